@@ -1,0 +1,168 @@
+"""Argument types: what a layer's annotated fields accept, and how a value from the file becomes theirs.
+
+A thing of the language (layer, loss, optimizer, init, ...) is a frozen dataclass whose fields are annotated with
+the types below; `bind` checks and converts the arguments of a call against them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache
+from typing import Annotated, Any, get_type_hints
+
+Pair = tuple[int, int]
+Scalar = int | float | bool | str
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A bare word of the file that names neither a param nor a switch."""
+
+    name: str
+
+
+class BadValue(Exception):
+    """A value of the wrong kind or out of range; the text says what would be right."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number in a range."""
+
+    low: int = 1
+    high: int = 2**31 - 1
+
+    def convert(self, value: object) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadValue(f"a whole number is wanted, not {show(value)}")
+        if not self.low <= value <= self.high:
+            edge = f"at least {self.low}" if value < self.low else f"at most {self.high}"
+            raise BadValue(f"it must be {edge}, not {value}")
+        return value
+
+
+@dataclass(frozen=True)
+class Real:
+    """A finite number in a range; `open_low`, `open_high` exclude the ends."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def convert(self, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise BadValue(f"a number is wanted, not {show(value)}")
+        too_low = value <= self.low if self.open_low else value < self.low
+        too_high = value >= self.high if self.open_high else value > self.high
+        if too_low or too_high or not math.isfinite(value):
+            raise BadValue(f"it must be {self._range()}, not {show(value)}")
+        return float(value)
+
+    def _range(self) -> str:
+        low = f"{'more than' if self.open_low else 'at least'} {self.low:g}" if self.low > -math.inf else ""
+        high = f"{'less than' if self.open_high else 'at most'} {self.high:g}" if self.high < math.inf else ""
+        return " and ".join(part for part in (low, high) if part) or "finite"
+
+
+@dataclass(frozen=True)
+class OnOff:
+    """`on` or `off`."""
+
+    def convert(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise BadValue(f"on or off is wanted, not {show(value)}")
+        return value
+
+
+@dataclass(frozen=True)
+class HeightWidth:
+    """`3x5`, or one number for a square."""
+
+    low: int = 1
+
+    def convert(self, value: object) -> Pair:
+        if isinstance(value, tuple) and len(value) != 2:
+            raise BadValue(f"height x width is wanted, not {show(value)}")
+        parts = value if isinstance(value, tuple) else (value, value)
+        whole = Whole(self.low, 2**20)
+        return whole.convert(parts[0]), whole.convert(parts[1])
+
+
+@dataclass(frozen=True)
+class PaddingKind:
+    """`valid`, `same`, a number, or height x width."""
+
+    def convert(self, value: object) -> str | Pair:
+        if isinstance(value, Symbol):
+            if value.name in ("valid", "same"):
+                return value.name
+            raise BadValue(f"valid, same or a number is wanted, not {value.name}")
+        if isinstance(value, str):
+            raise BadValue(f"valid, same or a number is wanted, not {show(value)}")
+        return HeightWidth(0).convert(value)
+
+
+@dataclass(frozen=True)
+class Dims:
+    """A size of one example: `784` or `28x28x1`."""
+
+    def convert(self, value: object) -> tuple[int, ...]:
+        parts = value if isinstance(value, tuple) else (value,)
+        if len(parts) not in (1, 3):
+            raise BadValue(f"a number of features or height x width x channels is wanted, not {show(value)}")
+        return tuple(Whole().convert(part) for part in parts)
+
+
+Count = Annotated[int, Whole(1)]
+Number = Annotated[float, Real()]
+Positive = Annotated[float, Real(0, open_low=True)]
+NonNegative = Annotated[float, Real(0)]
+Fraction = Annotated[float, Real(0, 1, open_high=True)]
+Flag = Annotated[bool, OnOff()]
+Size = Annotated[Pair, HeightWidth()]
+Padding = Annotated[str | Pair, PaddingKind()]
+ShapeOf = Annotated[tuple[int, ...], Dims()]
+
+
+def show(value: object) -> str:
+    """A value as it would be written in a file."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, Symbol):
+        return value.name
+    if isinstance(value, tuple):
+        return "x".join(str(part) for part in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One argument that a thing takes."""
+
+    name: str
+    kind: Any
+    required: bool
+
+    def convert(self, value: object) -> object:
+        return self.kind.convert(value)
+
+
+@cache
+def slots(thing: type) -> tuple[Slot, ...]:
+    """The arguments of a frozen dataclass, in order: its fields annotated with a kind."""
+    hints = get_type_hints(thing, include_extras=True)
+    return tuple(
+        Slot(f.name, hints[f.name].__metadata__[0], _required(f))
+        for f in fields(thing)
+        if hasattr(hints[f.name], "__metadata__")
+    )
+
+
+def _required(f: Field[Any]) -> bool:
+    return f.default is MISSING and f.default_factory is MISSING

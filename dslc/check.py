@@ -1,0 +1,817 @@
+"""`ast.Program` to `ir.Network`: names, arguments, blocks and sizes, with all errors at once.
+
+A value that failed is poisoned: what is computed from it stays silent instead of failing again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from dslc import ast, inits, layers, registry, regularizers
+from dslc.arguments import BadValue, Dims, Real, Slot, Symbol, show, slots
+from dslc.check_train import TrainReader, TrainSettings
+from dslc.diagnostics import Diagnostic, SpecError, did_you_mean
+from dslc.evaluate import (
+    Failed,
+    MissingArgument,
+    Scope,
+    UnknownThing,
+    WrongValue,
+    bind,
+    evaluate,
+    match,
+    place,
+    resolve_init,
+)
+from dslc.geometry import SizeProblem
+from dslc.inits import Init
+from dslc.ir import Head, Network, Node, Parameter, ParamValue, Value
+from dslc.layers import Layer, Weights
+from dslc.regularizers import Regularizer
+from dslc.source import Span
+
+MAX_ELEMENTS = 2**31 - 1
+MAX_NODES = 5000
+RANGES = {"uniform": 2, "log": 2, "int": 2, "one_minus_log": 2, "choice": 0}
+
+
+@dataclass(frozen=True)
+class NoNet(Diagnostic):
+    message = "this file declares no net"
+    hints = ("help: a spec needs one: net NAME {{ input x: 4  dense(3) -> softmax }}",)
+
+
+@dataclass(frozen=True)
+class SecondDeclaration(Diagnostic):
+    what: str
+    message = "a file has at most one {what}; this is the second"
+
+
+@dataclass(frozen=True)
+class Redefined(Diagnostic):
+    name: str
+    first: Span
+
+    @property
+    def title(self) -> str:
+        return f"'{self.name}' already has a meaning: line {self.first.line}"
+
+
+@dataclass(frozen=True)
+class NamedLikeLayer(Diagnostic):
+    name: str
+    message = "'{name}' is the name of a layer and cannot name anything else"
+
+
+@dataclass(frozen=True)
+class NeverUsed(Diagnostic):
+    what: str
+    name: str
+    message = "the {what} '{name}' is never used"
+    hints = ("help: use it or take it out",)
+
+
+@dataclass(frozen=True)
+class DeadEnd(Diagnostic):
+    name: str
+    message = "the result of {name} goes nowhere"
+    hints = ("help: continue from it, or declare it: output NAME = ...",)
+
+
+@dataclass(frozen=True)
+class UnknownOverride(Diagnostic):
+    name: str
+    known: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return f"the file has no param '{self.name}' to override"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (did_you_mean(self.name, self.known) or f"help: its params: {', '.join(self.known) or 'none'}",)
+
+
+@dataclass(frozen=True)
+class BadRange(Diagnostic):
+    reason: str
+    message = "this range cannot be searched: {reason}"
+
+
+@dataclass(frozen=True)
+class OutsideRange(Diagnostic):
+    value: str
+    message = "the value {value} lies outside its own range"
+
+
+@dataclass(frozen=True)
+class UnknownName(Diagnostic):
+    name: str
+    known: tuple[str, ...]
+    later: bool
+
+    @property
+    def title(self) -> str:
+        if self.later:
+            return f"the value '{self.name}' is used before it is made"
+        return f"'{self.name}' is neither a layer, a block nor a value"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if self.later:
+            return ("help: values are made from top to bottom; a value cannot depend on itself",)
+        return (did_you_mean(self.name, self.known),)
+
+
+@dataclass(frozen=True)
+class ValueInChain(Diagnostic):
+    name: str
+    message = "the value '{name}' cannot stand in the middle of a chain"
+    hints = ("help: to join it with what flows, write -> add({name}) or -> concat({name})",)
+
+
+@dataclass(frozen=True)
+class ValueCalled(Diagnostic):
+    name: str
+    message = "'{name}' is a value and takes no arguments"
+
+
+@dataclass(frozen=True)
+class NothingFlows(Diagnostic):
+    name: str
+    message = "nothing flows into {name}"
+    hints = ("help: declare an input before it: input x: 28x28x1",)
+
+
+@dataclass(frozen=True)
+class MergeNeedsValues(Diagnostic):
+    layer: str
+    message = "{layer} joins values: its arguments are names"
+    hints = ("help: give the value a name first: skip = ...",)
+
+
+@dataclass(frozen=True)
+class MergeOfOne(Diagnostic):
+    layer: str
+    message = "{layer} joins at least two values"
+
+
+@dataclass(frozen=True)
+class SizesDoNotFit(Diagnostic):
+    problem: SizeProblem = field(compare=False)
+
+    @property
+    def title(self) -> str:
+        return self.problem.title
+
+    @property
+    def label(self) -> str:
+        return self.problem.label
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.problem.notes
+
+
+@dataclass(frozen=True)
+class TooManyElements(Diagnostic):
+    what: str
+    count: int
+
+    @property
+    def title(self) -> str:
+        return f"{self.what} would have {self.count:.3g} elements; at most {MAX_ELEMENTS:.3g} fit"
+
+
+@dataclass(frozen=True)
+class TooManyLayers(Diagnostic):
+    message = f"this makes more than {MAX_NODES} layers"
+
+
+@dataclass(frozen=True)
+class RecursiveBlock(Diagnostic):
+    name: str
+    message = "the block '{name}' contains itself"
+
+
+@dataclass(frozen=True)
+class EmptyBlock(Diagnostic):
+    what: str
+    message = "{what} is empty"
+
+
+@dataclass(frozen=True)
+class NoSuchPlace(Diagnostic):
+    what: str
+    where: str
+    message = "{what} cannot stand inside a {where}"
+
+
+@dataclass(frozen=True)
+class NoWeights(Diagnostic):
+    layer: str
+    argument: str
+    message = "{argument}= has no effect here: {layer} has no weights to apply it to"
+
+
+@dataclass(frozen=True)
+class LayerNameTaken(Diagnostic):
+    name: str
+    first: Span
+
+    @property
+    def title(self) -> str:
+        return f"two layers are called '{self.name}'; the first is in line {self.first.line}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ("help: give one of them another name=",)
+
+
+@dataclass(frozen=True)
+class DropoutAtTheEnd(Diagnostic):
+    message = "a dropout after the last layer drops predictions"
+    hints = ("help: put it before the last dense or conv",)
+
+
+@dataclass(frozen=True)
+class Unreached(Diagnostic):
+    layer: str
+    what: str
+    severity = "note"
+    message = "the stride of {layer} never reaches the last {what}"
+
+
+COMMON = ("name", "init", "l1", "l2", "freeze")
+
+
+@dataclass(frozen=True)
+class Common:
+    """The arguments that every layer with parameters takes."""
+
+    name: str | None = None
+    init: Init | None = None
+    penalties: tuple[Regularizer, ...] | None = None
+    freeze: bool = False
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A node before its parameters are known: their inits depend on what follows."""
+
+    name: str
+    kind: str
+    layer: Layer
+    inputs: tuple[Value, ...]
+    output: Value
+    common: Common
+    call: ast.Call
+    span: Span
+
+
+def check(program: ast.Program, overrides: Mapping[str, object] | None = None, precision: str | None = None) -> Network:
+    """The checked network.
+
+    overrides: values for the file's params. precision: replaces the file's.
+
+    Raises:
+        SpecError: with every error of the file.
+    """
+    errors: list[Diagnostic] = []
+    network = _Checker(program, overrides or {}, errors).network(precision)
+    if errors or network is None:
+        raise SpecError(dict.fromkeys(errors))
+    return network
+
+
+Declared = TypeVar("Declared", ast.NetDecl, ast.TrainDecl)
+
+
+class _Checker:
+    """The declarations of one file."""
+
+    def __init__(self, program: ast.Program, overrides: Mapping[str, object], errors: list[Diagnostic]) -> None:
+        self.program, self.overrides, self.report = program, overrides, errors.append
+        self.errors = errors
+        self.scope = Scope(self.report)
+        self.params: list[ParamValue] = []
+
+    def network(self, precision: str | None) -> Network | None:
+        nets = self._declared(ast.NetDecl, "net")
+        trains = self._declared(ast.TrainDecl, "train")
+        self._read_params()
+        blocks = self._read_blocks()
+        if not nets:
+            self.report(NoNet(Span(self.program.source, 0, 0)))
+            return None
+        builder = _NetBuilder(self.scope, blocks)
+        builder.build(nets[0])
+        settings = TrainReader(self.scope).read(trains[0] if trains else None, builder.heads, builder.drafts)
+        self._report_unused(blocks, builder)
+        if self.errors:
+            return None
+        return self._assemble(nets[0], builder, settings, precision)
+
+    def _declared(self, kind: type[Declared], what: str) -> list[Declared]:
+        found = [d for d in self.program.declarations if isinstance(d, kind)]
+        for extra in found[1:]:
+            self.report(SecondDeclaration(replace(extra.span, end=extra.span.start + len(what)), what))
+        return found
+
+    def _read_params(self) -> None:
+        declared: dict[str, ast.ParamDecl] = {}
+        for param in (d for d in self.program.declarations if isinstance(d, ast.ParamDecl)):
+            if param.name in declared:
+                self.report(Redefined(param.name_span, param.name, declared[param.name].name_span))
+                continue
+            declared[param.name] = param
+            value = self._param_value(param)
+            self.scope.values = {**self.scope.values, param.name: value}
+            self.params.append(ParamValue(param.name, value, param.range.span.text if param.range else None))
+        for name in self.overrides:
+            if name not in declared:
+                self.report(UnknownOverride(Span(self.program.source, 0, 0), name, tuple(declared)))
+
+    def _param_value(self, param: ast.ParamDecl) -> object:
+        try:
+            value = evaluate(param.value, self.scope)
+            if isinstance(value, Symbol) and value.name not in ("valid", "same"):
+                raise self.scope.fail(UnknownThing(param.value.span, "param", value.name, tuple(self.scope.values)))
+            if param.range is not None:
+                self._check_range(param.range, value, param.value.span)
+        except Failed:
+            return None
+        if param.name not in self.overrides:
+            return value
+        return self._override(param, self.overrides[param.name])
+
+    def _override(self, param: ast.ParamDecl, given: object) -> object:
+        if isinstance(given, (bool, int, float, tuple)):
+            return given
+        if isinstance(given, str):
+            return Symbol(given) if given in ("valid", "same") else given
+        self.report(WrongValue(param.name_span, f"override of {param.name}", f"{given!r} is no value of the language"))
+        return None
+
+    def _check_range(self, call: ast.Call, value: object, at: Span) -> None:
+        if call.name not in RANGES:
+            raise self.scope.fail(UnknownThing(call.name_span, "range", call.name, tuple(RANGES)))
+        bounds = [evaluate(a.value, self.scope) for a in call.arguments or ()]
+        if call.name == "choice":
+            if value not in bounds:
+                raise self.scope.fail(OutsideRange(at, show(value)))
+            return
+        try:
+            low, high = (Real().convert(bound) for bound in bounds)
+        except (BadValue, ValueError):
+            raise self.scope.fail(BadRange(call.span, "it needs a lower and an upper number")) from None
+        if low >= high or (call.name.endswith("log") and low <= 0):
+            reason = "the lower end must be below the upper one" if low >= high else "a log scale needs numbers above 0"
+            raise self.scope.fail(BadRange(call.span, reason))
+        if not isinstance(value, (int, float)) or not low <= value <= high:
+            raise self.scope.fail(OutsideRange(at, show(value)))
+
+    def _read_blocks(self) -> dict[str, ast.BlockDecl]:
+        blocks: dict[str, ast.BlockDecl] = {}
+        for block in (d for d in self.program.declarations if isinstance(d, ast.BlockDecl)):
+            if block.name in blocks:
+                self.report(Redefined(block.name_span, block.name, blocks[block.name].name_span))
+            elif block.name in registry.names(layers):
+                self.report(NamedLikeLayer(block.name_span, block.name))
+            else:
+                blocks[block.name] = block
+        return blocks
+
+    def _report_unused(self, blocks: Mapping[str, ast.BlockDecl], builder: _NetBuilder) -> None:
+        for param in (d for d in self.program.declarations if isinstance(d, ast.ParamDecl)):
+            if param.name not in self.scope.used:
+                self.report(NeverUsed(param.name_span, "param", param.name))
+        for block in blocks.values():
+            if block.name not in builder.called:
+                self.report(NeverUsed(block.name_span, "block", block.name))
+
+    def _assemble(
+        self, net: ast.NetDecl, builder: _NetBuilder, settings: TrainSettings, precision: str | None
+    ) -> Network | None:
+        heads = tuple(Head(name, value, settings.losses.get(name)) for name, (value, _) in builder.heads.items())
+        nodes = tuple(_finish(draft, builder.drafts, settings) for draft in builder.drafts)
+        for node in nodes:
+            for p in node.parameters:
+                if p.elements > MAX_ELEMENTS:
+                    self.report(TooManyElements(node.span, p.name, p.elements))
+        return Network(
+            name=net.name,
+            source=self.program.source,
+            inputs=tuple(builder.inputs.values()),
+            nodes=nodes,
+            heads=heads,
+            training=settings.training,
+            precision=precision or settings.precision,
+            params=tuple(self.params),
+            notes=tuple(builder.notes),
+        )
+
+
+def _finish(draft: Draft, drafts: list[Draft], settings: TrainSettings) -> Node:
+    """The node with its parameters: inits and regularizers from the layer, else from `train`, else the usual."""
+    declared = draft.layer.parameters(tuple(v.shape for v in draft.inputs))
+    frozen = draft.common.freeze or draft.name in settings.frozen
+
+    def parameter(weights: Weights) -> Parameter:
+        if weights.init is not None:
+            init_class = registry.find(inits, weights.init, Init)
+            assert init_class is not None
+            init = init_class()
+        else:
+            init = draft.common.init or settings.init or _usual_init(draft, drafts)
+        penalties = settings.penalties if draft.common.penalties is None else draft.common.penalties
+        return Parameter(
+            name=f"{draft.name}.{weights.role}",
+            shape=weights.shape,
+            init=init,
+            trained=weights.trained,
+            decays=weights.decays,
+            frozen=frozen,
+            fan_in=weights.fan_in,
+            fan_out=weights.fan_out,
+            regularizers=penalties if weights.decays and not frozen else (),
+        )
+
+    return Node(
+        draft.name, draft.layer, draft.inputs, draft.output, tuple(parameter(w) for w in declared), draft.span
+    )
+
+
+def _usual_init(draft: Draft, drafts: list[Draft]) -> Init:
+    """`he` before a relu-like activation, `xavier` before tanh and sigmoid, else `glorot`."""
+    value, suits = draft.output, "glorot"
+    for later in drafts[drafts.index(draft) + 1 :]:
+        if value not in later.inputs:
+            continue
+        if later.layer.suits is not None:
+            suits = later.layer.suits
+            break
+        if any(w.decays for w in later.layer.parameters(tuple(v.shape for v in later.inputs))):
+            break
+        value = later.output
+    found = registry.find(inits, suits, Init)
+    assert found is not None
+    return found()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where statements run: the net itself or one call of a block."""
+
+    scope: Scope
+    values: dict[str, tuple[Value | None, Span]]
+    later: frozenset[str]
+    blocks: tuple[str, ...] = ()
+    site: Span | None = None
+
+
+class _NetBuilder:
+    """The body of `net`, with blocks and repeats unrolled."""
+
+    def __init__(self, scope: Scope, blocks: Mapping[str, ast.BlockDecl]) -> None:
+        self.scope, self.blocks, self.report = scope, blocks, scope.report
+        self.inputs: dict[str, Value] = {}
+        self.heads: dict[str, tuple[Value, Span]] = {}
+        self.drafts: list[Draft] = []
+        self.notes: list[Diagnostic] = []
+        self.called: set[str] = set()
+        self.used: set[str] = set()
+        self.failed: set[int] = set()
+        self.numbers: Counter[str] = Counter()
+        self.layer_spans: dict[str, Span] = {}
+        self.poisoned = False
+
+    def build(self, net: ast.NetDecl) -> None:
+        if not net.body:
+            self.report(EmptyBlock(net.name_span, f"the net '{net.name}'"))
+            self.poisoned = True
+            return
+        frame = Frame(self.scope, {}, frozenset(_defined(net.body)))
+        flowing = self._run(net.body, frame, None)
+        if not self.heads and flowing is not None:
+            self.heads["output"] = (flowing, net.name_span)
+        if not self.drafts and not self.poisoned and not self.heads:
+            self.report(EmptyBlock(net.name_span, f"the net '{net.name}'"))
+        self._report_dead_ends(frame)
+
+    # ------------------------------------------------------------------------------------------- statements
+
+    def _run(self, body: tuple[ast.Statement, ...], frame: Frame, flowing: Value | None) -> Value | None:
+        for statement in body:
+            if isinstance(statement, ast.InputDecl):
+                flowing = self._input(statement, frame, flowing)
+            elif isinstance(statement, ast.Repeat):
+                flowing = self._repeat(statement, frame, flowing)
+            elif isinstance(statement, ast.Chain):
+                flowing = self._chain(statement, frame, flowing)
+            else:
+                flowing = self._named(statement, frame, flowing)
+        return flowing
+
+    def _input(self, statement: ast.InputDecl, frame: Frame, flowing: Value | None) -> Value | None:
+        if frame.blocks:
+            self.report(NoSuchPlace(statement.span, "an input", "block"))
+            return flowing
+        shape = self._input_shape(statement, frame)
+        value = None if shape is None else Value(statement.name, shape)
+        self._define(statement.name, statement.name_span, value, frame)
+        if value is not None:
+            self.inputs[statement.name] = value
+        else:
+            self.poisoned = True
+        return value
+
+    def _input_shape(self, statement: ast.InputDecl, frame: Frame) -> tuple[int, ...] | None:
+        try:
+            shape = Dims().convert(evaluate(statement.size, frame.scope))
+        except BadValue as error:
+            self.report(WrongValue(statement.size.span, f"size of input {statement.name}", str(error)))
+            return None
+        except Failed:
+            return None
+        value = Value(statement.name, shape)
+        if value.elements > MAX_ELEMENTS:
+            self.report(TooManyElements(statement.size.span, "an input", value.elements))
+            return None
+        return shape
+
+    def _repeat(self, statement: ast.Repeat, frame: Frame, flowing: Value | None) -> Value | None:
+        try:
+            count = evaluate(statement.count, frame.scope)
+        except Failed:
+            return self._poison()
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_NODES:
+            reason = f"a whole number of at most {MAX_NODES} is wanted, not {show(count)}"
+            self.report(WrongValue(statement.count.span, "repeat", reason))
+            return self._poison()
+        if not statement.body:
+            self.report(EmptyBlock(statement.span, "this repeat"))
+            return flowing
+        for _ in range(count):
+            inner = replace(frame, values=dict(frame.values), later=frozenset(_defined(statement.body)))
+            errors_before = len(self.drafts)
+            flowing = self._run(statement.body, inner, flowing)
+            if self.poisoned or len(self.drafts) == errors_before:
+                break
+        return flowing
+
+    def _named(self, statement: ast.OutputDecl | ast.Assign, frame: Frame, flowing: Value | None) -> Value | None:
+        value = self._chain(statement.chain, frame, flowing)
+        if isinstance(statement, ast.Assign):
+            self._define(statement.name, statement.name_span, value, frame)
+        elif frame.blocks:
+            self.report(NoSuchPlace(statement.span, "an output", "block"))
+        elif statement.name in self.heads:
+            self.report(Redefined(statement.name_span, statement.name, self.heads[statement.name][1]))
+        elif value is not None:
+            self._define(statement.name, statement.name_span, value, frame)
+            self.heads[statement.name] = (value, statement.name_span)
+        return value
+
+    def _define(self, name: str, span: Span, value: Value | None, frame: Frame) -> None:
+        if name in registry.names(layers) or name in self.blocks:
+            self.report(NamedLikeLayer(span, name))
+        elif name in frame.values:
+            self.report(Redefined(span, name, frame.values[name][1]))
+        else:
+            frame.values[name] = (value, span)
+
+    # ------------------------------------------------------------------------------------------- chains
+
+    def _chain(self, chain: ast.Chain, frame: Frame, flowing: Value | None) -> Value | None:
+        for position, link in enumerate(chain.links):
+            known = self._known_value(link, frame)
+            if known and position == 0:
+                flowing = self._use(link.name, frame)
+                if link.arguments is not None:
+                    self.report(ValueCalled(link.span, link.name))
+                    return self._poison()
+            elif known:
+                self.report(ValueInChain(link.span, link.name))
+                return self._poison()
+            elif link.name in self.blocks:
+                flowing = self._block(link, frame, flowing)
+            else:
+                flowing = self._layer(link, frame, flowing, starts=position == 0)
+            if self.poisoned and flowing is None:
+                self._check_rest(chain.links[position + 1 :], frame)
+                return None
+        return flowing
+
+    def _known_value(self, link: ast.Call, frame: Frame) -> bool:
+        return link.name in frame.values and link.name not in registry.names(layers)
+
+    def _use(self, name: str, frame: Frame) -> Value | None:
+        return frame.values[name][0] if frame.values[name][0] is not None else self._poison()
+
+    def _poison(self) -> None:
+        self.poisoned = True
+        return None
+
+    def _check_rest(self, links: tuple[ast.Call, ...], frame: Frame) -> None:
+        """After a failure: the arguments of what follows are still worth checking."""
+        for link in links:
+            if not self._known_value(link, frame) and link.name not in self.blocks:
+                try:
+                    self._bind_layer(link, frame)
+                except Failed:
+                    continue
+
+    # ------------------------------------------------------------------------------------------- blocks
+
+    def _block(self, link: ast.Call, frame: Frame, flowing: Value | None) -> Value | None:
+        block = self.blocks[link.name]
+        self.called.add(block.name)
+        if block.name in frame.blocks:
+            self.report(RecursiveBlock(link.name_span, block.name))
+            return self._poison()
+        if not block.body:
+            self.report(EmptyBlock(block.name_span, f"the block '{block.name}'"))
+            return self._poison()
+        if flowing is None and not self.poisoned:
+            self.report(NothingFlows(link.span, link.name))
+            return self._poison()
+        try:
+            arguments = self._block_arguments(block, link, frame)
+        except Failed:
+            return self._poison()
+        inner_scope = Scope(self.report, arguments, set(), self.scope)
+        values: dict[str, tuple[Value | None, Span]] = {"in": (flowing, link.span)}
+        site = frame.site or link.span
+        inner = Frame(inner_scope, values, frozenset(_defined(block.body)), (*frame.blocks, block.name), site)
+        result = self._run(block.body, inner, flowing)
+        for formal in block.formals:
+            if formal.name not in inner_scope.used and not self.poisoned:
+                self.report(NeverUsed(formal.span, "block parameter", formal.name))
+        return result
+
+    def _block_arguments(self, block: ast.BlockDecl, link: ast.Call, frame: Frame) -> dict[str, object]:
+        takes = tuple(Slot(f.name, None, f.default is None) for f in block.formals)
+        given = match(link.arguments or (), takes, block.name, frame.scope)
+        values: dict[str, object] = {}
+        for formal in block.formals:
+            if formal.name in given:
+                values[formal.name] = self._known(given[formal.name].value, frame.scope)
+            elif formal.default is not None:
+                values[formal.name] = self._known(formal.default, self.scope)
+            else:
+                raise frame.scope.fail(MissingArgument(link.span, block.name, formal.name))
+        return values
+
+    def _known(self, expr: ast.Expr, scope: Scope) -> object:
+        value = evaluate(expr, scope)
+        if isinstance(value, Symbol) and value.name not in ("valid", "same"):
+            raise scope.fail(UnknownThing(expr.span, "param", value.name, tuple(self.scope.values)))
+        return value
+
+    # ------------------------------------------------------------------------------------------- layers
+
+    def _layer(self, link: ast.Call, frame: Frame, flowing: Value | None, *, starts: bool) -> Value | None:
+        """A merge that starts a chain and names two values or more takes just these; else what flows comes first."""
+        try:
+            layer, common, inputs = self._bind_layer(link, frame)
+        except Failed:
+            return self._poison()
+        if not (starts and len(inputs) > 1):
+            inputs = (flowing, *inputs)
+        if any(value is None for value in inputs):
+            if not self.poisoned:
+                self.report(NothingFlows(link.span, link.name))
+            return self._poison()
+        return self._add(link, layer, common, tuple(v for v in inputs if v is not None), frame)
+
+    def _bind_layer(self, link: ast.Call, frame: Frame) -> tuple[Layer, Common, tuple[Value | None, ...]]:
+        found = registry.find(layers, link.name, Layer)
+        if found is None:
+            known = (*registry.names(layers), *self.blocks, *frame.values)
+            raise frame.scope.fail(UnknownName(link.name_span, link.name, known, link.name in frame.later))
+        own = tuple(a for a in link.arguments or () if a.name not in COMMON)
+        inputs: tuple[Value | None, ...] = ()
+        if found.merges:
+            inputs = tuple(self._merged(a, link, frame) for a in own if a.name is None)
+            own = tuple(a for a in own if a.name is not None)
+        layer = bind(found, link.name, replace(link, arguments=own), frame.scope)
+        common = self._common(link, frame)
+        return layer, common, inputs
+
+    def _merged(self, argument: ast.Argument, link: ast.Call, frame: Frame) -> Value | None:
+        if not isinstance(argument.value, ast.Name):
+            raise frame.scope.fail(MergeNeedsValues(argument.span, link.name))
+        name = argument.value.name
+        if name not in frame.values:
+            known = tuple(frame.values)
+            raise frame.scope.fail(UnknownName(argument.span, name, known, name in frame.later))
+        return self._use(name, frame)
+
+    def _common(self, link: ast.Call, frame: Frame) -> Common:
+        common = Common()
+        penalties: list[Regularizer] | None = None
+        for argument in link.arguments or ():
+            if argument.name == "name":
+                common = replace(common, name=self._layer_name(argument, frame))
+            elif argument.name == "init":
+                common = replace(common, init=resolve_init(argument.value, frame.scope))
+            elif argument.name == "freeze":
+                value = evaluate(argument.value, frame.scope)
+                if not isinstance(value, bool):
+                    raise frame.scope.fail(WrongValue(argument.value.span, "freeze", "on or off is wanted"))
+                common = replace(common, freeze=value)
+            elif argument.name in ("l1", "l2"):
+                penalties = [*(penalties or ()), *self._penalty(argument, frame)]
+        return replace(common, penalties=None if penalties is None else tuple(penalties))
+
+    def _layer_name(self, argument: ast.Argument, frame: Frame) -> str:
+        value = argument.value.name if isinstance(argument.value, ast.Name) else evaluate(argument.value, frame.scope)
+        if not isinstance(value, str) or not value.isidentifier() or not value.isascii():
+            raise frame.scope.fail(WrongValue(argument.value.span, "name", "letters, digits and _ are wanted"))
+        return value
+
+    def _penalty(self, argument: ast.Argument, frame: Frame) -> list[Regularizer]:
+        try:
+            strength = Real(0).convert(evaluate(argument.value, frame.scope))
+        except BadValue as error:
+            raise frame.scope.fail(WrongValue(argument.value.span, str(argument.name), str(error))) from None
+        found = registry.find(regularizers, str(argument.name), Regularizer)
+        assert found is not None
+        return [found(strength)] if strength else []
+
+    def _add(
+        self, link: ast.Call, layer: Layer, common: Common, inputs: tuple[Value, ...], frame: Frame
+    ) -> Value | None:
+        if layer.merges and len(inputs) < 2:
+            self.report(MergeOfOne(link.span, link.name))
+            return self._poison()
+        if len(self.drafts) >= MAX_NODES:
+            self.report(TooManyLayers(link.span))
+            return self._poison()
+        shapes = tuple(value.shape for value in inputs)
+        try:
+            shape = layer.infer(shapes)
+        except SizeProblem as problem:
+            self.report(SizesDoNotFit(place(link, problem.argument, slots(type(layer))), problem))
+            return self._poison()
+        name = self._number(link, common)
+        output = Value(name, shape)
+        if output.elements > MAX_ELEMENTS:
+            self.report(TooManyElements(link.span, f"the output of {name}", output.elements))
+            return self._poison()
+        self._check_effect(link, layer, shapes)
+        if skipped := layer.unreached(shapes):
+            self.notes.append(Unreached(link.span, name, skipped))
+        self.used.update(value.name for value in inputs)
+        self.drafts.append(Draft(name, link.name, layer, inputs, output, common, link, frame.site or link.span))
+        return output
+
+    def _number(self, link: ast.Call, common: Common) -> str:
+        self.numbers[link.name] += 1
+        name = common.name or f"{link.name}{self.numbers[link.name]}"
+        if name in self.layer_spans:
+            self.report(LayerNameTaken(link.span, name, self.layer_spans[name]))
+        self.layer_spans[name] = link.span
+        return name
+
+    def _check_effect(self, link: ast.Call, layer: Layer, shapes: tuple[tuple[int, ...], ...]) -> None:
+        declared = layer.parameters(shapes)
+        weighted = any(w.decays for w in declared)
+        for argument in link.arguments or ():
+            useless = argument.name in ("init", "l1", "l2") and not weighted
+            if useless or argument.name == "freeze" and not declared:
+                self.report(NoWeights(argument.span, link.name, str(argument.name)))
+
+    # ------------------------------------------------------------------------------------------- after the body
+
+    def _report_dead_ends(self, frame: Frame) -> None:
+        heads = {value.name for value, _ in self.heads.values()}
+        for name, (value, span) in self.heads.items():
+            last = next((d for d in self.drafts if d.output == value), None)
+            if last is None and not self.poisoned:
+                self.report(EmptyBlock(span, f"the way from the input to '{name}'"))
+            if last is not None and last.kind == "dropout":
+                self.report(DropoutAtTheEnd(last.call.span))
+        if self.poisoned:
+            return
+        for name, value in self.inputs.items():
+            if name not in self.used:
+                self.report(NeverUsed(frame.values[name][1], "input", name))
+        named = {v.name: (n, span) for n, (v, span) in frame.values.items() if v is not None}
+        for draft in self.drafts:
+            if draft.output.name in self.used | heads:
+                continue
+            if draft.output.name in named:
+                self.report(NeverUsed(named[draft.output.name][1], "value", named[draft.output.name][0]))
+            else:
+                self.report(DeadEnd(draft.span, draft.name))
+
+
+def _defined(body: tuple[ast.Statement, ...]) -> set[str]:
+    """The names that statements define, to tell 'unknown' from 'not yet'."""
+    return {s.name for s in body if isinstance(s, (ast.Assign, ast.InputDecl))}
+

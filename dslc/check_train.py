@@ -1,0 +1,400 @@
+"""The `train` part of a file: which settings there are, and what each may say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
+
+from dslc import ast, losses, optimizers, regularizers, schedules
+from dslc.arguments import BadValue, Count, Symbol, Whole, show
+from dslc.diagnostics import Diagnostic, did_you_mean, one_of
+from dslc.evaluate import Failed, Scope, UnknownThing, WrongValue, as_call, bind, evaluate, resolve, resolve_init
+from dslc.geometry import SizeProblem
+from dslc.inits import Init
+from dslc.ir import Training, Value
+from dslc.layers import Layer, Weights
+from dslc.losses import Loss
+from dslc.optimizers import Optimizer
+from dslc.regularizers import Regularizer
+from dslc.schedules import Schedule
+from dslc.source import Span
+
+METRICS = ("accuracy",)
+STOP_METRICS = ("dev_loss", "loss", "dev_accuracy")
+DEFAULT_BATCH, DEFAULT_EPOCHS = 64, 10
+MAX_BATCH = 2**20
+
+
+@dataclass(frozen=True)
+class UnknownSetting(Diagnostic):
+    key: str
+    known: tuple[str, ...]
+    message = "train has no setting '{key}'"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (did_you_mean(self.key, self.known) or f"help: there are {one_of(self.known)}",)
+
+
+@dataclass(frozen=True)
+class SetTwice(Diagnostic):
+    key: str
+    message = "'{key}' is set twice"
+
+
+@dataclass(frozen=True)
+class MissingSetting(Diagnostic):
+    key: str
+    example: str
+    message = "train says nothing about the {key}"
+    hints = ("help: for example: {example}",)
+
+
+@dataclass(frozen=True)
+class OneValue(Diagnostic):
+    key: str
+    message = "'{key}' takes one value"
+
+
+@dataclass(frozen=True)
+class NoHead(Diagnostic):
+    key: str
+    message = "'{key}' belongs to the whole network, not to one output"
+
+
+@dataclass(frozen=True)
+class UnknownHead(Diagnostic):
+    name: str
+    known: tuple[str, ...]
+    message = "the network has no output '{name}'"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (did_you_mean(self.name, self.known) or f"help: its outputs: {', '.join(self.known)}",)
+
+
+@dataclass(frozen=True)
+class HeadWithoutLoss(Diagnostic):
+    name: str
+    message = "the output '{name}' has no loss"
+    hints = ("help: loss {name}: mse",)
+
+
+@dataclass(frozen=True)
+class WhichHead(Diagnostic):
+    heads: tuple[str, ...]
+    message = "this network has several outputs: say which one the loss judges"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (f"help: loss {self.heads[0]}: ...",)
+
+
+@dataclass(frozen=True)
+class LossNeedsActivation(Diagnostic):
+    loss: str
+    activation: str
+    head: str
+    message = "{loss} needs {activation} as the last layer of '{head}'"
+    hints = ("help: end the chain with -> {activation}",)
+
+
+@dataclass(frozen=True)
+class LossDoesNotFit(Diagnostic):
+    problem: SizeProblem = field(compare=False)
+
+    @property
+    def title(self) -> str:
+        return self.problem.title
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.problem.notes
+
+
+@dataclass(frozen=True)
+class NotYet(Diagnostic):
+    what: str
+    message = "{what} is not part of this version of dslc"
+
+
+@dataclass(frozen=True)
+class UnknownLayerName(Diagnostic):
+    name: str
+    known: tuple[str, ...]
+    message = "no layer is called '{name}'"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (did_you_mean(self.name, self.known),)
+
+
+@dataclass(frozen=True)
+class NothingToFreeze(Diagnostic):
+    name: str
+    message = "{name} has no parameters: there is nothing to freeze"
+
+
+@dataclass(frozen=True)
+class NothingLearns(Diagnostic):
+    message = "nothing in this network learns"
+    hints = ("help: give it a layer with weights that is not frozen",)
+
+
+@dataclass(frozen=True)
+class NothingToPenalize(Diagnostic):
+    message = "regularize has no effect: no weights are left for it"
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What `train` means for the rest of the network; `training` is None where the file has no `train`."""
+
+    training: Training | None = None
+    losses: Mapping[str, Loss] = field(default_factory=dict)
+    init: Init | None = None
+    penalties: tuple[Regularizer, ...] = ()
+    frozen: tuple[str, ...] = ()
+    precision: str = "float32"
+
+
+class _DraftLike(Protocol):
+    """What is read here of a node under construction."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def layer(self) -> Layer: ...
+    @property
+    def inputs(self) -> tuple[Value, ...]: ...
+    @property
+    def output(self) -> Value: ...
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """One of the numbers that a history holds."""
+
+    def convert(self, value: object) -> str:
+        name = value.name if isinstance(value, Symbol) else value
+        if name not in STOP_METRICS:
+            raise BadValue(f"one of {', '.join(STOP_METRICS)} is wanted, not {show(value)}")
+        return str(name)
+
+
+@dataclass(frozen=True)
+class Early:
+    """`early(patience, metric)`: stop after that many epochs without a better metric."""
+
+    patience: Count
+    metric: Annotated[str, MetricName()] = "dev_loss"
+
+
+Heads = Mapping[str, tuple[Value, Span]]
+
+
+class TrainReader:
+    """Reads `train`; one method a setting, named after its key."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope, self.report = scope, scope.report
+        self.found: dict[str, object] = {}
+        self.losses: dict[str, Loss] = {}
+        self.penalties: list[Regularizer] = []
+        self.failed: set[str] = set()
+
+    def read(self, train: ast.TrainDecl | None, heads: Heads, drafts: Sequence[_DraftLike]) -> TrainSettings:
+        self.heads, self.drafts = heads, drafts
+        if train is None:
+            return TrainSettings()
+        seen: dict[tuple[str, str | None], Span] = {}
+        for setting in train.settings:
+            self._setting(setting, seen)
+        self._check_complete(train)
+        return self._settings()
+
+    KEYS = ("loss", "optimizer", "schedule", "regularize", "init", "batch", "epochs", "seed", "shuffle", "stop",
+            "metrics", "freeze", "precision")  # fmt: skip
+
+    def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
+        if setting.key not in self.KEYS:
+            planned = ("clip", "class_weights", "optimize")
+            known = UnknownSetting(setting.key_span, setting.key, self.KEYS)
+            self.report(NotYet(setting.key_span, f"'{setting.key}'") if setting.key in planned else known)
+            return
+        identity = (setting.key, setting.head.name if setting.head else None)
+        if identity in seen:
+            self.report(SetTwice(setting.key_span, setting.key))
+            return
+        seen[identity] = setting.span
+        try:
+            self._check_form(setting)
+            getattr(self, f"_{setting.key}")(setting)
+        except Failed:
+            self.failed.add(setting.key)
+
+    def _check_form(self, setting: ast.Setting) -> None:
+        if setting.head is not None and setting.key != "loss":
+            raise self.scope.fail(NoHead(setting.head.span, setting.key))
+        if len(setting.values) > 1 and setting.key not in ("regularize", "freeze", "metrics"):
+            raise self.scope.fail(OneValue(setting.values[1].span, setting.key))
+        if setting.then:
+            raise self.scope.fail(NotYet(setting.then[0].span, "a chain of schedules"))
+        if setting.conditions:
+            raise self.scope.fail(NotYet(setting.conditions[0].span, "'subject_to'"))
+
+    # ------------------------------------------------------------------------------------------- the settings
+
+    def _loss(self, setting: ast.Setting) -> None:
+        loss = resolve(losses, Loss, "loss", setting.values[0], self.scope)
+        head = self._head_of(setting)
+        if head is not None:
+            self.losses[head] = loss
+            self._check_loss(loss, head, setting)
+
+    def _head_of(self, setting: ast.Setting) -> str | None:
+        if not self.heads:
+            return None
+        if setting.head is not None:
+            if setting.head.name not in self.heads:
+                raise self.scope.fail(UnknownHead(setting.head.span, setting.head.name, tuple(self.heads)))
+            return setting.head.name
+        if len(self.heads) > 1:
+            raise self.scope.fail(WhichHead(setting.values[0].span, tuple(self.heads)))
+        return next(iter(self.heads))
+
+    def _check_loss(self, loss: Loss, head: str, setting: ast.Setting) -> None:
+        value = self.heads[head][0]
+        last = next((d for d in self.drafts if d.output == value), None)
+        call = as_call(setting.values[0])
+        assert call is not None
+        if loss.through is not None and (last is None or last.kind != loss.through):
+            raise self.scope.fail(LossNeedsActivation(call.name_span, call.name, loss.through, head))
+        try:
+            loss.check(value.shape)
+        except SizeProblem as problem:
+            raise self.scope.fail(LossDoesNotFit(call.name_span, problem)) from None
+
+    def _optimizer(self, setting: ast.Setting) -> None:
+        self.found["optimizer"] = resolve(optimizers, Optimizer, "optimizer", setting.values[0], self.scope)
+
+    def _schedule(self, setting: ast.Setting) -> None:
+        self.found["schedule"] = resolve(schedules, Schedule, "schedule", setting.values[0], self.scope)
+
+    def _regularize(self, setting: ast.Setting) -> None:
+        for expr in setting.values:
+            penalty = resolve(regularizers, Regularizer, "regularizer", expr, self.scope)
+            if any(type(p) is type(penalty) for p in self.penalties):
+                raise self.scope.fail(SetTwice(expr.span, penalty.__class__.__name__.lower()))
+            self.penalties.append(penalty)
+        if self.drafts and not any(w.decays for d in self.drafts for w in _weights(d)):
+            raise self.scope.fail(NothingToPenalize(setting.span))
+
+    def _init(self, setting: ast.Setting) -> None:
+        self.found["init"] = resolve_init(setting.values[0], self.scope)
+
+    def _batch(self, setting: ast.Setting) -> None:
+        value = evaluate(setting.values[0], self.scope)
+        if value == Symbol("all"):
+            self.found["batch"] = None
+        else:
+            self.found["batch"] = self._whole("batch", value, setting.values[0].span, MAX_BATCH)
+
+    def _epochs(self, setting: ast.Setting) -> None:
+        value = evaluate(setting.values[0], self.scope)
+        self.found["epochs"] = self._whole("epochs", value, setting.values[0].span, 10**9)
+
+    def _seed(self, setting: ast.Setting) -> None:
+        value = evaluate(setting.values[0], self.scope)
+        self.found["seed"] = self._whole("seed", value, setting.values[0].span, 2**63 - 1, low=0)
+
+    def _whole(self, key: str, value: object, span: Span, high: int, low: int = 1) -> int:
+        try:
+            return Whole(low, high).convert(value)
+        except BadValue as error:
+            raise self.scope.fail(WrongValue(span, key, str(error))) from None
+
+    def _shuffle(self, setting: ast.Setting) -> None:
+        value = evaluate(setting.values[0], self.scope)
+        if not isinstance(value, bool):
+            raise self.scope.fail(WrongValue(setting.values[0].span, "shuffle", f"on or off is wanted, not {show(value)}"))
+        self.found["shuffle"] = value
+
+    def _stop(self, setting: ast.Setting) -> None:
+        call = as_call(setting.values[0])
+        if call is None or call.name != "early":
+            raise self.scope.fail(UnknownThing(setting.values[0].span, "stop rule", setting.values[0].span.text, ("early",)))
+        early = bind(Early, "early", call, self.scope)
+        self.found["patience"], self.found["stop_metric"] = early.patience, early.metric
+
+    def _metrics(self, setting: ast.Setting) -> None:
+        self.found["metrics"] = tuple(self._word(e, "metric", METRICS) for e in setting.values)
+
+    def _freeze(self, setting: ast.Setting) -> None:
+        known = {d.name: d for d in self.drafts}
+        names = []
+        for expr in setting.values:
+            name = expr.name if isinstance(expr, ast.Name) else show(evaluate(expr, self.scope))
+            if known and name not in known:
+                raise self.scope.fail(UnknownLayerName(expr.span, name, tuple(known)))
+            if known and not _weights(known[name]):
+                raise self.scope.fail(NothingToFreeze(expr.span, name))
+            names.append(name)
+        self.found["freeze"] = tuple(names)
+
+    def _precision(self, setting: ast.Setting) -> None:
+        self.found["precision"] = self._word(setting.values[0], "precision", ("float32", "float64"))
+
+    def _word(self, expr: ast.Expr, kind: str, known: tuple[str, ...]) -> str:
+        if not isinstance(expr, ast.Name) or expr.name not in known:
+            raise self.scope.fail(UnknownThing(expr.span, kind, expr.span.text, known))
+        return expr.name
+
+    # ------------------------------------------------------------------------------------------- all together
+
+    def _check_complete(self, train: ast.TrainDecl) -> None:
+        word = Span(train.span.source, train.span.start, train.span.start + len("train"))
+        if not self.losses and "loss" not in self.failed and self.heads:
+            self.report(MissingSetting(word, "loss", "loss cross_entropy"))
+        elif "loss" not in self.failed:
+            for name, (_, span) in self.heads.items():
+                if name not in self.losses:
+                    self.report(HeadWithoutLoss(span, name))
+        if "optimizer" not in self.found and "optimizer" not in self.failed:
+            self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
+        frozen = self.found.get("freeze", ())
+        assert isinstance(frozen, tuple)
+        if self.drafts and not any(w.trained for d in self.drafts if d.name not in frozen for w in _weights(d)):
+            self.report(NothingLearns(word))
+
+    def _settings(self) -> TrainSettings:
+        found = self.found
+        optimizer = found.get("optimizer")
+        if not isinstance(optimizer, Optimizer):
+            return TrainSettings()
+        training = Training(
+            optimizer=optimizer,
+            schedule=found.get("schedule"),  # type: ignore[arg-type]
+            batch=found.get("batch", DEFAULT_BATCH),  # type: ignore[arg-type]
+            epochs=found.get("epochs", DEFAULT_EPOCHS),  # type: ignore[arg-type]
+            shuffle=found.get("shuffle", True) is True,
+            patience=found.get("patience"),  # type: ignore[arg-type]
+            stop_metric=str(found.get("stop_metric", "dev_loss")),
+            metrics=found.get("metrics", ()),  # type: ignore[arg-type]
+            seed=found.get("seed", 0),  # type: ignore[arg-type]
+        )
+        return TrainSettings(
+            training=training,
+            losses=self.losses,
+            init=found.get("init"),  # type: ignore[arg-type]
+            penalties=tuple(self.penalties),
+            frozen=found.get("freeze", ()),  # type: ignore[arg-type]
+            precision=str(found.get("precision", "float32")),
+        )
+
+
+def _weights(draft: _DraftLike) -> tuple[Weights, ...]:
+    return draft.layer.parameters(tuple(v.shape for v in draft.inputs))

@@ -1,0 +1,296 @@
+"""Values of expressions, and arguments of calls bound to the things that take them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, TypeVar
+
+from dslc import ast, inits, registry
+from dslc.arguments import BadValue, Slot, Symbol, show, slots
+from dslc.diagnostics import Diagnostic, did_you_mean, one_of
+from dslc.inits import Init
+from dslc.source import Span
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NotANumber(Diagnostic):
+    found: str
+    message = "arithmetic needs numbers, and this is {found}"
+
+
+@dataclass(frozen=True)
+class DividedByZero(Diagnostic):
+    message = "this divides by zero"
+
+
+@dataclass(frozen=True)
+class NotFinite(Diagnostic):
+    message = "this number is too large"
+
+
+@dataclass(frozen=True)
+class BadSize(Diagnostic):
+    message = "size takes two or three whole numbers: size(height, width[, channels])"
+
+
+@dataclass(frozen=True)
+class NoFunction(Diagnostic):
+    name: str
+    message = "'{name}' cannot be called here"
+    hints = ("help: in a value only size(a, b) or size(a, b, c) is called",)
+
+
+@dataclass(frozen=True)
+class UnknownArgument(Diagnostic):
+    thing: str
+    name: str
+    known: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return f"{self.thing} has no argument '{self.name}'"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        takes = f"it takes: {', '.join(self.known)}" if self.known else "it takes no arguments"
+        return (did_you_mean(self.name, self.known) or f"help: {takes}",)
+
+
+@dataclass(frozen=True)
+class TooManyArguments(Diagnostic):
+    thing: str
+    most: int
+    names: str
+
+    @property
+    def title(self) -> str:
+        if not self.most:
+            return f"{self.thing} takes no arguments"
+        return f"{self.thing} takes at most {self.most} argument{'s' * (self.most > 1)}: {self.names}"
+
+
+@dataclass(frozen=True)
+class TwiceGiven(Diagnostic):
+    name: str
+    message = "the argument '{name}' is given twice"
+
+
+@dataclass(frozen=True)
+class PositionalAfterNamed(Diagnostic):
+    message = "an argument without a name cannot follow one with a name"
+
+
+@dataclass(frozen=True)
+class MissingArgument(Diagnostic):
+    thing: str
+    name: str
+    message = "{thing} needs the argument '{name}'"
+    hints = ("help: write {thing}({name}=...)",)
+
+
+@dataclass(frozen=True)
+class WrongValue(Diagnostic):
+    what: str
+    reason: str
+    message = "{what}: {reason}"
+
+
+@dataclass(frozen=True)
+class UnknownThing(Diagnostic):
+    kind: str
+    name: str
+    known: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return f"there is no {self.kind} called '{self.name}'"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (did_you_mean(self.name, self.known) or f"help: there are {one_of(self.known)}",)
+
+
+class Failed(Exception):
+    """An error was reported; what depends on it stays silent."""
+
+
+@dataclass
+class Scope:
+    """Names with values: the params of the file, and inside a block its formals."""
+
+    report: Callable[[Diagnostic], None]
+    values: Mapping[str, object] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    parent: Scope | None = None
+
+    def lookup(self, name: str) -> object:
+        """The value of a name; a Symbol when nothing is known under it."""
+        if name in self.values:
+            self.used.add(name)
+            value = self.values[name]
+            if value is None:
+                raise Failed
+            return value
+        return self.parent.lookup(name) if self.parent else Symbol(name)
+
+    def fail(self, diagnostic: Diagnostic) -> Failed:
+        self.report(diagnostic)
+        return Failed()
+
+
+def evaluate(expr: ast.Expr, scope: Scope) -> object:
+    """Number, size, text, switch or Symbol. Raises Failed after reporting."""
+    if isinstance(expr, (ast.Number, ast.Text, ast.Switch)):
+        return expr.value
+    if isinstance(expr, ast.Size):
+        return expr.dims
+    if isinstance(expr, ast.Name):
+        return scope.lookup(expr.name)
+    if isinstance(expr, ast.Negate):
+        return -_number(expr.operand, scope)
+    if isinstance(expr, ast.Binary):
+        return _arithmetic(expr, scope)
+    return _size_call(expr, scope)
+
+
+def _number(expr: ast.Expr, scope: Scope) -> int | float:
+    value = evaluate(expr, scope)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, Symbol):
+            raise scope.fail(UnknownThing(expr.span, "param", value.name, tuple(known_names(scope))))
+        raise scope.fail(NotANumber(expr.span, show(value)))
+    return value
+
+
+def known_names(scope: Scope) -> list[str]:
+    return [*scope.values, *(known_names(scope.parent) if scope.parent else ())]
+
+
+OPERATORS: dict[str, Callable[[Any, Any], int | float]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+}
+
+
+def _arithmetic(expr: ast.Binary, scope: Scope) -> int | float:
+    left, right = _number(expr.left, scope), _number(expr.right, scope)
+    try:
+        value = OPERATORS[expr.operator](left, right)
+    except ZeroDivisionError:
+        raise scope.fail(DividedByZero(expr.span)) from None
+    except OverflowError:
+        raise scope.fail(NotFinite(expr.span)) from None
+    if isinstance(value, float) and not math.isfinite(value) or abs(value) > 1e300:
+        raise scope.fail(NotFinite(expr.span))
+    return value
+
+
+def _size_call(expr: ast.Call, scope: Scope) -> tuple[int, ...]:
+    if expr.name != "size":
+        raise scope.fail(NoFunction(expr.name_span, expr.name))
+    arguments = expr.arguments or ()
+    parts = [evaluate(a.value, scope) for a in arguments]
+    whole = [p for p in parts if isinstance(p, int) and not isinstance(p, bool)]
+    if len(whole) != len(parts) or len(parts) not in (2, 3) or any(a.name for a in arguments):
+        raise scope.fail(BadSize(expr.span))
+    return tuple(whole)
+
+
+def bind(thing: type[T], name: str, call: ast.Call, scope: Scope) -> T:
+    """The thing with the arguments of a call. Reports every argument that is wrong, then raises Failed."""
+    takes = slots(thing)
+    given = match(call.arguments or (), takes, name, scope)
+    values: dict[str, object] = {}
+    failed = False
+    for slot in takes:
+        if slot.name in given:
+            try:
+                values[slot.name] = convert(slot, given[slot.name].value, name, scope)
+            except Failed:
+                failed = True
+        elif slot.required:
+            scope.report(MissingArgument(call.span, name, slot.name))
+            failed = True
+    if failed:
+        raise Failed
+    return thing(**values)
+
+
+def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:
+    """One argument's value, converted. Raises Failed after reporting."""
+    value = evaluate(expr, scope)
+    try:
+        return slot.convert(value)
+    except BadValue as error:
+        if isinstance(value, Symbol) and not isinstance(expr, ast.Call):
+            close = did_you_mean(value.name, known_names(scope))
+            reason = f"{error}" + (f" ({close.removeprefix('help: ')})" if close else "")
+            raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", reason)) from None
+        raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", str(error))) from None
+
+
+def match(
+    arguments: tuple[ast.Argument, ...], takes: tuple[Slot, ...], thing: str, scope: Scope
+) -> dict[str, ast.Argument]:
+    """Which argument belongs to which slot. Reports what does not fit, then raises Failed."""
+    names = tuple(slot.name for slot in takes)
+    given: dict[str, ast.Argument] = {}
+    problem: Diagnostic | None = None
+    named_before = False
+    for position, argument in enumerate(arguments):
+        name = argument.name
+        if name is None:
+            if named_before:
+                problem = PositionalAfterNamed(argument.span)
+            elif position >= len(names):
+                problem = TooManyArguments(argument.span, thing, len(names), ", ".join(names))
+            else:
+                name = names[position]
+        elif name not in names:
+            problem = UnknownArgument(argument.span, thing, name, names)
+        elif name in given:
+            problem = TwiceGiven(argument.span, name)
+        named_before = named_before or argument.name is not None
+        if problem is not None:
+            raise scope.fail(problem)
+        assert name is not None
+        given[name] = argument
+    return given
+
+
+def resolve(package: ModuleType, base: type[T], kind: str, expr: ast.Expr, scope: Scope) -> T:
+    """A thing named in the file, such as `adam(lr=0.01)` or `he`: found, with its arguments bound."""
+    call = as_call(expr)
+    if call is None:
+        raise scope.fail(WrongValue(expr.span, kind, f"a name is wanted, such as {registry.names(package)[0]}"))
+    found = registry.find(package, call.name, base)
+    if found is None:
+        raise scope.fail(UnknownThing(call.name_span, kind, call.name, registry.names(package)))
+    return bind(found, call.name, call, scope)
+
+
+def as_call(expr: ast.Expr) -> ast.Call | None:
+    if isinstance(expr, ast.Name):
+        return ast.Call(expr.span, expr.name, expr.span, None)
+    return expr if isinstance(expr, ast.Call) else None
+
+
+def resolve_init(expr: ast.Expr, scope: Scope) -> Init:
+    return resolve(inits, Init, "init", expr, scope)
+
+
+def place(call: ast.Call, argument: str | None, takes: tuple[Slot, ...]) -> Span:
+    """Where an argument of a call stands; the whole call if it is not written."""
+    names = [slot.name for slot in takes]
+    for position, given in enumerate(call.arguments or ()):
+        if given.name == argument or (given.name is None and names[position : position + 1] == [argument]):
+            return given.value.span
+    return call.span

@@ -1,0 +1,19 @@
+"""constant: every element c."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.arguments import Number
+from dslc.inits import Init
+from dslc.numerics import Array, np
+
+
+@dataclass(frozen=True)
+class Constant(Init):
+    """Every element c."""
+
+    c: Number
+
+    def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        return np.full(shape, self.c)

@@ -1,0 +1,16 @@
+"""he: N(0, 2 / n_in) (notes: 'He Initialization'; He et al. 2015)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.inits import Init
+from dslc.numerics import Array, np
+
+
+@dataclass(frozen=True)
+class He(Init):
+    """N(0, 2 / n_in) (notes: 'He Initialization'; He et al. 2015)."""
+
+    def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        return random.standard_normal(shape) * np.sqrt(2 / fan_in)

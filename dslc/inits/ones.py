@@ -1,0 +1,16 @@
+"""ones: every element 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.inits import Init
+from dslc.numerics import Array, np
+
+
+@dataclass(frozen=True)
+class Ones(Init):
+    """Every element 1."""
+
+    def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        return np.ones(shape)

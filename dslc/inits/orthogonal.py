@@ -1,0 +1,20 @@
+"""orthogonal: rows (or columns) of unit length at right angles (Saxe et al. 2014)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.inits import Init
+from dslc.numerics import Array, np
+
+
+@dataclass(frozen=True)
+class Orthogonal(Init):
+    """Rows (or columns) of unit length at right angles (Saxe et al. 2014)."""
+
+    def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        rows, columns = (shape[0], int(np.prod(shape[1:]))) if len(shape) == 2 else (int(np.prod(shape[:-1])), shape[-1])
+        tall = rows >= columns
+        q, r = np.linalg.qr(random.standard_normal((rows, columns) if tall else (columns, rows)))
+        q = q * np.sign(np.diag(r))
+        return (q if tall else q.T).reshape(shape)

@@ -1,0 +1,20 @@
+"""uniform: uniform between a and b."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.arguments import Number
+from dslc.inits import Init
+from dslc.numerics import Array, np
+
+
+@dataclass(frozen=True)
+class Uniform(Init):
+    """Uniform between a and b."""
+
+    a: Number
+    b: Number
+
+    def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        return random.uniform(self.a, self.b, shape)

@@ -1,0 +1,166 @@
+"""What layers mean. One file a layer: its arguments, size rule, parameters, NumPy reference and operations.
+
+The file's name is the layer's name in the language; see CONTRIBUTING.md for the recipe to add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from dslc.geometry import SizeProblem
+from dslc.graph import Tensor
+from dslc.ir import Shape, show_shape
+from dslc.numerics import Array
+from dslc.scalar import Scalar, variable
+from dslc.site import Site
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A parameter as a layer declares it. `init` names the default init; None asks for the one that suits what follows.
+
+    `decays`, `fan_in`, `fan_out`, `trained` mean what they mean in `ir.Parameter`.
+    """
+
+    role: str
+    shape: Shape
+    init: str | None = None
+    decays: bool = False
+    fan_in: int = 1
+    fan_out: int = 1
+    trained: bool = True
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a reference runs: in training or prediction, and which numbers random layers draw."""
+
+    training: bool
+    seed: int = 0
+    step: int = 0
+    stream: int = 0
+
+
+Pull = Callable[[Array], tuple[tuple[Array, ...], dict[str, Array]]]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A layer's result in NumPy. `pull(dy)` gives the gradients of the inputs and, by role, of the parameters;
+    `updates` holds running averages after the step."""
+
+    y: Array
+    pull: Pull
+    updates: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A layer with arguments (as in the language) on inputs of these shapes: a test case of every kind."""
+
+    text: str
+    inputs: tuple[Shape, ...]
+
+
+class Layer:
+    """Base of all layers; a subclass is a frozen dataclass whose annotated fields are the layer's arguments."""
+
+    merges: ClassVar[bool] = False
+    """Takes several values: `add(a, b)`."""
+    smooth: ClassVar[bool] = True
+    """Has no kinks: finite differences need no care."""
+    suits: ClassVar[str | None] = None
+    """For activations: the init that suits the layer before it."""
+    examples: ClassVar[tuple[Example, ...]] = ()
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The output's shape. Raises SizeProblem where the inputs do not fit."""
+        raise NotImplementedError
+
+    def formula(self, inputs: tuple[Shape, ...]) -> str:
+        """The size formula with its numbers, for the table of `dslc check`."""
+        return ""
+
+    def unreached(self, inputs: tuple[Shape, ...]) -> str:
+        """Rows or columns that the stride never reaches, in words; empty where there are none."""
+        return ""
+
+    def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        return ()
+
+    def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:
+        """Multiply-adds for one example, forward."""
+        return 0
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """The layer in NumPy, written from its definition; arrays have the batch in front."""
+        raise NotImplementedError
+
+    def forward(self, site: Site) -> None:
+        """The operations from `site.x` to `site.y`."""
+        raise NotImplementedError
+
+    def backward(self, site: Site) -> None:
+        """The operations from `site.dy` to `site.dx` and the gradients of the parameters."""
+        raise NotImplementedError
+
+    def after(self, site: Site) -> None:
+        """What else changes when a step is accepted: running averages."""
+
+
+X, Y = variable("x"), variable("y")
+
+
+@dataclass(frozen=True)
+class MapDetail:
+    """One formula for every element; for a gradient the derivative, which dy is multiplied by."""
+
+    formula: Scalar
+
+
+class Activation(Layer):
+    """An activation of one element: a subclass gives the value in terms of X and the derivative in terms of X and Y."""
+
+    def value(self) -> Scalar:
+        raise NotImplementedError
+
+    def derivative(self) -> Scalar:
+        raise NotImplementedError
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        return inputs[0]
+
+    def forward(self, site: Site) -> None:
+        site.op("map", "forward", site.x, (site.y,), MapDetail(self.value()))
+
+    def backward(self, site: Site) -> None:
+        assert site.dy is not None
+        reads: tuple[Tensor, ...] = (site.dy, site.x[0], site.y)
+        dx = site.dx[0]
+        if dx is not None:
+            site.op("map_gradient", "backward", reads, (dx,), MapDetail(self.derivative()))
+
+
+class Passing(Layer):
+    """A layer that hands its value on as it is; only the shape may change."""
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        return inputs[0]
+
+    def forward(self, site: Site) -> None:
+        site.op("identity", "forward", site.x, (site.y,))
+
+    def backward(self, site: Site) -> None:
+        if site.dx[0] is not None:
+            site.op("identity", "backward", (site.dy,), (site.dx[0],))
+
+
+def require_alike(inputs: Iterable[Shape], what: str) -> Shape:
+    """The shape that all inputs of a merge share."""
+    shapes = list(dict.fromkeys(inputs))
+    if len(shapes) > 1:
+        found = " and ".join(show_shape(s) for s in shapes)
+        raise SizeProblem(f"{what} needs values of one size; here are {found}")
+    return shapes[0]

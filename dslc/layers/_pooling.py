@@ -1,0 +1,129 @@
+"""What the four pooling layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from dslc.arguments import HeightWidth, Padding, Pair, Size
+from dslc.geometry import SizeProblem, Window, require_image
+from dslc.ir import Shape
+from dslc.layers import Layer, Mode, Reference
+from dslc.layers.conv import pad_image, unreached, window_taps
+from dslc.numerics import Array, np
+from dslc.site import Site
+
+
+@dataclass(frozen=True)
+class PoolDetail:
+    """Sizes of the images and of the window, with the padding in numbers."""
+
+    input: Shape
+    output: Shape
+    size: Pair
+    stride: Pair
+    before: Pair
+
+
+class Pool(Layer):
+    """A window over each channel on its own; a subclass says what it does with the pixels in it."""
+
+    kind = "pool"
+
+    def window_for(self, shape: Shape) -> Window:
+        raise NotImplementedError
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        require_image(inputs[0], self.kind)
+        window = self.window_for(inputs[0])
+        rows, columns = window.slide(inputs[0], self.kind)
+        for axis in (0, 1):
+            if max(window.padding(axis, inputs[0][axis])) >= window.size[axis]:
+                raise SizeProblem("the padding is as large as the window: some windows would hold no pixel",
+                                  notes=("help: pad must be smaller than size",), argument="pad")  # fmt: skip
+        return (rows, columns, inputs[0][2])
+
+    def formula(self, inputs: tuple[Shape, ...]) -> str:
+        return self.window_for(inputs[0]).describe(inputs[0])
+
+    def unreached(self, inputs: tuple[Shape, ...]) -> str:
+        return unreached(self.window_for(inputs[0]), inputs[0])
+
+    def detail(self, site: Site) -> PoolDetail:
+        shape = site.node.input_shapes[0]
+        window = self.window_for(shape)
+        before = (window.padding(0, shape[0])[0], window.padding(1, shape[1])[0])
+        return PoolDetail(shape, site.node.output.shape, window.size, window.stride, before)
+
+
+class MaxPooling(Pool):
+    """The largest pixel of the window; padding never wins. Its gradient goes to the first largest one."""
+
+    smooth = False
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        window, rows, columns = _frame(self, xs[0])
+        padded, inside = pad_image(xs[0], window, -np.inf)
+        taps = window_taps(window, rows, columns)
+        stacked = np.stack([padded[at] for _, _, at in taps])
+        winner = stacked.argmax(axis=0)
+
+        def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+            dx = np.zeros_like(padded)
+            for number, (_, _, at) in enumerate(taps):
+                dx[at] += np.where(winner == number, dy, 0)
+            return (dx[inside],), {}
+
+        return Reference(stacked.max(axis=0), pull)
+
+    def forward(self, site: Site) -> None:
+        site.op("maxpool", "forward", site.x, (site.y,), self.detail(site))
+
+    def backward(self, site: Site) -> None:
+        if (dx := site.dx[0]) is not None:
+            site.op("maxpool_gradient", "backward", (site.dy, site.x[0]), (dx,), self.detail(site))
+
+
+class AveragePooling(Pool):
+    """The mean of the real pixels in the window."""
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        window, rows, columns = _frame(self, xs[0])
+        padded, inside = pad_image(xs[0], window, 0.0)
+        real, _ = pad_image(np.ones_like(xs[0]), window, 0.0)
+        taps = window_taps(window, rows, columns)
+        count = sum(real[at] for _, _, at in taps)
+
+        def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+            dx = np.zeros_like(padded)
+            for _, _, at in taps:
+                dx[at] += dy / count
+            return (dx[inside],), {}
+
+        return Reference(sum(padded[at] for _, _, at in taps) / count, pull)
+
+    def forward(self, site: Site) -> None:
+        site.op("avgpool", "forward", site.x, (site.y,), self.detail(site))
+
+    def backward(self, site: Site) -> None:
+        if (dx := site.dx[0]) is not None:
+            site.op("avgpool_gradient", "backward", (site.dy,), (dx,), self.detail(site))
+
+
+def _frame(layer: Pool, x: Array) -> tuple[Window, int, int]:
+    shape = tuple(x.shape[1:])
+    rows, columns, _ = layer.infer((shape,))
+    return layer.window_for(shape), rows, columns
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """The arguments of a pooling layer with a window; the stride is the window's size unless given."""
+
+    size: Size
+    stride: Annotated[Pair | None, HeightWidth()] = None
+    pad: Padding = (0, 0)
+
+    def window_for(self, shape: Shape) -> Window:
+        return Window(self.size, self.stride or self.size, self.pad)

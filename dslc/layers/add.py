@@ -1,0 +1,33 @@
+"""add: the sum of two or more values of one size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.ir import Shape
+from dslc.layers import Example, Layer, Mode, Reference, require_alike
+from dslc.numerics import Array
+from dslc.site import Site
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """y = a + b + ..."""
+
+    merges = True
+    examples = (Example("add", ((4,), (4,))), Example("add", ((3, 2, 5), (3, 2, 5), (3, 2, 5))))
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        return require_alike(inputs, "add")
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        return Reference(sum(xs[1:], xs[0]), lambda dy: ((dy,) * len(xs), {}))
+
+    def forward(self, site: Site) -> None:
+        site.op("add", "forward", site.x, (site.y,))
+
+    def backward(self, site: Site) -> None:
+        for number, dx in enumerate(site.dx, 1):
+            if dx is not None:
+                site.op("identity", f"backward_{number}", (site.dy,), (dx,))

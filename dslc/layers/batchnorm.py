@@ -1,0 +1,89 @@
+"""batchnorm: batch normalization (notes: 'Batch Normalization'; Ioffe and Szegedy 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.arguments import Fraction, Positive
+from dslc.ir import Shape
+from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.numerics import Array, np
+from dslc.site import Site
+
+
+@dataclass(frozen=True)
+class BatchNormDetail:
+    channels: int
+    momentum: float
+    eps: float
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Per feature or channel: gamma * (x - mean) / sqrt(var + eps) + beta, over the mini-batch (and all pixels) in
+    training, with running averages at prediction; both variances are the biased ones of the notes."""
+
+    momentum: Fraction = 0.9
+    eps: Positive = 1e-5
+
+    examples = (Example("batchnorm", ((5,),)), Example("batchnorm(momentum=0.5, eps=1e-3)", ((3, 4, 17),)))
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        return inputs[0]
+
+    def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        shape = (inputs[0][-1],)
+        return (
+            Weights("gamma", shape, "ones"),
+            Weights("beta", shape, "zeros"),
+            Weights("mean", shape, "zeros", trained=False),
+            Weights("var", shape, "ones", trained=False),
+        )
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        x, axes = xs[0], tuple(range(xs[0].ndim - 1))
+        mean = x.mean(axis=axes) if mode.training else p["mean"]
+        var = ((x - mean) ** 2).mean(axis=axes) if mode.training else p["var"]
+        deviation = np.sqrt(var + self.eps)
+        normal = (x - mean) / deviation
+
+        def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+            dgamma, dbeta = (dy * normal).sum(axis=axes), dy.sum(axis=axes)
+            count = x.size // x.shape[-1]
+            dx = p["gamma"] / deviation * (dy - (dbeta + normal * dgamma) / count)
+            return (dx,), {"gamma": dgamma, "beta": dbeta}
+
+        keep = self.momentum
+        running = {"mean": keep * p["mean"] + (1 - keep) * mean, "var": keep * p["var"] + (1 - keep) * var}
+        return Reference(p["gamma"] * normal + p["beta"], pull, running if mode.training else {})
+
+    def _detail(self, site: Site) -> BatchNormDetail:
+        return BatchNormDetail(site.y.shape[-1], self.momentum, self.eps)
+
+    def forward(self, site: Site) -> None:
+        detail, shape = self._detail(site), (site.y.shape[-1],)
+        affine = (site.parameter("gamma"), site.parameter("beta"))
+        running = (site.parameter("mean"), site.parameter("var"))
+        statistics = running
+        if site.training:
+            mean, var = site.save("batch_mean", shape), site.save("batch_var", shape)
+            site.op("batchnorm_statistics", "statistics", site.x, (mean, var), detail)
+            statistics = (mean, var)
+        site.op("batchnorm_apply", "forward", (*site.x, *statistics, *affine), (site.y,), detail)
+
+    def backward(self, site: Site) -> None:
+        detail, shape = self._detail(site), (site.y.shape[-1],)
+        mean, var = site.saved["batch_mean"], site.saved["batch_var"]
+        dgamma = site.gradient("gamma") or site.save("gamma_sum", shape)
+        dbeta = site.gradient("beta") or site.save("beta_sum", shape)
+        site.op("batchnorm_sums", "backward_affine", (site.dy, site.x[0], mean, var), (dgamma, dbeta), detail)
+        if (dx := site.dx[0]) is not None:
+            reads = (site.dy, site.x[0], mean, var, site.parameter("gamma"), dgamma, dbeta)
+            site.op("batchnorm_gradient", "backward_input", reads, (dx,), detail)
+
+    def after(self, site: Site) -> None:
+        """The running averages, once the step is accepted."""
+        running = tuple(t for t in (site.parameter("mean"), site.parameter("var")) if t is not None)
+        reads = (site.saved["batch_mean"], site.saved["batch_var"], *running)
+        site.op("batchnorm_running", "running", reads, running, self._detail(site))

@@ -1,0 +1,158 @@
+"""conv: filters slide over an image (notes: 'Convolutions over volumes', 'Convolutional Layer Backward Pass')."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.arguments import Count, Flag, Padding, Size
+from dslc.geometry import SizeProblem, Window, require_image
+from dslc.ir import Shape
+from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.numerics import Array, np
+from dslc.site import Site
+
+
+@dataclass(frozen=True)
+class ConvDetail:
+    """What the kernels need to know: the images' sizes, the window with its padding in numbers, the groups."""
+
+    input: Shape
+    output: Shape
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    before: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """Cross-correlation with weights (f_h, f_w, channels / groups, filters), the notes' convolution."""
+
+    filters: Count
+    size: Size
+    stride: Size = (1, 1)
+    pad: Padding = "valid"
+    dilation: Size = (1, 1)
+    groups: Count = 1
+    bias: Flag = True
+
+    examples = (
+        Example("conv(3, 3x3)", ((5, 7, 2),)),
+        Example("conv(6, 5x5, pad=same)", ((8, 8, 1),)),
+        Example("conv(4, 3x2, stride=2x3, pad=1)", ((7, 9, 3),)),
+        Example("conv(4, 3x3, dilation=2, pad=same, groups=2, bias=off)", ((6, 5, 6),)),
+        Example("conv(17, 1x1)", ((3, 3, 17),)),
+        Example("conv(6, 4x4, stride=3, pad=same, groups=3)", ((13, 13, 3),)),
+    )
+
+    @property
+    def window(self) -> Window:
+        return Window(self.size, self.stride, self.pad, self.dilation)
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        rows, columns = self.window.slide(inputs[0], "conv")
+        for name, count in (("channels of the input", inputs[0][2]), ("filters", self.filters)):
+            if count % self.groups:
+                raise SizeProblem(
+                    f"the {count} {name} do not divide into {self.groups} groups", argument="groups",
+                    notes=(f"help: groups must divide both {inputs[0][2]} channels and {self.filters} filters",),
+                )  # fmt: skip
+        return (rows, columns, self.filters)
+
+    def formula(self, inputs: tuple[Shape, ...]) -> str:
+        return self.window.describe(inputs[0])
+
+    def unreached(self, inputs: tuple[Shape, ...]) -> str:
+        return unreached(self.window, inputs[0])
+
+    def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        shape = (*self.size, inputs[0][2] // self.groups, self.filters)
+        area = self.size[0] * self.size[1]
+        fan_out = area * self.filters // self.groups
+        weight = Weights("weight", shape, decays=True, fan_in=area * shape[2], fan_out=fan_out)
+        return (weight, Weights("bias", (self.filters,), "zeros")) if self.bias else (weight,)
+
+    def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:
+        rows, columns, filters = self.infer(inputs)
+        return rows * columns * filters * self.size[0] * self.size[1] * inputs[0][2] // self.groups
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        padded, inside = pad_image(xs[0], self.window, 0.0)
+        w = p["weight"]
+        rows, columns, _ = self.infer((xs[0].shape[1:],))
+        y = np.zeros((len(padded), rows, columns, self.filters), padded.dtype)
+        taps = list(window_taps(self.window, rows, columns))
+        groups = list(self._group_slices(w.shape[2]))
+        for r, s, at in taps:
+            for c, k in groups:
+                y[..., k] += padded[at][..., c] @ w[r, s][:, k]
+
+        def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+            dx, dw = np.zeros_like(padded), np.zeros_like(w)
+            for r, s, at in taps:
+                for c, k in groups:
+                    dx[at][..., c] += dy[..., k] @ w[r, s][:, k].T
+                    dw[r, s][:, k] += np.tensordot(padded[at][..., c], dy[..., k], ([0, 1, 2], [0, 1, 2]))
+            return (dx[inside],), {"weight": dw, "bias": dy.sum(axis=(0, 1, 2))}
+
+        return Reference(y + p.get("bias", 0), pull)
+
+    def _group_slices(self, channels: int) -> list[tuple[slice, slice]]:
+        filters = self.filters // self.groups
+        return [
+            (slice(g * channels, (g + 1) * channels), slice(g * filters, (g + 1) * filters)) for g in range(self.groups)
+        ]
+
+    def forward(self, site: Site) -> None:
+        reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
+        site.op("conv_forward", "forward", reads, (site.y,), self._detail(site), self._work(site))
+
+    def backward(self, site: Site) -> None:
+        detail = self._detail(site)
+        if (dx := site.dx[0]) is not None:
+            reads = (site.dy, site.parameter("weight"))
+            site.op("conv_input_gradient", "backward_input", reads, (dx,), detail, self._work(site))
+        if (dw := site.gradient("weight")) is not None:
+            reads = (site.x[0], site.dy)
+            site.op("conv_weight_gradient", "backward_weight", reads, (dw,), detail, self._work(site))
+        if (db := site.gradient("bias")) is not None:
+            site.op("channel_sum", "backward_bias", (site.dy,), (db,))
+
+    def _detail(self, site: Site) -> ConvDetail:
+        shape = site.node.input_shapes[0]
+        before = (self.window.padding(0, shape[0])[0], self.window.padding(1, shape[1])[0])
+        return ConvDetail(shape, site.node.output.shape, self.size, self.stride, before, self.dilation, self.groups)
+
+    def _work(self, site: Site) -> int:
+        return self.multiply_adds(site.node.input_shapes)
+
+
+def unreached(window: Window, shape: Shape) -> str:
+    """Which rows and columns at the edge the stride skips, in words."""
+    require_image(shape, "conv")
+    skipped = [(window.unreached(0, shape[0]), "row"), (window.unreached(1, shape[1]), "column")]
+    return " and ".join(f"{n} {what}{'s' * (n > 1)}" for n, what in skipped if n)
+
+
+def pad_image(x: Array, window: Window, fill: float) -> tuple[Array, tuple[slice, ...]]:
+    """The image (n, h, w, c) with its padding, and where in it the image lies. For references."""
+    pads = [window.padding(0, x.shape[1]), window.padding(1, x.shape[2])]
+    padded = np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=fill)
+    (top, _), (left, _) = pads
+    return padded, (slice(None), slice(top, top + x.shape[1]), slice(left, left + x.shape[2]))
+
+
+def window_taps(window: Window, rows: int, columns: int) -> list[tuple[int, int, tuple[slice, ...]]]:
+    """For each position (r, s) in the window: the pixels of the padded image it meets. For references."""
+
+    def along(axis: int, tap: int, count: int) -> slice:
+        start, step = tap * window.dilation[axis], window.stride[axis]
+        return slice(start, start + (count - 1) * step + 1, step)
+
+    return [
+        (r, s, (slice(None), along(0, r, rows), along(1, s, columns)))
+        for r in range(window.size[0])
+        for s in range(window.size[1])
+    ]

@@ -1,0 +1,67 @@
+"""dense: every output is a weighted sum of all inputs (notes: 'Forward propagation for layer l')."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.arguments import Count, Flag
+from dslc.geometry import SizeProblem
+from dslc.ir import Shape, show_shape
+from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.numerics import Array
+from dslc.site import Site
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """y = x W^T + b, with W of shape (units, inputs)."""
+
+    units: Count
+    bias: Flag = True
+
+    examples = (Example("dense(3)", ((5,),)), Example("dense(33, bias=off)", ((17,),)), Example("dense(1)", ((1,),)))
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        if len(inputs[0]) != 1:
+            raise SizeProblem(
+                f"dense needs a vector of features, and here flows an image of {show_shape(inputs[0])}",
+                notes=("help: put flatten before it",),
+            )
+        return (self.units,)
+
+    def formula(self, inputs: tuple[Shape, ...]) -> str:
+        return f"{self.units} x {inputs[0][0]}{' + bias' if self.bias else ''}"
+
+    def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        n = inputs[0][0]
+        weight = Weights("weight", (self.units, n), decays=True, fan_in=n, fan_out=self.units)
+        return (weight, Weights("bias", (self.units,), "zeros")) if self.bias else (weight,)
+
+    def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:
+        return self.units * inputs[0][0]
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        x, w = xs[0], p["weight"]
+
+        def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+            return (dy @ w,), {"weight": dy.T @ x, "bias": dy.sum(axis=0)}
+
+        return Reference(x @ w.T + p.get("bias", 0), pull)
+
+    def forward(self, site: Site) -> None:
+        reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
+        site.op("dense_forward", "forward", reads, (site.y,), multiply_adds=self._work(site))
+
+    def backward(self, site: Site) -> None:
+        if (dx := site.dx[0]) is not None:
+            reads = (site.dy, site.parameter("weight"))
+            site.op("dense_input_gradient", "backward_input", reads, (dx,), multiply_adds=self._work(site))
+        if (dw := site.gradient("weight")) is not None:
+            reads = (site.x[0], site.dy)
+            site.op("dense_weight_gradient", "backward_weight", reads, (dw,), multiply_adds=self._work(site))
+        if (db := site.gradient("bias")) is not None:
+            site.op("channel_sum", "backward_bias", (site.dy,), (db,))
+
+    def _work(self, site: Site) -> int:
+        return self.multiply_adds(site.node.input_shapes)

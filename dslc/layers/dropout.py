@@ -1,0 +1,67 @@
+"""dropout: inverted dropout (notes: 'Implementing dropout'; Srivastava et al. 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from dslc.arguments import Fraction, Real
+from dslc.geometry import SizeProblem
+from dslc.ir import Shape
+from dslc.layers import Example, Mode, Passing, Reference
+from dslc.numerics import Array, np
+from dslc.philox import random_words
+from dslc.site import Site
+
+
+@dataclass(frozen=True)
+class DropoutDetail:
+    """An element is dropped where its random word is below `threshold`; the others are multiplied by `scale`."""
+
+    threshold: int
+    scale: float
+    stream: int
+
+
+@dataclass(frozen=True)
+class Dropout(Passing):
+    """In training drops each element with probability rate and divides the others by keep; off at prediction."""
+
+    rate: Fraction = 0.0
+    keep: Annotated[float | None, Real(0, 1, open_low=True)] = None
+
+    examples = (Example("dropout(0.4)", ((9, 5, 3),)), Example("dropout(keep=0.8)", ((33,),)))
+
+    @property
+    def drop(self) -> float:
+        return self.rate if self.keep is None else 1 - self.keep
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        if self.keep is not None and self.rate:
+            raise SizeProblem("rate and keep say the same thing: give one of them", argument="keep")
+        if self.drop == 0:
+            raise SizeProblem("this dropout drops nothing", notes=("help: give a rate: dropout(0.5)",))
+        return inputs[0]
+
+    def _detail(self, stream: int) -> DropoutDetail:
+        return DropoutDetail(int(self.drop * 2**32), 1 / (1 - self.drop), stream)
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        x = xs[0]
+        if not mode.training:
+            return Reference(x, lambda dy: ((dy,), {}))
+        detail = self._detail(mode.stream)
+        words = random_words(x.size, mode.seed, mode.step, mode.stream).reshape(x.shape)
+        mask = np.where(words >= detail.threshold, detail.scale, 0.0)
+        return Reference(x * mask, lambda dy: ((dy * mask,), {}))
+
+    def forward(self, site: Site) -> None:
+        if not site.training:
+            super().forward(site)
+        else:
+            site.op("dropout", "forward", site.x, (site.y,), self._detail(site.index))
+
+    def backward(self, site: Site) -> None:
+        if (dx := site.dx[0]) is not None:
+            site.op("dropout", "backward", (site.dy,), (dx,), self._detail(site.index))

@@ -1,0 +1,28 @@
+"""elu: x above 0, exp(x) - 1 below (Clevert et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.layers import X, Y, Activation, Example, Mode, Reference
+from dslc.numerics import Array, np
+from dslc.scalar import Scalar, exp, where
+
+@dataclass(frozen=True)
+class Elu(Activation):
+    """x above 0, exp(x) - 1 below (Clevert et al. 2015)."""
+
+    suits = "he"
+    smooth = False
+    examples = (Example("elu", ((7,),)), Example("elu", ((3, 5, 2),)))
+
+    def value(self) -> Scalar:
+        return where(X > 0, X, exp(X) - 1)
+
+    def derivative(self) -> Scalar:
+        return where(X > 0, 1, Y + 1)
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        x, y = xs[0], np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+        return Reference(y, lambda dy: ((dy * (np.where(x > 0, 1, y + 1)),), {}))

@@ -1,0 +1,32 @@
+"""leaky_relu: x above 0, alpha * x below, with the derivative 1 at 0 (notes: 'Leaky ReLU')."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.arguments import Number
+from dslc.layers import Activation, Example, Mode, Reference, X
+from dslc.numerics import Array, np
+from dslc.scalar import Scalar, where
+
+
+@dataclass(frozen=True)
+class LeakyRelu(Activation):
+    """max(alpha * x, x) for alpha below 1."""
+
+    alpha: Number = 0.01
+
+    suits = "he"
+    smooth = False
+    examples = (Example("leaky_relu", ((7,),)), Example("leaky_relu(0.2)", ((3, 5, 2),)))
+
+    def value(self) -> Scalar:
+        return where(X >= 0, X, self.alpha * X)
+
+    def derivative(self) -> Scalar:
+        return where(X >= 0, 1, self.alpha)
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        slope = np.where(xs[0] >= 0, 1, self.alpha)
+        return Reference(xs[0] * slope, lambda dy: ((dy * slope,), {}))

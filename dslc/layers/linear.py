@@ -1,0 +1,20 @@
+"""linear: the identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.layers import Example, Mode, Passing, Reference
+from dslc.numerics import Array
+
+
+@dataclass(frozen=True)
+class Linear(Passing):
+    """y = x: says that no activation is wanted."""
+
+    suits = "glorot"
+    examples = (Example("linear", ((4,),)),)
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        return Reference(xs[0], lambda dy: ((dy,), {}))

@@ -1,0 +1,20 @@
+"""maxpool: the largest pixel of each window (notes: 'Max pooling', 'Max Pooling - Backward Pass')."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.layers import Example
+from dslc.layers._pooling import MaxPooling, Windowed
+
+
+@dataclass(frozen=True)
+class MaxPool(Windowed, MaxPooling):
+    """Maximum over size, every stride pixels; the stride is the size unless given."""
+
+    kind = "maxpool"
+    examples = (
+        Example("maxpool(2x2)", ((6, 4, 3),)),
+        Example("maxpool(3x3, stride=2)", ((7, 9, 2),)),
+        Example("maxpool(3, stride=2, pad=1)", ((6, 5, 17),)),
+    )

@@ -1,0 +1,37 @@
+"""multiply: the product of two values of one size, element by element."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.geometry import SizeProblem
+from dslc.ir import Shape
+from dslc.layers import Example, Layer, Mode, Reference, require_alike
+from dslc.numerics import Array
+from dslc.site import Site
+
+
+@dataclass(frozen=True)
+class Multiply(Layer):
+    """y = a * b."""
+
+    merges = True
+    examples = (Example("multiply", ((4,), (4,))), Example("multiply", ((3, 2, 5), (3, 2, 5))))
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        if len(inputs) != 2:
+            raise SizeProblem(f"multiply takes two values, and here are {len(inputs)}")
+        return require_alike(inputs, "multiply")
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        a, b = xs
+        return Reference(a * b, lambda dy: ((dy * b, dy * a), {}))
+
+    def forward(self, site: Site) -> None:
+        site.op("multiply", "forward", site.x, (site.y,))
+
+    def backward(self, site: Site) -> None:
+        for number, (dx, other) in enumerate(zip(site.dx, reversed(site.x), strict=True), 1):
+            if dx is not None:
+                site.op("multiply", f"backward_{number}", (site.dy, other), (dx,))

@@ -1,0 +1,28 @@
+"""relu: max(0, x), with the derivative 1 at 0 (notes: 'Derivatives of activation function')."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.layers import Activation, Example, Mode, Reference, X
+from dslc.numerics import Array, np
+from dslc.scalar import Scalar, where
+
+@dataclass(frozen=True)
+class Relu(Activation):
+    """max(0, x), with the derivative 1 at 0 (notes: 'Derivatives of activation function')."""
+
+    suits = "he"
+    smooth = False
+    examples = (Example("relu", ((7,),)), Example("relu", ((3, 5, 2),)))
+
+    def value(self) -> Scalar:
+        return where(X < 0, 0, X)
+
+    def derivative(self) -> Scalar:
+        return where(X >= 0, 1, 0)
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        x = xs[0]
+        return Reference(np.maximum(x, 0), lambda dy: ((dy * ((x >= 0).astype(x.dtype)),), {}))

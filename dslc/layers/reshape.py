@@ -1,0 +1,34 @@
+"""reshape: the same numbers in another shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from dslc.arguments import ShapeOf
+from dslc.geometry import SizeProblem
+from dslc.ir import Shape, show_shape
+from dslc.layers import Example, Mode, Passing, Reference
+from dslc.numerics import Array
+
+
+@dataclass(frozen=True)
+class Reshape(Passing):
+    """Row by row, channels last; the number of elements stays."""
+
+    size: ShapeOf
+
+    examples = (Example("reshape(4x3x2)", ((24,),)), Example("reshape(2x2x6)", ((4, 3, 2),)))
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        if prod(self.size) != prod(inputs[0]):
+            raise SizeProblem(
+                f"{show_shape(inputs[0])} has {prod(inputs[0])} elements, {show_shape(self.size)} has {prod(self.size)}",
+                argument="size",
+            )
+        return self.size
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        x = xs[0]
+        return Reference(x.reshape(len(x), *self.size), lambda dy: ((dy.reshape(x.shape),), {}))

@@ -1,0 +1,27 @@
+"""sigmoid: 1 / (1 + exp(-x)) (notes: 'Sigmoid function')."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.layers import X, Y, Activation, Example, Mode, Reference
+from dslc.numerics import Array, np
+from dslc.scalar import Scalar, sigmoid
+
+@dataclass(frozen=True)
+class Sigmoid(Activation):
+    """1 / (1 + exp(-x)) (notes: 'Sigmoid function')."""
+
+    suits = "xavier"
+    examples = (Example("sigmoid", ((7,),)), Example("sigmoid", ((3, 5, 2),)))
+
+    def value(self) -> Scalar:
+        return sigmoid(X)
+
+    def derivative(self) -> Scalar:
+        return Y * (1 - Y)
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        x, y = xs[0], 1 / (1 + np.exp(-x))
+        return Reference(y, lambda dy: ((dy * (y * (1 - y)),), {}))

@@ -1,0 +1,27 @@
+"""tanh: the hyperbolic tangent (notes: 'Hyperbolic tangent function')."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.layers import X, Y, Activation, Example, Mode, Reference
+from dslc.numerics import Array, np
+from dslc.scalar import Scalar, tanh
+
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """The hyperbolic tangent (notes: 'Hyperbolic tangent function')."""
+
+    suits = "xavier"
+    examples = (Example("tanh", ((7,),)), Example("tanh", ((3, 5, 2),)))
+
+    def value(self) -> Scalar:
+        return tanh(X)
+
+    def derivative(self) -> Scalar:
+        return 1 - Y * Y
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        x, y = xs[0], np.tanh(x)
+        return Reference(y, lambda dy: ((dy * (1 - y**2),), {}))

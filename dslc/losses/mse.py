@@ -1,0 +1,30 @@
+"""mse: the mean squared error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.arguments import Positive
+from dslc.losses import ElementLoss
+from dslc.numerics import Array, np
+from dslc.scalar import Scalar, variable
+
+Z, T = variable("z"), variable("t")
+
+
+@dataclass(frozen=True)
+class Mse(ElementLoss):
+    """The mean over mini-batch and outputs of (z - t)^2; NaN is a missing target."""
+
+    weight: Positive = 1.0
+
+    def value(self) -> Scalar:
+        return (Z - T) * (Z - T)
+
+    def slope(self) -> Scalar:
+        return 2 * (Z - T)
+
+    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+        there = ~np.isnan(target)
+        error, count = np.where(there, z - target, 0), max(1, there.sum())
+        return self.weight * (error**2).sum() / count, 2 * self.weight * error / count

@@ -1,0 +1,46 @@
+"""How parameters learn. One file an optimizer: the file's name is its name in the language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dslc.arguments import Positive
+from dslc.numerics import Array
+from dslc.scalar import Scalar, variable
+
+W, G = variable("w"), variable("g")
+LR = variable("lr")
+STEP = variable("t")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An update of one element. `once` are (name, formula) pairs computed once a step in double precision from `t`,
+    the number of the step from 1; `assignments` run in order on `w`, the gradient `g`, the states and `lr`."""
+
+    assignments: tuple[tuple[str, Scalar], ...]
+    once: tuple[tuple[str, Scalar], ...] = ()
+
+
+class Optimizer:
+    """Base of all optimizers; a subclass is a frozen dataclass whose annotated fields are its arguments."""
+
+    examples: ClassVar[tuple[str, ...]] = ()
+    lr: Positive
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the arrays kept for each parameter, all zero at the start."""
+        return ()
+
+    def rule(self, decays: bool) -> Rule:
+        """The update; `decays` tells weights from biases."""
+        raise NotImplementedError
+
+    def reference(
+        self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool
+    ) -> tuple[Array, dict[str, Array]]:
+        """The update in NumPy: the new parameter and the new states."""
+        raise NotImplementedError

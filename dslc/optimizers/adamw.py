@@ -1,0 +1,32 @@
+"""adamw: adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.arguments import NonNegative
+from dslc.numerics import Array
+from dslc.optimizers import LR, Rule, W
+from dslc.optimizers.adam import Adam
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """First W -= lr * weight_decay * W, on weights only, then adam's step."""
+
+    weight_decay: NonNegative = 0.01
+
+    examples = ("adamw(0.01)", "adamw(0.01, weight_decay=0.3)")
+
+    def rule(self, decays: bool) -> Rule:
+        rule = super().rule(decays)
+        if not decays or not self.weight_decay:
+            return rule
+        return Rule((("w", W - LR * self.weight_decay * W), *rule.assignments), rule.once)
+
+    def reference(
+        self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool
+    ) -> tuple[Array, dict[str, Array]]:
+        shrunk = w - lr * self.weight_decay * w if decays else w
+        return super().reference(shrunk, g, states, lr, step, decays)

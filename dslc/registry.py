@@ -1,0 +1,35 @@
+"""Finds layers, losses, optimizers, ... by name: `conv` is the file `layers/conv.py`, there is no list."""
+
+from __future__ import annotations
+
+import importlib
+import keyword
+import pkgutil
+from types import ModuleType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def names(package: ModuleType) -> tuple[str, ...]:
+    """What a package offers. A file whose name is a Python keyword ends in an underscore that is no part of it."""
+    found = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+    return tuple(sorted(name.rstrip("_") if keyword.iskeyword(name.rstrip("_")) else name for name in found))
+
+
+def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
+    """The one class derived from `base` that the file of this name defines; None when there is no such file."""
+    if name not in names(package):
+        return None
+    module = importlib.import_module(f"{package.__name__}.{name}")
+    (found,) = (
+        thing
+        for thing in vars(module).values()
+        if isinstance(thing, type) and issubclass(thing, base) and thing.__module__ == module.__name__
+    )
+    return found
+
+
+def every(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
+    """All of a package, by name."""
+    return {name: cls for name in names(package) if (cls := find(package, name, base)) is not None}

@@ -1,0 +1,24 @@
+"""l2: lambda / (2m) * sum W^2 (notes: 'l2 regularization', 'Frobenius norm')."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.numerics import Array
+from dslc.optimizers import W
+from dslc.regularizers import Regularizer
+from dslc.scalar import Scalar
+
+
+@dataclass(frozen=True)
+class L2(Regularizer):
+    """Keeps weights small."""
+
+    def penalty(self) -> Scalar:
+        return 0.5 * self.strength * (W * W)
+
+    def slope(self) -> Scalar:
+        return self.strength * W
+
+    def reference(self, w: Array, m: int) -> tuple[float, Array]:
+        return self.strength / (2 * m) * (w**2).sum(), self.strength / m * w

@@ -1,0 +1,123 @@
+"""Formulas of one element, such as an activation, its derivative or an optimizer's rule.
+
+A formula is built with Python's operators and the functions below and printed as C. It is not evaluated in Python:
+the NumPy references are written separately, so that one can be tested against the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A C expression and how strongly its outermost operator binds."""
+
+    code: str
+    level: int
+
+    def __add__(self, other: Scalar | float) -> Scalar:
+        return _binary(self, "+", other, 4, 4)
+
+    def __radd__(self, other: float) -> Scalar:
+        return _binary(constant(other), "+", self, 4, 4)
+
+    def __sub__(self, other: Scalar | float) -> Scalar:
+        return _binary(self, "-", other, 4, 5)
+
+    def __rsub__(self, other: float) -> Scalar:
+        return _binary(constant(other), "-", self, 4, 5)
+
+    def __mul__(self, other: Scalar | float) -> Scalar:
+        return _binary(self, "*", other, 5, 5)
+
+    def __rmul__(self, other: float) -> Scalar:
+        return _binary(constant(other), "*", self, 5, 5)
+
+    def __truediv__(self, other: Scalar | float) -> Scalar:
+        return _binary(self, "/", other, 5, 6)
+
+    def __rtruediv__(self, other: float) -> Scalar:
+        return _binary(constant(other), "/", self, 5, 6)
+
+    def __neg__(self) -> Scalar:
+        return Scalar(f"-{self.inside(6)}", 6)
+
+    def __gt__(self, other: Scalar | float) -> Scalar:
+        return _binary(self, ">", other, 3, 4)
+
+    def __ge__(self, other: Scalar | float) -> Scalar:
+        return _binary(self, ">=", other, 3, 4)
+
+    def __lt__(self, other: Scalar | float) -> Scalar:
+        return _binary(self, "<", other, 3, 4)
+
+    def inside(self, level: int) -> str:
+        return self.code if self.level >= level else f"({self.code})"
+
+    def __str__(self) -> str:
+        return self.code
+
+
+def _binary(left: Scalar, operator: str, right: Scalar | float, level: int, right_level: int) -> Scalar:
+    other = right if isinstance(right, Scalar) else constant(right)
+    return Scalar(f"{left.inside(level)} {operator} {other.inside(right_level)}", level)
+
+
+def variable(name: str) -> Scalar:
+    return Scalar(name, 9)
+
+
+def constant(value: float) -> Scalar:
+    """A number with its shortest exact spelling; `REAL` gives it the network's precision."""
+    if float(value).is_integer() and abs(value) < 1e6:
+        return Scalar(f"{int(value)}", 9 if value >= 0 else 6)
+    return Scalar(f"REAL({float(value)!r})", 9)
+
+
+def where(condition: Scalar, yes: Scalar | float, no: Scalar | float) -> Scalar:
+    """`condition ? yes : no`."""
+    first = yes if isinstance(yes, Scalar) else constant(yes)
+    second = no if isinstance(no, Scalar) else constant(no)
+    return Scalar(f"{condition.inside(2)} ? {first.inside(2)} : {second.inside(2)}", 1)
+
+
+def _function(name: str, argument: Scalar) -> Scalar:
+    return Scalar(f"{name}({argument.code})", 9)
+
+
+def exp(x: Scalar) -> Scalar:
+    return _function("real_exp", x)
+
+
+def tanh(x: Scalar) -> Scalar:
+    return _function("real_tanh", x)
+
+
+def sigmoid(x: Scalar) -> Scalar:
+    """1 / (1 + exp(-x)), without overflow at either end."""
+    return _function("real_sigmoid", x)
+
+
+def log1p(x: Scalar) -> Scalar:
+    return _function("real_log1p", x)
+
+
+def erf(x: Scalar) -> Scalar:
+    return _function("real_erf", x)
+
+
+def sqrt(x: Scalar) -> Scalar:
+    return _function("real_sqrt", x)
+
+
+def absolute(x: Scalar) -> Scalar:
+    return _function("real_abs", x)
+
+
+def power(x: Scalar, exponent: Scalar) -> Scalar:
+    return Scalar(f"real_pow({x.code}, {exponent.code})", 9)
+
+
+def sign(x: Scalar) -> Scalar:
+    return where(x > 0, 1, where(x < 0, -1, 0))

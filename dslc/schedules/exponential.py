@@ -1,0 +1,19 @@
+"""exponential: lr * rate^epoch (notes: 'Learning rate decay')."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from dslc.arguments import Real
+from dslc.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """For example rate=0.95."""
+
+    rate: Annotated[float, Real(0, 1, open_low=True, open_high=True)]
+
+    def multiplier(self, epoch: int) -> float:
+        return self.rate**epoch

@@ -1,0 +1,18 @@
+"""inverse_time: lr / (1 + rate * epoch) (notes: 'Learning rate decay')."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.arguments import Positive
+from dslc.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class InverseTime(Schedule):
+    """The notes' decay."""
+
+    rate: Positive
+
+    def multiplier(self, epoch: int) -> float:
+        return 1 / (1 + self.rate * epoch)

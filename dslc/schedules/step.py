@@ -1,0 +1,20 @@
+"""step: lr * factor^(epoch // every)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from dslc.arguments import Count, Real
+from dslc.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Step(Schedule):
+    """Drops by a factor every few epochs."""
+
+    every: Count
+    factor: Annotated[float, Real(0, 1, open_low=True, open_high=True)]
+
+    def multiplier(self, epoch: int) -> float:
+        return self.factor ** (epoch // self.every)

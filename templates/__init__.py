@@ -1,0 +1,1 @@
+"""The templates of the emitted C; read by `dslc.emit`."""
