@@ -116,7 +116,8 @@ def absolute(x: Scalar) -> Scalar:
 
 
 def power(x: Scalar, exponent: Scalar) -> Scalar:
-    return Scalar(f"real_pow({x.code}, {exponent.code})", 9)
+    """Only for what is computed once a step: in double precision."""
+    return Scalar(f"pow({x.code}, {exponent.code})", 9)
 
 
 def sign(x: Scalar) -> Scalar:

@@ -5,12 +5,12 @@ The file's name is the layer's name in the language; see CONTRIBUTING.md for the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dslc.geometry import SizeProblem
-from dslc.graph import Tensor
 from dslc.ir import Shape, show_shape
 from dslc.numerics import Array
 from dslc.scalar import Scalar, variable
@@ -115,9 +115,14 @@ X, Y = variable("x"), variable("y")
 
 @dataclass(frozen=True)
 class MapDetail:
-    """One formula for every element; for a gradient the derivative, which dy is multiplied by."""
+    """One formula for every element, in `x` and `y`; for a gradient the derivative, which dy is multiplied by."""
 
     formula: Scalar
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Which of x and y the formula needs: the others need not be kept."""
+        return tuple(name for name in ("x", "y") if re.search(rf"\b{name}\b", self.formula.code))
 
 
 class Activation(Layer):
@@ -136,11 +141,11 @@ class Activation(Layer):
         site.op("map", "forward", site.x, (site.y,), MapDetail(self.value()))
 
     def backward(self, site: Site) -> None:
-        assert site.dy is not None
-        reads: tuple[Tensor, ...] = (site.dy, site.x[0], site.y)
-        dx = site.dx[0]
-        if dx is not None:
-            site.op("map_gradient", "backward", reads, (dx,), MapDetail(self.derivative()))
+        detail = MapDetail(self.derivative())
+        known = {"x": site.x[0], "y": site.y}
+        if (dx := site.dx[0]) is not None:
+            reads = (site.dy, *(known[name] for name in detail.variables))
+            site.op("map_gradient", "backward", reads, (dx,), detail)
 
 
 class Passing(Layer):

@@ -9,7 +9,7 @@ from typing import Annotated
 from dslc.arguments import HeightWidth, Padding, Pair, Size
 from dslc.geometry import SizeProblem, Window, require_image
 from dslc.ir import Shape
-from dslc.layers import Layer, Mode, Reference
+from dslc.layers import Layer, Mode, Pull, Reference
 from dslc.layers.conv import pad_image, unreached, window_taps
 from dslc.numerics import Array, np
 from dslc.site import Site
@@ -35,6 +35,10 @@ class Pool(Layer):
         raise NotImplementedError
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        return self.pooled(inputs)
+
+    def pooled(self, inputs: tuple[Shape, ...]) -> Shape:
+        """Rows, columns and channels of the result."""
         require_image(inputs[0], self.kind)
         window = self.window_for(inputs[0])
         rows, columns = window.slide(inputs[0], self.kind)
@@ -54,7 +58,7 @@ class Pool(Layer):
         shape = site.node.input_shapes[0]
         window = self.window_for(shape)
         before = (window.padding(0, shape[0])[0], window.padding(1, shape[1])[0])
-        return PoolDetail(shape, site.node.output.shape, window.size, window.stride, before)
+        return PoolDetail(shape, self.pooled((shape,)), window.size, window.stride, before)
 
 
 class MaxPooling(Pool):
@@ -75,7 +79,7 @@ class MaxPooling(Pool):
                 dx[at] += np.where(winner == number, dy, 0)
             return (dx[inside],), {}
 
-        return Reference(stacked.max(axis=0), pull)
+        return _shaped(self, xs[0], stacked.max(axis=0), pull)
 
     def forward(self, site: Site) -> None:
         site.op("maxpool", "forward", site.x, (site.y,), self.detail(site))
@@ -101,7 +105,7 @@ class AveragePooling(Pool):
                 dx[at] += dy / count
             return (dx[inside],), {}
 
-        return Reference(sum(padded[at] for _, _, at in taps) / count, pull)
+        return _shaped(self, xs[0], sum(padded[at] for _, _, at in taps) / count, pull)
 
     def forward(self, site: Site) -> None:
         site.op("avgpool", "forward", site.x, (site.y,), self.detail(site))
@@ -113,8 +117,25 @@ class AveragePooling(Pool):
 
 def _frame(layer: Pool, x: Array) -> tuple[Window, int, int]:
     shape = tuple(x.shape[1:])
-    rows, columns, _ = layer.infer((shape,))
+    rows, columns, _ = layer.pooled((shape,))
     return layer.window_for(shape), rows, columns
+
+
+def _shaped(layer: Pool, x: Array, y: Array, pull: Pull) -> Reference:
+    """The result in the layer's own shape: a global pooling gives a vector."""
+    shape = layer.infer((tuple(x.shape[1:]),))
+    return Reference(y.reshape(len(x), *shape), lambda dy: pull(dy.reshape(y.shape)))
+
+
+class Global:
+    """A window as large as the image; what is left is a vector of channels."""
+
+    def window_for(self, shape: Shape) -> Window:
+        return Window((shape[0], shape[1]))
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        require_image(inputs[0], "a global pooling")
+        return (inputs[0][2],)
 
 
 @dataclass(frozen=True)

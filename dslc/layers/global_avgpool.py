@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.geometry import Window
-from dslc.ir import Shape
 from dslc.layers import Example
-from dslc.layers._pooling import AveragePooling
+from dslc.layers._pooling import Global, AveragePooling
 
 
 @dataclass(frozen=True)
-class GlobalAvgPool(AveragePooling):
+class GlobalAvgPool(Global, AveragePooling):
     """Mean over all rows and columns."""
 
     kind = "global_avgpool"
     examples = (Example("global_avgpool", ((4, 5, 3),)),)
-
-    def window_for(self, shape: Shape) -> Window:
-        return Window((shape[0], shape[1]))

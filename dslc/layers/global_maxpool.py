@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.geometry import Window
-from dslc.ir import Shape
 from dslc.layers import Example
-from dslc.layers._pooling import MaxPooling
+from dslc.layers._pooling import Global, MaxPooling
 
 
 @dataclass(frozen=True)
-class GlobalMaxPool(MaxPooling):
+class GlobalMaxPool(Global, MaxPooling):
     """Maximum over all rows and columns."""
 
     kind = "global_maxpool"
     examples = (Example("global_maxpool", ((4, 5, 3),)),)
-
-    def window_for(self, shape: Shape) -> Window:
-        return Window((shape[0], shape[1]))

@@ -1,0 +1,65 @@
+"""The compiler, stage by stage.
+
+    stage     type            made by              looked up in
+    -----     ----            -------              ------------
+    text      Source          parse.read           the file
+    ast       ast.Program     parse.parse          grammar/net.lark
+    ir        ir.Network      check.check          layers/, losses/, optimizers/, ...
+    graph     graph.Graph     lower.lower          the layers' forward and backward
+    plan      plan.Plan       planning.make_plan   passes/, kernels/
+    c         emit.CSource    emit.emit            templates/
+    module    build.Library   build.build          the C compiler, the cache
+
+Each stage is a type that nothing changes, and a function that makes the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dslc.check import check
+from dslc.ir import Network
+from dslc.parse import parse, read
+from dslc.source import Source
+
+if TYPE_CHECKING:
+    from dslc.build import Library
+    from dslc.emit import CSource
+    from dslc.plan import Plan
+    from dslc.target import Target
+
+
+def check_file(path: str | Path, params: Mapping[str, object] | None = None, dtype: str | None = None) -> Network:
+    """The checked network of a file. Raises SpecError with every error."""
+    return check(parse(read(path)), params, dtype)
+
+
+def check_text(text: str, params: Mapping[str, object] | None = None, dtype: str | None = None) -> Network:
+    """The checked network of a text."""
+    return check(parse(Source("<text>", text)), params, dtype)
+
+
+def plan_network(network: Network, target: Target | None = None, batch: int | None = None) -> Plan:
+    """The plan of a network, for this machine unless told otherwise."""
+    from dslc.lower import lower
+    from dslc.planning import make_plan
+    from dslc.target import native
+
+    return make_plan(lower(network), target or native(), batch)
+
+
+def emit_network(network: Network, target: Target | None = None, batch: int | None = None) -> CSource:
+    """The C of a network."""
+    from dslc.emit import emit
+
+    return emit(plan_network(network, target, batch))
+
+
+def compile_plan(plan: Plan, folder: Path | None = None) -> Library:
+    """The native module of a plan, from the cache if it was compiled before."""
+    from dslc.build import build
+    from dslc.emit import emit
+
+    return build(emit(plan), plan.target, folder)

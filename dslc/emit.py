@@ -1,0 +1,390 @@
+"""`plan.Plan` to C. The only importer of jinja2: templates print what the plan says and compute nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata, resources
+from pathlib import Path
+
+from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined, Template, meta
+
+from dslc.graph import INPUT, OUTPUT, TARGET, Operation, Tensor
+from dslc.ir import Network, show_shape
+from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
+from dslc.planning import given_tensors
+
+RUNTIME_PARAMETERS = {
+    "n": "int n",
+    "part": "int part",
+    "parts": "int parts",
+    "step": "int64_t step",
+    "seed": "uint64_t seed",
+    "lr": "real lr",
+    "t": "double t",
+}
+"""What a kernel may ask for besides its arrays; it gets those that its body mentions."""
+
+RUNTIME_ARGUMENTS = {
+    "n": "n", "part": "part", "parts": "parts", "step": "net->step", "seed": "net->seed", "lr": "(real)net->lr",
+    "t": "(double)(net->step + 1)",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CSource:
+    """What a network becomes: `declarations` is the interface, `code` a whole C file with it inside."""
+
+    prefix: str
+    declarations: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Constant:
+    name: str
+    offset: int
+    comment: str
+
+
+@dataclass(frozen=True)
+class Function:
+    name: str
+    comment: str
+    shapes: str
+    parameters: tuple[str, ...]
+    body: str
+    takes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CallLine:
+    code: str
+    meet: bool
+
+
+@dataclass(frozen=True)
+class PhaseFunction:
+    name: str
+    comment: str
+    parameters: tuple[str, ...]
+    calls: tuple[CallLine, ...]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """An array of which the loop over mini-batches copies the rows of one batch."""
+
+    name: str
+    type: str
+    elements: int
+    staging: str
+
+
+def emit(plan: Plan) -> CSource:
+    """The C of a network."""
+    return _Emitter(plan).source()
+
+
+def c_prefix(network: Network) -> str:
+    """The net's name in lower case: every public symbol starts with it."""
+    return network.name.lower()
+
+
+@cache
+def _environment() -> Environment:
+    root = Path(str(resources.files("dslc.templates")))
+    env = Environment(
+        loader=FileSystemLoader(root),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    for single in (True, False):
+        env.filters[f"real_{single}"] = lambda text, single=single: _numbers(str(text), single)
+    env.filters["double"] = lambda value: _numbers(str(value), False) if not isinstance(value, float) else repr(value)
+    env.filters["real"] = env.filters["number"] = lambda value: value
+    return env
+
+
+def _numbers(text: str, single: bool) -> str:
+    """`REAL(0.5)` as a literal of the network's precision."""
+    return re.sub(r"REAL\(([^()]*)\)", r"\1f" if single else r"\1", text)
+
+
+class UnusedContext(Exception):
+    """A template was given something that it does not print: a sign that plan and template have drifted apart."""
+
+
+@cache
+def _template(name: str, single: bool) -> tuple[Template, frozenset[str]]:
+    env = _environment().overlay()
+    env.filters = {
+        **env.filters,
+        "real": lambda value: _numbers(str(value), single),
+        "number": lambda value: f"{float(value)!r}f" if single else repr(float(value)),
+    }
+    loader = env.loader
+    assert isinstance(loader, BaseLoader)
+    source = loader.get_source(env, name)[0]
+    return env.from_string(source), frozenset(meta.find_undeclared_variables(env.parse(source)))
+
+
+class _Emitter:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.network = plan.graph.network
+        self.single = plan.itemsize == 4
+        self.real = "float" if self.single else "double"
+        self.prefix = c_prefix(self.network)
+        self.names: set[str] = set()
+        self.constants: dict[tuple[str, str], Constant] = {}
+
+    def render(self, name: str, context: dict[str, object]) -> str:
+        template, wanted = _template(name, self.single)
+        if unused := set(context) - wanted:
+            raise UnusedContext(f"{name} prints nothing of {', '.join(sorted(unused))}")
+        return template.render(context)
+
+    # ------------------------------------------------------------------------------------------- names
+
+    def constant(self, step: PlannedStep, tensor: Tensor) -> str:
+        """The constant with the offset of a tensor's buffer."""
+        local = step.workspace.get(tensor.name)
+        buffer = local or self.plan.kept[tensor.name]
+        key = (step.name if local else "", tensor.name)
+        if key not in self.constants:
+            name = self.unique(f"{step.name}_{tensor.name}" if local else tensor.name)
+            each = f"{show_shape((self.plan.batch, *buffer.layout.stored))}" if tensor.batched else buffer.layout.describe()
+            shared = f", the memory of {buffer.alias}" if buffer.alias else ""
+            self.constants[key] = Constant(name, buffer.offset, f"{each}{shared}")
+        return self.constants[key].name
+
+    def unique(self, name: str) -> str:
+        candidate, number = name, 2
+        while candidate in self.names:
+            candidate, number = f"{name}_{number}", number + 1
+        self.names.add(candidate)
+        return candidate
+
+    def c_type(self, tensor: Tensor) -> str:
+        return {"real": self.real, "int": "int32_t", "double": "double"}[tensor.dtype]
+
+    # ------------------------------------------------------------------------------------------- kernels
+
+    def function(self, kernel: Kernel) -> Function:
+        op = kernel.operation
+        tensors = _arguments(op)
+        names = kernel.variant.arguments
+        body = self.render(kernel.variant.template(op.kind), dict(kernel.variant.context))
+        written = set(op.writes)
+        arrays = [
+            f"{'' if t in written else 'const '}{self.c_type(t)} *restrict {name}"
+            for t, name in zip(tensors, names, strict=True)
+        ]
+        takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", _without_comments(body)))
+        return Function(
+            name=self.unique(kernel.function),
+            comment=f"line {op.line}: {_plain(op.comment)}" if op.line else _plain(op.comment),
+            shapes=", ".join(f"{name} {self.shape(t)}" for t, name in zip(tensors, names, strict=True)),
+            parameters=(*arrays, *(RUNTIME_PARAMETERS[word] for word in takes)),
+            body=body,
+            takes=takes,
+        )
+
+    def shape(self, tensor: Tensor) -> str:
+        layout = self.plan.kept[tensor.name].layout.describe() if tensor.name in self.plan.kept else ""
+        if tensor.batched:
+            return f"[n{''.join(f'][{k}' for k in tensor.shape)}]"
+        return f"[{(layout or show_shape(tensor.shape)).replace('x', '][')}]"
+
+    def call(self, step: PlannedStep, kernel: Kernel, function: Function) -> CallLine:
+        arrays = [self.argument(step, tensor) for tensor in _arguments(kernel.operation)]
+        alone = {"part": "0", "parts": "1"} if not kernel.parallel else {}
+        others = [alone.get(word, RUNTIME_ARGUMENTS[word]) for word in function.takes]
+        code = f"{function.name}({', '.join((*arrays, *others))});"
+        if not kernel.parallel:
+            code = f"if (part == 0)\n        {code}"
+        return CallLine(code, kernel.barrier)
+
+    def argument(self, step: PlannedStep, tensor: Tensor) -> str:
+        if tensor.role in (INPUT, TARGET, OUTPUT):
+            return tensor.name
+        return f"at + {self.constant(step, tensor)}"
+
+    def phase(self, step: PlannedStep, phase: PlannedPhase) -> tuple[list[Function], PhaseFunction]:
+        kernels = [k for k in phase.kernels if k.variant.name != "alias"]
+        functions = [self.function(k) for k in kernels]
+        calls = tuple(self.call(step, k, f) for k, f in zip(kernels, functions, strict=True))
+        outside = self.outside(phase)
+        uses_n = any("n" in f.takes for f in functions)
+        unused = "" if calls else "nothing to do"
+        comments = {
+            "predict_forward": "The network in prediction mode.",
+            "predict_loss": "The losses of what predict_forward left.",
+            "train_forward": "The network in training mode, up to the loss.",
+            "train_backward": "The gradients of all parameters that learn.",
+            "train_update": "Running averages and the optimizer.",
+        }
+        name = f"{step.name}_{phase.name}"
+        parameters = (f"const {self.prefix}_t *net", *(self.declare(t) for t in outside))
+        counts = ("int n",) if uses_n else ()
+        numbers = ("int part", "int parts") if self._uses_parts(kernels, functions) else ("int part",)
+        return functions, PhaseFunction(name, comments[name] + unused, (*parameters, *counts, *numbers), calls)
+
+    def _uses_parts(self, kernels: list[Kernel], functions: list[Function]) -> bool:
+        return any(k.parallel and "parts" in f.takes for k, f in zip(kernels, functions, strict=True))
+
+    def outside(self, phase: PlannedPhase) -> tuple[Tensor, ...]:
+        """The caller's tensors that a phase touches."""
+        used = [t for k in phase.kernels for t in _arguments(k.operation) if t.role in (INPUT, TARGET, OUTPUT)]
+        return tuple(dict.fromkeys(used))
+
+    def declare(self, tensor: Tensor) -> str:
+        return f"{'' if tensor.role == OUTPUT else 'const '}{self.c_type(tensor)} *{tensor.name}"
+
+    # ------------------------------------------------------------------------------------------- the whole file
+
+    def source(self) -> CSource:
+        functions: list[Function] = []
+        phases: dict[str, PhaseFunction] = {}
+        for step in self.plan.steps:
+            for phase in step.phases:
+                added, phase_function = self.phase(step, phase)
+                functions.extend(added)
+                phases[phase_function.name] = phase_function
+        trains = self.plan.graph.train is not None
+        predict = self.plan.steps[0]
+        inputs = [f"const {self.real} *{v.name}_in" for v in self.network.inputs]
+        outputs = [f"{self.real} *{h.name}_output" for h in self.network.heads]
+        targets = [self.declare(t) for t in self.targets()]
+        interface = {"prefix": self.prefix, "inputs": inputs, "outputs": outputs, "trains": trains, "targets": targets}
+        header = self.render("network.h.j2", {**interface, "real": self.real})
+        context: dict[str, object] = {
+            **interface,
+            **self.numbers(),
+            "header": header,
+            "tools": self.tools(),
+            "functions": functions,
+            "phases": list(phases.values()),
+            "predict_arguments": self.phase_call(predict.phase("forward"), phases["predict_forward"], shifted=True),
+            **self.training_context(phases),
+        }
+        context["constants"] = list(self.constants.values())
+        return CSource(self.prefix, header, _tidy(self.render("network.c.j2", context)))
+
+    def targets(self) -> tuple[Tensor, ...]:
+        train = self.plan.graph.train
+        if train is None:
+            return ()
+        found = {t.name: t for t in given_tensors(train) if t.role == TARGET}
+        return tuple(found[f"{head.name}_target"] for head in self.network.heads)
+
+    def numbers(self) -> dict[str, object]:
+        plan = self.plan
+        numbers = "        const int part = {}, parts = {};"
+        threads = "\n".join(
+            ["#ifdef _OPENMP", numbers.format("omp_get_thread_num()", "omp_get_num_threads()"), "#else",
+             numbers.format("0", "1"), "#endif", "        (void)parts;"]
+        )  # fmt: skip
+        return {
+            "net": self.network.name,
+            "version": version(),
+            "summary": summary(plan),
+            "batch": plan.batch,
+            "itemsize": plan.itemsize,
+            "prediction_bytes": plan.arena_bytes(False),
+            "training_bytes": plan.arena_bytes(True),
+            "thread_numbers": threads,
+        }
+
+    def tools(self) -> str:
+        lanes = self.plan.target.lanes(self.plan.itemsize)
+        context = {
+            "real": self.real,
+            "integer": "int32_t" if self.single else "int64_t",
+            "lanes": lanes,
+            "vector_bytes": lanes * self.plan.itemsize,
+            "single": self.single,
+            "f": "f" if self.single else "",
+        }
+        return self.render("tools.c.j2", context)
+
+    def phase_call(self, phase: PlannedPhase, function: PhaseFunction, shifted: bool = False) -> list[str]:
+        """What a phase is called with; `shifted` by the first example of the mini-batch."""
+        arrays = []
+        for tensor in self.outside(phase):
+            if tensor.name == "loss_sums":
+                arrays.append("batch_sums")
+            elif shifted:
+                arrays.append(f"{tensor.name} + first * {tensor.elements}")
+            else:
+                arrays.append(tensor.name)
+        numbers = [p.removeprefix("int ") for p in function.parameters if p in ("int n", "int part", "int parts")]
+        return ["net", *arrays, *numbers]
+
+    def training_context(self, phases: dict[str, PhaseFunction]) -> dict[str, object]:
+        train = self.plan.step("train")
+        if train is None:
+            empty = ("evaluate_arguments", "forward_arguments", "backward_arguments", "update_arguments",
+                     "gathered", "gathered_arguments")  # fmt: skip
+            return {**dict.fromkeys(empty, []), "heads": 0}
+        loss = self.plan.steps[0].phase("loss")
+        given = {t.name: t for t in given_tensors(self.plan.graph.train)} if self.plan.graph.train else {}
+        order = [*(f"{v.name}_in" for v in self.network.inputs), *(t.name for t in self.targets())]
+        gathered = [self.gathered(given[name]) for name in order]
+        return {
+            "heads": len(self.network.heads),
+            "evaluate_arguments": self.phase_call(loss, phases["predict_loss"], shifted=True),
+            "forward_arguments": self.phase_call(train.phase("forward"), phases["train_forward"]),
+            "backward_arguments": self.phase_call(train.phase("backward"), phases["train_backward"]),
+            "update_arguments": self.phase_call(train.phase("update"), phases["train_update"]),
+            "gathered": gathered,
+            "gathered_arguments": [f"(const {g.type} *)(net->arena + {g.staging})" for g in gathered],
+        }
+
+    def gathered(self, tensor: Tensor) -> Gathered:
+        buffer = self.plan.kept[f"{tensor.name}_staging"]
+        name = self.unique(f"{tensor.name}_staging")
+        each = show_shape((self.plan.batch, *tensor.shape))
+        self.constants[("", name)] = Constant(name, buffer.offset, f"{each}, one mini-batch")
+        return Gathered(tensor.name, self.c_type(tensor), tensor.elements, name)
+
+
+def _arguments(op: Operation) -> tuple[Tensor, ...]:
+    """The tensors of an operation, each once: what it reads, then what it only writes."""
+    return tuple(dict.fromkeys((*op.reads, *op.writes)))
+
+
+def _without_comments(code: str) -> str:
+    return re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL)
+
+
+def _plain(text: str) -> str:
+    """Text of a spec made harmless inside a comment of C."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text).replace("*/", "* /").replace("/*", "/ *")
+
+
+def _tidy(code: str) -> str:
+    """No trailing blanks, no more than one empty line in a row, one at the end."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in code.splitlines())).strip("\n") + "\n"
+
+
+def version() -> str:
+    return metadata.version("dslc")
+
+
+def summary(plan: Plan) -> list[str]:
+    """What the head of the file tells the reader."""
+    network = plan.graph.network
+    trained = sum(p.elements for p in network.parameters if p.trained)
+    lines = [
+        f"{len(network.nodes)} layers, {trained:,} parameters, {network.precision}, at most {plan.batch} examples at a time.",
+        f"Memory: {plan.arena_bytes(False):,} bytes for prediction"
+        + (f", {plan.arena_bytes(True):,} for training." if plan.graph.train else "."),
+        f"Vectors of {plan.target.lanes(plan.itemsize)} numbers ({plan.target.name}).",
+    ]
+    return lines

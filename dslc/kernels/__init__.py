@@ -1,0 +1,86 @@
+"""How operations run. One file an operation: its variants, what each costs, which layouts suit it.
+
+`variants(op, setting)` lists the ways to compute an operation under the chosen layouts; the plan takes the cheapest.
+A file may also have `wishes(op, lanes)`: layouts for the tensors that its operation reads.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dslc.graph import Operation, Tensor
+from dslc.layout import Layout
+
+FLOPS_PER_NS = 30.0
+"""A rough speed of plain vector code on one core, to compare variants and to judge whether sharing pays."""
+ELEMENTS_PER_NS = 2.0
+"""The same for code that mostly moves memory."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to compute an operation.
+
+    `arguments` name in C the operation's tensors: reads, then what is only written. `context` fills the template
+    `kernels/<kind>[_<name>].c.j2`. `cost_ns` estimates a whole mini-batch on one thread.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    context: Mapping[str, object]
+    cost_ns: float
+
+    def template(self, kind: str) -> str:
+        return f"kernels/{kind}.c.j2" if self.name in ("plain", "alias") else f"kernels/{kind}_{self.name}.c.j2"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a kernel may look at besides its operation."""
+
+    layouts: Mapping[str, Layout]
+    batch: int
+    itemsize: int
+
+    def layout(self, tensor: Tensor) -> Layout:
+        return self.layouts[tensor.name]
+
+    def total(self, tensor: Tensor) -> int:
+        """Elements of a tensor over a whole mini-batch."""
+        return tensor.elements * (self.batch if tensor.batched else 1)
+
+    def moving(self, *tensors: Tensor, factor: float = 1.0) -> float:
+        """Cost of passing once over tensors."""
+        return sum(self.total(t) for t in tensors) * factor / ELEMENTS_PER_NS
+
+    def multiplying(self, op: Operation, efficiency: float = 1.0) -> float:
+        """Cost of the operation's multiply-adds at a share of the vector units' speed."""
+        return op.multiply_adds * self.batch / (FLOPS_PER_NS * efficiency)
+
+
+D = TypeVar("D")
+
+
+def detail(op: Operation, kind: type[D]) -> D:
+    """The operation's detail, of the kind that this kernel knows."""
+    assert isinstance(op.detail, kind), op.name
+    return op.detail
+
+
+def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+    """Layouts that suit the operation, by tensor."""
+    found: Callable[[Operation, int], Mapping[str, Layout]] | None = getattr(_module(op), "wishes", None)
+    return found(op, lanes) if found else {}
+
+
+def choose(op: Operation, layouts: Mapping[str, Layout], batch: int, itemsize: int) -> Variant:
+    """The cheapest variant that fits the layouts."""
+    found: list[Variant] = _module(op).variants(op, Setting(layouts, batch, itemsize))
+    return min(found, key=lambda v: v.cost_ns)
+
+
+def _module(op: Operation):  # type: ignore[no-untyped-def]
+    return importlib.import_module(f"dslc.kernels.{op.kind}")

@@ -1,0 +1,13 @@
+"""The sum of two or more tensors."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    tensors = tuple(dict.fromkeys(op.reads))
+    names = {t: f"x{i}" for i, t in enumerate(tensors, 1)}
+    context = {"terms": [names[t] for t in op.reads], "elements": op.writes[0].elements}
+    return [Variant("plain", (*names.values(), "y"), context, setting.moving(*op.reads))]

@@ -1,0 +1,14 @@
+"""The mean of the real pixels of each window."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers._pooling import PoolDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, PoolDetail)
+    area = d.size[0] * d.size[1]
+    cost = setting.moving(op.writes[0], factor=area)
+    return [Variant("plain", ("x", "y"), {"d": d}, cost)]

@@ -1,0 +1,14 @@
+"""dy is spread evenly over the real pixels of its window."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers._pooling import PoolDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, PoolDetail)
+    area = d.size[0] * d.size[1]
+    cost = setting.moving(op.reads[0], factor=area)
+    return [Variant("plain", ("dy", "dx"), {"d": d}, cost)]

@@ -1,0 +1,14 @@
+"""gamma * (x - mean) / sqrt(var + eps) + beta."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers.batchnorm import BatchNormDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, BatchNormDetail)
+    pixels = op.reads[0].elements // d.channels
+    context = {"channels": d.channels, "pixels": pixels, "eps": d.eps}
+    return [Variant("plain", ("x", "mean", "var", "gamma", "beta", "y"), context, setting.moving(op.reads[0], factor=2))]

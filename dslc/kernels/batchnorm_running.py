@@ -1,0 +1,13 @@
+"""running = momentum * running + (1 - momentum) * batch."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers.batchnorm import BatchNormDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, BatchNormDetail)
+    context = {"channels": d.channels, "momentum": d.momentum, "rest": 1 - d.momentum}
+    return [Variant("plain", ("batch_mean", "batch_var", "mean", "var"), context, setting.moving(op.reads[0], factor=1))]

@@ -1,0 +1,14 @@
+"""Tensors side by side along the last axis."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    parts = op.detail
+    assert isinstance(parts, tuple)
+    names = {t: f"x{i}" for i, t in enumerate(dict.fromkeys(op.reads), 1)}
+    context = {"parts": list(zip([names[t] for t in op.reads], parts, strict=True)), "pixels": parts[0].pixels}
+    return [Variant("plain", (*names.values(), "y"), context, setting.moving(op.writes[0]))]

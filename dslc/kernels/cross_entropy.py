@@ -1,0 +1,17 @@
+"""Softmax and cross-entropy in one, and the gradient of the logits."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.losses.cross_entropy import CrossEntropyDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, CrossEntropyDetail)
+    context = {
+        "classes": d.classes, "gradient": len(op.writes) > 1, "weight": d.weight, "smoothing": d.smoothing,
+        "share": d.smoothing / d.classes,
+    }  # fmt: skip
+    names = ("z", "target", "example_loss", "dz")[: 2 + len(op.writes)]
+    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=8))]

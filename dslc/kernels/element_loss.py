@@ -1,0 +1,18 @@
+"""A loss that is a sum over elements, and its gradient; a missing target adds nothing."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.losses import LossDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, LossDetail)
+    gradient = len(op.writes) > 1
+    context = {
+        "elements": op.reads[0].elements, "gradient": gradient, "value": d.value,
+        "slope": d.slope, "weight": d.weight,
+    }  # fmt: skip
+    names = ("outputs", "target", "count", "example_loss", "dz")[: 3 + len(op.writes)]
+    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=8))]

@@ -1,0 +1,14 @@
+"""dx = dy times the derivative of a formula, for every element."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers import MapDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, MapDetail)
+    context = {"formula": d.formula, "elements": op.writes[0].elements, "variables": d.variables}
+    arrays = tuple({"x": "in", "y": "out"}[name] for name in d.variables)
+    return [Variant("plain", ("dout", *arrays, "din"), context, setting.moving(op.writes[0], factor=3))]

@@ -1,0 +1,14 @@
+"""The penalty of a regularizer, summed in a fixed number of chunks."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.lower import CHUNKS, ParameterDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    context = {
+        "formula": detail(op, ParameterDetail).formula, "elements": setting.layout(op.reads[0]).elements, "chunks": CHUNKS
+    }  # fmt: skip
+    return [Variant("plain", ("weights", "sums"), context, setting.moving(op.reads[0]))]

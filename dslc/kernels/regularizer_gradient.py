@@ -1,0 +1,12 @@
+"""Adds the slope of the penalties to the gradient of a parameter."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.lower import ParameterDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    context = {"formula": detail(op, ParameterDetail).formula, "elements": setting.layout(op.reads[0]).elements}
+    return [Variant("plain", ("weights", "gradient"), context, setting.moving(op.reads[0]))]

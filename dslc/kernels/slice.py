@@ -1,0 +1,12 @@
+"""Some of the channels of a tensor."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers.concat import SliceDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    context = {"slice": detail(op, SliceDetail)}
+    return [Variant("plain", ("x", "y"), context, setting.moving(op.writes[0]))]

@@ -1,0 +1,55 @@
+"""How an array lies in memory, apart from the shape that the language gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from dslc.numerics import Array, np
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A dense array; with `width` > 0 one axis is cut into blocks of that width, padded with zeros: the blocks come
+    first, the other axes in their order, the lanes of a block last. (units, inputs) blocked along axis 0 lies as
+    [units / width][inputs][width]."""
+
+    shape: tuple[int, ...]
+    axis: int = 0
+    width: int = 0
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.shape[self.axis] // self.width)
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """The shape in memory."""
+        if not self.width:
+            return self.shape
+        others = tuple(n for i, n in enumerate(self.shape) if i != self.axis)
+        return (self.blocks, *others, self.width)
+
+    @property
+    def elements(self) -> int:
+        return prod(self.stored)
+
+    def pack(self, array: Array) -> Array:
+        """The array as it lies in memory, flat."""
+        if not self.width:
+            return array.reshape(-1)
+        missing = self.blocks * self.width - self.shape[self.axis]
+        padded = np.pad(array, [(0, missing if i == self.axis else 0) for i in range(array.ndim)])
+        cut = padded.reshape(*self.shape[: self.axis], self.blocks, self.width, *self.shape[self.axis + 1 :])
+        return np.moveaxis(np.moveaxis(cut, self.axis + 1, -1), self.axis, 0).reshape(-1)
+
+    def unpack(self, memory: Array) -> Array:
+        """The array in the language's shape, a copy where it is blocked."""
+        if not self.width:
+            return memory.reshape(self.shape)
+        cut = np.moveaxis(np.moveaxis(memory.reshape(self.stored), 0, self.axis), -1, self.axis + 1)
+        whole = cut.reshape(*self.shape[: self.axis], self.blocks * self.width, *self.shape[self.axis + 1 :])
+        return whole[tuple(slice(0, n) for n in self.shape)]
+
+    def describe(self) -> str:
+        return "x".join(str(n) for n in self.stored)

@@ -1,0 +1,26 @@
+"""Leaves out operations whose results nobody reads, such as the softmax in training under a cross-entropy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
+
+
+def remove_dead_operations(graph: Graph) -> Graph:
+    """The graph without operations that only write activations which nothing reads; the loss always counts."""
+    train = None if graph.train is None else _alive(graph.train)
+    return replace(graph, predict=_alive(graph.predict), train=train)
+
+
+def _alive(step: Step) -> Step:
+    read: set[Tensor] = set()
+    phases: list[Phase] = []
+    for phase in reversed(step.phases):
+        kept: list[Operation] = []
+        for op in reversed(phase.operations):
+            if any(t.role != ACTIVATION or t in read or t.name == "loss" for t in op.writes):
+                read.update(op.reads)
+                kept.append(op)
+        phases.append(replace(phase, operations=tuple(reversed(kept))))
+    return replace(step, phases=tuple(reversed(phases)))

@@ -1,0 +1,136 @@
+"""The fourth stage: how everything is computed and where it lies. After this only names and numbers are printed.
+
+Memory is one arena. Offsets are counted in elements of the network's precision and known now:
+
+    parameters | workspace (prediction and training share it) | gradients | optimizer state
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.graph import Graph, Operation, Tensor
+from dslc.kernels import Variant
+from dslc.layout import Layout
+from dslc.target import Target
+
+ALIGNMENT = 64
+"""Bytes: a cache line, and the widest vector."""
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A tensor's place in the arena, in elements; `alias` names the tensor whose memory it shares."""
+
+    tensor: Tensor
+    layout: Layout
+    offset: int
+    elements: int
+    alias: str | None = None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An operation with the variant that computes it.
+
+    `parallel`: the threads share its work. `barrier`: they meet after it.
+    """
+
+    operation: Operation
+    variant: Variant
+    parallel: bool = True
+    barrier: bool = True
+
+    @property
+    def function(self) -> str:
+        name = self.operation.name
+        return f"{name}_{self.variant.name}" if self.variant.name != "plain" else name
+
+
+@dataclass(frozen=True)
+class PlannedPhase:
+    name: str
+    kernels: tuple[Kernel, ...]
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step with the places of its activations."""
+
+    name: str
+    phases: tuple[PlannedPhase, ...]
+    workspace: Mapping[str, Buffer]
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        return tuple(kernel for phase in self.phases for kernel in phase.kernels)
+
+    def phase(self, name: str) -> PlannedPhase:
+        return next(phase for phase in self.phases if phase.name == name)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the arena, in elements."""
+
+    name: str
+    offset: int
+    elements: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network ready to be printed. `batch` is the capacity; the number of examples is known at run time.
+
+    `kept` are the buffers that live as long as the network: parameters, gradients, optimizer state.
+    """
+
+    graph: Graph
+    target: Target
+    itemsize: int
+    batch: int
+    steps: tuple[PlannedStep, ...]
+    kept: Mapping[str, Buffer]
+    regions: tuple[Region, ...]
+
+    def region(self, name: str) -> Region:
+        return next(region for region in self.regions if region.name == name)
+
+    def step(self, name: str) -> PlannedStep | None:
+        return next((step for step in self.steps if step.name == name), None)
+
+    def bytes(self, name: str) -> int:
+        return self.region(name).elements * self.itemsize
+
+    def arena_bytes(self, training: bool) -> int:
+        """Bytes of the arena; a network that only predicts needs no gradients and no state."""
+        last = self.regions[-1] if training else self.region("prediction")
+        return (last.offset + last.elements) * self.itemsize + ALIGNMENT
+
+    def verify(self) -> None:
+        """Buffers that are needed at one time do not overlap, and all lie inside their region."""
+        for step in self.steps:
+            live = _lifetimes(step)
+            placed = [(b, live[n]) for n, b in step.workspace.items() if b.alias is None and n in live]
+            for i, (a, (a0, a1)) in enumerate(placed):
+                for b, (b0, b1) in placed[i + 1 :]:
+                    apart = a.offset + a.elements <= b.offset or b.offset + b.elements <= a.offset
+                    assert apart or a1 < b0 or b1 < a0, (a.tensor.name, b.tensor.name)
+        kept = sorted((b.offset, b.offset + b.elements) for b in self.kept.values())
+        assert all(end <= start for (_, end), (start, _) in zip(kept, kept[1:], strict=False))
+
+
+def _lifetimes(step: PlannedStep) -> dict[str, tuple[int, int]]:
+    """First and last kernel that touches each buffer; an alias counts for the buffer it shares."""
+    live: dict[str, tuple[int, int]] = {}
+    for index, kernel in enumerate(step.kernels):
+        for tensor in (*kernel.operation.reads, *kernel.operation.writes):
+            buffer = step.workspace.get(tensor.name)
+            if buffer is None:
+                continue
+            name = buffer.alias or tensor.name
+            live[name] = (live.get(name, (index, index))[0], index)
+    return live
+
+

@@ -1,0 +1,94 @@
+"""`graph.Graph` to `plan.Plan`: the passes in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dslc import kernels
+from dslc.graph import GRADIENT, PARAMETER, STATE, Graph, Phase, Step, Tensor
+from dslc.layout import Layout
+from dslc.passes.dead import remove_dead_operations
+from dslc.passes.layouts import choose_layouts
+from dslc.passes.memory import place, rounded
+from dslc.passes.threads import share_work
+from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
+from dslc.target import Target
+
+ITEMSIZE = {"float32": 4, "float64": 8}
+PREDICT_BATCH = 64
+"""Capacity of a network without `train`."""
+
+
+def default_batch(graph: Graph) -> int:
+    training = graph.network.training
+    return (training.batch if training else None) or PREDICT_BATCH
+
+
+def make_plan(graph: Graph, target: Target, batch: int | None = None) -> Plan:
+    """The plan for a machine. `batch` replaces the file's capacity."""
+    itemsize = ITEMSIZE[graph.network.precision]
+    capacity = batch or default_batch(graph)
+    graph = remove_dead_operations(graph)
+    layouts = choose_layouts(graph, target.lanes(itemsize))
+    tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))
+    kept: dict[str, Buffer] = {}
+    parameters = _keep(tensors, PARAMETER, layouts, itemsize, 0, kept)
+    steps = [_plan_step(step, layouts, capacity, itemsize, parameters) for step in graph.steps]
+    prediction = _end(steps[0].workspace, parameters)
+    workspace = max(_end(step.workspace, parameters) for step in steps)
+    staging = _staging(graph, capacity, itemsize, workspace, kept)
+    gradients = _keep(tensors, GRADIENT, layouts, itemsize, staging, kept)
+    states = _keep(tensors, STATE, layouts, itemsize, gradients, kept)
+    regions = (
+        Region("parameters", 0, parameters),
+        Region("prediction", parameters, prediction - parameters),
+        Region("activations", parameters, staging - parameters),
+        Region("gradients", staging, gradients - staging),
+        Region("state", gradients, states - gradients),
+    )
+    return Plan(graph, target, itemsize, capacity, tuple(steps), kept, regions)
+
+
+def _keep(
+    tensors: list[Tensor], role: str, layouts: Mapping[str, Layout], itemsize: int, offset: int, kept: dict[str, Buffer]
+) -> int:
+    """Puts all tensors of a role one after the other and returns where they end."""
+    for tensor in tensors:
+        if tensor.role == role:
+            size = rounded(layouts[tensor.name].elements, itemsize)
+            kept[tensor.name] = Buffer(tensor, layouts[tensor.name], offset, size)
+            offset += size
+    return offset
+
+
+def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
+    """Where the loop over mini-batches gathers the examples of one: a buffer for each input and target."""
+    if graph.train is None:
+        return offset
+    for tensor in given_tensors(graph.train):
+        size = rounded(tensor.elements * batch, itemsize)
+        kept[f"{tensor.name}_staging"] = Buffer(tensor, Layout(tensor.shape), offset, size)
+        offset += size
+    return offset
+
+
+def given_tensors(step: Step) -> tuple[Tensor, ...]:
+    """Inputs and targets of a step: what the caller hands over, in the order of first use."""
+    return tuple(t for t in step.tensors if t.role in ("input", "target"))
+
+
+def _plan_step(step: Step, layouts: Mapping[str, Layout], batch: int, itemsize: int, start: int) -> PlannedStep:
+    phases = share_work(tuple(_plan_phase(phase, layouts, batch, itemsize) for phase in step.phases))
+    all_kernels = [kernel for phase in phases for kernel in phase.kernels]
+    return PlannedStep(step.name, phases, place(all_kernels, layouts, batch, itemsize, start))
+
+
+def _plan_phase(phase: Phase, layouts: Mapping[str, Layout], batch: int, itemsize: int) -> PlannedPhase:
+    return PlannedPhase(
+        phase.name,
+        tuple(Kernel(op, kernels.choose(op, layouts, batch, itemsize)) for op in phase.operations),
+    )
+
+
+def _end(workspace: Mapping[str, Buffer], start: int) -> int:
+    return max((b.offset + b.elements for b in workspace.values()), default=start)
