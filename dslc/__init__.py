@@ -1,1 +1,51 @@
-"""dslc: a compiler for neural networks. A `.net` file becomes specialized C that trains and predicts."""
+"""dslc: a compiler for neural networks. A `.net` file becomes specialized C that trains and predicts.
+
+>>> import dslc
+>>> model = dslc.load("specs/lenet5.net", lr=0.01)      # check, compile (cached), load
+>>> model.fit(x, y, dev=(x_dev, y_dev), epochs=10)
+>>> model.predict(x)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dslc.compiler import check_file, check_text
+from dslc.diagnostics import DataError, SpecError, UsageError
+from dslc.ir import Network
+
+if TYPE_CHECKING:
+    from dslc.runtime.model import Model
+
+
+def check(path: str | Path, **params: object) -> Network:
+    """The checked network of a file. Raises SpecError, whose `diagnostics` are all of the file's errors."""
+    return check_file(path, params)
+
+
+def load(path: str | Path, *, dtype: str | None = None, threads: int = 1, **params: object) -> Model:
+    """Check, compile (cached) and load a file.
+
+    dtype: `float32` or `float64`, the file's unless given. threads: how many share the work; the results are the
+    same bits for any number. params: values for the file's params.
+    """
+    from dslc.runtime.model import Model
+
+    return Model(check_file(path, params, _precision(dtype)), threads)
+
+
+def loads(text: str, *, dtype: str | None = None, threads: int = 1, **params: object) -> Model:
+    """The same for the text of a spec."""
+    from dslc.runtime.model import Model
+
+    return Model(check_text(text, params, _precision(dtype)), threads)
+
+
+def _precision(dtype: str | None) -> str | None:
+    if dtype not in (None, "float32", "float64"):
+        raise ValueError(f"dtype is 'float32' or 'float64', not {dtype!r}")
+    return dtype
+
+
+__all__ = ["DataError", "Network", "SpecError", "UsageError", "check", "load", "loads"]

@@ -1,0 +1,1 @@
+"""What drives a compiled network from Python: data, training, weights, reports."""

@@ -24,5 +24,6 @@ class Elu(Activation):
         return where(X > 0, 1, Y + 1)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
-        x, y = xs[0], np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+        x = xs[0]
+        y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
         return Reference(y, lambda dy: ((dy * (np.where(x > 0, 1, y + 1)),), {}))

@@ -23,5 +23,6 @@ class Sigmoid(Activation):
         return Y * (1 - Y)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
-        x, y = xs[0], 1 / (1 + np.exp(-x))
+        x = xs[0]
+        y = 1 / (1 + np.exp(-x))
         return Reference(y, lambda dy: ((dy * (y * (1 - y)),), {}))

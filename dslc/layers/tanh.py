@@ -23,5 +23,6 @@ class Tanh(Activation):
         return 1 - Y * Y
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
-        x, y = xs[0], np.tanh(x)
+        x = xs[0]
+        y = np.tanh(x)
         return Reference(y, lambda dy: ((dy * (1 - y**2),), {}))

@@ -1,0 +1,117 @@
+"""The fit loop: epochs in Python, mini-batches in C."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dslc.runtime.history import History
+from dslc.runtime.progress import Progress
+
+if TYPE_CHECKING:
+    from dslc.runtime.model import Model
+
+Array = np.ndarray[Any, Any]
+SLICE_SECONDS = 0.15
+"""How long C trains before it returns: for the progress bar and for Ctrl-C."""
+SHUFFLE_STREAM = 1 << 32
+
+
+class Diverged(RuntimeWarning):
+    """The loss stopped being a finite number."""
+
+
+class Fit:
+    """One call of `fit`. Keeps the best weights by the file's metric wherever there is a dev set."""
+
+    def __init__(self, model: Model, arrays: tuple[list[Array], list[Array]], dev: Any, progress: Progress) -> None:
+        self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
+        self.training = model.training
+        self.history = History()
+        self.best, self.best_weights, self.waited = math.inf, None, 0
+        self.metric = self._metric()
+
+    def _metric(self) -> str:
+        wanted = self.training.stop_metric
+        if self.dev is None and wanted.startswith("dev_"):
+            if self.training.patience is not None:
+                warnings.warn("early stopping watches the training loss: no dev set was given", stacklevel=4)
+            return "loss"
+        return wanted
+
+    def run(self, epochs: int) -> History:
+        """Trains, and leaves the best weights in the model however it ends."""
+        self.progress.begin(epochs, len(self.arrays[0][0]))
+        try:
+            for _ in range(epochs):
+                if not self._epoch():
+                    break
+        except KeyboardInterrupt:
+            self.history.stopped = "interrupted"
+        finally:
+            self.progress.end()
+            if self.best_weights is not None:
+                self.model.restore_weights(self.best_weights)
+        return self.history
+
+    def _epoch(self) -> bool:
+        """One pass over the data; False when training is over."""
+        started = time.perf_counter()
+        model, number = self.model, self.model.epoch
+        loss = self._batches(self._order(number))
+        if loss is None:
+            self._diverged()
+            return False
+        record = {"epoch": float(number + 1), "loss": loss}
+        if self.dev is not None:
+            record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
+        record |= {"lr": model.learning_rate(number), "seconds": time.perf_counter() - started}
+        model.epoch += 1
+        self.history.records.append(record)
+        self.progress.epoch(record)
+        return self._keep_best(record)
+
+    def _order(self, epoch: int) -> Array:
+        """The examples' order: the same seed gives the same order, whatever else draws numbers."""
+        count = len(self.arrays[0][0])
+        if not self.training.shuffle:
+            return np.arange(count)
+        bits = np.random.Philox(key=[self.model.seed, SHUFFLE_STREAM + epoch])
+        return np.random.Generator(bits).permutation(count)
+
+    def _batches(self, order: Array) -> float | None:
+        """The mean loss of an epoch; None if it stopped being finite."""
+        done, loss_sum = 0, 0.0
+        while done < len(order):
+            finite, done, loss_sum = self.model.train_batches(*self.arrays, order, done, loss_sum, SLICE_SECONDS)
+            if not finite:
+                return None
+            self.progress.advance(self.model.epoch + 1, done, loss_sum / done)
+        return loss_sum / len(order)
+
+    def _keep_best(self, record: dict[str, float]) -> bool:
+        value = record.get(self.metric, math.inf)
+        value = -value if self.metric.endswith("accuracy") else value
+        if value < self.best:
+            self.best, self.waited = value, 0
+            self.history.best_epoch = int(record["epoch"])
+            if self.dev is not None or self.training.patience is not None:
+                self.best_weights = self.model.copy_weights()
+        else:
+            self.waited += 1
+        if self.training.patience is not None and self.waited >= self.training.patience:
+            self.history.stopped = "early"
+            return False
+        return True
+
+    def _diverged(self) -> None:
+        self.history.stopped = "diverged"
+        where = f"epoch {self.model.epoch + 1}, step {self.model.step + 1}"
+        kept = "the best weights so far are kept" if self.best_weights is not None else "the weights before it are kept"
+        layer = self.model.first_not_finite()
+        blame = f" ({layer} is the first that is not finite)" if layer else ""
+        warnings.warn(f"the loss is not finite in {where}{blame}: training stops, {kept}", Diverged, stacklevel=4)

@@ -1,0 +1,54 @@
+"""What happened in training: a record an epoch."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class History:
+    """`records` hold epoch, lr, loss (mean over the epoch), seconds, and the dev set's numbers where there is one.
+
+    `best_epoch` is the epoch whose weights were kept; `stopped` says why training ended: `epochs`, `early`,
+    `interrupted` or `diverged`.
+    """
+
+    records: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int | None = None
+    stopped: str = "epochs"
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """A list for each column."""
+        columns = list(dict.fromkeys(key for record in self.records for key in record))
+        return {key: [record.get(key, float("nan")) for record in self.records] for key in columns}
+
+    def to_csv(self, path: str | Path) -> None:
+        """A row an epoch; the file is replaced whole."""
+        columns = self.to_dict()
+        handle, temporary = tempfile.mkstemp(dir=Path(path).parent)
+        with os.fdopen(handle, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+        os.replace(temporary, path)
+
+    def plot(self, axes: Any = None) -> Any:
+        """The losses over the epochs, with matplotlib; returns the axes."""
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError:
+            raise ImportError("History.plot needs matplotlib: pip install matplotlib") from None
+        axes = axes or plt.subplots()[1]
+        columns = self.to_dict()
+        for name in ("loss", "dev_loss"):
+            if name in columns:
+                axes.plot(columns["epoch"], columns[name], label=name)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("loss")
+        axes.legend()
+        return axes

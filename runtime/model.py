@@ -1,0 +1,242 @@
+"""A compiled network that trains and predicts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dslc.build import Library
+from dslc.compiler import compile_plan, plan_network
+from dslc.diagnostics import DataError
+from dslc.ir import Network, Training
+from dslc.lower import identifier, state_name
+from dslc.plan import Plan
+from dslc.runtime import fit as fitting
+from dslc.runtime.data import as_inputs, as_targets
+from dslc.runtime.history import History
+from dslc.runtime.memory import Arena
+from dslc.runtime.metrics import head_metrics
+from dslc.runtime.parameters import Parameters, ParameterView
+from dslc.runtime.progress import make_progress
+from dslc.runtime.weights import read_weights, save_weights
+
+Array = np.ndarray[Any, Any]
+
+
+class Model:
+    """What `dslc.load` returns. `network` is the checked spec, `plan` what was compiled, `epoch` and `step` the
+    position in training."""
+
+    def __init__(self, network: Network, threads: int = 1) -> None:
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        self.network, self.threads = network, threads
+        self.seed = network.training.seed if network.training else 0
+        self.epoch = 0
+        self._compile(None)
+        self._initialize()
+
+    # ------------------------------------------------------------------------------------------- set-up
+
+    def _compile(self, batch: int | None) -> None:
+        self.plan: Plan = plan_network(self.network, batch=batch)
+        self.library: Library = compile_plan(self.plan)
+        self._arena = Arena(self.plan, self.network.training is not None)
+        ffi = self.library.module.ffi
+        self._ffi = ffi
+        self._net = ffi.new(f"{self.library.prefix}_t *")
+        self._memory = ffi.from_buffer(self._arena.numbers)
+        self._real = "float" if self.plan.itemsize == 4 else "double"
+        self._net.arena = ffi.cast(f"{self._real} *", self._memory)
+        self._net.threads, self._net.seed = self.threads, self.seed
+        self._functions = {name: self.library.function(name) for name in self._names()}
+        self.parameters = Parameters({p.name: self._view(p.name, identifier(p.name)) for p in self.network.parameters})
+
+    def _names(self) -> tuple[str, ...]:
+        training = ("evaluate", "loss", "gradients", "train_step", "train_batches")
+        return ("predict", *(training if self.network.training else ()))
+
+    def _view(self, name: str, buffer_name: str) -> ParameterView:
+        buffer = self.plan.kept[buffer_name]
+        return ParameterView(name, self._arena.view(buffer), buffer.layout)
+
+    def _initialize(self) -> None:
+        """Fresh parameters: each from a stream of its own, so that a layer more does not change the others."""
+        for p in self.network.parameters:
+            stream = int.from_bytes(hashlib.sha256(p.name.encode()).digest()[:4], "little")
+            random = np.random.Generator(np.random.Philox(key=[self.seed, stream]))
+            self.parameters[p.name][...] = p.init.sample(random, p.shape, p.fan_in, p.fan_out)
+
+    def _make_room(self, count: int) -> None:
+        """With `batch all` the capacity follows the data: compiled again when more examples come."""
+        if self.training.batch is not None or count <= self.batch:
+            return
+        weights, states, step = self.copy_weights(), self._states(), self.step
+        self._compile(count)
+        self.restore_weights(weights)
+        for name, array in states.items():
+            self._view(name, name)[...] = array
+        self._net.step = step
+
+    def _states(self) -> dict[str, Array]:
+        names = [
+            state_name(p.name, s) for p in self.network.parameters if p.learns for s in self.training.optimizer.states
+        ]
+        return {name: self._view(name, name).numpy() for name in names}
+
+    # ------------------------------------------------------------------------------------------- facts
+
+    @property
+    def training(self) -> Training:
+        """What `train` says. Raises DataError where the file has none."""
+        if self.network.training is None:
+            raise DataError("this network has no `train`: it predicts only")
+        return self.network.training
+
+    @property
+    def batch(self) -> int:
+        """How many examples a mini-batch has at most."""
+        return self.plan.batch
+
+    @property
+    def dtype(self) -> Any:
+        return self._arena.numbers.dtype
+
+    @property
+    def step(self) -> int:
+        """Updates so far."""
+        return int(self._net.step)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the network's memory takes: what `dslc check` announced."""
+        return self._arena.bytes
+
+    def learning_rate(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 0."""
+        schedule = self.training.schedule
+        return self.training.optimizer.lr * (schedule.multiplier(epoch) if schedule else 1.0)
+
+    # ------------------------------------------------------------------------------------------- prediction
+
+    def predict(self, x: Any) -> Any:
+        """The outputs for `x` of shape (n, *input): an array (n, *output), a dict by head if there are several."""
+        inputs = as_inputs(self.network, x, self.dtype)
+        outputs = self._new_outputs(len(inputs[0]))
+        self._functions["predict"](self._net, *self._pointers(inputs), len(inputs[0]), *self._pointers(outputs))
+        return self._by_head(outputs)
+
+    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+        """Loss (without regularization) and metrics over all examples, in prediction mode."""
+        inputs, targets = self._arrays(x, y)
+        outputs = self._new_outputs(len(inputs[0]))
+        heads = self.network.heads
+        sums = self._ffi.new("double[]", 2 * len(heads))
+        pointers = (*self._pointers(inputs), *self._pointers(targets))
+        self._functions["evaluate"](self._net, *pointers, len(inputs[0]), *self._pointers(outputs), sums)
+        losses = [sums[2 * i] / sums[2 * i + 1] for i in range(len(heads))]
+        results = {"loss": sum(losses)}
+        for head, loss, output, target in zip(heads, losses, outputs, targets, strict=True):
+            prefix = f"{head.name}_" if len(heads) > 1 else ""
+            if prefix:
+                results[f"{prefix}loss"] = loss
+            results |= {prefix + key: value for key, value in head_metrics(head, output, target).items()}
+        return results
+
+    def _new_outputs(self, count: int) -> list[Array]:
+        return [np.empty((count, *head.value.shape), self.dtype) for head in self.network.heads]
+
+    def _by_head(self, outputs: list[Array]) -> Any:
+        if len(outputs) == 1:
+            return outputs[0]
+        return {head.name: output for head, output in zip(self.network.heads, outputs, strict=True)}
+
+    def _pointers(self, arrays: list[Array]) -> list[Any]:
+        kinds = {np.dtype(np.int32): "int32_t[]", np.dtype(np.int64): "int64_t[]"}
+        return [self._ffi.from_buffer(kinds.get(a.dtype, f"{self._real}[]"), a) for a in arrays]
+
+    def _arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
+        self.training  # noqa: B018 - raises where the network cannot be judged
+        inputs = as_inputs(self.network, x, self.dtype)
+        return inputs, as_targets(self.network, y, len(inputs[0]), self.dtype)
+
+    # ------------------------------------------------------------------------------------------- training
+
+    def fit(
+        self, x: Any, y: Any, dev: tuple[Any, Any] | None = None, epochs: int | None = None, progress: str = "none"
+    ) -> History:
+        """Trains for `epochs` (the file's unless given). Ctrl-C ends it cleanly; with a dev set the best weights stay."""
+        arrays = self._arrays(x, y)
+        if dev is not None:
+            self._arrays(*dev)
+        self._make_room(len(arrays[0][0]))
+        return fitting.Fit(self, arrays, dev, make_progress(progress)).run(
+            self.training.epochs if epochs is None else epochs
+        )
+
+    def train_batches(
+        self, inputs: list[Array], targets: list[Array], order: Array, done: int, loss_sum: float, seconds: float
+    ) -> tuple[bool, int, float]:
+        """Mini-batches from position `done` of `order` on, for about so many seconds: whether the loss stayed finite,
+        the new position, and the sum of the losses over the examples."""
+        self._net.lr = self.learning_rate(self.epoch)
+        position, total = self._ffi.new("int64_t *", done), self._ffi.new("double *", loss_sum)
+        pointers = (*self._pointers(inputs), *self._pointers(targets), *self._pointers([order.astype(np.int64)]))
+        failed = self._functions["train_batches"](self._net, *pointers, len(order), position, seconds, total)
+        return not failed, int(position[0]), float(total[0])
+
+    def train_step(self, x: Any, y: Any) -> float:
+        """One update on this mini-batch; the loss before it. A loss that is not finite updates nothing."""
+        self._net.lr = self.learning_rate(self.epoch)
+        return self._on_batch("train_step", x, y)
+
+    def loss(self, x: Any, y: Any) -> float:
+        """The loss of a mini-batch in training mode, regularization included."""
+        return self._on_batch("loss", x, y)
+
+    def gradients(self, x: Any, y: Any) -> dict[str, Array]:
+        """The gradient of every parameter that learns, regularization included; nothing is updated."""
+        self._on_batch("gradients", x, y)
+        names = [p.name for p in self.network.parameters if p.learns]
+        return {name: self._view(name, f"{identifier(name)}_grad").numpy() for name in names}
+
+    def _on_batch(self, function: str, x: Any, y: Any) -> float:
+        inputs, targets = self._arrays(x, y)
+        count = len(inputs[0])
+        self._make_room(count)
+        if count > self.batch:
+            raise DataError(f"this mini-batch has {count} examples; the network was compiled for at most {self.batch}")
+        loss = self._ffi.new("double *")
+        self._functions[function](self._net, *self._pointers(inputs), *self._pointers(targets), count, loss)
+        return float(loss[0])
+
+    # ------------------------------------------------------------------------------------------- weights
+
+    def copy_weights(self) -> dict[str, Array]:
+        """All parameters, copied."""
+        return {name: view.numpy() for name, view in self.parameters.items()}
+
+    def restore_weights(self, weights: Mapping[str, Array]) -> None:
+        for name, array in weights.items():
+            self.parameters[name][...] = array
+
+    def first_not_finite(self) -> str | None:
+        """The first parameter with a value that is not finite."""
+        return next((n for n, view in self.parameters.items() if not np.isfinite(view.numpy()).all()), None)
+
+    def save(self, path: str | Path) -> None:
+        """Writes all parameters as safetensors."""
+        save_weights(path, self.network, self.copy_weights())
+
+    def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> None:
+        """Reads parameters from safetensors. `only`: just these layers; strict=False: whatever fits.
+
+        Raises:
+            DataError: with the list of what differs.
+        """
+        shapes = {name: view.shape for name, view in self.parameters.items()}
+        self.restore_weights(read_weights(path, shapes, only, strict))

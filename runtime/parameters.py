@@ -1,0 +1,71 @@
+"""Views of a network's parameters: seen in the language's shapes, stored as the kernels like them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from dslc.layout import Layout
+
+Array = np.ndarray[Any, Any]
+
+
+class ParameterView:
+    """One array in the memory of the compiled network. Reading unpacks it, writing packs it back at once."""
+
+    def __init__(self, name: str, memory: Array, layout: Layout) -> None:
+        self.name, self._memory, self._layout = name, memory, layout
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._layout.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._memory.dtype
+
+    def numpy(self) -> Array:
+        """A copy in the language's shape."""
+        return np.array(self._layout.unpack(self._memory))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        found = self.numpy()
+        return found if dtype is None else found.astype(dtype)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.numpy()[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        whole = self.numpy()
+        whole[index] = value
+        self._memory[:] = self._layout.pack(whole)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.shape} {self.dtype}>"
+
+
+class Parameters(Mapping[str, ParameterView]):
+    """All parameters by name; assigning to one replaces its values."""
+
+    def __init__(self, views: dict[str, ParameterView]) -> None:
+        self._views = views
+
+    def __getitem__(self, name: str) -> ParameterView:
+        return self._views[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        array = np.asarray(value)
+        if array.shape != self._views[name].shape:
+            raise ValueError(f"{name} has the shape {self._views[name].shape}, not {array.shape}")
+        self._views[name][...] = array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
