@@ -113,7 +113,8 @@ class Dims:
     def convert(self, value: object) -> tuple[int, ...]:
         parts = value if isinstance(value, tuple) else (value,)
         if len(parts) not in (1, 3):
-            raise BadValue(f"a number of features or height x width x channels is wanted, not {show(value)}")
+            more = f"; one channel is written {show(value)}x1" if len(parts) == 2 else ""
+            raise BadValue(f"a number of features or height x width x channels is wanted, not {show(value)}{more}")
         return tuple(Whole().convert(part) for part in parts)
 
 

@@ -25,6 +25,7 @@ from types import ModuleType
 
 from cffi import FFI
 
+from dslc.cache import cache_folder, write_whole
 from dslc.diagnostics import UsageError
 from dslc.emit import CSource
 from dslc.target import Target, cpu_identity
@@ -91,24 +92,6 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
 
 
 @cache
-def cache_folder() -> Path:
-    """`$DSLC_CACHE`, else the user's cache folder; a temporary one, with a note, where neither can be written."""
-    wanted = os.environ.get("DSLC_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dslc"
-    )
-    try:
-        folder = Path(wanted)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        fallback = Path(tempfile.mkdtemp(prefix="dslc-"))
-        note = f"the cache folder {wanted} cannot be written ({error.strerror}); compiling into {fallback} this time"
-        warnings.warn(note, stacklevel=2)
-        return fallback
-
-
-@cache
 def find_compiler() -> Compiler:
     """$CC, else gcc, clang or zig, whichever is there first."""
     candidates = [shlex.split(os.environ["CC"])] if os.environ.get("CC") else [["gcc"], ["clang"]]
@@ -137,7 +120,7 @@ def _identify(command: tuple[str, ...]) -> Compiler:
         test = Path(scratch) / "test.c"
         test.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
         openmp = _run([*command, "-fopenmp", str(test), "-o", str(test.with_suffix(""))]).returncode == 0
-    _write_whole(known, f"{'openmp' if openmp else 'serial'}\n{identity}")
+    write_whole(known, f"{'openmp' if openmp else 'serial'}\n{identity}".encode())
     return Compiler(command, identity, openmp)
 
 
@@ -146,14 +129,6 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
     except OSError as error:
         raise UsageError(f"cannot run the C compiler: {shlex.join(command)}: {error.strerror}") from None
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    os.replace(temporary, path)
 
 
 def _compile(source: CSource, target: Target, compiler: Compiler, name: str, path: Path) -> None:

@@ -5,19 +5,21 @@ A value that failed is poisoned: what is computed from it stays silent instead o
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from dslc import ast, inits, layers, registry, regularizers
-from dslc.arguments import BadValue, Dims, Real, Slot, Symbol, show, slots
+from dslc.arguments import BadValue, Dims, Real, Slot, Symbol, Whole, show, slots
 from dslc.check_train import TrainReader, TrainSettings
 from dslc.diagnostics import Diagnostic, SpecError, did_you_mean
 from dslc.evaluate import (
     Failed,
     MissingArgument,
     Scope,
+    TwiceGiven,
     UnknownThing,
     WrongValue,
     bind,
@@ -25,6 +27,7 @@ from dslc.evaluate import (
     match,
     place,
     resolve_init,
+    unknown_param,
 )
 from dslc.geometry import SizeProblem
 from dslc.inits import Init
@@ -41,7 +44,7 @@ RANGES = {"uniform": 2, "log": 2, "int": 2, "one_minus_log": 2, "choice": 0}
 @dataclass(frozen=True)
 class NoNet(Diagnostic):
     message = "this file declares no net"
-    hints = ("help: a spec needs one: net NAME {{ input x: 4  dense(3) -> softmax }}",)
+    hints = ("help: a spec needs one: net NAME {{ ... }} with an input and layers",)
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,10 @@ class Redefined(Diagnostic):
 
 
 @dataclass(frozen=True)
-class NamedLikeLayer(Diagnostic):
+class NamedLike(Diagnostic):
     name: str
-    message = "'{name}' is the name of a layer and cannot name anything else"
+    what: str
+    message = "'{name}' is the name of a {what} and cannot name anything else"
 
 
 @dataclass(frozen=True)
@@ -104,26 +108,35 @@ class BadRange(Diagnostic):
 @dataclass(frozen=True)
 class OutsideRange(Diagnostic):
     value: str
+    range: str
     message = "the value {value} lies outside its own range"
+    marker = "the range is {range}"
 
 
 @dataclass(frozen=True)
 class UnknownName(Diagnostic):
     name: str
     known: tuple[str, ...]
-    later: bool
+    in_block: bool
+    value_wanted: bool = False
 
     @property
     def title(self) -> str:
-        if self.later:
-            return f"the value '{self.name}' is used before it is made"
+        if self.value_wanted:
+            return f"there is no value called '{self.name}' here"
         return f"'{self.name}' is neither a layer, a block nor a value"
 
     @property
     def notes(self) -> tuple[str, ...]:
-        if self.later:
-            return ("help: values are made from top to bottom; a value cannot depend on itself",)
-        return (did_you_mean(self.name, self.known),)
+        inside = "help: a block sees only its own values; 'in' is what flows into it" if self.in_block else ""
+        return (did_you_mean(self.name, self.known) or inside,)
+
+
+@dataclass(frozen=True)
+class ValueTooEarly(Diagnostic):
+    name: str
+    message = "the value '{name}' is used before it is made"
+    hints = ("help: values are made from top to bottom; a value cannot depend on itself",)
 
 
 @dataclass(frozen=True)
@@ -161,7 +174,10 @@ class MergeOfOne(Diagnostic):
 
 @dataclass(frozen=True)
 class SizesDoNotFit(Diagnostic):
+    """`site`: the call of the block that the layer stands in."""
+
     problem: SizeProblem = field(compare=False)
+    site: Span | None = field(default=None, compare=False)
 
     @property
     def title(self) -> str:
@@ -173,7 +189,9 @@ class SizesDoNotFit(Diagnostic):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return self.problem.notes
+        if self.site is None:
+            return self.problem.notes
+        return (*self.problem.notes, f"in the block that line {self.site.line} calls: {self.site.text}")
 
 
 @dataclass(frozen=True)
@@ -188,7 +206,7 @@ class TooManyElements(Diagnostic):
 
 @dataclass(frozen=True)
 class TooManyLayers(Diagnostic):
-    message = f"this makes more than {MAX_NODES} layers"
+    message = f"this makes more than {MAX_NODES} layers or calls of blocks"
 
 
 @dataclass(frozen=True)
@@ -228,7 +246,16 @@ class LayerNameTaken(Diagnostic):
 
     @property
     def notes(self) -> tuple[str, ...]:
+        if self.first == self.span:
+            return ("help: what runs more than once cannot have a name=",)
         return ("help: give one of them another name=",)
+
+
+@dataclass(frozen=True)
+class NoLayers(Diagnostic):
+    name: str
+    message = "no layer stands between the input and '{name}'"
+    hints = ("help: a net needs at least one layer, such as dense(10)",)
 
 
 @dataclass(frozen=True)
@@ -271,6 +298,10 @@ class Draft:
     call: ast.Call
     span: Span
 
+    @property
+    def frozen(self) -> bool:
+        return self.common.freeze
+
 
 def check(program: ast.Program, overrides: Mapping[str, object] | None = None, precision: str | None = None) -> Network:
     """The checked network.
@@ -309,7 +340,9 @@ class _Checker:
             return None
         builder = _NetBuilder(self.scope, blocks)
         builder.build(nets[0])
-        settings = TrainReader(self.scope).read(trains[0] if trains else None, builder.heads, builder.drafts)
+        complete = bool(builder.drafts) and not builder.poisoned
+        train = trains[0] if trains else None
+        settings = TrainReader(self.scope).read(train, builder.heads, builder.drafts, builder.lost, complete)
         self._report_unused(blocks, builder)
         if self.errors:
             return None
@@ -323,7 +356,9 @@ class _Checker:
 
     def _read_params(self) -> None:
         declared: dict[str, ast.ParamDecl] = {}
-        for param in (d for d in self.program.declarations if isinstance(d, ast.ParamDecl)):
+        params = [d for d in self.program.declarations if isinstance(d, ast.ParamDecl)]
+        for param in params:
+            self.scope.later = frozenset(p.name for p in params) - declared.keys()
             if param.name in declared:
                 self.report(Redefined(param.name_span, param.name, declared[param.name].name_span))
                 continue
@@ -339,7 +374,7 @@ class _Checker:
         try:
             value = evaluate(param.value, self.scope)
             if isinstance(value, Symbol) and value.name not in ("valid", "same"):
-                raise self.scope.fail(UnknownThing(param.value.span, "param", value.name, tuple(self.scope.values)))
+                raise self.scope.fail(unknown_param(param.value.span, value.name, self.scope))
             if param.range is not None:
                 self._check_range(param.range, value, param.value.span)
         except Failed:
@@ -362,17 +397,18 @@ class _Checker:
         bounds = [evaluate(a.value, self.scope) for a in call.arguments or ()]
         if call.name == "choice":
             if value not in bounds:
-                raise self.scope.fail(OutsideRange(at, show(value)))
+                raise self.scope.fail(OutsideRange(at, show(value), call.span.text))
             return
         try:
             low, high = (Real().convert(bound) for bound in bounds)
         except (BadValue, ValueError):
             raise self.scope.fail(BadRange(call.span, "it needs a lower and an upper number")) from None
-        if low >= high or (call.name.endswith("log") and low <= 0):
-            reason = "the lower end must be below the upper one" if low >= high else "a log scale needs numbers above 0"
+        if reason := _range_problem(call.name, low, high):
             raise self.scope.fail(BadRange(call.span, reason))
         if not isinstance(value, (int, float)) or not low <= value <= high:
-            raise self.scope.fail(OutsideRange(at, show(value)))
+            raise self.scope.fail(OutsideRange(at, show(value), call.span.text))
+        if call.name == "int" and value != int(value):
+            raise self.scope.fail(WrongValue(at, call.span.text, f"a whole number is wanted, not {show(value)}"))
 
     def _read_blocks(self) -> dict[str, ast.BlockDecl]:
         blocks: dict[str, ast.BlockDecl] = {}
@@ -380,24 +416,35 @@ class _Checker:
             if block.name in blocks:
                 self.report(Redefined(block.name_span, block.name, blocks[block.name].name_span))
             elif block.name in registry.names(layers):
-                self.report(NamedLikeLayer(block.name_span, block.name))
+                self.report(NamedLike(block.name_span, block.name, "layer"))
             else:
                 blocks[block.name] = block
+                if twice := _twice(block.formals):
+                    self.report(Redefined(twice.span, twice.name, block.name_span))
         return blocks
 
     def _report_unused(self, blocks: Mapping[str, ast.BlockDecl], builder: _NetBuilder) -> None:
-        for param in (d for d in self.program.declarations if isinstance(d, ast.ParamDecl)):
-            if param.name not in self.scope.used:
-                self.report(NeverUsed(param.name_span, "param", param.name))
-        for block in blocks.values():
-            if block.name not in builder.called:
-                self.report(NeverUsed(block.name_span, "block", block.name))
+        unused = [
+            NeverUsed(d.name_span, "param", d.name)
+            for d in self.program.declarations
+            if isinstance(d, ast.ParamDecl) and d.name not in self.scope.used
+        ]
+        unused += [NeverUsed(b.name_span, "block", b.name) for b in blocks.values() if b.name not in builder.called]
+        for found in [d for d in unused if not self._excused(d.name)]:
+            self.report(found)
+
+    def _excused(self, name: str) -> bool:
+        """After another error a name may only seem unused: its use was not reached, or is what was misspelled."""
+        if not self.errors:
+            return False
+        spoken_of = any(f"'{name}'" in text for e in self.errors for text in (e.title, *e.notes))
+        return spoken_of or len(re.findall(rf"\b{name}\b", self.program.source.text)) > 1
 
     def _assemble(
         self, net: ast.NetDecl, builder: _NetBuilder, settings: TrainSettings, precision: str | None
     ) -> Network | None:
         heads = tuple(Head(name, value, settings.losses.get(name)) for name, (value, _) in builder.heads.items())
-        nodes = tuple(_finish(draft, builder.drafts, settings) for draft in builder.drafts)
+        nodes = tuple(_finish(draft, builder.drafts[i + 1 :], settings) for i, draft in enumerate(builder.drafts))
         for node in nodes:
             for p in node.parameters:
                 if p.elements > MAX_ELEMENTS:
@@ -415,7 +462,28 @@ class _Checker:
         )
 
 
-def _finish(draft: Draft, drafts: list[Draft], settings: TrainSettings) -> Node:
+def _range_problem(kind: str, low: float, high: float) -> str:
+    if low >= high:
+        return "the lower end must be below the upper one"
+    if kind == "log" and low <= 0:
+        return "a log scale needs numbers above 0"
+    if kind == "one_minus_log" and high >= 1:
+        return "one_minus_log needs numbers below 1"
+    if kind == "int" and (low != int(low) or high != int(high)):
+        return "int needs whole numbers"
+    return ""
+
+
+def _twice(formals: tuple[ast.Formal, ...]) -> ast.Formal | None:
+    seen: set[str] = set()
+    for formal in formals:
+        if formal.name in seen:
+            return formal
+        seen.add(formal.name)
+    return None
+
+
+def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> Node:
     """The node with its parameters: inits and regularizers from the layer, else from `train`, else the usual."""
     declared = draft.layer.parameters(tuple(v.shape for v in draft.inputs))
     frozen = draft.common.freeze or draft.name in settings.frozen
@@ -426,7 +494,7 @@ def _finish(draft: Draft, drafts: list[Draft], settings: TrainSettings) -> Node:
             assert init_class is not None
             init = init_class()
         else:
-            init = draft.common.init or settings.init or _usual_init(draft, drafts)
+            init = draft.common.init or settings.init or _usual_init(draft, following)
         penalties = settings.penalties if draft.common.penalties is None else draft.common.penalties
         return Parameter(
             name=f"{draft.name}.{weights.role}",
@@ -440,15 +508,13 @@ def _finish(draft: Draft, drafts: list[Draft], settings: TrainSettings) -> Node:
             regularizers=penalties if weights.decays and not frozen else (),
         )
 
-    return Node(
-        draft.name, draft.layer, draft.inputs, draft.output, tuple(parameter(w) for w in declared), draft.span
-    )
+    return Node(draft.name, draft.layer, draft.inputs, draft.output, tuple(parameter(w) for w in declared), draft.span)
 
 
-def _usual_init(draft: Draft, drafts: list[Draft]) -> Init:
+def _usual_init(draft: Draft, following: list[Draft]) -> Init:
     """`he` before a relu-like activation, `xavier` before tanh and sigmoid, else `glorot`."""
     value, suits = draft.output, "glorot"
-    for later in drafts[drafts.index(draft) + 1 :]:
+    for later in following:
         if value not in later.inputs:
             continue
         if later.layer.suits is not None:
@@ -484,7 +550,8 @@ class _NetBuilder:
         self.notes: list[Diagnostic] = []
         self.called: set[str] = set()
         self.used: set[str] = set()
-        self.failed: set[int] = set()
+        self.lost: set[str] = set()
+        self.entered: Counter[str] = Counter()
         self.numbers: Counter[str] = Counter()
         self.layer_spans: dict[str, Span] = {}
         self.poisoned = False
@@ -496,7 +563,7 @@ class _NetBuilder:
             return
         frame = Frame(self.scope, {}, frozenset(_defined(net.body)))
         flowing = self._run(net.body, frame, None)
-        if not self.heads and flowing is not None:
+        if not self.heads and flowing is not None and not self.poisoned:
             self.heads["output"] = (flowing, net.name_span)
         if not self.drafts and not self.poisoned and not self.heads:
             self.report(EmptyBlock(net.name_span, f"the net '{net.name}'"))
@@ -545,21 +612,20 @@ class _NetBuilder:
 
     def _repeat(self, statement: ast.Repeat, frame: Frame, flowing: Value | None) -> Value | None:
         try:
-            count = evaluate(statement.count, frame.scope)
+            count = Whole(0, MAX_NODES).convert(evaluate(statement.count, frame.scope))
         except Failed:
             return self._poison()
-        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_NODES:
-            reason = f"a whole number of at most {MAX_NODES} is wanted, not {show(count)}"
-            self.report(WrongValue(statement.count.span, "repeat", reason))
+        except BadValue as error:
+            self.report(WrongValue(statement.count.span, "repeat", str(error)))
             return self._poison()
         if not statement.body:
             self.report(EmptyBlock(statement.span, "this repeat"))
             return flowing
         for _ in range(count):
             inner = replace(frame, values=dict(frame.values), later=frozenset(_defined(statement.body)))
-            errors_before = len(self.drafts)
+            layers_before = len(self.drafts)
             flowing = self._run(statement.body, inner, flowing)
-            if self.poisoned or len(self.drafts) == errors_before:
+            if self.poisoned or len(self.drafts) == layers_before:
                 break
         return flowing
 
@@ -571,16 +637,24 @@ class _NetBuilder:
             self.report(NoSuchPlace(statement.span, "an output", "block"))
         elif statement.name in self.heads:
             self.report(Redefined(statement.name_span, statement.name, self.heads[statement.name][1]))
-        elif value is not None:
+            self.poisoned = True
+        else:
             self._define(statement.name, statement.name_span, value, frame)
-            self.heads[statement.name] = (value, statement.name_span)
+            if value is None:
+                self.lost.add(statement.name)
+            else:
+                self.heads[statement.name] = (value, statement.name_span)
         return value
 
     def _define(self, name: str, span: Span, value: Value | None, frame: Frame) -> None:
-        if name in registry.names(layers) or name in self.blocks:
-            self.report(NamedLikeLayer(span, name))
+        kinds = {"layer": registry.names(layers), "block": self.blocks, "param": self.scope.values}
+        like = next((kind for kind, names in kinds.items() if name in names), None)
+        if like is not None:
+            self.report(NamedLike(span, name, like))
+            self.poisoned = True
         elif name in frame.values:
             self.report(Redefined(span, name, frame.values[name][1]))
+            self.poisoned = True
         else:
             frame.values[name] = (value, span)
 
@@ -639,6 +713,8 @@ class _NetBuilder:
         if flowing is None and not self.poisoned:
             self.report(NothingFlows(link.span, link.name))
             return self._poison()
+        if not self._enter(block, link, flowing):
+            return self._poison()
         try:
             arguments = self._block_arguments(block, link, frame)
         except Failed:
@@ -652,6 +728,13 @@ class _NetBuilder:
             if formal.name not in inner_scope.used and not self.poisoned:
                 self.report(NeverUsed(formal.span, "block parameter", formal.name))
         return result
+
+    def _enter(self, block: ast.BlockDecl, link: ast.Call, flowing: Value | None) -> bool:
+        """Whether to run a block's body: not without end, and after a failure only to find further errors once."""
+        self.entered[block.name] += 1
+        if self.entered.total() == MAX_NODES + 1:
+            self.report(TooManyLayers(link.span))
+        return self.entered.total() <= MAX_NODES and (flowing is not None or self.entered[block.name] == 1)
 
     def _block_arguments(self, block: ast.BlockDecl, link: ast.Call, frame: Frame) -> dict[str, object]:
         takes = tuple(Slot(f.name, None, f.default is None) for f in block.formals)
@@ -669,7 +752,7 @@ class _NetBuilder:
     def _known(self, expr: ast.Expr, scope: Scope) -> object:
         value = evaluate(expr, scope)
         if isinstance(value, Symbol) and value.name not in ("valid", "same"):
-            raise scope.fail(UnknownThing(expr.span, "param", value.name, tuple(self.scope.values)))
+            raise scope.fail(unknown_param(expr.span, value.name, scope))
         return value
 
     # ------------------------------------------------------------------------------------------- layers
@@ -692,13 +775,13 @@ class _NetBuilder:
         found = registry.find(layers, link.name, Layer)
         if found is None:
             known = (*registry.names(layers), *self.blocks, *frame.values)
-            raise frame.scope.fail(UnknownName(link.name_span, link.name, known, link.name in frame.later))
+            raise frame.scope.fail(self._unknown(link.name_span, link.name, known, frame))
         own = tuple(a for a in link.arguments or () if a.name not in COMMON)
         inputs: tuple[Value | None, ...] = ()
         if found.merges:
             inputs = tuple(self._merged(a, link, frame) for a in own if a.name is None)
             own = tuple(a for a in own if a.name is not None)
-        layer = bind(found, link.name, replace(link, arguments=own), frame.scope)
+        layer = bind(found, link.name, replace(link, arguments=own), frame.scope, COMMON)
         common = self._common(link, frame)
         return layer, common, inputs
 
@@ -707,14 +790,24 @@ class _NetBuilder:
             raise frame.scope.fail(MergeNeedsValues(argument.span, link.name))
         name = argument.value.name
         if name not in frame.values:
-            known = tuple(frame.values)
-            raise frame.scope.fail(UnknownName(argument.span, name, known, name in frame.later))
+            raise frame.scope.fail(self._unknown(argument.span, name, tuple(frame.values), frame, value_wanted=True))
         return self._use(name, frame)
+
+    def _unknown(
+        self, span: Span, name: str, known: tuple[str, ...], frame: Frame, *, value_wanted: bool = False
+    ) -> Diagnostic:
+        if name in frame.later:
+            return ValueTooEarly(span, name)
+        return UnknownName(span, name, known, bool(frame.blocks), value_wanted)
 
     def _common(self, link: ast.Call, frame: Frame) -> Common:
         common = Common()
         penalties: list[Regularizer] | None = None
-        for argument in link.arguments or ():
+        given: set[str] = set()
+        for argument in (a for a in link.arguments or () if a.name in COMMON):
+            if argument.name in given:
+                raise frame.scope.fail(TwiceGiven(argument.span, str(argument.name)))
+            given.add(str(argument.name))
             if argument.name == "name":
                 common = replace(common, name=self._layer_name(argument, frame))
             elif argument.name == "init":
@@ -756,7 +849,7 @@ class _NetBuilder:
         try:
             shape = layer.infer(shapes)
         except SizeProblem as problem:
-            self.report(SizesDoNotFit(place(link, problem.argument, slots(type(layer))), problem))
+            self.report(SizesDoNotFit(place(link, problem.argument, slots(type(layer))), problem, frame.site))
             return self._poison()
         name = self._number(link, common)
         output = Value(name, shape)
@@ -783,7 +876,7 @@ class _NetBuilder:
         weighted = any(w.decays for w in declared)
         for argument in link.arguments or ():
             useless = argument.name in ("init", "l1", "l2") and not weighted
-            if useless or argument.name == "freeze" and not declared:
+            if useless or (argument.name == "freeze" and not declared):
                 self.report(NoWeights(argument.span, link.name, str(argument.name)))
 
     # ------------------------------------------------------------------------------------------- after the body
@@ -793,13 +886,13 @@ class _NetBuilder:
         for name, (value, span) in self.heads.items():
             last = next((d for d in self.drafts if d.output == value), None)
             if last is None and not self.poisoned:
-                self.report(EmptyBlock(span, f"the way from the input to '{name}'"))
+                self.report(NoLayers(span, name))
             if last is not None and last.kind == "dropout":
                 self.report(DropoutAtTheEnd(last.call.span))
         if self.poisoned:
             return
-        for name, value in self.inputs.items():
-            if name not in self.used:
+        for name in self.inputs:
+            if name not in self.used | heads:
                 self.report(NeverUsed(frame.values[name][1], "input", name))
         named = {v.name: (n, span) for n, (v, span) in frame.values.items() if v is not None}
         for draft in self.drafts:
@@ -813,5 +906,4 @@ class _NetBuilder:
 
 def _defined(body: tuple[ast.Statement, ...]) -> set[str]:
     """The names that statements define, to tell 'unknown' from 'not yet'."""
-    return {s.name for s in body if isinstance(s, (ast.Assign, ast.InputDecl))}
-
+    return {s.name for s in body if isinstance(s, (ast.Assign, ast.InputDecl, ast.OutputDecl))}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
-from dslc import ast, losses, optimizers, regularizers, schedules
-from dslc.arguments import BadValue, Count, Symbol, Whole, show
-from dslc.diagnostics import Diagnostic, did_you_mean, one_of
+from dslc import ast, losses, optimizers, registry, regularizers, schedules
+from dslc.arguments import BadValue, Count, Symbol, Whole, show, slots
+from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
 from dslc.evaluate import Failed, Scope, UnknownThing, WrongValue, as_call, bind, evaluate, resolve, resolve_init
 from dslc.geometry import SizeProblem
 from dslc.inits import Init
@@ -34,6 +34,11 @@ class UnknownSetting(Diagnostic):
 
     @property
     def notes(self) -> tuple[str, ...]:
+        if self.key in LEARNING_RATE:
+            return (LEARNING_RATE_HELP,)
+        for name, optimizer in registry.every(optimizers, Optimizer).items():
+            if self.key in (slot.name for slot in slots(optimizer)):
+                return (f"help: it is an argument of the optimizer: optimizer {name}({self.key}=...)",)
         return (did_you_mean(self.key, self.known) or f"help: there are {one_of(self.known)}",)
 
 
@@ -88,7 +93,7 @@ class WhichHead(Diagnostic):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (f"help: loss {self.heads[0]}: ...",)
+        return (f"help: loss {self.heads[0]}: {self.span.text}",)
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,13 @@ class NothingLearns(Diagnostic):
 
 
 @dataclass(frozen=True)
+class MetricDoesNotFit(Diagnostic):
+    metric: str
+    message = "no output of this network has an {metric}: none of its losses judges classes"
+    hints = ("help: it comes with cross_entropy and binary_cross_entropy",)
+
+
+@dataclass(frozen=True)
 class NothingToPenalize(Diagnostic):
     message = "regularize has no effect: no weights are left for it"
 
@@ -172,6 +184,8 @@ class _DraftLike(Protocol):
     def inputs(self) -> tuple[Value, ...]: ...
     @property
     def output(self) -> Value: ...
+    @property
+    def frozen(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -205,9 +219,23 @@ class TrainReader:
         self.losses: dict[str, Loss] = {}
         self.penalties: list[Regularizer] = []
         self.failed: set[str] = set()
+        self.written: set[str] = set()
+        self.accuracy_wanted: list[Span] = []
 
-    def read(self, train: ast.TrainDecl | None, heads: Heads, drafts: Sequence[_DraftLike]) -> TrainSettings:
-        self.heads, self.drafts = heads, drafts
+    def read(
+        self,
+        train: ast.TrainDecl | None,
+        heads: Heads,
+        drafts: Sequence[_DraftLike],
+        lost: Collection[str] = (),
+        complete: bool = True,
+    ) -> TrainSettings:
+        """What `train` says of a network with these heads and layers.
+
+        lost: heads whose chains failed. complete: whether the whole net was built; if not, nothing is said about
+        what seems to be missing from it.
+        """
+        self.heads, self.drafts, self.lost, self.complete = heads, drafts, lost, complete
         if train is None:
             return TrainSettings()
         seen: dict[tuple[str, str | None], Span] = {}
@@ -227,9 +255,10 @@ class TrainReader:
             return
         identity = (setting.key, setting.head.name if setting.head else None)
         if identity in seen:
-            self.report(SetTwice(setting.key_span, setting.key))
+            self.report(SetTwice(setting.key_span, " ".join(word for word in identity if word)))
             return
         seen[identity] = setting.span
+        self.written.add(setting.key)
         try:
             self._check_form(setting)
             getattr(self, f"_{setting.key}")(setting)
@@ -256,22 +285,24 @@ class TrainReader:
             self._check_loss(loss, head, setting)
 
     def _head_of(self, setting: ast.Setting) -> str | None:
-        if not self.heads:
+        known = (*self.heads, *self.lost)
+        if not known:
             return None
-        if setting.head is not None:
-            if setting.head.name not in self.heads:
-                raise self.scope.fail(UnknownHead(setting.head.span, setting.head.name, tuple(self.heads)))
-            return setting.head.name
-        if len(self.heads) > 1:
-            raise self.scope.fail(WhichHead(setting.values[0].span, tuple(self.heads)))
-        return next(iter(self.heads))
+        if setting.head is not None and setting.head.name not in known:
+            raise self.scope.fail(UnknownHead(setting.head.span, setting.head.name, known))
+        if setting.head is None and len(known) > 1:
+            raise self.scope.fail(WhichHead(setting.values[0].span, known))
+        name = known[0] if setting.head is None else setting.head.name
+        return name if name in self.heads else None
 
     def _check_loss(self, loss: Loss, head: str, setting: ast.Setting) -> None:
         value = self.heads[head][0]
         last = next((d for d in self.drafts if d.output == value), None)
         call = as_call(setting.values[0])
         assert call is not None
-        if loss.through is not None and (last is None or last.kind != loss.through):
+        if last is None:
+            return  # the head is an input, which is an error of its own
+        if loss.through is not None and last.kind != loss.through:
             raise self.scope.fail(LossNeedsActivation(call.name_span, call.name, loss.through, head))
         try:
             loss.check(value.shape)
@@ -290,7 +321,7 @@ class TrainReader:
             if any(type(p) is type(penalty) for p in self.penalties):
                 raise self.scope.fail(SetTwice(expr.span, penalty.__class__.__name__.lower()))
             self.penalties.append(penalty)
-        if self.drafts and not any(w.decays for d in self.drafts for w in _weights(d)):
+        if self.complete and not any(w.decays for d in self.drafts for w in _weights(d)):
             raise self.scope.fail(NothingToPenalize(setting.span))
 
     def _init(self, setting: ast.Setting) -> None:
@@ -301,6 +332,9 @@ class TrainReader:
         if value == Symbol("all"):
             self.found["batch"] = None
         else:
+            if isinstance(value, Symbol):
+                reason = f"a whole number or all is wanted, not {value.name}"
+                raise self.scope.fail(WrongValue(setting.values[0].span, "batch", reason))
             self.found["batch"] = self._whole("batch", value, setting.values[0].span, MAX_BATCH)
 
     def _epochs(self, setting: ast.Setting) -> None:
@@ -320,27 +354,33 @@ class TrainReader:
     def _shuffle(self, setting: ast.Setting) -> None:
         value = evaluate(setting.values[0], self.scope)
         if not isinstance(value, bool):
-            raise self.scope.fail(WrongValue(setting.values[0].span, "shuffle", f"on or off is wanted, not {show(value)}"))
+            raise self.scope.fail(
+                WrongValue(setting.values[0].span, "shuffle", f"on or off is wanted, not {show(value)}")
+            )
         self.found["shuffle"] = value
 
     def _stop(self, setting: ast.Setting) -> None:
         call = as_call(setting.values[0])
         if call is None or call.name != "early":
-            raise self.scope.fail(UnknownThing(setting.values[0].span, "stop rule", setting.values[0].span.text, ("early",)))
+            at = call.name_span if call else setting.values[0].span
+            raise self.scope.fail(UnknownThing(at, "stop rule", at.text, ("early",)))
         early = bind(Early, "early", call, self.scope)
         self.found["patience"], self.found["stop_metric"] = early.patience, early.metric
+        if early.metric == "dev_accuracy":
+            self.accuracy_wanted.append(setting.values[0].span)
 
     def _metrics(self, setting: ast.Setting) -> None:
         self.found["metrics"] = tuple(self._word(e, "metric", METRICS) for e in setting.values)
+        self.accuracy_wanted += [e.span for e in setting.values if e.span.text == "accuracy"]
 
     def _freeze(self, setting: ast.Setting) -> None:
         known = {d.name: d for d in self.drafts}
         names = []
         for expr in setting.values:
             name = expr.name if isinstance(expr, ast.Name) else show(evaluate(expr, self.scope))
-            if known and name not in known:
+            if self.complete and name not in known:
                 raise self.scope.fail(UnknownLayerName(expr.span, name, tuple(known)))
-            if known and not _weights(known[name]):
+            if name in known and not _weights(known[name]):
                 raise self.scope.fail(NothingToFreeze(expr.span, name))
             names.append(name)
         self.found["freeze"] = tuple(names)
@@ -357,18 +397,28 @@ class TrainReader:
 
     def _check_complete(self, train: ast.TrainDecl) -> None:
         word = Span(train.span.source, train.span.start, train.span.start + len("train"))
-        if not self.losses and "loss" not in self.failed and self.heads:
+        if "loss" not in self.written:
             self.report(MissingSetting(word, "loss", "loss cross_entropy"))
         elif "loss" not in self.failed:
-            for name, (_, span) in self.heads.items():
-                if name not in self.losses:
-                    self.report(HeadWithoutLoss(span, name))
-        if "optimizer" not in self.found and "optimizer" not in self.failed:
+            self._check_losses()
+        if "optimizer" not in self.written:
             self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
+        if self.complete and "freeze" not in self.failed and not self._learns():
+            self.report(NothingLearns(word))
+
+    def _check_losses(self) -> None:
+        for name, (_, span) in self.heads.items():
+            if name not in self.losses:
+                self.report(HeadWithoutLoss(span, name))
+        if self.complete and not any("accuracy" in loss.metrics for loss in self.losses.values()):
+            for span in self.accuracy_wanted:
+                self.report(MetricDoesNotFit(span, "accuracy"))
+
+    def _learns(self) -> bool:
         frozen = self.found.get("freeze", ())
         assert isinstance(frozen, tuple)
-        if self.drafts and not any(w.trained for d in self.drafts if d.name not in frozen for w in _weights(d)):
-            self.report(NothingLearns(word))
+        learning = (d for d in self.drafts if not d.frozen and d.name not in frozen)
+        return any(w.trained for d in learning for w in _weights(d))
 
     def _settings(self) -> TrainSettings:
         found = self.found

@@ -14,6 +14,9 @@ from typing import ClassVar
 from dslc.source import Span
 
 MAX_SHOWN_LINE = 160
+MAX_SHOWN_ERRORS = 100
+LEARNING_RATE = ("lr", "learning_rate")
+LEARNING_RATE_HELP = "help: the learning rate is an argument of the optimizer: optimizer adam(lr=0.001)"
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def render(diagnostic: Diagnostic) -> str:
         head
         + f"{gutter} --> {span}\n"
         + f"{gutter}  |\n"
-        + f"{line_number}  | {line}\n"
+        + f" {line_number} | {line}\n"
         + f"{gutter}  | {pad}{'^' * min(width, max(1, len(line) - column + 1))}{label}\n"
         + _notes(diagnostic, gutter)
     )
@@ -117,4 +120,6 @@ def _notes(diagnostic: Diagnostic, gutter: str) -> str:
 
 
 def render_all(diagnostics: Sequence[Diagnostic]) -> str:
-    return "\n".join(render(d) for d in diagnostics)
+    more = len(diagnostics) - MAX_SHOWN_ERRORS
+    rest = f"\n... and {more} more\n" if more > 0 else ""
+    return "\n".join(render(d) for d in diagnostics[:MAX_SHOWN_ERRORS]) + rest

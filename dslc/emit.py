@@ -158,7 +158,11 @@ class _Emitter:
         key = (step.name if local else "", tensor.name)
         if key not in self.constants:
             name = self.unique(f"{step.name}_{tensor.name}" if local else tensor.name)
-            each = f"{show_shape((self.plan.batch, *buffer.layout.stored))}" if tensor.batched else buffer.layout.describe()
+            each = (
+                f"{show_shape((self.plan.batch, *buffer.layout.stored))}"
+                if tensor.batched
+                else buffer.layout.describe()
+            )
             shared = f", the memory of {buffer.alias}" if buffer.alias else ""
             self.constants[key] = Constant(name, buffer.offset, f"{each}{shared}")
         return self.constants[key].name
@@ -185,7 +189,9 @@ class _Emitter:
             f"{'' if t in written else 'const '}{self.c_type(t)} *restrict {name}"
             for t, name in zip(tensors, names, strict=True)
         ]
-        takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", _without_comments(body)))
+        takes = tuple(
+            word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", _without_comments(body))
+        )
         return Function(
             name=self.unique(kernel.function),
             comment=f"line {op.line}: {_plain(op.comment)}" if op.line else _plain(op.comment),
@@ -365,7 +371,9 @@ def _without_comments(code: str) -> str:
 
 def _plain(text: str) -> str:
     """Text of a spec made harmless inside a comment of C."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text).replace("*/", "* /").replace("/*", "/ *")
+    return (
+        "".join(c if c.isascii() and c.isprintable() else "?" for c in text).replace("*/", "* /").replace("/*", "/ *")
+    )
 
 
 def _tidy(code: str) -> str:

@@ -47,9 +47,12 @@ class NoFunction(Diagnostic):
 
 @dataclass(frozen=True)
 class UnknownArgument(Diagnostic):
+    """`common`: what every layer with parameters takes, worth a guess but not a place in the list."""
+
     thing: str
     name: str
     known: tuple[str, ...]
+    common: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -57,8 +60,10 @@ class UnknownArgument(Diagnostic):
 
     @property
     def notes(self) -> tuple[str, ...]:
+        if self.name == "activation":
+            return (f"help: an activation is a layer of its own: {self.thing}(...) -> relu",)
         takes = f"it takes: {', '.join(self.known)}" if self.known else "it takes no arguments"
-        return (did_you_mean(self.name, self.known) or f"help: {takes}",)
+        return (did_you_mean(self.name, (*self.known, *self.common)) or f"help: {takes}",)
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,9 @@ class MissingArgument(Diagnostic):
 class WrongValue(Diagnostic):
     what: str
     reason: str
+    hint: str = ""
     message = "{what}: {reason}"
+    hints = ("{hint}",)
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,17 @@ class UnknownThing(Diagnostic):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (did_you_mean(self.name, self.known) or f"help: there are {one_of(self.known)}",)
+        if not self.known:
+            return ()
+        there = "there is only" if len(self.known) == 1 else "there are"
+        return (did_you_mean(self.name, self.known) or f"help: {there} {one_of(self.known)}",)
+
+
+@dataclass(frozen=True)
+class ParamTooEarly(Diagnostic):
+    name: str
+    message = "the param '{name}' is used before it has a value"
+    hints = ("help: params get their values from top to bottom; a param cannot depend on itself",)
 
 
 class Failed(Exception):
@@ -127,6 +144,7 @@ class Scope:
     values: Mapping[str, object] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     parent: Scope | None = None
+    later: frozenset[str] = frozenset()
 
     def lookup(self, name: str) -> object:
         """The value of a name; a Symbol when nothing is known under it."""
@@ -162,9 +180,16 @@ def _number(expr: ast.Expr, scope: Scope) -> int | float:
     value = evaluate(expr, scope)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         if isinstance(value, Symbol):
-            raise scope.fail(UnknownThing(expr.span, "param", value.name, tuple(known_names(scope))))
+            raise scope.fail(unknown_param(expr.span, value.name, scope))
         raise scope.fail(NotANumber(expr.span, show(value)))
     return value
+
+
+def unknown_param(span: Span, name: str, scope: Scope) -> Diagnostic:
+    """What to say of a word where only a param makes sense."""
+    if name in scope.later:
+        return ParamTooEarly(span, name)
+    return UnknownThing(span, "param", name, tuple(known_names(scope)))
 
 
 def known_names(scope: Scope) -> list[str]:
@@ -188,7 +213,7 @@ def _arithmetic(expr: ast.Binary, scope: Scope) -> int | float:
         raise scope.fail(DividedByZero(expr.span)) from None
     except OverflowError:
         raise scope.fail(NotFinite(expr.span)) from None
-    if isinstance(value, float) and not math.isfinite(value) or abs(value) > 1e300:
+    if (isinstance(value, float) and not math.isfinite(value)) or abs(value) > 1e300:
         raise scope.fail(NotFinite(expr.span))
     return value
 
@@ -204,10 +229,13 @@ def _size_call(expr: ast.Call, scope: Scope) -> tuple[int, ...]:
     return tuple(whole)
 
 
-def bind(thing: type[T], name: str, call: ast.Call, scope: Scope) -> T:
-    """The thing with the arguments of a call. Reports every argument that is wrong, then raises Failed."""
+def bind(thing: type[T], name: str, call: ast.Call, scope: Scope, common: tuple[str, ...] = ()) -> T:
+    """The thing with the arguments of a call. Reports every argument that is wrong, then raises Failed.
+
+    common: names of arguments that are bound elsewhere; a misspelled one is recognized.
+    """
     takes = slots(thing)
-    given = match(call.arguments or (), takes, name, scope)
+    given = match(call.arguments or (), takes, name, scope, common)
     values: dict[str, object] = {}
     failed = False
     for slot in takes:
@@ -232,13 +260,16 @@ def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:
     except BadValue as error:
         if isinstance(value, Symbol) and not isinstance(expr, ast.Call):
             close = did_you_mean(value.name, known_names(scope))
-            reason = f"{error}" + (f" ({close.removeprefix('help: ')})" if close else "")
-            raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", reason)) from None
+            raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", str(error), close)) from None
         raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", str(error))) from None
 
 
 def match(
-    arguments: tuple[ast.Argument, ...], takes: tuple[Slot, ...], thing: str, scope: Scope
+    arguments: tuple[ast.Argument, ...],
+    takes: tuple[Slot, ...],
+    thing: str,
+    scope: Scope,
+    common: tuple[str, ...] = (),
 ) -> dict[str, ast.Argument]:
     """Which argument belongs to which slot. Reports what does not fit, then raises Failed."""
     names = tuple(slot.name for slot in takes)
@@ -255,7 +286,7 @@ def match(
             else:
                 name = names[position]
         elif name not in names:
-            problem = UnknownArgument(argument.span, thing, name, names)
+            problem = UnknownArgument(argument.span, thing, name, names, common)
         elif name in given:
             problem = TwiceGiven(argument.span, name)
         named_before = named_before or argument.name is not None
@@ -289,6 +320,8 @@ def resolve_init(expr: ast.Expr, scope: Scope) -> Init:
 
 def place(call: ast.Call, argument: str | None, takes: tuple[Slot, ...]) -> Span:
     """Where an argument of a call stands; the whole call if it is not written."""
+    if argument is None:
+        return call.span
     names = [slot.name for slot in takes]
     for position, given in enumerate(call.arguments or ()):
         if given.name == argument or (given.name is None and names[position : position + 1] == [argument]):

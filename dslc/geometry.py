@@ -73,16 +73,17 @@ class Window:
         n, extent = shape[axis], self.extent(axis)
         spans = f"{extent}" if self.dilation[axis] == 1 else f"{self.size[axis]} dilated by {self.dilation[axis]}"
         noun = "filter" if what == "conv" else "window"
-        largest = (n + sum(self.padding(axis, n)) - 1) // self.dilation[axis] + 1
-        missing = extent - n
-        fits = "padding" if isinstance(self.pad, tuple) and self.pad[axis] else ""
-        help_pad = f", or pad={-(-missing // 2)}" if not fits else f", or pad={-(-missing // 2)} instead"
+        alike = self.size[0] == self.size[1] and self.dilation[0] == self.dilation[1]
+        lines = "rows and columns" if alike else ("rows", "columns")[axis]
+        rows, columns = ((shape[a] + sum(self.padding(a, shape[a])) - 1) // self.dilation[a] + 1 for a in (0, 1))
+        missing = max(self.extent(a) - shape[a] for a in (0, 1))
+        instead = " instead" if isinstance(self.pad, tuple) and self.pad[axis] else ""
         return SizeProblem(
             f"the {noun} is larger than its input",
-            f"{spans} needs at least {extent} rows and columns; the input here is {show_shape(shape)}",
+            f"{spans} needs at least {extent} {lines}; the input here is {show_shape(shape)}",
             (
                 f"size: floor((n + 2p - f) / s) + 1 = {self.formula(axis, n)}",
-                f"help: use a {noun} of at most {largest}x{largest}{help_pad}",
+                f"help: use a {noun} of at most {rows}x{columns}, or pad={-(-missing // 2)}{instead}",
             ),
             "size",
         )

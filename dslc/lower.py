@@ -175,7 +175,9 @@ class _Train(_Lowering):
         name = f"{identifier(p.name)}_{type(regularizer).__name__.lower()}"
         out = Tensor(name, (CHUNKS,), batched=False)
         detail = ParameterDetail(p.name, regularizer.penalty())
-        self.operations.append(Operation("penalty", f"{name}_penalty", (self.parameter(p.name),), (out,), detail, p.name))
+        self.operations.append(
+            Operation("penalty", f"{name}_penalty", (self.parameter(p.name),), (out,), detail, p.name)
+        )
         return out
 
     def _backward(self, node: Node, index: int) -> None:
@@ -250,6 +252,3 @@ def identifier(parameter: str) -> str:
 
 def state_name(parameter: str, state: str) -> str:
     return f"{identifier(parameter)}_{state}_state"
-
-
-

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import math
+import re
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lark import Lark, Token, Transformer, v_args
+from lark import Lark, Token, Transformer, Tree, v_args
+from lark import __version__ as lark_version
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 from lark.tree import Meta
 
 from dslc import ast
-from dslc.diagnostics import Diagnostic, SpecError
+from dslc.cache import cache_folder, write_whole
+from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, SpecError
 from dslc.source import Source, Span
 
 MAX_BYTES = 1_000_000
@@ -65,6 +73,22 @@ class NumberTooLong(Diagnostic):
     @property
     def title(self) -> str:
         return f"this number is too long; at most {MAX_DIGITS} digits fit"
+
+
+@dataclass(frozen=True)
+class NumberTooLarge(Diagnostic):
+    message = "this number is too large"
+
+
+@dataclass(frozen=True)
+class NestedDeclaration(Diagnostic):
+    what: str
+    brace: Span
+    message = "{what} cannot stand inside other braces"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (f"help: the {{ of line {self.brace.line} is still open here; close it before {self.what}",)
 
 
 @dataclass(frozen=True)
@@ -156,9 +180,10 @@ def parse(source: Source) -> ast.Program:
         raise SpecError([TooLarge(Span(Source(source.name, ""), 0, 0), len(source.text))])
     if source.text.startswith("FANN_"):
         raise SpecError([FannFile(Span(source, 0, source.text.find("\n")))])
-    _check_depth(source)
+    _check_brackets(source)
     try:
         tree = _grammar().parse(source.text)
+        _check_depth(tree, source)
         return _Builder(source).transform(tree)  # type: ignore[no-any-return]
     except VisitError as error:
         raise error.orig_exc from None
@@ -168,19 +193,60 @@ def parse(source: Source) -> ast.Program:
 
 @cache
 def _grammar() -> Lark:
+    """The parser. Its tables take a quarter of a second to make, so they are kept in the cache."""
     text = resources.files("dslc.grammar").joinpath("net.lark").read_text("utf-8")
-    return Lark(text, parser="lalr", start="program", propagate_positions=True, maybe_placeholders=True)
+    key = hashlib.sha256(f"{text}\0{lark_version}\0{sys.version}".encode()).hexdigest()[:20]
+    kept = cache_folder() / f"grammar-{key}"
+    try:
+        with kept.open("rb") as file:
+            return Lark.load(file)
+    except Exception:  # noqa: BLE001 - whatever is wrong with the kept tables, they are made again
+        made = Lark(text, parser="lalr", start="program", propagate_positions=True, maybe_placeholders=True)
+    tables = io.BytesIO()
+    made.save(tables)
+    write_whole(kept, tables.getvalue())
+    return made
 
 
-def _check_depth(source: Source) -> None:
+def _check_brackets(source: Source) -> None:
     depth = 0
-    for offset, char in enumerate(source.text):
-        if char in "({":
-            depth += 1
-        elif char in ")}":
-            depth -= 1
+    for offset, char in _brackets(source):
+        depth += 1 if char in "({" else -1
         if depth > MAX_DEPTH:
             raise SpecError([TooDeep(Span(source, offset, offset + 1))])
+
+
+def _check_depth(tree: Tree[Token], source: Source) -> None:
+    """`1 + 1 + ...` needs no brackets to be deep; what comes after the parser calls itself on what it finds inside."""
+    todo: list[tuple[Tree[Token], int]] = [(tree, 0)]
+    while todo:
+        node, depth = todo.pop()
+        if depth > MAX_DEPTH:
+            raise SpecError([TooDeep(Span(source, node.meta.start_pos, node.meta.end_pos))])
+        todo.extend((child, depth + 1) for child in node.children if isinstance(child, Tree))
+
+
+def _brackets(source: Source, end: int | None = None) -> Iterator[tuple[int, str]]:
+    """Every bracket and where it stands; those in comments and texts do not count."""
+    skipping = ""
+    for offset, char in enumerate(source.text[:end]):
+        if skipping:
+            skipping = "" if char in (skipping, "\n") else skipping
+        elif char in '#"':
+            skipping = "\n" if char == "#" else '"'
+        elif char in "(){}":
+            yield offset, char
+
+
+def _open_brackets(source: Source, end: int | None = None) -> list[int]:
+    """Where the brackets stand that have no partner, the innermost last."""
+    open_at: list[int] = []
+    for offset, char in _brackets(source, end):
+        if char in "({":
+            open_at.append(offset)
+        elif open_at:
+            open_at.pop()
+    return open_at
 
 
 # ---------------------------------------------------------------------------------------------- syntax errors
@@ -202,6 +268,8 @@ TERMINALS = {
     "COMMA": "','",
 }
 OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR"}
+DECLARATION = re.compile(r"[ \t]*(param|block|net|train)\b")
+SIZE_REST = re.compile(r"x[0-9]*(x[0-9]+)*")
 
 
 def _explain(error: UnexpectedInput, source: Source) -> Diagnostic:
@@ -211,43 +279,112 @@ def _explain(error: UnexpectedInput, source: Source) -> Diagnostic:
     assert isinstance(error, UnexpectedToken)
     token, expected = error.token, set(error.accepts or error.expected)
     if token.type == "$END":
-        return _unclosed(source) or UnexpectedWord(
-            _end_of(source), "the end of the file", _readable(expected), ""
-        )
+        return _unclosed(source) or UnexpectedWord(_end_of(source), "the end of the file", _readable(expected), "")
     start = token.start_pos or 0
+    if nested := _nested(source, start):
+        return nested
     span = Span(source, start, max(start + 1, start + len(token.rstrip())))
     if token.type == "_NL":
         span = Span(source, start, start + 1)
         found = "the end of the line"
     else:
         found = f"'{token.strip()}'"
-    return UnexpectedWord(span, found, _readable(expected), _hint(token, expected))
+    return UnexpectedWord(span, found, _readable(expected), _hint(token, expected, source.text[:start]))
+
+
+def _nested(source: Source, start: int) -> Diagnostic | None:
+    """The declaration that the error stands in, if it stands inside braces: mostly these were never closed."""
+    line_start = source.text.rfind("\n", 0, start) + 1
+    found = DECLARATION.match(source.text, line_start, start)
+    if found is None or not (open_at := _open_brackets(source, found.start(1))):
+        return None
+    brace = Span(source, open_at[-1], open_at[-1] + 1)
+    return NestedDeclaration(Span(source, found.start(1), found.end(1)), found[1], brace)
 
 
 def _readable(expected: set[str]) -> tuple[str, ...]:
     if {"NUMBER", "NAME", "SIZE"} <= expected:
         return ("a value",)
     shown = expected - OPERATORS - {"_NL"} if len(expected) > 1 else expected
-    return tuple(sorted(TERMINALS.get(name, f"'{name.lower()}'") for name in shown))
+    words: list[str] = []
+    if "_NL" in expected and "NAME" not in expected:
+        words, shown = ["a new line"], shown - {"RBRACE", "$END"}
+    elif {"NAME", "INPUT", "OUTPUT"} <= shown:
+        words, shown = ["a statement"], shown - {"NAME", "IN", "INPUT", "OUTPUT", "REPEAT"}
+    elif {"NAME", "IN"} <= shown:
+        words, shown = ["a layer"], shown - {"NAME", "IN"}
+    return (*words, *sorted(TERMINALS.get(name, f"'{name.lower()}'") for name in shown))
 
 
-def _hint(token: Token, expected: set[str]) -> str:
-    if token.type in ("NAME", "INPUT", "OUTPUT", "REPEAT") and "_ARROW" in expected and "_NL" in expected:
-        return "write -> between two layers, or start a new line"
-    if token.type == "EQUAL" and "COLON" in expected:
-        return "an input is declared with a colon: input image: 28x28x1"
-    if token.type == "COLON" and "EQUAL" in expected:
-        return "write = here"
-    if token.type == "EQUAL" and "NUMBER" in expected:
-        return "settings of train have no '=': batch 64"
+def _hint(token: Token, expected: set[str], before: str) -> str:
+    """What was probably meant. `before` is the text up to the token."""
     if token.type == "_ARROW":
+        return _arrow_hint(expected)
+    if token.type in ("EQUAL", "COLON"):
+        return _sign_hint(token, expected, before)
+    if token.type in ("NAME", "NUMBER", "SIZE", "STRING"):
+        return _word_hint(token, expected, before)
+    if token.type == "_NL":
+        return _line_end_hint(expected)
+    return _bracket_hint(token, expected)
+
+
+def _arrow_hint(expected: set[str]) -> str:
+    if "RPAR" in expected:
+        return "close the bracket before ->"
+    if "INPUT" in expected:
         return "a chain needs a layer before its first ->"
+    return "" if "NAME" in expected else "a chain stands on lines of its own, and begins with a layer or a value"
+
+
+def _sign_hint(token: Token, expected: set[str], before: str) -> str:
+    word = (before.split() or [""])[-1]
+    if "NUMBER" in expected and word in LEARNING_RATE:
+        return LEARNING_RATE_HELP.removeprefix("help: ")
+    if "NUMBER" in expected and "RPAR" not in expected:
+        return f"settings of train have no '{token}': batch 64"
+    if token.type == "COLON":
+        return "write = here" if "EQUAL" in expected else ""
+    if "COLON" in expected:
+        return "an input is declared with a colon: input image: 28x28x1"
+    return "write -> between two layers; a name stands before its chain: h = ..." if "_ARROW" in expected else ""
+
+
+def _word_hint(token: Token, expected: set[str], before: str) -> str:
+    if SIZE_REST.fullmatch(token) and before.rstrip()[-1:].isdigit():
+        return "a size is written without spaces: 28x28x1"
+    if "RPAR" in expected and "COMMA" in expected:
+        return "write a comma between two arguments"
+    if expected == {"NAME"}:
+        return (
+            "an input has a name: input image: 28x28x1" if before.endswith("input ") else "a name starts with a letter"
+        )
+    if token.type == "NAME" and "_ARROW" in expected and "_NL" in expected:
+        return "write -> between two layers, or start a new line"
+    if token.type == "NAME" and "NAME" not in expected and "PARAM" in expected:
+        return "a file consists of param, block, net and train; layers stand inside net { ... }"
+    return ""
+
+
+def _line_end_hint(expected: set[str]) -> str:
+    if "RPAR" in expected:
+        return "close the bracket on this line"
+    if expected <= {"NAME", "IN"}:
+        return "to go on in the next line, begin that one with ->"
+    return ""
+
+
+def _bracket_hint(token: Token, expected: set[str]) -> str:
+    if token.type in ("INPUT", "OUTPUT", "REPEAT") and "_NL" in expected:
+        return "start a new line"
+    if token.type == "FLOOR" and "_ARROW" in expected:
+        return "a comment starts with #"
+    if token.type == "LBRACE" and expected == {"LPAR"}:
+        return "a block without parameters has empty brackets: block NAME() { ... }"
+    if token.type == "RBRACE" and "PARAM" in expected:
+        return "there is one } too many"
     if token.type == "COMMA" and "_NL" in expected:
         return "one statement a line, without a comma"
-    if token.type == "_NL" and "RPAR" in expected:
-        return "close the bracket on this line"
-    if token.type == "NAME" and not expected & {"NAME"} and "PARAM" in expected:
-        return "a file consists of param, block, net and train; layers stand inside net { ... }"
     return ""
 
 
@@ -257,18 +394,8 @@ def _end_of(source: Source) -> Span:
 
 
 def _unclosed(source: Source) -> Diagnostic | None:
-    """The innermost bracket without a partner; comments and texts do not count."""
-    open_at: list[int] = []
-    skipping = ""
-    for offset, char in enumerate(source.text):
-        if skipping:
-            skipping = "" if char in (skipping, "\n") else skipping
-        elif char in '#"':
-            skipping = "\n" if char == "#" else '"'
-        elif char in "({":
-            open_at.append(offset)
-        elif char in ")}" and open_at:
-            open_at.pop()
+    """The innermost bracket without a partner."""
+    open_at = _open_brackets(source)
     if not open_at:
         return None
     return NeverClosed(Span(source, open_at[-1], open_at[-1] + 1), source.text[open_at[-1]])
@@ -348,9 +475,7 @@ class _Builder(Transformer[Token, Any]):
 
     def setting(self, meta: Meta, items: list[Any]) -> ast.Setting:
         key, head, values, then, subject = items
-        return ast.Setting(
-            self._span(meta), str(key), self._token(key), head, values, then or (), subject or ()
-        )
+        return ast.Setting(self._span(meta), str(key), self._token(key), head, values, then or (), subject or ())
 
     def head(self, meta: Meta, items: list[Any]) -> ast.Name:
         return items[0]  # type: ignore[no-any-return]
@@ -364,24 +489,21 @@ class _Builder(Transformer[Token, Any]):
         return ast.Condition(self._span(meta), str(items[0]), str(items[1]), items[2])
 
     def binary(self, meta: Meta, items: list[Any]) -> ast.Binary:
-        node = ast.Binary(self._span(meta), str(items[1]), items[0], items[2])
-        if _depth(node) > MAX_DEPTH:
-            raise SpecError([TooDeep(node.span)])
-        return node
+        return ast.Binary(self._span(meta), str(items[1]), items[0], items[2])
 
     product = binary
 
     def negate(self, meta: Meta, items: list[Any]) -> ast.Negate:
-        node = ast.Negate(self._span(meta), items[0])
-        if _depth(node) > MAX_DEPTH:
-            raise SpecError([TooDeep(node.span)])
-        return node
+        return ast.Negate(self._span(meta), items[0])
 
     def number(self, meta: Meta, items: list[Any]) -> ast.Number:
         text = str(items[0])
         if len(text) > MAX_DIGITS and text.isdigit():
             raise SpecError([NumberTooLong(self._span(meta))])
-        return ast.Number(self._span(meta), int(text) if text.isdigit() else float(text))
+        value = int(text) if text.isdigit() else float(text)
+        if not math.isfinite(value):
+            raise SpecError([NumberTooLarge(self._span(meta))])
+        return ast.Number(self._span(meta), value)
 
     def size(self, meta: Meta, items: list[Any]) -> ast.Size:
         parts = str(items[0]).split("x")
@@ -397,18 +519,3 @@ class _Builder(Transformer[Token, Any]):
         if word in ("on", "off"):
             return ast.Switch(self._span(meta), word == "on")
         return ast.Name(self._span(meta), word)
-
-
-def _depth(expr: ast.Expr) -> int:
-    """How many operators stand inside each other, counted no further than the limit."""
-    depth, level = 0, [expr]
-    while level and depth <= MAX_DEPTH + 1:
-        level = [e for node in level for e in _operands(node)]
-        depth += 1
-    return depth
-
-
-def _operands(expr: ast.Expr) -> tuple[ast.Expr, ...]:
-    if isinstance(expr, ast.Binary):
-        return (expr.left, expr.right)
-    return (expr.operand,) if isinstance(expr, ast.Negate) else ()

@@ -132,5 +132,3 @@ def _lifetimes(step: PlannedStep) -> dict[str, tuple[int, int]]:
             name = buffer.alias or tensor.name
             live[name] = (live.get(name, (index, index))[0], index)
     return live
-
-

@@ -25,7 +25,7 @@ def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
     (found,) = (
         thing
         for thing in vars(module).values()
-        if isinstance(thing, type) and issubclass(thing, base) and thing.__module__ == module.__name__
+        if type(thing) is type and issubclass(thing, base) and thing.__module__ == module.__name__
     )
     return found
 

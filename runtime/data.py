@@ -129,5 +129,3 @@ def _same_count(arrays: list[Array], what: str) -> None:
     counts = {len(array) for array in arrays}
     if len(counts) > 1:
         raise DataError(f"the {what} have different numbers of examples: {', '.join(map(str, sorted(counts)))}")
-
-

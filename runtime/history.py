@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from dslc.cache import write_whole
 
 
 @dataclass
@@ -30,12 +31,11 @@ class History:
     def to_csv(self, path: str | Path) -> None:
         """A row an epoch; the file is replaced whole."""
         columns = self.to_dict()
-        handle, temporary = tempfile.mkstemp(dir=Path(path).parent)
-        with os.fdopen(handle, "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-        os.replace(temporary, path)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        write_whole(Path(path), text.getvalue().encode())
 
     def plot(self, axes: Any = None) -> Any:
         """The losses over the epochs, with matplotlib; returns the axes."""

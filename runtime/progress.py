@@ -59,7 +59,9 @@ class BarProgress(Progress):
         from rich.progress import Progress as RichProgress
 
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = RichProgress(*columns, TextColumn("loss {task.fields[loss]:.4f}"), console=Console(stderr=True), transient=True)
+        self.bar = RichProgress(
+            *columns, TextColumn("loss {task.fields[loss]:.4f}"), console=Console(stderr=True), transient=True
+        )
         self.examples, self.epochs = examples, epochs
         self.task = self.bar.add_task("epoch 1", total=examples, loss=float("nan"))
         self.bar.start()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from dslc.cache import write_whole
 from dslc.diagnostics import DataError
 from dslc.emit import version
 from dslc.ir import Network
@@ -25,12 +24,8 @@ def save_weights(path: str | Path, network: Network, arrays: Mapping[str, Array]
     text = network.source.text
     metadata = {"spec": text, "spec_sha256": hashlib.sha256(text.encode()).hexdigest(), "dslc_version": version()}
     data = save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata)
-    target = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(temporary, target)
+        write_whole(Path(path), data)
     except OSError as error:
         raise DataError(f"cannot write the weights to {path}: {error.strerror}") from None
 
@@ -62,7 +57,9 @@ def _require_layers(only: Collection[str], shapes: Mapping[str, tuple[int, ...]]
     layers = {name.split(".")[0] for name in shapes}
     unknown = [name for name in only if name not in layers]
     if unknown:
-        raise DataError(f"no layer with parameters is called {', '.join(unknown)}; there are {', '.join(sorted(layers))}")
+        raise DataError(
+            f"no layer with parameters is called {', '.join(unknown)}; there are {', '.join(sorted(layers))}"
+        )
 
 
 def _differences(found: Mapping[str, Array], wanted: Mapping[str, tuple[int, ...]]) -> list[str]:

@@ -13,7 +13,9 @@ class Orthogonal(Init):
     """Rows (or columns) of unit length at right angles (Saxe et al. 2014)."""
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
-        rows, columns = (shape[0], int(np.prod(shape[1:]))) if len(shape) == 2 else (int(np.prod(shape[:-1])), shape[-1])
+        rows, columns = (
+            (shape[0], int(np.prod(shape[1:]))) if len(shape) == 2 else (int(np.prod(shape[:-1])), shape[-1])
+        )
         tall = rows >= columns
         q, r = np.linalg.qr(random.standard_normal((rows, columns) if tall else (columns, rows)))
         q = q * np.sign(np.diag(r))

@@ -11,4 +11,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
     pixels = op.reads[0].elements // d.channels
     context = {"channels": d.channels, "pixels": pixels, "eps": d.eps}
-    return [Variant("plain", ("x", "mean", "var", "gamma", "beta", "y"), context, setting.moving(op.reads[0], factor=2))]
+    return [
+        Variant("plain", ("x", "mean", "var", "gamma", "beta", "y"), context, setting.moving(op.reads[0], factor=2))
+    ]

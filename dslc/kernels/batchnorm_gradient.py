@@ -11,4 +11,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
     pixels = op.reads[0].elements // d.channels
     context = {"channels": d.channels, "pixels": pixels, "eps": d.eps}
-    return [Variant("plain", ("dy", "x", "mean", "var", "gamma", "dgamma", "dbeta", "dx"), context, setting.moving(op.reads[0], factor=3))]
+    return [
+        Variant(
+            "plain",
+            ("dy", "x", "mean", "var", "gamma", "dgamma", "dbeta", "dx"),
+            context,
+            setting.moving(op.reads[0], factor=3),
+        )
+    ]

@@ -9,6 +9,7 @@ from dslc.layers import X, Y, Activation, Example, Mode, Reference
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, exp, where
 
+
 @dataclass(frozen=True)
 class Elu(Activation):
     """x above 0, exp(x) - 1 below (Clevert et al. 2015)."""

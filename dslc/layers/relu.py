@@ -9,6 +9,7 @@ from dslc.layers import Activation, Example, Mode, Reference, X
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, where
 
+
 @dataclass(frozen=True)
 class Relu(Activation):
     """max(0, x), with the derivative 1 at 0 (notes: 'Derivatives of activation function')."""

@@ -9,6 +9,7 @@ from dslc.layers import X, Y, Activation, Example, Mode, Reference
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, sigmoid
 
+
 @dataclass(frozen=True)
 class Sigmoid(Activation):
     """1 / (1 + exp(-x)) (notes: 'Sigmoid function')."""

@@ -9,6 +9,7 @@ from dslc.layers import Activation, Example, Mode, Reference, X
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, sigmoid
 
+
 @dataclass(frozen=True)
 class Silu(Activation):
     """x * sigmoid(x) (Elfwing et al. 2017)."""
@@ -24,4 +25,6 @@ class Silu(Activation):
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         x = xs[0]
-        return Reference(x / (1 + np.exp(-x)), lambda dy: ((dy * ((1 + np.exp(-x) * (1 + x)) / (1 + np.exp(-x)) ** 2),), {}))
+        return Reference(
+            x / (1 + np.exp(-x)), lambda dy: ((dy * ((1 + np.exp(-x) * (1 + x)) / (1 + np.exp(-x)) ** 2),), {})
+        )

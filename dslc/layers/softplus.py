@@ -9,6 +9,7 @@ from dslc.layers import Activation, Example, Mode, Reference, X
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, absolute, exp, log1p, sigmoid, where
 
+
 @dataclass(frozen=True)
 class Softplus(Activation):
     """Log(1 + exp(x)) (Dugas et al. 2001)."""

@@ -9,6 +9,7 @@ from dslc.layers import X, Y, Activation, Example, Mode, Reference
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, tanh
 
+
 @dataclass(frozen=True)
 class Tanh(Activation):
     """The hyperbolic tangent (notes: 'Hyperbolic tangent function')."""

@@ -62,7 +62,11 @@ def _aliases(kernels: Sequence[Kernel]) -> dict[Tensor, Tensor]:
 
 
 def _lives(
-    kernels: Sequence[Kernel], layouts: Mapping[str, Layout], aliases: Mapping[Tensor, Tensor], batch: int, itemsize: int
+    kernels: Sequence[Kernel],
+    layouts: Mapping[str, Layout],
+    aliases: Mapping[Tensor, Tensor],
+    batch: int,
+    itemsize: int,
 ) -> list[_Life]:
     spans: dict[Tensor, tuple[int, int]] = {}
     for index, kernel in enumerate(kernels):

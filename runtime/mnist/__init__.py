@@ -1,0 +1,1 @@
+"""A subset of MNIST; see README.md and LICENSE in this folder."""

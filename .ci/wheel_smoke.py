@@ -1,0 +1,27 @@
+"""Run from an empty folder, in an environment with nothing but the wheel: train, evaluate, predict, verify."""
+
+import csv
+import subprocess
+from pathlib import Path
+
+
+def dslc(*arguments: str) -> str:
+    """The command's output; a failure stops the run."""
+    done = subprocess.run(["dslc", *arguments], capture_output=True, text=True, check=False)
+    print(f"$ dslc {' '.join(arguments)}\n{done.stdout}{done.stderr}", flush=True)
+    assert done.returncode == 0, done.returncode
+    return done.stdout
+
+
+dslc("check", "specs/lenet5.net")
+dslc("train", "specs/lenet5.net", "--data", "mnist", "--run", "run")
+lines = dict(line.split() for line in dslc("evaluate", "run", "--data", "mnist").splitlines())
+assert float(lines["accuracy"]) >= 0.97, lines
+dslc("predict", "run", "--data", "mnist", "-o", "predictions.csv")
+with Path("predictions.csv").open() as file:
+    rows = list(csv.reader(file))
+assert len(rows) == 2001 and len(rows[0]) == 10, (len(rows), rows[0])
+assert "<html" in Path("run/report.html").read_text()
+dslc("verify", "specs/lenet5.net")
+dslc("gradcheck", "specs/residual.net", "--entries", "5")
+print("1 passed, 0 failed")

@@ -1,0 +1,36 @@
+# Everything runs in an environment that the first target makes; nothing else needs to be installed than Python 3.11, make
+# and a C compiler.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test lint format parity clean
+
+demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
+	$(BIN)/dslc check specs/lenet5.net
+	$(BIN)/dslc compile specs/lenet5.net
+	$(BIN)/dslc train specs/lenet5.net --data mnist
+
+test: $(VENV)/installed  ## the tests; those against PyTorch run where it is installed
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/installed  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+parity: $(VENV)/installed  ## the comparison with PyTorch, which this installs
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/python -m pytest -m torch
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,48 @@
+"""The folder where compiled things are kept, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def cache_folder() -> Path:
+    """`$DSLC_CACHE`, else the user's cache folder; a temporary one, with a note, where neither can be written."""
+    wanted = os.environ.get("DSLC_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dslc"
+    )
+    try:
+        folder = Path(wanted)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        fallback = Path(tempfile.mkdtemp(prefix="dslc-"))
+        note = f"the cache folder {wanted} cannot be written ({error.strerror}); compiling into {fallback} this time"
+        warnings.warn(note, stacklevel=2)
+        return fallback
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """The file appears whole or not at all, also to another process that looks meanwhile."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+
+
+@cache
+def _umask() -> int:
+    """The process's mask for new files: temporary files are private, what is kept should not be."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

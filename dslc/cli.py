@@ -1,0 +1,431 @@
+"""The command line: parses arguments, calls the API, prints. Results go to stdout, messages to stderr.
+
+Exit status: 0 done, 1 the input is wrong, 2 the call is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from dslc.compiler import check_file
+from dslc.diagnostics import DataError, SpecError, UsageError, render
+from dslc.ir import Network
+
+if TYPE_CHECKING:
+    from dslc.plan import Plan
+    from dslc.runtime.datasets import Dataset
+    from dslc.runtime.model import Model
+    from dslc.summary import Summary
+
+app = App(
+    name="dslc",
+    help="""A compiler for neural networks: a short .net file becomes specialized C that trains and predicts.
+
+    Start with:  dslc check specs/lenet5.net   then:  dslc train specs/lenet5.net --data mnist""",
+    version_flags=["--version"],
+)
+
+Define = Annotated[list[str] | None, Parameter(name=["-D", "--define"], negative=())]
+Data = Annotated[str, Parameter(name="--data")]
+Kind = Literal["auto", "plain", "bar", "json", "none"]
+
+
+def main() -> None:
+    """The entry point."""
+    warnings.showwarning = _note
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Carries out a command line and returns the exit status."""
+    try:
+        result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except CycloptsError:
+        return 2
+    except SpecError as error:
+        print(error, file=sys.stderr, end="")
+    except (UsageError, DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except MemoryError:
+        print("error: there is not enough memory for this", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _note(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"note: {message}", file=sys.stderr)
+
+
+# ------------------------------------------------------------------------------------------------ check
+
+
+@app.command
+def check(
+    *spec: str, json_: Annotated[bool, Parameter(name="--json", negative=())] = False, define: Define = None
+) -> int:
+    """Check specs: a row a layer with its size formula, then exact bytes.
+
+    Examples:  dslc check specs/lenet5.net     dslc check specs/*.net --json     dslc check a.net -D lr=0.01
+    """
+    if not spec:
+        print("error: name at least one spec: dslc check specs/lenet5.net", file=sys.stderr)
+        return 2
+    failed = False
+    reports = []
+    for path in spec:
+        try:
+            reports.append(_report(path, define))
+        except SpecError as error:
+            print(error, file=sys.stderr)
+            failed = True
+    if json_:
+        from dataclasses import asdict
+
+        print(json.dumps([asdict(summary) for _, summary in reports], indent=2))
+    else:
+        for network, summary in reports:
+            _print_summary(network, summary)
+    return 1 if failed else 0
+
+
+def _report(path: str, define: list[str] | None) -> tuple[Network, Summary]:
+    from dslc.compiler import plan_network
+    from dslc.summary import summarize
+
+    network = check_file(path, overrides(define))
+    return network, summarize(network, plan_network(network))
+
+
+def _print_summary(network: Network, summary: Summary) -> None:
+    from dslc.tables import print_table
+
+    for note in network.notes:
+        print(render(note), file=sys.stderr)
+    inputs = ", ".join(f"{name} {shape}" for name, shape in summary.inputs)
+    rows = [
+        (r.name, r.output, r.formula, f"{r.parameters:,}", f"{r.multiply_adds:,}", f"{r.bytes:,}") for r in summary.rows
+    ]
+    total = ("total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}", "")
+    columns = ("layer", "output", "size", "parameters", "multiply-adds", "bytes")
+    print_table(f"{summary.net}: input {inputs}, {summary.precision}", columns, [*rows, total], "lllrrr")
+    _print_memory(summary)
+    for name, tensors in summary.regularized:
+        print(f"{name} touches {', '.join(tensors)}")
+    if summary.frozen:
+        print(f"frozen: {', '.join(summary.frozen)}")
+    print()
+
+
+def _print_memory(summary: Summary) -> None:
+    from dslc.tables import print_table
+
+    m = summary.memory
+    rows = [
+        ("parameters", m.parameters, m.parameters),
+        ("activations", m.prediction_activations, m.training_activations),
+        ("gradients", 0, m.gradients),
+        ("optimizer state", 0, m.state),
+        ("total, as allocated", m.prediction, m.training),
+    ]
+    shown = [(name, f"{predict:,}", f"{train:,}" if m.training else "-") for name, predict, train in rows]
+    print()
+    print_table(f"bytes at a batch of {m.batch}", ("", "prediction", "training"), shown, "lrr")
+
+
+def overrides(define: list[str] | None) -> dict[str, object]:
+    """`-D name=value` as values of the language."""
+    found: dict[str, object] = {}
+    for text in define or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"-D wants name=value, not {text!r}")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> object:
+    if text in ("on", "off"):
+        return text == "on"
+    if re.fullmatch(r"[0-9]+(x[0-9]+)+", text):
+        return tuple(int(part) for part in text.split("x"))
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+# ------------------------------------------------------------------------------------------------ compile, emit
+
+
+@app.command(name="compile")
+def compile_(
+    spec: str,
+    *,
+    output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
+    target: str = "native",
+    define: Define = None,
+) -> None:
+    """Build the native module (an extension that Python imports) and its C source.
+
+    Examples:  dslc compile specs/lenet5.net     dslc compile specs/lenet5.net -o build --target x86-64-v3
+    """
+    import time
+
+    from dslc.compiler import compile_plan, emit_network
+    from dslc.cache import write_whole
+
+    started = time.perf_counter()
+    network = check_file(spec, overrides(define))
+    plan = _plan_for(network, target)
+    source = emit_network(network, plan.target)
+    with _writing(output or "."):
+        folder = None if output is None else Path(output)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        library = compile_plan(plan, folder)
+        c_file = library.path.parent / f"{source.prefix}.c"
+        write_whole(c_file, source.code.encode())
+    how = "found in the cache" if library.cached else "compiled"
+    print(f"module {library.path} ({library.path.stat().st_size:,} bytes, {how})")
+    print(f"source {c_file} ({len(source.code.splitlines()):,} lines)")
+    print(f"{time.perf_counter() - started:.2f} s")
+
+
+def _plan_for(network: Network, target: str) -> Plan:
+    from dslc.compiler import plan_network
+    from dslc.target import TARGETS, native
+
+    if target != "native" and target not in TARGETS:
+        raise UsageError(f"there is no target {target!r}; there are native, {', '.join(TARGETS)}")
+    return plan_network(network, native() if target == "native" else TARGETS[target])
+
+
+@contextmanager
+def _writing(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write to {path}: {error.strerror}") from None
+
+
+@app.command
+def emit(
+    spec: str, *, stage: Literal["ast", "ir", "plan", "c"] = "c", target: str = "native", define: Define = None
+) -> None:
+    """Print what a stage of the compiler made of a spec.
+
+    Examples:  dslc emit specs/lenet5.net --stage plan     dslc emit specs/mlp.net --stage c > mlp.c
+    """
+    from dslc.emit import emit as emit_c
+    from dslc.parse import parse, read
+    from dslc.show import show_plan, show_tree
+
+    if stage == "ast":
+        print(show_tree(parse(read(spec))))
+        return
+    network = check_file(spec, overrides(define))
+    if stage == "ir":
+        print(show_tree(network))
+        return
+    plan = _plan_for(network, target)
+    print(show_plan(plan) if stage == "plan" else emit_c(plan).code, end="\n" if stage == "plan" else "")
+
+
+# ------------------------------------------------------------------------------------------------ train
+
+
+@app.command
+def train(
+    spec: str,
+    *,
+    data: Data,
+    target: str | None = None,
+    run_: Annotated[str | None, Parameter(name="--run")] = None,
+    epochs: int | None = None,
+    threads: int = 1,
+    progress: Kind = "auto",
+    define: Define = None,
+) -> None:
+    """Train, and leave a run folder with spec, weights, history and report.
+
+    data: mnist, digits, an .npz with x and y, a .csv (with --target COLUMN), or a folder of IDX or .npy files.
+
+    Examples:  dslc train specs/lenet5.net --data mnist     dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3
+    """
+    from dslc.runtime.datasets import load_dataset
+    from dslc.runtime.model import Model
+    from dslc.runtime.runs import new_run_folder
+
+    if epochs is not None and epochs < 1:
+        raise UsageError("--epochs must be at least 1")
+    network = check_file(spec, overrides(define))
+    model = Model(network, _threads(threads))
+    dataset = load_dataset(data, target).with_dev(model.training.seed)
+    dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
+    history = model.fit(dataset.train.x, dataset.train.y, dev=dev, epochs=epochs, progress=progress)
+    folder = new_run_folder(run_, network.name)
+    results = _results(model, dataset)
+    with _writing(folder):
+        _write_run(folder, model, history, dataset, results, define)
+    for name, numbers in results.items():
+        print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
+    print(f"run: {folder}")
+    print(f"report: {folder / 'report.html'}")
+
+
+def _threads(wanted: int) -> int:
+    if wanted < 1:
+        raise UsageError(f"--threads must be at least 1, not {wanted}")
+    return wanted
+
+
+def _results(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
+    """The final numbers on each part of the data."""
+    parts = {"train": dataset.train, "dev": dataset.dev, "test": dataset.test}
+    return {name: model.evaluate(part.x, part.y) for name, part in parts.items() if part is not None}
+
+
+def _write_run(
+    folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any], define: list[str] | None
+) -> None:
+    from dslc.cache import write_whole
+    from dslc.runtime.report import render_report
+    from dslc.runtime.runs import HISTORY, REPORT, SPEC, WEIGHTS, spec_as_trained
+
+    given = dict(text.split("=", 1) for text in define or ())
+    write_whole(folder / SPEC, spec_as_trained(model.network, given).encode())
+    model.save(folder / WEIGHTS)
+    history.to_csv(folder / HISTORY)
+    matrix = _confusion(model, dataset)
+    write_whole(folder / REPORT, render_report(model.network, history, dict(results), matrix).encode())
+
+
+def _confusion(model: Model, dataset: Dataset) -> Any:
+    """The confusion matrix on the held-out data, where there is one head with few classes."""
+    from dslc.runtime.metrics import confusion
+
+    part, head = dataset.test or dataset.dev, model.network.heads[0]
+    few = head.loss is not None and head.loss.classes and head.value.shape[-1] <= 30
+    if part is None or len(model.network.heads) > 1 or not few:
+        return None
+    return confusion(model.predict(part.x), part.y.astype(int))
+
+
+# ------------------------------------------------------------------------------------------------ evaluate, predict
+
+
+@app.command
+def evaluate(
+    run_: Annotated[str, Parameter(name="RUN")], *, data: Data, target: str | None = None, threads: int = 1
+) -> None:
+    """Loss and metrics of a run (or a weights file) on data; on its test part where it has one.
+
+    Example:  dslc evaluate runs/lenet5-1 --data mnist
+    """
+    from dslc.runtime.datasets import load_dataset
+    from dslc.runtime.runs import load_run
+
+    model = load_run(run_, _threads(threads))
+    dataset = load_dataset(data, target)
+    part = dataset.test or dataset.train
+    for key, value in model.evaluate(part.x, part.y).items():
+        print(f"{key} {value:.6g}")
+
+
+@app.command
+def predict(
+    run_: Annotated[str, Parameter(name="RUN")],
+    *,
+    data: Data,
+    output: Annotated[str, Parameter(name=["-o", "--output"])] = "predictions.csv",
+    target: str | None = None,
+    threads: int = 1,
+) -> None:
+    """Write the outputs of a run for data: a CSV with a column an output, or .npy.
+
+    Example:  dslc predict runs/lenet5-1 --data mnist -o predictions.csv
+    """
+    from dslc.runtime.datasets import load_dataset
+    from dslc.runtime.predictions import write_predictions
+    from dslc.runtime.runs import load_run
+
+    model = load_run(run_, _threads(threads))
+    dataset = load_dataset(data, target)
+    part = dataset.test or dataset.train
+    with _writing(output):
+        count = write_predictions(Path(output), model, part.x)
+    print(f"{count:,} predictions in {output}")
+
+
+# ------------------------------------------------------------------------------------------------ gradcheck, verify
+
+
+@app.command
+def gradcheck(spec: str, *, examples: int = 4, entries: int = 30, seed: int = 0, define: Define = None) -> int:
+    """Compare numerical and analytic gradients in float64, a row a parameter.
+
+    examples: in the random mini-batch. entries: how many of each parameter are compared.
+
+    Example:  dslc gradcheck specs/lenet5.net
+    """
+    from dslc.gradcheck import check_gradients
+    from dslc.runtime.model import Model
+    from dslc.tables import print_table
+    from dslc.verify import random_batch
+
+    model = Model(check_file(spec, overrides(define), "float64"))
+    model.training  # noqa: B018 - raises where there is no loss to differentiate
+    x, y = random_batch(model.network, min(_positive(examples, "--examples"), model.batch), seed)
+    rows = check_gradients(model, x, y, _positive(entries, "--entries"), seed)
+    cells = [(r.name, str(r.compared), str(r.skipped), f"{r.difference:.1e}", r.verdict) for r in rows]
+    columns = ("parameter", "compared", "at kinks", "relative difference", "verdict")
+    print_table(f"{model.network.name}: gradients", columns, cells, "lrrrl")
+    return 0 if all(row.verdict == "ok" for row in rows) else 1
+
+
+@app.command
+def verify(
+    spec: str, *, examples: int = 5, seed: int = 0, threads: int = 1,
+    dtype: Literal["float32", "float64"] | None = None, define: Define = None,
+) -> int:  # fmt: skip
+    """Compare the compiled C with an independent NumPy interpreter: outputs, gradients, ten optimizer steps.
+
+    Example:  dslc verify specs/lenet5.net
+    """
+    from dslc.runtime.model import Model
+    from dslc.tables import print_table
+    from dslc.verify import verify as compare
+
+    model = Model(check_file(spec, overrides(define), dtype), _threads(threads))
+    rows = compare(model, min(_positive(examples, "--examples"), model.batch), seed)
+    cells = [(r.what, f"{r.difference:.1e}", f"{r.tolerance:.0e}", "ok" if r.ok else "differs") for r in rows]
+    columns = ("what", "largest difference", "allowed", "verdict")
+    print_table(f"{model.network.name}: C against NumPy", columns, cells, "lrrl")
+    return 0 if all(row.ok for row in rows) else 1
+
+
+def _positive(value: int, option: str) -> int:
+    if value < 1:
+        raise UsageError(f"{option} must be at least 1, not {value}")
+    return value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""DATA of the command line: names and paths to arrays, split into training, dev and test."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zipfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dslc.diagnostics import DataError
+
+Array = np.ndarray[Any, Any]
+DEV_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some examples: x (n, ...) and y (n, ...)."""
+
+    x: Array
+    y: Array
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """`train` is always there; dev and test where the data have them."""
+
+    name: str
+    train: Split
+    dev: Split | None = None
+    test: Split | None = None
+
+    def with_dev(self, seed: int) -> Dataset:
+        """With a dev set: a tenth of the training set, drawn by the seed, where the data bring none."""
+        if self.dev is not None or len(self.train.x) < 20:
+            return self
+        order = np.random.default_rng(seed).permutation(len(self.train.x))
+        cut = max(1, int(len(order) * DEV_SHARE))
+        dev, train = np.sort(order[:cut]), np.sort(order[cut:])
+        parts = [Split(self.train.x[at], self.train.y[at]) for at in (train, dev)]
+        return Dataset(self.name, parts[0], parts[1], self.test)
+
+
+def load_dataset(data: str, target: str | None = None) -> Dataset:
+    """`mnist`, `digits`, an .npz, a folder of IDX or .npy files, or a CSV with `target` as its target column.
+
+    Raises:
+        DataError: it cannot be read or holds no x and y.
+    """
+    if data == "mnist":
+        return _mnist()
+    if data == "digits":
+        return _digits()
+    path = Path(data)
+    if not path.exists():
+        raise DataError(f"there are no data at {data}: give mnist, digits, an .npz, a .csv or a folder")
+    try:
+        return _read(path, target)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"cannot read {data}: {error}") from None
+
+
+def _read(path: Path, target: str | None) -> Dataset:
+    if path.is_dir():
+        return _folder(path)
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return _from_arrays(str(path), dict(file))
+    if path.suffix == ".csv":
+        return _csv(path, target)
+    raise DataError(f"{path} is neither an .npz, a .csv nor a folder")
+
+
+def _mnist() -> Dataset:
+    with resources.files("dslc.runtime.mnist").joinpath("mnist.npz").open("rb") as file, np.load(file) as arrays:
+        return _from_arrays("mnist", {name: _pixels(arrays[name]) for name in arrays.files})
+
+
+def _pixels(array: Array) -> Array:
+    """Images as (n, h, w, 1) from 0 to 1; labels as they are."""
+    return array[..., None].astype(np.float32) / np.float32(255) if array.ndim == 3 else array
+
+
+def _digits() -> Dataset:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise DataError("the data set digits comes with scikit-learn: pip install scikit-learn") from None
+    bunch = load_digits()
+    x, y = (bunch.images[..., None] / 16).astype(np.float32), bunch.target
+    return Dataset("digits", Split(x[:1437], y[:1437]), None, Split(x[1437:], y[1437:]))
+
+
+def _from_arrays(name: str, arrays: dict[str, Array]) -> Dataset:
+    if "x" not in arrays or "y" not in arrays:
+        raise DataError(f"{name} must hold x and y; it holds {', '.join(sorted(arrays)) or 'nothing'}")
+
+    def split(suffix: str) -> Split | None:
+        x, y = arrays.get(f"x{suffix}"), arrays.get(f"y{suffix}")
+        if (x is None) != (y is None):
+            raise DataError(f"{name} holds only one of x{suffix} and y{suffix}")
+        if x is None or y is None:
+            return None
+        if len(x) != len(y):
+            raise DataError(f"{name}: x{suffix} has {len(x)} examples and y{suffix} {len(y)}")
+        return Split(x, y)
+
+    train = split("")
+    assert train is not None
+    return Dataset(name, train, split("_dev"), split("_test"))
+
+
+def _folder(path: Path) -> Dataset:
+    arrays = {file.stem: np.load(file, mmap_mode="r") for file in sorted(path.glob("*.npy"))}
+    if arrays:
+        return _from_arrays(str(path), arrays)
+    parts = {part: _idx_pair(path, prefix) for part, prefix in (("train", "train"), ("test", "t10k"))}
+    if parts["train"] is None:
+        raise DataError(f"{path} holds neither x.npy and y.npy nor train-images-idx3-ubyte[.gz] with its labels")
+    return Dataset(str(path), parts["train"], None, parts["test"])
+
+
+def _idx_pair(path: Path, prefix: str) -> Split | None:
+    found = [_idx_file(path, f"{prefix}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")]
+    if found[0] is None or found[1] is None:
+        return None
+    return Split(_pixels(_idx(found[0])), _idx(found[1]))
+
+
+def _idx_file(path: Path, name: str) -> Path | None:
+    candidates = (path / name, path / f"{name}.gz", path / name.replace("-idx", ".idx"))
+    return next((file for file in candidates if file.exists()), None)
+
+
+def _idx(path: Path) -> Array:
+    """An IDX file: two zero bytes, a type, the number of axes, their lengths, then bytes."""
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if len(data) < 4 or data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
+        raise DataError(f"{path} is no IDX file of bytes")
+    shape = [int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(data[3])]
+    body = np.frombuffer(data, np.uint8, offset=4 + 4 * data[3])
+    if body.size != int(np.prod(shape)):
+        raise DataError(f"{path} announces {shape} and holds {body.size} bytes")
+    return body.reshape(shape)
+
+
+def _csv(path: Path, target: str | None) -> Dataset:
+    with path.open(newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if not rows:
+        raise DataError(f"{path} holds no rows")
+    if target is None or target not in header:
+        raise DataError(f"name the target column of {path} with --target; its columns: {', '.join(header)}")
+    if any(len(row) != len(header) for row in rows):
+        bad = next(i for i, row in enumerate(rows, 2) if len(row) != len(header))
+        raise DataError(f"{path}:{bad} has not {len(header)} columns")
+    at = header.index(target)
+    x = np.array([[float(cell) for i, cell in enumerate(row) if i != at] for row in rows])
+    words = [row[at] for row in rows]
+    try:
+        y: Array = np.array([float(word) for word in words])
+    except ValueError:
+        y = np.unique(words, return_inverse=True)[1]
+    return Dataset(str(path), Split(x, y))

@@ -1,0 +1,155 @@
+"""What several test files need: specs around a layer, data for a network, the judge, finite differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import dslc
+from dslc.ir import Network, Shape, show_shape
+from dslc.layers import Example
+from dslc.lower import state_name
+from dslc.reference import Interpreter
+from dslc.runtime.model import Model
+
+REPO = Path(__file__).resolve().parent.parent
+SPECS = sorted((REPO / "specs").glob("*.net"))
+Arrays = dict[str, np.ndarray]
+
+FORWARD = {"float64": 1e-12, "float32": 1e-5}
+"""How far C may be from NumPy, relative to the largest number of an array."""
+
+
+def example_spec(example: Example, batch: int = 5) -> str:
+    """A network around a layer's example. Something learns before each of its inputs, so that gradients must reach them."""
+    lines, values = [], []
+    for i, shape in enumerate(example.inputs, 1):
+        lines += [f"input x{i}: {show_shape(shape)}", f"v{i} = x{i} -> {same_size(shape)}"]
+        values.append(f"v{i}")
+    name, _, arguments = example.text.partition("(")
+    if len(values) > 1:
+        chain = f"{name}({', '.join(values)}{', ' + arguments if arguments else ')'}"
+    else:
+        chain = f"v1 -> {example.text}"
+    body = "\n  ".join([*lines, f"output out = {chain} -> linear"])
+    return f"net Example {{\n  {body}\n}}\ntrain {{\n  loss mse\n  optimizer sgd(lr=0.1)\n  batch {batch}\n}}\n"
+
+
+def same_size(shape: Shape) -> str:
+    """A layer that learns and keeps the shape; without a bias, whose gradient a batchnorm would make zero."""
+    return f"dense({shape[0]}, bias=off)" if len(shape) == 1 else f"conv({shape[2]}, 1x1, bias=off)"
+
+
+def shake(model: Model, rng: np.random.Generator) -> Model:
+    """Fresh parameters off their round values: biases off 0, variances off 1."""
+    for p in model.network.parameters:
+        start = p.init.sample(rng, p.shape, p.fan_in, p.fan_out)
+        model.parameters[p.name] = start + rng.uniform(-0.3, 0.3, p.shape)
+    return model
+
+
+def data(network: Network, n: int, rng: np.random.Generator, dtype: str = "float64") -> tuple[Arrays, Arrays]:
+    """A random mini-batch that is exact in the precision: inputs by name, targets by head."""
+
+    def exact(array: np.ndarray) -> np.ndarray:
+        return array.astype(dtype).astype(np.float64)
+
+    xs = {v.name: exact(rng.standard_normal((n, *v.shape))) for v in network.inputs}
+    ys = {}
+    for head in network.heads:
+        classes = head.loss is not None and head.loss.classes
+        shape = head.value.shape
+        ys[head.name] = rng.integers(0, shape[0], n) if classes else exact(rng.random((n, *shape)))
+    return xs, ys
+
+
+def judge(model: Model) -> Interpreter:
+    """The NumPy interpreter in float64, standing where the model stands: its parameters, optimizer state and step."""
+    values = {name: view.numpy().astype(np.float64) for name, view in model.parameters.items()}
+    states = {
+        p.name: {s: state_of(model, p.name, s).astype(np.float64) for s in model.training.optimizer.states}
+        for p in model.network.parameters
+        if p.learns
+    }
+    return Interpreter(model.network, values, model.seed, model.step, states)
+
+
+def state_of(model: Model, parameter: str, state: str) -> np.ndarray:
+    """What the optimizer keeps for a parameter."""
+    return model._view(parameter, state_name(parameter, state)).numpy()
+
+
+def outputs(model: Model, xs: Arrays) -> Arrays:
+    """What the model predicts, by head."""
+    found = model.predict(xs)
+    return found if isinstance(found, dict) else {model.network.heads[0].name: found}
+
+
+def assert_close(actual: np.ndarray, wanted: np.ndarray, tolerance: float, what: str) -> None:
+    """Within the tolerance, relative to the largest wanted number: where all wanted are zero, all must be."""
+    actual, wanted = np.asarray(actual, np.float64), np.asarray(wanted, np.float64)
+    assert actual.shape == wanted.shape, what
+    worst, scale = np.abs(actual - wanted).max(), np.abs(wanted).max()
+    assert worst <= tolerance * scale, f"{what}: differs by {worst:.3g} where numbers are as large as {scale:.3g}"
+
+
+def assert_all_close(actual: Arrays, wanted: Arrays, tolerance: float) -> None:
+    """The same for arrays by name."""
+    assert actual.keys() == wanted.keys()
+    for name in wanted:
+        assert_close(actual[name], wanted[name], tolerance, name)
+
+
+def assert_agrees(model: Model, n: int, rng: np.random.Generator) -> None:
+    """Prediction, loss, gradients and one step of the model against the judge, on n random examples."""
+    dtype = str(model.dtype)
+    tolerance = FORWARD[dtype]
+    xs, ys = data(model.network, n, rng, dtype)
+    reference = judge(model)
+    assert_all_close(outputs(model, xs), reference.predict(xs), tolerance)
+    loss, gradients, _ = reference.loss_and_gradients(xs, ys)
+    assert_close(model.loss(xs, ys), loss, tolerance, "loss")
+    assert_all_close(model.gradients(xs, ys), gradients, tolerance)
+    model.train_step(xs, ys)
+    reference.train_step(xs, ys, model.learning_rate(0))
+    assert_all_close(model.copy_weights(), reference.parameters, tolerance)
+
+
+def assert_differentiates(
+    model: Model, xs: Arrays, ys: Arrays, rng: np.random.Generator, smooth: bool = True, entries: int = 20
+) -> None:
+    """The gradients of C against central differences of its loss. Entries whose differences with two step sizes
+    disagree lie at a kink and are left out, where kinks are allowed."""
+    assert model.dtype == np.float64
+    for name, gradient in model.gradients(xs, ys).items():
+        scale = np.abs(gradient).max()
+        assert scale > 1e-9, f"the gradient of {name} is zero everywhere"
+        chosen = rng.permutation(gradient.size)[:entries]
+        kept = 0
+        for i in chosen:
+            near, far = (central_difference(model, name, i, xs, ys, h) for h in (1e-5, 4e-5))
+            if not smooth and abs(near - far) > 1e-5 * scale:
+                continue
+            kept += 1
+            error = abs(near - gradient.flat[i])
+            assert error <= 1e-6 * scale, f"{name}[{i}]: {gradient.flat[i]} should be {near}"
+        assert kept > len(chosen) / 2, f"too few entries of {name} are left: {kept} of {len(chosen)}"
+
+
+def central_difference(model: Model, name: str, i: int, xs: Arrays, ys: Arrays, h: float) -> float:
+    """The slope of the loss along one entry of a parameter."""
+    before = model.parameters[name].numpy()
+    losses = []
+    for moved in (before.flat[i] + h, before.flat[i] - h):
+        array = before.copy()
+        array.flat[i] = moved
+        model.parameters[name] = array
+        losses.append(model.loss(xs, ys))
+    model.parameters[name] = before
+    return (losses[0] - losses[1]) / (2 * h)
+
+
+def load(text: str, rng: np.random.Generator, dtype: str = "float64", threads: int = 1) -> Model:
+    """A model of a text with shaken parameters."""
+    return shake(dslc.loads(text, dtype=dtype, threads=threads), rng)

@@ -1,0 +1,73 @@
+"""Every layer on every one of its examples: C against the NumPy reference, and gradients against differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load
+
+import dslc
+import dslc.layers
+from dslc import registry
+from dslc.ir import show_shape
+from dslc.layers import Activation, Example, Layer, Mode
+
+LAYERS = registry.every(dslc.layers, Layer)
+CASES = [
+    pytest.param(layer, example, id=f"{example.text} on {' '.join(map(show_shape, example.inputs))}")
+    for layer in LAYERS.values()
+    for example in layer.examples
+]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_has_an_example(name: str) -> None:
+    assert LAYERS[name].examples
+    assert all(example.text.partition("(")[0] == name for example in LAYERS[name].examples)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("layer", "example"), CASES)
+def test_agrees_with_its_reference(
+    layer: type[Layer], example: Example, dtype: str, rng: np.random.Generator
+) -> None:
+    """On a full mini-batch, on a part of one, and on a single example."""
+    model = load(example_spec(example), rng, dtype)
+    for n in (5, 3, 1):
+        assert_agrees(model, n, rng)
+
+
+@pytest.mark.parametrize(("layer", "example"), CASES)
+def test_gradients_are_the_slopes_of_the_loss(
+    layer: type[Layer], example: Example, rng: np.random.Generator
+) -> None:
+    model = load(example_spec(example), rng)
+    upstream = {p.name for node in model.network.nodes[: len(example.inputs)] for p in node.parameters}
+    for n in (5, 3):
+        xs, ys = data(model.network, n, rng)
+        assert upstream <= model.gradients(xs, ys).keys()
+        assert_differentiates(model, xs, ys, rng, layer.smooth)
+
+
+@pytest.mark.parametrize(("layer", "example"), CASES)
+def test_more_examples_than_a_mini_batch(layer: type[Layer], example: Example, rng: np.random.Generator) -> None:
+    """Prediction goes through the examples in portions; each example's result is its own."""
+    model = load(example_spec(example), rng)
+    xs, _ = data(model.network, 12, rng)
+    whole = model.predict(xs)
+    for i in range(12):
+        alone = model.predict({name: x[i : i + 1] for name, x in xs.items()})
+        assert np.array_equal(whole[i], alone[0])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", [name for name, layer in LAYERS.items() if issubclass(layer, Activation)])
+def test_activations_far_from_zero(name: str, dtype: str) -> None:
+    """No overflow at either end, and no jump where an approximation begins or ends."""
+    x = np.concatenate([np.linspace(-12, 12, 481), [-1000, -100, -88.5, -60, 60, 88.5, 100, 1000]])
+    model = dslc.loads(f"net Far {{\n  input x: {len(x)}\n  {name}\n}}", dtype=dtype)
+    x = x.astype(dtype).astype(np.float64)
+    with np.errstate(over="ignore"):
+        wanted = LAYERS[name]().reference((x[None],), {}, Mode(training=False)).y[0]
+    error = np.abs(model.predict(x[None])[0] - wanted)
+    assert (error <= FORWARD[dtype] * np.maximum(np.abs(wanted), 1e-2)).all(), x[error.argmax()]

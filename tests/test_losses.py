@@ -1,0 +1,179 @@
+"""Every loss against its reference and finite differences: weights, smoothing, missing targets, several heads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import FORWARD, assert_agrees, assert_all_close, assert_close, assert_differentiates, data, judge, load
+
+import dslc.losses
+from dslc import registry
+from dslc.losses import Loss
+from dslc.runtime.model import Model
+
+LOSSES = registry.every(dslc.losses, Loss)
+OF_ELEMENTS = [name for name, loss in LOSSES.items() if not loss.classes]
+TEXTS = [*LOSSES, *(f"{name}(weight=0.3)" for name in LOSSES)]
+TEXTS += ["cross_entropy(label_smoothing=0.2)", "cross_entropy(label_smoothing=0.1, weight=2.5)"]
+
+
+def judged_by(text: str, rng: np.random.Generator, dtype: str = "float64", units: int = 5) -> Model:
+    """A small network that ends as the loss wants it."""
+    last = LOSSES[text.partition("(")[0]].through or "linear"
+    return load(
+        f"net Judged {{\n  input x: 4\n  dense(7) -> tanh -> dense({units}) -> {last}\n}}\n"
+        f"train {{\n  loss {text}\n  optimizer sgd(0.1)\n  batch 9\n}}\n",
+        rng,
+        dtype,
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_agrees_with_its_reference(text: str, dtype: str, rng: np.random.Generator) -> None:
+    model = judged_by(text, rng, dtype)
+    for n in (9, 4, 1):
+        assert_agrees(model, n, rng)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_gradients_are_the_slopes_of_the_loss(text: str, rng: np.random.Generator) -> None:
+    model = judged_by(text, rng)
+    assert_differentiates(model, *data(model.network, 8, rng), rng)
+
+
+FORMULAS = {
+    "mse": lambda y, t: ((y - t) ** 2).mean(),
+    "binary_cross_entropy": lambda y, t: -(t * np.log(y) + (1 - t) * np.log(1 - y)).mean(),
+    "cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t]).mean(),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_is_the_formula_of_the_book(name: str, rng: np.random.Generator) -> None:
+    """From what the network predicts, in training and in `evaluate`, where more than a mini-batch comes."""
+    model = judged_by(f"{name}(weight=0.5)", rng)
+    xs, ys = data(model.network, 9, rng)
+    wanted = 0.5 * FORMULAS[name](model.predict(xs), ys["output"])
+    assert model.loss(xs, ys) == pytest.approx(wanted, rel=1e-12)
+    xs, ys = data(model.network, 31, rng)
+    wanted = 0.5 * FORMULAS[name](model.predict(xs), ys["output"])
+    assert model.evaluate(xs, ys)["loss"] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_label_smoothing_is_a_mixture_of_targets(rng: np.random.Generator) -> None:
+    """90 % of the plain loss and 10 % of the mean over all classes."""
+    plain, smooth = judged_by("cross_entropy", rng), judged_by("cross_entropy(label_smoothing=0.1)", rng)
+    for name, values in plain.copy_weights().items():
+        smooth.parameters[name] = values
+    xs, ys = data(plain.network, 9, rng)
+    everywhere = np.mean([plain.loss(xs, {"output": np.full(9, k)}) for k in range(5)])
+    assert smooth.loss(xs, ys) == pytest.approx(0.9 * plain.loss(xs, ys) + 0.1 * everywhere, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_certain_outputs(name: str, dtype: str, rng: np.random.Generator) -> None:
+    """Logits of thousands neither overflow nor become NaN, right or wrong."""
+    model = judged_by(name, rng, dtype)
+    model.parameters["dense2.bias"] = np.array([-3000, 2000, -500, 90, 0])
+    xs, ys = data(model.network, 9, rng, dtype)
+    with np.errstate(over="ignore"):
+        loss, gradients, _ = judge(model).loss_and_gradients(xs, ys)
+    assert np.isfinite(loss)
+    assert_close(model.loss(xs, ys), loss, FORWARD[dtype], "loss")
+    assert_all_close(model.gradients(xs, ys), gradients, FORWARD[dtype])
+
+
+# ------------------------------------------------------------------------------------------- missing targets
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", OF_ELEMENTS)
+def test_missing_targets_do_not_count(name: str, dtype: str, rng: np.random.Generator) -> None:
+    """The loss is the mean over the targets that are there; another prediction for the others changes nothing."""
+    model = judged_by(name, rng, dtype)
+    xs, ys = data(model.network, 9, rng, dtype)
+    missing = rng.random((9, 5)) < 0.4
+    missing[2], missing[:, 3] = True, True
+    target = np.where(missing, np.nan, ys["output"])
+    there = ~missing
+    wanted = FORMULAS[name](model.predict(xs)[there].astype(np.float64), target[there])
+    assert model.loss(xs, target) == pytest.approx(wanted, rel=FORWARD[dtype])
+    assert model.evaluate(xs, target)["loss"] == pytest.approx(wanted, rel=FORWARD[dtype])
+    gradients = model.gradients(xs, target)
+    assert not gradients["dense2.weight"][3].any()
+    assert gradients["dense2.bias"][3] == 0
+    _, wanted_gradients, _ = judge(model).loss_and_gradients(xs, {"output": target})
+    assert_all_close(gradients, wanted_gradients, FORWARD[dtype])
+    others = {"x": np.where(np.arange(9)[:, None] == 2, 7.0, xs["x"])}
+    again = model.gradients(others, target)
+    assert all(np.array_equal(gradients[p], again[p]) for p in gradients)
+
+
+@pytest.mark.parametrize("name", OF_ELEMENTS)
+def test_missing_targets_in_differences(name: str, rng: np.random.Generator) -> None:
+    model = judged_by(name, rng)
+    xs, ys = data(model.network, 9, rng)
+    ys["output"][rng.random((9, 5)) < 0.4] = np.nan
+    assert_differentiates(model, xs, ys, rng)
+
+
+@pytest.mark.parametrize("name", OF_ELEMENTS)
+def test_a_mini_batch_without_any_target(name: str, rng: np.random.Generator) -> None:
+    """The loss is 0, nothing has a gradient, nothing moves."""
+    model = judged_by(name, rng)
+    xs, _ = data(model.network, 9, rng)
+    nothing = np.full((9, 5), np.nan)
+    before = model.copy_weights()
+    assert model.loss(xs, nothing) == 0
+    assert not any(g.any() for g in model.gradients(xs, nothing).values())
+    assert model.train_step(xs, nothing) == 0
+    assert all(np.array_equal(before[p], w) for p, w in model.copy_weights().items())
+
+
+# ------------------------------------------------------------------------------------------- several heads
+
+HEADS = """net Heads {
+  input x: 6
+  trunk = dense(11) -> tanh
+  output kind   = trunk -> dense(4) -> softmax
+  output traits = trunk -> dense(3) -> sigmoid
+  output place  = trunk -> dense(2)
+  output again  = trunk
+}
+train {
+  loss kind:   cross_entropy(label_smoothing=0.1)
+  loss traits: binary_cross_entropy(weight=0.5)
+  loss place:  mse(weight=0.05)
+  loss again:  mse(weight=0.2)
+  optimizer    adam(lr=0.01)
+  batch        8
+}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_several_heads(dtype: str, rng: np.random.Generator) -> None:
+    model = load(HEADS, rng, dtype)
+    for n in (8, 3):
+        assert_agrees(model, n, rng)
+
+
+def test_several_heads_add_up(rng: np.random.Generator) -> None:
+    """Each head's loss counts with its weight, and the gradients flow together in the trunk."""
+    model = load(HEADS, rng)
+    xs, ys = data(model.network, 8, rng)
+    ys["traits"][rng.random((8, 3)) < 0.3] = np.nan
+    y, there = model.predict(xs), ~np.isnan(ys["traits"])
+    log = np.log(y["kind"])
+    wanted = (
+        0.9 * FORMULAS["cross_entropy"](y["kind"], ys["kind"])
+        - 0.1 * log.mean()
+        + 0.5 * FORMULAS["binary_cross_entropy"](y["traits"][there], ys["traits"][there])
+        + 0.05 * FORMULAS["mse"](y["place"], ys["place"])
+        + 0.2 * FORMULAS["mse"](y["again"], ys["again"])
+    )
+    assert model.loss(xs, ys) == pytest.approx(wanted, rel=1e-12)
+    assert model.evaluate(xs, ys)["loss"] == pytest.approx(wanted, rel=1e-12)
+    assert_differentiates(model, xs, ys, rng)

@@ -1,0 +1,197 @@
+"""Every optimizer against its reference over ten steps; regularizers, schedules, padding, frozen layers."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import pytest
+from helpers import assert_all_close, assert_close, assert_differentiates, data, judge, load, state_of
+
+import dslc.optimizers
+import dslc.regularizers
+import dslc.schedules
+from dslc import registry
+from dslc.lower import identifier, state_name
+from dslc.optimizers import Optimizer
+from dslc.regularizers import Regularizer
+from dslc.runtime.model import Model
+from dslc.schedules import Schedule
+
+OPTIMIZERS = registry.every(dslc.optimizers, Optimizer)
+EXAMPLES = [text for optimizer in OPTIMIZERS.values() for text in optimizer.examples]
+
+NET = """net Learner {{
+  input x: 6x5x2
+  conv(5, 3x3) -> tanh -> batchnorm{frozen_batchnorm}
+  flatten -> dense(19{frozen_dense}) -> tanh
+  dense(3) -> softmax
+}}
+train {{
+  loss      cross_entropy
+  optimizer {optimizer}
+  {more}
+  batch     8
+}}
+"""
+
+
+def learner(
+    rng: np.random.Generator,
+    optimizer: str = "sgd(0.1)",
+    more: str = "regularize l1(0.02), l2(0.3)",
+    frozen_dense: str = "",
+    frozen_batchnorm: str = "",
+) -> Model:
+    text = NET.format(optimizer=optimizer, more=more, frozen_dense=frozen_dense, frozen_batchnorm=frozen_batchnorm)
+    return load(text, rng)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_has_an_example(name: str) -> None:
+    assert OPTIMIZERS[name].examples
+    assert all(text.partition("(")[0] == name for text in OPTIMIZERS[name].examples)
+
+
+@pytest.mark.parametrize("optimizer", EXAMPLES)
+def test_ten_steps(optimizer: str, rng: np.random.Generator) -> None:
+    """Every step's loss and, at the end, every weight, bias and state; then the padding of packed arrays is zero."""
+    model = learner(rng, optimizer)
+    reference, start = judge(model), model.copy_weights()
+    for step in range(10):
+        xs, ys = data(model.network, 8 if step % 3 else 5, rng)
+        wanted = reference.train_step(xs, ys, model.learning_rate(0))
+        assert_close(model.train_step(xs, ys), wanted, 1e-12, f"loss of step {step}")
+    assert model.step == 10
+    weights = model.copy_weights()
+    assert_all_close(weights, reference.parameters, 1e-12)
+    assert all((weights[name] != start[name]).all() for name in weights)
+    for p in model.network.parameters:
+        for state in model.training.optimizer.states if p.learns else ():
+            wanted = reference.states[p.name][state]
+            assert_close(state_of(model, p.name, state), wanted, 1e-12, f"{state} of {p.name}")
+    assert_padding_is_zero(model)
+
+
+def assert_padding_is_zero(model: Model) -> None:
+    """The lanes behind a packed array's last row hold zeros: vectors read them."""
+    padded = 0
+    for p in model.network.parameters:
+        states = model.training.optimizer.states if p.learns else ()
+        gradients = [f"{identifier(p.name)}_grad"] if p.learns else []
+        for name in (identifier(p.name), *gradients, *(state_name(p.name, s) for s in states)):
+            buffer = model.plan.kept[name]
+            memory = model._arena.view(buffer)
+            padded += buffer.layout.elements > prod(p.shape)
+            assert np.array_equal(memory, buffer.layout.pack(buffer.layout.unpack(memory))), name
+    assert padded, "no array of this network has padding: this machine's vectors are too narrow for the test"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bias_correction_far_into_training(dtype: str, rng: np.random.Generator) -> None:
+    """Adam's powers of beta at step 1001."""
+    model = load(NET.format(optimizer="adam(0.01)", more="", frozen_dense="", frozen_batchnorm=""), rng, dtype)
+    model._net.step = 1000
+    reference = judge(model)
+    assert reference.step == 1000
+    xs, ys = data(model.network, 8, rng, dtype)
+    model.train_step(xs, ys)
+    reference.train_step(xs, ys, 0.01)
+    assert_all_close(model.copy_weights(), reference.parameters, {"float64": 1e-12, "float32": 1e-5}[dtype])
+
+
+# ------------------------------------------------------------------------------------------- regularizers
+
+PENALTIES = {"l1": lambda w: np.abs(w).sum(), "l2": lambda w: (w**2).sum() / 2}
+
+
+def test_every_regularizer_has_a_formula_here() -> None:
+    assert registry.every(dslc.regularizers, Regularizer).keys() == PENALTIES.keys()
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_penalties(name: str, rng: np.random.Generator) -> None:
+    """lambda / m times the formula, over the weights and not the biases; and its slope."""
+    model = learner(rng, more=f"regularize {name}(0.7)")
+    plain = learner(rng, more="")
+    for p, values in model.copy_weights().items():
+        plain.parameters[p] = values
+    xs, ys = data(model.network, 7, rng)
+    weights = model.copy_weights()
+    penalty = sum(PENALTIES[name](weights[f"{layer}.weight"]) for layer in ("conv1", "dense1", "dense2"))
+    assert model.loss(xs, ys) == pytest.approx(plain.loss(xs, ys) + 0.7 / 7 * penalty, rel=1e-13)
+    assert_differentiates(model, xs, ys, rng)
+
+
+def test_a_layer_has_penalties_of_its_own(rng: np.random.Generator) -> None:
+    model = learner(rng, more="regularize l2(0.5)", frozen_dense=", l1=0.25")
+    reference = judge(model)
+    xs, ys = data(model.network, 8, rng)
+    kinds = {p.name: [(type(r).__name__, r.strength) for r in p.regularizers] for p in model.network.parameters}
+    assert kinds["dense1.weight"] == [("L1", 0.25)]
+    assert kinds["dense2.weight"] == [("L2", 0.5)]
+    assert kinds["dense2.bias"] == []
+    loss, gradients, _ = reference.loss_and_gradients(xs, ys)
+    assert_close(model.loss(xs, ys), loss, 1e-12, "loss")
+    assert_all_close(model.gradients(xs, ys), gradients, 1e-12)
+
+
+# ------------------------------------------------------------------------------------------- schedules
+
+SCHEDULES = {
+    "exponential(rate=0.9)": lambda epoch: 0.9**epoch,
+    "inverse_time(rate=0.3)": lambda epoch: 1 / (1 + 0.3 * epoch),
+    "step(every=3, factor=0.1)": lambda epoch: [1, 0.1, 0.01, 0.001][epoch // 3],
+}
+
+
+def test_every_schedule_has_a_formula_here() -> None:
+    names = registry.every(dslc.schedules, Schedule).keys()
+    assert names == {text.partition("(")[0] for text in SCHEDULES}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules(schedule: str, rng: np.random.Generator) -> None:
+    """The formula over twelve epochs, and that a step really uses the epoch's learning rate."""
+    model = learner(rng, "sgd(0.2)", f"schedule {schedule}")
+    for epoch in range(12):
+        assert model.learning_rate(epoch) == pytest.approx(0.2 * SCHEDULES[schedule](epoch), rel=1e-14)
+    xs, ys = data(model.network, 8, rng)
+    model.epoch = 7
+    before, gradients = model.copy_weights(), model.gradients(xs, ys)
+    model.train_step(xs, ys)
+    for name, gradient in gradients.items():
+        wanted = before[name] - 0.2 * SCHEDULES[schedule](7) * gradient
+        assert_close(model.parameters[name].numpy(), wanted, 1e-14, name)
+
+
+def test_without_a_schedule_the_learning_rate_stays(rng: np.random.Generator) -> None:
+    model = learner(rng, "sgd(0.2)")
+    assert {model.learning_rate(epoch) for epoch in range(9)} == {0.2}
+
+
+# ------------------------------------------------------------------------------------------- frozen layers
+
+
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        {"more": "freeze dense1, batchnorm1"},
+        {"more": "regularize l2(1)", "frozen_dense": ", freeze=on", "frozen_batchnorm": "(freeze=on)"},
+    ],
+    ids=["in train", "at the layer"],
+)
+def test_frozen_layers_do_not_move(frozen: dict[str, str], rng: np.random.Generator) -> None:
+    """And what stands before them still learns, through them."""
+    model = learner(rng, "adamw(0.05)", **frozen)
+    reference, before = judge(model), model.copy_weights()
+    for _ in range(5):
+        xs, ys = data(model.network, 8, rng)
+        model.train_step(xs, ys)
+        reference.train_step(xs, ys, 0.05)
+    after = model.copy_weights()
+    still = {"dense1.weight", "dense1.bias", "batchnorm1.gamma", "batchnorm1.beta"}
+    assert still.isdisjoint(model.gradients(xs, ys))
+    for name in before.keys() - {"batchnorm1.mean", "batchnorm1.var"}:
+        assert np.array_equal(before[name], after[name]) == (name in still), name
+    assert_all_close(after, reference.parameters, 1e-12)

@@ -1,0 +1,129 @@
+"""The networks in specs/: they check, their C compiles without a warning, and the numbers announced are true."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+from helpers import REPO, SPECS
+
+import dslc
+from dslc.build import FLAGS, find_compiler
+from dslc.compiler import check_file, emit_network, plan_network
+from dslc.plan import Plan
+from dslc.runtime.memory import Arena
+from dslc.target import TARGETS, native
+
+GOLDEN = Path(__file__).parent / "golden"
+UPDATE = bool(os.environ.get("DSLC_UPDATE_GOLDEN"))
+
+specs = pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+
+
+@cache
+def plan_of(spec: Path) -> Plan:
+    return plan_network(check_file(spec))
+
+
+def test_there_are_specs() -> None:
+    assert {"alexnet", "lenet5", "logistic_regression", "residual", "vgg16"} <= {spec.stem for spec in SPECS}
+
+
+@specs
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("target", [*TARGETS.values(), native()], ids=lambda target: target.name)
+def test_every_stage_holds(spec: Path, dtype: str, target: dslc.target.Target) -> None:
+    """Nothing is read before it is written, no two live buffers overlap, on any machine."""
+    network = check_file(spec, dtype=dtype)
+    network.verify()
+    plan = plan_network(network, target)
+    plan.graph.verify()
+    plan.verify()
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("alexnet", 62_378_344), ("vgg16", 138_357_544), ("lenet5", 61_706), ("logistic_regression", 785)],
+)
+def test_parameter_counts(name: str, count: int) -> None:
+    assert sum(p.elements for p in check_file(REPO / "specs" / f"{name}.net").parameters) == count
+
+
+def test_running_averages_are_not_counted_as_trained() -> None:
+    parameters = check_file(REPO / "specs" / "mlp_batchnorm.net").parameters
+    assert sum(p.elements for p in parameters if p.trained) == 784 * 256 + 2 * 256 + 256 * 128 + 2 * 128 + 129 * 10
+    assert sum(p.elements for p in parameters if not p.trained) == 2 * (256 + 128)
+
+
+def test_vgg16_multiply_adds() -> None:
+    """15.47 billion for an example, forward: by hand from the paper's table."""
+    convs = [(224, 3, 64), (224, 64, 64), (112, 64, 128), (112, 128, 128), (56, 128, 256), (56, 256, 256),
+             (56, 256, 256), (28, 256, 512), (28, 512, 512), (28, 512, 512), *[(14, 512, 512)] * 3]  # fmt: skip
+    wanted = sum(size**2 * 9 * c * k for size, c, k in convs) + 25088 * 4096 + 4096 * 4096 + 4096 * 1000
+    network = check_file(REPO / "specs" / "vgg16.net")
+    assert sum(node.layer.multiply_adds(node.input_shapes) for node in network.nodes) == wanted
+    assert round(wanted / 1e9, 2) == 15.47
+
+
+@specs
+@pytest.mark.parametrize("threads", [["-fopenmp"], ["-Wno-unknown-pragmas"]], ids=["openmp", "serial"])
+def test_c_compiles_without_a_warning(spec: Path, threads: list[str], tmp_path: Path) -> None:
+    compile_strictly(emit_network(check_file(spec)).code, [*native().flags, *threads], tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_c_for_any_machine_compiles(dtype: str, tmp_path: Path) -> None:
+    network = check_file(REPO / "specs" / "residual.net", dtype=dtype)
+    compile_strictly(emit_network(network, TARGETS["generic"]).code, ["-fopenmp"], tmp_path)
+
+
+def compile_strictly(code: str, flags: list[str], folder: Path) -> None:
+    assert "-std=gnu11" in FLAGS
+    source = folder / "net.c"
+    source.write_text(code)
+    strict = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Wshadow", "-Werror", *flags]
+    command = [*find_compiler().command, *strict, "-c", str(source), "-o", str(folder / "net.o")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "lenet5", "residual"])
+def test_golden_c(name: str) -> None:
+    """The C is the one in tests/golden, letter by letter. DSLC_UPDATE_GOLDEN=1 writes it anew: read the diff."""
+    code = emit_network(check_file(REPO / "specs" / f"{name}.net"), TARGETS["generic"]).code
+    golden = GOLDEN / f"{name}.c"
+    if UPDATE:
+        GOLDEN.mkdir(exist_ok=True)
+        golden.write_text(code)
+    assert code == golden.read_text()
+
+
+@specs
+def test_the_same_c_every_time(spec: Path) -> None:
+    assert emit_network(check_file(spec)).code == emit_network(check_file(spec)).code
+
+
+@specs
+def test_memory_is_what_the_plan_announces(spec: Path) -> None:
+    """The arena has exactly those bytes, every buffer lies in it, and prediction alone needs less."""
+    plan = plan_of(spec)
+    arena = Arena(plan, training=True)
+    assert arena.bytes == plan.arena_bytes(True) == arena.numbers.nbytes
+    ends = [b.offset + b.elements for b in plan.kept.values()]
+    ends += [b.offset + b.elements for step in plan.steps for b in step.workspace.values()]
+    assert max(ends) * plan.itemsize <= arena.bytes
+    assert plan.arena_bytes(False) < plan.arena_bytes(True)
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "lenet5", "residual"])
+def test_memory_of_a_model(name: str) -> None:
+    """What the model takes, what the plan says and what the compiled code says are one number."""
+    model = dslc.load(REPO / "specs" / f"{name}.net")
+    size = model.library.function("memory_size")
+    assert model.memory_bytes == model.plan.arena_bytes(True) == size(1) == model._arena.numbers.nbytes
+    assert size(0) == model.plan.arena_bytes(False)
+    assert model.library.function("max_batch")() == model.batch == 64

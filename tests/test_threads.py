@@ -1,0 +1,66 @@
+"""Any number of threads gives the same bits; a forked process can predict."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from helpers import REPO, data
+
+import dslc
+from dslc.build import find_compiler
+
+
+@pytest.mark.parametrize("name", ["lenet5", "residual", "mlp_batchnorm"])
+def test_the_same_bits_with_any_number_of_threads(name: str, rng: np.random.Generator) -> None:
+    """Five steps on full mini-batches and parts of one: losses, parameters, predictions and evaluation."""
+    models = {n: dslc.load(REPO / "specs" / f"{name}.net", threads=n) for n in (1, 2, 3)}
+    batches = [data(models[1].network, n, rng, "float32") for n in (64, 64, 37, 2, 64)]
+    more = data(models[1].network, 150, rng, "float32")
+    start = models[1].copy_weights()
+    results = {}
+    for threads, model in models.items():
+        losses = [model.train_step(*batch) for batch in batches]
+        weights = {p: w.tobytes() for p, w in model.copy_weights().items()}
+        results[threads] = (losses, weights, model.predict(more[0]).tobytes(), model.evaluate(*more))
+    assert np.isfinite(results[1][0]).all()
+    assert all(start[p].tobytes() != weight for p, weight in results[1][1].items())
+    assert results[2] == results[1]
+    assert results[3] == results[1]
+
+
+@pytest.mark.skipif(not find_compiler().openmp, reason="the compiler has no OpenMP: there are no threads")
+def test_threads_are_really_used(rng: np.random.Generator) -> None:
+    """The C runs with as many threads as asked for: else the test above would compare one thread with itself."""
+    model = dslc.load(REPO / "specs" / "lenet5.net", threads=3)
+    model.predict(data(model.network, 64, rng)[0])
+    assert len(os.listdir("/proc/self/task")) >= 3
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_predicts_in_a_forked_process(threads: int, rng: np.random.Generator) -> None:
+    """OpenMP's threads do not survive a fork; the child works on without them."""
+    model = dslc.load(REPO / "specs" / "lenet5.net", threads=threads)
+    xs, ys = data(model.network, 100, rng)
+    wanted = model.predict(xs)
+    step = {name: x[:64] for name, x in xs.items()}, {name: y[:64] for name, y in ys.items()}
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(20)
+            same = np.array_equal(model.predict(xs), wanted)
+            code = 0 if same and np.isfinite(model.train_step(*step)) else 1
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert np.array_equal(model.predict(xs), wanted)
+
+
+def test_rejects_no_threads() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        dslc.load(REPO / "specs" / "lenet5.net", threads=0)
