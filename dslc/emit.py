@@ -22,13 +22,13 @@ RUNTIME_PARAMETERS = {
     "step": "int64_t step",
     "seed": "uint64_t seed",
     "lr": "real lr",
-    "t": "double t",
+    "step_number": "double step_number",
 }
 """What a kernel may ask for besides its arrays; it gets those that its body mentions."""
 
 RUNTIME_ARGUMENTS = {
     "n": "n", "part": "part", "parts": "parts", "step": "net->step", "seed": "net->seed", "lr": "(real)net->lr",
-    "t": "(double)(net->step + 1)",
+    "step_number": "(double)(net->step + 1)",
 }  # fmt: skip
 
 
@@ -142,6 +142,7 @@ class _Emitter:
         self.prefix = c_prefix(self.network)
         self.names: set[str] = set()
         self.constants: dict[tuple[str, str], Constant] = {}
+        self.functions: dict[tuple[str, tuple[str, ...], str], Function] = {}
 
     def render(self, name: str, context: dict[str, object]) -> str:
         template, wanted = _template(name, self.single)
@@ -180,6 +181,7 @@ class _Emitter:
     # ------------------------------------------------------------------------------------------- kernels
 
     def function(self, kernel: Kernel) -> Function:
+        """The C function of a kernel; prediction and training share one where they do the same."""
         op = kernel.operation
         tensors = _arguments(op)
         names = kernel.variant.arguments
@@ -192,14 +194,20 @@ class _Emitter:
         takes = tuple(
             word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", _without_comments(body))
         )
-        return Function(
+        parameters = (*arrays, *(RUNTIME_PARAMETERS[word] for word in takes))
+        known = self.functions.get((kernel.function, parameters, body))
+        if known is not None:
+            return known
+        made = Function(
             name=self.unique(kernel.function),
             comment=f"line {op.line}: {_plain(op.comment)}" if op.line else _plain(op.comment),
             shapes=", ".join(f"{name} {self.shape(t)}" for t, name in zip(tensors, names, strict=True)),
-            parameters=(*arrays, *(RUNTIME_PARAMETERS[word] for word in takes)),
+            parameters=parameters,
             body=body,
             takes=takes,
         )
+        self.functions[kernel.function, parameters, body] = made
+        return made
 
     def shape(self, tensor: Tensor) -> str:
         layout = self.plan.kept[tensor.name].layout.describe() if tensor.name in self.plan.kept else ""
@@ -221,7 +229,7 @@ class _Emitter:
             return tensor.name
         return f"at + {self.constant(step, tensor)}"
 
-    def phase(self, step: PlannedStep, phase: PlannedPhase) -> tuple[list[Function], PhaseFunction]:
+    def phase(self, step: PlannedStep, phase: PlannedPhase) -> PhaseFunction:
         kernels = [k for k in phase.kernels if k.variant.name != "alias"]
         functions = [self.function(k) for k in kernels]
         calls = tuple(self.call(step, k, f) for k, f in zip(kernels, functions, strict=True))
@@ -239,7 +247,7 @@ class _Emitter:
         parameters = (f"const {self.prefix}_t *net", *(self.declare(t) for t in outside))
         counts = ("int n",) if uses_n else ()
         numbers = ("int part", "int parts") if self._uses_parts(kernels, functions) else ("int part",)
-        return functions, PhaseFunction(name, comments[name] + unused, (*parameters, *counts, *numbers), calls)
+        return PhaseFunction(name, comments[name] + unused, (*parameters, *counts, *numbers), calls)
 
     def _uses_parts(self, kernels: list[Kernel], functions: list[Function]) -> bool:
         return any(k.parallel and "parts" in f.takes for k, f in zip(kernels, functions, strict=True))
@@ -255,13 +263,7 @@ class _Emitter:
     # ------------------------------------------------------------------------------------------- the whole file
 
     def source(self) -> CSource:
-        functions: list[Function] = []
-        phases: dict[str, PhaseFunction] = {}
-        for step in self.plan.steps:
-            for phase in step.phases:
-                added, phase_function = self.phase(step, phase)
-                functions.extend(added)
-                phases[phase_function.name] = phase_function
+        phases = {f"{step.name}_{phase.name}": self.phase(step, phase) for step in self.plan.steps for phase in step.phases}
         trains = self.plan.graph.train is not None
         predict = self.plan.steps[0]
         inputs = [f"const {self.real} *{v.name}_in" for v in self.network.inputs]
@@ -274,7 +276,7 @@ class _Emitter:
             **self.numbers(),
             "header": header,
             "tools": self.tools(),
-            "functions": functions,
+            "functions": list(self.functions.values()),
             "phases": list(phases.values()),
             "predict_arguments": self.phase_call(predict.phase("forward"), phases["predict_forward"], shifted=True),
             **self.training_context(phases),

@@ -200,7 +200,7 @@ def _grammar() -> Lark:
     try:
         with kept.open("rb") as file:
             return Lark.load(file)
-    except Exception:  # noqa: BLE001 - whatever is wrong with the kept tables, they are made again
+    except Exception:  # whatever is wrong with the kept tables, they are made again
         made = Lark(text, parser="lalr", start="program", propagate_positions=True, maybe_placeholders=True)
     tables = io.BytesIO()
     made.save(tables)
@@ -307,7 +307,7 @@ def _readable(expected: set[str]) -> tuple[str, ...]:
         return ("a value",)
     shown = expected - OPERATORS - {"_NL"} if len(expected) > 1 else expected
     words: list[str] = []
-    if "_NL" in expected and "NAME" not in expected:
+    if "_NL" in expected and not expected & {"NAME", "PARAM"}:
         words, shown = ["a new line"], shown - {"RBRACE", "$END"}
     elif {"NAME", "INPUT", "OUTPUT"} <= shown:
         words, shown = ["a statement"], shown - {"NAME", "IN", "INPUT", "OUTPUT", "REPEAT"}

@@ -14,13 +14,13 @@ HUGE_PAGE = 2 << 20
 
 
 class Arena:
-    """Anonymous memory, zero at the start, in huge pages where the system has them."""
+    """Anonymous memory, zero at the start, in huge pages where the system has them; a forked process gets a copy."""
 
     def __init__(self, plan: Plan, training: bool) -> None:
         self.plan = plan
         self.bytes = plan.arena_bytes(training)
         try:
-            self._map = mmap.mmap(-1, self.bytes)
+            self._map = mmap.mmap(-1, self.bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         except (OSError, ValueError, OverflowError):
             raise UsageError(f"this network needs {self.bytes:,} bytes of memory, and they are not to be had") from None
         if hasattr(mmap, "MADV_HUGEPAGE") and self.bytes >= HUGE_PAGE:

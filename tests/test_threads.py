@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REPO, data
+from helpers import REPO, SPECS, data
 
 import dslc
 from dslc.build import find_compiler
+from dslc.compiler import check_file, plan_network
 
 
 @pytest.mark.parametrize("name", ["lenet5", "residual", "mlp_batchnorm"])
@@ -29,6 +32,17 @@ def test_the_same_bits_with_any_number_of_threads(name: str, rng: np.random.Gene
     assert all(start[p].tobytes() != weight for p, weight in results[1][1].items())
     assert results[2] == results[1]
     assert results[3] == results[1]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_threads_meet_around_shared_work(spec: Path) -> None:
+    """A barrier stands between two kernels in a row unless the first thread runs both."""
+    for step in plan_network(check_file(spec)).steps:
+        for phase in step.phases:
+            running = [kernel for kernel in phase.kernels if kernel.variant.name != "alias"]
+            for kernel, following in pairwise(running):
+                assert kernel.barrier or not (kernel.parallel or following.parallel), kernel.function
+            assert not running or running[-1].barrier
 
 
 @pytest.mark.skipif(not find_compiler().openmp, reason="the compiler has no OpenMP: there are no threads")

@@ -50,5 +50,5 @@ class CrossEntropy(Loss):
 
     def lower(self, site: LossSite) -> None:
         detail = CrossEntropyDetail(self.weight, site.z.shape[0], self.label_smoothing)
-        site.op("count_examples", "count", (site.target,), (site.count,), detail)
+        site.op("count_examples", "count", (), (site.count,), detail)
         site.op("cross_entropy", "loss", (site.z, site.target), site.results, detail)

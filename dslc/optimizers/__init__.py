@@ -12,13 +12,13 @@ from dslc.scalar import Scalar, variable
 
 W, G = variable("w"), variable("g")
 LR = variable("lr")
-STEP = variable("t")
+STEP = variable("step_number")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An update of one element. `once` are (name, formula) pairs computed once a step in double precision from `t`,
-    the number of the step from 1; `assignments` run in order on `w`, the gradient `g`, the states and `lr`."""
+    """An update of one element. `once` are (name, formula) pairs computed once a step in double precision from
+    `step_number`, counted from 1; `assignments` run in order on `w`, the gradient `g`, the states and `lr`."""
 
     assignments: tuple[tuple[str, Scalar], ...]
     once: tuple[tuple[str, Scalar], ...] = ()

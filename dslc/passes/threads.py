@@ -16,9 +16,14 @@ def share_work(phases: tuple[PlannedPhase, ...]) -> tuple[PlannedPhase, ...]:
 
 
 def _shared(kernels: tuple[Kernel, ...]) -> tuple[Kernel, ...]:
-    marked = [replace(k, parallel=k.variant.cost_ns >= WORTH_SHARING_NS) for k in kernels]
-    after = [*marked[1:], None]
-    return tuple(
-        replace(kernel, barrier=following is None or kernel.parallel or following.parallel)
-        for kernel, following in zip(marked, after, strict=True)
-    )
+    """An alias runs nothing: what stands before it meets with what stands after it."""
+    marked: list[Kernel] = []
+    following: Kernel | None = None
+    for kernel in reversed(kernels):
+        if kernel.variant.name == "alias":
+            marked.append(replace(kernel, parallel=False, barrier=False))
+            continue
+        parallel = kernel.variant.cost_ns >= WORTH_SHARING_NS
+        following = replace(kernel, parallel=parallel, barrier=following is None or parallel or following.parallel)
+        marked.append(following)
+    return tuple(reversed(marked))

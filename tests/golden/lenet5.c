@@ -651,8 +651,8 @@ static __attribute__((noinline)) void softmax1_forward(const float *restrict x, 
 }
 
 /* loss of output
- * target [n], count [1] */
-static __attribute__((noinline)) void output_count(const int32_t *restrict target, float *restrict count, int n)
+ * count [1] */
+static __attribute__((noinline)) void output_count(float *restrict count, int n)
 {
     count[0] = (real)n;
 }
@@ -982,8 +982,8 @@ static __attribute__((noinline)) void dense3_forward_2(const float *restrict x, 
 }
 
 /* loss of output
- * target [n], count [1] */
-static __attribute__((noinline)) void output_count_2(const int32_t *restrict target, float *restrict count, int n)
+ * count [1] */
+static __attribute__((noinline)) void output_count_2(float *restrict count, int n)
 {
     count[0] = (real)n;
 }
@@ -1754,7 +1754,7 @@ static void predict_loss(const lenet5_t *net, const int32_t *output_target, doub
 {
     real *const at = net->arena;
     if (part == 0)
-        output_count(output_target, at + predict_output_count, n);
+        output_count(at + predict_output_count, n);
     if (part == 0)
         output_loss(at + predict_dense3_out, output_target, at + predict_output_example_loss, n, 0, 1);
     if (part == 0)
@@ -1789,7 +1789,7 @@ static void train_forward(const lenet5_t *net, const float *image_in, const int3
     if (part == 0)
         dense3_forward_2(at + train_tanh4_out, at + dense3_weight, at + dense3_bias, at + train_dense3_out, n, 0, 1);
     if (part == 0)
-        output_count_2(output_target, at + train_output_count, n);
+        output_count_2(at + train_output_count, n);
     if (part == 0)
         output_loss_2(at + train_dense3_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
     if (part == 0)
@@ -1836,6 +1836,7 @@ static void train_backward(const lenet5_t *net, const float *image_in, int n, in
     MEET
     if (part == 0)
         dense1_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, n, 0, 1);
+    MEET
     avgpool2_backward(at + train_flatten1_in_grad, at + train_avgpool2_in_grad, n, part, parts);
     MEET
     tanh2_backward(at + train_avgpool2_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);

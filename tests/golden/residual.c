@@ -1108,8 +1108,8 @@ static __attribute__((noinline)) void softmax1_forward(const float *restrict x, 
 }
 
 /* loss of output
- * target [n], count [1] */
-static __attribute__((noinline)) void output_count(const int32_t *restrict target, float *restrict count, int n)
+ * count [1] */
+static __attribute__((noinline)) void output_count(float *restrict count, int n)
 {
     count[0] = (real)n;
 }
@@ -1932,8 +1932,8 @@ static __attribute__((noinline)) void dense1_forward_2(const float *restrict x, 
 }
 
 /* loss of output
- * target [n], count [1] */
-static __attribute__((noinline)) void output_count_2(const int32_t *restrict target, float *restrict count, int n)
+ * count [1] */
+static __attribute__((noinline)) void output_count_2(float *restrict count, int n)
 {
     count[0] = (real)n;
 }
@@ -3557,7 +3557,7 @@ static void predict_loss(const residual_t *net, const int32_t *output_target, do
 {
     real *const at = net->arena;
     if (part == 0)
-        output_count(output_target, at + predict_output_count, n);
+        output_count(at + predict_output_count, n);
     if (part == 0)
         output_loss(at + predict_dense1_out, output_target, at + predict_output_example_loss, n, 0, 1);
     if (part == 0)
@@ -3644,7 +3644,7 @@ static void train_forward(const residual_t *net, const float *image_in, const in
     if (part == 0)
         dense1_forward_2(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
     if (part == 0)
-        output_count_2(output_target, at + train_output_count, n);
+        output_count_2(at + train_output_count, n);
     if (part == 0)
         output_loss_2(at + train_dense1_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
     if (part == 0)
