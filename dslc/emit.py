@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 
-from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined, Template, meta
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
+from dslc.cache import cache_folder
 from dslc.graph import INPUT, OUTPUT, TARGET, Operation, Tensor
 from dslc.ir import Network, show_shape
 from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
@@ -93,44 +95,40 @@ def c_prefix(network: Network) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    root = Path(str(resources.files("dslc.templates")))
+def _environment(single: bool) -> Environment:
+    """Templates with literals of one precision. Compiled templates are kept in the cache, by what they say."""
+    kept = cache_folder() / "templates"
+    kept.mkdir(exist_ok=True)
     env = Environment(
-        loader=FileSystemLoader(root),
+        loader=FileSystemLoader(Path(str(resources.files("dslc.templates")))),
+        bytecode_cache=FileSystemBytecodeCache(str(kept)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
     )
-    for single in (True, False):
-        env.filters[f"real_{single}"] = lambda text, single=single: _numbers(str(text), single)
-    env.filters["double"] = lambda value: _numbers(str(value), False) if not isinstance(value, float) else repr(value)
-    env.filters["real"] = env.filters["number"] = lambda value: value
+    env.filters["real"] = lambda formula: _literals(str(formula), single)
+    env.filters["double"] = lambda formula: _literals(str(formula), False)
+    env.filters["number"] = lambda value: f"{float(value)!r}{'f' if single else ''}"
     return env
 
 
-def _numbers(text: str, single: bool) -> str:
-    """`REAL(0.5)` as a literal of the network's precision."""
-    return re.sub(r"REAL\(([^()]*)\)", r"\1f" if single else r"\1", text)
+def _literals(formula: str, single: bool) -> str:
+    """`REAL(0.5)` as a literal of a precision."""
+    return re.sub(r"REAL\(([^()]*)\)", r"\1f" if single else r"\1", formula)
 
 
 class UnusedContext(Exception):
-    """A template was given something that it does not print: a sign that plan and template have drifted apart."""
+    """A template was given something that it never prints: a sign that plan and template have drifted apart."""
 
 
-@cache
-def _template(name: str, single: bool) -> tuple[Template, frozenset[str]]:
-    env = _environment().overlay()
-    env.filters = {
-        **env.filters,
-        "real": lambda value: _numbers(str(value), single),
-        "number": lambda value: f"{float(value)!r}f" if single else repr(float(value)),
-    }
-    loader = env.loader
-    assert isinstance(loader, BaseLoader)
-    source = loader.get_source(env, name)[0]
-    return env.from_string(source), frozenset(meta.find_undeclared_variables(env.parse(source)))
+def _render(name: str, context: Mapping[str, object], single: bool) -> str:
+    template = _environment(single).get_template(name)
+    mentioned = set(template.root_render_func.__code__.co_consts)
+    if unused := set(context) - mentioned:
+        raise UnusedContext(f"{name} prints nothing of {', '.join(sorted(unused))}")
+    return template.render(context)
 
 
 class _Emitter:
@@ -144,11 +142,8 @@ class _Emitter:
         self.constants: dict[tuple[str, str], Constant] = {}
         self.functions: dict[tuple[str, tuple[str, ...], str], Function] = {}
 
-    def render(self, name: str, context: dict[str, object]) -> str:
-        template, wanted = _template(name, self.single)
-        if unused := set(context) - wanted:
-            raise UnusedContext(f"{name} prints nothing of {', '.join(sorted(unused))}")
-        return template.render(context)
+    def render(self, name: str, context: Mapping[str, object]) -> str:
+        return _render(name, context, self.single)
 
     # ------------------------------------------------------------------------------------------- names
 
@@ -296,7 +291,7 @@ class _Emitter:
         numbers = "        const int part = {}, parts = {};"
         threads = "\n".join(
             ["#ifdef _OPENMP", numbers.format("omp_get_thread_num()", "omp_get_num_threads()"), "#else",
-             numbers.format("0", "1"), "#endif", "        (void)parts;"]
+             numbers.format("0", "threads"), "#endif", "        (void)parts;"]
         )  # fmt: skip
         return {
             "net": self.network.name,
@@ -339,7 +334,7 @@ class _Emitter:
         if train is None:
             empty = ("evaluate_arguments", "forward_arguments", "backward_arguments", "update_arguments",
                      "gathered", "gathered_arguments")  # fmt: skip
-            return {**dict.fromkeys(empty, []), "heads": 0}
+            return {**{key: [] for key in empty}, "heads": 0}
         loss = self.plan.steps[0].phase("loss")
         given = {t.name: t for t in given_tensors(self.plan.graph.train)} if self.plan.graph.train else {}
         order = [*(f"{v.name}_in" for v in self.network.inputs), *(t.name for t in self.targets())]
