@@ -155,7 +155,7 @@ class Slot:
 
 
 @cache
-def slots(thing: type) -> tuple[Slot, ...]:
+def slots(thing: Any) -> tuple[Slot, ...]:
     """The arguments of a frozen dataclass, in order: its fields annotated with a kind."""
     hints = get_type_hints(thing, include_extras=True)
     return tuple(

@@ -112,8 +112,8 @@ def _identify(command: tuple[str, ...]) -> Compiler:
     key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()[:20]
     known = cache_folder() / f"compiler-{key}"
     if known.exists():
-        openmp, _, identity = known.read_text().partition("\n")
-        return Compiler(command, identity, openmp == "openmp")
+        kind, _, identity = known.read_text().partition("\n")
+        return Compiler(command, identity, kind == "openmp")
     asked = _run([*command, "--version"])
     identity = f"{command[0]} {asked.stdout.splitlines()[0] if asked.stdout else ''}"
     with tempfile.TemporaryDirectory() as scratch:

@@ -686,7 +686,7 @@ class _NetBuilder:
     def _use(self, name: str, frame: Frame) -> Value | None:
         return frame.values[name][0] if frame.values[name][0] is not None else self._poison()
 
-    def _poison(self) -> None:
+    def _poison(self) -> Value | None:
         self.poisoned = True
         return None
 

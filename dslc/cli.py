@@ -188,8 +188,8 @@ def compile_(
     """
     import time
 
-    from dslc.compiler import compile_plan, emit_network
     from dslc.cache import write_whole
+    from dslc.compiler import compile_plan, emit_network
 
     started = time.perf_counter()
     network = check_file(spec, overrides(define))

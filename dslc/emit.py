@@ -258,7 +258,9 @@ class _Emitter:
     # ------------------------------------------------------------------------------------------- the whole file
 
     def source(self) -> CSource:
-        phases = {f"{step.name}_{phase.name}": self.phase(step, phase) for step in self.plan.steps for phase in step.phases}
+        phases = {
+            f"{step.name}_{phase.name}": self.phase(step, phase) for step in self.plan.steps for phase in step.phases
+        }
         trains = self.plan.graph.train is not None
         predict = self.plan.steps[0]
         inputs = [f"const {self.real} *{v.name}_in" for v in self.network.inputs]
@@ -387,7 +389,8 @@ def summary(plan: Plan) -> list[str]:
     network = plan.graph.network
     trained = sum(p.elements for p in network.parameters if p.trained)
     lines = [
-        f"{len(network.nodes)} layers, {trained:,} parameters, {network.precision}, at most {plan.batch} examples at a time.",
+        f"{len(network.nodes)} layers, {trained:,} parameters, {network.precision}, "
+        f"at most {plan.batch} examples at a time.",
         f"Memory: {plan.arena_bytes(False):,} bytes for prediction"
         + (f", {plan.arena_bytes(True):,} for training." if plan.graph.train else "."),
         f"Vectors of {plan.target.lanes(plan.itemsize)} numbers ({plan.target.name}).",

@@ -75,7 +75,7 @@ def _slopes(model: Model, name: str, index: int, x: object, y: object) -> tuple[
     def loss_at(value: float) -> float:
         whole.flat[index] = value
         view[...] = whole
-        return model.loss(x, y)
+        return float(model.loss(x, y))
 
     slopes = [(loss_at(before + h) - loss_at(before - h)) / (2 * h) for h in (STEP, 2 * STEP)]
     loss_at(before)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dslc.graph import Graph, Operation, Tensor
 from dslc.kernels import Variant
@@ -118,7 +119,7 @@ class Plan:
                     apart = a.offset + a.elements <= b.offset or b.offset + b.elements <= a.offset
                     assert apart or a1 < b0 or b1 < a0, (a.tensor.name, b.tensor.name)
         kept = sorted((b.offset, b.offset + b.elements) for b in self.kept.values())
-        assert all(end <= start for (_, end), (start, _) in zip(kept, kept[1:], strict=False))
+        assert all(end <= start for (_, end), (start, _) in pairwise(kept))
 
 
 def _lifetimes(step: PlannedStep) -> dict[str, tuple[int, int]]:

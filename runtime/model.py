@@ -169,7 +169,10 @@ class Model:
     def fit(
         self, x: Any, y: Any, dev: tuple[Any, Any] | None = None, epochs: int | None = None, progress: str = "none"
     ) -> History:
-        """Trains for `epochs` (the file's unless given). Ctrl-C ends it cleanly; with a dev set the best weights stay."""
+        """Trains for `epochs` (the file's unless given).
+
+        Ctrl-C ends it cleanly; with a dev set the best weights are kept.
+        """
         arrays = self._arrays(x, y)
         if dev is not None:
             self._arrays(*dev)

@@ -14,6 +14,7 @@ from dslc.runtime.history import History
 
 Array = np.ndarray[Any, Any]
 WIDTH, HEIGHT = 560, 220
+COLORS = ("#1f6feb", "#d1242f")
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,14 @@ def _chart(title: str, columns: dict[str, list[float]], names: tuple[str, ...]) 
     spread = high - low or 1.0
     across = np.linspace(0, WIDTH, max(2, values.shape[1]))
     curves = tuple(
-        Curve(name, color, " ".join(f"{x:.1f},{HEIGHT - (v - low) / spread * HEIGHT:.1f}" for x, v in zip(across, row, strict=False)))
-        for name, color, row in zip(present, ("#1f6feb", "#d1242f"), values, strict=False)
-    )  # fmt: skip
+        Curve(name, color, _points(across, HEIGHT * (high - row) / spread))
+        for name, color, row in zip(present, COLORS, values, strict=False)
+    )
     return Chart(title, curves, f"{high:.4g}", f"{low:.4g}")
+
+
+def _points(across: Array, down: Array) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=False))
 
 
 def _shaded(matrix: Array) -> list[list[tuple[int, float]]]:

@@ -22,7 +22,7 @@ FORWARD = {"float64": 1e-12, "float32": 1e-5}
 
 
 def example_spec(example: Example, batch: int = 5) -> str:
-    """A network around a layer's example. Something learns before each of its inputs, so that gradients must reach them."""
+    """A network around a layer's example. Something learns before each input: gradients must get there."""
     lines, values = [], []
     for i, shape in enumerate(example.inputs, 1):
         lines += [f"input x{i}: {show_shape(shape)}", f"v{i} = x{i} -> {same_size(shape)}"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load
 
 import dslc
 import dslc.layers
 from dslc import registry
 from dslc.ir import show_shape
 from dslc.layers import Activation, Example, Layer, Mode
+from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load
 
 LAYERS = registry.every(dslc.layers, Layer)
 CASES = [
@@ -28,9 +28,7 @@ def test_has_an_example(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("layer", "example"), CASES)
-def test_agrees_with_its_reference(
-    layer: type[Layer], example: Example, dtype: str, rng: np.random.Generator
-) -> None:
+def test_agrees_with_its_reference(layer: type[Layer], example: Example, dtype: str, rng: np.random.Generator) -> None:
     """On a full mini-batch, on a part of one, and on a single example."""
     model = load(example_spec(example), rng, dtype)
     for n in (5, 3, 1):
@@ -38,9 +36,7 @@ def test_agrees_with_its_reference(
 
 
 @pytest.mark.parametrize(("layer", "example"), CASES)
-def test_gradients_are_the_slopes_of_the_loss(
-    layer: type[Layer], example: Example, rng: np.random.Generator
-) -> None:
+def test_gradients_are_the_slopes_of_the_loss(layer: type[Layer], example: Example, rng: np.random.Generator) -> None:
     model = load(example_spec(example), rng)
     upstream = {p.name for node in model.network.nodes[: len(example.inputs)] for p in node.parameters}
     for n in (5, 3):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import FORWARD, assert_agrees, assert_all_close, assert_close, assert_differentiates, data, judge, load
 
 import dslc.losses
 from dslc import registry
 from dslc.losses import Loss
 from dslc.runtime.model import Model
+from helpers import FORWARD, assert_agrees, assert_all_close, assert_close, assert_differentiates, data, judge, load
 
 LOSSES = registry.every(dslc.losses, Loss)
 OF_ELEMENTS = [name for name, loss in LOSSES.items() if not loss.classes]

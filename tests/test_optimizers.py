@@ -6,7 +6,6 @@ from math import prod
 
 import numpy as np
 import pytest
-from helpers import assert_all_close, assert_close, assert_differentiates, data, judge, load, state_of
 
 import dslc.optimizers
 import dslc.regularizers
@@ -17,6 +16,7 @@ from dslc.optimizers import Optimizer
 from dslc.regularizers import Regularizer
 from dslc.runtime.model import Model
 from dslc.schedules import Schedule
+from helpers import assert_all_close, assert_close, assert_differentiates, data, judge, load, state_of
 
 OPTIMIZERS = registry.every(dslc.optimizers, Optimizer)
 EXAMPLES = [text for optimizer in OPTIMIZERS.values() for text in optimizer.examples]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import judge
 
 import dslc
 from dslc.layers import Mode
 from dslc.layers.dropout import Dropout
 from dslc.philox import philox4x32, random_words
 from dslc.runtime.model import Model
+from helpers import judge
 
 # Random123's kat_vectors for philox4x32 with 10 rounds: counter, key, answer.
 KNOWN = [

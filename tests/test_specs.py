@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from helpers import REPO, SPECS
 
 import dslc
 from dslc.build import FLAGS, find_compiler
@@ -16,6 +15,7 @@ from dslc.compiler import check_file, emit_network, plan_network
 from dslc.plan import Plan
 from dslc.runtime.memory import Arena
 from dslc.target import TARGETS, native
+from helpers import REPO, SPECS
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = bool(os.environ.get("DSLC_UPDATE_GOLDEN"))

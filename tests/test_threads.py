@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REPO, SPECS, data
 
 import dslc
 from dslc.build import find_compiler
 from dslc.compiler import check_file, plan_network
+from helpers import REPO, SPECS, data
 
 
 @pytest.mark.parametrize("name", ["lenet5", "residual", "mlp_batchnorm"])

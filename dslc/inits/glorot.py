@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dslc.inits import Init
@@ -13,4 +14,4 @@ class Glorot(Init):
     """N(0, 2 / (n_in + n_out)) (notes: 'Other version'; Glorot and Bengio 2010)."""
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
-        return random.standard_normal(shape) * np.sqrt(2 / (fan_in + fan_out))
+        return random.standard_normal(shape) * math.sqrt(2 / (fan_in + fan_out))

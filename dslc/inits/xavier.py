@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dslc.inits import Init
@@ -13,4 +14,4 @@ class Xavier(Init):
     """N(0, 1 / n_in) (notes: 'Xavier initialization')."""
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
-        return random.standard_normal(shape) * np.sqrt(1 / fan_in)
+        return random.standard_normal(shape) * math.sqrt(1 / fan_in)

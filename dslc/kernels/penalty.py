@@ -9,6 +9,8 @@ from dslc.lower import CHUNKS, ParameterDetail
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     context = {
-        "formula": detail(op, ParameterDetail).formula, "elements": setting.layout(op.reads[0]).elements, "chunks": CHUNKS
-    }  # fmt: skip
+        "formula": detail(op, ParameterDetail).formula,
+        "elements": setting.layout(op.reads[0]).elements,
+        "chunks": CHUNKS,
+    }
     return [Variant("plain", ("weights", "sums"), context, setting.moving(op.reads[0]))]

@@ -105,7 +105,7 @@ class AveragePooling(Pool):
                 dx[at] += dy / count
             return (dx[inside],), {}
 
-        return _shaped(self, xs[0], sum(padded[at] for _, _, at in taps) / count, pull)
+        return _shaped(self, xs[0], np.stack([padded[at] for _, _, at in taps]).sum(axis=0) / count, pull)
 
     def forward(self, site: Site) -> None:
         site.op("avgpool", "forward", site.x, (site.y,), self.detail(site))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.layers import Example
-from dslc.layers._pooling import Global, AveragePooling
+from dslc.layers._pooling import AveragePooling, Global
 
 
 @dataclass(frozen=True)

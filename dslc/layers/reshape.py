@@ -24,7 +24,8 @@ class Reshape(Passing):
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         if prod(self.size) != prod(inputs[0]):
             raise SizeProblem(
-                f"{show_shape(inputs[0])} has {prod(inputs[0])} elements, {show_shape(self.size)} has {prod(self.size)}",
+                f"{show_shape(inputs[0])} has {prod(inputs[0])} elements, "
+                f"{show_shape(self.size)} has {prod(self.size)}",
                 argument="size",
             )
         return self.size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.layers import X, Y, Activation, Example, Mode, Reference
+from dslc.layers import Activation, Example, Mode, Reference, X, Y
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, tanh
 

@@ -37,8 +37,10 @@ class CrossEntropy(Loss):
     def check(self, shape: Shape) -> None:
         require_vector(shape, "cross_entropy")
         if shape[0] < 2:
-            raise SizeProblem("cross_entropy needs at least two classes, and this output has one",
-                              notes=("help: for yes or no: dense(1) -> sigmoid with loss binary_cross_entropy",))  # fmt: skip
+            raise SizeProblem(
+                "cross_entropy needs at least two classes, and this output has one",
+                notes=("help: for yes or no: dense(1) -> sigmoid with loss binary_cross_entropy",),
+            )
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
         count, classes = z.shape
