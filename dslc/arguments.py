@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, Field, dataclass, fields
-from functools import cache
 from typing import Annotated, Any, get_type_hints
 
 Pair = tuple[int, int]
@@ -154,8 +153,7 @@ class Slot:
         return self.kind.convert(value)
 
 
-@cache
-def slots(thing: Any) -> tuple[Slot, ...]:
+def slots(thing: type[Any]) -> tuple[Slot, ...]:
     """The arguments of a frozen dataclass, in order: its fields annotated with a kind."""
     hints = get_type_hints(thing, include_extras=True)
     return tuple(
