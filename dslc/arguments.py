@@ -155,6 +155,15 @@ class Slot:
 
 def slots(thing: type[Any]) -> tuple[Slot, ...]:
     """The arguments of a frozen dataclass, in order: its fields annotated with a kind."""
+    if thing not in _SLOTS:
+        _SLOTS[thing] = _read_slots(thing)
+    return _SLOTS[thing]
+
+
+_SLOTS: dict[type[Any], tuple[Slot, ...]] = {}
+
+
+def _read_slots(thing: type[Any]) -> tuple[Slot, ...]:
     hints = get_type_hints(thing, include_extras=True)
     return tuple(
         Slot(f.name, hints[f.name].__metadata__[0], _required(f))

@@ -377,19 +377,22 @@ class _Checker:
                 raise self.scope.fail(unknown_param(param.value.span, value.name, self.scope))
             if param.range is not None:
                 self._check_range(param.range, value, param.value.span)
+            if param.name in self.overrides:
+                value = self._override(param, self.overrides[param.name])
         except Failed:
             return None
-        if param.name not in self.overrides:
-            return value
-        return self._override(param, self.overrides[param.name])
+        return value
 
     def _override(self, param: ast.ParamDecl, given: object) -> object:
-        if isinstance(given, (bool, int, float, tuple)):
-            return given
-        if isinstance(given, str):
-            return Symbol(given) if given in ("valid", "same") else given
-        self.report(WrongValue(param.name_span, f"override of {param.name}", f"{given!r} is no value of the language"))
-        return None
+        value = given.item() if hasattr(given, "item") else given
+        if isinstance(value, str) and value in ("valid", "same"):
+            value = Symbol(value)
+        elif not isinstance(value, (bool, int, float, str, tuple)):
+            reason = f"{given!r} is no value of the language"
+            raise self.scope.fail(WrongValue(param.name_span, f"override of {param.name}", reason))
+        if param.range is not None:
+            self._check_range(param.range, value, param.name_span)
+        return value
 
     def _check_range(self, call: ast.Call, value: object, at: Span) -> None:
         if call.name not in RANGES:

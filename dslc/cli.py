@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from dslc.compiler import check_file
-from dslc.diagnostics import DataError, SpecError, UsageError, render
+from dslc.diagnostics import CallError, DataError, SpecError, UsageError, render
 from dslc.ir import Network
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def run(arguments: list[str]) -> int:
         return 2
     except SpecError as error:
         print(error, file=sys.stderr, end="")
+    except CallError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except (UsageError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
     except MemoryError:
@@ -83,8 +86,7 @@ def check(
     Examples:  dslc check specs/lenet5.net     dslc check specs/*.net --json     dslc check a.net -D lr=0.01
     """
     if not spec:
-        print("error: name at least one spec: dslc check specs/lenet5.net", file=sys.stderr)
-        return 2
+        raise CallError("name at least one spec: dslc check specs/lenet5.net")
     failed = False
     reports = []
     for path in spec:
@@ -153,7 +155,7 @@ def overrides(define: list[str] | None) -> dict[str, object]:
     for text in define or ():
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
-            raise UsageError(f"-D wants name=value, not {text!r}")
+            raise CallError(f"-D wants name=value, not {text!r}")
         found[name] = _value(value)
     return found
 
@@ -213,7 +215,7 @@ def _plan_for(network: Network, target: str) -> Plan:
     from dslc.target import TARGETS, native
 
     if target != "native" and target not in TARGETS:
-        raise UsageError(f"there is no target {target!r}; there are native, {', '.join(TARGETS)}")
+        raise CallError(f"there is no target {target!r}; there are native, {', '.join(TARGETS)}")
     return plan_network(network, native() if target == "native" else TARGETS[target])
 
 
@@ -271,29 +273,23 @@ def train(
     """
     from dslc.runtime.datasets import load_dataset
     from dslc.runtime.model import Model
-    from dslc.runtime.runs import new_run_folder
+    from dslc.runtime.runs import run_folder
 
-    if epochs is not None and epochs < 1:
-        raise UsageError("--epochs must be at least 1")
+    if epochs is not None:
+        _positive(epochs, "--epochs")
     network = check_file(spec, overrides(define))
-    model = Model(network, _threads(threads))
+    model = Model(network, _positive(threads, "--threads"))
     dataset = load_dataset(data, target).with_dev(model.training.seed)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
-    history = model.fit(dataset.train.x, dataset.train.y, dev=dev, epochs=epochs, progress=progress)
-    folder = new_run_folder(run_, network.name)
-    results = _results(model, dataset)
-    with _writing(folder):
-        _write_run(folder, model, history, dataset, results, define)
+    with run_folder(run_, network.name) as folder:
+        history = model.fit(dataset.train.x, dataset.train.y, dev=dev, epochs=epochs, progress=progress)
+        results = _results(model, dataset)
+        with _writing(folder):
+            _write_run(folder, model, history, dataset, results, define)
     for name, numbers in results.items():
         print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
     print(f"run: {folder}")
     print(f"report: {folder / 'report.html'}")
-
-
-def _threads(wanted: int) -> int:
-    if wanted < 1:
-        raise UsageError(f"--threads must be at least 1, not {wanted}")
-    return wanted
 
 
 def _results(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
@@ -342,7 +338,7 @@ def evaluate(
     from dslc.runtime.datasets import load_dataset
     from dslc.runtime.runs import load_run
 
-    model = load_run(run_, _threads(threads))
+    model = load_run(run_, _positive(threads, "--threads"))
     dataset = load_dataset(data, target)
     part = dataset.test or dataset.train
     for key, value in model.evaluate(part.x, part.y).items():
@@ -366,7 +362,7 @@ def predict(
     from dslc.runtime.predictions import write_predictions
     from dslc.runtime.runs import load_run
 
-    model = load_run(run_, _threads(threads))
+    model = load_run(run_, _positive(threads, "--threads"))
     dataset = load_dataset(data, target)
     part = dataset.test or dataset.train
     with _writing(output):
@@ -413,7 +409,7 @@ def verify(
     from dslc.tables import print_table
     from dslc.verify import verify as compare
 
-    model = Model(check_file(spec, overrides(define), dtype), _threads(threads))
+    model = Model(check_file(spec, overrides(define), dtype), _positive(threads, "--threads"))
     rows = compare(model, min(_positive(examples, "--examples"), model.batch), seed)
     cells = [(r.what, f"{r.difference:.1e}", f"{r.tolerance:.0e}", "ok" if r.ok else "differs") for r in rows]
     columns = ("what", "largest difference", "allowed", "verdict")
@@ -423,7 +419,7 @@ def verify(
 
 def _positive(value: int, option: str) -> int:
     if value < 1:
-        raise UsageError(f"{option} must be at least 1, not {value}")
+        raise CallError(f"{option} must be at least 1, not {value}")
     return value
 
 

@@ -65,6 +65,10 @@ class UsageError(Exception):
     """A call that cannot be carried out, for a reason that lies outside the spec; its text is for people."""
 
 
+class CallError(UsageError):
+    """A call with arguments that cannot be meant, such as --epochs 0."""
+
+
 class DataError(ValueError):
     """Data that does not fit the network; the text names what was expected and what was found."""
 

@@ -9,6 +9,7 @@ from dslc.graph import GRADIENT, INPUT, OUTPUT, PARAMETER, STATE, TARGET, Graph,
 from dslc.ir import Head, Network, Node, Parameter, Value
 from dslc.losses import LossSite
 from dslc.optimizers import Rule
+from dslc.registry import name_of
 from dslc.scalar import Scalar
 from dslc.site import Site
 
@@ -172,7 +173,7 @@ class _Train(_Lowering):
 
     def _penalty(self, p: Parameter, index: int) -> Tensor:
         regularizer = p.regularizers[index]
-        name = f"{identifier(p.name)}_{type(regularizer).__name__.lower()}"
+        name = f"{identifier(p.name)}_{name_of(regularizer)}"
         out = Tensor(name, (CHUNKS,), batched=False)
         detail = ParameterDetail(p.name, regularizer.penalty())
         self.operations.append(

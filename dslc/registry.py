@@ -30,6 +30,11 @@ def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
     return found
 
 
+def name_of(thing: object) -> str:
+    """What a layer, a loss, ... is called in the language: the name of its file."""
+    return type(thing).__module__.rpartition(".")[2]
+
+
 def every(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
     """All of a package, by name."""
     return {name: cls for name in names(package) if (cls := find(package, name, base)) is not None}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dslc.ir import Network, Node, show_shape
+from dslc.registry import name_of
 
 if TYPE_CHECKING:
     from dslc.plan import Plan
@@ -103,6 +104,6 @@ def _regularized(network: Network) -> tuple[tuple[str, tuple[str, ...]], ...]:
     touched: dict[str, list[str]] = {}
     for p in network.parameters:
         for regularizer in p.regularizers:
-            name = f"{type(regularizer).__name__.lower()}({regularizer.strength:g})"
+            name = f"{name_of(regularizer)}({regularizer.strength:g})"
             touched.setdefault(name, []).append(p.name)
     return tuple((name, tuple(tensors)) for name, tensors in touched.items())

@@ -8,6 +8,7 @@ import numpy as np
 
 from dslc.diagnostics import DataError
 from dslc.ir import Head, Network, Value
+from dslc.registry import name_of
 
 Array = np.ndarray[Any, Any]
 
@@ -100,7 +101,7 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
     if np.isinf(converted).any():
         raise DataError(f"target {head.name} is infinite in example {np.argwhere(np.isinf(converted))[0][0]}")
     if head.loss.through == "sigmoid" and ((converted < 0) | (converted > 1)).any():
-        raise DataError(f"target {head.name}: {type(head.loss).__name__} wants targets from 0 to 1")
+        raise DataError(f"target {head.name}: {name_of(head.loss)} wants targets from 0 to 1")
     return converted
 
 

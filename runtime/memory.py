@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,22 @@ from dslc.plan import Buffer, Plan
 HUGE_PAGE = 2 << 20
 
 
+def physical_memory() -> int:
+    """Bytes of the machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 class Arena:
     """Anonymous memory, zero at the start, in huge pages where the system has them; a forked process gets a copy."""
 
     def __init__(self, plan: Plan, training: bool) -> None:
         self.plan = plan
         self.bytes = plan.arena_bytes(training)
+        if self.bytes > physical_memory():
+            raise UsageError(
+                f"this network needs {self.bytes:,} bytes of memory and the machine has {physical_memory():,}: "
+                "use a smaller batch"
+            )
         try:
             self._map = mmap.mmap(-1, self.bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         except (OSError, ValueError, OverflowError):

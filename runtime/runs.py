@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -18,12 +19,24 @@ from dslc.source import Source
 SPEC, WEIGHTS, HISTORY, REPORT = "spec.net", "weights.safetensors", "history.csv", "report.html"
 
 
-def new_run_folder(wanted: str | None, net: str) -> Path:
-    """The folder named, or `runs/<net>-<number>` with the first number that is free.
+@contextmanager
+def run_folder(wanted: str | None, net: str) -> Iterator[Path]:
+    """A folder for a run, made before it begins; it goes again if the run fails and leaves it empty.
 
     Raises:
         DataError: the folder cannot be made.
     """
+    folder = _make_folder(wanted, net)
+    try:
+        yield folder
+    except BaseException:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
+def _make_folder(wanted: str | None, net: str) -> Path:
+    """The folder named, or `runs/<net>-<number>` with the first number that is free."""
     try:
         if wanted is not None:
             folder = Path(wanted)

@@ -14,5 +14,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "elements": op.reads[0].elements, "gradient": gradient, "value": d.value,
         "slope": d.slope, "weight": d.weight,
     }  # fmt: skip
-    names = ("outputs", "target", "count", "example_loss", "dz")[: 3 + len(op.writes)]
+    only_value, with_slope = ("outputs", "target", "example_loss"), ("outputs", "target", "count", "example_loss", "dz")
+    names = with_slope if gradient else only_value
     return [Variant("plain", names, context, setting.moving(op.reads[0], factor=8))]

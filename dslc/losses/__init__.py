@@ -93,4 +93,5 @@ class ElementLoss(Loss):
     def lower(self, site: LossSite) -> None:
         detail = LossDetail(self.weight, self.value(), self.slope())
         site.op("count_present", "count", (site.target,), (site.count,), detail)
-        site.op("element_loss", "loss", (site.z, site.target, site.count), site.results, detail)
+        reads = (site.z, site.target) if site.dz is None else (site.z, site.target, site.count)
+        site.op("element_loss", "loss", reads, site.results, detail)

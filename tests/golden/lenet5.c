@@ -688,306 +688,6 @@ static __attribute__((noinline)) void total_loss(const float *restrict loss1, co
     sums[1] = count1[0];
 }
 
-/* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
- * x [n][28][28][1], w [2][5][5][1][4], b [6], y [n][28][28][6] */
-static __attribute__((noinline)) void conv1_forward_blocked_2(const float *restrict x, const float *restrict w, const float *restrict b, float *restrict y, int n, int part, int parts)
-{
-    /* A task is one row of output pixels; a pixel's filters are computed in blocks of 4. */
-    const range rows = share_of((int64_t)n * 28, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t top = task % 28 * 1 - 2;
-        for (int64_t block = 0; block < 2; ++block) {
-            const real *image = x + task / 28 * 784;
-            const real *filters = w + block * 100;
-            const vec start = load(b + block * 4);
-            const int lanes = block == 1 ? 2 : 4;
-            real *out = y + task * 168 + block * 4;
-            int column = 0;
-            while (column < 28) {
-                /* Four pixels at a time where all their windows lie inside from left to right. */
-                const int four = column >= 2 && column + 4 <= 26;
-                vec sum[4] = {start, start, start, start};
-                for (int r = 0; r < 5; ++r) {
-                    const int64_t iy = top + r * 1;
-                    if (iy < 0 || iy >= 28)
-                        continue;
-                    for (int s = 0; s < 5; ++s) {
-                        const int64_t ix = column * 1 - 2 + s * 1;
-                        if (ix < 0 || ix >= 28)
-                            continue;
-                        const real *pixel = image + (iy * 28 + ix) * 1;
-                        const real *filter = filters + (r * 5 + s) * 4;
-                        if (four)
-                            add_products4(sum, pixel, 1, filter, 1);
-                        else
-                            add_products1(sum, pixel, filter, 1);
-                    }
-                }
-                for (int i = 0; i < (four ? 4 : 1); ++i)
-                    store_part(out + (column + i) * 6, sum[i], lanes);
-                column += four ? 4 : 1;
-            }
-        }
-    }
-}
-
-/* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
- * in [n][28][28][6], out [n][28][28][6] */
-static __attribute__((noinline)) void tanh1_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 4704, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = real_tanh(x);
-    }
-}
-
-/* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
- * x [n][28][28][6], y [n][14][14][6] */
-static __attribute__((noinline)) void avgpool1_forward_2(const float *restrict x, float *restrict y, int n, int part, int parts)
-{
-    const range rows = share_of((int64_t)n * 14, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t i = task / 14, top = task % 14 * 2 - 0;
-        const int64_t r0 = top < 0 ? 0 : top, r1 = top + 2 < 28 ? top + 2 : 28;
-        const real *image = x + i * 4704;
-        for (int column = 0; column < 14; ++column) {
-            const int left = column * 2 - 0;
-            const int s0 = left < 0 ? 0 : left, s1 = left + 2 < 28 ? left + 2 : 28;
-            const real share = (real)1 / (real)((r1 - r0) * (s1 - s0));
-            real *out = y + (task * 14 + column) * 6;
-            for (int c = 0; c < 6; ++c)
-                out[c] = 0;
-            for (int64_t r = r0; r < r1; ++r)
-                for (int s = s0; s < s1; ++s)
-                    for (int c = 0; c < 6; ++c)
-                        out[c] += image[(r * 28 + s) * 6 + c];
-            for (int c = 0; c < 6; ++c)
-                out[c] *= share;
-        }
-    }
-}
-
-/* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * x [n][14][14][6], w [4][5][5][6][4], b [16], y [n][10][10][16] */
-static __attribute__((noinline)) void conv2_forward_blocked_2(const float *restrict x, const float *restrict w, const float *restrict b, float *restrict y, int n, int part, int parts)
-{
-    /* A task is one row of output pixels; a pixel's filters are computed in blocks of 4. */
-    const range rows = share_of((int64_t)n * 10, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t top = task % 10 * 1 - 0;
-        for (int64_t block = 0; block < 4; ++block) {
-            const real *image = x + task / 10 * 1176;
-            const real *filters = w + block * 600;
-            const vec start = load(b + block * 4);
-            const int lanes = block == 3 ? 4 : 4;
-            real *out = y + task * 160 + block * 4;
-            int column = 0;
-            while (column < 10) {
-                /* Four pixels at a time where all their windows lie inside from left to right. */
-                const int four = column >= 0 && column + 4 <= 10;
-                vec sum[4] = {start, start, start, start};
-                for (int r = 0; r < 5; ++r) {
-                    const int64_t iy = top + r * 1;
-                    if (iy < 0 || iy >= 14)
-                        continue;
-                    for (int s = 0; s < 5; ++s) {
-                        const int64_t ix = column * 1 - 0 + s * 1;
-                        if (ix < 0 || ix >= 14)
-                            continue;
-                        const real *pixel = image + (iy * 14 + ix) * 6;
-                        const real *filter = filters + (r * 5 + s) * 24;
-                        if (four)
-                            add_products4(sum, pixel, 6, filter, 6);
-                        else
-                            add_products1(sum, pixel, filter, 6);
-                    }
-                }
-                for (int i = 0; i < (four ? 4 : 1); ++i)
-                    store_part(out + (column + i) * 16, sum[i], lanes);
-                column += four ? 4 : 1;
-            }
-        }
-    }
-}
-
-/* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * in [n][10][10][16], out [n][10][10][16] */
-static __attribute__((noinline)) void tanh2_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 1600, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = real_tanh(x);
-    }
-}
-
-/* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * x [n][10][10][16], y [n][5][5][16] */
-static __attribute__((noinline)) void avgpool2_forward_2(const float *restrict x, float *restrict y, int n, int part, int parts)
-{
-    const range rows = share_of((int64_t)n * 5, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t i = task / 5, top = task % 5 * 2 - 0;
-        const int64_t r0 = top < 0 ? 0 : top, r1 = top + 2 < 10 ? top + 2 : 10;
-        const real *image = x + i * 1600;
-        for (int column = 0; column < 5; ++column) {
-            const int left = column * 2 - 0;
-            const int s0 = left < 0 ? 0 : left, s1 = left + 2 < 10 ? left + 2 : 10;
-            const real share = (real)1 / (real)((r1 - r0) * (s1 - s0));
-            real *out = y + (task * 5 + column) * 16;
-            for (int c = 0; c < 16; ++c)
-                out[c] = 0;
-            for (int64_t r = r0; r < r1; ++r)
-                for (int s = s0; s < s1; ++s)
-                    for (int c = 0; c < 16; ++c)
-                        out[c] += image[(r * 10 + s) * 16 + c];
-            for (int c = 0; c < 16; ++c)
-                out[c] *= share;
-        }
-    }
-}
-
-/* line 10: dense(120) -> tanh
- * x [n][400], w [30][400][4], b [120], y [n][120] */
-static __attribute__((noinline)) void dense1_forward_2(const float *restrict x, const float *restrict w, const float *restrict b, float *restrict y, int n, int part, int parts)
-{
-    /* A task is a panel of 4 units. */
-    const range panels = share_of(30, part, parts);
-    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        const real *weights = w + panel * 1600;
-        const vec start = load(b + panel * 4);
-        const int lanes = panel == 29 ? 4 : 4;
-        int i = 0;
-        for (; i + 4 <= n; i += 4) {
-            const real *row = x + (int64_t)i * 400;
-            vec sum0 = start, sum1 = start, sum2 = start, sum3 = start;
-            for (int64_t k = 0; k < 400; ++k) {
-                const vec weight = load(weights + k * 4);
-                sum0 += row[k] * weight;
-                sum1 += row[400 + k] * weight;
-                sum2 += row[800 + k] * weight;
-                sum3 += row[1200 + k] * weight;
-            }
-            real *out = y + (int64_t)i * 120 + panel * 4;
-            store_part(out, sum0, lanes);
-            store_part(out + 120, sum1, lanes);
-            store_part(out + 240, sum2, lanes);
-            store_part(out + 360, sum3, lanes);
-        }
-        for (; i < n; ++i) {
-            const real *row = x + (int64_t)i * 400;
-            vec sum = start;
-            for (int64_t k = 0; k < 400; ++k)
-                sum += row[k] * load(weights + k * 4);
-            store_part(y + (int64_t)i * 120 + panel * 4, sum, lanes);
-        }
-    }
-}
-
-/* line 10: dense(120) -> tanh
- * in [n][120], out [n][120] */
-static __attribute__((noinline)) void tanh3_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 120, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = real_tanh(x);
-    }
-}
-
-/* line 11: dense(84)  -> tanh
- * x [n][120], w [21][120][4], b [84], y [n][84] */
-static __attribute__((noinline)) void dense2_forward_2(const float *restrict x, const float *restrict w, const float *restrict b, float *restrict y, int n, int part, int parts)
-{
-    /* A task is a panel of 4 units. */
-    const range panels = share_of(21, part, parts);
-    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        const real *weights = w + panel * 480;
-        const vec start = load(b + panel * 4);
-        const int lanes = panel == 20 ? 4 : 4;
-        int i = 0;
-        for (; i + 4 <= n; i += 4) {
-            const real *row = x + (int64_t)i * 120;
-            vec sum0 = start, sum1 = start, sum2 = start, sum3 = start;
-            for (int64_t k = 0; k < 120; ++k) {
-                const vec weight = load(weights + k * 4);
-                sum0 += row[k] * weight;
-                sum1 += row[120 + k] * weight;
-                sum2 += row[240 + k] * weight;
-                sum3 += row[360 + k] * weight;
-            }
-            real *out = y + (int64_t)i * 84 + panel * 4;
-            store_part(out, sum0, lanes);
-            store_part(out + 84, sum1, lanes);
-            store_part(out + 168, sum2, lanes);
-            store_part(out + 252, sum3, lanes);
-        }
-        for (; i < n; ++i) {
-            const real *row = x + (int64_t)i * 120;
-            vec sum = start;
-            for (int64_t k = 0; k < 120; ++k)
-                sum += row[k] * load(weights + k * 4);
-            store_part(y + (int64_t)i * 84 + panel * 4, sum, lanes);
-        }
-    }
-}
-
-/* line 11: dense(84)  -> tanh
- * in [n][84], out [n][84] */
-static __attribute__((noinline)) void tanh4_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 84, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = real_tanh(x);
-    }
-}
-
-/* line 12: dense(10)  -> softmax
- * x [n][84], w [3][84][4], b [10], y [n][10] */
-static __attribute__((noinline)) void dense3_forward_2(const float *restrict x, const float *restrict w, const float *restrict b, float *restrict y, int n, int part, int parts)
-{
-    /* A task is a panel of 4 units. */
-    const range panels = share_of(3, part, parts);
-    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        const real *weights = w + panel * 336;
-        const vec start = load(b + panel * 4);
-        const int lanes = panel == 2 ? 2 : 4;
-        int i = 0;
-        for (; i + 4 <= n; i += 4) {
-            const real *row = x + (int64_t)i * 84;
-            vec sum0 = start, sum1 = start, sum2 = start, sum3 = start;
-            for (int64_t k = 0; k < 84; ++k) {
-                const vec weight = load(weights + k * 4);
-                sum0 += row[k] * weight;
-                sum1 += row[84 + k] * weight;
-                sum2 += row[168 + k] * weight;
-                sum3 += row[252 + k] * weight;
-            }
-            real *out = y + (int64_t)i * 10 + panel * 4;
-            store_part(out, sum0, lanes);
-            store_part(out + 10, sum1, lanes);
-            store_part(out + 20, sum2, lanes);
-            store_part(out + 30, sum3, lanes);
-        }
-        for (; i < n; ++i) {
-            const real *row = x + (int64_t)i * 84;
-            vec sum = start;
-            for (int64_t k = 0; k < 84; ++k)
-                sum += row[k] * load(weights + k * 4);
-            store_part(y + (int64_t)i * 10 + panel * 4, sum, lanes);
-        }
-    }
-}
-
-/* loss of output
- * count [1] */
-static __attribute__((noinline)) void output_count_2(float *restrict count, int n)
-{
-    count[0] = (real)n;
-}
-
 /* loss of output
  * z [n][10], target [n], example_loss [n], dz [n][10] */
 static __attribute__((noinline)) void output_loss_2(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, float *restrict dz, int n, int part, int parts)
@@ -1530,11 +1230,11 @@ static __attribute__((noinline)) void dense3_weight_regularize(const float *rest
 
 /* conv1.weight
  * weights [2][5][5][1][4], gradient [2][5][5][1][4], v_state [2][5][5][1][4], s_state [2][5][5][1][4] */
-static __attribute__((noinline)) void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(200, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -1549,11 +1249,11 @@ static __attribute__((noinline)) void conv1_weight_update(float *restrict weight
 
 /* conv1.bias
  * weights [6], gradient [6], v_state [6], s_state [6] */
-static __attribute__((noinline)) void conv1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(6, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -1568,11 +1268,11 @@ static __attribute__((noinline)) void conv1_bias_update(float *restrict weights,
 
 /* conv2.weight
  * weights [4][5][5][6][4], gradient [4][5][5][6][4], v_state [4][5][5][6][4], s_state [4][5][5][6][4] */
-static __attribute__((noinline)) void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(2400, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -1587,11 +1287,11 @@ static __attribute__((noinline)) void conv2_weight_update(float *restrict weight
 
 /* conv2.bias
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void conv2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -1606,11 +1306,11 @@ static __attribute__((noinline)) void conv2_bias_update(float *restrict weights,
 
 /* dense1.weight
  * weights [30][400][4], gradient [30][400][4], v_state [30][400][4], s_state [30][400][4] */
-static __attribute__((noinline)) void dense1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void dense1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(48000, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -1625,11 +1325,11 @@ static __attribute__((noinline)) void dense1_weight_update(float *restrict weigh
 
 /* dense1.bias
  * weights [120], gradient [120], v_state [120], s_state [120] */
-static __attribute__((noinline)) void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(120, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -1644,11 +1344,11 @@ static __attribute__((noinline)) void dense1_bias_update(float *restrict weights
 
 /* dense2.weight
  * weights [21][120][4], gradient [21][120][4], v_state [21][120][4], s_state [21][120][4] */
-static __attribute__((noinline)) void dense2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void dense2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(10080, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -1663,11 +1363,11 @@ static __attribute__((noinline)) void dense2_weight_update(float *restrict weigh
 
 /* dense2.bias
  * weights [84], gradient [84], v_state [84], s_state [84] */
-static __attribute__((noinline)) void dense2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void dense2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(84, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -1682,11 +1382,11 @@ static __attribute__((noinline)) void dense2_bias_update(float *restrict weights
 
 /* dense3.weight
  * weights [3][84][4], gradient [3][84][4], v_state [3][84][4], s_state [3][84][4] */
-static __attribute__((noinline)) void dense3_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void dense3_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(1008, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -1701,11 +1401,11 @@ static __attribute__((noinline)) void dense3_weight_update(float *restrict weigh
 
 /* dense3.bias
  * weights [10], gradient [10], v_state [10], s_state [10] */
-static __attribute__((noinline)) void dense3_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void dense3_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(10, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -1766,30 +1466,30 @@ static void predict_loss(const lenet5_t *net, const int32_t *output_target, doub
 static void train_forward(const lenet5_t *net, const float *image_in, const int32_t *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
-    conv1_forward_blocked_2(image_in, at + conv1_weight, at + conv1_bias, at + train_conv1_out, n, part, parts);
+    conv1_forward_blocked(image_in, at + conv1_weight, at + conv1_bias, at + train_conv1_out, n, part, parts);
     MEET
-    tanh1_forward_2(at + train_conv1_out, at + train_tanh1_out, n, part, parts);
+    tanh1_forward(at + train_conv1_out, at + train_tanh1_out, n, part, parts);
     MEET
-    avgpool1_forward_2(at + train_tanh1_out, at + train_avgpool1_out, n, part, parts);
+    avgpool1_forward(at + train_tanh1_out, at + train_avgpool1_out, n, part, parts);
     MEET
-    conv2_forward_blocked_2(at + train_avgpool1_out, at + conv2_weight, at + conv2_bias, at + train_conv2_out, n, part, parts);
+    conv2_forward_blocked(at + train_avgpool1_out, at + conv2_weight, at + conv2_bias, at + train_conv2_out, n, part, parts);
     MEET
-    tanh2_forward_2(at + train_conv2_out, at + train_tanh2_out, n, part, parts);
+    tanh2_forward(at + train_conv2_out, at + train_tanh2_out, n, part, parts);
     MEET
-    avgpool2_forward_2(at + train_tanh2_out, at + train_avgpool2_out, n, part, parts);
+    avgpool2_forward(at + train_tanh2_out, at + train_avgpool2_out, n, part, parts);
     MEET
-    dense1_forward_2(at + train_flatten1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, part, parts);
+    dense1_forward(at + train_flatten1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, part, parts);
     MEET
-    tanh3_forward_2(at + train_dense1_out, at + train_tanh3_out, n, part, parts);
+    tanh3_forward(at + train_dense1_out, at + train_tanh3_out, n, part, parts);
     MEET
-    dense2_forward_2(at + train_tanh3_out, at + dense2_weight, at + dense2_bias, at + train_dense2_out, n, part, parts);
+    dense2_forward(at + train_tanh3_out, at + dense2_weight, at + dense2_bias, at + train_dense2_out, n, part, parts);
     MEET
-    tanh4_forward_2(at + train_dense2_out, at + train_tanh4_out, n, part, parts);
+    tanh4_forward(at + train_dense2_out, at + train_tanh4_out, n, part, parts);
     MEET
     if (part == 0)
-        dense3_forward_2(at + train_tanh4_out, at + dense3_weight, at + dense3_bias, at + train_dense3_out, n, 0, 1);
+        dense3_forward(at + train_tanh4_out, at + dense3_weight, at + dense3_bias, at + train_dense3_out, n, 0, 1);
     if (part == 0)
-        output_count_2(at + train_output_count, n);
+        output_count(at + train_output_count, n);
     if (part == 0)
         output_loss_2(at + train_dense3_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
     if (part == 0)
@@ -1916,7 +1616,7 @@ void lenet5_predict(const lenet5_t *net, const float *image_in, int64_t count, f
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -1939,7 +1639,7 @@ void lenet5_evaluate(const lenet5_t *net, const float *image_in, const int32_t *
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -1965,7 +1665,7 @@ int lenet5_loss(const lenet5_t *net, const float *image_in, const int32_t *outpu
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -1985,7 +1685,7 @@ int lenet5_gradients(const lenet5_t *net, const float *image_in, const int32_t *
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -2009,7 +1709,7 @@ int lenet5_train_step(lenet5_t *net, const float *image_in, const int32_t *outpu
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();

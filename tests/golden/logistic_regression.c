@@ -322,8 +322,8 @@ static __attribute__((noinline)) void output_count(const float *restrict target,
 }
 
 /* loss of output
- * outputs [n][1], target [n][1], count [1], example_loss [n] */
-static __attribute__((noinline)) void output_loss(const float *restrict outputs, const float *restrict target, const float *restrict count, float *restrict example_loss, int n, int part, int parts, double t)
+ * outputs [n][1], target [n][1], example_loss [n] */
+static __attribute__((noinline)) void output_loss(const float *restrict outputs, const float *restrict target, float *restrict example_loss, int n, int part, int parts)
 {
     const range rows = share_of(n, part, parts);
     for (int64_t i = rows.begin; i < rows.end; ++i) {
@@ -348,56 +348,9 @@ static __attribute__((noinline)) void total_loss(const float *restrict loss1, co
     sums[1] = count1[0];
 }
 
-/* line 6: dense(1) -> sigmoid
- * x [n][784], w [1][784][4], b [1], y [n][1] */
-static __attribute__((noinline)) void dense1_forward_2(const float *restrict x, const float *restrict w, const float *restrict b, float *restrict y, int n, int part, int parts)
-{
-    /* A task is a panel of 4 units. */
-    const range panels = share_of(1, part, parts);
-    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        const real *weights = w + panel * 3136;
-        const vec start = load(b + panel * 4);
-        const int lanes = panel == 0 ? 1 : 4;
-        int i = 0;
-        for (; i + 4 <= n; i += 4) {
-            const real *row = x + (int64_t)i * 784;
-            vec sum0 = start, sum1 = start, sum2 = start, sum3 = start;
-            for (int64_t k = 0; k < 784; ++k) {
-                const vec weight = load(weights + k * 4);
-                sum0 += row[k] * weight;
-                sum1 += row[784 + k] * weight;
-                sum2 += row[1568 + k] * weight;
-                sum3 += row[2352 + k] * weight;
-            }
-            real *out = y + (int64_t)i * 1 + panel * 4;
-            store_part(out, sum0, lanes);
-            store_part(out + 1, sum1, lanes);
-            store_part(out + 2, sum2, lanes);
-            store_part(out + 3, sum3, lanes);
-        }
-        for (; i < n; ++i) {
-            const real *row = x + (int64_t)i * 784;
-            vec sum = start;
-            for (int64_t k = 0; k < 784; ++k)
-                sum += row[k] * load(weights + k * 4);
-            store_part(y + (int64_t)i * 1 + panel * 4, sum, lanes);
-        }
-    }
-}
-
-/* loss of output
- * target [n][1], count [1] */
-static __attribute__((noinline)) void output_count_2(const float *restrict target, float *restrict count, int n)
-{
-    int64_t present = 0;
-    for (int64_t i = 0; i < (int64_t)n * 1; ++i)
-        present += target[i] == target[i];
-    count[0] = present > 0 ? (real)present : 1;
-}
-
 /* loss of output
  * outputs [n][1], target [n][1], count [1], example_loss [n], dz [n][1] */
-static __attribute__((noinline)) void output_loss_2(const float *restrict outputs, const float *restrict target, const float *restrict count, float *restrict example_loss, float *restrict dz, int n, int part, int parts, double t)
+static __attribute__((noinline)) void output_loss_2(const float *restrict outputs, const float *restrict target, const float *restrict count, float *restrict example_loss, float *restrict dz, int n, int part, int parts)
 {
     const range rows = share_of(n, part, parts);
     const real scale = 1.0f / count[0];
@@ -497,7 +450,7 @@ static void predict_loss(const logisticregression_t *net, const float *output_ta
     if (part == 0)
         output_count(output_target, at + predict_output_count, n);
     if (part == 0)
-        output_loss(at + predict_dense1_out, output_target, at + predict_output_count, at + predict_output_example_loss, n, 0, 1, (double)(net->step + 1));
+        output_loss(at + predict_dense1_out, output_target, at + predict_output_example_loss, n, 0, 1);
     if (part == 0)
         total_loss(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
     MEET
@@ -508,11 +461,11 @@ static void train_forward(const logisticregression_t *net, const float *x_in, co
 {
     real *const at = net->arena;
     if (part == 0)
-        dense1_forward_2(x_in, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
+        dense1_forward(x_in, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
     if (part == 0)
-        output_count_2(output_target, at + train_output_count, n);
+        output_count(output_target, at + train_output_count, n);
     if (part == 0)
-        output_loss_2(at + train_dense1_out, output_target, at + train_output_count, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1, (double)(net->step + 1));
+        output_loss_2(at + train_dense1_out, output_target, at + train_output_count, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
     if (part == 0)
         total_loss_2(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
     MEET
@@ -558,7 +511,7 @@ void logisticregression_predict(const logisticregression_t *net, const float *x_
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -581,7 +534,7 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -607,7 +560,7 @@ int logisticregression_loss(const logisticregression_t *net, const float *x_in, 
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -627,7 +580,7 @@ int logisticregression_gradients(const logisticregression_t *net, const float *x
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -651,7 +604,7 @@ int logisticregression_train_step(logisticregression_t *net, const float *x_in, 
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();

@@ -1146,49 +1146,6 @@ static __attribute__((noinline)) void total_loss(const float *restrict loss1, co
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * x [n][28][28][1], w [4][3][3][1][4], y [n][14][14][16] */
-static __attribute__((noinline)) void conv1_forward_blocked_2(const float *restrict x, const float *restrict w, float *restrict y, int n, int part, int parts)
-{
-    /* A task is one row of output pixels; a pixel's filters are computed in blocks of 4. */
-    const range rows = share_of((int64_t)n * 14, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t top = task % 14 * 2 - 0;
-        for (int64_t block = 0; block < 4; ++block) {
-            const real *image = x + task / 14 * 784;
-            const real *filters = w + block * 36;
-            const vec start = (vec){0};
-            const int lanes = block == 3 ? 4 : 4;
-            real *out = y + task * 224 + block * 4;
-            int column = 0;
-            while (column < 14) {
-                /* Four pixels at a time where all their windows lie inside from left to right. */
-                const int four = column >= 0 && column + 4 <= 13;
-                vec sum[4] = {start, start, start, start};
-                for (int r = 0; r < 3; ++r) {
-                    const int64_t iy = top + r * 1;
-                    if (iy < 0 || iy >= 28)
-                        continue;
-                    for (int s = 0; s < 3; ++s) {
-                        const int64_t ix = column * 2 - 0 + s * 1;
-                        if (ix < 0 || ix >= 28)
-                            continue;
-                        const real *pixel = image + (iy * 28 + ix) * 1;
-                        const real *filter = filters + (r * 3 + s) * 4;
-                        if (four)
-                            add_products4(sum, pixel, 2, filter, 1);
-                        else
-                            add_products1(sum, pixel, filter, 1);
-                    }
-                }
-                for (int i = 0; i < (four ? 4 : 1); ++i)
-                    store_part(out + (column + i) * 16, sum[i], lanes);
-                column += four ? 4 : 1;
-            }
-        }
-    }
-}
-
-/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * x [n][14][14][16], mean [16], var [16] */
 static __attribute__((noinline)) void batchnorm1_statistics(const float *restrict x, float *restrict mean, float *restrict var, int n, int part, int parts)
 {
@@ -1209,70 +1166,6 @@ static __attribute__((noinline)) void batchnorm1_statistics(const float *restric
         }
     for (int64_t c = channels.begin; c < channels.end; ++c)
         var[c] *= share;
-}
-
-/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * x [n][14][14][16], mean [16], var [16], gamma [16], beta [16], y [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm1_forward_2(const float *restrict x, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict y, int n, int part, int parts)
-{
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    for (int64_t i = pixels.begin; i < pixels.end; ++i)
-        for (int c = 0; c < 16; ++c)
-            y[i * 16 + c] = gamma[c] / real_sqrt(var[c] + 1e-05f) * (x[i * 16 + c] - mean[c]) + beta[c];
-}
-
-/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * in [n][14][14][16], out [n][14][14][16] */
-static __attribute__((noinline)) void relu1_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
-    }
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], w [4][3][3][16][4], y [n][14][14][16] */
-static __attribute__((noinline)) void conv2_forward_blocked_2(const float *restrict x, const float *restrict w, float *restrict y, int n, int part, int parts)
-{
-    /* A task is one row of output pixels; a pixel's filters are computed in blocks of 4. */
-    const range rows = share_of((int64_t)n * 14, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t top = task % 14 * 1 - 1;
-        for (int64_t block = 0; block < 4; ++block) {
-            const real *image = x + task / 14 * 3136;
-            const real *filters = w + block * 576;
-            const vec start = (vec){0};
-            const int lanes = block == 3 ? 4 : 4;
-            real *out = y + task * 224 + block * 4;
-            int column = 0;
-            while (column < 14) {
-                /* Four pixels at a time where all their windows lie inside from left to right. */
-                const int four = column >= 1 && column + 4 <= 13;
-                vec sum[4] = {start, start, start, start};
-                for (int r = 0; r < 3; ++r) {
-                    const int64_t iy = top + r * 1;
-                    if (iy < 0 || iy >= 14)
-                        continue;
-                    for (int s = 0; s < 3; ++s) {
-                        const int64_t ix = column * 1 - 1 + s * 1;
-                        if (ix < 0 || ix >= 14)
-                            continue;
-                        const real *pixel = image + (iy * 14 + ix) * 16;
-                        const real *filter = filters + (r * 3 + s) * 64;
-                        if (four)
-                            add_products4(sum, pixel, 16, filter, 16);
-                        else
-                            add_products1(sum, pixel, filter, 16);
-                    }
-                }
-                for (int i = 0; i < (four ? 4 : 1); ++i)
-                    store_part(out + (column + i) * 16, sum[i], lanes);
-                column += four ? 4 : 1;
-            }
-        }
-    }
 }
 
 /* line 12: residual(16)
@@ -1299,70 +1192,6 @@ static __attribute__((noinline)) void batchnorm2_statistics(const float *restric
 }
 
 /* line 12: residual(16)
- * x [n][14][14][16], mean [16], var [16], gamma [16], beta [16], y [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm2_forward_2(const float *restrict x, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict y, int n, int part, int parts)
-{
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    for (int64_t i = pixels.begin; i < pixels.end; ++i)
-        for (int c = 0; c < 16; ++c)
-            y[i * 16 + c] = gamma[c] / real_sqrt(var[c] + 1e-05f) * (x[i * 16 + c] - mean[c]) + beta[c];
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], out [n][14][14][16] */
-static __attribute__((noinline)) void relu2_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
-    }
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], w [4][3][3][16][4], y [n][14][14][16] */
-static __attribute__((noinline)) void conv3_forward_blocked_2(const float *restrict x, const float *restrict w, float *restrict y, int n, int part, int parts)
-{
-    /* A task is one row of output pixels; a pixel's filters are computed in blocks of 4. */
-    const range rows = share_of((int64_t)n * 14, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t top = task % 14 * 1 - 1;
-        for (int64_t block = 0; block < 4; ++block) {
-            const real *image = x + task / 14 * 3136;
-            const real *filters = w + block * 576;
-            const vec start = (vec){0};
-            const int lanes = block == 3 ? 4 : 4;
-            real *out = y + task * 224 + block * 4;
-            int column = 0;
-            while (column < 14) {
-                /* Four pixels at a time where all their windows lie inside from left to right. */
-                const int four = column >= 1 && column + 4 <= 13;
-                vec sum[4] = {start, start, start, start};
-                for (int r = 0; r < 3; ++r) {
-                    const int64_t iy = top + r * 1;
-                    if (iy < 0 || iy >= 14)
-                        continue;
-                    for (int s = 0; s < 3; ++s) {
-                        const int64_t ix = column * 1 - 1 + s * 1;
-                        if (ix < 0 || ix >= 14)
-                            continue;
-                        const real *pixel = image + (iy * 14 + ix) * 16;
-                        const real *filter = filters + (r * 3 + s) * 64;
-                        if (four)
-                            add_products4(sum, pixel, 16, filter, 16);
-                        else
-                            add_products1(sum, pixel, filter, 16);
-                    }
-                }
-                for (int i = 0; i < (four ? 4 : 1); ++i)
-                    store_part(out + (column + i) * 16, sum[i], lanes);
-                column += four ? 4 : 1;
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
  * x [n][14][14][16], mean [16], var [16] */
 static __attribute__((noinline)) void batchnorm3_statistics(const float *restrict x, float *restrict mean, float *restrict var, int n, int part, int parts)
 {
@@ -1383,79 +1212,6 @@ static __attribute__((noinline)) void batchnorm3_statistics(const float *restric
         }
     for (int64_t c = channels.begin; c < channels.end; ++c)
         var[c] *= share;
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], mean [16], var [16], gamma [16], beta [16], y [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm3_forward_2(const float *restrict x, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict y, int n, int part, int parts)
-{
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    for (int64_t i = pixels.begin; i < pixels.end; ++i)
-        for (int c = 0; c < 16; ++c)
-            y[i * 16 + c] = gamma[c] / real_sqrt(var[c] + 1e-05f) * (x[i * 16 + c] - mean[c]) + beta[c];
-}
-
-/* line 12: residual(16)
- * x1 [n][14][14][16], x2 [n][14][14][16], y [n][14][14][16] */
-static __attribute__((noinline)) void add1_forward_2(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i)
-        y[i] = x1[i] + x2[i];
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], out [n][14][14][16] */
-static __attribute__((noinline)) void relu3_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
-    }
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], w [4][3][3][16][4], y [n][14][14][16] */
-static __attribute__((noinline)) void conv4_forward_blocked_2(const float *restrict x, const float *restrict w, float *restrict y, int n, int part, int parts)
-{
-    /* A task is one row of output pixels; a pixel's filters are computed in blocks of 4. */
-    const range rows = share_of((int64_t)n * 14, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t top = task % 14 * 1 - 1;
-        for (int64_t block = 0; block < 4; ++block) {
-            const real *image = x + task / 14 * 3136;
-            const real *filters = w + block * 576;
-            const vec start = (vec){0};
-            const int lanes = block == 3 ? 4 : 4;
-            real *out = y + task * 224 + block * 4;
-            int column = 0;
-            while (column < 14) {
-                /* Four pixels at a time where all their windows lie inside from left to right. */
-                const int four = column >= 1 && column + 4 <= 13;
-                vec sum[4] = {start, start, start, start};
-                for (int r = 0; r < 3; ++r) {
-                    const int64_t iy = top + r * 1;
-                    if (iy < 0 || iy >= 14)
-                        continue;
-                    for (int s = 0; s < 3; ++s) {
-                        const int64_t ix = column * 1 - 1 + s * 1;
-                        if (ix < 0 || ix >= 14)
-                            continue;
-                        const real *pixel = image + (iy * 14 + ix) * 16;
-                        const real *filter = filters + (r * 3 + s) * 64;
-                        if (four)
-                            add_products4(sum, pixel, 16, filter, 16);
-                        else
-                            add_products1(sum, pixel, filter, 16);
-                    }
-                }
-                for (int i = 0; i < (four ? 4 : 1); ++i)
-                    store_part(out + (column + i) * 16, sum[i], lanes);
-                column += four ? 4 : 1;
-            }
-        }
-    }
 }
 
 /* line 12: residual(16)
@@ -1482,70 +1238,6 @@ static __attribute__((noinline)) void batchnorm4_statistics(const float *restric
 }
 
 /* line 12: residual(16)
- * x [n][14][14][16], mean [16], var [16], gamma [16], beta [16], y [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm4_forward_2(const float *restrict x, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict y, int n, int part, int parts)
-{
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    for (int64_t i = pixels.begin; i < pixels.end; ++i)
-        for (int c = 0; c < 16; ++c)
-            y[i * 16 + c] = gamma[c] / real_sqrt(var[c] + 1e-05f) * (x[i * 16 + c] - mean[c]) + beta[c];
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], out [n][14][14][16] */
-static __attribute__((noinline)) void relu4_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
-    }
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], w [4][3][3][16][4], y [n][14][14][16] */
-static __attribute__((noinline)) void conv5_forward_blocked_2(const float *restrict x, const float *restrict w, float *restrict y, int n, int part, int parts)
-{
-    /* A task is one row of output pixels; a pixel's filters are computed in blocks of 4. */
-    const range rows = share_of((int64_t)n * 14, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t top = task % 14 * 1 - 1;
-        for (int64_t block = 0; block < 4; ++block) {
-            const real *image = x + task / 14 * 3136;
-            const real *filters = w + block * 576;
-            const vec start = (vec){0};
-            const int lanes = block == 3 ? 4 : 4;
-            real *out = y + task * 224 + block * 4;
-            int column = 0;
-            while (column < 14) {
-                /* Four pixels at a time where all their windows lie inside from left to right. */
-                const int four = column >= 1 && column + 4 <= 13;
-                vec sum[4] = {start, start, start, start};
-                for (int r = 0; r < 3; ++r) {
-                    const int64_t iy = top + r * 1;
-                    if (iy < 0 || iy >= 14)
-                        continue;
-                    for (int s = 0; s < 3; ++s) {
-                        const int64_t ix = column * 1 - 1 + s * 1;
-                        if (ix < 0 || ix >= 14)
-                            continue;
-                        const real *pixel = image + (iy * 14 + ix) * 16;
-                        const real *filter = filters + (r * 3 + s) * 64;
-                        if (four)
-                            add_products4(sum, pixel, 16, filter, 16);
-                        else
-                            add_products1(sum, pixel, filter, 16);
-                    }
-                }
-                for (int i = 0; i < (four ? 4 : 1); ++i)
-                    store_part(out + (column + i) * 16, sum[i], lanes);
-                column += four ? 4 : 1;
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
  * x [n][14][14][16], mean [16], var [16] */
 static __attribute__((noinline)) void batchnorm5_statistics(const float *restrict x, float *restrict mean, float *restrict var, int n, int part, int parts)
 {
@@ -1566,79 +1258,6 @@ static __attribute__((noinline)) void batchnorm5_statistics(const float *restric
         }
     for (int64_t c = channels.begin; c < channels.end; ++c)
         var[c] *= share;
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], mean [16], var [16], gamma [16], beta [16], y [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm5_forward_2(const float *restrict x, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict y, int n, int part, int parts)
-{
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    for (int64_t i = pixels.begin; i < pixels.end; ++i)
-        for (int c = 0; c < 16; ++c)
-            y[i * 16 + c] = gamma[c] / real_sqrt(var[c] + 1e-05f) * (x[i * 16 + c] - mean[c]) + beta[c];
-}
-
-/* line 12: residual(16)
- * x1 [n][14][14][16], x2 [n][14][14][16], y [n][14][14][16] */
-static __attribute__((noinline)) void add2_forward_2(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i)
-        y[i] = x1[i] + x2[i];
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], out [n][14][14][16] */
-static __attribute__((noinline)) void relu5_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * x [n][14][14][16], w [8][3][3][16][4], y [n][7][7][32] */
-static __attribute__((noinline)) void conv6_forward_blocked_2(const float *restrict x, const float *restrict w, float *restrict y, int n, int part, int parts)
-{
-    /* A task is one row of output pixels; a pixel's filters are computed in blocks of 4. */
-    const range rows = share_of((int64_t)n * 7, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t top = task % 7 * 2 - 0;
-        for (int64_t block = 0; block < 8; ++block) {
-            const real *image = x + task / 7 * 3136;
-            const real *filters = w + block * 576;
-            const vec start = (vec){0};
-            const int lanes = block == 7 ? 4 : 4;
-            real *out = y + task * 224 + block * 4;
-            int column = 0;
-            while (column < 7) {
-                /* Four pixels at a time where all their windows lie inside from left to right. */
-                const int four = column >= 0 && column + 4 <= 6;
-                vec sum[4] = {start, start, start, start};
-                for (int r = 0; r < 3; ++r) {
-                    const int64_t iy = top + r * 1;
-                    if (iy < 0 || iy >= 14)
-                        continue;
-                    for (int s = 0; s < 3; ++s) {
-                        const int64_t ix = column * 2 - 0 + s * 1;
-                        if (ix < 0 || ix >= 14)
-                            continue;
-                        const real *pixel = image + (iy * 14 + ix) * 16;
-                        const real *filter = filters + (r * 3 + s) * 64;
-                        if (four)
-                            add_products4(sum, pixel, 32, filter, 16);
-                        else
-                            add_products1(sum, pixel, filter, 16);
-                    }
-                }
-                for (int i = 0; i < (four ? 4 : 1); ++i)
-                    store_part(out + (column + i) * 32, sum[i], lanes);
-                column += four ? 4 : 1;
-            }
-        }
-    }
 }
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
@@ -1662,70 +1281,6 @@ static __attribute__((noinline)) void batchnorm6_statistics(const float *restric
         }
     for (int64_t c = channels.begin; c < channels.end; ++c)
         var[c] *= share;
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * x [n][7][7][32], mean [32], var [32], gamma [32], beta [32], y [n][7][7][32] */
-static __attribute__((noinline)) void batchnorm6_forward_2(const float *restrict x, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict y, int n, int part, int parts)
-{
-    const range pixels = share_of((int64_t)n * 49, part, parts);
-    for (int64_t i = pixels.begin; i < pixels.end; ++i)
-        for (int c = 0; c < 32; ++c)
-            y[i * 32 + c] = gamma[c] / real_sqrt(var[c] + 1e-05f) * (x[i * 32 + c] - mean[c]) + beta[c];
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * in [n][7][7][32], out [n][7][7][32] */
-static __attribute__((noinline)) void relu6_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 1568, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
-    }
-}
-
-/* line 15: residual(32)
- * x [n][7][7][32], w [8][3][3][32][4], y [n][7][7][32] */
-static __attribute__((noinline)) void conv7_forward_blocked_2(const float *restrict x, const float *restrict w, float *restrict y, int n, int part, int parts)
-{
-    /* A task is one row of output pixels; a pixel's filters are computed in blocks of 4. */
-    const range rows = share_of((int64_t)n * 7, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t top = task % 7 * 1 - 1;
-        for (int64_t block = 0; block < 8; ++block) {
-            const real *image = x + task / 7 * 1568;
-            const real *filters = w + block * 1152;
-            const vec start = (vec){0};
-            const int lanes = block == 7 ? 4 : 4;
-            real *out = y + task * 224 + block * 4;
-            int column = 0;
-            while (column < 7) {
-                /* Four pixels at a time where all their windows lie inside from left to right. */
-                const int four = column >= 1 && column + 4 <= 6;
-                vec sum[4] = {start, start, start, start};
-                for (int r = 0; r < 3; ++r) {
-                    const int64_t iy = top + r * 1;
-                    if (iy < 0 || iy >= 7)
-                        continue;
-                    for (int s = 0; s < 3; ++s) {
-                        const int64_t ix = column * 1 - 1 + s * 1;
-                        if (ix < 0 || ix >= 7)
-                            continue;
-                        const real *pixel = image + (iy * 7 + ix) * 32;
-                        const real *filter = filters + (r * 3 + s) * 128;
-                        if (four)
-                            add_products4(sum, pixel, 32, filter, 32);
-                        else
-                            add_products1(sum, pixel, filter, 32);
-                    }
-                }
-                for (int i = 0; i < (four ? 4 : 1); ++i)
-                    store_part(out + (column + i) * 32, sum[i], lanes);
-                column += four ? 4 : 1;
-            }
-        }
-    }
 }
 
 /* line 15: residual(32)
@@ -1752,70 +1307,6 @@ static __attribute__((noinline)) void batchnorm7_statistics(const float *restric
 }
 
 /* line 15: residual(32)
- * x [n][7][7][32], mean [32], var [32], gamma [32], beta [32], y [n][7][7][32] */
-static __attribute__((noinline)) void batchnorm7_forward_2(const float *restrict x, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict y, int n, int part, int parts)
-{
-    const range pixels = share_of((int64_t)n * 49, part, parts);
-    for (int64_t i = pixels.begin; i < pixels.end; ++i)
-        for (int c = 0; c < 32; ++c)
-            y[i * 32 + c] = gamma[c] / real_sqrt(var[c] + 1e-05f) * (x[i * 32 + c] - mean[c]) + beta[c];
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], out [n][7][7][32] */
-static __attribute__((noinline)) void relu7_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 1568, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
-    }
-}
-
-/* line 15: residual(32)
- * x [n][7][7][32], w [8][3][3][32][4], y [n][7][7][32] */
-static __attribute__((noinline)) void conv8_forward_blocked_2(const float *restrict x, const float *restrict w, float *restrict y, int n, int part, int parts)
-{
-    /* A task is one row of output pixels; a pixel's filters are computed in blocks of 4. */
-    const range rows = share_of((int64_t)n * 7, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t top = task % 7 * 1 - 1;
-        for (int64_t block = 0; block < 8; ++block) {
-            const real *image = x + task / 7 * 1568;
-            const real *filters = w + block * 1152;
-            const vec start = (vec){0};
-            const int lanes = block == 7 ? 4 : 4;
-            real *out = y + task * 224 + block * 4;
-            int column = 0;
-            while (column < 7) {
-                /* Four pixels at a time where all their windows lie inside from left to right. */
-                const int four = column >= 1 && column + 4 <= 6;
-                vec sum[4] = {start, start, start, start};
-                for (int r = 0; r < 3; ++r) {
-                    const int64_t iy = top + r * 1;
-                    if (iy < 0 || iy >= 7)
-                        continue;
-                    for (int s = 0; s < 3; ++s) {
-                        const int64_t ix = column * 1 - 1 + s * 1;
-                        if (ix < 0 || ix >= 7)
-                            continue;
-                        const real *pixel = image + (iy * 7 + ix) * 32;
-                        const real *filter = filters + (r * 3 + s) * 128;
-                        if (four)
-                            add_products4(sum, pixel, 32, filter, 32);
-                        else
-                            add_products1(sum, pixel, filter, 32);
-                    }
-                }
-                for (int i = 0; i < (four ? 4 : 1); ++i)
-                    store_part(out + (column + i) * 32, sum[i], lanes);
-                column += four ? 4 : 1;
-            }
-        }
-    }
-}
-
-/* line 15: residual(32)
  * x [n][7][7][32], mean [32], var [32] */
 static __attribute__((noinline)) void batchnorm8_statistics(const float *restrict x, float *restrict mean, float *restrict var, int n, int part, int parts)
 {
@@ -1836,106 +1327,6 @@ static __attribute__((noinline)) void batchnorm8_statistics(const float *restric
         }
     for (int64_t c = channels.begin; c < channels.end; ++c)
         var[c] *= share;
-}
-
-/* line 15: residual(32)
- * x [n][7][7][32], mean [32], var [32], gamma [32], beta [32], y [n][7][7][32] */
-static __attribute__((noinline)) void batchnorm8_forward_2(const float *restrict x, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict y, int n, int part, int parts)
-{
-    const range pixels = share_of((int64_t)n * 49, part, parts);
-    for (int64_t i = pixels.begin; i < pixels.end; ++i)
-        for (int c = 0; c < 32; ++c)
-            y[i * 32 + c] = gamma[c] / real_sqrt(var[c] + 1e-05f) * (x[i * 32 + c] - mean[c]) + beta[c];
-}
-
-/* line 15: residual(32)
- * x1 [n][7][7][32], x2 [n][7][7][32], y [n][7][7][32] */
-static __attribute__((noinline)) void add3_forward_2(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 1568, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i)
-        y[i] = x1[i] + x2[i];
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], out [n][7][7][32] */
-static __attribute__((noinline)) void relu8_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 1568, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
-    }
-}
-
-/* line 16: global_avgpool
- * x [n][7][7][32], y [n][32] */
-static __attribute__((noinline)) void global_avgpool1_forward_2(const float *restrict x, float *restrict y, int n, int part, int parts)
-{
-    const range rows = share_of((int64_t)n * 1, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t i = task / 1, top = task % 1 * 1 - 0;
-        const int64_t r0 = top < 0 ? 0 : top, r1 = top + 7 < 7 ? top + 7 : 7;
-        const real *image = x + i * 1568;
-        for (int column = 0; column < 1; ++column) {
-            const int left = column * 1 - 0;
-            const int s0 = left < 0 ? 0 : left, s1 = left + 7 < 7 ? left + 7 : 7;
-            const real share = (real)1 / (real)((r1 - r0) * (s1 - s0));
-            real *out = y + (task * 1 + column) * 32;
-            for (int c = 0; c < 32; ++c)
-                out[c] = 0;
-            for (int64_t r = r0; r < r1; ++r)
-                for (int s = s0; s < s1; ++s)
-                    for (int c = 0; c < 32; ++c)
-                        out[c] += image[(r * 7 + s) * 32 + c];
-            for (int c = 0; c < 32; ++c)
-                out[c] *= share;
-        }
-    }
-}
-
-/* line 17: dense(10) -> softmax
- * x [n][32], w [3][32][4], b [10], y [n][10] */
-static __attribute__((noinline)) void dense1_forward_2(const float *restrict x, const float *restrict w, const float *restrict b, float *restrict y, int n, int part, int parts)
-{
-    /* A task is a panel of 4 units. */
-    const range panels = share_of(3, part, parts);
-    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        const real *weights = w + panel * 128;
-        const vec start = load(b + panel * 4);
-        const int lanes = panel == 2 ? 2 : 4;
-        int i = 0;
-        for (; i + 4 <= n; i += 4) {
-            const real *row = x + (int64_t)i * 32;
-            vec sum0 = start, sum1 = start, sum2 = start, sum3 = start;
-            for (int64_t k = 0; k < 32; ++k) {
-                const vec weight = load(weights + k * 4);
-                sum0 += row[k] * weight;
-                sum1 += row[32 + k] * weight;
-                sum2 += row[64 + k] * weight;
-                sum3 += row[96 + k] * weight;
-            }
-            real *out = y + (int64_t)i * 10 + panel * 4;
-            store_part(out, sum0, lanes);
-            store_part(out + 10, sum1, lanes);
-            store_part(out + 20, sum2, lanes);
-            store_part(out + 30, sum3, lanes);
-        }
-        for (; i < n; ++i) {
-            const real *row = x + (int64_t)i * 32;
-            vec sum = start;
-            for (int64_t k = 0; k < 32; ++k)
-                sum += row[k] * load(weights + k * 4);
-            store_part(y + (int64_t)i * 10 + panel * 4, sum, lanes);
-        }
-    }
-}
-
-/* loss of output
- * count [1] */
-static __attribute__((noinline)) void output_count_2(float *restrict count, int n)
-{
-    count[0] = (real)n;
 }
 
 /* loss of output
@@ -2984,11 +2375,11 @@ static __attribute__((noinline)) void batchnorm8_running(const float *restrict b
 
 /* conv1.weight
  * weights [4][3][3][1][4], gradient [4][3][3][1][4], v_state [4][3][3][1][4], s_state [4][3][3][1][4] */
-static __attribute__((noinline)) void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(144, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3004,11 +2395,11 @@ static __attribute__((noinline)) void conv1_weight_update(float *restrict weight
 
 /* batchnorm1.gamma
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm1_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm1_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3023,11 +2414,11 @@ static __attribute__((noinline)) void batchnorm1_gamma_update(float *restrict we
 
 /* batchnorm1.beta
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm1_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm1_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3042,11 +2433,11 @@ static __attribute__((noinline)) void batchnorm1_beta_update(float *restrict wei
 
 /* conv2.weight
  * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
-static __attribute__((noinline)) void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(2304, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3062,11 +2453,11 @@ static __attribute__((noinline)) void conv2_weight_update(float *restrict weight
 
 /* batchnorm2.gamma
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm2_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm2_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3081,11 +2472,11 @@ static __attribute__((noinline)) void batchnorm2_gamma_update(float *restrict we
 
 /* batchnorm2.beta
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm2_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm2_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3100,11 +2491,11 @@ static __attribute__((noinline)) void batchnorm2_beta_update(float *restrict wei
 
 /* conv3.weight
  * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
-static __attribute__((noinline)) void conv3_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv3_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(2304, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3120,11 +2511,11 @@ static __attribute__((noinline)) void conv3_weight_update(float *restrict weight
 
 /* batchnorm3.gamma
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm3_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm3_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3139,11 +2530,11 @@ static __attribute__((noinline)) void batchnorm3_gamma_update(float *restrict we
 
 /* batchnorm3.beta
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm3_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm3_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3158,11 +2549,11 @@ static __attribute__((noinline)) void batchnorm3_beta_update(float *restrict wei
 
 /* conv4.weight
  * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
-static __attribute__((noinline)) void conv4_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv4_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(2304, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3178,11 +2569,11 @@ static __attribute__((noinline)) void conv4_weight_update(float *restrict weight
 
 /* batchnorm4.gamma
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm4_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm4_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3197,11 +2588,11 @@ static __attribute__((noinline)) void batchnorm4_gamma_update(float *restrict we
 
 /* batchnorm4.beta
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm4_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm4_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3216,11 +2607,11 @@ static __attribute__((noinline)) void batchnorm4_beta_update(float *restrict wei
 
 /* conv5.weight
  * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
-static __attribute__((noinline)) void conv5_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv5_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(2304, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3236,11 +2627,11 @@ static __attribute__((noinline)) void conv5_weight_update(float *restrict weight
 
 /* batchnorm5.gamma
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm5_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm5_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3255,11 +2646,11 @@ static __attribute__((noinline)) void batchnorm5_gamma_update(float *restrict we
 
 /* batchnorm5.beta
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm5_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm5_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(16, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3274,11 +2665,11 @@ static __attribute__((noinline)) void batchnorm5_beta_update(float *restrict wei
 
 /* conv6.weight
  * weights [8][3][3][16][4], gradient [8][3][3][16][4], v_state [8][3][3][16][4], s_state [8][3][3][16][4] */
-static __attribute__((noinline)) void conv6_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv6_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(4608, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3294,11 +2685,11 @@ static __attribute__((noinline)) void conv6_weight_update(float *restrict weight
 
 /* batchnorm6.gamma
  * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm6_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm6_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(32, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3313,11 +2704,11 @@ static __attribute__((noinline)) void batchnorm6_gamma_update(float *restrict we
 
 /* batchnorm6.beta
  * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm6_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm6_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(32, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3332,11 +2723,11 @@ static __attribute__((noinline)) void batchnorm6_beta_update(float *restrict wei
 
 /* conv7.weight
  * weights [8][3][3][32][4], gradient [8][3][3][32][4], v_state [8][3][3][32][4], s_state [8][3][3][32][4] */
-static __attribute__((noinline)) void conv7_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv7_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(9216, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3352,11 +2743,11 @@ static __attribute__((noinline)) void conv7_weight_update(float *restrict weight
 
 /* batchnorm7.gamma
  * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm7_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm7_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(32, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3371,11 +2762,11 @@ static __attribute__((noinline)) void batchnorm7_gamma_update(float *restrict we
 
 /* batchnorm7.beta
  * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm7_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm7_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(32, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3390,11 +2781,11 @@ static __attribute__((noinline)) void batchnorm7_beta_update(float *restrict wei
 
 /* conv8.weight
  * weights [8][3][3][32][4], gradient [8][3][3][32][4], v_state [8][3][3][32][4], s_state [8][3][3][32][4] */
-static __attribute__((noinline)) void conv8_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void conv8_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(9216, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3410,11 +2801,11 @@ static __attribute__((noinline)) void conv8_weight_update(float *restrict weight
 
 /* batchnorm8.gamma
  * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm8_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm8_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(32, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3429,11 +2820,11 @@ static __attribute__((noinline)) void batchnorm8_gamma_update(float *restrict we
 
 /* batchnorm8.beta
  * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm8_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void batchnorm8_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(32, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3448,11 +2839,11 @@ static __attribute__((noinline)) void batchnorm8_beta_update(float *restrict wei
 
 /* dense1.weight
  * weights [3][32][4], gradient [3][32][4], v_state [3][32][4], s_state [3][32][4] */
-static __attribute__((noinline)) void dense1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void dense1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(384, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3468,11 +2859,11 @@ static __attribute__((noinline)) void dense1_weight_update(float *restrict weigh
 
 /* dense1.bias
  * weights [10], gradient [10], v_state [10], s_state [10] */
-static __attribute__((noinline)) void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double t)
+static __attribute__((noinline)) void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const range all = share_of(10, part, parts);
-    const real v_correction = (real)(1 / (1 - pow(0.9, t)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, t)));
+    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3569,82 +2960,82 @@ static void predict_loss(const residual_t *net, const int32_t *output_target, do
 static void train_forward(const residual_t *net, const float *image_in, const int32_t *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
-    conv1_forward_blocked_2(image_in, at + conv1_weight, at + train_conv1_out, n, part, parts);
+    conv1_forward_blocked(image_in, at + conv1_weight, at + train_conv1_out, n, part, parts);
     MEET
     batchnorm1_statistics(at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, n, part, parts);
     MEET
-    batchnorm1_forward_2(at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_batchnorm1_out, n, part, parts);
+    batchnorm1_forward(at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_batchnorm1_out, n, part, parts);
     MEET
-    relu1_forward_2(at + train_batchnorm1_out, at + train_relu1_out, n, part, parts);
+    relu1_forward(at + train_batchnorm1_out, at + train_relu1_out, n, part, parts);
     MEET
-    conv2_forward_blocked_2(at + train_relu1_out, at + conv2_weight, at + train_conv2_out, n, part, parts);
+    conv2_forward_blocked(at + train_relu1_out, at + conv2_weight, at + train_conv2_out, n, part, parts);
     MEET
     batchnorm2_statistics(at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, n, part, parts);
     MEET
-    batchnorm2_forward_2(at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + train_batchnorm2_out, n, part, parts);
+    batchnorm2_forward(at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + train_batchnorm2_out, n, part, parts);
     MEET
-    relu2_forward_2(at + train_batchnorm2_out, at + train_relu2_out, n, part, parts);
+    relu2_forward(at + train_batchnorm2_out, at + train_relu2_out, n, part, parts);
     MEET
-    conv3_forward_blocked_2(at + train_relu2_out, at + conv3_weight, at + train_conv3_out, n, part, parts);
+    conv3_forward_blocked(at + train_relu2_out, at + conv3_weight, at + train_conv3_out, n, part, parts);
     MEET
     batchnorm3_statistics(at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, n, part, parts);
     MEET
-    batchnorm3_forward_2(at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + train_batchnorm3_out, n, part, parts);
+    batchnorm3_forward(at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + train_batchnorm3_out, n, part, parts);
     MEET
-    add1_forward_2(at + train_batchnorm3_out, at + train_relu1_out, at + train_add1_out, n, part, parts);
+    add1_forward(at + train_batchnorm3_out, at + train_relu1_out, at + train_add1_out, n, part, parts);
     MEET
-    relu3_forward_2(at + train_add1_out, at + train_relu3_out, n, part, parts);
+    relu3_forward(at + train_add1_out, at + train_relu3_out, n, part, parts);
     MEET
-    conv4_forward_blocked_2(at + train_relu3_out, at + conv4_weight, at + train_conv4_out, n, part, parts);
+    conv4_forward_blocked(at + train_relu3_out, at + conv4_weight, at + train_conv4_out, n, part, parts);
     MEET
     batchnorm4_statistics(at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, n, part, parts);
     MEET
-    batchnorm4_forward_2(at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + train_batchnorm4_out, n, part, parts);
+    batchnorm4_forward(at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + train_batchnorm4_out, n, part, parts);
     MEET
-    relu4_forward_2(at + train_batchnorm4_out, at + train_relu4_out, n, part, parts);
+    relu4_forward(at + train_batchnorm4_out, at + train_relu4_out, n, part, parts);
     MEET
-    conv5_forward_blocked_2(at + train_relu4_out, at + conv5_weight, at + train_conv5_out, n, part, parts);
+    conv5_forward_blocked(at + train_relu4_out, at + conv5_weight, at + train_conv5_out, n, part, parts);
     MEET
     batchnorm5_statistics(at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, n, part, parts);
     MEET
-    batchnorm5_forward_2(at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + train_batchnorm5_out, n, part, parts);
+    batchnorm5_forward(at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + train_batchnorm5_out, n, part, parts);
     MEET
-    add2_forward_2(at + train_batchnorm5_out, at + train_relu3_out, at + train_add2_out, n, part, parts);
+    add2_forward(at + train_batchnorm5_out, at + train_relu3_out, at + train_add2_out, n, part, parts);
     MEET
-    relu5_forward_2(at + train_add2_out, at + train_relu5_out, n, part, parts);
+    relu5_forward(at + train_add2_out, at + train_relu5_out, n, part, parts);
     MEET
-    conv6_forward_blocked_2(at + train_relu5_out, at + conv6_weight, at + train_conv6_out, n, part, parts);
+    conv6_forward_blocked(at + train_relu5_out, at + conv6_weight, at + train_conv6_out, n, part, parts);
     MEET
     batchnorm6_statistics(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, n, part, parts);
     MEET
-    batchnorm6_forward_2(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_batchnorm6_out, n, part, parts);
+    batchnorm6_forward(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_batchnorm6_out, n, part, parts);
     MEET
-    relu6_forward_2(at + train_batchnorm6_out, at + train_relu6_out, n, part, parts);
+    relu6_forward(at + train_batchnorm6_out, at + train_relu6_out, n, part, parts);
     MEET
-    conv7_forward_blocked_2(at + train_relu6_out, at + conv7_weight, at + train_conv7_out, n, part, parts);
+    conv7_forward_blocked(at + train_relu6_out, at + conv7_weight, at + train_conv7_out, n, part, parts);
     MEET
     batchnorm7_statistics(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, n, part, parts);
     MEET
-    batchnorm7_forward_2(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_batchnorm7_out, n, part, parts);
+    batchnorm7_forward(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_batchnorm7_out, n, part, parts);
     MEET
-    relu7_forward_2(at + train_batchnorm7_out, at + train_relu7_out, n, part, parts);
+    relu7_forward(at + train_batchnorm7_out, at + train_relu7_out, n, part, parts);
     MEET
-    conv8_forward_blocked_2(at + train_relu7_out, at + conv8_weight, at + train_conv8_out, n, part, parts);
+    conv8_forward_blocked(at + train_relu7_out, at + conv8_weight, at + train_conv8_out, n, part, parts);
     MEET
     batchnorm8_statistics(at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, n, part, parts);
     MEET
-    batchnorm8_forward_2(at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + train_batchnorm8_out, n, part, parts);
+    batchnorm8_forward(at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + train_batchnorm8_out, n, part, parts);
     MEET
-    add3_forward_2(at + train_batchnorm8_out, at + train_relu6_out, at + train_add3_out, n, part, parts);
+    add3_forward(at + train_batchnorm8_out, at + train_relu6_out, at + train_add3_out, n, part, parts);
     MEET
-    relu8_forward_2(at + train_add3_out, at + train_relu8_out, n, part, parts);
+    relu8_forward(at + train_add3_out, at + train_relu8_out, n, part, parts);
     MEET
-    global_avgpool1_forward_2(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
+    global_avgpool1_forward(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
     MEET
     if (part == 0)
-        dense1_forward_2(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
+        dense1_forward(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
     if (part == 0)
-        output_count_2(at + train_output_count, n);
+        output_count(at + train_output_count, n);
     if (part == 0)
         output_loss_2(at + train_dense1_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
     if (part == 0)
@@ -3846,7 +3237,7 @@ void residual_predict(const residual_t *net, const float *image_in, int64_t coun
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -3869,7 +3260,7 @@ void residual_evaluate(const residual_t *net, const float *image_in, const int32
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -3895,7 +3286,7 @@ int residual_loss(const residual_t *net, const float *image_in, const int32_t *o
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -3915,7 +3306,7 @@ int residual_gradients(const residual_t *net, const float *image_in, const int32
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();
@@ -3939,7 +3330,7 @@ int residual_train_step(residual_t *net, const float *image_in, const int32_t *o
 #ifdef _OPENMP
         const int part = omp_get_thread_num(), parts = omp_get_num_threads();
 #else
-        const int part = 0, parts = 1;
+        const int part = 0, parts = threads;
 #endif
         (void)parts;
         const unsigned before = flush_denormals();

@@ -1,0 +1,230 @@
+"""Model, fit, data and weights, as a person calls them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import dslc
+from dslc.diagnostics import DataError
+from dslc.runtime.fit import Diverged
+from dslc.runtime.model import Model
+from helpers import REPO
+
+SMALL = """
+net Small {
+  input x: 6
+  dense(9) -> tanh
+  dense(3) -> softmax
+}
+train {
+  loss      cross_entropy
+  optimizer adam(lr=0.01)
+  batch     %s
+  epochs    4
+  seed      3
+}
+"""
+
+
+def small(batch: object = 8) -> Model:
+    return dslc.loads(SMALL % batch)
+
+
+def learnable(count: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    """Three classes that a small network can tell apart."""
+    random = np.random.default_rng(0)
+    y = random.integers(0, 3, count)
+    return random.standard_normal((count, 6)) + 2 * np.eye(6)[y], y
+
+
+def test_fit_learns_and_records_every_epoch() -> None:
+    x, y = learnable()
+    model = small()
+    history = model.fit(x, y, dev=(x[:20], y[:20]), epochs=30)
+    assert model.evaluate(x, y)["accuracy"] > 0.9
+    assert [record["epoch"] for record in history.records] == list(range(1, 31))
+    assert set(history.to_dict()) == {"epoch", "loss", "dev_loss", "dev_accuracy", "lr", "seconds"}
+    assert model.step == 30 * 13, "100 examples in mini-batches of 8: twelve whole ones and a last of four"
+
+
+def test_fit_is_train_step_over_shuffled_batches() -> None:
+    """One epoch equals the same mini-batches given by hand, the last smaller one included."""
+    x, y = learnable(21)
+    whole, by_hand = small(), small()
+    whole.fit(x, y, epochs=1)
+    order = np.random.Generator(np.random.Philox(key=[3, 1 << 32])).permutation(21)
+    for start in range(0, 21, 8):
+        at = order[start : start + 8]
+        by_hand.train_step(x[at], y[at])
+    for name, view in whole.parameters.items():
+        np.testing.assert_array_equal(view.numpy(), by_hand.parameters[name].numpy())
+
+
+def test_batch_all_takes_the_whole_set_in_one_step() -> None:
+    x, y = learnable(150)
+    model = small("all")
+    before = model.copy_weights()
+    np.testing.assert_array_equal(before["dense1.weight"], small().parameters["dense1.weight"].numpy())
+    model.fit(x, y, epochs=2)
+    assert (model.batch, model.step) == (150, 2)
+
+
+def test_the_best_weights_are_kept() -> None:
+    x, y = learnable(60)
+    text = (SMALL % 8).replace("seed", "stop early(patience=2)\n  seed").replace("0.01", "1.5")
+    model = dslc.loads(text)
+    history = model.fit(x, y, dev=(x[:20], y[:20]), epochs=40)
+    best = min(history.records, key=lambda record: record["dev_loss"])
+    assert history.best_epoch == best["epoch"]
+    assert model.evaluate(x[:20], y[:20])["loss"] == pytest.approx(best["dev_loss"])
+
+
+def test_interrupt_ends_training_cleanly() -> None:
+    x, y = learnable(5000)
+    model = small()
+    threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    assert model.fit(x, y, epochs=10**6).stopped == "interrupted"
+    assert np.isfinite(model.parameters["dense1.weight"].numpy()).all()
+
+
+def test_a_loss_that_is_not_finite_updates_nothing() -> None:
+    text = (SMALL % 8).replace("adam(lr=0.01)", "sgd(lr=1e38)").replace("tanh", "relu")
+    model = dslc.loads(text)
+    x, y = learnable()
+    with pytest.warns(Diverged, match="not finite"):
+        history = model.fit(100 * x, y, epochs=5)
+    assert history.stopped == "diverged"
+    fresh = small()
+    fresh.parameters["dense1.weight"][0, 0] = np.nan
+    before = {name: view.numpy() for name, view in fresh.parameters.items()}
+    assert np.isnan(fresh.train_step(x[:4], y[:4])) and fresh.step == 0
+    for name, view in fresh.parameters.items():
+        np.testing.assert_array_equal(view.numpy(), before[name])
+
+
+def test_parameters_are_live() -> None:
+    model = small()
+    x, _ = learnable(4)
+    for name in ("dense2.weight", "dense2.bias"):
+        model.parameters[name][...] = 0
+    model.parameters["dense2.bias"][1] = 5
+    expected = np.exp([0, 5, 0]) / np.exp([0, 5, 0]).sum()
+    np.testing.assert_allclose(model.predict(x), np.tile(expected, (4, 1)), rtol=1e-5)
+    assert model.parameters["dense1.weight"].shape == (9, 6)
+    with pytest.raises(ValueError, match="shape"):
+        model.parameters["dense2.bias"] = np.zeros(4)
+
+
+def test_gradients_and_evaluate_change_nothing() -> None:
+    model = dslc.load(REPO / "specs" / "mlp_batchnorm.net")
+    before = model.copy_weights()
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((16, 784)), random.integers(0, 10, 16)
+    model.gradients(x, y)
+    model.evaluate(x, y)
+    model.predict(x)
+    for name, array in before.items():
+        np.testing.assert_array_equal(model.parameters[name].numpy(), array)
+
+
+def test_weights_come_back(tmp_path) -> None:
+    x, y = learnable()
+    model, other = small(), dslc.loads(SMALL.replace("seed      3", "seed      4") % 8)
+    model.fit(x, y)
+    model.save(tmp_path / "m.safetensors")
+    assert not np.array_equal(model.predict(x), other.predict(x))
+    other.load_weights(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(model.predict(x), other.predict(x))
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path) -> None:
+    small().save(tmp_path / "m.safetensors")
+    wider = dslc.loads((SMALL % 8).replace("dense(3)", "dense(4)"))
+    before = wider.parameters["dense1.weight"].numpy()
+    with pytest.raises(DataError, match=r"dense2.weight has the shape \(3, 9\) in the file and \(4, 9\)"):
+        wider.load_weights(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(wider.parameters["dense1.weight"].numpy(), before)
+    wider.parameters["dense1.weight"][...] = 0
+    wider.load_weights(tmp_path / "m.safetensors", only=["dense1"])
+    np.testing.assert_array_equal(wider.parameters["dense1.weight"].numpy(), before)
+    with pytest.raises(DataError, match="no layer"):
+        wider.load_weights(tmp_path / "m.safetensors", only=["dense9"])
+    (tmp_path / "bad").write_bytes(b"\xff" * 100)
+    with pytest.raises(DataError, match="cannot read"):
+        wider.load_weights(tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        (np.zeros((4, 5)), np.zeros(4), r"expected the shape \(n, 6\), found \(4, 5\)"),
+        (np.full((4, 6), np.nan), np.zeros(4), "not finite"),
+        (np.zeros((4, 6)), np.zeros(3), "4 examples in x, but 3 targets"),
+        (np.zeros((4, 6)), np.full(4, 3), "classes go from 0 to 2"),
+        (np.zeros((4, 6)), np.full(4, -1), "classes go from 0 to 2"),
+        (np.zeros((4, 6)), np.full(4, 0.5), "whole numbers"),
+        (np.zeros((4, 6)), np.zeros((4, 3)), "one-hot"),
+        (np.zeros((4, 6)), np.zeros((4, 2)), "expected the shape"),
+        (np.zeros((0, 6)), np.zeros(0), "no examples"),
+        ("text", np.zeros(4), "numbers are wanted"),
+        ([[1, 2], [3]], np.zeros(2), "no array"),
+        (np.full((4, 6), None), np.zeros(4), "not finite|not numbers"),
+        (np.zeros((9, 6)), np.zeros(9), "at most 8"),
+    ],
+)
+def test_data_that_do_not_fit(x: object, y: object, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        small().train_step(x, y)
+
+
+def test_any_dtype_and_order() -> None:
+    model = small()
+    x = np.random.default_rng(0).integers(0, 9, (7, 6))
+    expected = model.predict(x.astype(np.float32))
+    for given in (x.astype(np.uint8), x.astype(np.float16), np.asfortranarray(x), x[::-1][::-1], x.tolist()):
+        np.testing.assert_array_equal(model.predict(given), expected)
+
+
+def test_memory_larger_than_the_machine_is_refused() -> None:
+    with pytest.raises((dslc.UsageError, dslc.SpecError), match="memory|elements"):
+        dslc.loads("net A {\n input x: 46000\n dense(46000) -> relu\n repeat 20 {\n dense(46000) -> relu\n }\n}")
+
+
+def test_a_network_without_train_predicts_only() -> None:
+    model = dslc.loads("net A {\n input x: 3\n dense(2) -> softmax\n}")
+    assert model.predict(np.zeros((5, 3))).shape == (5, 2)
+    with pytest.raises(DataError, match="predicts only"):
+        model.fit(np.zeros((5, 3)), np.zeros(5))
+
+
+def test_several_inputs_and_heads() -> None:
+    text = """
+    net Two {
+      input a: 3
+      input b: 4
+      both = concat(a, b)
+      output kind = both -> dense(2) -> softmax
+      output size = both -> dense(1)
+    }
+    train {
+      loss kind: cross_entropy
+      loss size: mse(weight=0.5)
+      optimizer  sgd(0.1)
+    }
+    """
+    model = dslc.loads(text)
+    random = np.random.default_rng(0)
+    x = {"a": random.random((10, 3)), "b": random.random((10, 4))}
+    y = {"kind": random.integers(0, 2, 10), "size": random.random(10)}
+    model.fit(x, y, epochs=2)
+    assert {k: v.shape for k, v in model.predict(x).items()} == {"kind": (10, 2), "size": (10, 1)}
+    results = model.evaluate(x, y)
+    assert results["loss"] == pytest.approx(results["kind_loss"] + results["size_loss"])
+    with pytest.raises(DataError, match="dict"):
+        model.predict(x["a"])
