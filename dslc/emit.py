@@ -61,9 +61,11 @@ class Function:
 
 
 @dataclass(frozen=True)
-class CallLine:
-    code: str
-    meet: bool
+class CallGroup:
+    """Calls between two barriers: shared by all threads, or several of the first thread alone."""
+
+    shared: bool
+    calls: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,12 @@ class PhaseFunction:
     name: str
     comment: str
     parameters: tuple[str, ...]
-    calls: tuple[CallLine, ...]
+    groups: tuple[CallGroup, ...]
+
+    @property
+    def uses_arena(self) -> bool:
+        """A network without memory of its own, such as a single activation, touches only the caller's arrays."""
+        return any("at + " in call for group in self.groups for call in group.calls)
 
 
 @dataclass(frozen=True)
@@ -210,14 +217,22 @@ class _Emitter:
             return f"[n{''.join(f'][{k}' for k in tensor.shape)}]"
         return f"[{(layout or show_shape(tensor.shape)).replace('x', '][')}]"
 
-    def call(self, step: PlannedStep, kernel: Kernel, function: Function) -> CallLine:
+    def call(self, step: PlannedStep, kernel: Kernel, function: Function) -> str:
         arrays = [self.argument(step, tensor) for tensor in _arguments(kernel.operation)]
         alone = {"part": "0", "parts": "1"} if not kernel.parallel else {}
         others = [alone.get(word, RUNTIME_ARGUMENTS[word]) for word in function.takes]
-        code = f"{function.name}({', '.join((*arrays, *others))});"
-        if not kernel.parallel:
-            code = f"if (part == 0)\n        {code}"
-        return CallLine(code, kernel.barrier)
+        return f"{function.name}({', '.join((*arrays, *others))});"
+
+    def groups(self, step: PlannedStep, kernels: list[Kernel], functions: list[Function]) -> tuple[CallGroup, ...]:
+        """The calls of a phase, cut where the threads meet."""
+        groups: list[CallGroup] = []
+        calls: list[str] = []
+        for kernel, function in zip(kernels, functions, strict=True):
+            calls.append(self.call(step, kernel, function))
+            if kernel.barrier:
+                groups.append(CallGroup(kernel.parallel, tuple(calls)))
+                calls = []
+        return tuple(groups)
 
     def argument(self, step: PlannedStep, tensor: Tensor) -> str:
         if tensor.role in (INPUT, TARGET, OUTPUT):
@@ -227,10 +242,9 @@ class _Emitter:
     def phase(self, step: PlannedStep, phase: PlannedPhase) -> PhaseFunction:
         kernels = [k for k in phase.kernels if k.variant.name != "alias"]
         functions = [self.function(k) for k in kernels]
-        calls = tuple(self.call(step, k, f) for k, f in zip(kernels, functions, strict=True))
+        groups = self.groups(step, kernels, functions)
         outside = self.outside(phase)
         uses_n = any("n" in f.takes for f in functions)
-        unused = "" if calls else "nothing to do"
         comments = {
             "predict_forward": "The network in prediction mode.",
             "predict_loss": "The losses of what predict_forward left.",
@@ -242,7 +256,7 @@ class _Emitter:
         parameters = (f"const {self.prefix}_t *net", *(self.declare(t) for t in outside))
         counts = ("int n",) if uses_n else ()
         numbers = ("int part", "int parts") if self._uses_parts(kernels, functions) else ("int part",)
-        return PhaseFunction(name, comments[name] + unused, (*parameters, *counts, *numbers), calls)
+        return PhaseFunction(name, comments[name], (*parameters, *counts, *numbers), groups)
 
     def _uses_parts(self, kernels: list[Kernel], functions: list[Function]) -> bool:
         return any(k.parallel and "parts" in f.takes for k, f in zip(kernels, functions, strict=True))

@@ -109,7 +109,7 @@ class _Lowering:
     def totals(self, kind: str, summed: list[Tensor], penalties: list[Tensor], out: Tensor) -> None:
         heads = tuple((h.name, h.loss.weight) for h in self.network.heads if h.loss is not None)
         detail = TotalDetail(heads, len(penalties))
-        self.operations.append(Operation(kind, "total_loss", (*summed, *penalties), (out,), detail, "the loss"))
+        self.operations.append(Operation(kind, kind, (*summed, *penalties), (out,), detail, "the loss"))
 
 
 class _Predict(_Lowering):

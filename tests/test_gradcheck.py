@@ -39,5 +39,5 @@ def test_a_gradient_of_zeros_fails(model: Model) -> None:
     """With zero weights behind it nothing reaches conv1: both sides are zero, and that is no proof."""
     model.parameters["dense1.weight"][...] = 0
     found = verdicts(model)
-    assert found["conv1.weight"] == "all zero" and found["dense3.bias"] == "ok"
+    assert found["conv1.bias"] == "all zero" and found["dense3.bias"] == "ok"
     assert np.all(model.parameters["dense1.weight"].numpy() == 0), "the check puts back what it perturbs"

@@ -192,7 +192,7 @@ def test_any_dtype_and_order() -> None:
 
 
 def test_memory_larger_than_the_machine_is_refused() -> None:
-    with pytest.raises((dslc.UsageError, dslc.SpecError), match="memory|elements"):
+    with pytest.raises((dslc.UsageError, dslc.SpecError), match=r"memory|elements"):
         dslc.loads("net A {\n input x: 46000\n dense(46000) -> relu\n repeat 20 {\n dense(46000) -> relu\n }\n}")
 
 
