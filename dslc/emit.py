@@ -34,6 +34,16 @@ RUNTIME_ARGUMENTS = {
 }  # fmt: skip
 
 
+PHASES = {
+    "predict_forward": "The network in prediction mode.",
+    "predict_loss": "The losses of what predict_forward left.",
+    "train_forward": "The network in training mode, up to the loss.",
+    "train_backward": "The gradients of all parameters that learn.",
+    "train_update": "Running averages and the optimizer.",
+}
+PUBLIC = ("t", "memory_size", "max_batch", "predict", "evaluate", "loss", "gradients", "train_step", "train_batches")
+
+
 @dataclass(frozen=True)
 class CSource:
     """What a network becomes: `declarations` is the interface, `code` a whole C file with it inside."""
@@ -145,7 +155,7 @@ class _Emitter:
         self.single = plan.itemsize == 4
         self.real = "float" if self.single else "double"
         self.prefix = c_prefix(self.network)
-        self.names: set[str] = set()
+        self.names = {*PHASES, *(f"{self.prefix}_{name}" for name in PUBLIC)}
         self.constants: dict[tuple[str, str], Constant] = {}
         self.functions: dict[tuple[str, tuple[str, ...], str], Function] = {}
 
@@ -245,18 +255,11 @@ class _Emitter:
         groups = self.groups(step, kernels, functions)
         outside = self.outside(phase)
         uses_n = any("n" in f.takes for f in functions)
-        comments = {
-            "predict_forward": "The network in prediction mode.",
-            "predict_loss": "The losses of what predict_forward left.",
-            "train_forward": "The network in training mode, up to the loss.",
-            "train_backward": "The gradients of all parameters that learn.",
-            "train_update": "Running averages and the optimizer.",
-        }
         name = f"{step.name}_{phase.name}"
         parameters = (f"const {self.prefix}_t *net", *(self.declare(t) for t in outside))
         counts = ("int n",) if uses_n else ()
         numbers = ("int part", "int parts") if self._uses_parts(kernels, functions) else ("int part",)
-        return PhaseFunction(name, comments[name], (*parameters, *counts, *numbers), groups)
+        return PhaseFunction(name, PHASES[name], (*parameters, *counts, *numbers), groups)
 
     def _uses_parts(self, kernels: list[Kernel], functions: list[Function]) -> bool:
         return any(k.parallel and "parts" in f.takes for k, f in zip(kernels, functions, strict=True))

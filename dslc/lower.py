@@ -106,10 +106,10 @@ class _Lowering:
         head.loss.lower(LossSite(head.name, z, target, parts, count, dz, self.operations.append))
         return parts, count
 
-    def totals(self, kind: str, summed: list[Tensor], penalties: list[Tensor], out: Tensor) -> None:
+    def totals(self, kind: str, job: str, summed: list[Tensor], penalties: list[Tensor], out: Tensor) -> None:
         heads = tuple((h.name, h.loss.weight) for h in self.network.heads if h.loss is not None)
         detail = TotalDetail(heads, len(penalties))
-        self.operations.append(Operation(kind, kind, (*summed, *penalties), (out,), detail, "the loss"))
+        self.operations.append(Operation(kind, job, (*summed, *penalties), (out,), detail, "the loss"))
 
 
 class _Predict(_Lowering):
@@ -122,7 +122,7 @@ class _Predict(_Lowering):
         if self.network.training is not None:
             summed = [t for head in self.network.heads for t in self.lower_loss(head, None)]
             out = Tensor("loss_sums", (2 * len(self.network.heads),), OUTPUT, batched=False, dtype="double")
-            self.totals("loss_sums", summed, [], out)
+            self.totals("loss_sums", "sum_losses", summed, [], out)
             phases.append(self.phase("loss"))
         return Step("predict", tuple(phases))
 
@@ -169,7 +169,7 @@ class _Train(_Lowering):
                 self.contributions[judged.name].append(dz)
             summed.extend(self.lower_loss(head, dz))
         penalties = [self._penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
-        self.totals("total_loss", summed, penalties, Tensor("loss", (1,), batched=False))
+        self.totals("total_loss", "add_losses", summed, penalties, Tensor("loss", (1,), batched=False))
 
     def _penalty(self, p: Parameter, index: int) -> Tensor:
         regularizer = p.regularizers[index]
