@@ -665,13 +665,11 @@ static __attribute__((noinline)) void output_loss(const float *restrict z, const
     for (int64_t i = rows.begin; i < rows.end; ++i) {
         const real *logits = z + i * 10;
         const int32_t label = target[i];
-        real exps[10], largest = logits[0], sum = 0;
+        real largest = logits[0], sum = 0;
         for (int c = 1; c < 10; ++c)
             largest = logits[c] > largest ? logits[c] : largest;
         for (int c = 0; c < 10; ++c)
-            exps[c] = real_exp(logits[c] - largest);
-        for (int c = 0; c < 10; ++c)
-            sum += exps[c];
+            sum += real_exp(logits[c] - largest);
         const real log_sum = largest + real_log(sum);
         example_loss[i] = log_sum - logits[label];
     }
@@ -679,7 +677,7 @@ static __attribute__((noinline)) void output_loss(const float *restrict z, const
 
 /* the loss
  * loss1 [n], count1 [1], sums [2] */
-static __attribute__((noinline)) void total_loss(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
+static __attribute__((noinline)) void sum_losses(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
@@ -697,19 +695,19 @@ static __attribute__((noinline)) void output_loss_2(const float *restrict z, con
     for (int64_t i = rows.begin; i < rows.end; ++i) {
         const real *logits = z + i * 10;
         const int32_t label = target[i];
-        real exps[10], largest = logits[0], sum = 0;
+        real largest = logits[0], sum = 0;
         for (int c = 1; c < 10; ++c)
             largest = logits[c] > largest ? logits[c] : largest;
-        for (int c = 0; c < 10; ++c)
-            exps[c] = real_exp(logits[c] - largest);
-        for (int c = 0; c < 10; ++c)
-            sum += exps[c];
-        const real log_sum = largest + real_log(sum);
-        example_loss[i] = log_sum - logits[label];
         real *dlogits = dz + i * 10;
         for (int c = 0; c < 10; ++c)
-            dlogits[c] = scale * (exps[c] / sum);
+            dlogits[c] = real_exp(logits[c] - largest);
+        for (int c = 0; c < 10; ++c)
+            sum += dlogits[c];
+        for (int c = 0; c < 10; ++c)
+            dlogits[c] = scale * (dlogits[c] / sum);
         dlogits[label] -= scale;
+        const real log_sum = largest + real_log(sum);
+        example_loss[i] = log_sum - logits[label];
     }
 }
 
@@ -795,7 +793,7 @@ static __attribute__((noinline)) void dense3_weight_l2_penalty(const float *rest
 
 /* the loss
  * loss1 [n], count1 [1], penalty1 [16], penalty2 [16], penalty3 [16], penalty4 [16], penalty5 [16], loss [1] */
-static __attribute__((noinline)) void total_loss_2(const float *restrict loss1, const float *restrict count1, const float *restrict penalty1, const float *restrict penalty2, const float *restrict penalty3, const float *restrict penalty4, const float *restrict penalty5, float *restrict loss, int n)
+static __attribute__((noinline)) void add_losses(const float *restrict loss1, const float *restrict count1, const float *restrict penalty1, const float *restrict penalty2, const float *restrict penalty3, const float *restrict penalty4, const float *restrict penalty5, float *restrict loss, int n)
 {
     double total = 0;
     double sum1 = 0;
@@ -1442,10 +1440,10 @@ static void predict_forward(const lenet5_t *net, const float *image_in, float *o
     MEET
     tanh4_forward(at + predict_dense2_out, at + predict_tanh4_out, n, part, parts);
     MEET
-    if (part == 0)
+    if (part == 0) {
         dense3_forward(at + predict_tanh4_out, at + dense3_weight, at + dense3_bias, at + predict_dense3_out, n, 0, 1);
-    if (part == 0)
         softmax1_forward(at + predict_dense3_out, output_output, n, 0, 1);
+    }
     MEET
 }
 
@@ -1453,12 +1451,11 @@ static void predict_forward(const lenet5_t *net, const float *image_in, float *o
 static void predict_loss(const lenet5_t *net, const int32_t *output_target, double *loss_sums, int n, int part)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         output_count(at + predict_output_count, n);
-    if (part == 0)
         output_loss(at + predict_dense3_out, output_target, at + predict_output_example_loss, n, 0, 1);
-    if (part == 0)
-        total_loss(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
+        sum_losses(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
+    }
     MEET
 }
 
@@ -1486,25 +1483,21 @@ static void train_forward(const lenet5_t *net, const float *image_in, const int3
     MEET
     tanh4_forward(at + train_dense2_out, at + train_tanh4_out, n, part, parts);
     MEET
-    if (part == 0)
+    if (part == 0) {
         dense3_forward(at + train_tanh4_out, at + dense3_weight, at + dense3_bias, at + train_dense3_out, n, 0, 1);
-    if (part == 0)
         output_count(at + train_output_count, n);
-    if (part == 0)
         output_loss_2(at + train_dense3_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
-    if (part == 0)
         conv1_weight_l2_penalty(at + conv1_weight, at + train_conv1_weight_l2, 0, 1);
-    if (part == 0)
         conv2_weight_l2_penalty(at + conv2_weight, at + train_conv2_weight_l2, 0, 1);
+    }
     MEET
     dense1_weight_l2_penalty(at + dense1_weight, at + train_dense1_weight_l2, part, parts);
     MEET
-    if (part == 0)
+    if (part == 0) {
         dense2_weight_l2_penalty(at + dense2_weight, at + train_dense2_weight_l2, 0, 1);
-    if (part == 0)
         dense3_weight_l2_penalty(at + dense3_weight, at + train_dense3_weight_l2, 0, 1);
-    if (part == 0)
-        total_loss_2(at + train_output_example_loss, at + train_output_count, at + train_conv1_weight_l2, at + train_conv2_weight_l2, at + train_dense1_weight_l2, at + train_dense2_weight_l2, at + train_dense3_weight_l2, at + train_loss, n);
+        add_losses(at + train_output_example_loss, at + train_output_count, at + train_conv1_weight_l2, at + train_conv2_weight_l2, at + train_dense1_weight_l2, at + train_dense2_weight_l2, at + train_dense3_weight_l2, at + train_loss, n);
+    }
     MEET
 }
 
@@ -1512,21 +1505,20 @@ static void train_forward(const lenet5_t *net, const float *image_in, const int3
 static void train_backward(const lenet5_t *net, const float *image_in, int n, int part, int parts)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         dense3_backward_input(at + train_output_loss_grad, at + dense3_weight, at + train_dense3_in_grad, n, 0, 1);
-    if (part == 0)
         dense3_backward_weight(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight_grad, n, 0, 1);
-    if (part == 0)
         dense3_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, n, 0, 1);
-    if (part == 0)
         tanh4_backward(at + train_dense3_in_grad, at + train_tanh4_out, at + train_tanh4_in_grad, n, 0, 1);
+    }
     MEET
     dense2_backward_input(at + train_tanh4_in_grad, at + dense2_weight, at + train_dense2_in_grad, n, part, parts);
     MEET
     dense2_backward_weight(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight_grad, n, part, parts);
     MEET
-    if (part == 0)
+    if (part == 0) {
         dense2_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, n, 0, 1);
+    }
     MEET
     tanh3_backward(at + train_dense2_in_grad, at + train_tanh3_out, at + train_tanh3_in_grad, n, part, parts);
     MEET
@@ -1534,8 +1526,9 @@ static void train_backward(const lenet5_t *net, const float *image_in, int n, in
     MEET
     dense1_backward_weight(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight_grad, n, part, parts);
     MEET
-    if (part == 0)
+    if (part == 0) {
         dense1_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, n, 0, 1);
+    }
     MEET
     avgpool2_backward(at + train_flatten1_in_grad, at + train_avgpool2_in_grad, n, part, parts);
     MEET
@@ -1555,17 +1548,17 @@ static void train_backward(const lenet5_t *net, const float *image_in, int n, in
     MEET
     conv1_backward_bias(at + train_tanh1_in_grad, at + conv1_bias_grad, n, part, parts);
     MEET
-    if (part == 0)
+    if (part == 0) {
         conv1_weight_regularize(at + conv1_weight, at + conv1_weight_grad, n, 0, 1);
-    if (part == 0)
         conv2_weight_regularize(at + conv2_weight, at + conv2_weight_grad, n, 0, 1);
+    }
     MEET
     dense1_weight_regularize(at + dense1_weight, at + dense1_weight_grad, n, part, parts);
     MEET
-    if (part == 0)
+    if (part == 0) {
         dense2_weight_regularize(at + dense2_weight, at + dense2_weight_grad, n, 0, 1);
-    if (part == 0)
         dense3_weight_regularize(at + dense3_weight, at + dense3_weight_grad, n, 0, 1);
+    }
     MEET
 }
 
@@ -1573,28 +1566,26 @@ static void train_backward(const lenet5_t *net, const float *image_in, int n, in
 static void train_update(const lenet5_t *net, int part, int parts)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         conv1_weight_update(at + conv1_weight, at + conv1_weight_grad, at + conv1_weight_v_state, at + conv1_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         conv1_bias_update(at + conv1_bias, at + conv1_bias_grad, at + conv1_bias_v_state, at + conv1_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         conv2_weight_update(at + conv2_weight, at + conv2_weight_grad, at + conv2_weight_v_state, at + conv2_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         conv2_bias_update(at + conv2_bias, at + conv2_bias_grad, at + conv2_bias_v_state, at + conv2_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+    }
     MEET
     dense1_weight_update(at + dense1_weight, at + dense1_weight_grad, at + dense1_weight_v_state, at + dense1_weight_s_state, part, parts, (real)net->lr, (double)(net->step + 1));
     MEET
-    if (part == 0)
+    if (part == 0) {
         dense1_bias_update(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+    }
     MEET
     dense2_weight_update(at + dense2_weight, at + dense2_weight_grad, at + dense2_weight_v_state, at + dense2_weight_s_state, part, parts, (real)net->lr, (double)(net->step + 1));
     MEET
-    if (part == 0)
+    if (part == 0) {
         dense2_bias_update(at + dense2_bias, at + dense2_bias_grad, at + dense2_bias_v_state, at + dense2_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         dense3_weight_update(at + dense3_weight, at + dense3_weight_grad, at + dense3_weight_v_state, at + dense3_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         dense3_bias_update(at + dense3_bias, at + dense3_bias_grad, at + dense3_bias_v_state, at + dense3_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+    }
     MEET
 }
 

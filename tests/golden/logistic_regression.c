@@ -339,7 +339,7 @@ static __attribute__((noinline)) void output_loss(const float *restrict outputs,
 
 /* the loss
  * loss1 [n], count1 [1], sums [2] */
-static __attribute__((noinline)) void total_loss(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
+static __attribute__((noinline)) void sum_losses(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
@@ -368,7 +368,7 @@ static __attribute__((noinline)) void output_loss_2(const float *restrict output
 
 /* the loss
  * loss1 [n], count1 [1], loss [1] */
-static __attribute__((noinline)) void total_loss_2(const float *restrict loss1, const float *restrict count1, float *restrict loss, int n)
+static __attribute__((noinline)) void add_losses(const float *restrict loss1, const float *restrict count1, float *restrict loss, int n)
 {
     double total = 0;
     double sum1 = 0;
@@ -436,10 +436,10 @@ static __attribute__((noinline)) void dense1_bias_update(float *restrict weights
 static void predict_forward(const logisticregression_t *net, const float *x_in, float *output_output, int n, int part)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         dense1_forward(x_in, at + dense1_weight, at + dense1_bias, at + predict_dense1_out, n, 0, 1);
-    if (part == 0)
         sigmoid1_forward(at + predict_dense1_out, output_output, n, 0, 1);
+    }
     MEET
 }
 
@@ -447,12 +447,11 @@ static void predict_forward(const logisticregression_t *net, const float *x_in, 
 static void predict_loss(const logisticregression_t *net, const float *output_target, double *loss_sums, int n, int part)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         output_count(output_target, at + predict_output_count, n);
-    if (part == 0)
         output_loss(at + predict_dense1_out, output_target, at + predict_output_example_loss, n, 0, 1);
-    if (part == 0)
-        total_loss(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
+        sum_losses(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
+    }
     MEET
 }
 
@@ -460,14 +459,12 @@ static void predict_loss(const logisticregression_t *net, const float *output_ta
 static void train_forward(const logisticregression_t *net, const float *x_in, const float *output_target, int n, int part)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         dense1_forward(x_in, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
-    if (part == 0)
         output_count(output_target, at + train_output_count, n);
-    if (part == 0)
         output_loss_2(at + train_dense1_out, output_target, at + train_output_count, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
-    if (part == 0)
-        total_loss_2(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
+        add_losses(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
+    }
     MEET
 }
 
@@ -475,10 +472,10 @@ static void train_forward(const logisticregression_t *net, const float *x_in, co
 static void train_backward(const logisticregression_t *net, const float *x_in, int n, int part)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         dense1_backward_weight(x_in, at + train_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
-    if (part == 0)
         dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
+    }
     MEET
 }
 
@@ -486,10 +483,10 @@ static void train_backward(const logisticregression_t *net, const float *x_in, i
 static void train_update(const logisticregression_t *net, int part)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         dense1_weight_update(at + dense1_weight, at + dense1_weight_grad, 0, 1, (real)net->lr);
-    if (part == 0)
         dense1_bias_update(at + dense1_bias, at + dense1_bias_grad, 0, 1, (real)net->lr);
+    }
     MEET
 }
 

@@ -1122,13 +1122,11 @@ static __attribute__((noinline)) void output_loss(const float *restrict z, const
     for (int64_t i = rows.begin; i < rows.end; ++i) {
         const real *logits = z + i * 10;
         const int32_t label = target[i];
-        real exps[10], largest = logits[0], sum = 0;
+        real largest = logits[0], sum = 0;
         for (int c = 1; c < 10; ++c)
             largest = logits[c] > largest ? logits[c] : largest;
         for (int c = 0; c < 10; ++c)
-            exps[c] = real_exp(logits[c] - largest);
-        for (int c = 0; c < 10; ++c)
-            sum += exps[c];
+            sum += real_exp(logits[c] - largest);
         const real log_sum = largest + real_log(sum);
         example_loss[i] = log_sum - logits[label];
     }
@@ -1136,7 +1134,7 @@ static __attribute__((noinline)) void output_loss(const float *restrict z, const
 
 /* the loss
  * loss1 [n], count1 [1], sums [2] */
-static __attribute__((noinline)) void total_loss(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
+static __attribute__((noinline)) void sum_losses(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
@@ -1338,25 +1336,25 @@ static __attribute__((noinline)) void output_loss_2(const float *restrict z, con
     for (int64_t i = rows.begin; i < rows.end; ++i) {
         const real *logits = z + i * 10;
         const int32_t label = target[i];
-        real exps[10], largest = logits[0], sum = 0;
+        real largest = logits[0], sum = 0;
         for (int c = 1; c < 10; ++c)
             largest = logits[c] > largest ? logits[c] : largest;
-        for (int c = 0; c < 10; ++c)
-            exps[c] = real_exp(logits[c] - largest);
-        for (int c = 0; c < 10; ++c)
-            sum += exps[c];
-        const real log_sum = largest + real_log(sum);
-        example_loss[i] = log_sum - logits[label];
         real *dlogits = dz + i * 10;
         for (int c = 0; c < 10; ++c)
-            dlogits[c] = scale * (exps[c] / sum);
+            dlogits[c] = real_exp(logits[c] - largest);
+        for (int c = 0; c < 10; ++c)
+            sum += dlogits[c];
+        for (int c = 0; c < 10; ++c)
+            dlogits[c] = scale * (dlogits[c] / sum);
         dlogits[label] -= scale;
+        const real log_sum = largest + real_log(sum);
+        example_loss[i] = log_sum - logits[label];
     }
 }
 
 /* the loss
  * loss1 [n], count1 [1], loss [1] */
-static __attribute__((noinline)) void total_loss_2(const float *restrict loss1, const float *restrict count1, float *restrict loss, int n)
+static __attribute__((noinline)) void add_losses(const float *restrict loss1, const float *restrict count1, float *restrict loss, int n)
 {
     double total = 0;
     double sum1 = 0;
@@ -2936,10 +2934,10 @@ static void predict_forward(const residual_t *net, const float *image_in, float 
     MEET
     global_avgpool1_forward(at + predict_relu8_out, at + predict_global_avgpool1_out, n, part, parts);
     MEET
-    if (part == 0)
+    if (part == 0) {
         dense1_forward(at + predict_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + predict_dense1_out, n, 0, 1);
-    if (part == 0)
         softmax1_forward(at + predict_dense1_out, output_output, n, 0, 1);
+    }
     MEET
 }
 
@@ -2947,12 +2945,11 @@ static void predict_forward(const residual_t *net, const float *image_in, float 
 static void predict_loss(const residual_t *net, const int32_t *output_target, double *loss_sums, int n, int part)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         output_count(at + predict_output_count, n);
-    if (part == 0)
         output_loss(at + predict_dense1_out, output_target, at + predict_output_example_loss, n, 0, 1);
-    if (part == 0)
-        total_loss(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
+        sum_losses(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
+    }
     MEET
 }
 
@@ -3032,14 +3029,12 @@ static void train_forward(const residual_t *net, const float *image_in, const in
     MEET
     global_avgpool1_forward(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
     MEET
-    if (part == 0)
+    if (part == 0) {
         dense1_forward(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
-    if (part == 0)
         output_count(at + train_output_count, n);
-    if (part == 0)
         output_loss_2(at + train_dense1_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
-    if (part == 0)
-        total_loss_2(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
+        add_losses(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
+    }
     MEET
 }
 
@@ -3047,12 +3042,11 @@ static void train_forward(const residual_t *net, const float *image_in, const in
 static void train_backward(const residual_t *net, const float *image_in, int n, int part, int parts)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         dense1_backward_input(at + train_output_loss_grad, at + dense1_weight, at + train_dense1_in_grad, n, 0, 1);
-    if (part == 0)
         dense1_backward_weight(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
-    if (part == 0)
         dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
+    }
     MEET
     global_avgpool1_backward(at + train_dense1_in_grad, at + train_global_avgpool1_in_grad, n, part, parts);
     MEET
@@ -3146,76 +3140,50 @@ static void train_backward(const residual_t *net, const float *image_in, int n, 
 static void train_update(const residual_t *net, int part, int parts)
 {
     real *const at = net->arena;
-    if (part == 0)
+    if (part == 0) {
         batchnorm1_running(at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_mean, at + batchnorm1_var, 0, 1);
-    if (part == 0)
         batchnorm2_running(at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_mean, at + batchnorm2_var, 0, 1);
-    if (part == 0)
         batchnorm3_running(at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_mean, at + batchnorm3_var, 0, 1);
-    if (part == 0)
         batchnorm4_running(at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_mean, at + batchnorm4_var, 0, 1);
-    if (part == 0)
         batchnorm5_running(at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_mean, at + batchnorm5_var, 0, 1);
-    if (part == 0)
         batchnorm6_running(at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_mean, at + batchnorm6_var, 0, 1);
-    if (part == 0)
         batchnorm7_running(at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_mean, at + batchnorm7_var, 0, 1);
-    if (part == 0)
         batchnorm8_running(at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_mean, at + batchnorm8_var, 0, 1);
-    if (part == 0)
         conv1_weight_update(at + conv1_weight, at + conv1_weight_grad, at + conv1_weight_v_state, at + conv1_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm1_gamma_update(at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_gamma_v_state, at + batchnorm1_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm1_beta_update(at + batchnorm1_beta, at + batchnorm1_beta_grad, at + batchnorm1_beta_v_state, at + batchnorm1_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         conv2_weight_update(at + conv2_weight, at + conv2_weight_grad, at + conv2_weight_v_state, at + conv2_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm2_gamma_update(at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_gamma_v_state, at + batchnorm2_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm2_beta_update(at + batchnorm2_beta, at + batchnorm2_beta_grad, at + batchnorm2_beta_v_state, at + batchnorm2_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         conv3_weight_update(at + conv3_weight, at + conv3_weight_grad, at + conv3_weight_v_state, at + conv3_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm3_gamma_update(at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_gamma_v_state, at + batchnorm3_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm3_beta_update(at + batchnorm3_beta, at + batchnorm3_beta_grad, at + batchnorm3_beta_v_state, at + batchnorm3_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         conv4_weight_update(at + conv4_weight, at + conv4_weight_grad, at + conv4_weight_v_state, at + conv4_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm4_gamma_update(at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_gamma_v_state, at + batchnorm4_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm4_beta_update(at + batchnorm4_beta, at + batchnorm4_beta_grad, at + batchnorm4_beta_v_state, at + batchnorm4_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         conv5_weight_update(at + conv5_weight, at + conv5_weight_grad, at + conv5_weight_v_state, at + conv5_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm5_gamma_update(at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_gamma_v_state, at + batchnorm5_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm5_beta_update(at + batchnorm5_beta, at + batchnorm5_beta_grad, at + batchnorm5_beta_v_state, at + batchnorm5_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         conv6_weight_update(at + conv6_weight, at + conv6_weight_grad, at + conv6_weight_v_state, at + conv6_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm6_gamma_update(at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_gamma_v_state, at + batchnorm6_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm6_beta_update(at + batchnorm6_beta, at + batchnorm6_beta_grad, at + batchnorm6_beta_v_state, at + batchnorm6_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+    }
     MEET
     conv7_weight_update(at + conv7_weight, at + conv7_weight_grad, at + conv7_weight_v_state, at + conv7_weight_s_state, part, parts, (real)net->lr, (double)(net->step + 1));
     MEET
-    if (part == 0)
+    if (part == 0) {
         batchnorm7_gamma_update(at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_gamma_v_state, at + batchnorm7_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm7_beta_update(at + batchnorm7_beta, at + batchnorm7_beta_grad, at + batchnorm7_beta_v_state, at + batchnorm7_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+    }
     MEET
     conv8_weight_update(at + conv8_weight, at + conv8_weight_grad, at + conv8_weight_v_state, at + conv8_weight_s_state, part, parts, (real)net->lr, (double)(net->step + 1));
     MEET
-    if (part == 0)
+    if (part == 0) {
         batchnorm8_gamma_update(at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_gamma_v_state, at + batchnorm8_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         batchnorm8_beta_update(at + batchnorm8_beta, at + batchnorm8_beta_grad, at + batchnorm8_beta_v_state, at + batchnorm8_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         dense1_weight_update(at + dense1_weight, at + dense1_weight_grad, at + dense1_weight_v_state, at + dense1_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-    if (part == 0)
         dense1_bias_update(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+    }
     MEET
 }
 
