@@ -14,7 +14,7 @@ from typing import TypeVar
 from dslc import ast, inits, layers, registry, regularizers
 from dslc.arguments import BadValue, Dims, Real, Slot, Symbol, Whole, show, slots
 from dslc.check_train import TrainReader, TrainSettings
-from dslc.diagnostics import Diagnostic, SpecError, did_you_mean
+from dslc.diagnostics import Diagnostic, SpecError, diagnostic, did_you_mean
 from dslc.evaluate import (
     Failed,
     MissingArgument,
@@ -41,19 +41,19 @@ MAX_NODES = 5000
 RANGES = {"uniform": 2, "log": 2, "int": 2, "one_minus_log": 2, "choice": 0}
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NoNet(Diagnostic):
     message = "this file declares no net"
     hints = ("help: a spec needs one: net NAME {{ ... }} with an input and layers",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class SecondDeclaration(Diagnostic):
     what: str
     message = "a file has at most one {what}; this is the second"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class Redefined(Diagnostic):
     name: str
     first: Span
@@ -63,14 +63,14 @@ class Redefined(Diagnostic):
         return f"'{self.name}' already has a meaning: line {self.first.line}"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NamedLike(Diagnostic):
     name: str
     what: str
     message = "'{name}' is the name of a {what} and cannot name anything else"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NeverUsed(Diagnostic):
     what: str
     name: str
@@ -78,14 +78,14 @@ class NeverUsed(Diagnostic):
     hints = ("help: use it or take it out",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class DeadEnd(Diagnostic):
     name: str
     message = "the result of {name} goes nowhere"
     hints = ("help: continue from it, or declare it: output NAME = ...",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class UnknownOverride(Diagnostic):
     name: str
     known: tuple[str, ...]
@@ -99,13 +99,13 @@ class UnknownOverride(Diagnostic):
         return (did_you_mean(self.name, self.known) or f"help: its params: {', '.join(self.known) or 'none'}",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class BadRange(Diagnostic):
     reason: str
     message = "this range cannot be searched: {reason}"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class OutsideRange(Diagnostic):
     value: str
     range: str
@@ -113,7 +113,7 @@ class OutsideRange(Diagnostic):
     marker = "the range is {range}"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class UnknownName(Diagnostic):
     name: str
     known: tuple[str, ...]
@@ -132,47 +132,47 @@ class UnknownName(Diagnostic):
         return (did_you_mean(self.name, self.known) or inside,)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class ValueTooEarly(Diagnostic):
     name: str
     message = "the value '{name}' is used before it is made"
     hints = ("help: values are made from top to bottom; a value cannot depend on itself",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class ValueInChain(Diagnostic):
     name: str
     message = "the value '{name}' cannot stand in the middle of a chain"
     hints = ("help: to join it with what flows, write -> add({name}) or -> concat({name})",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class ValueCalled(Diagnostic):
     name: str
     message = "'{name}' is a value and takes no arguments"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NothingFlows(Diagnostic):
     name: str
     message = "nothing flows into {name}"
     hints = ("help: declare an input before it: input x: 28x28x1",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class MergeNeedsValues(Diagnostic):
     layer: str
     message = "{layer} joins values: its arguments are names"
     hints = ("help: give the value a name first: skip = ...",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class MergeOfOne(Diagnostic):
     layer: str
     message = "{layer} joins at least two values"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class SizesDoNotFit(Diagnostic):
     """`site`: the call of the block that the layer stands in."""
 
@@ -194,7 +194,7 @@ class SizesDoNotFit(Diagnostic):
         return (*self.problem.notes, f"in the block that line {self.site.line} calls: {self.site.text}")
 
 
-@dataclass(frozen=True)
+@diagnostic
 class TooManyElements(Diagnostic):
     what: str
     count: int
@@ -204,38 +204,38 @@ class TooManyElements(Diagnostic):
         return f"{self.what} would have {self.count:.3g} elements; at most {MAX_ELEMENTS:.3g} fit"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class TooManyLayers(Diagnostic):
     message = f"this makes more than {MAX_NODES} layers or calls of blocks"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class RecursiveBlock(Diagnostic):
     name: str
     message = "the block '{name}' contains itself"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class EmptyBlock(Diagnostic):
     what: str
     message = "{what} is empty"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NoSuchPlace(Diagnostic):
     what: str
     where: str
     message = "{what} cannot stand inside a {where}"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NoWeights(Diagnostic):
     layer: str
     argument: str
     message = "{argument}= has no effect here: {layer} has no weights to apply it to"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class LayerNameTaken(Diagnostic):
     name: str
     first: Span
@@ -251,20 +251,20 @@ class LayerNameTaken(Diagnostic):
         return ("help: give one of them another name=",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NoLayers(Diagnostic):
     name: str
     message = "no layer stands between the input and '{name}'"
     hints = ("help: a net needs at least one layer, such as dense(10)",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class DropoutAtTheEnd(Diagnostic):
     message = "a dropout after the last layer drops predictions"
     hints = ("help: put it before the last dense or conv",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class Unreached(Diagnostic):
     layer: str
     what: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import ClassVar, TypeVar, dataclass_transform
 
 from dslc.source import Span
 
@@ -19,7 +19,17 @@ LEARNING_RATE = ("lr", "learning_rate")
 LEARNING_RATE_HELP = "help: the learning rate is an argument of the optimizer: optimizer adam(lr=0.001)"
 
 
-@dataclass(frozen=True)
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def diagnostic(cls: type[T]) -> type[T]:
+    """Makes an error's class a frozen dataclass. What `Diagnostic` has for all of them is not made for each: there are
+    many, and `dslc check` should start at once."""
+    return dataclass(frozen=True, eq=False, repr=False)(cls)
+
+
+@dataclass(frozen=True, eq=False)
 class Diagnostic:
     """One thing that is wrong with a spec (or, with severity `note`, worth knowing) and where.
 
@@ -33,6 +43,15 @@ class Diagnostic:
     message: ClassVar[str] = ""
     marker: ClassVar[str] = ""
     hints: ClassVar[tuple[str, ...]] = ()
+
+    def _facts(self) -> tuple[object, ...]:
+        return (type(self), *(getattr(self, f.name) for f in fields(self) if f.compare))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Diagnostic) and self._facts() == other._facts()
+
+    def __hash__(self) -> int:
+        return hash(self._facts())
 
     def _fill(self, text: str) -> str:
         return text.format(**{f.name: getattr(self, f.name) for f in fields(self)})

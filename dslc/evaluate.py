@@ -10,42 +10,42 @@ from typing import Any, TypeVar
 
 from dslc import ast, inits, registry
 from dslc.arguments import BadValue, Slot, Symbol, show, slots
-from dslc.diagnostics import Diagnostic, did_you_mean, one_of
+from dslc.diagnostics import Diagnostic, diagnostic, did_you_mean, one_of
 from dslc.inits import Init
 from dslc.source import Span
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NotANumber(Diagnostic):
     found: str
     message = "arithmetic needs numbers, and this is {found}"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class DividedByZero(Diagnostic):
     message = "this divides by zero"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NotFinite(Diagnostic):
     message = "this number is too large"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class BadSize(Diagnostic):
     message = "size takes two or three whole numbers: size(height, width[, channels])"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NoFunction(Diagnostic):
     name: str
     message = "'{name}' cannot be called here"
     hints = ("help: in a value only size(a, b) or size(a, b, c) is called",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class UnknownArgument(Diagnostic):
     """`common`: what every layer with parameters takes, worth a guess but not a place in the list."""
 
@@ -66,7 +66,7 @@ class UnknownArgument(Diagnostic):
         return (did_you_mean(self.name, (*self.known, *self.common)) or f"help: {takes}",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class TooManyArguments(Diagnostic):
     thing: str
     most: int
@@ -79,18 +79,18 @@ class TooManyArguments(Diagnostic):
         return f"{self.thing} takes at most {self.most} argument{'s' * (self.most > 1)}: {self.names}"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class TwiceGiven(Diagnostic):
     name: str
     message = "the argument '{name}' is given twice"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class PositionalAfterNamed(Diagnostic):
     message = "an argument without a name cannot follow one with a name"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class MissingArgument(Diagnostic):
     thing: str
     name: str
@@ -98,7 +98,7 @@ class MissingArgument(Diagnostic):
     hints = ("help: write {thing}({name}=...)",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class WrongValue(Diagnostic):
     what: str
     reason: str
@@ -107,7 +107,7 @@ class WrongValue(Diagnostic):
     hints = ("{hint}",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class UnknownThing(Diagnostic):
     kind: str
     name: str
@@ -125,7 +125,7 @@ class UnknownThing(Diagnostic):
         return (did_you_mean(self.name, self.known) or f"help: {there} {one_of(self.known)}",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class ParamTooEarly(Diagnostic):
     name: str
     message = "the param '{name}' is used before it has a value"

@@ -8,7 +8,6 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -21,7 +20,7 @@ from lark.tree import Meta
 
 from dslc import ast
 from dslc.cache import cache_folder, write_whole
-from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, SpecError
+from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, SpecError, diagnostic
 from dslc.source import Source, Span
 
 MAX_BYTES = 1_000_000
@@ -29,7 +28,7 @@ MAX_DEPTH = 100
 MAX_DIGITS = 18
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NotReadable(Diagnostic):
     reason: str
 
@@ -38,14 +37,14 @@ class NotReadable(Diagnostic):
         return f"cannot read the spec: {self.reason}"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NotText(Diagnostic):
     @property
     def title(self) -> str:
         return "this file is not text: a spec is UTF-8"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class TooLarge(Diagnostic):
     size: int
 
@@ -54,33 +53,33 @@ class TooLarge(Diagnostic):
         return f"this file has {self.size / 1e6:.1f} MB; a spec has at most {MAX_BYTES / 1e6:.0f} MB"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class FannFile(Diagnostic):
     @property
     def title(self) -> str:
         return "this is a network saved by FANN, which uses the ending .net too; dslc reads network specs"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class TooDeep(Diagnostic):
     @property
     def title(self) -> str:
         return f"more than {MAX_DEPTH} brackets or operators inside each other"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NumberTooLong(Diagnostic):
     @property
     def title(self) -> str:
         return f"this number is too long; at most {MAX_DIGITS} digits fit"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NumberTooLarge(Diagnostic):
     message = "this number is too large"
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NestedDeclaration(Diagnostic):
     what: str
     brace: Span
@@ -91,7 +90,7 @@ class NestedDeclaration(Diagnostic):
         return (f"help: the {{ of line {self.brace.line} is still open here; close it before {self.what}",)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class BadCharacter(Diagnostic):
     character: str
 
@@ -116,7 +115,7 @@ class BadCharacter(Diagnostic):
         return (hints.get(self.character, ""),)
 
 
-@dataclass(frozen=True)
+@diagnostic
 class UnexpectedWord(Diagnostic):
     found: str
     expected: tuple[str, ...]
@@ -137,7 +136,7 @@ class UnexpectedWord(Diagnostic):
         return (f"help: {self.hint}",) if self.hint else ()
 
 
-@dataclass(frozen=True)
+@diagnostic
 class NeverClosed(Diagnostic):
     bracket: str
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import pytest
 
 import dslc
 import dslc.layers
 from dslc import registry
+from dslc.compiler import check_text
 from dslc.ir import show_shape
 from dslc.layers import Activation, Example, Layer, Mode
 from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load
@@ -67,3 +70,12 @@ def test_activations_far_from_zero(name: str, dtype: str) -> None:
         wanted = LAYERS[name]().reference((x[None],), {}, Mode(training=False)).y[0]
     error = np.abs(model.predict(x[None])[0] - wanted)
     assert (error <= FORWARD[dtype] * np.maximum(np.abs(wanted), 1e-2)).all(), x[error.argmax()]
+
+
+@pytest.mark.parametrize(("layer", "example"), CASES)
+def test_multiply_adds(layer: type[Layer], example: Example) -> None:
+    """Every weight meets every pixel of the result once; layers without weights do none."""
+    node = check_text(example_spec(example)).nodes[len(example.inputs)]
+    pixels = prod(node.output.shape[:-1])
+    assert isinstance(node.layer, layer)
+    assert node.layer.multiply_adds(node.input_shapes) == sum(p.elements * pixels for p in node.parameters if p.decays)
