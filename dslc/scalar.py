@@ -70,9 +70,10 @@ def variable(name: str) -> Scalar:
 
 def constant(value: float) -> Scalar:
     """A number with its shortest exact spelling; `REAL` gives it the network's precision."""
+    level = 9 if value >= 0 else 5
     if float(value).is_integer() and abs(value) < 1e6:
-        return Scalar(f"{int(value)}", 9 if value >= 0 else 6)
-    return Scalar(f"REAL({float(value)!r})", 9)
+        return Scalar(f"{int(value)}", level)
+    return Scalar(f"REAL({float(value)!r})", level)
 
 
 def where(condition: Scalar, yes: Scalar | float, no: Scalar | float) -> Scalar:
