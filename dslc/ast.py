@@ -2,62 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Union
 
+from dslc.record import Record, record
 from dslc.source import Source, Span
 
 
-@dataclass(frozen=True)
-class Number:
+@record
+class Number(Record):
     span: Span
     value: int | float
 
 
-@dataclass(frozen=True)
-class Size:
+@record
+class Size(Record):
     """`5x5` or `28x28x1`."""
 
     span: Span
     dims: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Text:
+@record
+class Text(Record):
     span: Span
     value: str
 
 
-@dataclass(frozen=True)
-class Switch:
+@record
+class Switch(Record):
     """`on` or `off`."""
 
     span: Span
     value: bool
 
 
-@dataclass(frozen=True)
-class Name:
+@record
+class Name(Record):
     span: Span
     name: str
 
 
-@dataclass(frozen=True)
-class Binary:
+@record
+class Binary(Record):
     span: Span
     operator: str
     left: Expr
     right: Expr
 
 
-@dataclass(frozen=True)
-class Negate:
+@record
+class Negate(Record):
     span: Span
     operand: Expr
 
 
-@dataclass(frozen=True)
-class Argument:
+@record
+class Argument(Record):
     """One argument of a call; `name` is None for a positional one."""
 
     span: Span
@@ -65,8 +65,8 @@ class Argument:
     value: Expr
 
 
-@dataclass(frozen=True)
-class Call:
+@record
+class Call(Record):
     """`name(arguments)`; in a chain also a bare `name`, then `arguments` is None."""
 
     span: Span
@@ -78,38 +78,38 @@ class Call:
 Expr = Union[Number, Size, Text, Switch, Name, Binary, Negate, Call]
 
 
-@dataclass(frozen=True)
-class Chain:
+@record
+class Chain(Record):
     span: Span
     links: tuple[Call, ...]
 
 
-@dataclass(frozen=True)
-class InputDecl:
+@record
+class InputDecl(Record):
     span: Span
     name: str
     name_span: Span
     size: Expr
 
 
-@dataclass(frozen=True)
-class OutputDecl:
+@record
+class OutputDecl(Record):
     span: Span
     name: str
     name_span: Span
     chain: Chain
 
 
-@dataclass(frozen=True)
-class Assign:
+@record
+class Assign(Record):
     span: Span
     name: str
     name_span: Span
     chain: Chain
 
 
-@dataclass(frozen=True)
-class Repeat:
+@record
+class Repeat(Record):
     span: Span
     count: Expr
     body: tuple[Statement, ...]
@@ -118,8 +118,8 @@ class Repeat:
 Statement = Union[InputDecl, OutputDecl, Assign, Repeat, Chain]
 
 
-@dataclass(frozen=True)
-class ParamDecl:
+@record
+class ParamDecl(Record):
     """`param NAME = value in range`."""
 
     span: Span
@@ -129,8 +129,8 @@ class ParamDecl:
     range: Call | None
 
 
-@dataclass(frozen=True)
-class Formal:
+@record
+class Formal(Record):
     """A parameter of a block."""
 
     span: Span
@@ -138,8 +138,8 @@ class Formal:
     default: Expr | None
 
 
-@dataclass(frozen=True)
-class BlockDecl:
+@record
+class BlockDecl(Record):
     span: Span
     name: str
     name_span: Span
@@ -147,16 +147,16 @@ class BlockDecl:
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
-class NetDecl:
+@record
+class NetDecl(Record):
     span: Span
     name: str
     name_span: Span
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
-class Condition:
+@record
+class Condition(Record):
     """`predict_us <= 50`, behind `subject_to`."""
 
     span: Span
@@ -165,8 +165,8 @@ class Condition:
     bound: Expr
 
 
-@dataclass(frozen=True)
-class Setting:
+@record
+class Setting(Record):
     """One line of `train`: `key value, ...`, `key head: value` or `key a -> b`."""
 
     span: Span
@@ -178,8 +178,8 @@ class Setting:
     conditions: tuple[Condition, ...]
 
 
-@dataclass(frozen=True)
-class TrainDecl:
+@record
+class TrainDecl(Record):
     span: Span
     settings: tuple[Setting, ...]
 
@@ -187,8 +187,8 @@ class TrainDecl:
 Declaration = Union[ParamDecl, BlockDecl, NetDecl, TrainDecl]
 
 
-@dataclass(frozen=True)
-class Program:
+@record
+class Program(Record):
     """A whole file."""
 
     source: Source

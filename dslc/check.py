@@ -22,7 +22,7 @@ from dslc.check_net import (
     TooManyElements,
 )
 from dslc.check_train import TrainReader, TrainSettings
-from dslc.diagnostics import Diagnostic, SpecError, diagnostic, did_you_mean
+from dslc.diagnostics import Diagnostic, SpecError, did_you_mean
 from dslc.evaluate import (
     Failed,
     Scope,
@@ -34,24 +34,25 @@ from dslc.evaluate import (
 from dslc.inits import Init
 from dslc.ir import Head, Network, Node, Parameter, ParamValue
 from dslc.layers import Weights
+from dslc.record import record
 from dslc.source import Span
 
 RANGES = {"uniform": 2, "log": 2, "int": 2, "one_minus_log": 2, "choice": 0}
 
 
-@diagnostic
+@record
 class NoNet(Diagnostic):
     message = "this file declares no net"
     hints = ("help: a spec needs one: net NAME {{ ... }} with an input and layers",)
 
 
-@diagnostic
+@record
 class SecondDeclaration(Diagnostic):
     what: str
     message = "a file has at most one {what}; this is the second"
 
 
-@diagnostic
+@record
 class UnknownOverride(Diagnostic):
     name: str
     known: tuple[str, ...]
@@ -65,13 +66,13 @@ class UnknownOverride(Diagnostic):
         return (did_you_mean(self.name, self.known) or f"help: its params: {', '.join(self.known) or 'none'}",)
 
 
-@diagnostic
+@record
 class BadRange(Diagnostic):
     reason: str
     message = "this range cannot be searched: {reason}"
 
 
-@diagnostic
+@record
 class OutsideRange(Diagnostic):
     value: str
     range: str

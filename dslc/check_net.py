@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from dslc import ast, layers, registry, regularizers
 from dslc.arguments import BadValue, Dims, Real, Slot, Symbol, Whole, slots
-from dslc.diagnostics import Diagnostic, diagnostic, did_you_mean
+from dslc.diagnostics import Diagnostic, did_you_mean
 from dslc.evaluate import (
     Failed,
     MissingArgument,
@@ -29,6 +29,7 @@ from dslc.geometry import SizeProblem
 from dslc.inits import Init
 from dslc.ir import Value
 from dslc.layers import Layer
+from dslc.record import record
 from dslc.regularizers import Regularizer
 from dslc.source import Span
 
@@ -38,7 +39,7 @@ MAX_ELEMENTS = 2**31 - 1
 MAX_NODES = 5000
 
 
-@diagnostic
+@record
 class Redefined(Diagnostic):
     name: str
     first: Span
@@ -48,14 +49,14 @@ class Redefined(Diagnostic):
         return f"'{self.name}' already has a meaning: line {self.first.line}"
 
 
-@diagnostic
+@record
 class NamedLike(Diagnostic):
     name: str
     what: str
     message = "'{name}' is the name of a {what} and cannot name anything else"
 
 
-@diagnostic
+@record
 class NeverUsed(Diagnostic):
     what: str
     name: str
@@ -63,14 +64,14 @@ class NeverUsed(Diagnostic):
     hints = ("help: use it or take it out",)
 
 
-@diagnostic
+@record
 class DeadEnd(Diagnostic):
     name: str
     message = "the result of {name} goes nowhere"
     hints = ("help: continue from it, or declare it: output NAME = ...",)
 
 
-@diagnostic
+@record
 class UnknownName(Diagnostic):
     name: str
     known: tuple[str, ...]
@@ -89,47 +90,47 @@ class UnknownName(Diagnostic):
         return (did_you_mean(self.name, self.known) or inside,)
 
 
-@diagnostic
+@record
 class ValueTooEarly(Diagnostic):
     name: str
     message = "the value '{name}' is used before it is made"
     hints = ("help: values are made from top to bottom; a value cannot depend on itself",)
 
 
-@diagnostic
+@record
 class ValueInChain(Diagnostic):
     name: str
     message = "the value '{name}' cannot stand in the middle of a chain"
     hints = ("help: to join it with what flows, write -> add({name}) or -> concat({name})",)
 
 
-@diagnostic
+@record
 class ValueCalled(Diagnostic):
     name: str
     message = "'{name}' is a value and takes no arguments"
 
 
-@diagnostic
+@record
 class NothingFlows(Diagnostic):
     name: str
     message = "nothing flows into {name}"
     hints = ("help: declare an input before it: input x: 28x28x1",)
 
 
-@diagnostic
+@record
 class MergeNeedsValues(Diagnostic):
     layer: str
     message = "{layer} joins values: its arguments are names"
     hints = ("help: give the value a name first: skip = ...",)
 
 
-@diagnostic
+@record
 class MergeOfOne(Diagnostic):
     layer: str
     message = "{layer} joins at least two values"
 
 
-@diagnostic
+@record
 class SizesDoNotFit(Diagnostic):
     """`site`: the call of the block that the layer stands in."""
 
@@ -151,7 +152,7 @@ class SizesDoNotFit(Diagnostic):
         return (*self.problem.notes, f"in the block that line {self.site.line} calls: {self.site.text}")
 
 
-@diagnostic
+@record
 class TooManyElements(Diagnostic):
     what: str
     count: int
@@ -161,38 +162,38 @@ class TooManyElements(Diagnostic):
         return f"{self.what} would have {self.count:.3g} elements; at most {MAX_ELEMENTS:.3g} fit"
 
 
-@diagnostic
+@record
 class TooManyLayers(Diagnostic):
     message = f"this makes more than {MAX_NODES} layers or calls of blocks"
 
 
-@diagnostic
+@record
 class RecursiveBlock(Diagnostic):
     name: str
     message = "the block '{name}' contains itself"
 
 
-@diagnostic
+@record
 class EmptyBlock(Diagnostic):
     what: str
     message = "{what} is empty"
 
 
-@diagnostic
+@record
 class NoSuchPlace(Diagnostic):
     what: str
     where: str
     message = "{what} cannot stand inside a {where}"
 
 
-@diagnostic
+@record
 class NoWeights(Diagnostic):
     layer: str
     argument: str
     message = "{argument}= has no effect here: {layer} has no weights to apply it to"
 
 
-@diagnostic
+@record
 class LayerNameTaken(Diagnostic):
     name: str
     first: Span
@@ -208,20 +209,20 @@ class LayerNameTaken(Diagnostic):
         return ("help: give one of them another name=",)
 
 
-@diagnostic
+@record
 class NoLayers(Diagnostic):
     name: str
     message = "no layer stands between the input and '{name}'"
     hints = ("help: a net needs at least one layer, such as dense(10)",)
 
 
-@diagnostic
+@record
 class DropoutAtTheEnd(Diagnostic):
     message = "a dropout after the last layer drops predictions"
     hints = ("help: put it before the last dense or conv",)
 
 
-@diagnostic
+@record
 class Unreached(Diagnostic):
     layer: str
     what: str

@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 
 from dslc import ast, losses, optimizers, registry, regularizers, schedules
 from dslc.arguments import BadValue, Count, Symbol, Whole, show, slots
-from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, diagnostic, did_you_mean, one_of
+from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
 from dslc.evaluate import Failed, Scope, UnknownThing, WrongValue, as_call, bind, evaluate, resolve, resolve_init
 from dslc.geometry import SizeProblem
 from dslc.inits import Init
@@ -16,6 +16,7 @@ from dslc.ir import Training, Value
 from dslc.layers import Layer, Weights
 from dslc.losses import Loss
 from dslc.optimizers import Optimizer
+from dslc.record import record
 from dslc.regularizers import Regularizer
 from dslc.schedules import Schedule
 from dslc.source import Span
@@ -26,7 +27,7 @@ DEFAULT_BATCH, DEFAULT_EPOCHS = 64, 10
 MAX_BATCH = 2**20
 
 
-@diagnostic
+@record
 class UnknownSetting(Diagnostic):
     key: str
     known: tuple[str, ...]
@@ -42,13 +43,13 @@ class UnknownSetting(Diagnostic):
         return (did_you_mean(self.key, self.known) or f"help: there are {one_of(self.known)}",)
 
 
-@diagnostic
+@record
 class SetTwice(Diagnostic):
     key: str
     message = "'{key}' is set twice"
 
 
-@diagnostic
+@record
 class MissingSetting(Diagnostic):
     key: str
     example: str
@@ -56,19 +57,19 @@ class MissingSetting(Diagnostic):
     hints = ("help: for example: {example}",)
 
 
-@diagnostic
+@record
 class OneValue(Diagnostic):
     key: str
     message = "'{key}' takes one value"
 
 
-@diagnostic
+@record
 class NoHead(Diagnostic):
     key: str
     message = "'{key}' belongs to the whole network, not to one output"
 
 
-@diagnostic
+@record
 class UnknownHead(Diagnostic):
     name: str
     known: tuple[str, ...]
@@ -79,14 +80,14 @@ class UnknownHead(Diagnostic):
         return (did_you_mean(self.name, self.known) or f"help: its outputs: {', '.join(self.known)}",)
 
 
-@diagnostic
+@record
 class HeadWithoutLoss(Diagnostic):
     name: str
     message = "the output '{name}' has no loss"
     hints = ("help: loss {name}: mse",)
 
 
-@diagnostic
+@record
 class WhichHead(Diagnostic):
     heads: tuple[str, ...]
     message = "this network has several outputs: say which one the loss judges"
@@ -96,7 +97,7 @@ class WhichHead(Diagnostic):
         return (f"help: loss {self.heads[0]}: {self.span.text}",)
 
 
-@diagnostic
+@record
 class LossNeedsActivation(Diagnostic):
     loss: str
     activation: str
@@ -105,7 +106,7 @@ class LossNeedsActivation(Diagnostic):
     hints = ("help: end the chain with -> {activation}",)
 
 
-@diagnostic
+@record
 class LossDoesNotFit(Diagnostic):
     problem: SizeProblem = field(compare=False)
 
@@ -118,13 +119,13 @@ class LossDoesNotFit(Diagnostic):
         return self.problem.notes
 
 
-@diagnostic
+@record
 class NotYet(Diagnostic):
     what: str
     message = "{what} is not part of this version of dslc"
 
 
-@diagnostic
+@record
 class UnknownLayerName(Diagnostic):
     name: str
     known: tuple[str, ...]
@@ -135,26 +136,26 @@ class UnknownLayerName(Diagnostic):
         return (did_you_mean(self.name, self.known),)
 
 
-@diagnostic
+@record
 class NothingToFreeze(Diagnostic):
     name: str
     message = "{name} has no parameters: there is nothing to freeze"
 
 
-@diagnostic
+@record
 class NothingLearns(Diagnostic):
     message = "nothing in this network learns"
     hints = ("help: give it a layer with weights that is not frozen",)
 
 
-@diagnostic
+@record
 class MetricDoesNotFit(Diagnostic):
     metric: str
     message = "no output of this network has an {metric}: none of its losses judges classes"
     hints = ("help: it comes with cross_entropy and binary_cross_entropy",)
 
 
-@diagnostic
+@record
 class NothingToPenalize(Diagnostic):
     message = "regularize has no effect: no weights are left for it"
 

@@ -7,10 +7,11 @@ its fields are the facts, its properties turn them into words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from difflib import get_close_matches
-from typing import ClassVar, TypeVar, dataclass_transform
+from typing import ClassVar
 
+from dslc.record import Record, record
 from dslc.source import Span
 
 MAX_SHOWN_LINE = 160
@@ -19,18 +20,8 @@ LEARNING_RATE = ("lr", "learning_rate")
 LEARNING_RATE_HELP = "help: the learning rate is an argument of the optimizer: optimizer adam(lr=0.001)"
 
 
-T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True, eq_default=False)
-def diagnostic(cls: type[T]) -> type[T]:
-    """Makes an error's class a frozen dataclass. What `Diagnostic` has for all of them is not made for each: there are
-    many, and `dslc check` should start at once."""
-    return dataclass(frozen=True, eq=False, repr=False)(cls)
-
-
-@dataclass(frozen=True, eq=False)
-class Diagnostic:
+@record
+class Diagnostic(Record):
     """One thing that is wrong with a spec (or, with severity `note`, worth knowing) and where.
 
     A subclass gives `message`, `marker` and `hints` as texts with its fields in braces; where that is not enough it
@@ -43,15 +34,6 @@ class Diagnostic:
     message: ClassVar[str] = ""
     marker: ClassVar[str] = ""
     hints: ClassVar[tuple[str, ...]] = ()
-
-    def _facts(self) -> tuple[object, ...]:
-        return (type(self), *(getattr(self, f.name) for f in fields(self) if f.compare))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Diagnostic) and self._facts() == other._facts()
-
-    def __hash__(self) -> int:
-        return hash(self._facts())
 
     def _fill(self, text: str) -> str:
         return text.format(**{f.name: getattr(self, f.name) for f in fields(self)})

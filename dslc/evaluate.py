@@ -10,42 +10,43 @@ from typing import Any, TypeVar
 
 from dslc import ast, inits, registry
 from dslc.arguments import BadValue, Slot, Symbol, show, slots
-from dslc.diagnostics import Diagnostic, diagnostic, did_you_mean, one_of
+from dslc.diagnostics import Diagnostic, did_you_mean, one_of
 from dslc.inits import Init
+from dslc.record import record
 from dslc.source import Span
 
 T = TypeVar("T")
 
 
-@diagnostic
+@record
 class NotANumber(Diagnostic):
     found: str
     message = "arithmetic needs numbers, and this is {found}"
 
 
-@diagnostic
+@record
 class DividedByZero(Diagnostic):
     message = "this divides by zero"
 
 
-@diagnostic
+@record
 class NotFinite(Diagnostic):
     message = "this number is too large"
 
 
-@diagnostic
+@record
 class BadSize(Diagnostic):
     message = "size takes two or three whole numbers: size(height, width[, channels])"
 
 
-@diagnostic
+@record
 class NoFunction(Diagnostic):
     name: str
     message = "'{name}' cannot be called here"
     hints = ("help: in a value only size(a, b) or size(a, b, c) is called",)
 
 
-@diagnostic
+@record
 class UnknownArgument(Diagnostic):
     """`common`: what every layer with parameters takes, worth a guess but not a place in the list."""
 
@@ -66,7 +67,7 @@ class UnknownArgument(Diagnostic):
         return (did_you_mean(self.name, (*self.known, *self.common)) or f"help: {takes}",)
 
 
-@diagnostic
+@record
 class TooManyArguments(Diagnostic):
     thing: str
     most: int
@@ -79,18 +80,18 @@ class TooManyArguments(Diagnostic):
         return f"{self.thing} takes at most {self.most} argument{'s' * (self.most > 1)}: {self.names}"
 
 
-@diagnostic
+@record
 class TwiceGiven(Diagnostic):
     name: str
     message = "the argument '{name}' is given twice"
 
 
-@diagnostic
+@record
 class PositionalAfterNamed(Diagnostic):
     message = "an argument without a name cannot follow one with a name"
 
 
-@diagnostic
+@record
 class MissingArgument(Diagnostic):
     thing: str
     name: str
@@ -98,7 +99,7 @@ class MissingArgument(Diagnostic):
     hints = ("help: write {thing}({name}=...)",)
 
 
-@diagnostic
+@record
 class WrongValue(Diagnostic):
     what: str
     reason: str
@@ -107,7 +108,7 @@ class WrongValue(Diagnostic):
     hints = ("{hint}",)
 
 
-@diagnostic
+@record
 class UnknownThing(Diagnostic):
     kind: str
     name: str
@@ -125,7 +126,7 @@ class UnknownThing(Diagnostic):
         return (did_you_mean(self.name, self.known) or f"help: {there} {one_of(self.known)}",)
 
 
-@diagnostic
+@record
 class ParamTooEarly(Diagnostic):
     name: str
     message = "the param '{name}' is used before it has a value"

@@ -20,7 +20,8 @@ from lark.tree import Meta
 
 from dslc import ast
 from dslc.cache import cache_folder, write_whole
-from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, SpecError, diagnostic
+from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, SpecError
+from dslc.record import record
 from dslc.source import Source, Span
 
 MAX_BYTES = 1_000_000
@@ -28,7 +29,7 @@ MAX_DEPTH = 100
 MAX_DIGITS = 18
 
 
-@diagnostic
+@record
 class NotReadable(Diagnostic):
     reason: str
 
@@ -37,14 +38,14 @@ class NotReadable(Diagnostic):
         return f"cannot read the spec: {self.reason}"
 
 
-@diagnostic
+@record
 class NotText(Diagnostic):
     @property
     def title(self) -> str:
         return "this file is not text: a spec is UTF-8"
 
 
-@diagnostic
+@record
 class TooLarge(Diagnostic):
     size: int
 
@@ -53,33 +54,33 @@ class TooLarge(Diagnostic):
         return f"this file has {self.size / 1e6:.1f} MB; a spec has at most {MAX_BYTES / 1e6:.0f} MB"
 
 
-@diagnostic
+@record
 class FannFile(Diagnostic):
     @property
     def title(self) -> str:
         return "this is a network saved by FANN, which uses the ending .net too; dslc reads network specs"
 
 
-@diagnostic
+@record
 class TooDeep(Diagnostic):
     @property
     def title(self) -> str:
         return f"more than {MAX_DEPTH} brackets or operators inside each other"
 
 
-@diagnostic
+@record
 class NumberTooLong(Diagnostic):
     @property
     def title(self) -> str:
         return f"this number is too long; at most {MAX_DIGITS} digits fit"
 
 
-@diagnostic
+@record
 class NumberTooLarge(Diagnostic):
     message = "this number is too large"
 
 
-@diagnostic
+@record
 class NestedDeclaration(Diagnostic):
     what: str
     brace: Span
@@ -90,7 +91,7 @@ class NestedDeclaration(Diagnostic):
         return (f"help: the {{ of line {self.brace.line} is still open here; close it before {self.what}",)
 
 
-@diagnostic
+@record
 class BadCharacter(Diagnostic):
     character: str
 
@@ -115,7 +116,7 @@ class BadCharacter(Diagnostic):
         return (hints.get(self.character, ""),)
 
 
-@diagnostic
+@record
 class UnexpectedWord(Diagnostic):
     found: str
     expected: tuple[str, ...]
@@ -136,7 +137,7 @@ class UnexpectedWord(Diagnostic):
         return (f"help: {self.hint}",) if self.hint else ()
 
 
-@diagnostic
+@record
 class NeverClosed(Diagnostic):
     bracket: str
 

@@ -1,0 +1,52 @@
+"""Frozen dataclasses that cost next to nothing to define.
+
+`dataclass(frozen=True)` compiles six methods for each class. Errors and syntax nodes are a hundred classes, and
+`dslc check` should answer at once: they share the methods below instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, FrozenInstanceError, dataclass, fields
+from typing import Any, TypeVar, dataclass_transform
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True)
+def record(cls: type[T]) -> type[T]:
+    """Makes a class derived from `Record` a dataclass that uses its methods."""
+    return dataclass(init=False, repr=False, eq=False)(cls)
+
+
+class Record:
+    """Base of records: fields by position or name, compared by their values, never changed."""
+
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        own = fields(self)  # type: ignore[arg-type]
+        given = dict(zip((f.name for f in own), positional, strict=False)) | named
+        if (
+            len(positional) > len(own)
+            or len(given) != len(positional) + len(named)
+            or given.keys() - {f.name for f in own}
+        ):
+            raise TypeError(f"{type(self).__name__} has the fields {', '.join(f.name for f in own)}")
+        for f in own:
+            value = given.get(f.name, f.default)
+            if value is MISSING:
+                raise TypeError(f"{type(self).__name__} needs {f.name}")
+            object.__setattr__(self, f.name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"{type(self).__name__}.{name} cannot be changed")
+
+    def _compared(self) -> tuple[object, ...]:
+        return tuple(getattr(self, f.name) for f in fields(self) if f.compare)  # type: ignore[arg-type]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Record) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._compared()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in fields(self))})"  # type: ignore[arg-type]
