@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
@@ -18,17 +17,27 @@ def cache_folder() -> Path:
     try:
         folder = Path(wanted)
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        if os.access(folder, os.W_OK | os.X_OK):
             return folder
+        reason = "permission denied"
     except OSError as error:
-        fallback = Path(tempfile.mkdtemp(prefix="dslc-"))
-        note = f"the cache folder {wanted} cannot be written ({error.strerror}); compiling into {fallback} this time"
-        warnings.warn(note, stacklevel=2)
-        return fallback
+        reason = (error.strerror or str(error)).lower()
+    return _temporary_cache(wanted, reason)
+
+
+def _temporary_cache(wanted: str, reason: str) -> Path:
+    import tempfile  # here and below: it is slow to import, and a run that finds all in the cache needs none of it
+
+    fallback = Path(tempfile.mkdtemp(prefix="dslc-"))
+    note = f"the cache folder {wanted} cannot be written ({reason}); compiling into {fallback} this time"
+    warnings.warn(note, stacklevel=3)
+    return fallback
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """The file appears whole or not at all, also to another process that looks meanwhile."""
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

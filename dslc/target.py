@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,7 +33,7 @@ def native() -> Target:
     flags = _cpu_flags()
     wide = 64 if "avx512f" in flags else 32 if "avx2" in flags else 16
     extra = ("-mprefer-vector-width=512",) if wide == 64 else ()
-    return Target("native", wide, ("-march=native" if platform.machine() == "x86_64" else "-mcpu=native", *extra))
+    return Target("native", wide, ("-march=native" if os.uname().machine == "x86_64" else "-mcpu=native", *extra))
 
 
 @cache
@@ -48,4 +48,4 @@ def _cpu_flags() -> frozenset[str]:
 @cache
 def cpu_identity() -> str:
     """What `-march=native` depends on: part of the cache's key."""
-    return " ".join([platform.machine(), *sorted(_cpu_flags())])
+    return " ".join([os.uname().machine, *sorted(_cpu_flags())])
