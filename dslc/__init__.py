@@ -11,16 +11,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dslc.compiler import check_file, check_text
 from dslc.diagnostics import DataError, SpecError, UsageError
-from dslc.ir import Network
 
 if TYPE_CHECKING:
+    from dslc.ir import Network
     from dslc.runtime.model import Model
 
 
 def check(path: str | Path, **params: object) -> Network:
     """The checked network of a file. Raises SpecError, whose `diagnostics` are all of the file's errors."""
+    from dslc.compiler import check_file
+
     return check_file(path, params)
 
 
@@ -30,6 +31,7 @@ def load(path: str | Path, *, dtype: str | None = None, threads: int = 1, **para
     dtype: `float32` or `float64`, the file's unless given. threads: how many share the work; the results are the
     same bits for any number. params: values for the file's params.
     """
+    from dslc.compiler import check_file
     from dslc.runtime.model import Model
 
     return Model(check_file(path, params, _precision(dtype)), threads)
@@ -37,6 +39,7 @@ def load(path: str | Path, *, dtype: str | None = None, threads: int = 1, **para
 
 def loads(text: str, *, dtype: str | None = None, threads: int = 1, **params: object) -> Model:
     """The same for the text of a spec."""
+    from dslc.compiler import check_text
     from dslc.runtime.model import Model
 
     return Model(check_text(text, params, _precision(dtype)), threads)
@@ -48,4 +51,4 @@ def _precision(dtype: str | None) -> str | None:
     return dtype
 
 
-__all__ = ["DataError", "Network", "SpecError", "UsageError", "check", "load", "loads"]
+__all__ = ["DataError", "SpecError", "UsageError", "check", "load", "loads"]

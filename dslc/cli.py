@@ -421,7 +421,3 @@ def _positive(value: int, option: str) -> int:
     if value < 1:
         raise CallError(f"{option} must be at least 1, not {value}")
     return value
-
-
-if __name__ == "__main__":
-    main()
