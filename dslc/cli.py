@@ -190,18 +190,19 @@ def compile_(
     """
     import time
 
+    from dslc.build import build
     from dslc.cache import write_whole
-    from dslc.compiler import compile_plan, emit_network
+    from dslc.emit import emit as emit_c
 
     started = time.perf_counter()
     network = check_file(spec, overrides(define))
     plan = _plan_for(network, target)
-    source = emit_network(network, plan.target)
+    source = emit_c(plan)
     with _writing(output or "."):
         folder = None if output is None else Path(output)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        library = compile_plan(plan, folder)
+        library = build(source, plan.target, folder)
         c_file = library.path.parent / f"{source.prefix}.c"
         write_whole(c_file, source.code.encode())
     how = "found in the cache" if library.cached else "compiled"

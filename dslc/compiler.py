@@ -57,9 +57,9 @@ def emit_network(network: Network, target: Target | None = None, batch: int | No
     return emit(plan_network(network, target, batch))
 
 
-def compile_plan(plan: Plan, folder: Path | None = None) -> Library:
+def compile_plan(plan: Plan) -> Library:
     """The native module of a plan, from the cache if it was compiled before."""
     from dslc.build import build
     from dslc.emit import emit
 
-    return build(emit(plan), plan.target, folder)
+    return build(emit(plan), plan.target)

@@ -250,7 +250,7 @@ class _Emitter:
         return f"at + {self.constant(step, tensor)}"
 
     def phase(self, step: PlannedStep, phase: PlannedPhase) -> PhaseFunction:
-        kernels = [k for k in phase.kernels if k.variant.name != "alias"]
+        kernels = [k for k in phase.kernels if not k.variant.is_alias]
         functions = [self.function(k) for k in kernels]
         groups = self.groups(step, kernels, functions)
         outside = self.outside(phase)

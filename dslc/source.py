@@ -49,8 +49,5 @@ class Span:
     def text(self) -> str:
         return self.source.text[self.start : self.end]
 
-    def to(self, other: Span) -> Span:
-        return Span(self.source, self.start, other.end)
-
     def __str__(self) -> str:
         return f"{self.source.name}:{self.line}:{self.column}"

@@ -33,8 +33,13 @@ class Variant:
     context: Mapping[str, object]
     cost_ns: float
 
+    @property
+    def is_alias(self) -> bool:
+        """Runs nothing: the result is another name for what the operation reads."""
+        return self.name == "alias"
+
     def template(self, kind: str) -> str:
-        return f"kernels/{kind}.c.j2" if self.name in ("plain", "alias") else f"kernels/{kind}_{self.name}.c.j2"
+        return f"kernels/{kind}.c.j2" if self.name == "plain" else f"kernels/{kind}_{self.name}.c.j2"
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     x, w, y = op.reads[0], op.reads[1], op.writes[0]
     layout, bias = setting.layout(w), len(op.reads) > 2
     names = ("x", "w", "b", "y") if bias else ("x", "w", "y")
-    context = {
-        "inputs": x.elements, "units": y.elements, "bias": bias, "blocks": layout.blocks, "lanes": layout.width,
-        "tail": y.elements - (layout.blocks - 1) * layout.width,
-    }  # fmt: skip
+    context = {**panels(layout, x.elements, y.elements), "bias": bias}
     return [Variant("plain", names, context, setting.multiplying(op))]
 
 
@@ -24,3 +21,9 @@ def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """Weights in panels of one vector of units: [units / lanes][inputs][lanes]."""
     w = op.reads[1]
     return {w.name: Layout(w.shape, 0, lanes)}
+
+
+def panels(layout: Layout, inputs: int, units: int) -> dict[str, object]:
+    """What all kernels on weights in panels need; `tail` is how many units the last panel really has."""
+    tail = units - (layout.blocks - 1) * layout.width
+    return {"inputs": inputs, "units": units, "blocks": layout.blocks, "lanes": layout.width, "tail": tail}

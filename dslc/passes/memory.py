@@ -55,7 +55,7 @@ def _aliases(kernels: Sequence[Kernel]) -> dict[Tensor, Tensor]:
     """Which tensor is only another name for which."""
     roots: dict[Tensor, Tensor] = {}
     for kernel in kernels:
-        if kernel.variant.name == "alias":
+        if kernel.variant.is_alias:
             source = kernel.operation.reads[0]
             roots[kernel.operation.writes[0]] = roots.get(source, source)
     return roots

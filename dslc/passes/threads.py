@@ -20,7 +20,7 @@ def _shared(kernels: tuple[Kernel, ...]) -> tuple[Kernel, ...]:
     marked: list[Kernel] = []
     following: Kernel | None = None
     for kernel in reversed(kernels):
-        if kernel.variant.name == "alias":
+        if kernel.variant.is_alias:
             marked.append(replace(kernel, parallel=False, barrier=False))
             continue
         parallel = kernel.variant.cost_ns >= WORTH_SHARING_NS
