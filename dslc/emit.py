@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
+from types import CodeType
 
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
 from dslc.cache import cache_folder
 from dslc.graph import INPUT, OUTPUT, TARGET, Operation, Tensor
 from dslc.ir import Network, show_shape
+from dslc.kernels.product import Product
 from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
 from dslc.planning import given_tensors
 
@@ -37,8 +39,10 @@ RUNTIME_ARGUMENTS = {
 PHASES = {
     "predict_forward": "The network in prediction mode.",
     "predict_loss": "The losses of what predict_forward left.",
+    "gradients_forward": "The network in training mode, up to the loss.",
+    "gradients_backward": "The gradients of all parameters that learn.",
     "train_forward": "The network in training mode, up to the loss.",
-    "train_backward": "The gradients of all parameters that learn.",
+    "train_backward": "The gradients of all parameters that learn, and of some at once the update.",
     "train_update": "Running averages and the optimizer.",
 }
 PUBLIC = ("t", "memory_size", "max_batch", "predict", "evaluate", "loss", "gradients", "train_step", "train_batches")
@@ -142,10 +146,24 @@ class UnusedContext(Exception):
 
 def _render(name: str, context: Mapping[str, object], single: bool) -> str:
     template = _environment(single).get_template(name)
-    mentioned = set(template.root_render_func.__code__.co_consts)
-    if unused := set(context) - mentioned:
+    if unused := set(context) - _mentioned(name, single):
         raise UnusedContext(f"{name} prints nothing of {', '.join(sorted(unused))}")
     return template.render(context)
+
+
+@cache
+def _mentioned(name: str, single: bool) -> frozenset[str]:
+    """The names that a template looks up, and those that it includes."""
+    found: set[str] = set()
+    codes = [_environment(single).get_template(name).root_render_func.__code__]
+    while codes:
+        for constant in codes.pop().co_consts:
+            if isinstance(constant, CodeType):
+                codes.append(constant)
+            elif isinstance(constant, str):
+                included = constant.endswith(".j2") and constant != name
+                found |= _mentioned(constant, single) if included else {constant}
+    return frozenset(found)
 
 
 class _Emitter:
@@ -158,6 +176,7 @@ class _Emitter:
         self.names = {*PHASES, *(f"{self.prefix}_{name}" for name in PUBLIC)}
         self.constants: dict[tuple[str, str], Constant] = {}
         self.functions: dict[tuple[str, tuple[str, ...], str], Function] = {}
+        self.products: set[Product] = set()
 
     def render(self, name: str, context: Mapping[str, object]) -> str:
         return _render(name, context, self.single)
@@ -197,6 +216,7 @@ class _Emitter:
         op = kernel.operation
         tensors = _arguments(op)
         names = kernel.variant.arguments
+        self.products.update(kernel.variant.products)
         body = self.render(kernel.variant.template(op.kind), dict(kernel.variant.context))
         written = set(op.writes)
         arrays = [
@@ -330,6 +350,9 @@ class _Emitter:
             "integer": "int32_t" if self.single else "int64_t",
             "lanes": lanes,
             "vector_bytes": lanes * self.plan.itemsize,
+            "products": sorted(self.products),
+            "most_rows": max((p.rows for p in self.products), default=1),
+            "transpose_stages": transpose_stages(lanes),
             "single": self.single,
             "f": "f" if self.single else "",
         }
@@ -350,8 +373,9 @@ class _Emitter:
 
     def training_context(self, phases: dict[str, PhaseFunction]) -> dict[str, object]:
         train = self.plan.step("train")
-        if train is None:
-            empty = ("evaluate_arguments", "forward_arguments", "backward_arguments", "update_arguments",
+        gradients = self.plan.step("gradients")
+        if train is None or gradients is None:
+            empty = ("evaluate_arguments", "gradients_forward_arguments", "gradients_backward_arguments", "forward_arguments", "backward_arguments", "update_arguments",
                      "gathered", "gathered_arguments")  # fmt: skip
             return {**{key: [] for key in empty}, "heads": 0}
         loss = self.plan.steps[0].phase("loss")
@@ -362,6 +386,12 @@ class _Emitter:
             "heads": len(self.network.heads),
             "evaluate_arguments": self.phase_call(loss, phases["predict_loss"], shifted=True),
             "forward_arguments": self.phase_call(train.phase("forward"), phases["train_forward"]),
+            "gradients_forward_arguments": self.phase_call(
+                gradients.phase("forward"), phases["gradients_forward"]
+            ),
+            "gradients_backward_arguments": self.phase_call(
+                gradients.phase("backward"), phases["gradients_backward"]
+            ),
             "backward_arguments": self.phase_call(train.phase("backward"), phases["train_backward"]),
             "update_arguments": self.phase_call(train.phase("update"), phases["train_update"]),
             "gathered": gathered,
@@ -374,6 +404,28 @@ class _Emitter:
         each = show_shape((self.plan.batch, *tensor.shape))
         self.constants[("", name)] = Constant(name, buffer.offset, f"{each}, one mini-batch")
         return Gathered(tensor.name, self.c_type(tensor), tensor.elements, name)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a transposition: which numbers of two rows, of the first 0.., of the second lanes.., are taken."""
+
+    distance: int
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+
+
+def transpose_stages(lanes: int) -> list[Stage]:
+    """How a square of vectors is transposed: in stage d the off-diagonal squares of d x d numbers are swapped."""
+    distances = [1 << i for i in range(lanes.bit_length() - 1)]
+    return [
+        Stage(
+            d,
+            tuple(lanes + i - d if i & d else i for i in range(lanes)),
+            tuple(lanes + i if i & d else i + d for i in range(lanes)),
+        )
+        for d in distances
+    ]
 
 
 def _arguments(op: Operation) -> tuple[Tensor, ...]:

@@ -1,19 +1,21 @@
 """The third stage: what has to be computed, as operations on tensors, without a word on how.
 
-A `Graph` has two steps. `predict` runs the network and judges its outputs; `train` runs it in training mode, goes
-back and updates. Each step is a row of phases that run one after the other:
+A `Graph` has up to three steps. `predict` runs the network and judges its outputs; `gradients` runs it in training
+mode and goes back; `train` updates as well. Each step is a row of phases that run one after the other:
 
-    predict   forward, loss
-    train     forward (with the loss), backward, update
+    predict     forward, loss
+    gradients   forward (with the loss), backward
+    train       forward (with the loss), backward, update
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 
 from dslc.ir import Network, Shape
+from dslc.scalar import Scalar
 
 INPUT, TARGET, OUTPUT = "input", "target", "output"
 ACTIVATION, PARAMETER, GRADIENT, STATE = "activation", "parameter", "gradient", "state"
@@ -40,6 +42,15 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Fused:
+    """What is done to every element of an operation's result before it is stored: a formula in `x`, the element, and
+    `y`, the element at the same place of the operation's last read, if the formula needs one."""
+
+    formula: Scalar
+    needs_y: bool = False
+
+
+@dataclass(frozen=True)
 class Operation:
     """One computation. `kind` is the file in `kernels/` that knows how; `detail` is what that kind needs to know."""
 
@@ -51,6 +62,7 @@ class Operation:
     comment: str = ""
     line: int = 0
     multiply_adds: int = 0
+    fused: Fused | None = None
 
 
 @dataclass(frozen=True)
@@ -77,15 +89,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Graph:
-    """The operations of a network; `train` is None where the file has no `train`."""
+    """The operations of a network; `gradients` and `train` are None where the file has no `train`."""
 
     network: Network
     predict: Step
-    train: Step | None
+    gradients: Step | None = None
+    train: Step | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        return (self.predict,) if self.train is None else (self.predict, self.train)
+        return tuple(step for step in (self.predict, self.gradients, self.train) if step is not None)
+
+    def map(self, change: Callable[[Step], Step]) -> Graph:
+        """The graph with every step changed."""
+        predict, *others = (change(step) for step in self.steps)
+        return Graph(self.network, predict, *others)
 
     def verify(self) -> None:
         """Nothing is read before it is written; an activation is written once; a name means one tensor."""

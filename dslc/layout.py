@@ -12,11 +12,15 @@ from dslc.numerics import Array, np
 class Layout:
     """A dense array; with `width` > 0 one axis is cut into blocks of that width, padded with zeros: the blocks come
     first, the other axes in their order, the lanes of a block last. (units, inputs) blocked along axis 0 lies as
-    [units / width][inputs][width]."""
+    [units / width][inputs][width].
+
+    A batched tensor may have `examples` > 1: so many examples lie side by side, one a lane of a vector, and a
+    mini-batch of images (h, w, c) as [n / examples][h][w][c][examples]."""
 
     shape: tuple[int, ...]
     axis: int = 0
     width: int = 0
+    examples: int = 1
 
     @property
     def blocks(self) -> int:
@@ -32,7 +36,12 @@ class Layout:
 
     @property
     def elements(self) -> int:
+        """Numbers of the whole, or of one example."""
         return prod(self.stored)
+
+    def total(self, batch: int) -> int:
+        """Numbers of a mini-batch: lanes without an example take room too."""
+        return self.elements * (-(-batch // self.examples) * self.examples)
 
     def pack(self, array: Array) -> Array:
         """The array as it lies in memory, flat."""

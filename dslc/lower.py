@@ -36,8 +36,11 @@ class TotalDetail:
 
 def lower(network: Network) -> Graph:
     """The operations of a network."""
-    train = None if network.training is None else _Train(network).step()
-    return Graph(network, _Predict(network).step(), train)
+    predict = _Predict(network).step()
+    if network.training is None:
+        return Graph(network, predict)
+    train = _Train(network).step()
+    return Graph(network, predict, Step("gradients", train.phases[:2]), train)
 
 
 class _Lowering:

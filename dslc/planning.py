@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from dslc import kernels
 from dslc.graph import GRADIENT, PARAMETER, STATE, Graph, Phase, Step, Tensor
+from dslc.kernels import Setting
 from dslc.layout import Layout
 from dslc.passes.dead import remove_dead_operations
+from dslc.passes.fusion import fuse
 from dslc.passes.layouts import choose_layouts
 from dslc.passes.memory import place, rounded
 from dslc.passes.threads import share_work
+from dslc.passes.updates import update_at_once
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
 from dslc.target import Target
 
@@ -19,21 +22,33 @@ PREDICT_BATCH = 64
 """Capacity of a network without `train`."""
 
 
+REWRITES: dict[str, Callable[[Graph], Graph]] = {
+    "dead": remove_dead_operations,
+    "fusion": fuse,
+    "updates": update_at_once,
+}
+"""Passes from graph to graph, in their order, by the name that `--disable` knows."""
+
+
 def default_batch(graph: Graph) -> int:
     training = graph.network.training
     return (training.batch if training else None) or PREDICT_BATCH
 
 
-def make_plan(graph: Graph, target: Target, batch: int | None = None) -> Plan:
-    """The plan for a machine. `batch` replaces the file's capacity."""
+def make_plan(
+    graph: Graph, target: Target, batch: int | None = None, threads: int = 1, disable: Collection[str] = ()
+) -> Plan:
+    """The plan for a machine. `batch` replaces the file's capacity; `disable` names passes to leave out."""
     itemsize = ITEMSIZE[graph.network.precision]
     capacity = batch or default_batch(graph)
-    graph = remove_dead_operations(graph)
-    layouts = choose_layouts(graph, target.lanes(itemsize))
+    for name, change in REWRITES.items():
+        graph = graph if name in disable else change(graph)
+    graph, layouts = choose_layouts(graph, target.lanes(itemsize))
+    setting = Setting(layouts, capacity, itemsize, target.lanes(itemsize), target.tile_rows, threads)
     tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))
     kept: dict[str, Buffer] = {}
     parameters = _keep(tensors, PARAMETER, layouts, itemsize, 0, kept)
-    steps = [_plan_step(step, layouts, capacity, itemsize, parameters) for step in graph.steps]
+    steps = [_plan_step(step, setting, parameters) for step in graph.steps]
     prediction = _end(steps[0].workspace, parameters)
     workspace = max(_end(step.workspace, parameters) for step in steps)
     staging = _staging(graph, capacity, itemsize, workspace, kept)
@@ -77,17 +92,16 @@ def given_tensors(step: Step) -> tuple[Tensor, ...]:
     return tuple(t for t in step.tensors if t.role in ("input", "target"))
 
 
-def _plan_step(step: Step, layouts: Mapping[str, Layout], batch: int, itemsize: int, start: int) -> PlannedStep:
-    phases = share_work(tuple(_plan_phase(phase, layouts, batch, itemsize) for phase in step.phases))
+def _plan_step(step: Step, setting: Setting, start: int) -> PlannedStep:
+    phases = share_work(tuple(_plan_phase(phase, setting) for phase in step.phases))
     all_kernels = [kernel for phase in phases for kernel in phase.kernels]
-    return PlannedStep(step.name, phases, place(all_kernels, layouts, batch, itemsize, start))
-
-
-def _plan_phase(phase: Phase, layouts: Mapping[str, Layout], batch: int, itemsize: int) -> PlannedPhase:
-    return PlannedPhase(
-        phase.name,
-        tuple(Kernel(op, kernels.choose(op, layouts, batch, itemsize)) for op in phase.operations),
+    return PlannedStep(
+        step.name, phases, place(all_kernels, setting.layouts, setting.batch, setting.itemsize, start)
     )
+
+
+def _plan_phase(phase: Phase, setting: Setting) -> PlannedPhase:
+    return PlannedPhase(phase.name, tuple(Kernel(op, kernels.choose(op, setting)) for op in phase.operations))
 
 
 def _end(workspace: Mapping[str, Buffer], start: int) -> int:

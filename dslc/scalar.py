@@ -116,6 +116,14 @@ def absolute(x: Scalar) -> Scalar:
     return _function("real_abs", x)
 
 
+def sign_bit(x: Scalar) -> Scalar:
+    """Whether the sign says minus, also that of a zero."""
+    return _function("real_sign_bit", x)
+
+
+NEGATIVE_ZERO = Scalar("REAL(-0.0)", 9)
+
+
 def power(x: Scalar, exponent: Scalar) -> Scalar:
     """Only for what is computed once a step: in double precision."""
     return Scalar(f"pow({x.code}, {exponent.code})", 9)

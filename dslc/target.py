@@ -10,21 +10,30 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Target:
-    """`vector_bytes` is the width of the vectors that the emitted C computes with; `flags` tell the compiler."""
+    """`vector_bytes` is the width of the vectors that the emitted C computes with, 0 for plain C; `flags` tell the
+    compiler; `registers` is how many vectors the CPU holds."""
 
     name: str
     vector_bytes: int
     flags: tuple[str, ...]
+    registers: int = 16
 
     def lanes(self, itemsize: int) -> int:
+        """Numbers in a vector."""
         return max(1, self.vector_bytes // itemsize)
+
+    @property
+    def tile_rows(self) -> int:
+        """Rows of the largest tile of two vectors a row that stays in registers beside one row of the other side."""
+        return 14 if self.registers >= 32 else 6
 
 
 TARGETS = {
+    "c99": Target("c99", 0, ()),
     "generic": Target("generic", 16, ()),
     "x86-64-v3": Target("x86-64-v3", 32, ("-march=x86-64-v3",)),
-    "x86-64-v4": Target("x86-64-v4", 64, ("-march=x86-64-v4", "-mprefer-vector-width=512")),
-    "aarch64": Target("aarch64", 16, ("-march=armv8-a",)),
+    "x86-64-v4": Target("x86-64-v4", 64, ("-march=x86-64-v4", "-mprefer-vector-width=512"), 32),
+    "aarch64": Target("aarch64", 16, ("-march=armv8-a",), 32),
 }
 
 
@@ -33,7 +42,9 @@ def native() -> Target:
     flags = _cpu_flags()
     wide = 64 if "avx512f" in flags else 32 if "avx2" in flags else 16
     extra = ("-mprefer-vector-width=512",) if wide == 64 else ()
-    return Target("native", wide, ("-march=native" if os.uname().machine == "x86_64" else "-mcpu=native", *extra))
+    intel = os.uname().machine == "x86_64"
+    registers = 16 if intel and wide < 64 else 32
+    return Target("native", wide, ("-march=native" if intel else "-mcpu=native", *extra), registers)
 
 
 @cache

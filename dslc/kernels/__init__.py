@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dslc.graph import Operation, Tensor
+from dslc.kernels.product import Product
 from dslc.layout import Layout
+from dslc.scalar import variable
 
 FLOPS_PER_NS = 30.0
 """A rough speed of plain vector code on one core, to compare variants and to judge whether sharing pays."""
@@ -25,13 +27,15 @@ class Variant:
     """One way to compute an operation.
 
     `arguments` name in C the operation's tensors: reads, then what is only written. `context` fills the template
-    `kernels/<kind>[_<name>].c.j2`. `cost_ns` estimates a whole mini-batch on one thread.
+    `kernels/<kind>[_<name>].c.j2`. `cost_ns` estimates a whole mini-batch on one thread. `products` are the sizes of
+    the micro-kernel that the template calls.
     """
 
     name: str
     arguments: tuple[str, ...]
     context: Mapping[str, object]
     cost_ns: float
+    products: tuple[Product, ...] = ()
 
     @property
     def is_alias(self) -> bool:
@@ -49,9 +53,26 @@ class Setting:
     layouts: Mapping[str, Layout]
     batch: int
     itemsize: int
+    lanes: int
+    tile_rows: int
+
+    threads: int
 
     def layout(self, tensor: Tensor) -> Layout:
         return self.layouts[tensor.name]
+
+    def images(self, tensor: Tensor) -> str:
+        """How many images lie one after the other, in C: examples, or vectors of them where they lie in lanes."""
+        lanes = self.layout(tensor).examples
+        return "n" if lanes == 1 else f"((n + {lanes - 1}) / {lanes})"
+
+    def depth(self, tensor: Tensor) -> int:
+        """Numbers of a pixel that lie side by side: its channels, times the examples where they lie in lanes."""
+        return tensor.shape[-1] * self.layout(tensor).examples
+
+    def elements(self, tensor: Tensor) -> int:
+        """Numbers of one such image."""
+        return tensor.elements * self.layout(tensor).examples
 
     def total(self, tensor: Tensor) -> int:
         """Elements of a tensor over a whole mini-batch."""
@@ -64,6 +85,13 @@ class Setting:
     def multiplying(self, op: Operation, efficiency: float = 1.0) -> float:
         """Cost of the operation's multiply-adds at a share of the vector units' speed."""
         return op.multiply_adds * self.batch / (FLOPS_PER_NS * efficiency)
+
+
+def finish(op: Operation) -> dict[str, object]:
+    """What a kernel does to each element x before it stores it; with `kept`, y is the element of the last read."""
+    if op.fused is None:
+        return {"formula": variable("x"), "kept": False}
+    return {"formula": op.fused.formula, "kept": op.fused.needs_y}
 
 
 D = TypeVar("D")
@@ -81,10 +109,26 @@ def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
     return found(op, lanes) if found else {}
 
 
-def choose(op: Operation, layouts: Mapping[str, Layout], batch: int, itemsize: int) -> Variant:
+def choose(op: Operation, setting: Setting) -> Variant:
     """The cheapest variant that fits the layouts."""
-    found: list[Variant] = _module(op).variants(op, Setting(layouts, batch, itemsize))
+    found: list[Variant] = _module(op).variants(op, setting)
     return min(found, key=lambda v: v.cost_ns)
+
+
+def in_lanes(op: Operation) -> tuple[Tensor, ...]:
+    """What the operation reads with one example a lane."""
+    found: Callable[[Operation], tuple[Tensor, ...]] | None = getattr(_module(op), "in_lanes", None)
+    return found(op) if found else ()
+
+
+def updates(op: Operation) -> bool:
+    """The kernel can update a parameter instead of storing its gradient."""
+    return bool(getattr(_module(op), "UPDATES", False))
+
+
+def fuses(op: Operation) -> bool:
+    """The kernel can apply a formula to what it stores."""
+    return bool(getattr(_module(op), "FUSES", False))
 
 
 def _module(op: Operation):  # type: ignore[no-untyped-def]

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dslc.graph import Operation
-from dslc.kernels import Setting, Variant
+from dslc.kernels import Setting, Variant, finish
+from dslc.kernels.product import any_count
 from dslc.layout import Layout
+
+FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     x, w, y = op.reads[0], op.reads[1], op.writes[0]
-    layout, bias = setting.layout(w), len(op.reads) > 2
-    names = ("x", "w", "b", "y") if bias else ("x", "w", "y")
-    context = {**panels(layout, x.elements, y.elements), "bias": bias}
-    return [Variant("plain", names, context, setting.multiplying(op))]
+    bias = len(op.reads) > 2
+    tiles = any_count(setting.tile_rows, setting.batch, x.elements, setting.layout(w).blocks)
+    context = {
+        "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias,
+        "formula": finish(op)["formula"],
+    }  # fmt: skip
+    names = ("in", "w", "b", "out") if bias else ("in", "w", "out")
+    return [Variant("plain", names, context, setting.multiplying(op), tiles.products)]
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """Weights in panels of one vector of units: [units / lanes][inputs][lanes]."""
     w = op.reads[1]
     return {w.name: Layout(w.shape, 0, lanes)}
-
-
-def panels(layout: Layout, inputs: int, units: int) -> dict[str, object]:
-    """What all kernels on weights in panels need; `tail` is how many units the last panel really has."""
-    tail = units - (layout.blocks - 1) * layout.width
-    return {"inputs": inputs, "units": units, "blocks": layout.blocks, "lanes": layout.width, "tail": tail}

@@ -1,13 +1,26 @@
-"""dx = dy W."""
+"""dx = dy W: the weights are rows, vectors of examples the columns."""
 
 from __future__ import annotations
 
-from dslc.graph import Operation
-from dslc.kernels import Setting, Variant
-from dslc.kernels.dense_forward import panels
+from dslc.graph import Operation, Tensor
+from dslc.kernels import Setting, Variant, finish
+from dslc.kernels.product import Product
+
+FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    dy, w = op.reads
-    context = panels(setting.layout(w), op.writes[0].elements, dy.elements)
-    return [Variant("plain", ("dy", "w", "dx"), context, setting.multiplying(op, 0.7))]
+    dx, lanes = op.writes[0], setting.lanes
+    units = setting.layout(op.reads[1]).shape[0]
+    rows = min(dx.elements, lanes * max(1, 8 // lanes))
+    tile = Product(rows, 1, lanes)
+    context = {
+        "inputs": dx.elements, "units": units, "full": units // lanes, "left": units % lanes, "lanes": lanes,
+        "rows": rows, "tiles": -(-dx.elements // rows), "tile": tile, **finish(op),
+    }  # fmt: skip
+    names = ("dout", "w", "known", "din") if context["kept"] else ("dout", "w", "din")
+    return [Variant("plain", names, context, setting.multiplying(op), (tile,))]
+
+
+def in_lanes(op: Operation) -> tuple[Tensor, ...]:
+    return op.reads[:1]

@@ -1,13 +1,22 @@
-"""dW = dy^T x, summed over the mini-batch."""
+"""dW = dy^T x, summed over the mini-batch; where the update follows at once, dW is never stored."""
 
 from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
-from dslc.kernels.dense_forward import panels
+from dslc.kernels.product import exact_count
+from dslc.kernels.update import rule_context, rule_names
+
+UPDATES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    x, dy = op.reads
-    context = panels(setting.layout(op.writes[0]), x.elements, dy.elements)
-    return [Variant("plain", ("x", "dy", "dw"), context, setting.multiplying(op, 0.7))]
+    x, dy = op.reads[:2]
+    layout = setting.layout(op.writes[0])
+    tiles = exact_count(setting.tile_rows, x.elements, 1, layout.blocks)
+    context = {
+        "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tiles": tiles,
+        "row_tiles": -(-x.elements // tiles.heights[0]), "tail": dy.elements % setting.lanes, **rule_context(op),
+    }  # fmt: skip
+    names = ("x", "dy", *(rule_names(op) or ("dw",)))
+    return [Variant("plain", names, context, setting.multiplying(op, 0.7), tiles.products)]

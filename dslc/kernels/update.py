@@ -1,19 +1,37 @@
-"""The optimizer's rule for every element of a parameter."""
+"""The optimizer's rule for every element of a parameter, with the slope of its regularizers."""
 
 from __future__ import annotations
 
 from dslc.graph import Operation
-from dslc.kernels import Setting, Variant, detail
+from dslc.kernels import Setting, Variant
 from dslc.lower import ParameterDetail
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    rule = detail(op, ParameterDetail).rule
-    assert rule is not None
-    states = [name for name, _ in rule.assignments if name != "w"]
-    context = {
-        "elements": setting.layout(op.reads[0]).elements, "assignments": rule.assignments, "once": rule.once,
-        "states": states,
+    context = {key: value for key, value in rule_context(op).items() if key != "rule"}
+    context["elements"] = setting.layout(op.reads[0]).elements
+    weights, *states = rule_names(op)
+    return [Variant("plain", (weights, "gradient", *states), context, setting.moving(*op.reads))]
+
+
+def rule_context(op: Operation) -> dict[str, object]:
+    """What the templates of a rule print; for an operation without one, only that there is none."""
+    if not isinstance(op.detail, ParameterDetail) or op.detail.rule is None:
+        return {"rule": False, "once": (), "slope": None, "assignments": (), "states": ()}
+    rule = op.detail.rule
+    return {
+        "rule": True, "once": rule.once, "slope": op.detail.formula, "assignments": rule.assignments,
+        "states": _states(op.detail),
     }  # fmt: skip
-    arrays = ("weights", "gradient", *(f"{name}_state" for name in states))
-    return [Variant("plain", arrays, context, setting.moving(*op.reads))]
+
+
+def rule_names(op: Operation) -> tuple[str, ...]:
+    """The arrays of a rule in C: the weights and the optimizer's states."""
+    if not isinstance(op.detail, ParameterDetail):
+        return ()
+    return ("weights", *(f"{name}_state" for name in _states(op.detail)))
+
+
+def _states(detail: ParameterDetail) -> tuple[str, ...]:
+    assert detail.rule is not None
+    return tuple(name for name, _ in detail.rule.assignments if name != "w")

@@ -137,8 +137,13 @@ class Activation(Layer):
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         return inputs[0]
 
+    def training_value(self) -> Scalar:
+        """The same value, in which training may hide what the derivative wants to know: the sign of a zero."""
+        return self.value()
+
     def forward(self, site: Site) -> None:
-        site.op("map", "forward", site.x, (site.y,), MapDetail(self.value()))
+        value = self.training_value() if site.training else self.value()
+        site.op("map", "forward", site.x, (site.y,), MapDetail(value))
 
     def backward(self, site: Site) -> None:
         detail = MapDetail(self.derivative())

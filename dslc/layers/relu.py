@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.layers import Activation, Example, Mode, Reference, X
+from dslc.layers import Activation, Example, Mode, Reference, X, Y
 from dslc.numerics import Array, np
-from dslc.scalar import Scalar, where
+from dslc.scalar import NEGATIVE_ZERO, Scalar, sign_bit, where
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,12 @@ class Relu(Activation):
     def value(self) -> Scalar:
         return where(X < 0, 0, X)
 
+    def training_value(self) -> Scalar:
+        """-0 where x is negative and +0 where it is 0: the derivative needs no more than the result."""
+        return where(X < 0, NEGATIVE_ZERO, X + 0)
+
     def derivative(self) -> Scalar:
-        return where(X >= 0, 1, 0)
+        return where(sign_bit(Y), 0, 1)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         x = xs[0]

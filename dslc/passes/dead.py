@@ -9,8 +9,7 @@ from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
 
 def remove_dead_operations(graph: Graph) -> Graph:
     """The graph without operations that only write activations which nothing reads; the loss always counts."""
-    train = None if graph.train is None else _alive(graph.train)
-    return replace(graph, predict=_alive(graph.predict), train=train)
+    return graph.map(_alive)
 
 
 def _alive(step: Step) -> Step:

@@ -75,6 +75,6 @@ def _lives(
             if root.role == ACTIVATION:
                 spans[root] = (spans.get(root, (index, index))[0], index)
     return [
-        _Life(t, rounded(layouts[t.name].elements * (batch if t.batched else 1), itemsize), first, last)
+        _Life(t, rounded(layouts[t.name].total(batch if t.batched else 1), itemsize), first, last)
         for t, (first, last) in spans.items()
     ]

@@ -1,0 +1,93 @@
+"""The one micro-kernel of all matrix products: a few rows by one or two vectors of sums, held in registers.
+
+    sum[row][j] += a[row * a_row] * b[j * b_block]      while a and b walk on
+
+Dense layers, convolutions and their gradients differ only in what a row is and how a and b walk. The distance of the
+rows is known to the C compiler, so that all of them are reached from one register.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Product:
+    """One size of the micro-kernel: rows, vectors a row, distance of the rows in `a`."""
+
+    rows: int
+    vectors: int
+    a_row: int
+
+    @property
+    def name(self) -> str:
+        return f"product{self.rows}x{self.vectors}_{self.a_row}"
+
+
+def even_rows(count: int, most: int) -> int:
+    """The height of a tile so that `count` rows fall into as few tiles as possible, all of one height or nearly."""
+    tiles = -(-count // most)
+    return -(-count // tiles)
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The micro-kernel in the heights that a kernel needs, the largest first, for columns in `blocks` vectors.
+
+    Vectors are taken in pairs; where their number is odd, the last is taken alone.
+    """
+
+    heights: tuple[int, ...]
+    a_row: int
+    blocks: int
+
+    @property
+    def panels(self) -> int:
+        """Pairs of vectors; the last may be a single one."""
+        return -(-self.blocks // 2)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The numbers of vectors that occur."""
+        return (1,) if self.blocks == 1 else (2, 1) if self.blocks % 2 else (2,)
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        return tuple(Product(rows, vectors, self.a_row) for vectors in self.widths for rows in self.heights)
+
+    @property
+    def vectors(self) -> str:
+        """How many vectors a `panel` has, in C."""
+        return str(self.widths[0]) if len(self.widths) == 1 else f"panel == {self.panels - 1} ? 1 : 2"
+
+    def height_for(self, count: str) -> str:
+        """The largest height that is not above `count`, in C."""
+        return " : ".join([*(f"{count} >= {rows} ? {rows}" for rows in self.heights[:-1]), str(self.heights[-1])])
+
+    @property
+    def function(self) -> str:
+        """The function for `rows` and `vectors`, in C."""
+        if len(self.widths) == 1:
+            return self._of_width(self.widths[0])
+        return f"vectors == 1 ? ({self._of_width(1)}) : {self._of_width(2)}"
+
+    def _of_width(self, vectors: int) -> str:
+        names = [Product(rows, vectors, self.a_row).name for rows in self.heights]
+        chosen = [f"rows == {rows} ? {name}" for rows, name in zip(self.heights[:-1], names, strict=False)]
+        return " : ".join([*chosen, names[-1]])
+
+
+def any_count(most_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
+    """Tiles for a number of rows known at run time, up to `count`: the last tile overlaps the one before it."""
+    heights = [even_rows(count, most_rows)]
+    while heights[-1] > 1:
+        heights.append(heights[-1] // 2)
+    return Tiles(tuple(heights), a_row, blocks)
+
+
+def exact_count(most_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
+    """Tiles for just `count` rows without overlap: one height, and a lower one for what is left."""
+    dividing = [rows for rows in range(most_rows, most_rows // 2, -1) if count % rows == 0]
+    height = dividing[0] if dividing else even_rows(count, most_rows)
+    left = count % height
+    return Tiles((height, left) if left else (height,), a_row, blocks)

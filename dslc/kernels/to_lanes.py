@@ -1,0 +1,11 @@
+"""Examples side by side, one a lane of a vector: [n][elements] becomes [n / lanes][elements][lanes]."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    context = {"elements": op.reads[0].elements, "lanes": setting.lanes}
+    return [Variant("plain", ("x", "y"), context, setting.moving(op.reads[0], factor=2))]

@@ -1,0 +1,60 @@
+"""Lets a weight's update follow at once on its gradient, which then is never stored.
+
+    dW = dense_weight_gradient(x, dy); dW += slope(W); update(W, dW)   becomes   update(W) by dense_weight_gradient(x, dy)
+
+Only in the step that trains: `gradients` is asked for the gradients themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dslc import kernels
+from dslc.graph import Graph, Operation, Phase, Step, Tensor
+from dslc.lower import ParameterDetail
+
+
+def update_at_once(graph: Graph) -> Graph:
+    """The graph with regularizers in the updates, and updates in the operations that make the gradients."""
+    return replace(graph, train=None if graph.train is None else _update_step(graph.train))
+
+
+def _update_step(step: Step) -> Step:
+    updates = {op.reads[1]: op for op in step.operations if op.kind == "update"}
+    slopes = {op.writes[0]: op for op in step.operations if op.kind == "regularizer_gradient"}
+    merged = {gradient: _with_slope(update, slopes.get(gradient)) for gradient, update in updates.items()}
+    at_once = {t for op in step.operations for t in op.writes if t in merged and kernels.updates(op)}
+    gone = {merged[t].name for t in at_once} | {slopes[t].name for t in slopes if t in merged}
+    return replace(step, phases=tuple(_update_phase(phase, merged, at_once, gone) for phase in step.phases))
+
+
+def _update_phase(phase: Phase, merged: dict[Tensor, Operation], at_once: set[Tensor], gone: set[str]) -> Phase:
+    operations: list[Operation] = []
+    for op in phase.operations:
+        if op.name in gone:
+            continue
+        gradient = next((t for t in op.writes if t in at_once), None)
+        if op.kind == "update":
+            op = merged[op.reads[1]]
+        elif gradient is not None:
+            op = _with_update(op, merged[gradient])
+        operations.append(op)
+    return replace(phase, operations=tuple(operations))
+
+
+def _with_slope(update: Operation, slope: Operation | None) -> Operation:
+    if slope is None:
+        return update
+    assert isinstance(update.detail, ParameterDetail) and isinstance(slope.detail, ParameterDetail)
+    return replace(update, detail=replace(update.detail, formula=slope.detail.formula))
+
+
+def _with_update(op: Operation, update: Operation) -> Operation:
+    weights, _, *states = update.reads
+    return replace(
+        op,
+        name=f"{op.name}_update",
+        reads=(*op.reads, weights, *states),
+        writes=update.writes,
+        detail=update.detail,
+    )
