@@ -31,6 +31,9 @@ from dslc.emit import CSource
 from dslc.target import Target, cpu_identity
 
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+ALWAYS_FMA = ("--param=avoid-fma-max-bits=0",)
+"""GCC tuned for some CPUs splits multiply-adds in short chains and not in long ones; then a sum has other bits in a
+small tile than in a large one."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
 
 
@@ -40,11 +43,12 @@ class CompilerError(UsageError):
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C compiler, how it names itself, and whether it has OpenMP."""
+    """A C compiler, how it names itself, whether it has OpenMP, and flags that only some compilers know."""
 
     command: tuple[str, ...]
     identity: str
     openmp: bool
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
         source.declarations,
         *FLAGS,
         *target.flags,
+        *compiler.flags,
         compiler.identity,
         str(compiler.openmp),
         str(sysconfig.get_config_var("SOABI")),
@@ -109,19 +114,23 @@ def find_compiler() -> Compiler:
 def _identify(command: tuple[str, ...]) -> Compiler:
     """The compiler's version and abilities, kept beside the modules so that it is asked only once."""
     stat = os.stat(command[0])
-    key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()[:20]
+    key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size} {ALWAYS_FMA}".encode()).hexdigest()[:20]
     known = cache_folder() / f"compiler-{key}"
     if known.exists():
-        kind, _, identity = known.read_text().partition("\n")
-        return Compiler(command, identity, kind == "openmp")
+        abilities, _, identity = known.read_text().partition("\n")
+        openmp, *flags = abilities.split()
+        return Compiler(command, identity, openmp == "openmp", tuple(flags))
     asked = _run([*command, "--version"])
     identity = f"{command[0]} {asked.stdout.splitlines()[0] if asked.stdout else ''}"
     with tempfile.TemporaryDirectory() as scratch:
         test = Path(scratch) / "test.c"
         test.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
-        openmp = _run([*command, "-fopenmp", str(test), "-o", str(test.with_suffix(""))]).returncode == 0
-    write_whole(known, f"{'openmp' if openmp else 'serial'}\n{identity}".encode())
-    return Compiler(command, identity, openmp)
+        build = [*command, str(test), "-o", str(test.with_suffix(""))]
+        openmp = _run([*build, "-fopenmp"]).returncode == 0
+        test.write_text("int main(void) { return 0; }\n")
+        flags = ALWAYS_FMA if _run([*build, *ALWAYS_FMA]).returncode == 0 else ()
+    write_whole(known, f"{' '.join(('openmp' if openmp else 'serial', *flags))}\n{identity}".encode())
+    return Compiler(command, identity, openmp, flags)
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -146,7 +155,7 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
             warnings.warn(f"{compiler.command[0]} has no OpenMP: the network runs on one thread", stacklevel=2)
         python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
         jobs = [
-            [*compiler.command, *FLAGS, *WARNINGS, *target.flags, *threads, *unknown_pragmas(compiler), "-c",
+            [*compiler.command, *FLAGS, *WARNINGS, *target.flags, *compiler.flags, *threads, *unknown_pragmas(compiler), "-c",
              str(kernels), "-o", str(folder / "kernels.o")],
             [*compiler.command, "-O1", "-fPIC", "-w", *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],
         ]  # fmt: skip

@@ -52,7 +52,8 @@ class Fused:
 
 @dataclass(frozen=True)
 class Operation:
-    """One computation. `kind` is the file in `kernels/` that knows how; `detail` is what that kind needs to know."""
+    """One computation. `kind` is the file in `kernels/` that knows how; `detail` is what that kind needs to know.
+    `choice` names one of several algorithms, once it is chosen."""
 
     kind: str
     name: str
@@ -63,6 +64,7 @@ class Operation:
     line: int = 0
     multiply_adds: int = 0
     fused: Fused | None = None
+    choice: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
+from dataclasses import replace
+
 from dslc import kernels
 from dslc.graph import GRADIENT, PARAMETER, STATE, Graph, Phase, Step, Tensor
 from dslc.kernels import Setting
 from dslc.layout import Layout
+from dslc.passes.algorithms import choose_algorithms
 from dslc.passes.dead import remove_dead_operations
 from dslc.passes.fusion import fuse
 from dslc.passes.layouts import choose_layouts
@@ -41,10 +44,12 @@ def make_plan(
     """The plan for a machine. `batch` replaces the file's capacity; `disable` names passes to leave out."""
     itemsize = ITEMSIZE[graph.network.precision]
     capacity = batch or default_batch(graph)
+    setting = Setting({}, capacity, itemsize, target.lanes(itemsize), target.tile_rows, threads)
+    graph = choose_algorithms(graph, setting)
     for name, change in REWRITES.items():
         graph = graph if name in disable else change(graph)
-    graph, layouts = choose_layouts(graph, target.lanes(itemsize))
-    setting = Setting(layouts, capacity, itemsize, target.lanes(itemsize), target.tile_rows, threads)
+    graph, layouts = choose_layouts(graph, setting.lanes)
+    setting = replace(setting, layouts=layouts)
     tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))
     kept: dict[str, Buffer] = {}
     parameters = _keep(tensors, PARAMETER, layouts, itemsize, 0, kept)

@@ -5,18 +5,23 @@
     dg = G^T [(A dy) * (B^T d)]          the gradient of the filter, by the same matrices
 
 Winograd, 'Arithmetic complexity of computations' (1980); Lavin and Gray, 'Fast algorithms for convolutional neural
-networks' (CVPR 2016). The matrices come from Toom and Cook: two polynomials are multiplied by their values at m + r - 2
-points and infinity, and the transpose of that algorithm filters. They are exact here, and `statements` prints them as C.
+networks' (CVPR 2016). The matrices come from Toom and Cook: two polynomials are multiplied by their values at
+m + r - 2 points and infinity, and the transpose of that algorithm filters. They are exact here; `statements` prints C.
 
-Points are what decides the error. Largest error of a 2-D float32 tile, relative to the largest output, over 256 channels
-of normal data, by the statements below; then the same of the gradient of the filter, summed over 256 tiles:
+What float32 loses in a 2-D tile, by these statements on normal data: the largest error over the largest output, of
+outputs as a sum over 256 channels and of the filter's gradient as a sum over 256 tiles. Most of it is lost in that
+sum and then enlarged by A^T and G^T, so that a sum of sums of 32 loses half as much or less:
 
-    F(2, 3)  0, ±1               6.1e-07  3.1e-07
-    F(4, 3)  0, ±5/8, ±3/2       2.3e-06  1.2e-06    with ±1, ±2: 8.2e-06
-    F(2, 5)  0, ±3/4, ±3/2       1.7e-06  1.1e-06    with ±1, ±2: 6.4e-06
-    F(4, 5)  0, ±1/2, ±1, ±7/4   6.5e-06  3.9e-06    with ±1, ±2, ±1/2: 1.0e-05
+                                outputs  in blocks  gradient  in blocks
+    F(2, 3)  0, ±1              6.2e-07    2.4e-07   6.0e-07    2.2e-07
+    F(4, 3)  0, ±5/8, ±3/2      2.9e-06    9.8e-07   2.1e-06    9.2e-07
+             0, ±1, ±2          9.6e-06    3.3e-06   7.7e-06    2.8e-06
+    F(2, 5)  0, ±3/4, ±3/2      2.4e-06    8.0e-07   3.5e-06    1.3e-06
+             0, ±1, ±2          6.4e-06    2.6e-06   1.2e-05    5.9e-06
+    F(4, 5)  0, ±1/2, ±1, ±7/4  1.4e-05    4.3e-06   1.3e-05    5.9e-06
+             0, ±1/2, ±1, ±2    1.2e-05    4.8e-06   1.2e-05    5.5e-06
 
-`python -m pytest -rP tests/test_winograd.py -k error` measures them again.
+`python -m pytest -rP tests/test_winograd.py -k error` measures this again. Lavin and Gray use the points 0, ±1, ±2.
 """
 
 from __future__ import annotations
@@ -70,8 +75,8 @@ class Winograd:
         """B^T (size x size). Row i holds the coefficients of the product of (x - p) over all other points p.
 
         That is Lagrange's polynomial of point i but for its denominator, whose sign stays here and whose magnitude goes
-        to G. Rows so keep a coefficient of ±1 and moderate others. To move a power of two between rows of B^T and G
-        would change no bit of a result; to move all of the denominator elsewhere does not lower the error.
+        to G. Rows so keep a coefficient of ±1 and moderate others. The denominators in B^T or A^T change the error by
+        less than a tenth, and a power of two moved from row to row does not change what is rounded.
         """
         rows = [_with_roots(self._others(p), sign=1 if self._denominator(p) > 0 else -1) for p in self.points]
         return (*((*row, ZERO) for row in rows), _with_roots(self.points))

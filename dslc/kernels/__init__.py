@@ -16,8 +16,9 @@ from dslc.kernels.product import Product
 from dslc.layout import Layout
 from dslc.scalar import variable
 
-FLOPS_PER_NS = 30.0
-"""A rough speed of plain vector code on one core, to compare variants and to judge whether sharing pays."""
+MULTIPLY_ADDS_PER_NS = 6.0
+"""How many vectors of multiply-adds one core does at best: two units at 3 GHz. To compare algorithms and to judge
+whether sharing pays, a rough figure is enough."""
 ELEMENTS_PER_NS = 2.0
 """The same for code that mostly moves memory."""
 
@@ -74,6 +75,10 @@ class Setting:
         """Numbers of one such image."""
         return tensor.elements * self.layout(tensor).examples
 
+    def stored(self, tensor: Tensor) -> int:
+        """Numbers that a parameter takes."""
+        return self.layout(tensor).elements
+
     def total(self, tensor: Tensor) -> int:
         """Elements of a tensor over a whole mini-batch."""
         return tensor.elements * (self.batch if tensor.batched else 1)
@@ -84,7 +89,11 @@ class Setting:
 
     def multiplying(self, op: Operation, efficiency: float = 1.0) -> float:
         """Cost of the operation's multiply-adds at a share of the vector units' speed."""
-        return op.multiply_adds * self.batch / (FLOPS_PER_NS * efficiency)
+        return self.vector_products(op.multiply_adds) / efficiency
+
+    def vector_products(self, products: float) -> float:
+        """Cost of so many multiply-adds an example at full speed."""
+        return products * self.batch / (MULTIPLY_ADDS_PER_NS * self.lanes)
 
 
 def finish(op: Operation) -> dict[str, object]:
@@ -115,10 +124,26 @@ def choose(op: Operation, setting: Setting) -> Variant:
     return min(found, key=lambda v: v.cost_ns)
 
 
-def in_lanes(op: Operation) -> tuple[Tensor, ...]:
-    """What the operation reads with one example a lane."""
-    found: Callable[[Operation], tuple[Tensor, ...]] | None = getattr(_module(op), "in_lanes", None)
-    return found(op) if found else ()
+@dataclass(frozen=True)
+class Copy:
+    """How an operation would like to read one of its tensors: as the operation `kind` copies it, in a layout."""
+
+    tensor: Tensor
+    kind: str
+    layout: Layout
+    detail: object = None
+
+
+def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    """What the operation reads in another form than it was made."""
+    found: Callable[[Operation, int], tuple[Copy, ...]] | None = getattr(_module(op), "copies", None)
+    return found(op, lanes) if found else ()
+
+
+def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
+    """The algorithms that the operation may be computed by, with their costs in ns; empty where there is but one."""
+    found: Callable[[Operation, Setting], Mapping[str, float]] | None = getattr(_module(op), "algorithms", None)
+    return found(op, setting) if found else {}
 
 
 def updates(op: Operation) -> bool:

@@ -5,49 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dslc.graph import Operation
-from dslc.kernels import Setting, Variant, detail
+from dslc.kernels import Copy, Setting, Variant, _direct, detail, finish
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
+
+FUSES = True
+
+
+def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
+    d = detail(op, ConvDetail)
+    if not _direct.fits(d, setting.lanes):
+        return {"plain": setting.multiplying(op, 0.05)}
+    return {"direct": _direct.cost(d, setting)}
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, ConvDetail)
-    bias = len(op.reads) > 2
-    names = ("x", "w", "b", "y") if bias else ("x", "w", "y")
-    layout = setting.layout(op.reads[1])
-    if not layout.width:
+    bias = len(op.reads) - (op.fused is not None and op.fused.needs_y) > 2
+    names = ("in", "w", "b", "out") if bias else ("in", "w", "out")
+    if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, "bias": bias}
-        return [Variant("plain", names, context, setting.multiplying(op, 0.1))]
-    left, right = inner_columns(d)
-    context = {"bias": bias, "left": left, "right": right, **block_context(d, layout)}
-    return [Variant("blocked", names, context, setting.multiplying(op, 0.6))]
+        return [Variant("plain", names, {**context, "formula": finish(op)["formula"]}, setting.multiplying(op, 0.05))]
+    context = {**_direct.context(d, setting), "bias": bias, **finish(op)}
+    return [Variant("direct", names, context, _direct.cost(d, setting), context["tiles"].products)]
+
+
+def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice == "direct" else ()
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
-    """Filters in blocks of one vector, [filters / lanes][rows][columns][channels][lanes], unless groups cut blocks."""
-    d, w = detail(op, ConvDetail), op.reads[1]
-    per_group = d.output[2] // d.groups
-    fits = d.groups == 1 or per_group % lanes == 0
-    return {w.name: Layout(w.shape, 3, lanes) if fits else Layout(w.shape)}
-
-
-def block_context(d: ConvDetail, layout: Layout) -> dict[str, object]:
-    """What all kernels on blocked filters need."""
-    filters = d.output[2]
-    return {
-        "d": d,
-        "channels": d.input[2] // d.groups,
-        "blocks": layout.blocks,
-        "blocks_per_group": layout.blocks // d.groups,
-        "lanes": layout.width,
-        "tail": filters - (layout.blocks - 1) * layout.width,
-    }
-
-
-def inner_columns(d: ConvDetail) -> tuple[int, int]:
-    """The output columns whose windows lie inside the image from left to right: from the first to before the second."""
-    width, columns = d.input[1], d.output[1]
-    starts = [x * d.stride[1] - d.before[1] for x in range(columns)]
-    reach = (d.size[1] - 1) * d.dilation[1]
-    inside = [x for x, start in enumerate(starts) if start >= 0 and start + reach < width]
-    return (inside[0], inside[-1] + 1) if inside else (columns, columns)
+    w = op.reads[1]
+    return {w.name: Layout(w.shape) if op.choice == "plain" else _direct.filters_layout(w.shape, lanes)}

@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from dslc.graph import Operation
-from dslc.kernels import Setting, Variant, detail
-from dslc.kernels.conv_forward import block_context
+from dslc.kernels import Copy, Setting, Variant, _direct, detail, finish
 from dslc.layers.conv import ConvDetail
+
+FUSES = True
+
+
+def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
+    d = detail(op, ConvDetail)
+    back = turned(d)
+    if not _direct.fits(d, setting.lanes):
+        return {"plain": setting.multiplying(op, 0.05)}
+    costs = {"scatter": 1.5 * _direct.cost(back, setting)}
+    if d.stride == (1, 1) and min(back.before) >= 0:
+        costs["gather"] = _direct.cost(back, setting)
+    return costs
+
+
+def turned(d: ConvDetail) -> ConvDetail:
+    """The convolution that makes dx out of dy, for a stride of 1."""
+    before = (
+        (d.size[0] - 1) * d.dilation[0] - d.before[0],
+        (d.size[1] - 1) * d.dilation[1] - d.before[1],
+    )
+    return replace(d, input=d.output, output=d.input, before=before)
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, ConvDetail)
-    layout = setting.layout(op.reads[1])
-    if not layout.width:
-        context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups}
-        return [Variant("plain", ("dy", "w", "dx"), context, setting.multiplying(op, 0.1))]
-    return [Variant("blocked", ("dy", "w", "dx"), block_context(d, layout), setting.multiplying(op, 0.4))]
+    end = finish(op)
+    names = ("in", "w", "known", "out") if end["kept"] else ("in", "w", "out")
+    if op.choice == "plain":
+        context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, **end}
+        return [Variant("plain", names, context, setting.multiplying(op, 0.05))]
+    if op.choice == "gather":
+        context = {**_direct.context(turned(d), setting), "bias": False, **end}
+        return [Variant("gather", names, context, _direct.cost(turned(d), setting), context["tiles"].products)]
+    context = {**_direct.scatter_context(d, setting), **end}
+    return [Variant("scatter", names, context, 1.5 * _direct.cost(turned(d), setting), context["tiles"].products)]
+
+
+def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    d = detail(op, ConvDetail)
+    if op.choice == "plain":
+        return ()
+    rotated = (*d.size, d.output[2] // d.groups, d.input[2])
+    filters = Copy(op.reads[1], "rotate_filters", _direct.filters_layout(rotated, lanes), d)
+    return (*(_direct.padding(op.reads[0], turned(d)) if op.choice == "gather" else ()), filters)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dslc.graph import Operation
-from dslc.kernels import Setting, Variant, detail
-from dslc.kernels.conv_forward import block_context
+from dslc.kernels import Copy, Setting, Variant, _direct, detail
 from dslc.layers.conv import ConvDetail
+
+
+def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
+    d = detail(op, ConvDetail)
+    if not _direct.fits(d, setting.lanes):
+        return {"plain": setting.multiplying(op, 0.05)}
+    return {"direct": _direct.weight_cost(d, setting)}
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, ConvDetail)
-    layout = setting.layout(op.writes[0])
-    if not layout.width:
+    if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups}
-        return [Variant("plain", ("x", "dy", "dw"), context, setting.multiplying(op, 0.1))]
-    return [Variant("blocked", ("x", "dy", "dw"), block_context(d, layout), setting.multiplying(op, 0.4))]
+        return [Variant("plain", ("x", "dy", "dw"), context, setting.multiplying(op, 0.05))]
+    context = _direct.weight_context(d, setting)
+    return [Variant("direct", ("x", "dy", "dw"), context, _direct.weight_cost(d, setting), context["tiles"].products)]
+
+
+def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice == "direct" else ()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation, Tensor
-from dslc.kernels import Setting, Variant, finish
+from dslc.graph import Operation
+from dslc.kernels import Copy, Setting, Variant, finish
 from dslc.kernels.product import Product
+from dslc.layout import Layout
 
 FUSES = True
 
@@ -22,5 +23,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     return [Variant("plain", names, context, setting.multiplying(op), (tile,))]
 
 
-def in_lanes(op: Operation) -> tuple[Tensor, ...]:
-    return op.reads[:1]
+def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    dy = op.reads[0]
+    return (Copy(dy, "to_lanes", Layout(dy.shape, examples=lanes)),)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dslc import kernels
-from dslc.graph import Graph, Operation, Phase, Step, Tensor
+from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
+from dslc.kernels import Copy
 from dslc.layout import Layout
 from dslc.lower import identifier, state_name
 
@@ -38,23 +39,32 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Layout
 
 
 def _convert(step: Step, chosen: dict[str, Layout], lanes: int) -> Step:
-    """Every operation reads what it wants to have in lanes from a converted copy."""
-    converted: dict[Tensor, Tensor] = {}
-    return replace(step, phases=tuple(_convert_phase(phase, chosen, lanes, converted) for phase in step.phases))
+    """Every operation reads what it would like in another form from a copy, made once."""
+    made: dict[Copy, Tensor] = {}
+    return replace(step, phases=tuple(_convert_phase(phase, chosen, lanes, made) for phase in step.phases))
 
 
-def _convert_phase(
-    phase: Phase, chosen: dict[str, Layout], lanes: int, converted: dict[Tensor, Tensor]
-) -> Phase:
+def _convert_phase(phase: Phase, chosen: dict[str, Layout], lanes: int, made: dict[Copy, Tensor]) -> Phase:
     operations: list[Operation] = []
     for op in phase.operations:
-        for tensor in kernels.in_lanes(op):
-            if tensor not in converted:
-                converted[tensor] = replace(tensor, name=f"{tensor.name}_lanes", role="activation")
-                chosen[converted[tensor].name] = Layout(tensor.shape, examples=lanes)
-                copy = f"{tensor.name}_to_lanes"
-                operations.append(Operation("to_lanes", copy, (tensor,), (converted[tensor],), None, op.comment, op.line))
-        wanted = kernels.in_lanes(op)
-        reads = tuple(converted[t] if t in wanted else t for t in op.reads)
+        wanted = {copy.tensor: copy for copy in kernels.copies(op, lanes)}
+        for copy in wanted.values():
+            if copy not in made:
+                made[copy] = _copied(copy, chosen)
+                operations.append(_copy_operation(copy, made[copy], op))
+        reads = tuple(made[wanted[t]] if t in wanted else t for t in op.reads)
         operations.append(replace(op, reads=reads))
     return replace(phase, operations=tuple(operations))
+
+
+def _copied(copy: Copy, chosen: dict[str, Layout]) -> Tensor:
+    """The copy's tensor; one that is copied in two ways to different layouts has its sizes in the name."""
+    name = f"{copy.tensor.name}_{copy.kind}"
+    if chosen.setdefault(name, copy.layout) != copy.layout:
+        name += "_" + "x".join(str(n) for n in copy.layout.stored)
+        chosen[name] = copy.layout
+    return replace(copy.tensor, name=name, shape=copy.layout.shape, role=ACTIVATION)
+
+
+def _copy_operation(copy: Copy, tensor: Tensor, op: Operation) -> Operation:
+    return Operation(copy.kind, tensor.name, (copy.tensor,), (tensor,), copy.detail, op.comment, op.line)

@@ -1,0 +1,136 @@
+"""The direct convolution as a matrix product: rows are pixels side by side, columns are filters, and the products run
+along the window. Forward and, with filters turned round, the gradient of the input are the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from dslc.graph import Tensor
+from dslc.kernels import Copy, Setting
+from dslc.kernels.product import Tiles, even_rows, exact_count
+from dslc.layers.conv import ConvDetail
+from dslc.layout import Layout
+
+TASKS = 16
+"""At least so many tasks are made of one image, for the threads to share."""
+
+
+@dataclass(frozen=True)
+class PadDetail:
+    """An image of `input` inside one of `output`, `before` rows and columns from its edges; the rest is zero."""
+
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    before: tuple[int, int]
+
+
+def reach(d: ConvDetail) -> tuple[int, int]:
+    """Rows and columns of the padded image that the windows touch."""
+    return tuple((d.output[i] - 1) * d.stride[i] + (d.size[i] - 1) * d.dilation[i] + 1 for i in (0, 1))  # type: ignore[return-value]
+
+
+def padded_shape(d: ConvDetail) -> tuple[int, int, int]:
+    """The image that the windows slide over: padded, or as it is."""
+    rows, columns = reach(d)
+    if d.before == (0, 0) and rows <= d.input[0] and columns <= d.input[1]:
+        return (d.input[0], d.input[1], d.input[2])
+    return (rows, columns, d.input[2])
+
+
+def padding(x: Tensor, d: ConvDetail) -> tuple[Copy, ...]:
+    """The copy with zeros around it, if the windows reach over the edge."""
+    shape = padded_shape(d)
+    if shape == d.input:
+        return ()
+    return (Copy(x, "pad", Layout(shape), PadDetail(d.input, shape, d.before)),)
+
+
+def fits(d: ConvDetail, lanes: int) -> bool:
+    """Blocks of one vector of filters, and of channels on the way back, do not straddle groups."""
+    return d.groups == 1 or (d.output[2] // d.groups % lanes == 0 and d.input[2] // d.groups % lanes == 0)
+
+
+def filters_layout(shape: tuple[int, ...], lanes: int) -> Layout:
+    """Filters in blocks of one vector: [filters / lanes][rows][columns][channels][lanes]."""
+    return Layout(shape, 3, lanes)
+
+
+def cost(d: ConvDetail, setting: Setting) -> float:
+    """Nanoseconds of a mini-batch on one thread."""
+    lanes, most = setting.lanes, setting.tile_rows
+    pixels = d.output[1] if not one_by_one(d) else d.output[0] * d.output[1]
+    height = even_rows(pixels, most)
+    filled = pixels / (-(-pixels // height) * height) * min(1.0, (2 + height) / (2 + most))
+    blocks = -(-d.output[2] // lanes) * lanes
+    products = d.output[0] * d.output[1] * blocks * prod(d.size) * d.input[2] // d.groups
+    return setting.vector_products(products) / (0.85 * filled)
+
+
+def one_by_one(d: ConvDetail) -> bool:
+    """Every pixel on its own: the image is one long row."""
+    return d.size == (1, 1) and d.stride == (1, 1) and padded_shape(d) == d.input and d.input[:2] == d.output[:2]
+
+
+def context(d: ConvDetail, setting: Setting) -> dict[str, object]:
+    """What the template prints."""
+    shape = padded_shape(d)
+    rows, columns = (1, d.output[0] * d.output[1]) if one_by_one(d) else d.output[:2]
+    channels, lanes = shape[2] // d.groups, setting.lanes
+    blocks = -(-d.output[2] // (d.groups * lanes))
+    tiles = Tiles((even_rows(columns, setting.tile_rows),), d.stride[1] * shape[2], blocks)
+    whole = d.dilation[1] == 1 and d.groups == 1
+    return {
+        "d": d, "image": prod(shape), "width": shape[1], "depth": shape[2], "channels": channels, "lanes": lanes,
+        "rows": rows, "columns": columns, "tiles": tiles, "panels": tiles.panels * d.groups,
+        "row_groups": max(1, min(rows, TASKS // (tiles.panels * d.groups))), "whole": whole,
+        "filter": prod(d.size) * channels * lanes, "blocks": blocks, "groups": d.groups,
+    }  # fmt: skip
+
+
+def scatter_context(d: ConvDetail, setting: Setting) -> dict[str, object]:
+    """The gradient of the input for any stride: each tap of a window adds its share to the pixel that it lay on."""
+    lanes = setting.lanes
+    blocks = -(-d.input[2] // (d.groups * lanes))
+    filters = d.output[2] // d.groups
+    return {
+        "d": d, "filters": filters, "lanes": lanes, "blocks": blocks, "groups": d.groups,
+        "tiles": exact_count(setting.tile_rows, d.output[1], d.output[2], blocks), "taps": prod(d.size),
+        "filter": prod(d.size) * filters * lanes,
+    }  # fmt: skip
+
+
+STREAMED = 128 << 10
+"""Bytes of images that the gradient of the filters goes over before it comes back to the first: they stay in cache."""
+
+
+def weight_rows(d: ConvDetail) -> tuple[int, int]:
+    """Rows of the product that makes dW, and how many taps of the window have so many each."""
+    if d.dilation[1] == 1 and d.groups == 1:
+        return d.size[1] * d.input[2], d.size[0]
+    return d.input[2] // d.groups, prod(d.size)
+
+
+def weight_cost(d: ConvDetail, setting: Setting) -> float:
+    """Nanoseconds of a mini-batch on one thread."""
+    rows, taps = weight_rows(d)
+    blocks = -(-d.output[2] // setting.lanes) * setting.lanes
+    tiles = exact_count(setting.tile_rows, rows, 1, blocks // setting.lanes)
+    filled = min(1.0, (2 + tiles.heights[0]) / (2 + setting.tile_rows))
+    return setting.vector_products(rows * taps * blocks * d.output[0] * d.output[1]) / (0.75 * filled)
+
+
+def weight_context(d: ConvDetail, setting: Setting) -> dict[str, object]:
+    """What the template of dW prints."""
+    shape, lanes = padded_shape(d), setting.lanes
+    rows, taps = weight_rows(d)
+    blocks = -(-d.output[2] // (d.groups * lanes))
+    tiles = exact_count(setting.tile_rows, rows, 1, blocks)
+    row_bytes = (d.stride[0] * shape[1] * shape[2] + d.output[1] * d.output[2]) * setting.itemsize
+    return {
+        "d": d, "image": prod(shape), "width": shape[1], "depth": shape[2], "lanes": lanes, "tiles": tiles,
+        "rows": rows, "taps": taps, "row_tiles": -(-rows // tiles.heights[0]), "blocks": blocks, "groups": d.groups,
+        "channels": d.input[2] // d.groups, "whole": taps == d.size[0] and rows == d.size[1] * d.input[2],
+        "panels": tiles.panels * d.groups, "tail": d.output[2] % lanes, "all_blocks": blocks * d.groups,
+        "some_rows": max(1, min(d.output[0], STREAMED // row_bytes)),
+    }  # fmt: skip

@@ -1,0 +1,12 @@
+"""A copy of images with zeros around them."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._direct import PadDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    context = {"d": detail(op, PadDetail), "images": setting.images(op.writes[0]), "depth": setting.depth(op.writes[0])}
+    return [Variant("plain", ("x", "y"), context, setting.moving(op.writes[0]))]

@@ -1,0 +1,16 @@
+"""Filters for the way back: channels and filters change places, and rows and columns run the other way."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers.conv import ConvDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d, lanes = detail(op, ConvDetail), setting.lanes
+    context = {
+        "taps": d.size[0] * d.size[1], "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups,
+        "lanes": lanes, "blocks": setting.layout(op.writes[0]).blocks, "all_channels": d.input[2],
+    }  # fmt: skip
+    return [Variant("plain", ("w", "rotated"), context, setting.moving(op.reads[0], factor=4))]
