@@ -12,20 +12,20 @@ from rivals import CONTENDERS, OURS
 from timing import JOBS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-RESULTS, PAGE, PLOT = DOCS / "benchmarks.json", DOCS / "benchmarks.md", DOCS / "benchmarks.svg"
+RESULTS, PAGE, PLOT = "benchmarks.json", "benchmarks.md", "benchmarks.svg"
 Row = Mapping[str, Any]
 
 
-def write_report(results: Row) -> None:
+def write_report(results: Row, folder: Path) -> None:
     """The medians, the page and the plot."""
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    PAGE.write_text(page(results))
+    (folder / RESULTS).write_text(json.dumps(results, indent=1) + "\n")
+    (folder / PAGE).write_text(page(results))
     try:
         from plot import draw
     except ImportError:
         print("matplotlib is not installed: the plot stays as it is")
         return
-    draw(results, PLOT)
+    draw(results, folder / PLOT)
 
 
 def page(results: Row) -> str:
@@ -158,7 +158,7 @@ def extras(results: Row) -> list[str]:
     memory = [memory_cells(ENTRIES[name], e["memory"]) for name, e in found.items()]
     return [
         "## Waiting",
-        "Compiling: `dslc compile` as a process, with an empty cache. Loading: `import dslc` and `dslc.load` in a fresh "
+        "Compiling: `dslc compile` as a process, with an empty cache. Loading: `import dslc` and `dslc.load` in a new "
         "process, with the module in the cache; it includes drawing the first weights.",
         markdown(["network", "compiling", "loading"], waits),
         "## Memory",
@@ -225,4 +225,4 @@ def print_row(entry: Entry, threads: int, row: Row) -> None:
 
 
 if __name__ == "__main__":
-    write_report(json.loads(RESULTS.read_text()))
+    write_report(json.loads((DOCS / RESULTS).read_text()), DOCS)

@@ -1,7 +1,7 @@
 """Measures dslc against its rivals.
 
-    python benchmarks/run.py --only lenet5 mlp --threads 2 --seconds 0.2     a quick look
-    python benchmarks/run.py --write                                         all of it, into docs/
+python benchmarks/run.py --only lenet5 mlp --threads 2 --seconds 0.2     a quick look
+python benchmarks/run.py --write                                         all of it, into docs/
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from extras import measure_extras
 from machine import commit, describe_machine
 from measure import Unstable, measure
 from networks import ENTRIES, SCALED, TARGETED, Entry
-from report import RESULTS, print_row, write_report
+from report import DOCS, RESULTS, print_row, write_report
 from rivals import CONTENDERS, OURS
 from timing import Absent, Pace, available_cores
 
@@ -39,7 +39,7 @@ def main() -> int:
         if options.extras and name in TARGETED:
             results["extras"][name] = measure_network_extras(name, options)
         if options.write:
-            write_report(results)
+            write_report(results, options.write)
     return 0
 
 
@@ -54,7 +54,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="blocks for each contender and job (7)")
     parser.add_argument("--no-extras", dest="extras", action="store_false",
                         help="no compile and load times, memory, and cost by size of batch")  # fmt: skip
-    parser.add_argument("--write", action="store_true", help="put the results into docs/, in the place of older ones")
+    parser.add_argument("--write", nargs="?", type=Path, const=DOCS, metavar="FOLDER",
+                        help="put the results into a folder (docs/), in the place of older ones")  # fmt: skip
     options = parser.parse_args()
     options.rivals = [r for given in options.rivals for r in FAMILIES.get(given, (given,))]
     options.rivals = list(dict.fromkeys(options.rivals))
@@ -69,12 +70,12 @@ def parse_arguments() -> argparse.Namespace:
 def start_results(options: argparse.Namespace) -> dict[str, Any]:
     """Results of this machine so far, for single rows to be put into; else empty ones."""
     results = {"machine": describe_machine(), "networks": {}, "extras": {}}
-    if options.write and RESULTS.exists():
-        older = json.loads(RESULTS.read_text())
+    if options.write and (options.write / RESULTS).exists():
+        older = json.loads((options.write / RESULTS).read_text())
         if older["machine"] == results["machine"]:
             return older
         if len(options.only) < len(ENTRIES):
-            sys.exit(f"{RESULTS.name} is from another machine or other versions: measure all networks, or remove it")
+            sys.exit(f"{RESULTS} is from another machine or other versions: measure all networks, or remove it")
     return results
 
 

@@ -15,8 +15,8 @@ from statistics import median
 from typing import Any
 
 JOBS = {"train": "training step", "predict": "prediction of a batch", "one": "prediction of one example"}
-PAUSE = 0.05
-"""Seconds between blocks: OpenMP's threads spin for some milliseconds before they sleep."""
+PAUSE = 0.15
+"""Seconds between blocks: threads spin before they sleep, OpenMP's for some milliseconds, ONNX Runtime's for 80."""
 PATIENCE = 1800
 """Seconds after which a contender is given up."""
 

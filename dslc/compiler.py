@@ -15,7 +15,7 @@ Each stage is a type that nothing changes, and a function that makes the next.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,13 +41,19 @@ def check_text(text: str, params: Mapping[str, object] | None = None, dtype: str
     return check(parse(Source("<text>", text)), params, dtype)
 
 
-def plan_network(network: Network, target: Target | None = None, batch: int | None = None) -> Plan:
-    """The plan of a network, for this machine unless told otherwise."""
+def plan_network(
+    network: Network,
+    target: Target | None = None,
+    batch: int | None = None,
+    threads: int = 1,
+    disable: Collection[str] = (),
+) -> Plan:
+    """The plan of a network, for this machine and one thread unless told otherwise; `disable` names passes to skip."""
     from dslc.lower import lower
     from dslc.planning import make_plan
     from dslc.target import native
 
-    return make_plan(lower(network), target or native(), batch)
+    return make_plan(lower(network), target or native(), batch, threads, disable)
 
 
 def emit_network(network: Network, target: Target | None = None, batch: int | None = None) -> CSource:

@@ -16,6 +16,7 @@ from dslc.cache import cache_folder
 from dslc.graph import INPUT, OUTPUT, TARGET, Operation, Tensor
 from dslc.ir import Network, show_shape
 from dslc.kernels.product import Product
+from dslc.kernels.transform import Transform
 from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
 from dslc.planning import given_tensors
 
@@ -177,6 +178,7 @@ class _Emitter:
         self.constants: dict[tuple[str, str], Constant] = {}
         self.functions: dict[tuple[str, tuple[str, ...], str], Function] = {}
         self.products: set[Product] = set()
+        self.transforms: set[Transform] = set()
 
     def render(self, name: str, context: Mapping[str, object]) -> str:
         return _render(name, context, self.single)
@@ -217,6 +219,7 @@ class _Emitter:
         tensors = _arguments(op)
         names = kernel.variant.arguments
         self.products.update(kernel.variant.products)
+        self.transforms.update(kernel.variant.transforms)
         body = self.render(kernel.variant.template(op.kind), dict(kernel.variant.context))
         written = set(op.writes)
         arrays = [
@@ -351,6 +354,7 @@ class _Emitter:
             "lanes": lanes,
             "vector_bytes": lanes * self.plan.itemsize,
             "products": sorted(self.products),
+            "transforms": sorted(self.transforms),
             "most_rows": max((p.rows for p in self.products), default=1),
             "transpose_stages": transpose_stages(lanes),
             "single": self.single,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from dslc import kernels
-from dslc.graph import GRADIENT, PARAMETER, STATE, Graph, Phase, Step, Tensor
+from dslc.graph import GRADIENT, PARAMETER, STATE, Graph, Operation, Phase, Step, Tensor
 from dslc.kernels import Setting
 from dslc.layout import Layout
 from dslc.passes.algorithms import choose_algorithms
@@ -101,12 +101,25 @@ def _plan_step(step: Step, setting: Setting, start: int) -> PlannedStep:
     phases = share_work(tuple(_plan_phase(phase, setting) for phase in step.phases))
     all_kernels = [kernel for phase in phases for kernel in phase.kernels]
     return PlannedStep(
-        step.name, phases, place(all_kernels, setting.layouts, setting.batch, setting.itemsize, start)
+        step.name, phases, place(all_kernels, _with_scratch(all_kernels, setting), setting.batch, setting.itemsize, start)
     )
 
 
+def _with_scratch(planned: list[Kernel], setting: Setting) -> Mapping[str, Layout]:
+    """The layouts, with those of the tensors that only kernels know."""
+    written = {t.name: Layout(t.shape) for kernel in planned for t in kernel.operation.writes}
+    return {**written, **setting.layouts}
+
+
 def _plan_phase(phase: Phase, setting: Setting) -> PlannedPhase:
-    return PlannedPhase(phase.name, tuple(Kernel(op, kernels.choose(op, setting)) for op in phase.operations))
+    return PlannedPhase(phase.name, tuple(_plan_operation(op, setting) for op in phase.operations))
+
+
+def _plan_operation(op: Operation, setting: Setting) -> Kernel:
+    """The kernel with its scratch memory, which is one more tensor that it writes."""
+    variant = kernels.choose(op, setting)
+    scratch = tuple(Tensor(f"{op.name}_{s.name}", (s.elements,), batched=False) for s in variant.scratch)
+    return Kernel(replace(op, writes=(*op.writes, *scratch)), variant)
 
 
 def _end(workspace: Mapping[str, Buffer], start: int) -> int:

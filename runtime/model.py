@@ -43,7 +43,7 @@ class Model:
     # ------------------------------------------------------------------------------------------- set-up
 
     def _compile(self, batch: int | None) -> None:
-        self.plan: Plan = plan_network(self.network, batch=batch)
+        self.plan: Plan = plan_network(self.network, batch=batch, threads=self.threads)
         self.library: Library = compile_plan(self.plan)
         self._arena = Arena(self.plan, self.network.training is not None)
         ffi = self.library.module.ffi

@@ -29,6 +29,7 @@ class Jax(Rival):
     def __init__(self, net: Net, weights: Weights | None, threads: int) -> None:
         assert weights is not None
         jax.config.update("jax_enable_x64", net.dtype == "float64")
+        jax.config.update("jax_cpu_enable_async_dispatch", False)  # what is short comes back sooner this way
         self.net = net
         arrays = {name: jnp.array(w.T if w.ndim == 2 else w) for name, w in weights.items()}  # dense: (inputs, units)
         running = {name: a for name, a in arrays.items() if name.endswith((".mean", ".var"))}
@@ -121,9 +122,7 @@ def adam(
 # ------------------------------------------------------------------------------------------------ layers
 
 
-def forward(
-    net: Net, params: Tree, running: Tree, x: jax.Array, key: jax.Array | None
-) -> tuple[jax.Array, Tree]:
+def forward(net: Net, params: Tree, running: Tree, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, Tree]:
     """The logits and the new running averages; without a key in prediction mode."""
     values, new_running = [x], dict(running)
     for number, step in enumerate(net.steps):

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from dslc.graph import Operation, Tensor
 from dslc.kernels.product import Product
+from dslc.kernels.transform import Transform
 from dslc.layout import Layout
 from dslc.scalar import variable
 
@@ -24,12 +25,22 @@ ELEMENTS_PER_NS = 2.0
 
 
 @dataclass(frozen=True)
+class Scratch:
+    """Memory that a kernel works in: numbers in all."""
+
+    name: str
+    elements: int
+
+
+@dataclass(frozen=True)
 class Variant:
     """One way to compute an operation.
 
     `arguments` name in C the operation's tensors: reads, then what is only written. `context` fills the template
     `kernels/<kind>[_<name>].c.j2`. `cost_ns` estimates a whole mini-batch on one thread. `products` are the sizes of
-    the micro-kernel that the template calls.
+    the micro-kernel that the template calls, `transforms` those of Winograd's algorithm, and `scratch` is memory for
+    the time of the call, whose names follow those of the tensors in `arguments`. `shared_template` is for a template
+    that several kinds have in common.
     """
 
     name: str
@@ -37,6 +48,9 @@ class Variant:
     context: Mapping[str, object]
     cost_ns: float
     products: tuple[Product, ...] = ()
+    transforms: tuple[Transform, ...] = ()
+    scratch: tuple[Scratch, ...] = ()
+    shared_template: str = ""
 
     @property
     def is_alias(self) -> bool:
@@ -44,6 +58,8 @@ class Variant:
         return self.name == "alias"
 
     def template(self, kind: str) -> str:
+        if self.shared_template:
+            return self.shared_template
         return f"kernels/{kind}.c.j2" if self.name == "plain" else f"kernels/{kind}_{self.name}.c.j2"
 
 
@@ -126,12 +142,14 @@ def choose(op: Operation, setting: Setting) -> Variant:
 
 @dataclass(frozen=True)
 class Copy:
-    """How an operation would like to read one of its tensors: as the operation `kind` copies it, in a layout."""
+    """How an operation would like to read one of its tensors: as the operation `kind` copies it, in a layout; the
+    copy is named after the tensor and `suffix`."""
 
     tensor: Tensor
     kind: str
     layout: Layout
     detail: object = None
+    suffix: str = ""
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:

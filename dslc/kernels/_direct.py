@@ -56,6 +56,12 @@ def filters_layout(shape: tuple[int, ...], lanes: int) -> Layout:
     return Layout(shape, 3, lanes)
 
 
+def turned_filters(w: Tensor, d: ConvDetail, lanes: int) -> Copy:
+    """The filters for the way back."""
+    shape = (*d.size, d.output[2] // d.groups, d.input[2])
+    return Copy(w, "turn_filters", filters_layout(shape, lanes), d)
+
+
 def cost(d: ConvDetail, setting: Setting) -> float:
     """Nanoseconds of a mini-batch on one thread."""
     lanes, most = setting.lanes, setting.tile_rows

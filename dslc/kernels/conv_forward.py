@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, _direct, detail, finish
+from dslc.kernels import Copy, Setting, Variant, _direct, _winograd, detail, finish
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 
@@ -16,7 +16,8 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     d = detail(op, ConvDetail)
     if not _direct.fits(d, setting.lanes):
         return {"plain": setting.multiplying(op, 0.05)}
-    return {"direct": _direct.cost(d, setting)}
+    winograd = {name: _winograd.cost(d, name, setting) for name in _winograd.choices(d)}
+    return {"direct": _direct.cost(d, setting), **winograd}
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
@@ -26,11 +27,16 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, "bias": bias}
         return [Variant("plain", names, {**context, "formula": finish(op)["formula"]}, setting.multiplying(op, 0.05))]
+    if op.choice.startswith("winograd"):
+        names = ("in", "filters", *(("b",) if bias else ()), "out", "squares", "products")
+        return [_winograd.variant(op, d, setting, names, bias)]
     context = {**_direct.context(d, setting), "bias": bias, **finish(op)}
-    return [Variant("direct", names, context, _direct.cost(d, setting), context["tiles"].products)]
+    return [Variant("direct", names, context, _direct.cost(d, setting), context["tiles"].products, shared_template="kernels/_direct.c.j2")]
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    if op.choice.startswith("winograd"):
+        return (_winograd.filters_copy(op.reads[1], op.choice, lanes),)
     return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice == "direct" else ()
 
 

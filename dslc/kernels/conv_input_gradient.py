@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, _direct, detail, finish
+from dslc.kernels import Copy, Setting, Variant, _direct, _winograd, detail, finish
 from dslc.layers.conv import ConvDetail
 
 FUSES = True
@@ -20,6 +20,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     costs = {"scatter": 1.5 * _direct.cost(back, setting)}
     if d.stride == (1, 1) and min(back.before) >= 0:
         costs["gather"] = _direct.cost(back, setting)
+        costs |= {name: _winograd.cost(back, name, setting) for name in _winograd.choices(back)}
     return costs
 
 
@@ -41,7 +42,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("plain", names, context, setting.multiplying(op, 0.05))]
     if op.choice == "gather":
         context = {**_direct.context(turned(d), setting), "bias": False, **end}
-        return [Variant("gather", names, context, _direct.cost(turned(d), setting), context["tiles"].products)]
+        cost = _direct.cost(turned(d), setting)
+        return [Variant("gather", names, context, cost, context["tiles"].products, shared_template="kernels/_direct.c.j2")]
+    if op.choice.startswith("winograd"):
+        known = ("known",) if end["kept"] else ()
+        return [_winograd.variant(op, turned(d), setting, ("in", "filters", *known, "out", "squares", "products"), False)]
     context = {**_direct.scatter_context(d, setting), **end}
     return [Variant("scatter", names, context, 1.5 * _direct.cost(turned(d), setting), context["tiles"].products)]
 
@@ -50,6 +55,7 @@ def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     d = detail(op, ConvDetail)
     if op.choice == "plain":
         return ()
-    rotated = (*d.size, d.output[2] // d.groups, d.input[2])
-    filters = Copy(op.reads[1], "rotate_filters", _direct.filters_layout(rotated, lanes), d)
+    if op.choice.startswith("winograd"):
+        return (_winograd.filters_copy(op.reads[1], op.choice, lanes, d),)
+    filters = _direct.turned_filters(op.reads[1], d, lanes)
     return (*(_direct.padding(op.reads[0], turned(d)) if op.choice == "gather" else ()), filters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, _direct, detail
+from dslc.kernels import Copy, Setting, Variant, _direct, _winograd, detail
 from dslc.layers.conv import ConvDetail
 
 
@@ -13,7 +13,8 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     d = detail(op, ConvDetail)
     if not _direct.fits(d, setting.lanes):
         return {"plain": setting.multiplying(op, 0.05)}
-    return {"direct": _direct.weight_cost(d, setting)}
+    winograd = {name: _winograd.cost(d, name, setting) for name in _winograd.choices(d)}
+    return {"direct": _direct.weight_cost(d, setting), **winograd}
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
@@ -21,6 +22,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups}
         return [Variant("plain", ("x", "dy", "dw"), context, setting.multiplying(op, 0.05))]
+    if op.choice.startswith("winograd"):
+        return [_winograd.weight_variant(op, d, setting)]
     context = _direct.weight_context(d, setting)
     return [Variant("direct", ("x", "dy", "dw"), context, _direct.weight_cost(d, setting), context["tiles"].products)]
 

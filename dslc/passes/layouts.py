@@ -51,7 +51,8 @@ def _convert_phase(phase: Phase, chosen: dict[str, Layout], lanes: int, made: di
         for copy in wanted.values():
             if copy not in made:
                 made[copy] = _copied(copy, chosen)
-                operations.append(_copy_operation(copy, made[copy], op))
+                copying = Phase("", (_copy_operation(copy, made[copy], op),))
+                operations.extend(_convert_phase(copying, chosen, lanes, made).operations)
         reads = tuple(made[wanted[t]] if t in wanted else t for t in op.reads)
         operations.append(replace(op, reads=reads))
     return replace(phase, operations=tuple(operations))
@@ -59,7 +60,7 @@ def _convert_phase(phase: Phase, chosen: dict[str, Layout], lanes: int, made: di
 
 def _copied(copy: Copy, chosen: dict[str, Layout]) -> Tensor:
     """The copy's tensor; one that is copied in two ways to different layouts has its sizes in the name."""
-    name = f"{copy.tensor.name}_{copy.kind}"
+    name = f"{copy.tensor.name}_{copy.suffix or copy.kind}"
     if chosen.setdefault(name, copy.layout) != copy.layout:
         name += "_" + "x".join(str(n) for n in copy.layout.stored)
         chosen[name] = copy.layout

@@ -13,4 +13,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "taps": d.size[0] * d.size[1], "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups,
         "lanes": lanes, "blocks": setting.layout(op.writes[0]).blocks, "all_channels": d.input[2],
     }  # fmt: skip
-    return [Variant("plain", ("w", "rotated"), context, setting.moving(op.reads[0], factor=4))]
+    return [Variant("plain", ("w", "turned"), context, setting.moving(op.reads[0], factor=4))]

@@ -1,0 +1,169 @@
+"""Winograd's convolution F(m x m, r x r): squares of the image are transformed, meet the transformed filters in one
+matrix product for each of the (m + r - 1)^2 elements, and are transformed back (Lavin and Gray 2016).
+
+Forward, and with filters turned round the gradient of the input, are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from dslc.graph import INPUT, Operation, Tensor
+from dslc.kernels import Copy, Scratch, Setting, Variant, finish
+from dslc.kernels.product import Tiles, exact_count
+from dslc.kernels.transform import Transform
+from dslc.layers.conv import ConvDetail
+from dslc.layout import Layout
+
+OUTPUTS = {3: (2, 4), 5: (2, 4)}
+"""Which squares of outputs there are for a size of filters."""
+SQUARES = 56
+"""About so many squares are worked on at a time: what they become should stay in cache."""
+GROUPED = 64
+"""Channels that are summed in one go: sums of sums lose less."""
+
+
+def choices(d: ConvDetail) -> list[str]:
+    """The algorithms that fit a convolution, as names."""
+    square = d.size[0] == d.size[1] and d.stride == d.dilation == (1, 1) and d.groups == 1
+    return [name(m, d.size[0]) for m in OUTPUTS.get(d.size[0], ())] if square else []
+
+
+def name(outputs: int, taps: int) -> str:
+    return f"winograd{outputs}x{taps}"
+
+
+def sizes(choice: str) -> tuple[int, int]:
+    """m and r of a name."""
+    outputs, taps = choice.removeprefix("winograd").split("x")
+    return int(outputs), int(taps)
+
+
+def squares(d: ConvDetail, outputs: int) -> tuple[int, int]:
+    """Squares down and across."""
+    return -(-d.output[0] // outputs), -(-d.output[1] // outputs)
+
+
+def cost(d: ConvDetail, choice: str, setting: Setting) -> float:
+    """Nanoseconds of a mini-batch on one thread: products, and passes of the transforms."""
+    outputs, taps = sizes(choice)
+    elements = (outputs + taps - 1) ** 2
+    count = prod(squares(d, outputs))
+    lanes = setting.lanes
+    channels, filters = (-(-n // lanes) * lanes for n in (d.input[2], d.output[2]))
+    products = count * elements * channels * filters
+    moved = count * elements * (channels + filters) * lanes * 0.8
+    return setting.vector_products(products) / 0.75 + setting.vector_products(moved)
+
+
+@dataclass(frozen=True)
+class FiltersDetail:
+    """Which transform, and whether the filters are turned round first: then the convolution whose they are."""
+
+    choice: str
+    turned: ConvDetail | None = None
+
+
+def filters_copy(w: Tensor, choice: str, lanes: int, turned: ConvDetail | None = None) -> Copy:
+    """The transformed filters, [filters / lanes][elements][channels][lanes]."""
+    outputs, taps = sizes(choice)
+    channels, filters = w.shape[2:] if turned is None else w.shape[:1:-1]
+    layout = Layout(((outputs + taps - 1) ** 2, channels, filters), 2, lanes)
+    suffix = choice if turned is None else f"{choice}_turned"
+    return Copy(w, "winograd_filters", layout, FiltersDetail(choice, turned), suffix)
+
+
+def squares_at_once(d: ConvDetail, choice: str, setting: Setting) -> int:
+    """How many squares a task takes: whole tiles, and no more than a mini-batch has for each thread."""
+    count = prod(squares(d, sizes(choice)[0])) * setting.batch
+    share = -(-count // setting.threads)
+    rows = setting.tile_rows
+    return -(-min(SQUARES, share) // rows) * rows
+
+
+def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -> dict[str, Any]:
+    """What the template prints. `whole_vectors`: memory behind the last pixel may be read."""
+    outputs, taps = sizes(choice)
+    lanes, rows = setting.lanes, setting.tile_rows
+    down, across = squares(d, outputs)
+    blocks = -(-d.output[2] // lanes)
+    at_once = squares_at_once(d, choice, setting)
+    panels = -(-blocks // 2)
+    groups = max(1, min(panels, -(-TASKS // -(-down * across // at_once))))
+    return {
+        "d": d, "m": outputs, "size": outputs + taps - 1, "elements": (outputs + taps - 1) ** 2, "down": down,
+        "across": across, "lanes": lanes, "at_once": at_once, "channel_blocks": -(-d.input[2] // lanes),
+        "blocks": blocks, "groups": groups, "group_panels": -(-panels // groups), "panels": panels,
+        "tiles": Tiles((rows,), lanes, blocks), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
+        "summed": max(1, GROUPED // lanes), "careful": not whole_vectors and d.input[2] % lanes != 0,
+        "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
+    }  # fmt: skip
+
+
+TASKS = 4
+"""At least so many tasks are made of one image, by sharing out the filters where there are few squares."""
+
+
+def scratch(c: Mapping[str, Any], setting: Setting) -> tuple[Scratch, ...]:
+    """Transformed squares of the input and products, for every thread."""
+    each = c["elements"] * c["at_once"] * c["lanes"] * setting.threads
+    return Scratch("squares", c["channel_blocks"] * each), Scratch("products", 2 * c["group_panels"] * each)
+
+
+def transforms(choice: str) -> tuple[Transform, ...]:
+    return tuple(Transform(*sizes(choice), job) for job in ("input", "output"))
+
+
+def variant(op: Operation, d: ConvDetail, setting: Setting, names: tuple[str, ...], bias: bool) -> Variant:
+    """The kernel of `op`, which computes the convolution `d`."""
+    found = context(d, op.choice, setting, op.reads[0].role != INPUT)
+    return Variant(
+        op.choice,
+        names,
+        {**found, "bias": bias, **finish(op)},
+        cost(d, op.choice, setting),
+        found["tiles"].products,
+        transforms(op.choice),
+        scratch(found, setting),
+        "kernels/_winograd.c.j2",
+    )
+
+
+SQUARES_BYTES = 4 << 20
+"""What the transformed squares of x and dy together may take in the gradient of the filters."""
+
+
+def weight_variant(op: Operation, d: ConvDetail, setting: Setting) -> Variant:
+    """The kernel of the gradient of the filters."""
+    outputs, taps = sizes(op.choice)
+    lanes, elements = setting.lanes, (outputs + taps - 1) ** 2
+    channel_blocks, filter_blocks = -(-d.input[2] // lanes), -(-d.output[2] // lanes)
+    each = elements * (channel_blocks + filter_blocks) * lanes
+    down, across = squares(d, outputs)
+    at_once = min(down * across * setting.batch, max(SQUARES, min(2 * SQUARES, SQUARES_BYTES // (each * setting.itemsize))))
+    tiles = exact_count(setting.tile_rows, d.input[2], 1, filter_blocks)
+    used = {job: Transform(outputs, taps, job) for job in ("input", "output_gradient", "filter_gradient")}
+    found = {
+        "d": d, "m": outputs, "size": outputs + taps - 1, "elements": elements, "down": down, "across": across,
+        "lanes": lanes, "at_once": at_once, "channel_blocks": channel_blocks, "filter_blocks": filter_blocks,
+        "panels": tiles.panels, "row_tiles": -(-d.input[2] // tiles.heights[0]), "tiles": tiles,
+        "input": used["input"].name, "output": used["output_gradient"].name, "filter": used["filter_gradient"].name,
+    }  # fmt: skip
+    memory = (
+        Scratch("squares", elements * at_once * channel_blocks * lanes),
+        Scratch("errors", elements * at_once * filter_blocks * lanes),
+        Scratch("sums", elements * filter_blocks * lanes * d.input[2]),
+    )
+    return Variant(
+        op.choice,
+        ("x", "dy", "dw", "squares", "errors", "sums"),
+        found,
+        cost(d, op.choice, setting),
+        tiles.products,
+        tuple(used.values()),
+        memory,
+        "kernels/conv_weight_gradient_winograd.c.j2",
+    )

@@ -1,0 +1,58 @@
+"""The transforms of Winograd's algorithm on squares of vectors: a matrix from the left and its transpose from the
+right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.winograd import Matrix, statements, transposed, winograd
+
+WORDS = {
+    "input": "A square of the input, B^T d B.",
+    "filter": "A filter, G g G^T.",
+    "output": "A square of the output, A^T m A.",
+    "output_gradient": "A square of dy, A dy A^T.",
+    "filter_gradient": "The gradient of a filter, G^T u G.",
+}
+
+
+@dataclass(frozen=True, order=True)
+class Transform:
+    """One of the five transforms of F(outputs, taps)."""
+
+    outputs: int
+    taps: int
+    job: str
+
+    @property
+    def name(self) -> str:
+        return f"winograd{self.outputs}x{self.taps}_{self.job}"
+
+    @property
+    def comment(self) -> str:
+        return f"F({self.outputs}x{self.outputs}, {self.taps}x{self.taps}): {WORDS[self.job]}"
+
+    @property
+    def matrix(self) -> Matrix:
+        algorithm = winograd(self.outputs, self.taps)
+        return {
+            "input": algorithm.input,
+            "filter": algorithm.filter,
+            "output": algorithm.output,
+            "output_gradient": transposed(algorithm.output),
+            "filter_gradient": transposed(algorithm.filter),
+        }[self.job]
+
+    @property
+    def elements(self) -> int:
+        """Rows and columns that are read."""
+        return len(self.matrix[0])
+
+    @property
+    def results(self) -> int:
+        """Rows and columns that are written."""
+        return len(self.matrix)
+
+    @property
+    def statements(self) -> list[str]:
+        return statements(self.matrix, "x", "y")

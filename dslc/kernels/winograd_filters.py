@@ -1,0 +1,24 @@
+"""Filters as Winograd's algorithm meets them."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Copy, Setting, Variant, _direct, detail
+from dslc.kernels._winograd import FiltersDetail, sizes
+from dslc.kernels.transform import Transform
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    transform = Transform(*sizes(detail(op, FiltersDetail).choice), "filter")
+    layout = setting.layout(op.writes[0])
+    context = {
+        "taps": transform.elements, "channels": layout.shape[1], "blocks": layout.blocks, "lanes": setting.lanes,
+        "elements": layout.shape[0], "transform": transform.name,
+    }  # fmt: skip
+    cost = setting.moving(op.writes[0], factor=2)
+    return [Variant("plain", ("w", "transformed"), context, cost, transforms=(transform,))]
+
+
+def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    d = detail(op, FiltersDetail).turned
+    return () if d is None else (_direct.turned_filters(op.reads[0], d, lanes),)
