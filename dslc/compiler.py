@@ -15,7 +15,7 @@ Each stage is a type that nothing changes, and a function that makes the next.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dslc.build import Library
     from dslc.emit import CSource
     from dslc.plan import Plan
+    from dslc.planning import Options
     from dslc.target import Target
 
 
@@ -46,14 +47,14 @@ def plan_network(
     target: Target | None = None,
     batch: int | None = None,
     threads: int = 1,
-    disable: Collection[str] = (),
+    options: Options | None = None,
 ) -> Plan:
-    """The plan of a network, for this machine and one thread unless told otherwise; `disable` names passes to skip."""
+    """The plan of a network, for this machine and one thread unless told otherwise."""
     from dslc.lower import lower
-    from dslc.planning import make_plan
+    from dslc.planning import DEFAULT, make_plan
     from dslc.target import native
 
-    return make_plan(lower(network), target or native(), batch, threads, disable)
+    return make_plan(lower(network), target or native(), batch, threads, options or DEFAULT)
 
 
 def emit_network(network: Network, target: Target | None = None, batch: int | None = None) -> CSource:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dslc import kernels
 from dslc.graph import GRADIENT, PARAMETER, STATE, Graph, Operation, Phase, Step, Tensor
@@ -33,21 +33,32 @@ REWRITES: dict[str, Callable[[Graph], Graph]] = {
 """Passes from graph to graph, in their order, by the name that `--disable` knows."""
 
 
+@dataclass(frozen=True)
+class Options:
+    """What a plan may be told: passes to leave out, and algorithms by operation in place of the cheapest."""
+
+    disable: tuple[str, ...] = ()
+    algorithms: tuple[tuple[str, str], ...] = ()
+
+
+DEFAULT = Options()
+
+
 def default_batch(graph: Graph) -> int:
     training = graph.network.training
     return (training.batch if training else None) or PREDICT_BATCH
 
 
 def make_plan(
-    graph: Graph, target: Target, batch: int | None = None, threads: int = 1, disable: Collection[str] = ()
+    graph: Graph, target: Target, batch: int | None = None, threads: int = 1, options: Options = DEFAULT
 ) -> Plan:
-    """The plan for a machine. `batch` replaces the file's capacity; `disable` names passes to leave out."""
+    """The plan for a machine. `batch` replaces the file's capacity."""
     itemsize = ITEMSIZE[graph.network.precision]
     capacity = batch or default_batch(graph)
     setting = Setting({}, capacity, itemsize, target.lanes(itemsize), target.tile_rows, threads)
-    graph = choose_algorithms(graph, setting)
+    graph = choose_algorithms(graph, setting, dict(options.algorithms))
     for name, change in REWRITES.items():
-        graph = graph if name in disable else change(graph)
+        graph = graph if name in options.disable else change(graph)
     graph, layouts = choose_layouts(graph, setting.lanes)
     setting = replace(setting, layouts=layouts)
     tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))

@@ -15,6 +15,7 @@ from dslc.diagnostics import DataError
 from dslc.ir import Network, Training
 from dslc.lower import identifier, state_name
 from dslc.plan import Plan
+from dslc.planning import DEFAULT, Options
 from dslc.runtime import fit as fitting
 from dslc.runtime.data import as_inputs, as_targets
 from dslc.runtime.history import History
@@ -31,10 +32,10 @@ class Model:
     """What `dslc.load` returns. `network` is the checked spec, `plan` what was compiled, `epoch` and `step` the
     position in training."""
 
-    def __init__(self, network: Network, threads: int = 1) -> None:
+    def __init__(self, network: Network, threads: int = 1, options: Options = DEFAULT) -> None:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
-        self.network, self.threads = network, threads
+        self.network, self.threads, self.options = network, threads, options
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
         self._compile(None)
@@ -43,7 +44,7 @@ class Model:
     # ------------------------------------------------------------------------------------------- set-up
 
     def _compile(self, batch: int | None) -> None:
-        self.plan: Plan = plan_network(self.network, batch=batch, threads=self.threads)
+        self.plan: Plan = plan_network(self.network, batch=batch, threads=self.threads, options=self.options)
         self.library: Library = compile_plan(self.plan)
         self._arena = Arena(self.plan, self.network.training is not None)
         ffi = self.library.module.ffi

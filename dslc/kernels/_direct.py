@@ -12,6 +12,8 @@ from dslc.kernels.product import Tiles, even_rows, exact_count
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 
+SUMMED = 128
+"""From so many products a row of the window on, every row is summed on its own: sums of sums lose less."""
 TASKS = 16
 """At least so many tasks are made of one image, for the threads to share."""
 
@@ -90,7 +92,7 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, object]:
         "d": d, "image": prod(shape), "width": shape[1], "depth": shape[2], "channels": channels, "lanes": lanes,
         "rows": rows, "columns": columns, "tiles": tiles, "panels": tiles.panels * d.groups,
         "row_groups": max(1, min(rows, TASKS // (tiles.panels * d.groups))), "whole": whole,
-        "filter": prod(d.size) * channels * lanes, "blocks": blocks, "groups": d.groups,
+        "by_rows": not whole or d.size[1] * channels >= SUMMED, "filter": prod(d.size) * channels * lanes, "blocks": blocks, "groups": d.groups,
     }  # fmt: skip
 
 

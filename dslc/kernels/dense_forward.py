@@ -10,6 +10,8 @@ from dslc.kernels.product import any_count
 from dslc.layout import Layout
 
 FUSES = True
+SUMMED = 512
+"""Products that are summed in one go: sums of sums lose less."""
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
@@ -18,6 +20,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     tiles = any_count(setting.tile_rows, setting.batch, x.elements, setting.layout(w).blocks)
     context = {
         "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias,
+        "summed": min(SUMMED, x.elements),
         "formula": finish(op)["formula"],
     }  # fmt: skip
     names = ("in", "w", "b", "out") if bias else ("in", "w", "out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dslc import kernels
@@ -9,17 +10,23 @@ from dslc.graph import Graph, Operation, Phase, Step
 from dslc.kernels import Setting
 
 
-def choose_algorithms(graph: Graph, setting: Setting) -> Graph:
-    """The graph with a `choice` in every operation that can be computed in several ways."""
+def choose_algorithms(graph: Graph, setting: Setting, wanted: Mapping[str, str]) -> Graph:
+    """The graph with a `choice` in every operation that can be computed in several ways.
 
-    def chosen(op: Operation) -> Operation:
-        costs = kernels.algorithms(op, setting)
-        return replace(op, choice=min(costs, key=lambda name: costs[name])) if costs else op
-
-    def in_phase(phase: Phase) -> Phase:
-        return replace(phase, operations=tuple(chosen(op) for op in phase.operations))
+    `wanted` names algorithms by `step.operation`, or by operation for all steps; one that does not fit is ignored.
+    """
 
     def in_step(step: Step) -> Step:
+        def chosen(op: Operation) -> Operation:
+            costs = kernels.algorithms(op, setting)
+            if not costs:
+                return op
+            forced = wanted.get(f"{step.name}.{op.name}", wanted.get(op.name, ""))
+            return replace(op, choice=forced if forced in costs else min(costs, key=lambda name: costs[name]))
+
+        def in_phase(phase: Phase) -> Phase:
+            return replace(phase, operations=tuple(chosen(op) for op in phase.operations))
+
         return replace(step, phases=tuple(in_phase(phase) for phase in step.phases))
 
     return graph.map(in_step)
