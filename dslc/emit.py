@@ -38,6 +38,7 @@ RUNTIME_ARGUMENTS = {
 
 
 PHASES = {
+    "predict_prepare": "What depends on nothing but the parameters: once for many predictions.",
     "predict_forward": "The network in prediction mode.",
     "predict_loss": "The losses of what predict_forward left.",
     "gradients_forward": "The network in training mode, up to the loss.",
@@ -77,10 +78,11 @@ class Function:
 
 @dataclass(frozen=True)
 class CallGroup:
-    """Calls between two barriers: shared by all threads, or several of the first thread alone."""
+    """Calls in a row: shared by all threads, or several of the first thread alone; then perhaps all meet."""
 
     shared: bool
     calls: tuple[str, ...]
+    meet: bool
 
 
 @dataclass(frozen=True)
@@ -260,10 +262,11 @@ class _Emitter:
         """The calls of a phase, cut where the threads meet."""
         groups: list[CallGroup] = []
         calls: list[str] = []
-        for kernel, function in zip(kernels, functions, strict=True):
+        following = [*kernels[1:], None]
+        for kernel, function, after in zip(kernels, functions, following, strict=True):
             calls.append(self.call(step, kernel, function))
-            if kernel.barrier:
-                groups.append(CallGroup(kernel.parallel, tuple(calls)))
+            if kernel.barrier or after is None or after.parallel != kernel.parallel:
+                groups.append(CallGroup(kernel.parallel, tuple(calls), kernel.barrier))
                 calls = []
         return tuple(groups)
 
@@ -315,11 +318,19 @@ class _Emitter:
             "tools": self.tools(),
             "functions": list(self.functions.values()),
             "phases": list(phases.values()),
+            "prepare_arguments": self.prepare_call(predict, phases),
             "predict_arguments": self.phase_call(predict.phase("forward"), phases["predict_forward"], shifted=True),
             **self.training_context(phases),
         }
         context["constants"] = list(self.constants.values())
         return CSource(self.prefix, header, _tidy(self.render("network.c.j2", context)))
+
+    def prepare_call(self, predict: PlannedStep, phases: Mapping[str, PhaseFunction]) -> list[str]:
+        """What the phase of the parameters is called with; empty where there is none."""
+        if "prepared" not in self.plan.kept:
+            return []
+        self.constant(predict, self.plan.kept["prepared"].tensor)
+        return self.phase_call(predict.phase("prepare"), phases["predict_prepare"])
 
     def targets(self) -> tuple[Tensor, ...]:
         train = self.plan.graph.train

@@ -12,9 +12,11 @@ from dslc.kernels import Setting
 from dslc.layout import Layout
 from dslc.passes.algorithms import choose_algorithms
 from dslc.passes.dead import remove_dead_operations
+from dslc.passes.fold import fold_batchnorm
 from dslc.passes.fusion import fuse
 from dslc.passes.layouts import choose_layouts
 from dslc.passes.memory import place, rounded
+from dslc.passes.prepare import prepare_parameters, prepared
 from dslc.passes.threads import share_work
 from dslc.passes.updates import update_at_once
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
@@ -27,6 +29,7 @@ PREDICT_BATCH = 64
 
 REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "dead": remove_dead_operations,
+    "fold": fold_batchnorm,
     "fusion": fuse,
     "updates": update_at_once,
 }
@@ -61,12 +64,16 @@ def make_plan(
         graph = graph if name in options.disable else change(graph)
     graph, layouts = choose_layouts(graph, setting.lanes)
     setting = replace(setting, layouts=layouts)
+    graph = graph if "prepare" in options.disable else prepare_parameters(graph)
     tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))
     kept: dict[str, Buffer] = {}
     parameters = _keep(tensors, PARAMETER, layouts, itemsize, 0, kept)
-    steps = [_plan_step(step, setting, parameters) for step in graph.steps]
-    prediction = _end(steps[0].workspace, parameters)
-    workspace = max(_end(step.workspace, parameters) for step in steps)
+    flag = rounded(1, itemsize) if prepared(graph.predict) else 0
+    if flag:
+        kept["prepared"] = Buffer(Tensor("prepared", (1,), batched=False), Layout((1,)), parameters, flag)
+    steps = [_plan_step(step, setting, kept, parameters + flag) for step in graph.steps]
+    prediction = _end(steps[0].workspace, parameters + flag)
+    workspace = max(_end(step.workspace, parameters + flag) for step in steps)
     staging = _staging(graph, capacity, itemsize, workspace, kept)
     gradients = _keep(tensors, GRADIENT, layouts, itemsize, staging, kept)
     states = _keep(tensors, STATE, layouts, itemsize, gradients, kept)
@@ -108,12 +115,19 @@ def given_tensors(step: Step) -> tuple[Tensor, ...]:
     return tuple(t for t in step.tensors if t.role in ("input", "target"))
 
 
-def _plan_step(step: Step, setting: Setting, start: int) -> PlannedStep:
-    phases = share_work(tuple(_plan_phase(phase, setting) for phase in step.phases))
-    all_kernels = [kernel for phase in phases for kernel in phase.kernels]
-    return PlannedStep(
-        step.name, phases, place(all_kernels, _with_scratch(all_kernels, setting), setting.batch, setting.itemsize, start)
-    )
+def _plan_step(step: Step, setting: Setting, kept: Mapping[str, Buffer], start: int) -> PlannedStep:
+    phases = tuple(_plan_phase(phase, setting) for phase in step.phases)
+    run = [kernel for phase in phases for kernel in phase.kernels]
+    layouts = _with_scratch(run, setting)
+    workspace = place(run, layouts, setting.batch, setting.itemsize, start, prepared(step))
+
+    def where(tensor: Tensor) -> tuple[str, int, int]:
+        buffer = workspace.get(tensor.name) or kept.get(tensor.name)
+        if buffer is None:
+            return (tensor.name, 0, 1)
+        return ("arena", buffer.offset, buffer.offset + buffer.elements)
+
+    return PlannedStep(step.name, share_work(phases, where), workspace)
 
 
 def _with_scratch(planned: list[Kernel], setting: Setting) -> Mapping[str, Layout]:

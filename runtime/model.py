@@ -63,7 +63,13 @@ class Model:
 
     def _view(self, name: str, buffer_name: str) -> ParameterView:
         buffer = self.plan.kept[buffer_name]
-        return ParameterView(name, self._arena.view(buffer), buffer.layout)
+        return ParameterView(name, self._arena.view(buffer), buffer.layout, self._changed)
+
+    def _changed(self) -> None:
+        """What was prepared from the parameters for prediction is out of date."""
+        flag = self.plan.kept.get("prepared")
+        if flag is not None:
+            self._arena.numbers[flag.offset] = 0
 
     def _initialize(self) -> None:
         """Fresh parameters: each from a stream of its own, so that a layer more does not change the others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ Array = np.ndarray[Any, Any]
 class ParameterView:
     """One array in the memory of the compiled network. Reading unpacks it, writing packs it back at once."""
 
-    def __init__(self, name: str, memory: Array, layout: Layout) -> None:
-        self.name, self._memory, self._layout = name, memory, layout
+    def __init__(self, name: str, memory: Array, layout: Layout, changed: Callable[[], None]) -> None:
+        self.name, self._memory, self._layout, self._changed = name, memory, layout, changed
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,6 +41,7 @@ class ParameterView:
         whole = self.numpy()
         whole[index] = value
         self._memory[:] = self._layout.pack(whole)
+        self._changed()
 
     def __len__(self) -> int:
         return self.shape[0]

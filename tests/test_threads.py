@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,8 @@ import pytest
 import dslc
 from dslc.build import find_compiler
 from dslc.compiler import check_file, plan_network
+from dslc.graph import Tensor
+from dslc.plan import Kernel, Plan, PlannedStep
 from helpers import REPO, SPECS, data
 
 
@@ -36,13 +37,39 @@ def test_the_same_bits_with_any_number_of_threads(name: str, rng: np.random.Gene
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_threads_meet_around_shared_work(spec: Path) -> None:
-    """A barrier stands between two kernels in a row unless the first thread runs both."""
-    for step in plan_network(check_file(spec)).steps:
+    """Between two barriers no byte is written by one kernel and touched by another, unless the first thread runs both.
+
+    Every byte is looked up in the plan: also two tensors that share memory one after the other."""
+    plan = plan_network(check_file(spec), threads=2)
+    barriers = 0
+    for step in plan.steps:
         for phase in step.phases:
             running = [kernel for kernel in phase.kernels if kernel.variant.name != "alias"]
-            for kernel, following in pairwise(running):
-                assert kernel.barrier or not (kernel.parallel or following.parallel), kernel.function
             assert not running or running[-1].barrier
+            since: list[Kernel] = []
+            for kernel in running:
+                for earlier in since:
+                    if kernel.parallel or earlier.parallel:
+                        for written, touched in ((earlier, kernel), (kernel, earlier)):
+                            writes = memory(plan, step, written.operation.writes)
+                            reads = memory(plan, step, (*touched.operation.reads, *touched.operation.writes))
+                            assert not any(overlap(w, r) for w in writes for r in reads), (earlier, kernel)
+                since = [] if kernel.barrier else [*since, kernel]
+                barriers += kernel.barrier
+    assert barriers
+
+
+def memory(plan: Plan, step: PlannedStep, tensors: tuple[Tensor, ...]) -> list[tuple[object, int, int]]:
+    """Where tensors lie: those of the caller by name, all others in the arena."""
+    found: list[tuple[object, int, int]] = []
+    for tensor in tensors:
+        buffer = step.workspace.get(tensor.name) or plan.kept.get(tensor.name)
+        found.append(("arena", buffer.offset, buffer.offset + buffer.elements) if buffer else (tensor.name, 0, 1))
+    return found
+
+
+def overlap(a: tuple[object, int, int], b: tuple[object, int, int]) -> bool:
+    return a[0] == b[0] and a[1] < b[2] and b[1] < a[2]
 
 
 @pytest.mark.skipif(not find_compiler().openmp, reason="the compiler has no OpenMP: there are no threads")

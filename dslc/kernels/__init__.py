@@ -158,6 +158,12 @@ def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     return found(op, lanes) if found else ()
 
 
+def alike(op: Operation) -> tuple[Tensor, ...]:
+    """Tensors that must lie in the same way."""
+    found: Callable[[Operation], tuple[Tensor, ...]] | None = getattr(_module(op), "alike", None)
+    return found(op) if found else ()
+
+
 def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     """The algorithms that the operation may be computed by, with their costs in ns; empty where there is but one."""
     found: Callable[[Operation, Setting], Mapping[str, float]] | None = getattr(_module(op), "algorithms", None)

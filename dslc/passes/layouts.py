@@ -25,6 +25,9 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Layout
     for op in graph.predict.operations:
         for name, layout in kernels.wishes(op, lanes).items():
             chosen.setdefault(name, layout)
+    for op in graph.predict.operations:
+        lying = [t for t in kernels.alike(op) if t.name in chosen]
+        chosen.update({t.name: replace(chosen[lying[0].name], shape=t.shape) for t in kernels.alike(op) if lying})
     states = graph.network.training.optimizer.states if graph.network.training else ()
     for parameter in graph.network.parameters:
         own = identifier(parameter.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dslc.graph import ACTIVATION, Tensor
@@ -25,13 +25,19 @@ def rounded(elements: int, itemsize: int) -> int:
 
 
 def place(
-    kernels: Sequence[Kernel], layouts: Mapping[str, Layout], batch: int, itemsize: int, start: int
+    kernels: Sequence[Kernel],
+    layouts: Mapping[str, Layout],
+    batch: int,
+    itemsize: int,
+    start: int,
+    lasting: Collection[Tensor] = (),
 ) -> dict[str, Buffer]:
-    """A buffer for every activation that the kernels touch, from offset `start` on."""
+    """A buffer for every activation that the kernels touch, from offset `start` on; those that are `lasting` share
+    their memory with no other."""
     aliases = _aliases(kernels)
     buffers: dict[str, Buffer] = {}
     placed: list[tuple[int, _Life]] = []
-    for life in sorted(_lives(kernels, layouts, aliases, batch, itemsize), key=lambda n: (-n.elements, n.first)):
+    for life in sorted(_lives(kernels, layouts, aliases, batch, itemsize, lasting), key=lambda n: (-n.elements, n.first)):
         busy = sorted((o, o + other.elements) for o, other in placed if _together(life, other))
         offset = start
         for begin, end in busy:
@@ -67,6 +73,7 @@ def _lives(
     aliases: Mapping[Tensor, Tensor],
     batch: int,
     itemsize: int,
+    lasting: Collection[Tensor],
 ) -> list[_Life]:
     spans: dict[Tensor, tuple[int, int]] = {}
     for index, kernel in enumerate(kernels):
@@ -74,6 +81,7 @@ def _lives(
             root = aliases.get(tensor, tensor)
             if root.role == ACTIVATION:
                 spans[root] = (spans.get(root, (index, index))[0], index)
+    spans.update({t: (0, len(kernels)) for t in lasting if t in spans})
     return [
         _Life(t, rounded(layouts[t.name].total(batch if t.batched else 1), itemsize), first, last)
         for t, (first, last) in spans.items()

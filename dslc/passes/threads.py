@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from dslc.graph import Tensor
 from dslc.plan import Kernel, PlannedPhase
 
 WORTH_SHARING_NS = 10_000
 """Below this the first thread works alone: meeting costs more than is won."""
 
+Place = Callable[[Tensor], tuple[str, int, int]]
+"""Where a tensor lies: in which memory, from where to where."""
 
-def share_work(phases: tuple[PlannedPhase, ...]) -> tuple[PlannedPhase, ...]:
+
+def share_work(phases: tuple[PlannedPhase, ...], place: Place) -> tuple[PlannedPhase, ...]:
     """Phases whose kernels know whether they are shared and whether a barrier follows."""
-    return tuple(replace(phase, kernels=_shared(phase.kernels)) for phase in phases)
+    return tuple(replace(phase, kernels=_meeting(_shared(phase.kernels), place)) for phase in phases)
 
 
 def _shared(kernels: tuple[Kernel, ...]) -> tuple[Kernel, ...]:
-    """An alias runs nothing: what stands before it meets with what stands after it."""
-    marked: list[Kernel] = []
-    following: Kernel | None = None
-    for kernel in reversed(kernels):
+    return tuple(
+        replace(k, parallel=not k.variant.is_alias and k.variant.cost_ns >= WORTH_SHARING_NS, barrier=False)
+        for k in kernels
+    )
+
+
+def _meeting(kernels: tuple[Kernel, ...], place: Place) -> tuple[Kernel, ...]:
+    """A barrier before whatever touches memory that another thread may still write, or writes what it may still read;
+    and one at the end. What the first thread does alone keeps its order without."""
+    marked = list(kernels)
+    running: list[int] = []
+    for index, kernel in enumerate(kernels):
         if kernel.variant.is_alias:
-            marked.append(replace(kernel, parallel=False, barrier=False))
             continue
-        parallel = kernel.variant.cost_ns >= WORTH_SHARING_NS
-        following = replace(kernel, parallel=parallel, barrier=following is None or parallel or following.parallel)
-        marked.append(following)
-    return tuple(reversed(marked))
+        if any(_in_the_way(kernels[i], kernel, place) for i in running):
+            marked[running[-1]] = replace(marked[running[-1]], barrier=True)
+            running = []
+        running.append(index)
+    if running:
+        marked[running[-1]] = replace(marked[running[-1]], barrier=True)
+    return tuple(marked)
+
+
+def _in_the_way(earlier: Kernel, later: Kernel, place: Place) -> bool:
+    if not earlier.parallel and not later.parallel:
+        return False
+    before, after = earlier.operation, later.operation
+    return (
+        _overlap(before.writes, after.reads, place)
+        or _overlap(before.writes, after.writes, place)
+        or _overlap(before.reads, after.writes, place)
+    )
+
+
+def _overlap(some: tuple[Tensor, ...], others: tuple[Tensor, ...], place: Place) -> bool:
+    for memory, begin, end in map(place, some):
+        for other_memory, other_begin, other_end in map(place, others):
+            if memory == other_memory and begin < other_end and other_begin < end:
+                return True
+    return False

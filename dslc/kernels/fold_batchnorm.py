@@ -1,0 +1,25 @@
+"""Weights and bias of a layer with the batch normalization behind it: W' = W gamma / sqrt(var + eps), and
+b' = beta + (b - mean) gamma / sqrt(var + eps)."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation, Tensor
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers.batchnorm import BatchNormDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, BatchNormDetail)
+    layout = setting.layout(op.reads[0])
+    bias = len(op.reads) > 5
+    lanes = layout.width or d.channels
+    context = {
+        "channels": d.channels, "eps": d.eps, "bias": bias, "lanes": lanes,
+        "each": layout.elements // (-(-d.channels // lanes) * lanes),
+    }  # fmt: skip
+    names = ("w", "mean", "var", "gamma", "beta", *(("b",) if bias else ()), "folded", "term")
+    return [Variant("plain", names, context, setting.moving(*op.writes, factor=2))]
+
+
+def alike(op: Operation) -> tuple[Tensor, ...]:
+    return op.reads[0], op.writes[0]

@@ -1,0 +1,48 @@
+"""At prediction a batch normalization is one factor and one term a channel: both go into the weights before it.
+
+    y = gamma (x W + b - mean) / sqrt(var + eps) + beta   becomes   y = x W' + b'
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from dslc.graph import ACTIVATION, Graph, Operation, Phase, Tensor
+
+WEIGHTED = ("conv_forward", "dense_forward")
+
+
+def fold_batchnorm(graph: Graph) -> Graph:
+    """The graph whose prediction has no batch normalization right after a convolution or dense layer."""
+    readers = Counter(t for op in graph.predict.operations for t in op.reads)
+    phases = tuple(_fold_phase(phase, readers) for phase in graph.predict.phases)
+    return replace(graph, predict=replace(graph.predict, phases=phases))
+
+
+def _fold_phase(phase: Phase, readers: Counter[Tensor]) -> Phase:
+    operations: list[Operation] = []
+    for op in phase.operations:
+        before = operations[-1] if operations else None
+        if op.kind == "batchnorm_apply" and before is not None and _feeds(before, op, readers):
+            operations[-1:] = _folded(before, op)
+        else:
+            operations.append(op)
+    return replace(phase, operations=tuple(operations))
+
+
+def _feeds(before: Operation, op: Operation, readers: Counter[Tensor]) -> bool:
+    x = op.reads[0]
+    return before.kind in WEIGHTED and before.writes == (x,) and x.role == ACTIVATION and readers[x] == 1
+
+
+def _folded(before: Operation, op: Operation) -> tuple[Operation, Operation]:
+    """The operation that makes the new weights, and the layer with them."""
+    x, w, *bias = before.reads
+    layer = before.name.removesuffix("_forward")
+    weights = replace(w, name=f"{layer}_folded_weight", role=ACTIVATION)
+    term = Tensor(f"{layer}_folded_bias", op.reads[1].shape, batched=False)
+    fold = Operation(
+        "fold_batchnorm", f"{layer}_fold", (w, *op.reads[1:], *bias), (weights, term), op.detail, op.comment, op.line
+    )
+    return fold, replace(before, reads=(x, weights, term), writes=op.writes, comment=f"{before.comment} {op.comment}")
