@@ -15,6 +15,7 @@ from rivals import CONTENDERS
 from timing import available_cores
 
 HERE = Path(__file__).resolve().parent
+SOURCES = ("../dslc", "../templates", "../runtime", "../grammar")
 
 
 def describe_machine() -> dict[str, Any]:
@@ -61,7 +62,7 @@ def _first_line(command: list[str]) -> str:
 def commit() -> str:
     """The version of the sources that are measured; a `+` says that they were changed since."""
     found = _first_line(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"])
-    changed = _first_line(["git", "-C", str(HERE), "status", "--porcelain", "--untracked-files=no", "--", ".."])
+    changed = _first_line(["git", "-C", str(HERE), "status", "--porcelain", "--", *SOURCES])
     return f"{found}{'+' if changed else ''}"
 
 

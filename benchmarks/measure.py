@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import median
 from typing import Any
 
 from agreement import build_alike
@@ -10,7 +11,7 @@ from machine import measure_peak
 from net import Net
 from reading import without_dropout
 from rivals import CONTENDERS, OURS
-from timing import JOBS, Absent, Pace, Worker, take_turns
+from timing import JOBS, Absent, Pace, Worker, spread, take_turns
 
 
 class Unstable(Exception):
@@ -20,7 +21,8 @@ class Unstable(Exception):
 def measure(
     net: Net, contenders: Iterable[str], threads: int, pace: Pace, jobs: Iterable[str] = tuple(JOBS)
 ) -> dict[str, Any]:
-    """Medians in seconds by job and contender, who is absent and why, what rivals chose, and the machine's peak.
+    """Medians in seconds by job and contender with their spread, who is absent and why, what rivals chose, and the
+    machine's peak by precision.
 
     Raises:
         Mismatch: a contender computes something else.
@@ -31,9 +33,14 @@ def measure(
     try:
         absent = build_alike(workers, net, without_dropout(net) if net.has_dropout else net)
         chosen = {name: choice for name in list(workers) if (choice := _settle(workers, name, absent))}
-        times = {job: _time(workers, job, pace, absent) for job in jobs}
-        peak = measure_peak(threads, min(0.2, pace.seconds))[net.dtype]
-        return {"times": times, "absent": absent, "chosen": chosen, "peak": peak}
+        blocks = {job: _time(workers, job, pace, absent) for job in jobs}
+        return {
+            "times": {job: {name: median(times) for name, times in found.items()} for job, found in blocks.items()},
+            "spread": {job: {name: spread(times) for name, times in found.items()} for job, found in blocks.items()},
+            "absent": absent,
+            "chosen": chosen,
+            "peak": measure_peak(threads, min(0.2, pace.seconds)),
+        }
     finally:
         for worker in workers.values():
             worker.close()
@@ -49,8 +56,8 @@ def _settle(workers: dict[str, Worker], name: str, absent: dict[str, str]) -> st
         return ""
 
 
-def _time(workers: dict[str, Worker], job: str, pace: Pace, absent: dict[str, str]) -> dict[str, float]:
-    """The medians of one job; takes out who fails."""
+def _time(workers: dict[str, Worker], job: str, pace: Pace, absent: dict[str, str]) -> dict[str, list[float]]:
+    """The blocks of one job; takes out who fails."""
     able = {name: w for name, w in workers.items() if job != "train" or CONTENDERS[name].trains}
     times, failed = take_turns(able, job, pace)
     for name, reason in failed.items():

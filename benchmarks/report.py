@@ -13,6 +13,8 @@ from timing import JOBS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULTS, PAGE, PLOT = "benchmarks.json", "benchmarks.md", "benchmarks.svg"
+NOISY = 0.1
+"""A spread of the blocks that is worth telling."""
 Row = Mapping[str, Any]
 
 
@@ -74,6 +76,7 @@ def tables(networks: Row, threads: int) -> list[str]:
         *_titled("### Networks with targets", ratio_table(here, tuned, threads, threads == TARGET_THREADS)),
         *_titled("### Networks that nobody tuned for", ratio_table(here, untuned, threads, False)),
         *_titled("### Times", times_table(here, ordered, threads)),
+        f"± is half the range of the middle half of the blocks, told where that range is over {NOISY:.0%}.",
         *_titled("### Share of the machine's peak", peak_table(here, ordered, threads)),
         absences(here, ordered, threads),
     ]
@@ -115,24 +118,29 @@ def _ratio_cell(found: float | None, target: float | None) -> str:
 def times_table(rows: Row, names: list[str], threads: int) -> str:
     body = []
     for name in names:
-        for job, times in rows[name]["threads"][str(threads)]["times"].items():
-            body.append([ENTRIES[name].title, JOBS[job], *(_time_cell(times, c) for c in CONTENDERS)])
+        row = rows[name]["threads"][str(threads)]
+        for job in row["times"]:
+            cells = [_time_cell(row["times"][job].get(c), row["spread"][job].get(c)) for c in CONTENDERS]
+            body.append([ENTRIES[name].title, JOBS[job], *cells])
     return markdown(["network", "", *(c.title for c in CONTENDERS.values())], body)
 
 
-def _time_cell(times: Mapping[str, float], contender: str) -> str:
-    return show_time(times[contender]) if contender in times else "–"
+def _time_cell(seconds: float | None, spread: float | None) -> str:
+    if seconds is None or spread is None:
+        return "–"
+    return show_time(seconds) + (f" ±{spread / 2:.0%}" if spread > NOISY else "")
 
 
 def peak_table(rows: Row, names: list[str], threads: int) -> str:
     """What part of the multiply-adds that the machine could do in that time each step does."""
     body = []
     for name in names:
-        row = rows[name]["threads"][str(threads)]
-        cells = [ENTRIES[name].title, f"{row['peak'] / 1e9:.0f}"]
+        precision = rows[name]["precision"]
+        peak = max(row["threads"][str(threads)]["peak"][precision] for row in rows.values())
+        cells = [ENTRIES[name].title, f"{peak / 1e9:.0f}"]
         for job in ("train", "predict"):
-            work = rows[name]["work"][job]
-            cells += [f"{work / 1e6:,.2f}", f"{work / row['times'][job][OURS] / row['peak']:.0%}"]
+            work, seconds = rows[name]["work"][job], rows[name]["threads"][str(threads)]["times"][job][OURS]
+            cells += [f"{work / 1e6:,.2f}", f"{work / seconds / peak:.0%}"]
         body.append(cells)
     header = ["network", "peak, 10⁹ multiply-adds a second", "training step, 10⁶ multiply-adds", "share of peak"]
     return markdown([*header, "prediction, 10⁶ multiply-adds", "share of peak"], body)

@@ -85,6 +85,7 @@ def measure_network(entry: Entry, options: argparse.Namespace) -> dict[str, Any]
     row: dict[str, Any] = {
         "date": date.today().isoformat(),
         "commit": commit(),
+        "precision": net.dtype,
         "work": {"train": net.training_work * net.batch, "predict": net.forward_work * net.batch},
         "threads": {},
     }

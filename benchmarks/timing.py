@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 from multiprocessing import Pipe
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 JOBS = {"train": "training step", "predict": "prediction of a batch", "one": "prediction of one example"}
@@ -101,8 +101,8 @@ def calibrate(worker: Worker, job: str, seconds: float) -> int:
     return max(1, round(count * seconds / spent))
 
 
-def take_turns(workers: Mapping[str, Worker], job: str, pace: Pace) -> tuple[dict[str, float], dict[str, str]]:
-    """The median time of one call, by contender, and the reasons of those that could not do it."""
+def take_turns(workers: Mapping[str, Worker], job: str, pace: Pace) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """The times of one call in every block, by contender, and the reasons of those that could not do it."""
     counts: dict[str, int] = {}
     blocks: dict[str, list[float]] = {name: [] for name in workers}
     absent: dict[str, str] = {}
@@ -116,7 +116,13 @@ def take_turns(workers: Mapping[str, Worker], job: str, pace: Pace) -> tuple[dic
                     blocks[name].append(workers[name].ask("time", job, counts[name]) / counts[name])
             except Absent as reason:
                 absent[name] = str(reason)
-    return {name: median(times) for name, times in blocks.items() if name not in absent}, absent
+    return {name: times for name, times in blocks.items() if name not in absent}, absent
+
+
+def spread(times: list[float]) -> float:
+    """How far apart the blocks of the middle half lie, relative to the median."""
+    low, _, high = quantiles(times, n=4, method="inclusive") if len(times) > 1 else (times[0],) * 3
+    return (high - low) / median(times)
 
 
 def _rotated(names: list[str], turn: int) -> list[str]:

@@ -401,12 +401,8 @@ class _Emitter:
             "heads": len(self.network.heads),
             "evaluate_arguments": self.phase_call(loss, phases["predict_loss"], shifted=True),
             "forward_arguments": self.phase_call(train.phase("forward"), phases["train_forward"]),
-            "gradients_forward_arguments": self.phase_call(
-                gradients.phase("forward"), phases["gradients_forward"]
-            ),
-            "gradients_backward_arguments": self.phase_call(
-                gradients.phase("backward"), phases["gradients_backward"]
-            ),
+            "gradients_forward_arguments": self.phase_call(gradients.phase("forward"), phases["gradients_forward"]),
+            "gradients_backward_arguments": self.phase_call(gradients.phase("backward"), phases["gradients_backward"]),
             "backward_arguments": self.phase_call(train.phase("backward"), phases["train_backward"]),
             "update_arguments": self.phase_call(train.phase("update"), phases["train_update"]),
             "gathered": gathered,

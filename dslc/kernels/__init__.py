@@ -152,6 +152,12 @@ class Copy:
     suffix: str = ""
 
 
+def steps(op: Operation, setting: Setting) -> tuple[Operation, ...]:
+    """The operations that the chosen algorithm does one after the other; mostly the operation itself."""
+    found: Callable[[Operation, Setting], tuple[Operation, ...]] | None = getattr(_module(op), "steps", None)
+    return found(op, setting) if found else (op,)
+
+
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     """What the operation reads in another form than it was made."""
     found: Callable[[Operation, int], tuple[Copy, ...]] | None = getattr(_module(op), "copies", None)

@@ -13,7 +13,7 @@ from typing import Any
 
 from dslc.graph import INPUT, Operation, Tensor
 from dslc.kernels import Copy, Scratch, Setting, Variant, finish
-from dslc.kernels.product import Tiles, exact_count
+from dslc.kernels.product import Tiles
 from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
@@ -22,6 +22,8 @@ OUTPUTS = {3: (2, 4), 5: (2, 4)}
 """Which squares of outputs there are for a size of filters."""
 SQUARES = 56
 """About so many squares are worked on at a time: what they become should stay in cache."""
+LINE = 16
+"""Numbers of a line of the cache, in float32."""
 GROUPED = 64
 """Channels that are summed in one go: sums of sums lose less."""
 
@@ -55,7 +57,7 @@ def cost(d: ConvDetail, choice: str, setting: Setting) -> float:
     lanes = setting.lanes
     channels, filters = (-(-n // lanes) * lanes for n in (d.input[2], d.output[2]))
     products = count * elements * channels * filters
-    moved = count * elements * (channels + filters) * lanes * 0.8
+    moved = count * elements * (channels + filters) * lanes
     return setting.vector_products(products) / 0.75 + setting.vector_products(moved)
 
 
@@ -67,11 +69,18 @@ class FiltersDetail:
     turned: ConvDetail | None = None
 
 
+def spread(numbers: int) -> int:
+    """So many numbers or a few more, so that arrays of this length one after the other do not all fall on the same
+    lines of a cache: an odd number of lines."""
+    lines = -(-numbers // LINE)
+    return (lines + 1 - lines % 2) * LINE
+
+
 def filters_copy(w: Tensor, choice: str, lanes: int, turned: ConvDetail | None = None) -> Copy:
     """The transformed filters, [filters / lanes][elements][channels][lanes]."""
     outputs, taps = sizes(choice)
     channels, filters = w.shape[2:] if turned is None else w.shape[:1:-1]
-    layout = Layout(((outputs + taps - 1) ** 2, channels, filters), 2, lanes)
+    layout = Layout(((outputs + taps - 1) ** 2, spread(channels * lanes) // lanes, filters), 2, lanes)
     suffix = choice if turned is None else f"{choice}_turned"
     return Copy(w, "winograd_filters", layout, FiltersDetail(choice, turned), suffix)
 
@@ -97,6 +106,9 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -
         "d": d, "m": outputs, "size": outputs + taps - 1, "elements": (outputs + taps - 1) ** 2, "down": down,
         "across": across, "lanes": lanes, "at_once": at_once, "channel_blocks": -(-d.input[2] // lanes),
         "blocks": blocks, "groups": groups, "group_panels": -(-panels // groups), "panels": panels,
+        "square_step": spread(-(-d.input[2] // lanes) * at_once * lanes),
+        "result_step": spread(2 * -(-panels // groups) * at_once * lanes),
+        "filter_step": spread(d.input[2] * lanes),
         "tiles": Tiles((rows,), lanes, blocks), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
         "summed": max(1, GROUPED // lanes), "careful": not whole_vectors and d.input[2] % lanes != 0,
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
@@ -109,8 +121,8 @@ TASKS = 4
 
 def scratch(c: Mapping[str, Any], setting: Setting) -> tuple[Scratch, ...]:
     """Transformed squares of the input and products, for every thread."""
-    each = c["elements"] * c["at_once"] * c["lanes"] * setting.threads
-    return Scratch("squares", c["channel_blocks"] * each), Scratch("products", 2 * c["group_panels"] * each)
+    each = c["elements"] * setting.threads
+    return Scratch("squares", c["square_step"] * each), Scratch("products", c["result_step"] * each)
 
 
 def transforms(choice: str) -> tuple[Transform, ...]:
@@ -129,41 +141,4 @@ def variant(op: Operation, d: ConvDetail, setting: Setting, names: tuple[str, ..
         transforms(op.choice),
         scratch(found, setting),
         "kernels/_winograd.c.j2",
-    )
-
-
-SQUARES_BYTES = 4 << 20
-"""What the transformed squares of x and dy together may take in the gradient of the filters."""
-
-
-def weight_variant(op: Operation, d: ConvDetail, setting: Setting) -> Variant:
-    """The kernel of the gradient of the filters."""
-    outputs, taps = sizes(op.choice)
-    lanes, elements = setting.lanes, (outputs + taps - 1) ** 2
-    channel_blocks, filter_blocks = -(-d.input[2] // lanes), -(-d.output[2] // lanes)
-    each = elements * (channel_blocks + filter_blocks) * lanes
-    down, across = squares(d, outputs)
-    at_once = min(down * across * setting.batch, max(SQUARES, min(2 * SQUARES, SQUARES_BYTES // (each * setting.itemsize))))
-    tiles = exact_count(setting.tile_rows, d.input[2], 1, filter_blocks)
-    used = {job: Transform(outputs, taps, job) for job in ("input", "output_gradient", "filter_gradient")}
-    found = {
-        "d": d, "m": outputs, "size": outputs + taps - 1, "elements": elements, "down": down, "across": across,
-        "lanes": lanes, "at_once": at_once, "channel_blocks": channel_blocks, "filter_blocks": filter_blocks,
-        "panels": tiles.panels, "row_tiles": -(-d.input[2] // tiles.heights[0]), "tiles": tiles,
-        "input": used["input"].name, "output": used["output_gradient"].name, "filter": used["filter_gradient"].name,
-    }  # fmt: skip
-    memory = (
-        Scratch("squares", elements * at_once * channel_blocks * lanes),
-        Scratch("errors", elements * at_once * filter_blocks * lanes),
-        Scratch("sums", elements * filter_blocks * lanes * d.input[2]),
-    )
-    return Variant(
-        op.choice,
-        ("x", "dy", "dw", "squares", "errors", "sums"),
-        found,
-        cost(d, op.choice, setting),
-        tiles.products,
-        tuple(used.values()),
-        memory,
-        "kernels/conv_weight_gradient_winograd.c.j2",
     )

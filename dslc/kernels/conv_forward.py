@@ -31,7 +31,16 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         names = ("in", "filters", *(("b",) if bias else ()), "out", "squares", "products")
         return [_winograd.variant(op, d, setting, names, bias)]
     context = {**_direct.context(d, setting), "bias": bias, **finish(op)}
-    return [Variant("direct", names, context, _direct.cost(d, setting), context["tiles"].products, shared_template="kernels/_direct.c.j2")]
+    return [
+        Variant(
+            "direct",
+            names,
+            context,
+            _direct.cost(d, setting),
+            context["tiles"].products,
+            shared_template="kernels/_direct.c.j2",
+        )
+    ]
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:

@@ -43,10 +43,14 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if op.choice == "gather":
         context = {**_direct.context(turned(d), setting), "bias": False, **end}
         cost = _direct.cost(turned(d), setting)
-        return [Variant("gather", names, context, cost, context["tiles"].products, shared_template="kernels/_direct.c.j2")]
+        return [
+            Variant("gather", names, context, cost, context["tiles"].products, shared_template="kernels/_direct.c.j2")
+        ]
     if op.choice.startswith("winograd"):
         known = ("known",) if end["kept"] else ()
-        return [_winograd.variant(op, turned(d), setting, ("in", "filters", *known, "out", "squares", "products"), False)]
+        return [
+            _winograd.variant(op, turned(d), setting, ("in", "filters", *known, "out", "squares", "products"), False)
+        ]
     context = {**_direct.scatter_context(d, setting), **end}
     return [Variant("scatter", names, context, 1.5 * _direct.cost(turned(d), setting), context["tiles"].products)]
 

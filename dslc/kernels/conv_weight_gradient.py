@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, _direct, _winograd, detail
+from dslc.kernels import Copy, Setting, Variant, _direct, _winograd, detail, winograd_weight_products
 from dslc.layers.conv import ConvDetail
 
 
@@ -17,13 +17,16 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     return {"direct": _direct.weight_cost(d, setting), **winograd}
 
 
+def steps(op: Operation, setting: Setting) -> tuple[Operation, ...]:
+    """Winograd's algorithm needs two: products of all squares, then what they are of the filters."""
+    return winograd_weight_products.both(op, setting) if op.choice.startswith("winograd") else (op,)
+
+
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, ConvDetail)
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups}
         return [Variant("plain", ("x", "dy", "dw"), context, setting.multiplying(op, 0.05))]
-    if op.choice.startswith("winograd"):
-        return [_winograd.weight_variant(op, d, setting)]
     context = _direct.weight_context(d, setting)
     return [Variant("direct", ("x", "dy", "dw"), context, _direct.weight_cost(d, setting), context["tiles"].products)]
 

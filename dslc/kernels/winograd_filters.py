@@ -10,9 +10,9 @@ from dslc.kernels.transform import Transform
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     transform = Transform(*sizes(detail(op, FiltersDetail).choice), "filter")
-    layout = setting.layout(op.writes[0])
+    layout, channels = setting.layout(op.writes[0]), op.reads[0].shape[2]
     context = {
-        "taps": transform.elements, "channels": layout.shape[1], "blocks": layout.blocks, "lanes": setting.lanes,
+        "taps": transform.elements, "channels": channels, "step": layout.shape[1] * setting.lanes, "blocks": layout.blocks, "lanes": setting.lanes,
         "elements": layout.shape[0], "transform": transform.name,
     }  # fmt: skip
     cost = setting.moving(op.writes[0], factor=2)

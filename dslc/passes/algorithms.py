@@ -25,7 +25,9 @@ def choose_algorithms(graph: Graph, setting: Setting, wanted: Mapping[str, str])
             return replace(op, choice=forced if forced in costs else min(costs, key=lambda name: costs[name]))
 
         def in_phase(phase: Phase) -> Phase:
-            return replace(phase, operations=tuple(chosen(op) for op in phase.operations))
+            return replace(
+                phase, operations=tuple(s for op in phase.operations for s in kernels.steps(chosen(op), setting))
+            )
 
         return replace(step, phases=tuple(in_phase(phase) for phase in step.phases))
 

@@ -1,6 +1,6 @@
 """At prediction a batch normalization is one factor and one term a channel: both go into the weights before it.
 
-    y = gamma (x W + b - mean) / sqrt(var + eps) + beta   becomes   y = x W' + b'
+y = gamma (x W + b - mean) / sqrt(var + eps) + beta   becomes   y = x W' + b'
 """
 
 from __future__ import annotations

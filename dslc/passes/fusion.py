@@ -1,8 +1,8 @@
 """Lets an operation apply the formula that follows it to what it stores, and saves a pass through memory.
 
-    y = conv(x); z = relu(y)             becomes  z = conv(x) with relu
-    dy = dense_input_gradient(dz);       becomes  dx = dense_input_gradient(dz) with the derivative
-    dx = dy * f'(y)
+y = conv(x); z = relu(y)             becomes  z = conv(x) with relu
+dy = dense_input_gradient(dz);       becomes  dx = dense_input_gradient(dz) with the derivative
+dx = dy * f'(y)
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from dslc import kernels
 from dslc.graph import ACTIVATION, Fused, Graph, Operation, Phase, Step, Tensor
-from dslc.layers import X, MapDetail
+from dslc.layers import MapDetail, X
 
 
 def fuse(graph: Graph) -> Graph:
@@ -68,6 +68,4 @@ def _fused(producer: Operation, op: Operation) -> Operation:
     fused = _formula(op)
     assert fused is not None
     comment = producer.comment if op.line == producer.line or not op.comment else f"{producer.comment} -> {op.comment}"
-    return replace(
-        producer, reads=(*producer.reads, *op.reads[1:]), writes=op.writes, fused=fused, comment=comment
-    )
+    return replace(producer, reads=(*producer.reads, *op.reads[1:]), writes=op.writes, fused=fused, comment=comment)

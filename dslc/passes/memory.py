@@ -37,7 +37,9 @@ def place(
     aliases = _aliases(kernels)
     buffers: dict[str, Buffer] = {}
     placed: list[tuple[int, _Life]] = []
-    for life in sorted(_lives(kernels, layouts, aliases, batch, itemsize, lasting), key=lambda n: (-n.elements, n.first)):
+    for life in sorted(
+        _lives(kernels, layouts, aliases, batch, itemsize, lasting), key=lambda n: (-n.elements, n.first)
+    ):
         busy = sorted((o, o + other.elements) for o, other in placed if _together(life, other))
         offset = start
         for begin, end in busy:

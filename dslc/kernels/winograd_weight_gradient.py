@@ -1,0 +1,20 @@
+"""The gradient of filters from that of transformed filters; sums of several chunks are added first."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._winograd import sizes
+from dslc.kernels.transform import Transform
+from dslc.kernels.winograd_weight_products import SumsDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    made = detail(op, SumsDetail)
+    transform = Transform(*sizes(made.choice), "filter_gradient")
+    context = {
+        "taps": transform.results, "size": transform.elements, "channels": made.conv.input[2], "lanes": setting.lanes,
+        "blocks": op.reads[0].shape[1], "chunks": made.chunks, "step": made.step, "transform": transform.name,
+    }  # fmt: skip
+    cost = setting.moving(*op.reads, factor=2)
+    return [Variant("plain", ("sums", "dw"), context, cost, transforms=(transform,))]

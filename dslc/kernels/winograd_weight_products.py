@@ -1,0 +1,88 @@
+"""The gradient of transformed filters: squares of x meet squares of dy, summed over the mini-batch.
+
+The squares are cut into a fixed number of chunks, each with sums of its own, where there are few filters; where there
+are many, the threads share the filters. Either way the bits do not depend on the threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dslc.graph import Operation, Tensor
+from dslc.kernels import Scratch, Setting, Variant, _winograd, detail
+from dslc.kernels._winograd import sizes, spread, squares
+from dslc.kernels.product import exact_count
+from dslc.kernels.transform import Transform
+from dslc.layers.conv import ConvDetail
+
+CHUNKS = 4
+CHUNKED = 256 << 10
+"""Sums of at most so many numbers are kept for every chunk."""
+AT_ONCE = 112
+FEWEST = 48
+CACHED = 512 << 10
+"""The transformed squares of x and dy: at most so many numbers, but FEWEST squares at least and AT_ONCE at most."""
+
+
+@dataclass(frozen=True)
+class SumsDetail:
+    """The convolution, its algorithm, and how the sums lie: [chunks][filters / lanes][elements][step]."""
+
+    conv: ConvDetail
+    choice: str
+    chunks: int
+    step: int
+
+
+def both(op: Operation, setting: Setting) -> tuple[Operation, Operation]:
+    """What the gradient of the filters becomes: the sums, and the filters' gradient from them."""
+    d = detail(op, ConvDetail)
+    elements = sum(sizes(op.choice), -1) ** 2
+    step = spread(d.input[2] * setting.lanes)
+    blocks = -(-d.output[2] // setting.lanes)
+    chunks = CHUNKS if elements * blocks * step <= CHUNKED else 1
+    made = SumsDetail(d, op.choice, chunks, step)
+    sums = Tensor(f"{op.name}_sums", (chunks, blocks, elements, step), batched=False)
+    return (
+        replace(op, kind="winograd_weight_products", name=f"{op.name}_products", writes=(sums,), detail=made),
+        replace(op, kind="winograd_weight_gradient", reads=(sums,), detail=made, multiply_adds=0),
+    )
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d, made = detail(op, SumsDetail).conv, detail(op, SumsDetail)
+    outputs, taps = sizes(op.choice)
+    lanes, elements = setting.lanes, (outputs + taps - 1) ** 2
+    channel_blocks, filter_blocks = -(-d.input[2] // lanes), -(-d.output[2] // lanes)
+    down, across = squares(d, outputs)
+    at_once = max(FEWEST, min(AT_ONCE, CACHED // (elements * (channel_blocks + filter_blocks) * lanes)))
+    at_once = min(at_once, -(-down * across * setting.batch // made.chunks))
+    tiles = exact_count(setting.tile_rows, d.input[2], 1, filter_blocks)
+    groups = 1 if made.chunks > 1 else min(setting.threads, tiles.panels)
+    group_panels = -(-tiles.panels // groups)
+    used = {job: Transform(outputs, taps, job) for job in ("input", "output_gradient")}
+    row = spread(channel_blocks * lanes)
+    context: dict[str, Any] = {
+        "d": d, "m": outputs, "size": outputs + taps - 1, "elements": elements, "down": down, "across": across,
+        "lanes": lanes, "at_once": at_once, "channel_blocks": channel_blocks, "filter_blocks": filter_blocks,
+        "panels": tiles.panels, "groups": groups, "group_panels": group_panels, "tiles": tiles, "chunks": made.chunks,
+        "row": row, "square_step": spread(at_once * row), "error_step": spread(2 * group_panels * at_once * lanes),
+        "sum_step": made.step, "input": used["input"].name, "output": used["output_gradient"].name,
+    }  # fmt: skip
+    scratch = (
+        Scratch("squares", setting.threads * elements * context["square_step"]),
+        Scratch("errors", setting.threads * elements * context["error_step"]),
+    )
+    return [
+        Variant(
+            op.choice,
+            ("x", "dy", "sums", "squares", "errors"),
+            context,
+            _winograd.cost(d, op.choice, setting),
+            tiles.products,
+            tuple(used.values()),
+            scratch,
+            "kernels/winograd_weight_products.c.j2",
+        )
+    ]
