@@ -117,7 +117,7 @@ def main() -> None:
     while True:
         try:
             command, arguments = connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
         connection.send(answer(server, command, arguments))
 

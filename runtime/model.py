@@ -24,6 +24,7 @@ from dslc.runtime.metrics import head_metrics
 from dslc.runtime.parameters import Parameters, ParameterView
 from dslc.runtime.progress import make_progress
 from dslc.runtime.weights import read_weights, save_weights
+from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
 
@@ -32,10 +33,12 @@ class Model:
     """What `dslc.load` returns. `network` is the checked spec, `plan` what was compiled, `epoch` and `step` the
     position in training."""
 
-    def __init__(self, network: Network, threads: int = 1, options: Options = DEFAULT) -> None:
+    def __init__(
+        self, network: Network, threads: int = 1, options: Options = DEFAULT, target: Target | None = None
+    ) -> None:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
-        self.network, self.threads, self.options = network, threads, options
+        self.network, self.threads, self.options, self.target = network, threads, options, target
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
         self._compile(None)
@@ -44,7 +47,7 @@ class Model:
     # ------------------------------------------------------------------------------------------- set-up
 
     def _compile(self, batch: int | None) -> None:
-        self.plan: Plan = plan_network(self.network, batch=batch, threads=self.threads, options=self.options)
+        self.plan: Plan = plan_network(self.network, self.target, batch, threads=self.threads, options=self.options)
         self.library: Library = compile_plan(self.plan)
         self._arena = Arena(self.plan, self.network.training is not None)
         ffi = self.library.module.ffi

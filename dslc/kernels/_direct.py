@@ -8,7 +8,7 @@ from math import prod
 
 from dslc.graph import Tensor
 from dslc.kernels import Copy, Setting
-from dslc.kernels.product import Tiles, even_rows, exact_count
+from dslc.kernels.product import Tiles, even_rows, exact_count, most_rows
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 
@@ -68,7 +68,7 @@ def cost(d: ConvDetail, setting: Setting) -> float:
     """Nanoseconds of a mini-batch on one thread."""
     lanes, most = setting.lanes, setting.tile_rows
     pixels = d.output[1] if not one_by_one(d) else d.output[0] * d.output[1]
-    height = even_rows(pixels, most)
+    height = even_rows(pixels, most_rows(most, -(-d.output[2] // lanes)))
     filled = pixels / (-(-pixels // height) * height) * min(1.0, (2 + height) / (2 + most))
     blocks = -(-d.output[2] // lanes) * lanes
     products = d.output[0] * d.output[1] * blocks * prod(d.size) * d.input[2] // d.groups
@@ -86,7 +86,7 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, object]:
     rows, columns = (1, d.output[0] * d.output[1]) if one_by_one(d) else d.output[:2]
     channels, lanes = shape[2] // d.groups, setting.lanes
     blocks = -(-d.output[2] // (d.groups * lanes))
-    tiles = Tiles((even_rows(columns, setting.tile_rows),), d.stride[1] * shape[2], blocks)
+    tiles = Tiles((even_rows(columns, most_rows(setting.tile_rows, blocks)),), d.stride[1] * shape[2], blocks)
     whole = d.dilation[1] == 1 and d.groups == 1
     return {
         "d": d, "image": prod(shape), "width": shape[1], "depth": shape[2], "channels": channels, "lanes": lanes,

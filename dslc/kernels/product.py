@@ -24,6 +24,11 @@ class Product:
         return f"product{self.rows}x{self.vectors}_{self.a_row}"
 
 
+def most_rows(tile_rows: int, blocks: int) -> int:
+    """Rows that stay in registers: twice as many where there is one vector a row instead of two."""
+    return tile_rows if blocks > 1 else 2 * tile_rows
+
+
 def even_rows(count: int, most: int) -> int:
     """The height of a tile so that `count` rows fall into as few tiles as possible, all of one height or nearly."""
     tiles = -(-count // most)
@@ -77,17 +82,18 @@ class Tiles:
         return " : ".join([*chosen, names[-1]])
 
 
-def any_count(most_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
+def any_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
     """Tiles for a number of rows known at run time, up to `count`: the last tile overlaps the one before it."""
-    heights = [even_rows(count, most_rows)]
+    heights = [even_rows(count, most_rows(tile_rows, blocks))]
     while heights[-1] > 1:
         heights.append(heights[-1] // 2)
     return Tiles(tuple(heights), a_row, blocks)
 
 
-def exact_count(most_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
+def exact_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
     """Tiles for just `count` rows without overlap: one height, and a lower one for what is left."""
-    dividing = [rows for rows in range(most_rows, most_rows // 2, -1) if count % rows == 0]
-    height = dividing[0] if dividing else even_rows(count, most_rows)
+    most = most_rows(tile_rows, blocks)
+    dividing = [rows for rows in range(most, most // 2, -1) if count % rows == 0]
+    height = dividing[0] if dividing else even_rows(count, most)
     left = count % height
     return Tiles((height, left) if left else (height,), a_row, blocks)
