@@ -262,7 +262,7 @@ class _Emitter:
         """The calls of a phase, cut where the threads meet."""
         groups: list[CallGroup] = []
         calls: list[str] = []
-        following = [*kernels[1:], None]
+        following = [*kernels, None][1:]
         for kernel, function, after in zip(kernels, functions, following, strict=True):
             calls.append(self.call(step, kernel, function))
             if kernel.barrier or after is None or after.parallel != kernel.parallel:
