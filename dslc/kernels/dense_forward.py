@@ -21,7 +21,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     context = {
         "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias,
         "summed": min(SUMMED, x.elements),
-        "formula": finish(op)["formula"],
+        **finish(op),
     }  # fmt: skip
     names = ("in", "w", "b", "out") if bias else ("in", "w", "out")
     return [Variant("plain", names, context, setting.multiplying(op), tiles.products)]
