@@ -8,7 +8,7 @@ from math import prod
 
 from dslc.graph import Tensor
 from dslc.kernels import Copy, Setting
-from dslc.kernels.product import Tiles, even_rows, exact_count, most_rows
+from dslc.kernels.product import Tiles, even_rows, exact_count, most_rows, short
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 
@@ -86,8 +86,9 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, object]:
     rows, columns = (1, d.output[0] * d.output[1]) if one_by_one(d) else d.output[:2]
     channels, lanes = shape[2] // d.groups, setting.lanes
     blocks = -(-d.output[2] // (d.groups * lanes))
-    tiles = Tiles((even_rows(columns, most_rows(setting.tile_rows, blocks)),), d.stride[1] * shape[2], blocks)
     whole = d.dilation[1] == 1 and d.groups == 1
+    height = even_rows(columns, most_rows(setting.tile_rows, blocks))
+    tiles = Tiles((height,), d.stride[1] * shape[2], blocks, short(d.size[1] * channels if whole else channels))
     return {
         "d": d, "image": prod(shape), "width": shape[1], "depth": shape[2], "channels": channels, "lanes": lanes,
         "rows": rows, "columns": columns, "tiles": tiles, "panels": tiles.panels * d.groups,

@@ -16,7 +16,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     tiles = exact_count(setting.tile_rows, x.elements, 1, layout.blocks)
     context = {
         "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tiles": tiles,
-        "row_tiles": -(-x.elements // tiles.heights[0]), "tail": dy.elements % setting.lanes, **rule_context(op),
+        "row_tiles": -(-x.elements // tiles.heights[0]), "tail": dy.elements % setting.lanes, "arrays": rule_names(op),
+        **rule_context(op),
     }  # fmt: skip
     names = ("x", "dy", *(rule_names(op) or ("dw",)))
     return [Variant("plain", names, context, setting.multiplying(op, 0.7), tiles.products)]

@@ -13,15 +13,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Product:
-    """One size of the micro-kernel: rows, vectors a row, distance of the rows in `a`."""
+    """One size of the micro-kernel: rows, vectors a row, distance of the rows in `a`; and how long a run is, where it
+    is short and the C compiler had better know."""
 
     rows: int
     vectors: int
     a_row: int
+    run: int = 0
 
     @property
     def name(self) -> str:
-        return f"product{self.rows}x{self.vectors}_{self.a_row}"
+        return f"product{self.rows}x{self.vectors}_{self.a_row}{f'_run{self.run}' if self.run else ''}"
+
+
+SHORT_RUN = 40
+
+
+def short(run: int) -> int:
+    """The run, if it is short, else 0."""
+    return run if run <= SHORT_RUN else 0
 
 
 def most_rows(tile_rows: int, blocks: int) -> int:
@@ -45,6 +55,7 @@ class Tiles:
     heights: tuple[int, ...]
     a_row: int
     blocks: int
+    run: int = 0
 
     @property
     def panels(self) -> int:
@@ -58,7 +69,7 @@ class Tiles:
 
     @property
     def products(self) -> tuple[Product, ...]:
-        return tuple(Product(rows, vectors, self.a_row) for vectors in self.widths for rows in self.heights)
+        return tuple(Product(rows, vectors, self.a_row, self.run) for vectors in self.widths for rows in self.heights)
 
     @property
     def vectors(self) -> str:
@@ -77,7 +88,7 @@ class Tiles:
         return f"vectors == 1 ? ({self._of_width(1)}) : {self._of_width(2)}"
 
     def _of_width(self, vectors: int) -> str:
-        names = [Product(rows, vectors, self.a_row).name for rows in self.heights]
+        names = [Product(rows, vectors, self.a_row, self.run).name for rows in self.heights]
         chosen = [f"rows == {rows} ? {name}" for rows, name in zip(self.heights[:-1], names, strict=False)]
         return " : ".join([*chosen, names[-1]])
 
@@ -93,7 +104,7 @@ def any_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
 def exact_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
     """Tiles for just `count` rows without overlap: one height, and a lower one for what is left."""
     most = most_rows(tile_rows, blocks)
-    dividing = [rows for rows in range(most, most // 2, -1) if count % rows == 0]
+    dividing = [rows for rows in range(most, most * 4 // 5, -1) if count % rows == 0]
     height = dividing[0] if dividing else even_rows(count, most)
     left = count % height
     return Tiles((height, left) if left else (height,), a_row, blocks)
