@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,23 +53,26 @@ def build_alike(workers: dict[str, Worker], net: Net, plain: Net) -> dict[str, s
     return absent
 
 
-Results = tuple[Array, Array, "list[float] | None"]
+@dataclass(frozen=True)
+class Results:
+    """Predictions for the batch and for one example, and the losses of training, if there was any."""
+
+    batch: Array
+    one: Array
+    losses: list[float]
 
 
 def _results(worker: Worker, name: str, net: Net, weights: str) -> Results:
-    """Predictions for the batch and for one example, and the losses of training."""
     worker.ask("build", net, weights)
     batch, one = worker.ask("outputs")
-    return batch, one, worker.ask("losses", STEPS + 1) if CONTENDERS[name].trains else None
+    return Results(batch, one, worker.ask("losses", STEPS + 1) if CONTENDERS[name].trains else [])
 
 
 def _compare(title: str, net: Net, ours: Results, theirs: Results) -> None:
-    for what, i in (("batch", 0), ("one example", 1)):
-        difference = np.abs(ours[i] - theirs[i]).max() / np.abs(ours[i]).max()
+    for what, a, b in (("the batch", ours.batch, theirs.batch), ("one example", ours.one, theirs.one)):
+        difference = np.abs(a - b).max() / np.abs(a).max()
         if not difference <= OUTPUTS[net.dtype]:
             raise Mismatch(f"{title} predicts something else for {what}: a relative difference of {difference:.2g}")
-    if theirs[2] is None:
-        return
-    for step, (a, b) in enumerate(zip(ours[2] or [], theirs[2], strict=True)):
-        if not abs(a - b) <= LOSSES[net.dtype] * abs(a):
-            raise Mismatch(f"{title} learns something else: after {step} steps the loss is {b:.6g}, with dslc {a:.6g}")
+    for step, (x, y) in enumerate(zip(ours.losses, theirs.losses, strict=False)):
+        if not abs(x - y) <= LOSSES[net.dtype] * abs(x):
+            raise Mismatch(f"{title} learns something else: after {step} steps the loss is {y:.6g}, with dslc {x:.6g}")

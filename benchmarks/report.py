@@ -40,7 +40,7 @@ def page(results: Row) -> str:
 
 
 def introduction(results: Row) -> str:
-    machine, rows = results["machine"], results["networks"].values()
+    machine, runs = results["machine"], [r for row in results["networks"].values() for r in row["threads"].values()]
     versions = ", ".join(f"{name} {v or 'not installed'}" for name, v in machine["versions"].items())
     return f"""# Benchmarks
 
@@ -50,7 +50,7 @@ Written by `make bench` (`python benchmarks/run.py --write`); how it measures is
 * Machine: {machine["cpu"]}, {machine["cores"]} cores, {machine["memory"]}, {machine["system"]}
 * Compiler: {machine["compiler"]}; Python {machine["python"]}
 * Versions: {versions}
-* Measured: {_span(row["date"] for row in rows)}, at commit {", ".join(sorted({row["commit"] for row in rows}))}
+* Measured: {_span(run["date"] for run in runs)}, at commit {", ".join(sorted({run["commit"] for run in runs}))}
 
 ![Ratios at {TARGET_THREADS} threads](benchmarks.svg)"""
 

@@ -18,7 +18,7 @@ from extras import measure_extras
 from machine import commit, describe_machine
 from measure import Unstable, measure
 from networks import ENTRIES, SCALED, TARGETED, Entry
-from report import DOCS, RESULTS, print_row, write_report
+from report import DOCS, RESULTS, Row, print_row, write_report
 from rivals import CONTENDERS, OURS
 from timing import Absent, Pace, available_cores
 
@@ -31,7 +31,7 @@ def main() -> int:
     results = start_results(options)
     for name in options.only:
         try:
-            row = measure_network(ENTRIES[name], options)
+            row = measure_network(ENTRIES[name], options, results["networks"].get(name, {}))
         except (Mismatch, Unstable, Absent) as problem:
             print(f"{ENTRIES[name].title}: {problem}", file=sys.stderr)
             return 1
@@ -79,18 +79,17 @@ def start_results(options: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
-def measure_network(entry: Entry, options: argparse.Namespace) -> dict[str, Any]:
-    """A network's row: what it is, and for each number of threads what was measured."""
+def measure_network(entry: Entry, options: argparse.Namespace, older: Row) -> dict[str, Any]:
+    """A network's row: what it is, and for each number of threads what was measured, now or before."""
     net = entry.read()
     row: dict[str, Any] = {
-        "date": date.today().isoformat(),
-        "commit": commit(),
         "precision": net.dtype,
         "work": {"train": net.training_work * net.batch, "predict": net.forward_work * net.batch},
-        "threads": {},
+        "threads": dict(older.get("threads", {})),
     }
     for threads in options.threads:
-        row["threads"][str(threads)] = measure(net, options.rivals, threads, options.pace)
+        found = measure(net, options.rivals, threads, options.pace)
+        row["threads"][str(threads)] = {"date": date.today().isoformat(), "commit": commit(), **found}
         print_row(entry, threads, row)
     return row
 

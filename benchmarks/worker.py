@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from net import LABEL_SETS, Net
-from rivals import CONTENDERS, Array, Rival
+from rivals import CONTENDERS, Array
 
 
 class Server:
@@ -25,7 +25,7 @@ class Server:
 
     def __init__(self, contender: str, threads: int) -> None:
         self.cls, self.threads = CONTENDERS[contender].load(), threads
-        self.rival: Rival | None = None
+        self.rival: Any = None
         self.last = np.zeros(1)
 
     def build(self, net: Net, weights: str | None) -> None:

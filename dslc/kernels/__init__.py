@@ -181,6 +181,11 @@ def updates(op: Operation) -> bool:
     return bool(getattr(_module(op), "UPDATES", False))
 
 
+def follows(op: Operation) -> bool:
+    """The kernel works as well with one example a lane, if all that it reads and writes lies so."""
+    return bool(getattr(_module(op), "FOLLOWS", False))
+
+
 def fuses(op: Operation) -> bool:
     """The kernel can apply a formula to what it stores."""
     return bool(getattr(_module(op), "FUSES", False))

@@ -6,9 +6,11 @@ from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.layers._pooling import PoolDetail
 
+FOLLOWS = True
+
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    d = detail(op, PoolDetail)
+    d = detail(op, PoolDetail).deepened(setting.depth(op.reads[0]))
     area = d.size[0] * d.size[1]
     cost = setting.moving(op.reads[0], factor=area)
-    return [Variant("plain", ("dy", "dx"), {"d": d}, cost)]
+    return [Variant("plain", ("dy", "dx"), {"d": d, "images": setting.images(op.reads[0])}, cost)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, _direct, _winograd, detail, finish
+from dslc.kernels import Copy, Setting, Variant, _direct, _lanes, _winograd, detail, finish
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 
@@ -16,6 +16,8 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     d = detail(op, ConvDetail)
     if not _direct.fits(d, setting.lanes):
         return {"plain": setting.multiplying(op, 0.05)}
+    if _lanes.suits(d, setting):
+        return {"lanes": _lanes.cost(d, setting)}
     winograd = {name: _winograd.cost(d, name, setting) for name in _winograd.choices(d)}
     return {"direct": _direct.cost(d, setting), **winograd}
 
@@ -24,6 +26,9 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, ConvDetail)
     bias = len(op.reads) - (op.fused is not None and op.fused.needs_y) > 2
     names = ("in", "w", "b", "out") if bias else ("in", "w", "out")
+    if op.choice == "lanes":
+        context = {**_lanes.context(d, setting), "bias": bias, **finish(op)}
+        return [Variant("lanes", names, context, _lanes.cost(d, setting), context["tiles"].products)]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, "bias": bias}
         return [Variant("plain", names, {**context, "formula": finish(op)["formula"]}, setting.multiplying(op, 0.05))]
@@ -46,9 +51,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     if op.choice.startswith("winograd"):
         return (_winograd.filters_copy(op.reads[1], op.choice, lanes),)
+    if op.choice == "lanes":
+        return _lanes.padding(op.reads[0], detail(op, ConvDetail), lanes)
     return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice == "direct" else ()
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
     w = op.reads[1]
-    return {w.name: Layout(w.shape) if op.choice == "plain" else _direct.filters_layout(w.shape, lanes)}
+    return {w.name: Layout(w.shape) if op.choice in ("plain", "lanes") else _direct.filters_layout(w.shape, lanes)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, _direct, _winograd, detail, finish
+from dslc.kernels import Copy, Setting, Variant, _direct, _lanes, _winograd, detail, finish
 from dslc.layers.conv import ConvDetail
 
 FUSES = True
@@ -17,6 +17,8 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     back = turned(d)
     if not _direct.fits(d, setting.lanes):
         return {"plain": setting.multiplying(op, 0.05)}
+    if _lanes.suits(d, setting):
+        return {"lanes": _lanes.cost(d, setting)}
     costs = {"scatter": 1.5 * _direct.cost(back, setting)}
     if d.stride == (1, 1) and min(back.before) >= 0:
         costs["gather"] = _direct.cost(back, setting)
@@ -37,6 +39,9 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, ConvDetail)
     end = finish(op)
     names = ("in", "w", "known", "out") if end["kept"] else ("in", "w", "out")
+    if op.choice == "lanes":
+        context = {**_lanes.back_context(d, setting), **end}
+        return [Variant("lanes", names, context, _lanes.cost(d, setting), context["tiles"].products)]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, **end}
         return [Variant("plain", names, context, setting.multiplying(op, 0.05))]
@@ -57,7 +62,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     d = detail(op, ConvDetail)
-    if op.choice == "plain":
+    if op.choice in ("plain", "lanes"):
         return ()
     if op.choice.startswith("winograd"):
         return (_winograd.filters_copy(op.reads[1], op.choice, lanes, d),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, _direct, _winograd, detail, winograd_weight_products
+from dslc.kernels import Copy, Setting, Variant, _direct, _lanes, _winograd, detail, winograd_weight_products
 from dslc.layers.conv import ConvDetail
 
 
@@ -13,6 +13,8 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     d = detail(op, ConvDetail)
     if not _direct.fits(d, setting.lanes):
         return {"plain": setting.multiplying(op, 0.05)}
+    if _lanes.suits(d, setting):
+        return {"lanes": _lanes.cost(d, setting)}
     winograd = {name: _winograd.cost(d, name, setting) for name in _winograd.choices(d)}
     return {"direct": _direct.weight_cost(d, setting), **winograd}
 
@@ -24,6 +26,8 @@ def steps(op: Operation, setting: Setting) -> tuple[Operation, ...]:
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, ConvDetail)
+    if op.choice == "lanes":
+        return [Variant("lanes", ("x", "dy", "dw"), _lanes.weight_context(d, setting), _lanes.cost(d, setting))]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups}
         return [Variant("plain", ("x", "dy", "dw"), context, setting.multiplying(op, 0.05))]
@@ -32,4 +36,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    if op.choice == "lanes":
+        return _lanes.padding(op.reads[0], detail(op, ConvDetail), lanes)
     return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice == "direct" else ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dslc.graph import INPUT, OUTPUT, Operation
 from dslc.kernels import Setting, Variant
 
+FOLLOWS = True
+
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     x, y = op.reads[0], op.writes[0]

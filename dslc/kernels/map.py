@@ -6,7 +6,9 @@ from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.layers import MapDetail
 
+FOLLOWS = True
+
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    context = {"formula": detail(op, MapDetail).formula, "elements": op.writes[0].elements}
+    context = {"formula": detail(op, MapDetail).formula, "elements": setting.elements(op.writes[0]), "images": setting.images(op.writes[0])}
     return [Variant("plain", ("in", "out"), context, setting.moving(op.writes[0], factor=4))]

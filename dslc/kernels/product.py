@@ -101,10 +101,10 @@ def any_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
     return Tiles(tuple(heights), a_row, blocks)
 
 
-def exact_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
+def exact_count(tile_rows: int, count: int, a_row: int, blocks: int, run: int = 0) -> Tiles:
     """Tiles for just `count` rows without overlap: one height, and a lower one for what is left."""
     most = most_rows(tile_rows, blocks)
     dividing = [rows for rows in range(most, most * 4 // 5, -1) if count % rows == 0]
     height = dividing[0] if dividing else even_rows(count, most)
     left = count % height
-    return Tiles((height, left) if left else (height,), a_row, blocks)
+    return Tiles((height, left) if left else (height,), a_row, blocks, run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from dslc.arguments import HeightWidth, Padding, Pair, Size
@@ -24,6 +24,10 @@ class PoolDetail:
     size: Pair
     stride: Pair
     before: Pair
+
+    def deepened(self, depth: int) -> PoolDetail:
+        """The same window over pixels of so many numbers."""
+        return replace(self, input=(*self.input[:2], depth), output=(*self.output[:2], depth))
 
 
 class Pool(Layer):

@@ -50,7 +50,7 @@ def _convert(step: Step, chosen: dict[str, Layout], lanes: int) -> Step:
 def _convert_phase(phase: Phase, chosen: dict[str, Layout], lanes: int, made: dict[Copy, Tensor]) -> Phase:
     operations: list[Operation] = []
     for op in phase.operations:
-        wanted = {copy.tensor: copy for copy in kernels.copies(op, lanes)}
+        wanted = {copy.tensor: copy for copy in (*_turns(op, chosen, lanes), *kernels.copies(op, lanes))}
         for copy in wanted.values():
             if copy not in made:
                 made[copy] = _copied(copy, chosen)
@@ -59,6 +59,17 @@ def _convert_phase(phase: Phase, chosen: dict[str, Layout], lanes: int, made: di
         reads = tuple(made[wanted[t]] if t in wanted else t for t in op.reads)
         operations.append(replace(op, reads=reads))
     return replace(phase, operations=tuple(operations))
+
+
+def _turns(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
+    """What the operation reads in lanes that lies plain, and the other way round; its results lie as it reads."""
+    batched = [t for t in op.reads if t.batched]
+    lying = {t for t in batched if t.name in chosen and chosen[t.name].examples > 1}
+    inside = all(t.role == ACTIVATION for t in op.writes)
+    if op.choice == "lanes" or (kernels.follows(op) and lying and inside):
+        chosen.update({t.name: Layout(t.shape, examples=lanes) for t in op.writes if t.batched})
+        return [Copy(t, "to_lanes", Layout(t.shape, examples=lanes)) for t in batched if t not in lying]
+    return [Copy(t, "from_lanes", Layout(t.shape)) for t in batched if t in lying and op.kind != "from_lanes"]
 
 
 def _copied(copy: Copy, chosen: dict[str, Layout]) -> Tensor:
@@ -71,4 +82,7 @@ def _copied(copy: Copy, chosen: dict[str, Layout]) -> Tensor:
 
 
 def _copy_operation(copy: Copy, tensor: Tensor, op: Operation) -> Operation:
-    return Operation(copy.kind, tensor.name, (copy.tensor,), (tensor,), copy.detail, op.comment, op.line)
+    choice = "lanes" if copy.kind == "pad" and copy.layout.examples > 1 else ""
+    return Operation(
+        copy.kind, tensor.name, (copy.tensor,), (tensor,), copy.detail, op.comment, op.line, choice=choice
+    )

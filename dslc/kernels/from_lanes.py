@@ -1,0 +1,11 @@
+"""Examples one after the other again: [n / lanes][elements][lanes] becomes [n][elements]."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    context = {"elements": op.reads[0].elements, "lanes": setting.lanes}
+    return [Variant("plain", ("x", "y"), context, setting.moving(op.reads[0], factor=2))]
