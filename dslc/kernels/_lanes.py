@@ -58,14 +58,20 @@ def back_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     }  # fmt: skip
 
 
+STREAMED = 6 << 10
+"""Numbers of rows of images that the gradient of the weights goes over at a time: they stay in the nearest cache."""
+
+
 def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     """dW: some filters and some columns of the window at a time, summed in lanes, and at last over the lanes."""
     shape = padded_shape(d)
     most = 12 if setting.tile_rows > 6 else 6
     columns = max(k for k in range(1, min(d.size[1], most) + 1) if d.size[1] % k == 0)
     filters = max(k for k in range(1, 2 * most) if d.output[2] % k == 0 and (k == 1 or k * columns < 2 * most))
+    row = (d.stride[0] * shape[1] * d.input[2] + d.output[1] * d.output[2]) * setting.lanes
     return {
         "d": d, "image": prod(shape), "width": shape[1], "channels": d.input[2], "filters": d.output[2],
         "lanes": setting.lanes, "some_filters": filters, "some_columns": columns,
+        "some_rows": max(1, min(d.output[0], STREAMED // row)),
     }  # fmt: skip
 

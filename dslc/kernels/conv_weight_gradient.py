@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, _direct, _lanes, _winograd, detail, winograd_weight_products
+from dslc.kernels import Copy, Scratch, Setting, Variant, _direct, _lanes, _winograd, detail, winograd_weight_products
 from dslc.layers.conv import ConvDetail
 
 
@@ -27,7 +28,9 @@ def steps(op: Operation, setting: Setting) -> tuple[Operation, ...]:
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, ConvDetail)
     if op.choice == "lanes":
-        return [Variant("lanes", ("x", "dy", "dw"), _lanes.weight_context(d, setting), _lanes.cost(d, setting))]
+        sums = Scratch("sums", prod(op.writes[0].shape) * setting.lanes)
+        context = _lanes.weight_context(d, setting)
+        return [Variant("lanes", ("x", "dy", "dw", "sums"), context, _lanes.cost(d, setting), scratch=(sums,))]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups}
         return [Variant("plain", ("x", "dy", "dw"), context, setting.multiplying(op, 0.05))]
