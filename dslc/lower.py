@@ -11,10 +11,7 @@ from dslc.losses import LossSite
 from dslc.optimizers import Rule
 from dslc.registry import name_of
 from dslc.scalar import Scalar
-from dslc.site import Site
-
-CHUNKS = 16
-"""Sums over weights go through this many parts, whatever the number of threads: the bits stay the same."""
+from dslc.site import CHUNKS, Site
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from dslc.graph import Operation, Tensor
 from dslc.ir import Node, Shape
 
+CHUNKS = 16
+"""Long sums go through this many parts, whatever the number of threads: the bits stay the same."""
+MOST_CHANNELS = 4096
+"""With more channels than this the channels themselves are shared out."""
+
 
 @dataclass
 class Site:
@@ -41,6 +46,14 @@ class Site:
         """A tensor that the forward phase keeps for the backward phase."""
         self.saved[what] = Tensor(f"{self.node.name}_{what}", shape, batched=batched)
         return self.saved[what]
+
+    def chunks(self, what: str, shape: Shape) -> Tensor | None:
+        """Room for sums over all pixels of `y`, of this shape and in so many chunks. None where threads better share
+        the channels: in vectors, which have one pixel."""
+        channels = self.y.shape[-1]
+        if self.y.elements == channels or channels > MOST_CHANNELS:
+            return None
+        return self.save(what, (CHUNKS, *shape))
 
     def op(
         self,

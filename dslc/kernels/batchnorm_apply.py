@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._ending import ending
+from dslc.kernels._rows import rows_of
 from dslc.layers.batchnorm import BatchNormDetail
+from dslc.site import MOST_CHANNELS
+
+FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
-    pixels = op.reads[0].elements // d.channels
-    context = {"channels": d.channels, "pixels": pixels, "eps": d.eps}
-    return [
-        Variant("plain", ("x", "mean", "var", "gamma", "beta", "y"), context, setting.moving(op.reads[0], factor=2))
-    ]
+    reads, end = ending(op, "in", "mean", "var", "gamma", "beta")
+    names = (*reads, "out")
+    context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps, **end}
+    if d.channels > MOST_CHANNELS:
+        context["channels"] = d.channels
+        return [Variant("plain", names, context, setting.moving(op.reads[0], factor=2))]
+    context["rows"] = rows_of(d.channels, setting.lanes, 512)
+    return [Variant("rows", names, context, setting.moving(op.reads[0]))]

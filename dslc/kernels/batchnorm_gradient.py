@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._ending import ending
+from dslc.kernels._rows import rows_of
 from dslc.layers.batchnorm import BatchNormDetail
+from dslc.site import MOST_CHANNELS
+
+FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
-    pixels = op.reads[0].elements // d.channels
-    context = {"channels": d.channels, "pixels": pixels, "eps": d.eps}
-    return [
-        Variant(
-            "plain",
-            ("dy", "x", "mean", "var", "gamma", "dgamma", "dbeta", "dx"),
-            context,
-            setting.moving(op.reads[0], factor=3),
-        )
-    ]
+    reads, end = ending(op, "dout", "in", "mean", "var", "gamma", "dgamma", "dbeta")
+    names = (*reads, "din")
+    context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps, **end}
+    if d.channels > MOST_CHANNELS:
+        context["channels"] = d.channels
+        return [Variant("plain", names, context, setting.moving(op.reads[0], factor=3))]
+    context["rows"] = rows_of(d.channels, setting.lanes, 512)
+    return [Variant("rows", names, context, setting.moving(op.reads[0]))]

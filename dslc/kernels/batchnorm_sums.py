@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._rows import rows_of
 from dslc.layers.batchnorm import BatchNormDetail
+from dslc.site import CHUNKS
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Of the whole, or of chunks, which `chunk_sum` adds."""
     d = detail(op, BatchNormDetail)
-    pixels = op.reads[0].elements // d.channels
-    context = {"channels": d.channels, "pixels": pixels, "eps": d.eps}
-    return [
-        Variant("plain", ("dy", "x", "mean", "var", "dgamma", "dbeta"), context, setting.moving(op.reads[0], factor=2))
-    ]
+    cost = setting.moving(*op.reads[:2])
+    context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps}
+    if len(op.writes) == 2:
+        names = ("dy", "x", "mean", "var", "dgamma", "dbeta")
+        return [Variant("plain", names, {**context, "channels": d.channels}, cost)]
+    context |= {"chunks": CHUNKS, "rows": rows_of(d.channels, setting.lanes, 64)}
+    return [Variant("chunks", ("dy", "x", "mean", "var", "sums"), context, cost)]

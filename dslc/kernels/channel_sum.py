@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
+from dslc.kernels._rows import rows_of
+from dslc.site import CHUNKS
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    dy = op.reads[0]
+    dy, total = op.reads[0], op.writes[0]
     channels = dy.shape[-1]
-    context = {"channels": channels, "pixels": dy.elements // channels}
-    return [Variant("plain", ("dy", "sum"), context, setting.moving(dy))]
+    pixels = dy.elements // channels
+    if total.shape == (channels,):
+        return [Variant("plain", ("dy", "sum"), {"channels": channels, "pixels": pixels}, setting.moving(dy))]
+    context = {"pixels": pixels, "chunks": CHUNKS, "rows": rows_of(channels, setting.lanes, 64)}
+    return [Variant("chunks", ("dy", "sums"), context, setting.moving(dy, factor=0.5))]

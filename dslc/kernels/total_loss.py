@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
-from dslc.lower import CHUNKS, TotalDetail
+from dslc.lower import TotalDetail
+from dslc.site import CHUNKS
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:

@@ -15,6 +15,7 @@ from dslc.site import Site
 @dataclass(frozen=True)
 class BatchNormDetail:
     channels: int
+    pixels: int
     momentum: float
     eps: float
 
@@ -59,7 +60,8 @@ class BatchNorm(Layer):
         return Reference(p["gamma"] * normal + p["beta"], pull, running if mode.training else {})
 
     def _detail(self, site: Site) -> BatchNormDetail:
-        return BatchNormDetail(site.y.shape[-1], self.momentum, self.eps)
+        channels = site.y.shape[-1]
+        return BatchNormDetail(channels, site.y.elements // channels, self.momentum, self.eps)
 
     def forward(self, site: Site) -> None:
         detail, shape = self._detail(site), (site.y.shape[-1],)
@@ -68,8 +70,11 @@ class BatchNorm(Layer):
         statistics = running
         if site.training:
             mean, var = site.save("batch_mean", shape), site.save("batch_var", shape)
-            site.op("batchnorm_statistics", "statistics", site.x, (mean, var), detail)
+            chunks = site.chunks("moments", (2, *shape))
             statistics = (mean, var)
+            site.op("batchnorm_statistics", "statistics", site.x, (chunks,) if chunks else statistics, detail)
+            if chunks is not None:
+                site.op("batchnorm_merge", "merge_statistics", (chunks,), statistics, detail)
         site.op("batchnorm_apply", "forward", (*site.x, *statistics, *affine), (site.y,), detail)
 
     def backward(self, site: Site) -> None:
@@ -77,10 +82,14 @@ class BatchNorm(Layer):
         mean, var = site.saved["batch_mean"], site.saved["batch_var"]
         dgamma = site.gradient("gamma") or site.save("gamma_sum", shape)
         dbeta = site.gradient("beta") or site.save("beta_sum", shape)
-        site.op("batchnorm_sums", "backward_affine", (site.dy, site.x[0], mean, var), (dgamma, dbeta), detail)
+        chunks = site.chunks("affine_chunks", (2, *shape))
+        reads = (site.dy, site.x[0], mean, var)
+        site.op("batchnorm_sums", "backward_affine", reads, (chunks,) if chunks else (dgamma, dbeta), detail)
+        if chunks is not None:
+            site.op("chunk_sum", "merge_affine", (chunks,), (dgamma, dbeta))
         if (dx := site.dx[0]) is not None:
-            reads = (site.dy, site.x[0], mean, var, site.parameter("gamma"), dgamma, dbeta)
-            site.op("batchnorm_gradient", "backward_input", reads, (dx,), detail)
+            affine = (site.parameter("gamma"), dgamma, dbeta)
+            site.op("batchnorm_gradient", "backward_input", (*reads, *affine), (dx,), detail)
 
     def after(self, site: Site) -> None:
         """The running averages, once the step is accepted."""

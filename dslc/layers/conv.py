@@ -118,7 +118,10 @@ class Conv(Layer):
             reads = (site.x[0], site.dy)
             site.op("conv_weight_gradient", "backward_weight", reads, (dw,), detail, self._work(site))
         if (db := site.gradient("bias")) is not None:
-            site.op("channel_sum", "backward_bias", (site.dy,), (db,))
+            chunks = site.chunks("bias_chunks", db.shape)
+            site.op("channel_sum", "backward_bias", (site.dy,), (chunks or db,))
+            if chunks is not None:
+                site.op("chunk_sum", "merge_bias", (chunks,), (db,))
 
     def _detail(self, site: Site) -> ConvDetail:
         shape = site.node.input_shapes[0]

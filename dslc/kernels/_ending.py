@@ -1,0 +1,18 @@
+"""What kernels of one pass do to a number before they store it."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import finish
+
+
+def ending(op: Operation, *names: str) -> tuple[tuple[str, ...], dict[str, object]]:
+    """Names of what the operation reads, and for the template the `formula` in x, with in `known` the array where it
+    finds y: one of those names, if the operation reads that array anyway."""
+    formula = finish(op)["formula"]
+    if op.fused is None or not op.fused.needs_y:
+        return names, {"formula": formula, "known": ""}
+    y, others = op.reads[-1], op.reads[:-1]
+    if y in others:
+        return names, {"formula": formula, "known": names[others.index(y)]}
+    return (*names, "known"), {"formula": formula, "known": "known"}

@@ -1,0 +1,14 @@
+"""Mean and biased variance of each channel from those of chunks."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers.batchnorm import BatchNormDetail
+from dslc.site import CHUNKS
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, BatchNormDetail)
+    context = {"channels": d.channels, "pixels": d.pixels, "chunks": CHUNKS}
+    return [Variant("plain", ("moments", "mean", "var"), context, setting.moving(*op.reads))]

@@ -1,0 +1,13 @@
+"""Sums that were made in chunks, added in the order of the chunks."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant
+from dslc.site import CHUNKS
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    names = tuple(f"sum{i}" for i in range(1, len(op.writes) + 1))
+    context = {"names": names, "channels": op.writes[0].elements, "chunks": CHUNKS}
+    return [Variant("plain", ("sums", *names), context, setting.moving(*op.reads))]
