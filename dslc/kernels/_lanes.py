@@ -74,4 +74,3 @@ def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
         "lanes": setting.lanes, "some_filters": filters, "some_columns": columns,
         "some_rows": max(1, min(d.output[0], STREAMED // row)),
     }  # fmt: skip
-

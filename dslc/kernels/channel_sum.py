@@ -7,11 +7,19 @@ from dslc.kernels import Setting, Variant
 from dslc.kernels._rows import rows_of
 from dslc.site import CHUNKS
 
+FOLLOWS = True
+
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     dy, total = op.reads[0], op.writes[0]
     channels = dy.shape[-1]
     pixels = dy.elements // channels
+    if setting.layout(dy).examples > 1:
+        context = {
+            "channels": channels, "pixels": pixels, "images": setting.images(dy), "lanes": setting.lanes,
+            "chunks": 1 if total.shape == (channels,) else CHUNKS,
+        }  # fmt: skip
+        return [Variant("lanes", ("dy", "sums"), context, setting.moving(dy, factor=0.5))]
     if total.shape == (channels,):
         return [Variant("plain", ("dy", "sum"), {"channels": channels, "pixels": pixels}, setting.moving(dy))]
     context = {"pixels": pixels, "chunks": CHUNKS, "rows": rows_of(channels, setting.lanes, 64)}

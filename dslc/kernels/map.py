@@ -10,5 +10,9 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    context = {"formula": detail(op, MapDetail).formula, "elements": setting.elements(op.writes[0]), "images": setting.images(op.writes[0])}
+    context = {
+        "formula": detail(op, MapDetail).formula,
+        "elements": setting.elements(op.writes[0]),
+        "images": setting.images(op.writes[0]),
+    }
     return [Variant("plain", ("in", "out"), context, setting.moving(op.writes[0], factor=4))]

@@ -11,6 +11,11 @@ FOLLOWS = True
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, MapDetail)
-    context = {"formula": d.formula, "elements": setting.elements(op.writes[0]), "images": setting.images(op.writes[0]), "variables": d.variables}
+    context = {
+        "formula": d.formula,
+        "elements": setting.elements(op.writes[0]),
+        "images": setting.images(op.writes[0]),
+        "variables": d.variables,
+    }
     arrays = tuple({"x": "in", "y": "out"}[name] for name in d.variables)
     return [Variant("plain", ("dout", *arrays, "din"), context, setting.moving(op.writes[0], factor=3))]

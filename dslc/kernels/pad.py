@@ -6,8 +6,6 @@ from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.kernels._direct import PadDetail
 
-FOLLOWS = True
-
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     context = {"d": detail(op, PadDetail), "images": setting.images(op.writes[0]), "depth": setting.depth(op.writes[0])}

@@ -57,7 +57,7 @@ def _convert_phase(phase: Phase, chosen: dict[str, Layout], lanes: int, made: di
                 copying = Phase("", (_copy_operation(copy, made[copy], op),))
                 operations.extend(_convert_phase(copying, chosen, lanes, made).operations)
         reads = tuple(made[wanted[t]] if t in wanted else t for t in op.reads)
-        operations.append(replace(op, reads=reads))
+        operations.extend(_given_back(replace(op, reads=reads), chosen, lanes))
     return replace(phase, operations=tuple(operations))
 
 
@@ -65,11 +65,23 @@ def _turns(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
     """What the operation reads in lanes that lies plain, and the other way round; its results lie as it reads."""
     batched = [t for t in op.reads if t.batched]
     lying = {t for t in batched if t.name in chosen and chosen[t.name].examples > 1}
-    inside = all(t.role == ACTIVATION for t in op.writes)
+    inside = all(t.role == ACTIVATION or not t.batched for t in op.writes)
     if op.choice == "lanes" or (kernels.follows(op) and lying and inside):
         chosen.update({t.name: Layout(t.shape, examples=lanes) for t in op.writes if t.batched})
         return [Copy(t, "to_lanes", Layout(t.shape, examples=lanes)) for t in batched if t not in lying]
     return [Copy(t, "from_lanes", Layout(t.shape)) for t in batched if t in lying and op.kind != "from_lanes"]
+
+
+def _given_back(op: Operation, chosen: dict[str, Layout], lanes: int) -> tuple[Operation, ...]:
+    """The operation, and another that gives its result to the caller, who knows of no lanes."""
+    result = op.writes[0]
+    if op.choice != "lanes" or result.role == ACTIVATION or not result.batched:
+        return (op,)
+    inside = replace(result, name=f"{result.name}_in_lanes", role=ACTIVATION)
+    chosen[inside.name] = Layout(result.shape, examples=lanes)
+    chosen[result.name] = Layout(result.shape)
+    giving = Operation("from_lanes", f"{result.name}_from_lanes", (inside,), (result,), None, op.comment, op.line)
+    return replace(op, writes=(inside, *op.writes[1:])), giving
 
 
 def _copied(copy: Copy, chosen: dict[str, Layout]) -> Tensor:
@@ -83,6 +95,4 @@ def _copied(copy: Copy, chosen: dict[str, Layout]) -> Tensor:
 
 def _copy_operation(copy: Copy, tensor: Tensor, op: Operation) -> Operation:
     choice = "lanes" if copy.kind == "pad" and copy.layout.examples > 1 else ""
-    return Operation(
-        copy.kind, tensor.name, (copy.tensor,), (tensor,), copy.detail, op.comment, op.line, choice=choice
-    )
+    return Operation(copy.kind, tensor.name, (copy.tensor,), (tensor,), copy.detail, op.comment, op.line, choice=choice)
