@@ -62,20 +62,22 @@ def make_plan(
     for name, change in REWRITES.items():
         graph = graph if name in options.disable else change(graph)
     graph, layouts = choose_layouts(graph, setting.lanes)
-    setting = replace(setting, layouts=layouts)
+    everywhere = {name: layout for step in graph.steps for name, layout in layouts[step.name].items()}
     graph = graph if "prepare" in options.disable else prepare_parameters(graph)
     tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))
     kept: dict[str, Buffer] = {}
-    parameters = _keep(tensors, PARAMETER, layouts, itemsize, 0, kept)
+    parameters = _keep(tensors, PARAMETER, everywhere, itemsize, 0, kept)
     flag = rounded(1, itemsize) if prepared(graph.predict) else 0
     if flag:
         kept["prepared"] = Buffer(Tensor("prepared", (1,), batched=False), Layout((1,)), parameters, flag)
-    steps = [_plan_step(step, setting, kept, parameters + flag) for step in graph.steps]
+    steps = [
+        _plan_step(step, replace(setting, layouts=layouts[step.name]), kept, parameters + flag) for step in graph.steps
+    ]
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
     staging = _staging(graph, capacity, itemsize, workspace, kept)
-    gradients = _keep(tensors, GRADIENT, layouts, itemsize, staging, kept)
-    states = _keep(tensors, STATE, layouts, itemsize, gradients, kept)
+    gradients = _keep(tensors, GRADIENT, everywhere, itemsize, staging, kept)
+    states = _keep(tensors, STATE, everywhere, itemsize, gradients, kept)
     regions = (
         Region("parameters", 0, parameters),
         Region("prediction", parameters, prediction - parameters),

@@ -16,8 +16,8 @@ from dslc.layout import Layout
 from dslc.lower import identifier, state_name
 
 
-def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Layout]]:
-    """A layout for every tensor, by name, and the graph with the conversions that they need.
+def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mapping[str, Layout]]]:
+    """The graph with the conversions that its layouts need, and for each step a layout for every tensor, by name.
 
     A parameter's gradient and optimizer state lie as the parameter does.
     """
@@ -34,17 +34,17 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Layout
         layout = chosen.get(own, Layout(parameter.shape))
         names = (own, f"{own}_grad", *(state_name(parameter.name, s) for s in states))
         chosen.update(dict.fromkeys(names, layout))
-    graph = graph.map(lambda step: _convert(step, chosen, lanes))
-    for step in graph.steps:
-        for tensor in step.tensors:
-            chosen.setdefault(tensor.name, Layout(tensor.shape))
-    return graph, chosen
+    by_step = {step.name: dict(chosen) for step in graph.steps}
+    return graph.map(lambda step: _convert(step, by_step[step.name], lanes)), by_step
 
 
 def _convert(step: Step, chosen: dict[str, Layout], lanes: int) -> Step:
     """Every operation reads what it would like in another form from a copy, made once."""
     made: dict[Copy, Tensor] = {}
-    return replace(step, phases=tuple(_convert_phase(phase, chosen, lanes, made) for phase in step.phases))
+    step = replace(step, phases=tuple(_convert_phase(phase, chosen, lanes, made) for phase in step.phases))
+    for tensor in step.tensors:
+        chosen.setdefault(tensor.name, Layout(tensor.shape))
+    return step
 
 
 def _convert_phase(phase: Phase, chosen: dict[str, Layout], lanes: int, made: dict[Copy, Tensor]) -> Phase:
