@@ -47,7 +47,7 @@ PHASES = {
     "train_backward": "The gradients of all parameters that learn, and of some at once the update.",
     "train_update": "Running averages and the optimizer.",
 }
-PUBLIC = ("t", "memory_size", "max_batch", "predict", "evaluate", "loss", "gradients", "train_step", "train_batches")
+PUBLIC = ("t", "all_finite", "all_below", "memory_size", "max_batch", "predict", "evaluate", "loss", "gradients", "train_step", "train_batches")
 
 
 @dataclass(frozen=True)
@@ -348,6 +348,8 @@ class _Emitter:
         )  # fmt: skip
         return {
             "net": self.network.name,
+            "integer": "int32_t" if self.single else "int64_t",
+            "exponent": "0x7f800000" if self.single else "0x7ff0000000000000",
             "version": version(),
             "summary": summary(plan),
             "batch": plan.batch,

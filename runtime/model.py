@@ -17,7 +17,7 @@ from dslc.lower import identifier, state_name
 from dslc.plan import Plan
 from dslc.planning import DEFAULT, Options
 from dslc.runtime import fit as fitting
-from dslc.runtime.data import as_inputs, as_targets
+from dslc.runtime.arguments import Arguments
 from dslc.runtime.history import History
 from dslc.runtime.memory import Arena
 from dslc.runtime.metrics import head_metrics
@@ -54,8 +54,9 @@ class Model:
         self._ffi = ffi
         self._net = ffi.new(f"{self.library.prefix}_t *")
         self._memory = ffi.from_buffer(self._arena.numbers)
-        self._real = "float" if self.plan.itemsize == 4 else "double"
-        self._net.arena = ffi.cast(f"{self._real} *", self._memory)
+        self._net.arena = ffi.cast("float *" if self.plan.itemsize == 4 else "double *", self._memory)
+        self._arguments = Arguments(self.network, self.library, self.dtype)
+        self._loss = ffi.new("double *")
         self._net.threads, self._net.seed = self.threads, self.seed
         self._functions = {name: self.library.function(name) for name in self._names()}
         self.parameters = Parameters({p.name: self._view(p.name, identifier(p.name)) for p in self.network.parameters})
@@ -135,9 +136,9 @@ class Model:
 
     def predict(self, x: Any) -> Any:
         """The outputs for `x` of shape (n, *input): an array (n, *output), a dict by head if there are several."""
-        inputs = as_inputs(self.network, x, self.dtype)
+        inputs = self._arguments.inputs(x)
         outputs = self._new_outputs(len(inputs[0]))
-        self._functions["predict"](self._net, *self._pointers(inputs), len(inputs[0]), *self._pointers(outputs))
+        self._functions["predict"](self._net, *self._arguments.pointers(inputs), len(inputs[0]), *self._arguments.pointers(outputs))
         return self._by_head(outputs)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
@@ -146,8 +147,8 @@ class Model:
         outputs = self._new_outputs(len(inputs[0]))
         heads = self.network.heads
         sums = self._ffi.new("double[]", 2 * len(heads))
-        pointers = (*self._pointers(inputs), *self._pointers(targets))
-        self._functions["evaluate"](self._net, *pointers, len(inputs[0]), *self._pointers(outputs), sums)
+        pointers = (*self._arguments.pointers(inputs), *self._arguments.pointers(targets))
+        self._functions["evaluate"](self._net, *pointers, len(inputs[0]), *self._arguments.pointers(outputs), sums)
         losses = [sums[2 * i] / sums[2 * i + 1] for i in range(len(heads))]
         results = {"loss": sum(losses)}
         for head, loss, output, target in zip(heads, losses, outputs, targets, strict=True):
@@ -165,14 +166,10 @@ class Model:
             return outputs[0]
         return {head.name: output for head, output in zip(self.network.heads, outputs, strict=True)}
 
-    def _pointers(self, arrays: list[Array]) -> list[Any]:
-        kinds = {np.dtype(np.int32): "int32_t[]", np.dtype(np.int64): "int64_t[]"}
-        return [self._ffi.from_buffer(kinds.get(a.dtype, f"{self._real}[]"), a) for a in arrays]
-
     def _arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
         self.training  # noqa: B018 - raises where the network cannot be judged
-        inputs = as_inputs(self.network, x, self.dtype)
-        return inputs, as_targets(self.network, y, len(inputs[0]), self.dtype)
+        inputs = self._arguments.inputs(x)
+        return inputs, self._arguments.targets(y, len(inputs[0]))
 
     # ------------------------------------------------------------------------------------------- training
 
@@ -198,7 +195,7 @@ class Model:
         the new position, and the sum of the losses over the examples."""
         self._net.lr = self.learning_rate(self.epoch)
         position, total = self._ffi.new("int64_t *", done), self._ffi.new("double *", loss_sum)
-        pointers = (*self._pointers(inputs), *self._pointers(targets), *self._pointers([order.astype(np.int64)]))
+        pointers = (*self._arguments.pointers(inputs), *self._arguments.pointers(targets), *self._arguments.pointers([order.astype(np.int64)]))
         failed = self._functions["train_batches"](self._net, *pointers, len(order), position, seconds, total)
         return not failed, int(position[0]), float(total[0])
 
@@ -223,9 +220,9 @@ class Model:
         self._make_room(count)
         if count > self.batch:
             raise DataError(f"this mini-batch has {count} examples; the network was compiled for at most {self.batch}")
-        loss = self._ffi.new("double *")
-        self._functions[function](self._net, *self._pointers(inputs), *self._pointers(targets), count, loss)
-        return float(loss[0])
+        pointers = self._arguments.pointers([*inputs, *targets])
+        self._functions[function](self._net, *pointers, count, self._loss)
+        return float(self._loss[0])
 
     # ------------------------------------------------------------------------------------------- weights
 
