@@ -18,6 +18,7 @@ from dslc.ir import Network, show_shape
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
 from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
+from dslc.passes.few import most_examples
 from dslc.planning import given_tensors
 
 RUNTIME_PARAMETERS = {
@@ -40,6 +41,7 @@ RUNTIME_ARGUMENTS = {
 PHASES = {
     "predict_prepare": "What depends on nothing but the parameters: once for many predictions.",
     "predict_forward": "The network in prediction mode.",
+    "predict_few": "The same for few examples.",
     "predict_loss": "The losses of what predict_forward left.",
     "gradients_forward": "The network in training mode, up to the loss.",
     "gradients_backward": "The gradients of all parameters that learn.",
@@ -306,6 +308,7 @@ class _Emitter:
         }
         trains = self.plan.graph.train is not None
         predict = self.plan.steps[0]
+        few = most_examples(self.plan.graph.predict, self.plan.target.lanes(self.plan.itemsize))
         inputs = [f"const {self.real} *{v.name}_in" for v in self.network.inputs]
         outputs = [f"{self.real} *{h.name}_output" for h in self.network.heads]
         targets = [self.declare(t) for t in self.targets()]
@@ -318,6 +321,8 @@ class _Emitter:
             "tools": self.tools(),
             "functions": list(self.functions.values()),
             "phases": list(phases.values()),
+            "few": few,
+            "few_arguments": self.phase_call(predict.phase("few"), phases["predict_few"], shifted=True) if few else [],
             "prepare_arguments": self.prepare_call(predict, phases),
             "predict_arguments": self.phase_call(predict.phase("forward"), phases["predict_forward"], shifted=True),
             **self.training_context(phases),

@@ -121,6 +121,6 @@ class Graph:
                     given = tensor.role in (INPUT, TARGET, PARAMETER, STATE)
                     assert given or tensor in written, f"{op.name} reads {tensor.name} before it is written"
                 for tensor in op.writes:
-                    again = tensor.role in (PARAMETER, STATE, GRADIENT)
+                    again = tensor.role in (PARAMETER, STATE, GRADIENT, OUTPUT)
                     assert again or tensor not in written, f"{tensor.name} is written twice"
                     written.add(tensor)

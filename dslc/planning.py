@@ -11,6 +11,7 @@ from dslc.kernels import Setting
 from dslc.layout import Layout
 from dslc.passes.algorithms import choose_algorithms
 from dslc.passes.dead import remove_dead_operations
+from dslc.passes.few import split_few
 from dslc.passes.fold import fold_batchnorm
 from dslc.passes.fusion import fuse
 from dslc.passes.layouts import choose_layouts
@@ -58,7 +59,9 @@ def make_plan(
     itemsize = ITEMSIZE[graph.network.precision]
     capacity = batch or default_batch(graph)
     setting = Setting({}, capacity, itemsize, target.lanes(itemsize), target.tile_rows, threads)
-    graph = choose_algorithms(graph, setting, dict(options.algorithms))
+    wanted = dict(options.algorithms)
+    chosen = choose_algorithms(graph, setting, wanted)
+    graph = chosen if "few" in options.disable else split_few(graph, chosen, setting, wanted)
     for name, change in REWRITES.items():
         graph = graph if name in options.disable else change(graph)
     graph, layouts = choose_layouts(graph, setting.lanes)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
+from collections.abc import Mapping
+
+from dslc.graph import PARAMETER, Operation
 from dslc.kernels import Copy, Setting, Variant, _direct, detail
 from dslc.kernels._winograd import FiltersDetail, sizes
 from dslc.kernels.transform import Transform
+from dslc.layout import Layout
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
@@ -17,6 +20,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     }  # fmt: skip
     cost = setting.moving(op.writes[0], factor=2)
     return [Variant("plain", ("w", "transformed"), context, cost, transforms=(transform,))]
+
+
+def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+    w = op.reads[0]
+    return {w.name: _direct.filters_layout(w.shape, lanes)} if w.role == PARAMETER else {}
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:

@@ -50,7 +50,8 @@ def _convert(step: Step, chosen: dict[str, Layout], lanes: int) -> Step:
 def _convert_phase(phase: Phase, chosen: dict[str, Layout], lanes: int, made: dict[Copy, Tensor]) -> Phase:
     operations: list[Operation] = []
     for op in phase.operations:
-        wanted = {copy.tensor: copy for copy in (*_turns(op, chosen, lanes), *kernels.copies(op, lanes))}
+        found = (*_turns(op, chosen, lanes), *_repacked(op, chosen, lanes), *kernels.copies(op, lanes))
+        wanted = {copy.tensor: copy for copy in found}
         for copy in wanted.values():
             if copy not in made:
                 made[copy] = _copied(copy, chosen)
@@ -70,6 +71,16 @@ def _turns(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
         chosen.update({t.name: Layout(t.shape, examples=lanes) for t in op.writes if t.batched})
         return [Copy(t, "to_lanes", Layout(t.shape, examples=lanes)) for t in batched if t not in lying]
     return [Copy(t, "from_lanes", Layout(t.shape)) for t in batched if t in lying and op.kind != "from_lanes"]
+
+
+def _repacked(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
+    """Parameters that lie in another way than the operation wishes, because others wished otherwise before."""
+    wishes = kernels.wishes(op, lanes)
+    return [
+        Copy(t, "pack_filters", wishes[t.name])
+        for t in op.reads
+        if t.name in wishes and chosen.get(t.name, wishes[t.name]) != wishes[t.name]
+    ]
 
 
 def _given_back(op: Operation, chosen: dict[str, Layout], lanes: int) -> tuple[Operation, ...]:

@@ -1,0 +1,17 @@
+"""Filters as the language has them, in blocks of one vector."""
+
+from __future__ import annotations
+
+from math import prod
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    shape = op.reads[0].shape
+    context = {
+        "each": prod(shape[:3]), "filters": shape[3], "lanes": setting.lanes,
+        "blocks": setting.layout(op.writes[0]).blocks,
+    }  # fmt: skip
+    return [Variant("plain", ("w", "packed"), context, setting.moving(op.writes[0], factor=2))]
