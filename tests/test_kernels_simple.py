@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dslc
-from helpers import assert_agrees, assert_close, data, load
+from helpers import assert_agrees, assert_all_close, assert_close, data, judge, load
 
 TRAIN = "train {{\n  loss mse\n  optimizer sgd(lr=0.1)\n  batch {batch}\n}}\n"
 
@@ -48,7 +48,7 @@ def test_batchnorm_of_any_number_of_channels(channels: int, dtype: str, rng: np.
 @pytest.mark.parametrize("channels", [3, 32])
 def test_sums_over_many_pixels(channels: int, rng: np.random.Generator) -> None:
     """Several blocks a chunk."""
-    text = net("input x: 50x40x3", f"conv({channels}, 1x1, bias=off) -> batchnorm -> relu -> conv(2, 1x1)", batch=24)
+    text = net(f"input x: 50x40x{channels}", f"batchnorm -> relu -> conv({channels}, 1x1) -> tanh", batch=24)
     assert_agrees(load(text, rng, "float32"), 24, rng)
 
 
@@ -71,4 +71,73 @@ def test_batchnorm_of_very_many_channels(rng: np.random.Generator) -> None:
 
 def test_sums_over_pixels_with_any_number_of_threads(rng: np.random.Generator) -> None:
     text = net("input x: 30x30x3", "conv(6, 3x3) -> batchnorm -> relu -> conv(16, 3x3, stride=2) -> tanh")
+    assert_same_bits(text, rng, (8, 5, 1, 8))
+
+
+# -------------------------------------------------------------------------------- pooling
+
+WINDOWS = [
+    ("12x10", "2x2"),
+    ("13x11", "2x2"),
+    ("13x13", "3x3, stride=2"),
+    ("12x11", "3x3, stride=2, pad=1"),
+    ("11x14", "2x3, stride=3x4"),
+    ("9x9", "2x2, pad=1"),
+    ("10x10", "5x5"),
+    ("11x10", "5x5, stride=5x6, pad=1x0"),
+    ("7x9", "4x5, stride=1x2"),
+    ("6x6", "6x6"),
+    ("5x5", "3x3, stride=4"),
+    ("2x9", "2x2, stride=2x3"),
+]
+
+
+@pytest.mark.parametrize(("image", "window"), WINDOWS, ids=lambda text: text.replace(" ", ""))
+def test_windows_of_every_kind(image: str, window: str, rng: np.random.Generator) -> None:
+    """Windows apart, touching, overlapping, over the edge, leaving pixels out; formulas after them and before them."""
+    depths = {
+        "a": (1, "max"),
+        "b": (6, "avg"),
+        "c": (64, "max"),
+        "d": (64, "avg"),
+        "e": (130, "max"),
+        "f": (130, "avg"),
+    }
+    branches = [
+        f"{name} = x -> conv({depth}, 1x1) -> relu -> {kind}pool({window}) -> tanh"
+        for name, (depth, kind) in depths.items()
+    ]
+    text = net(f"input x: {image}x2", *branches, "output y = concat(a, b, c, d, e, f) -> conv(2, 1x1)", batch=3)
+    model = load(text, rng)
+    for n in (3, 1):
+        assert_agrees(model, n, rng)
+
+
+@pytest.mark.parametrize("depth", [3, 64, 130])
+@pytest.mark.parametrize("kind", ["global_maxpool", "global_avgpool"])
+def test_the_whole_image_as_a_window(kind: str, depth: int, rng: np.random.Generator) -> None:
+    for dtype in ("float64", "float32"):
+        text = net("input x: 9x8x2", f"conv({depth}, 3x3) -> tanh -> {kind} -> sigmoid -> dense(3)")
+        assert_agrees(load(text, rng, dtype), 7, rng)
+
+
+@pytest.mark.parametrize("window", ["2x2", "3x3, stride=2", "3x3, stride=2, pad=1", "2x2, stride=3"])
+def test_the_first_of_equal_pixels_wins(window: str, rng: np.random.Generator) -> None:
+    """Small whole numbers tie often."""
+    model = dslc.loads(net("input x: 9x9x16", f"conv(16, 1x1, bias=off) -> maxpool({window}) -> conv(1, 1x1)"))
+    identity = np.eye(16)[None, None]
+    model.parameters["conv1.weight"] = identity
+    xs, ys = data(model.network, 8, rng, "float32")
+    xs["x"] = rng.integers(-1, 2, xs["x"].shape).astype(np.float64)
+    loss, gradients, _ = judge(model).loss_and_gradients(xs, ys)
+    assert_all_close(model.gradients(xs, ys), gradients, 1e-5)
+    assert_close(model.loss(xs, ys), loss, 1e-5, "loss")
+
+
+def test_pooling_with_any_number_of_threads(rng: np.random.Generator) -> None:
+    text = net(
+        "input x: 37x36x3",
+        "conv(32, 3x3) -> relu -> maxpool(3x3, stride=2) -> conv(96, 1x1) -> maxpool(2x2) -> tanh",
+        "-> avgpool(3x3, stride=2, pad=1) -> conv(256, 1x1) -> global_avgpool -> dense(3)",
+    )
     assert_same_bits(text, rng, (8, 5, 1, 8))

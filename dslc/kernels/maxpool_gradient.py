@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dslc.graph import Operation
-from dslc.kernels import Setting, Variant, detail
-from dslc.layers._pooling import PoolDetail
+from dslc.kernels import Setting, Variant
+from dslc.kernels._ending import ending
+from dslc.kernels._pool import backward
 
+FUSES = True
 FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    d = detail(op, PoolDetail).deepened(setting.depth(op.reads[0]))
-    area = d.size[0] * d.size[1]
-    cost = setting.moving(op.reads[0], factor=area)
-    return [Variant("plain", ("dy", "x", "dx"), {"d": d, "images": setting.images(op.reads[0])}, cost)]
+    dy, x, dx = *op.reads[:2], op.writes[0]
+    reads, end = ending(op, "dout", "in")
+    pool = backward(op, setting, x, dy)
+    return [Variant("plain", (*reads, "din"), {"pool": pool, "d": pool.d, **end}, setting.moving(x, dx))]

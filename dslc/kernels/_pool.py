@@ -1,0 +1,192 @@
+"""How the kernels of pooling layers go over images: which pixels a window has, and what a task is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dslc.graph import Operation, Tensor
+from dslc.kernels import Setting, detail
+from dslc.layers._pooling import PoolDetail
+
+MOST_PIXELS = 16
+"""A window of so many pixels is not looped over by the C, but by its compiler."""
+BLOCK = 128
+"""Numbers of a pixel that are summed or compared at a time where windows are large."""
+ENOUGH_TASKS = 8
+"""Where the images of a mini-batch make fewer, tasks are blocks of channels too. The number of threads does not count:
+it must not change the C."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pooling layer over images whose pixels have `depth` numbers side by side.
+
+    A task is a row of windows, one window, or all windows of an image; and of every pixel `block` numbers.
+    """
+
+    d: PoolDetail
+    images: str
+    depth: int
+    block: int
+    each: str = "image"
+
+    # ------------------------------------------------------------------------------------------- places
+
+    @property
+    def row(self) -> int:
+        """Numbers of a row of pixels."""
+        return self.d.input[1] * self.depth
+
+    @property
+    def image(self) -> int:
+        return self.d.input[0] * self.row
+
+    @property
+    def result(self) -> str:
+        """Where the result of a window lies, in C."""
+        line = self.d.output[1] * self.depth
+        if self.each == "window":
+            return f"task{_over(self.blocks)} * {self.depth}{self.first}"
+        row = f"task{_over(self.blocks)}" if self.each == "row" else f"(i * {self.d.output[0]} + row)"
+        return f"{row} * {line} + column * {self.depth}{self.first}"
+
+    @property
+    def first(self) -> str:
+        """What is added to the place of a pixel, in C."""
+        return " + first" if self.blocks > 1 else ""
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.depth // self.block)
+
+    @property
+    def width(self) -> str:
+        """How many numbers of a pixel a task takes, in C."""
+        return "width" if self.depth % self.block else str(self.block)
+
+    # ------------------------------------------------------------------------------------------- tasks
+
+    @property
+    def tasks(self) -> str:
+        """How many, in C."""
+        rows, columns = self._axes
+        count = rows * columns * self.blocks
+        return f"(int64_t){self.images} * {count}" if count > 1 else self.images
+
+    @property
+    def task(self) -> str:
+        """What the number `task` stands for, in C: image `i`, `row`, `column`, the `first` number of a pixel."""
+        rows, columns = self._axes
+        parts = [f"i = task{_over(rows * columns * self.blocks)}"]
+        if rows > 1 or self.each == "row":
+            parts.append(f"row = task{_over(columns * self.blocks)} % {rows}" if rows > 1 else "row = 0")
+        if columns > 1:
+            parts.append(f"column = task{_over(self.blocks)} % {columns}")
+        if self.blocks > 1:
+            parts.append(f"first = task % {self.blocks} * {self.block}")
+        return ", ".join(parts)
+
+    @property
+    def _axes(self) -> tuple[int, int]:
+        """Rows and columns of windows that tasks tell apart."""
+        rows, columns, _ = self.d.output
+        return (1 if self.each == "image" else rows, columns if self.each == "window" else 1)
+
+    # ------------------------------------------------------------------------------------------- windows
+
+    @property
+    def bounds(self) -> tuple[str, str]:
+        """The rows and the columns of a window, in C."""
+        return self._bounds(0, "row", "top", "r"), self._bounds(1, "column", "left", "s")
+
+    def _bounds(self, axis: int, position: str, start: str, name: str) -> str:
+        size, stride, before, end = (a[axis] for a in (self.d.size, self.d.stride, self.d.before, self.d.input))
+        if self.d.output[axis] == 1:
+            return f"{name}0 = 0, {name}1 = {min(size - before, end)}"
+        if self.inside:
+            return f"{name}0 = {position} * {stride}, {name}1 = {name}0 + {size}"
+        after = f"{start} + {size}"
+        return (
+            f"{start} = {position} * {stride}{f' - {before}' if before else ''}, "
+            f"{name}0 = {start} < 0 ? 0 : {start}, {name}1 = {after} < {end} ? {after} : {end}"
+        )
+
+    @property
+    def small(self) -> bool:
+        """All windows have the same few pixels, and there are several windows."""
+        return self.inside and self.area <= MOST_PIXELS and self.d.output[:2] != (1, 1)
+
+    @property
+    def area(self) -> int:
+        return self.d.size[0] * self.d.size[1]
+
+    @property
+    def inside(self) -> bool:
+        """No window hangs over the edge."""
+        return self.d.before == (0, 0) and self.reach[0] <= self.d.input[0] and self.reach[1] <= self.d.input[1]
+
+    @property
+    def apart(self) -> bool:
+        """No pixel lies in two windows."""
+        return all(
+            stride >= size or count == 1
+            for stride, size, count in zip(self.d.stride, self.d.size, self.d.output[:2], strict=True)
+        )
+
+    @property
+    def gaps(self) -> tuple[bool, bool]:
+        """Whether between two rows of windows, or two columns, lie pixels that no window covers."""
+        rows, columns = (
+            stride > size and count > 1
+            for stride, size, count in zip(self.d.stride, self.d.size, self.d.output[:2], strict=True)
+        )
+        return rows, columns
+
+    @property
+    def covers(self) -> bool:
+        """Every pixel lies in a window."""
+        return not any(self.gaps) and all(r >= size for r, size in zip(self.reach, self.d.input[:2], strict=True))
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """The rows and columns up to the last that a window covers, if the image has them."""
+        rows, columns = (
+            (self.d.output[axis] - 1) * self.d.stride[axis] + self.d.size[axis] - self.d.before[axis] for axis in (0, 1)
+        )
+        return rows, columns
+
+
+def _over(count: int) -> str:
+    return f" / {count}" if count > 1 else ""
+
+
+def forward(op: Operation, setting: Setting, x: Tensor, y: Tensor) -> Pool:
+    """Tasks are rows of small windows, else windows."""
+    whole = _whole(op, setting, x, y)
+    if not whole.small:
+        return replace(whole, block=min(BLOCK, whole.depth), each="window")
+    return _cut(replace(whole, each="row"), setting)
+
+
+def backward(op: Operation, setting: Setting, dx: Tensor, dy: Tensor) -> Pool:
+    """The same where each pixel lies in one window; else tasks are images, with all windows of an image in turn."""
+    whole = _whole(op, setting, dx, dy)
+    if whole.apart and (whole.small or whole.covers):
+        return forward(op, setting, dx, dy)
+    return _cut(whole, setting) if whole.small else replace(whole, block=min(BLOCK, whole.depth))
+
+
+def _whole(op: Operation, setting: Setting, image: Tensor, result: Tensor) -> Pool:
+    assert setting.layout(result).examples == setting.layout(image).examples, op.name
+    depth = setting.depth(image)
+    return Pool(detail(op, PoolDetail), setting.images(image), depth, depth)
+
+
+def _cut(pool: Pool, setting: Setting) -> Pool:
+    """With blocks of whole cache lines that divide the numbers of a pixel, as large as may be."""
+    images = -(-setting.batch * pool.d.input[2] // pool.depth)
+    tasks = images * (pool.d.output[0] if pool.each == "row" else 1)
+    line = 64 // setting.itemsize
+    blocks = [b for b in range(pool.depth, line - 1, -1) if pool.depth % b == 0 and b % line == 0]
+    enough = [b for b in blocks if tasks * (pool.depth // b) >= ENOUGH_TASKS]
+    return replace(pool, block=(enough or blocks[-1:] or [pool.depth])[0])
