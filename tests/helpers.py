@@ -12,10 +12,24 @@ from dslc.layers import Example
 from dslc.lower import state_name
 from dslc.reference import Interpreter
 from dslc.runtime.model import Model
+from dslc.target import TARGETS, Target, cpu_identity
 
 REPO = Path(__file__).resolve().parent.parent
 SPECS = sorted((REPO / "specs").glob("*.net"))
 Arrays = dict[str, np.ndarray]
+
+WIDE = Target("wide", 64, ("-march=x86-64-v3", "-Wno-psabi"), 32)
+"""The vectors of AVX-512 computed by two of AVX2 each: tests them where there is no AVX-512."""
+WIDTHS = (TARGETS["c99"], TARGETS["generic"], TARGETS["x86-64-v3"], WIDE)
+"""A machine for each number of lanes: 1, 4, 8 and 16 in float32."""
+NEEDS = {"-march=x86-64-v3": {"avx2", "fma", "bmi2", "f16c", "movbe"}, "-march=x86-64-v4": {"avx512f", "avx512bw", "avx512vl"}}
+
+
+def runs(target: Target) -> bool:
+    """This CPU can run what is compiled for the target."""
+    machine, *has = cpu_identity().split()
+    needed = [NEEDS.get(flag, {flag}) for flag in target.flags if flag.startswith("-march")]
+    return not needed or (machine == "x86_64" and set().union(*needed) <= set(has))
 
 FORWARD = {"float64": 1e-12, "float32": 1e-5}
 """How far C may be from NumPy, relative to the largest number of an array."""
@@ -73,6 +87,14 @@ def judge(model: Model) -> Interpreter:
         if p.learns
     }
     return Interpreter(model.network, values, model.seed, model.step, states)
+
+
+def poison(model: Model) -> None:
+    """Makes all memory that no call leaves for the next not-a-number: activations, scratch memory, gradients."""
+    for name in ("activations", "gradients"):
+        region = model.plan.region(name)
+        model._arena.numbers[region.offset : region.offset + region.elements] = np.nan
+    model._changed()
 
 
 def state_of(model: Model, parameter: str, state: str) -> np.ndarray:
