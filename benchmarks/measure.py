@@ -39,7 +39,7 @@ def measure(
             "spread": {job: {name: spread(times) for name, times in found.items()} for job, found in blocks.items()},
             "absent": absent,
             "chosen": chosen,
-            "peak": measure_peak(threads, min(0.2, pace.seconds)),
+            "peak": measure_peak(threads, seconds=0.2),
         }
     finally:
         for worker in workers.values():

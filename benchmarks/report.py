@@ -226,8 +226,10 @@ def print_row(entry: Entry, threads: int, row: Row) -> None:
     """What was just measured, on the terminal."""
     print(f"{entry.title}, {_threads(threads).lower()}")
     for job, times in row["threads"][str(threads)]["times"].items():
-        shown = [f"{CONTENDERS[n].title} {show_time(s)} ({s / times[OURS]:.2f})" for n, s in times.items() if n != OURS]
-        print(f"  {JOBS[job]}: {show_time(times[OURS])}; {', '.join(shown)}")
+        others = [
+            f"{CONTENDERS[n].title} {show_time(s)} ({s / times[OURS]:.2f})" for n, s in times.items() if n != OURS
+        ]
+        print(f"  {JOBS[job]}: {', '.join([f'dslc {show_time(times[OURS])}', *others])}")
     for contender, reason in row["threads"][str(threads)]["absent"].items():
         print(f"  absent: {CONTENDERS[contender].title}: {' '.join(reason.split())[:160]}")
 

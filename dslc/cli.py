@@ -182,11 +182,16 @@ def compile_(
     *,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     target: str = "native",
+    tune: Annotated[bool, Parameter(negative=())] = False,
+    threads: int = 1,
     define: Define = None,
 ) -> None:
     """Build the native module (an extension that Python imports) and its C source.
 
+    --tune times the algorithms that fit each operation on this machine and keeps the fastest for this network.
+
     Examples:  dslc compile specs/lenet5.net     dslc compile specs/lenet5.net -o build --target x86-64-v3
+               dslc compile specs/lenet5.net --tune --threads 2
     """
     import time
 
@@ -196,7 +201,9 @@ def compile_(
 
     started = time.perf_counter()
     network = check_file(spec, overrides(define))
-    plan = _plan_for(network, target)
+    if tune:
+        _tune(network, target, _positive(threads, "--threads"))
+    plan = _plan_for(network, target, threads)
     source = emit_c(plan)
     with _writing(output or "."):
         folder = None if output is None else Path(output)
@@ -211,13 +218,30 @@ def compile_(
     print(f"{time.perf_counter() - started:.2f} s")
 
 
-def _plan_for(network: Network, target: str) -> Plan:
+def _tune(network: Network, target: str, threads: int) -> None:
+    from dslc.runtime.tune import Trial, tune
+    from dslc.tuned import keep_tuned
+
+    if target != "native":
+        raise CallError("--tune times on this machine: it goes with --target native only")
+
+    def tell(trial: Trial) -> None:
+        names = ", ".join(trial.operations)
+        print(f"{names} by {trial.algorithm}: {trial.share:.2f} of the best so far", file=sys.stderr)
+
+    options = tune(network, threads, tell)
+    for name, algorithm in options.algorithms:
+        print(f"tuned {name}: {algorithm}")
+    print(f"tuned for {threads} thread{'s' * (threads > 1)}: {keep_tuned(network, None, threads, options)}")
+
+
+def _plan_for(network: Network, target: str, threads: int = 1) -> Plan:
     from dslc.compiler import plan_network
-    from dslc.target import TARGETS, native
+    from dslc.target import TARGETS
 
     if target != "native" and target not in TARGETS:
         raise CallError(f"there is no target {target!r}; there are native, {', '.join(TARGETS)}")
-    return plan_network(network, native() if target == "native" else TARGETS[target])
+    return plan_network(network, None if target == "native" else TARGETS[target], threads=threads)
 
 
 @contextmanager

@@ -49,12 +49,15 @@ def plan_network(
     threads: int = 1,
     options: Options | None = None,
 ) -> Plan:
-    """The plan of a network, for this machine and one thread unless told otherwise."""
+    """The plan of a network, for this machine and one thread unless told otherwise; without options as it was tuned."""
     from dslc.lower import lower
     from dslc.planning import DEFAULT, make_plan
     from dslc.target import native
+    from dslc.tuned import tuned_options
 
-    return make_plan(lower(network), target or native(), batch, threads, options or DEFAULT)
+    if options is None:
+        options = tuned_options(network, batch, threads) if target is None else DEFAULT
+    return make_plan(lower(network), target or native(), batch, threads, options)
 
 
 def emit_network(network: Network, target: Target | None = None, batch: int | None = None) -> CSource:

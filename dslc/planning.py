@@ -52,13 +52,19 @@ def default_batch(graph: Graph) -> int:
     return (training.batch if training else None) or PREDICT_BATCH
 
 
+def default_setting(graph: Graph, target: Target, batch: int | None, threads: int) -> Setting:
+    """What kernels know of machine and mini-batch before the layouts are chosen."""
+    itemsize = ITEMSIZE[graph.network.precision]
+    capacity = batch or default_batch(graph)
+    return Setting({}, capacity, itemsize, target.lanes(itemsize), target.tile_rows, threads)
+
+
 def make_plan(
     graph: Graph, target: Target, batch: int | None = None, threads: int = 1, options: Options = DEFAULT
 ) -> Plan:
     """The plan for a machine. `batch` replaces the file's capacity."""
-    itemsize = ITEMSIZE[graph.network.precision]
-    capacity = batch or default_batch(graph)
-    setting = Setting({}, capacity, itemsize, target.lanes(itemsize), target.tile_rows, threads)
+    setting = default_setting(graph, target, batch, threads)
+    capacity, itemsize = setting.batch, setting.itemsize
     wanted = dict(options.algorithms)
     chosen = choose_algorithms(graph, setting, wanted)
     graph = chosen if "few" in options.disable else split_few(graph, chosen, setting, wanted)

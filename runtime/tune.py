@@ -1,0 +1,94 @@
+"""Times the algorithms that fit each operation, in the whole network and on this machine, and keeps the fastest."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dslc import kernels
+from dslc.graph import Operation
+from dslc.ir import Network
+from dslc.lower import lower
+from dslc.planning import DEFAULT, Options, default_setting
+from dslc.runtime.model import Model
+from dslc.target import native
+from dslc.verify import random_batch
+
+ROUNDS = 5
+BLOCK_SECONDS = 0.05
+WORTHWHILE = 0.98
+"""A candidate must take less than this share of the time: below that it may be chance."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Operations of one shape under one algorithm: its time, relative to that of what was the best before."""
+
+    operations: tuple[str, ...]
+    algorithm: str
+    share: float
+
+
+def tune(network: Network, threads: int, tell: Callable[[Trial], None]) -> Options:
+    """The algorithms of a network that run fastest; `tell` hears of every candidate that was timed."""
+    best = Model(network, threads, DEFAULT)
+    chosen: dict[str, str] = {}
+    for names, choices in _candidates(network, threads):
+        for choice in choices:
+            options = Options(algorithms=tuple({**chosen, **dict.fromkeys(names, choice)}.items()))
+            rival = Model(network, threads, options)
+            if rival.plan.steps == best.plan.steps:
+                continue
+            share = _compare(rival, best)
+            tell(Trial(names, choice, share))
+            if share < WORTHWHILE:
+                best, chosen = rival, dict(options.algorithms)
+    return Options(algorithms=tuple(chosen.items()))
+
+
+def _candidates(network: Network, threads: int) -> list[tuple[tuple[str, ...], list[str]]]:
+    """Operations of one kind and shape by name, with the algorithms that fit them, the costliest first."""
+    graph = lower(network)
+    setting = default_setting(graph, native(), None, threads)
+    groups: dict[tuple[str, object], list[Operation]] = {}
+    for op in (graph.train or graph.predict).operations:
+        groups.setdefault((op.kind, op.detail), []).append(op)
+    found = []
+    for operations in groups.values():
+        costs = kernels.algorithms(operations[0], setting)
+        if len(costs) > 1:
+            work = min(costs.values()) * len(operations)
+            found.append((work, tuple(op.name for op in operations), sorted(costs, key=lambda c: costs[c])))
+    return [(names, choices) for _, names, choices in sorted(found, key=lambda f: -f[0])]
+
+
+def _compare(rival: Model, best: Model) -> float:
+    """The median time of one relative to the other's, in alternating blocks."""
+    ours, theirs = _step(rival), _step(best)
+    shares = []
+    for _ in range(ROUNDS):
+        shares.append(_block(ours) / _block(theirs))
+    return statistics.median(shares)
+
+
+def _step(model: Model) -> Callable[[], object]:
+    """A training step that changes little, or a prediction where the network does not train."""
+    network = model.network
+    x, y = random_batch(network, model.batch, 0)
+    inputs = x if len(x) > 1 else next(iter(x.values()))
+    if network.training is None:
+        return lambda: model.predict(inputs)
+    targets = y if len(y) > 1 else next(iter(y.values()))
+    return lambda: model.time_gradients(inputs, targets)
+
+
+def _block(step: Callable[[], object]) -> float:
+    """Seconds of one step, over a block of them after one to warm up."""
+    step()
+    count, start = 0, time.perf_counter()
+    while count == 0 or time.perf_counter() - start < BLOCK_SECONDS:
+        step()
+        count += 1
+    return (time.perf_counter() - start) / count
