@@ -23,9 +23,11 @@ from dslc.ir import Network
 
 if TYPE_CHECKING:
     from dslc.plan import Plan
+    from dslc.planning import Options
     from dslc.runtime.datasets import Dataset
     from dslc.runtime.model import Model
     from dslc.summary import Summary
+    from dslc.target import Target
 
 app = App(
     name="dslc",
@@ -37,6 +39,7 @@ app = App(
 
 Define = Annotated[list[str] | None, Parameter(name=["-D", "--define"], negative=())]
 Data = Annotated[str, Parameter(name="--data")]
+Disable = Annotated[list[str] | None, Parameter(name="--disable", negative=())]
 Kind = Literal["auto", "plain", "bar", "json", "none"]
 
 
@@ -79,9 +82,14 @@ def _note(message: Warning | str, *_: object, **__: object) -> None:
 
 @app.command
 def check(
-    *spec: str, json_: Annotated[bool, Parameter(name="--json", negative=())] = False, define: Define = None
+    *spec: str,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    threads: int = 1,
+    define: Define = None,
 ) -> int:
     """Check specs: a row a layer with its size formula, then exact bytes.
+
+    threads: how many will share the work; each needs some memory of its own.
 
     Examples:  dslc check specs/lenet5.net     dslc check specs/*.net --json     dslc check a.net -D lr=0.01
     """
@@ -91,7 +99,7 @@ def check(
     reports = []
     for path in spec:
         try:
-            reports.append(_report(path, define))
+            reports.append(_report(path, define, _positive(threads, "--threads")))
         except SpecError as error:
             print(error, file=sys.stderr)
             failed = True
@@ -105,12 +113,12 @@ def check(
     return 1 if failed else 0
 
 
-def _report(path: str, define: list[str] | None) -> tuple[Network, Summary]:
+def _report(path: str, define: list[str] | None, threads: int) -> tuple[Network, Summary]:
     from dslc.compiler import plan_network
     from dslc.summary import summarize
 
     network = check_file(path, overrides(define))
-    return network, summarize(network, plan_network(network))
+    return network, summarize(network, plan_network(network, threads=threads))
 
 
 def _print_summary(network: Network, summary: Summary) -> None:
@@ -146,7 +154,8 @@ def _print_memory(summary: Summary) -> None:
     ]
     shown = [(name, f"{predict:,}", f"{train:,}" if m.training else "-") for name, predict, train in rows]
     print()
-    print_table(f"bytes at a batch of {m.batch}", ("", "prediction", "training"), shown, "lrr")
+    threads = f" and {m.threads} threads" if m.threads > 1 else ""
+    print_table(f"bytes at a batch of {m.batch}{threads}", ("", "prediction", "training"), shown, "lrr")
 
 
 def overrides(define: list[str] | None) -> dict[str, object]:
@@ -184,11 +193,13 @@ def compile_(
     target: str = "native",
     tune: Annotated[bool, Parameter(negative=())] = False,
     threads: int = 1,
+    disable: Disable = None,
     define: Define = None,
 ) -> None:
     """Build the native module (an extension that Python imports) and its C source.
 
     --tune times the algorithms that fit each operation on this machine and keeps the fastest for this network.
+    --threads: how many may share the work at most. --disable: a pass of the compiler to leave out.
 
     Examples:  dslc compile specs/lenet5.net     dslc compile specs/lenet5.net -o build --target x86-64-v3
                dslc compile specs/lenet5.net --tune --threads 2
@@ -203,7 +214,7 @@ def compile_(
     network = check_file(spec, overrides(define))
     if tune:
         _tune(network, target, _positive(threads, "--threads"))
-    plan = _plan_for(network, target, threads)
+    plan = _plan_for(network, target, threads, disable)
     source = emit_c(plan)
     with _writing(output or "."):
         folder = None if output is None else Path(output)
@@ -235,13 +246,30 @@ def _tune(network: Network, target: str, threads: int) -> None:
     print(f"tuned for {threads} thread{'s' * (threads > 1)}: {keep_tuned(network, None, threads, options)}")
 
 
-def _plan_for(network: Network, target: str, threads: int = 1) -> Plan:
+def _plan_for(network: Network, target: str, threads: int, disable: list[str] | None) -> Plan:
     from dslc.compiler import plan_network
+
+    count = _positive(threads, "--threads")
+    return plan_network(network, _target(target), threads=count, options=_options(disable))
+
+
+def _target(name: str) -> Target | None:
     from dslc.target import TARGETS
 
-    if target != "native" and target not in TARGETS:
-        raise CallError(f"there is no target {target!r}; there are native, {', '.join(TARGETS)}")
-    return plan_network(network, None if target == "native" else TARGETS[target], threads=threads)
+    if name != "native" and name not in TARGETS:
+        raise CallError(f"there is no target {name!r}; there are native, {', '.join(TARGETS)}")
+    return None if name == "native" else TARGETS[name]
+
+
+def _options(disable: list[str] | None) -> Options | None:
+    from dslc.planning import Options
+
+    if not disable:
+        return None
+    try:
+        return Options(tuple(disable))
+    except ValueError as error:
+        raise CallError(str(error)) from None
 
 
 @contextmanager
@@ -254,9 +282,12 @@ def _writing(path: str | Path) -> Iterator[None]:
 
 @app.command
 def emit(
-    spec: str, *, stage: Literal["ast", "ir", "plan", "c"] = "c", target: str = "native", define: Define = None
-) -> None:
+    spec: str, *, stage: Literal["ast", "ir", "plan", "c"] = "c", target: str = "native", threads: int = 1,
+    disable: Disable = None, define: Define = None,
+) -> None:  # fmt: skip
     """Print what a stage of the compiler made of a spec.
+
+    threads: how many may share the work at most. disable: a pass of the compiler to leave out.
 
     Examples:  dslc emit specs/lenet5.net --stage plan     dslc emit specs/mlp.net --stage c > mlp.c
     """
@@ -271,7 +302,7 @@ def emit(
     if stage == "ir":
         print(show_tree(network))
         return
-    plan = _plan_for(network, target)
+    plan = _plan_for(network, target, threads, disable)
     print(show_plan(plan) if stage == "plan" else emit_c(plan).code, end="\n" if stage == "plan" else "")
 
 
@@ -423,18 +454,21 @@ def gradcheck(spec: str, *, examples: int = 4, entries: int = 30, seed: int = 0,
 
 @app.command
 def verify(
-    spec: str, *, examples: int = 5, seed: int = 0, threads: int = 1,
-    dtype: Literal["float32", "float64"] | None = None, define: Define = None,
+    spec: str, *, examples: int = 5, seed: int = 0, threads: int = 1, target: str = "native",
+    dtype: Literal["float32", "float64"] | None = None, disable: Disable = None, define: Define = None,
 ) -> int:  # fmt: skip
     """Compare the compiled C with an independent NumPy interpreter: outputs, gradients, ten optimizer steps.
 
-    Example:  dslc verify specs/lenet5.net
+    disable: a pass of the compiler to leave out.
+
+    Examples:  dslc verify specs/lenet5.net     dslc verify specs/lenet5.net --target generic --disable fusion
     """
     from dslc.runtime.model import Model
     from dslc.tables import print_table
     from dslc.verify import verify as compare
 
-    model = Model(check_file(spec, overrides(define), dtype), _positive(threads, "--threads"))
+    network = check_file(spec, overrides(define), dtype)
+    model = Model(network, _positive(threads, "--threads"), _options(disable), _target(target))
     rows = compare(model, min(_positive(examples, "--examples"), model.batch), seed)
     cells = [(r.what, f"{r.difference:.1e}", f"{r.tolerance:.0e}", "ok" if r.ok else "differs") for r in rows]
     columns = ("what", "largest difference", "allowed", "verdict")

@@ -60,11 +60,11 @@ def plan_network(
     return make_plan(lower(network), target or native(), batch, threads, options)
 
 
-def emit_network(network: Network, target: Target | None = None, batch: int | None = None) -> CSource:
+def emit_network(network: Network, target: Target | None = None, batch: int | None = None, threads: int = 1) -> CSource:
     """The C of a network."""
     from dslc.emit import emit
 
-    return emit(plan_network(network, target, batch))
+    return emit(plan_network(network, target, batch, threads))
 
 
 def compile_plan(plan: Plan) -> Library:

@@ -376,6 +376,7 @@ class _Emitter:
             "most_rows": max((p.rows for p in self.products), default=1),
             "transpose_stages": transpose_stages(lanes),
             "single": self.single,
+            "threads": self.plan.threads,
             "f": "f" if self.single else "",
         }
         return self.render("tools.c.j2", context)
@@ -480,6 +481,7 @@ def summary(plan: Plan) -> list[str]:
         f"at most {plan.batch} examples at a time.",
         f"Memory: {plan.arena_bytes(False):,} bytes for prediction"
         + (f", {plan.arena_bytes(True):,} for training." if plan.graph.train else "."),
-        f"Vectors of {plan.target.lanes(plan.itemsize)} numbers ({plan.target.name}).",
+        f"Vectors of {plan.target.lanes(plan.itemsize)} numbers ({plan.target.name}), "
+        f"at most {plan.threads} thread{'s' * (plan.threads > 1)}.",
     ]
     return lines

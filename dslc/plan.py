@@ -82,7 +82,8 @@ class Region:
 
 @dataclass(frozen=True)
 class Plan:
-    """A network ready to be printed. `batch` is the capacity; the number of examples is known at run time.
+    """A network ready to be printed. `batch` is the capacity; the number of examples is known at run time. There are at
+    most so many `threads`: each has scratch memory of its own.
 
     `kept` are the buffers that live as long as the network: parameters, gradients, optimizer state.
     """
@@ -91,6 +92,7 @@ class Plan:
     target: Target
     itemsize: int
     batch: int
+    threads: int
     steps: tuple[PlannedStep, ...]
     kept: Mapping[str, Buffer]
     regions: tuple[Region, ...]

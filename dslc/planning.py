@@ -33,15 +33,26 @@ REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "fusion": fuse,
     "updates": update_at_once,
 }
-"""Passes from graph to graph, in their order, by the name that `--disable` knows."""
+"""Passes from graph to graph, in their order."""
+PASSES = (*REWRITES, "prepare")
+"""What can be left out, by the name that `--disable` knows."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a plan may be told: passes to leave out, and algorithms by operation in place of the cheapest."""
+    """What a plan may be told: passes to leave out, and algorithms by operation in place of the cheapest.
+
+    Raises:
+        ValueError: a pass is not known.
+    """
 
     disable: tuple[str, ...] = ()
     algorithms: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.disable:
+            if name not in PASSES:
+                raise ValueError(f"there is no pass {name!r}; there are {', '.join(PASSES)}")
 
 
 DEFAULT = Options()
@@ -94,7 +105,7 @@ def make_plan(
         Region("gradients", staging, gradients - staging),
         Region("state", gradients, states - gradients),
     )
-    return Plan(graph, target, itemsize, capacity, tuple(steps), kept, regions)
+    return Plan(graph, target, itemsize, capacity, threads, tuple(steps), kept, regions)
 
 
 def _keep(

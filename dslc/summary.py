@@ -30,6 +30,7 @@ class Memory:
     """Bytes, exactly as they are allocated. `prediction` and `training` are whole arenas."""
 
     batch: int
+    threads: int
     parameters: int
     prediction_activations: int
     prediction: int
@@ -84,6 +85,7 @@ def _row(node: Node, itemsize: int) -> Row:
 def _memory(plan: Plan) -> Memory:
     common = {
         "batch": plan.batch,
+        "threads": plan.threads,
         "parameters": plan.bytes("parameters"),
         "prediction_activations": plan.bytes("prediction"),
         "prediction": plan.arena_bytes(False),

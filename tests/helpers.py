@@ -22,7 +22,10 @@ WIDE = Target("wide", 64, ("-march=x86-64-v3", "-Wno-psabi"), 32)
 """The vectors of AVX-512 computed by two of AVX2 each: tests them where there is no AVX-512."""
 WIDTHS = (TARGETS["c99"], TARGETS["generic"], TARGETS["x86-64-v3"], WIDE)
 """A machine for each number of lanes: 1, 4, 8 and 16 in float32."""
-NEEDS = {"-march=x86-64-v3": {"avx2", "fma", "bmi2", "f16c", "movbe"}, "-march=x86-64-v4": {"avx512f", "avx512bw", "avx512vl"}}
+NEEDS = {
+    "-march=x86-64-v3": {"avx2", "fma", "bmi2", "f16c", "movbe"},
+    "-march=x86-64-v4": {"avx512f", "avx512bw", "avx512vl"},
+}
 
 
 def runs(target: Target) -> bool:
@@ -30,6 +33,7 @@ def runs(target: Target) -> bool:
     machine, *has = cpu_identity().split()
     needed = [NEEDS.get(flag, {flag}) for flag in target.flags if flag.startswith("-march")]
     return not needed or (machine == "x86_64" and set().union(*needed) <= set(has))
+
 
 FORWARD = {"float64": 1e-12, "float32": 1e-5}
 """How far C may be from NumPy, relative to the largest number of an array."""

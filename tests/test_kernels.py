@@ -127,7 +127,14 @@ COMMON = {
 
 
 def conv_cases() -> Iterable[Case]:
-    factors = {**COMMON, "channels": CHANNELS, "filters": CHANNELS, "map": MAPS, "window": WINDOWS, "bias": ("", ", bias=off")}
+    factors = {
+        **COMMON,
+        "channels": CHANNELS,
+        "filters": CHANNELS,
+        "map": MAPS,
+        "window": WINDOWS,
+        "bias": ("", ", bias=off"),
+    }
     for row in rows_of(factors):
         groups = "groups" in row["window"]
         filters = row["channels"] * 2 if groups else row["filters"]
