@@ -118,8 +118,8 @@ def _identify(command: tuple[str, ...]) -> Compiler:
     known = cache_folder() / f"compiler-{key}"
     if known.exists():
         abilities, _, identity = known.read_text().partition("\n")
-        openmp, *flags = abilities.split()
-        return Compiler(command, identity, openmp == "openmp", tuple(flags))
+        threads, *known_flags = abilities.split()
+        return Compiler(command, identity, threads == "openmp", tuple(known_flags))
     asked = _run([*command, "--version"])
     identity = f"{command[0]} {asked.stdout.splitlines()[0] if asked.stdout else ''}"
     with tempfile.TemporaryDirectory() as scratch:
@@ -155,8 +155,8 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
             warnings.warn(f"{compiler.command[0]} has no OpenMP: the network runs on one thread", stacklevel=2)
         python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
         jobs = [
-            [*compiler.command, *FLAGS, *WARNINGS, *target.flags, *compiler.flags, *threads, *unknown_pragmas(compiler), "-c",
-             str(kernels), "-o", str(folder / "kernels.o")],
+            [*compiler.command, *FLAGS, *WARNINGS, *target.flags, *compiler.flags, *threads,
+             *unknown_pragmas(compiler), "-c", str(kernels), "-o", str(folder / "kernels.o")],
             [*compiler.command, "-O1", "-fPIC", "-w", *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],
         ]  # fmt: skip
         _run_all(jobs)

@@ -17,8 +17,8 @@ from dslc.graph import INPUT, OUTPUT, TARGET, Operation, Tensor
 from dslc.ir import Network, show_shape
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
-from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
 from dslc.passes.few import most_examples
+from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
 from dslc.planning import given_tensors
 
 RUNTIME_PARAMETERS = {
@@ -49,7 +49,19 @@ PHASES = {
     "train_backward": "The gradients of all parameters that learn, and of some at once the update.",
     "train_update": "Running averages and the optimizer.",
 }
-PUBLIC = ("t", "all_finite", "all_below", "memory_size", "max_batch", "predict", "evaluate", "loss", "gradients", "train_step", "train_batches")
+PUBLIC = (
+    "t",
+    "all_finite",
+    "all_below",
+    "memory_size",
+    "max_batch",
+    "predict",
+    "evaluate",
+    "loss",
+    "gradients",
+    "train_step",
+    "train_batches",
+)
 
 
 @dataclass(frozen=True)
@@ -398,8 +410,9 @@ class _Emitter:
         train = self.plan.step("train")
         gradients = self.plan.step("gradients")
         if train is None or gradients is None:
-            empty = ("evaluate_arguments", "gradients_forward_arguments", "gradients_backward_arguments", "forward_arguments", "backward_arguments", "update_arguments",
-                     "gathered", "gathered_arguments")  # fmt: skip
+            empty = ("evaluate_arguments", "gradients_forward_arguments", "gradients_backward_arguments",
+                     "forward_arguments", "backward_arguments", "update_arguments", "gathered",
+                     "gathered_arguments")  # fmt: skip
             return {**{key: [] for key in empty}, "heads": 0}
         loss = self.plan.steps[0].phase("loss")
         given = {t.name: t for t in given_tensors(self.plan.graph.train)} if self.plan.graph.train else {}

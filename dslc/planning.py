@@ -34,7 +34,7 @@ REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "updates": update_at_once,
 }
 """Passes from graph to graph, in their order."""
-PASSES = (*REWRITES, "prepare")
+PASSES = ("few", *REWRITES, "prepare")
 """What can be left out, by the name that `--disable` knows."""
 
 

@@ -1,5 +1,4 @@
-"""The caller's arrays as pointers for C. What already fits is handed over as it is, checked in C; the rest is converted.
-"""
+"""The caller's arrays as pointers for C: what fits is handed over as it is, checked in C; the rest is converted."""
 
 from __future__ import annotations
 
@@ -36,14 +35,14 @@ class Arguments:
 
     def inputs(self, x: Any) -> list[Array]:
         """The inputs, dense and finite. Raises DataError."""
-        if type(x) is np.ndarray and x.dtype == self.dtype and x.shape[1:] == self._input and x.flags.c_contiguous:
-            if x.size and self._all_finite(self.pointer(x), x.size):
-                return [x]
+        fits = type(x) is np.ndarray and x.dtype == self.dtype and x.shape[1:] == self._input and x.flags.c_contiguous
+        if fits and x.size and self._all_finite(self.pointer(x), x.size):
+            return [x]
         return as_inputs(self.network, x, self.dtype)
 
     def targets(self, y: Any, count: int) -> list[Array]:
         """The targets of all heads. Raises DataError."""
-        if type(y) is np.ndarray and y.dtype == np.int32 and y.shape == (count,) and y.flags.c_contiguous:
-            if self._classes and self._all_below(self.pointer(y), count, self._classes):
-                return [y]
+        fits = type(y) is np.ndarray and y.dtype == np.int32 and y.shape == (count,) and y.flags.c_contiguous
+        if fits and self._classes and self._all_below(self.pointer(y), count, self._classes):
+            return [y]
         return as_targets(self.network, y, count, self.dtype)

@@ -138,7 +138,9 @@ class Model:
         """The outputs for `x` of shape (n, *input): an array (n, *output), a dict by head if there are several."""
         inputs = self._arguments.inputs(x)
         outputs = self._new_outputs(len(inputs[0]))
-        self._functions["predict"](self._net, *self._arguments.pointers(inputs), len(inputs[0]), *self._arguments.pointers(outputs))
+        self._functions["predict"](
+            self._net, *self._arguments.pointers(inputs), len(inputs[0]), *self._arguments.pointers(outputs)
+        )
         return self._by_head(outputs)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
@@ -195,7 +197,11 @@ class Model:
         the new position, and the sum of the losses over the examples."""
         self._net.lr = self.learning_rate(self.epoch)
         position, total = self._ffi.new("int64_t *", done), self._ffi.new("double *", loss_sum)
-        pointers = (*self._arguments.pointers(inputs), *self._arguments.pointers(targets), *self._arguments.pointers([order.astype(np.int64)]))
+        pointers = (
+            *self._arguments.pointers(inputs),
+            *self._arguments.pointers(targets),
+            *self._arguments.pointers([order.astype(np.int64)]),
+        )
         failed = self._functions["train_batches"](self._net, *pointers, len(order), position, seconds, total)
         return not failed, int(position[0]), float(total[0])
 

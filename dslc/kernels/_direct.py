@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from dslc.graph import Tensor
 from dslc.kernels import Copy, Setting
@@ -80,7 +81,7 @@ def one_by_one(d: ConvDetail) -> bool:
     return d.size == (1, 1) and d.stride == (1, 1) and padded_shape(d) == d.input and d.input[:2] == d.output[:2]
 
 
-def context(d: ConvDetail, setting: Setting) -> dict[str, object]:
+def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     """What the template prints."""
     shape = padded_shape(d)
     rows, columns = (1, d.output[0] * d.output[1]) if one_by_one(d) else d.output[:2]
@@ -93,11 +94,12 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, object]:
         "d": d, "image": prod(shape), "width": shape[1], "depth": shape[2], "channels": channels, "lanes": lanes,
         "rows": rows, "columns": columns, "tiles": tiles, "panels": tiles.panels * d.groups,
         "row_groups": max(1, min(rows, TASKS // (tiles.panels * d.groups))), "whole": whole,
-        "by_rows": not whole or d.size[1] * channels >= SUMMED, "filter": prod(d.size) * channels * lanes, "blocks": blocks, "groups": d.groups,
+        "by_rows": not whole or d.size[1] * channels >= SUMMED, "filter": prod(d.size) * channels * lanes,
+        "blocks": blocks, "groups": d.groups,
     }  # fmt: skip
 
 
-def scatter_context(d: ConvDetail, setting: Setting) -> dict[str, object]:
+def scatter_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     """The gradient of the input for any stride: each tap of a window adds its share to the pixel that it lay on."""
     lanes = setting.lanes
     blocks = -(-d.input[2] // (d.groups * lanes))
@@ -129,7 +131,7 @@ def weight_cost(d: ConvDetail, setting: Setting) -> float:
     return setting.vector_products(rows * taps * blocks * d.output[0] * d.output[1]) / (0.75 * filled)
 
 
-def weight_context(d: ConvDetail, setting: Setting) -> dict[str, object]:
+def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     """What the template of dW prints."""
     shape, lanes = padded_shape(d), setting.lanes
     rows, taps = weight_rows(d)

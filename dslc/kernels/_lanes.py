@@ -1,7 +1,7 @@
 """Convolutions of few channels with one example a lane: the same window of all of them is met by one weight.
 
-A vector of filters would be half empty; a vector of examples is full. Images lie as [n / lanes][h][w][c][lanes], weights
-as the language has them.
+A vector of filters would be half empty; a vector of examples is full. Images lie as [n / lanes][h][w][c][lanes],
+weights as the language has them.
 """
 
 from __future__ import annotations

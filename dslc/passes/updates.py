@@ -1,6 +1,7 @@
 """Lets a weight's update follow at once on its gradient, which then is never stored.
 
-    dW = dense_weight_gradient(x, dy); dW += slope(W); update(W, dW)   becomes   update(W) by dense_weight_gradient(x, dy)
+    dW = dense_weight_gradient(x, dy); dW += slope(W); update(W, dW)
+    becomes   update(W) by dense_weight_gradient(x, dy)
 
 Only in the step that trains: `gradients` is asked for the gradients themselves.
 """
