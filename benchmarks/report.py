@@ -20,6 +20,7 @@ Row = Mapping[str, Any]
 
 def write_report(results: Row, folder: Path) -> None:
     """The medians, the page and the plot."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULTS).write_text(json.dumps(results, indent=1) + "\n")
     (folder / PAGE).write_text(page(results))
     try:

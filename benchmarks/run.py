@@ -31,16 +31,21 @@ def main() -> int:
     results = start_results(options)
     for name in options.only:
         try:
-            row = measure_network(ENTRIES[name], options, results["networks"].get(name, {}))
+            measure_into(results, name, options)
         except (Mismatch, Unstable, Absent) as problem:
             print(f"{ENTRIES[name].title}: {problem}", file=sys.stderr)
             return 1
-        results["networks"][name] = row
-        if options.extras and name in TARGETED:
-            results["extras"][name] = measure_network_extras(name, options)
         if options.write:
             write_report(results, options.write)
     return 0
+
+
+def measure_into(results: dict[str, Any], name: str, options: argparse.Namespace) -> None:
+    """Puts a network's results in the place of older ones."""
+    row = measure_network(ENTRIES[name], options, results["networks"].get(name, {}))
+    results["networks"][name] = row
+    if options.extras and name in TARGETED:
+        results["extras"][name] = measure_network_extras(name, options)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -56,14 +61,18 @@ def parse_arguments() -> argparse.Namespace:
                         help="no compile and load times, memory, and cost by size of batch")  # fmt: skip
     parser.add_argument("--write", nargs="?", type=Path, const=DOCS, metavar="FOLDER",
                         help="put the results into a folder (docs/), in the place of older ones")  # fmt: skip
-    options = parser.parse_args()
+    return completed(parser.parse_args())
+
+
+def completed(options: argparse.Namespace) -> argparse.Namespace:
+    """Options with families of rivals spelled out, a pace, and only numbers of threads that the machine has."""
     options.rivals = [r for given in options.rivals for r in FAMILIES.get(given, (given,))]
     options.rivals = list(dict.fromkeys(options.rivals))
     options.pace = Pace(options.seconds, options.rounds)
     cores = len(available_cores())
     if any(n > cores for n in options.threads):
         print(f"more threads than the {cores} cores are left out", file=sys.stderr)
-    options.threads = [n for n in options.threads if n <= cores]
+    options.threads = [n for n in options.threads if n <= cores] or [1]
     return options
 
 

@@ -14,6 +14,7 @@ from dslc.passes.dead import remove_dead_operations
 from dslc.passes.few import split_few
 from dslc.passes.fold import fold_batchnorm
 from dslc.passes.fusion import fuse
+from dslc.passes.groups import widen_groups
 from dslc.passes.layouts import choose_layouts
 from dslc.passes.memory import place, rounded
 from dslc.passes.prepare import prepare_parameters, prepared
@@ -34,7 +35,7 @@ REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "updates": update_at_once,
 }
 """Passes from graph to graph, in their order."""
-PASSES = ("few", *REWRITES, "prepare")
+PASSES = ("groups", "few", *REWRITES, "prepare")
 """What can be left out, by the name that `--disable` knows."""
 
 
@@ -77,6 +78,7 @@ def make_plan(
     setting = default_setting(graph, target, batch, threads)
     capacity, itemsize = setting.batch, setting.itemsize
     wanted = dict(options.algorithms)
+    graph = graph if "groups" in options.disable else widen_groups(graph, setting.lanes)
     chosen = choose_algorithms(graph, setting, wanted)
     graph = chosen if "few" in options.disable else split_few(graph, chosen, setting, wanted)
     for name, change in REWRITES.items():

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from dslc.graph import Operation
+from dslc.graph import GRADIENT, Operation
 from dslc.kernels import Copy, Scratch, Setting, Variant, _direct, _lanes, _winograd, detail, winograd_weight_products
 from dslc.layers.conv import ConvDetail
+from dslc.layout import Layout
 
 
 def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
@@ -42,3 +43,11 @@ def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     if op.choice == "lanes":
         return _lanes.padding(op.reads[0], detail(op, ConvDetail), lanes)
     return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice == "direct" else ()
+
+
+def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+    """A gradient of its own kind lies as the filters do; that of a parameter lies as the parameter."""
+    dw = op.writes[0]
+    if dw.role == GRADIENT or op.choice in ("plain", "lanes"):
+        return {}
+    return {dw.name: _direct.filters_layout(dw.shape, lanes)}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
-from dslc.kernels import Setting, Variant, detail
+from collections.abc import Mapping
+
+from dslc.graph import GRADIENT, Operation
+from dslc.kernels import Setting, Variant, _direct, detail
 from dslc.kernels._winograd import sizes
 from dslc.kernels.transform import Transform
 from dslc.kernels.winograd_weight_products import SumsDetail
+from dslc.layout import Layout
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
@@ -18,3 +21,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     }  # fmt: skip
     cost = setting.moving(*op.reads, factor=2)
     return [Variant("plain", ("sums", "dw"), context, cost, transforms=(transform,))]
+
+
+def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+    dw = op.writes[0]
+    return {} if dw.role == GRADIENT else {dw.name: _direct.filters_layout(dw.shape, lanes)}

@@ -22,9 +22,10 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mappin
     A parameter's gradient and optimizer state lie as the parameter does.
     """
     chosen: dict[str, Layout] = {}
-    for op in graph.predict.operations:
-        for name, layout in kernels.wishes(op, lanes).items():
-            chosen.setdefault(name, layout)
+    for step in graph.steps:
+        for op in step.operations:
+            for name, layout in kernels.wishes(op, lanes).items():
+                chosen.setdefault(name, layout)
     for op in graph.predict.operations:
         lying = [t for t in kernels.alike(op) if t.name in chosen]
         chosen.update({t.name: replace(chosen[lying[0].name], shape=t.shape) for t in kernels.alike(op) if lying})

@@ -1,0 +1,17 @@
+"""The gradient of filters of groups, taken out of that of filters with all channels."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.kernels.widen_filters import context
+from dslc.layers.conv import ConvDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d, layout = detail(op, ConvDetail), setting.layout(op.reads[0])
+    return [
+        Variant(
+            "plain", ("wide", "dw"), context(d, layout.width or d.output[2]), setting.moving(op.writes[0], factor=4)
+        )
+    ]

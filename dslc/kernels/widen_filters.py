@@ -1,0 +1,24 @@
+"""Filters of groups among all channels, with zeros for the channels of other groups."""
+
+from __future__ import annotations
+
+from math import prod
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers.conv import ConvDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d, layout = detail(op, ConvDetail), setting.layout(op.writes[0])
+    return [
+        Variant("plain", ("w", "wide"), context(d, layout.width or d.output[2]), setting.moving(op.writes[0], factor=4))
+    ]
+
+
+def context(d: ConvDetail, width: int) -> dict[str, object]:
+    """Sizes of both; `width` filters lie side by side in the wide ones."""
+    return {
+        "taps": prod(d.size), "channels": d.input[2], "filters": d.output[2], "width": width,
+        "group_channels": d.input[2] // d.groups, "group_filters": d.output[2] // d.groups,
+    }  # fmt: skip

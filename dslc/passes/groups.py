@@ -1,0 +1,56 @@
+"""Turns a convolution in groups that vectors do not fit into one of all channels, whose other weights are zero.
+
+The products with zeros cost less than groups narrower than a vector; the gradient of the zeros is dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
+from dslc.kernels import _direct
+from dslc.layers.conv import ConvDetail
+
+MOST_TIMES = 16
+"""So many times the work is still less than what narrow groups cost."""
+
+
+def widen_groups(graph: Graph, lanes: int) -> Graph:
+    """The graph without groups that do not fit vectors."""
+    return graph.map(lambda step: _widen(step, lanes))
+
+
+def _widen(step: Step, lanes: int) -> Step:
+    widened: dict[Tensor, Tensor] = {}
+
+    def in_phase(phase: Phase) -> Phase:
+        return replace(phase, operations=tuple(w for op in phase.operations for w in _wide(op, lanes, widened)))
+
+    return replace(step, phases=tuple(in_phase(phase) for phase in step.phases))
+
+
+def _wide(op: Operation, lanes: int, widened: dict[Tensor, Tensor]) -> tuple[Operation, ...]:
+    d = op.detail
+    if not isinstance(d, ConvDetail) or _direct.fits(d, lanes) or d.groups > MOST_TIMES:
+        return (op,)
+    wide = replace(op, detail=replace(d, groups=1), multiply_adds=op.multiply_adds * d.groups)
+    if op.kind == "conv_weight_gradient":
+        gradient = op.writes[0]
+        whole = _whole(gradient, d, "wide")
+        extract = replace(op, kind="narrow_filters", name=f"{gradient.name}_narrow", reads=(whole,), multiply_adds=0)
+        return replace(wide, writes=(whole,)), extract
+    x, w, *others = op.reads
+    made: tuple[Operation, ...] = ()
+    if w not in widened:
+        widened[w] = _whole(w, d, "wide")
+        made = (
+            replace(op, kind="widen_filters", name=widened[w].name, reads=(w,), writes=(widened[w],), multiply_adds=0),
+        )
+    return (*made, replace(wide, reads=(x, widened[w], *others)))
+
+
+def _whole(w: Tensor, d: ConvDetail, suffix: str) -> Tensor:
+    """The tensor of the filters with all channels."""
+    assert prod(w.shape[2:]) * d.groups == d.input[2] * d.output[2]
+    return replace(w, name=f"{w.name}_{suffix}", shape=(*d.size, d.input[2], d.output[2]), role=ACTIVATION)
