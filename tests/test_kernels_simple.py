@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import dslc
+from dslc.build import FLAGS, find_compiler
+from dslc.compiler import check_text, emit_network
+from dslc.target import native
 from helpers import assert_agrees, assert_all_close, assert_close, data, judge, load
 
 TRAIN = "train {{\n  loss mse\n  optimizer sgd(lr=0.1)\n  batch {batch}\n}}\n"
@@ -141,3 +151,120 @@ def test_pooling_with_any_number_of_threads(rng: np.random.Generator) -> None:
         "-> avgpool(3x3, stride=2, pad=1) -> conv(256, 1x1) -> global_avgpool -> dense(3)",
     )
     assert_same_bits(text, rng, (8, 5, 1, 8))
+
+
+# -------------------------------------------------------------------------------- losses
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("smoothing", [0, 0.1])
+@pytest.mark.parametrize("classes", [2, 7, 16, 33, 130, 300])
+def test_cross_entropy_of_any_number_of_classes(
+    classes: int, smoothing: float, dtype: str, rng: np.random.Generator
+) -> None:
+    text = net("input x: 5", f"dense({classes}) -> softmax", batch=19).replace(
+        "mse", f"cross_entropy(label_smoothing={smoothing})"
+    )
+    model = load(text, rng, dtype)
+    for n in (19, 8, 1):
+        assert_agrees(model, n, rng)
+
+
+@pytest.mark.parametrize("classes", [10, 200])
+def test_cross_entropy_far_from_zero(classes: int, rng: np.random.Generator) -> None:
+    """No overflow, and a loss that is not finite where a logit is not."""
+    model = dslc.loads(net("input x: 5", f"dense({classes}) -> softmax").replace("mse", "cross_entropy"))
+    xs, ys = data(model.network, 8, rng, "float32")
+    for size in (1e3, 1e5):
+        model.parameters["dense1.weight"] = size * rng.standard_normal((classes, 5))
+        assert_close(model.loss(xs, ys), judge(model).loss_and_gradients(xs, ys)[0], 1e-5, "loss")
+    for bad in (np.inf, np.nan):
+        model.parameters["dense1.bias"] = np.where(np.arange(classes) == 5, bad, 0.0)
+        assert not np.isfinite(model.loss(xs, ys))
+
+
+@pytest.mark.parametrize(
+    ("elements", "dtype"), [*((e, "float64") for e in (1, 3, 40, 200)), (3, "float32"), (70, "float32")]
+)
+@pytest.mark.parametrize("loss", ["mse", "binary_cross_entropy"])
+def test_losses_of_any_number_of_elements(loss: str, elements: int, dtype: str, rng: np.random.Generator) -> None:
+    chain = f"dense({elements}){' -> sigmoid' if loss != 'mse' else ''}"
+    model = load(net("input x: 5", chain, batch=70).replace("mse", loss), rng, dtype)
+    for n in (70, 5, 1):
+        assert_agrees(model, n, rng)
+
+
+@pytest.mark.parametrize("classes", [7, 150])
+def test_softmax_in_the_middle(classes: int, rng: np.random.Generator) -> None:
+    text = net("input x: 5", f"dense({classes}) -> softmax -> dense(3)")
+    for dtype in ("float64", "float32"):
+        assert_agrees(load(text, rng, dtype), 7, rng)
+    text = net("input x: 3x4x2", f"conv({classes}, 1x1) -> softmax -> conv(1, 1x1)")
+    assert_agrees(load(text, rng, "float32"), 5, rng)
+
+
+def test_losses_with_any_number_of_threads(rng: np.random.Generator) -> None:
+    text = net("input x: 40", "dense(1000) -> softmax", batch=64).replace("mse", "cross_entropy")
+    assert_same_bits(text, rng, (64, 13, 1))
+    text = net("input x: 40", "dense(700) -> tanh -> dense(70) -> sigmoid", batch=64)
+    assert_same_bits(text.replace("mse", "binary_cross_entropy"), rng, (64, 13, 1))
+
+
+# -------------------------------------------------------------------------------- functions of one number
+
+FUNCTIONS = {"log": math.log, "log1p": math.log1p, "erf": math.erf, "exp": math.exp, "tanh": math.tanh}
+PROBE = "void probe_{0}(const {1} *x, {1} *y, int n) {{ for (int i = 0; i < n; ++i) y[i] = real_{0}(x[i]); }}\n"
+
+
+@cache
+def probes(dtype: str) -> ctypes.CDLL:
+    """The tools' functions, called for every number of an array."""
+    code = emit_network(check_text("net Tiny {\n  input x: 4\n  relu\n}", dtype=dtype)).code
+    c_type = "float" if dtype == "float32" else "double"
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = Path(folder, "probe.c"), Path(folder, "probe.so")
+        source.write_text(code + "".join(PROBE.format(name, c_type) for name in FUNCTIONS))
+        flags = [*FLAGS, *native().flags, "-w", "-shared"]
+        subprocess.run([*find_compiler().command, *flags, str(source), "-o", str(library), "-lm"], check=True)
+        return ctypes.CDLL(str(library))
+
+
+def probe(name: str, x: np.ndarray) -> np.ndarray:
+    y = np.empty_like(x)
+    arrays = (a.ctypes.data_as(ctypes.c_void_p) for a in (x, y))
+    getattr(probes(str(x.dtype)), f"probe_{name}")(*arrays, len(x))
+    return y
+
+
+def wide_range(name: str, rng: np.random.Generator) -> np.ndarray:
+    """Numbers of every size at which the function is normal, and those where its formula changes."""
+    sizes = np.exp(rng.uniform(-85, 85, 20_000))
+    return {
+        "log": np.concatenate([sizes, rng.uniform(0.5, 2, 20_000)]),
+        "log1p": np.concatenate([sizes, -np.exp(rng.uniform(-80, -1e-3, 20_000)), rng.uniform(-0.5, 1, 20_000)]),
+        "erf": np.concatenate([sizes, -sizes, rng.uniform(-4.5, 4.5, 40_000)]),
+        "exp": rng.uniform(-86, 87, 40_000),
+        "tanh": np.concatenate([sizes[sizes > 1e-30], rng.uniform(-9, 9, 40_000)]),
+    }[name]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_are_accurate(name: str, dtype: str, rng: np.random.Generator) -> None:
+    """To a few units in the last place."""
+    x = wide_range(name, rng).astype(dtype)
+    wanted = np.array([FUNCTIONS[name](float(v)) for v in x])
+    units = np.abs(probe(name, x) - wanted) / np.spacing(np.abs(wanted).astype(dtype))
+    assert units.max() <= 4, (x[units.argmax()], units.max())
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_functions_at_the_ends(dtype: str) -> None:
+    nan, inf = np.nan, np.inf
+    for name, at in {
+        "log": {0: -inf, -1: nan, 1: 0, inf: inf, -inf: nan, nan: nan},
+        "log1p": {0: 0, -1: -inf, -2: nan, inf: inf, -inf: nan, nan: nan},
+        "erf": {0: 0, 1e30: 1, -1e30: -1, inf: 1, -inf: -1, nan: nan},
+    }.items():
+        found = probe(name, np.array([*at], dtype))
+        assert np.array_equal(found, np.array([*at.values()], dtype), equal_nan=True), (name, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
+from dslc.kernels.softmax import FEW_CLASSES
 from dslc.losses.cross_entropy import CrossEntropyDetail
 
 
@@ -14,4 +15,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "share": d.smoothing / d.classes,
     }  # fmt: skip
     names = ("z", "target", "example_loss", "dz")[: 2 + len(op.writes)]
-    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=8))]
+    if d.classes > FEW_CLASSES:
+        return [Variant("plain", names, context, setting.moving(op.reads[0], factor=2))]
+    context["lanes"] = setting.lanes
+    return [Variant("columns", names, context, setting.moving(op.reads[0], factor=3))]

@@ -6,14 +6,17 @@ from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.losses import LossDetail
 
+SIDE_BY_SIDE = 64
+"""Numbers that are worked on together: elements of several examples, or a part of those of one."""
+
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, LossDetail)
-    gradient = len(op.writes) > 1
+    elements, gradient = op.reads[0].elements, len(op.writes) > 1
     context = {
-        "elements": op.reads[0].elements, "gradient": gradient, "value": d.value,
-        "slope": d.slope, "weight": d.weight,
+        "elements": elements, "gradient": gradient, "value": d.value, "slope": d.slope, "weight": d.weight,
+        "rows": SIDE_BY_SIDE // elements, "side_by_side": SIDE_BY_SIDE,
     }  # fmt: skip
     only_value, with_slope = ("outputs", "target", "example_loss"), ("outputs", "target", "count", "example_loss", "dz")
     names = with_slope if gradient else only_value
-    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=8))]
+    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=4))]

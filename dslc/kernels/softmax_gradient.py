@@ -9,4 +9,4 @@ from dslc.kernels import Setting, Variant
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     classes = op.writes[0].shape[-1]
     context = {"classes": classes, "rows": op.writes[0].elements // classes}
-    return [Variant("plain", ("dy", "y", "dx"), context, setting.moving(op.writes[0], factor=3))]
+    return [Variant("plain", ("dy", "y", "dx"), context, setting.moving(*op.reads))]
