@@ -51,7 +51,7 @@ PHASES = {
 }
 PUBLIC = (
     "t",
-    "all_finite",
+    "all_within",
     "all_below",
     "memory_size",
     "max_batch",
@@ -365,8 +365,6 @@ class _Emitter:
         )  # fmt: skip
         return {
             "net": self.network.name,
-            "integer": "int32_t" if self.single else "int64_t",
-            "exponent": "0x7f800000" if self.single else "0x7ff0000000000000",
             "version": version(),
             "summary": summary(plan),
             "batch": plan.batch,
