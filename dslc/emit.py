@@ -296,13 +296,9 @@ class _Emitter:
         outside = self.outside(phase)
         uses_n = any("n" in f.takes for f in functions)
         name = f"{step.name}_{phase.name}"
-        parameters = (f"const {self.prefix}_t *net", *(self.declare(t) for t in outside))
+        parameters = (f"const {self.prefix}_t *net", "place *meeting", *(self.declare(t) for t in outside))
         counts = ("int n",) if uses_n else ()
-        numbers = ("int part", "int parts") if self._uses_parts(kernels, functions) else ("int part",)
-        return PhaseFunction(name, PHASES[name], (*parameters, *counts, *numbers), groups)
-
-    def _uses_parts(self, kernels: list[Kernel], functions: list[Function]) -> bool:
-        return any(k.parallel and "parts" in f.takes for k, f in zip(kernels, functions, strict=True))
+        return PhaseFunction(name, PHASES[name], (*parameters, *counts, "int part", "int parts"), groups)
 
     def outside(self, phase: PlannedPhase) -> tuple[Tensor, ...]:
         """The caller's tensors that a phase touches."""
@@ -347,7 +343,7 @@ class _Emitter:
         if "prepared" not in self.plan.kept:
             return []
         self.constant(predict, self.plan.kept["prepared"].tensor)
-        return self.phase_call(predict.phase("prepare"), phases["predict_prepare"])
+        return self.phase_call(predict.phase("prepare"), phases["predict_prepare"], meeting="meeting")
 
     def targets(self) -> tuple[Tensor, ...]:
         train = self.plan.graph.train
@@ -361,7 +357,7 @@ class _Emitter:
         numbers = "        const int part = {}, parts = {};"
         threads = "\n".join(
             ["#ifdef _OPENMP", numbers.format("omp_get_thread_num()", "omp_get_num_threads()"), "#else",
-             numbers.format("0", "threads"), "#endif", "        (void)parts;"]
+             numbers.format("0", "threads"), "#endif"]
         )  # fmt: skip
         return {
             "net": self.network.name,
@@ -391,7 +387,9 @@ class _Emitter:
         }
         return self.render("tools.c.j2", context)
 
-    def phase_call(self, phase: PlannedPhase, function: PhaseFunction, shifted: bool = False) -> list[str]:
+    def phase_call(
+        self, phase: PlannedPhase, function: PhaseFunction, shifted: bool = False, meeting: str = "&meeting"
+    ) -> list[str]:
         """What a phase is called with; `shifted` by the first example of the mini-batch."""
         arrays = []
         for tensor in self.outside(phase):
@@ -402,7 +400,7 @@ class _Emitter:
             else:
                 arrays.append(tensor.name)
         numbers = [p.removeprefix("int ") for p in function.parameters if p in ("int n", "int part", "int parts")]
-        return ["net", *arrays, *numbers]
+        return ["net", meeting, *arrays, *numbers]
 
     def training_context(self, phases: dict[str, PhaseFunction]) -> dict[str, object]:
         train = self.plan.step("train")

@@ -2,12 +2,13 @@
  *
  * 2 layers, 785 parameters, float32, at most 64 examples at a time.
  * Memory: 13,248 bytes for prediction, 227,072 for training.
- * Vectors of 4 numbers (generic).
+ * Vectors of 4 numbers (generic), at most 1 thread.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <math.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -30,6 +31,8 @@ typedef struct {
 
 size_t logisticregression_memory_size(int for_training);
 int logisticregression_max_batch(void);
+int logisticregression_all_within(const float *numbers, int64_t count, float least, float most);
+int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t classes);
 void logisticregression_predict(const logisticregression_t *net, const float *x_in, int64_t count, float *output_output);
 void logisticregression_evaluate(const logisticregression_t *net, const float *x_in, const float *output_target, int64_t count, float *output_output, double *loss_sums);
 int logisticregression_loss(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss);
@@ -55,23 +58,56 @@ INLINE void store(real *p, vec v)
     *(vec *)p = v;
 }
 
+/* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
+INLINE vec load_part(const real *p, int lanes)
+{
+    if (lanes == 4)
+        return load(p);
+    vec v = { 0 };
+    memcpy(&v, p, (size_t)lanes * sizeof(real));
+    return v;
+}
+
+/* The first `lanes` numbers, and zeros. */
+INLINE vec first_lanes(vec v, int lanes)
+{
+    for (int i = 0; i < 4; ++i)
+        v[i] = i < lanes ? v[i] : 0;
+    return v;
+}
+
 /* Only the first `lanes` numbers belong to the caller. */
 INLINE void store_part(real *p, vec v, int lanes)
 {
     if (lanes == 4)
         store(p, v);
     else
-        for (int i = 0; i < lanes; ++i)
-            p[i] = v[i];
+        memcpy(p, &v, (size_t)lanes * sizeof(real));
 }
 
-/* The first `lanes` numbers, zeros behind them. */
-INLINE vec first_lanes(vec v, int lanes)
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){ __VA_ARGS__ })
+#endif
+
+/* Rows of a square become columns: squares of 1, 2, 4, ... numbers change places with those across the diagonal. */
+INLINE void transpose(vec *square)
 {
-    ivec keep;
+#pragma GCC unroll 16
     for (int i = 0; i < 4; ++i)
-        keep[i] = i < lanes ? -1 : 0;
-    return (vec)((ivec)v & keep);
+        if (!(i & 1)) {
+            const vec a = square[i], b = square[i + 1];
+            square[i] = SHUFFLE(a, b, 0, 4, 2, 6);
+            square[i + 1] = SHUFFLE(a, b, 1, 5, 3, 7);
+        }
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; ++i)
+        if (!(i & 2)) {
+            const vec a = square[i], b = square[i + 2];
+            square[i] = SHUFFLE(a, b, 0, 1, 4, 5);
+            square[i + 2] = SHUFFLE(a, b, 2, 3, 6, 7);
+        }
 }
 
 INLINE real sum_lanes(vec v)
@@ -82,27 +118,76 @@ INLINE real sum_lanes(vec v)
     return sum;
 }
 
-/* sum += x[c] * weight[c], for `channels` vectors of weights. */
-INLINE void add_products1(vec *sum, const real *x, const real *weight, int channels)
+/* The micro-kernel of all matrix products: rows x vectors sums stay in registers while a and b walk. In each of
+ * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
+ * one run to the next:
+ *     sum[row][j] += a[row * a_row] * b[j * b_block] */
+typedef struct {
+    int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments;
+} walk;
+
+typedef void product(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w);
+
+INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    vec total = sum[0];
-    for (int c = 0; c < channels; ++c)
-        total += x[c] * load(weight + c * 4);
-    sum[0] = total;
+    const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
+    vec total[12][2];
+#pragma GCC unroll 32
+    for (int row = 0; row < rows; ++row)
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; ++j)
+            total[row][j] = (vec){ 0 };
+    for (int64_t segment = 0; segment < w->segments; ++segment) {
+        const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
+        for (int64_t k = 0; k < run; ++k) {
+            vec column[2];
+#pragma GCC unroll 2
+            for (int j = 0; j < vectors; ++j)
+                column[j] = load(q + j * b_block);
+#pragma GCC unroll 32
+            for (int row = 0; row < rows; ++row)
+#pragma GCC unroll 2
+                for (int j = 0; j < vectors; ++j)
+                    total[row][j] += p[row * a_row] * column[j];
+            p += a_step;
+            q += b_step;
+        }
+    }
+#pragma GCC unroll 32
+    for (int row = 0; row < rows; ++row)
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; ++j)
+            sum[row * vectors + j] += total[row][j];
 }
 
-/* The same for four pixels, `stride` numbers apart. */
-INLINE void add_products4(vec *sum, const real *x, int64_t stride, const real *weight, int channels)
+static __attribute__((noinline)) void product1x1_784(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    vec sum0 = sum[0], sum1 = sum[1], sum2 = sum[2], sum3 = sum[3];
-    for (int c = 0; c < channels; ++c) {
-        const vec w = load(weight + c * 4);
-        sum0 += x[c] * w;
-        sum1 += x[stride + c] * w;
-        sum2 += x[2 * stride + c] * w;
-        sum3 += x[3 * stride + c] * w;
-    }
-    sum[0] = sum0, sum[1] = sum1, sum[2] = sum2, sum[3] = sum3;
+    multiply(1, 1, 784, w->run, sum, a, b, w);
+}
+
+static __attribute__((noinline)) void product2x1_784(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+{
+    multiply(2, 1, 784, w->run, sum, a, b, w);
+}
+
+static __attribute__((noinline)) void product4x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+{
+    multiply(4, 1, 1, w->run, sum, a, b, w);
+}
+
+static __attribute__((noinline)) void product5x1_784(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+{
+    multiply(5, 1, 784, w->run, sum, a, b, w);
+}
+
+static __attribute__((noinline)) void product11x1_784(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+{
+    multiply(11, 1, 784, w->run, sum, a, b, w);
+}
+
+static __attribute__((noinline)) void product12x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+{
+    multiply(12, 1, 1, w->run, sum, a, b, w);
 }
 
 typedef struct {
@@ -162,24 +247,67 @@ INLINE real real_sigmoid(real x)
     return 1 / (1 + real_exp(-x));
 }
 
+/* log(x) + error with x = 2^k * m and m between sqrt(1/2) and sqrt(2): log(m) = 2 artanh((m - 1) / (m + 1)) as a
+ * polynomial (FreeBSD's coefficients); less than 1 ulp. */
+INLINE real log_and(real x, real error)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const int32_t power = (int32_t)(bits - 0x3F3504F3u) >> 23;
+    bits -= (uint32_t)power << 23;
+    real m;
+    memcpy(&m, &bits, sizeof m);
+    const real k = (real)power, r = m - 1, half = 0.5f * r * r, s = r / (2 + r), z = s * s;
+    real p = 0.24279078841f;
+    p = p * z + 0.28498786688f;
+    p = p * z + 0.40000972152f;
+    p = p * z + 0.66666662693f;
+    const real value = k * 0.69313812256f - ((half - (s * (half + p * z) + (k * 9.0580006145e-06f + error))) - r);
+    return x < INFINITY ? (x > 0 ? value : x < 0 ? NAN : -INFINITY) : x;
+}
+
 INLINE real real_log(real x)
 {
-    return logf(x);
+    return log_and(x, 0);
 }
 
+/* log(1 + x), with what is lost when 1 is added. */
 INLINE real real_log1p(real x)
 {
-    return log1pf(x);
+    const real sum = 1 + x;
+    return log_and(sum, sum > 0 && sum < INFINITY ? (x - (sum - 1)) / sum : 0);
 }
 
+/* erf: x * P(x^2) near 0, 1 - exp(-x * Q(x)) up to 4, where it is 1 in float (fitted for the smallest error); 2 ulp. */
 INLINE real real_erf(real x)
 {
-    return erff(x);
+    const real far = fabsf(x) > 4 ? 4 : fabsf(x), s = x * x;
+    real p = -5.8620767e-4f;
+    p = p * s + 4.9675056e-3f;
+    p = p * s - 2.6748864e-2f;
+    p = p * s + 1.12813205e-1f;
+    p = p * s - 3.7612447e-1f;
+    p = p * s + 1.28379136e-1f;
+    real q = -2.128967e-4f;
+    q = q * far + 3.205924e-3f;
+    q = q * far - 2.2860784e-2f;
+    q = q * far + 1.05215944e-1f;
+    q = q * far + 6.3575351e-1f;
+    q = q * far + 1.28503844e-1f;
+    const real outer = 1 - real_exp(-(far + far * q));
+    return far < 0.95f ? x + x * p : copysignf(outer, x);
 }
 
 INLINE real real_sqrt(real x)
 {
     return sqrtf(x);
+}
+
+INLINE int real_sign_bit(real x)
+{
+    int32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits < 0;
 }
 
 INLINE real real_abs(real x)
@@ -204,11 +332,30 @@ INLINE void random_block(uint32_t block, uint32_t stream, int64_t step, uint64_t
     word[0] = a, word[1] = b, word[2] = c, word[3] = d;
 }
 
-#ifdef _OPENMP
-#define MEET _Pragma("omp barrier")
-#else
-#define MEET
+/* Where the threads of a call meet. They wait awake, for what they wait for mostly comes at once; a thread whose core
+ * another process has taken would be waited for in vain, so that after a while the core is given away. */
+typedef struct {
+    int arrived, round;
+} place;
+
+static inline void meet(place *p, int parts)
+{
+    if (parts == 1)
+        return;
+    const int round = __atomic_load_n(&p->round, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&p->arrived, 1, __ATOMIC_ACQ_REL) == parts) {
+        __atomic_store_n(&p->arrived, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&p->round, round + 1, __ATOMIC_RELEASE);
+        return;
+    }
+    for (int spins = 0; __atomic_load_n(&p->round, __ATOMIC_ACQUIRE) == round; ++spins) {
+#ifdef __SSE__
+        _mm_pause();
 #endif
+        if (spins > 2000)
+            sched_yield();
+    }
+}
 
 /* Numbers too small for full precision would slow the arithmetic many times over: they count as zero meanwhile. */
 INLINE unsigned flush_denormals(void)
@@ -231,11 +378,13 @@ INLINE void restore_denormals(unsigned before)
 #endif
 }
 
-/* A process that was forked after threads have run has lost them: it goes on with one. */
+/* There is scratch memory for 1 thread. A process that was forked after threads have run has lost them: it
+ * goes on with one. */
 static inline int threads_to_use(int wanted)
 {
 #ifdef _OPENMP
     static pid_t owner;
+    wanted = wanted < 1 ? wanted : 1;
     if (owner == 0 && wanted > 1)
         owner = getpid();
     return wanted > 1 && owner == getpid() ? wanted : 1;
@@ -253,49 +402,51 @@ static const size_t dense1_bias = 3136; /* 1 */
 static const size_t predict_dense1_out = 3152; /* 64x1 */
 static const size_t predict_output_count = 3280; /* 1 */
 static const size_t predict_output_example_loss = 3216; /* 64 */
+static const size_t gradients_dense1_out = 3152; /* 64x1 */
+static const size_t gradients_output_count = 3344; /* 1 */
+static const size_t gradients_output_example_loss = 3216; /* 64 */
+static const size_t gradients_output_loss_grad = 3280; /* 64x1 */
+static const size_t gradients_loss = 3152; /* 1 */
+static const size_t dense1_weight_grad = 53600; /* 1x784x4 */
+static const size_t dense1_bias_grad = 56736; /* 1 */
 static const size_t train_dense1_out = 3152; /* 64x1 */
 static const size_t train_output_count = 3344; /* 1 */
 static const size_t train_output_example_loss = 3216; /* 64 */
 static const size_t train_output_loss_grad = 3280; /* 64x1 */
 static const size_t train_loss = 3152; /* 1 */
-static const size_t dense1_weight_grad = 53600; /* 1x784x4 */
-static const size_t dense1_bias_grad = 56736; /* 1 */
 static const size_t x_in_staging = 3360; /* 64x784, one mini-batch */
 static const size_t output_target_staging = 53536; /* 64x1, one mini-batch */
 
 /* line 6: dense(1) -> sigmoid
- * x [n][784], w [1][784][4], b [1], y [n][1] */
-static __attribute__((noinline)) void dense1_forward(const float *restrict x, const float *restrict w, const float *restrict b, float *restrict y, int n, int part, int parts)
+ * in [n][784], w [1][784][4], b [1], out [n][1] */
+static __attribute__((noinline)) void dense1_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 4 units. */
+    /* A task is a panel of 4 units; tiles of examples, the last one overlapping the one before. */
+    const walk along = { .a_step = 1, .b_step = 4, .b_block = 3136, .run = 512, .segments = 1 };
+    const walk rest = { .a_step = 1, .b_step = 4, .b_block = 3136, .run = 272, .segments = 1 };
+    const int rows = n >= 11 ? 11 : n >= 5 ? 5 : n >= 2 ? 2 : 1;
     const range panels = share_of(1, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        const real *weights = w + panel * 3136;
-        const vec start = load(b + panel * 4);
-        const int lanes = panel == 0 ? 1 : 4;
-        int i = 0;
-        for (; i + 4 <= n; i += 4) {
-            const real *row = x + (int64_t)i * 784;
-            vec sum0 = start, sum1 = start, sum2 = start, sum3 = start;
-            for (int64_t k = 0; k < 784; ++k) {
-                const vec weight = load(weights + k * 4);
-                sum0 += row[k] * weight;
-                sum1 += row[784 + k] * weight;
-                sum2 += row[1568 + k] * weight;
-                sum3 += row[2352 + k] * weight;
+        const int vectors = 1;
+        const int64_t unit = panel * 8;
+        const int left = (int)(1 - unit) - (vectors - 1) * 4, last = left < 4 ? left : 4;
+        product *const multiply_tile = rows == 11 ? product11x1_784 : rows == 5 ? product5x1_784 : rows == 2 ? product2x1_784 : product1x1_784;
+        for (int i = 0; i < n; i += rows) {
+            const int64_t first = i + rows <= n ? i : n - rows;
+            vec sum[22];
+            for (int row = 0; row < rows; ++row)
+                for (int j = 0; j < vectors; ++j)
+                    sum[row * vectors + j] = load(b + unit + j * 4);
+            for (int k = 0; k < 512; k += 512)
+                multiply_tile(sum, in + first * 784 + k, w + unit * 784 + k * 4, &along);
+            multiply_tile(sum, in + first * 784 + 512, w + unit * 784 + 2048, &rest);
+
+            for (int row = 0; row < rows; ++row) {
+                real *to = out + (first + row) * 1 + unit;
+                for (int j = 0; j < vectors - 1; ++j)
+                    store(to + j * 4, sum[row * vectors + j]);
+                store_part(to + (vectors - 1) * 4, sum[(row + 1) * vectors - 1], last);
             }
-            real *out = y + (int64_t)i * 1 + panel * 4;
-            store_part(out, sum0, lanes);
-            store_part(out + 1, sum1, lanes);
-            store_part(out + 2, sum2, lanes);
-            store_part(out + 3, sum3, lanes);
-        }
-        for (; i < n; ++i) {
-            const real *row = x + (int64_t)i * 784;
-            vec sum = start;
-            for (int64_t k = 0; k < 784; ++k)
-                sum += row[k] * load(weights + k * 4);
-            store_part(y + (int64_t)i * 1 + panel * 4, sum, lanes);
         }
     }
 }
@@ -326,14 +477,10 @@ static __attribute__((noinline)) void output_count(const float *restrict target,
 static __attribute__((noinline)) void output_loss(const float *restrict outputs, const float *restrict target, float *restrict example_loss, int n, int part, int parts)
 {
     const range rows = share_of(n, part, parts);
-    for (int64_t i = rows.begin; i < rows.end; ++i) {
-        real sum = 0;
-        for (int64_t e = i * 1; e < (i + 1) * 1; ++e) {
-            const int present = target[e] == target[e];
-            const real z = outputs[e], t = present ? target[e] : 0;
-            sum += present ? (z > 0 ? z : 0) - z * t + real_log1p(real_exp(-real_abs(z))) : 0;
-        }
-        example_loss[i] = sum;
+    for (int64_t e = rows.begin; e < rows.end; ++e) {
+        const int present = target[e] == target[e];
+        const real z = outputs[e], t = present ? target[e] : 0;
+        example_loss[e] = present ? (z > 0 ? z : 0) - z * t + real_log1p(real_exp(-real_abs(z))) : 0;
     }
 }
 
@@ -354,15 +501,11 @@ static __attribute__((noinline)) void output_loss_2(const float *restrict output
 {
     const range rows = share_of(n, part, parts);
     const real scale = 1.0f / count[0];
-    for (int64_t i = rows.begin; i < rows.end; ++i) {
-        real sum = 0;
-        for (int64_t e = i * 1; e < (i + 1) * 1; ++e) {
-            const int present = target[e] == target[e];
-            const real z = outputs[e], t = present ? target[e] : 0;
-            sum += present ? (z > 0 ? z : 0) - z * t + real_log1p(real_exp(-real_abs(z))) : 0;
-            dz[e] = present ? scale * (real_sigmoid(z) - t) : 0;
-        }
-        example_loss[i] = sum;
+    for (int64_t e = rows.begin; e < rows.end; ++e) {
+        const int present = target[e] == target[e];
+        const real z = outputs[e], t = present ? target[e] : 0;
+        example_loss[e] = present ? (z > 0 ? z : 0) - z * t + real_log1p(real_exp(-real_abs(z))) : 0;
+        dz[e] = present ? scale * (real_sigmoid(z) - t) : 0;
     }
 }
 
@@ -382,14 +525,23 @@ static __attribute__((noinline)) void add_losses(const float *restrict loss1, co
  * x [n][784], dy [n][1], dw [1][784][4] */
 static __attribute__((noinline)) void dense1_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
-    /* A task is one input of one panel of 4 units. */
-    const range tasks = share_of(784, part, parts);
+    /* A task is 12 inputs of a panel of 4 units. */
+    const walk along = { .a_step = 784, .b_step = 1, .b_block = 4, .run = n, .segments = 1 };
+    const range tasks = share_of(66, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t panel = task / 784, k = task % 784;
-        vec sum = {0};
-        for (int i = 0; i < n; ++i)
-            sum += x[(int64_t)i * 784 + k] * load(dy + (int64_t)i * 1 + panel * 4);
-        store(dw + task * 4, first_lanes(sum, panel == 0 ? 1 : 4));
+        const int64_t panel = task / 66, first = task % 66 * 12;
+        const int rows = 784 - first >= 12 ? 12 : 4, vectors = 1;
+        product *const multiply_tile = rows == 12 ? product12x1_1 : product4x1_1;
+        vec sum[24] = { 0 };
+        multiply_tile(sum, x + first, dy + panel * 8, &along);
+        for (int j = 0; j < vectors; ++j) {
+            const int64_t block = 2 * panel + j, start = (block * 784 + first) * 4;
+            const int units = block == 0 ? 1 : 4;
+            vec tile[12];
+            for (int row = 0; row < rows; ++row)
+                tile[row] = first_lanes(sum[row * vectors + j], units);
+            memcpy(dw + start, tile, (size_t)rows * 4 * sizeof(real));
+        }
     }
 }
 
@@ -406,16 +558,39 @@ static __attribute__((noinline)) void dense1_backward_bias(const float *restrict
             sum[c] += dy[i * 1 + c];
 }
 
-/* dense1.weight
- * weights [1][784][4], gradient [1][784][4] */
-static __attribute__((noinline)) void dense1_weight_update(float *restrict weights, const float *restrict gradient, int part, int parts, real lr)
+/* line 6: dense(1) -> sigmoid
+ * x [n][784], dy [n][1], weights [1][784][4] */
+static __attribute__((noinline)) void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, int n, int part, int parts, real lr)
 {
-    const range all = share_of(3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i];
-        w = w - lr * g;
-        weights[i] = w;
+    /* A task is 12 inputs of a panel of 4 units. */
+    const walk along = { .a_step = 784, .b_step = 1, .b_block = 4, .run = n, .segments = 1 };
+    const range tasks = share_of(66, part, parts);
+    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
+        const int64_t panel = task / 66, first = task % 66 * 12;
+        const int rows = 784 - first >= 12 ? 12 : 4, vectors = 1;
+        product *const multiply_tile = rows == 12 ? product12x1_1 : product4x1_1;
+        vec sum[24] = { 0 };
+        /* What the update will need is on its way while the products are summed. */
+        for (int j = 0; j < vectors; ++j)
+            for (int row = 0; row < rows; ++row) {
+                const int64_t ahead = ((2 * panel + j) * 784 + first + row) * 4;
+                __builtin_prefetch(weights + ahead, 1);
+            }
+        multiply_tile(sum, x + first, dy + panel * 8, &along);
+        for (int j = 0; j < vectors; ++j) {
+            const int64_t block = 2 * panel + j, start = (block * 784 + first) * 4;
+            const int units = block == 0 ? 1 : 4;
+            vec tile[12];
+            for (int row = 0; row < rows; ++row)
+                tile[row] = first_lanes(sum[row * vectors + j], units);
+            for (int e = 0; e < rows * 4; ++e) {
+                const int64_t i = start + e;
+                real g = ((const real *)tile)[e];
+                real w = weights[i];
+                w = w - lr * g;
+                weights[i] = w;
+            }
+        }
     }
 }
 
@@ -433,18 +608,18 @@ static __attribute__((noinline)) void dense1_bias_update(float *restrict weights
 }
 
 /* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const logisticregression_t *net, const float *x_in, float *output_output, int n, int part)
+static void predict_forward(const logisticregression_t *net, place *meeting, const float *x_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
         dense1_forward(x_in, at + dense1_weight, at + dense1_bias, at + predict_dense1_out, n, 0, 1);
         sigmoid1_forward(at + predict_dense1_out, output_output, n, 0, 1);
     }
-    MEET
+    meet(meeting, parts);
 }
 
 /* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_loss(const logisticregression_t *net, const float *output_target, double *loss_sums, int n, int part)
+static void predict_loss(const logisticregression_t *net, place *meeting, const float *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -452,11 +627,35 @@ static void predict_loss(const logisticregression_t *net, const float *output_ta
         output_loss(at + predict_dense1_out, output_target, at + predict_output_example_loss, n, 0, 1);
         sum_losses(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
     }
-    MEET
+    meet(meeting, parts);
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const logisticregression_t *net, const float *x_in, const float *output_target, int n, int part)
+static void gradients_forward(const logisticregression_t *net, place *meeting, const float *x_in, const float *output_target, int n, int part, int parts)
+{
+    real *const at = net->arena;
+    if (part == 0) {
+        dense1_forward(x_in, at + dense1_weight, at + dense1_bias, at + gradients_dense1_out, n, 0, 1);
+        output_count(output_target, at + gradients_output_count, n);
+        output_loss_2(at + gradients_dense1_out, output_target, at + gradients_output_count, at + gradients_output_example_loss, at + gradients_output_loss_grad, n, 0, 1);
+        add_losses(at + gradients_output_example_loss, at + gradients_output_count, at + gradients_loss, n);
+    }
+    meet(meeting, parts);
+}
+
+/* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
+static void gradients_backward(const logisticregression_t *net, place *meeting, const float *x_in, int n, int part, int parts)
+{
+    real *const at = net->arena;
+    if (part == 0) {
+        dense1_backward_weight(x_in, at + gradients_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
+        dense1_backward_bias(at + gradients_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
+    }
+    meet(meeting, parts);
+}
+
+/* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
+static void train_forward(const logisticregression_t *net, place *meeting, const float *x_in, const float *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -465,29 +664,28 @@ static void train_forward(const logisticregression_t *net, const float *x_in, co
         output_loss_2(at + train_dense1_out, output_target, at + train_output_count, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
         add_losses(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
     }
-    MEET
+    meet(meeting, parts);
 }
 
-/* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void train_backward(const logisticregression_t *net, const float *x_in, int n, int part)
+/* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
+static void train_backward(const logisticregression_t *net, place *meeting, const float *x_in, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
-        dense1_backward_weight(x_in, at + train_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
+        dense1_backward_weight_update(x_in, at + train_output_loss_grad, at + dense1_weight, n, 0, 1, (real)net->lr);
         dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
     }
-    MEET
+    meet(meeting, parts);
 }
 
 /* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const logisticregression_t *net, int part)
+static void train_update(const logisticregression_t *net, place *meeting, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
-        dense1_weight_update(at + dense1_weight, at + dense1_weight_grad, 0, 1, (real)net->lr);
         dense1_bias_update(at + dense1_bias, at + dense1_bias_grad, 0, 1, (real)net->lr);
     }
-    MEET
+    meet(meeting, parts);
 }
 
 size_t logisticregression_memory_size(int for_training)
@@ -500,9 +698,28 @@ int logisticregression_max_batch(void)
     return MAX_BATCH;
 }
 
+/* Whether all numbers lie between two others; NaN lies nowhere. */
+int logisticregression_all_within(const real *numbers, int64_t count, real least, real most)
+{
+    int outside = 0;
+    for (int64_t i = 0; i < count; ++i)
+        outside |= !(numbers[i] >= least && numbers[i] <= most);
+    return !outside;
+}
+
+/* Whether all labels are from 0 to below `classes`. */
+int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t classes)
+{
+    int bad = 0;
+    for (int64_t i = 0; i < count; ++i)
+        bad |= labels[i] < 0 || labels[i] >= classes;
+    return !bad;
+}
+
 void logisticregression_predict(const logisticregression_t *net, const float *x_in, int64_t count, float *output_output)
 {
     const int threads = threads_to_use(net->threads);
+    place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -510,11 +727,10 @@ void logisticregression_predict(const logisticregression_t *net, const float *x_
 #else
         const int part = 0, parts = threads;
 #endif
-        (void)parts;
         const unsigned before = flush_denormals();
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
-            predict_forward(net, x_in + first * 784, output_output + first * 1, n, part);
+            predict_forward(net, &meeting, x_in + first * 784, output_output + first * 1, n, part, parts);
         }
         restore_denormals(before);
     }
@@ -526,6 +742,7 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
     double batch_sums[2];
     for (int i = 0; i < 2; ++i)
         loss_sums[i] = 0;
+    place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -533,16 +750,15 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
 #else
         const int part = 0, parts = threads;
 #endif
-        (void)parts;
         const unsigned before = flush_denormals();
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
-            predict_forward(net, x_in + first * 784, output_output + first * 1, n, part);
-            predict_loss(net, output_target + first * 1, batch_sums, n, part);
+            predict_forward(net, &meeting, x_in + first * 784, output_output + first * 1, n, part, parts);
+            predict_loss(net, &meeting, output_target + first * 1, batch_sums, n, part, parts);
             if (part == 0)
                 for (int i = 0; i < 2; ++i)
                     loss_sums[i] += batch_sums[i];
-            MEET
+            meet(&meeting, parts);
         }
         restore_denormals(before);
     }
@@ -552,6 +768,7 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
 int logisticregression_loss(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
 {
     const int threads = threads_to_use(net->threads);
+    place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -559,9 +776,8 @@ int logisticregression_loss(const logisticregression_t *net, const float *x_in, 
 #else
         const int part = 0, parts = threads;
 #endif
-        (void)parts;
         const unsigned before = flush_denormals();
-        train_forward(net, x_in, output_target, n, part);
+        train_forward(net, &meeting, x_in, output_target, n, part, parts);
         restore_denormals(before);
     }
     *loss = net->arena[train_loss];
@@ -572,6 +788,7 @@ int logisticregression_loss(const logisticregression_t *net, const float *x_in, 
 int logisticregression_gradients(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
 {
     const int threads = threads_to_use(net->threads);
+    place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -579,14 +796,13 @@ int logisticregression_gradients(const logisticregression_t *net, const float *x
 #else
         const int part = 0, parts = threads;
 #endif
-        (void)parts;
         const unsigned before = flush_denormals();
-        train_forward(net, x_in, output_target, n, part);
+        gradients_forward(net, &meeting, x_in, output_target, n, part, parts);
         if (part == 0)
-            *loss = net->arena[train_loss];
-        MEET
+            *loss = net->arena[gradients_loss];
+        meet(&meeting, parts);
         if (isfinite(*loss))
-            train_backward(net, x_in, n, part);
+            gradients_backward(net, &meeting, x_in, n, part, parts);
         restore_denormals(before);
     }
     return !isfinite(*loss);
@@ -596,6 +812,7 @@ int logisticregression_gradients(const logisticregression_t *net, const float *x
 int logisticregression_train_step(logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
 {
     const int threads = threads_to_use(net->threads);
+    place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -603,15 +820,14 @@ int logisticregression_train_step(logisticregression_t *net, const float *x_in, 
 #else
         const int part = 0, parts = threads;
 #endif
-        (void)parts;
         const unsigned before = flush_denormals();
-        train_forward(net, x_in, output_target, n, part);
+        train_forward(net, &meeting, x_in, output_target, n, part, parts);
         if (part == 0)
             *loss = net->arena[train_loss];
-        MEET
+        meet(&meeting, parts);
         if (isfinite(*loss)) {
-            train_backward(net, x_in, n, part);
-            train_update(net, part);
+            train_backward(net, &meeting, x_in, n, part, parts);
+            train_update(net, &meeting, part, parts);
         }
         restore_denormals(before);
     }
