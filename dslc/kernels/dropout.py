@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._ending import ending
 from dslc.layers.dropout import DropoutDetail
+
+FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, DropoutDetail)
-    context = {"threshold": d.threshold, "scale": d.scale, "stream": d.stream, "elements": op.writes[0].elements}
-    return [Variant("plain", ("x", "y"), context, setting.moving(op.writes[0], factor=8))]
+    reads, end = ending(op, "in")
+    context = {
+        "threshold": d.threshold, "scale": d.scale, "stream": d.stream, "elements": op.writes[0].elements, **end,
+    }  # fmt: skip
+    return [Variant("plain", (*reads, "out"), context, setting.moving(op.writes[0], factor=3))]
