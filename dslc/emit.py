@@ -17,6 +17,7 @@ from dslc.graph import INPUT, OUTPUT, TARGET, Operation, Tensor
 from dslc.ir import Network, show_shape
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
+from dslc.layout import Layout
 from dslc.passes.few import most_examples
 from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
 from dslc.planning import given_tensors
@@ -229,7 +230,7 @@ class _Emitter:
 
     # ------------------------------------------------------------------------------------------- kernels
 
-    def function(self, kernel: Kernel) -> Function:
+    def function(self, step: PlannedStep, kernel: Kernel) -> Function:
         """The C function of a kernel; prediction and training share one where they do the same."""
         op = kernel.operation
         tensors = _arguments(op)
@@ -252,7 +253,7 @@ class _Emitter:
         made = Function(
             name=self.unique(kernel.function),
             comment=f"line {op.line}: {_plain(op.comment)}" if op.line else _plain(op.comment),
-            shapes=", ".join(f"{name} {self.shape(t)}" for t, name in zip(tensors, names, strict=True)),
+            shapes=", ".join(f"{name} {self.shape(step, t)}" for t, name in zip(tensors, names, strict=True)),
             parameters=parameters,
             body=body,
             takes=takes,
@@ -260,11 +261,13 @@ class _Emitter:
         self.functions[kernel.function, parameters, body] = made
         return made
 
-    def shape(self, tensor: Tensor) -> str:
-        layout = self.plan.kept[tensor.name].layout.describe() if tensor.name in self.plan.kept else ""
-        if tensor.batched:
-            return f"[n{''.join(f'][{k}' for k in tensor.shape)}]"
-        return f"[{(layout or show_shape(tensor.shape)).replace('x', '][')}]"
+    def shape(self, step: PlannedStep, tensor: Tensor) -> str:
+        """How the array lies, as C would declare it."""
+        buffer = step.workspace.get(tensor.name) or self.plan.kept.get(tensor.name)
+        layout = buffer.layout if buffer else Layout(tensor.shape)
+        lanes = layout.examples
+        batch = [f"n / {lanes}" if lanes > 1 else "n"] if tensor.batched else []
+        return "".join(f"[{k}]" for k in (*batch, *layout.stored, *([lanes] if lanes > 1 else [])))
 
     def call(self, step: PlannedStep, kernel: Kernel, function: Function) -> str:
         arrays = [self.argument(step, tensor) for tensor in _arguments(kernel.operation)]
@@ -291,7 +294,7 @@ class _Emitter:
 
     def phase(self, step: PlannedStep, phase: PlannedPhase) -> PhaseFunction:
         kernels = [k for k in phase.kernels if not k.variant.is_alias]
-        functions = [self.function(k) for k in kernels]
+        functions = [self.function(step, k) for k in kernels]
         groups = self.groups(step, kernels, functions)
         outside = self.outside(phase)
         uses_n = any("n" in f.takes for f in functions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dslc.graph import GRADIENT, INPUT, OUTPUT, PARAMETER, STATE, TARGET, Graph, Operation, Phase, Step, Tensor
 from dslc.ir import Head, Network, Node, Parameter, Value
@@ -50,6 +50,7 @@ class _Lowering:
         self.operations: list[Operation] = []
         self.values = {v.name: Tensor(f"{v.name}_in", v.shape, INPUT) for v in network.inputs}
         self.parameters = {p.name: p for p in network.parameters}
+        self.lines = {p.name: node.span.line for node in network.nodes for p in node.parameters}
         self.saved: dict[str, dict[str, Tensor]] = defaultdict(dict)
 
     def phase(self, name: str) -> Phase:
@@ -103,8 +104,17 @@ class _Lowering:
         )
         parts = Tensor(f"{head.name}_example_loss", ())
         count = Tensor(f"{head.name}_count", (1,), batched=False)
-        head.loss.lower(LossSite(head.name, z, target, parts, count, dz, self.operations.append))
+
+        def emit(op: Operation) -> None:
+            self.operations.append(replace(op, line=self.line_of(head.value)))
+
+        head.loss.lower(LossSite(head.name, z, target, parts, count, dz, emit))
         return parts, count
+
+    def line_of(self, value: Value) -> int:
+        """Where the file computes a value."""
+        node = self.network.producer(value)
+        return node.span.line if node is not None else 0
 
     def totals(self, kind: str, job: str, summed: list[Tensor], penalties: list[Tensor], out: Tensor) -> None:
         heads = tuple((h.name, h.loss.weight) for h in self.network.heads if h.loss is not None)
@@ -138,7 +148,10 @@ class _Predict(_Lowering):
             tensor = self.values[head.value.name]
             if tensor.name != f"{head.name}_output":
                 out = Tensor(f"{head.name}_output", head.value.shape, OUTPUT)
-                self.operations.append(Operation("identity", f"{head.name}_copy", (tensor,), (out,)))
+                about = f"{head.name} is {head.value.name}"
+                self.operations.append(
+                    Operation("identity", f"{head.name}_copy", (tensor,), (out,), None, about, self.line_of(head.value))
+                )
 
 
 class _Train(_Lowering):
@@ -177,7 +190,9 @@ class _Train(_Lowering):
         out = Tensor(name, (CHUNKS,), batched=False)
         detail = ParameterDetail(p.name, regularizer.penalty())
         self.operations.append(
-            Operation("penalty", f"{name}_penalty", (self.parameter(p.name),), (out,), detail, p.name)
+            Operation(
+                "penalty", f"{name}_penalty", (self.parameter(p.name),), (out,), detail, p.name, self.lines[p.name]
+            )
         )
         return out
 
@@ -205,7 +220,8 @@ class _Train(_Lowering):
         if len(parts) < 2:
             return parts[0] if parts else None
         total = Tensor(f"{value.name}_grad", value.shape)
-        self.operations.append(Operation("add", f"{value.name}_gradient_sum", tuple(parts), (total,)))
+        name, about = f"{value.name}_gradient_sum", f"the gradient of {value.name}"
+        self.operations.append(Operation("add", name, tuple(parts), (total,), None, about, self.line_of(value)))
         return total
 
     def _regularize(self) -> None:
@@ -218,7 +234,9 @@ class _Train(_Lowering):
             w, g = self.parameter(p.name), self.gradient(p.name)
             detail = ParameterDetail(p.name, slope)
             name = f"{identifier(p.name)}_regularize"
-            self.operations.append(Operation("regularizer_gradient", name, (w, g), (g,), detail, p.name))
+            self.operations.append(
+                Operation("regularizer_gradient", name, (w, g), (g,), detail, p.name, self.lines[p.name])
+            )
 
     def _after_and_update(self) -> None:
         training = self.network.training
@@ -234,7 +252,7 @@ class _Train(_Lowering):
         kept = tuple(Tensor(state_name(p.name, s), p.shape, STATE, batched=False) for s in states)
         detail = ParameterDetail(p.name, rule=rule)
         name = f"{identifier(p.name)}_update"
-        self.operations.append(Operation("update", name, (w, g, *kept), (w, *kept), detail, p.name))
+        self.operations.append(Operation("update", name, (w, g, *kept), (w, *kept), detail, p.name, self.lines[p.name]))
 
 
 def _needing_gradient(network: Network) -> set[str]:

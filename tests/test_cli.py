@@ -94,6 +94,27 @@ def test_gradcheck_and_verify(tiny: Path) -> None:
     assert done.returncode == 0 and "after 10 steps dense1.weight" in done.stdout and "differs" not in done.stdout
 
 
+def test_verify_for_another_machine_and_without_passes(tiny: Path) -> None:
+    options = ("--target", "c99", "--threads", 2, "--disable", "fusion", "--disable", "dead")
+    done = dslc("verify", "tiny.net", *options, cwd=tiny)
+    assert done.returncode == 0 and "after 10 steps dense1.weight" in done.stdout and "differs" not in done.stdout
+
+
+def test_threads_and_passes_of_the_plan(tiny: Path) -> None:
+    """What emit shows is what compile makes. Threads have memory of their own; a pass left out changes the C."""
+    spec = REPO / "specs" / "residual.net"
+    shown = [dslc("check", spec, "--json", *threads, cwd=tiny).stdout for threads in ((), ("--threads", 2))]
+    one, two = (json.loads(text)[0]["memory"] for text in shown)
+    assert (one["threads"], two["threads"]) == (1, 2) and two["training"] > one["training"]
+    assert "2 threads" in dslc("check", spec, "--threads", 2, cwd=tiny).stdout
+    assert "2 threads" in dslc("emit", spec, "--stage", "plan", "--threads", 2, cwd=tiny).stdout
+    code = dslc("emit", "tiny.net", "--threads", 2, "--disable", "fusion", cwd=tiny).stdout
+    assert "at most 2 threads" in code and "tanh1_forward" in code
+    assert "tanh1_forward" not in dslc("emit", "tiny.net", "--threads", 2, cwd=tiny).stdout
+    assert dslc("compile", "tiny.net", "-o", "out", "--threads", 2, "--disable", "fusion", cwd=tiny).returncode == 0
+    assert (tiny / "out" / "tiny.c").read_text() == code
+
+
 @pytest.mark.parametrize(
     ("stage", "words"),
     [("ast", "NetDecl"), ("ir", "Dense(units=5"), ("plan", "dense1_forward"), ("c", "tiny_train_step")],
@@ -125,6 +146,13 @@ def test_compile_leaves_a_module_that_imports(tiny: Path) -> None:
         (("check", "tiny.net", "-D", "lr=7"), 1, "outside its own range"),
         (("check", "tiny.net", "-D", "lr"), 2, "name=value"),
         (("compile", "tiny.net", "--target", "pdp11"), 2, "no target"),
+        (("verify", "tiny.net", "--target", "pdp11"), 2, "no target"),
+        (("compile", "tiny.net", "--disable", "fussion"), 2, "no pass 'fussion'; there are"),
+        (("emit", "tiny.net", "--disable", "fussion"), 2, "no pass 'fussion'; there are"),
+        (("verify", "tiny.net", "--disable", "dead", "--disable", "fussion"), 2, "no pass 'fussion'; there are"),
+        (("check", "tiny.net", "--threads", "0"), 2, "at least 1"),
+        (("compile", "tiny.net", "--threads", "0"), 2, "at least 1"),
+        (("emit", "tiny.net", "--threads", "0"), 2, "at least 1"),
         (("train", "tiny.net"), 2, "--data"),
         (("train", "tiny.net", "--data", "nope"), 1, "no data"),
         (("train", "tiny.net", "--data", "tiny.net"), 1, "neither"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -11,11 +12,14 @@ import pytest
 
 import dslc
 from dslc.build import FLAGS, find_compiler
-from dslc.compiler import check_file, emit_network, plan_network
+from dslc.compiler import check_file, check_text, emit_network, plan_network
+from dslc.emit import emit
 from dslc.plan import Plan
 from dslc.runtime.memory import Arena
-from dslc.target import TARGETS, native
-from helpers import REPO, SPECS
+from dslc.runtime.model import Model
+from dslc.summary import summarize
+from dslc.target import TARGETS, Target, native
+from helpers import REPO, SPECS, WIDTHS
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = bool(os.environ.get("DSLC_UPDATE_GOLDEN"))
@@ -24,8 +28,8 @@ specs = pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 
 
 @cache
-def plan_of(spec: Path) -> Plan:
-    return plan_network(check_file(spec))
+def plan_of(spec: Path, threads: int = 1) -> Plan:
+    return plan_network(check_file(spec), threads=threads)
 
 
 def test_there_are_specs() -> None:
@@ -74,10 +78,31 @@ def test_c_compiles_without_a_warning(spec: Path, threads: list[str], tmp_path: 
     compile_strictly(emit_network(check_file(spec)).code, [*native().flags, *threads], tmp_path)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_c_for_any_machine_compiles(dtype: str, tmp_path: Path) -> None:
-    network = check_file(REPO / "specs" / "residual.net", dtype=dtype)
-    compile_strictly(emit_network(network, TARGETS["generic"]).code, ["-fopenmp"], tmp_path)
+@specs
+@pytest.mark.parametrize("target", [*WIDTHS, TARGETS["x86-64-v4"]], ids=lambda target: target.name)
+def test_c_for_any_width_compiles(spec: Path, target: Target, tmp_path: Path) -> None:
+    """In both precisions, for two threads."""
+    if not compiles(target):
+        pytest.skip("not with this compiler")
+    for dtype in ("float32", "float64"):
+        code = emit_network(check_file(spec, dtype=dtype), target, threads=2).code
+        compile_strictly(code, [*target.flags, "-fopenmp"], tmp_path)
+
+
+@pytest.mark.parametrize("threads", [["-fopenmp"], ["-Wno-unknown-pragmas"]], ids=["openmp", "serial"])
+def test_c_of_odd_nets_compiles(threads: list[str], tmp_path: Path) -> None:
+    """Nothing left to update, no memory of its own, no training."""
+    train = "train {\n  loss mse\n  optimizer sgd(lr=0.1)\n}\n"
+    for body, rest in (("dense(3, bias=off)", train), ("linear", ""), ("flatten", ""), ("dense(3) -> tanh", "")):
+        network = check_text(f"net Odd {{\n  input x: 4\n  {body}\n}}\n{rest}")
+        compile_strictly(emit_network(network).code, [*native().flags, *threads], tmp_path)
+
+
+@cache
+def compiles(target: Target) -> bool:
+    """The compiler knows the target's flags."""
+    empty = [*find_compiler().command, *target.flags, "-fsyntax-only", "-x", "c", os.devnull]
+    return subprocess.run(empty, capture_output=True).returncode == 0
 
 
 def compile_strictly(code: str, flags: list[str], folder: Path) -> None:
@@ -102,27 +127,60 @@ def test_golden_c(name: str) -> None:
     assert code == golden.read_text()
 
 
+def test_vgg16_is_not_too_long() -> None:
+    """Layers that differ in nothing but sizes need not share code, but what is said for each must stay readable."""
+    code = emit_network(check_file(REPO / "specs" / "vgg16.net"), TARGETS["x86-64-v3"]).code
+    assert len(code.splitlines()) <= 6000
+
+
+@specs
+@pytest.mark.parametrize("target", WIDTHS, ids=lambda target: target.name)
+def test_comments_lead_back_to_the_file(spec: Path, target: Target) -> None:
+    """Every kernel's function says which line of the file it computes, and the shape of every array as it lies."""
+    plan = plan_network(check_file(spec), target)
+    code = emit(plan).code
+    lines = spec.read_text().splitlines()
+    kernels = {k.function for step in plan.steps for k in step.kernels if not k.variant.is_alias}
+    found = re.findall(r"/\* (.*)\n \* (.*) \*/\nstatic .* void (\w+)\((.*)\)\n", code)
+    named = {name: (comment, shapes, declared) for comment, shapes, name, declared in found}
+    assert kernels <= named.keys()
+    for name in kernels - {"add_losses", "sum_losses"}:
+        comment, shapes, declared = named[name]
+        number, _, text = comment.removeprefix("line ").partition(": ")
+        first = re.split(r" -> |\.| of | is ", text)[0]
+        assert first in lines[int(number) - 1] or first in ("loss", "the gradient") or first[-1].isdigit(), comment
+        arrays = re.findall(r"\*restrict (\w+)", declared)
+        assert re.fullmatch(", ".join(rf"{array} (\[(n|n / \d+|\d+)\])+" for array in arrays), shapes), shapes
+
+
 @specs
 def test_the_same_c_every_time(spec: Path) -> None:
     assert emit_network(check_file(spec)).code == emit_network(check_file(spec)).code
 
 
 @specs
-def test_memory_is_what_the_plan_announces(spec: Path) -> None:
-    """The arena has exactly those bytes, every buffer lies in it, and prediction alone needs less."""
-    plan = plan_of(spec)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_memory_is_what_check_announces(spec: Path, threads: int) -> None:
+    """The arena has exactly those bytes and the C says the same, every buffer lies in it, and prediction alone needs
+    less."""
+    plan = plan_of(spec, threads)
+    announced = summarize(plan.graph.network, plan).memory
     arena = Arena(plan, training=True)
-    assert arena.bytes == plan.arena_bytes(True) == arena.numbers.nbytes
+    assert arena.bytes == plan.arena_bytes(True) == arena.numbers.nbytes == announced.training
+    assert Arena(plan, training=False).bytes == plan.arena_bytes(False) == announced.prediction
+    assert f"return for_training ? {announced.training}u : {announced.prediction}u;" in emit(plan).code
+    assert announced.threads == threads
     ends = [b.offset + b.elements for b in plan.kept.values()]
     ends += [b.offset + b.elements for step in plan.steps for b in step.workspace.values()]
     assert max(ends) * plan.itemsize <= arena.bytes
     assert plan.arena_bytes(False) < plan.arena_bytes(True)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", ["logistic_regression", "lenet5", "residual"])
-def test_memory_of_a_model(name: str) -> None:
+def test_memory_of_a_model(name: str, threads: int) -> None:
     """What the model takes, what the plan says and what the compiled code says are one number."""
-    model = dslc.load(REPO / "specs" / f"{name}.net")
+    model = Model(check_file(REPO / "specs" / f"{name}.net"), threads)
     size = model.library.function("memory_size")
     assert model.memory_bytes == model.plan.arena_bytes(True) == size(1) == model._arena.numbers.nbytes
     assert size(0) == model.plan.arena_bytes(False)

@@ -45,4 +45,5 @@ def _folded(before: Operation, op: Operation) -> tuple[Operation, Operation]:
     fold = Operation(
         "fold_batchnorm", f"{layer}_fold", (w, *op.reads[1:], *bias), (weights, term), op.detail, op.comment, op.line
     )
-    return fold, replace(before, reads=(x, weights, term), writes=op.writes, comment=f"{before.comment} {op.comment}")
+    comment = before.comment if op.line == before.line else f"{before.comment} -> {op.comment}"
+    return fold, replace(before, reads=(x, weights, term), writes=op.writes, comment=comment)

@@ -1,0 +1,47 @@
+"""Passes: each can be left out, and then the network computes the same."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from dslc.compiler import check_file, plan_network
+from dslc.ir import Network
+from dslc.plan import Plan
+from dslc.planning import PASSES, Options
+from dslc.runtime.model import Model
+from dslc.verify import verify
+from helpers import REPO
+
+NETS = ("lenet5", "residual", "mlp_batchnorm")
+
+
+@cache
+def network(name: str) -> Network:
+    return check_file(REPO / "specs" / f"{name}.net")
+
+
+def kernels(plan: Plan) -> list[tuple[str, str]]:
+    """What runs, phase by phase."""
+    return [(phase.name, k.function) for step in plan.steps for phase in step.phases for k in phase.kernels]
+
+
+@pytest.mark.parametrize("left_out", [(), *((name,) for name in PASSES), PASSES], ids=lambda names: "+".join(names))
+@pytest.mark.parametrize("name", NETS)
+def test_without_a_pass(name: str, left_out: tuple[str, ...]) -> None:
+    """Outputs, gradients and ten steps against NumPy."""
+    rows = verify(Model(network(name), options=Options(left_out)), 7)
+    assert len(rows) > 10 and all(row.ok for row in rows), [row for row in rows if not row.ok]
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_every_pass_does_something(name: str) -> None:
+    """Else the test above would try nothing."""
+    plans = [(plan_network(network(n)), plan_network(network(n), options=Options((name,)))) for n in NETS]
+    assert any(kernels(with_it) != kernels(without) for with_it, without in plans)
+
+
+def test_an_unknown_pass() -> None:
+    with pytest.raises(ValueError, match=r"there is no pass 'fussion'; there are .*fusion"):
+        Options(("dead", "fussion"))
