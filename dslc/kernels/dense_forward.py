@@ -17,17 +17,26 @@ SUMMED = 512
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     x, w, y = op.reads[0], op.reads[1], op.writes[0]
     bias = len(op.reads) > 2
+    names = ("in", "w", "b", "out") if bias else ("in", "w", "out")
+    if narrow(y.elements, setting.lanes):
+        few = {"inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "bias": bias}
+        formula = finish(op)["formula"]
+        return [Variant("narrow", names, {**few, "formula": formula}, setting.multiplying(op, 0.5))]
     tiles = any_count(setting.tile_rows, setting.batch, x.elements, setting.layout(w).blocks)
     context = {
         "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias,
         "summed": min(SUMMED, x.elements),
         **finish(op),
     }  # fmt: skip
-    names = ("in", "w", "b", "out") if bias else ("in", "w", "out")
     return [Variant("plain", names, context, setting.multiplying(op), tiles.products)]
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """Weights in panels of one vector of units: [units / lanes][inputs][lanes]."""
     w = op.reads[1]
-    return {w.name: Layout(w.shape, 0, lanes)}
+    return {w.name: Layout(w.shape) if narrow(w.shape[0], lanes) else Layout(w.shape, 0, lanes)}
+
+
+def narrow(units: int, lanes: int) -> bool:
+    """So few units that vectors of them would be half empty: vectors go along the inputs instead."""
+    return 2 * units <= lanes

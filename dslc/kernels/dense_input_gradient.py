@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Copy, Setting, Variant, finish
+from dslc.kernels.dense_forward import narrow
 from dslc.kernels.product import Product
 from dslc.layout import Layout
 
@@ -13,6 +14,11 @@ FUSES = True
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     dx, lanes = op.writes[0], setting.lanes
     units = setting.layout(op.reads[1]).shape[0]
+    if narrow(units, lanes):
+        end = finish(op)
+        names = ("dout", "w", "known", "din") if end["kept"] else ("dout", "w", "din")
+        few = {"inputs": dx.elements, "units": units, **end}
+        return [Variant("narrow", names, few, setting.multiplying(op, 0.3))]
     rows = min(dx.elements, lanes * max(1, 8 // lanes))
     tile = Product(rows, 1, lanes)
     context = {
@@ -25,4 +31,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     dy = op.reads[0]
+    if narrow(op.reads[1].shape[0], lanes):
+        return ()
     return (Copy(dy, "to_lanes", Layout(dy.shape, examples=lanes)),)

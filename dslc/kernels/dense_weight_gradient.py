@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
-from dslc.kernels.product import exact_count
+from dslc.kernels.dense_forward import narrow
+from dslc.kernels.product import Product, exact_count
 from dslc.kernels.update import rule_context, rule_names
 
 UPDATES = True
@@ -12,6 +13,11 @@ UPDATES = True
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     x, dy = op.reads[:2]
+    names = ("x", "dy", *(rule_names(op) or ("dw",)))
+    if narrow(dy.elements, setting.lanes):
+        tile = Product(dy.elements, 2, 1)
+        few = {"inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tile": tile, **rule_context(op)}
+        return [Variant("narrow", names, few, setting.multiplying(op, 0.5), (tile,))]
     layout = setting.layout(op.writes[0])
     tiles = exact_count(setting.tile_rows, x.elements, 1, layout.blocks)
     context = {
@@ -19,5 +25,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "row_tiles": -(-x.elements // tiles.heights[0]), "tail": dy.elements % setting.lanes, "arrays": rule_names(op),
         **rule_context(op),
     }  # fmt: skip
-    names = ("x", "dy", *(rule_names(op) or ("dw",)))
     return [Variant("plain", names, context, setting.multiplying(op, 0.7), tiles.products)]

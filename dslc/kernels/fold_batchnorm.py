@@ -12,7 +12,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
     layout = setting.layout(op.reads[0])
     bias = len(op.reads) > 5
-    lanes = layout.width or d.channels
+    lanes = layout.width or (1 if len(layout.shape) == 2 else d.channels)
     context = {
         "channels": d.channels, "eps": d.eps, "bias": bias, "lanes": lanes,
         "each": layout.elements // (-(-d.channels // lanes) * lanes),

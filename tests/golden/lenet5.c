@@ -548,7 +548,7 @@ INLINE real real_exp(real x)
     return p;
 }
 
-/* tanh: a rational function of degree 13 over 6 (Eigen's coefficients), 1 in float beyond |x| = 7.9; 2 ulp. */
+/* tanh: a rational function of degree 13 over 6 (Eigen's coefficients), 1 in float beyond |x| = 7.9; 5 ulp. */
 INLINE real real_tanh(real x)
 {
     x = x < -7.90531110763549805f ? -7.90531110763549805f : x;
@@ -641,22 +641,64 @@ INLINE real real_abs(real x)
     return fabsf(x);
 }
 
-/* Philox4x32-10 (Salmon et al. 2011): four random words that depend on nothing but the arguments. */
-INLINE void random_block(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[4])
+/* Philox4x32-10 (Salmon et al. 2011): four random words for each of 12 counters, `block` and the next, that depend on
+ * nothing but the arguments. */
+#if defined(__AVX2__) && defined(__GNUC__) && !defined(__clang__)
+/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not find. */
+typedef uint64_t quad __attribute__((vector_size(32)));
+typedef int32_t octet __attribute__((vector_size(32)));
+#define LOWER_PRODUCT(a, b) ((quad)__builtin_ia32_pmuludq256((octet)(a), (octet)(b)))
+
+INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[48])
 {
-    uint32_t a = block, b = stream, c = (uint32_t)step, d = (uint32_t)((uint64_t)step >> 32);
-    uint32_t low = (uint32_t)seed, high = (uint32_t)(seed >> 32);
+    const quad zero = { 0 };
+    quad a[3], b[3], c[3], d[3];
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; ++j) {
+        a[j] = (quad){ block + 4u * j, block + 4u * j + 1u, block + 4u * j + 2u, block + 4u * j + 3u };
+        b[j] = zero + stream;
+        c[j] = zero + (uint64_t)step;
+        d[j] = zero + ((uint64_t)step >> 32);
+    }
+    uint64_t low = seed, high = seed >> 32;
     for (int round = 0; round < 10; ++round) {
-        const uint64_t first = (uint64_t)a * 0xD2511F53u, second = (uint64_t)c * 0xCD9E8D57u;
-        a = (uint32_t)(second >> 32) ^ b ^ low;
-        c = (uint32_t)(first >> 32) ^ d ^ high;
-        b = (uint32_t)second;
-        d = (uint32_t)first;
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; ++j) {
+            const quad first = LOWER_PRODUCT(a[j], zero + 0xD2511F53u), second = LOWER_PRODUCT(c[j], zero + 0xCD9E8D57u);
+            a[j] = second >> 32 ^ b[j] ^ low;
+            c[j] = first >> 32 ^ d[j] ^ high;
+            b[j] = second;
+            d[j] = first;
+        }
         low += 0x9E3779B9u;
         high += 0xBB67AE85u;
     }
-    word[0] = a, word[1] = b, word[2] = c, word[3] = d;
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; ++j) {
+        const quad ab = (a[j] & 0xFFFFFFFFu) | b[j] << 32, cd = (c[j] & 0xFFFFFFFFu) | d[j] << 32;
+        const uint64_t words[8] = { ab[0], cd[0], ab[1], cd[1], ab[2], cd[2], ab[3], cd[3] };
+        memcpy(word + 16 * j, words, sizeof words);
+    }
 }
+#else
+INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[48])
+{
+    for (int k = 0; k < 12; ++k) {
+        uint32_t a = block + (uint32_t)k, b = stream, c = (uint32_t)step, d = (uint32_t)((uint64_t)step >> 32);
+        uint32_t low = (uint32_t)seed, high = (uint32_t)(seed >> 32);
+        for (int round = 0; round < 10; ++round) {
+            const uint64_t first = (uint64_t)a * 0xD2511F53u, second = (uint64_t)c * 0xCD9E8D57u;
+            a = (uint32_t)(second >> 32) ^ b ^ low;
+            c = (uint32_t)(first >> 32) ^ d ^ high;
+            b = (uint32_t)second;
+            d = (uint32_t)first;
+            low += 0x9E3779B9u;
+            high += 0xBB67AE85u;
+        }
+        word[4 * k] = a, word[4 * k + 1] = b, word[4 * k + 2] = c, word[4 * k + 3] = d;
+    }
+}
+#endif
 
 /* Where the threads of a call meet. They wait awake, for what they wait for mostly comes at once; a thread whose core
  * another process has taken would be waited for in vain, so that after a while the core is given away. */
@@ -862,7 +904,7 @@ static const size_t image_in_staging = 962080; /* 64x28x28x1, one mini-batch */
 static const size_t output_target_staging = 1012256; /* 64, one mini-batch */
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * w [4][5][5][6][4], transformed [64][12][16] */
+ * w [4][5][5][6][4], transformed [4][64][12][4] */
 static __attribute__((noinline)) void conv2_weight_winograd4x5(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -953,7 +995,7 @@ static __attribute__((noinline)) void avgpool1_forward(const float *restrict in,
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * in [n][14][14][6], filters [64][12][16], b [16], out [n][10][10][16], squares [31744], products [31744] */
+ * in [n][14][14][6], filters [4][64][12][4], b [16], out [n][10][10][16], squares [31744], products [31744] */
 static __attribute__((noinline)) void conv2_forward_winograd4x5(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -1191,14 +1233,14 @@ static __attribute__((noinline)) void softmax1_forward_columns(const float *rest
     }
 }
 
-/* loss of output
+/* line 12: loss of output
  * count [1] */
 static __attribute__((noinline)) void output_count(float *restrict count, int n)
 {
     count[0] = (real)n;
 }
 
-/* loss of output
+/* line 12: loss of output
  * z [n][10], target [n], example_loss [n] */
 static __attribute__((noinline)) void output_loss_columns(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, int n, int part, int parts)
 {
@@ -1242,7 +1284,7 @@ static __attribute__((noinline)) void sum_losses(const float *restrict loss1, co
     sums[1] = count1[0];
 }
 
-/* loss of output
+/* line 12: loss of output
  * z [n][10], target [n], example_loss [n], dz [n][10] */
 static __attribute__((noinline)) void output_loss_columns_2(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, float *restrict dz, int n, int part, int parts)
 {
@@ -1292,7 +1334,7 @@ static __attribute__((noinline)) void output_loss_columns_2(const float *restric
     }
 }
 
-/* conv1.weight
+/* line 7: conv1.weight
  * weights [2][5][5][1][4], sums [16] */
 static __attribute__((noinline)) void conv1_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
 {
@@ -1308,7 +1350,7 @@ static __attribute__((noinline)) void conv1_weight_l2_penalty(const float *restr
     }
 }
 
-/* conv2.weight
+/* line 8: conv2.weight
  * weights [4][5][5][6][4], sums [16] */
 static __attribute__((noinline)) void conv2_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
 {
@@ -1324,7 +1366,7 @@ static __attribute__((noinline)) void conv2_weight_l2_penalty(const float *restr
     }
 }
 
-/* dense1.weight
+/* line 10: dense1.weight
  * weights [30][400][4], sums [16] */
 static __attribute__((noinline)) void dense1_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
 {
@@ -1340,7 +1382,7 @@ static __attribute__((noinline)) void dense1_weight_l2_penalty(const float *rest
     }
 }
 
-/* dense2.weight
+/* line 11: dense2.weight
  * weights [21][120][4], sums [16] */
 static __attribute__((noinline)) void dense2_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
 {
@@ -1356,7 +1398,7 @@ static __attribute__((noinline)) void dense2_weight_l2_penalty(const float *rest
     }
 }
 
-/* dense3.weight
+/* line 12: dense3.weight
  * weights [3][84][4], sums [16] */
 static __attribute__((noinline)) void dense3_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
 {
@@ -1394,7 +1436,7 @@ static __attribute__((noinline)) void add_losses(const float *restrict loss1, co
 }
 
 /* line 12: dense(10)  -> softmax -> dense(84)  -> tanh
- * x [n][10], y [n][10] */
+ * x [n][10], y [n / 4][10][4] */
 static __attribute__((noinline)) void output_loss_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     /* A task is 4 elements of 4 examples; lanes without an example are zero. */
@@ -1414,7 +1456,7 @@ static __attribute__((noinline)) void output_loss_grad_to_lanes(const float *res
 }
 
 /* line 12: dense(10)  -> softmax -> dense(84)  -> tanh
- * dout [n][10], w [3][84][4], known [n][84], din [n][84] */
+ * dout [n / 4][10][4], w [3][84][4], known [n][84], din [n][84] */
 static __attribute__((noinline)) void dense3_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
     /* A task is 8 inputs; each tile meets one vector of examples. The last tile overlaps the one before. */
@@ -1482,7 +1524,7 @@ static __attribute__((noinline)) void dense3_backward_bias(const float *restrict
 }
 
 /* line 11: dense(84)  -> tanh -> dense(120) -> tanh
- * x [n][84], y [n][84] */
+ * x [n][84], y [n / 4][84][4] */
 static __attribute__((noinline)) void tanh4_in_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     /* A task is 4 elements of 4 examples; lanes without an example are zero. */
@@ -1502,7 +1544,7 @@ static __attribute__((noinline)) void tanh4_in_grad_to_lanes(const float *restri
 }
 
 /* line 11: dense(84)  -> tanh -> dense(120) -> tanh
- * dout [n][84], w [21][120][4], known [n][120], din [n][120] */
+ * dout [n / 4][84][4], w [21][120][4], known [n][120], din [n][120] */
 static __attribute__((noinline)) void dense2_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
     /* A task is 8 inputs; each tile meets one vector of examples. The last tile overlaps the one before. */
@@ -1567,7 +1609,7 @@ static __attribute__((noinline)) void dense2_backward_bias(const float *restrict
 }
 
 /* line 10: dense(120) -> tanh
- * x [n][120], y [n][120] */
+ * x [n][120], y [n / 4][120][4] */
 static __attribute__((noinline)) void tanh3_in_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     /* A task is 4 elements of 4 examples; lanes without an example are zero. */
@@ -1587,7 +1629,7 @@ static __attribute__((noinline)) void tanh3_in_grad_to_lanes(const float *restri
 }
 
 /* line 10: dense(120) -> tanh
- * dout [n][120], w [30][400][4], din [n][400] */
+ * dout [n / 4][120][4], w [30][400][4], din [n][400] */
 static __attribute__((noinline)) void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
     /* A task is 8 inputs; each tile meets one vector of examples. The last tile overlaps the one before. */
@@ -1676,7 +1718,7 @@ static __attribute__((noinline)) void avgpool2_backward(const float *restrict do
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * w [4][5][5][6][4], turned [5][5][16][6] */
+ * w [4][5][5][6][4], turned [2][5][5][16][4] */
 static __attribute__((noinline)) void conv2_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels. */
@@ -1700,7 +1742,7 @@ static __attribute__((noinline)) void conv2_weight_turn_filters(const float *res
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * w [5][5][16][6], transformed [64][20][6] */
+ * w [2][5][5][16][4], transformed [2][64][20][4] */
 static __attribute__((noinline)) void conv2_weight_winograd4x5_turned(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -1712,7 +1754,7 @@ static __attribute__((noinline)) void conv2_weight_winograd4x5_turned(const floa
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * in [n][10][10][16], filters [64][20][6], out [n][14][14][6], squares [62464], products [31744] */
+ * in [n][10][10][16], filters [2][64][20][4], out [n][14][14][6], squares [62464], products [31744] */
 static __attribute__((noinline)) void conv2_backward_input_winograd4x5(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs. */
@@ -2013,7 +2055,7 @@ static __attribute__((noinline)) void conv1_merge_bias(const float *restrict sum
     }
 }
 
-/* conv1.weight
+/* line 7: conv1.weight
  * weights [2][5][5][1][4], gradient [2][5][5][1][4] */
 static __attribute__((noinline)) void conv1_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
 {
@@ -2025,7 +2067,7 @@ static __attribute__((noinline)) void conv1_weight_regularize(const float *restr
     }
 }
 
-/* conv2.weight
+/* line 8: conv2.weight
  * weights [4][5][5][6][4], gradient [4][5][5][6][4] */
 static __attribute__((noinline)) void conv2_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
 {
@@ -2037,7 +2079,7 @@ static __attribute__((noinline)) void conv2_weight_regularize(const float *restr
     }
 }
 
-/* dense1.weight
+/* line 10: dense1.weight
  * weights [30][400][4], gradient [30][400][4] */
 static __attribute__((noinline)) void dense1_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
 {
@@ -2049,7 +2091,7 @@ static __attribute__((noinline)) void dense1_weight_regularize(const float *rest
     }
 }
 
-/* dense2.weight
+/* line 11: dense2.weight
  * weights [21][120][4], gradient [21][120][4] */
 static __attribute__((noinline)) void dense2_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
 {
@@ -2061,7 +2103,7 @@ static __attribute__((noinline)) void dense2_weight_regularize(const float *rest
     }
 }
 
-/* dense3.weight
+/* line 12: dense3.weight
  * weights [3][84][4], gradient [3][84][4] */
 static __attribute__((noinline)) void dense3_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
 {
@@ -2209,7 +2251,7 @@ static __attribute__((noinline)) void dense1_backward_weight_update(const float 
     }
 }
 
-/* conv1.weight
+/* line 7: conv1.weight
  * weights [2][5][5][1][4], gradient [2][5][5][1][4], v_state [2][5][5][1][4], s_state [2][5][5][1][4] */
 static __attribute__((noinline)) void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
 {
@@ -2230,7 +2272,7 @@ static __attribute__((noinline)) void conv1_weight_update(float *restrict weight
     }
 }
 
-/* conv1.bias
+/* line 7: conv1.bias
  * weights [6], gradient [6], v_state [6], s_state [6] */
 static __attribute__((noinline)) void conv1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -2249,7 +2291,7 @@ static __attribute__((noinline)) void conv1_bias_update(float *restrict weights,
     }
 }
 
-/* conv2.weight
+/* line 8: conv2.weight
  * weights [4][5][5][6][4], gradient [4][5][5][6][4], v_state [4][5][5][6][4], s_state [4][5][5][6][4] */
 static __attribute__((noinline)) void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
 {
@@ -2270,7 +2312,7 @@ static __attribute__((noinline)) void conv2_weight_update(float *restrict weight
     }
 }
 
-/* conv2.bias
+/* line 8: conv2.bias
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void conv2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -2289,7 +2331,7 @@ static __attribute__((noinline)) void conv2_bias_update(float *restrict weights,
     }
 }
 
-/* dense1.bias
+/* line 10: dense1.bias
  * weights [120], gradient [120], v_state [120], s_state [120] */
 static __attribute__((noinline)) void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -2308,7 +2350,7 @@ static __attribute__((noinline)) void dense1_bias_update(float *restrict weights
     }
 }
 
-/* dense2.bias
+/* line 11: dense2.bias
  * weights [84], gradient [84], v_state [84], s_state [84] */
 static __attribute__((noinline)) void dense2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -2327,7 +2369,7 @@ static __attribute__((noinline)) void dense2_bias_update(float *restrict weights
     }
 }
 
-/* dense3.bias
+/* line 12: dense3.bias
  * weights [10], gradient [10], v_state [10], s_state [10] */
 static __attribute__((noinline)) void dense3_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {

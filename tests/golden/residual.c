@@ -487,7 +487,7 @@ INLINE real real_exp(real x)
     return p;
 }
 
-/* tanh: a rational function of degree 13 over 6 (Eigen's coefficients), 1 in float beyond |x| = 7.9; 2 ulp. */
+/* tanh: a rational function of degree 13 over 6 (Eigen's coefficients), 1 in float beyond |x| = 7.9; 5 ulp. */
 INLINE real real_tanh(real x)
 {
     x = x < -7.90531110763549805f ? -7.90531110763549805f : x;
@@ -580,22 +580,64 @@ INLINE real real_abs(real x)
     return fabsf(x);
 }
 
-/* Philox4x32-10 (Salmon et al. 2011): four random words that depend on nothing but the arguments. */
-INLINE void random_block(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[4])
+/* Philox4x32-10 (Salmon et al. 2011): four random words for each of 12 counters, `block` and the next, that depend on
+ * nothing but the arguments. */
+#if defined(__AVX2__) && defined(__GNUC__) && !defined(__clang__)
+/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not find. */
+typedef uint64_t quad __attribute__((vector_size(32)));
+typedef int32_t octet __attribute__((vector_size(32)));
+#define LOWER_PRODUCT(a, b) ((quad)__builtin_ia32_pmuludq256((octet)(a), (octet)(b)))
+
+INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[48])
 {
-    uint32_t a = block, b = stream, c = (uint32_t)step, d = (uint32_t)((uint64_t)step >> 32);
-    uint32_t low = (uint32_t)seed, high = (uint32_t)(seed >> 32);
+    const quad zero = { 0 };
+    quad a[3], b[3], c[3], d[3];
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; ++j) {
+        a[j] = (quad){ block + 4u * j, block + 4u * j + 1u, block + 4u * j + 2u, block + 4u * j + 3u };
+        b[j] = zero + stream;
+        c[j] = zero + (uint64_t)step;
+        d[j] = zero + ((uint64_t)step >> 32);
+    }
+    uint64_t low = seed, high = seed >> 32;
     for (int round = 0; round < 10; ++round) {
-        const uint64_t first = (uint64_t)a * 0xD2511F53u, second = (uint64_t)c * 0xCD9E8D57u;
-        a = (uint32_t)(second >> 32) ^ b ^ low;
-        c = (uint32_t)(first >> 32) ^ d ^ high;
-        b = (uint32_t)second;
-        d = (uint32_t)first;
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; ++j) {
+            const quad first = LOWER_PRODUCT(a[j], zero + 0xD2511F53u), second = LOWER_PRODUCT(c[j], zero + 0xCD9E8D57u);
+            a[j] = second >> 32 ^ b[j] ^ low;
+            c[j] = first >> 32 ^ d[j] ^ high;
+            b[j] = second;
+            d[j] = first;
+        }
         low += 0x9E3779B9u;
         high += 0xBB67AE85u;
     }
-    word[0] = a, word[1] = b, word[2] = c, word[3] = d;
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; ++j) {
+        const quad ab = (a[j] & 0xFFFFFFFFu) | b[j] << 32, cd = (c[j] & 0xFFFFFFFFu) | d[j] << 32;
+        const uint64_t words[8] = { ab[0], cd[0], ab[1], cd[1], ab[2], cd[2], ab[3], cd[3] };
+        memcpy(word + 16 * j, words, sizeof words);
+    }
 }
+#else
+INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[48])
+{
+    for (int k = 0; k < 12; ++k) {
+        uint32_t a = block + (uint32_t)k, b = stream, c = (uint32_t)step, d = (uint32_t)((uint64_t)step >> 32);
+        uint32_t low = (uint32_t)seed, high = (uint32_t)(seed >> 32);
+        for (int round = 0; round < 10; ++round) {
+            const uint64_t first = (uint64_t)a * 0xD2511F53u, second = (uint64_t)c * 0xCD9E8D57u;
+            a = (uint32_t)(second >> 32) ^ b ^ low;
+            c = (uint32_t)(first >> 32) ^ d ^ high;
+            b = (uint32_t)second;
+            d = (uint32_t)first;
+            low += 0x9E3779B9u;
+            high += 0xBB67AE85u;
+        }
+        word[4 * k] = a, word[4 * k + 1] = b, word[4 * k + 2] = c, word[4 * k + 3] = d;
+    }
+}
+#endif
 
 /* Where the threads of a call meet. They wait awake, for what they wait for mostly comes at once; a thread whose core
  * another process has taken would be waited for in vain, so that after a while the core is given away. */
@@ -1147,7 +1189,7 @@ static const size_t image_in_staging = 3413776; /* 64x28x28x1, one mini-batch */
 static const size_t output_target_staging = 3463952; /* 64, one mini-batch */
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * w [4][3][3][1][4], mean [16], var [16], gamma [16], beta [16], folded [3][3][1][16], term [16] */
+ * w [4][3][3][1][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][1][4], term [16] */
 static __attribute__((noinline)) void conv1_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(16, part, parts);
@@ -1161,7 +1203,7 @@ static __attribute__((noinline)) void conv1_fold(const float *restrict w, const 
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [3][3][16][16], term [16] */
+ * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][16][4], term [16] */
 static __attribute__((noinline)) void conv2_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(16, part, parts);
@@ -1174,8 +1216,8 @@ static __attribute__((noinline)) void conv2_fold(const float *restrict w, const 
     }
 }
 
-/* line 12: residual(16) residual(16)
- * w [3][3][16][16], transformed [36][20][16] */
+/* line 12: residual(16)
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv2_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -1187,7 +1229,7 @@ static __attribute__((noinline)) void conv2_folded_weight_winograd4x3(const floa
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [3][3][16][16], term [16] */
+ * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][16][4], term [16] */
 static __attribute__((noinline)) void conv3_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(16, part, parts);
@@ -1200,8 +1242,8 @@ static __attribute__((noinline)) void conv3_fold(const float *restrict w, const 
     }
 }
 
-/* line 12: residual(16) residual(16)
- * w [3][3][16][16], transformed [36][20][16] */
+/* line 12: residual(16)
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv3_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -1213,7 +1255,7 @@ static __attribute__((noinline)) void conv3_folded_weight_winograd4x3(const floa
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [3][3][16][16], term [16] */
+ * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][16][4], term [16] */
 static __attribute__((noinline)) void conv4_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(16, part, parts);
@@ -1226,8 +1268,8 @@ static __attribute__((noinline)) void conv4_fold(const float *restrict w, const 
     }
 }
 
-/* line 12: residual(16) residual(16)
- * w [3][3][16][16], transformed [36][20][16] */
+/* line 12: residual(16)
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv4_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -1239,7 +1281,7 @@ static __attribute__((noinline)) void conv4_folded_weight_winograd4x3(const floa
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [3][3][16][16], term [16] */
+ * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][16][4], term [16] */
 static __attribute__((noinline)) void conv5_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(16, part, parts);
@@ -1252,8 +1294,8 @@ static __attribute__((noinline)) void conv5_fold(const float *restrict w, const 
     }
 }
 
-/* line 12: residual(16) residual(16)
- * w [3][3][16][16], transformed [36][20][16] */
+/* line 12: residual(16)
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv5_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -1265,7 +1307,7 @@ static __attribute__((noinline)) void conv5_folded_weight_winograd4x3(const floa
 }
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * w [8][3][3][16][4], mean [32], var [32], gamma [32], beta [32], folded [3][3][16][32], term [32] */
+ * w [8][3][3][16][4], mean [32], var [32], gamma [32], beta [32], folded [8][3][3][16][4], term [32] */
 static __attribute__((noinline)) void conv6_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(32, part, parts);
@@ -1279,7 +1321,7 @@ static __attribute__((noinline)) void conv6_fold(const float *restrict w, const 
 }
 
 /* line 15: residual(32)
- * w [8][3][3][32][4], mean [32], var [32], gamma [32], beta [32], folded [3][3][32][32], term [32] */
+ * w [8][3][3][32][4], mean [32], var [32], gamma [32], beta [32], folded [8][3][3][32][4], term [32] */
 static __attribute__((noinline)) void conv7_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(32, part, parts);
@@ -1292,8 +1334,8 @@ static __attribute__((noinline)) void conv7_fold(const float *restrict w, const 
     }
 }
 
-/* line 15: residual(32) residual(32)
- * w [3][3][32][32], transformed [36][36][32] */
+/* line 15: residual(32)
+ * w [8][3][3][32][4], transformed [8][36][36][4] */
 static __attribute__((noinline)) void conv7_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -1305,7 +1347,7 @@ static __attribute__((noinline)) void conv7_folded_weight_winograd4x3(const floa
 }
 
 /* line 15: residual(32)
- * w [8][3][3][32][4], mean [32], var [32], gamma [32], beta [32], folded [3][3][32][32], term [32] */
+ * w [8][3][3][32][4], mean [32], var [32], gamma [32], beta [32], folded [8][3][3][32][4], term [32] */
 static __attribute__((noinline)) void conv8_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(32, part, parts);
@@ -1318,8 +1360,8 @@ static __attribute__((noinline)) void conv8_fold(const float *restrict w, const 
     }
 }
 
-/* line 15: residual(32) residual(32)
- * w [3][3][32][32], transformed [36][36][32] */
+/* line 15: residual(32)
+ * w [8][3][3][32][4], transformed [8][36][36][4] */
 static __attribute__((noinline)) void conv8_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -1330,7 +1372,7 @@ static __attribute__((noinline)) void conv8_folded_weight_winograd4x3(const floa
     }
 }
 
-/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * x [n][28][28][1], y [n][29][29][1] */
 static __attribute__((noinline)) void image_in_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
@@ -1344,8 +1386,8 @@ static __attribute__((noinline)) void image_in_pad(const float *restrict x, floa
     }
 }
 
-/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * in [n][29][29][1], w [3][3][1][16], b [16], out [n][14][14][16] */
+/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+ * in [n][29][29][1], w [4][3][3][1][4], b [16], out [n][14][14][16] */
 static __attribute__((noinline)) void conv1_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 5 pixels side by side,
@@ -1385,8 +1427,8 @@ static __attribute__((noinline)) void conv1_forward_direct(const float *restrict
     }
 }
 
-/* line 12: residual(16) residual(16)
- * in [n][14][14][16], filters [36][20][16], b [16], out [n][14][14][16], squares [35136], products [17856] */
+/* line 12: residual(16)
+ * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv2_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -1459,8 +1501,8 @@ static __attribute__((noinline)) void conv2_forward_winograd4x3(const float *res
     }
 }
 
-/* line 12: residual(16) residual(16)
- * in [n][14][14][16], filters [36][20][16], b [16], out [n][14][14][16], squares [35136], products [17856] */
+/* line 12: residual(16)
+ * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv3_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -1550,8 +1592,8 @@ static __attribute__((noinline)) void relu3_forward(const float *restrict in, fl
     }
 }
 
-/* line 12: residual(16) residual(16)
- * in [n][14][14][16], filters [36][20][16], b [16], out [n][14][14][16], squares [35136], products [17856] */
+/* line 12: residual(16)
+ * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv4_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -1624,8 +1666,8 @@ static __attribute__((noinline)) void conv4_forward_winograd4x3(const float *res
     }
 }
 
-/* line 12: residual(16) residual(16)
- * in [n][14][14][16], filters [36][20][16], b [16], out [n][14][14][16], squares [35136], products [17856] */
+/* line 12: residual(16)
+ * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv5_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -1715,7 +1757,7 @@ static __attribute__((noinline)) void relu5_forward(const float *restrict in, fl
     }
 }
 
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * x [n][14][14][16], y [n][15][15][16] */
 static __attribute__((noinline)) void relu5_out_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
@@ -1729,8 +1771,8 @@ static __attribute__((noinline)) void relu5_out_pad(const float *restrict x, flo
     }
 }
 
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * in [n][15][15][16], w [3][3][16][32], b [32], out [n][7][7][32] */
+/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+ * in [n][15][15][16], w [8][3][3][16][4], b [32], out [n][7][7][32] */
 static __attribute__((noinline)) void conv6_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 4 pixels side by side,
@@ -1770,8 +1812,8 @@ static __attribute__((noinline)) void conv6_forward_direct(const float *restrict
     }
 }
 
-/* line 15: residual(32) residual(32)
- * in [n][7][7][32], filters [36][36][32], b [32], out [n][7][7][32], squares [69696], products [17856] */
+/* line 15: residual(32)
+ * in [n][7][7][32], filters [8][36][36][4], b [32], out [n][7][7][32], squares [69696], products [17856] */
 static __attribute__((noinline)) void conv7_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -1844,8 +1886,8 @@ static __attribute__((noinline)) void conv7_forward_winograd4x3(const float *res
     }
 }
 
-/* line 15: residual(32) residual(32)
- * in [n][7][7][32], filters [36][36][32], b [32], out [n][7][7][32], squares [69696], products [17856] */
+/* line 15: residual(32)
+ * in [n][7][7][32], filters [8][36][36][4], b [32], out [n][7][7][32], squares [69696], products [17856] */
 static __attribute__((noinline)) void conv8_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -2031,14 +2073,14 @@ static __attribute__((noinline)) void softmax1_forward_columns(const float *rest
     }
 }
 
-/* loss of output
+/* line 17: loss of output
  * count [1] */
 static __attribute__((noinline)) void output_count(float *restrict count, int n)
 {
     count[0] = (real)n;
 }
 
-/* loss of output
+/* line 17: loss of output
  * z [n][10], target [n], example_loss [n] */
 static __attribute__((noinline)) void output_loss_columns(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, int n, int part, int parts)
 {
@@ -2217,7 +2259,7 @@ static __attribute__((noinline)) void batchnorm1_forward_rows(const float *restr
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], transformed [36][20][16] */
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv2_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -2229,7 +2271,7 @@ static __attribute__((noinline)) void conv2_weight_winograd4x3(const float *rest
 }
 
 /* line 12: residual(16)
- * in [n][14][14][16], filters [36][20][16], out [n][14][14][16], squares [35136], products [17856] */
+ * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv2_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -2393,7 +2435,7 @@ static __attribute__((noinline)) void batchnorm2_forward_rows(const float *restr
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], transformed [36][20][16] */
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv3_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -2405,7 +2447,7 @@ static __attribute__((noinline)) void conv3_weight_winograd4x3(const float *rest
 }
 
 /* line 12: residual(16)
- * in [n][14][14][16], filters [36][20][16], out [n][14][14][16], squares [35136], products [17856] */
+ * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv3_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -2580,7 +2622,7 @@ static __attribute__((noinline)) void relu3_forward_2(const float *restrict in, 
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], transformed [36][20][16] */
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv4_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -2592,7 +2634,7 @@ static __attribute__((noinline)) void conv4_weight_winograd4x3(const float *rest
 }
 
 /* line 12: residual(16)
- * in [n][14][14][16], filters [36][20][16], out [n][14][14][16], squares [35136], products [17856] */
+ * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv4_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -2756,7 +2798,7 @@ static __attribute__((noinline)) void batchnorm4_forward_rows(const float *restr
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], transformed [36][20][16] */
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv5_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -2768,7 +2810,7 @@ static __attribute__((noinline)) void conv5_weight_winograd4x3(const float *rest
 }
 
 /* line 12: residual(16)
- * in [n][14][14][16], filters [36][20][16], out [n][14][14][16], squares [35136], products [17856] */
+ * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv5_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -3077,7 +3119,7 @@ static __attribute__((noinline)) void batchnorm6_forward_rows(const float *restr
 }
 
 /* line 15: residual(32)
- * w [8][3][3][32][4], transformed [36][36][32] */
+ * w [8][3][3][32][4], transformed [8][36][36][4] */
 static __attribute__((noinline)) void conv7_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -3089,7 +3131,7 @@ static __attribute__((noinline)) void conv7_weight_winograd4x3(const float *rest
 }
 
 /* line 15: residual(32)
- * in [n][7][7][32], filters [36][36][32], out [n][7][7][32], squares [69696], products [17856] */
+ * in [n][7][7][32], filters [8][36][36][4], out [n][7][7][32], squares [69696], products [17856] */
 static __attribute__((noinline)) void conv7_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -3253,7 +3295,7 @@ static __attribute__((noinline)) void batchnorm7_forward_rows(const float *restr
 }
 
 /* line 15: residual(32)
- * w [8][3][3][32][4], transformed [36][36][32] */
+ * w [8][3][3][32][4], transformed [8][36][36][4] */
 static __attribute__((noinline)) void conv8_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -3265,7 +3307,7 @@ static __attribute__((noinline)) void conv8_weight_winograd4x3(const float *rest
 }
 
 /* line 15: residual(32)
- * in [n][7][7][32], filters [36][36][32], out [n][7][7][32], squares [69696], products [17856] */
+ * in [n][7][7][32], filters [8][36][36][4], out [n][7][7][32], squares [69696], products [17856] */
 static __attribute__((noinline)) void conv8_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -3439,7 +3481,7 @@ static __attribute__((noinline)) void relu8_forward_2(const float *restrict in, 
     }
 }
 
-/* loss of output
+/* line 17: loss of output
  * z [n][10], target [n], example_loss [n], dz [n][10] */
 static __attribute__((noinline)) void output_loss_columns_2(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, float *restrict dz, int n, int part, int parts)
 {
@@ -3502,7 +3544,7 @@ static __attribute__((noinline)) void add_losses(const float *restrict loss1, co
 }
 
 /* line 17: dense(10) -> softmax
- * x [n][10], y [n][10] */
+ * x [n][10], y [n / 4][10][4] */
 static __attribute__((noinline)) void output_loss_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     /* A task is 4 elements of 4 examples; lanes without an example are zero. */
@@ -3522,7 +3564,7 @@ static __attribute__((noinline)) void output_loss_grad_to_lanes(const float *res
 }
 
 /* line 17: dense(10) -> softmax
- * dout [n][10], w [3][32][4], din [n][32] */
+ * dout [n / 4][10][4], w [3][32][4], din [n][32] */
 static __attribute__((noinline)) void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
     /* A task is 8 inputs; each tile meets one vector of examples. The last tile overlaps the one before. */
@@ -3699,7 +3741,7 @@ static __attribute__((noinline)) void batchnorm8_backward_input_rows(const float
 }
 
 /* line 15: residual(32)
- * w [8][3][3][32][4], turned [3][3][32][32] */
+ * w [8][3][3][32][4], turned [8][3][3][32][4] */
 static __attribute__((noinline)) void conv8_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels. */
@@ -3723,7 +3765,7 @@ static __attribute__((noinline)) void conv8_weight_turn_filters(const float *res
 }
 
 /* line 15: residual(32)
- * w [3][3][32][32], transformed [36][36][32] */
+ * w [8][3][3][32][4], transformed [8][36][36][4] */
 static __attribute__((noinline)) void conv8_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -3735,7 +3777,7 @@ static __attribute__((noinline)) void conv8_weight_winograd4x3_turned(const floa
 }
 
 /* line 15: residual(32)
- * in [n][7][7][32], filters [36][36][32], known [n][7][7][32], out [n][7][7][32], squares [69696], products [17856] */
+ * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [69696], products [17856] */
 static __attribute__((noinline)) void conv8_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -3988,7 +4030,7 @@ static __attribute__((noinline)) void batchnorm7_backward_input_rows(const float
 }
 
 /* line 15: residual(32)
- * w [8][3][3][32][4], turned [3][3][32][32] */
+ * w [8][3][3][32][4], turned [8][3][3][32][4] */
 static __attribute__((noinline)) void conv7_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels. */
@@ -4012,7 +4054,7 @@ static __attribute__((noinline)) void conv7_weight_turn_filters(const float *res
 }
 
 /* line 15: residual(32)
- * w [3][3][32][32], transformed [36][36][32] */
+ * w [8][3][3][32][4], transformed [8][36][36][4] */
 static __attribute__((noinline)) void conv7_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -4024,7 +4066,7 @@ static __attribute__((noinline)) void conv7_weight_winograd4x3_turned(const floa
 }
 
 /* line 15: residual(32)
- * in [n][7][7][32], filters [36][36][32], out [n][7][7][32], squares [69696], products [17856] */
+ * in [n][7][7][32], filters [8][36][36][4], out [n][7][7][32], squares [69696], products [17856] */
 static __attribute__((noinline)) void conv7_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -4181,7 +4223,7 @@ static __attribute__((noinline)) void conv7_backward_weight(const float *restric
     }
 }
 
-/*
+/* line 14: the gradient of relu6
  * x1 [n][7][7][32], x2 [n][7][7][32], y [n][7][7][32] */
 static __attribute__((noinline)) void relu6_gradient_sum(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
 {
@@ -4289,7 +4331,7 @@ static __attribute__((noinline)) void batchnorm6_backward_input_rows(const float
 }
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu -> residual(16)
- * w [8][3][3][16][4], turned [3][3][32][16] */
+ * w [8][3][3][16][4], turned [4][3][3][32][4] */
 static __attribute__((noinline)) void conv6_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels. */
@@ -4313,7 +4355,7 @@ static __attribute__((noinline)) void conv6_weight_turn_filters(const float *res
 }
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu -> residual(16)
- * in [n][7][7][32], w [3][3][32][16], known [n][14][14][16], out [n][14][14][16] */
+ * in [n][7][7][32], w [4][3][3][32][4], known [n][14][14][16], out [n][14][14][16] */
 static __attribute__((noinline)) void conv6_backward_input_scatter(const float *restrict in, const float *restrict w, const float *restrict known, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 channels of one image; a tile is 4 pixels of the output side by side. */
@@ -4477,7 +4519,7 @@ static __attribute__((noinline)) void batchnorm5_backward_input_rows(const float
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], turned [3][3][16][16] */
+ * w [4][3][3][16][4], turned [4][3][3][16][4] */
 static __attribute__((noinline)) void conv5_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels. */
@@ -4501,7 +4543,7 @@ static __attribute__((noinline)) void conv5_weight_turn_filters(const float *res
 }
 
 /* line 12: residual(16)
- * w [3][3][16][16], transformed [36][20][16] */
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv5_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -4513,7 +4555,7 @@ static __attribute__((noinline)) void conv5_weight_winograd4x3_turned(const floa
 }
 
 /* line 12: residual(16)
- * in [n][14][14][16], filters [36][20][16], known [n][14][14][16], out [n][14][14][16], squares [35136], products [17856] */
+ * in [n][14][14][16], filters [4][36][20][4], known [n][14][14][16], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv5_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -4766,7 +4808,7 @@ static __attribute__((noinline)) void batchnorm4_backward_input_rows(const float
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], turned [3][3][16][16] */
+ * w [4][3][3][16][4], turned [4][3][3][16][4] */
 static __attribute__((noinline)) void conv4_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels. */
@@ -4790,7 +4832,7 @@ static __attribute__((noinline)) void conv4_weight_turn_filters(const float *res
 }
 
 /* line 12: residual(16)
- * w [3][3][16][16], transformed [36][20][16] */
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv4_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -4802,7 +4844,7 @@ static __attribute__((noinline)) void conv4_weight_winograd4x3_turned(const floa
 }
 
 /* line 12: residual(16)
- * in [n][14][14][16], filters [36][20][16], out [n][14][14][16], squares [35136], products [17856] */
+ * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv4_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -4959,7 +5001,7 @@ static __attribute__((noinline)) void conv4_backward_weight(const float *restric
     }
 }
 
-/*
+/* line 12: the gradient of relu3
  * x1 [n][14][14][16], x2 [n][14][14][16], y [n][14][14][16] */
 static __attribute__((noinline)) void relu3_gradient_sum(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
 {
@@ -5067,7 +5109,7 @@ static __attribute__((noinline)) void batchnorm3_backward_input_rows(const float
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], turned [3][3][16][16] */
+ * w [4][3][3][16][4], turned [4][3][3][16][4] */
 static __attribute__((noinline)) void conv3_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels. */
@@ -5091,7 +5133,7 @@ static __attribute__((noinline)) void conv3_weight_turn_filters(const float *res
 }
 
 /* line 12: residual(16)
- * w [3][3][16][16], transformed [36][20][16] */
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv3_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -5103,7 +5145,7 @@ static __attribute__((noinline)) void conv3_weight_winograd4x3_turned(const floa
 }
 
 /* line 12: residual(16)
- * in [n][14][14][16], filters [36][20][16], known [n][14][14][16], out [n][14][14][16], squares [35136], products [17856] */
+ * in [n][14][14][16], filters [4][36][20][4], known [n][14][14][16], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv3_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -5356,7 +5398,7 @@ static __attribute__((noinline)) void batchnorm2_backward_input_rows(const float
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], turned [3][3][16][16] */
+ * w [4][3][3][16][4], turned [4][3][3][16][4] */
 static __attribute__((noinline)) void conv2_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels. */
@@ -5380,7 +5422,7 @@ static __attribute__((noinline)) void conv2_weight_turn_filters(const float *res
 }
 
 /* line 12: residual(16)
- * w [3][3][16][16], transformed [36][20][16] */
+ * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv2_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
@@ -5392,7 +5434,7 @@ static __attribute__((noinline)) void conv2_weight_winograd4x3_turned(const floa
 }
 
 /* line 12: residual(16)
- * in [n][14][14][16], filters [36][20][16], out [n][14][14][16], squares [35136], products [17856] */
+ * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv2_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is 60 squares of 4x4 outputs and some of the filters. */
@@ -5549,7 +5591,7 @@ static __attribute__((noinline)) void conv2_backward_weight(const float *restric
     }
 }
 
-/*
+/* line 10: the gradient of relu1
  * x1 [n][14][14][16], x2 [n][14][14][16], y [n][14][14][16] */
 static __attribute__((noinline)) void relu1_gradient_sum(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
 {
@@ -5819,7 +5861,7 @@ static __attribute__((noinline)) void batchnorm8_running(const float *restrict b
     }
 }
 
-/* conv1.weight
+/* line 10: conv1.weight
  * weights [4][3][3][1][4], gradient [4][3][3][1][4], v_state [4][3][3][1][4], s_state [4][3][3][1][4] */
 static __attribute__((noinline)) void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5839,7 +5881,7 @@ static __attribute__((noinline)) void conv1_weight_update(float *restrict weight
     }
 }
 
-/* batchnorm1.gamma
+/* line 10: batchnorm1.gamma
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm1_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5858,7 +5900,7 @@ static __attribute__((noinline)) void batchnorm1_gamma_update(float *restrict we
     }
 }
 
-/* batchnorm1.beta
+/* line 10: batchnorm1.beta
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm1_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5877,7 +5919,7 @@ static __attribute__((noinline)) void batchnorm1_beta_update(float *restrict wei
     }
 }
 
-/* conv2.weight
+/* line 12: conv2.weight
  * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
 static __attribute__((noinline)) void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5897,7 +5939,7 @@ static __attribute__((noinline)) void conv2_weight_update(float *restrict weight
     }
 }
 
-/* batchnorm2.gamma
+/* line 12: batchnorm2.gamma
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm2_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5916,7 +5958,7 @@ static __attribute__((noinline)) void batchnorm2_gamma_update(float *restrict we
     }
 }
 
-/* batchnorm2.beta
+/* line 12: batchnorm2.beta
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm2_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5935,7 +5977,7 @@ static __attribute__((noinline)) void batchnorm2_beta_update(float *restrict wei
     }
 }
 
-/* conv3.weight
+/* line 12: conv3.weight
  * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
 static __attribute__((noinline)) void conv3_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5955,7 +5997,7 @@ static __attribute__((noinline)) void conv3_weight_update(float *restrict weight
     }
 }
 
-/* batchnorm3.gamma
+/* line 12: batchnorm3.gamma
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm3_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5974,7 +6016,7 @@ static __attribute__((noinline)) void batchnorm3_gamma_update(float *restrict we
     }
 }
 
-/* batchnorm3.beta
+/* line 12: batchnorm3.beta
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm3_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5993,7 +6035,7 @@ static __attribute__((noinline)) void batchnorm3_beta_update(float *restrict wei
     }
 }
 
-/* conv4.weight
+/* line 12: conv4.weight
  * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
 static __attribute__((noinline)) void conv4_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6013,7 +6055,7 @@ static __attribute__((noinline)) void conv4_weight_update(float *restrict weight
     }
 }
 
-/* batchnorm4.gamma
+/* line 12: batchnorm4.gamma
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm4_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6032,7 +6074,7 @@ static __attribute__((noinline)) void batchnorm4_gamma_update(float *restrict we
     }
 }
 
-/* batchnorm4.beta
+/* line 12: batchnorm4.beta
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm4_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6051,7 +6093,7 @@ static __attribute__((noinline)) void batchnorm4_beta_update(float *restrict wei
     }
 }
 
-/* conv5.weight
+/* line 12: conv5.weight
  * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
 static __attribute__((noinline)) void conv5_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6071,7 +6113,7 @@ static __attribute__((noinline)) void conv5_weight_update(float *restrict weight
     }
 }
 
-/* batchnorm5.gamma
+/* line 12: batchnorm5.gamma
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm5_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6090,7 +6132,7 @@ static __attribute__((noinline)) void batchnorm5_gamma_update(float *restrict we
     }
 }
 
-/* batchnorm5.beta
+/* line 12: batchnorm5.beta
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm5_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6109,7 +6151,7 @@ static __attribute__((noinline)) void batchnorm5_beta_update(float *restrict wei
     }
 }
 
-/* conv6.weight
+/* line 14: conv6.weight
  * weights [8][3][3][16][4], gradient [8][3][3][16][4], v_state [8][3][3][16][4], s_state [8][3][3][16][4] */
 static __attribute__((noinline)) void conv6_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6129,7 +6171,7 @@ static __attribute__((noinline)) void conv6_weight_update(float *restrict weight
     }
 }
 
-/* batchnorm6.gamma
+/* line 14: batchnorm6.gamma
  * weights [32], gradient [32], v_state [32], s_state [32] */
 static __attribute__((noinline)) void batchnorm6_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6148,7 +6190,7 @@ static __attribute__((noinline)) void batchnorm6_gamma_update(float *restrict we
     }
 }
 
-/* batchnorm6.beta
+/* line 14: batchnorm6.beta
  * weights [32], gradient [32], v_state [32], s_state [32] */
 static __attribute__((noinline)) void batchnorm6_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6167,7 +6209,7 @@ static __attribute__((noinline)) void batchnorm6_beta_update(float *restrict wei
     }
 }
 
-/* conv7.weight
+/* line 15: conv7.weight
  * weights [8][3][3][32][4], gradient [8][3][3][32][4], v_state [8][3][3][32][4], s_state [8][3][3][32][4] */
 static __attribute__((noinline)) void conv7_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6187,7 +6229,7 @@ static __attribute__((noinline)) void conv7_weight_update(float *restrict weight
     }
 }
 
-/* batchnorm7.gamma
+/* line 15: batchnorm7.gamma
  * weights [32], gradient [32], v_state [32], s_state [32] */
 static __attribute__((noinline)) void batchnorm7_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6206,7 +6248,7 @@ static __attribute__((noinline)) void batchnorm7_gamma_update(float *restrict we
     }
 }
 
-/* batchnorm7.beta
+/* line 15: batchnorm7.beta
  * weights [32], gradient [32], v_state [32], s_state [32] */
 static __attribute__((noinline)) void batchnorm7_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6225,7 +6267,7 @@ static __attribute__((noinline)) void batchnorm7_beta_update(float *restrict wei
     }
 }
 
-/* conv8.weight
+/* line 15: conv8.weight
  * weights [8][3][3][32][4], gradient [8][3][3][32][4], v_state [8][3][3][32][4], s_state [8][3][3][32][4] */
 static __attribute__((noinline)) void conv8_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6245,7 +6287,7 @@ static __attribute__((noinline)) void conv8_weight_update(float *restrict weight
     }
 }
 
-/* batchnorm8.gamma
+/* line 15: batchnorm8.gamma
  * weights [32], gradient [32], v_state [32], s_state [32] */
 static __attribute__((noinline)) void batchnorm8_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6264,7 +6306,7 @@ static __attribute__((noinline)) void batchnorm8_gamma_update(float *restrict we
     }
 }
 
-/* batchnorm8.beta
+/* line 15: batchnorm8.beta
  * weights [32], gradient [32], v_state [32], s_state [32] */
 static __attribute__((noinline)) void batchnorm8_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6283,7 +6325,7 @@ static __attribute__((noinline)) void batchnorm8_beta_update(float *restrict wei
     }
 }
 
-/* dense1.bias
+/* line 17: dense1.bias
  * weights [10], gradient [10], v_state [10], s_state [10] */
 static __attribute__((noinline)) void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
