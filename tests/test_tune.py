@@ -1,0 +1,58 @@
+"""Tuning: what is timed is what fits, what is kept is found again, and it is what then runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dslc
+from dslc.compiler import check_text
+from dslc.planning import Options
+from dslc.runtime.tune import Trial, tune
+from dslc.tuned import keep_tuned, tuned_options
+from helpers import assert_agrees
+
+TEXT = """net Tuned {
+  input image: 9x9x16
+  conv(16, 3x3, pad=same) -> relu
+  flatten
+  dense(3) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer sgd(lr=0.1)
+  batch 4
+}
+"""
+
+
+def test_times_what_fits() -> None:
+    """Every algorithm of the convolution but the one that is chosen anyway; the answer is among them."""
+    trials: list[Trial] = []
+    options = tune(check_text(TEXT), 1, trials.append)
+    tried = {trial.algorithm for trial in trials if "conv1_forward" in trial.operations}
+    assert {"direct", "winograd2x3", "winograd4x3"} - tried <= {"direct", "winograd2x3", "winograd4x3"}
+    assert len(tried) >= 2
+    assert all(trial.share > 0 for trial in trials)
+    assert {name for name, _ in options.algorithms} <= {name for trial in trials for name in trial.operations}
+
+
+@pytest.mark.parametrize("choice", ["direct", "winograd2x3", "winograd4x3"])
+def test_what_was_kept_is_what_runs(choice: str, rng: np.random.Generator, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
+    network = check_text(TEXT)
+    keep_tuned(network, None, 1, Options(algorithms=(("conv1_forward", choice),)))
+    assert tuned_options(network, None, 1).algorithms == (("conv1_forward", choice),)
+    assert not tuned_options(network, None, 2).algorithms
+    model = dslc.loads(TEXT)
+    forward = next(k for k in model.plan.steps[0].kernels if k.operation.name == "conv1_forward")
+    assert forward.operation.choice == choice
+    assert_agrees(model, 3, rng)
+
+
+def test_a_broken_file_is_no_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
+    network = check_text(TEXT)
+    path = keep_tuned(network, None, 1, Options(algorithms=(("conv1_forward", "direct"),)))
+    path.write_text("{")
+    assert not tuned_options(network, None, 1).algorithms
