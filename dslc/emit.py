@@ -299,7 +299,7 @@ class _Emitter:
         outside = self.outside(phase)
         uses_n = any("n" in f.takes for f in functions)
         name = f"{step.name}_{phase.name}"
-        parameters = (f"const {self.prefix}_t *net", "place *meeting", *(self.declare(t) for t in outside))
+        parameters = (f"const {self.prefix}_t *net", "meeting_place *meeting", *(self.declare(t) for t in outside))
         counts = ("int n",) if uses_n else ()
         return PhaseFunction(name, PHASES[name], (*parameters, *counts, "int part", "int parts"), groups)
 

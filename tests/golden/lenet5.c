@@ -704,9 +704,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
  * another process has taken would be waited for in vain, so that after a while the core is given away. */
 typedef struct {
     int arrived, round;
-} place;
+} meeting_place;
 
-static inline void meet(place *p, int parts)
+static inline void meet(meeting_place *p, int parts)
 {
     if (parts == 1)
         return;
@@ -2389,7 +2389,7 @@ static __attribute__((noinline)) void dense3_bias_update(float *restrict weights
 }
 
 /* What depends on nothing but the parameters: once for many predictions. Every thread runs it with its own `part`. */
-static void predict_prepare(const lenet5_t *net, place *meeting, int part, int parts)
+static void predict_prepare(const lenet5_t *net, meeting_place *meeting, int part, int parts)
 {
     real *const at = net->arena;
     conv2_weight_winograd4x5(at + conv2_weight, at + predict_conv2_weight_winograd4x5, part, parts);
@@ -2397,7 +2397,7 @@ static void predict_prepare(const lenet5_t *net, place *meeting, int part, int p
 }
 
 /* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const lenet5_t *net, place *meeting, const float *image_in, float *output_output, int n, int part, int parts)
+static void predict_forward(const lenet5_t *net, meeting_place *meeting, const float *image_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + predict_image_in_pad, n, part, parts);
@@ -2422,7 +2422,7 @@ static void predict_forward(const lenet5_t *net, place *meeting, const float *im
 }
 
 /* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_loss(const lenet5_t *net, place *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
+static void predict_loss(const lenet5_t *net, meeting_place *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2434,7 +2434,7 @@ static void predict_loss(const lenet5_t *net, place *meeting, const int32_t *out
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void gradients_forward(const lenet5_t *net, place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
+static void gradients_forward(const lenet5_t *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + gradients_image_in_pad, n, part, parts);
@@ -2473,7 +2473,7 @@ static void gradients_forward(const lenet5_t *net, place *meeting, const float *
 }
 
 /* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const lenet5_t *net, place *meeting, int n, int part, int parts)
+static void gradients_backward(const lenet5_t *net, meeting_place *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2537,7 +2537,7 @@ static void gradients_backward(const lenet5_t *net, place *meeting, int n, int p
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const lenet5_t *net, place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
+static void train_forward(const lenet5_t *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
@@ -2576,7 +2576,7 @@ static void train_forward(const lenet5_t *net, place *meeting, const float *imag
 }
 
 /* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const lenet5_t *net, place *meeting, int n, int part, int parts)
+static void train_backward(const lenet5_t *net, meeting_place *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2631,7 +2631,7 @@ static void train_backward(const lenet5_t *net, place *meeting, int n, int part,
 }
 
 /* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const lenet5_t *net, place *meeting, int n, int part, int parts)
+static void train_update(const lenet5_t *net, meeting_place *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2647,7 +2647,7 @@ static void train_update(const lenet5_t *net, place *meeting, int n, int part, i
 }
 
 /* Called by every thread before predictions; the phase ends with a barrier, so that all have read the flag by then. */
-static void prepare_once(const lenet5_t *net, place *meeting, int part, int parts)
+static void prepare_once(const lenet5_t *net, meeting_place *meeting, int part, int parts)
 {
     if (net->arena[prepared] == 0) {
         predict_prepare(net, meeting, part, parts);
@@ -2687,7 +2687,7 @@ int lenet5_all_below(const int32_t *labels, int64_t count, int32_t classes)
 void lenet5_predict(const lenet5_t *net, const float *image_in, int64_t count, float *output_output)
 {
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -2711,7 +2711,7 @@ void lenet5_evaluate(const lenet5_t *net, const float *image_in, const int32_t *
     double batch_sums[2];
     for (int i = 0; i < 2; ++i)
         loss_sums[i] = 0;
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -2739,7 +2739,7 @@ int lenet5_loss(const lenet5_t *net, const float *image_in, const int32_t *outpu
 {
     net->arena[prepared] = 0;
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -2760,7 +2760,7 @@ int lenet5_gradients(const lenet5_t *net, const float *image_in, const int32_t *
 {
     net->arena[prepared] = 0;
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -2785,7 +2785,7 @@ int lenet5_train_step(lenet5_t *net, const float *image_in, const int32_t *outpu
 {
     net->arena[prepared] = 0;
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP

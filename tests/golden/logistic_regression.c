@@ -353,9 +353,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
  * another process has taken would be waited for in vain, so that after a while the core is given away. */
 typedef struct {
     int arrived, round;
-} place;
+} meeting_place;
 
-static inline void meet(place *p, int parts)
+static inline void meet(meeting_place *p, int parts)
 {
     if (parts == 1)
         return;
@@ -607,7 +607,7 @@ static __attribute__((noinline)) void dense1_bias_update(float *restrict weights
 }
 
 /* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const logisticregression_t *net, place *meeting, const float *x_in, float *output_output, int n, int part, int parts)
+static void predict_forward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -618,7 +618,7 @@ static void predict_forward(const logisticregression_t *net, place *meeting, con
 }
 
 /* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_loss(const logisticregression_t *net, place *meeting, const float *output_target, double *loss_sums, int n, int part, int parts)
+static void predict_loss(const logisticregression_t *net, meeting_place *meeting, const float *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -630,7 +630,7 @@ static void predict_loss(const logisticregression_t *net, place *meeting, const 
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void gradients_forward(const logisticregression_t *net, place *meeting, const float *x_in, const float *output_target, int n, int part, int parts)
+static void gradients_forward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, const float *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -643,7 +643,7 @@ static void gradients_forward(const logisticregression_t *net, place *meeting, c
 }
 
 /* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const logisticregression_t *net, place *meeting, const float *x_in, int n, int part, int parts)
+static void gradients_backward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -654,7 +654,7 @@ static void gradients_backward(const logisticregression_t *net, place *meeting, 
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const logisticregression_t *net, place *meeting, const float *x_in, const float *output_target, int n, int part, int parts)
+static void train_forward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, const float *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -667,7 +667,7 @@ static void train_forward(const logisticregression_t *net, place *meeting, const
 }
 
 /* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const logisticregression_t *net, place *meeting, const float *x_in, int n, int part, int parts)
+static void train_backward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -678,7 +678,7 @@ static void train_backward(const logisticregression_t *net, place *meeting, cons
 }
 
 /* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const logisticregression_t *net, place *meeting, int part, int parts)
+static void train_update(const logisticregression_t *net, meeting_place *meeting, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -718,7 +718,7 @@ int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t c
 void logisticregression_predict(const logisticregression_t *net, const float *x_in, int64_t count, float *output_output)
 {
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -741,7 +741,7 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
     double batch_sums[2];
     for (int i = 0; i < 2; ++i)
         loss_sums[i] = 0;
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -767,7 +767,7 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
 int logisticregression_loss(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
 {
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -787,7 +787,7 @@ int logisticregression_loss(const logisticregression_t *net, const float *x_in, 
 int logisticregression_gradients(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
 {
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -811,7 +811,7 @@ int logisticregression_gradients(const logisticregression_t *net, const float *x
 int logisticregression_train_step(logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
 {
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP

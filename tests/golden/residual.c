@@ -643,9 +643,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
  * another process has taken would be waited for in vain, so that after a while the core is given away. */
 typedef struct {
     int arrived, round;
-} place;
+} meeting_place;
 
-static inline void meet(place *p, int parts)
+static inline void meet(meeting_place *p, int parts)
 {
     if (parts == 1)
         return;
@@ -6345,7 +6345,7 @@ static __attribute__((noinline)) void dense1_bias_update(float *restrict weights
 }
 
 /* What depends on nothing but the parameters: once for many predictions. Every thread runs it with its own `part`. */
-static void predict_prepare(const residual_t *net, place *meeting, int part, int parts)
+static void predict_prepare(const residual_t *net, meeting_place *meeting, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -6384,7 +6384,7 @@ static void predict_prepare(const residual_t *net, place *meeting, int part, int
 }
 
 /* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const residual_t *net, place *meeting, const float *image_in, float *output_output, int n, int part, int parts)
+static void predict_forward(const residual_t *net, meeting_place *meeting, const float *image_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + predict_image_in_pad, n, part, parts);
@@ -6429,7 +6429,7 @@ static void predict_forward(const residual_t *net, place *meeting, const float *
 }
 
 /* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_loss(const residual_t *net, place *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
+static void predict_loss(const residual_t *net, meeting_place *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -6441,7 +6441,7 @@ static void predict_loss(const residual_t *net, place *meeting, const int32_t *o
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void gradients_forward(const residual_t *net, place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
+static void gradients_forward(const residual_t *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + gradients_image_in_pad, n, part, parts);
@@ -6558,7 +6558,7 @@ static void gradients_forward(const residual_t *net, place *meeting, const float
 }
 
 /* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const residual_t *net, place *meeting, int n, int part, int parts)
+static void gradients_backward(const residual_t *net, meeting_place *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -6716,7 +6716,7 @@ static void gradients_backward(const residual_t *net, place *meeting, int n, int
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const residual_t *net, place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
+static void train_forward(const residual_t *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
@@ -6833,7 +6833,7 @@ static void train_forward(const residual_t *net, place *meeting, const float *im
 }
 
 /* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const residual_t *net, place *meeting, int n, int part, int parts)
+static void train_backward(const residual_t *net, meeting_place *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -6991,7 +6991,7 @@ static void train_backward(const residual_t *net, place *meeting, int n, int par
 }
 
 /* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const residual_t *net, place *meeting, int part, int parts)
+static void train_update(const residual_t *net, meeting_place *meeting, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -7037,7 +7037,7 @@ static void train_update(const residual_t *net, place *meeting, int part, int pa
 }
 
 /* Called by every thread before predictions; the phase ends with a barrier, so that all have read the flag by then. */
-static void prepare_once(const residual_t *net, place *meeting, int part, int parts)
+static void prepare_once(const residual_t *net, meeting_place *meeting, int part, int parts)
 {
     if (net->arena[prepared] == 0) {
         predict_prepare(net, meeting, part, parts);
@@ -7077,7 +7077,7 @@ int residual_all_below(const int32_t *labels, int64_t count, int32_t classes)
 void residual_predict(const residual_t *net, const float *image_in, int64_t count, float *output_output)
 {
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -7101,7 +7101,7 @@ void residual_evaluate(const residual_t *net, const float *image_in, const int32
     double batch_sums[2];
     for (int i = 0; i < 2; ++i)
         loss_sums[i] = 0;
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -7129,7 +7129,7 @@ int residual_loss(const residual_t *net, const float *image_in, const int32_t *o
 {
     net->arena[prepared] = 0;
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -7150,7 +7150,7 @@ int residual_gradients(const residual_t *net, const float *image_in, const int32
 {
     net->arena[prepared] = 0;
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
@@ -7175,7 +7175,7 @@ int residual_train_step(residual_t *net, const float *image_in, const int32_t *o
 {
     net->arena[prepared] = 0;
     const int threads = threads_to_use(net->threads);
-    place meeting = { 0 };
+    meeting_place meeting = { 0 };
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
 #ifdef _OPENMP
