@@ -202,7 +202,7 @@ def options_for(cases: Sequence[Case]) -> tuple[list[int], Options]:
         copies.append(max(map(len, own.values()), default=1))
         for (job, some), copy in product(own.items(), range(copies[-1])):
             wanted.append((f"{name_of(number, copy)}_{job}", some[copy % len(some)]))
-    return copies, Options(algorithms=tuple(wanted))
+    return copies, Options(("groups",), tuple(wanted))
 
 
 def assert_chosen(plan: Plan, options: Options) -> None:
