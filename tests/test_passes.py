@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from dslc.compiler import check_file, plan_network
+from dslc.compiler import check_file, check_text, plan_network
 from dslc.ir import Network
 from dslc.plan import Plan
 from dslc.planning import PASSES, Options
@@ -14,12 +14,26 @@ from dslc.runtime.model import Model
 from dslc.verify import verify
 from helpers import REPO
 
-NETS = ("lenet5", "residual", "mlp_batchnorm")
+NETS = ("lenet5", "residual", "mlp_batchnorm", "grouped")
+
+
+GROUPED = """net Grouped {
+  input image: 9x9x6
+  conv(6, 3x3, groups=3) -> relu
+  flatten
+  dense(3) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer sgd(lr=0.1)
+}
+"""
+"""Groups of two channels, which fit the vectors of no target."""
 
 
 @cache
 def network(name: str) -> Network:
-    return check_file(REPO / "specs" / f"{name}.net")
+    return check_text(GROUPED) if name == "grouped" else check_file(REPO / "specs" / f"{name}.net")
 
 
 def kernels(plan: Plan) -> list[tuple[str, str]]:
