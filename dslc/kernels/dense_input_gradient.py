@@ -9,6 +9,12 @@ from dslc.kernels.product import Product
 from dslc.layout import Layout
 
 FUSES = True
+STRETCH = 8
+"""Vectors of units that are summed before the next inputs have their turn: weights are read in as many long streams."""
+SUMS = 16
+"""At most so many tiles are summed side by side: they stay in the nearest cache."""
+TASKS = 16
+"""At least so many tasks are left for the threads to share."""
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
@@ -21,9 +27,12 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("narrow", names, few, setting.multiplying(op, 0.3))]
     rows = min(dx.elements, lanes * max(1, 8 // lanes))
     tile = Product(rows, 1, lanes)
+    tiles, columns = -(-dx.elements // rows), -(-setting.batch // lanes)
+    full = units // lanes
     context = {
-        "inputs": dx.elements, "units": units, "full": units // lanes, "left": units % lanes, "lanes": lanes,
-        "rows": rows, "tiles": -(-dx.elements // rows), "tile": tile, **finish(op),
+        "inputs": dx.elements, "units": units, "full": full, "left": units % lanes, "lanes": lanes, "rows": rows,
+        "tiles": tiles, "tile": tile, "columns": columns, "stretch": min(STRETCH, full),
+        "group": max(1, min(SUMS // columns, tiles // TASKS)), **finish(op),
     }  # fmt: skip
     names = ("dout", "w", "known", "din") if context["kept"] else ("dout", "w", "din")
     return [Variant("plain", names, context, setting.multiplying(op), (tile,))]
