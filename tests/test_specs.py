@@ -50,7 +50,13 @@ def test_every_stage_holds(spec: Path, dtype: str, target: dslc.target.Target) -
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("alexnet", 62_378_344), ("vgg16", 138_357_544), ("lenet5", 61_706), ("logistic_regression", 785)],
+    [
+        ("alexnet", 62_378_344),
+        ("vgg16", 138_357_544),
+        ("vgg19", 143_667_240),
+        ("lenet5", 61_706),
+        ("logistic_regression", 785),
+    ],
 )
 def test_parameter_counts(name: str, count: int) -> None:
     assert sum(p.elements for p in check_file(REPO / "specs" / f"{name}.net").parameters) == count
