@@ -16,8 +16,8 @@ ORDER_SEED = 0
 
 
 def named_arrays(name: str) -> dict[str, Array]:
-    """`x`, `y`, `x_test` and `y_test` of a data set: the last fifth is the test set. Tables, some of which come sorted by
-    class, are put into a fixed random order first; the digits stay in their own.
+    """`x`, `y`, `x_test` and `y_test` of a data set: the last fifth is the test set. Tables, some of which come sorted
+    by class, are put into a fixed random order first; the digits stay in their own.
 
     Raises:
         DataError: scikit-learn is not installed.
