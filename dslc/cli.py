@@ -323,7 +323,8 @@ def train(
 ) -> None:
     """Train, and leave a run folder with spec, weights, history and report.
 
-    data: mnist, digits, an .npz with x and y, a .csv (with --target COLUMN), or a folder of IDX or .npy files.
+    data: mnist, breast_cancer, diabetes, digits, iris, wine (from scikit-learn), an .npz with x and y, a .csv (with
+    --target COLUMN), a folder of IDX or .npy files, or a folder with one folder of images a class.
 
     Examples:  dslc train specs/lenet5.net --data mnist     dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3
     """

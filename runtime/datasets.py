@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dslc.diagnostics import DataError
+from dslc.runtime.datasets_named import NAMES, named_arrays
 
 Array = np.ndarray[Any, Any]
 DEV_SHARE = 0.1
@@ -47,18 +48,19 @@ class Dataset:
 
 
 def load_dataset(data: str, target: str | None = None) -> Dataset:
-    """`mnist`, `digits`, an .npz, a folder of IDX or .npy files, or a CSV with `target` as its target column.
+    """`mnist`, a data set of scikit-learn by its name, an .npz, a folder of IDX or .npy files, a folder with one
+    folder of images a class, or a CSV with `target` as its target column.
 
     Raises:
         DataError: it cannot be read or holds no x and y.
     """
     if data == "mnist":
         return _mnist()
-    if data == "digits":
-        return _digits()
+    if data in NAMES:
+        return _from_arrays(data, named_arrays(data))
     path = Path(data)
     if not path.exists():
-        raise DataError(f"there are no data at {data}: give mnist, digits, an .npz, a .csv or a folder")
+        raise DataError(f"there are no data at {data}: give mnist, {', '.join(NAMES)}, an .npz, a .csv or a folder")
     try:
         return _read(path, target)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error) as error:
@@ -88,16 +90,6 @@ def _pixels(array: Array) -> Array:
     return array[..., None].astype(np.float32) / np.float32(255) if array.ndim == 3 else array
 
 
-def _digits() -> Dataset:
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise DataError("the data set digits comes with scikit-learn: pip install scikit-learn") from None
-    bunch = load_digits()
-    x, y = (bunch.images[..., None] / 16).astype(np.float32), bunch.target
-    return Dataset("digits", Split(x[:1437], y[:1437]), None, Split(x[1437:], y[1437:]))
-
-
 def _from_arrays(name: str, arrays: dict[str, Array]) -> Dataset:
     if "x" not in arrays or "y" not in arrays:
         raise DataError(f"{name} must hold x and y; it holds {', '.join(sorted(arrays)) or 'nothing'}")
@@ -123,8 +115,41 @@ def _folder(path: Path) -> Dataset:
         return _from_arrays(str(path), arrays)
     parts = {part: _idx_pair(path, prefix) for part, prefix in (("train", "train"), ("test", "t10k"))}
     if parts["train"] is None:
-        raise DataError(f"{path} holds neither x.npy and y.npy nor train-images-idx3-ubyte[.gz] with its labels")
+        return Dataset(str(path), Split(*_images(path)))
     return Dataset(str(path), parts["train"], None, parts["test"])
+
+
+def _images(path: Path) -> tuple[Array, Array]:
+    """One folder of images a class: pixels from 0 to 1 as (n, h, w, c), classes in the order of their names."""
+    classes = sorted(folder for folder in path.iterdir() if folder.is_dir())
+    files = [(file, i) for i, folder in enumerate(classes) for file in sorted(folder.glob("[!.]*")) if file.is_file()]
+    if not files:
+        raise DataError(
+            f"{path} holds neither x.npy and y.npy, nor train-images-idx3-ubyte[.gz] with its labels, nor a folder of "
+            "images a class"
+        )
+    images = [_image(file) for file, _ in files]
+    for (file, _), image in zip(files, images, strict=True):
+        if image.shape != images[0].shape:
+            raise DataError(f"{file} is {_show(image)}, {files[0][0]} is {_show(images[0])}: give them one size")
+    return np.stack(images), np.array([label for _, label in files])
+
+
+def _image(file: Path) -> Array:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise DataError("images are read with Pillow: pip install pillow") from None
+    try:
+        with Image.open(file) as image:
+            pixels = np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"), np.float32)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot read the image {file}: {error}") from None
+    return (pixels[..., None] if pixels.ndim == 2 else pixels) / np.float32(255)
+
+
+def _show(image: Array) -> str:
+    return "x".join(map(str, image.shape))
 
 
 def _idx_pair(path: Path, prefix: str) -> Split | None:

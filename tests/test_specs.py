@@ -19,10 +19,12 @@ from dslc.runtime.memory import Arena
 from dslc.runtime.model import Model
 from dslc.summary import summarize
 from dslc.target import TARGETS, Target, native
+from dslc.verify import verify
 from helpers import REPO, SPECS, WIDTHS
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = bool(os.environ.get("DSLC_UPDATE_GOLDEN"))
+LARGE = {"alexnet", "vgg16", "vgg19"}
 
 specs = pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 
@@ -50,7 +52,13 @@ def test_every_stage_holds(spec: Path, dtype: str, target: dslc.target.Target) -
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("alexnet", 62_378_344), ("vgg16", 138_357_544), ("lenet5", 61_706), ("logistic_regression", 785)],
+    [
+        ("alexnet", 62_378_344),
+        ("vgg16", 138_357_544),
+        ("vgg19", 143_667_240),
+        ("lenet5", 61_706),
+        ("logistic_regression", 785),
+    ],
 )
 def test_parameter_counts(name: str, count: int) -> None:
     assert sum(p.elements for p in check_file(REPO / "specs" / f"{name}.net").parameters) == count
@@ -152,6 +160,13 @@ def test_comments_lead_back_to_the_file(spec: Path, target: Target) -> None:
         assert first in lines[int(number) - 1] or first in ("loss", "the gradient") or first[-1].isdigit(), comment
         arrays = re.findall(r"\*restrict (\w+)", declared)
         assert re.fullmatch(", ".join(rf"{array} (\[(n|n / \d+|\d+)\])+" for array in arrays), shapes), shapes
+
+
+@pytest.mark.parametrize("spec", [s for s in SPECS if s.stem not in LARGE], ids=lambda path: path.stem)
+def test_agrees_with_numpy(spec: Path) -> None:
+    """Outputs, gradients and ten steps of the compiled C against the interpreter; the large ones would take minutes."""
+    for row in verify(Model(check_file(spec)), 5):
+        assert row.ok, row
 
 
 @specs
