@@ -223,6 +223,14 @@ class DropoutAtTheEnd(Diagnostic):
 
 
 @record
+class NotFirst(Diagnostic):
+    layer: str
+    message = "{layer} can only stand directly after an input"
+    hints = ("it is fitted on the training set before training, when nothing else has learned yet",
+             "help: move it there; to normalize values inside a network use batchnorm or layernorm")  # fmt: skip
+
+
+@record
 class Unreached(Diagnostic):
     layer: str
     what: str
@@ -575,6 +583,9 @@ class NetBuilder:
         if layer.merges and len(inputs) < 2:
             self.report(MergeOfOne(link.span, link.name))
             return self._poison()
+        if layer.first and not all(self.inputs.get(value.name) == value for value in inputs):
+            self.report(NotFirst(link.span, link.name))
+            return self._poison()
         if len(self.drafts) >= MAX_NODES:
             self.report(TooManyLayers(link.span))
             return self._poison()
@@ -609,7 +620,7 @@ class NetBuilder:
         weighted = any(w.decays for w in declared)
         for argument in link.arguments or ():
             useless = argument.name in ("init", "l1", "l2") and not weighted
-            if useless or (argument.name == "freeze" and not declared):
+            if useless or (argument.name == "freeze" and not any(w.trained for w in declared)):
                 self.report(NoWeights(argument.span, link.name, str(argument.name)))
 
     # ------------------------------------------------------------------------------------------- after the body

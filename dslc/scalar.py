@@ -100,6 +100,10 @@ def sigmoid(x: Scalar) -> Scalar:
     return _function("real_sigmoid", x)
 
 
+def log(x: Scalar) -> Scalar:
+    return _function("real_log", x)
+
+
 def log1p(x: Scalar) -> Scalar:
     return _function("real_log1p", x)
 

@@ -81,6 +81,17 @@ class Model:
             stream = int.from_bytes(hashlib.sha256(p.name.encode()).digest()[:4], "little")
             random = np.random.Generator(np.random.Philox(key=[self.seed, stream]))
             self.parameters[p.name][...] = p.init.sample(random, p.shape, p.fan_in, p.fan_out)
+        self._unfitted = {node.name for node in self.network.nodes if node.layer.first}
+
+    def _fit_first_layers(self, inputs: list[Array]) -> None:
+        """Layers such as standardize look at the training set once: not again where training goes on, nor where their
+        parameters were loaded."""
+        by_name = {value.name: x for value, x in zip(self.network.inputs, inputs, strict=True)}
+        for node in self.network.nodes:
+            if node.name in self._unfitted and self.step == 0:
+                for role, array in node.layer.fitted(by_name[node.inputs[0].name]).items():
+                    self.parameters[f"{node.name}.{role}"][...] = array
+                self._unfitted.remove(node.name)
 
     def _make_room(self, count: int) -> None:
         """With `batch all` the capacity follows the data: compiled again when more examples come."""
@@ -186,6 +197,7 @@ class Model:
         if dev is not None:
             self._arrays(*dev)
         self._make_room(len(arrays[0][0]))
+        self._fit_first_layers(arrays[0])
         return fitting.Fit(self, arrays, dev, make_progress(progress)).run(
             self.training.epochs if epochs is None else epochs
         )
@@ -259,4 +271,6 @@ class Model:
             DataError: with the list of what differs.
         """
         shapes = {name: view.shape for name, view in self.parameters.items()}
-        self.restore_weights(read_weights(path, shapes, only, strict))
+        found = read_weights(path, shapes, only, strict)
+        self.restore_weights(found)
+        self._unfitted -= {name.partition(".")[0] for name in found}

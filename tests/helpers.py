@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 import dslc
+import dslc.layers
+from dslc import registry
 from dslc.ir import Network, Shape, show_shape
-from dslc.layers import Example
+from dslc.layers import Example, Layer
 from dslc.lower import state_name
 from dslc.reference import Interpreter
 from dslc.runtime.model import Model
@@ -40,13 +42,19 @@ FORWARD = {"float64": 1e-12, "float32": 1e-5}
 
 
 def example_spec(example: Example, batch: int = 5) -> str:
-    """A network around a layer's example. Something learns before each input: gradients must get there."""
+    """A network around a layer's example. Something learns before each input: gradients must get there; where nothing
+    may stand before the layer, something learns behind it."""
     lines, values = [], []
     for i, shape in enumerate(example.inputs, 1):
         lines += [f"input x{i}: {show_shape(shape)}", f"v{i} = x{i} -> {same_size(shape)}"]
         values.append(f"v{i}")
     name, _, arguments = example.text.partition("(")
-    if len(values) > 1:
+    found = registry.find(dslc.layers, name, Layer)
+    assert found is not None
+    if found.first:
+        (shape,) = example.inputs
+        lines, chain = [f"input x1: {show_shape(shape)}"], f"x1 -> {example.text} -> {same_size(shape)}"
+    elif len(values) > 1:
         chain = f"{name}({', '.join(values)}{', ' + arguments if arguments else ')'}"
     else:
         chain = f"v1 -> {example.text}"

@@ -69,6 +69,8 @@ class Layer:
 
     merges: ClassVar[bool] = False
     """Takes several values: `add(a, b)`."""
+    first: ClassVar[bool] = False
+    """Stands directly after an input, because `fit` fits it on the data: see `fitted`."""
     smooth: ClassVar[bool] = True
     """Has no kinks: finite differences need no care."""
     suits: ClassVar[str | None] = None
@@ -89,6 +91,10 @@ class Layer:
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
         return ()
+
+    def fitted(self, x: Array) -> dict[str, Array]:
+        """Of a layer that stands first: its parameters, by role, for the training set x (n, *input)."""
+        raise NotImplementedError
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:
         """Multiply-adds for one example, forward."""

@@ -1,0 +1,13 @@
+"""gamma * (x - mean) / sqrt(var + eps) + beta over the numbers of an example; mean and 1 / deviation are kept."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers.layernorm import LayerNormDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, LayerNormDetail)
+    names = ("x", "gamma", "beta", "y", "moments")
+    return [Variant("plain", names, {"features": d.features, "eps": d.eps}, setting.moving(op.reads[0], factor=3))]

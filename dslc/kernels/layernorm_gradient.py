@@ -1,0 +1,13 @@
+"""dx of a layer normalization."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers.layernorm import LayerNormDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    context = {"features": detail(op, LayerNormDetail).features}
+    names = ("dy", "x", "moments", "gamma", "dx")
+    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=3))]

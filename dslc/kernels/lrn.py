@@ -1,0 +1,16 @@
+"""Divides each number by a power of a sum over the channels around; in training the sums are kept."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._lrn import block, power
+from dslc.layers.lrn import LrnDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, LrnDetail)
+    kept = len(op.writes) == 2
+    context = {"d": d, "block": block(d), "half": d.size // 2, "power": power(d.beta), "kept": kept}
+    names = ("x", "y", "sums") if kept else ("x", "y")
+    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=4))]

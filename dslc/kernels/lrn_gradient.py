@@ -1,0 +1,16 @@
+"""dx = dy / s^beta - 2 alpha beta x * (sum over the channels around of dy * x / s^(beta + 1))."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._lrn import block, power
+from dslc.layers.lrn import LrnDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, LrnDetail)
+    context = {
+        "d": d, "block": block(d), "half": d.size // 2, "power": power(d.beta), "factor": 2 * d.alpha * d.beta,
+    }  # fmt: skip
+    return [Variant("plain", ("dy", "x", "sums", "dx"), context, setting.moving(op.reads[0], factor=6))]

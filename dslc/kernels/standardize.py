@@ -1,0 +1,17 @@
+"""(x - mean) / std of each channel."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._rows import rows_of
+from dslc.layers.standardize import StandardizeDetail
+from dslc.site import MOST_CHANNELS
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, StandardizeDetail)
+    names, cost = ("in", "mean", "std", "out"), setting.moving(*op.writes)
+    if d.channels > MOST_CHANNELS:
+        return [Variant("plain", names, {"d": d}, 2 * cost)]
+    return [Variant("rows", names, {"pixels": d.pixels, "rows": rows_of(d.channels, setting.lanes, 512)}, cost)]

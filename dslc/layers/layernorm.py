@@ -1,0 +1,77 @@
+"""layernorm: layer normalization (Ba, Kiros and Hinton 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from dslc.arguments import Positive
+from dslc.geometry import SizeProblem
+from dslc.ir import Shape, show_shape
+from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.numerics import Array, np
+from dslc.site import Site
+
+
+@dataclass(frozen=True)
+class LayerNormDetail:
+    features: int
+    eps: float
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """gamma * (x - mean) / sqrt(var + eps) + beta with the mean and the biased variance of all numbers of one example:
+    of an image over rows, columns and channels. As in the paper every number has a gamma and a beta of its own."""
+
+    eps: Positive = 1e-5
+
+    examples = (
+        Example("layernorm", ((7,),)),
+        Example("layernorm(eps=1e-2)", ((130,),)),
+        Example("layernorm", ((3, 5, 9),)),
+    )
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        if prod(inputs[0]) == 1:
+            raise SizeProblem(
+                f"layernorm of {show_shape(inputs[0])} is always beta: one number is its own mean",
+                notes=("help: it needs at least two numbers in each example",),
+            )
+        return inputs[0]
+
+    def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        return (Weights("gamma", inputs[0], "ones"), Weights("beta", inputs[0], "zeros"))
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        x, axes = xs[0], tuple(range(1, xs[0].ndim))
+        mean = x.mean(axis=axes, keepdims=True)
+        deviation = np.sqrt(((x - mean) ** 2).mean(axis=axes, keepdims=True) + self.eps)
+        normal = (x - mean) / deviation
+
+        def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+            slope = dy * p["gamma"]
+            along = (slope * normal).mean(axis=axes, keepdims=True)
+            dx = (slope - slope.mean(axis=axes, keepdims=True) - normal * along) / deviation
+            return (dx,), {"gamma": (dy * normal).sum(axis=0), "beta": dy.sum(axis=0)}
+
+        return Reference(p["gamma"] * normal + p["beta"], pull)
+
+    def forward(self, site: Site) -> None:
+        moments = site.save("moments", (2,), batched=True)
+        reads = (*site.x, site.parameter("gamma"), site.parameter("beta"))
+        site.op("layernorm", "forward", reads, (site.y, moments), self._detail(site))
+
+    def backward(self, site: Site) -> None:
+        reads = (site.dy, site.x[0], site.saved["moments"])
+        dgamma, dbeta = site.gradient("gamma"), site.gradient("beta")
+        if dgamma is not None and dbeta is not None:
+            site.op("layernorm_sums", "backward_affine", reads, (dgamma, dbeta), self._detail(site))
+        if (dx := site.dx[0]) is not None:
+            site.op(
+                "layernorm_gradient", "backward_input", (*reads, site.parameter("gamma")), (dx,), self._detail(site)
+            )
+
+    def _detail(self, site: Site) -> LayerNormDetail:
+        return LayerNormDetail(site.y.elements, self.eps)

@@ -1,0 +1,66 @@
+"""standardize: input normalization (notes: 'Normalizing inputs')."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dslc.ir import Shape
+from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.numerics import Array, np
+from dslc.site import Site
+
+PORTION = 4096
+"""Examples that are looked at in one go while the statistics are gathered."""
+
+
+@dataclass(frozen=True)
+class StandardizeDetail:
+    channels: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Standardize(Layer):
+    """(x - mean) / std of each feature or channel, with the mean and the deviation of the training set."""
+
+    first = True
+    examples = (
+        Example("standardize", ((6,),)),
+        Example("standardize", ((4, 5, 3),)),
+        Example("standardize", ((4099,),)),
+    )
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        return inputs[0]
+
+    def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        shape = (inputs[0][-1],)
+        return (Weights("mean", shape, "zeros", trained=False), Weights("std", shape, "ones", trained=False))
+
+    def fitted(self, x: Array) -> dict[str, Array]:
+        """Mean and biased deviation of the last axis of x (n, *input), in one pass: portions are put together as in
+        Chan, Golub and LeVeque 1983. What never varies has the deviation 1: it becomes zero."""
+        channels = x.shape[-1]
+        count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
+        low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
+        for start in range(0, len(x), PORTION):
+            part = x[start : start + PORTION].reshape(-1, channels).astype(np.float64)
+            low, high = np.minimum(low, part.min(axis=0)), np.maximum(high, part.max(axis=0))
+            center = part.mean(axis=0)
+            away, total = center - mean, count + len(part)
+            squares += ((part - center) ** 2).sum(axis=0) + away**2 * (count * len(part) / total)
+            mean, count = mean + away * (len(part) / total), total
+        constant = low == high
+        return {"mean": np.where(constant, low, mean), "std": np.where(constant, 1.0, np.sqrt(squares / count))}
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        return Reference((xs[0] - p["mean"]) / p["std"], lambda dy: ((dy / p["std"],), {}))
+
+    def forward(self, site: Site) -> None:
+        channels = site.y.shape[-1]
+        detail = StandardizeDetail(channels, site.y.elements // channels)
+        site.op("standardize", "forward", (*site.x, site.parameter("mean"), site.parameter("std")), (site.y,), detail)
+
+    def backward(self, site: Site) -> None:
+        """Nothing: before it stands only the input."""
