@@ -430,22 +430,30 @@ def predict(
 
 
 @app.command
-def gradcheck(spec: str, *, examples: int = 4, entries: int = 30, seed: int = 0, define: Define = None) -> int:
+def gradcheck(
+    spec: str, *, examples: int = 4, entries: int = 30, seed: int = 0,
+    without_dropout: Annotated[bool, Parameter(negative=())] = False, define: Define = None,
+) -> int:  # fmt: skip
     """Compare numerical and analytic gradients in float64, a row a parameter.
 
-    examples: in the random mini-batch. entries: how many of each parameter are compared.
+    examples: in the random mini-batch. entries: how many of each parameter are compared. --without-dropout switches
+    dropout off, with which there is nothing to compare.
 
     Example:  dslc gradcheck specs/lenet5.net
     """
-    from dslc.gradcheck import check_gradients
+    from dslc import gradcheck as checking
     from dslc.runtime.model import Model
     from dslc.tables import print_table
     from dslc.verify import random_batch
 
-    model = Model(check_file(spec, overrides(define), "float64"))
+    network = check_file(spec, overrides(define), "float64")
+    if without_dropout:
+        network = checking.without_dropout(network)
+    checking.refuse_dropout(network)
+    model = Model(network)
     model.training  # noqa: B018 - raises where there is no loss to differentiate
     x, y = random_batch(model.network, min(positive(examples, "--examples"), model.batch), seed)
-    rows = check_gradients(model, x, y, positive(entries, "--entries"), seed)
+    rows = checking.check_gradients(model, x, y, positive(entries, "--entries"), seed)
     cells = [(r.name, str(r.compared), str(r.skipped), f"{r.difference:.1e}", r.verdict) for r in rows]
     columns = ("parameter", "compared", "at kinks", "relative difference", "verdict")
     print_table(f"{model.network.name}: gradients", columns, cells, "lrrrl")
