@@ -317,6 +317,8 @@ def train(
     target: str | None = None,
     run_: Annotated[str | None, Parameter(name="--run")] = None,
     epochs: int | None = None,
+    weights: str | None = None,
+    only: str | None = None,
     threads: int = 1,
     progress: Kind = "auto",
     define: Define = None,
@@ -324,6 +326,7 @@ def train(
     """Train, and leave a run folder with spec, weights, history and report.
 
     data: mnist, digits, an .npz with x and y, a .csv (with --target COLUMN), or a folder of IDX or .npy files.
+    weights: a file to start from, for transfer learning; only: just these of its layers, as in conv1,conv2.
 
     Examples:  dslc train specs/lenet5.net --data mnist     dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3
     """
@@ -334,7 +337,11 @@ def train(
     if epochs is not None:
         positive(epochs, "--epochs")
     network = check_file(spec, overrides(define))
+    if only is not None and weights is None:
+        raise CallError("--only names layers of a file: it goes with --weights FILE")
     model = Model(network, positive(threads, "--threads"))
+    if weights is not None:
+        model.load_weights(weights, only.split(",") if only else None)
     dataset = load_dataset(data, target).with_dev(model.training.seed)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
     with run_folder(run_, network.name) as folder:
