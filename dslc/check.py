@@ -32,7 +32,7 @@ from dslc.evaluate import (
     unknown_param,
 )
 from dslc.inits import Init
-from dslc.ir import Head, Network, Node, Parameter, ParamValue
+from dslc.ir import Head, Network, Node, Parameter, ParamValue, Range
 from dslc.layers import Weights
 from dslc.record import record
 from dslc.source import Span
@@ -142,7 +142,7 @@ class _Checker:
             declared[param.name] = param
             value = self._param_value(param)
             self.scope.values = {**self.scope.values, param.name: value}
-            self.params.append(ParamValue(param.name, value, param.range.span.text if param.range else None))
+            self.params.append(ParamValue(param.name, value, self._range(param.range)))
         for name in self.overrides:
             if name not in declared:
                 self.report(UnknownOverride(Span(self.program.source, 0, 0), name, tuple(declared)))
@@ -160,11 +160,17 @@ class _Checker:
             return None
         return value
 
+    def _range(self, call: ast.Call | None) -> Range | None:
+        """What the range says, evaluated; its errors were reported where the value was checked against it."""
+        if call is None or self.errors:
+            return None
+        return Range(call.name, tuple(evaluate(a.value, self.scope) for a in call.arguments or ()))
+
     def _override(self, param: ast.ParamDecl, given: object) -> object:
         value = given.item() if hasattr(given, "item") else given
         if isinstance(value, str) and value in ("valid", "same"):
             value = Symbol(value)
-        elif not isinstance(value, (bool, int, float, str, tuple)):
+        elif not isinstance(value, (bool, int, float, str, tuple, Symbol)):
             reason = f"{given!r} is no value of the language"
             raise self.scope.fail(WrongValue(param.name_span, f"override of {param.name}", reason))
         if param.range is not None:

@@ -99,7 +99,7 @@ def check(
     reports = []
     for path in spec:
         try:
-            reports.append(_report(path, define, _positive(threads, "--threads")))
+            reports.append(_report(path, define, positive(threads, "--threads")))
         except SpecError as error:
             print(error, file=sys.stderr)
             failed = True
@@ -213,10 +213,10 @@ def compile_(
     started = time.perf_counter()
     network = check_file(spec, overrides(define))
     if tune:
-        _tune(network, target, _positive(threads, "--threads"))
+        _tune(network, target, positive(threads, "--threads"))
     plan = _plan_for(network, target, threads, disable)
     source = emit_c(plan)
-    with _writing(output or "."):
+    with writing(output or "."):
         folder = None if output is None else Path(output)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -249,7 +249,7 @@ def _tune(network: Network, target: str, threads: int) -> None:
 def _plan_for(network: Network, target: str, threads: int, disable: list[str] | None) -> Plan:
     from dslc.compiler import plan_network
 
-    count = _positive(threads, "--threads")
+    count = positive(threads, "--threads")
     return plan_network(network, _target(target), threads=count, options=_options(disable))
 
 
@@ -273,7 +273,7 @@ def _options(disable: list[str] | None) -> Options | None:
 
 
 @contextmanager
-def _writing(path: str | Path) -> Iterator[None]:
+def writing(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -317,6 +317,8 @@ def train(
     target: str | None = None,
     run_: Annotated[str | None, Parameter(name="--run")] = None,
     epochs: int | None = None,
+    weights: str | None = None,
+    only: str | None = None,
     threads: int = 1,
     progress: Kind = "auto",
     define: Define = None,
@@ -325,6 +327,7 @@ def train(
 
     data: mnist, breast_cancer, diabetes, digits, iris, wine (from scikit-learn), an .npz with x and y, a .csv (with
     --target COLUMN), a folder of IDX or .npy files, or a folder with one folder of images a class.
+    weights: a file to start from, for transfer learning; only: just these of its layers, as in conv1,conv2.
 
     Examples:  dslc train specs/lenet5.net --data mnist     dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3
     """
@@ -333,29 +336,33 @@ def train(
     from dslc.runtime.runs import run_folder
 
     if epochs is not None:
-        _positive(epochs, "--epochs")
+        positive(epochs, "--epochs")
     network = check_file(spec, overrides(define))
-    model = Model(network, _positive(threads, "--threads"))
+    if only is not None and weights is None:
+        raise CallError("--only names layers of a file: it goes with --weights FILE")
+    model = Model(network, positive(threads, "--threads"))
+    if weights is not None:
+        model.load_weights(weights, only.split(",") if only else None)
     dataset = load_dataset(data, target).with_dev(model.training.seed)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
     with run_folder(run_, network.name) as folder:
         history = model.fit(dataset.train.x, dataset.train.y, dev=dev, epochs=epochs, progress=progress)
-        results = _results(model, dataset)
-        with _writing(folder):
-            _write_run(folder, model, history, dataset, results, define)
+        results = results_of(model, dataset)
+        with writing(folder):
+            write_run(folder, model, history, dataset, results, define)
     for name, numbers in results.items():
         print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
     print(f"run: {folder}")
     print(f"report: {folder / 'report.html'}")
 
 
-def _results(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
+def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
     """The final numbers on each part of the data."""
     parts = {"train": dataset.train, "dev": dataset.dev, "test": dataset.test}
     return {name: model.evaluate(part.x, part.y) for name, part in parts.items() if part is not None}
 
 
-def _write_run(
+def write_run(
     folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any], define: list[str] | None
 ) -> None:
     from dslc.cache import write_whole
@@ -395,7 +402,7 @@ def evaluate(
     from dslc.runtime.datasets import load_dataset
     from dslc.runtime.runs import load_run
 
-    model = load_run(run_, _positive(threads, "--threads"))
+    model = load_run(run_, positive(threads, "--threads"))
     dataset = load_dataset(data, target)
     part = dataset.test or dataset.train
     for key, value in model.evaluate(part.x, part.y).items():
@@ -419,10 +426,10 @@ def predict(
     from dslc.runtime.predictions import write_predictions
     from dslc.runtime.runs import load_run
 
-    model = load_run(run_, _positive(threads, "--threads"))
+    model = load_run(run_, positive(threads, "--threads"))
     dataset = load_dataset(data, target)
     part = dataset.test or dataset.train
-    with _writing(output):
+    with writing(output):
         count = write_predictions(Path(output), model, part.x)
     print(f"{count:,} predictions in {output}")
 
@@ -431,22 +438,30 @@ def predict(
 
 
 @app.command
-def gradcheck(spec: str, *, examples: int = 4, entries: int = 30, seed: int = 0, define: Define = None) -> int:
+def gradcheck(
+    spec: str, *, examples: int = 4, entries: int = 30, seed: int = 0,
+    without_dropout: Annotated[bool, Parameter(negative=())] = False, define: Define = None,
+) -> int:  # fmt: skip
     """Compare numerical and analytic gradients in float64, a row a parameter.
 
-    examples: in the random mini-batch. entries: how many of each parameter are compared.
+    examples: in the random mini-batch. entries: how many of each parameter are compared. --without-dropout switches
+    dropout off, with which there is nothing to compare.
 
     Example:  dslc gradcheck specs/lenet5.net
     """
-    from dslc.gradcheck import check_gradients
+    from dslc import gradcheck as checking
     from dslc.runtime.model import Model
     from dslc.tables import print_table
     from dslc.verify import random_batch
 
-    model = Model(check_file(spec, overrides(define), "float64"))
+    network = check_file(spec, overrides(define), "float64")
+    if without_dropout:
+        network = checking.without_dropout(network)
+    checking.refuse_dropout(network)
+    model = Model(network)
     model.training  # noqa: B018 - raises where there is no loss to differentiate
-    x, y = random_batch(model.network, min(_positive(examples, "--examples"), model.batch), seed)
-    rows = check_gradients(model, x, y, _positive(entries, "--entries"), seed)
+    x, y = random_batch(model.network, min(positive(examples, "--examples"), model.batch), seed)
+    rows = checking.check_gradients(model, x, y, positive(entries, "--entries"), seed)
     cells = [(r.name, str(r.compared), str(r.skipped), f"{r.difference:.1e}", r.verdict) for r in rows]
     columns = ("parameter", "compared", "at kinks", "relative difference", "verdict")
     print_table(f"{model.network.name}: gradients", columns, cells, "lrrrl")
@@ -469,15 +484,20 @@ def verify(
     from dslc.verify import verify as compare
 
     network = check_file(spec, overrides(define), dtype)
-    model = Model(network, _positive(threads, "--threads"), _options(disable), _target(target))
-    rows = compare(model, min(_positive(examples, "--examples"), model.batch), seed)
+    model = Model(network, positive(threads, "--threads"), _options(disable), _target(target))
+    rows = compare(model, min(positive(examples, "--examples"), model.batch), seed)
     cells = [(r.what, f"{r.difference:.1e}", f"{r.tolerance:.0e}", "ok" if r.ok else "differs") for r in rows]
     columns = ("what", "largest difference", "allowed", "verdict")
     print_table(f"{model.network.name}: C against NumPy", columns, cells, "lrrl")
     return 0 if all(row.ok for row in rows) else 1
 
 
-def _positive(value: int, option: str) -> int:
+def positive(value: int, option: str) -> int:
     if value < 1:
         raise CallError(f"{option} must be at least 1, not {value}")
     return value
+
+
+# ------------------------------------------------------------------------------------------------ search
+
+app.command("dslc.cli_search:search", name="search")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dslc.diagnostics import DataError
+from dslc.ir import Network
+from dslc.layers.dropout import Dropout
+from dslc.layers.linear import Linear
 from dslc.numerics import Array, np
 
 if TYPE_CHECKING:
@@ -59,6 +63,26 @@ def check_gradients(
         difference = float(np.linalg.norm(approx - analytic)) / scale if scale else 0.0
         rows.append(GradientRow(name, len(kept), len(pairs) - len(kept), difference, float(np.abs(gradient).max())))
     return rows
+
+
+def refuse_dropout(network: Network) -> None:
+    """Gradient checking does not work with dropout (notes: 'Notes for grad check').
+
+    Raises:
+        DataError: the network has dropout; names the layers.
+    """
+    names = [node.name for node in network.nodes if isinstance(node.layer, Dropout)]
+    if names:
+        raise DataError(
+            f"gradients cannot be checked with dropout ({', '.join(names)}): each step drops other elements, so there "
+            "is no one cost to differentiate; --without-dropout checks the network with it switched off"
+        )
+
+
+def without_dropout(network: Network) -> Network:
+    """The network with dropout switched off; all else, batch norm too, stays as in training."""
+    nodes = (replace(n, layer=Linear()) if isinstance(n.layer, Dropout) else n for n in network.nodes)
+    return replace(network, nodes=tuple(nodes))
 
 
 def only_one(arrays: Mapping[str, Array]) -> object:

@@ -109,12 +109,20 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Range:
+    """What a search may choose from. `bounds`: the lower and the upper end, or the values of a `choice`."""
+
+    kind: str
+    bounds: tuple[object, ...]
+
+
+@dataclass(frozen=True)
 class ParamValue:
-    """A `param` of the file with the value it has in this network; `range` is its text, if it is searchable."""
+    """A `param` of the file with the value it has in this network; `range` if it is searchable."""
 
     name: str
     value: object
-    range: str | None
+    range: Range | None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ Array = np.ndarray[Any, Any]
 SLICE_SECONDS = 0.15
 """How long C trains before it returns: for the progress bar and for Ctrl-C."""
 SHUFFLE_STREAM = 1 << 32
+OnEpoch = Callable[[dict[str, float]], str | None]
+"""Called with each epoch's record; a word that it returns ends training and becomes `History.stopped`."""
 
 
 class Diverged(RuntimeWarning):
@@ -28,7 +31,15 @@ class Diverged(RuntimeWarning):
 class Fit:
     """One call of `fit`. Keeps the best weights by the file's metric wherever there is a dev set."""
 
-    def __init__(self, model: Model, arrays: tuple[list[Array], list[Array]], dev: Any, progress: Progress) -> None:
+    def __init__(
+        self,
+        model: Model,
+        arrays: tuple[list[Array], list[Array]],
+        dev: Any,
+        progress: Progress,
+        on_epoch: OnEpoch | None = None,
+    ) -> None:
+        self.on_epoch = on_epoch
         self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
         self.training = model.training
         self.history = History()
@@ -73,7 +84,14 @@ class Fit:
         model.epoch += 1
         self.history.records.append(record)
         self.progress.epoch(record)
-        return self._keep_best(record)
+        goes_on = self._keep_best(record)
+        return self._tell(record) and goes_on
+
+    def _tell(self, record: dict[str, float]) -> bool:
+        """Whoever listens hears of the epoch, and may end training with a word on why."""
+        reason = self.on_epoch(record) if self.on_epoch else None
+        self.history.stopped = reason or self.history.stopped
+        return reason is None
 
     def _order(self, epoch: int) -> Array:
         """The examples' order: the same seed gives the same order, whatever else draws numbers."""

@@ -187,9 +187,17 @@ class Model:
     # ------------------------------------------------------------------------------------------- training
 
     def fit(
-        self, x: Any, y: Any, dev: tuple[Any, Any] | None = None, epochs: int | None = None, progress: str = "none"
+        self,
+        x: Any,
+        y: Any,
+        dev: tuple[Any, Any] | None = None,
+        epochs: int | None = None,
+        progress: str = "none",
+        on_epoch: fitting.OnEpoch | None = None,
     ) -> History:
         """Trains for `epochs` (the file's unless given).
+
+        on_epoch: called with each epoch's record; a word that it returns ends training and says why.
 
         Ctrl-C ends it cleanly; with a dev set the best weights are kept.
         """
@@ -198,7 +206,7 @@ class Model:
             self._arrays(*dev)
         self._make_room(len(arrays[0][0]))
         self._fit_first_layers(arrays[0])
-        return fitting.Fit(self, arrays, dev, make_progress(progress)).run(
+        return fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch).run(
             self.training.epochs if epochs is None else epochs
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from helpers import REPO
 
@@ -200,3 +201,18 @@ def test_two_processes_compile_at_once(tiny: Path) -> None:
     both = [subprocess.Popen(command, cwd=tiny, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     assert not [p for p in (tiny / "c").iterdir() if p.name.startswith("dslc-")], "no scratch folder is left"
+
+
+def test_train_from_weights(tiny: Path) -> None:
+    """Transfer: the frozen layer keeps what was loaded; a head of another size is refused unless it is left out."""
+    assert dslc("train", "tiny.net", "--data", "data.npz", "--run", "a", cwd=tiny).returncode == 0
+    (tiny / "b.net").write_text(
+        DATA_SPEC.replace("dense(3)", "dense(4)").replace("epochs ", "freeze dense1\n  epochs ")
+    )
+    start = ("train", "b.net", "--data", "data.npz", "--run", "b", "--weights", "a/weights.safetensors")
+    refused = dslc(*start, cwd=tiny)
+    assert refused.returncode == 1 and "dense2.weight has the shape (3, 5) in the file" in refused.stderr
+    assert dslc(*start, "--only", "dense1", cwd=tiny).returncode == 0
+    before, after = (load_file(tiny / run / "weights.safetensors") for run in "ab")
+    np.testing.assert_array_equal(before["dense1.weight"], after["dense1.weight"])
+    assert dslc("train", "b.net", "--data", "data.npz", "--only", "dense1", cwd=tiny).returncode == 2

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import dslc
+from dslc.cli import run
 from dslc.gradcheck import check_gradients
 from dslc.runtime.model import Model
 from dslc.verify import random_batch
@@ -41,3 +44,18 @@ def test_a_gradient_of_zeros_fails(model: Model) -> None:
     found = verdicts(model)
     assert found["conv1.bias"] == "all zero" and found["dense3.bias"] == "ok"
     assert np.all(model.parameters["dense1.weight"].numpy() == 0), "the check puts back what it perturbs"
+
+
+def test_dropout_is_refused_or_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("d.net").write_text(
+        "net D {\n input x: 4\n dense(5) -> tanh -> dropout(0.5)\n dense(3) -> softmax\n}\n"
+        "train {\n loss cross_entropy\n optimizer sgd(0.1)\n}\n"
+    )
+    assert run(["gradcheck", "d.net"]) == 1
+    said = capsys.readouterr()
+    assert "dropout1" in said.err and "--without-dropout" in said.err and not said.out
+    assert run(["gradcheck", "d.net", "--without-dropout"]) == 0
+    assert capsys.readouterr().out.count("ok") == 4

@@ -1,0 +1,138 @@
+"""Hyperparameter search: ranges and scales, the same trials from the same seed, files left behind."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("optuna")
+pytest.importorskip("matplotlib")
+
+from dslc.cli import run
+from dslc.compiler import check_text
+from dslc.runtime import search
+from dslc.runtime.history import History
+from dslc.runtime.runs import load_run
+
+SPEC = """
+param lr = 0.1 in log(1e-4, 1)
+param beta = 0.9 in one_minus_log(0.9, 0.999)
+param kind = same in choice(same, valid)
+net Tiny {
+  input x: 4x4x1
+  conv(1, 3x3, pad=kind) -> tanh
+  flatten
+  dense(3) -> softmax
+}
+train {
+  loss      cross_entropy
+  optimizer momentum(lr, beta=beta)
+  batch     8
+  epochs    2
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.net").write_text(SPEC)
+    random = np.random.default_rng(0)
+    x = random.random((60, 4, 4, 1))
+    y = (x.mean(axis=(1, 2, 3)) * 10).astype(int) % 3
+    np.savez("d.npz", x=x[:40], y=y[:40], x_dev=x[40:], y_dev=y[40:])
+    return tmp_path
+
+
+def trials(file: str) -> list[dict[str, str]]:
+    with open(file, newline="") as opened:
+        return sorted(csv.DictReader(opened), key=lambda row: int(row["trial"]))
+
+
+def drawn(file: str) -> list[tuple[str, ...]]:
+    return [(t["lr"], t["beta"], t["kind"]) for t in trials(file)]
+
+
+def test_files_and_the_same_trials_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Five trials at once are the five of two calls that share a journal; the best one's run is kept as trained."""
+    command = ["search", "tiny.net", "--data", "d.npz"]
+    assert run([*command, "--trials", "5", "--run", "a"]) == 0
+    table = capsys.readouterr().out
+    assert "Tiny: 5 trials" in table and {p.name for p in Path("a").iterdir()} == {
+        "best", "trials.csv", "parallel_coordinates.png", "importance.png",
+    }  # fmt: skip
+    for count, run_ in (("3", "b"), ("2", "c")):
+        assert run([*command, "--trials", count, "--run", run_, "--storage", "s.journal"]) == 0
+    assert drawn("a/trials.csv") == drawn("c/trials.csv") and len(set(drawn("a/trials.csv"))) == 5
+    assert run([*command, "--trials", "5", "--run", "d", "--seed", "7"]) == 0
+    assert drawn("d/trials.csv") != drawn("a/trials.csv")
+    best = min(trials("a/trials.csv"), key=lambda t: float(t["dev_loss"]))
+    model = load_run("a/best", 1)
+    assert {p.name: search.written(p.value) for p in model.network.params} == {
+        k: best[k] for k in ("lr", "beta", "kind")
+    }
+    data = np.load("d.npz")
+    assert model.evaluate(data["x_dev"], data["y_dev"])["loss"] == pytest.approx(float(best["dev_loss"]), rel=1e-12)
+
+
+def test_values_spread_as_the_range_says() -> None:
+    """On a log scale of 1 - beta a half of the draws lies above 0.99; on a linear scale only a tenth would."""
+    study = search.optuna.create_study(sampler=search._ByNumber("random", 1))
+    params = {p.name: p for p in check_text(SPEC).params}
+    asked = [study.ask() for _ in range(400)]
+    betas = np.array([search._suggest(t, params["beta"]) for t in asked])
+    rates = np.array([search._suggest(t, params["lr"]) for t in asked])
+    assert betas.min() >= 0.9 and betas.max() <= 0.999 and rates.min() >= 1e-4 and rates.max() <= 1
+    assert np.mean(betas > 0.99) == pytest.approx(0.5, abs=0.08)
+    assert np.mean(rates < 1e-2) == pytest.approx(0.5, abs=0.08)
+
+
+def test_metric() -> None:
+    accuracy = check_text(SPEC.replace("epochs    2", "stop early(3, metric=dev_accuracy)")).training
+    loss = check_text(SPEC).training
+    assert accuracy is not None and loss is not None
+    history = History([{"dev_loss": 2.0, "dev_accuracy": 0.5}, {"dev_loss": float("nan"), "dev_accuracy": 0.7}])
+    assert search.metric_of(loss).best(history) == 2 and search.metric_of(accuracy).best(history) == 0.7
+
+
+def test_hopeless_trials_are_pruned(folder: Path) -> None:
+    """Learning rates that blow the loss up end before their last epoch."""
+    Path("tiny.net").write_text(SPEC.replace("log(1e-4, 1)", "log(1e-4, 1000)").replace("epochs    2", "epochs 4"))
+    assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "14", "--prune", "--run", "r"]) == 0
+    assert {t["state"] for t in trials("r/trials.csv")} >= {"complete", "pruned"}
+    assert all(t["dev_loss"] for t in trials("r/trials.csv") if t["state"] == "complete")
+
+
+def test_a_combination_that_does_not_check_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("tiny.net").write_text(SPEC.replace("3x3, pad=kind", "5x5, pad=kind"))
+    assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "5", "--run", "r", "--sampler", "tpe"]) == 0
+    rows = trials("r/trials.csv")
+    assert {(t["kind"], t["state"]) for t in rows} == {("same", "complete"), ("valid", "fail")}
+    assert all("larger than its input" in t["why"] for t in rows if t["state"] == "fail")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plain.net", "--data", "d.npz"], "nothing to search"),
+        (["one.net", "--data", "d.npz", "-D", "lr=0.1"], "nothing is left to search: -D fixes lr"),
+        (["tiny.net", "--data", "d.npz", "--trials", "0"], "--trials must be at least 1"),
+    ],
+)
+def test_bad_calls(folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    plain = SPEC.replace(" in log(1e-4, 1)", "").replace(" in one_minus_log(0.9, 0.999)", "")
+    plain = plain.replace(" in choice(same, valid)", "")
+    Path("plain.net").write_text(plain)
+    Path("one.net").write_text(plain.replace("lr = 0.1", "lr = 0.1 in log(1e-4, 1)"))
+    assert run(["search", *arguments]) in (1, 2)
+    assert words in capsys.readouterr().err and not Path("runs").exists()
+
+
+def test_another_search_under_the_same_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["search", "tiny.net", "--data", "d.npz", "--trials", "1", "--storage", "s.journal", "--run", "r"]
+    assert run(command) == 0
+    assert run([*command, "-D", "lr=0.1"]) == 1
+    assert "searched other params or ranges" in capsys.readouterr().err
