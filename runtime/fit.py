@@ -73,8 +73,9 @@ class Fit:
         record |= {"lr": model.learning_rate(number), "seconds": time.perf_counter() - started}
         model.epoch += 1
         self.history.records.append(record)
+        goes_on = self._keep_best(record)
         self.progress.epoch(record)
-        return self._keep_best(record)
+        return goes_on
 
     def _order(self, epoch: int) -> Array:
         """The examples' order: the same seed gives the same order, whatever else draws numbers."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.runtime.fit import Fit
+from dslc.runtime.fit import Diverged, Fit
 from dslc.runtime.progress import Progress
 
 SPEC = """net A {
@@ -48,6 +48,23 @@ def test_best_weights(
     fit = Fit(model, model._arrays(x, y), dev, Ends(ending, 12))
     with pytest.raises(RuntimeError) if ending is RuntimeError else contextlib.nullcontext():
         fit.run(12)
-    losses = fit.history.to_dict()["dev_loss"][: -1 if ending else None]
+    losses = fit.history.to_dict()["dev_loss"]
     assert fit.history.stopped == stopped and losses[-1] > min(losses)
     assert model.evaluate(*dev)["loss"] == pytest.approx(min(losses))
+
+
+def test_best_weights_after_divergence(rng: np.random.Generator) -> None:
+    model = dslc.loads(SPEC % 99)
+    x, y = rng.standard_normal((60, 4)), rng.integers(0, 3, 60)
+
+    class Spoils(Progress):
+        def epoch(self, record: dict[str, float]) -> None:
+            if record["epoch"] == 12:
+                model.parameters["dense1.weight"][0, 0] = np.nan
+
+    fit = Fit(model, model._arrays(x, y), (x[:20], y[:20]), Spoils())
+    with pytest.warns(Diverged, match="the best weights so far are kept"):
+        fit.run(20)
+    losses = fit.history.to_dict()["dev_loss"]
+    assert fit.history.stopped == "diverged" and len(losses) == 12
+    assert model.evaluate(x[:20], y[:20])["loss"] == pytest.approx(min(losses))
