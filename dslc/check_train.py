@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
@@ -21,8 +22,10 @@ from dslc.regularizers import Regularizer
 from dslc.schedules import Schedule
 from dslc.source import Span
 
-METRICS = ("accuracy",)
-STOP_METRICS = ("dev_loss", "loss", "dev_accuracy")
+CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
+ERROR_METRICS = ("mae", "mse", "rmse")
+METRICS = (*CLASS_METRICS, "top5", *ERROR_METRICS)
+STOP_METRICS = ("dev_loss", "loss", *(f"dev_{name}" for name in METRICS))
 DEFAULT_BATCH, DEFAULT_EPOCHS = 64, 10
 MAX_BATCH = 2**20
 
@@ -151,8 +154,28 @@ class NothingLearns(Diagnostic):
 @record
 class MetricDoesNotFit(Diagnostic):
     metric: str
-    message = "no output of this network has an {metric}: none of its losses judges classes"
-    hints = ("help: it comes with cross_entropy and binary_cross_entropy",)
+
+    @property
+    def title(self) -> str:
+        needs = "real numbers" if self.metric in ERROR_METRICS else "classes"
+        if self.metric.startswith("top"):
+            needs = "one of several classes"
+        return f"no output of this network has the metric {self.metric}: none of its losses judges {needs}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if self.metric in ERROR_METRICS:
+            return ("help: it comes with a loss such as mse",)
+        ranked = self.metric.startswith("top")
+        return (f"help: it comes with cross_entropy{'' if ranked else ' and binary_cross_entropy'}",)
+
+
+@record
+class AlwaysAmongThem(Diagnostic):
+    metric: str
+    classes: int
+    message = "{metric} is 1 whatever happens: there are only {classes} classes"
+    hints = ("help: ask for accuracy, or for top2 up to one less than the classes",)
 
 
 @record
@@ -221,7 +244,7 @@ class TrainReader:
         self.penalties: list[Regularizer] = []
         self.failed: set[str] = set()
         self.written: set[str] = set()
-        self.accuracy_wanted: list[Span] = []
+        self.metrics_wanted: list[tuple[str, Span]] = []
 
     def read(
         self,
@@ -367,12 +390,18 @@ class TrainReader:
             raise self.scope.fail(UnknownThing(at, "stop rule", at.text, ("early",)))
         early = bind(Early, "early", call, self.scope)
         self.found["patience"], self.found["stop_metric"] = early.patience, early.metric
-        if early.metric == "dev_accuracy":
-            self.accuracy_wanted.append(setting.values[0].span)
+        name = early.metric.removeprefix("dev_")
+        if name != "loss":
+            self.metrics_wanted.append((name, setting.values[0].span))
 
     def _metrics(self, setting: ast.Setting) -> None:
-        self.found["metrics"] = tuple(self._word(e, "metric", METRICS) for e in setting.values)
-        self.accuracy_wanted += [e.span for e in setting.values if e.span.text == "accuracy"]
+        names = [self._metric(expr) for expr in setting.values]
+        self.metrics_wanted += [(name, expr.span) for name, expr in zip(names, setting.values, strict=True)]
+
+    def _metric(self, expr: ast.Expr) -> str:
+        if isinstance(expr, ast.Name) and re.fullmatch(r"top[1-9][0-9]{0,8}", expr.name):
+            return expr.name
+        return self._word(expr, "metric", METRICS)
 
     def _freeze(self, setting: ast.Setting) -> None:
         known = {d.name: d for d in self.drafts}
@@ -411,15 +440,34 @@ class TrainReader:
         for name, (_, span) in self.heads.items():
             if name not in self.losses:
                 self.report(HeadWithoutLoss(span, name))
-        if self.complete and not any("accuracy" in loss.metrics for loss in self.losses.values()):
-            for span in self.accuracy_wanted:
-                self.report(MetricDoesNotFit(span, "accuracy"))
+        if self.complete:
+            for metric, span in self.metrics_wanted:
+                self._check_metric(metric, span)
+
+    def _check_metric(self, metric: str, span: Span) -> None:
+        """At least one head has this metric."""
+        heads = [(self.heads[name][0].shape[-1], loss) for name, loss in self.losses.items()]
+        if metric in ERROR_METRICS:
+            fits = any("accuracy" not in loss.metrics for _, loss in heads)
+        elif metric in CLASS_METRICS:
+            fits = any("accuracy" in loss.metrics for _, loss in heads)
+        else:
+            ranked = [classes for classes, loss in heads if loss.classes]
+            fits = bool(ranked)
+            if ranked and max(ranked) <= int(metric.removeprefix("top")):
+                self.report(AlwaysAmongThem(span, metric, max(ranked)))
+        if not fits:
+            self.report(MetricDoesNotFit(span, metric))
 
     def _learns(self) -> bool:
         frozen = self.found.get("freeze", ())
         assert isinstance(frozen, tuple)
         learning = (d for d in self.drafts if not d.frozen and d.name not in frozen)
         return any(w.trained for d in learning for w in _weights(d))
+
+    def _all_metrics(self) -> tuple[str, ...]:
+        """Those asked for and the one that early stopping watches."""
+        return tuple(dict.fromkeys(name for name, _ in self.metrics_wanted))
 
     def _settings(self) -> TrainSettings:
         found = self.found
@@ -434,7 +482,7 @@ class TrainReader:
             shuffle=found.get("shuffle", True) is True,
             patience=found.get("patience"),  # type: ignore[arg-type]
             stop_metric=str(found.get("stop_metric", "dev_loss")),
-            metrics=found.get("metrics", ()),  # type: ignore[arg-type]
+            metrics=self._all_metrics(),
             seed=found.get("seed", 0),  # type: ignore[arg-type]
         )
         return TrainSettings(

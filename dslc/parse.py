@@ -478,7 +478,8 @@ class _Builder(Transformer[Token, Any]):
         return ast.Setting(self._span(meta), str(key), self._token(key), head, values, then or (), subject or ())
 
     def head(self, meta: Meta, items: list[Any]) -> ast.Name:
-        return items[0]  # type: ignore[no-any-return]
+        """A name, also where the word is `on` or `off`."""
+        return ast.Name(items[0].span, items[0].span.text)
 
     def values(self, meta: Meta, items: list[Any]) -> tuple[ast.Expr, ...]:
         return tuple(items)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dslc.objective import Objective
 from dslc.runtime.history import History
 from dslc.runtime.progress import Progress
 
@@ -44,7 +45,7 @@ class Fit:
         self.training = model.training
         self.history = History()
         self.best, self.best_weights, self.waited = math.inf, None, 0
-        self.metric = self._metric()
+        self.objective = Objective(self._metric())
 
     def _metric(self) -> str:
         wanted = self.training.stop_metric
@@ -83,8 +84,8 @@ class Fit:
         record |= {"lr": model.learning_rate(number), "seconds": time.perf_counter() - started}
         model.epoch += 1
         self.history.records.append(record)
-        self.progress.epoch(record)
         goes_on = self._keep_best(record)
+        self.progress.epoch(record)
         return self._tell(record) and goes_on
 
     def _tell(self, record: dict[str, float]) -> bool:
@@ -112,8 +113,7 @@ class Fit:
         return loss_sum / len(order)
 
     def _keep_best(self, record: dict[str, float]) -> bool:
-        value = record.get(self.metric, math.inf)
-        value = -value if self.metric.endswith("accuracy") else value
+        value = self.objective.value(record)
         if value < self.best:
             self.best, self.waited = value, 0
             self.history.best_epoch = int(record["epoch"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,19 +13,86 @@ from dslc.ir import Head
 Array = np.ndarray[Any, Any]
 
 
-def head_metrics(head: Head, output: Array, target: Array) -> dict[str, float]:
-    """The metrics that the head's loss suggests; missing targets do not count."""
-    if head.loss is None or "accuracy" not in head.loss.metrics:
+def head_metrics(head: Head, output: Array, target: Array, wanted: Sequence[str] = ()) -> dict[str, float]:
+    """The metrics that the head's loss suggests and those wanted that fit it; missing targets do not count.
+
+    output: (n, *head's shape). target: class numbers (n,), else as the output.
+    """
+    if head.loss is None:
         return {}
-    if head.loss.classes:
-        return {"accuracy": float((output.argmax(axis=-1) == target).mean())}
+    judges = "accuracy" in head.loss.metrics
+    names = dict.fromkeys([*head.loss.metrics, *wanted])
+    if not judges:
+        return {name: _error(name, output, target) for name in names if name in ("mae", "mse", "rmse")}
+    if not head.loss.classes:
+        return {name: _yes_or_no(name, output, target) for name in names if not _ranks(name)}
+    return {name: _ranked(name, output, target) for name in names}
+
+
+def _ranks(name: str) -> bool:
+    return name.startswith("top")
+
+
+def _error(name: str, output: Array, target: Array) -> float:
+    """mae, mse or rmse over the targets that are there."""
     there = ~np.isnan(target)
-    return {"accuracy": float(((output >= 0.5) == (target >= 0.5))[there].mean()) if there.any() else float("nan")}
+    error = (output - target)[there].astype(np.float64)
+    if not error.size:
+        return float("nan")
+    if name == "mae":
+        return float(np.abs(error).mean())
+    square = float((error**2).mean())
+    return math.sqrt(square) if name == "rmse" else square
+
+
+def _yes_or_no(name: str, output: Array, target: Array) -> float:
+    """A metric of a sigmoid's outputs, all of them together: 'yes' from 0.5 on."""
+    there = ~np.isnan(target)
+    if not there.any():
+        return float("nan")
+    matrix = confusion_of((output >= 0.5)[there].astype(int), (target >= 0.5)[there].astype(int), 2)
+    return accuracy(matrix) if name == "accuracy" else float(class_scores(name, matrix)[1])
+
+
+def _ranked(name: str, output: Array, target: Array) -> float:
+    """A metric of a softmax's outputs: precision, recall and F1 as macro averages over the classes that occur."""
+    if _ranks(name):
+        return top_k(output, target, int(name.removeprefix("top")))
+    matrix = confusion(output, target)
+    if name == "accuracy":
+        return accuracy(matrix)
+    occurs = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
+    return float(class_scores(name, matrix)[occurs].mean())
+
+
+def top_k(output: Array, target: Array, k: int) -> float:
+    """The share of examples whose true class is among the k likeliest; ties go to the lower class number."""
+    likeliest = np.argsort(-output, axis=-1, kind="stable")[:, :k]
+    return float((likeliest == target[:, None]).any(axis=1).mean())
+
+
+def accuracy(matrix: Array) -> float:
+    """The share on the diagonal of a confusion matrix."""
+    return float(np.trace(matrix) / matrix.sum())
+
+
+def class_scores(name: str, matrix: Array) -> Array:
+    """precision, recall or f1 of each class from a confusion matrix (classes, classes); 0 where it is 0 / 0.
+
+    F1 = 2 tp / (2 tp + fp + fn), the harmonic mean of precision tp / (tp + fp) and recall tp / (tp + fn).
+    """
+    hits, predicted, true = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    over = {"precision": predicted, "recall": true, "f1": (predicted + true) / 2}[name]
+    return np.divide(hits, over, out=np.zeros(len(matrix)), where=over > 0)
 
 
 def confusion(output: Array, target: Array) -> Array:
-    """Rows are the true classes, columns the predicted ones."""
-    classes = output.shape[-1]
+    """Counts (classes, classes): rows are the true classes, columns the predicted ones."""
+    return confusion_of(output.argmax(axis=-1), target, output.shape[-1])
+
+
+def confusion_of(predicted: Array, target: Array, classes: int) -> Array:
+    """The same from class numbers."""
     counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (target, output.argmax(axis=-1)), 1)
+    np.add.at(counts, (target, predicted), 1)
     return counts

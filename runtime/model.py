@@ -168,7 +168,8 @@ class Model:
             prefix = f"{head.name}_" if len(heads) > 1 else ""
             if prefix:
                 results[f"{prefix}loss"] = loss
-            results |= {prefix + key: value for key, value in head_metrics(head, output, target).items()}
+            found = head_metrics(head, output, target, self.training.metrics)
+            results |= {prefix + key: value for key, value in found.items()}
         return results
 
     def _new_outputs(self, count: int) -> list[Array]:

@@ -1,0 +1,55 @@
+"""What makes one epoch, or one trial of a search, better than another (notes: 'Satisficing and Optimizing Metric')."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+COMPARISONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
+SCORES = ("accuracy", "precision", "recall", "f1")
+"""Metrics of which more is better; the others are errors, costs and sizes."""
+
+
+def rises(name: str) -> bool:
+    """Whether more of a metric is better: `dev_accuracy` and `top5` rise, `dev_loss` and `predict_us` fall."""
+    last = name.rpartition("_")[2]
+    return last in SCORES or re.fullmatch(r"top[0-9]+", last) is not None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A satisficing metric: good enough is all that it has to be."""
+
+    metric: str
+    comparison: str
+    limit: float
+
+    def satisfied(self, record: Mapping[str, float]) -> bool:
+        """Whether the record keeps the bound; a metric that it lacks, or that is NaN, does not."""
+        return bool(COMPARISONS[self.comparison](_number(record, self.metric), self.limit))
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Optimize `metric` among what keeps all `bounds`."""
+
+    metric: str
+    bounds: tuple[Bound, ...] = ()
+
+    def value(self, record: Mapping[str, float]) -> float:
+        """How bad a record is by the optimizing metric: smaller is better; infinite if it is missing or NaN."""
+        number = _number(record, self.metric)
+        if math.isnan(number):
+            return math.inf
+        return -number if rises(self.metric) else number
+
+    def satisfied(self, record: Mapping[str, float]) -> bool:
+        return all(bound.satisfied(record) for bound in self.bounds)
+
+
+def _number(record: Mapping[str, float], metric: str) -> float:
+    """The number under the metric's name, else the dev set's."""
+    return record.get(metric, record.get(f"dev_{metric}", math.nan))

@@ -1,0 +1,84 @@
+"""Metrics against scikit-learn, and what makes an epoch the better one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import dslc
+from dslc.objective import Bound, Objective
+from dslc.runtime.metrics import head_metrics
+
+scores = pytest.importorskip("sklearn.metrics")
+SPEC = "net A {{\n input x: 4\n {layers}\n}}\ntrain {{\n loss {loss}\n optimizer sgd(0.1)\n {more}\n}}"
+NAMES = ("accuracy", "precision", "recall", "f1")
+
+
+def head_of(layers: str, loss: str):
+    return checked(layers, loss).heads[0]
+
+
+def checked(layers: str, loss: str, more: str = ""):
+    from dslc.compiler import check_text
+
+    return check_text(SPEC.format(layers=layers, loss=loss, more=more))
+
+
+def test_classes(rng: np.random.Generator) -> None:
+    """Class 6 never occurs and is never predicted; class 5 is predicted but does not occur."""
+    output, target = rng.random((200, 7)), rng.integers(0, 5, 200)
+    output[:, 6] = -1
+    found = head_metrics(head_of("dense(7) -> softmax", "cross_entropy"), output, target, (*NAMES, "top3"))
+    predicted = output.argmax(axis=1)
+    assert found["accuracy"] == pytest.approx(scores.accuracy_score(target, predicted))
+    for name in NAMES[1:]:
+        wanted = getattr(scores, f"{name}_score")(target, predicted, average="macro", zero_division=0)
+        assert found[name] == pytest.approx(wanted, rel=1e-12), name
+    top = scores.top_k_accuracy_score(target, output, k=3, labels=range(7))
+    assert found["top3"] == pytest.approx(top)
+
+
+def test_yes_or_no_with_missing_labels(rng: np.random.Generator) -> None:
+    output, target = rng.random((150, 1)), rng.integers(0, 2, (150, 1)).astype(float)
+    target[::7] = np.nan
+    found = head_metrics(head_of("dense(1) -> sigmoid", "binary_cross_entropy"), output, target, NAMES)
+    there = ~np.isnan(target)
+    for name in NAMES:
+        wanted = getattr(scores, f"{name}_score")(target[there], output[there] >= 0.5)
+        assert found[name] == pytest.approx(wanted, rel=1e-12), name
+
+
+def test_errors(rng: np.random.Generator) -> None:
+    output, target = rng.random((50, 2)), rng.random((50, 2))
+    found = head_metrics(head_of("dense(2)", "mse"), output, target, ("mae", "mse", "rmse"))
+    assert found["mae"] == pytest.approx(scores.mean_absolute_error(target, output))
+    assert found["mse"] == pytest.approx(scores.mean_squared_error(target, output))
+    assert found["rmse"] == pytest.approx(math.sqrt(found["mse"]))
+
+
+def test_objective() -> None:
+    objective = Objective("accuracy", (Bound("predict_us", "<=", 50), Bound("recall", ">=", 0.8)))
+    good = {"dev_accuracy": 0.9, "predict_us": 50, "dev_recall": 0.8}
+    assert objective.satisfied(good)
+    assert objective.value(good) < objective.value({"dev_accuracy": 0.8})
+    assert not objective.satisfied(good | {"predict_us": 51})
+    assert not objective.satisfied(good | {"dev_recall": math.nan})
+    assert not objective.satisfied({"dev_accuracy": 1.0})
+    assert Objective("dev_loss").value({"dev_loss": 1.0}) < Objective("dev_loss").value({"dev_loss": 2.0})
+    assert Objective("accuracy").value({}) == math.inf
+
+
+@pytest.mark.parametrize("metric", ["dev_f1", "dev_loss"])
+def test_stop_keeps_the_best_by_its_metric(metric: str, rng: np.random.Generator) -> None:
+    """The learning rate is so large that epochs get better and worse."""
+    more = f"stop early(patience=9, metric={metric})\n epochs 12\n batch 8"
+    text = SPEC.format(layers="dense(3) -> softmax", loss="cross_entropy", more=more)
+    x, y = rng.standard_normal((60, 4)), rng.integers(0, 3, 60)
+    model = dslc.loads(text.replace("sgd(0.1)", "sgd(5)"))
+    history = model.fit(x, y, dev=(x[:20], y[:20]))
+    column = history.to_dict()[metric]
+    best = max(column) if metric == "dev_f1" else min(column)
+    assert len(set(column)) > 1 and history.best_epoch == column.index(best) + 1
+    assert model.evaluate(x[:20], y[:20])[metric.removeprefix("dev_")] == pytest.approx(best)
