@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated
 
-from dslc import ast, losses, optimizers, registry, regularizers, schedules
+from dslc import ast, optimizers, registry, regularizers, schedules
 from dslc.arguments import BadValue, Count, Symbol, Whole, show, slots
+from dslc.check_losses import DraftLike, Heads, LossReader
 from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
 from dslc.evaluate import Failed, Scope, UnknownThing, WrongValue, as_call, bind, evaluate, resolve, resolve_init
-from dslc.geometry import SizeProblem
 from dslc.inits import Init
-from dslc.ir import Training, Value
-from dslc.layers import Layer, Weights
+from dslc.ir import Training
+from dslc.layers import Weights
 from dslc.losses import Loss
 from dslc.optimizers import Optimizer
 from dslc.record import record
@@ -70,56 +70,6 @@ class NoHead(Diagnostic):
 
 
 @record
-class UnknownHead(Diagnostic):
-    name: str
-    known: tuple[str, ...]
-    message = "the network has no output '{name}'"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return (did_you_mean(self.name, self.known) or f"help: its outputs: {', '.join(self.known)}",)
-
-
-@record
-class HeadWithoutLoss(Diagnostic):
-    name: str
-    message = "the output '{name}' has no loss"
-    hints = ("help: loss {name}: mse",)
-
-
-@record
-class WhichHead(Diagnostic):
-    heads: tuple[str, ...]
-    message = "this network has several outputs: say which one the loss judges"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return (f"help: loss {self.heads[0]}: {self.span.text}",)
-
-
-@record
-class LossNeedsActivation(Diagnostic):
-    loss: str
-    activation: str
-    head: str
-    message = "{loss} needs {activation} as the last layer of '{head}'"
-    hints = ("help: end the chain with -> {activation}",)
-
-
-@record
-class LossDoesNotFit(Diagnostic):
-    problem: SizeProblem = field(compare=False)
-
-    @property
-    def title(self) -> str:
-        return self.problem.title
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self.problem.notes
-
-
-@record
 class NotYet(Diagnostic):
     what: str
     message = "{what} is not part of this version of dslc"
@@ -172,23 +122,6 @@ class TrainSettings:
     precision: str = "float32"
 
 
-class _DraftLike(Protocol):
-    """What is read here of a node under construction."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def layer(self) -> Layer: ...
-    @property
-    def inputs(self) -> tuple[Value, ...]: ...
-    @property
-    def output(self) -> Value: ...
-    @property
-    def frozen(self) -> bool: ...
-
-
 @dataclass(frozen=True)
 class MetricName:
     """One of the numbers that a history holds."""
@@ -208,9 +141,6 @@ class Early:
     metric: Annotated[str, MetricName()] = "dev_loss"
 
 
-Heads = Mapping[str, tuple[Value, Span]]
-
-
 class TrainReader:
     """Reads `train`; one method a setting, named after its key."""
 
@@ -227,7 +157,7 @@ class TrainReader:
         self,
         train: ast.TrainDecl | None,
         heads: Heads,
-        drafts: Sequence[_DraftLike],
+        drafts: Sequence[DraftLike],
         lost: Collection[str] = (),
         complete: bool = True,
     ) -> TrainSettings:
@@ -236,7 +166,8 @@ class TrainReader:
         lost: heads whose chains failed. complete: whether the whole net was built; if not, nothing is said about
         what seems to be missing from it.
         """
-        self.heads, self.drafts, self.lost, self.complete = heads, drafts, lost, complete
+        self.heads, self.drafts, self.complete = heads, drafts, complete
+        self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses)
         if train is None:
             return TrainSettings()
         seen: dict[tuple[str, str | None], Span] = {}
@@ -279,36 +210,7 @@ class TrainReader:
     # ------------------------------------------------------------------------------------------- the settings
 
     def _loss(self, setting: ast.Setting) -> None:
-        loss = resolve(losses, Loss, "loss", setting.values[0], self.scope)
-        head = self._head_of(setting)
-        if head is not None:
-            self.losses[head] = loss
-            self._check_loss(loss, head, setting)
-
-    def _head_of(self, setting: ast.Setting) -> str | None:
-        known = (*self.heads, *self.lost)
-        if not known:
-            return None
-        if setting.head is not None and setting.head.name not in known:
-            raise self.scope.fail(UnknownHead(setting.head.span, setting.head.name, known))
-        if setting.head is None and len(known) > 1:
-            raise self.scope.fail(WhichHead(setting.values[0].span, known))
-        name = known[0] if setting.head is None else setting.head.name
-        return name if name in self.heads else None
-
-    def _check_loss(self, loss: Loss, head: str, setting: ast.Setting) -> None:
-        value = self.heads[head][0]
-        last = next((d for d in self.drafts if d.output == value), None)
-        call = as_call(setting.values[0])
-        assert call is not None
-        if last is None:
-            return  # the head is an input, which is an error of its own
-        if loss.through is not None and last.kind != loss.through:
-            raise self.scope.fail(LossNeedsActivation(call.name_span, call.name, loss.through, head))
-        try:
-            loss.check(value.shape)
-        except SizeProblem as problem:
-            raise self.scope.fail(LossDoesNotFit(call.name_span, problem)) from None
+        self.loss_reader.read(setting)
 
     def _optimizer(self, setting: ast.Setting) -> None:
         self.found["optimizer"] = resolve(optimizers, Optimizer, "optimizer", setting.values[0], self.scope)
@@ -408,9 +310,7 @@ class TrainReader:
             self.report(NothingLearns(word))
 
     def _check_losses(self) -> None:
-        for name, (_, span) in self.heads.items():
-            if name not in self.losses:
-                self.report(HeadWithoutLoss(span, name))
+        self.loss_reader.report_missing()
         if self.complete and not any("accuracy" in loss.metrics for loss in self.losses.values()):
             for span in self.accuracy_wanted:
                 self.report(MetricDoesNotFit(span, "accuracy"))
@@ -447,5 +347,5 @@ class TrainReader:
         )
 
 
-def _weights(draft: _DraftLike) -> tuple[Weights, ...]:
+def _weights(draft: DraftLike) -> tuple[Weights, ...]:
     return draft.layer.parameters(tuple(v.shape for v in draft.inputs))
