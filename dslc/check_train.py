@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from dslc import ast, optimizers, registry, regularizers, schedules
@@ -19,6 +19,7 @@ from dslc.optimizers import Optimizer
 from dslc.record import record
 from dslc.regularizers import Regularizer
 from dslc.schedules import Schedule
+from dslc.schedules.warmup import Warmup
 from dslc.source import Span
 
 METRICS = ("accuracy",)
@@ -67,6 +68,19 @@ class OneValue(Diagnostic):
 class NoHead(Diagnostic):
     key: str
     message = "'{key}' belongs to the whole network, not to one output"
+
+
+@record
+class NoChain(Diagnostic):
+    key: str
+    message = "'{key}' takes no chain: only schedules follow one another"
+
+
+@record
+class ScheduleWithoutEnd(Diagnostic):
+    schedule: str
+    message = "no schedule follows {schedule}"
+    hints = ("help: a chain is warmup(steps) and one other schedule: warmup(500) -> cosine(10)",)
 
 
 @record
@@ -202,8 +216,8 @@ class TrainReader:
             raise self.scope.fail(NoHead(setting.head.span, setting.key))
         if len(setting.values) > 1 and setting.key not in ("regularize", "freeze", "metrics"):
             raise self.scope.fail(OneValue(setting.values[1].span, setting.key))
-        if setting.then:
-            raise self.scope.fail(NotYet(setting.then[0].span, "a chain of schedules"))
+        if setting.then and setting.key != "schedule":
+            raise self.scope.fail(NoChain(setting.then[0].span, setting.key))
         if setting.conditions:
             raise self.scope.fail(NotYet(setting.conditions[0].span, "'subject_to'"))
 
@@ -216,7 +230,13 @@ class TrainReader:
         self.found["optimizer"] = resolve(optimizers, Optimizer, "optimizer", setting.values[0], self.scope)
 
     def _schedule(self, setting: ast.Setting) -> None:
-        self.found["schedule"] = resolve(schedules, Schedule, "schedule", setting.values[0], self.scope)
+        links = [(e, resolve(schedules, Schedule, "schedule", e, self.scope)) for e in (*setting.values, *setting.then)]
+        _, schedule = links.pop()
+        for expr, earlier in reversed(links):
+            if not isinstance(earlier, Warmup) or isinstance(schedule, Warmup):
+                raise self.scope.fail(ScheduleWithoutEnd(expr.span, expr.span.text))
+            schedule = replace(earlier, then=schedule)
+        self.found["schedule"] = schedule
 
     def _regularize(self, setting: ast.Setting) -> None:
         for expr in setting.values:

@@ -141,13 +141,16 @@ def test_a_layer_has_penalties_of_its_own(rng: np.random.Generator) -> None:
 SCHEDULES = {
     "exponential(rate=0.9)": lambda epoch: 0.9**epoch,
     "inverse_time(rate=0.3)": lambda epoch: 1 / (1 + 0.3 * epoch),
+    "cosine(epochs=10, min=0.02)": lambda epoch: (
+        (0.02 + 0.18 * (1 + np.cos(np.pi * epoch / 10)) / 2) / 0.2 if epoch < 10 else 0.1
+    ),
     "step(every=3, factor=0.1)": lambda epoch: [1, 0.1, 0.01, 0.001][epoch // 3],
 }
 
 
 def test_every_schedule_has_a_formula_here() -> None:
     names = registry.every(dslc.schedules, Schedule).keys()
-    assert names == {text.partition("(")[0] for text in SCHEDULES}
+    assert names == {"warmup", *(text.partition("(")[0] for text in SCHEDULES)}
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -163,6 +166,23 @@ def test_schedules(schedule: str, rng: np.random.Generator) -> None:
     for name, gradient in gradients.items():
         wanted = before[name] - 0.2 * SCHEDULES[schedule](7) * gradient
         assert_close(model.parameters[name].numpy(), wanted, 1e-14, name)
+
+
+@pytest.mark.parametrize("behind", ["", " -> cosine(epochs=2)"])
+def test_warmup_counts_mini_batches(behind: str, rng: np.random.Generator) -> None:
+    """`fit` over two epochs of 3 + 3 mini-batches, the last of each smaller: every one has its own learning rate."""
+    model = learner(rng, "sgd(0.2)", f"schedule warmup(steps=4){behind}\n  shuffle off")
+    xs, ys = data(model.network, 21, rng)
+    reference = judge(model)
+    cosine = [1, 0.5] if behind else [1, 1]
+    for step in range(6):
+        part = slice(step % 3 * 8, step % 3 * 8 + 8)
+        lr = 0.2 * min(1, (step + 1) / 4) * cosine[step // 3]
+        reference.train_step({"x": xs["x"][part]}, {"output": ys["output"][part]}, lr)
+    history = model.fit(xs, ys, epochs=2)
+    assert_all_close(model.copy_weights(), reference.parameters, 1e-12)
+    assert model.step == 6
+    assert [r["lr"] for r in history.records] == pytest.approx([0.15, 0.2 * cosine[1]], rel=1e-14)
 
 
 def test_without_a_schedule_the_learning_rate_stays(rng: np.random.Generator) -> None:
