@@ -215,3 +215,26 @@ def test_frozen_layers_do_not_move(frozen: dict[str, str], rng: np.random.Genera
     for name in before.keys() - {"batchnorm1.mean", "batchnorm1.var"}:
         assert np.array_equal(before[name], after[name]) == (name in still), name
     assert_all_close(after, reference.parameters, 1e-12)
+
+
+# ------------------------------------------------------------------------------------------- mini-batches
+
+
+def test_the_notes_partition(rng: np.random.Generator) -> None:
+    """Shuffled, each example is used once an epoch with its own target, and only the last mini-batch is smaller.
+
+    Example i is the i-th unit vector: it alone moves weight i, by lr * 2 (target - 0) / (size of its mini-batch).
+    """
+    model = load(
+        "net Sizes {\n  input x: 21\n  dense(1, bias=off)\n}\n"
+        "train {\n  loss mse\n  optimizer sgd(0.5)\n  batch 8\n  seed 3\n}\n",
+        rng,
+    )
+    model.parameters["dense1.weight"] = np.zeros((1, 21))
+    targets = 1.0 + np.arange(21)
+    model.fit(np.eye(21), targets, epochs=1)
+    sizes = targets / model.parameters["dense1.weight"].numpy()[0]
+    assert model.step == 3
+    assert sorted(np.rint(sizes)) == [5] * 5 + [8] * 16
+    assert np.allclose(sizes, np.rint(sizes), rtol=1e-13)
+    assert list(np.rint(sizes)) != [8] * 16 + [5] * 5, "the order was not shuffled"
