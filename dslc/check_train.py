@@ -16,6 +16,7 @@ from dslc.ir import Training
 from dslc.layers import Weights
 from dslc.losses import Loss
 from dslc.optimizers import Optimizer
+from dslc.optimizers.sgd import Sgd
 from dslc.record import record
 from dslc.regularizers import Regularizer
 from dslc.schedules import Schedule
@@ -68,6 +69,12 @@ class OneValue(Diagnostic):
 class NoHead(Diagnostic):
     key: str
     message = "'{key}' belongs to the whole network, not to one output"
+
+
+@record
+class NesterovAlone(Diagnostic):
+    message = "nesterov=on has no effect without momentum"
+    hints = ("help: sgd(0.1, momentum=0.9, nesterov=on)",)
 
 
 @record
@@ -227,7 +234,10 @@ class TrainReader:
         self.loss_reader.read(setting)
 
     def _optimizer(self, setting: ast.Setting) -> None:
-        self.found["optimizer"] = resolve(optimizers, Optimizer, "optimizer", setting.values[0], self.scope)
+        optimizer = resolve(optimizers, Optimizer, "optimizer", setting.values[0], self.scope)
+        if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
+            raise self.scope.fail(NesterovAlone(setting.values[0].span))
+        self.found["optimizer"] = optimizer
 
     def _schedule(self, setting: ast.Setting) -> None:
         links = [(e, resolve(schedules, Schedule, "schedule", e, self.scope)) for e in (*setting.values, *setting.then)]

@@ -1,4 +1,4 @@
-"""Every optimizer against its reference over ten steps; regularizers, schedules, padding, frozen layers."""
+"""Every optimizer against its reference over fifty steps; regularizers, schedules, padding, frozen layers."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def test_has_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("optimizer", EXAMPLES)
-def test_ten_steps(optimizer: str, rng: np.random.Generator) -> None:
+def test_fifty_steps(optimizer: str, rng: np.random.Generator) -> None:
     """Every step's loss and, at the end, every weight, bias and state; then the padding of packed arrays is zero."""
     model = learner(rng, optimizer)
     reference, start = judge(model), model.copy_weights()
-    for step in range(10):
+    for step in range(50):
         xs, ys = data(model.network, 8 if step % 3 else 5, rng)
         wanted = reference.train_step(xs, ys, model.learning_rate(0))
         assert_close(model.train_step(xs, ys), wanted, 1e-12, f"loss of step {step}")
-    assert model.step == 10
+    assert model.step == 50
     weights = model.copy_weights()
     assert_all_close(weights, reference.parameters, 1e-12)
     assert all((weights[name] != start[name]).all() for name in weights)
