@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Annotated
 
-from dslc import ast, losses, optimizers, registry, regularizers, schedules
+from dslc import ast, optimizers, registry, regularizers, schedules
 from dslc.arguments import BadValue, Count, Symbol, Whole, show, slots
+from dslc.check_losses import DraftLike, Heads, LossReader
 from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
 from dslc.evaluate import Failed, Scope, UnknownThing, WrongValue, as_call, bind, evaluate, resolve, resolve_init
-from dslc.geometry import SizeProblem
 from dslc.inits import Init
-from dslc.ir import Training, Value
-from dslc.layers import Layer, Weights
+from dslc.ir import Training
+from dslc.layers import Weights
 from dslc.losses import Loss
 from dslc.optimizers import Optimizer
+from dslc.optimizers.sgd import Sgd
 from dslc.record import record
 from dslc.regularizers import Regularizer
 from dslc.schedules import Schedule
+from dslc.schedules.warmup import Warmup
 from dslc.source import Span
 
 CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
@@ -73,53 +75,22 @@ class NoHead(Diagnostic):
 
 
 @record
-class UnknownHead(Diagnostic):
-    name: str
-    known: tuple[str, ...]
-    message = "the network has no output '{name}'"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return (did_you_mean(self.name, self.known) or f"help: its outputs: {', '.join(self.known)}",)
+class NesterovAlone(Diagnostic):
+    message = "nesterov=on has no effect without momentum"
+    hints = ("help: sgd(0.1, momentum=0.9, nesterov=on)",)
 
 
 @record
-class HeadWithoutLoss(Diagnostic):
-    name: str
-    message = "the output '{name}' has no loss"
-    hints = ("help: loss {name}: mse",)
+class NoChain(Diagnostic):
+    key: str
+    message = "'{key}' takes no chain: only schedules follow one another"
 
 
 @record
-class WhichHead(Diagnostic):
-    heads: tuple[str, ...]
-    message = "this network has several outputs: say which one the loss judges"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return (f"help: loss {self.heads[0]}: {self.span.text}",)
-
-
-@record
-class LossNeedsActivation(Diagnostic):
-    loss: str
-    activation: str
-    head: str
-    message = "{loss} needs {activation} as the last layer of '{head}'"
-    hints = ("help: end the chain with -> {activation}",)
-
-
-@record
-class LossDoesNotFit(Diagnostic):
-    problem: SizeProblem = field(compare=False)
-
-    @property
-    def title(self) -> str:
-        return self.problem.title
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self.problem.notes
+class ScheduleWithoutEnd(Diagnostic):
+    schedule: str
+    message = "no schedule follows {schedule}"
+    hints = ("help: a chain is warmup(steps) and one other schedule: warmup(500) -> cosine(10)",)
 
 
 @record
@@ -195,23 +166,6 @@ class TrainSettings:
     precision: str = "float32"
 
 
-class _DraftLike(Protocol):
-    """What is read here of a node under construction."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def layer(self) -> Layer: ...
-    @property
-    def inputs(self) -> tuple[Value, ...]: ...
-    @property
-    def output(self) -> Value: ...
-    @property
-    def frozen(self) -> bool: ...
-
-
 @dataclass(frozen=True)
 class MetricName:
     """One of the numbers that a history holds."""
@@ -231,9 +185,6 @@ class Early:
     metric: Annotated[str, MetricName()] = "dev_loss"
 
 
-Heads = Mapping[str, tuple[Value, Span]]
-
-
 class TrainReader:
     """Reads `train`; one method a setting, named after its key."""
 
@@ -250,7 +201,7 @@ class TrainReader:
         self,
         train: ast.TrainDecl | None,
         heads: Heads,
-        drafts: Sequence[_DraftLike],
+        drafts: Sequence[DraftLike],
         lost: Collection[str] = (),
         complete: bool = True,
     ) -> TrainSettings:
@@ -259,7 +210,8 @@ class TrainReader:
         lost: heads whose chains failed. complete: whether the whole net was built; if not, nothing is said about
         what seems to be missing from it.
         """
-        self.heads, self.drafts, self.lost, self.complete = heads, drafts, lost, complete
+        self.heads, self.drafts, self.complete = heads, drafts, complete
+        self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses)
         if train is None:
             return TrainSettings()
         seen: dict[tuple[str, str | None], Span] = {}
@@ -294,50 +246,30 @@ class TrainReader:
             raise self.scope.fail(NoHead(setting.head.span, setting.key))
         if len(setting.values) > 1 and setting.key not in ("regularize", "freeze", "metrics"):
             raise self.scope.fail(OneValue(setting.values[1].span, setting.key))
-        if setting.then:
-            raise self.scope.fail(NotYet(setting.then[0].span, "a chain of schedules"))
+        if setting.then and setting.key != "schedule":
+            raise self.scope.fail(NoChain(setting.then[0].span, setting.key))
         if setting.conditions:
             raise self.scope.fail(NotYet(setting.conditions[0].span, "'subject_to'"))
 
     # ------------------------------------------------------------------------------------------- the settings
 
     def _loss(self, setting: ast.Setting) -> None:
-        loss = resolve(losses, Loss, "loss", setting.values[0], self.scope)
-        head = self._head_of(setting)
-        if head is not None:
-            self.losses[head] = loss
-            self._check_loss(loss, head, setting)
-
-    def _head_of(self, setting: ast.Setting) -> str | None:
-        known = (*self.heads, *self.lost)
-        if not known:
-            return None
-        if setting.head is not None and setting.head.name not in known:
-            raise self.scope.fail(UnknownHead(setting.head.span, setting.head.name, known))
-        if setting.head is None and len(known) > 1:
-            raise self.scope.fail(WhichHead(setting.values[0].span, known))
-        name = known[0] if setting.head is None else setting.head.name
-        return name if name in self.heads else None
-
-    def _check_loss(self, loss: Loss, head: str, setting: ast.Setting) -> None:
-        value = self.heads[head][0]
-        last = next((d for d in self.drafts if d.output == value), None)
-        call = as_call(setting.values[0])
-        assert call is not None
-        if last is None:
-            return  # the head is an input, which is an error of its own
-        if loss.through is not None and last.kind != loss.through:
-            raise self.scope.fail(LossNeedsActivation(call.name_span, call.name, loss.through, head))
-        try:
-            loss.check(value.shape)
-        except SizeProblem as problem:
-            raise self.scope.fail(LossDoesNotFit(call.name_span, problem)) from None
+        self.loss_reader.read(setting)
 
     def _optimizer(self, setting: ast.Setting) -> None:
-        self.found["optimizer"] = resolve(optimizers, Optimizer, "optimizer", setting.values[0], self.scope)
+        optimizer = resolve(optimizers, Optimizer, "optimizer", setting.values[0], self.scope)
+        if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
+            raise self.scope.fail(NesterovAlone(setting.values[0].span))
+        self.found["optimizer"] = optimizer
 
     def _schedule(self, setting: ast.Setting) -> None:
-        self.found["schedule"] = resolve(schedules, Schedule, "schedule", setting.values[0], self.scope)
+        links = [(e, resolve(schedules, Schedule, "schedule", e, self.scope)) for e in (*setting.values, *setting.then)]
+        _, schedule = links.pop()
+        for expr, earlier in reversed(links):
+            if not isinstance(earlier, Warmup) or isinstance(schedule, Warmup):
+                raise self.scope.fail(ScheduleWithoutEnd(expr.span, expr.span.text))
+            schedule = replace(earlier, then=schedule)
+        self.found["schedule"] = schedule
 
     def _regularize(self, setting: ast.Setting) -> None:
         for expr in setting.values:
@@ -437,9 +369,7 @@ class TrainReader:
             self.report(NothingLearns(word))
 
     def _check_losses(self) -> None:
-        for name, (_, span) in self.heads.items():
-            if name not in self.losses:
-                self.report(HeadWithoutLoss(span, name))
+        self.loss_reader.report_missing()
         if self.complete:
             for metric, span in self.metrics_wanted:
                 self._check_metric(metric, span)
@@ -495,5 +425,5 @@ class TrainReader:
         )
 
 
-def _weights(draft: _DraftLike) -> tuple[Weights, ...]:
+def _weights(draft: DraftLike) -> tuple[Weights, ...]:
     return draft.layer.parameters(tuple(v.shape for v in draft.inputs))

@@ -81,7 +81,7 @@ class Fit:
         record = {"epoch": float(number + 1), "loss": loss}
         if self.dev is not None:
             record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
-        record |= {"lr": model.learning_rate(number), "seconds": time.perf_counter() - started}
+        record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
         model.epoch += 1
         self.history.records.append(record)
         goes_on = self._keep_best(record)

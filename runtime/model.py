@@ -138,10 +138,10 @@ class Model:
         """Bytes that the network's memory takes: what `dslc check` announced."""
         return self._arena.bytes
 
-    def learning_rate(self, epoch: int) -> float:
-        """The learning rate of an epoch, counted from 0."""
-        schedule = self.training.schedule
-        return self.training.optimizer.lr * (schedule.multiplier(epoch) if schedule else 1.0)
+    def learning_rate(self, epoch: int, step: int | None = None) -> float:
+        """The learning rate in an epoch at an update, both counted from 0; at the next update unless one is given."""
+        lr, schedule = self.training.optimizer.lr, self.training.schedule
+        return schedule.learning_rate(lr, epoch, self.step if step is None else step) if schedule else lr
 
     # ------------------------------------------------------------------------------------------- prediction
 
@@ -216,14 +216,18 @@ class Model:
     ) -> tuple[bool, int, float]:
         """Mini-batches from position `done` of `order` on, for about so many seconds: whether the loss stayed finite,
         the new position, and the sum of the losses over the examples."""
-        self._net.lr = self.learning_rate(self.epoch)
+        batches = range(-(-(len(order) - done) // self.batch))
+        rates = np.array([self.learning_rate(self.epoch, self.step + i) for i in batches])
         position, total = self._ffi.new("int64_t *", done), self._ffi.new("double *", loss_sum)
         pointers = (
             *self._arguments.pointers(inputs),
             *self._arguments.pointers(targets),
             *self._arguments.pointers([order.astype(np.int64)]),
         )
-        failed = self._functions["train_batches"](self._net, *pointers, len(order), position, seconds, total)
+        rates_pointer = self._ffi.from_buffer("double[]", rates)
+        failed = self._functions["train_batches"](
+            self._net, *pointers, len(order), position, rates_pointer, seconds, total
+        )
         return not failed, int(position[0]), float(total[0])
 
     def train_step(self, x: Any, y: Any) -> float:

@@ -79,3 +79,19 @@ def test_multiply_adds(layer: type[Layer], example: Example) -> None:
     node = next(node for node in reversed(nodes) if isinstance(node.layer, layer))
     pixels = prod(node.output.shape[:-1])
     assert node.layer.multiply_adds(node.input_shapes) == sum(p.elements * pixels for p in node.parameters if p.decays)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("name", "at_zero"), [("relu", 1), ("leaky_relu(0.2)", 1), ("elu", 1), ("softplus", 0.5)])
+def test_derivatives_at_zero(name: str, at_zero: float, dtype: str) -> None:
+    """The notes take 1 for relu and leaky_relu: the gradient of a bias that makes z = 0 shows it."""
+    model = dslc.loads(
+        f"net Zero {{\n  input x: 3\n  dense(5) -> {name} -> linear\n}}\n"
+        "train {\n  loss mse\n  optimizer sgd(0.1)\n  batch 2\n}\n",
+        dtype=dtype,
+    )
+    model.parameters["dense1.weight"] = np.zeros((5, 3))
+    x = np.ones((2, 3))
+    y = model.predict(x)
+    gradients = model.gradients(x, y - 1.0)
+    assert np.allclose(gradients["dense1.bias"], at_zero * 2 / 5, rtol=1e-6)

@@ -14,7 +14,12 @@ from helpers import FORWARD, assert_agrees, assert_all_close, assert_close, asse
 LOSSES = registry.every(dslc.losses, Loss)
 OF_ELEMENTS = [name for name, loss in LOSSES.items() if not loss.classes]
 TEXTS = [*LOSSES, *(f"{name}(weight=0.3)" for name in LOSSES)]
-TEXTS += ["cross_entropy(label_smoothing=0.2)", "cross_entropy(label_smoothing=0.1, weight=2.5)"]
+TEXTS += [
+    "cross_entropy(label_smoothing=0.2)",
+    "cross_entropy(label_smoothing=0.1, weight=2.5)",
+    "huber(delta=0.4)",
+    "huber(3)",
+]
 
 
 def judged_by(text: str, rng: np.random.Generator, dtype: str = "float64", units: int = 5) -> Model:
@@ -44,6 +49,8 @@ def test_gradients_are_the_slopes_of_the_loss(text: str, rng: np.random.Generato
 
 FORMULAS = {
     "mse": lambda y, t: ((y - t) ** 2).mean(),
+    "mae": lambda y, t: np.abs(y - t).mean(),
+    "huber": lambda y, t: np.where(np.abs(y - t) <= 1, (y - t) ** 2 / 2, np.abs(y - t) - 0.5).mean(),
     "binary_cross_entropy": lambda y, t: -(t * np.log(y) + (1 - t) * np.log(1 - y)).mean(),
     "cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t]).mean(),
 }

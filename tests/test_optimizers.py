@@ -1,4 +1,4 @@
-"""Every optimizer against its reference over ten steps; regularizers, schedules, padding, frozen layers."""
+"""Every optimizer against its reference over fifty steps; regularizers, schedules, padding, frozen layers."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def test_has_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("optimizer", EXAMPLES)
-def test_ten_steps(optimizer: str, rng: np.random.Generator) -> None:
+def test_fifty_steps(optimizer: str, rng: np.random.Generator) -> None:
     """Every step's loss and, at the end, every weight, bias and state; then the padding of packed arrays is zero."""
     model = learner(rng, optimizer)
     reference, start = judge(model), model.copy_weights()
-    for step in range(10):
+    for step in range(50):
         xs, ys = data(model.network, 8 if step % 3 else 5, rng)
         wanted = reference.train_step(xs, ys, model.learning_rate(0))
         assert_close(model.train_step(xs, ys), wanted, 1e-12, f"loss of step {step}")
-    assert model.step == 10
+    assert model.step == 50
     weights = model.copy_weights()
     assert_all_close(weights, reference.parameters, 1e-12)
     assert all((weights[name] != start[name]).all() for name in weights)
@@ -141,13 +141,16 @@ def test_a_layer_has_penalties_of_its_own(rng: np.random.Generator) -> None:
 SCHEDULES = {
     "exponential(rate=0.9)": lambda epoch: 0.9**epoch,
     "inverse_time(rate=0.3)": lambda epoch: 1 / (1 + 0.3 * epoch),
+    "cosine(epochs=10, min=0.02)": lambda epoch: (
+        (0.02 + 0.18 * (1 + np.cos(np.pi * epoch / 10)) / 2) / 0.2 if epoch < 10 else 0.1
+    ),
     "step(every=3, factor=0.1)": lambda epoch: [1, 0.1, 0.01, 0.001][epoch // 3],
 }
 
 
 def test_every_schedule_has_a_formula_here() -> None:
     names = registry.every(dslc.schedules, Schedule).keys()
-    assert names == {text.partition("(")[0] for text in SCHEDULES}
+    assert names == {"warmup", *(text.partition("(")[0] for text in SCHEDULES)}
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -163,6 +166,23 @@ def test_schedules(schedule: str, rng: np.random.Generator) -> None:
     for name, gradient in gradients.items():
         wanted = before[name] - 0.2 * SCHEDULES[schedule](7) * gradient
         assert_close(model.parameters[name].numpy(), wanted, 1e-14, name)
+
+
+@pytest.mark.parametrize("behind", ["", " -> cosine(epochs=2)"])
+def test_warmup_counts_mini_batches(behind: str, rng: np.random.Generator) -> None:
+    """`fit` over two epochs of 3 + 3 mini-batches, the last of each smaller: every one has its own learning rate."""
+    model = learner(rng, "sgd(0.2)", f"schedule warmup(steps=4){behind}\n  shuffle off")
+    xs, ys = data(model.network, 21, rng)
+    reference = judge(model)
+    cosine = [1, 0.5] if behind else [1, 1]
+    for step in range(6):
+        part = slice(step % 3 * 8, step % 3 * 8 + 8)
+        lr = 0.2 * min(1, (step + 1) / 4) * cosine[step // 3]
+        reference.train_step({"x": xs["x"][part]}, {"output": ys["output"][part]}, lr)
+    history = model.fit(xs, ys, epochs=2)
+    assert_all_close(model.copy_weights(), reference.parameters, 1e-12)
+    assert model.step == 6
+    assert [r["lr"] for r in history.records] == pytest.approx([0.15, 0.2 * cosine[1]], rel=1e-14)
 
 
 def test_without_a_schedule_the_learning_rate_stays(rng: np.random.Generator) -> None:
@@ -195,3 +215,26 @@ def test_frozen_layers_do_not_move(frozen: dict[str, str], rng: np.random.Genera
     for name in before.keys() - {"batchnorm1.mean", "batchnorm1.var"}:
         assert np.array_equal(before[name], after[name]) == (name in still), name
     assert_all_close(after, reference.parameters, 1e-12)
+
+
+# ------------------------------------------------------------------------------------------- mini-batches
+
+
+def test_the_notes_partition(rng: np.random.Generator) -> None:
+    """Shuffled, each example is used once an epoch with its own target, and only the last mini-batch is smaller.
+
+    Example i is the i-th unit vector: it alone moves weight i, by lr * 2 (target - 0) / (size of its mini-batch).
+    """
+    model = load(
+        "net Sizes {\n  input x: 21\n  dense(1, bias=off)\n}\n"
+        "train {\n  loss mse\n  optimizer sgd(0.5)\n  batch 8\n  seed 3\n}\n",
+        rng,
+    )
+    model.parameters["dense1.weight"] = np.zeros((1, 21))
+    targets = 1.0 + np.arange(21)
+    model.fit(np.eye(21), targets, epochs=1)
+    sizes = targets / model.parameters["dense1.weight"].numpy()[0]
+    assert model.step == 3
+    assert sorted(np.rint(sizes)) == [5] * 5 + [8] * 16
+    assert np.allclose(sizes, np.rint(sizes), rtol=1e-13)
+    assert list(np.rint(sizes)) != [8] * 16 + [5] * 5, "the order was not shuffled"

@@ -6,6 +6,6 @@ from __future__ import annotations
 class Schedule:
     """Base of all schedules; a subclass is a frozen dataclass whose annotated fields are its arguments."""
 
-    def multiplier(self, epoch: int) -> float:
-        """What the learning rate is multiplied by in an epoch, counted from 0."""
+    def learning_rate(self, lr: float, epoch: int, step: int) -> float:
+        """The learning rate of an update; `lr` is the optimizer's, epochs and updates count from 0."""
         raise NotImplementedError

@@ -15,5 +15,5 @@ class Exponential(Schedule):
 
     rate: Annotated[float, Real(0, 1, open_low=True, open_high=True)]
 
-    def multiplier(self, epoch: int) -> float:
-        return self.rate**epoch
+    def learning_rate(self, lr: float, epoch: int, step: int) -> float:
+        return lr * self.rate**epoch

@@ -14,5 +14,5 @@ class InverseTime(Schedule):
 
     rate: Positive
 
-    def multiplier(self, epoch: int) -> float:
-        return 1 / (1 + self.rate * epoch)
+    def learning_rate(self, lr: float, epoch: int, step: int) -> float:
+        return lr / (1 + self.rate * epoch)

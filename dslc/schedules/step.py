@@ -16,5 +16,5 @@ class Step(Schedule):
     every: Count
     factor: Annotated[float, Real(0, 1, open_low=True, open_high=True)]
 
-    def multiplier(self, epoch: int) -> float:
-        return self.factor ** (epoch // self.every)
+    def learning_rate(self, lr: float, epoch: int, step: int) -> float:
+        return lr * self.factor ** (epoch // self.every)

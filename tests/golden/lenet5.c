@@ -38,7 +38,7 @@ void lenet5_evaluate(const lenet5_t *net, const float *image_in, const int32_t *
 int lenet5_loss(const lenet5_t *net, const float *image_in, const int32_t *output_target, int n, double *loss);
 int lenet5_gradients(const lenet5_t *net, const float *image_in, const int32_t *output_target, int n, double *loss);
 int lenet5_train_step(lenet5_t *net, const float *image_in, const int32_t *output_target, int n, double *loss);
-int lenet5_train_batches(lenet5_t *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, double seconds, double *loss_sum);
+int lenet5_train_batches(lenet5_t *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double *loss_sum);
 
 typedef float real;
 
@@ -2811,8 +2811,8 @@ int lenet5_train_step(lenet5_t *net, const float *image_in, const int32_t *outpu
 }
 
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
- * or the time is up, and adds each loss times its number of examples to `loss_sum`. Returns what train_step returns. */
-int lenet5_train_batches(lenet5_t *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, double seconds, double *loss_sum)
+ * or the time is up, each with the next of the learning rates, and adds each loss times its number of examples to `loss_sum`. Returns what train_step returns. */
+int lenet5_train_batches(lenet5_t *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double *loss_sum)
 {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -2824,6 +2824,7 @@ int lenet5_train_batches(lenet5_t *net, const float *image_in, const int32_t *ou
             memcpy((float *)(net->arena + image_in_staging) + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(float));
             memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i * 1, output_target + from * 1, 1 * sizeof(int32_t));
         }
+        net->lr = *rates++;
         if (lenet5_train_step(net, (const float *)(net->arena + image_in_staging), (const int32_t *)(net->arena + output_target_staging), n, &loss))
             return 1;
         *loss_sum += loss * n;

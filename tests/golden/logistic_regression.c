@@ -38,7 +38,7 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
 int logisticregression_loss(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss);
 int logisticregression_gradients(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss);
 int logisticregression_train_step(logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss);
-int logisticregression_train_batches(logisticregression_t *net, const float *x_in, const float *output_target, const int64_t *order, int64_t count, int64_t *position, double seconds, double *loss_sum);
+int logisticregression_train_batches(logisticregression_t *net, const float *x_in, const float *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double *loss_sum);
 
 typedef float real;
 
@@ -837,8 +837,8 @@ int logisticregression_train_step(logisticregression_t *net, const float *x_in, 
 }
 
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
- * or the time is up, and adds each loss times its number of examples to `loss_sum`. Returns what train_step returns. */
-int logisticregression_train_batches(logisticregression_t *net, const float *x_in, const float *output_target, const int64_t *order, int64_t count, int64_t *position, double seconds, double *loss_sum)
+ * or the time is up, each with the next of the learning rates, and adds each loss times its number of examples to `loss_sum`. Returns what train_step returns. */
+int logisticregression_train_batches(logisticregression_t *net, const float *x_in, const float *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double *loss_sum)
 {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -850,6 +850,7 @@ int logisticregression_train_batches(logisticregression_t *net, const float *x_i
             memcpy((float *)(net->arena + x_in_staging) + (int64_t)i * 784, x_in + from * 784, 784 * sizeof(float));
             memcpy((float *)(net->arena + output_target_staging) + (int64_t)i * 1, output_target + from * 1, 1 * sizeof(float));
         }
+        net->lr = *rates++;
         if (logisticregression_train_step(net, (const float *)(net->arena + x_in_staging), (const float *)(net->arena + output_target_staging), n, &loss))
             return 1;
         *loss_sum += loss * n;

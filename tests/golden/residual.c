@@ -38,7 +38,7 @@ void residual_evaluate(const residual_t *net, const float *image_in, const int32
 int residual_loss(const residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss);
 int residual_gradients(const residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss);
 int residual_train_step(residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss);
-int residual_train_batches(residual_t *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, double seconds, double *loss_sum);
+int residual_train_batches(residual_t *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double *loss_sum);
 
 typedef float real;
 
@@ -7201,8 +7201,8 @@ int residual_train_step(residual_t *net, const float *image_in, const int32_t *o
 }
 
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
- * or the time is up, and adds each loss times its number of examples to `loss_sum`. Returns what train_step returns. */
-int residual_train_batches(residual_t *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, double seconds, double *loss_sum)
+ * or the time is up, each with the next of the learning rates, and adds each loss times its number of examples to `loss_sum`. Returns what train_step returns. */
+int residual_train_batches(residual_t *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double *loss_sum)
 {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -7214,6 +7214,7 @@ int residual_train_batches(residual_t *net, const float *image_in, const int32_t
             memcpy((float *)(net->arena + image_in_staging) + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(float));
             memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i * 1, output_target + from * 1, 1 * sizeof(int32_t));
         }
+        net->lr = *rates++;
         if (residual_train_step(net, (const float *)(net->arena + image_in_staging), (const int32_t *)(net->arena + output_target_staging), n, &loss))
             return 1;
         *loss_sum += loss * n;

@@ -1,0 +1,31 @@
+"""mae: the mean absolute error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.arguments import Positive
+from dslc.losses import ElementLoss
+from dslc.numerics import Array, np
+from dslc.scalar import Scalar, absolute, sign, variable
+
+Z, T = variable("z"), variable("t")
+
+
+@dataclass(frozen=True)
+class Mae(ElementLoss):
+    """The mean over mini-batch and outputs of |z - t|, with the slope 0 where they are equal; NaN is a missing
+    target."""
+
+    weight: Positive = 1.0
+
+    def value(self) -> Scalar:
+        return absolute(Z - T)
+
+    def slope(self) -> Scalar:
+        return sign(Z - T)
+
+    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+        there = ~np.isnan(target)
+        error, count = np.where(there, z - target, 0), max(1, there.sum())
+        return self.weight * np.abs(error).sum() / count, self.weight * np.sign(error) / count
