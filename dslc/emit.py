@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
@@ -83,12 +83,15 @@ class Constant:
 
 @dataclass(frozen=True)
 class Function:
+    """`also` names further jobs that are the same C: layers of one shape, or prediction and training."""
+
     name: str
     comment: str
     shapes: str
     parameters: tuple[str, ...]
     body: str
     takes: tuple[str, ...]
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,11 @@ class PhaseFunction:
     comment: str
     parameters: tuple[str, ...]
     groups: tuple[CallGroup, ...]
+
+    @property
+    def code(self) -> tuple[object, ...]:
+        """All but the name: the forward phases of `gradients` and `train` are mostly one and the same."""
+        return self.parameters, self.groups
 
     @property
     def uses_arena(self) -> bool:
@@ -193,7 +201,7 @@ class _Emitter:
         self.prefix = c_prefix(self.network)
         self.names = {*PHASES, *(f"{self.prefix}_{name}" for name in PUBLIC)}
         self.constants: dict[tuple[str, str], Constant] = {}
-        self.functions: dict[tuple[str, tuple[str, ...], str], Function] = {}
+        self.functions: dict[tuple[tuple[str, ...], str], Function] = {}
         self.products: set[Product] = set()
         self.transforms: set[Transform] = set()
 
@@ -203,8 +211,11 @@ class _Emitter:
     # ------------------------------------------------------------------------------------------- names
 
     def constant(self, step: PlannedStep, tensor: Tensor) -> str:
-        """The constant with the offset of a tensor's buffer."""
+        """The constant with the offset of a tensor's buffer; both training steps share it where they agree."""
         local = step.workspace.get(tensor.name)
+        train = self.plan.step("train")
+        if step.name == "gradients" and train is not None and train.workspace.get(tensor.name) == local:
+            step = train
         buffer = local or self.plan.kept[tensor.name]
         key = (step.name if local else "", tensor.name)
         if key not in self.constants:
@@ -231,7 +242,8 @@ class _Emitter:
     # ------------------------------------------------------------------------------------------- kernels
 
     def function(self, step: PlannedStep, kernel: Kernel) -> Function:
-        """The C function of a kernel; prediction and training share one where they do the same."""
+        """The C function of a kernel; jobs that do the same, in prediction and training or in several layers, share
+        one."""
         op = kernel.operation
         tensors = _arguments(op)
         names = kernel.variant.arguments
@@ -247,19 +259,25 @@ class _Emitter:
             word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", _without_comments(body))
         )
         parameters = (*arrays, *(RUNTIME_PARAMETERS[word] for word in takes))
-        known = self.functions.get((kernel.function, parameters, body))
-        if known is not None:
-            return known
-        made = Function(
-            name=self.unique(kernel.function),
-            comment=f"line {op.line}: {_plain(op.comment)}" if op.line else _plain(op.comment),
-            shapes=", ".join(f"{name} {self.shape(step, t)}" for t, name in zip(tensors, names, strict=True)),
-            parameters=parameters,
-            body=body,
-            takes=takes,
-        )
-        self.functions[kernel.function, parameters, body] = made
-        return made
+        key = (parameters, body)
+        if key not in self.functions:
+            self.functions[key] = Function(
+                name=self.unique(kernel.function),
+                comment=f"line {op.line}: {_plain(op.comment)}" if op.line else _plain(op.comment),
+                shapes=", ".join(f"{name} {self.shape(step, t)}" for t, name in zip(tensors, names, strict=True)),
+                parameters=parameters,
+                body=body,
+                takes=takes,
+            )
+        elif self.shared(self.functions[key], kernel):
+            self.functions[key] = replace(
+                self.functions[key], also=tuple(dict.fromkeys((*self.functions[key].also, op.name)))
+            )
+        return self.functions[key]
+
+    def shared(self, function: Function, kernel: Kernel) -> bool:
+        """The function is named after another job."""
+        return re.sub(r"_\d+$", "", function.name) != kernel.function
 
     def shape(self, step: PlannedStep, tensor: Tensor) -> str:
         """How the array lies, as C would declare it."""
@@ -273,7 +291,8 @@ class _Emitter:
         arrays = [self.argument(step, tensor) for tensor in _arguments(kernel.operation)]
         alone = {"part": "0", "parts": "1"} if not kernel.parallel else {}
         others = [alone.get(word, RUNTIME_ARGUMENTS[word]) for word in function.takes]
-        return f"{function.name}({', '.join((*arrays, *others))});"
+        about = f" /* {kernel.operation.name} */" if self.shared(function, kernel) else ""
+        return f"{function.name}({', '.join((*arrays, *others))});{about}"
 
     def groups(self, step: PlannedStep, kernels: list[Kernel], functions: list[Function]) -> tuple[CallGroup, ...]:
         """The calls of a phase, cut where the threads meet."""
@@ -317,6 +336,9 @@ class _Emitter:
         phases = {
             f"{step.name}_{phase.name}": self.phase(step, phase) for step in self.plan.steps for phase in step.phases
         }
+        for name in phases.keys() & {"gradients_forward", "gradients_backward"}:
+            twin = phases[name.replace("gradients", "train")]
+            phases[name] = twin if twin.code == phases[name].code else phases[name]
         trains = self.plan.graph.train is not None
         predict = self.plan.steps[0]
         few = most_examples(self.plan.graph.predict, self.plan.target.lanes(self.plan.itemsize))
@@ -331,7 +353,7 @@ class _Emitter:
             "header": header,
             "tools": self.tools(),
             "functions": list(self.functions.values()),
-            "phases": list(phases.values()),
+            "phases": list(dict.fromkeys(phases.values())),
             "few": few,
             "few_arguments": self.phase_call(predict.phase("few"), phases["predict_few"], shifted=True) if few else [],
             "prepare_arguments": self.prepare_call(predict, phases),
@@ -409,7 +431,8 @@ class _Emitter:
         train = self.plan.step("train")
         gradients = self.plan.step("gradients")
         if train is None or gradients is None:
-            empty = ("evaluate_arguments", "gradients_forward_arguments", "gradients_backward_arguments",
+            empty = ("evaluate_arguments", "gradients_forward", "gradients_backward", "gradients_loss",
+                     "gradients_forward_arguments", "gradients_backward_arguments",
                      "forward_arguments", "backward_arguments", "update_arguments", "gathered",
                      "gathered_arguments")  # fmt: skip
             return {**{key: [] for key in empty}, "heads": 0}
@@ -421,6 +444,9 @@ class _Emitter:
             "heads": len(self.network.heads),
             "evaluate_arguments": self.phase_call(loss, phases["predict_loss"], shifted=True),
             "forward_arguments": self.phase_call(train.phase("forward"), phases["train_forward"]),
+            "gradients_forward": phases["gradients_forward"].name,
+            "gradients_backward": phases["gradients_backward"].name,
+            "gradients_loss": self.constant(gradients, gradients.workspace["loss"].tensor),
             "gradients_forward_arguments": self.phase_call(gradients.phase("forward"), phases["gradients_forward"]),
             "gradients_backward_arguments": self.phase_call(gradients.phase("backward"), phases["gradients_backward"]),
             "backward_arguments": self.phase_call(train.phase("backward"), phases["train_backward"]),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dslc.geometry import SizeProblem
+from dslc.graph import OUTPUT
 from dslc.ir import Shape, show_shape
 from dslc.numerics import Array
 from dslc.scalar import Scalar, variable
@@ -143,12 +144,13 @@ class Activation(Layer):
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         return inputs[0]
 
-    def training_value(self) -> Scalar:
-        """The same value, in which training may hide what the derivative wants to know: the sign of a zero."""
+    def inner_value(self) -> Scalar:
+        """The same value inside the network, where it may hide what the derivative wants to know: the sign of a zero.
+        Prediction uses it too, so that both run the same C."""
         return self.value()
 
     def forward(self, site: Site) -> None:
-        value = self.training_value() if site.training else self.value()
+        value = self.value() if site.y.role == OUTPUT else self.inner_value()
         site.op("map", "forward", site.x, (site.y,), MapDetail(value))
 
     def backward(self, site: Site) -> None:

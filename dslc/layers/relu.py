@@ -21,7 +21,7 @@ class Relu(Activation):
     def value(self) -> Scalar:
         return where(X < 0, 0, X)
 
-    def training_value(self) -> Scalar:
+    def inner_value(self) -> Scalar:
         """-0 where x is negative and +0 where it is 0: the derivative needs no more than the result."""
         return where(X < 0, NEGATIVE_ZERO, X + 0)
 

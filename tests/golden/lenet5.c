@@ -265,6 +265,35 @@ static __attribute__((noinline)) void product8x1_4(vec *restrict sum, const real
     multiply(8, 1, 4, w->run, sum, a, b, w);
 }
 
+/* The pixels of an image from (top, left) on, `size` rows and columns, `channels` numbers of each; zeros beyond its edge. */
+INLINE void load_square(vec *square, const int size, const real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
+{
+    if (channels == 4 && top >= 0 && top + size <= height && left >= 0 && left + size <= width) {
+        for (int r = 0; r < size; ++r)
+            for (int s = 0; s < size; ++s)
+                square[r * size + s] = load(image + ((top + r) * width + left + s) * depth);
+        return;
+    }
+    memset(square, 0, (size_t)(size * size) * sizeof(vec));
+    for (int64_t r = top < 0 ? -top : 0; r < size && top + r < height; ++r)
+        for (int64_t s = left < 0 ? -left : 0; s < size && left + s < width; ++s)
+            square[r * size + s] = load_part(image + ((top + r) * width + left + s) * depth, channels);
+}
+
+/* The same back; what lies beyond the edge is dropped. */
+INLINE void store_square(const vec *square, const int size, real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
+{
+    if (channels == 4 && top + size <= height && left + size <= width) {
+        for (int r = 0; r < size; ++r)
+            for (int s = 0; s < size; ++s)
+                store(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
+        return;
+    }
+    for (int64_t r = 0; r < size && top + r < height; ++r)
+        for (int64_t s = 0; s < size && left + s < width; ++s)
+            store_part(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
+}
+
 /* F(4x4, 5x5): A filter, G g G^T.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 8 + j) * step. */
 static __attribute__((noinline)) void winograd4x5_filter(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
@@ -789,56 +818,6 @@ static const size_t dense3_bias = 61952; /* 10 */
 static const size_t predict_dense3_out = 61984; /* 64x10 */
 static const size_t predict_output_count = 62688; /* 1 */
 static const size_t predict_output_example_loss = 62624; /* 64 */
-static const size_t gradients_image_in_pad = 847392; /* 64x32x32x1 */
-static const size_t gradients_tanh1_out = 61984; /* 64x28x28x6 */
-static const size_t gradients_avgpool1_out = 696864; /* 64x14x14x6 */
-static const size_t gradients_conv2_weight_winograd4x5 = 528928; /* 4x64x12x4 */
-static const size_t gradients_tanh2_out = 363040; /* 64x10x10x16 */
-static const size_t gradients_conv2_forward_squares = 465440; /* 31744 */
-static const size_t gradients_conv2_forward_products = 497184; /* 31744 */
-static const size_t gradients_avgpool2_out = 465440; /* 64x5x5x16 */
-static const size_t gradients_flatten1_out = 465440; /* 64x400, the memory of avgpool2_out */
-static const size_t gradients_tanh3_out = 491040; /* 64x120 */
-static const size_t gradients_tanh4_out = 498720; /* 64x84 */
-static const size_t gradients_dense3_out = 504096; /* 64x10 */
-static const size_t gradients_output_count = 504800; /* 1 */
-static const size_t gradients_output_example_loss = 504736; /* 64 */
-static const size_t gradients_output_loss_grad = 509472; /* 64x10 */
-static const size_t gradients_conv1_weight_l2 = 504096; /* 16 */
-static const size_t gradients_conv2_weight_l2 = 504112; /* 16 */
-static const size_t gradients_dense1_weight_l2 = 504128; /* 16 */
-static const size_t gradients_dense2_weight_l2 = 504144; /* 16 */
-static const size_t gradients_dense3_weight_l2 = 504160; /* 16 */
-static const size_t gradients_loss = 504176; /* 1 */
-static const size_t gradients_output_loss_grad_to_lanes = 510112; /* 64x10 */
-static const size_t gradients_tanh4_in_grad = 504096; /* 64x84 */
-static const size_t dense3_weight_grad = 1012320; /* 3x84x4 */
-static const size_t dense3_bias_grad = 1013328; /* 10 */
-static const size_t gradients_tanh4_in_grad_to_lanes = 498720; /* 64x84 */
-static const size_t gradients_tanh3_in_grad = 516640; /* 64x120 */
-static const size_t dense2_weight_grad = 1013344; /* 21x120x4 */
-static const size_t dense2_bias_grad = 1023424; /* 84 */
-static const size_t gradients_tanh3_in_grad_to_lanes = 524320; /* 64x120 */
-static const size_t gradients_dense1_in_grad = 491040; /* 64x400 */
-static const size_t dense1_weight_grad = 1023520; /* 30x400x4 */
-static const size_t dense1_bias_grad = 1071520; /* 120 */
-static const size_t gradients_flatten1_in_grad = 491040; /* 64x5x5x16, the memory of dense1_in_grad */
-static const size_t gradients_tanh2_in_grad = 594464; /* 64x10x10x16 */
-static const size_t gradients_conv2_weight_turn_filters = 363040; /* 2x5x5x16x4 */
-static const size_t gradients_conv2_weight_winograd4x5_turned = 457248; /* 2x64x20x4 */
-static const size_t gradients_conv2_in_grad = 772128; /* 64x14x14x6 */
-static const size_t gradients_conv2_backward_input_squares = 363040; /* 62464 */
-static const size_t gradients_conv2_backward_input_products = 425504; /* 31744 */
-static const size_t gradients_conv2_backward_weight_sums = 912928; /* 4x4x64x48 */
-static const size_t gradients_conv2_backward_weight_products_squares = 363040; /* 115712 */
-static const size_t gradients_conv2_backward_weight_products_errors = 478752; /* 115712 */
-static const size_t conv2_weight_grad = 1071648; /* 4x5x5x6x4 */
-static const size_t gradients_conv2_bias_chunks = 363040; /* 16x16 */
-static const size_t conv2_bias_grad = 1074048; /* 16 */
-static const size_t gradients_tanh1_in_grad = 363040; /* 64x28x28x6 */
-static const size_t conv1_weight_grad = 1074064; /* 2x5x5x1x4 */
-static const size_t gradients_conv1_bias_chunks = 61984; /* 16x6 */
-static const size_t conv1_bias_grad = 1074272; /* 6 */
 static const size_t train_image_in_pad = 847392; /* 64x32x32x1 */
 static const size_t train_tanh1_out = 61984; /* 64x28x28x6 */
 static const size_t train_avgpool1_out = 696864; /* 64x14x14x6 */
@@ -862,16 +841,16 @@ static const size_t train_dense3_weight_l2 = 504160; /* 16 */
 static const size_t train_loss = 504176; /* 1 */
 static const size_t train_output_loss_grad_to_lanes = 510112; /* 64x10 */
 static const size_t train_tanh4_in_grad = 504096; /* 64x84 */
-static const size_t dense3_weight_v_state = 1074288; /* 3x84x4 */
-static const size_t dense3_weight_s_state = 1075296; /* 3x84x4 */
+static const size_t dense3_weight_grad = 1012320; /* 3x84x4 */
+static const size_t dense3_bias_grad = 1013328; /* 10 */
 static const size_t train_tanh4_in_grad_to_lanes = 498720; /* 64x84 */
 static const size_t train_tanh3_in_grad = 516640; /* 64x120 */
-static const size_t dense2_weight_v_state = 1076304; /* 21x120x4 */
-static const size_t dense2_weight_s_state = 1086384; /* 21x120x4 */
+static const size_t dense2_weight_grad = 1013344; /* 21x120x4 */
+static const size_t dense2_bias_grad = 1023424; /* 84 */
 static const size_t train_tanh3_in_grad_to_lanes = 524320; /* 64x120 */
 static const size_t train_dense1_in_grad = 491040; /* 64x400 */
-static const size_t dense1_weight_v_state = 1096464; /* 30x400x4 */
-static const size_t dense1_weight_s_state = 1144464; /* 30x400x4 */
+static const size_t dense1_weight_grad = 1023520; /* 30x400x4 */
+static const size_t dense1_bias_grad = 1071520; /* 120 */
 static const size_t train_flatten1_in_grad = 491040; /* 64x5x5x16, the memory of dense1_in_grad */
 static const size_t train_tanh2_in_grad = 594464; /* 64x10x10x16 */
 static const size_t train_conv2_weight_turn_filters = 363040; /* 2x5x5x16x4 */
@@ -882,9 +861,19 @@ static const size_t train_conv2_backward_input_products = 425504; /* 31744 */
 static const size_t train_conv2_backward_weight_sums = 912928; /* 4x4x64x48 */
 static const size_t train_conv2_backward_weight_products_squares = 363040; /* 115712 */
 static const size_t train_conv2_backward_weight_products_errors = 478752; /* 115712 */
+static const size_t conv2_weight_grad = 1071648; /* 4x5x5x6x4 */
 static const size_t train_conv2_bias_chunks = 363040; /* 16x16 */
+static const size_t conv2_bias_grad = 1074048; /* 16 */
 static const size_t train_tanh1_in_grad = 363040; /* 64x28x28x6 */
+static const size_t conv1_weight_grad = 1074064; /* 2x5x5x1x4 */
 static const size_t train_conv1_bias_chunks = 61984; /* 16x6 */
+static const size_t conv1_bias_grad = 1074272; /* 6 */
+static const size_t dense3_weight_v_state = 1074288; /* 3x84x4 */
+static const size_t dense3_weight_s_state = 1075296; /* 3x84x4 */
+static const size_t dense2_weight_v_state = 1076304; /* 21x120x4 */
+static const size_t dense2_weight_s_state = 1086384; /* 21x120x4 */
+static const size_t dense1_weight_v_state = 1096464; /* 30x400x4 */
+static const size_t dense1_weight_s_state = 1144464; /* 30x400x4 */
 static const size_t conv1_weight_v_state = 1192464; /* 2x5x5x1x4 */
 static const size_t conv1_weight_s_state = 1192672; /* 2x5x5x1x4 */
 static const size_t conv1_bias_v_state = 1192880; /* 6 */
@@ -1017,12 +1006,9 @@ static __attribute__((noinline)) void conv2_forward_winograd4x5(const float *res
                     winograd4x5_input(image + (top * 14 + left) * 6 + block * 4, 84, 6, to, 496);
                     continue;
                 }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[64] = { 0 };
+                vec edge[64];
                 const int channels = 6 - block * 4 < 4 ? (int)(6 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 8 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 8 && left + s < 14; ++s)
-                        edge[r * 8 + s] = load_part(image + ((top + r) * 14 + left + s) * 6 + block * 4, channels);
+                load_square(edge, 8, image + block * 4, top, left, 14, 14, 6, channels);
                 winograd4x5_input((const real *)edge, 32, 4, to, 496);
             }
         }
@@ -1062,9 +1048,7 @@ static __attribute__((noinline)) void conv2_forward_winograd4x5(const float *res
                     const real x = ((const real *)result)[e];
                     ((real *)result)[e] = real_tanh(x);
                 }
-                for (int r = 0; r < 4 && top + r < 10; ++r)
-                    for (int s = 0; s < 4 && left + s < 10; ++s)
-                        store_part(out + image + ((top + r) * 10 + left + s) * 16, result[r * 4 + s], width);
+                store_square(result, 4, out + image, top, left, 10, 10, 16, width);
             }
         }
     }
@@ -1459,30 +1443,40 @@ static __attribute__((noinline)) void output_loss_grad_to_lanes(const float *res
  * dout [n / 4][10][4], w [3][84][4], known [n][84], din [n][84] */
 static __attribute__((noinline)) void dense3_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
-    /* A task is 8 inputs; each tile meets one vector of examples. The last tile overlaps the one before. */
+    /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
     const walk along = { .a_step = 1, .a_segment = 336, .b_step = 4, .b_segment = 16, .run = 4, .segments = 2 };
     const walk rest = { .a_step = 1, .b_step = 4, .run = 2, .segments = 1 };
     const range tasks = share_of(11, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * 8 + 8 <= 84 ? task * 8 : 76;
-        for (int example = 0; example < n; example += 4) {
-            const int examples = n - example < 4 ? n - example : 4;
-            const real *columns = dout + (int64_t)example * 10;
-            vec sum[8] = { 0 };
-            product8x1_4(sum, w + first * 4, columns, &along);
-            product8x1_4(sum, w + 672 + first * 4, columns + 32, &rest);
-            for (int square = 0; square < 8; square += 4)
-                transpose(sum + square);
-            for (int row = 0; row < examples; ++row) {
-                const int64_t at = (int64_t)(example + row) * 84 + first;
-                for (int square = 0; square < 8; square += 4)
-                    for (int k = square; k < square + 4; ++k) {
-                        const real x = ((const real *)sum)[(square + row) * 4 + k - square];
-                        const real y = known[at + k];
-                        din[at + k] = x * (1 - y * y);
-                    }
+        const int64_t begin = task * 1, end = begin + 1 < 11 ? begin + 1 : 11;
+        vec sums[1][16][8] = { 0 };
+        walk now = along;
+        for (int64_t block = 0; block < 2; block += 2) {
+            now.segments = 2 - block < 2 ? 2 - block : 2;
+            for (int64_t t = begin; t < end; ++t) {
+                const int64_t first = t * 8 + 8 <= 84 ? t * 8 : 76;
+                for (int example = 0; example < n; example += 4)
+                    product8x1_4(sums[t - begin][example / 4], w + (block * 84 + first) * 4, dout + (int64_t)example * 10 + block * 16, &now);
             }
         }
+        for (int64_t t = begin; t < end; ++t)
+            for (int example = 0; example < n; example += 4) {
+                const int64_t first = t * 8 + 8 <= 84 ? t * 8 : 76;
+                const int examples = n - example < 4 ? n - example : 4;
+                vec *const sum = sums[t - begin][example / 4];
+                product8x1_4(sum, w + (168 + first) * 4, dout + (int64_t)example * 10 + 32, &rest);
+                for (int square = 0; square < 8; square += 4)
+                    transpose(sum + square);
+                for (int row = 0; row < examples; ++row) {
+                    const int64_t at = (int64_t)(example + row) * 84 + first;
+                    for (int square = 0; square < 8; square += 4)
+                        for (int k = square; k < square + 4; ++k) {
+                            const real x = ((const real *)sum)[(square + row) * 4 + k - square];
+                            const real y = known[at + k];
+                            din[at + k] = x * (1 - y * y);
+                        }
+                }
+            }
     }
 }
 
@@ -1547,28 +1541,38 @@ static __attribute__((noinline)) void tanh4_in_grad_to_lanes(const float *restri
  * dout [n / 4][84][4], w [21][120][4], known [n][120], din [n][120] */
 static __attribute__((noinline)) void dense2_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
-    /* A task is 8 inputs; each tile meets one vector of examples. The last tile overlaps the one before. */
-    const walk along = { .a_step = 1, .a_segment = 480, .b_step = 4, .b_segment = 16, .run = 4, .segments = 21 };
+    /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
+    const walk along = { .a_step = 1, .a_segment = 480, .b_step = 4, .b_segment = 16, .run = 4, .segments = 8 };
     const range tasks = share_of(15, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * 8 + 8 <= 120 ? task * 8 : 112;
-        for (int example = 0; example < n; example += 4) {
-            const int examples = n - example < 4 ? n - example : 4;
-            const real *columns = dout + (int64_t)example * 84;
-            vec sum[8] = { 0 };
-            product8x1_4(sum, w + first * 4, columns, &along);
-            for (int square = 0; square < 8; square += 4)
-                transpose(sum + square);
-            for (int row = 0; row < examples; ++row) {
-                const int64_t at = (int64_t)(example + row) * 120 + first;
-                for (int square = 0; square < 8; square += 4)
-                    for (int k = square; k < square + 4; ++k) {
-                        const real x = ((const real *)sum)[(square + row) * 4 + k - square];
-                        const real y = known[at + k];
-                        din[at + k] = x * (1 - y * y);
-                    }
+        const int64_t begin = task * 1, end = begin + 1 < 15 ? begin + 1 : 15;
+        vec sums[1][16][8] = { 0 };
+        walk now = along;
+        for (int64_t block = 0; block < 21; block += 8) {
+            now.segments = 21 - block < 8 ? 21 - block : 8;
+            for (int64_t t = begin; t < end; ++t) {
+                const int64_t first = t * 8 + 8 <= 120 ? t * 8 : 112;
+                for (int example = 0; example < n; example += 4)
+                    product8x1_4(sums[t - begin][example / 4], w + (block * 120 + first) * 4, dout + (int64_t)example * 84 + block * 16, &now);
             }
         }
+        for (int64_t t = begin; t < end; ++t)
+            for (int example = 0; example < n; example += 4) {
+                const int64_t first = t * 8 + 8 <= 120 ? t * 8 : 112;
+                const int examples = n - example < 4 ? n - example : 4;
+                vec *const sum = sums[t - begin][example / 4];
+                for (int square = 0; square < 8; square += 4)
+                    transpose(sum + square);
+                for (int row = 0; row < examples; ++row) {
+                    const int64_t at = (int64_t)(example + row) * 120 + first;
+                    for (int square = 0; square < 8; square += 4)
+                        for (int k = square; k < square + 4; ++k) {
+                            const real x = ((const real *)sum)[(square + row) * 4 + k - square];
+                            const real y = known[at + k];
+                            din[at + k] = x * (1 - y * y);
+                        }
+                }
+            }
     }
 }
 
@@ -1632,27 +1636,37 @@ static __attribute__((noinline)) void tanh3_in_grad_to_lanes(const float *restri
  * dout [n / 4][120][4], w [30][400][4], din [n][400] */
 static __attribute__((noinline)) void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
-    /* A task is 8 inputs; each tile meets one vector of examples. The last tile overlaps the one before. */
-    const walk along = { .a_step = 1, .a_segment = 1600, .b_step = 4, .b_segment = 16, .run = 4, .segments = 30 };
+    /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
+    const walk along = { .a_step = 1, .a_segment = 1600, .b_step = 4, .b_segment = 16, .run = 4, .segments = 8 };
     const range tasks = share_of(50, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * 8 + 8 <= 400 ? task * 8 : 392;
-        for (int example = 0; example < n; example += 4) {
-            const int examples = n - example < 4 ? n - example : 4;
-            const real *columns = dout + (int64_t)example * 120;
-            vec sum[8] = { 0 };
-            product8x1_4(sum, w + first * 4, columns, &along);
-            for (int square = 0; square < 8; square += 4)
-                transpose(sum + square);
-            for (int row = 0; row < examples; ++row) {
-                const int64_t at = (int64_t)(example + row) * 400 + first;
-                for (int square = 0; square < 8; square += 4)
-                    for (int k = square; k < square + 4; ++k) {
-                        const real x = ((const real *)sum)[(square + row) * 4 + k - square];
-                        din[at + k] = x;
-                    }
+        const int64_t begin = task * 1, end = begin + 1 < 50 ? begin + 1 : 50;
+        vec sums[1][16][8] = { 0 };
+        walk now = along;
+        for (int64_t block = 0; block < 30; block += 8) {
+            now.segments = 30 - block < 8 ? 30 - block : 8;
+            for (int64_t t = begin; t < end; ++t) {
+                const int64_t first = t * 8 + 8 <= 400 ? t * 8 : 392;
+                for (int example = 0; example < n; example += 4)
+                    product8x1_4(sums[t - begin][example / 4], w + (block * 400 + first) * 4, dout + (int64_t)example * 120 + block * 16, &now);
             }
         }
+        for (int64_t t = begin; t < end; ++t)
+            for (int example = 0; example < n; example += 4) {
+                const int64_t first = t * 8 + 8 <= 400 ? t * 8 : 392;
+                const int examples = n - example < 4 ? n - example : 4;
+                vec *const sum = sums[t - begin][example / 4];
+                for (int square = 0; square < 8; square += 4)
+                    transpose(sum + square);
+                for (int row = 0; row < examples; ++row) {
+                    const int64_t at = (int64_t)(example + row) * 400 + first;
+                    for (int square = 0; square < 8; square += 4)
+                        for (int k = square; k < square + 4; ++k) {
+                            const real x = ((const real *)sum)[(square + row) * 4 + k - square];
+                            din[at + k] = x;
+                        }
+                }
+            }
     }
 }
 
@@ -1776,12 +1790,9 @@ static __attribute__((noinline)) void conv2_backward_input_winograd4x5(const flo
                     winograd4x5_input(image + (top * 10 + left) * 16 + block * 4, 160, 16, to, 976);
                     continue;
                 }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[64] = { 0 };
+                vec edge[64];
                 const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 8 && top + r < 10; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 8 && left + s < 10; ++s)
-                        edge[r * 8 + s] = load_part(image + ((top + r) * 10 + left + s) * 16 + block * 4, channels);
+                load_square(edge, 8, image + block * 4, top, left, 10, 10, 16, channels);
                 winograd4x5_input((const real *)edge, 32, 4, to, 976);
             }
         }
@@ -1813,9 +1824,7 @@ static __attribute__((noinline)) void conv2_backward_input_winograd4x5(const flo
                 vec result[16];
                 winograd4x5_output(results + ((block - 2 * begin) * 60 + t) * 4, 3968, 496, (real *)result, 4);
 
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 6, result[r * 4 + s], width);
+                store_square(result, 4, out + image, top, left, 14, 14, 6, width);
             }
         }
     }
@@ -1846,10 +1855,8 @@ static __attribute__((noinline)) void conv2_backward_weight_products_winograd4x5
                 if (top >= 0 && top <= 6 && left >= 0 && left <= 6 && channels == 4)
                     winograd4x5_input(image + (top * 14 + left) * 6, 84, 6, square + t * 16 + block * 4, 1808);
                 else {
-                    vec edge[64] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 8 && top + r < 14; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 8 && left + s < 14; ++s)
-                            edge[r * 8 + s] = load_part(image + ((top + r) * 14 + left + s) * 6, channels);
+                    vec edge[64];
+                    load_square(edge, 8, image, top, left, 14, 14, 6, channels);
                     winograd4x5_input((const real *)edge, 32, 4, square + t * 16 + block * 4, 1808);
                 }
                 }
@@ -1860,10 +1867,8 @@ static __attribute__((noinline)) void conv2_backward_weight_products_winograd4x5
                 if (top >= 0 && top <= 6 && left >= 0 && left <= 6 && channels == 4)
                     winograd4x5_output_gradient(image + (top * 10 + left) * 16, 160, 16, error + ((block - 2 * begin) * 112 + t) * 4, 1808);
                 else {
-                    vec edge[16] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 4 && top + r < 10; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 4 && left + s < 10; ++s)
-                            edge[r * 4 + s] = load_part(image + ((top + r) * 10 + left + s) * 16, channels);
+                    vec edge[16];
+                    load_square(edge, 4, image, top, left, 10, 10, 16, channels);
                     winograd4x5_output_gradient((const real *)edge, 16, 4, error + ((block - 2 * begin) * 112 + t) * 4, 1808);
                 }
                 }
@@ -2434,109 +2439,6 @@ static void predict_loss(const lenet5_t *net, meeting_place *meeting, const int3
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void gradients_forward(const lenet5_t *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
-{
-    real *const at = net->arena;
-    image_in_pad(image_in, at + gradients_image_in_pad, n, part, parts);
-    meet(meeting, parts);
-    conv1_forward_direct(at + gradients_image_in_pad, at + conv1_weight, at + conv1_bias, at + gradients_tanh1_out, n, part, parts);
-    meet(meeting, parts);
-    avgpool1_forward(at + gradients_tanh1_out, at + gradients_avgpool1_out, n, part, parts);
-    conv2_weight_winograd4x5(at + conv2_weight, at + gradients_conv2_weight_winograd4x5, part, parts);
-    meet(meeting, parts);
-    conv2_forward_winograd4x5(at + gradients_avgpool1_out, at + gradients_conv2_weight_winograd4x5, at + conv2_bias, at + gradients_tanh2_out, at + gradients_conv2_forward_squares, at + gradients_conv2_forward_products, n, part, parts);
-    meet(meeting, parts);
-    avgpool2_forward(at + gradients_tanh2_out, at + gradients_avgpool2_out, n, part, parts);
-    meet(meeting, parts);
-    dense1_forward(at + gradients_flatten1_out, at + dense1_weight, at + dense1_bias, at + gradients_tanh3_out, n, part, parts);
-    meet(meeting, parts);
-    dense2_forward(at + gradients_tanh3_out, at + dense2_weight, at + dense2_bias, at + gradients_tanh4_out, n, part, parts);
-    meet(meeting, parts);
-    if (part == 0) {
-        dense3_forward(at + gradients_tanh4_out, at + dense3_weight, at + dense3_bias, at + gradients_dense3_out, n, 0, 1);
-        output_count(at + gradients_output_count, n);
-        output_loss_columns_2(at + gradients_dense3_out, output_target, at + gradients_output_example_loss, at + gradients_output_loss_grad, n, 0, 1);
-        conv1_weight_l2_penalty(at + conv1_weight, at + gradients_conv1_weight_l2, 0, 1);
-        conv2_weight_l2_penalty(at + conv2_weight, at + gradients_conv2_weight_l2, 0, 1);
-    }
-    meet(meeting, parts);
-    dense1_weight_l2_penalty(at + dense1_weight, at + gradients_dense1_weight_l2, part, parts);
-    if (part == 0) {
-        dense2_weight_l2_penalty(at + dense2_weight, at + gradients_dense2_weight_l2, 0, 1);
-        dense3_weight_l2_penalty(at + dense3_weight, at + gradients_dense3_weight_l2, 0, 1);
-    }
-    meet(meeting, parts);
-    if (part == 0) {
-        add_losses(at + gradients_output_example_loss, at + gradients_output_count, at + gradients_conv1_weight_l2, at + gradients_conv2_weight_l2, at + gradients_dense1_weight_l2, at + gradients_dense2_weight_l2, at + gradients_dense3_weight_l2, at + gradients_loss, n);
-    }
-    meet(meeting, parts);
-}
-
-/* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const lenet5_t *net, meeting_place *meeting, int n, int part, int parts)
-{
-    real *const at = net->arena;
-    if (part == 0) {
-        output_loss_grad_to_lanes(at + gradients_output_loss_grad, at + gradients_output_loss_grad_to_lanes, n, 0, 1);
-        dense3_backward_input(at + gradients_output_loss_grad_to_lanes, at + dense3_weight, at + gradients_tanh4_out, at + gradients_tanh4_in_grad, n, 0, 1);
-        dense3_backward_weight(at + gradients_tanh4_out, at + gradients_output_loss_grad, at + dense3_weight_grad, n, 0, 1);
-        dense3_backward_bias(at + gradients_output_loss_grad, at + dense3_bias_grad, n, 0, 1);
-        tanh4_in_grad_to_lanes(at + gradients_tanh4_in_grad, at + gradients_tanh4_in_grad_to_lanes, n, 0, 1);
-    }
-    meet(meeting, parts);
-    dense2_backward_input(at + gradients_tanh4_in_grad_to_lanes, at + dense2_weight, at + gradients_tanh3_out, at + gradients_tanh3_in_grad, n, part, parts);
-    dense2_backward_weight(at + gradients_tanh3_out, at + gradients_tanh4_in_grad, at + dense2_weight_grad, n, part, parts);
-    if (part == 0) {
-        dense2_backward_bias(at + gradients_tanh4_in_grad, at + dense2_bias_grad, n, 0, 1);
-    }
-    meet(meeting, parts);
-    if (part == 0) {
-        tanh3_in_grad_to_lanes(at + gradients_tanh3_in_grad, at + gradients_tanh3_in_grad_to_lanes, n, 0, 1);
-    }
-    meet(meeting, parts);
-    dense1_backward_input(at + gradients_tanh3_in_grad_to_lanes, at + dense1_weight, at + gradients_dense1_in_grad, n, part, parts);
-    dense1_backward_weight(at + gradients_flatten1_out, at + gradients_tanh3_in_grad, at + dense1_weight_grad, n, part, parts);
-    if (part == 0) {
-        dense1_backward_bias(at + gradients_tanh3_in_grad, at + dense1_bias_grad, n, 0, 1);
-    }
-    meet(meeting, parts);
-    avgpool2_backward(at + gradients_flatten1_in_grad, at + gradients_tanh2_out, at + gradients_tanh2_in_grad, n, part, parts);
-    meet(meeting, parts);
-    if (part == 0) {
-        conv2_weight_turn_filters(at + conv2_weight, at + gradients_conv2_weight_turn_filters, 0, 1);
-        conv2_weight_winograd4x5_turned(at + gradients_conv2_weight_turn_filters, at + gradients_conv2_weight_winograd4x5_turned, 0, 1);
-    }
-    meet(meeting, parts);
-    conv2_backward_input_winograd4x5(at + gradients_tanh2_in_grad, at + gradients_conv2_weight_winograd4x5_turned, at + gradients_conv2_in_grad, at + gradients_conv2_backward_input_squares, at + gradients_conv2_backward_input_products, n, part, parts);
-    meet(meeting, parts);
-    conv2_backward_weight_products_winograd4x5(at + gradients_avgpool1_out, at + gradients_tanh2_in_grad, at + gradients_conv2_backward_weight_sums, at + gradients_conv2_backward_weight_products_squares, at + gradients_conv2_backward_weight_products_errors, n, part, parts);
-    meet(meeting, parts);
-    conv2_backward_weight(at + gradients_conv2_backward_weight_sums, at + conv2_weight_grad, part, parts);
-    conv2_backward_bias_chunks(at + gradients_tanh2_in_grad, at + gradients_conv2_bias_chunks, n, part, parts);
-    meet(meeting, parts);
-    if (part == 0) {
-        conv2_merge_bias(at + gradients_conv2_bias_chunks, at + conv2_bias_grad, 0, 1);
-    }
-    meet(meeting, parts);
-    avgpool1_backward(at + gradients_conv2_in_grad, at + gradients_tanh1_out, at + gradients_tanh1_in_grad, n, part, parts);
-    meet(meeting, parts);
-    conv1_backward_weight_direct(at + gradients_image_in_pad, at + gradients_tanh1_in_grad, at + conv1_weight_grad, n, part, parts);
-    conv1_backward_bias_chunks(at + gradients_tanh1_in_grad, at + gradients_conv1_bias_chunks, n, part, parts);
-    meet(meeting, parts);
-    if (part == 0) {
-        conv1_merge_bias(at + gradients_conv1_bias_chunks, at + conv1_bias_grad, 0, 1);
-        conv1_weight_regularize(at + conv1_weight, at + conv1_weight_grad, n, 0, 1);
-        conv2_weight_regularize(at + conv2_weight, at + conv2_weight_grad, n, 0, 1);
-    }
-    dense1_weight_regularize(at + dense1_weight, at + dense1_weight_grad, n, part, parts);
-    if (part == 0) {
-        dense2_weight_regularize(at + dense2_weight, at + dense2_weight_grad, n, 0, 1);
-        dense3_weight_regularize(at + dense3_weight, at + dense3_weight_grad, n, 0, 1);
-    }
-    meet(meeting, parts);
-}
-
-/* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
 static void train_forward(const lenet5_t *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
@@ -2571,6 +2473,70 @@ static void train_forward(const lenet5_t *net, meeting_place *meeting, const flo
     meet(meeting, parts);
     if (part == 0) {
         add_losses(at + train_output_example_loss, at + train_output_count, at + train_conv1_weight_l2, at + train_conv2_weight_l2, at + train_dense1_weight_l2, at + train_dense2_weight_l2, at + train_dense3_weight_l2, at + train_loss, n);
+    }
+    meet(meeting, parts);
+}
+
+/* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
+static void gradients_backward(const lenet5_t *net, meeting_place *meeting, int n, int part, int parts)
+{
+    real *const at = net->arena;
+    if (part == 0) {
+        output_loss_grad_to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, n, 0, 1);
+        dense3_backward_input(at + train_output_loss_grad_to_lanes, at + dense3_weight, at + train_tanh4_out, at + train_tanh4_in_grad, n, 0, 1);
+        dense3_backward_weight(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight_grad, n, 0, 1);
+        dense3_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, n, 0, 1);
+        tanh4_in_grad_to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, n, 0, 1);
+    }
+    meet(meeting, parts);
+    dense2_backward_input(at + train_tanh4_in_grad_to_lanes, at + dense2_weight, at + train_tanh3_out, at + train_tanh3_in_grad, n, part, parts);
+    dense2_backward_weight(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight_grad, n, part, parts);
+    if (part == 0) {
+        dense2_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, n, 0, 1);
+    }
+    meet(meeting, parts);
+    if (part == 0) {
+        tanh3_in_grad_to_lanes(at + train_tanh3_in_grad, at + train_tanh3_in_grad_to_lanes, n, 0, 1);
+    }
+    meet(meeting, parts);
+    dense1_backward_input(at + train_tanh3_in_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, part, parts);
+    dense1_backward_weight(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight_grad, n, part, parts);
+    if (part == 0) {
+        dense1_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, n, 0, 1);
+    }
+    meet(meeting, parts);
+    avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);
+    meet(meeting, parts);
+    if (part == 0) {
+        conv2_weight_turn_filters(at + conv2_weight, at + train_conv2_weight_turn_filters, 0, 1);
+        conv2_weight_winograd4x5_turned(at + train_conv2_weight_turn_filters, at + train_conv2_weight_winograd4x5_turned, 0, 1);
+    }
+    meet(meeting, parts);
+    conv2_backward_input_winograd4x5(at + train_tanh2_in_grad, at + train_conv2_weight_winograd4x5_turned, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
+    meet(meeting, parts);
+    conv2_backward_weight_products_winograd4x5(at + train_avgpool1_out, at + train_tanh2_in_grad, at + train_conv2_backward_weight_sums, at + train_conv2_backward_weight_products_squares, at + train_conv2_backward_weight_products_errors, n, part, parts);
+    meet(meeting, parts);
+    conv2_backward_weight(at + train_conv2_backward_weight_sums, at + conv2_weight_grad, part, parts);
+    conv2_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, n, part, parts);
+    meet(meeting, parts);
+    if (part == 0) {
+        conv2_merge_bias(at + train_conv2_bias_chunks, at + conv2_bias_grad, 0, 1);
+    }
+    meet(meeting, parts);
+    avgpool1_backward(at + train_conv2_in_grad, at + train_tanh1_out, at + train_tanh1_in_grad, n, part, parts);
+    meet(meeting, parts);
+    conv1_backward_weight_direct(at + train_image_in_pad, at + train_tanh1_in_grad, at + conv1_weight_grad, n, part, parts);
+    conv1_backward_bias_chunks(at + train_tanh1_in_grad, at + train_conv1_bias_chunks, n, part, parts);
+    meet(meeting, parts);
+    if (part == 0) {
+        conv1_merge_bias(at + train_conv1_bias_chunks, at + conv1_bias_grad, 0, 1);
+        conv1_weight_regularize(at + conv1_weight, at + conv1_weight_grad, n, 0, 1);
+        conv2_weight_regularize(at + conv2_weight, at + conv2_weight_grad, n, 0, 1);
+    }
+    dense1_weight_regularize(at + dense1_weight, at + dense1_weight_grad, n, part, parts);
+    if (part == 0) {
+        dense2_weight_regularize(at + dense2_weight, at + dense2_weight_grad, n, 0, 1);
+        dense3_weight_regularize(at + dense3_weight, at + dense3_weight_grad, n, 0, 1);
     }
     meet(meeting, parts);
 }
@@ -2769,9 +2735,9 @@ int lenet5_gradients(const lenet5_t *net, const float *image_in, const int32_t *
         const int part = 0, parts = threads;
 #endif
         const unsigned before = flush_denormals();
-        gradients_forward(net, &meeting, image_in, output_target, n, part, parts);
+        train_forward(net, &meeting, image_in, output_target, n, part, parts);
         if (part == 0)
-            *loss = net->arena[gradients_loss];
+            *loss = net->arena[train_loss];
         meet(&meeting, parts);
         if (isfinite(*loss))
             gradients_backward(net, &meeting, n, part, parts);

@@ -419,18 +419,13 @@ static const size_t dense1_bias = 784; /* 1 */
 static const size_t predict_dense1_out = 800; /* 64x1 */
 static const size_t predict_output_count = 928; /* 1 */
 static const size_t predict_output_example_loss = 864; /* 64 */
-static const size_t gradients_dense1_out = 800; /* 64x1 */
-static const size_t gradients_output_count = 992; /* 1 */
-static const size_t gradients_output_example_loss = 864; /* 64 */
-static const size_t gradients_output_loss_grad = 928; /* 64x1 */
-static const size_t gradients_loss = 800; /* 1 */
-static const size_t dense1_weight_grad = 51248; /* 1x784 */
-static const size_t dense1_bias_grad = 52032; /* 1 */
 static const size_t train_dense1_out = 800; /* 64x1 */
 static const size_t train_output_count = 992; /* 1 */
 static const size_t train_output_example_loss = 864; /* 64 */
 static const size_t train_output_loss_grad = 928; /* 64x1 */
 static const size_t train_loss = 800; /* 1 */
+static const size_t dense1_weight_grad = 51248; /* 1x784 */
+static const size_t dense1_bias_grad = 52032; /* 1 */
 static const size_t x_in_staging = 1008; /* 64x784, one mini-batch */
 static const size_t output_target_staging = 51184; /* 64x1, one mini-batch */
 
@@ -630,14 +625,14 @@ static void predict_loss(const logisticregression_t *net, meeting_place *meeting
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void gradients_forward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, const float *output_target, int n, int part, int parts)
+static void train_forward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, const float *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
-        dense1_forward_narrow(x_in, at + dense1_weight, at + dense1_bias, at + gradients_dense1_out, n, 0, 1);
-        output_count(output_target, at + gradients_output_count, n);
-        output_loss_2(at + gradients_dense1_out, output_target, at + gradients_output_count, at + gradients_output_example_loss, at + gradients_output_loss_grad, n, 0, 1);
-        add_losses(at + gradients_output_example_loss, at + gradients_output_count, at + gradients_loss, n);
+        dense1_forward_narrow(x_in, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
+        output_count(output_target, at + train_output_count, n);
+        output_loss_2(at + train_dense1_out, output_target, at + train_output_count, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
+        add_losses(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
     }
     meet(meeting, parts);
 }
@@ -647,21 +642,8 @@ static void gradients_backward(const logisticregression_t *net, meeting_place *m
 {
     real *const at = net->arena;
     if (part == 0) {
-        dense1_backward_weight_narrow(x_in, at + gradients_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
-        dense1_backward_bias(at + gradients_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
-    }
-    meet(meeting, parts);
-}
-
-/* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, const float *output_target, int n, int part, int parts)
-{
-    real *const at = net->arena;
-    if (part == 0) {
-        dense1_forward_narrow(x_in, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
-        output_count(output_target, at + train_output_count, n);
-        output_loss_2(at + train_dense1_out, output_target, at + train_output_count, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
-        add_losses(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
+        dense1_backward_weight_narrow(x_in, at + train_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
+        dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
     }
     meet(meeting, parts);
 }
@@ -796,9 +778,9 @@ int logisticregression_gradients(const logisticregression_t *net, const float *x
         const int part = 0, parts = threads;
 #endif
         const unsigned before = flush_denormals();
-        gradients_forward(net, &meeting, x_in, output_target, n, part, parts);
+        train_forward(net, &meeting, x_in, output_target, n, part, parts);
         if (part == 0)
-            *loss = net->arena[gradients_loss];
+            *loss = net->arena[train_loss];
         meet(&meeting, parts);
         if (isfinite(*loss))
             gradients_backward(net, &meeting, x_in, n, part, parts);

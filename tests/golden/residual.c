@@ -240,6 +240,35 @@ static __attribute__((noinline)) void product8x1_4(vec *restrict sum, const real
     multiply(8, 1, 4, w->run, sum, a, b, w);
 }
 
+/* The pixels of an image from (top, left) on, `size` rows and columns, `channels` numbers of each; zeros beyond its edge. */
+INLINE void load_square(vec *square, const int size, const real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
+{
+    if (channels == 4 && top >= 0 && top + size <= height && left >= 0 && left + size <= width) {
+        for (int r = 0; r < size; ++r)
+            for (int s = 0; s < size; ++s)
+                square[r * size + s] = load(image + ((top + r) * width + left + s) * depth);
+        return;
+    }
+    memset(square, 0, (size_t)(size * size) * sizeof(vec));
+    for (int64_t r = top < 0 ? -top : 0; r < size && top + r < height; ++r)
+        for (int64_t s = left < 0 ? -left : 0; s < size && left + s < width; ++s)
+            square[r * size + s] = load_part(image + ((top + r) * width + left + s) * depth, channels);
+}
+
+/* The same back; what lies beyond the edge is dropped. */
+INLINE void store_square(const vec *square, const int size, real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
+{
+    if (channels == 4 && top + size <= height && left + size <= width) {
+        for (int r = 0; r < size; ++r)
+            for (int s = 0; s < size; ++s)
+                store(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
+        return;
+    }
+    for (int64_t r = 0; r < size && top + r < height; ++r)
+        for (int64_t s = 0; s < size && left + s < width; ++s)
+            store_part(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
+}
+
 /* F(4x4, 3x3): A filter, G g G^T.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 6 + j) * step. */
 static __attribute__((noinline)) void winograd4x3_filter(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
@@ -800,206 +829,27 @@ static const size_t dense1_bias = 33488; /* 10 */
 static const size_t predict_dense1_out = 35568; /* 64x10 */
 static const size_t predict_output_count = 33584; /* 1 */
 static const size_t predict_output_example_loss = 33520; /* 64 */
-static const size_t gradients_image_in_pad = 3359600; /* 64x29x29x1 */
-static const size_t gradients_conv1_out = 263920; /* 64x14x14x16 */
-static const size_t gradients_batchnorm1_moments = 33520; /* 16x2x16 */
-static const size_t gradients_batchnorm1_batch_mean = 3413552; /* 16 */
-static const size_t gradients_batchnorm1_batch_var = 3413568; /* 16 */
-static const size_t gradients_relu1_out = 464624; /* 64x14x14x16 */
-static const size_t gradients_conv2_weight_winograd4x3 = 86512; /* 4x36x20x4 */
-static const size_t gradients_conv2_out = 665328; /* 64x14x14x16 */
-static const size_t gradients_conv2_forward_squares = 33520; /* 35136 */
-static const size_t gradients_conv2_forward_products = 68656; /* 17856 */
-static const size_t gradients_batchnorm2_moments = 33520; /* 16x2x16 */
-static const size_t gradients_batchnorm2_batch_mean = 3413584; /* 16 */
-static const size_t gradients_batchnorm2_batch_var = 3413600; /* 16 */
-static const size_t gradients_relu2_out = 866032; /* 64x14x14x16 */
-static const size_t gradients_conv3_weight_winograd4x3 = 86512; /* 4x36x20x4 */
-static const size_t gradients_conv3_out = 1066736; /* 64x14x14x16 */
-static const size_t gradients_conv3_forward_squares = 33520; /* 35136 */
-static const size_t gradients_conv3_forward_products = 68656; /* 17856 */
-static const size_t gradients_batchnorm3_moments = 33520; /* 16x2x16 */
-static const size_t gradients_batchnorm3_batch_mean = 3413616; /* 16 */
-static const size_t gradients_batchnorm3_batch_var = 3413632; /* 16 */
-static const size_t gradients_batchnorm3_out = 33520; /* 64x14x14x16 */
-static const size_t gradients_add1_out = 1267440; /* 64x14x14x16 */
-static const size_t gradients_relu3_out = 1468144; /* 64x14x14x16 */
-static const size_t gradients_conv4_weight_winograd4x3 = 86512; /* 4x36x20x4 */
-static const size_t gradients_conv4_out = 1267440; /* 64x14x14x16 */
-static const size_t gradients_conv4_forward_squares = 33520; /* 35136 */
-static const size_t gradients_conv4_forward_products = 68656; /* 17856 */
-static const size_t gradients_batchnorm4_moments = 33520; /* 16x2x16 */
-static const size_t gradients_batchnorm4_batch_mean = 3413648; /* 16 */
-static const size_t gradients_batchnorm4_batch_var = 3413664; /* 16 */
-static const size_t gradients_relu4_out = 1668848; /* 64x14x14x16 */
-static const size_t gradients_conv5_weight_winograd4x3 = 86512; /* 4x36x20x4 */
-static const size_t gradients_conv5_out = 1869552; /* 64x14x14x16 */
-static const size_t gradients_conv5_forward_squares = 33520; /* 35136 */
-static const size_t gradients_conv5_forward_products = 68656; /* 17856 */
-static const size_t gradients_batchnorm5_moments = 33520; /* 16x2x16 */
-static const size_t gradients_batchnorm5_batch_mean = 3413680; /* 16 */
-static const size_t gradients_batchnorm5_batch_var = 3413696; /* 16 */
-static const size_t gradients_batchnorm5_out = 33520; /* 64x14x14x16 */
-static const size_t gradients_add2_out = 2070256; /* 64x14x14x16 */
-static const size_t gradients_relu5_out = 2270960; /* 64x14x14x16 */
-static const size_t gradients_relu5_out_pad = 33520; /* 64x15x15x16 */
-static const size_t gradients_conv6_out = 2582832; /* 64x7x7x32 */
-static const size_t gradients_batchnorm6_moments = 2070256; /* 16x2x32 */
-static const size_t gradients_batchnorm6_batch_mean = 3413424; /* 32 */
-static const size_t gradients_batchnorm6_batch_var = 3413456; /* 32 */
-static const size_t gradients_relu6_out = 2683184; /* 64x7x7x32 */
-static const size_t gradients_conv7_weight_winograd4x3 = 2139952; /* 8x36x36x4 */
-static const size_t gradients_conv7_out = 2783536; /* 64x7x7x32 */
-static const size_t gradients_conv7_forward_squares = 2070256; /* 69696 */
-static const size_t gradients_conv7_forward_products = 2181424; /* 17856 */
-static const size_t gradients_batchnorm7_moments = 2070256; /* 16x2x32 */
-static const size_t gradients_batchnorm7_batch_mean = 3413488; /* 32 */
-static const size_t gradients_batchnorm7_batch_var = 3413520; /* 32 */
-static const size_t gradients_relu7_out = 2883888; /* 64x7x7x32 */
-static const size_t gradients_conv8_weight_winograd4x3 = 2471664; /* 8x36x36x4 */
-static const size_t gradients_conv8_out = 2070256; /* 64x7x7x32 */
-static const size_t gradients_conv8_forward_squares = 2170608; /* 69696 */
-static const size_t gradients_conv8_forward_products = 2240304; /* 17856 */
-static const size_t gradients_batchnorm8_moments = 2170608; /* 16x2x32 */
-static const size_t gradients_batchnorm8_batch_mean = 2572016; /* 32 */
-static const size_t gradients_batchnorm8_batch_var = 2572048; /* 32 */
-static const size_t gradients_batchnorm8_out = 2170608; /* 64x7x7x32 */
-static const size_t gradients_add3_out = 2471664; /* 64x7x7x32 */
-static const size_t gradients_relu8_out = 2170608; /* 64x7x7x32 */
-static const size_t gradients_global_avgpool1_out = 2471664; /* 64x32 */
-static const size_t gradients_dense1_out = 2473712; /* 64x10 */
-static const size_t gradients_output_count = 2474416; /* 1 */
-static const size_t gradients_output_example_loss = 2474352; /* 64 */
-static const size_t gradients_output_loss_grad = 2475760; /* 64x10 */
-static const size_t gradients_loss = 2473712; /* 1 */
-static const size_t gradients_output_loss_grad_to_lanes = 2476400; /* 64x10 */
-static const size_t gradients_dense1_in_grad = 2473712; /* 64x32 */
-static const size_t dense1_weight_grad = 3464016; /* 3x32x4 */
-static const size_t dense1_bias_grad = 3464400; /* 10 */
-static const size_t gradients_relu8_in_grad = 2984240; /* 64x7x7x32 */
-static const size_t gradients_add3_in1_grad = 2984240; /* 64x7x7x32, the memory of relu8_in_grad */
-static const size_t gradients_batchnorm8_affine_chunks = 2170608; /* 16x2x32 */
-static const size_t batchnorm8_gamma_grad = 3464416; /* 32 */
-static const size_t batchnorm8_beta_grad = 3464448; /* 32 */
-static const size_t gradients_batchnorm8_in_grad = 3084592; /* 64x7x7x32 */
-static const size_t gradients_conv8_weight_turn_filters = 2070256; /* 8x3x3x32x4 */
-static const size_t gradients_conv8_weight_winograd4x3_turned = 2139952; /* 8x36x36x4 */
-static const size_t gradients_relu7_in_grad = 3184944; /* 64x7x7x32 */
-static const size_t gradients_conv8_backward_input_squares = 2070256; /* 69696 */
-static const size_t gradients_conv8_backward_input_products = 2181424; /* 17856 */
-static const size_t gradients_conv8_backward_weight_sums = 2070256; /* 4x8x36x144 */
-static const size_t gradients_conv8_backward_weight_products_squares = 2471664; /* 111168 */
-static const size_t gradients_conv8_backward_weight_products_errors = 3285296; /* 74304 */
-static const size_t conv8_weight_grad = 3464480; /* 8x3x3x32x4 */
-static const size_t gradients_batchnorm7_affine_chunks = 2070256; /* 16x2x32 */
-static const size_t batchnorm7_gamma_grad = 3473696; /* 32 */
-static const size_t batchnorm7_beta_grad = 3473728; /* 32 */
-static const size_t gradients_batchnorm7_in_grad = 2883888; /* 64x7x7x32 */
-static const size_t gradients_conv7_weight_turn_filters = 2070256; /* 8x3x3x32x4 */
-static const size_t gradients_conv7_weight_winograd4x3_turned = 2139952; /* 8x36x36x4 */
-static const size_t gradients_conv7_in_grad = 2783536; /* 64x7x7x32 */
-static const size_t gradients_conv7_backward_input_squares = 2070256; /* 69696 */
-static const size_t gradients_conv7_backward_input_products = 2181424; /* 17856 */
-static const size_t gradients_conv7_backward_weight_sums = 2070256; /* 4x8x36x144 */
-static const size_t gradients_conv7_backward_weight_products_squares = 2471664; /* 111168 */
-static const size_t gradients_conv7_backward_weight_products_errors = 3084592; /* 74304 */
-static const size_t conv7_weight_grad = 3473760; /* 8x3x3x32x4 */
-static const size_t gradients_add3_in2_grad = 2984240; /* 64x7x7x32, the memory of relu8_in_grad */
-static const size_t gradients_relu6_grad = 2070256; /* 64x7x7x32 */
-static const size_t gradients_relu6_in_grad = 2170608; /* 64x7x7x32 */
-static const size_t gradients_batchnorm6_affine_chunks = 2070256; /* 16x2x32 */
-static const size_t batchnorm6_gamma_grad = 3482976; /* 32 */
-static const size_t batchnorm6_beta_grad = 3483008; /* 32 */
-static const size_t gradients_batchnorm6_in_grad = 2471664; /* 64x7x7x32 */
-static const size_t gradients_conv6_weight_turn_filters = 2572016; /* 4x3x3x32x4 */
-static const size_t gradients_relu5_in_grad = 2070256; /* 64x14x14x16 */
-static const size_t conv6_weight_grad = 3483040; /* 8x3x3x16x4 */
-static const size_t gradients_add2_in1_grad = 2070256; /* 64x14x14x16, the memory of relu5_in_grad */
-static const size_t gradients_batchnorm5_affine_chunks = 33520; /* 16x2x16 */
-static const size_t batchnorm5_gamma_grad = 3487648; /* 16 */
-static const size_t batchnorm5_beta_grad = 3487664; /* 16 */
-static const size_t gradients_batchnorm5_in_grad = 33520; /* 64x14x14x16 */
-static const size_t gradients_conv5_weight_turn_filters = 234224; /* 4x3x3x16x4 */
-static const size_t gradients_conv5_weight_winograd4x3_turned = 252080; /* 4x36x20x4 */
-static const size_t gradients_relu4_in_grad = 1869552; /* 64x14x14x16 */
-static const size_t gradients_conv5_backward_input_squares = 2270960; /* 35136 */
-static const size_t gradients_conv5_backward_input_products = 234224; /* 17856 */
-static const size_t gradients_conv5_backward_weight_sums = 2401136; /* 4x4x36x80 */
-static const size_t gradients_conv5_backward_weight_products_squares = 2270960; /* 65088 */
-static const size_t gradients_conv5_backward_weight_products_errors = 2336048; /* 65088 */
-static const size_t conv5_weight_grad = 3487680; /* 4x3x3x16x4 */
-static const size_t gradients_batchnorm4_affine_chunks = 33520; /* 16x2x16 */
-static const size_t batchnorm4_gamma_grad = 3489984; /* 16 */
-static const size_t batchnorm4_beta_grad = 3490000; /* 16 */
-static const size_t gradients_batchnorm4_in_grad = 33520; /* 64x14x14x16 */
-static const size_t gradients_conv4_weight_turn_filters = 234224; /* 4x3x3x16x4 */
-static const size_t gradients_conv4_weight_winograd4x3_turned = 252080; /* 4x36x20x4 */
-static const size_t gradients_conv4_in_grad = 1267440; /* 64x14x14x16 */
-static const size_t gradients_conv4_backward_input_squares = 1668848; /* 35136 */
-static const size_t gradients_conv4_backward_input_products = 234224; /* 17856 */
-static const size_t gradients_conv4_backward_weight_sums = 1799024; /* 4x4x36x80 */
-static const size_t gradients_conv4_backward_weight_products_squares = 1668848; /* 65088 */
-static const size_t gradients_conv4_backward_weight_products_errors = 1733936; /* 65088 */
-static const size_t conv4_weight_grad = 3490016; /* 4x3x3x16x4 */
-static const size_t gradients_add2_in2_grad = 2070256; /* 64x14x14x16, the memory of relu5_in_grad */
-static const size_t gradients_relu3_grad = 33520; /* 64x14x14x16 */
-static const size_t gradients_relu3_in_grad = 1267440; /* 64x14x14x16 */
-static const size_t gradients_add1_in1_grad = 1267440; /* 64x14x14x16, the memory of relu3_in_grad */
-static const size_t gradients_batchnorm3_affine_chunks = 33520; /* 16x2x16 */
-static const size_t batchnorm3_gamma_grad = 3492320; /* 16 */
-static const size_t batchnorm3_beta_grad = 3492336; /* 16 */
-static const size_t gradients_batchnorm3_in_grad = 33520; /* 64x14x14x16 */
-static const size_t gradients_conv3_weight_turn_filters = 234224; /* 4x3x3x16x4 */
-static const size_t gradients_conv3_weight_winograd4x3_turned = 252080; /* 4x36x20x4 */
-static const size_t gradients_relu2_in_grad = 1066736; /* 64x14x14x16 */
-static const size_t gradients_conv3_backward_input_squares = 1468144; /* 35136 */
-static const size_t gradients_conv3_backward_input_products = 234224; /* 17856 */
-static const size_t gradients_conv3_backward_weight_sums = 1598320; /* 4x4x36x80 */
-static const size_t gradients_conv3_backward_weight_products_squares = 1468144; /* 65088 */
-static const size_t gradients_conv3_backward_weight_products_errors = 1533232; /* 65088 */
-static const size_t conv3_weight_grad = 3492352; /* 4x3x3x16x4 */
-static const size_t gradients_batchnorm2_affine_chunks = 33520; /* 16x2x16 */
-static const size_t batchnorm2_gamma_grad = 3494656; /* 16 */
-static const size_t batchnorm2_beta_grad = 3494672; /* 16 */
-static const size_t gradients_batchnorm2_in_grad = 33520; /* 64x14x14x16 */
-static const size_t gradients_conv2_weight_turn_filters = 234224; /* 4x3x3x16x4 */
-static const size_t gradients_conv2_weight_winograd4x3_turned = 252080; /* 4x36x20x4 */
-static const size_t gradients_conv2_in_grad = 665328; /* 64x14x14x16 */
-static const size_t gradients_conv2_backward_input_squares = 866032; /* 35136 */
-static const size_t gradients_conv2_backward_input_products = 234224; /* 17856 */
-static const size_t gradients_conv2_backward_weight_sums = 996208; /* 4x4x36x80 */
-static const size_t gradients_conv2_backward_weight_products_squares = 866032; /* 65088 */
-static const size_t gradients_conv2_backward_weight_products_errors = 931120; /* 65088 */
-static const size_t conv2_weight_grad = 3494688; /* 4x3x3x16x4 */
-static const size_t gradients_add1_in2_grad = 1267440; /* 64x14x14x16, the memory of relu3_in_grad */
-static const size_t gradients_relu1_grad = 33520; /* 64x14x14x16 */
-static const size_t gradients_relu1_in_grad = 665328; /* 64x14x14x16 */
-static const size_t gradients_batchnorm1_affine_chunks = 33520; /* 16x2x16 */
-static const size_t batchnorm1_gamma_grad = 3496992; /* 16 */
-static const size_t batchnorm1_beta_grad = 3497008; /* 16 */
-static const size_t gradients_batchnorm1_in_grad = 33520; /* 64x14x14x16 */
-static const size_t conv1_weight_grad = 3497024; /* 4x3x3x1x4 */
 static const size_t train_image_in_pad = 3359600; /* 64x29x29x1 */
 static const size_t train_conv1_out = 263920; /* 64x14x14x16 */
 static const size_t train_batchnorm1_moments = 33520; /* 16x2x16 */
-static const size_t train_batchnorm1_batch_mean = 3413616; /* 16 */
-static const size_t train_batchnorm1_batch_var = 3413632; /* 16 */
+static const size_t gradients_batchnorm1_batch_mean = 3413552; /* 16 */
+static const size_t gradients_batchnorm1_batch_var = 3413568; /* 16 */
 static const size_t train_relu1_out = 464624; /* 64x14x14x16 */
 static const size_t train_conv2_weight_winograd4x3 = 86512; /* 4x36x20x4 */
 static const size_t train_conv2_out = 665328; /* 64x14x14x16 */
 static const size_t train_conv2_forward_squares = 33520; /* 35136 */
 static const size_t train_conv2_forward_products = 68656; /* 17856 */
 static const size_t train_batchnorm2_moments = 33520; /* 16x2x16 */
-static const size_t train_batchnorm2_batch_mean = 3413648; /* 16 */
-static const size_t train_batchnorm2_batch_var = 3413664; /* 16 */
+static const size_t gradients_batchnorm2_batch_mean = 3413584; /* 16 */
+static const size_t gradients_batchnorm2_batch_var = 3413600; /* 16 */
 static const size_t train_relu2_out = 866032; /* 64x14x14x16 */
 static const size_t train_conv3_weight_winograd4x3 = 86512; /* 4x36x20x4 */
 static const size_t train_conv3_out = 1066736; /* 64x14x14x16 */
 static const size_t train_conv3_forward_squares = 33520; /* 35136 */
 static const size_t train_conv3_forward_products = 68656; /* 17856 */
 static const size_t train_batchnorm3_moments = 33520; /* 16x2x16 */
-static const size_t train_batchnorm3_batch_mean = 3413680; /* 16 */
-static const size_t train_batchnorm3_batch_var = 3413696; /* 16 */
+static const size_t gradients_batchnorm3_batch_mean = 3413616; /* 16 */
+static const size_t gradients_batchnorm3_batch_var = 3413632; /* 16 */
 static const size_t train_batchnorm3_out = 33520; /* 64x14x14x16 */
 static const size_t train_add1_out = 1267440; /* 64x14x14x16 */
 static const size_t train_relu3_out = 1468144; /* 64x14x14x16 */
@@ -1008,16 +858,16 @@ static const size_t train_conv4_out = 1267440; /* 64x14x14x16 */
 static const size_t train_conv4_forward_squares = 33520; /* 35136 */
 static const size_t train_conv4_forward_products = 68656; /* 17856 */
 static const size_t train_batchnorm4_moments = 33520; /* 16x2x16 */
-static const size_t train_batchnorm4_batch_mean = 3413712; /* 16 */
-static const size_t train_batchnorm4_batch_var = 3413728; /* 16 */
+static const size_t gradients_batchnorm4_batch_mean = 3413648; /* 16 */
+static const size_t gradients_batchnorm4_batch_var = 3413664; /* 16 */
 static const size_t train_relu4_out = 1668848; /* 64x14x14x16 */
 static const size_t train_conv5_weight_winograd4x3 = 86512; /* 4x36x20x4 */
 static const size_t train_conv5_out = 1869552; /* 64x14x14x16 */
 static const size_t train_conv5_forward_squares = 33520; /* 35136 */
 static const size_t train_conv5_forward_products = 68656; /* 17856 */
 static const size_t train_batchnorm5_moments = 33520; /* 16x2x16 */
-static const size_t train_batchnorm5_batch_mean = 3413744; /* 16 */
-static const size_t train_batchnorm5_batch_var = 3413760; /* 16 */
+static const size_t gradients_batchnorm5_batch_mean = 3413680; /* 16 */
+static const size_t gradients_batchnorm5_batch_var = 3413696; /* 16 */
 static const size_t train_batchnorm5_out = 33520; /* 64x14x14x16 */
 static const size_t train_add2_out = 2070256; /* 64x14x14x16 */
 static const size_t train_relu5_out = 2270960; /* 64x14x14x16 */
@@ -1040,8 +890,8 @@ static const size_t train_conv8_out = 2070256; /* 64x7x7x32 */
 static const size_t train_conv8_forward_squares = 2170608; /* 69696 */
 static const size_t train_conv8_forward_products = 2240304; /* 17856 */
 static const size_t train_batchnorm8_moments = 2170608; /* 16x2x32 */
-static const size_t train_batchnorm8_batch_mean = 3413552; /* 32 */
-static const size_t train_batchnorm8_batch_var = 3413584; /* 32 */
+static const size_t gradients_batchnorm8_batch_mean = 2572016; /* 32 */
+static const size_t gradients_batchnorm8_batch_var = 2572048; /* 32 */
 static const size_t train_batchnorm8_out = 2170608; /* 64x7x7x32 */
 static const size_t train_add3_out = 2471664; /* 64x7x7x32 */
 static const size_t train_relu8_out = 2170608; /* 64x7x7x32 */
@@ -1053,11 +903,13 @@ static const size_t train_output_loss_grad = 2475760; /* 64x10 */
 static const size_t train_loss = 2473712; /* 1 */
 static const size_t train_output_loss_grad_to_lanes = 2476400; /* 64x10 */
 static const size_t train_dense1_in_grad = 2473712; /* 64x32 */
-static const size_t dense1_weight_v_state = 3497168; /* 3x32x4 */
-static const size_t dense1_weight_s_state = 3497552; /* 3x32x4 */
+static const size_t dense1_weight_grad = 3464016; /* 3x32x4 */
+static const size_t dense1_bias_grad = 3464400; /* 10 */
 static const size_t train_relu8_in_grad = 2984240; /* 64x7x7x32 */
 static const size_t train_add3_in1_grad = 2984240; /* 64x7x7x32, the memory of relu8_in_grad */
 static const size_t train_batchnorm8_affine_chunks = 2170608; /* 16x2x32 */
+static const size_t batchnorm8_gamma_grad = 3464416; /* 32 */
+static const size_t batchnorm8_beta_grad = 3464448; /* 32 */
 static const size_t train_batchnorm8_in_grad = 3084592; /* 64x7x7x32 */
 static const size_t train_conv8_weight_turn_filters = 2070256; /* 8x3x3x32x4 */
 static const size_t train_conv8_weight_winograd4x3_turned = 2139952; /* 8x36x36x4 */
@@ -1067,7 +919,10 @@ static const size_t train_conv8_backward_input_products = 2181424; /* 17856 */
 static const size_t train_conv8_backward_weight_sums = 2070256; /* 4x8x36x144 */
 static const size_t train_conv8_backward_weight_products_squares = 2471664; /* 111168 */
 static const size_t train_conv8_backward_weight_products_errors = 3285296; /* 74304 */
+static const size_t conv8_weight_grad = 3464480; /* 8x3x3x32x4 */
 static const size_t train_batchnorm7_affine_chunks = 2070256; /* 16x2x32 */
+static const size_t batchnorm7_gamma_grad = 3473696; /* 32 */
+static const size_t batchnorm7_beta_grad = 3473728; /* 32 */
 static const size_t train_batchnorm7_in_grad = 2883888; /* 64x7x7x32 */
 static const size_t train_conv7_weight_turn_filters = 2070256; /* 8x3x3x32x4 */
 static const size_t train_conv7_weight_winograd4x3_turned = 2139952; /* 8x36x36x4 */
@@ -1077,15 +932,21 @@ static const size_t train_conv7_backward_input_products = 2181424; /* 17856 */
 static const size_t train_conv7_backward_weight_sums = 2070256; /* 4x8x36x144 */
 static const size_t train_conv7_backward_weight_products_squares = 2471664; /* 111168 */
 static const size_t train_conv7_backward_weight_products_errors = 3084592; /* 74304 */
+static const size_t conv7_weight_grad = 3473760; /* 8x3x3x32x4 */
 static const size_t train_add3_in2_grad = 2984240; /* 64x7x7x32, the memory of relu8_in_grad */
 static const size_t train_relu6_grad = 2070256; /* 64x7x7x32 */
 static const size_t train_relu6_in_grad = 2170608; /* 64x7x7x32 */
 static const size_t train_batchnorm6_affine_chunks = 2070256; /* 16x2x32 */
+static const size_t batchnorm6_gamma_grad = 3482976; /* 32 */
+static const size_t batchnorm6_beta_grad = 3483008; /* 32 */
 static const size_t train_batchnorm6_in_grad = 2471664; /* 64x7x7x32 */
 static const size_t train_conv6_weight_turn_filters = 2572016; /* 4x3x3x32x4 */
 static const size_t train_relu5_in_grad = 2070256; /* 64x14x14x16 */
+static const size_t conv6_weight_grad = 3483040; /* 8x3x3x16x4 */
 static const size_t train_add2_in1_grad = 2070256; /* 64x14x14x16, the memory of relu5_in_grad */
 static const size_t train_batchnorm5_affine_chunks = 33520; /* 16x2x16 */
+static const size_t batchnorm5_gamma_grad = 3487648; /* 16 */
+static const size_t batchnorm5_beta_grad = 3487664; /* 16 */
 static const size_t train_batchnorm5_in_grad = 33520; /* 64x14x14x16 */
 static const size_t train_conv5_weight_turn_filters = 234224; /* 4x3x3x16x4 */
 static const size_t train_conv5_weight_winograd4x3_turned = 252080; /* 4x36x20x4 */
@@ -1095,7 +956,10 @@ static const size_t train_conv5_backward_input_products = 234224; /* 17856 */
 static const size_t train_conv5_backward_weight_sums = 2401136; /* 4x4x36x80 */
 static const size_t train_conv5_backward_weight_products_squares = 2270960; /* 65088 */
 static const size_t train_conv5_backward_weight_products_errors = 2336048; /* 65088 */
+static const size_t conv5_weight_grad = 3487680; /* 4x3x3x16x4 */
 static const size_t train_batchnorm4_affine_chunks = 33520; /* 16x2x16 */
+static const size_t batchnorm4_gamma_grad = 3489984; /* 16 */
+static const size_t batchnorm4_beta_grad = 3490000; /* 16 */
 static const size_t train_batchnorm4_in_grad = 33520; /* 64x14x14x16 */
 static const size_t train_conv4_weight_turn_filters = 234224; /* 4x3x3x16x4 */
 static const size_t train_conv4_weight_winograd4x3_turned = 252080; /* 4x36x20x4 */
@@ -1105,11 +969,14 @@ static const size_t train_conv4_backward_input_products = 234224; /* 17856 */
 static const size_t train_conv4_backward_weight_sums = 1799024; /* 4x4x36x80 */
 static const size_t train_conv4_backward_weight_products_squares = 1668848; /* 65088 */
 static const size_t train_conv4_backward_weight_products_errors = 1733936; /* 65088 */
+static const size_t conv4_weight_grad = 3490016; /* 4x3x3x16x4 */
 static const size_t train_add2_in2_grad = 2070256; /* 64x14x14x16, the memory of relu5_in_grad */
 static const size_t train_relu3_grad = 33520; /* 64x14x14x16 */
 static const size_t train_relu3_in_grad = 1267440; /* 64x14x14x16 */
 static const size_t train_add1_in1_grad = 1267440; /* 64x14x14x16, the memory of relu3_in_grad */
 static const size_t train_batchnorm3_affine_chunks = 33520; /* 16x2x16 */
+static const size_t batchnorm3_gamma_grad = 3492320; /* 16 */
+static const size_t batchnorm3_beta_grad = 3492336; /* 16 */
 static const size_t train_batchnorm3_in_grad = 33520; /* 64x14x14x16 */
 static const size_t train_conv3_weight_turn_filters = 234224; /* 4x3x3x16x4 */
 static const size_t train_conv3_weight_winograd4x3_turned = 252080; /* 4x36x20x4 */
@@ -1119,7 +986,10 @@ static const size_t train_conv3_backward_input_products = 234224; /* 17856 */
 static const size_t train_conv3_backward_weight_sums = 1598320; /* 4x4x36x80 */
 static const size_t train_conv3_backward_weight_products_squares = 1468144; /* 65088 */
 static const size_t train_conv3_backward_weight_products_errors = 1533232; /* 65088 */
+static const size_t conv3_weight_grad = 3492352; /* 4x3x3x16x4 */
 static const size_t train_batchnorm2_affine_chunks = 33520; /* 16x2x16 */
+static const size_t batchnorm2_gamma_grad = 3494656; /* 16 */
+static const size_t batchnorm2_beta_grad = 3494672; /* 16 */
 static const size_t train_batchnorm2_in_grad = 33520; /* 64x14x14x16 */
 static const size_t train_conv2_weight_turn_filters = 234224; /* 4x3x3x16x4 */
 static const size_t train_conv2_weight_winograd4x3_turned = 252080; /* 4x36x20x4 */
@@ -1129,11 +999,29 @@ static const size_t train_conv2_backward_input_products = 234224; /* 17856 */
 static const size_t train_conv2_backward_weight_sums = 996208; /* 4x4x36x80 */
 static const size_t train_conv2_backward_weight_products_squares = 866032; /* 65088 */
 static const size_t train_conv2_backward_weight_products_errors = 931120; /* 65088 */
+static const size_t conv2_weight_grad = 3494688; /* 4x3x3x16x4 */
 static const size_t train_add1_in2_grad = 1267440; /* 64x14x14x16, the memory of relu3_in_grad */
 static const size_t train_relu1_grad = 33520; /* 64x14x14x16 */
 static const size_t train_relu1_in_grad = 665328; /* 64x14x14x16 */
 static const size_t train_batchnorm1_affine_chunks = 33520; /* 16x2x16 */
+static const size_t batchnorm1_gamma_grad = 3496992; /* 16 */
+static const size_t batchnorm1_beta_grad = 3497008; /* 16 */
 static const size_t train_batchnorm1_in_grad = 33520; /* 64x14x14x16 */
+static const size_t conv1_weight_grad = 3497024; /* 4x3x3x1x4 */
+static const size_t train_batchnorm1_batch_mean = 3413616; /* 16 */
+static const size_t train_batchnorm1_batch_var = 3413632; /* 16 */
+static const size_t train_batchnorm2_batch_mean = 3413648; /* 16 */
+static const size_t train_batchnorm2_batch_var = 3413664; /* 16 */
+static const size_t train_batchnorm3_batch_mean = 3413680; /* 16 */
+static const size_t train_batchnorm3_batch_var = 3413696; /* 16 */
+static const size_t train_batchnorm4_batch_mean = 3413712; /* 16 */
+static const size_t train_batchnorm4_batch_var = 3413728; /* 16 */
+static const size_t train_batchnorm5_batch_mean = 3413744; /* 16 */
+static const size_t train_batchnorm5_batch_var = 3413760; /* 16 */
+static const size_t train_batchnorm8_batch_mean = 3413552; /* 32 */
+static const size_t train_batchnorm8_batch_var = 3413584; /* 32 */
+static const size_t dense1_weight_v_state = 3497168; /* 3x32x4 */
+static const size_t dense1_weight_s_state = 3497552; /* 3x32x4 */
 static const size_t conv1_weight_v_state = 3497936; /* 4x3x3x1x4 */
 static const size_t conv1_weight_s_state = 3498080; /* 4x3x3x1x4 */
 static const size_t batchnorm1_gamma_v_state = 3498224; /* 16 */
@@ -1203,6 +1091,7 @@ static __attribute__((noinline)) void conv1_fold(const float *restrict w, const 
 }
 
 /* line 12: residual(16)
+ * Also conv3_fold, conv4_fold, conv5_fold.
  * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][16][4], term [16] */
 static __attribute__((noinline)) void conv2_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
@@ -1217,86 +1106,9 @@ static __attribute__((noinline)) void conv2_fold(const float *restrict w, const 
 }
 
 /* line 12: residual(16)
+ * Also conv3_folded_weight_winograd4x3, conv4_folded_weight_winograd4x3, conv5_folded_weight_winograd4x3, conv2_weight_winograd4x3, conv3_weight_winograd4x3, conv4_weight_winograd4x3, conv5_weight_winograd4x3, conv5_weight_winograd4x3_turned, conv4_weight_winograd4x3_turned, conv3_weight_winograd4x3_turned, conv2_weight_winograd4x3_turned.
  * w [4][3][3][16][4], transformed [4][36][20][4] */
 static __attribute__((noinline)) void conv2_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][16][4], term [16] */
-static __attribute__((noinline)) void conv3_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        const real factor = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        term[c] = beta[c] + (0 - mean[c]) * factor;
-        const int64_t first = c / 4 * 576 + c % 4;
-        for (int64_t i = 0; i < 144; ++i)
-            folded[first + i * 4] = w[first + i * 4] * factor;
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv3_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][16][4], term [16] */
-static __attribute__((noinline)) void conv4_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        const real factor = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        term[c] = beta[c] + (0 - mean[c]) * factor;
-        const int64_t first = c / 4 * 576 + c % 4;
-        for (int64_t i = 0; i < 144; ++i)
-            folded[first + i * 4] = w[first + i * 4] * factor;
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv4_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][16][4], term [16] */
-static __attribute__((noinline)) void conv5_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        const real factor = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        term[c] = beta[c] + (0 - mean[c]) * factor;
-        const int64_t first = c / 4 * 576 + c % 4;
-        for (int64_t i = 0; i < 144; ++i)
-            folded[first + i * 4] = w[first + i * 4] * factor;
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv5_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
     const range tasks = share_of(64, part, parts);
@@ -1321,6 +1133,7 @@ static __attribute__((noinline)) void conv6_fold(const float *restrict w, const 
 }
 
 /* line 15: residual(32)
+ * Also conv8_fold.
  * w [8][3][3][32][4], mean [32], var [32], gamma [32], beta [32], folded [8][3][3][32][4], term [32] */
 static __attribute__((noinline)) void conv7_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
@@ -1335,34 +1148,9 @@ static __attribute__((noinline)) void conv7_fold(const float *restrict w, const 
 }
 
 /* line 15: residual(32)
+ * Also conv8_folded_weight_winograd4x3, conv7_weight_winograd4x3, conv8_weight_winograd4x3, conv8_weight_winograd4x3_turned, conv7_weight_winograd4x3_turned.
  * w [8][3][3][32][4], transformed [8][36][36][4] */
 static __attribute__((noinline)) void conv7_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(256, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 32, c = task % 32;
-        winograd4x3_filter(w + (block * 288 + c) * 4, 384, 128, transformed + block * 5184 + c * 4, 144);
-    }
-}
-
-/* line 15: residual(32)
- * w [8][3][3][32][4], mean [32], var [32], gamma [32], beta [32], folded [8][3][3][32][4], term [32] */
-static __attribute__((noinline)) void conv8_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
-{
-    const range channels = share_of(32, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        const real factor = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        term[c] = beta[c] + (0 - mean[c]) * factor;
-        const int64_t first = c / 4 * 1152 + c % 4;
-        for (int64_t i = 0; i < 288; ++i)
-            folded[first + i * 4] = w[first + i * 4] * factor;
-    }
-}
-
-/* line 15: residual(32)
- * w [8][3][3][32][4], transformed [8][36][36][4] */
-static __attribute__((noinline)) void conv8_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
     const range tasks = share_of(256, part, parts);
@@ -1415,7 +1203,7 @@ static __attribute__((noinline)) void conv1_forward_direct(const float *restrict
                 const int64_t at = ((i * 14 + row) * 14 + column) * 16 + unit;
                 for (int e = 0; e < 5 * vectors * 4; ++e) {
                     const real x = ((const real *)sum)[e];
-                    ((real *)sum)[e] = x < 0 ? 0 : x;
+                    ((real *)sum)[e] = x < 0 ? -0.0f : x + 0;
                 }
                 for (int pixel = 0; pixel < 5; ++pixel) {
                     real *to = out + at + pixel * 16;
@@ -1428,6 +1216,7 @@ static __attribute__((noinline)) void conv1_forward_direct(const float *restrict
 }
 
 /* line 12: residual(16)
+ * Also conv4_forward.
  * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv2_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
@@ -1450,12 +1239,9 @@ static __attribute__((noinline)) void conv2_forward_winograd4x3(const float *res
                     winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
                     continue;
                 }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
+                vec edge[36];
                 const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
+                load_square(edge, 6, image + block * 4, top, left, 14, 14, 16, channels);
                 winograd4x3_input((const real *)edge, 24, 4, to, 976);
             }
         }
@@ -1491,17 +1277,16 @@ static __attribute__((noinline)) void conv2_forward_winograd4x3(const float *res
                     result[e] += bias;
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
-                    ((real *)result)[e] = x < 0 ? 0 : x;
+                    ((real *)result)[e] = x < 0 ? -0.0f : x + 0;
                 }
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
+                store_square(result, 4, out + image, top, left, 14, 14, 16, width);
             }
         }
     }
 }
 
 /* line 12: residual(16)
+ * Also conv5_forward.
  * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv3_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
@@ -1524,12 +1309,9 @@ static __attribute__((noinline)) void conv3_forward_winograd4x3(const float *res
                     winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
                     continue;
                 }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
+                vec edge[36];
                 const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
+                load_square(edge, 6, image + block * 4, top, left, 14, 14, 16, channels);
                 winograd4x3_input((const real *)edge, 24, 4, to, 976);
             }
         }
@@ -1564,15 +1346,14 @@ static __attribute__((noinline)) void conv3_forward_winograd4x3(const float *res
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
 
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
+                store_square(result, 4, out + image, top, left, 14, 14, 16, width);
             }
         }
     }
 }
 
 /* line 12: residual(16)
+ * Also add2_forward, relu3_gradient_sum, relu1_gradient_sum.
  * x1 [n][14][14][16], x2 [n][14][14][16], y [n][14][14][16] */
 static __attribute__((noinline)) void add1_forward(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
 {
@@ -1582,178 +1363,14 @@ static __attribute__((noinline)) void add1_forward(const float *restrict x1, con
 }
 
 /* line 12: residual(16)
+ * Also relu5_forward.
  * in [n][14][14][16], out [n][14][14][16] */
 static __attribute__((noinline)) void relu3_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
 {
     const range all = share_of((int64_t)n * 3136, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [35136], products [17856] */
-static __attribute__((noinline)) void conv4_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
-    const int64_t count = (int64_t)n * 16;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 2880, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)35136;
-    real *const results = products + part * (int64_t)17856;
-    const range tasks = share_of((count + 59) / 60 * 2, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 2 * 60, some = count - first < 60 ? count - first : 60;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 8 && left >= 0 && left <= 8;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 60 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
-                    continue;
-                }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 976);
-            }
-        }
-        const int64_t begin = task % 2 * 1, end = begin + 1 < 2 ? begin + 1 : 2;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 976 + t * 4;
-                    vec sum[12] = { 0 };
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
-        for (int64_t block = 2 * begin; block < 2 * end && block < 4; ++block) {
-            const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-            const vec bias = load_part(b + block * 4, width);
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t i = (first + t) / 16, place = (first + t) % 16;
-                const int64_t top = place / 4 * 4, left = place % 4 * 4;
-                const int64_t image = i * 3136 + block * 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-                for (int e = 0; e < 16; ++e)
-                    result[e] += bias;
-                for (int e = 0; e < 64; ++e) {
-                    const real x = ((const real *)result)[e];
-                    ((real *)result)[e] = x < 0 ? 0 : x;
-                }
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [35136], products [17856] */
-static __attribute__((noinline)) void conv5_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
-    const int64_t count = (int64_t)n * 16;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 2880, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)35136;
-    real *const results = products + part * (int64_t)17856;
-    const range tasks = share_of((count + 59) / 60 * 2, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 2 * 60, some = count - first < 60 ? count - first : 60;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 8 && left >= 0 && left <= 8;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 60 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
-                    continue;
-                }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 976);
-            }
-        }
-        const int64_t begin = task % 2 * 1, end = begin + 1 < 2 ? begin + 1 : 2;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 976 + t * 4;
-                    vec sum[12] = { 0 };
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
-        for (int64_t block = 2 * begin; block < 2 * end && block < 4; ++block) {
-            const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-            const vec bias = load_part(b + block * 4, width);
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t i = (first + t) / 16, place = (first + t) % 16;
-                const int64_t top = place / 4 * 4, left = place % 4 * 4;
-                const int64_t image = i * 3136 + block * 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-                for (int e = 0; e < 16; ++e)
-                    result[e] += bias;
-
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * x1 [n][14][14][16], x2 [n][14][14][16], y [n][14][14][16] */
-static __attribute__((noinline)) void add2_forward(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i)
-        y[i] = x1[i] + x2[i];
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], out [n][14][14][16] */
-static __attribute__((noinline)) void relu5_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
+        out[i] = x < 0 ? -0.0f : x + 0;
     }
 }
 
@@ -1800,7 +1417,7 @@ static __attribute__((noinline)) void conv6_forward_direct(const float *restrict
                 const int64_t at = ((i * 7 + row) * 7 + column) * 32 + unit;
                 for (int e = 0; e < 4 * vectors * 4; ++e) {
                     const real x = ((const real *)sum)[e];
-                    ((real *)sum)[e] = x < 0 ? 0 : x;
+                    ((real *)sum)[e] = x < 0 ? -0.0f : x + 0;
                 }
                 for (int pixel = 0; pixel < 4; ++pixel) {
                     real *to = out + at + pixel * 32;
@@ -1835,12 +1452,9 @@ static __attribute__((noinline)) void conv7_forward_winograd4x3(const float *res
                     winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1936);
                     continue;
                 }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
+                vec edge[36];
                 const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 7; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 7; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 7 + left + s) * 32 + block * 4, channels);
+                load_square(edge, 6, image + block * 4, top, left, 7, 7, 32, channels);
                 winograd4x3_input((const real *)edge, 24, 4, to, 1936);
             }
         }
@@ -1876,11 +1490,9 @@ static __attribute__((noinline)) void conv7_forward_winograd4x3(const float *res
                     result[e] += bias;
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
-                    ((real *)result)[e] = x < 0 ? 0 : x;
+                    ((real *)result)[e] = x < 0 ? -0.0f : x + 0;
                 }
-                for (int r = 0; r < 4 && top + r < 7; ++r)
-                    for (int s = 0; s < 4 && left + s < 7; ++s)
-                        store_part(out + image + ((top + r) * 7 + left + s) * 32, result[r * 4 + s], width);
+                store_square(result, 4, out + image, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -1909,12 +1521,9 @@ static __attribute__((noinline)) void conv8_forward_winograd4x3(const float *res
                     winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1936);
                     continue;
                 }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
+                vec edge[36];
                 const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 7; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 7; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 7 + left + s) * 32 + block * 4, channels);
+                load_square(edge, 6, image + block * 4, top, left, 7, 7, 32, channels);
                 winograd4x3_input((const real *)edge, 24, 4, to, 1936);
             }
         }
@@ -1949,15 +1558,14 @@ static __attribute__((noinline)) void conv8_forward_winograd4x3(const float *res
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
 
-                for (int r = 0; r < 4 && top + r < 7; ++r)
-                    for (int s = 0; s < 4 && left + s < 7; ++s)
-                        store_part(out + image + ((top + r) * 7 + left + s) * 32, result[r * 4 + s], width);
+                store_square(result, 4, out + image, top, left, 7, 7, 32, width);
             }
         }
     }
 }
 
 /* line 15: residual(32)
+ * Also relu6_gradient_sum.
  * x1 [n][7][7][32], x2 [n][7][7][32], y [n][7][7][32] */
 static __attribute__((noinline)) void add3_forward(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
 {
@@ -1973,7 +1581,7 @@ static __attribute__((noinline)) void relu8_forward(const float *restrict in, fl
     const range all = share_of((int64_t)n * 1568, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real x = in[i];
-        out[i] = x < 0 ? 0 : x;
+        out[i] = x < 0 ? -0.0f : x + 0;
     }
 }
 
@@ -2163,6 +1771,7 @@ static __attribute__((noinline)) void conv1_forward_direct_2(const float *restri
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+ * Also batchnorm2_statistics, batchnorm3_statistics, batchnorm4_statistics, batchnorm5_statistics.
  * x [n][14][14][16], moments [16][2][16] */
 static __attribute__((noinline)) void batchnorm1_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
 {
@@ -2209,6 +1818,7 @@ static __attribute__((noinline)) void batchnorm1_statistics_chunks(const float *
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+ * Also batchnorm2_merge_statistics, batchnorm3_merge_statistics, batchnorm4_merge_statistics, batchnorm5_merge_statistics.
  * moments [16][2][16], mean [16], var [16] */
 static __attribute__((noinline)) void batchnorm1_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
 {
@@ -2234,6 +1844,7 @@ static __attribute__((noinline)) void batchnorm1_merge_statistics(const float *r
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+ * Also batchnorm2_forward, batchnorm4_forward.
  * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], out [n][14][14][16] */
 static __attribute__((noinline)) void batchnorm1_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
 {
@@ -2259,18 +1870,7 @@ static __attribute__((noinline)) void batchnorm1_forward_rows(const float *restr
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv2_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
+ * Also conv3_forward, conv4_forward, conv5_forward, conv4_backward_input, conv2_backward_input.
  * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv2_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
@@ -2293,12 +1893,9 @@ static __attribute__((noinline)) void conv2_forward_winograd4x3_2(const float *r
                     winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
                     continue;
                 }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
+                vec edge[36];
                 const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
+                load_square(edge, 6, image + block * 4, top, left, 14, 14, 16, channels);
                 winograd4x3_input((const real *)edge, 24, 4, to, 976);
             }
         }
@@ -2330,262 +1927,14 @@ static __attribute__((noinline)) void conv2_forward_winograd4x3_2(const float *r
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
 
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
+                store_square(result, 4, out + image, top, left, 14, 14, 16, width);
             }
         }
     }
 }
 
 /* line 12: residual(16)
- * x [n][14][14][16], moments [16][2][16] */
-static __attribute__((noinline)) void batchnorm2_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
-{
-    /* Each chunk leaves its mean and the sum of squares around it. Both are known for one block of rows of 64 numbers
-     * after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
-        real *mean = moments + chunk * 32, *squares = mean + 16;
-        memset(mean, 0, 32 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t here = pixels.end - first < 256 ? pixels.end - first : 256, count = here * 16;
-            const real *from = x + first * 16;
-            real center[64] = { 0 }, square[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    center[k] += from[i + k];
-            for (int k = 0; i + k < count; ++k)
-                center[k] += from[i + k];
-            for (int pixel = 1; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    center[c] += center[pixel * 16 + c];
-            for (int c = 0; c < 16; ++c)
-                center[c] *= (real)1 / (real)here;
-            for (int pixel = 1; pixel < 4; ++pixel)
-                memcpy(center + pixel * 16, center, 16 * sizeof(real));
-            for (i = 0; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int k = 0; i + k < count; ++k)
-                square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int pixel = 1; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    square[c] += square[pixel * 16 + c];
-            const real before = (real)(first - pixels.begin), share = (real)here / (real)(first - pixels.begin + here);
-            for (int c = 0; c < 16; ++c) {
-                const real away = center[c] - mean[c];
-                mean[c] += share * away;
-                squares[c] += square[c] + share * before * (away * away);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * moments [16][2][16], mean [16], var [16] */
-static __attribute__((noinline)) void batchnorm2_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
-{
-    /* The chunks' means by their sizes; to the squares around them comes what lies between those means and the whole's. */
-    const range channels = share_of(16, part, parts);
-    const int64_t pixels = (int64_t)n * 196;
-    const real share = (real)1 / (real)pixels;
-    real size[16];
-    for (int chunk = 0; chunk < 16; ++chunk)
-        size[chunk] = (real)(share_of(pixels, chunk, 16).end - share_of(pixels, chunk, 16).begin);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real sum = 0, squares = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            sum += size[chunk] * moments[chunk * 32 + c];
-        const real center = sum * share;
-        for (int chunk = 0; chunk < 16; ++chunk) {
-            const real away = moments[chunk * 32 + c] - center;
-            squares += moments[chunk * 32 + 16 + c] + size[chunk] * (away * away);
-        }
-        mean[c] = center;
-        var[c] = squares * share;
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], out [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm2_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
-{
-    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
-    real scale[512], shift[512];
-    for (int c = 0; c < 16; ++c) {
-        scale[c] = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        shift[c] = beta[c] - mean[c] * scale[c];
-    }
-    for (int pixel = 1; pixel < 32; ++pixel) {
-        memcpy(scale + pixel * 16, scale, 16 * sizeof(real));
-        memcpy(shift + pixel * 16, shift, 16 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    const int64_t end = pixels.end * 16;
-    for (int64_t start = pixels.begin * 16; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * in[start + k] + shift[k];
-            out[start + k] = x < 0 ? -0.0f : x + 0;
-        }
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv3_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
-static __attribute__((noinline)) void conv3_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
-    const int64_t count = (int64_t)n * 16;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 2880, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)35136;
-    real *const results = products + part * (int64_t)17856;
-    const range tasks = share_of((count + 59) / 60 * 2, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 2 * 60, some = count - first < 60 ? count - first : 60;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 8 && left >= 0 && left <= 8;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 60 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
-                    continue;
-                }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 976);
-            }
-        }
-        const int64_t begin = task % 2 * 1, end = begin + 1 < 2 ? begin + 1 : 2;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 976 + t * 4;
-                    vec sum[12] = { 0 };
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
-        for (int64_t block = 2 * begin; block < 2 * end && block < 4; ++block) {
-            const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t i = (first + t) / 16, place = (first + t) % 16;
-                const int64_t top = place / 4 * 4, left = place % 4 * 4;
-                const int64_t image = i * 3136 + block * 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], moments [16][2][16] */
-static __attribute__((noinline)) void batchnorm3_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
-{
-    /* Each chunk leaves its mean and the sum of squares around it. Both are known for one block of rows of 64 numbers
-     * after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
-        real *mean = moments + chunk * 32, *squares = mean + 16;
-        memset(mean, 0, 32 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t here = pixels.end - first < 256 ? pixels.end - first : 256, count = here * 16;
-            const real *from = x + first * 16;
-            real center[64] = { 0 }, square[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    center[k] += from[i + k];
-            for (int k = 0; i + k < count; ++k)
-                center[k] += from[i + k];
-            for (int pixel = 1; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    center[c] += center[pixel * 16 + c];
-            for (int c = 0; c < 16; ++c)
-                center[c] *= (real)1 / (real)here;
-            for (int pixel = 1; pixel < 4; ++pixel)
-                memcpy(center + pixel * 16, center, 16 * sizeof(real));
-            for (i = 0; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int k = 0; i + k < count; ++k)
-                square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int pixel = 1; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    square[c] += square[pixel * 16 + c];
-            const real before = (real)(first - pixels.begin), share = (real)here / (real)(first - pixels.begin + here);
-            for (int c = 0; c < 16; ++c) {
-                const real away = center[c] - mean[c];
-                mean[c] += share * away;
-                squares[c] += square[c] + share * before * (away * away);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * moments [16][2][16], mean [16], var [16] */
-static __attribute__((noinline)) void batchnorm3_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
-{
-    /* The chunks' means by their sizes; to the squares around them comes what lies between those means and the whole's. */
-    const range channels = share_of(16, part, parts);
-    const int64_t pixels = (int64_t)n * 196;
-    const real share = (real)1 / (real)pixels;
-    real size[16];
-    for (int chunk = 0; chunk < 16; ++chunk)
-        size[chunk] = (real)(share_of(pixels, chunk, 16).end - share_of(pixels, chunk, 16).begin);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real sum = 0, squares = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            sum += size[chunk] * moments[chunk * 32 + c];
-        const real center = sum * share;
-        for (int chunk = 0; chunk < 16; ++chunk) {
-            const real away = moments[chunk * 32 + c] - center;
-            squares += moments[chunk * 32 + 16 + c] + size[chunk] * (away * away);
-        }
-        mean[c] = center;
-        var[c] = squares * share;
-    }
-}
-
-/* line 12: residual(16)
+ * Also batchnorm5_forward.
  * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], out [n][14][14][16] */
 static __attribute__((noinline)) void batchnorm3_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
 {
@@ -2607,380 +1956,6 @@ static __attribute__((noinline)) void batchnorm3_forward_rows(const float *restr
             const real x = scale[k] * in[start + k] + shift[k];
             out[start + k] = x;
         }
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], out [n][14][14][16] */
-static __attribute__((noinline)) void relu3_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? -0.0f : x + 0;
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv4_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
-static __attribute__((noinline)) void conv4_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
-    const int64_t count = (int64_t)n * 16;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 2880, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)35136;
-    real *const results = products + part * (int64_t)17856;
-    const range tasks = share_of((count + 59) / 60 * 2, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 2 * 60, some = count - first < 60 ? count - first : 60;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 8 && left >= 0 && left <= 8;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 60 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
-                    continue;
-                }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 976);
-            }
-        }
-        const int64_t begin = task % 2 * 1, end = begin + 1 < 2 ? begin + 1 : 2;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 976 + t * 4;
-                    vec sum[12] = { 0 };
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
-        for (int64_t block = 2 * begin; block < 2 * end && block < 4; ++block) {
-            const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t i = (first + t) / 16, place = (first + t) % 16;
-                const int64_t top = place / 4 * 4, left = place % 4 * 4;
-                const int64_t image = i * 3136 + block * 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], moments [16][2][16] */
-static __attribute__((noinline)) void batchnorm4_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
-{
-    /* Each chunk leaves its mean and the sum of squares around it. Both are known for one block of rows of 64 numbers
-     * after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
-        real *mean = moments + chunk * 32, *squares = mean + 16;
-        memset(mean, 0, 32 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t here = pixels.end - first < 256 ? pixels.end - first : 256, count = here * 16;
-            const real *from = x + first * 16;
-            real center[64] = { 0 }, square[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    center[k] += from[i + k];
-            for (int k = 0; i + k < count; ++k)
-                center[k] += from[i + k];
-            for (int pixel = 1; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    center[c] += center[pixel * 16 + c];
-            for (int c = 0; c < 16; ++c)
-                center[c] *= (real)1 / (real)here;
-            for (int pixel = 1; pixel < 4; ++pixel)
-                memcpy(center + pixel * 16, center, 16 * sizeof(real));
-            for (i = 0; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int k = 0; i + k < count; ++k)
-                square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int pixel = 1; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    square[c] += square[pixel * 16 + c];
-            const real before = (real)(first - pixels.begin), share = (real)here / (real)(first - pixels.begin + here);
-            for (int c = 0; c < 16; ++c) {
-                const real away = center[c] - mean[c];
-                mean[c] += share * away;
-                squares[c] += square[c] + share * before * (away * away);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * moments [16][2][16], mean [16], var [16] */
-static __attribute__((noinline)) void batchnorm4_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
-{
-    /* The chunks' means by their sizes; to the squares around them comes what lies between those means and the whole's. */
-    const range channels = share_of(16, part, parts);
-    const int64_t pixels = (int64_t)n * 196;
-    const real share = (real)1 / (real)pixels;
-    real size[16];
-    for (int chunk = 0; chunk < 16; ++chunk)
-        size[chunk] = (real)(share_of(pixels, chunk, 16).end - share_of(pixels, chunk, 16).begin);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real sum = 0, squares = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            sum += size[chunk] * moments[chunk * 32 + c];
-        const real center = sum * share;
-        for (int chunk = 0; chunk < 16; ++chunk) {
-            const real away = moments[chunk * 32 + c] - center;
-            squares += moments[chunk * 32 + 16 + c] + size[chunk] * (away * away);
-        }
-        mean[c] = center;
-        var[c] = squares * share;
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], out [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm4_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
-{
-    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
-    real scale[512], shift[512];
-    for (int c = 0; c < 16; ++c) {
-        scale[c] = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        shift[c] = beta[c] - mean[c] * scale[c];
-    }
-    for (int pixel = 1; pixel < 32; ++pixel) {
-        memcpy(scale + pixel * 16, scale, 16 * sizeof(real));
-        memcpy(shift + pixel * 16, shift, 16 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    const int64_t end = pixels.end * 16;
-    for (int64_t start = pixels.begin * 16; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * in[start + k] + shift[k];
-            out[start + k] = x < 0 ? -0.0f : x + 0;
-        }
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv5_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
-static __attribute__((noinline)) void conv5_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
-    const int64_t count = (int64_t)n * 16;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 2880, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)35136;
-    real *const results = products + part * (int64_t)17856;
-    const range tasks = share_of((count + 59) / 60 * 2, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 2 * 60, some = count - first < 60 ? count - first : 60;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 8 && left >= 0 && left <= 8;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 60 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
-                    continue;
-                }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 976);
-            }
-        }
-        const int64_t begin = task % 2 * 1, end = begin + 1 < 2 ? begin + 1 : 2;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 976 + t * 4;
-                    vec sum[12] = { 0 };
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
-        for (int64_t block = 2 * begin; block < 2 * end && block < 4; ++block) {
-            const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t i = (first + t) / 16, place = (first + t) % 16;
-                const int64_t top = place / 4 * 4, left = place % 4 * 4;
-                const int64_t image = i * 3136 + block * 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], moments [16][2][16] */
-static __attribute__((noinline)) void batchnorm5_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
-{
-    /* Each chunk leaves its mean and the sum of squares around it. Both are known for one block of rows of 64 numbers
-     * after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
-        real *mean = moments + chunk * 32, *squares = mean + 16;
-        memset(mean, 0, 32 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t here = pixels.end - first < 256 ? pixels.end - first : 256, count = here * 16;
-            const real *from = x + first * 16;
-            real center[64] = { 0 }, square[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    center[k] += from[i + k];
-            for (int k = 0; i + k < count; ++k)
-                center[k] += from[i + k];
-            for (int pixel = 1; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    center[c] += center[pixel * 16 + c];
-            for (int c = 0; c < 16; ++c)
-                center[c] *= (real)1 / (real)here;
-            for (int pixel = 1; pixel < 4; ++pixel)
-                memcpy(center + pixel * 16, center, 16 * sizeof(real));
-            for (i = 0; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int k = 0; i + k < count; ++k)
-                square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int pixel = 1; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    square[c] += square[pixel * 16 + c];
-            const real before = (real)(first - pixels.begin), share = (real)here / (real)(first - pixels.begin + here);
-            for (int c = 0; c < 16; ++c) {
-                const real away = center[c] - mean[c];
-                mean[c] += share * away;
-                squares[c] += square[c] + share * before * (away * away);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * moments [16][2][16], mean [16], var [16] */
-static __attribute__((noinline)) void batchnorm5_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
-{
-    /* The chunks' means by their sizes; to the squares around them comes what lies between those means and the whole's. */
-    const range channels = share_of(16, part, parts);
-    const int64_t pixels = (int64_t)n * 196;
-    const real share = (real)1 / (real)pixels;
-    real size[16];
-    for (int chunk = 0; chunk < 16; ++chunk)
-        size[chunk] = (real)(share_of(pixels, chunk, 16).end - share_of(pixels, chunk, 16).begin);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real sum = 0, squares = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            sum += size[chunk] * moments[chunk * 32 + c];
-        const real center = sum * share;
-        for (int chunk = 0; chunk < 16; ++chunk) {
-            const real away = moments[chunk * 32 + c] - center;
-            squares += moments[chunk * 32 + 16 + c] + size[chunk] * (away * away);
-        }
-        mean[c] = center;
-        var[c] = squares * share;
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], out [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm5_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
-{
-    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
-    real scale[512], shift[512];
-    for (int c = 0; c < 16; ++c) {
-        scale[c] = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        shift[c] = beta[c] - mean[c] * scale[c];
-    }
-    for (int pixel = 1; pixel < 32; ++pixel) {
-        memcpy(scale + pixel * 16, scale, 16 * sizeof(real));
-        memcpy(shift + pixel * 16, shift, 16 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    const int64_t end = pixels.end * 16;
-    for (int64_t start = pixels.begin * 16; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * in[start + k] + shift[k];
-            out[start + k] = x;
-        }
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], out [n][14][14][16] */
-static __attribute__((noinline)) void relu5_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? -0.0f : x + 0;
     }
 }
 
@@ -3023,6 +1998,7 @@ static __attribute__((noinline)) void conv6_forward_direct_2(const float *restri
 }
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+ * Also batchnorm7_statistics, batchnorm8_statistics.
  * x [n][7][7][32], moments [16][2][32] */
 static __attribute__((noinline)) void batchnorm6_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
 {
@@ -3069,6 +2045,7 @@ static __attribute__((noinline)) void batchnorm6_statistics_chunks(const float *
 }
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+ * Also batchnorm7_merge_statistics, batchnorm8_merge_statistics.
  * moments [16][2][32], mean [32], var [32] */
 static __attribute__((noinline)) void batchnorm6_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
 {
@@ -3094,6 +2071,7 @@ static __attribute__((noinline)) void batchnorm6_merge_statistics(const float *r
 }
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+ * Also batchnorm7_forward.
  * in [n][7][7][32], mean [32], var [32], gamma [32], beta [32], out [n][7][7][32] */
 static __attribute__((noinline)) void batchnorm6_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
 {
@@ -3119,18 +2097,7 @@ static __attribute__((noinline)) void batchnorm6_forward_rows(const float *restr
 }
 
 /* line 15: residual(32)
- * w [8][3][3][32][4], transformed [8][36][36][4] */
-static __attribute__((noinline)) void conv7_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(256, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 32, c = task % 32;
-        winograd4x3_filter(w + (block * 288 + c) * 4, 384, 128, transformed + block * 5184 + c * 4, 144);
-    }
-}
-
-/* line 15: residual(32)
+ * Also conv8_forward, conv7_backward_input.
  * in [n][7][7][32], filters [8][36][36][4], out [n][7][7][32], squares [69696], products [17856] */
 static __attribute__((noinline)) void conv7_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
@@ -3153,12 +2120,9 @@ static __attribute__((noinline)) void conv7_forward_winograd4x3_2(const float *r
                     winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1936);
                     continue;
                 }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
+                vec edge[36];
                 const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 7; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 7; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 7 + left + s) * 32 + block * 4, channels);
+                load_square(edge, 6, image + block * 4, top, left, 7, 7, 32, channels);
                 winograd4x3_input((const real *)edge, 24, 4, to, 1936);
             }
         }
@@ -3190,258 +2154,9 @@ static __attribute__((noinline)) void conv7_forward_winograd4x3_2(const float *r
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
 
-                for (int r = 0; r < 4 && top + r < 7; ++r)
-                    for (int s = 0; s < 4 && left + s < 7; ++s)
-                        store_part(out + image + ((top + r) * 7 + left + s) * 32, result[r * 4 + s], width);
+                store_square(result, 4, out + image, top, left, 7, 7, 32, width);
             }
         }
-    }
-}
-
-/* line 15: residual(32)
- * x [n][7][7][32], moments [16][2][32] */
-static __attribute__((noinline)) void batchnorm7_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
-{
-    /* Each chunk leaves its mean and the sum of squares around it. Both are known for one block of rows of 64 numbers
-     * after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 49, (int)chunk, 16);
-        real *mean = moments + chunk * 64, *squares = mean + 32;
-        memset(mean, 0, 64 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 128) {
-            const int64_t here = pixels.end - first < 128 ? pixels.end - first : 128, count = here * 32;
-            const real *from = x + first * 32;
-            real center[64] = { 0 }, square[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    center[k] += from[i + k];
-            for (int k = 0; i + k < count; ++k)
-                center[k] += from[i + k];
-            for (int pixel = 1; pixel < 2; ++pixel)
-                for (int c = 0; c < 32; ++c)
-                    center[c] += center[pixel * 32 + c];
-            for (int c = 0; c < 32; ++c)
-                center[c] *= (real)1 / (real)here;
-            for (int pixel = 1; pixel < 2; ++pixel)
-                memcpy(center + pixel * 32, center, 32 * sizeof(real));
-            for (i = 0; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int k = 0; i + k < count; ++k)
-                square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int pixel = 1; pixel < 2; ++pixel)
-                for (int c = 0; c < 32; ++c)
-                    square[c] += square[pixel * 32 + c];
-            const real before = (real)(first - pixels.begin), share = (real)here / (real)(first - pixels.begin + here);
-            for (int c = 0; c < 32; ++c) {
-                const real away = center[c] - mean[c];
-                mean[c] += share * away;
-                squares[c] += square[c] + share * before * (away * away);
-            }
-        }
-    }
-}
-
-/* line 15: residual(32)
- * moments [16][2][32], mean [32], var [32] */
-static __attribute__((noinline)) void batchnorm7_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
-{
-    /* The chunks' means by their sizes; to the squares around them comes what lies between those means and the whole's. */
-    const range channels = share_of(32, part, parts);
-    const int64_t pixels = (int64_t)n * 49;
-    const real share = (real)1 / (real)pixels;
-    real size[16];
-    for (int chunk = 0; chunk < 16; ++chunk)
-        size[chunk] = (real)(share_of(pixels, chunk, 16).end - share_of(pixels, chunk, 16).begin);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real sum = 0, squares = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            sum += size[chunk] * moments[chunk * 64 + c];
-        const real center = sum * share;
-        for (int chunk = 0; chunk < 16; ++chunk) {
-            const real away = moments[chunk * 64 + c] - center;
-            squares += moments[chunk * 64 + 32 + c] + size[chunk] * (away * away);
-        }
-        mean[c] = center;
-        var[c] = squares * share;
-    }
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], mean [32], var [32], gamma [32], beta [32], out [n][7][7][32] */
-static __attribute__((noinline)) void batchnorm7_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
-{
-    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
-    real scale[512], shift[512];
-    for (int c = 0; c < 32; ++c) {
-        scale[c] = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        shift[c] = beta[c] - mean[c] * scale[c];
-    }
-    for (int pixel = 1; pixel < 16; ++pixel) {
-        memcpy(scale + pixel * 32, scale, 32 * sizeof(real));
-        memcpy(shift + pixel * 32, shift, 32 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 49, part, parts);
-    const int64_t end = pixels.end * 32;
-    for (int64_t start = pixels.begin * 32; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * in[start + k] + shift[k];
-            out[start + k] = x < 0 ? -0.0f : x + 0;
-        }
-    }
-}
-
-/* line 15: residual(32)
- * w [8][3][3][32][4], transformed [8][36][36][4] */
-static __attribute__((noinline)) void conv8_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(256, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 32, c = task % 32;
-        winograd4x3_filter(w + (block * 288 + c) * 4, 384, 128, transformed + block * 5184 + c * 4, 144);
-    }
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], filters [8][36][36][4], out [n][7][7][32], squares [69696], products [17856] */
-static __attribute__((noinline)) void conv8_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
-    const int64_t count = (int64_t)n * 4;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)69696;
-    real *const results = products + part * (int64_t)17856;
-    const range tasks = share_of((count + 59) / 60 * 4, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 4 * 60, some = count - first < 60 ? count - first : 60;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4 - 1, left = place % 2 * 4 - 1;
-            const real *image = in + i * 1568;
-            const int inside = top >= 0 && top <= 1 && left >= 0 && left <= 1;
-            for (int64_t block = 0; block < 8; ++block) {
-                real *to = square + (block * 60 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1936);
-                    continue;
-                }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 7; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 7; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 7 + left + s) * 32 + block * 4, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 1936);
-            }
-        }
-        const int64_t begin = task % 4 * 1, end = begin + 1 < 4 ? begin + 1 : 4;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 144;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 1936 + t * 4;
-                    vec sum[12] = { 0 };
-                    walk now = along;
-                    for (int64_t block = 0; block < 8; block += 16) {
-                        now.segments = 8 - block < 16 ? 8 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
-        for (int64_t block = 2 * begin; block < 2 * end && block < 8; ++block) {
-            const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t i = (first + t) / 4, place = (first + t) % 4;
-                const int64_t top = place / 2 * 4, left = place % 2 * 4;
-                const int64_t image = i * 1568 + block * 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-
-                for (int r = 0; r < 4 && top + r < 7; ++r)
-                    for (int s = 0; s < 4 && left + s < 7; ++s)
-                        store_part(out + image + ((top + r) * 7 + left + s) * 32, result[r * 4 + s], width);
-            }
-        }
-    }
-}
-
-/* line 15: residual(32)
- * x [n][7][7][32], moments [16][2][32] */
-static __attribute__((noinline)) void batchnorm8_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
-{
-    /* Each chunk leaves its mean and the sum of squares around it. Both are known for one block of rows of 64 numbers
-     * after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 49, (int)chunk, 16);
-        real *mean = moments + chunk * 64, *squares = mean + 32;
-        memset(mean, 0, 64 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 128) {
-            const int64_t here = pixels.end - first < 128 ? pixels.end - first : 128, count = here * 32;
-            const real *from = x + first * 32;
-            real center[64] = { 0 }, square[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    center[k] += from[i + k];
-            for (int k = 0; i + k < count; ++k)
-                center[k] += from[i + k];
-            for (int pixel = 1; pixel < 2; ++pixel)
-                for (int c = 0; c < 32; ++c)
-                    center[c] += center[pixel * 32 + c];
-            for (int c = 0; c < 32; ++c)
-                center[c] *= (real)1 / (real)here;
-            for (int pixel = 1; pixel < 2; ++pixel)
-                memcpy(center + pixel * 32, center, 32 * sizeof(real));
-            for (i = 0; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int k = 0; i + k < count; ++k)
-                square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int pixel = 1; pixel < 2; ++pixel)
-                for (int c = 0; c < 32; ++c)
-                    square[c] += square[pixel * 32 + c];
-            const real before = (real)(first - pixels.begin), share = (real)here / (real)(first - pixels.begin + here);
-            for (int c = 0; c < 32; ++c) {
-                const real away = center[c] - mean[c];
-                mean[c] += share * away;
-                squares[c] += square[c] + share * before * (away * away);
-            }
-        }
-    }
-}
-
-/* line 15: residual(32)
- * moments [16][2][32], mean [32], var [32] */
-static __attribute__((noinline)) void batchnorm8_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
-{
-    /* The chunks' means by their sizes; to the squares around them comes what lies between those means and the whole's. */
-    const range channels = share_of(32, part, parts);
-    const int64_t pixels = (int64_t)n * 49;
-    const real share = (real)1 / (real)pixels;
-    real size[16];
-    for (int chunk = 0; chunk < 16; ++chunk)
-        size[chunk] = (real)(share_of(pixels, chunk, 16).end - share_of(pixels, chunk, 16).begin);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real sum = 0, squares = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            sum += size[chunk] * moments[chunk * 64 + c];
-        const real center = sum * share;
-        for (int chunk = 0; chunk < 16; ++chunk) {
-            const real away = moments[chunk * 64 + c] - center;
-            squares += moments[chunk * 64 + 32 + c] + size[chunk] * (away * away);
-        }
-        mean[c] = center;
-        var[c] = squares * share;
     }
 }
 
@@ -3467,17 +2182,6 @@ static __attribute__((noinline)) void batchnorm8_forward_rows(const float *restr
             const real x = scale[k] * in[start + k] + shift[k];
             out[start + k] = x;
         }
-    }
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], out [n][7][7][32] */
-static __attribute__((noinline)) void relu8_forward_2(const float *restrict in, float *restrict out, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 1568, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real x = in[i];
-        out[i] = x < 0 ? -0.0f : x + 0;
     }
 }
 
@@ -3567,29 +2271,39 @@ static __attribute__((noinline)) void output_loss_grad_to_lanes(const float *res
  * dout [n / 4][10][4], w [3][32][4], din [n][32] */
 static __attribute__((noinline)) void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
-    /* A task is 8 inputs; each tile meets one vector of examples. The last tile overlaps the one before. */
+    /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
     const walk along = { .a_step = 1, .a_segment = 128, .b_step = 4, .b_segment = 16, .run = 4, .segments = 2 };
     const walk rest = { .a_step = 1, .b_step = 4, .run = 2, .segments = 1 };
     const range tasks = share_of(4, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * 8 + 8 <= 32 ? task * 8 : 24;
-        for (int example = 0; example < n; example += 4) {
-            const int examples = n - example < 4 ? n - example : 4;
-            const real *columns = dout + (int64_t)example * 10;
-            vec sum[8] = { 0 };
-            product8x1_4(sum, w + first * 4, columns, &along);
-            product8x1_4(sum, w + 256 + first * 4, columns + 32, &rest);
-            for (int square = 0; square < 8; square += 4)
-                transpose(sum + square);
-            for (int row = 0; row < examples; ++row) {
-                const int64_t at = (int64_t)(example + row) * 32 + first;
-                for (int square = 0; square < 8; square += 4)
-                    for (int k = square; k < square + 4; ++k) {
-                        const real x = ((const real *)sum)[(square + row) * 4 + k - square];
-                        din[at + k] = x;
-                    }
+        const int64_t begin = task * 1, end = begin + 1 < 4 ? begin + 1 : 4;
+        vec sums[1][16][8] = { 0 };
+        walk now = along;
+        for (int64_t block = 0; block < 2; block += 2) {
+            now.segments = 2 - block < 2 ? 2 - block : 2;
+            for (int64_t t = begin; t < end; ++t) {
+                const int64_t first = t * 8 + 8 <= 32 ? t * 8 : 24;
+                for (int example = 0; example < n; example += 4)
+                    product8x1_4(sums[t - begin][example / 4], w + (block * 32 + first) * 4, dout + (int64_t)example * 10 + block * 16, &now);
             }
         }
+        for (int64_t t = begin; t < end; ++t)
+            for (int example = 0; example < n; example += 4) {
+                const int64_t first = t * 8 + 8 <= 32 ? t * 8 : 24;
+                const int examples = n - example < 4 ? n - example : 4;
+                vec *const sum = sums[t - begin][example / 4];
+                product8x1_4(sum, w + (64 + first) * 4, dout + (int64_t)example * 10 + 32, &rest);
+                for (int square = 0; square < 8; square += 4)
+                    transpose(sum + square);
+                for (int row = 0; row < examples; ++row) {
+                    const int64_t at = (int64_t)(example + row) * 32 + first;
+                    for (int square = 0; square < 8; square += 4)
+                        for (int k = square; k < square + 4; ++k) {
+                            const real x = ((const real *)sum)[(square + row) * 4 + k - square];
+                            din[at + k] = x;
+                        }
+                }
+            }
     }
 }
 
@@ -3654,6 +2368,7 @@ static __attribute__((noinline)) void global_avgpool1_backward(const float *rest
 }
 
 /* line 15: residual(32)
+ * Also batchnorm7_backward_affine, batchnorm6_backward_affine.
  * dy [n][7][7][32], x [n][7][7][32], mean [32], var [32], sums [16][2][32] */
 static __attribute__((noinline)) void batchnorm8_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
 {
@@ -3692,6 +2407,7 @@ static __attribute__((noinline)) void batchnorm8_backward_affine_chunks(const fl
 }
 
 /* line 15: residual(32)
+ * Also batchnorm7_merge_affine, batchnorm6_merge_affine.
  * sums [16][2][32], sum1 [32], sum2 [32] */
 static __attribute__((noinline)) void batchnorm8_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
 {
@@ -3711,6 +2427,7 @@ static __attribute__((noinline)) void batchnorm8_merge_affine(const float *restr
 }
 
 /* line 15: residual(32)
+ * Also batchnorm7_backward_input, batchnorm6_backward_input.
  * dout [n][7][7][32], in [n][7][7][32], mean [32], var [32], gamma [32], dgamma [32], dbeta [32], din [n][7][7][32] */
 static __attribute__((noinline)) void batchnorm8_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
 {
@@ -3741,6 +2458,7 @@ static __attribute__((noinline)) void batchnorm8_backward_input_rows(const float
 }
 
 /* line 15: residual(32)
+ * Also conv7_weight_turn_filters.
  * w [8][3][3][32][4], turned [8][3][3][32][4] */
 static __attribute__((noinline)) void conv8_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
@@ -3761,18 +2479,6 @@ static __attribute__((noinline)) void conv8_weight_turn_filters(const float *res
                 to[k * 4 + lane] = w[((filter / 4 * 9 + tap) * 32 + c % 32) * 4 + filter % 4];
             }
         }
-    }
-}
-
-/* line 15: residual(32)
- * w [8][3][3][32][4], transformed [8][36][36][4] */
-static __attribute__((noinline)) void conv8_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(256, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 32, c = task % 32;
-        winograd4x3_filter(w + (block * 288 + c) * 4, 384, 128, transformed + block * 5184 + c * 4, 144);
     }
 }
 
@@ -3799,12 +2505,9 @@ static __attribute__((noinline)) void conv8_backward_input_winograd4x3(const flo
                     winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1936);
                     continue;
                 }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
+                vec edge[36];
                 const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 7; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 7; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 7 + left + s) * 32 + block * 4, channels);
+                load_square(edge, 6, image + block * 4, top, left, 7, 7, 32, channels);
                 winograd4x3_input((const real *)edge, 24, 4, to, 1936);
             }
         }
@@ -3835,24 +2538,21 @@ static __attribute__((noinline)) void conv8_backward_input_winograd4x3(const flo
                 const int64_t image = i * 1568 + block * 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-                vec others[16] = { 0 };
-                for (int r = 0; r < 4 && top + r < 7; ++r)
-                    for (int s = 0; s < 4 && left + s < 7; ++s)
-                        others[r * 4 + s] = load_part(known + image + ((top + r) * 7 + left + s) * 32, width);
+                vec others[16];
+                load_square(others, 4, known + image, top, left, 7, 7, 32, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
                 }
-                for (int r = 0; r < 4 && top + r < 7; ++r)
-                    for (int s = 0; s < 4 && left + s < 7; ++s)
-                        store_part(out + image + ((top + r) * 7 + left + s) * 32, result[r * 4 + s], width);
+                store_square(result, 4, out + image, top, left, 7, 7, 32, width);
             }
         }
     }
 }
 
 /* line 15: residual(32)
+ * Also conv7_backward_weight_products.
  * x [n][7][7][32], dy [n][7][7][32], sums [4][8][36][144], squares [111168], errors [74304] */
 static __attribute__((noinline)) void conv8_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
 {
@@ -3877,10 +2577,8 @@ static __attribute__((noinline)) void conv8_backward_weight_products_winograd4x3
                 if (top >= 0 && top <= 1 && left >= 0 && left <= 1 && channels == 4)
                     winograd4x3_input(image + (top * 7 + left) * 32, 224, 32, square + t * 48 + block * 4, 3088);
                 else {
-                    vec edge[36] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 7; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 7; ++s)
-                            edge[r * 6 + s] = load_part(image + ((top + r) * 7 + left + s) * 32, channels);
+                    vec edge[36];
+                    load_square(edge, 6, image, top, left, 7, 7, 32, channels);
                     winograd4x3_input((const real *)edge, 24, 4, square + t * 48 + block * 4, 3088);
                 }
                 }
@@ -3891,10 +2589,8 @@ static __attribute__((noinline)) void conv8_backward_weight_products_winograd4x3
                 if (top >= 0 && top <= 3 && left >= 0 && left <= 3 && channels == 4)
                     winograd4x3_output_gradient(image + (top * 7 + left) * 32, 224, 32, error + ((block - 2 * begin) * 64 + t) * 4, 2064);
                 else {
-                    vec edge[16] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 4 && top + r < 7; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 4 && left + s < 7; ++s)
-                            edge[r * 4 + s] = load_part(image + ((top + r) * 7 + left + s) * 32, channels);
+                    vec edge[16];
+                    load_square(edge, 4, image, top, left, 7, 7, 32, channels);
                     winograd4x3_output_gradient((const real *)edge, 16, 4, error + ((block - 2 * begin) * 64 + t) * 4, 2064);
                 }
                 }
@@ -3924,6 +2620,7 @@ static __attribute__((noinline)) void conv8_backward_weight_products_winograd4x3
 }
 
 /* line 15: residual(32)
+ * Also conv7_backward_weight.
  * sums [4][8][36][144], dw [8][3][3][32][4] */
 static __attribute__((noinline)) void conv8_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
 {
@@ -3942,296 +2639,6 @@ static __attribute__((noinline)) void conv8_backward_weight(const float *restric
     }
 }
 
-/* line 15: residual(32)
- * dy [n][7][7][32], x [n][7][7][32], mean [32], var [32], sums [16][2][32] */
-static __attribute__((noinline)) void batchnorm7_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
-{
-    /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
-    real center[64], scale[32];
-    for (int pixel = 0; pixel < 2; ++pixel)
-        memcpy(center + pixel * 32, mean, 32 * sizeof(real));
-    for (int c = 0; c < 32; ++c)
-        scale[c] = 1 / real_sqrt(var[c] + 1e-05f);
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 49, (int)chunk, 16);
-        real *dgamma = sums + chunk * 64, *dbeta = dgamma + 32;
-        memset(dgamma, 0, 64 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 128) {
-            const int64_t count = (pixels.end - first < 128 ? pixels.end - first : 128) * 32;
-            const real *dout = dy + first * 32, *in = x + first * 32;
-            real moment[64] = { 0 }, total[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k) {
-                    moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                    total[k] += dout[i + k];
-                }
-            for (int k = 0; i + k < count; ++k) {
-                moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                total[k] += dout[i + k];
-            }
-            for (int pixel = 0; pixel < 2; ++pixel)
-                for (int c = 0; c < 32; ++c) {
-                    dgamma[c] += scale[c] * moment[pixel * 32 + c];
-                    dbeta[c] += total[pixel * 32 + c];
-                }
-        }
-    }
-}
-
-/* line 15: residual(32)
- * sums [16][2][32], sum1 [32], sum2 [32] */
-static __attribute__((noinline)) void batchnorm7_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
-{
-    const range channels = share_of(32, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 64 + c];
-        sum1[c] = total;
-    }
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 64 + 32 + c];
-        sum2[c] = total;
-    }
-}
-
-/* line 15: residual(32)
- * dout [n][7][7][32], in [n][7][7][32], mean [32], var [32], gamma [32], dgamma [32], dbeta [32], din [n][7][7][32] */
-static __attribute__((noinline)) void batchnorm7_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
-{
-    /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
-     * row by row of 512 numbers. */
-    const real share = (real)1 / (real)((int64_t)n * 49);
-    real scale[512], slope[512], shift[512];
-    for (int c = 0; c < 32; ++c) {
-        const real inverse = 1 / real_sqrt(var[c] + 1e-05f);
-        scale[c] = gamma[c] * inverse;
-        slope[c] = share * dgamma[c] * inverse;
-        shift[c] = share * dbeta[c] - slope[c] * mean[c];
-    }
-    for (int pixel = 1; pixel < 16; ++pixel) {
-        memcpy(scale + pixel * 32, scale, 32 * sizeof(real));
-        memcpy(slope + pixel * 32, slope, 32 * sizeof(real));
-        memcpy(shift + pixel * 32, shift, 32 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 49, part, parts);
-    const int64_t end = pixels.end * 32;
-    for (int64_t start = pixels.begin * 32; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * (dout[start + k] - (slope[k] * in[start + k] + shift[k]));
-            din[start + k] = x;
-        }
-    }
-}
-
-/* line 15: residual(32)
- * w [8][3][3][32][4], turned [8][3][3][32][4] */
-static __attribute__((noinline)) void conv7_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
-{
-    /* A task is one tap of one block of 4 channels. */
-    const range tasks = share_of(72, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 9, tap = 8 - task % 9;
-        real *to = turned + task * 128;
-        for (int lane = 0; lane < 4; ++lane) {
-            const int64_t c = block * 4 + lane, group = c / 32;
-            if (c >= 32) {
-                for (int k = 0; k < 32; ++k)
-                    to[k * 4 + lane] = 0;
-                continue;
-            }
-            for (int k = 0; k < 32; ++k) {
-                const int64_t filter = group * 32 + k;
-                to[k * 4 + lane] = w[((filter / 4 * 9 + tap) * 32 + c % 32) * 4 + filter % 4];
-            }
-        }
-    }
-}
-
-/* line 15: residual(32)
- * w [8][3][3][32][4], transformed [8][36][36][4] */
-static __attribute__((noinline)) void conv7_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(256, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 32, c = task % 32;
-        winograd4x3_filter(w + (block * 288 + c) * 4, 384, 128, transformed + block * 5184 + c * 4, 144);
-    }
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], filters [8][36][36][4], out [n][7][7][32], squares [69696], products [17856] */
-static __attribute__((noinline)) void conv7_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
-    const int64_t count = (int64_t)n * 4;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)69696;
-    real *const results = products + part * (int64_t)17856;
-    const range tasks = share_of((count + 59) / 60 * 4, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 4 * 60, some = count - first < 60 ? count - first : 60;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4 - 1, left = place % 2 * 4 - 1;
-            const real *image = in + i * 1568;
-            const int inside = top >= 0 && top <= 1 && left >= 0 && left <= 1;
-            for (int64_t block = 0; block < 8; ++block) {
-                real *to = square + (block * 60 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1936);
-                    continue;
-                }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 7; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 7; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 7 + left + s) * 32 + block * 4, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 1936);
-            }
-        }
-        const int64_t begin = task % 4 * 1, end = begin + 1 < 4 ? begin + 1 : 4;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 144;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 1936 + t * 4;
-                    vec sum[12] = { 0 };
-                    walk now = along;
-                    for (int64_t block = 0; block < 8; block += 16) {
-                        now.segments = 8 - block < 16 ? 8 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
-        for (int64_t block = 2 * begin; block < 2 * end && block < 8; ++block) {
-            const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t i = (first + t) / 4, place = (first + t) % 4;
-                const int64_t top = place / 2 * 4, left = place % 2 * 4;
-                const int64_t image = i * 1568 + block * 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-
-                for (int r = 0; r < 4 && top + r < 7; ++r)
-                    for (int s = 0; s < 4 && left + s < 7; ++s)
-                        store_part(out + image + ((top + r) * 7 + left + s) * 32, result[r * 4 + s], width);
-            }
-        }
-    }
-}
-
-/* line 15: residual(32)
- * x [n][7][7][32], dy [n][7][7][32], sums [4][8][36][144], squares [111168], errors [74304] */
-static __attribute__((noinline)) void conv7_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
-{
-    /* A task is one of 4 chunks of the squares. */
-    const int64_t count = (int64_t)n * 4;
-    real *const square = squares + part * (int64_t)111168;
-    real *const error = errors + part * (int64_t)74304;
-    const range tasks = share_of(4, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t chunk = task / 1, begin = task % 1 * 4, end = begin + 4 < 4 ? begin + 4 : 4;
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
-        const range of_chunk = share_of(count, (int)chunk, 4);
-        real *const sum_of_chunk = sums + chunk * 41472;
-        for (int64_t first = of_chunk.begin; first < of_chunk.end; first += 64) {
-            const int64_t some = of_chunk.end - first < 64 ? of_chunk.end - first : 64;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t place = (first + t) % 4, i = (first + t) / 4;
-                for (int64_t block = 0; block < 8; ++block) {
-                const int64_t top = place / 2 * 4 - 1, left = place % 2 * 4 - 1;
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                const real *image = x + i * 1568 + block * 4;
-                if (top >= 0 && top <= 1 && left >= 0 && left <= 1 && channels == 4)
-                    winograd4x3_input(image + (top * 7 + left) * 32, 224, 32, square + t * 48 + block * 4, 3088);
-                else {
-                    vec edge[36] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 7; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 7; ++s)
-                            edge[r * 6 + s] = load_part(image + ((top + r) * 7 + left + s) * 32, channels);
-                    winograd4x3_input((const real *)edge, 24, 4, square + t * 48 + block * 4, 3088);
-                }
-                }
-                for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int64_t top = place / 2 * 4 - 0, left = place % 2 * 4 - 0;
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                const real *image = dy + i * 1568 + block * 4;
-                if (top >= 0 && top <= 3 && left >= 0 && left <= 3 && channels == 4)
-                    winograd4x3_output_gradient(image + (top * 7 + left) * 32, 224, 32, error + ((block - 2 * begin) * 64 + t) * 4, 2064);
-                else {
-                    vec edge[16] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 4 && top + r < 7; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 4 && left + s < 7; ++s)
-                            edge[r * 4 + s] = load_part(image + ((top + r) * 7 + left + s) * 32, channels);
-                    winograd4x3_output_gradient((const real *)edge, 16, 4, error + ((block - 2 * begin) * 64 + t) * 4, 2064);
-                }
-                }
-            }
-            const walk along = { .a_step = 48, .b_step = 4, .b_block = 256, .run = some, .segments = 1 };
-            for (int64_t element = 0; element < 36; ++element)
-                for (int64_t panel = begin; panel < end; ++panel)
-                    for (int64_t channel = 0; channel < 32; channel += 6) {
-                        const int rows = 32 - channel >= 6 ? 6 : 2, vectors = 2;
-                        product *const multiply_tile = rows == 6 ? product6x2_1 : product2x2_1;
-                        real *gradient = sum_of_chunk + (2 * panel * 36 + element) * 144 + channel * 4;
-                        vec sum[12] = { 0 };
-                        if (first > of_chunk.begin)
-                            for (int c = 0; c < rows; ++c)
-                                for (int j = 0; j < vectors; ++j)
-                                    sum[c * vectors + j] = load(gradient + j * 5184 + c * 4);
-                        multiply_tile(sum, square + element * 3088 + channel, error + element * 2064 + 2 * (panel - begin) * 256, &along);
-                        for (int c = 0; c < rows; ++c)
-                            for (int j = 0; j < vectors; ++j)
-                                store(gradient + j * 5184 + c * 4, sum[c * vectors + j]);
-                    }
-        }
-        /* With few examples a chunk may have no square at all. */
-        if (of_chunk.begin == of_chunk.end)
-            memset(sum_of_chunk, 0, 41472 * sizeof(real));
-    }
-}
-
-/* line 15: residual(32)
- * sums [4][8][36][144], dw [8][3][3][32][4] */
-static __attribute__((noinline)) void conv7_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(256, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 32, c = task % 32;
-        const real *of_block = sums + block * 5184 + c * 4;
-        vec all[36];
-        for (int element = 0; element < 36; ++element) {
-            all[element] = load(of_block + element * 144);
-            for (int64_t chunk = 1; chunk < 4; ++chunk)
-                all[element] += load(of_block + chunk * 41472 + element * 144);
-        }
-        winograd4x3_filter_gradient((const real *)all, 24, 4, dw + (block * 288 + c) * 4, 128);
-    }
-}
-
-/* line 14: the gradient of relu6
- * x1 [n][7][7][32], x2 [n][7][7][32], y [n][7][7][32] */
-static __attribute__((noinline)) void relu6_gradient_sum(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 1568, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i)
-        y[i] = x1[i] + x2[i];
-}
-
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * dout [n][7][7][32], out [n][7][7][32], din [n][7][7][32] */
 static __attribute__((noinline)) void relu6_backward(const float *restrict dout, const float *restrict out, float *restrict din, int n, int part, int parts)
@@ -4240,93 +2647,6 @@ static __attribute__((noinline)) void relu6_backward(const float *restrict dout,
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real y = out[i];
         din[i] = dout[i] * (real_sign_bit(y) ? 0 : 1);
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * dy [n][7][7][32], x [n][7][7][32], mean [32], var [32], sums [16][2][32] */
-static __attribute__((noinline)) void batchnorm6_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
-{
-    /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
-    real center[64], scale[32];
-    for (int pixel = 0; pixel < 2; ++pixel)
-        memcpy(center + pixel * 32, mean, 32 * sizeof(real));
-    for (int c = 0; c < 32; ++c)
-        scale[c] = 1 / real_sqrt(var[c] + 1e-05f);
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 49, (int)chunk, 16);
-        real *dgamma = sums + chunk * 64, *dbeta = dgamma + 32;
-        memset(dgamma, 0, 64 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 128) {
-            const int64_t count = (pixels.end - first < 128 ? pixels.end - first : 128) * 32;
-            const real *dout = dy + first * 32, *in = x + first * 32;
-            real moment[64] = { 0 }, total[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k) {
-                    moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                    total[k] += dout[i + k];
-                }
-            for (int k = 0; i + k < count; ++k) {
-                moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                total[k] += dout[i + k];
-            }
-            for (int pixel = 0; pixel < 2; ++pixel)
-                for (int c = 0; c < 32; ++c) {
-                    dgamma[c] += scale[c] * moment[pixel * 32 + c];
-                    dbeta[c] += total[pixel * 32 + c];
-                }
-        }
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * sums [16][2][32], sum1 [32], sum2 [32] */
-static __attribute__((noinline)) void batchnorm6_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
-{
-    const range channels = share_of(32, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 64 + c];
-        sum1[c] = total;
-    }
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 64 + 32 + c];
-        sum2[c] = total;
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * dout [n][7][7][32], in [n][7][7][32], mean [32], var [32], gamma [32], dgamma [32], dbeta [32], din [n][7][7][32] */
-static __attribute__((noinline)) void batchnorm6_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
-{
-    /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
-     * row by row of 512 numbers. */
-    const real share = (real)1 / (real)((int64_t)n * 49);
-    real scale[512], slope[512], shift[512];
-    for (int c = 0; c < 32; ++c) {
-        const real inverse = 1 / real_sqrt(var[c] + 1e-05f);
-        scale[c] = gamma[c] * inverse;
-        slope[c] = share * dgamma[c] * inverse;
-        shift[c] = share * dbeta[c] - slope[c] * mean[c];
-    }
-    for (int pixel = 1; pixel < 16; ++pixel) {
-        memcpy(scale + pixel * 32, scale, 32 * sizeof(real));
-        memcpy(slope + pixel * 32, slope, 32 * sizeof(real));
-        memcpy(shift + pixel * 32, shift, 32 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 49, part, parts);
-    const int64_t end = pixels.end * 32;
-    for (int64_t start = pixels.begin * 32; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * (dout[start + k] - (slope[k] * in[start + k] + shift[k]));
-            din[start + k] = x;
-        }
     }
 }
 
@@ -4432,6 +2752,7 @@ static __attribute__((noinline)) void conv6_backward_weight_direct(const float *
 }
 
 /* line 12: residual(16)
+ * Also batchnorm4_backward_affine, batchnorm3_backward_affine, batchnorm2_backward_affine, batchnorm1_backward_affine.
  * dy [n][14][14][16], x [n][14][14][16], mean [16], var [16], sums [16][2][16] */
 static __attribute__((noinline)) void batchnorm5_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
 {
@@ -4470,6 +2791,7 @@ static __attribute__((noinline)) void batchnorm5_backward_affine_chunks(const fl
 }
 
 /* line 12: residual(16)
+ * Also batchnorm4_merge_affine, batchnorm3_merge_affine, batchnorm2_merge_affine, batchnorm1_merge_affine.
  * sums [16][2][16], sum1 [16], sum2 [16] */
 static __attribute__((noinline)) void batchnorm5_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
 {
@@ -4489,6 +2811,7 @@ static __attribute__((noinline)) void batchnorm5_merge_affine(const float *restr
 }
 
 /* line 12: residual(16)
+ * Also batchnorm4_backward_input, batchnorm3_backward_input, batchnorm2_backward_input, batchnorm1_backward_input.
  * dout [n][14][14][16], in [n][14][14][16], mean [16], var [16], gamma [16], dgamma [16], dbeta [16], din [n][14][14][16] */
 static __attribute__((noinline)) void batchnorm5_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
 {
@@ -4519,6 +2842,7 @@ static __attribute__((noinline)) void batchnorm5_backward_input_rows(const float
 }
 
 /* line 12: residual(16)
+ * Also conv4_weight_turn_filters, conv3_weight_turn_filters, conv2_weight_turn_filters.
  * w [4][3][3][16][4], turned [4][3][3][16][4] */
 static __attribute__((noinline)) void conv5_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
@@ -4543,18 +2867,7 @@ static __attribute__((noinline)) void conv5_weight_turn_filters(const float *res
 }
 
 /* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv5_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
+ * Also conv3_backward_input.
  * in [n][14][14][16], filters [4][36][20][4], known [n][14][14][16], out [n][14][14][16], squares [35136], products [17856] */
 static __attribute__((noinline)) void conv5_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
@@ -4577,12 +2890,9 @@ static __attribute__((noinline)) void conv5_backward_input_winograd4x3(const flo
                     winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
                     continue;
                 }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
+                vec edge[36];
                 const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
+                load_square(edge, 6, image + block * 4, top, left, 14, 14, 16, channels);
                 winograd4x3_input((const real *)edge, 24, 4, to, 976);
             }
         }
@@ -4613,24 +2923,21 @@ static __attribute__((noinline)) void conv5_backward_input_winograd4x3(const flo
                 const int64_t image = i * 3136 + block * 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-                vec others[16] = { 0 };
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        others[r * 4 + s] = load_part(known + image + ((top + r) * 14 + left + s) * 16, width);
+                vec others[16];
+                load_square(others, 4, known + image, top, left, 14, 14, 16, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
                 }
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
+                store_square(result, 4, out + image, top, left, 14, 14, 16, width);
             }
         }
     }
 }
 
 /* line 12: residual(16)
+ * Also conv4_backward_weight_products, conv3_backward_weight_products, conv2_backward_weight_products.
  * x [n][14][14][16], dy [n][14][14][16], sums [4][4][36][80], squares [65088], errors [65088] */
 static __attribute__((noinline)) void conv5_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
 {
@@ -4655,10 +2962,8 @@ static __attribute__((noinline)) void conv5_backward_weight_products_winograd4x3
                 if (top >= 0 && top <= 8 && left >= 0 && left <= 8 && channels == 4)
                     winograd4x3_input(image + (top * 14 + left) * 16, 224, 16, square + t * 16 + block * 4, 1808);
                 else {
-                    vec edge[36] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                            edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16, channels);
+                    vec edge[36];
+                    load_square(edge, 6, image, top, left, 14, 14, 16, channels);
                     winograd4x3_input((const real *)edge, 24, 4, square + t * 16 + block * 4, 1808);
                 }
                 }
@@ -4669,10 +2974,8 @@ static __attribute__((noinline)) void conv5_backward_weight_products_winograd4x3
                 if (top >= 0 && top <= 10 && left >= 0 && left <= 10 && channels == 4)
                     winograd4x3_output_gradient(image + (top * 14 + left) * 16, 224, 16, error + ((block - 2 * begin) * 112 + t) * 4, 1808);
                 else {
-                    vec edge[16] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 4 && top + r < 14; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 4 && left + s < 14; ++s)
-                            edge[r * 4 + s] = load_part(image + ((top + r) * 14 + left + s) * 16, channels);
+                    vec edge[16];
+                    load_square(edge, 4, image, top, left, 14, 14, 16, channels);
                     winograd4x3_output_gradient((const real *)edge, 16, 4, error + ((block - 2 * begin) * 112 + t) * 4, 1808);
                 }
                 }
@@ -4702,6 +3005,7 @@ static __attribute__((noinline)) void conv5_backward_weight_products_winograd4x3
 }
 
 /* line 12: residual(16)
+ * Also conv4_backward_weight, conv3_backward_weight, conv2_backward_weight.
  * sums [4][4][36][80], dw [4][3][3][16][4] */
 static __attribute__((noinline)) void conv5_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
 {
@@ -4721,296 +3025,7 @@ static __attribute__((noinline)) void conv5_backward_weight(const float *restric
 }
 
 /* line 12: residual(16)
- * dy [n][14][14][16], x [n][14][14][16], mean [16], var [16], sums [16][2][16] */
-static __attribute__((noinline)) void batchnorm4_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
-{
-    /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
-    real center[64], scale[16];
-    for (int pixel = 0; pixel < 4; ++pixel)
-        memcpy(center + pixel * 16, mean, 16 * sizeof(real));
-    for (int c = 0; c < 16; ++c)
-        scale[c] = 1 / real_sqrt(var[c] + 1e-05f);
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
-        real *dgamma = sums + chunk * 32, *dbeta = dgamma + 16;
-        memset(dgamma, 0, 32 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t count = (pixels.end - first < 256 ? pixels.end - first : 256) * 16;
-            const real *dout = dy + first * 16, *in = x + first * 16;
-            real moment[64] = { 0 }, total[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k) {
-                    moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                    total[k] += dout[i + k];
-                }
-            for (int k = 0; i + k < count; ++k) {
-                moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                total[k] += dout[i + k];
-            }
-            for (int pixel = 0; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c) {
-                    dgamma[c] += scale[c] * moment[pixel * 16 + c];
-                    dbeta[c] += total[pixel * 16 + c];
-                }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * sums [16][2][16], sum1 [16], sum2 [16] */
-static __attribute__((noinline)) void batchnorm4_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 32 + c];
-        sum1[c] = total;
-    }
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 32 + 16 + c];
-        sum2[c] = total;
-    }
-}
-
-/* line 12: residual(16)
- * dout [n][14][14][16], in [n][14][14][16], mean [16], var [16], gamma [16], dgamma [16], dbeta [16], din [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm4_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
-{
-    /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
-     * row by row of 512 numbers. */
-    const real share = (real)1 / (real)((int64_t)n * 196);
-    real scale[512], slope[512], shift[512];
-    for (int c = 0; c < 16; ++c) {
-        const real inverse = 1 / real_sqrt(var[c] + 1e-05f);
-        scale[c] = gamma[c] * inverse;
-        slope[c] = share * dgamma[c] * inverse;
-        shift[c] = share * dbeta[c] - slope[c] * mean[c];
-    }
-    for (int pixel = 1; pixel < 32; ++pixel) {
-        memcpy(scale + pixel * 16, scale, 16 * sizeof(real));
-        memcpy(slope + pixel * 16, slope, 16 * sizeof(real));
-        memcpy(shift + pixel * 16, shift, 16 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    const int64_t end = pixels.end * 16;
-    for (int64_t start = pixels.begin * 16; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * (dout[start + k] - (slope[k] * in[start + k] + shift[k]));
-            din[start + k] = x;
-        }
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], turned [4][3][3][16][4] */
-static __attribute__((noinline)) void conv4_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
-{
-    /* A task is one tap of one block of 4 channels. */
-    const range tasks = share_of(36, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 9, tap = 8 - task % 9;
-        real *to = turned + task * 64;
-        for (int lane = 0; lane < 4; ++lane) {
-            const int64_t c = block * 4 + lane, group = c / 16;
-            if (c >= 16) {
-                for (int k = 0; k < 16; ++k)
-                    to[k * 4 + lane] = 0;
-                continue;
-            }
-            for (int k = 0; k < 16; ++k) {
-                const int64_t filter = group * 16 + k;
-                to[k * 4 + lane] = w[((filter / 4 * 9 + tap) * 16 + c % 16) * 4 + filter % 4];
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv4_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
-static __attribute__((noinline)) void conv4_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
-    const int64_t count = (int64_t)n * 16;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 2880, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)35136;
-    real *const results = products + part * (int64_t)17856;
-    const range tasks = share_of((count + 59) / 60 * 2, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 2 * 60, some = count - first < 60 ? count - first : 60;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 8 && left >= 0 && left <= 8;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 60 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
-                    continue;
-                }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 976);
-            }
-        }
-        const int64_t begin = task % 2 * 1, end = begin + 1 < 2 ? begin + 1 : 2;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 976 + t * 4;
-                    vec sum[12] = { 0 };
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
-        for (int64_t block = 2 * begin; block < 2 * end && block < 4; ++block) {
-            const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t i = (first + t) / 16, place = (first + t) % 16;
-                const int64_t top = place / 4 * 4, left = place % 4 * 4;
-                const int64_t image = i * 3136 + block * 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], dy [n][14][14][16], sums [4][4][36][80], squares [65088], errors [65088] */
-static __attribute__((noinline)) void conv4_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
-{
-    /* A task is one of 4 chunks of the squares. */
-    const int64_t count = (int64_t)n * 16;
-    real *const square = squares + part * (int64_t)65088;
-    real *const error = errors + part * (int64_t)65088;
-    const range tasks = share_of(4, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t chunk = task / 1, begin = task % 1 * 2, end = begin + 2 < 2 ? begin + 2 : 2;
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
-        const range of_chunk = share_of(count, (int)chunk, 4);
-        real *const sum_of_chunk = sums + chunk * 11520;
-        for (int64_t first = of_chunk.begin; first < of_chunk.end; first += 112) {
-            const int64_t some = of_chunk.end - first < 112 ? of_chunk.end - first : 112;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t place = (first + t) % 16, i = (first + t) / 16;
-                for (int64_t block = 0; block < 4; ++block) {
-                const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const real *image = x + i * 3136 + block * 4;
-                if (top >= 0 && top <= 8 && left >= 0 && left <= 8 && channels == 4)
-                    winograd4x3_input(image + (top * 14 + left) * 16, 224, 16, square + t * 16 + block * 4, 1808);
-                else {
-                    vec edge[36] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                            edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16, channels);
-                    winograd4x3_input((const real *)edge, 24, 4, square + t * 16 + block * 4, 1808);
-                }
-                }
-                for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int64_t top = place / 4 * 4 - 0, left = place % 4 * 4 - 0;
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const real *image = dy + i * 3136 + block * 4;
-                if (top >= 0 && top <= 10 && left >= 0 && left <= 10 && channels == 4)
-                    winograd4x3_output_gradient(image + (top * 14 + left) * 16, 224, 16, error + ((block - 2 * begin) * 112 + t) * 4, 1808);
-                else {
-                    vec edge[16] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 4 && top + r < 14; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 4 && left + s < 14; ++s)
-                            edge[r * 4 + s] = load_part(image + ((top + r) * 14 + left + s) * 16, channels);
-                    winograd4x3_output_gradient((const real *)edge, 16, 4, error + ((block - 2 * begin) * 112 + t) * 4, 1808);
-                }
-                }
-            }
-            const walk along = { .a_step = 16, .b_step = 4, .b_block = 448, .run = some, .segments = 1 };
-            for (int64_t element = 0; element < 36; ++element)
-                for (int64_t panel = begin; panel < end; ++panel)
-                    for (int64_t channel = 0; channel < 16; channel += 6) {
-                        const int rows = 16 - channel >= 6 ? 6 : 4, vectors = 2;
-                        product *const multiply_tile = rows == 6 ? product6x2_1 : product4x2_1;
-                        real *gradient = sum_of_chunk + (2 * panel * 36 + element) * 80 + channel * 4;
-                        vec sum[12] = { 0 };
-                        if (first > of_chunk.begin)
-                            for (int c = 0; c < rows; ++c)
-                                for (int j = 0; j < vectors; ++j)
-                                    sum[c * vectors + j] = load(gradient + j * 2880 + c * 4);
-                        multiply_tile(sum, square + element * 1808 + channel, error + element * 1808 + 2 * (panel - begin) * 448, &along);
-                        for (int c = 0; c < rows; ++c)
-                            for (int j = 0; j < vectors; ++j)
-                                store(gradient + j * 2880 + c * 4, sum[c * vectors + j]);
-                    }
-        }
-        /* With few examples a chunk may have no square at all. */
-        if (of_chunk.begin == of_chunk.end)
-            memset(sum_of_chunk, 0, 11520 * sizeof(real));
-    }
-}
-
-/* line 12: residual(16)
- * sums [4][4][36][80], dw [4][3][3][16][4] */
-static __attribute__((noinline)) void conv4_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        const real *of_block = sums + block * 2880 + c * 4;
-        vec all[36];
-        for (int element = 0; element < 36; ++element) {
-            all[element] = load(of_block + element * 80);
-            for (int64_t chunk = 1; chunk < 4; ++chunk)
-                all[element] += load(of_block + chunk * 11520 + element * 80);
-        }
-        winograd4x3_filter_gradient((const real *)all, 24, 4, dw + (block * 144 + c) * 4, 64);
-    }
-}
-
-/* line 12: the gradient of relu3
- * x1 [n][14][14][16], x2 [n][14][14][16], y [n][14][14][16] */
-static __attribute__((noinline)) void relu3_gradient_sum(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i)
-        y[i] = x1[i] + x2[i];
-}
-
-/* line 12: residual(16)
+ * Also relu1_backward.
  * dout [n][14][14][16], out [n][14][14][16], din [n][14][14][16] */
 static __attribute__((noinline)) void relu3_backward(const float *restrict dout, const float *restrict out, float *restrict din, int n, int part, int parts)
 {
@@ -5018,683 +3033,6 @@ static __attribute__((noinline)) void relu3_backward(const float *restrict dout,
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real y = out[i];
         din[i] = dout[i] * (real_sign_bit(y) ? 0 : 1);
-    }
-}
-
-/* line 12: residual(16)
- * dy [n][14][14][16], x [n][14][14][16], mean [16], var [16], sums [16][2][16] */
-static __attribute__((noinline)) void batchnorm3_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
-{
-    /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
-    real center[64], scale[16];
-    for (int pixel = 0; pixel < 4; ++pixel)
-        memcpy(center + pixel * 16, mean, 16 * sizeof(real));
-    for (int c = 0; c < 16; ++c)
-        scale[c] = 1 / real_sqrt(var[c] + 1e-05f);
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
-        real *dgamma = sums + chunk * 32, *dbeta = dgamma + 16;
-        memset(dgamma, 0, 32 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t count = (pixels.end - first < 256 ? pixels.end - first : 256) * 16;
-            const real *dout = dy + first * 16, *in = x + first * 16;
-            real moment[64] = { 0 }, total[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k) {
-                    moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                    total[k] += dout[i + k];
-                }
-            for (int k = 0; i + k < count; ++k) {
-                moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                total[k] += dout[i + k];
-            }
-            for (int pixel = 0; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c) {
-                    dgamma[c] += scale[c] * moment[pixel * 16 + c];
-                    dbeta[c] += total[pixel * 16 + c];
-                }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * sums [16][2][16], sum1 [16], sum2 [16] */
-static __attribute__((noinline)) void batchnorm3_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 32 + c];
-        sum1[c] = total;
-    }
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 32 + 16 + c];
-        sum2[c] = total;
-    }
-}
-
-/* line 12: residual(16)
- * dout [n][14][14][16], in [n][14][14][16], mean [16], var [16], gamma [16], dgamma [16], dbeta [16], din [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm3_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
-{
-    /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
-     * row by row of 512 numbers. */
-    const real share = (real)1 / (real)((int64_t)n * 196);
-    real scale[512], slope[512], shift[512];
-    for (int c = 0; c < 16; ++c) {
-        const real inverse = 1 / real_sqrt(var[c] + 1e-05f);
-        scale[c] = gamma[c] * inverse;
-        slope[c] = share * dgamma[c] * inverse;
-        shift[c] = share * dbeta[c] - slope[c] * mean[c];
-    }
-    for (int pixel = 1; pixel < 32; ++pixel) {
-        memcpy(scale + pixel * 16, scale, 16 * sizeof(real));
-        memcpy(slope + pixel * 16, slope, 16 * sizeof(real));
-        memcpy(shift + pixel * 16, shift, 16 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    const int64_t end = pixels.end * 16;
-    for (int64_t start = pixels.begin * 16; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * (dout[start + k] - (slope[k] * in[start + k] + shift[k]));
-            din[start + k] = x;
-        }
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], turned [4][3][3][16][4] */
-static __attribute__((noinline)) void conv3_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
-{
-    /* A task is one tap of one block of 4 channels. */
-    const range tasks = share_of(36, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 9, tap = 8 - task % 9;
-        real *to = turned + task * 64;
-        for (int lane = 0; lane < 4; ++lane) {
-            const int64_t c = block * 4 + lane, group = c / 16;
-            if (c >= 16) {
-                for (int k = 0; k < 16; ++k)
-                    to[k * 4 + lane] = 0;
-                continue;
-            }
-            for (int k = 0; k < 16; ++k) {
-                const int64_t filter = group * 16 + k;
-                to[k * 4 + lane] = w[((filter / 4 * 9 + tap) * 16 + c % 16) * 4 + filter % 4];
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv3_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], filters [4][36][20][4], known [n][14][14][16], out [n][14][14][16], squares [35136], products [17856] */
-static __attribute__((noinline)) void conv3_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
-    const int64_t count = (int64_t)n * 16;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 2880, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)35136;
-    real *const results = products + part * (int64_t)17856;
-    const range tasks = share_of((count + 59) / 60 * 2, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 2 * 60, some = count - first < 60 ? count - first : 60;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 8 && left >= 0 && left <= 8;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 60 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
-                    continue;
-                }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 976);
-            }
-        }
-        const int64_t begin = task % 2 * 1, end = begin + 1 < 2 ? begin + 1 : 2;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 976 + t * 4;
-                    vec sum[12] = { 0 };
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
-        for (int64_t block = 2 * begin; block < 2 * end && block < 4; ++block) {
-            const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t i = (first + t) / 16, place = (first + t) % 16;
-                const int64_t top = place / 4 * 4, left = place % 4 * 4;
-                const int64_t image = i * 3136 + block * 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-                vec others[16] = { 0 };
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        others[r * 4 + s] = load_part(known + image + ((top + r) * 14 + left + s) * 16, width);
-                for (int e = 0; e < 64; ++e) {
-                    const real x = ((const real *)result)[e];
-                    const real y = ((const real *)others)[e];
-                    ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
-                }
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], dy [n][14][14][16], sums [4][4][36][80], squares [65088], errors [65088] */
-static __attribute__((noinline)) void conv3_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
-{
-    /* A task is one of 4 chunks of the squares. */
-    const int64_t count = (int64_t)n * 16;
-    real *const square = squares + part * (int64_t)65088;
-    real *const error = errors + part * (int64_t)65088;
-    const range tasks = share_of(4, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t chunk = task / 1, begin = task % 1 * 2, end = begin + 2 < 2 ? begin + 2 : 2;
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
-        const range of_chunk = share_of(count, (int)chunk, 4);
-        real *const sum_of_chunk = sums + chunk * 11520;
-        for (int64_t first = of_chunk.begin; first < of_chunk.end; first += 112) {
-            const int64_t some = of_chunk.end - first < 112 ? of_chunk.end - first : 112;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t place = (first + t) % 16, i = (first + t) / 16;
-                for (int64_t block = 0; block < 4; ++block) {
-                const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const real *image = x + i * 3136 + block * 4;
-                if (top >= 0 && top <= 8 && left >= 0 && left <= 8 && channels == 4)
-                    winograd4x3_input(image + (top * 14 + left) * 16, 224, 16, square + t * 16 + block * 4, 1808);
-                else {
-                    vec edge[36] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                            edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16, channels);
-                    winograd4x3_input((const real *)edge, 24, 4, square + t * 16 + block * 4, 1808);
-                }
-                }
-                for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int64_t top = place / 4 * 4 - 0, left = place % 4 * 4 - 0;
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const real *image = dy + i * 3136 + block * 4;
-                if (top >= 0 && top <= 10 && left >= 0 && left <= 10 && channels == 4)
-                    winograd4x3_output_gradient(image + (top * 14 + left) * 16, 224, 16, error + ((block - 2 * begin) * 112 + t) * 4, 1808);
-                else {
-                    vec edge[16] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 4 && top + r < 14; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 4 && left + s < 14; ++s)
-                            edge[r * 4 + s] = load_part(image + ((top + r) * 14 + left + s) * 16, channels);
-                    winograd4x3_output_gradient((const real *)edge, 16, 4, error + ((block - 2 * begin) * 112 + t) * 4, 1808);
-                }
-                }
-            }
-            const walk along = { .a_step = 16, .b_step = 4, .b_block = 448, .run = some, .segments = 1 };
-            for (int64_t element = 0; element < 36; ++element)
-                for (int64_t panel = begin; panel < end; ++panel)
-                    for (int64_t channel = 0; channel < 16; channel += 6) {
-                        const int rows = 16 - channel >= 6 ? 6 : 4, vectors = 2;
-                        product *const multiply_tile = rows == 6 ? product6x2_1 : product4x2_1;
-                        real *gradient = sum_of_chunk + (2 * panel * 36 + element) * 80 + channel * 4;
-                        vec sum[12] = { 0 };
-                        if (first > of_chunk.begin)
-                            for (int c = 0; c < rows; ++c)
-                                for (int j = 0; j < vectors; ++j)
-                                    sum[c * vectors + j] = load(gradient + j * 2880 + c * 4);
-                        multiply_tile(sum, square + element * 1808 + channel, error + element * 1808 + 2 * (panel - begin) * 448, &along);
-                        for (int c = 0; c < rows; ++c)
-                            for (int j = 0; j < vectors; ++j)
-                                store(gradient + j * 2880 + c * 4, sum[c * vectors + j]);
-                    }
-        }
-        /* With few examples a chunk may have no square at all. */
-        if (of_chunk.begin == of_chunk.end)
-            memset(sum_of_chunk, 0, 11520 * sizeof(real));
-    }
-}
-
-/* line 12: residual(16)
- * sums [4][4][36][80], dw [4][3][3][16][4] */
-static __attribute__((noinline)) void conv3_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        const real *of_block = sums + block * 2880 + c * 4;
-        vec all[36];
-        for (int element = 0; element < 36; ++element) {
-            all[element] = load(of_block + element * 80);
-            for (int64_t chunk = 1; chunk < 4; ++chunk)
-                all[element] += load(of_block + chunk * 11520 + element * 80);
-        }
-        winograd4x3_filter_gradient((const real *)all, 24, 4, dw + (block * 144 + c) * 4, 64);
-    }
-}
-
-/* line 12: residual(16)
- * dy [n][14][14][16], x [n][14][14][16], mean [16], var [16], sums [16][2][16] */
-static __attribute__((noinline)) void batchnorm2_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
-{
-    /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
-    real center[64], scale[16];
-    for (int pixel = 0; pixel < 4; ++pixel)
-        memcpy(center + pixel * 16, mean, 16 * sizeof(real));
-    for (int c = 0; c < 16; ++c)
-        scale[c] = 1 / real_sqrt(var[c] + 1e-05f);
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
-        real *dgamma = sums + chunk * 32, *dbeta = dgamma + 16;
-        memset(dgamma, 0, 32 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t count = (pixels.end - first < 256 ? pixels.end - first : 256) * 16;
-            const real *dout = dy + first * 16, *in = x + first * 16;
-            real moment[64] = { 0 }, total[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k) {
-                    moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                    total[k] += dout[i + k];
-                }
-            for (int k = 0; i + k < count; ++k) {
-                moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                total[k] += dout[i + k];
-            }
-            for (int pixel = 0; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c) {
-                    dgamma[c] += scale[c] * moment[pixel * 16 + c];
-                    dbeta[c] += total[pixel * 16 + c];
-                }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * sums [16][2][16], sum1 [16], sum2 [16] */
-static __attribute__((noinline)) void batchnorm2_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 32 + c];
-        sum1[c] = total;
-    }
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 32 + 16 + c];
-        sum2[c] = total;
-    }
-}
-
-/* line 12: residual(16)
- * dout [n][14][14][16], in [n][14][14][16], mean [16], var [16], gamma [16], dgamma [16], dbeta [16], din [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm2_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
-{
-    /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
-     * row by row of 512 numbers. */
-    const real share = (real)1 / (real)((int64_t)n * 196);
-    real scale[512], slope[512], shift[512];
-    for (int c = 0; c < 16; ++c) {
-        const real inverse = 1 / real_sqrt(var[c] + 1e-05f);
-        scale[c] = gamma[c] * inverse;
-        slope[c] = share * dgamma[c] * inverse;
-        shift[c] = share * dbeta[c] - slope[c] * mean[c];
-    }
-    for (int pixel = 1; pixel < 32; ++pixel) {
-        memcpy(scale + pixel * 16, scale, 16 * sizeof(real));
-        memcpy(slope + pixel * 16, slope, 16 * sizeof(real));
-        memcpy(shift + pixel * 16, shift, 16 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    const int64_t end = pixels.end * 16;
-    for (int64_t start = pixels.begin * 16; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * (dout[start + k] - (slope[k] * in[start + k] + shift[k]));
-            din[start + k] = x;
-        }
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], turned [4][3][3][16][4] */
-static __attribute__((noinline)) void conv2_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
-{
-    /* A task is one tap of one block of 4 channels. */
-    const range tasks = share_of(36, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 9, tap = 8 - task % 9;
-        real *to = turned + task * 64;
-        for (int lane = 0; lane < 4; ++lane) {
-            const int64_t c = block * 4 + lane, group = c / 16;
-            if (c >= 16) {
-                for (int k = 0; k < 16; ++k)
-                    to[k * 4 + lane] = 0;
-                continue;
-            }
-            for (int k = 0; k < 16; ++k) {
-                const int64_t filter = group * 16 + k;
-                to[k * 4 + lane] = w[((filter / 4 * 9 + tap) * 16 + c % 16) * 4 + filter % 4];
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static __attribute__((noinline)) void conv2_weight_winograd4x3_turned(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 12: residual(16)
- * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [35136], products [17856] */
-static __attribute__((noinline)) void conv2_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
-    const int64_t count = (int64_t)n * 16;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 2880, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)35136;
-    real *const results = products + part * (int64_t)17856;
-    const range tasks = share_of((count + 59) / 60 * 2, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 2 * 60, some = count - first < 60 ? count - first : 60;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 8 && left >= 0 && left <= 8;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 60 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 976);
-                    continue;
-                }
-                /* At the edge the square is copied first, with zeros outside the image. */
-                vec edge[36] = { 0 };
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                    for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                        edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16 + block * 4, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 976);
-            }
-        }
-        const int64_t begin = task % 2 * 1, end = begin + 1 < 2 ? begin + 1 : 2;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 976 + t * 4;
-                    vec sum[12] = { 0 };
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
-        for (int64_t block = 2 * begin; block < 2 * end && block < 4; ++block) {
-            const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t i = (first + t) / 16, place = (first + t) % 16;
-                const int64_t top = place / 4 * 4, left = place % 4 * 4;
-                const int64_t image = i * 3136 + block * 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 60 + t) * 4, 2976, 496, (real *)result, 4);
-
-                for (int r = 0; r < 4 && top + r < 14; ++r)
-                    for (int s = 0; s < 4 && left + s < 14; ++s)
-                        store_part(out + image + ((top + r) * 14 + left + s) * 16, result[r * 4 + s], width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * x [n][14][14][16], dy [n][14][14][16], sums [4][4][36][80], squares [65088], errors [65088] */
-static __attribute__((noinline)) void conv2_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
-{
-    /* A task is one of 4 chunks of the squares. */
-    const int64_t count = (int64_t)n * 16;
-    real *const square = squares + part * (int64_t)65088;
-    real *const error = errors + part * (int64_t)65088;
-    const range tasks = share_of(4, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t chunk = task / 1, begin = task % 1 * 2, end = begin + 2 < 2 ? begin + 2 : 2;
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
-        const range of_chunk = share_of(count, (int)chunk, 4);
-        real *const sum_of_chunk = sums + chunk * 11520;
-        for (int64_t first = of_chunk.begin; first < of_chunk.end; first += 112) {
-            const int64_t some = of_chunk.end - first < 112 ? of_chunk.end - first : 112;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t place = (first + t) % 16, i = (first + t) / 16;
-                for (int64_t block = 0; block < 4; ++block) {
-                const int64_t top = place / 4 * 4 - 1, left = place % 4 * 4 - 1;
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const real *image = x + i * 3136 + block * 4;
-                if (top >= 0 && top <= 8 && left >= 0 && left <= 8 && channels == 4)
-                    winograd4x3_input(image + (top * 14 + left) * 16, 224, 16, square + t * 16 + block * 4, 1808);
-                else {
-                    vec edge[36] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 6 && top + r < 14; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 6 && left + s < 14; ++s)
-                            edge[r * 6 + s] = load_part(image + ((top + r) * 14 + left + s) * 16, channels);
-                    winograd4x3_input((const real *)edge, 24, 4, square + t * 16 + block * 4, 1808);
-                }
-                }
-                for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int64_t top = place / 4 * 4 - 0, left = place % 4 * 4 - 0;
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const real *image = dy + i * 3136 + block * 4;
-                if (top >= 0 && top <= 10 && left >= 0 && left <= 10 && channels == 4)
-                    winograd4x3_output_gradient(image + (top * 14 + left) * 16, 224, 16, error + ((block - 2 * begin) * 112 + t) * 4, 1808);
-                else {
-                    vec edge[16] = { 0 };
-                    for (int64_t r = top < 0 ? -top : 0; r < 4 && top + r < 14; ++r)
-                        for (int64_t s = left < 0 ? -left : 0; s < 4 && left + s < 14; ++s)
-                            edge[r * 4 + s] = load_part(image + ((top + r) * 14 + left + s) * 16, channels);
-                    winograd4x3_output_gradient((const real *)edge, 16, 4, error + ((block - 2 * begin) * 112 + t) * 4, 1808);
-                }
-                }
-            }
-            const walk along = { .a_step = 16, .b_step = 4, .b_block = 448, .run = some, .segments = 1 };
-            for (int64_t element = 0; element < 36; ++element)
-                for (int64_t panel = begin; panel < end; ++panel)
-                    for (int64_t channel = 0; channel < 16; channel += 6) {
-                        const int rows = 16 - channel >= 6 ? 6 : 4, vectors = 2;
-                        product *const multiply_tile = rows == 6 ? product6x2_1 : product4x2_1;
-                        real *gradient = sum_of_chunk + (2 * panel * 36 + element) * 80 + channel * 4;
-                        vec sum[12] = { 0 };
-                        if (first > of_chunk.begin)
-                            for (int c = 0; c < rows; ++c)
-                                for (int j = 0; j < vectors; ++j)
-                                    sum[c * vectors + j] = load(gradient + j * 2880 + c * 4);
-                        multiply_tile(sum, square + element * 1808 + channel, error + element * 1808 + 2 * (panel - begin) * 448, &along);
-                        for (int c = 0; c < rows; ++c)
-                            for (int j = 0; j < vectors; ++j)
-                                store(gradient + j * 2880 + c * 4, sum[c * vectors + j]);
-                    }
-        }
-        /* With few examples a chunk may have no square at all. */
-        if (of_chunk.begin == of_chunk.end)
-            memset(sum_of_chunk, 0, 11520 * sizeof(real));
-    }
-}
-
-/* line 12: residual(16)
- * sums [4][4][36][80], dw [4][3][3][16][4] */
-static __attribute__((noinline)) void conv2_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        const real *of_block = sums + block * 2880 + c * 4;
-        vec all[36];
-        for (int element = 0; element < 36; ++element) {
-            all[element] = load(of_block + element * 80);
-            for (int64_t chunk = 1; chunk < 4; ++chunk)
-                all[element] += load(of_block + chunk * 11520 + element * 80);
-        }
-        winograd4x3_filter_gradient((const real *)all, 24, 4, dw + (block * 144 + c) * 4, 64);
-    }
-}
-
-/* line 10: the gradient of relu1
- * x1 [n][14][14][16], x2 [n][14][14][16], y [n][14][14][16] */
-static __attribute__((noinline)) void relu1_gradient_sum(const float *restrict x1, const float *restrict x2, float *restrict y, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i)
-        y[i] = x1[i] + x2[i];
-}
-
-/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * dout [n][14][14][16], out [n][14][14][16], din [n][14][14][16] */
-static __attribute__((noinline)) void relu1_backward(const float *restrict dout, const float *restrict out, float *restrict din, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real y = out[i];
-        din[i] = dout[i] * (real_sign_bit(y) ? 0 : 1);
-    }
-}
-
-/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * dy [n][14][14][16], x [n][14][14][16], mean [16], var [16], sums [16][2][16] */
-static __attribute__((noinline)) void batchnorm1_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
-{
-    /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
-    real center[64], scale[16];
-    for (int pixel = 0; pixel < 4; ++pixel)
-        memcpy(center + pixel * 16, mean, 16 * sizeof(real));
-    for (int c = 0; c < 16; ++c)
-        scale[c] = 1 / real_sqrt(var[c] + 1e-05f);
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
-        real *dgamma = sums + chunk * 32, *dbeta = dgamma + 16;
-        memset(dgamma, 0, 32 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t count = (pixels.end - first < 256 ? pixels.end - first : 256) * 16;
-            const real *dout = dy + first * 16, *in = x + first * 16;
-            real moment[64] = { 0 }, total[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k) {
-                    moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                    total[k] += dout[i + k];
-                }
-            for (int k = 0; i + k < count; ++k) {
-                moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                total[k] += dout[i + k];
-            }
-            for (int pixel = 0; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c) {
-                    dgamma[c] += scale[c] * moment[pixel * 16 + c];
-                    dbeta[c] += total[pixel * 16 + c];
-                }
-        }
-    }
-}
-
-/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * sums [16][2][16], sum1 [16], sum2 [16] */
-static __attribute__((noinline)) void batchnorm1_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 32 + c];
-        sum1[c] = total;
-    }
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 32 + 16 + c];
-        sum2[c] = total;
-    }
-}
-
-/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * dout [n][14][14][16], in [n][14][14][16], mean [16], var [16], gamma [16], dgamma [16], dbeta [16], din [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm1_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
-{
-    /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
-     * row by row of 512 numbers. */
-    const real share = (real)1 / (real)((int64_t)n * 196);
-    real scale[512], slope[512], shift[512];
-    for (int c = 0; c < 16; ++c) {
-        const real inverse = 1 / real_sqrt(var[c] + 1e-05f);
-        scale[c] = gamma[c] * inverse;
-        slope[c] = share * dgamma[c] * inverse;
-        shift[c] = share * dbeta[c] - slope[c] * mean[c];
-    }
-    for (int pixel = 1; pixel < 32; ++pixel) {
-        memcpy(scale + pixel * 16, scale, 16 * sizeof(real));
-        memcpy(slope + pixel * 16, slope, 16 * sizeof(real));
-        memcpy(shift + pixel * 16, shift, 16 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    const int64_t end = pixels.end * 16;
-    for (int64_t start = pixels.begin * 16; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * (dout[start + k] - (slope[k] * in[start + k] + shift[k]));
-            din[start + k] = x;
-        }
     }
 }
 
@@ -5774,6 +3112,7 @@ static __attribute__((noinline)) void dense1_backward_weight_update(const float 
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+ * Also batchnorm2_running, batchnorm3_running, batchnorm4_running, batchnorm5_running.
  * batch_mean [16], batch_var [16], mean [16], var [16] */
 static __attribute__((noinline)) void batchnorm1_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
 {
@@ -5784,75 +3123,10 @@ static __attribute__((noinline)) void batchnorm1_running(const float *restrict b
     }
 }
 
-/* line 12: residual(16)
- * batch_mean [16], batch_var [16], mean [16], var [16] */
-static __attribute__((noinline)) void batchnorm2_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        mean[c] = 0.9f * mean[c] + 0.09999999999999998f * batch_mean[c];
-        var[c] = 0.9f * var[c] + 0.09999999999999998f * batch_var[c];
-    }
-}
-
-/* line 12: residual(16)
- * batch_mean [16], batch_var [16], mean [16], var [16] */
-static __attribute__((noinline)) void batchnorm3_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        mean[c] = 0.9f * mean[c] + 0.09999999999999998f * batch_mean[c];
-        var[c] = 0.9f * var[c] + 0.09999999999999998f * batch_var[c];
-    }
-}
-
-/* line 12: residual(16)
- * batch_mean [16], batch_var [16], mean [16], var [16] */
-static __attribute__((noinline)) void batchnorm4_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        mean[c] = 0.9f * mean[c] + 0.09999999999999998f * batch_mean[c];
-        var[c] = 0.9f * var[c] + 0.09999999999999998f * batch_var[c];
-    }
-}
-
-/* line 12: residual(16)
- * batch_mean [16], batch_var [16], mean [16], var [16] */
-static __attribute__((noinline)) void batchnorm5_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        mean[c] = 0.9f * mean[c] + 0.09999999999999998f * batch_mean[c];
-        var[c] = 0.9f * var[c] + 0.09999999999999998f * batch_var[c];
-    }
-}
-
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
+ * Also batchnorm7_running, batchnorm8_running.
  * batch_mean [32], batch_var [32], mean [32], var [32] */
 static __attribute__((noinline)) void batchnorm6_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
-{
-    const range channels = share_of(32, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        mean[c] = 0.9f * mean[c] + 0.09999999999999998f * batch_mean[c];
-        var[c] = 0.9f * var[c] + 0.09999999999999998f * batch_var[c];
-    }
-}
-
-/* line 15: residual(32)
- * batch_mean [32], batch_var [32], mean [32], var [32] */
-static __attribute__((noinline)) void batchnorm7_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
-{
-    const range channels = share_of(32, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        mean[c] = 0.9f * mean[c] + 0.09999999999999998f * batch_mean[c];
-        var[c] = 0.9f * var[c] + 0.09999999999999998f * batch_var[c];
-    }
-}
-
-/* line 15: residual(32)
- * batch_mean [32], batch_var [32], mean [32], var [32] */
-static __attribute__((noinline)) void batchnorm8_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
 {
     const range channels = share_of(32, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -5882,6 +3156,7 @@ static __attribute__((noinline)) void conv1_weight_update(float *restrict weight
 }
 
 /* line 10: batchnorm1.gamma
+ * Also batchnorm1_beta_update, batchnorm2_gamma_update, batchnorm2_beta_update, batchnorm3_gamma_update, batchnorm3_beta_update, batchnorm4_gamma_update, batchnorm4_beta_update, batchnorm5_gamma_update, batchnorm5_beta_update.
  * weights [16], gradient [16], v_state [16], s_state [16] */
 static __attribute__((noinline)) void batchnorm1_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5900,26 +3175,8 @@ static __attribute__((noinline)) void batchnorm1_gamma_update(float *restrict we
     }
 }
 
-/* line 10: batchnorm1.beta
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm1_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
 /* line 12: conv2.weight
+ * Also conv3_weight_update, conv4_weight_update, conv5_weight_update.
  * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
 static __attribute__((noinline)) void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -5930,218 +3187,6 @@ static __attribute__((noinline)) void conv2_weight_update(float *restrict weight
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
         w = w - lr * 0.01f * w;
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: batchnorm2.gamma
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm2_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: batchnorm2.beta
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm2_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: conv3.weight
- * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
-static __attribute__((noinline)) void conv3_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(2304, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        w = w - lr * 0.01f * w;
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: batchnorm3.gamma
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm3_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: batchnorm3.beta
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm3_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: conv4.weight
- * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
-static __attribute__((noinline)) void conv4_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(2304, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        w = w - lr * 0.01f * w;
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: batchnorm4.gamma
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm4_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: batchnorm4.beta
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm4_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: conv5.weight
- * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
-static __attribute__((noinline)) void conv5_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(2304, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        w = w - lr * 0.01f * w;
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: batchnorm5.gamma
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm5_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: batchnorm5.beta
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm5_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
         v = 0.9f * v + 0.09999999999999998f * g;
         s = 0.999f * s + 0.0010000000000000009f * g * g;
         w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
@@ -6172,6 +3217,7 @@ static __attribute__((noinline)) void conv6_weight_update(float *restrict weight
 }
 
 /* line 14: batchnorm6.gamma
+ * Also batchnorm6_beta_update, batchnorm7_gamma_update, batchnorm7_beta_update, batchnorm8_gamma_update, batchnorm8_beta_update.
  * weights [32], gradient [32], v_state [32], s_state [32] */
 static __attribute__((noinline)) void batchnorm6_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6190,26 +3236,8 @@ static __attribute__((noinline)) void batchnorm6_gamma_update(float *restrict we
     }
 }
 
-/* line 14: batchnorm6.beta
- * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm6_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(32, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
 /* line 15: conv7.weight
+ * Also conv8_weight_update.
  * weights [8][3][3][32][4], gradient [8][3][3][32][4], v_state [8][3][3][32][4], s_state [8][3][3][32][4] */
 static __attribute__((noinline)) void conv7_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
@@ -6220,102 +3248,6 @@ static __attribute__((noinline)) void conv7_weight_update(float *restrict weight
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
         w = w - lr * 0.01f * w;
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 15: batchnorm7.gamma
- * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm7_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(32, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 15: batchnorm7.beta
- * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm7_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(32, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 15: conv8.weight
- * weights [8][3][3][32][4], gradient [8][3][3][32][4], v_state [8][3][3][32][4], s_state [8][3][3][32][4] */
-static __attribute__((noinline)) void conv8_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(9216, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        w = w - lr * 0.01f * w;
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 15: batchnorm8.gamma
- * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm8_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(32, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 15: batchnorm8.beta
- * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm8_beta_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(32, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
         v = 0.9f * v + 0.09999999999999998f * g;
         s = 0.999f * s + 0.0010000000000000009f * g * g;
         w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
@@ -6355,20 +3287,20 @@ static void predict_prepare(const residual_t *net, meeting_place *meeting, int p
     meet(meeting, parts);
     conv2_folded_weight_winograd4x3(at + predict_conv2_folded_weight, at + predict_conv2_folded_weight_winograd4x3, part, parts);
     if (part == 0) {
-        conv3_fold(at + conv3_weight, at + batchnorm3_mean, at + batchnorm3_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + predict_conv3_folded_weight, at + predict_conv3_folded_bias, 0, 1);
+        conv2_fold(at + conv3_weight, at + batchnorm3_mean, at + batchnorm3_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + predict_conv3_folded_weight, at + predict_conv3_folded_bias, 0, 1); /* conv3_fold */
     }
     meet(meeting, parts);
-    conv3_folded_weight_winograd4x3(at + predict_conv3_folded_weight, at + predict_conv3_folded_weight_winograd4x3, part, parts);
+    conv2_folded_weight_winograd4x3(at + predict_conv3_folded_weight, at + predict_conv3_folded_weight_winograd4x3, part, parts); /* conv3_folded_weight_winograd4x3 */
     if (part == 0) {
-        conv4_fold(at + conv4_weight, at + batchnorm4_mean, at + batchnorm4_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + predict_conv4_folded_weight, at + predict_conv4_folded_bias, 0, 1);
+        conv2_fold(at + conv4_weight, at + batchnorm4_mean, at + batchnorm4_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + predict_conv4_folded_weight, at + predict_conv4_folded_bias, 0, 1); /* conv4_fold */
     }
     meet(meeting, parts);
-    conv4_folded_weight_winograd4x3(at + predict_conv4_folded_weight, at + predict_conv4_folded_weight_winograd4x3, part, parts);
+    conv2_folded_weight_winograd4x3(at + predict_conv4_folded_weight, at + predict_conv4_folded_weight_winograd4x3, part, parts); /* conv4_folded_weight_winograd4x3 */
     if (part == 0) {
-        conv5_fold(at + conv5_weight, at + batchnorm5_mean, at + batchnorm5_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + predict_conv5_folded_weight, at + predict_conv5_folded_bias, 0, 1);
+        conv2_fold(at + conv5_weight, at + batchnorm5_mean, at + batchnorm5_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + predict_conv5_folded_weight, at + predict_conv5_folded_bias, 0, 1); /* conv5_fold */
     }
     meet(meeting, parts);
-    conv5_folded_weight_winograd4x3(at + predict_conv5_folded_weight, at + predict_conv5_folded_weight_winograd4x3, part, parts);
+    conv2_folded_weight_winograd4x3(at + predict_conv5_folded_weight, at + predict_conv5_folded_weight_winograd4x3, part, parts); /* conv5_folded_weight_winograd4x3 */
     if (part == 0) {
         conv6_fold(at + conv6_weight, at + batchnorm6_mean, at + batchnorm6_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + predict_conv6_folded_weight, at + predict_conv6_folded_bias, 0, 1);
         conv7_fold(at + conv7_weight, at + batchnorm7_mean, at + batchnorm7_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + predict_conv7_folded_weight, at + predict_conv7_folded_bias, 0, 1);
@@ -6376,10 +3308,10 @@ static void predict_prepare(const residual_t *net, meeting_place *meeting, int p
     meet(meeting, parts);
     conv7_folded_weight_winograd4x3(at + predict_conv7_folded_weight, at + predict_conv7_folded_weight_winograd4x3, part, parts);
     if (part == 0) {
-        conv8_fold(at + conv8_weight, at + batchnorm8_mean, at + batchnorm8_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + predict_conv8_folded_weight, at + predict_conv8_folded_bias, 0, 1);
+        conv7_fold(at + conv8_weight, at + batchnorm8_mean, at + batchnorm8_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + predict_conv8_folded_weight, at + predict_conv8_folded_bias, 0, 1); /* conv8_fold */
     }
     meet(meeting, parts);
-    conv8_folded_weight_winograd4x3(at + predict_conv8_folded_weight, at + predict_conv8_folded_weight_winograd4x3, part, parts);
+    conv7_folded_weight_winograd4x3(at + predict_conv8_folded_weight, at + predict_conv8_folded_weight_winograd4x3, part, parts); /* conv8_folded_weight_winograd4x3 */
     meet(meeting, parts);
 }
 
@@ -6399,13 +3331,13 @@ static void predict_forward(const residual_t *net, meeting_place *meeting, const
     meet(meeting, parts);
     relu3_forward(at + predict_add1_out, at + predict_relu3_out, n, part, parts);
     meet(meeting, parts);
-    conv4_forward_winograd4x3(at + predict_relu3_out, at + predict_conv4_folded_weight_winograd4x3, at + predict_conv4_folded_bias, at + predict_relu4_out, at + predict_conv4_forward_squares, at + predict_conv4_forward_products, n, part, parts);
+    conv2_forward_winograd4x3(at + predict_relu3_out, at + predict_conv4_folded_weight_winograd4x3, at + predict_conv4_folded_bias, at + predict_relu4_out, at + predict_conv4_forward_squares, at + predict_conv4_forward_products, n, part, parts); /* conv4_forward */
     meet(meeting, parts);
-    conv5_forward_winograd4x3(at + predict_relu4_out, at + predict_conv5_folded_weight_winograd4x3, at + predict_conv5_folded_bias, at + predict_batchnorm5_out, at + predict_conv5_forward_squares, at + predict_conv5_forward_products, n, part, parts);
+    conv3_forward_winograd4x3(at + predict_relu4_out, at + predict_conv5_folded_weight_winograd4x3, at + predict_conv5_folded_bias, at + predict_batchnorm5_out, at + predict_conv5_forward_squares, at + predict_conv5_forward_products, n, part, parts); /* conv5_forward */
     meet(meeting, parts);
-    add2_forward(at + predict_batchnorm5_out, at + predict_relu3_out, at + predict_add2_out, n, part, parts);
+    add1_forward(at + predict_batchnorm5_out, at + predict_relu3_out, at + predict_add2_out, n, part, parts); /* add2_forward */
     meet(meeting, parts);
-    relu5_forward(at + predict_add2_out, at + predict_relu5_out, n, part, parts);
+    relu3_forward(at + predict_add2_out, at + predict_relu5_out, n, part, parts); /* relu5_forward */
     meet(meeting, parts);
     relu5_out_pad(at + predict_relu5_out, at + predict_relu5_out_pad, n, part, parts);
     meet(meeting, parts);
@@ -6444,115 +3376,115 @@ static void predict_loss(const residual_t *net, meeting_place *meeting, const in
 static void gradients_forward(const residual_t *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
 {
     real *const at = net->arena;
-    image_in_pad(image_in, at + gradients_image_in_pad, n, part, parts);
+    image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
     meet(meeting, parts);
-    conv1_forward_direct_2(at + gradients_image_in_pad, at + conv1_weight, at + gradients_conv1_out, n, part, parts);
+    conv1_forward_direct_2(at + train_image_in_pad, at + conv1_weight, at + train_conv1_out, n, part, parts);
     meet(meeting, parts);
-    batchnorm1_statistics_chunks(at + gradients_conv1_out, at + gradients_batchnorm1_moments, n, part, parts);
+    batchnorm1_statistics_chunks(at + train_conv1_out, at + train_batchnorm1_moments, n, part, parts);
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm1_merge_statistics(at + gradients_batchnorm1_moments, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, n, 0, 1);
+        batchnorm1_merge_statistics(at + train_batchnorm1_moments, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, n, 0, 1);
     }
     meet(meeting, parts);
-    batchnorm1_forward_rows(at + gradients_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + gradients_relu1_out, n, part, parts);
-    conv2_weight_winograd4x3(at + conv2_weight, at + gradients_conv2_weight_winograd4x3, part, parts);
+    batchnorm1_forward_rows(at + train_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_relu1_out, n, part, parts);
+    conv2_folded_weight_winograd4x3(at + conv2_weight, at + train_conv2_weight_winograd4x3, part, parts); /* conv2_weight_winograd4x3 */
     meet(meeting, parts);
-    conv2_forward_winograd4x3_2(at + gradients_relu1_out, at + gradients_conv2_weight_winograd4x3, at + gradients_conv2_out, at + gradients_conv2_forward_squares, at + gradients_conv2_forward_products, n, part, parts);
+    conv2_forward_winograd4x3_2(at + train_relu1_out, at + train_conv2_weight_winograd4x3, at + train_conv2_out, at + train_conv2_forward_squares, at + train_conv2_forward_products, n, part, parts);
     meet(meeting, parts);
-    batchnorm2_statistics_chunks(at + gradients_conv2_out, at + gradients_batchnorm2_moments, n, part, parts);
+    batchnorm1_statistics_chunks(at + train_conv2_out, at + train_batchnorm2_moments, n, part, parts); /* batchnorm2_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm2_merge_statistics(at + gradients_batchnorm2_moments, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, n, 0, 1);
+        batchnorm1_merge_statistics(at + train_batchnorm2_moments, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, n, 0, 1); /* batchnorm2_merge_statistics */
     }
     meet(meeting, parts);
-    batchnorm2_forward_rows(at + gradients_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + gradients_relu2_out, n, part, parts);
-    conv3_weight_winograd4x3(at + conv3_weight, at + gradients_conv3_weight_winograd4x3, part, parts);
+    batchnorm1_forward_rows(at + train_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + train_relu2_out, n, part, parts); /* batchnorm2_forward */
+    conv2_folded_weight_winograd4x3(at + conv3_weight, at + train_conv3_weight_winograd4x3, part, parts); /* conv3_weight_winograd4x3 */
     meet(meeting, parts);
-    conv3_forward_winograd4x3_2(at + gradients_relu2_out, at + gradients_conv3_weight_winograd4x3, at + gradients_conv3_out, at + gradients_conv3_forward_squares, at + gradients_conv3_forward_products, n, part, parts);
+    conv2_forward_winograd4x3_2(at + train_relu2_out, at + train_conv3_weight_winograd4x3, at + train_conv3_out, at + train_conv3_forward_squares, at + train_conv3_forward_products, n, part, parts); /* conv3_forward */
     meet(meeting, parts);
-    batchnorm3_statistics_chunks(at + gradients_conv3_out, at + gradients_batchnorm3_moments, n, part, parts);
+    batchnorm1_statistics_chunks(at + train_conv3_out, at + train_batchnorm3_moments, n, part, parts); /* batchnorm3_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm3_merge_statistics(at + gradients_batchnorm3_moments, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, n, 0, 1);
+        batchnorm1_merge_statistics(at + train_batchnorm3_moments, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, n, 0, 1); /* batchnorm3_merge_statistics */
     }
     meet(meeting, parts);
-    batchnorm3_forward_rows(at + gradients_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + gradients_batchnorm3_out, n, part, parts);
+    batchnorm3_forward_rows(at + train_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + train_batchnorm3_out, n, part, parts);
     meet(meeting, parts);
-    add1_forward(at + gradients_batchnorm3_out, at + gradients_relu1_out, at + gradients_add1_out, n, part, parts);
+    add1_forward(at + train_batchnorm3_out, at + train_relu1_out, at + train_add1_out, n, part, parts);
     meet(meeting, parts);
-    relu3_forward_2(at + gradients_add1_out, at + gradients_relu3_out, n, part, parts);
-    conv4_weight_winograd4x3(at + conv4_weight, at + gradients_conv4_weight_winograd4x3, part, parts);
+    relu3_forward(at + train_add1_out, at + train_relu3_out, n, part, parts);
+    conv2_folded_weight_winograd4x3(at + conv4_weight, at + train_conv4_weight_winograd4x3, part, parts); /* conv4_weight_winograd4x3 */
     meet(meeting, parts);
-    conv4_forward_winograd4x3_2(at + gradients_relu3_out, at + gradients_conv4_weight_winograd4x3, at + gradients_conv4_out, at + gradients_conv4_forward_squares, at + gradients_conv4_forward_products, n, part, parts);
+    conv2_forward_winograd4x3_2(at + train_relu3_out, at + train_conv4_weight_winograd4x3, at + train_conv4_out, at + train_conv4_forward_squares, at + train_conv4_forward_products, n, part, parts); /* conv4_forward */
     meet(meeting, parts);
-    batchnorm4_statistics_chunks(at + gradients_conv4_out, at + gradients_batchnorm4_moments, n, part, parts);
+    batchnorm1_statistics_chunks(at + train_conv4_out, at + train_batchnorm4_moments, n, part, parts); /* batchnorm4_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm4_merge_statistics(at + gradients_batchnorm4_moments, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, n, 0, 1);
+        batchnorm1_merge_statistics(at + train_batchnorm4_moments, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, n, 0, 1); /* batchnorm4_merge_statistics */
     }
     meet(meeting, parts);
-    batchnorm4_forward_rows(at + gradients_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + gradients_relu4_out, n, part, parts);
-    conv5_weight_winograd4x3(at + conv5_weight, at + gradients_conv5_weight_winograd4x3, part, parts);
+    batchnorm1_forward_rows(at + train_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + train_relu4_out, n, part, parts); /* batchnorm4_forward */
+    conv2_folded_weight_winograd4x3(at + conv5_weight, at + train_conv5_weight_winograd4x3, part, parts); /* conv5_weight_winograd4x3 */
     meet(meeting, parts);
-    conv5_forward_winograd4x3_2(at + gradients_relu4_out, at + gradients_conv5_weight_winograd4x3, at + gradients_conv5_out, at + gradients_conv5_forward_squares, at + gradients_conv5_forward_products, n, part, parts);
+    conv2_forward_winograd4x3_2(at + train_relu4_out, at + train_conv5_weight_winograd4x3, at + train_conv5_out, at + train_conv5_forward_squares, at + train_conv5_forward_products, n, part, parts); /* conv5_forward */
     meet(meeting, parts);
-    batchnorm5_statistics_chunks(at + gradients_conv5_out, at + gradients_batchnorm5_moments, n, part, parts);
+    batchnorm1_statistics_chunks(at + train_conv5_out, at + train_batchnorm5_moments, n, part, parts); /* batchnorm5_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm5_merge_statistics(at + gradients_batchnorm5_moments, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, n, 0, 1);
+        batchnorm1_merge_statistics(at + train_batchnorm5_moments, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, n, 0, 1); /* batchnorm5_merge_statistics */
     }
     meet(meeting, parts);
-    batchnorm5_forward_rows(at + gradients_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + gradients_batchnorm5_out, n, part, parts);
+    batchnorm3_forward_rows(at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + train_batchnorm5_out, n, part, parts); /* batchnorm5_forward */
     meet(meeting, parts);
-    add2_forward(at + gradients_batchnorm5_out, at + gradients_relu3_out, at + gradients_add2_out, n, part, parts);
+    add1_forward(at + train_batchnorm5_out, at + train_relu3_out, at + train_add2_out, n, part, parts); /* add2_forward */
     meet(meeting, parts);
-    relu5_forward_2(at + gradients_add2_out, at + gradients_relu5_out, n, part, parts);
+    relu3_forward(at + train_add2_out, at + train_relu5_out, n, part, parts); /* relu5_forward */
     meet(meeting, parts);
-    relu5_out_pad(at + gradients_relu5_out, at + gradients_relu5_out_pad, n, part, parts);
+    relu5_out_pad(at + train_relu5_out, at + train_relu5_out_pad, n, part, parts);
     meet(meeting, parts);
-    conv6_forward_direct_2(at + gradients_relu5_out_pad, at + conv6_weight, at + gradients_conv6_out, n, part, parts);
+    conv6_forward_direct_2(at + train_relu5_out_pad, at + conv6_weight, at + train_conv6_out, n, part, parts);
     meet(meeting, parts);
-    batchnorm6_statistics_chunks(at + gradients_conv6_out, at + gradients_batchnorm6_moments, n, part, parts);
+    batchnorm6_statistics_chunks(at + train_conv6_out, at + train_batchnorm6_moments, n, part, parts);
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm6_merge_statistics(at + gradients_batchnorm6_moments, at + gradients_batchnorm6_batch_mean, at + gradients_batchnorm6_batch_var, n, 0, 1);
+        batchnorm6_merge_statistics(at + train_batchnorm6_moments, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, n, 0, 1);
     }
     meet(meeting, parts);
-    batchnorm6_forward_rows(at + gradients_conv6_out, at + gradients_batchnorm6_batch_mean, at + gradients_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + gradients_relu6_out, n, part, parts);
-    conv7_weight_winograd4x3(at + conv7_weight, at + gradients_conv7_weight_winograd4x3, part, parts);
+    batchnorm6_forward_rows(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_relu6_out, n, part, parts);
+    conv7_folded_weight_winograd4x3(at + conv7_weight, at + train_conv7_weight_winograd4x3, part, parts); /* conv7_weight_winograd4x3 */
     meet(meeting, parts);
-    conv7_forward_winograd4x3_2(at + gradients_relu6_out, at + gradients_conv7_weight_winograd4x3, at + gradients_conv7_out, at + gradients_conv7_forward_squares, at + gradients_conv7_forward_products, n, part, parts);
+    conv7_forward_winograd4x3_2(at + train_relu6_out, at + train_conv7_weight_winograd4x3, at + train_conv7_out, at + train_conv7_forward_squares, at + train_conv7_forward_products, n, part, parts);
     meet(meeting, parts);
-    batchnorm7_statistics_chunks(at + gradients_conv7_out, at + gradients_batchnorm7_moments, n, part, parts);
+    batchnorm6_statistics_chunks(at + train_conv7_out, at + train_batchnorm7_moments, n, part, parts); /* batchnorm7_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm7_merge_statistics(at + gradients_batchnorm7_moments, at + gradients_batchnorm7_batch_mean, at + gradients_batchnorm7_batch_var, n, 0, 1);
+        batchnorm6_merge_statistics(at + train_batchnorm7_moments, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, n, 0, 1); /* batchnorm7_merge_statistics */
     }
     meet(meeting, parts);
-    batchnorm7_forward_rows(at + gradients_conv7_out, at + gradients_batchnorm7_batch_mean, at + gradients_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + gradients_relu7_out, n, part, parts);
-    conv8_weight_winograd4x3(at + conv8_weight, at + gradients_conv8_weight_winograd4x3, part, parts);
+    batchnorm6_forward_rows(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_relu7_out, n, part, parts); /* batchnorm7_forward */
+    conv7_folded_weight_winograd4x3(at + conv8_weight, at + train_conv8_weight_winograd4x3, part, parts); /* conv8_weight_winograd4x3 */
     meet(meeting, parts);
-    conv8_forward_winograd4x3_2(at + gradients_relu7_out, at + gradients_conv8_weight_winograd4x3, at + gradients_conv8_out, at + gradients_conv8_forward_squares, at + gradients_conv8_forward_products, n, part, parts);
+    conv7_forward_winograd4x3_2(at + train_relu7_out, at + train_conv8_weight_winograd4x3, at + train_conv8_out, at + train_conv8_forward_squares, at + train_conv8_forward_products, n, part, parts); /* conv8_forward */
     meet(meeting, parts);
-    batchnorm8_statistics_chunks(at + gradients_conv8_out, at + gradients_batchnorm8_moments, n, part, parts);
+    batchnorm6_statistics_chunks(at + train_conv8_out, at + train_batchnorm8_moments, n, part, parts); /* batchnorm8_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm8_merge_statistics(at + gradients_batchnorm8_moments, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, n, 0, 1);
+        batchnorm6_merge_statistics(at + train_batchnorm8_moments, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, n, 0, 1); /* batchnorm8_merge_statistics */
     }
     meet(meeting, parts);
-    batchnorm8_forward_rows(at + gradients_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + gradients_batchnorm8_out, n, part, parts);
+    batchnorm8_forward_rows(at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + train_batchnorm8_out, n, part, parts);
     meet(meeting, parts);
-    add3_forward(at + gradients_batchnorm8_out, at + gradients_relu6_out, at + gradients_add3_out, n, part, parts);
+    add3_forward(at + train_batchnorm8_out, at + train_relu6_out, at + train_add3_out, n, part, parts);
     meet(meeting, parts);
-    relu8_forward_2(at + gradients_add3_out, at + gradients_relu8_out, n, part, parts);
+    relu8_forward(at + train_add3_out, at + train_relu8_out, n, part, parts);
     meet(meeting, parts);
-    global_avgpool1_forward(at + gradients_relu8_out, at + gradients_global_avgpool1_out, n, part, parts);
+    global_avgpool1_forward(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
     meet(meeting, parts);
     if (part == 0) {
-        dense1_forward(at + gradients_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + gradients_dense1_out, n, 0, 1);
-        output_count(at + gradients_output_count, n);
-        output_loss_columns_2(at + gradients_dense1_out, output_target, at + gradients_output_example_loss, at + gradients_output_loss_grad, n, 0, 1);
-        add_losses(at + gradients_output_example_loss, at + gradients_output_count, at + gradients_loss, n);
+        dense1_forward(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
+        output_count(at + train_output_count, n);
+        output_loss_columns_2(at + train_dense1_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
+        add_losses(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
     }
     meet(meeting, parts);
 }
@@ -6562,156 +3494,156 @@ static void gradients_backward(const residual_t *net, meeting_place *meeting, in
 {
     real *const at = net->arena;
     if (part == 0) {
-        output_loss_grad_to_lanes(at + gradients_output_loss_grad, at + gradients_output_loss_grad_to_lanes, n, 0, 1);
-        dense1_backward_input(at + gradients_output_loss_grad_to_lanes, at + dense1_weight, at + gradients_dense1_in_grad, n, 0, 1);
-        dense1_backward_weight(at + gradients_global_avgpool1_out, at + gradients_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
-        dense1_backward_bias(at + gradients_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
+        output_loss_grad_to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, n, 0, 1);
+        dense1_backward_input(at + train_output_loss_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, 0, 1);
+        dense1_backward_weight(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
+        dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
     }
     meet(meeting, parts);
-    global_avgpool1_backward(at + gradients_dense1_in_grad, at + gradients_relu8_out, at + gradients_relu8_in_grad, n, part, parts);
+    global_avgpool1_backward(at + train_dense1_in_grad, at + train_relu8_out, at + train_relu8_in_grad, n, part, parts);
     meet(meeting, parts);
-    batchnorm8_backward_affine_chunks(at + gradients_add3_in1_grad, at + gradients_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + gradients_batchnorm8_affine_chunks, n, part, parts);
+    batchnorm8_backward_affine_chunks(at + train_add3_in1_grad, at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + train_batchnorm8_affine_chunks, n, part, parts);
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm8_merge_affine(at + gradients_batchnorm8_affine_chunks, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, 0, 1);
+        batchnorm8_merge_affine(at + train_batchnorm8_affine_chunks, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, 0, 1);
     }
     meet(meeting, parts);
-    batchnorm8_backward_input_rows(at + gradients_add3_in1_grad, at + gradients_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + gradients_batchnorm8_in_grad, n, part, parts);
+    batchnorm8_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, n, part, parts);
     meet(meeting, parts);
-    conv8_weight_turn_filters(at + conv8_weight, at + gradients_conv8_weight_turn_filters, part, parts);
+    conv8_weight_turn_filters(at + conv8_weight, at + train_conv8_weight_turn_filters, part, parts);
     meet(meeting, parts);
-    conv8_weight_winograd4x3_turned(at + gradients_conv8_weight_turn_filters, at + gradients_conv8_weight_winograd4x3_turned, part, parts);
+    conv7_folded_weight_winograd4x3(at + train_conv8_weight_turn_filters, at + train_conv8_weight_winograd4x3_turned, part, parts); /* conv8_weight_winograd4x3_turned */
     meet(meeting, parts);
-    conv8_backward_input_winograd4x3(at + gradients_batchnorm8_in_grad, at + gradients_conv8_weight_winograd4x3_turned, at + gradients_relu7_out, at + gradients_relu7_in_grad, at + gradients_conv8_backward_input_squares, at + gradients_conv8_backward_input_products, n, part, parts);
+    conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_turned, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
     meet(meeting, parts);
-    conv8_backward_weight_products_winograd4x3(at + gradients_relu7_out, at + gradients_batchnorm8_in_grad, at + gradients_conv8_backward_weight_sums, at + gradients_conv8_backward_weight_products_squares, at + gradients_conv8_backward_weight_products_errors, n, part, parts);
+    conv8_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts);
     meet(meeting, parts);
-    conv8_backward_weight(at + gradients_conv8_backward_weight_sums, at + conv8_weight_grad, part, parts);
+    conv8_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, part, parts);
     meet(meeting, parts);
-    batchnorm7_backward_affine_chunks(at + gradients_relu7_in_grad, at + gradients_conv7_out, at + gradients_batchnorm7_batch_mean, at + gradients_batchnorm7_batch_var, at + gradients_batchnorm7_affine_chunks, n, part, parts);
+    batchnorm8_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, n, part, parts); /* batchnorm7_backward_affine */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm7_merge_affine(at + gradients_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 0, 1);
+        batchnorm8_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 0, 1); /* batchnorm7_merge_affine */
     }
     meet(meeting, parts);
-    batchnorm7_backward_input_rows(at + gradients_relu7_in_grad, at + gradients_conv7_out, at + gradients_batchnorm7_batch_mean, at + gradients_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + gradients_batchnorm7_in_grad, n, part, parts);
-    conv7_weight_turn_filters(at + conv7_weight, at + gradients_conv7_weight_turn_filters, part, parts);
+    batchnorm8_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts); /* batchnorm7_backward_input */
+    conv8_weight_turn_filters(at + conv7_weight, at + train_conv7_weight_turn_filters, part, parts); /* conv7_weight_turn_filters */
     meet(meeting, parts);
-    conv7_weight_winograd4x3_turned(at + gradients_conv7_weight_turn_filters, at + gradients_conv7_weight_winograd4x3_turned, part, parts);
+    conv7_folded_weight_winograd4x3(at + train_conv7_weight_turn_filters, at + train_conv7_weight_winograd4x3_turned, part, parts); /* conv7_weight_winograd4x3_turned */
     meet(meeting, parts);
-    conv7_backward_input_winograd4x3(at + gradients_batchnorm7_in_grad, at + gradients_conv7_weight_winograd4x3_turned, at + gradients_conv7_in_grad, at + gradients_conv7_backward_input_squares, at + gradients_conv7_backward_input_products, n, part, parts);
+    conv7_forward_winograd4x3_2(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_turned, at + train_conv7_in_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts); /* conv7_backward_input */
     meet(meeting, parts);
-    conv7_backward_weight_products_winograd4x3(at + gradients_relu6_out, at + gradients_batchnorm7_in_grad, at + gradients_conv7_backward_weight_sums, at + gradients_conv7_backward_weight_products_squares, at + gradients_conv7_backward_weight_products_errors, n, part, parts);
+    conv8_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
     meet(meeting, parts);
-    conv7_backward_weight(at + gradients_conv7_backward_weight_sums, at + conv7_weight_grad, part, parts);
+    conv8_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, part, parts); /* conv7_backward_weight */
     meet(meeting, parts);
-    relu6_gradient_sum(at + gradients_add3_in2_grad, at + gradients_conv7_in_grad, at + gradients_relu6_grad, n, part, parts);
+    add3_forward(at + train_add3_in2_grad, at + train_conv7_in_grad, at + train_relu6_grad, n, part, parts); /* relu6_gradient_sum */
     meet(meeting, parts);
-    relu6_backward(at + gradients_relu6_grad, at + gradients_relu6_out, at + gradients_relu6_in_grad, n, part, parts);
+    relu6_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, n, part, parts);
     meet(meeting, parts);
-    batchnorm6_backward_affine_chunks(at + gradients_relu6_in_grad, at + gradients_conv6_out, at + gradients_batchnorm6_batch_mean, at + gradients_batchnorm6_batch_var, at + gradients_batchnorm6_affine_chunks, n, part, parts);
+    batchnorm8_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, n, part, parts); /* batchnorm6_backward_affine */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm6_merge_affine(at + gradients_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 0, 1);
+        batchnorm8_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 0, 1); /* batchnorm6_merge_affine */
     }
     meet(meeting, parts);
-    batchnorm6_backward_input_rows(at + gradients_relu6_in_grad, at + gradients_conv6_out, at + gradients_batchnorm6_batch_mean, at + gradients_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + gradients_batchnorm6_in_grad, n, part, parts);
+    batchnorm8_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, n, part, parts); /* batchnorm6_backward_input */
     if (part == 0) {
-        conv6_weight_turn_filters(at + conv6_weight, at + gradients_conv6_weight_turn_filters, 0, 1);
+        conv6_weight_turn_filters(at + conv6_weight, at + train_conv6_weight_turn_filters, 0, 1);
     }
     meet(meeting, parts);
-    conv6_backward_input_scatter(at + gradients_batchnorm6_in_grad, at + gradients_conv6_weight_turn_filters, at + gradients_relu5_out, at + gradients_relu5_in_grad, n, part, parts);
-    conv6_backward_weight_direct(at + gradients_relu5_out_pad, at + gradients_batchnorm6_in_grad, at + conv6_weight_grad, n, part, parts);
+    conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_turn_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
+    conv6_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, n, part, parts);
     meet(meeting, parts);
-    batchnorm5_backward_affine_chunks(at + gradients_add2_in1_grad, at + gradients_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + gradients_batchnorm5_affine_chunks, n, part, parts);
-    meet(meeting, parts);
-    if (part == 0) {
-        batchnorm5_merge_affine(at + gradients_batchnorm5_affine_chunks, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, 0, 1);
-    }
-    meet(meeting, parts);
-    batchnorm5_backward_input_rows(at + gradients_add2_in1_grad, at + gradients_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, at + gradients_batchnorm5_in_grad, n, part, parts);
-    if (part == 0) {
-        conv5_weight_turn_filters(at + conv5_weight, at + gradients_conv5_weight_turn_filters, 0, 1);
-    }
-    meet(meeting, parts);
-    conv5_weight_winograd4x3_turned(at + gradients_conv5_weight_turn_filters, at + gradients_conv5_weight_winograd4x3_turned, part, parts);
-    meet(meeting, parts);
-    conv5_backward_input_winograd4x3(at + gradients_batchnorm5_in_grad, at + gradients_conv5_weight_winograd4x3_turned, at + gradients_relu4_out, at + gradients_relu4_in_grad, at + gradients_conv5_backward_input_squares, at + gradients_conv5_backward_input_products, n, part, parts);
-    meet(meeting, parts);
-    conv5_backward_weight_products_winograd4x3(at + gradients_relu4_out, at + gradients_batchnorm5_in_grad, at + gradients_conv5_backward_weight_sums, at + gradients_conv5_backward_weight_products_squares, at + gradients_conv5_backward_weight_products_errors, n, part, parts);
-    meet(meeting, parts);
-    conv5_backward_weight(at + gradients_conv5_backward_weight_sums, at + conv5_weight_grad, part, parts);
-    batchnorm4_backward_affine_chunks(at + gradients_relu4_in_grad, at + gradients_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + gradients_batchnorm4_affine_chunks, n, part, parts);
+    batchnorm5_backward_affine_chunks(at + train_add2_in1_grad, at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + train_batchnorm5_affine_chunks, n, part, parts);
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm4_merge_affine(at + gradients_batchnorm4_affine_chunks, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, 0, 1);
+        batchnorm5_merge_affine(at + train_batchnorm5_affine_chunks, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, 0, 1);
     }
     meet(meeting, parts);
-    batchnorm4_backward_input_rows(at + gradients_relu4_in_grad, at + gradients_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, at + gradients_batchnorm4_in_grad, n, part, parts);
+    batchnorm5_backward_input_rows(at + train_add2_in1_grad, at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, at + train_batchnorm5_in_grad, n, part, parts);
     if (part == 0) {
-        conv4_weight_turn_filters(at + conv4_weight, at + gradients_conv4_weight_turn_filters, 0, 1);
+        conv5_weight_turn_filters(at + conv5_weight, at + train_conv5_weight_turn_filters, 0, 1);
     }
     meet(meeting, parts);
-    conv4_weight_winograd4x3_turned(at + gradients_conv4_weight_turn_filters, at + gradients_conv4_weight_winograd4x3_turned, part, parts);
+    conv2_folded_weight_winograd4x3(at + train_conv5_weight_turn_filters, at + train_conv5_weight_winograd4x3_turned, part, parts); /* conv5_weight_winograd4x3_turned */
     meet(meeting, parts);
-    conv4_backward_input_winograd4x3(at + gradients_batchnorm4_in_grad, at + gradients_conv4_weight_winograd4x3_turned, at + gradients_conv4_in_grad, at + gradients_conv4_backward_input_squares, at + gradients_conv4_backward_input_products, n, part, parts);
+    conv5_backward_input_winograd4x3(at + train_batchnorm5_in_grad, at + train_conv5_weight_winograd4x3_turned, at + train_relu4_out, at + train_relu4_in_grad, at + train_conv5_backward_input_squares, at + train_conv5_backward_input_products, n, part, parts);
     meet(meeting, parts);
-    conv4_backward_weight_products_winograd4x3(at + gradients_relu3_out, at + gradients_batchnorm4_in_grad, at + gradients_conv4_backward_weight_sums, at + gradients_conv4_backward_weight_products_squares, at + gradients_conv4_backward_weight_products_errors, n, part, parts);
+    conv5_backward_weight_products_winograd4x3(at + train_relu4_out, at + train_batchnorm5_in_grad, at + train_conv5_backward_weight_sums, at + train_conv5_backward_weight_products_squares, at + train_conv5_backward_weight_products_errors, n, part, parts);
     meet(meeting, parts);
-    conv4_backward_weight(at + gradients_conv4_backward_weight_sums, at + conv4_weight_grad, part, parts);
-    relu3_gradient_sum(at + gradients_add2_in2_grad, at + gradients_conv4_in_grad, at + gradients_relu3_grad, n, part, parts);
-    meet(meeting, parts);
-    relu3_backward(at + gradients_relu3_grad, at + gradients_relu3_out, at + gradients_relu3_in_grad, n, part, parts);
-    meet(meeting, parts);
-    batchnorm3_backward_affine_chunks(at + gradients_add1_in1_grad, at + gradients_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + gradients_batchnorm3_affine_chunks, n, part, parts);
+    conv5_backward_weight(at + train_conv5_backward_weight_sums, at + conv5_weight_grad, part, parts);
+    batchnorm5_backward_affine_chunks(at + train_relu4_in_grad, at + train_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + train_batchnorm4_affine_chunks, n, part, parts); /* batchnorm4_backward_affine */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm3_merge_affine(at + gradients_batchnorm3_affine_chunks, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, 0, 1);
+        batchnorm5_merge_affine(at + train_batchnorm4_affine_chunks, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, 0, 1); /* batchnorm4_merge_affine */
     }
     meet(meeting, parts);
-    batchnorm3_backward_input_rows(at + gradients_add1_in1_grad, at + gradients_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, at + gradients_batchnorm3_in_grad, n, part, parts);
+    batchnorm5_backward_input_rows(at + train_relu4_in_grad, at + train_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, at + train_batchnorm4_in_grad, n, part, parts); /* batchnorm4_backward_input */
     if (part == 0) {
-        conv3_weight_turn_filters(at + conv3_weight, at + gradients_conv3_weight_turn_filters, 0, 1);
+        conv5_weight_turn_filters(at + conv4_weight, at + train_conv4_weight_turn_filters, 0, 1); /* conv4_weight_turn_filters */
     }
     meet(meeting, parts);
-    conv3_weight_winograd4x3_turned(at + gradients_conv3_weight_turn_filters, at + gradients_conv3_weight_winograd4x3_turned, part, parts);
+    conv2_folded_weight_winograd4x3(at + train_conv4_weight_turn_filters, at + train_conv4_weight_winograd4x3_turned, part, parts); /* conv4_weight_winograd4x3_turned */
     meet(meeting, parts);
-    conv3_backward_input_winograd4x3(at + gradients_batchnorm3_in_grad, at + gradients_conv3_weight_winograd4x3_turned, at + gradients_relu2_out, at + gradients_relu2_in_grad, at + gradients_conv3_backward_input_squares, at + gradients_conv3_backward_input_products, n, part, parts);
+    conv2_forward_winograd4x3_2(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_turned, at + train_conv4_in_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts); /* conv4_backward_input */
     meet(meeting, parts);
-    conv3_backward_weight_products_winograd4x3(at + gradients_relu2_out, at + gradients_batchnorm3_in_grad, at + gradients_conv3_backward_weight_sums, at + gradients_conv3_backward_weight_products_squares, at + gradients_conv3_backward_weight_products_errors, n, part, parts);
+    conv5_backward_weight_products_winograd4x3(at + train_relu3_out, at + train_batchnorm4_in_grad, at + train_conv4_backward_weight_sums, at + train_conv4_backward_weight_products_squares, at + train_conv4_backward_weight_products_errors, n, part, parts); /* conv4_backward_weight_products */
     meet(meeting, parts);
-    conv3_backward_weight(at + gradients_conv3_backward_weight_sums, at + conv3_weight_grad, part, parts);
-    batchnorm2_backward_affine_chunks(at + gradients_relu2_in_grad, at + gradients_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + gradients_batchnorm2_affine_chunks, n, part, parts);
+    conv5_backward_weight(at + train_conv4_backward_weight_sums, at + conv4_weight_grad, part, parts); /* conv4_backward_weight */
+    add1_forward(at + train_add2_in2_grad, at + train_conv4_in_grad, at + train_relu3_grad, n, part, parts); /* relu3_gradient_sum */
     meet(meeting, parts);
-    if (part == 0) {
-        batchnorm2_merge_affine(at + gradients_batchnorm2_affine_chunks, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, 0, 1);
-    }
+    relu3_backward(at + train_relu3_grad, at + train_relu3_out, at + train_relu3_in_grad, n, part, parts);
     meet(meeting, parts);
-    batchnorm2_backward_input_rows(at + gradients_relu2_in_grad, at + gradients_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, at + gradients_batchnorm2_in_grad, n, part, parts);
-    if (part == 0) {
-        conv2_weight_turn_filters(at + conv2_weight, at + gradients_conv2_weight_turn_filters, 0, 1);
-    }
-    meet(meeting, parts);
-    conv2_weight_winograd4x3_turned(at + gradients_conv2_weight_turn_filters, at + gradients_conv2_weight_winograd4x3_turned, part, parts);
-    meet(meeting, parts);
-    conv2_backward_input_winograd4x3(at + gradients_batchnorm2_in_grad, at + gradients_conv2_weight_winograd4x3_turned, at + gradients_conv2_in_grad, at + gradients_conv2_backward_input_squares, at + gradients_conv2_backward_input_products, n, part, parts);
-    meet(meeting, parts);
-    conv2_backward_weight_products_winograd4x3(at + gradients_relu1_out, at + gradients_batchnorm2_in_grad, at + gradients_conv2_backward_weight_sums, at + gradients_conv2_backward_weight_products_squares, at + gradients_conv2_backward_weight_products_errors, n, part, parts);
-    meet(meeting, parts);
-    conv2_backward_weight(at + gradients_conv2_backward_weight_sums, at + conv2_weight_grad, part, parts);
-    relu1_gradient_sum(at + gradients_add1_in2_grad, at + gradients_conv2_in_grad, at + gradients_relu1_grad, n, part, parts);
-    meet(meeting, parts);
-    relu1_backward(at + gradients_relu1_grad, at + gradients_relu1_out, at + gradients_relu1_in_grad, n, part, parts);
-    meet(meeting, parts);
-    batchnorm1_backward_affine_chunks(at + gradients_relu1_in_grad, at + gradients_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + gradients_batchnorm1_affine_chunks, n, part, parts);
+    batchnorm5_backward_affine_chunks(at + train_add1_in1_grad, at + train_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + train_batchnorm3_affine_chunks, n, part, parts); /* batchnorm3_backward_affine */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm1_merge_affine(at + gradients_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 0, 1);
+        batchnorm5_merge_affine(at + train_batchnorm3_affine_chunks, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, 0, 1); /* batchnorm3_merge_affine */
     }
     meet(meeting, parts);
-    batchnorm1_backward_input_rows(at + gradients_relu1_in_grad, at + gradients_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + gradients_batchnorm1_in_grad, n, part, parts);
+    batchnorm5_backward_input_rows(at + train_add1_in1_grad, at + train_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, at + train_batchnorm3_in_grad, n, part, parts); /* batchnorm3_backward_input */
+    if (part == 0) {
+        conv5_weight_turn_filters(at + conv3_weight, at + train_conv3_weight_turn_filters, 0, 1); /* conv3_weight_turn_filters */
+    }
     meet(meeting, parts);
-    conv1_backward_weight_direct(at + gradients_image_in_pad, at + gradients_batchnorm1_in_grad, at + conv1_weight_grad, n, part, parts);
+    conv2_folded_weight_winograd4x3(at + train_conv3_weight_turn_filters, at + train_conv3_weight_winograd4x3_turned, part, parts); /* conv3_weight_winograd4x3_turned */
+    meet(meeting, parts);
+    conv5_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_turned, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts); /* conv3_backward_input */
+    meet(meeting, parts);
+    conv5_backward_weight_products_winograd4x3(at + train_relu2_out, at + train_batchnorm3_in_grad, at + train_conv3_backward_weight_sums, at + train_conv3_backward_weight_products_squares, at + train_conv3_backward_weight_products_errors, n, part, parts); /* conv3_backward_weight_products */
+    meet(meeting, parts);
+    conv5_backward_weight(at + train_conv3_backward_weight_sums, at + conv3_weight_grad, part, parts); /* conv3_backward_weight */
+    batchnorm5_backward_affine_chunks(at + train_relu2_in_grad, at + train_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + train_batchnorm2_affine_chunks, n, part, parts); /* batchnorm2_backward_affine */
+    meet(meeting, parts);
+    if (part == 0) {
+        batchnorm5_merge_affine(at + train_batchnorm2_affine_chunks, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, 0, 1); /* batchnorm2_merge_affine */
+    }
+    meet(meeting, parts);
+    batchnorm5_backward_input_rows(at + train_relu2_in_grad, at + train_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, at + train_batchnorm2_in_grad, n, part, parts); /* batchnorm2_backward_input */
+    if (part == 0) {
+        conv5_weight_turn_filters(at + conv2_weight, at + train_conv2_weight_turn_filters, 0, 1); /* conv2_weight_turn_filters */
+    }
+    meet(meeting, parts);
+    conv2_folded_weight_winograd4x3(at + train_conv2_weight_turn_filters, at + train_conv2_weight_winograd4x3_turned, part, parts); /* conv2_weight_winograd4x3_turned */
+    meet(meeting, parts);
+    conv2_forward_winograd4x3_2(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_turned, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts); /* conv2_backward_input */
+    meet(meeting, parts);
+    conv5_backward_weight_products_winograd4x3(at + train_relu1_out, at + train_batchnorm2_in_grad, at + train_conv2_backward_weight_sums, at + train_conv2_backward_weight_products_squares, at + train_conv2_backward_weight_products_errors, n, part, parts); /* conv2_backward_weight_products */
+    meet(meeting, parts);
+    conv5_backward_weight(at + train_conv2_backward_weight_sums, at + conv2_weight_grad, part, parts); /* conv2_backward_weight */
+    add1_forward(at + train_add1_in2_grad, at + train_conv2_in_grad, at + train_relu1_grad, n, part, parts); /* relu1_gradient_sum */
+    meet(meeting, parts);
+    relu3_backward(at + train_relu1_grad, at + train_relu1_out, at + train_relu1_in_grad, n, part, parts); /* relu1_backward */
+    meet(meeting, parts);
+    batchnorm5_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, n, part, parts); /* batchnorm1_backward_affine */
+    meet(meeting, parts);
+    if (part == 0) {
+        batchnorm5_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 0, 1); /* batchnorm1_merge_affine */
+    }
+    meet(meeting, parts);
+    batchnorm5_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, n, part, parts); /* batchnorm1_backward_input */
+    meet(meeting, parts);
+    conv1_backward_weight_direct(at + train_image_in_pad, at + train_batchnorm1_in_grad, at + conv1_weight_grad, n, part, parts);
     meet(meeting, parts);
 }
 
@@ -6730,58 +3662,58 @@ static void train_forward(const residual_t *net, meeting_place *meeting, const f
     }
     meet(meeting, parts);
     batchnorm1_forward_rows(at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_relu1_out, n, part, parts);
-    conv2_weight_winograd4x3(at + conv2_weight, at + train_conv2_weight_winograd4x3, part, parts);
+    conv2_folded_weight_winograd4x3(at + conv2_weight, at + train_conv2_weight_winograd4x3, part, parts); /* conv2_weight_winograd4x3 */
     meet(meeting, parts);
     conv2_forward_winograd4x3_2(at + train_relu1_out, at + train_conv2_weight_winograd4x3, at + train_conv2_out, at + train_conv2_forward_squares, at + train_conv2_forward_products, n, part, parts);
     meet(meeting, parts);
-    batchnorm2_statistics_chunks(at + train_conv2_out, at + train_batchnorm2_moments, n, part, parts);
+    batchnorm1_statistics_chunks(at + train_conv2_out, at + train_batchnorm2_moments, n, part, parts); /* batchnorm2_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm2_merge_statistics(at + train_batchnorm2_moments, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, n, 0, 1);
+        batchnorm1_merge_statistics(at + train_batchnorm2_moments, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, n, 0, 1); /* batchnorm2_merge_statistics */
     }
     meet(meeting, parts);
-    batchnorm2_forward_rows(at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + train_relu2_out, n, part, parts);
-    conv3_weight_winograd4x3(at + conv3_weight, at + train_conv3_weight_winograd4x3, part, parts);
+    batchnorm1_forward_rows(at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + train_relu2_out, n, part, parts); /* batchnorm2_forward */
+    conv2_folded_weight_winograd4x3(at + conv3_weight, at + train_conv3_weight_winograd4x3, part, parts); /* conv3_weight_winograd4x3 */
     meet(meeting, parts);
-    conv3_forward_winograd4x3_2(at + train_relu2_out, at + train_conv3_weight_winograd4x3, at + train_conv3_out, at + train_conv3_forward_squares, at + train_conv3_forward_products, n, part, parts);
+    conv2_forward_winograd4x3_2(at + train_relu2_out, at + train_conv3_weight_winograd4x3, at + train_conv3_out, at + train_conv3_forward_squares, at + train_conv3_forward_products, n, part, parts); /* conv3_forward */
     meet(meeting, parts);
-    batchnorm3_statistics_chunks(at + train_conv3_out, at + train_batchnorm3_moments, n, part, parts);
+    batchnorm1_statistics_chunks(at + train_conv3_out, at + train_batchnorm3_moments, n, part, parts); /* batchnorm3_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm3_merge_statistics(at + train_batchnorm3_moments, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, n, 0, 1);
+        batchnorm1_merge_statistics(at + train_batchnorm3_moments, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, n, 0, 1); /* batchnorm3_merge_statistics */
     }
     meet(meeting, parts);
     batchnorm3_forward_rows(at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + train_batchnorm3_out, n, part, parts);
     meet(meeting, parts);
     add1_forward(at + train_batchnorm3_out, at + train_relu1_out, at + train_add1_out, n, part, parts);
     meet(meeting, parts);
-    relu3_forward_2(at + train_add1_out, at + train_relu3_out, n, part, parts);
-    conv4_weight_winograd4x3(at + conv4_weight, at + train_conv4_weight_winograd4x3, part, parts);
+    relu3_forward(at + train_add1_out, at + train_relu3_out, n, part, parts);
+    conv2_folded_weight_winograd4x3(at + conv4_weight, at + train_conv4_weight_winograd4x3, part, parts); /* conv4_weight_winograd4x3 */
     meet(meeting, parts);
-    conv4_forward_winograd4x3_2(at + train_relu3_out, at + train_conv4_weight_winograd4x3, at + train_conv4_out, at + train_conv4_forward_squares, at + train_conv4_forward_products, n, part, parts);
+    conv2_forward_winograd4x3_2(at + train_relu3_out, at + train_conv4_weight_winograd4x3, at + train_conv4_out, at + train_conv4_forward_squares, at + train_conv4_forward_products, n, part, parts); /* conv4_forward */
     meet(meeting, parts);
-    batchnorm4_statistics_chunks(at + train_conv4_out, at + train_batchnorm4_moments, n, part, parts);
-    meet(meeting, parts);
-    if (part == 0) {
-        batchnorm4_merge_statistics(at + train_batchnorm4_moments, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, n, 0, 1);
-    }
-    meet(meeting, parts);
-    batchnorm4_forward_rows(at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + train_relu4_out, n, part, parts);
-    conv5_weight_winograd4x3(at + conv5_weight, at + train_conv5_weight_winograd4x3, part, parts);
-    meet(meeting, parts);
-    conv5_forward_winograd4x3_2(at + train_relu4_out, at + train_conv5_weight_winograd4x3, at + train_conv5_out, at + train_conv5_forward_squares, at + train_conv5_forward_products, n, part, parts);
-    meet(meeting, parts);
-    batchnorm5_statistics_chunks(at + train_conv5_out, at + train_batchnorm5_moments, n, part, parts);
+    batchnorm1_statistics_chunks(at + train_conv4_out, at + train_batchnorm4_moments, n, part, parts); /* batchnorm4_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm5_merge_statistics(at + train_batchnorm5_moments, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, n, 0, 1);
+        batchnorm1_merge_statistics(at + train_batchnorm4_moments, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, n, 0, 1); /* batchnorm4_merge_statistics */
     }
     meet(meeting, parts);
-    batchnorm5_forward_rows(at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + train_batchnorm5_out, n, part, parts);
+    batchnorm1_forward_rows(at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + train_relu4_out, n, part, parts); /* batchnorm4_forward */
+    conv2_folded_weight_winograd4x3(at + conv5_weight, at + train_conv5_weight_winograd4x3, part, parts); /* conv5_weight_winograd4x3 */
     meet(meeting, parts);
-    add2_forward(at + train_batchnorm5_out, at + train_relu3_out, at + train_add2_out, n, part, parts);
+    conv2_forward_winograd4x3_2(at + train_relu4_out, at + train_conv5_weight_winograd4x3, at + train_conv5_out, at + train_conv5_forward_squares, at + train_conv5_forward_products, n, part, parts); /* conv5_forward */
     meet(meeting, parts);
-    relu5_forward_2(at + train_add2_out, at + train_relu5_out, n, part, parts);
+    batchnorm1_statistics_chunks(at + train_conv5_out, at + train_batchnorm5_moments, n, part, parts); /* batchnorm5_statistics */
+    meet(meeting, parts);
+    if (part == 0) {
+        batchnorm1_merge_statistics(at + train_batchnorm5_moments, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, n, 0, 1); /* batchnorm5_merge_statistics */
+    }
+    meet(meeting, parts);
+    batchnorm3_forward_rows(at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + train_batchnorm5_out, n, part, parts); /* batchnorm5_forward */
+    meet(meeting, parts);
+    add1_forward(at + train_batchnorm5_out, at + train_relu3_out, at + train_add2_out, n, part, parts); /* add2_forward */
+    meet(meeting, parts);
+    relu3_forward(at + train_add2_out, at + train_relu5_out, n, part, parts); /* relu5_forward */
     meet(meeting, parts);
     relu5_out_pad(at + train_relu5_out, at + train_relu5_out_pad, n, part, parts);
     meet(meeting, parts);
@@ -6794,32 +3726,32 @@ static void train_forward(const residual_t *net, meeting_place *meeting, const f
     }
     meet(meeting, parts);
     batchnorm6_forward_rows(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_relu6_out, n, part, parts);
-    conv7_weight_winograd4x3(at + conv7_weight, at + train_conv7_weight_winograd4x3, part, parts);
+    conv7_folded_weight_winograd4x3(at + conv7_weight, at + train_conv7_weight_winograd4x3, part, parts); /* conv7_weight_winograd4x3 */
     meet(meeting, parts);
     conv7_forward_winograd4x3_2(at + train_relu6_out, at + train_conv7_weight_winograd4x3, at + train_conv7_out, at + train_conv7_forward_squares, at + train_conv7_forward_products, n, part, parts);
     meet(meeting, parts);
-    batchnorm7_statistics_chunks(at + train_conv7_out, at + train_batchnorm7_moments, n, part, parts);
+    batchnorm6_statistics_chunks(at + train_conv7_out, at + train_batchnorm7_moments, n, part, parts); /* batchnorm7_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm7_merge_statistics(at + train_batchnorm7_moments, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, n, 0, 1);
+        batchnorm6_merge_statistics(at + train_batchnorm7_moments, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, n, 0, 1); /* batchnorm7_merge_statistics */
     }
     meet(meeting, parts);
-    batchnorm7_forward_rows(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_relu7_out, n, part, parts);
-    conv8_weight_winograd4x3(at + conv8_weight, at + train_conv8_weight_winograd4x3, part, parts);
+    batchnorm6_forward_rows(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_relu7_out, n, part, parts); /* batchnorm7_forward */
+    conv7_folded_weight_winograd4x3(at + conv8_weight, at + train_conv8_weight_winograd4x3, part, parts); /* conv8_weight_winograd4x3 */
     meet(meeting, parts);
-    conv8_forward_winograd4x3_2(at + train_relu7_out, at + train_conv8_weight_winograd4x3, at + train_conv8_out, at + train_conv8_forward_squares, at + train_conv8_forward_products, n, part, parts);
+    conv7_forward_winograd4x3_2(at + train_relu7_out, at + train_conv8_weight_winograd4x3, at + train_conv8_out, at + train_conv8_forward_squares, at + train_conv8_forward_products, n, part, parts); /* conv8_forward */
     meet(meeting, parts);
-    batchnorm8_statistics_chunks(at + train_conv8_out, at + train_batchnorm8_moments, n, part, parts);
+    batchnorm6_statistics_chunks(at + train_conv8_out, at + train_batchnorm8_moments, n, part, parts); /* batchnorm8_statistics */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm8_merge_statistics(at + train_batchnorm8_moments, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, n, 0, 1);
+        batchnorm6_merge_statistics(at + train_batchnorm8_moments, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, n, 0, 1); /* batchnorm8_merge_statistics */
     }
     meet(meeting, parts);
     batchnorm8_forward_rows(at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + train_batchnorm8_out, n, part, parts);
     meet(meeting, parts);
     add3_forward(at + train_batchnorm8_out, at + train_relu6_out, at + train_add3_out, n, part, parts);
     meet(meeting, parts);
-    relu8_forward_2(at + train_add3_out, at + train_relu8_out, n, part, parts);
+    relu8_forward(at + train_add3_out, at + train_relu8_out, n, part, parts);
     meet(meeting, parts);
     global_avgpool1_forward(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
     meet(meeting, parts);
@@ -6855,7 +3787,7 @@ static void train_backward(const residual_t *net, meeting_place *meeting, int n,
     meet(meeting, parts);
     conv8_weight_turn_filters(at + conv8_weight, at + train_conv8_weight_turn_filters, part, parts);
     meet(meeting, parts);
-    conv8_weight_winograd4x3_turned(at + train_conv8_weight_turn_filters, at + train_conv8_weight_winograd4x3_turned, part, parts);
+    conv7_folded_weight_winograd4x3(at + train_conv8_weight_turn_filters, at + train_conv8_weight_winograd4x3_turned, part, parts); /* conv8_weight_winograd4x3_turned */
     meet(meeting, parts);
     conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_turned, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
     meet(meeting, parts);
@@ -6863,34 +3795,34 @@ static void train_backward(const residual_t *net, meeting_place *meeting, int n,
     meet(meeting, parts);
     conv8_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, part, parts);
     meet(meeting, parts);
-    batchnorm7_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, n, part, parts);
+    batchnorm8_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, n, part, parts); /* batchnorm7_backward_affine */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm7_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 0, 1);
+        batchnorm8_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 0, 1); /* batchnorm7_merge_affine */
     }
     meet(meeting, parts);
-    batchnorm7_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts);
-    conv7_weight_turn_filters(at + conv7_weight, at + train_conv7_weight_turn_filters, part, parts);
+    batchnorm8_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts); /* batchnorm7_backward_input */
+    conv8_weight_turn_filters(at + conv7_weight, at + train_conv7_weight_turn_filters, part, parts); /* conv7_weight_turn_filters */
     meet(meeting, parts);
-    conv7_weight_winograd4x3_turned(at + train_conv7_weight_turn_filters, at + train_conv7_weight_winograd4x3_turned, part, parts);
+    conv7_folded_weight_winograd4x3(at + train_conv7_weight_turn_filters, at + train_conv7_weight_winograd4x3_turned, part, parts); /* conv7_weight_winograd4x3_turned */
     meet(meeting, parts);
-    conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_turned, at + train_conv7_in_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
+    conv7_forward_winograd4x3_2(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_turned, at + train_conv7_in_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts); /* conv7_backward_input */
     meet(meeting, parts);
-    conv7_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts);
+    conv8_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
     meet(meeting, parts);
-    conv7_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, part, parts);
+    conv8_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, part, parts); /* conv7_backward_weight */
     meet(meeting, parts);
-    relu6_gradient_sum(at + train_add3_in2_grad, at + train_conv7_in_grad, at + train_relu6_grad, n, part, parts);
+    add3_forward(at + train_add3_in2_grad, at + train_conv7_in_grad, at + train_relu6_grad, n, part, parts); /* relu6_gradient_sum */
     meet(meeting, parts);
     relu6_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, n, part, parts);
     meet(meeting, parts);
-    batchnorm6_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, n, part, parts);
+    batchnorm8_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, n, part, parts); /* batchnorm6_backward_affine */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm6_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 0, 1);
+        batchnorm8_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 0, 1); /* batchnorm6_merge_affine */
     }
     meet(meeting, parts);
-    batchnorm6_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, n, part, parts);
+    batchnorm8_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, n, part, parts); /* batchnorm6_backward_input */
     if (part == 0) {
         conv6_weight_turn_filters(at + conv6_weight, at + train_conv6_weight_turn_filters, 0, 1);
     }
@@ -6909,82 +3841,82 @@ static void train_backward(const residual_t *net, meeting_place *meeting, int n,
         conv5_weight_turn_filters(at + conv5_weight, at + train_conv5_weight_turn_filters, 0, 1);
     }
     meet(meeting, parts);
-    conv5_weight_winograd4x3_turned(at + train_conv5_weight_turn_filters, at + train_conv5_weight_winograd4x3_turned, part, parts);
+    conv2_folded_weight_winograd4x3(at + train_conv5_weight_turn_filters, at + train_conv5_weight_winograd4x3_turned, part, parts); /* conv5_weight_winograd4x3_turned */
     meet(meeting, parts);
     conv5_backward_input_winograd4x3(at + train_batchnorm5_in_grad, at + train_conv5_weight_winograd4x3_turned, at + train_relu4_out, at + train_relu4_in_grad, at + train_conv5_backward_input_squares, at + train_conv5_backward_input_products, n, part, parts);
     meet(meeting, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu4_out, at + train_batchnorm5_in_grad, at + train_conv5_backward_weight_sums, at + train_conv5_backward_weight_products_squares, at + train_conv5_backward_weight_products_errors, n, part, parts);
     meet(meeting, parts);
     conv5_backward_weight(at + train_conv5_backward_weight_sums, at + conv5_weight_grad, part, parts);
-    batchnorm4_backward_affine_chunks(at + train_relu4_in_grad, at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + train_batchnorm4_affine_chunks, n, part, parts);
+    batchnorm5_backward_affine_chunks(at + train_relu4_in_grad, at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + train_batchnorm4_affine_chunks, n, part, parts); /* batchnorm4_backward_affine */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm4_merge_affine(at + train_batchnorm4_affine_chunks, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, 0, 1);
+        batchnorm5_merge_affine(at + train_batchnorm4_affine_chunks, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, 0, 1); /* batchnorm4_merge_affine */
     }
     meet(meeting, parts);
-    batchnorm4_backward_input_rows(at + train_relu4_in_grad, at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, at + train_batchnorm4_in_grad, n, part, parts);
+    batchnorm5_backward_input_rows(at + train_relu4_in_grad, at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, at + train_batchnorm4_in_grad, n, part, parts); /* batchnorm4_backward_input */
     if (part == 0) {
-        conv4_weight_turn_filters(at + conv4_weight, at + train_conv4_weight_turn_filters, 0, 1);
+        conv5_weight_turn_filters(at + conv4_weight, at + train_conv4_weight_turn_filters, 0, 1); /* conv4_weight_turn_filters */
     }
     meet(meeting, parts);
-    conv4_weight_winograd4x3_turned(at + train_conv4_weight_turn_filters, at + train_conv4_weight_winograd4x3_turned, part, parts);
+    conv2_folded_weight_winograd4x3(at + train_conv4_weight_turn_filters, at + train_conv4_weight_winograd4x3_turned, part, parts); /* conv4_weight_winograd4x3_turned */
     meet(meeting, parts);
-    conv4_backward_input_winograd4x3(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_turned, at + train_conv4_in_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts);
+    conv2_forward_winograd4x3_2(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_turned, at + train_conv4_in_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts); /* conv4_backward_input */
     meet(meeting, parts);
-    conv4_backward_weight_products_winograd4x3(at + train_relu3_out, at + train_batchnorm4_in_grad, at + train_conv4_backward_weight_sums, at + train_conv4_backward_weight_products_squares, at + train_conv4_backward_weight_products_errors, n, part, parts);
+    conv5_backward_weight_products_winograd4x3(at + train_relu3_out, at + train_batchnorm4_in_grad, at + train_conv4_backward_weight_sums, at + train_conv4_backward_weight_products_squares, at + train_conv4_backward_weight_products_errors, n, part, parts); /* conv4_backward_weight_products */
     meet(meeting, parts);
-    conv4_backward_weight(at + train_conv4_backward_weight_sums, at + conv4_weight_grad, part, parts);
-    relu3_gradient_sum(at + train_add2_in2_grad, at + train_conv4_in_grad, at + train_relu3_grad, n, part, parts);
+    conv5_backward_weight(at + train_conv4_backward_weight_sums, at + conv4_weight_grad, part, parts); /* conv4_backward_weight */
+    add1_forward(at + train_add2_in2_grad, at + train_conv4_in_grad, at + train_relu3_grad, n, part, parts); /* relu3_gradient_sum */
     meet(meeting, parts);
     relu3_backward(at + train_relu3_grad, at + train_relu3_out, at + train_relu3_in_grad, n, part, parts);
     meet(meeting, parts);
-    batchnorm3_backward_affine_chunks(at + train_add1_in1_grad, at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + train_batchnorm3_affine_chunks, n, part, parts);
+    batchnorm5_backward_affine_chunks(at + train_add1_in1_grad, at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + train_batchnorm3_affine_chunks, n, part, parts); /* batchnorm3_backward_affine */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm3_merge_affine(at + train_batchnorm3_affine_chunks, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, 0, 1);
+        batchnorm5_merge_affine(at + train_batchnorm3_affine_chunks, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, 0, 1); /* batchnorm3_merge_affine */
     }
     meet(meeting, parts);
-    batchnorm3_backward_input_rows(at + train_add1_in1_grad, at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, at + train_batchnorm3_in_grad, n, part, parts);
+    batchnorm5_backward_input_rows(at + train_add1_in1_grad, at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, at + train_batchnorm3_in_grad, n, part, parts); /* batchnorm3_backward_input */
     if (part == 0) {
-        conv3_weight_turn_filters(at + conv3_weight, at + train_conv3_weight_turn_filters, 0, 1);
+        conv5_weight_turn_filters(at + conv3_weight, at + train_conv3_weight_turn_filters, 0, 1); /* conv3_weight_turn_filters */
     }
     meet(meeting, parts);
-    conv3_weight_winograd4x3_turned(at + train_conv3_weight_turn_filters, at + train_conv3_weight_winograd4x3_turned, part, parts);
+    conv2_folded_weight_winograd4x3(at + train_conv3_weight_turn_filters, at + train_conv3_weight_winograd4x3_turned, part, parts); /* conv3_weight_winograd4x3_turned */
     meet(meeting, parts);
-    conv3_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_turned, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts);
+    conv5_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_turned, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts); /* conv3_backward_input */
     meet(meeting, parts);
-    conv3_backward_weight_products_winograd4x3(at + train_relu2_out, at + train_batchnorm3_in_grad, at + train_conv3_backward_weight_sums, at + train_conv3_backward_weight_products_squares, at + train_conv3_backward_weight_products_errors, n, part, parts);
+    conv5_backward_weight_products_winograd4x3(at + train_relu2_out, at + train_batchnorm3_in_grad, at + train_conv3_backward_weight_sums, at + train_conv3_backward_weight_products_squares, at + train_conv3_backward_weight_products_errors, n, part, parts); /* conv3_backward_weight_products */
     meet(meeting, parts);
-    conv3_backward_weight(at + train_conv3_backward_weight_sums, at + conv3_weight_grad, part, parts);
-    batchnorm2_backward_affine_chunks(at + train_relu2_in_grad, at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + train_batchnorm2_affine_chunks, n, part, parts);
-    meet(meeting, parts);
-    if (part == 0) {
-        batchnorm2_merge_affine(at + train_batchnorm2_affine_chunks, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, 0, 1);
-    }
-    meet(meeting, parts);
-    batchnorm2_backward_input_rows(at + train_relu2_in_grad, at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, at + train_batchnorm2_in_grad, n, part, parts);
-    if (part == 0) {
-        conv2_weight_turn_filters(at + conv2_weight, at + train_conv2_weight_turn_filters, 0, 1);
-    }
-    meet(meeting, parts);
-    conv2_weight_winograd4x3_turned(at + train_conv2_weight_turn_filters, at + train_conv2_weight_winograd4x3_turned, part, parts);
-    meet(meeting, parts);
-    conv2_backward_input_winograd4x3(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_turned, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
-    meet(meeting, parts);
-    conv2_backward_weight_products_winograd4x3(at + train_relu1_out, at + train_batchnorm2_in_grad, at + train_conv2_backward_weight_sums, at + train_conv2_backward_weight_products_squares, at + train_conv2_backward_weight_products_errors, n, part, parts);
-    meet(meeting, parts);
-    conv2_backward_weight(at + train_conv2_backward_weight_sums, at + conv2_weight_grad, part, parts);
-    relu1_gradient_sum(at + train_add1_in2_grad, at + train_conv2_in_grad, at + train_relu1_grad, n, part, parts);
-    meet(meeting, parts);
-    relu1_backward(at + train_relu1_grad, at + train_relu1_out, at + train_relu1_in_grad, n, part, parts);
-    meet(meeting, parts);
-    batchnorm1_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, n, part, parts);
+    conv5_backward_weight(at + train_conv3_backward_weight_sums, at + conv3_weight_grad, part, parts); /* conv3_backward_weight */
+    batchnorm5_backward_affine_chunks(at + train_relu2_in_grad, at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + train_batchnorm2_affine_chunks, n, part, parts); /* batchnorm2_backward_affine */
     meet(meeting, parts);
     if (part == 0) {
-        batchnorm1_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 0, 1);
+        batchnorm5_merge_affine(at + train_batchnorm2_affine_chunks, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, 0, 1); /* batchnorm2_merge_affine */
     }
     meet(meeting, parts);
-    batchnorm1_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, n, part, parts);
+    batchnorm5_backward_input_rows(at + train_relu2_in_grad, at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, at + train_batchnorm2_in_grad, n, part, parts); /* batchnorm2_backward_input */
+    if (part == 0) {
+        conv5_weight_turn_filters(at + conv2_weight, at + train_conv2_weight_turn_filters, 0, 1); /* conv2_weight_turn_filters */
+    }
+    meet(meeting, parts);
+    conv2_folded_weight_winograd4x3(at + train_conv2_weight_turn_filters, at + train_conv2_weight_winograd4x3_turned, part, parts); /* conv2_weight_winograd4x3_turned */
+    meet(meeting, parts);
+    conv2_forward_winograd4x3_2(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_turned, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts); /* conv2_backward_input */
+    meet(meeting, parts);
+    conv5_backward_weight_products_winograd4x3(at + train_relu1_out, at + train_batchnorm2_in_grad, at + train_conv2_backward_weight_sums, at + train_conv2_backward_weight_products_squares, at + train_conv2_backward_weight_products_errors, n, part, parts); /* conv2_backward_weight_products */
+    meet(meeting, parts);
+    conv5_backward_weight(at + train_conv2_backward_weight_sums, at + conv2_weight_grad, part, parts); /* conv2_backward_weight */
+    add1_forward(at + train_add1_in2_grad, at + train_conv2_in_grad, at + train_relu1_grad, n, part, parts); /* relu1_gradient_sum */
+    meet(meeting, parts);
+    relu3_backward(at + train_relu1_grad, at + train_relu1_out, at + train_relu1_in_grad, n, part, parts); /* relu1_backward */
+    meet(meeting, parts);
+    batchnorm5_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, n, part, parts); /* batchnorm1_backward_affine */
+    meet(meeting, parts);
+    if (part == 0) {
+        batchnorm5_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 0, 1); /* batchnorm1_merge_affine */
+    }
+    meet(meeting, parts);
+    batchnorm5_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, n, part, parts); /* batchnorm1_backward_input */
     meet(meeting, parts);
     conv1_backward_weight_direct(at + train_image_in_pad, at + train_batchnorm1_in_grad, at + conv1_weight_grad, n, part, parts);
     meet(meeting, parts);
@@ -6996,41 +3928,41 @@ static void train_update(const residual_t *net, meeting_place *meeting, int part
     real *const at = net->arena;
     if (part == 0) {
         batchnorm1_running(at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_mean, at + batchnorm1_var, 0, 1);
-        batchnorm2_running(at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_mean, at + batchnorm2_var, 0, 1);
-        batchnorm3_running(at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_mean, at + batchnorm3_var, 0, 1);
-        batchnorm4_running(at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_mean, at + batchnorm4_var, 0, 1);
-        batchnorm5_running(at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_mean, at + batchnorm5_var, 0, 1);
+        batchnorm1_running(at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_mean, at + batchnorm2_var, 0, 1); /* batchnorm2_running */
+        batchnorm1_running(at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_mean, at + batchnorm3_var, 0, 1); /* batchnorm3_running */
+        batchnorm1_running(at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_mean, at + batchnorm4_var, 0, 1); /* batchnorm4_running */
+        batchnorm1_running(at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_mean, at + batchnorm5_var, 0, 1); /* batchnorm5_running */
         batchnorm6_running(at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_mean, at + batchnorm6_var, 0, 1);
-        batchnorm7_running(at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_mean, at + batchnorm7_var, 0, 1);
-        batchnorm8_running(at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_mean, at + batchnorm8_var, 0, 1);
+        batchnorm6_running(at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_mean, at + batchnorm7_var, 0, 1); /* batchnorm7_running */
+        batchnorm6_running(at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_mean, at + batchnorm8_var, 0, 1); /* batchnorm8_running */
         conv1_weight_update(at + conv1_weight, at + conv1_weight_grad, at + conv1_weight_v_state, at + conv1_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
         batchnorm1_gamma_update(at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_gamma_v_state, at + batchnorm1_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm1_beta_update(at + batchnorm1_beta, at + batchnorm1_beta_grad, at + batchnorm1_beta_v_state, at + batchnorm1_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+        batchnorm1_gamma_update(at + batchnorm1_beta, at + batchnorm1_beta_grad, at + batchnorm1_beta_v_state, at + batchnorm1_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm1_beta_update */
         conv2_weight_update(at + conv2_weight, at + conv2_weight_grad, at + conv2_weight_v_state, at + conv2_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm2_gamma_update(at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_gamma_v_state, at + batchnorm2_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm2_beta_update(at + batchnorm2_beta, at + batchnorm2_beta_grad, at + batchnorm2_beta_v_state, at + batchnorm2_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        conv3_weight_update(at + conv3_weight, at + conv3_weight_grad, at + conv3_weight_v_state, at + conv3_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm3_gamma_update(at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_gamma_v_state, at + batchnorm3_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm3_beta_update(at + batchnorm3_beta, at + batchnorm3_beta_grad, at + batchnorm3_beta_v_state, at + batchnorm3_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        conv4_weight_update(at + conv4_weight, at + conv4_weight_grad, at + conv4_weight_v_state, at + conv4_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm4_gamma_update(at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_gamma_v_state, at + batchnorm4_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm4_beta_update(at + batchnorm4_beta, at + batchnorm4_beta_grad, at + batchnorm4_beta_v_state, at + batchnorm4_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        conv5_weight_update(at + conv5_weight, at + conv5_weight_grad, at + conv5_weight_v_state, at + conv5_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm5_gamma_update(at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_gamma_v_state, at + batchnorm5_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm5_beta_update(at + batchnorm5_beta, at + batchnorm5_beta_grad, at + batchnorm5_beta_v_state, at + batchnorm5_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+        batchnorm1_gamma_update(at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_gamma_v_state, at + batchnorm2_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm2_gamma_update */
+        batchnorm1_gamma_update(at + batchnorm2_beta, at + batchnorm2_beta_grad, at + batchnorm2_beta_v_state, at + batchnorm2_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm2_beta_update */
+        conv2_weight_update(at + conv3_weight, at + conv3_weight_grad, at + conv3_weight_v_state, at + conv3_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv3_weight_update */
+        batchnorm1_gamma_update(at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_gamma_v_state, at + batchnorm3_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm3_gamma_update */
+        batchnorm1_gamma_update(at + batchnorm3_beta, at + batchnorm3_beta_grad, at + batchnorm3_beta_v_state, at + batchnorm3_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm3_beta_update */
+        conv2_weight_update(at + conv4_weight, at + conv4_weight_grad, at + conv4_weight_v_state, at + conv4_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv4_weight_update */
+        batchnorm1_gamma_update(at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_gamma_v_state, at + batchnorm4_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm4_gamma_update */
+        batchnorm1_gamma_update(at + batchnorm4_beta, at + batchnorm4_beta_grad, at + batchnorm4_beta_v_state, at + batchnorm4_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm4_beta_update */
+        conv2_weight_update(at + conv5_weight, at + conv5_weight_grad, at + conv5_weight_v_state, at + conv5_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv5_weight_update */
+        batchnorm1_gamma_update(at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_gamma_v_state, at + batchnorm5_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm5_gamma_update */
+        batchnorm1_gamma_update(at + batchnorm5_beta, at + batchnorm5_beta_grad, at + batchnorm5_beta_v_state, at + batchnorm5_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm5_beta_update */
         conv6_weight_update(at + conv6_weight, at + conv6_weight_grad, at + conv6_weight_v_state, at + conv6_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
         batchnorm6_gamma_update(at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_gamma_v_state, at + batchnorm6_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm6_beta_update(at + batchnorm6_beta, at + batchnorm6_beta_grad, at + batchnorm6_beta_v_state, at + batchnorm6_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+        batchnorm6_gamma_update(at + batchnorm6_beta, at + batchnorm6_beta_grad, at + batchnorm6_beta_v_state, at + batchnorm6_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm6_beta_update */
     }
     conv7_weight_update(at + conv7_weight, at + conv7_weight_grad, at + conv7_weight_v_state, at + conv7_weight_s_state, part, parts, (real)net->lr, (double)(net->step + 1));
     if (part == 0) {
-        batchnorm7_gamma_update(at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_gamma_v_state, at + batchnorm7_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm7_beta_update(at + batchnorm7_beta, at + batchnorm7_beta_grad, at + batchnorm7_beta_v_state, at + batchnorm7_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+        batchnorm6_gamma_update(at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_gamma_v_state, at + batchnorm7_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm7_gamma_update */
+        batchnorm6_gamma_update(at + batchnorm7_beta, at + batchnorm7_beta_grad, at + batchnorm7_beta_v_state, at + batchnorm7_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm7_beta_update */
     }
-    conv8_weight_update(at + conv8_weight, at + conv8_weight_grad, at + conv8_weight_v_state, at + conv8_weight_s_state, part, parts, (real)net->lr, (double)(net->step + 1));
+    conv7_weight_update(at + conv8_weight, at + conv8_weight_grad, at + conv8_weight_v_state, at + conv8_weight_s_state, part, parts, (real)net->lr, (double)(net->step + 1)); /* conv8_weight_update */
     if (part == 0) {
-        batchnorm8_gamma_update(at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_gamma_v_state, at + batchnorm8_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm8_beta_update(at + batchnorm8_beta, at + batchnorm8_beta_grad, at + batchnorm8_beta_v_state, at + batchnorm8_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+        batchnorm6_gamma_update(at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_gamma_v_state, at + batchnorm8_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_gamma_update */
+        batchnorm6_gamma_update(at + batchnorm8_beta, at + batchnorm8_beta_grad, at + batchnorm8_beta_v_state, at + batchnorm8_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_beta_update */
         dense1_bias_update(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
     }
     meet(meeting, parts);
@@ -7161,7 +4093,7 @@ int residual_gradients(const residual_t *net, const float *image_in, const int32
         const unsigned before = flush_denormals();
         gradients_forward(net, &meeting, image_in, output_target, n, part, parts);
         if (part == 0)
-            *loss = net->arena[gradients_loss];
+            *loss = net->arena[train_loss];
         meet(&meeting, parts);
         if (isfinite(*loss))
             gradients_backward(net, &meeting, n, part, parts);
