@@ -15,6 +15,8 @@ from dslc.layout import Layout
 
 SUMMED = 128
 """From so many products a row of the window on, every row is summed on its own: sums of sums lose less."""
+PLAIN_FILTERS = ("plain", "lanes", "depthwise", "depthwise_scatter")
+"""Algorithms that read the filters as the language has them."""
 TASKS = 16
 """At least so many tasks are made of one image, for the threads to share."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, _direct, _lanes, _winograd, detail, finish
+from dslc.kernels import Copy, Setting, Variant, _depthwise, _direct, _lanes, _winograd, detail, finish
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 
@@ -14,6 +14,8 @@ FUSES = True
 
 def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     d = detail(op, ConvDetail)
+    if _depthwise.suits(d):
+        return {"depthwise": _depthwise.cost(d, setting)}
     if not _direct.fits(d, setting.lanes):
         return {"plain": setting.multiplying(op, 0.05)}
     if _lanes.suits(d, setting):
@@ -29,6 +31,10 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if op.choice == "lanes":
         context = {**_lanes.context(d, setting), "bias": bias, **finish(op)}
         return [Variant("lanes", names, context, _lanes.cost(d, setting), context["tiles"].products)]
+    if op.choice == "depthwise":
+        context = {**_depthwise.context(d, setting), "turned": False, "bias": bias, **finish(op)}
+        cost = _depthwise.cost(d, setting)
+        return [Variant("depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2")]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, "bias": bias}
         return [Variant("plain", names, {**context, "formula": finish(op)["formula"]}, setting.multiplying(op, 0.05))]
@@ -53,9 +59,9 @@ def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
         return (_winograd.filters_copy(op.reads[1], op.choice, lanes),)
     if op.choice == "lanes":
         return _lanes.padding(op.reads[0], detail(op, ConvDetail), lanes)
-    return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice == "direct" else ()
+    return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice in ("direct", "depthwise") else ()
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
     w = op.reads[1]
-    return {w.name: Layout(w.shape) if op.choice in ("plain", "lanes") else _direct.filters_layout(w.shape, lanes)}
+    return {w.name: Layout(w.shape) if op.choice in _direct.PLAIN_FILTERS else _direct.filters_layout(w.shape, lanes)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, _direct, _lanes, _winograd, detail, finish
+from dslc.kernels import Copy, Setting, Variant, _depthwise, _direct, _lanes, _winograd, detail, finish
 from dslc.layers.conv import ConvDetail
 
 FUSES = True
@@ -15,6 +15,9 @@ FUSES = True
 def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     d = detail(op, ConvDetail)
     back = turned(d)
+    if _depthwise.suits(d):
+        gathers = d.stride == (1, 1) and min(back.before) >= 0
+        return {"depthwise" if gathers else "depthwise_scatter": _depthwise.cost(d, setting)}
     if not _direct.fits(d, setting.lanes):
         return {"plain": setting.multiplying(op, 0.05)}
     if _lanes.suits(d, setting):
@@ -42,6 +45,13 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if op.choice == "lanes":
         context = {**_lanes.back_context(d, setting), **end}
         return [Variant("lanes", names, context, _lanes.cost(d, setting), context["tiles"].products)]
+    if op.choice == "depthwise":
+        context = {**_depthwise.context(turned(d), setting), "turned": True, "bias": False, **end}
+        cost = _depthwise.cost(d, setting)
+        return [Variant("depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2")]
+    if op.choice == "depthwise_scatter":
+        context = {**_depthwise.scatter_context(d, setting), **end}
+        return [Variant("depthwise_scatter", names, context, 2 * _depthwise.cost(d, setting))]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, **end}
         return [Variant("plain", names, context, setting.multiplying(op, 0.05))]
@@ -62,7 +72,9 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     d = detail(op, ConvDetail)
-    if op.choice in ("plain", "lanes"):
+    if op.choice == "depthwise":
+        return _direct.padding(op.reads[0], turned(d))
+    if op.choice in _direct.PLAIN_FILTERS:
         return ()
     if op.choice.startswith("winograd"):
         return (_winograd.filters_copy(op.reads[1], op.choice, lanes, d),)

@@ -45,6 +45,9 @@ class Conv(Layer):
         Example("conv(4, 3x3, dilation=2, pad=same, groups=2, bias=off)", ((6, 5, 6),)),
         Example("conv(17, 1x1)", ((3, 3, 17),)),
         Example("conv(6, 4x4, stride=3, pad=same, groups=3)", ((13, 13, 3),)),
+        Example("conv(17, 3x3, groups=17, pad=same)", ((5, 7, 17),)),
+        Example("conv(5, 5x3, groups=5, stride=2x1, bias=off)", ((9, 6, 5),)),
+        Example("conv(33, 3x3, groups=33, dilation=2, pad=2)", ((7, 6, 33),)),
     )
 
     @property

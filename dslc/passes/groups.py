@@ -9,7 +9,7 @@ from dataclasses import replace
 from math import prod
 
 from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
-from dslc.kernels import _direct
+from dslc.kernels import _depthwise, _direct
 from dslc.layers.conv import ConvDetail
 
 MOST_TIMES = 16
@@ -32,7 +32,7 @@ def _widen(step: Step, lanes: int) -> Step:
 
 def _wide(op: Operation, lanes: int, widened: dict[Tensor, Tensor]) -> tuple[Operation, ...]:
     d = op.detail
-    if not isinstance(d, ConvDetail) or _direct.fits(d, lanes) or d.groups > MOST_TIMES:
+    if not isinstance(d, ConvDetail) or _direct.fits(d, lanes) or _depthwise.suits(d) or d.groups > MOST_TIMES:
         return (op,)
     wide = replace(op, detail=replace(d, groups=1), multiply_adds=op.multiply_adds * d.groups)
     if op.kind == "conv_weight_gradient":
