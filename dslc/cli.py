@@ -99,7 +99,7 @@ def check(
     reports = []
     for path in spec:
         try:
-            reports.append(_report(path, define, _positive(threads, "--threads")))
+            reports.append(_report(path, define, positive(threads, "--threads")))
         except SpecError as error:
             print(error, file=sys.stderr)
             failed = True
@@ -213,10 +213,10 @@ def compile_(
     started = time.perf_counter()
     network = check_file(spec, overrides(define))
     if tune:
-        _tune(network, target, _positive(threads, "--threads"))
+        _tune(network, target, positive(threads, "--threads"))
     plan = _plan_for(network, target, threads, disable)
     source = emit_c(plan)
-    with _writing(output or "."):
+    with writing(output or "."):
         folder = None if output is None else Path(output)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -249,7 +249,7 @@ def _tune(network: Network, target: str, threads: int) -> None:
 def _plan_for(network: Network, target: str, threads: int, disable: list[str] | None) -> Plan:
     from dslc.compiler import plan_network
 
-    count = _positive(threads, "--threads")
+    count = positive(threads, "--threads")
     return plan_network(network, _target(target), threads=count, options=_options(disable))
 
 
@@ -273,7 +273,7 @@ def _options(disable: list[str] | None) -> Options | None:
 
 
 @contextmanager
-def _writing(path: str | Path) -> Iterator[None]:
+def writing(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -332,15 +332,15 @@ def train(
     from dslc.runtime.runs import run_folder
 
     if epochs is not None:
-        _positive(epochs, "--epochs")
+        positive(epochs, "--epochs")
     network = check_file(spec, overrides(define))
-    model = Model(network, _positive(threads, "--threads"))
+    model = Model(network, positive(threads, "--threads"))
     dataset = load_dataset(data, target).with_dev(model.training.seed)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
     with run_folder(run_, network.name) as folder:
         history = model.fit(dataset.train.x, dataset.train.y, dev=dev, epochs=epochs, progress=progress)
         results = _results(model, dataset)
-        with _writing(folder):
+        with writing(folder):
             _write_run(folder, model, history, dataset, results, define)
     for name, numbers in results.items():
         print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
@@ -394,7 +394,7 @@ def evaluate(
     from dslc.runtime.datasets import load_dataset
     from dslc.runtime.runs import load_run
 
-    model = load_run(run_, _positive(threads, "--threads"))
+    model = load_run(run_, positive(threads, "--threads"))
     dataset = load_dataset(data, target)
     part = dataset.test or dataset.train
     for key, value in model.evaluate(part.x, part.y).items():
@@ -418,10 +418,10 @@ def predict(
     from dslc.runtime.predictions import write_predictions
     from dslc.runtime.runs import load_run
 
-    model = load_run(run_, _positive(threads, "--threads"))
+    model = load_run(run_, positive(threads, "--threads"))
     dataset = load_dataset(data, target)
     part = dataset.test or dataset.train
-    with _writing(output):
+    with writing(output):
         count = write_predictions(Path(output), model, part.x)
     print(f"{count:,} predictions in {output}")
 
@@ -444,8 +444,8 @@ def gradcheck(spec: str, *, examples: int = 4, entries: int = 30, seed: int = 0,
 
     model = Model(check_file(spec, overrides(define), "float64"))
     model.training  # noqa: B018 - raises where there is no loss to differentiate
-    x, y = random_batch(model.network, min(_positive(examples, "--examples"), model.batch), seed)
-    rows = check_gradients(model, x, y, _positive(entries, "--entries"), seed)
+    x, y = random_batch(model.network, min(positive(examples, "--examples"), model.batch), seed)
+    rows = check_gradients(model, x, y, positive(entries, "--entries"), seed)
     cells = [(r.name, str(r.compared), str(r.skipped), f"{r.difference:.1e}", r.verdict) for r in rows]
     columns = ("parameter", "compared", "at kinks", "relative difference", "verdict")
     print_table(f"{model.network.name}: gradients", columns, cells, "lrrrl")
@@ -468,15 +468,20 @@ def verify(
     from dslc.verify import verify as compare
 
     network = check_file(spec, overrides(define), dtype)
-    model = Model(network, _positive(threads, "--threads"), _options(disable), _target(target))
-    rows = compare(model, min(_positive(examples, "--examples"), model.batch), seed)
+    model = Model(network, positive(threads, "--threads"), _options(disable), _target(target))
+    rows = compare(model, min(positive(examples, "--examples"), model.batch), seed)
     cells = [(r.what, f"{r.difference:.1e}", f"{r.tolerance:.0e}", "ok" if r.ok else "differs") for r in rows]
     columns = ("what", "largest difference", "allowed", "verdict")
     print_table(f"{model.network.name}: C against NumPy", columns, cells, "lrrl")
     return 0 if all(row.ok for row in rows) else 1
 
 
-def _positive(value: int, option: str) -> int:
+def positive(value: int, option: str) -> int:
     if value < 1:
         raise CallError(f"{option} must be at least 1, not {value}")
     return value
+
+
+# ------------------------------------------------------------------------------------------------ augment
+
+app.command("dslc.cli_augment:augment", name="augment")
