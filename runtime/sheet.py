@@ -58,7 +58,7 @@ def sheet(network: Network, x: Any, examples: int, draws: int, seed: int | None 
         raise DataError(f"{network.name} has no augmentation layer: put one behind its input, such as shift(2)")
     if seed is None:
         seed = network.training.seed if network.training else 0
-    inputs = as_inputs(network, x, np.float64)
+    inputs = as_inputs(network, x, network.precision)
     by_name = {value.name: array for value, array in zip(network.inputs, inputs, strict=True)}
     return [_part(network, chain, by_name, examples, draws, seed) for chain in found]
 
@@ -89,7 +89,7 @@ def _part(network: Network, chain: Chain, inputs: dict[str, Array], examples: in
 
     low, high = (seen(edge(x, axis=(0, 1, 2), keepdims=True)) for edge in (np.min, np.max))
     width = np.where(high > low, high - low, 1)
-    original = seen(x[:examples])
+    original = seen(x[:examples].astype(np.float64))
     drawn = (_augmented(chain, original, seed, step) for step in range(draws))
     return Part(chain.name, _shown(original, low, width), tuple(_shown(d, low, width) for d in drawn))
 
