@@ -201,7 +201,8 @@ def test_chains() -> None:
 
 def test_sheet_shows_what_training_sees(rng: np.random.Generator) -> None:
     """The draws undone from their scale, against the layer on its own; the training set lies between 0 and 1."""
-    network = check_text(NET.format(size="6x7x3", layers="standardize -> shift(1)", batch=4) + "\n")
+    text = NET.format(size="6x7x3", layers="standardize -> shift(1)", batch=4)
+    network = check_text(text.replace("loss ", "precision float64\n  loss ", 1))
     x = rng.standard_normal((30, 6, 7, 3)) * [1, 5, 0.1] + [0, 9, -3]
     (part,) = sheet(network, x, 30, 2, seed=3)
     low, high = x.min(axis=(0, 1, 2)), x.max(axis=(0, 1, 2))
