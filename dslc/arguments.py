@@ -78,6 +78,18 @@ class OnOff:
 
 
 @dataclass(frozen=True)
+class OneOf:
+    """One of a few bare words."""
+
+    words: tuple[str, ...]
+
+    def convert(self, value: object) -> str:
+        if isinstance(value, Symbol) and value.name in self.words:
+            return value.name
+        raise BadValue(f"{' or '.join(self.words)} is wanted, not {show(value)}")
+
+
+@dataclass(frozen=True)
 class HeightWidth:
     """`3x5`, or one number for a square."""
 

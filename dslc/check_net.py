@@ -231,6 +231,21 @@ class NotFirst(Diagnostic):
 
 
 @record
+class AugmentsTooLate(Diagnostic):
+    layer: str
+    message = "{layer} can only stand behind an input, standardize or another augmentation"
+    hints = ("augmentation changes the examples, before anything is computed from them",
+             "help: move it there; to disturb values inside a network use dropout")  # fmt: skip
+
+
+@record
+class AugmentsForNothing(Diagnostic):
+    layer: str
+    message = "nothing stands behind {layer} that could learn from it"
+    hints = ("help: put a dense or conv behind it",)
+
+
+@record
 class Unreached(Diagnostic):
     layer: str
     what: str
@@ -583,8 +598,8 @@ class NetBuilder:
         if layer.merges and len(inputs) < 2:
             self.report(MergeOfOne(link.span, link.name))
             return self._poison()
-        if layer.first and not all(self.inputs.get(value.name) == value for value in inputs):
-            self.report(NotFirst(link.span, link.name))
+        if misplaced := self._misplaced(link, layer, inputs):
+            self.report(misplaced)
             return self._poison()
         if len(self.drafts) >= MAX_NODES:
             self.report(TooManyLayers(link.span))
@@ -607,6 +622,16 @@ class NetBuilder:
         self.drafts.append(Draft(name, link.name, layer, inputs, output, common, link, frame.site or link.span))
         return output
 
+    def _misplaced(self, link: ast.Call, layer: Layer, inputs: tuple[Value, ...]) -> Diagnostic | None:
+        """Why the layer cannot stand behind these values."""
+        made = {draft.output: draft.layer for draft in self.drafts} if layer.augments else {}
+        late = [value for value in inputs if self.inputs.get(value.name) != value]
+        if layer.first and late:
+            return NotFirst(link.span, link.name)
+        if layer.augments and not all(made[value].first or made[value].augments for value in late):
+            return AugmentsTooLate(link.span, link.name)
+        return None
+
     def _number(self, link: ast.Call, common: Common) -> str:
         self.numbers[link.name] += 1
         name = common.name or f"{link.name}{self.numbers[link.name]}"
@@ -625,16 +650,21 @@ class NetBuilder:
 
     # ------------------------------------------------------------------------------------------- after the body
 
-    def _report_dead_ends(self, frame: Frame) -> None:
-        heads = {value.name for value, _ in self.heads.values()}
+    def _report_last_layers(self) -> None:
         for name, (value, span) in self.heads.items():
             last = next((d for d in self.drafts if d.output == value), None)
             if last is None and not self.poisoned:
                 self.report(NoLayers(span, name))
             if last is not None and last.kind == "dropout":
                 self.report(DropoutAtTheEnd(last.call.span))
+            if last is not None and last.layer.augments:
+                self.report(AugmentsForNothing(last.call.span, last.kind))
+
+    def _report_dead_ends(self, frame: Frame) -> None:
+        self._report_last_layers()
         if self.poisoned:
             return
+        heads = {value.name for value, _ in self.heads.values()}
         for name in self.inputs:
             if name not in self.used | heads:
                 self.report(NeverUsed(frame.values[name][1], "input", name))

@@ -498,6 +498,7 @@ def positive(value: int, option: str) -> int:
     return value
 
 
-# ------------------------------------------------------------------------------------------------ search
+# ------------------------------------------------------------------------------------------------ rooms of their own
 
 app.command("dslc.cli_search:search", name="search")
+app.command("dslc.cli_augment:augment", name="augment")

@@ -51,7 +51,7 @@ def example_spec(example: Example, batch: int = 5) -> str:
     name, _, arguments = example.text.partition("(")
     found = registry.find(dslc.layers, name, Layer)
     assert found is not None
-    if found.first:
+    if found.first or found.augments:
         (shape,) = example.inputs
         lines, chain = [f"input x1: {show_shape(shape)}"], f"x1 -> {example.text} -> {same_size(shape)}"
     elif len(values) > 1:

@@ -116,6 +116,27 @@ def test_threads_and_passes_of_the_plan(tiny: Path) -> None:
     assert (tiny / "out" / "tiny.c").read_text() == code
 
 
+def test_augment_draws_a_sheet(tiny: Path) -> None:
+    """A picture as large as its rows and columns want; nothing is left of one that cannot be drawn."""
+    image = pytest.importorskip("matplotlib.image")
+    spec = REPO / "specs" / "augmented.net"
+    done = dslc("augment", spec, "--data", "mnist", "-o", "sheet.png", "--examples", 3, "--draws", 4, cwd=tiny)
+    assert done.returncode == 0 and done.stdout == "sheet.png: 3 examples, 4 draws of each\n", done.stderr
+    height, width, _ = image.imread(tiny / "sheet.png").shape
+    assert width / height == pytest.approx(5 * 0.9 / (3 * 0.9 + 0.6), rel=0.01)
+    vector = tiny / "vector.net"
+    vector.write_text("net Vector {\n  input x: 784\n  noise(1) -> dense(2)\n}\n")
+    for wrong, output, words in (
+        (REPO / "specs" / "lenet5.net", "a.png", "has no augmentation layer"),
+        (vector, "a.png", "noise1: a sheet shows images of 1 or 3 channels, and x is 784"),
+        (spec, "a.bmp", "must end in .png, .pdf, .svg, .jpg"),
+        (spec, "none/a.png", "cannot write to none/a.png"),
+    ):
+        done = dslc("augment", wrong, "--data", "mnist", "-o", output, cwd=tiny)
+        assert done.returncode == 1 and words in done.stderr, done.stderr
+    assert not list(tiny.glob("a.*"))
+
+
 @pytest.mark.parametrize(
     ("stage", "words"),
     [("ast", "NetDecl"), ("ir", "Dense(units=5"), ("plan", "dense1_forward"), ("c", "tiny_train_step")],
@@ -165,6 +186,7 @@ def test_compile_leaves_a_module_that_imports(tiny: Path) -> None:
         (("evaluate", ".", "--data", "data.npz"), 1, "no run folder"),
         (("predict", "tiny.net", "--data", "data.npz"), 1, "cannot read"),
         (("gradcheck", "tiny.net", "--entries", "0"), 2, "at least 1"),
+        (("augment", "tiny.net", "--data", "data.npz", "--draws", "0"), 2, "at least 1"),
     ],
 )
 def test_bad_calls(tiny: Path, arguments: tuple[str, ...], status: int, words: str) -> None:

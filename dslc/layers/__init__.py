@@ -72,6 +72,8 @@ class Layer:
     """Takes several values: `add(a, b)`."""
     first: ClassVar[bool] = False
     """Stands directly after an input, because `fit` fits it on the data: see `fitted`."""
+    augments: ClassVar[bool] = False
+    """Changes examples at random in training, and stands before everything that learns."""
     smooth: ClassVar[bool] = True
     """Has no kinks: finite differences need no care."""
     suits: ClassVar[str | None] = None

@@ -1,0 +1,13 @@
+"""Mirrors images by a bit that depends on seed, step, stream and example only."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._draw import drawing
+from dslc.layers.flip import FlipDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, FlipDetail)
+    return [Variant("plain", ("in", "out"), {"d": d, "stream": d.stream}, drawing(op, setting))]

@@ -1,0 +1,32 @@
+"""Adds normal noise by random words that depend on seed, step, stream and position only."""
+
+from __future__ import annotations
+
+from math import factorial, pi
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layers.noise import NoiseDetail
+
+HIGHEST_POWER = {4: 11, 8: 17}
+"""Where Taylor's series of sine and cosine end, by the bytes of a number: beyond, an eighth of a turn adds less than
+the rounding."""
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d, written = detail(op, NoiseDetail), op.writes[0]
+    highest = HIGHEST_POWER[setting.itemsize]
+    context = {
+        "std": d.std,
+        "stream": d.stream,
+        "elements": written.elements,
+        "unit": pi / 2 / 2**22,
+        "sine": _series(highest),
+        "cosine": _series(highest - 1),
+    }
+    return [Variant("plain", ("in", "out"), context, setting.moving(written, factor=10))]
+
+
+def _series(highest: int) -> tuple[float, ...]:
+    """The coefficients of sine (highest power odd) or cosine (even), from the highest power down."""
+    return tuple((-1) ** (power // 2) / factorial(power) for power in range(highest, -1, -2))

@@ -1,0 +1,13 @@
+"""Turns images about their centre, bilinearly."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._draw import drawing
+from dslc.layers.rotate import RotateDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, RotateDetail)
+    return [Variant("plain", ("in", "out"), {"d": d, "stream": d.stream}, drawing(op, setting, factor=20))]

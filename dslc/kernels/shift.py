@@ -1,0 +1,13 @@
+"""Moves images by whole pixels; zeros come in."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._draw import drawing
+from dslc.layers.shift import ShiftDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, ShiftDetail)
+    return [Variant("plain", ("in", "out"), {"d": d, "stream": d.stream}, drawing(op, setting))]

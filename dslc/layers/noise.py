@@ -1,0 +1,39 @@
+"""noise: normal noise on every number of an example (notes: 'Data augmentation')."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.arguments import Positive
+from dslc.ir import Shape
+from dslc.layers import Example, Mode
+from dslc.layers._augmentation import Augmentation
+from dslc.numerics import Array, np
+from dslc.philox import random_words
+
+
+@dataclass(frozen=True)
+class NoiseDetail:
+    std: float
+    stream: int
+
+
+@dataclass(frozen=True)
+class Noise(Augmentation):
+    """In training adds to every number one from the normal distribution with mean 0 and deviation std."""
+
+    std: Positive
+
+    examples = (Example("noise(0.3)", ((7,),)), Example("noise(2)", ((3, 5, 3),)))
+
+    def augmented(self, x: Array, mode: Mode) -> Array:
+        """Box and Muller 1958: of two words the upper 24 bits, which float32 holds exactly, are a distance and an
+        angle, and give two numbers. None is larger than sqrt(-2 log 2^-24) = 5.8 deviations."""
+        words = random_words(x.size + x.size % 2, mode.seed, mode.step, mode.stream) >> np.uint32(8)
+        distance = np.sqrt(-2 * np.log((words[0::2] + 1.0) / 2**24))
+        angle = 2 * np.pi * (words[1::2] / 2**24)
+        pairs = np.stack([distance * np.cos(angle), distance * np.sin(angle)], axis=1)
+        return x + self.std * pairs.reshape(-1)[: x.size].reshape(x.shape)
+
+    def detail(self, shape: Shape, stream: int) -> NoiseDetail:
+        return NoiseDetail(self.std, stream)

@@ -1,0 +1,72 @@
+"""rotate: turns images about their centre (notes: 'Data augmentation')."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from dslc.arguments import Real
+from dslc.geometry import SizeProblem
+from dslc.ir import Shape
+from dslc.layers import Example, Mode
+from dslc.layers._augmentation import ImageAugmentation, example_words
+from dslc.numerics import Array, np
+
+
+@dataclass(frozen=True)
+class RotateDetail:
+    """An image of this shape turns by an angle from -radians to radians, drawn by its first random word."""
+
+    shape: Shape
+    radians: float
+    stream: int
+
+
+@dataclass(frozen=True)
+class Rotate(ImageAugmentation):
+    """In training turns each image by an angle between -degrees and degrees, all equally likely. Pixels of the result
+    are interpolated between the four nearest, bilinearly; outside of the image there are zeros."""
+
+    degrees: Annotated[float, Real(0, 180, open_low=True)]
+
+    examples = (
+        Example("rotate(20)", ((7, 6, 3),)),
+        Example("rotate(180)", ((5, 8, 1),)),
+        Example("rotate(90)", ((1, 4, 2),)),
+    )
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        height, width, _ = shape = super().infer(inputs)
+        if height == width == 1:
+            raise SizeProblem("one pixel looks the same from all sides: rotate would do nothing")
+        return shape
+
+    def augmented(self, x: Array, mode: Mode) -> Array:
+        turns = (example_words(len(x), mode)[:, 0] + 0.5) / 2**31 - 1
+        return np.stack([rotated(image, float(turn) * self._radians) for image, turn in zip(x, turns, strict=True)])
+
+    @property
+    def _radians(self) -> float:
+        return math.radians(self.degrees)
+
+    def detail(self, shape: Shape, stream: int) -> RotateDetail:
+        return RotateDetail(shape, self._radians, stream)
+
+
+def rotated(image: Array, angle: float) -> Array:
+    """An image (height, width, channels) turned counterclockwise by an angle in radians, as the eye sees it."""
+    height, width, _ = image.shape
+    middle = (height - 1) / 2, (width - 1) / 2
+    down, right = np.arange(height)[:, None] - middle[0], np.arange(width)[None, :] - middle[1]
+    rows = math.cos(angle) * down + math.sin(angle) * right + middle[0]
+    columns = math.cos(angle) * right - math.sin(angle) * down + middle[1]
+    top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    result = np.zeros_like(image)
+    for i in (0, 1):
+        for j in (0, 1):
+            weight = (1 - np.abs(rows - (top + i))) * (1 - np.abs(columns - (left + j)))
+            inside = (top + i >= 0) & (top + i < height) & (left + j >= 0) & (left + j < width)
+            pixels = image[np.clip(top + i, 0, height - 1), np.clip(left + j, 0, width - 1)]
+            result += (weight * inside)[..., None] * pixels
+    return result

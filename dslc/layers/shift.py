@@ -1,0 +1,53 @@
+"""shift: moves images by whole pixels (notes: 'Data augmentation')."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.arguments import Count
+from dslc.geometry import SizeProblem
+from dslc.ir import Shape
+from dslc.layers import Example, Mode
+from dslc.layers._augmentation import ImageAugmentation, below, example_words
+from dslc.numerics import Array, np
+
+
+@dataclass(frozen=True)
+class ShiftDetail:
+    """An image of this shape moves by -most to most pixels: down by its first random word, right by its second."""
+
+    shape: Shape
+    most: int
+    stream: int
+
+
+@dataclass(frozen=True)
+class Shift(ImageAugmentation):
+    """In training moves each image by whole pixels from -pixels to pixels, up or down and left or right, all equally
+    likely; zeros come in where it has left."""
+
+    pixels: Count
+
+    examples = (Example("shift(2)", ((5, 4, 3),)), Example("shift(5)", ((6, 9, 1),)))
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        height, width, _ = shape = super().infer(inputs)
+        if self.pixels >= min(height, width):
+            raise SizeProblem(
+                f"shift by {self.pixels} can move an image of {height}x{width} out of sight",
+                notes=(f"help: shift by {min(height, width) - 1} at most",) if min(height, width) > 1 else (),
+                argument="pixels",
+            )
+        return shape
+
+    def augmented(self, x: Array, mode: Mode) -> Array:
+        most, (_, height, width, _) = self.pixels, x.shape
+        framed = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)))
+        moves = below(example_words(len(x), mode)[:, :2], 2 * most + 1) - most
+        starts = most - moves
+        return np.stack(
+            [f[top : top + height, left : left + width] for f, (top, left) in zip(framed, starts, strict=True)]
+        )
+
+    def detail(self, shape: Shape, stream: int) -> ShiftDetail:
+        return ShiftDetail(shape, self.pixels, stream)
