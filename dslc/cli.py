@@ -476,11 +476,6 @@ def verify(
     return 0 if all(row.ok for row in rows) else 1
 
 
-# ------------------------------------------------------------------------------------------------ inspect
-
-app.command("dslc.cli_inspect:inspect", name="inspect")
-
-
 def _positive(value: int, option: str) -> int:
     if value < 1:
         raise CallError(f"{option} must be at least 1, not {value}")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from dslc.cli import Data, Define, overrides
+from dslc.cli import Data, Define, app, overrides
 from dslc.compiler import check_file
 from dslc.diagnostics import CallError, UsageError
-from dslc.scales import LayerScale
+
+if TYPE_CHECKING:
+    from dslc.scales import LayerScale
 
 
+@app.command
 def inspect(
     spec: str,
     *,

@@ -143,6 +143,11 @@ def test_against_pytorch(rng: np.random.Generator) -> None:
 # ------------------------------------------------------------------------------------------- the command
 
 
+def test_help_states_the_limits() -> None:
+    text = " ".join(run("--help", cwd=REPO).stdout.split())
+    assert "vanishes below a thousandth" in text and "a thousand times" in text
+
+
 def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dslc", "inspect", *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
