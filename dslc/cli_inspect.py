@@ -22,7 +22,7 @@ def inspect(
     *,
     data: Data,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
-    examples: Annotated[int, Parameter(validator=Number(gte=1))] = 64,
+    examples: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     weights: str | None = None,
     target: str | None = None,
     define: Define = None,
@@ -30,7 +30,8 @@ def inspect(
     """Show how large activations and gradients are by depth, a row a layer: what vanishes, what explodes.
 
     The network is as training would start it, or has the weights of a file (--weights). Computed in NumPy and float64
-    on --examples of the training set. -o FILE.png writes the table as a picture too.
+    on --examples of the training set: 64, or fewer where they would take more than a gigabyte. -o FILE.png writes the
+    table as a picture too.
 
     activation: the standard deviation of the layer's output. It vanishes below a thousandth of the smaller of 1 and the
     input's deviation, and explodes above a thousand times the larger.
@@ -43,7 +44,7 @@ def inspect(
                dslc inspect runs/mlp-1/spec.net --data mnist --weights runs/mlp-1/weights.safetensors
     """
     from dslc.runtime.datasets import load_dataset
-    from dslc.runtime.inspection import some, started
+    from dslc.runtime.inspection import some, started, usual_count
     from dslc.scales import measure
     from dslc.tables import print_table
 
@@ -51,7 +52,7 @@ def inspect(
         raise CallError(f"the picture is a PNG: -o {Path(output).stem}.png")
     network = check_file(spec, overrides(define))
     train = load_dataset(data, target).train
-    inputs, targets = some(network, train, examples)
+    inputs, targets = some(network, train, examples or usual_count(network))
     scales = measure(started(network, train, weights), inputs, targets)
     title = f"{network.name}: scale by depth, {len(next(iter(inputs.values())))} examples"
     if output is not None:

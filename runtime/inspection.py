@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dslc.diagnostics import DataError
 from dslc.inits import start
 from dslc.ir import Network
 from dslc.reference import Interpreter
@@ -15,6 +16,15 @@ from dslc.runtime.datasets import Split
 from dslc.runtime.weights import read_weights
 
 Arrays = dict[str, np.ndarray[Any, Any]]
+MOST = 64
+BYTES = 1e9
+"""What the values, their gradients and what a layer keeps between them may take."""
+
+
+def usual_count(network: Network) -> int:
+    """How many examples to look at: fewer than MOST where a large network would fill the memory."""
+    elements = sum(value.elements for value in (*network.inputs, *(node.output for node in network.nodes)))
+    return max(1, min(MOST, int(BYTES / (3 * 8 * elements))))
 
 
 def started(network: Network, train: Split, weights: str | None = None) -> Interpreter:
@@ -43,6 +53,8 @@ def some(network: Network, train: Split, count: int) -> tuple[Arrays, Arrays]:
     Raises:
         DataError: the data do not fit the network.
     """
+    if len(train.x) != len(train.y):
+        raise DataError(f"{len(train.x)} examples in x, but {len(train.y)} targets in y")
     seed = network.training.seed if network.training else 0
     chosen = np.sort(np.random.default_rng(seed).permutation(len(train.x))[:count])
     inputs = as_inputs(network, train.x[chosen], np.float64)

@@ -12,7 +12,7 @@ import pytest
 import dslc
 from dslc.compiler import check_file, check_text
 from dslc.runtime.datasets import Split
-from dslc.runtime.inspection import some, started
+from dslc.runtime.inspection import some, started, usual_count
 from dslc.scales import Scales, measure
 from helpers import REPO
 
@@ -138,6 +138,17 @@ def test_against_pytorch(rng: np.random.Generator) -> None:
         assert layer.gradient == pytest.approx(gradient.std(), rel=1e-10)
         assert layer.norm == pytest.approx(np.sqrt((gradient.reshape(9, -1) ** 2).sum(1).mean()), rel=1e-10)
     assert softmax.gradient is None
+
+
+def test_large_networks_are_looked_at_with_fewer_examples() -> None:
+    counts = [usual_count(check_file(REPO / "specs" / f"{name}.net")) for name in ("lenet5", "alexnet", "vgg16")]
+    assert counts[0] == 64 and 1 < counts[1] < 64 and counts[2] == 1
+
+
+def test_as_many_targets_as_examples(rng: np.random.Generator) -> None:
+    network = check_text("net A {\n  input x: 4\n  dense(5) -> softmax\n}\n" + TRAIN % "he")
+    with pytest.raises(dslc.DataError, match="6 examples in x, but 5 targets"):
+        some(network, Split(rng.random((6, 4)), np.zeros(5)), 6)
 
 
 # ------------------------------------------------------------------------------------------- the command
