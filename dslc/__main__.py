@@ -7,9 +7,9 @@ def main() -> None:
     """The command line."""
     # Start-up makes objects by the ten thousand and hardly any garbage: looking for it each time costs a tenth of it.
     gc.set_threshold(100_000)
-    from dslc.cli import main as command_line
+    from dslc import cli, cli_augment, cli_inspect, cli_search  # noqa: F401 - they add their commands
 
-    command_line()
+    cli.main()
 
 
 if __name__ == "__main__":

@@ -129,11 +129,22 @@ class Dims:
         return tuple(Whole().convert(part) for part in parts)
 
 
+@dataclass(frozen=True)
+class Each:
+    """The kind of each argument of a call that takes as many as are given: such a thing takes nothing else."""
+
+    kind: Real
+
+    def convert(self, value: object) -> float:
+        return self.kind.convert(value)
+
+
 Count = Annotated[int, Whole(1)]
 Number = Annotated[float, Real()]
 Positive = Annotated[float, Real(0, open_low=True)]
 NonNegative = Annotated[float, Real(0)]
 Fraction = Annotated[float, Real(0, 1, open_high=True)]
+Numbers = Annotated[tuple[float, ...], Each(Real())]
 Flag = Annotated[bool, OnOff()]
 Size = Annotated[Pair, HeightWidth()]
 Padding = Annotated[str | Pair, PaddingKind()]

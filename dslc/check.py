@@ -19,7 +19,9 @@ from dslc.check_net import (
     NetBuilder,
     NeverUsed,
     Redefined,
+    SizesDoNotFit,
     TooManyElements,
+    misfit,
 )
 from dslc.check_train import TrainReader, TrainSettings
 from dslc.diagnostics import Diagnostic, SpecError, did_you_mean
@@ -120,6 +122,7 @@ class _Checker:
         complete = bool(builder.drafts) and not builder.poisoned
         train = trains[0] if trains else None
         settings = TrainReader(self.scope).read(train, builder.heads, builder.drafts, builder.lost, complete)
+        self._check_start(builder.drafts, settings)
         self._report_unused(blocks, builder)
         if self.errors:
             return None
@@ -218,6 +221,15 @@ class _Checker:
         unused += [NeverUsed(b.name_span, "block", b.name) for b in blocks.values() if b.name not in builder.called]
         for found in [d for d in unused if not self._excused(d.name)]:
             self.report(found)
+
+    def _check_start(self, drafts: list[Draft], settings: TrainSettings) -> None:
+        """The init of `train`, where layers have none of their own."""
+        if settings.init is None:
+            return
+        for draft in (d for d in drafts if d.common.init is None):
+            declared = draft.layer.parameters(tuple(v.shape for v in draft.inputs))
+            if (problem := misfit(settings.init, declared)) is not None:
+                self.report(SizesDoNotFit(draft.call.span, problem))
 
     def _excused(self, name: str) -> bool:
         """After another error a name may only seem unused: its use was not reached, or is what was misspelled."""

@@ -28,7 +28,7 @@ from dslc.evaluate import (
 from dslc.geometry import SizeProblem
 from dslc.inits import Init
 from dslc.ir import Value
-from dslc.layers import Layer
+from dslc.layers import Layer, Weights
 from dslc.record import record
 from dslc.regularizers import Regularizer
 from dslc.source import Span
@@ -616,6 +616,7 @@ class NetBuilder:
             self.report(TooManyElements(link.span, f"the output of {name}", output.elements))
             return self._poison()
         self._check_effect(link, layer, shapes)
+        self._check_init(link, layer.parameters(shapes), common, frame)
         if skipped := layer.unreached(shapes):
             self.notes.append(Unreached(link.span, name, skipped))
         self.used.update(value.name for value in inputs)
@@ -648,6 +649,11 @@ class NetBuilder:
             if useless or (argument.name == "freeze" and not any(w.trained for w in declared)):
                 self.report(NoWeights(argument.span, link.name, str(argument.name)))
 
+    def _check_init(self, link: ast.Call, declared: tuple[Weights, ...], common: Common, frame: Frame) -> None:
+        problem = None if common.init is None else misfit(common.init, declared)
+        if problem is not None:
+            self.report(SizesDoNotFit(place(link, problem.argument, ()), problem, frame.site))
+
     # ------------------------------------------------------------------------------------------- after the body
 
     def _report_last_layers(self) -> None:
@@ -676,6 +682,17 @@ class NetBuilder:
                 self.report(NeverUsed(named[draft.output.name][1], "value", named[draft.output.name][0]))
             else:
                 self.report(DeadEnd(draft.span, draft.name))
+
+
+def misfit(init: Init, declared: tuple[Weights, ...]) -> SizeProblem | None:
+    """Why weights that name no init of their own cannot start like this."""
+    try:
+        for weights in declared:
+            if weights.init is None:
+                init.check(weights.shape)
+    except SizeProblem as problem:
+        return problem
+    return None
 
 
 def _defined(body: tuple[ast.Statement, ...]) -> set[str]:

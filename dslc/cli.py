@@ -496,9 +496,3 @@ def positive(value: int, option: str) -> int:
     if value < 1:
         raise CallError(f"{option} must be at least 1, not {value}")
     return value
-
-
-# ------------------------------------------------------------------------------------------------ rooms of their own
-
-app.command("dslc.cli_search:search", name="search")
-app.command("dslc.cli_augment:augment", name="augment")

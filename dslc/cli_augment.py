@@ -7,10 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli import Data, Define, overrides, positive, writing
+from dslc.cli import Data, Define, app, overrides, positive, writing
 from dslc.compiler import check_file
 
 
+@app.command
 def augment(
     spec: str,
     *,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli import Data, Define, overrides, positive, results_of, write_run, writing
+from dslc.cli import Data, Define, app, overrides, positive, results_of, write_run, writing
 from dslc.diagnostics import DataError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dslc.runtime.search import Search
 
 
+@app.command
 def search(
     spec: str,
     *,

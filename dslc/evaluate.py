@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from dslc import ast, inits, registry
-from dslc.arguments import BadValue, Slot, Symbol, show, slots
+from dslc.arguments import BadValue, Each, Slot, Symbol, show, slots
 from dslc.diagnostics import Diagnostic, did_you_mean, one_of
 from dslc.inits import Init
 from dslc.record import record
@@ -97,6 +97,22 @@ class MissingArgument(Diagnostic):
     name: str
     message = "{thing} needs the argument '{name}'"
     hints = ("help: write {thing}({name}=...)",)
+
+
+@record
+class NothingListed(Diagnostic):
+    thing: str
+    what: str
+    message = "{thing} needs {what}"
+    hints = ("help: write them in brackets: {thing}(1, 0, -1)",)
+
+
+@record
+class NamedInList(Diagnostic):
+    thing: str
+    what: str
+    message = "{thing} takes {what} without names"
+    hints = ("help: write {thing}(1, 0, -1)",)
 
 
 @record
@@ -236,6 +252,8 @@ def bind(thing: type[T], name: str, call: ast.Call, scope: Scope, common: tuple[
     common: names of arguments that are bound elsewhere; a misspelled one is recognized.
     """
     takes = slots(thing)
+    if takes and isinstance(takes[0].kind, Each):
+        return thing(**{takes[0].name: _each(takes[0], name, call, scope)})
     given = match(call.arguments or (), takes, name, scope, common)
     values: dict[str, object] = {}
     failed = False
@@ -251,6 +269,17 @@ def bind(thing: type[T], name: str, call: ast.Call, scope: Scope, common: tuple[
     if failed:
         raise Failed
     return thing(**values)
+
+
+def _each(slot: Slot, name: str, call: ast.Call, scope: Scope) -> tuple[object, ...]:
+    """The values of a slot that takes all arguments of a call. Raises Failed after reporting."""
+    arguments = call.arguments or ()
+    if not arguments:
+        raise scope.fail(NothingListed(call.span, name, slot.name))
+    for argument in arguments:
+        if argument.name is not None:
+            raise scope.fail(NamedInList(argument.span, name, slot.name))
+    return tuple(convert(slot, argument.value, name, scope) for argument in arguments)
 
 
 def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:

@@ -46,14 +46,7 @@ class Interpreter:
     ) -> tuple[float, Arrays, dict[str, Reference]]:
         """The loss in training mode with its regularization, the gradients of what learns, the nodes' references."""
         values, results = self.run(inputs, training=True)
-        flowing: Arrays = {}
-        loss = 0.0
-        for head in self.network.heads:
-            assert head.loss is not None
-            judged = self._judged(head)
-            part, slope = head.loss.reference(values[judged.name], targets[head.name])
-            loss += float(part)
-            _add(flowing, judged.name, slope)
+        loss, flowing = self._judge(values, targets)
         gradients = self._backward(flowing, results)
         examples = len(next(iter(inputs.values())))
         for p in self.network.parameters:
@@ -63,12 +56,34 @@ class Interpreter:
                 gradients[p.name] = gradients[p.name] + slope
         return loss, gradients, results
 
-    def _judged(self, head: Head) -> Value:
+    def flow(self, inputs: Mapping[str, Array], targets: Mapping[str, Array]) -> tuple[Arrays, Arrays]:
+        """In training mode every value by name, and the gradients of the loss (without regularization) with respect
+        to those that lie before it."""
+        values, results = self.run(inputs, training=True)
+        _, flowing = self._judge(values, targets)
+        self._backward(flowing, results)
+        return values, flowing
+
+    def _judge(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
+        """The sum of the losses, and their gradients with respect to the values that they look at."""
+        flowing: Arrays = {}
+        loss = 0.0
+        for head in self.network.heads:
+            assert head.loss is not None
+            judged = self.judged(head)
+            part, slope = head.loss.reference(values[judged.name], targets[head.name])
+            loss += float(part)
+            _add(flowing, judged.name, slope)
+        return loss, flowing
+
+    def judged(self, head: Head) -> Value:
+        """The value that a head's loss looks at: what flows into its softmax or sigmoid, else its output."""
         producer = self.network.producer(head.value)
         through = head.loss is not None and head.loss.through is not None
         return producer.inputs[0] if through and producer is not None else head.value
 
     def _backward(self, flowing: Arrays, results: dict[str, Reference]) -> Arrays:
+        """The gradients of what learns; `flowing` gets those of all values on the way."""
         gradients = {p.name: np.zeros_like(self.parameters[p.name]) for p in self.network.parameters if p.learns}
         for node in reversed(self.network.nodes):
             if node.output.name not in flowing:

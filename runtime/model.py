@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from dslc.build import Library
 from dslc.compiler import compile_plan, plan_network
 from dslc.diagnostics import DataError
+from dslc.inits import start
 from dslc.ir import Network, Training
 from dslc.lower import identifier, state_name
 from dslc.plan import Plan
@@ -76,11 +76,8 @@ class Model:
             self._arena.numbers[flag.offset] = 0
 
     def _initialize(self) -> None:
-        """Fresh parameters: each from a stream of its own, so that a layer more does not change the others."""
         for p in self.network.parameters:
-            stream = int.from_bytes(hashlib.sha256(p.name.encode()).digest()[:4], "little")
-            random = np.random.Generator(np.random.Philox(key=[self.seed, stream]))
-            self.parameters[p.name][...] = p.init.sample(random, p.shape, p.fan_in, p.fan_out)
+            self.parameters[p.name][...] = start(p, self.seed)
         self._unfitted = {node.name for node in self.network.nodes if node.layer.first}
 
     def _fit_first_layers(self, inputs: list[Array]) -> None:

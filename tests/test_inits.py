@@ -40,7 +40,7 @@ def sample(p: Parameter, seed: int = 7) -> np.ndarray:
 
 
 def test_every_init_is_tested_here() -> None:
-    assert registry.every(dslc.inits, Init).keys() == {t.partition("(")[0] for t in MOMENTS} | {"orthogonal"}
+    assert registry.every(dslc.inits, Init).keys() == {t.partition("(")[0] for t in MOMENTS} | {"orthogonal", "values"}
 
 
 @pytest.mark.parametrize("body", FANS, ids=["dense", "conv"])
@@ -78,6 +78,21 @@ def test_orthogonal(body: str) -> None:
     assert np.abs(product - np.eye(len(product))).max() < 1e-13
     assert abs(w.mean()) < 5 / sqrt(w.size * max(flat.shape))
     assert not np.array_equal(w, sample(weight, seed=8))
+
+
+def test_values_of_dense() -> None:
+    """Unit after unit."""
+    weight = first_weight("input x: 3\n  dense(2, init=values(1, 2, 3, -4, 0.5, 2 * 3))")
+    assert np.array_equal(sample(weight), [[1, 2, 3], [-4, 0.5, 6]])
+
+
+def test_values_of_conv() -> None:
+    """Filter after filter, each row by row, a pixel's channels together."""
+    numbers = np.arange(2 * 2 * 3 * 4)
+    listed = ", ".join(map(str, numbers))
+    weight = first_weight(f"input x: 8x8x4\n  conv(2, 2x3, init=values({listed}))")
+    for k, filter_ in enumerate(numbers.reshape(2, 2, 3, 4)):
+        assert np.array_equal(sample(weight)[..., k], filter_)
 
 
 NET = "net Seeds {{\n  input x: 6\n  dense(9) -> tanh\n  {more}\n  dense(3, name=last) -> softmax\n}}\n"

@@ -1,4 +1,4 @@
-"""layernorm and lrn against PyTorch's, and the same bits with any number of threads."""
+"""layernorm, lrn and batchnorm against PyTorch's, and the same bits with any number of threads."""
 
 from __future__ import annotations
 
@@ -61,3 +61,64 @@ def test_the_same_bits_with_any_number_of_threads(text: str, rng: np.random.Gene
     assert results[0] == results[1]
     weights = [{name: w.tobytes() for name, w in m.copy_weights().items()} for m in models]
     assert weights[0] == weights[1]
+
+
+BATCHNORM = """net Normal {
+  input image: 4x3x2
+  conv(3, 2x2, bias=off) -> batchnorm -> relu -> flatten
+  dense(6, bias=off) -> batchnorm(momentum=0.7) -> tanh -> dense(2)
+}
+train {
+  loss      mse
+  optimizer sgd(lr=0.1)
+  batch     8
+  shuffle   off
+}
+"""
+
+
+def normalized(x: torch.Tensor, p: dict[str, torch.Tensor], name: str, keep: float) -> torch.Tensor:
+    """PyTorch's batch norm in training; the running averages by hand, since PyTorch's take the unbiased variance."""
+    axes = [i for i in range(x.ndim) if i != 1]
+    with torch.no_grad():
+        p[f"{name}.mean"] = keep * p[f"{name}.mean"] + (1 - keep) * x.mean(axes)
+        p[f"{name}.var"] = keep * p[f"{name}.var"] + (1 - keep) * x.var(axes, unbiased=False)
+    return torch.nn.functional.batch_norm(x, None, None, p[f"{name}.gamma"], p[f"{name}.beta"], True, eps=1e-5)
+
+
+def test_an_epoch_whose_last_mini_batch_is_smaller(rng: np.random.Generator) -> None:
+    """21 examples in steps of 8, 8 and 5: each is normalized by its own statistics, and weighs the same in the running
+    averages."""
+    model = load(BATCHNORM, rng)
+    xs, ys = data(model.network, 21, rng)
+    learns = [q.name for q in model.network.parameters if q.learns]
+    p = {name: torch.tensor(view.numpy(), requires_grad=name in learns) for name, view in model.parameters.items()}
+    optimizer = torch.optim.SGD([p[name] for name in learns], lr=0.1)
+    for start in (0, 8, 16):
+        x, t = (torch.tensor(a[start : start + 8]) for a in (xs["image"], ys["output"]))
+        y = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2), p["conv1.weight"].permute(3, 2, 0, 1))
+        y = normalized(y, p, "batchnorm1", 0.9).relu().permute(0, 2, 3, 1).flatten(1)
+        y = normalized(y @ p["dense1.weight"].T, p, "batchnorm2", 0.7).tanh()
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(y @ p["dense2.weight"].T + p["dense2.bias"], t).backward()
+        optimizer.step()
+    model.fit(xs["image"], ys["output"], epochs=1)
+    for name, view in model.parameters.items():
+        assert_close(view.numpy(), p[name].detach().numpy(), 1e-9, name)
+
+
+def test_a_mini_batch_of_one(rng: np.random.Generator) -> None:
+    """PyTorch refuses it. By the formula a feature is its own mean and has no variance: what comes out is beta, no
+    gradient goes back, and the running variance only fades."""
+    model = load("net One {\n  input x: 5\n  dense(4) -> batchnorm\n}\n" + TRAIN, rng)
+    xs, ys = data(model.network, 1, rng)
+    before = model.copy_weights()
+    beta, t = before["batchnorm1.beta"], ys["output"][0]
+    assert_close(model.loss(xs, ys), ((beta - t) ** 2).mean(), 1e-12, "loss")
+    gradients = model.gradients(xs, ys)
+    assert_close(gradients["batchnorm1.beta"], 2 * (beta - t) / 4, 1e-12, "beta")
+    assert all(np.abs(g).max() < 1e-12 for name, g in gradients.items() if name != "batchnorm1.beta")
+    model.train_step(xs, ys)
+    after, z = model.copy_weights(), before["dense1.weight"] @ xs["x"][0] + before["dense1.bias"]
+    assert_close(after["batchnorm1.var"], 0.9 * before["batchnorm1.var"], 1e-12, "running variance")
+    assert_close(after["batchnorm1.mean"], 0.9 * before["batchnorm1.mean"] + 0.1 * z, 1e-12, "running mean")

@@ -1,0 +1,33 @@
+"""values: exactly these numbers, such as a filter for edges (notes: 'Edge Detection Example')."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from dslc.arguments import Numbers
+from dslc.geometry import SizeProblem
+from dslc.inits import Init
+from dslc.ir import show_shape
+from dslc.numerics import Array, np
+
+
+@dataclass(frozen=True)
+class Values(Init):
+    """One filter (or unit) after another, and a filter as it is read: row by row, a pixel's channels together."""
+
+    numbers: Numbers
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        wanted, found = prod(shape), len(self.numbers)
+        if found != wanted:
+            raise SizeProblem(
+                f"values lists {found} number{'s' * (found != 1)} for {wanted} weight{'s' * (wanted != 1)}",
+                f"the weights have the shape {show_shape(shape)}",
+                ("help: write one filter or unit after another, each row by row",), "init",
+            )  # fmt: skip
+
+    def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        if len(shape) == 2:
+            return np.reshape(self.numbers, shape)
+        return np.moveaxis(np.reshape(self.numbers, (shape[-1], *shape[:-1])), 0, -1)
