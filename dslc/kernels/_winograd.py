@@ -13,7 +13,7 @@ from typing import Any
 
 from dslc.graph import INPUT, Operation, Tensor
 from dslc.kernels import Copy, Scratch, Setting, Variant, finish
-from dslc.kernels.product import Tiles
+from dslc.kernels.product import Tiles, even_rows
 from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
@@ -86,11 +86,10 @@ def filters_copy(w: Tensor, choice: str, lanes: int, turned: ConvDetail | None =
 
 
 def squares_at_once(d: ConvDetail, choice: str, setting: Setting) -> int:
-    """How many squares a task takes: whole tiles, and no more than a mini-batch has for each thread."""
+    """How many squares a task takes, so that a mini-batch makes equally many tasks of one size for every thread."""
     count = prod(squares(d, sizes(choice)[0])) * setting.batch
     share = -(-count // setting.threads)
-    rows = setting.tile_rows
-    return -(-min(SQUARES, share) // rows) * rows
+    return -(-share // -(-share // SQUARES))
 
 
 def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -> dict[str, Any]:
@@ -100,23 +99,24 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -
     down, across = squares(d, outputs)
     blocks = -(-d.output[2] // lanes)
     at_once = squares_at_once(d, choice, setting)
+    height = even_rows(at_once, rows)
+    room = -(-at_once // height) * height
     panels = -(-blocks // 2)
-    groups = max(1, min(panels, -(-TASKS // -(-down * across // at_once))))
     return {
         "d": d, "m": outputs, "size": outputs + taps - 1, "elements": (outputs + taps - 1) ** 2, "down": down,
-        "across": across, "lanes": lanes, "at_once": at_once, "channel_blocks": -(-d.input[2] // lanes),
-        "blocks": blocks, "groups": groups, "group_panels": -(-panels // groups), "panels": panels,
-        "square_step": spread(-(-d.input[2] // lanes) * at_once * lanes),
-        "result_step": spread(2 * -(-panels // groups) * at_once * lanes),
+        "across": across, "lanes": lanes, "at_once": at_once, "room": room, "threads": setting.threads,
+        "channel_blocks": -(-d.input[2] // lanes), "blocks": blocks, "groups": min(panels, TASKS), "panels": panels,
+        "square_step": spread(-(-d.input[2] // lanes) * room * lanes),
+        "result_step": spread(2 * panels * room * lanes),
         "filter_step": spread(d.input[2] * lanes),
-        "tiles": Tiles((rows,), lanes, blocks), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
+        "tiles": Tiles((height,), lanes, blocks), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
         "summed": max(1, GROUPED // lanes), "careful": not whole_vectors and d.input[2] % lanes != 0,
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
     }  # fmt: skip
 
 
 TASKS = 4
-"""At least so many tasks are made of one image, by sharing out the filters where there are few squares."""
+"""Where there are fewer tasks than threads, so many are made of each by sharing out the filters."""
 
 
 def scratch(c: Mapping[str, Any], setting: Setting) -> tuple[Scratch, ...]:

@@ -803,8 +803,8 @@ static const size_t predict_tanh1_out = 61984; /* 64x28x28x6 */
 static const size_t predict_avgpool1_out = 363040; /* 64x14x14x6 */
 static const size_t conv2_bias = 2624; /* 16 */
 static const size_t predict_tanh2_out = 61984; /* 64x10x10x16 */
-static const size_t predict_conv2_forward_squares = 164384; /* 31744 */
-static const size_t predict_conv2_forward_products = 196128; /* 31744 */
+static const size_t predict_conv2_forward_squares = 220704; /* 27648 */
+static const size_t predict_conv2_forward_products = 164384; /* 56320 */
 static const size_t predict_avgpool2_out = 164384; /* 64x5x5x16 */
 static const size_t predict_flatten1_out = 164384; /* 64x400, the memory of avgpool2_out */
 static const size_t dense1_weight = 2640; /* 30x400x4 */
@@ -821,10 +821,10 @@ static const size_t predict_output_example_loss = 62624; /* 64 */
 static const size_t train_image_in_pad = 847392; /* 64x32x32x1 */
 static const size_t train_tanh1_out = 61984; /* 64x28x28x6 */
 static const size_t train_avgpool1_out = 696864; /* 64x14x14x6 */
-static const size_t train_conv2_weight_winograd4x5 = 528928; /* 4x64x12x4 */
+static const size_t train_conv2_weight_winograd4x5 = 549408; /* 4x64x12x4 */
 static const size_t train_tanh2_out = 363040; /* 64x10x10x16 */
-static const size_t train_conv2_forward_squares = 465440; /* 31744 */
-static const size_t train_conv2_forward_products = 497184; /* 31744 */
+static const size_t train_conv2_forward_squares = 521760; /* 27648 */
+static const size_t train_conv2_forward_products = 465440; /* 56320 */
 static const size_t train_avgpool2_out = 465440; /* 64x5x5x16 */
 static const size_t train_flatten1_out = 465440; /* 64x400, the memory of avgpool2_out */
 static const size_t train_tanh3_out = 491040; /* 64x120 */
@@ -854,10 +854,10 @@ static const size_t dense1_bias_grad = 1071520; /* 120 */
 static const size_t train_flatten1_in_grad = 491040; /* 64x5x5x16, the memory of dense1_in_grad */
 static const size_t train_tanh2_in_grad = 594464; /* 64x10x10x16 */
 static const size_t train_conv2_weight_turn_filters = 363040; /* 2x5x5x16x4 */
-static const size_t train_conv2_weight_winograd4x5_turned = 457248; /* 2x64x20x4 */
+static const size_t train_conv2_weight_winograd4x5_turned = 447008; /* 2x64x20x4 */
 static const size_t train_conv2_in_grad = 772128; /* 64x14x14x6 */
-static const size_t train_conv2_backward_input_squares = 363040; /* 62464 */
-static const size_t train_conv2_backward_input_products = 425504; /* 31744 */
+static const size_t train_conv2_backward_input_squares = 363040; /* 56320 */
+static const size_t train_conv2_backward_input_products = 419360; /* 27648 */
 static const size_t train_conv2_backward_weight_sums = 912928; /* 4x4x64x48 */
 static const size_t train_conv2_backward_weight_products_squares = 363040; /* 115712 */
 static const size_t train_conv2_backward_weight_products_errors = 478752; /* 115712 */
@@ -984,53 +984,53 @@ static __attribute__((noinline)) void avgpool1_forward(const float *restrict in,
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * in [n][14][14][6], filters [4][64][12][4], b [16], out [n][10][10][16], squares [31744], products [31744] */
+ * in [n][14][14][6], filters [4][64][12][4], b [16], out [n][10][10][16], squares [27648], products [56320] */
 static __attribute__((noinline)) void conv2_forward_winograd4x5(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
-    /* A task is 60 squares of 4x4 outputs and some of the filters. */
+    /* A task is 53 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 9;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 3072, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)31744;
-    real *const results = products + part * (int64_t)31744;
-    const range tasks = share_of((count + 59) / 60 * 2, part, parts);
+    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3072, .run = 4, .segments = 16 };
+    real *const square = squares + part * (int64_t)27648;
+    real *const results = products + part * (int64_t)56320;
+    const range tasks = share_of((count + 52) / 53, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 2 * 60, some = count - first < 60 ? count - first : 60;
+        const int64_t first = task * 53, some = count - first < 53 ? count - first : 53;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 9, place = (first + t) % 9;
             const int64_t top = place / 3 * 4 - 0, left = place % 3 * 4 - 0;
             const real *image = in + i * 1176;
             const int inside = top >= 0 && top <= 6 && left >= 0 && left <= 6;
             for (int64_t block = 0; block < 2; ++block) {
-                real *to = square + (block * 60 + t) * 4;
+                real *to = square + (block * 54 + t) * 4;
                 if (inside) {
-                    winograd4x5_input(image + (top * 14 + left) * 6 + block * 4, 84, 6, to, 496);
+                    winograd4x5_input(image + (top * 14 + left) * 6 + block * 4, 84, 6, to, 432);
                     continue;
                 }
                 vec edge[64];
                 const int channels = 6 - block * 4 < 4 ? (int)(6 - block * 4) : 4;
                 load_square(edge, 8, image + block * 4, top, left, 14, 14, 6, channels);
-                winograd4x5_input((const real *)edge, 32, 4, to, 496);
+                winograd4x5_input((const real *)edge, 32, 4, to, 432);
             }
         }
-        const int64_t begin = task % 2 * 1, end = begin + 1 < 2 ? begin + 1 : 2;
+        const int64_t begin = 0, end = 2;
         for (int64_t element = 0; element < 64; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
                 const int vectors = 2;
                 product *const multiply_tile = product6x2_4;
                 const real *some_filters = filters + (2 * panel * 64 + element) * 48;
                 for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 496 + t * 4;
+                    const real *some_squares = square + element * 432 + t * 4;
                     vec sum[12] = { 0 };
                     walk now = along;
                     for (int64_t block = 0; block < 1; block += 16) {
                         now.segments = 1 - block < 16 ? 1 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
+                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
                     }
                     now.segments = 1, now.run = 2;
-                    multiply_tile(sum, some_squares + 240, some_filters + 16, &now);
+                    multiply_tile(sum, some_squares + 216, some_filters + 16, &now);
                     for (int j = 0; j < vectors; ++j)
                         for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
+                            store(results + element * 880 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
                 }
             }
         for (int64_t block = 2 * begin; block < 2 * end && block < 4; ++block) {
@@ -1041,7 +1041,7 @@ static __attribute__((noinline)) void conv2_forward_winograd4x5(const float *res
                 const int64_t top = place / 3 * 4, left = place % 3 * 4;
                 const int64_t image = i * 1600 + block * 4;
                 vec result[16];
-                winograd4x5_output(results + ((block - 2 * begin) * 60 + t) * 4, 3968, 496, (real *)result, 4);
+                winograd4x5_output(results + ((block - 2 * begin) * 54 + t) * 4, 7040, 880, (real *)result, 4);
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
                 for (int e = 0; e < 64; ++e) {
@@ -1768,32 +1768,32 @@ static __attribute__((noinline)) void conv2_weight_winograd4x5_turned(const floa
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * in [n][10][10][16], filters [2][64][20][4], out [n][14][14][6], squares [62464], products [31744] */
+ * in [n][10][10][16], filters [2][64][20][4], out [n][14][14][6], squares [56320], products [27648] */
 static __attribute__((noinline)) void conv2_backward_input_winograd4x5(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
-    /* A task is 60 squares of 4x4 outputs. */
+    /* A task is 54 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 16, .b_block = 5120, .run = 4, .segments = 16 };
-    real *const square = squares + part * (int64_t)62464;
-    real *const results = products + part * (int64_t)31744;
-    const range tasks = share_of((count + 59) / 60 * 1, part, parts);
+    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5120, .run = 4, .segments = 16 };
+    real *const square = squares + part * (int64_t)56320;
+    real *const results = products + part * (int64_t)27648;
+    const range tasks = share_of((count + 53) / 54, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / 1 * 60, some = count - first < 60 ? count - first : 60;
+        const int64_t first = task * 54, some = count - first < 54 ? count - first : 54;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 16, place = (first + t) % 16;
             const int64_t top = place / 4 * 4 - 4, left = place % 4 * 4 - 4;
             const real *image = in + i * 1600;
             const int inside = top >= 0 && top <= 2 && left >= 0 && left <= 2;
             for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 60 + t) * 4;
+                real *to = square + (block * 54 + t) * 4;
                 if (inside) {
-                    winograd4x5_input(image + (top * 10 + left) * 16 + block * 4, 160, 16, to, 976);
+                    winograd4x5_input(image + (top * 10 + left) * 16 + block * 4, 160, 16, to, 880);
                     continue;
                 }
                 vec edge[64];
                 const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
                 load_square(edge, 8, image + block * 4, top, left, 10, 10, 16, channels);
-                winograd4x5_input((const real *)edge, 32, 4, to, 976);
+                winograd4x5_input((const real *)edge, 32, 4, to, 880);
             }
         }
         const int64_t begin = 0, end = 1;
@@ -1803,16 +1803,16 @@ static __attribute__((noinline)) void conv2_backward_input_winograd4x5(const flo
                 product *const multiply_tile = product6x2_4;
                 const real *some_filters = filters + (2 * panel * 64 + element) * 80;
                 for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 976 + t * 4;
+                    const real *some_squares = square + element * 880 + t * 4;
                     vec sum[12] = { 0 };
                     walk now = along;
                     for (int64_t block = 0; block < 4; block += 16) {
                         now.segments = 4 - block < 16 ? 4 - block : 16;
-                        multiply_tile(sum, some_squares + block * 240, some_filters + block * 16, &now);
+                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
                     }
                     for (int j = 0; j < vectors; ++j)
                         for (int row = 0; row < 6; ++row)
-                            store(results + element * 496 + ((2 * (panel - begin) + j) * 60 + t + row) * 4, sum[row * vectors + j]);
+                            store(results + element * 432 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
                 }
             }
         for (int64_t block = 2 * begin; block < 2 * end && block < 2; ++block) {
@@ -1822,7 +1822,7 @@ static __attribute__((noinline)) void conv2_backward_input_winograd4x5(const flo
                 const int64_t top = place / 4 * 4, left = place % 4 * 4;
                 const int64_t image = i * 1176 + block * 4;
                 vec result[16];
-                winograd4x5_output(results + ((block - 2 * begin) * 60 + t) * 4, 3968, 496, (real *)result, 4);
+                winograd4x5_output(results + ((block - 2 * begin) * 54 + t) * 4, 3456, 432, (real *)result, 4);
 
                 store_square(result, 4, out + image, top, left, 14, 14, 6, width);
             }
