@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from dslc import ast, optimizers, registry, regularizers, schedules
+from dslc import ast, clips, optimizers, registry, regularizers, schedules
 from dslc.arguments import BadValue, Count, Symbol, Whole, show, slots
 from dslc.check_losses import DraftLike, Heads, LossReader
+from dslc.clips import Clip
 from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
 from dslc.evaluate import Failed, Scope, UnknownThing, WrongValue, as_call, bind, evaluate, resolve, resolve_init
 from dslc.inits import Init
@@ -220,12 +221,12 @@ class TrainReader:
         self._check_complete(train)
         return self._settings()
 
-    KEYS = ("loss", "optimizer", "schedule", "regularize", "init", "batch", "epochs", "seed", "shuffle", "stop",
+    KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
             "metrics", "freeze", "precision")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
-            planned = ("clip", "class_weights", "optimize")
+            planned = ("class_weights", "optimize")
             known = UnknownSetting(setting.key_span, setting.key, self.KEYS)
             self.report(NotYet(setting.key_span, f"'{setting.key}'") if setting.key in planned else known)
             return
@@ -279,6 +280,9 @@ class TrainReader:
             self.penalties.append(penalty)
         if self.complete and not any(w.decays for d in self.drafts for w in _weights(d)):
             raise self.scope.fail(NothingToPenalize(setting.span))
+
+    def _clip(self, setting: ast.Setting) -> None:
+        self.found["clip"] = resolve(clips, Clip, "clip", setting.values[0], self.scope)
 
     def _init(self, setting: ast.Setting) -> None:
         self.found["init"] = resolve_init(setting.values[0], self.scope)
@@ -414,6 +418,7 @@ class TrainReader:
             stop_metric=str(found.get("stop_metric", "dev_loss")),
             metrics=self._all_metrics(),
             seed=found.get("seed", 0),  # type: ignore[arg-type]
+            clip=found.get("clip"),  # type: ignore[arg-type]
         )
         return TrainSettings(
             training=training,

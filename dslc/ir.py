@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dslc.source import Source, Span
 
 if TYPE_CHECKING:
+    from dslc.clips import Clip
     from dslc.diagnostics import Diagnostic
     from dslc.inits import Init
     from dslc.layers import Layer
@@ -106,6 +107,7 @@ class Training:
     stop_metric: str
     metrics: tuple[str, ...]
     seed: int
+    clip: Clip | None = None
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ class Interpreter:
         training = self.network.training
         assert training is not None
         loss, gradients, results = self.loss_and_gradients(inputs, targets)
+        if training.clip is not None:
+            gradients = training.clip.reference(gradients)
         self.step += 1
         for node in self.network.nodes:
             for role, value in results[node.name].updates.items():
