@@ -20,7 +20,7 @@ from dslc.losses import Loss
 from dslc.optimizers import Optimizer
 from dslc.optimizers.sgd import Sgd
 from dslc.record import record
-from dslc.regularizers import Regularizer
+from dslc.regularizers import Constraint, Penalty, Regularizer
 from dslc.schedules import Schedule
 from dslc.schedules.warmup import Warmup
 from dslc.source import Span
@@ -162,7 +162,8 @@ class TrainSettings:
     training: Training | None = None
     losses: Mapping[str, Loss] = field(default_factory=dict)
     init: Init | None = None
-    penalties: tuple[Regularizer, ...] = ()
+    penalties: tuple[Penalty, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     frozen: tuple[str, ...] = ()
     precision: str = "float32"
 
@@ -193,7 +194,7 @@ class TrainReader:
         self.scope, self.report = scope, scope.report
         self.found: dict[str, object] = {}
         self.losses: dict[str, Loss] = {}
-        self.penalties: list[Regularizer] = []
+        self.regularizers: list[Regularizer] = []
         self.failed: set[str] = set()
         self.written: set[str] = set()
         self.metrics_wanted: list[tuple[str, Span]] = []
@@ -274,10 +275,10 @@ class TrainReader:
 
     def _regularize(self, setting: ast.Setting) -> None:
         for expr in setting.values:
-            penalty = resolve(regularizers, Regularizer, "regularizer", expr, self.scope)
-            if any(type(p) is type(penalty) for p in self.penalties):
-                raise self.scope.fail(SetTwice(expr.span, penalty.__class__.__name__.lower()))
-            self.penalties.append(penalty)
+            regularizer = resolve(regularizers, Regularizer, "regularizer", expr, self.scope)
+            if any(type(r) is type(regularizer) for r in self.regularizers):
+                raise self.scope.fail(SetTwice(expr.span, registry.name_of(regularizer)))
+            self.regularizers.append(regularizer)
         if self.complete and not any(w.decays for d in self.drafts for w in _weights(d)):
             raise self.scope.fail(NothingToPenalize(setting.span))
 
@@ -424,7 +425,8 @@ class TrainReader:
             training=training,
             losses=self.losses,
             init=found.get("init"),  # type: ignore[arg-type]
-            penalties=tuple(self.penalties),
+            penalties=tuple(r for r in self.regularizers if isinstance(r, Penalty)),
+            constraints=tuple(r for r in self.regularizers if isinstance(r, Constraint)),
             frozen=found.get("freeze", ()),  # type: ignore[arg-type]
             precision=str(found.get("precision", "float32")),
         )

@@ -11,6 +11,7 @@ from dslc.ir import Head, Network, Node, Parameter, Training, Value
 from dslc.losses import LossSite
 from dslc.optimizers import Rule
 from dslc.registry import name_of
+from dslc.regularizers import Constraint
 from dslc.scalar import Scalar
 from dslc.site import CHUNKS, Site
 
@@ -39,6 +40,14 @@ class ClipDetail:
     """The largest norm that all gradients may have together."""
 
     limit: float
+
+
+@dataclass(frozen=True)
+class ConstraintDetail:
+    """A limit for every unit of a layer; `units` is the axis of the weights along which they lie."""
+
+    limit: float
+    units: int
 
 
 def lower(network: Network) -> Graph:
@@ -257,6 +266,9 @@ class _Train(_Lowering):
         for p in self.network.parameters:
             if p.learns:
                 self._update(p, training, scale)
+        for p in self.network.parameters:
+            for constraint in p.constraints:
+                self._constrain(p, constraint)
 
     def _clip_scale(self, clip: Clip) -> tuple[Tensor]:
         """What all gradients are multiplied by; the norm of each is summed on its own before."""
@@ -281,6 +293,12 @@ class _Train(_Lowering):
         detail = ParameterDetail(p.name, rule=training.optimizer.rule(p.decays), clipped=clipped)
         name, reads = f"{identifier(p.name)}_update", (w, g, *kept, *scale)
         self.operations.append(Operation("update", name, reads, (w, *kept), detail, p.name, self.lines[p.name]))
+
+    def _constrain(self, p: Parameter, constraint: Constraint) -> None:
+        w, kind = self.parameter(p.name), name_of(constraint)
+        detail = ConstraintDetail(constraint.strength, p.units)
+        name = f"{identifier(p.name)}_{kind}"
+        self.operations.append(Operation(kind, name, (w,), (w,), detail, p.name, self.lines[p.name]))
 
 
 def _needing_gradient(network: Network) -> set[str]:

@@ -99,6 +99,8 @@ class Interpreter:
                 self.parameters[p.name], self.states[p.name] = training.optimizer.reference(
                     w, gradients[p.name], states, lr, self.step, p.decays
                 )
+            for constraint in p.constraints:
+                self.parameters[p.name] = constraint.reference(self.parameters[p.name], p.units)
         return loss
 
 

@@ -102,10 +102,10 @@ def _memory(plan: Plan) -> Memory:
 
 
 def _regularized(network: Network) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Each penalty and the tensors that it touches."""
+    """Each regularizer and the tensors that it touches."""
     touched: dict[str, list[str]] = {}
     for p in network.parameters:
-        for regularizer in p.regularizers:
+        for regularizer in (*p.regularizers, *p.constraints):
             name = f"{name_of(regularizer)}({regularizer.strength:g})"
             touched.setdefault(name, []).append(p.name)
     return tuple((name, tuple(tensors)) for name, tensors in touched.items())

@@ -54,7 +54,7 @@ def test_every_clip_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("clip", [NORM, VALUE, "clip norm(1e6)", "clip value(1e6)"])
+@pytest.mark.parametrize("clip", [NORM, VALUE])
 def test_twenty_steps(clip: str, dtype: str, rng: np.random.Generator) -> None:
     """With an optimizer that remembers, on mini-batches of several sizes."""
     model = clipped(clip, rng, dtype, "sgd(0.05, momentum=0.9)")
