@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from dslc import ast, clips, optimizers, registry, regularizers, schedules
+from dslc import ast, clips, losses, optimizers, registry, regularizers, schedules
 from dslc.arguments import BadValue, Count, Symbol, Whole, show, slots
 from dslc.check_losses import DraftLike, Heads, LossReader
 from dslc.clips import Clip
@@ -43,9 +43,11 @@ class UnknownSetting(Diagnostic):
     def notes(self) -> tuple[str, ...]:
         if self.key in LEARNING_RATE:
             return (LEARNING_RATE_HELP,)
-        for name, optimizer in registry.every(optimizers, Optimizer).items():
-            if self.key in (slot.name for slot in slots(optimizer)):
-                return (f"help: it is an argument of the optimizer: optimizer {name}({self.key}=...)",)
+        things = {"optimizer": registry.every(optimizers, Optimizer), "loss": registry.every(losses, Loss)}
+        for kind, known in things.items():
+            for name, thing in known.items():
+                if self.key in (slot.name for slot in slots(thing)):
+                    return (f"help: it is an argument of the {kind}: {kind} {name}({self.key}=...)",)
         return (did_you_mean(self.key, self.known) or f"help: there are {one_of(self.known)}",)
 
 
@@ -227,7 +229,7 @@ class TrainReader:
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
-            planned = ("class_weights", "optimize")
+            planned = ("optimize",)
             known = UnknownSetting(setting.key_span, setting.key, self.KEYS)
             self.report(NotYet(setting.key_span, f"'{setting.key}'") if setting.key in planned else known)
             return
