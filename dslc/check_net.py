@@ -268,6 +268,15 @@ class Draft:
     def frozen(self) -> bool:
         return self.common.freeze
 
+    @property
+    def penalized(self) -> bool:
+        """It has l1= or l2= of its own."""
+        return self.common.penalties is not None
+
+    @property
+    def initialized(self) -> bool:
+        return self.common.init is not None
+
 
 @dataclass(frozen=True)
 class Frame:

@@ -128,10 +128,10 @@ def test_class_weights_are_pytorchs_divided_by_the_number_of_examples(rng: np.ra
         of_class = torch.tensor(weights, dtype=torch.float64)
         target = torch.tensor(ys["output"])
         loss = torch.nn.functional.cross_entropy(logits, target, weight=of_class, reduction="sum") / n
-        assert model.evaluate(xs, ys)["loss"] == pytest.approx(float(loss), rel=1e-12)
+        assert model.evaluate(xs, ys)["loss"] == pytest.approx(loss.item(), rel=1e-12)
         if n == 9:
             loss.backward()
-            assert model.loss(xs, ys) == pytest.approx(float(loss), rel=1e-12)
+            assert model.loss(xs, ys) == pytest.approx(loss.item(), rel=1e-12)
             assert_close(model.gradients(xs, ys)["dense2.bias"], logits.grad.numpy().sum(axis=0), 1e-11, "bias")
 
 
