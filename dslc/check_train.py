@@ -143,8 +143,9 @@ class MetricDoesNotFit(Diagnostic):
     def notes(self) -> tuple[str, ...]:
         if self.metric in ERROR_METRICS:
             return ("help: it comes with a loss such as mse",)
-        ranked = self.metric.startswith("top")
-        return (f"help: it comes with cross_entropy{'' if ranked else ' and binary_cross_entropy'}",)
+        if self.metric.startswith("top"):
+            return ("help: it comes with cross_entropy and hinge",)
+        return ("help: it comes with cross_entropy, hinge, binary_cross_entropy and binary_hinge",)
 
 
 @record
