@@ -80,6 +80,15 @@ class LossNeedsActivation(Diagnostic):
 
 
 @record
+class LossOfScores(Diagnostic):
+    loss: str
+    activation: str
+    head: str
+    message = "{loss} judges scores without a limit, and '{head}' ends in {activation}"
+    hints = ("help: take the {activation} out",)
+
+
+@record
 class LossDoesNotFit(Diagnostic):
     problem: SizeProblem = field(compare=False)
 
@@ -136,6 +145,8 @@ class LossReader:
             return  # the head is an input, which is an error of its own
         if loss.through is not None and last.kind != loss.through:
             raise self.scope.fail(LossNeedsActivation(call.name_span, call.name, loss.through, head))
+        if loss.scores and last.kind in ("softmax", "sigmoid"):
+            raise self.scope.fail(LossOfScores(call.name_span, call.name, last.kind, head))
         try:
             loss.check(value.shape)
         except SizeProblem as problem:

@@ -68,12 +68,14 @@ class Loss:
 
     `through`: the layer whose input the loss is computed from (softmax, sigmoid); it must stand last in the head.
     `classes`: targets are class numbers, else real numbers of the output's shape.
+    `scores`: the loss asks for outputs without a limit, which no softmax or sigmoid has squeezed.
     `yes_or_no`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` says yes.
     """
 
     through: ClassVar[str | None] = None
     classes: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ()
+    scores: ClassVar[bool] = False
     yes_or_no: ClassVar[bool] = False
     threshold: ClassVar[float] = 0.5
     weight: Positive

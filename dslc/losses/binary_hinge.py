@@ -23,6 +23,7 @@ class BinaryHinge(ElementLoss):
     weight: Positive = 1.0
 
     metrics = ("accuracy",)
+    scores = True
     yes_or_no = True
     threshold = 0.0
 

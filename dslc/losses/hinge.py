@@ -19,6 +19,7 @@ class Hinge(ClassLoss):
     weight: Positive = 1.0
     class_weights: ClassWeights = ()
 
+    scores = True
     instead = "dense(1) with loss binary_hinge"
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
