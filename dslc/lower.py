@@ -275,7 +275,9 @@ class _Train(_Lowering):
         norms = tuple(self._gradient_norm(p) for p in self.network.parameters if p.learns)
         scale = Tensor("clip_scale", (1,), batched=False)
         detail = ClipDetail(clip.limit)
-        self.operations.append(Operation("clip_scale", "scale_gradients", norms, (scale,), detail, "clip norm"))
+        self.operations.append(
+            Operation("clip_scale", "scale_gradients", norms, (scale,), detail, "the norm of all gradients")
+        )
         return (scale,)
 
     def _gradient_norm(self, p: Parameter) -> Tensor:
