@@ -21,6 +21,13 @@ class Symbol:
     name: str
 
 
+@dataclass(frozen=True)
+class Items:
+    """Several values in brackets: `(1, 2, 1)`."""
+
+    values: tuple[object, ...]
+
+
 class BadValue(Exception):
     """A value of the wrong kind or out of range; the text says what would be right."""
 
@@ -139,6 +146,19 @@ class Each:
         return self.kind.convert(value)
 
 
+@dataclass(frozen=True)
+class Weighting:
+    """`(1, 2, 1)`: a weight for each class."""
+
+    def convert(self, value: object) -> tuple[float, ...]:
+        if not isinstance(value, Items):
+            raise BadValue(f"a number for each class is wanted, such as (1, 2, 1), not {show(value)}")
+        weights = tuple(Real(0).convert(part) for part in value.values)
+        if not any(weights):
+            raise BadValue("at least one class must weigh more than 0")
+        return weights
+
+
 Count = Annotated[int, Whole(1)]
 Number = Annotated[float, Real()]
 Positive = Annotated[float, Real(0, open_low=True)]
@@ -148,6 +168,7 @@ Numbers = Annotated[tuple[float, ...], Each(Real())]
 Flag = Annotated[bool, OnOff()]
 Size = Annotated[Pair, HeightWidth()]
 Padding = Annotated[str | Pair, PaddingKind()]
+ClassWeights = Annotated[tuple[float, ...], Weighting()]
 ShapeOf = Annotated[tuple[int, ...], Dims()]
 
 
@@ -159,6 +180,8 @@ def show(value: object) -> str:
         return value.name
     if isinstance(value, tuple):
         return "x".join(str(part) for part in value)
+    if isinstance(value, Items):
+        return f"({', '.join(show(part) for part in value.values)})"
     if isinstance(value, float):
         return f"{value:g}"
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -57,6 +57,14 @@ class Negate(Record):
 
 
 @record
+class Items(Record):
+    """`(1, 2, 1)`: at least two."""
+
+    span: Span
+    items: tuple[Expr, ...]
+
+
+@record
 class Argument(Record):
     """One argument of a call; `name` is None for a positional one."""
 
@@ -75,7 +83,7 @@ class Call(Record):
     arguments: tuple[Argument, ...] | None
 
 
-Expr = Union[Number, Size, Text, Switch, Name, Binary, Negate, Call]
+Expr = Union[Number, Size, Text, Switch, Name, Binary, Negate, Call, Items]
 
 
 @record

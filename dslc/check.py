@@ -303,7 +303,9 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
             frozen=frozen,
             fan_in=weights.fan_in,
             fan_out=weights.fan_out,
+            units=weights.units,
             regularizers=penalties if weights.decays and not frozen else (),
+            constraints=settings.constraints if weights.decays and not frozen else (),
         )
 
     return Node(draft.name, draft.layer, draft.inputs, draft.output, tuple(parameter(w) for w in declared), draft.span)

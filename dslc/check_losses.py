@@ -33,7 +33,13 @@ class DraftLike(Protocol):
     @property
     def output(self) -> Value: ...
     @property
+    def call(self) -> ast.Call: ...
+    @property
     def frozen(self) -> bool: ...
+    @property
+    def penalized(self) -> bool: ...
+    @property
+    def initialized(self) -> bool: ...
 
 
 @record
@@ -71,6 +77,15 @@ class LossNeedsActivation(Diagnostic):
     head: str
     message = "{loss} needs {activation} as the last layer of '{head}'"
     hints = ("help: end the chain with -> {activation}",)
+
+
+@record
+class LossOfScores(Diagnostic):
+    loss: str
+    activation: str
+    head: str
+    message = "{loss} judges scores without a limit, and '{head}' ends in {activation}"
+    hints = ("help: take the {activation} out",)
 
 
 @record
@@ -130,6 +145,8 @@ class LossReader:
             return  # the head is an input, which is an error of its own
         if loss.through is not None and last.kind != loss.through:
             raise self.scope.fail(LossNeedsActivation(call.name_span, call.name, loss.through, head))
+        if loss.scores and last.kind in ("softmax", "sigmoid"):
+            raise self.scope.fail(LossOfScores(call.name_span, call.name, last.kind, head))
         try:
             loss.check(value.shape)
         except SizeProblem as problem:

@@ -30,7 +30,7 @@ from dslc.inits import Init
 from dslc.ir import Value
 from dslc.layers import Layer, Weights
 from dslc.record import record
-from dslc.regularizers import Regularizer
+from dslc.regularizers import Penalty
 from dslc.source import Span
 
 MAX_ELEMENTS = 2**31 - 1
@@ -262,7 +262,7 @@ class Common:
 
     name: str | None = None
     init: Init | None = None
-    penalties: tuple[Regularizer, ...] | None = None
+    penalties: tuple[Penalty, ...] | None = None
     freeze: bool = False
 
 
@@ -282,6 +282,15 @@ class Draft:
     @property
     def frozen(self) -> bool:
         return self.common.freeze
+
+    @property
+    def penalized(self) -> bool:
+        """It has l1= or l2= of its own."""
+        return self.common.penalties is not None
+
+    @property
+    def initialized(self) -> bool:
+        return self.common.init is not None
 
 
 @dataclass(frozen=True)
@@ -558,7 +567,7 @@ class NetBuilder:
 
     def _common(self, link: ast.Call, frame: Frame) -> Common:
         common = Common()
-        penalties: list[Regularizer] | None = None
+        penalties: list[Penalty] | None = None
         given: set[str] = set()
         for argument in (a for a in link.arguments or () if a.name in COMMON):
             if argument.name in given:
@@ -583,12 +592,12 @@ class NetBuilder:
             raise frame.scope.fail(WrongValue(argument.value.span, "name", "letters, digits and _ are wanted"))
         return value
 
-    def _penalty(self, argument: ast.Argument, frame: Frame) -> list[Regularizer]:
+    def _penalty(self, argument: ast.Argument, frame: Frame) -> list[Penalty]:
         try:
             strength = Real(0).convert(evaluate(argument.value, frame.scope))
         except BadValue as error:
             raise frame.scope.fail(WrongValue(argument.value.span, str(argument.name), str(error))) from None
-        found = registry.find(regularizers, str(argument.name), Regularizer)
+        found = registry.find(regularizers, str(argument.name), Penalty)
         assert found is not None
         return [found(strength)] if strength else []
 

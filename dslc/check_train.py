@@ -7,19 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from dslc import ast, optimizers, registry, regularizers, schedules
+from dslc import ast, clips, losses, optimizers, registry, regularizers, schedules
 from dslc.arguments import BadValue, Count, Symbol, Whole, show, slots
+from dslc.check_effect import frozen_penalties, useless_init, useless_regularizers, weights_of
 from dslc.check_losses import DraftLike, Heads, LossReader
+from dslc.clips import Clip
 from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
 from dslc.evaluate import Failed, Scope, UnknownThing, WrongValue, as_call, bind, evaluate, resolve, resolve_init
 from dslc.inits import Init
 from dslc.ir import Training
-from dslc.layers import Weights
 from dslc.losses import Loss
 from dslc.optimizers import Optimizer
 from dslc.optimizers.sgd import Sgd
 from dslc.record import record
-from dslc.regularizers import Regularizer
+from dslc.regularizers import Constraint, Penalty, Regularizer
 from dslc.schedules import Schedule
 from dslc.schedules.warmup import Warmup
 from dslc.source import Span
@@ -42,9 +43,14 @@ class UnknownSetting(Diagnostic):
     def notes(self) -> tuple[str, ...]:
         if self.key in LEARNING_RATE:
             return (LEARNING_RATE_HELP,)
-        for name, optimizer in registry.every(optimizers, Optimizer).items():
-            if self.key in (slot.name for slot in slots(optimizer)):
-                return (f"help: it is an argument of the optimizer: optimizer {name}({self.key}=...)",)
+        things: dict[str, Mapping[str, type[object]]] = {
+            "optimizer": registry.every(optimizers, Optimizer),
+            "loss": registry.every(losses, Loss),
+        }
+        for kind, known in things.items():
+            for name, thing in known.items():
+                if self.key in (slot.name for slot in slots(thing)):
+                    return (f"help: it is an argument of the {kind}: {kind} {name}({self.key}=...)",)
         return (did_you_mean(self.key, self.known) or f"help: there are {one_of(self.known)}",)
 
 
@@ -137,8 +143,9 @@ class MetricDoesNotFit(Diagnostic):
     def notes(self) -> tuple[str, ...]:
         if self.metric in ERROR_METRICS:
             return ("help: it comes with a loss such as mse",)
-        ranked = self.metric.startswith("top")
-        return (f"help: it comes with cross_entropy{'' if ranked else ' and binary_cross_entropy'}",)
+        if self.metric.startswith("top"):
+            return ("help: it comes with cross_entropy and hinge",)
+        return ("help: it comes with cross_entropy, hinge, binary_cross_entropy and binary_hinge",)
 
 
 @record
@@ -149,11 +156,6 @@ class AlwaysAmongThem(Diagnostic):
     hints = ("help: ask for accuracy, or for top2 up to one less than the classes",)
 
 
-@record
-class NothingToPenalize(Diagnostic):
-    message = "regularize has no effect: no weights are left for it"
-
-
 @dataclass(frozen=True)
 class TrainSettings:
     """What `train` means for the rest of the network; `training` is None where the file has no `train`."""
@@ -161,7 +163,8 @@ class TrainSettings:
     training: Training | None = None
     losses: Mapping[str, Loss] = field(default_factory=dict)
     init: Init | None = None
-    penalties: tuple[Regularizer, ...] = ()
+    penalties: tuple[Penalty, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     frozen: tuple[str, ...] = ()
     precision: str = "float32"
 
@@ -192,7 +195,8 @@ class TrainReader:
         self.scope, self.report = scope, scope.report
         self.found: dict[str, object] = {}
         self.losses: dict[str, Loss] = {}
-        self.penalties: list[Regularizer] = []
+        self.regularizers: list[tuple[Regularizer, Span]] = []
+        self.init_span: Span | None = None
         self.failed: set[str] = set()
         self.written: set[str] = set()
         self.metrics_wanted: list[tuple[str, Span]] = []
@@ -220,12 +224,12 @@ class TrainReader:
         self._check_complete(train)
         return self._settings()
 
-    KEYS = ("loss", "optimizer", "schedule", "regularize", "init", "batch", "epochs", "seed", "shuffle", "stop",
+    KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
             "metrics", "freeze", "precision")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
-            planned = ("clip", "class_weights", "optimize")
+            planned = ("optimize",)
             known = UnknownSetting(setting.key_span, setting.key, self.KEYS)
             self.report(NotYet(setting.key_span, f"'{setting.key}'") if setting.key in planned else known)
             return
@@ -273,15 +277,17 @@ class TrainReader:
 
     def _regularize(self, setting: ast.Setting) -> None:
         for expr in setting.values:
-            penalty = resolve(regularizers, Regularizer, "regularizer", expr, self.scope)
-            if any(type(p) is type(penalty) for p in self.penalties):
-                raise self.scope.fail(SetTwice(expr.span, penalty.__class__.__name__.lower()))
-            self.penalties.append(penalty)
-        if self.complete and not any(w.decays for d in self.drafts for w in _weights(d)):
-            raise self.scope.fail(NothingToPenalize(setting.span))
+            regularizer = resolve(regularizers, Regularizer, "regularizer", expr, self.scope)
+            if any(type(r) is type(regularizer) for r, _ in self.regularizers):
+                raise self.scope.fail(SetTwice(expr.span, registry.name_of(regularizer)))
+            self.regularizers.append((regularizer, expr.span))
+
+    def _clip(self, setting: ast.Setting) -> None:
+        self.found["clip"] = resolve(clips, Clip, "clip", setting.values[0], self.scope)
 
     def _init(self, setting: ast.Setting) -> None:
         self.found["init"] = resolve_init(setting.values[0], self.scope)
+        self.init_span = setting.span
 
     def _batch(self, setting: ast.Setting) -> None:
         value = evaluate(setting.values[0], self.scope)
@@ -342,7 +348,7 @@ class TrainReader:
             name = expr.name if isinstance(expr, ast.Name) else show(evaluate(expr, self.scope))
             if self.complete and name not in known:
                 raise self.scope.fail(UnknownLayerName(expr.span, name, tuple(known)))
-            if name in known and not _weights(known[name]):
+            if name in known and not weights_of(known[name]):
                 raise self.scope.fail(NothingToFreeze(expr.span, name))
             names.append(name)
         self.found["freeze"] = tuple(names)
@@ -365,8 +371,20 @@ class TrainReader:
             self._check_losses()
         if "optimizer" not in self.written:
             self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
-        if self.complete and "freeze" not in self.failed and not self._learns():
+        if self.complete and "freeze" not in self.failed:
+            self._check_effects(word)
+
+    def _check_effects(self, word: Span) -> None:
+        """Whether something learns, and every setting reaches something."""
+        frozen = self._frozen()
+        if not any(w.trained for d in self.drafts if d.name not in frozen for w in weights_of(d)):
             self.report(NothingLearns(word))
+        for found in useless_regularizers(self.drafts, frozen, self.regularizers):
+            self.report(found)
+        for found in frozen_penalties(self.drafts, frozen):
+            self.report(found)
+        for found in useless_init(self.drafts, self.init_span) if self.init_span is not None else ():
+            self.report(found)
 
     def _check_losses(self) -> None:
         self.loss_reader.report_missing()
@@ -389,11 +407,11 @@ class TrainReader:
         if not fits:
             self.report(MetricDoesNotFit(span, metric))
 
-    def _learns(self) -> bool:
-        frozen = self.found.get("freeze", ())
-        assert isinstance(frozen, tuple)
-        learning = (d for d in self.drafts if not d.frozen and d.name not in frozen)
-        return any(w.trained for d in learning for w in _weights(d))
+    def _frozen(self) -> frozenset[str]:
+        """The layers that do not learn, wherever it is said."""
+        named = self.found.get("freeze", ())
+        assert isinstance(named, tuple)
+        return frozenset((*named, *(d.name for d in self.drafts if d.frozen)))
 
     def _all_metrics(self) -> tuple[str, ...]:
         """Those asked for and the one that early stopping watches."""
@@ -414,16 +432,14 @@ class TrainReader:
             stop_metric=str(found.get("stop_metric", "dev_loss")),
             metrics=self._all_metrics(),
             seed=found.get("seed", 0),  # type: ignore[arg-type]
+            clip=found.get("clip"),  # type: ignore[arg-type]
         )
         return TrainSettings(
             training=training,
             losses=self.losses,
             init=found.get("init"),  # type: ignore[arg-type]
-            penalties=tuple(self.penalties),
+            penalties=tuple(r for r, _ in self.regularizers if isinstance(r, Penalty)),
+            constraints=tuple(r for r, _ in self.regularizers if isinstance(r, Constraint)),
             frozen=found.get("freeze", ()),  # type: ignore[arg-type]
             precision=str(found.get("precision", "float32")),
         )
-
-
-def _weights(draft: DraftLike) -> tuple[Weights, ...]:
-    return draft.layer.parameters(tuple(v.shape for v in draft.inputs))

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from dslc import ast, inits, registry
-from dslc.arguments import BadValue, Each, Slot, Symbol, show, slots
+from dslc.arguments import BadValue, Each, Items, Slot, Symbol, show, slots
 from dslc.diagnostics import Diagnostic, did_you_mean, one_of
 from dslc.inits import Init
 from dslc.record import record
@@ -179,13 +179,15 @@ class Scope:
 
 
 def evaluate(expr: ast.Expr, scope: Scope) -> object:
-    """Number, size, text, switch or Symbol. Raises Failed after reporting."""
+    """Number, size, text, switch, Items or Symbol. Raises Failed after reporting."""
     if isinstance(expr, (ast.Number, ast.Text, ast.Switch)):
         return expr.value
     if isinstance(expr, ast.Size):
         return expr.dims
     if isinstance(expr, ast.Name):
         return scope.lookup(expr.name)
+    if isinstance(expr, ast.Items):
+        return Items(tuple(evaluate(item, scope) for item in expr.items))
     if isinstance(expr, ast.Negate):
         return -_number(expr.operand, scope)
     if isinstance(expr, ast.Binary):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from dslc.source import Source, Span
 
 if TYPE_CHECKING:
+    from dslc.clips import Clip
     from dslc.diagnostics import Diagnostic
     from dslc.inits import Init
     from dslc.layers import Layer
     from dslc.losses import Loss
     from dslc.optimizers import Optimizer
-    from dslc.regularizers import Regularizer
+    from dslc.regularizers import Constraint, Penalty
     from dslc.schedules import Schedule
 
 Shape = tuple[int, ...]
@@ -43,6 +44,7 @@ class Parameter:
 
     `decays`: regularizers touch it (weights of dense and conv). `trained`: the optimizer updates it; running
     averages are not. `fan_in`, `fan_out`: the numbers of inputs and outputs that the inits scale by.
+    `units`: the axis along which the units or filters lie.
     """
 
     name: str
@@ -53,7 +55,9 @@ class Parameter:
     frozen: bool = False
     fan_in: int = 1
     fan_out: int = 1
-    regularizers: tuple[Regularizer, ...] = ()
+    units: int = 0
+    regularizers: tuple[Penalty, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -106,6 +110,7 @@ class Training:
     stop_metric: str
     metrics: tuple[str, ...]
     seed: int
+    clip: Clip | None = None
 
 
 @dataclass(frozen=True)

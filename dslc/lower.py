@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
+from dslc.clips import Clip
 from dslc.graph import GRADIENT, INPUT, OUTPUT, PARAMETER, STATE, TARGET, Graph, Operation, Phase, Step, Tensor
-from dslc.ir import Head, Network, Node, Parameter, Value
+from dslc.ir import Head, Network, Node, Parameter, Training, Value
 from dslc.losses import LossSite
 from dslc.optimizers import Rule
 from dslc.registry import name_of
+from dslc.regularizers import Constraint
 from dslc.scalar import Scalar
 from dslc.site import CHUNKS, Site
 
 
 @dataclass(frozen=True)
 class ParameterDetail:
-    """Operations on all elements of one parameter: a formula in `w`, or the optimizer's rule."""
+    """Operations on all elements of one parameter: a formula in `w`, or the optimizer's rule and what it sees in
+    place of `g`."""
 
     parameter: str
     formula: Scalar | None = None
     rule: Rule | None = None
+    clipped: Scalar | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,21 @@ class TotalDetail:
 
     heads: tuple[tuple[str, float], ...]
     penalties: int
+
+
+@dataclass(frozen=True)
+class ClipDetail:
+    """The largest norm that all gradients may have together."""
+
+    limit: float
+
+
+@dataclass(frozen=True)
+class ConstraintDetail:
+    """A limit for every unit of a layer; `units` is the axis of the weights along which they lie."""
+
+    limit: float
+    units: int
 
 
 def lower(network: Network) -> Graph:
@@ -243,16 +262,45 @@ class _Train(_Lowering):
         assert training is not None
         for index, node in enumerate(self.network.nodes):
             node.layer.after(self.site(node, index))
+        scale = self._clip_scale(training.clip) if training.clip is not None and training.clip.together else ()
         for p in self.network.parameters:
             if p.learns:
-                self._update(p, training.optimizer.rule(p.decays), training.optimizer.states)
+                self._update(p, training, scale)
+        for p in self.network.parameters:
+            for constraint in p.constraints:
+                self._constrain(p, constraint)
 
-    def _update(self, p: Parameter, rule: Rule, states: tuple[str, ...]) -> None:
+    def _clip_scale(self, clip: Clip) -> tuple[Tensor]:
+        """What all gradients are multiplied by; the norm of each is summed on its own before."""
+        norms = tuple(self._gradient_norm(p) for p in self.network.parameters if p.learns)
+        scale = Tensor("clip_scale", (1,), batched=False)
+        detail = ClipDetail(clip.limit)
+        self.operations.append(
+            Operation("clip_scale", "scale_gradients", norms, (scale,), detail, "the norm of all gradients")
+        )
+        return (scale,)
+
+    def _gradient_norm(self, p: Parameter) -> Tensor:
+        g = self.gradient(p.name)
+        norm = Tensor(f"{g.name}_norms", (CHUNKS,), batched=False)
+        name = f"{identifier(p.name)}_gradient_norm"
+        self.operations.append(Operation("gradient_norm", name, (g,), (norm,), None, p.name, self.lines[p.name]))
+        return norm
+
+    def _update(self, p: Parameter, training: Training, scale: tuple[Tensor, ...]) -> None:
         w, g = self.parameter(p.name), self.gradient(p.name)
+        states = training.optimizer.states
         kept = tuple(Tensor(state_name(p.name, s), p.shape, STATE, batched=False) for s in states)
-        detail = ParameterDetail(p.name, rule=rule)
-        name = f"{identifier(p.name)}_update"
-        self.operations.append(Operation("update", name, (w, g, *kept), (w, *kept), detail, p.name, self.lines[p.name]))
+        clipped = None if training.clip is None else training.clip.clipped()
+        detail = ParameterDetail(p.name, rule=training.optimizer.rule(p.decays), clipped=clipped)
+        name, reads = f"{identifier(p.name)}_update", (w, g, *kept, *scale)
+        self.operations.append(Operation("update", name, reads, (w, *kept), detail, p.name, self.lines[p.name]))
+
+    def _constrain(self, p: Parameter, constraint: Constraint) -> None:
+        w, kind = self.parameter(p.name), name_of(constraint)
+        detail = ConstraintDetail(constraint.strength, p.units)
+        name = f"{identifier(p.name)}_{kind}"
+        self.operations.append(Operation(kind, name, (w,), (w,), detail, p.name, self.lines[p.name]))
 
 
 def _needing_gradient(network: Network) -> set[str]:

@@ -512,6 +512,9 @@ class _Builder(Transformer[Token, Any]):
             raise SpecError([NumberTooLong(self._span(meta))])
         return ast.Size(self._span(meta), tuple(int(part) for part in parts))
 
+    def items(self, meta: Meta, items: list[Any]) -> ast.Items:
+        return ast.Items(self._span(meta), tuple(items))
+
     def text(self, meta: Meta, items: list[Any]) -> ast.Text:
         return ast.Text(self._span(meta), str(items[0])[1:-1])
 

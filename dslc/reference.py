@@ -101,6 +101,8 @@ class Interpreter:
         training = self.network.training
         assert training is not None
         loss, gradients, results = self.loss_and_gradients(inputs, targets)
+        if training.clip is not None:
+            gradients = training.clip.reference(gradients)
         self.step += 1
         for node in self.network.nodes:
             for role, value in results[node.name].updates.items():
@@ -112,6 +114,8 @@ class Interpreter:
                 self.parameters[p.name], self.states[p.name] = training.optimizer.reference(
                     w, gradients[p.name], states, lr, self.step, p.decays
                 )
+            for constraint in p.constraints:
+                self.parameters[p.name] = constraint.reference(self.parameters[p.name], p.units)
         return loss
 
 

@@ -28,7 +28,7 @@ class Arguments:
         loss = heads[0].loss if len(heads) == 1 else None
         self._classes = heads[0].value.shape[-1] if loss is not None and loss.classes else 0
         self._target = heads[0].value.shape if loss is not None and not loss.classes else None
-        self._range = (0.0, 1.0) if loss is not None and loss.through == "sigmoid" else (-self._largest, self._largest)
+        self._range = (0.0, 1.0) if loss is not None and loss.yes_or_no else (-self._largest, self._largest)
 
     def pointer(self, array: Array) -> Any:
         return self._from_buffer(self._kinds[array.dtype], array)

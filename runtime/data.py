@@ -100,7 +100,7 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
     converted = np.ascontiguousarray(array.reshape(len(array), *shape), dtype=dtype)
     if np.isinf(converted).any():
         raise DataError(f"target {head.name} is infinite in example {np.argwhere(np.isinf(converted))[0][0]}")
-    if head.loss.through == "sigmoid" and ((converted < 0) | (converted > 1)).any():
+    if head.loss.yes_or_no and ((converted < 0) | (converted > 1)).any():
         raise DataError(f"target {head.name}: {name_of(head.loss)} wants targets from 0 to 1")
     return converted
 

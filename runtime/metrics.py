@@ -25,7 +25,7 @@ def head_metrics(head: Head, output: Array, target: Array, wanted: Sequence[str]
     if not judges:
         return {name: _error(name, output, target) for name in names if name in ("mae", "mse", "rmse")}
     if not head.loss.classes:
-        return {name: _yes_or_no(name, output, target) for name in names if not _ranks(name)}
+        return {name: _yes_or_no(name, output, target, head.loss.threshold) for name in names if not _ranks(name)}
     return {name: _ranked(name, output, target) for name in names}
 
 
@@ -45,12 +45,12 @@ def _error(name: str, output: Array, target: Array) -> float:
     return math.sqrt(square) if name == "rmse" else square
 
 
-def _yes_or_no(name: str, output: Array, target: Array) -> float:
-    """A metric of a sigmoid's outputs, all of them together: 'yes' from 0.5 on."""
+def _yes_or_no(name: str, output: Array, target: Array, threshold: float) -> float:
+    """A metric of yes-or-no outputs, all of them together: 'yes' from the threshold on."""
     there = ~np.isnan(target)
     if not there.any():
         return float("nan")
-    matrix = confusion_of((output >= 0.5)[there].astype(int), (target >= 0.5)[there].astype(int), 2)
+    matrix = confusion_of((output >= threshold)[there].astype(int), (target >= 0.5)[there].astype(int), 2)
     return accuracy(matrix) if name == "accuracy" else float(class_scores(name, matrix)[1])
 
 

@@ -19,6 +19,9 @@ TEXTS += [
     "cross_entropy(label_smoothing=0.1, weight=2.5)",
     "huber(delta=0.4)",
     "huber(3)",
+    "cross_entropy(class_weights=(1, 2, 0.5, 0, 3))",
+    "cross_entropy(label_smoothing=0.1, class_weights=(1, 2, 0.5, 1, 3), weight=0.4)",
+    "hinge(class_weights=(1, 2, 0.5, 0, 3), weight=0.4)",
 ]
 
 
@@ -52,6 +55,8 @@ FORMULAS = {
     "mae": lambda y, t: np.abs(y - t).mean(),
     "huber": lambda y, t: np.where(np.abs(y - t) <= 1, (y - t) ** 2 / 2, np.abs(y - t) - 0.5).mean(),
     "binary_cross_entropy": lambda y, t: -(t * np.log(y) + (1 - t) * np.log(1 - y)).mean(),
+    "binary_hinge": lambda y, t: np.maximum(0, 1 - (2 * t - 1) * y).mean(),
+    "hinge": lambda y, t: np.mean([max(0, *(1 + np.delete(row, k) - row[k])) for row, k in zip(y, t, strict=True)]),
     "cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t]).mean(),
 }
 
@@ -90,6 +95,56 @@ def test_certain_outputs(name: str, dtype: str, rng: np.random.Generator) -> Non
     assert np.isfinite(loss)
     assert_close(model.loss(xs, ys), loss, FORWARD[dtype], "loss")
     assert_all_close(model.gradients(xs, ys), gradients, FORWARD[dtype])
+
+
+# ------------------------------------------------------------------------------------------- classes
+
+
+def test_hinge_is_scikit_learns(rng: np.random.Generator) -> None:
+    """Several classes by Crammer and Singer, and one output of which the sign decides."""
+    sklearn_metrics = pytest.importorskip("sklearn.metrics")
+    model = judged_by("hinge", rng)
+    xs, ys = data(model.network, 31, rng)
+    wanted = sklearn_metrics.hinge_loss(ys["output"], model.predict(xs), labels=range(5))
+    assert wanted > 0.1
+    assert model.evaluate(xs, ys)["loss"] == pytest.approx(wanted, rel=1e-12)
+    assert model.evaluate(xs, ys)["accuracy"] == (model.predict(xs).argmax(axis=1) == ys["output"]).mean()
+    yes = judged_by("binary_hinge", rng, units=1)
+    answers = rng.integers(0, 2, 31)
+    found = yes.evaluate(xs, answers)
+    decision = yes.predict(xs)[:, 0]
+    assert found["loss"] == pytest.approx(sklearn_metrics.hinge_loss(answers, decision), rel=1e-12)
+    assert found["accuracy"] == ((decision >= 0) == answers).mean()
+
+
+def test_class_weights_are_pytorchs_divided_by_the_number_of_examples(rng: np.random.Generator) -> None:
+    """Not by the sum of their weights; loss, gradient and `evaluate` over more than one mini-batch."""
+    torch = pytest.importorskip("torch")
+    weights = (1, 2, 0.5, 0, 3)
+    model = judged_by("cross_entropy(class_weights=(1, 2, 0.5, 0, 3))", rng)
+    for n in (9, 31):
+        xs, ys = data(model.network, n, rng)
+        logits = torch.tensor(np.log(model.predict(xs)), requires_grad=True)
+        of_class = torch.tensor(weights, dtype=torch.float64)
+        target = torch.tensor(ys["output"])
+        loss = torch.nn.functional.cross_entropy(logits, target, weight=of_class, reduction="sum") / n
+        assert model.evaluate(xs, ys)["loss"] == pytest.approx(loss.item(), rel=1e-12)
+        if n == 9:
+            loss.backward()
+            assert model.loss(xs, ys) == pytest.approx(loss.item(), rel=1e-12)
+            assert_close(model.gradients(xs, ys)["dense2.bias"], logits.grad.numpy().sum(axis=0), 1e-11, "bias")
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "hinge"])
+def test_a_class_that_weighs_two_is_there_twice(name: str, rng: np.random.Generator) -> None:
+    plain, weighted = judged_by(name, rng), judged_by(f"{name}(class_weights=(1, 2, 1, 1, 1))", rng)
+    for parameter, values in plain.copy_weights().items():
+        weighted.parameters[parameter] = values
+    xs, target = data(plain.network, 6, rng)[0]["x"], np.array([0, 1, 2, 1, 4, 3])
+    twice = np.array([0, 1, 1, 2, 3, 3, 4, 5])
+    assert weighted.loss(xs, target) * 6 == pytest.approx(plain.loss(xs[twice], target[twice]) * 8, rel=1e-12)
+    doubled = {p: g * 8 / 6 for p, g in plain.gradients(xs[twice], target[twice]).items()}
+    assert_all_close(weighted.gradients(xs, target), doubled, 1e-12)
 
 
 # ------------------------------------------------------------------------------------------- missing targets

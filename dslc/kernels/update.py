@@ -1,4 +1,4 @@
-"""The optimizer's rule for every element of a parameter, with the slope of its regularizers."""
+"""The optimizer's rule for every element of a parameter, with the slope of its regularizers and the clip."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     context = {key: value for key, value in rule_context(op).items() if key != "rule"}
     context["elements"] = setting.layout(op.reads[0]).elements
     weights, *states = rule_names(op)
-    return [Variant("plain", (weights, "gradient", *states), context, setting.moving(*op.reads))]
+    names = (weights, "gradient", *states, "scale")[: len(op.reads)]
+    return [Variant("plain", names, context, setting.moving(*op.reads))]
 
 
 def rule_context(op: Operation) -> dict[str, object]:
     """What the templates of a rule print; for an operation without one, only that there is none."""
     if not isinstance(op.detail, ParameterDetail) or op.detail.rule is None:
-        return {"rule": False, "once": (), "slope": None, "assignments": (), "states": ()}
+        return {"rule": False, "once": (), "slope": None, "clipped": None, "assignments": (), "states": ()}
     rule = op.detail.rule
     return {
-        "rule": True, "once": rule.once, "slope": op.detail.formula, "assignments": rule.assignments,
-        "states": _states(op.detail),
+        "rule": True, "once": rule.once, "slope": op.detail.formula, "clipped": op.detail.clipped,
+        "assignments": rule.assignments, "states": _states(op.detail),
     }  # fmt: skip
 
 

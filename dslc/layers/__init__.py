@@ -22,7 +22,7 @@ from dslc.site import Site
 class Weights:
     """A parameter as a layer declares it. `init` names the default init; None asks for the one that suits what follows.
 
-    `decays`, `fan_in`, `fan_out`, `trained` mean what they mean in `ir.Parameter`.
+    `decays`, `fan_in`, `fan_out`, `trained`, `units` mean what they mean in `ir.Parameter`.
     """
 
     role: str
@@ -32,6 +32,7 @@ class Weights:
     fan_in: int = 1
     fan_out: int = 1
     trained: bool = True
+    units: int = 0
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Conv(Layer):
         shape = (*self.size, inputs[0][2] // self.groups, self.filters)
         area = self.size[0] * self.size[1]
         fan_out = area * self.filters // self.groups
-        weight = Weights("weight", shape, decays=True, fan_in=area * shape[2], fan_out=fan_out)
+        weight = Weights("weight", shape, decays=True, fan_in=area * shape[2], fan_out=fan_out, units=3)
         return (weight, Weights("bias", (self.filters,), "zeros")) if self.bias else (weight,)
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:

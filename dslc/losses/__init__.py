@@ -6,14 +6,15 @@ A loss is lowered to operations that write, for each example, its part of the lo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from dslc.arguments import Positive
+from dslc.arguments import ClassWeights, Positive
 from dslc.geometry import SizeProblem
 from dslc.graph import Operation, Tensor
 from dslc.ir import Shape
-from dslc.numerics import Array
+from dslc.numerics import Array, np
+from dslc.registry import name_of
 from dslc.scalar import Scalar
 
 
@@ -39,6 +40,12 @@ class LossSite:
     def results(self) -> tuple[Tensor, ...]:
         return (self.example_loss,) if self.dz is None else (self.example_loss, self.dz)
 
+    def unweighted(self) -> LossSite:
+        """The same head with other tensors for the results, before the weights of the classes."""
+        dz = None if self.dz is None else replace(self.dz, name=f"{self.dz.name}_unweighted")
+        example_loss = replace(self.example_loss, name=f"{self.example_loss.name}_unweighted")
+        return replace(self, example_loss=example_loss, dz=dz)
+
 
 @dataclass(frozen=True)
 class LossDetail:
@@ -49,16 +56,28 @@ class LossDetail:
     slope: Scalar | None = None
 
 
+@dataclass(frozen=True)
+class ClassWeightsDetail:
+    """A weight for each class."""
+
+    weights: tuple[float, ...]
+
+
 class Loss:
     """Base of all losses; a subclass is a frozen dataclass whose annotated fields are its arguments.
 
     `through`: the layer whose input the loss is computed from (softmax, sigmoid); it must stand last in the head.
     `classes`: targets are class numbers, else real numbers of the output's shape.
+    `scores`: the loss asks for outputs without a limit, which no softmax or sigmoid has squeezed.
+    `yes_or_no`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` says yes.
     """
 
     through: ClassVar[str | None] = None
     classes: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ()
+    scores: ClassVar[bool] = False
+    yes_or_no: ClassVar[bool] = False
+    threshold: ClassVar[float] = 0.5
     weight: Positive
 
     def check(self, shape: Shape) -> None:
@@ -95,3 +114,46 @@ class ElementLoss(Loss):
         site.op("count_present", "count", (site.target,), (site.count,), detail)
         reads = (site.z, site.target) if site.dz is None else (site.z, site.target, site.count)
         site.op("element_loss", "loss", reads, site.results, detail)
+
+
+class ClassLoss(Loss):
+    """A loss of class numbers: the mean over the mini-batch, in which every example counts as much as its class weighs.
+
+    The sum is divided by the number of examples, as scikit-learn's and Keras' are, and not by the sum of their weights:
+    how much an example pulls does not depend on which others share its mini-batch.
+    """
+
+    classes = True
+    metrics = ("accuracy",)
+    instead: ClassVar[str]
+    """What to write for a single output."""
+    class_weights: ClassWeights
+
+    def check(self, shape: Shape) -> None:
+        name = name_of(self)
+        require_vector(shape, name)
+        if shape[0] < 2:
+            raise SizeProblem(
+                f"{name} needs at least two classes, and this output has one",
+                notes=(f"help: for yes or no: {self.instead}",),
+            )
+        if self.class_weights and len(self.class_weights) != shape[0]:
+            raise SizeProblem(f"class_weights has {len(self.class_weights)} numbers, and there are {shape[0]} classes")
+
+    def of_examples(self, target: Array) -> Array:
+        """The weight of each example, in NumPy."""
+        return np.asarray(self.class_weights)[target] if self.class_weights else np.ones(len(target))
+
+    def judge(self, site: LossSite) -> None:
+        """Puts the operation that writes `site.results`, without the weights of the classes."""
+        raise NotImplementedError
+
+    def lower(self, site: LossSite) -> None:
+        site.op("count_examples", "count", (), (site.count,), None)
+        if not self.class_weights:
+            self.judge(site)
+            return
+        before = site.unweighted()
+        self.judge(before)
+        detail = ClassWeightsDetail(self.class_weights)
+        site.op("class_weights", "weigh_classes", (*before.results, site.target), site.results, detail)

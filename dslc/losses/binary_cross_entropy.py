@@ -20,6 +20,7 @@ class BinaryCrossEntropy(ElementLoss):
 
     through = "sigmoid"
     metrics = ("accuracy",)
+    yes_or_no = True
 
     def value(self) -> Scalar:
         return where(Z > 0, Z, 0) - Z * T + log1p(exp(-absolute(Z)))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.arguments import Fraction, Positive
-from dslc.geometry import SizeProblem
-from dslc.ir import Shape
-from dslc.losses import Loss, LossSite, require_vector
+from dslc.arguments import ClassWeights, Fraction, Positive
+from dslc.losses import ClassLoss, LossSite
 from dslc.numerics import Array, np
 
 
@@ -21,26 +19,19 @@ class CrossEntropyDetail:
 
 
 @dataclass(frozen=True)
-class CrossEntropy(Loss):
+class CrossEntropy(ClassLoss):
     """The mean over the mini-batch, computed from the logits under the softmax.
 
-    label_smoothing moves that share of the target evenly onto all classes (Szegedy et al. 2015).
+    label_smoothing moves that share of the target evenly onto all classes (Szegedy et al. 2015); an example still
+    has the weight of its own class.
     """
 
     label_smoothing: Fraction = 0.0
     weight: Positive = 1.0
+    class_weights: ClassWeights = ()
 
     through = "softmax"
-    classes = True
-    metrics = ("accuracy",)
-
-    def check(self, shape: Shape) -> None:
-        require_vector(shape, "cross_entropy")
-        if shape[0] < 2:
-            raise SizeProblem(
-                "cross_entropy needs at least two classes, and this output has one",
-                notes=("help: for yes or no: dense(1) -> sigmoid with loss binary_cross_entropy",),
-            )
+    instead = "dense(1) -> sigmoid with loss binary_cross_entropy"
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
         count, classes = z.shape
@@ -48,9 +39,9 @@ class CrossEntropy(Loss):
         log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         q = np.full_like(z, self.label_smoothing / classes)
         q[np.arange(count), target] += 1 - self.label_smoothing
-        return -self.weight * (q * log_p).sum() / count, self.weight * (np.exp(log_p) - q) / count
+        weights = self.weight / count * self.of_examples(target)[:, None]
+        return -(weights * q * log_p).sum(), weights * (np.exp(log_p) - q)
 
-    def lower(self, site: LossSite) -> None:
+    def judge(self, site: LossSite) -> None:
         detail = CrossEntropyDetail(self.weight, site.z.shape[0], self.label_smoothing)
-        site.op("count_examples", "count", (), (site.count,), detail)
         site.op("cross_entropy", "loss", (site.z, site.target), site.results, detail)

@@ -3,7 +3,8 @@
     dW = dense_weight_gradient(x, dy); dW += slope(W); update(W, dW)
     becomes   update(W) by dense_weight_gradient(x, dy)
 
-Only in the step that trains: `gradients` is asked for the gradients themselves.
+Only in the step that trains: `gradients` is asked for the gradients themselves. And only where nobody else reads the
+gradient: to clip by the norm, all gradients must be there before the first update.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def update_at_once(graph: Graph) -> Graph:
 
 
 def _update_step(step: Step) -> Step:
-    updates = {op.reads[1]: op for op in step.operations if op.kind == "update"}
+    others = {t for op in step.operations if op.kind not in ("update", "regularizer_gradient") for t in op.reads}
+    updates = {op.reads[1]: op for op in step.operations if op.kind == "update" and op.reads[1] not in others}
     slopes = {op.writes[0]: op for op in step.operations if op.kind == "regularizer_gradient"}
     merged = {gradient: _with_slope(update, slopes.get(gradient)) for gradient, update in updates.items()}
     at_once = {t for op in step.operations for t in op.writes if t in merged and kernels.updates(op)}
@@ -36,7 +38,7 @@ def _update_phase(phase: Phase, merged: dict[Tensor, Operation], at_once: set[Te
             continue
         gradient = next((t for t in op.writes if t in at_once), None)
         if op.kind == "update":
-            op = merged[op.reads[1]]
+            op = merged.get(op.reads[1], op)
         elif gradient is not None:
             op = _with_update(op, merged[gradient])
         operations.append(op)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from dslc.numerics import Array, np
 from dslc.optimizers import W
-from dslc.regularizers import Regularizer
+from dslc.regularizers import Penalty
 from dslc.scalar import Scalar, absolute, sign
 
 
 @dataclass(frozen=True)
-class L1(Regularizer):
+class L1(Penalty):
     """Makes weights sparse; the slope at 0 is 0."""
 
     def penalty(self) -> Scalar:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from dslc.numerics import Array
 from dslc.optimizers import W
-from dslc.regularizers import Regularizer
+from dslc.regularizers import Penalty
 from dslc.scalar import Scalar
 
 
 @dataclass(frozen=True)
-class L2(Regularizer):
+class L2(Penalty):
     """Keeps weights small."""
 
     def penalty(self) -> Scalar:

@@ -1,0 +1,15 @@
+"""The multi-class hinge loss and the gradient of the outputs."""
+
+from __future__ import annotations
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.losses import LossDetail
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    context = {
+        "classes": op.reads[0].elements, "gradient": len(op.writes) > 1, "weight": detail(op, LossDetail).weight,
+    }  # fmt: skip
+    names = ("z", "target", "example_loss", "dz")[: 2 + len(op.writes)]
+    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=2))]

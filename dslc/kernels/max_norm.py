@@ -1,0 +1,43 @@
+"""Scales down the units of a layer whose weights are too long, a vector of units at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.graph import Operation
+from dslc.kernels import Setting, Variant, detail
+from dslc.layout import Layout
+from dslc.lower import ConstraintDetail
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Units whose weights lie side by side. Bundle b begins at b * `apart`; there are `weights` a unit, `step` numbers
+    from one to the next. All have `units` units but the last one, which has `last`."""
+
+    count: int
+    apart: int
+    weights: int
+    step: int
+    units: int
+    last: int
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    d = detail(op, ConstraintDetail)
+    layout = setting.layout(op.reads[0])
+    context = {"bundle": bundle(layout, d.units, setting.lanes), "limit": d.limit}
+    return [Variant("plain", ("weights",), context, setting.moving(op.reads[0], factor=2))]
+
+
+def bundle(layout: Layout, units: int, lanes: int) -> Bundle:
+    """How the units lie, which are the axis `units` of the weights: in blocks, as plain rows, or as plain columns."""
+    count = layout.shape[units]
+    weights = layout.elements // count if not layout.width else layout.elements // (layout.blocks * layout.width)
+    if layout.width:
+        assert layout.axis == units
+        return Bundle(layout.blocks, weights * layout.width, weights, layout.width, layout.width, layout.width)
+    if units == 0:
+        return Bundle(count, weights, weights, 1, 1, 1)
+    bundles = -(-count // lanes)
+    return Bundle(bundles, lanes, weights, count, lanes, count - (bundles - 1) * lanes)

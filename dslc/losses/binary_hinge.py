@@ -1,0 +1,41 @@
+"""binary_hinge: max(0, 1 - s z) with s = -1 for no and +1 for yes (Cortes and Vapnik 1995)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.arguments import Positive
+from dslc.losses import ElementLoss
+from dslc.numerics import Array, np
+from dslc.scalar import Scalar, variable, where
+
+Z, T = variable("z"), variable("t")
+SIGN = 2 * T - 1
+SHORT = 1 - SIGN * Z
+"""How much the output is short of the margin."""
+
+
+@dataclass(frozen=True)
+class BinaryHinge(ElementLoss):
+    """The mean over mini-batch and outputs; targets are 0 and 1, taken as -1 and +1; NaN is a missing label. An output
+    of 0 or more says yes. The slope at the margin itself is 0."""
+
+    weight: Positive = 1.0
+
+    metrics = ("accuracy",)
+    scores = True
+    yes_or_no = True
+    threshold = 0.0
+
+    def value(self) -> Scalar:
+        return where(SHORT < 0, 0, SHORT)
+
+    def slope(self) -> Scalar:
+        return where(SHORT > 0, -SIGN, 0)
+
+    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+        there = ~np.isnan(target)
+        sign, count = np.where(there, 2 * target - 1, 0), max(1, there.sum())
+        short = np.where(there, 1 - sign * z, 0)
+        losses, slopes = np.where(short < 0, 0, short), np.where(short > 0, -sign, 0)
+        return self.weight * losses.sum() / count, self.weight * slopes / count
