@@ -22,7 +22,7 @@ def model() -> Model:
 
 def verdicts(model: Model) -> dict[str, str]:
     x, y = random_batch(model.network, 3, 0)
-    return {row.name: row.verdict for row in check_gradients(model, x, y, 10)}
+    return {row.name: row.verdict for row in check_gradients(model, x, y, 10).rows}
 
 
 def test_right_gradients_pass(model: Model) -> None:
