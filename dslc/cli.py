@@ -88,7 +88,7 @@ def check(
     threads: int = 1,
     define: Define = None,
 ) -> int:
-    """Check specs: a row a layer with its size formula, then exact bytes.
+    """Check specs: a row a layer with its size formula, the work of a training step, then exact bytes.
 
     threads: how many will share the work; each needs some memory of its own.
 
@@ -134,6 +134,9 @@ def _print_summary(network: Network, summary: Summary) -> None:
     total = ("total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}", "")
     columns = ("layer", "output", "size", "parameters", "multiply-adds", "bytes")
     print_table(f"{summary.net}: input {inputs}, {summary.precision}", columns, [*rows, total], "lllrrr")
+    if (work := summary.training_step) is not None:
+        both = f"{work.forward:,} forward, {work.backward:,} backward"
+        print(f"\nmultiply-adds of a training step, an example: {both}")
     _print_memory(summary)
     for name, tensors in summary.regularized:
         print(f"{name} touches {', '.join(tensors)}")

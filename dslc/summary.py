@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dslc.ir import Network, Node, show_shape
+from dslc.lower import lower
 from dslc.registry import name_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,15 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Work:
+    """Multiply-adds of one example in a training step, of all operations together: frozen layers have none backward
+    where nothing before them learns, and only those of their input where something does."""
+
+    forward: int
+    backward: int
+
+
+@dataclass(frozen=True)
 class Summary:
     """All of a network that can be known before it runs."""
 
@@ -50,6 +60,7 @@ class Summary:
     rows: tuple[Row, ...]
     parameters: int
     multiply_adds: int
+    training_step: Work | None
     memory: Memory
     regularized: tuple[tuple[str, tuple[str, ...]], ...]
     frozen: tuple[str, ...]
@@ -65,6 +76,7 @@ def summarize(network: Network, plan: Plan) -> Summary:
         rows=rows,
         parameters=sum(row.parameters for row in rows),
         multiply_adds=sum(row.multiply_adds for row in rows),
+        training_step=_training_step(network),
         memory=_memory(plan),
         regularized=_regularized(network),
         frozen=tuple(p.name for p in network.parameters if p.frozen),
@@ -80,6 +92,15 @@ def _row(node: Node, itemsize: int) -> Row:
         multiply_adds=node.layer.multiply_adds(node.input_shapes),
         bytes=node.output.elements * itemsize,
     )
+
+
+def _training_step(network: Network) -> Work | None:
+    """Counted from the operations as they are lowered, before any of them is computed in another way."""
+    train = lower(network).train
+    if train is None:
+        return None
+    forward, backward, _ = (sum(op.multiply_adds for op in phase.operations) for phase in train.phases)
+    return Work(forward, backward)
 
 
 def _memory(plan: Plan) -> Memory:
