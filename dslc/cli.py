@@ -22,6 +22,7 @@ from dslc.diagnostics import CallError, DataError, SpecError, UsageError, render
 from dslc.ir import Network
 
 if TYPE_CHECKING:
+    from dslc.gradcheck import GradientCheck
     from dslc.plan import Plan
     from dslc.planning import Options
     from dslc.runtime.datasets import Dataset
@@ -442,21 +443,23 @@ def predict(
 
 @app.command
 def gradcheck(
-    spec: str, *, examples: int = 4, entries: int = 30, seed: int = 0,
+    spec: str, *, examples: int = 4, entries: int = 30, epsilon: float = 1e-5, seed: int = 0,
     without_dropout: Annotated[bool, Parameter(negative=())] = False, define: Define = None,
 ) -> int:  # fmt: skip
-    """Compare numerical and analytic gradients in float64, a row a parameter.
+    """Compare numerical and analytic gradients in float64: a row a parameter, and all in one vector.
 
-    examples: in the random mini-batch. entries: how many of each parameter are compared. --without-dropout switches
-    dropout off, with which there is nothing to compare.
+    examples: in the random mini-batch. entries: how many of each parameter are compared; a large number takes all.
+    epsilon: half the way between the two points of a difference. --without-dropout switches dropout off, with which
+    there is nothing to compare.
 
     Example:  dslc gradcheck specs/lenet5.net
     """
     from dslc import gradcheck as checking
     from dslc.runtime.model import Model
-    from dslc.tables import print_table
     from dslc.verify import random_batch
 
+    if not 0 < epsilon < 1:
+        raise CallError(f"--epsilon must lie between 0 and 1, not {epsilon:g}")
     network = check_file(spec, overrides(define), "float64")
     if without_dropout:
         network = checking.without_dropout(network)
@@ -464,11 +467,24 @@ def gradcheck(
     model = Model(network)
     model.training  # noqa: B018 - raises where there is no loss to differentiate
     x, y = random_batch(model.network, min(positive(examples, "--examples"), model.batch), seed)
-    rows = checking.check_gradients(model, x, y, positive(entries, "--entries"), seed)
-    cells = [(r.name, str(r.compared), str(r.skipped), f"{r.difference:.1e}", r.verdict) for r in rows]
+    found = checking.check_gradients(model, x, y, positive(entries, "--entries"), seed, epsilon)
+    _print_gradients(f"{model.network.name}: gradients, epsilon {epsilon:g}", found)
+    return 1 if found.failures else 0
+
+
+def _print_gradients(title: str, found: GradientCheck) -> None:
+    """A row a parameter, a row for all together; then of each row that fails the entry that differs most."""
+    from dslc.tables import print_table
+
+    cells = [(r.name, str(r.compared), str(r.skipped), f"{r.difference:.1e}", r.verdict) for r in found.rows]
+    compared, skipped = sum(r.compared for r in found.rows), sum(r.skipped for r in found.rows)
+    total = ("all together", str(compared), str(skipped), f"{found.difference:.1e}", found.verdict)
     columns = ("parameter", "compared", "at kinks", "relative difference", "verdict")
-    print_table(f"{model.network.name}: gradients", columns, cells, "lrrrl")
-    return 0 if all(row.verdict == "ok" for row in rows) else 1
+    print_table(title, columns, [*cells, total], "lrrrl")
+    for row in found.failures:
+        if (worst := row.worst) is not None:
+            index = ", ".join(map(str, worst.index))
+            print(f"{row.name}[{index}]: numerical {worst.numerical:.6e}, analytic {worst.analytic:.6e}")
 
 
 @app.command

@@ -22,7 +22,7 @@ def model() -> Model:
 
 def verdicts(model: Model) -> dict[str, str]:
     x, y = random_batch(model.network, 3, 0)
-    return {row.name: row.verdict for row in check_gradients(model, x, y, 10)}
+    return {row.name: row.verdict for row in check_gradients(model, x, y, 10).rows}
 
 
 def test_right_gradients_pass(model: Model) -> None:
@@ -36,6 +36,91 @@ def test_a_wrong_gradient_is_named(model: Model, monkeypatch: pytest.MonkeyPatch
         model, "gradients", lambda x, y: {n: g * (1.001 if n == name else 1) for n, g in right(x, y).items()}
     )
     assert {n for n, verdict in verdicts(model).items() if verdict != "ok"} == {name}
+
+
+TINY = """net Tiny {
+  input x: 3
+  dense(4) -> HIDDEN -> dense(2)
+}
+train {
+  loss mse
+  optimizer sgd(0.1)
+  regularize l2(0.5)
+}
+"""
+
+
+def tiny(hidden: str = "tanh") -> tuple[Model, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """A network, and a mini-batch for it."""
+    model = dslc.loads(TINY.replace("HIDDEN", hidden), dtype="float64")
+    return model, *random_batch(model.network, 4, 0)
+
+
+def scaled(model: Model, monkeypatch: pytest.MonkeyPatch, factors: dict[str, float]) -> None:
+    """From now on the gradients of these parameters come out too large by a factor."""
+    right = model.gradients
+    monkeypatch.setattr(model, "gradients", lambda x, y: {n: g * factors.get(n, 1) for n, g in right(x, y).items()})
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [(1 + 1e-8, "great"), (1 + 1e-6, "look"), (1 + 1e-5, "look"), (1 + 1e-3, "look"), (1.01, "worry"), (-1, "worry")],
+)
+def test_all_parameters_make_one_vector(factor: float, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notes' formula on the theta of all parameters: one of which is spoiled by a factor."""
+    model, x, y = tiny()
+    parts = model.gradients(x["x"], y["output"])
+    theta = np.concatenate([g.ravel() for g in parts.values()])
+    spoiled = np.concatenate([g.ravel() * (factor if n == "dense2.weight" else 1) for n, g in parts.items()])
+    wanted = np.linalg.norm(theta - spoiled) / (np.linalg.norm(theta) + np.linalg.norm(spoiled))
+    scaled(model, monkeypatch, {"dense2.weight": factor})
+    found = check_gradients(model, x, y, 1000)
+    assert sum(row.compared for row in found.rows) == theta.size == 3 * 4 + 4 + 4 * 2 + 2
+    assert found.difference == pytest.approx(wanted, rel=1e-3, abs=2e-9) and found.verdict.startswith(words)
+
+
+def test_the_worst_entry_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x, y = tiny()
+    right = model.gradients
+
+    def wrong(x: object, y: object) -> dict[str, np.ndarray]:
+        found = right(x, y)
+        found["dense1.weight"][3, 1] *= -1
+        return found
+
+    monkeypatch.setattr(model, "gradients", wrong)
+    (row,) = check_gradients(model, x, y, 1000).failures
+    exact = right(x["x"], y["output"])["dense1.weight"][3, 1]
+    assert row.name == "dense1.weight" and row.worst is not None and row.worst.index == (3, 1)
+    assert row.worst.analytic == -exact and row.worst.numerical == pytest.approx(exact, rel=1e-7)
+
+
+def test_a_kink_exactly_here_is_not_compared() -> None:
+    """At zero weights every relu stands at its kink: the two-sided difference is half the slope on one side."""
+    model, x, y = tiny("relu")
+    model.parameters["dense1.weight"][...] = 0
+    rows = {row.name: row for row in check_gradients(model, x, y, 1000).rows}
+    assert rows["dense1.bias"].skipped == 4 and rows["dense1.bias"].verdict == "nothing compared"
+    assert rows["dense2.bias"].skipped == 0 and rows["dense2.bias"].verdict == "ok"
+
+
+def test_the_command_shows_where_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "tiny.net"
+    spec.write_text(TINY.replace("HIDDEN", "tanh"))
+    assert run(["gradcheck", str(spec), "--epsilon", "1e-4"]) == 0
+    *_, total = capsys.readouterr().out.splitlines()
+    assert total.startswith("all together") and total.endswith("great: at most 1e-7")
+    right = Model.gradients
+    monkeypatch.setattr(
+        Model, "gradients", lambda *a: {n: g * (2 if n == "dense2.bias" else 1) for n, g in right(*a).items()}
+    )
+    assert run(["gradcheck", str(spec)]) == 1
+    *_, total, where = capsys.readouterr().out.splitlines()
+    assert "worry" in total and where.startswith("dense2.bias[") and "numerical" in where and "analytic" in where
+    assert run(["gradcheck", str(spec), "--epsilon", "0"]) == 2
+    assert "--epsilon must lie between 0 and 1" in capsys.readouterr().err
 
 
 def test_a_gradient_of_zeros_fails(model: Model) -> None:
@@ -58,4 +143,4 @@ def test_dropout_is_refused_or_switched_off(
     said = capsys.readouterr()
     assert "dropout1" in said.err and "--without-dropout" in said.err and not said.out
     assert run(["gradcheck", "d.net", "--without-dropout"]) == 0
-    assert capsys.readouterr().out.count("ok") == 4
+    assert capsys.readouterr().out.count("ok\n") == 4

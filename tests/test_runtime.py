@@ -228,3 +228,13 @@ def test_several_inputs_and_heads() -> None:
     assert results["loss"] == pytest.approx(results["kind_loss"] + results["size_loss"])
     with pytest.raises(DataError, match="dict"):
         model.predict(x["a"])
+
+
+def test_the_loss_of_few_examples() -> None:
+    """Predictions of few examples take another way through the network; the loss belongs to them all the same."""
+    model = dslc.load(REPO / "specs" / "lenet5.net")
+    x = np.random.default_rng(5).random((64 + 3, 28, 28, 1))
+    y = np.arange(len(x)) % 10
+    losses = -np.log(model.predict(x)[np.arange(len(x)), y])
+    for count in (1, 2, 3, 5, 8, 9, 64 + 3):
+        assert model.evaluate(x[:count], y[:count])["loss"] == pytest.approx(losses[:count].mean(), rel=1e-5)
