@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from dslc.ir import Head
+from dslc.objective import SCORES
 
 Array = np.ndarray[Any, Any]
+ERRORS = ("mae", "mse", "rmse")
 
 
 def head_metrics(head: Head, output: Array, target: Array, wanted: Sequence[str] = ()) -> dict[str, float]:
@@ -23,10 +25,10 @@ def head_metrics(head: Head, output: Array, target: Array, wanted: Sequence[str]
     judges = "accuracy" in head.loss.metrics
     names = dict.fromkeys([*head.loss.metrics, *wanted])
     if not judges:
-        return {name: _error(name, output, target) for name in names if name in ("mae", "mse", "rmse")}
+        return {name: _error(name, output, target) for name in names if name in ERRORS}
     if not head.loss.classes:
-        return {name: _yes_or_no(name, output, target) for name in names if not _ranks(name)}
-    return {name: _ranked(name, output, target) for name in names}
+        return {name: _yes_or_no(name, output, target) for name in names if name in SCORES}
+    return {name: _ranked(name, output, target) for name in names if name in SCORES or _ranks(name)}
 
 
 def _ranks(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,18 @@ class Model:
             self._net, *self._arguments.pointers(inputs), len(inputs[0]), *self._arguments.pointers(outputs)
         )
         return self._by_head(outputs)
+
+    def prediction_times(self, x: Any, runs: int) -> list[float]:
+        """The seconds that the C takes to predict the first example of `x`, so many times over."""
+        inputs = [array[:1] for array in self._arguments.inputs(x)]
+        outputs = self._new_outputs(1)
+        pointers = (*self._arguments.pointers(inputs), 1, *self._arguments.pointers(outputs))
+        times = []
+        for _ in range(runs):
+            started = time.perf_counter()
+            self._functions["predict"](self._net, *pointers)
+            times.append(time.perf_counter() - started)
+        return times
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Loss (without regularization) and metrics over all examples, in prediction mode."""

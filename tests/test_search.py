@@ -98,6 +98,17 @@ def test_metric() -> None:
     assert search.metric_of(loss).best(history) == 2 and search.metric_of(accuracy).best(history) == 0.7
 
 
+def test_metric_with_bounds() -> None:
+    """The smallest network whose F1 is good enough; an epoch below it does not count."""
+    spec = SPEC.replace("epochs    2", "optimize parameters subject_to f1 >= 0.6")
+    training = check_text(spec).training
+    assert training is not None and training.metrics == ("f1",)
+    metric = search.metric_of(training)
+    records = [{"parameters": 9.0, "dev_f1": 0.5}, {"parameters": 12.0, "dev_f1": 0.7}]
+    assert not metric.maximize and metric.best(History(records)) == 12
+    assert metric.why_none(History(records[:1])) == "no epoch kept dev_f1 >= 0.6"
+
+
 def test_hopeless_trials_are_pruned(folder: Path) -> None:
     """Learning rates that blow the loss up end before their last epoch."""
     Path("tiny.net").write_text(SPEC.replace("log(1e-4, 1)", "log(1e-4, 1000)").replace("epochs    2", "epochs 4"))
