@@ -21,6 +21,8 @@ from dslc.source import Span
 CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 ERROR_METRICS = ("mae", "mse", "rmse")
 METRICS = (*CLASS_METRICS, "top5", *ERROR_METRICS)
+CONFUSION = "confusion"
+"""No number, but a table that `dslc evaluate` shows: nothing can be optimized by it."""
 
 
 @record
@@ -139,8 +141,8 @@ class MetricReader:
     def read_metrics(self, setting: ast.Setting) -> None:
         for expr in setting.values:
             name = expr.name if isinstance(expr, ast.Name) else expr.span.text
-            if not _is_metric(name):
-                raise self.scope.fail(UnknownThing(expr.span, "metric", name, METRICS))
+            if not _is_metric(name) and name != CONFUSION:
+                raise self.scope.fail(UnknownThing(expr.span, "metric", name, (*METRICS, CONFUSION)))
             self.wanted.append(Wanted(name, expr.span))
 
     def read_stop(self, setting: ast.Setting) -> int:
@@ -234,7 +236,11 @@ class MetricReader:
     @property
     def names(self) -> tuple[str, ...]:
         """The metrics to compute."""
-        return tuple(dict.fromkeys(wanted.name for wanted in self.wanted))
+        return tuple(dict.fromkeys(wanted.name for wanted in self.wanted if wanted.name != CONFUSION))
+
+    @property
+    def confusion(self) -> bool:
+        return any(wanted.name == CONFUSION for wanted in self.wanted)
 
 
 def _ranks(name: str) -> bool:
@@ -249,4 +255,4 @@ def _has(loss: Loss, metric: str) -> bool:
     """Whether predictions under a loss can be judged by a metric."""
     if _ranks(metric):
         return loss.classes
-    return ("accuracy" in loss.metrics) == (metric in CLASS_METRICS)
+    return ("accuracy" in loss.metrics) == (metric in (*CLASS_METRICS, CONFUSION))

@@ -338,6 +338,7 @@ class TrainReader:
             patience=found.get("patience"),  # type: ignore[arg-type]
             objective=self.metric_reader.objective,
             metrics=self.metric_reader.names,
+            confusion=self.metric_reader.confusion,
             seed=found.get("seed", 0),  # type: ignore[arg-type]
         )
         return TrainSettings(

@@ -106,6 +106,7 @@ class Training:
     patience: int | None
     objective: Objective
     metrics: tuple[str, ...]
+    confusion: bool
     seed: int
 
 

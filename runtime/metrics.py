@@ -49,10 +49,9 @@ def _error(name: str, output: Array, target: Array) -> float:
 
 def _yes_or_no(name: str, output: Array, target: Array) -> float:
     """A metric of a sigmoid's outputs, all of them together: 'yes' from 0.5 on."""
-    there = ~np.isnan(target)
-    if not there.any():
+    matrix = confusion_yes_or_no(output, target)
+    if not matrix.any():
         return float("nan")
-    matrix = confusion_of((output >= 0.5)[there].astype(int), (target >= 0.5)[there].astype(int), 2)
     return accuracy(matrix) if name == "accuracy" else float(class_scores(name, matrix)[1])
 
 
@@ -91,6 +90,19 @@ def class_scores(name: str, matrix: Array) -> Array:
 def confusion(output: Array, target: Array) -> Array:
     """Counts (classes, classes): rows are the true classes, columns the predicted ones."""
     return confusion_of(output.argmax(axis=-1), target, output.shape[-1])
+
+
+def confusion_yes_or_no(output: Array, target: Array) -> Array:
+    """The same (2, 2) of a sigmoid's outputs, all together, where there is a target: 'yes', from 0.5 on, is 1."""
+    there = ~np.isnan(target)
+    return confusion_of((output >= 0.5)[there].astype(int), (target >= 0.5)[there].astype(int), 2)
+
+
+def head_confusion(head: Head, output: Array, target: Array) -> Array | None:
+    """The matrix of a head; None where it does not judge classes."""
+    if head.loss is None or "accuracy" not in head.loss.metrics:
+        return None
+    return confusion(output, target) if head.loss.classes else confusion_yes_or_no(output, target)
 
 
 def confusion_of(predicted: Array, target: Array, classes: int) -> Array:

@@ -146,3 +146,18 @@ train {
     history = dslc.loads(text).fit(x, y, dev=(x, y))
     column = history.to_dict()["dev_kind_accuracy"]
     assert len(set(column)) > 1 and history.best_epoch == column.index(max(column)) + 1
+
+
+def test_confusion(rng: np.random.Generator) -> None:
+    """The matrix is scikit-learn's; a sigmoid's missing labels do not count."""
+    x, labels = rng.standard_normal((80, 4)), rng.integers(0, 3, 80)
+    model = unsteady("metrics confusion")
+    assert model.training.confusion and model.training.metrics == ()
+    (matrix,) = model.confusion(x, labels).values()
+    assert (matrix == scores.confusion_matrix(labels, model.predict(x).argmax(axis=1), labels=range(3))).all()
+    answers = np.where(rng.random((80, 2)) < 0.2, np.nan, rng.integers(0, 2, (80, 2)).astype(float))
+    model = dslc.loads(SPEC.format(layers="dense(2) -> sigmoid", loss="binary_cross_entropy", more="metrics confusion"))
+    (matrix,) = model.confusion(x, answers).values()
+    there = ~np.isnan(answers)
+    assert (matrix == scores.confusion_matrix(answers[there], model.predict(x)[there] >= 0.5)).all()
+    assert dslc.loads(SPEC.format(layers="dense(2)", loss="mse", more="")).confusion(x, x[:, :2]) == {}
