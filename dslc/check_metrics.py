@@ -153,10 +153,10 @@ class MetricReader:
             raise self.scope.fail(UnknownThing(at, "stop rule", at.text, ("early",)))
         early = bind(Early, "early", call, self.scope)
         arguments = call.arguments or ()
-        given = next((a for a in arguments if a.name == "metric"), arguments[1] if len(arguments) > 1 else None)
-        if given is not None and given.name in (None, "metric"):
-            self.watched_at = given.value.span
-            self.watched = "loss" if early.metric == "loss" else self._column(early.metric, given.value.span)
+        given = [a for a in arguments if a.name == "metric"] or arguments[1:]
+        if given:
+            self.watched_at = given[0].value.span
+            self.watched = "loss" if early.metric == "loss" else self._column(early.metric, self.watched_at)
         return early.patience
 
     def read_optimize(self, setting: ast.Setting) -> None:

@@ -63,6 +63,10 @@ class Objective:
         """The bounds that the record does not keep."""
         return tuple(bound for bound in self.bounds if not bound.satisfied(record))
 
+    def hopeless(self, record: Mapping[str, float]) -> tuple[Bound, ...]:
+        """The broken bounds on what is measured of the network: no training will mend them."""
+        return tuple(bound for bound in self.violated(record) if bound.metric in MEASURED)
+
     def rank(self, record: Mapping[str, float]) -> tuple[bool, float]:
         """Smaller is better. What cannot be the best, for a bound or a missing number, comes behind all that can."""
         value = self.value(record)

@@ -86,8 +86,7 @@ class Fit:
         """Speed and sizes do not depend on the weights: they are measured once, and go into every record."""
         if self.objective.measured:
             self.measured = measure(self.model, self.objective.measured, self.dev[0])
-        hopeless = [b for b in self.objective.bounds if b.metric in self.measured and not b.satisfied(self.measured)]
-        for bound in hopeless:
+        for bound in self.objective.hopeless(self.measured):
             text = f"no epoch can keep {bound}: it is {self.measured[bound.metric]:.4g}"
             warnings.warn(text, OutOfBounds, stacklevel=4)
 

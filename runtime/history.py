@@ -16,7 +16,7 @@ class History:
     """`records` hold epoch, lr, loss (mean over the epoch), seconds, and the dev set's numbers where there is one.
 
     `best_epoch` is the epoch whose weights were kept; `stopped` says why training ended: `epochs`, `early`,
-    `interrupted` or `diverged`.
+    `interrupted`, `diverged`, or what a listener of the epochs said.
     """
 
     records: list[dict[str, float]] = field(default_factory=list)

@@ -10,6 +10,7 @@ import csv
 import io
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from dslc.diagnostics import DataError, SpecError, UsageError
 from dslc.ir import Network, ParamValue, Training
 from dslc.objective import Objective, rises
 from dslc.runtime.datasets import Dataset
+from dslc.runtime.fit import OutOfBounds
 from dslc.runtime.history import History
 from dslc.runtime.model import Model
 
@@ -130,7 +132,7 @@ class Search:
         self.study.optimize(objective, n_trials=trials, callbacks=[lambda _, done: tell(done)])
 
     def _try(self, trial: Trial, folder: Path, keep: Finished) -> float:
-        """Trains with one choice of values: the metric at its best."""
+        """Trains with one choice of values: the metric at its best, NaN where there is none."""
         started = time.perf_counter()
         values = {p.name: _suggest(trial, p) for p in self.ranges}
         try:
@@ -156,18 +158,23 @@ class Search:
         return value
 
     def _fit(self, model: Model, trial: Trial) -> History:
-        """Trains; with pruning on, until the median of the trials before was better at the same epoch."""
+        """Trains until the network turns out too slow or too large for a bound or, with pruning on, until the median of
+        the trials before was better at the same epoch."""
         data, epochs = self.dataset, self.settings.epochs
         assert data.dev is not None
 
         def report(record: dict[str, float]) -> str | None:
+            if self.metric.objective.hopeless(record):
+                return "bounds"
             value = self.metric.of(record)
             if not math.isfinite(value):
                 return None
             trial.report(value, int(record["epoch"]))
             return "pruned" if trial.should_prune() else None
 
-        return model.fit(data.train.x, data.train.y, (data.dev.x, data.dev.y), epochs, on_epoch=report)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OutOfBounds)  # the table says it
+            return model.fit(data.train.x, data.train.y, (data.dev.x, data.dev.y), epochs, on_epoch=report)
 
     def _leads(self, value: float) -> bool:
         best = best_trial(self.study)
@@ -333,8 +340,6 @@ def write_plots(folder: Path, study: optuna.Study, metric: str) -> list[Path]:
         import matplotlib
     except ImportError:
         raise UsageError("the plots need matplotlib: pip install 'dslc[search]'") from None
-    import warnings
-
     matplotlib.use("Agg")
     from optuna.visualization import matplotlib as plots
 

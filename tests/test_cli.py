@@ -87,6 +87,13 @@ def test_confusion_by_class(tiny: Path) -> None:
     np.testing.assert_allclose(table[:, 2], np.diag(matrix) / matrix.sum(axis=1), atol=5e-5)
 
 
+def test_a_dev_set_of_another_balance_is_noted(tiny: Path) -> None:
+    x = np.zeros((100, 4))
+    np.savez(tiny / "odd.npz", x=x, y=np.arange(100) % 3, x_dev=x, y_dev=np.zeros(100, int))
+    done = dslc("train", "tiny.net", "--data", "odd.npz", "--epochs", 1, cwd=tiny)
+    assert done.returncode == 0 and "note: the dev set has another balance of classes: 0.0% of it are of class 1" in done.stderr
+
+
 def test_bias_and_variance(tiny: Path) -> None:
     """The table's numbers are those of the parts that the run was trained with."""
     data = ("--data", "data.csv", "--target", "kind")
