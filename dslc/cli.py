@@ -501,3 +501,7 @@ def positive(value: int, option: str) -> int:
 # ------------------------------------------------------------------------------------------------ search
 
 app.command("dslc.cli_search:search", name="search")
+
+# ------------------------------------------------------------------------------------------------ errors
+
+app.command("dslc.cli_errors:errors", name="errors")

@@ -46,6 +46,21 @@ class Dataset:
         parts = [Split(self.train.x[at], self.train.y[at]) for at in (train, dev)]
         return Dataset(self.name, parts[0], parts[1], self.test)
 
+    def part(self, name: str, seed: int) -> tuple[Split, Array]:
+        """`train`, `dev` or `test`, after `with_dev(seed)`; and the place of each example in the arrays of the data.
+
+        Raises:
+            DataError: the data have no such part.
+        """
+        numbered = Dataset(self.name, Split(np.arange(len(self.train.x)), self.train.y), self.dev, self.test)
+        numbered = numbered.with_dev(seed)
+        found = {"train": numbered.train, "dev": numbered.dev, "test": numbered.test}[name]
+        if found is None:
+            raise DataError(f"{self.name} has no {name} set")
+        if name == "train" or (name == "dev" and self.dev is None):
+            return Split(self.train.x[found.x], found.y), found.x
+        return found, np.arange(len(found.x))
+
 
 def load_dataset(data: str, target: str | None = None) -> Dataset:
     """`mnist`, a data set of scikit-learn by its name, an .npz, a folder of IDX or .npy files, a folder with one
