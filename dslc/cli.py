@@ -366,26 +366,17 @@ def write_run(
     folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any], define: list[str] | None
 ) -> None:
     from dslc.cache import write_whole
+    from dslc.runtime.judged import judge
     from dslc.runtime.report import render_report
-    from dslc.runtime.runs import HISTORY, REPORT, SPEC, WEIGHTS, spec_as_trained
+    from dslc.runtime.runs import FACTS, HISTORY, REPORT, SPEC, WEIGHTS, Facts, spec_as_trained
 
     given = dict(text.split("=", 1) for text in define or ())
     write_whole(folder / SPEC, spec_as_trained(model.network, given).encode())
     model.save(folder / WEIGHTS)
     history.to_csv(folder / HISTORY)
-    matrix = _confusion(model, dataset)
-    write_whole(folder / REPORT, render_report(model.network, history, dict(results), matrix).encode())
-
-
-def _confusion(model: Model, dataset: Dataset) -> Any:
-    """The confusion matrix on the held-out data, where there is one head with few classes."""
-    from dslc.runtime.metrics import confusion
-
-    part, head = dataset.test or dataset.dev, model.network.heads[0]
-    few = head.loss is not None and head.loss.classes and head.value.shape[-1] <= 30
-    if part is None or len(model.network.heads) > 1 or not few:
-        return None
-    return confusion(model.predict(part.x), part.y.astype(int))
+    write_whole(folder / FACTS, Facts.of(dataset, history).to_json())
+    page = render_report(model.network, history, dict(results), judge(model, dataset))
+    write_whole(folder / REPORT, page.encode())
 
 
 # ------------------------------------------------------------------------------------------------ evaluate, predict
@@ -505,3 +496,7 @@ app.command("dslc.cli_search:search", name="search")
 # ------------------------------------------------------------------------------------------------ errors
 
 app.command("dslc.cli_errors:errors", name="errors")
+
+# ------------------------------------------------------------------------------------------------ report
+
+app.command("dslc.cli_report:report", name="report")

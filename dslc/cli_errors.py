@@ -13,7 +13,7 @@ from dslc.diagnostics import CallError, DataError, UsageError
 
 if TYPE_CHECKING:
     from dslc.numerics import Array
-    from dslc.runtime.errors import Mistakes
+    from dslc.runtime.errors import Mistake
     from dslc.runtime.model import Model
 
 TABLE, SHEET = "errors.csv", "errors.png"
@@ -69,28 +69,26 @@ def _refuse_to_lose_tags(table: Path) -> None:
     except DataError as error:
         raise UsageError(f"{error}; it stands where the table would be written: name another folder with -o") from None
     if tagged:
-        raise UsageError(f"{table} has {tagged} rows with tags: move it, or name another folder with -o")
+        raise UsageError(f"{table} has tags in {tagged} of its rows: move it, or name another folder with -o")
 
 
 def _errors(run: str, data: str, target: str | None, part: Part, folder: Path, most: int, threads: int) -> None:
-    from dataclasses import replace
-
     from dslc.cache import write_whole
     from dslc.runtime.datasets import load_dataset
     from dslc.runtime.errors import as_csv, find_mistakes
     from dslc.runtime.runs import load_run
 
     model = load_run(run, threads)
-    split, places = load_dataset(data, target).part(part, model.training.seed)
+    split = load_dataset(data, target).with_dev(model.training.seed).part(part)
     found = find_mistakes(model, split.x, split.y, most)
     print(f"{part}: {found.wrong:,} of {found.examples:,} examples are wrong, an error rate of {found.rate:.4g}")
     if not found.worst:
         return
-    drawn = _sheet(model, split.x, found)
-    named = replace(found, worst=tuple(replace(m, index=int(places[m.index])) for m in found.worst))
+    worst = found.placed(split.places).worst
+    drawn = _sheet(model, split.x[[m.index for m in found.worst]], worst)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / TABLE, as_csv(named.worst))
+        write_whole(folder / TABLE, as_csv(worst))
         if drawn is not None:
             write_whole(folder / SHEET, drawn)
             print(f"sheet: {folder / SHEET}")
@@ -100,15 +98,15 @@ def _errors(run: str, data: str, target: str | None, part: Part, folder: Path, m
     print(f"fill its column tags, then: dslc errors --tally {folder / TABLE} --error-rate {found.rate:.6g}")
 
 
-def _sheet(model: Model, x: Array, found: Mistakes) -> bytes | None:
-    """The images with their captions; None, and a line that says why, where there can be none."""
+def _sheet(model: Model, x: Array, worst: tuple[Mistake, ...]) -> bytes | None:
+    """The images x (n, ...) of n mistakes with captions; None, and a line that says why, where there can be none."""
     from dslc.runtime.pictures import pictures_of, sheet
 
-    pictures = pictures_of(model.network, x[[m.index for m in found.worst]])
+    pictures = pictures_of(model.network, x)
     if pictures is None:
         print("note: the examples are no images of one or three channels: a table only", file=sys.stderr)
         return None
-    captions = [(f"{m.true} -> {m.predicted}", f"p = {m.probability:.2f}") for m in found.worst]
+    captions = [(f"{m.true} -> {m.predicted}", f"p = {m.probability:.2f}", f"index {m.index}") for m in worst]
     try:
         drawn: bytes = sheet(pictures, captions)
     except UsageError as error:

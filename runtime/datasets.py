@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,33 @@ from dslc.runtime.datasets_named import NAMES, named_arrays
 
 Array = np.ndarray[Any, Any]
 DEV_SHARE = 0.1
+DATA_NAMES = ("mnist", *NAMES)
+"""What `load_dataset` knows by name."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Some examples: x (n, ...) and y (n, ...)."""
+    """Some examples: x (n, ...) and y (n, ...). `drawn`: their places in the arrays that they were drawn from."""
 
     x: Array
     y: Array
+    drawn: Array | None = None
+
+    @property
+    def places(self) -> Array:
+        """Where each example stands in the data."""
+        return np.arange(len(self.x)) if self.drawn is None else self.drawn
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """`train` is always there; dev and test where the data have them."""
+    """`train` is always there; dev and test where the data have them. `target`: the column of a CSV that y is."""
 
     name: str
     train: Split
     dev: Split | None = None
     test: Split | None = None
+    target: str | None = None
 
     def with_dev(self, seed: int) -> Dataset:
         """With a dev set: a tenth of the training set, drawn by the seed, where the data bring none."""
@@ -43,23 +52,19 @@ class Dataset:
         order = np.random.default_rng(seed).permutation(len(self.train.x))
         cut = max(1, int(len(order) * DEV_SHARE))
         dev, train = np.sort(order[:cut]), np.sort(order[cut:])
-        parts = [Split(self.train.x[at], self.train.y[at]) for at in (train, dev)]
-        return Dataset(self.name, parts[0], parts[1], self.test)
+        parts = [Split(self.train.x[at], self.train.y[at], at) for at in (train, dev)]
+        return replace(self, train=parts[0], dev=parts[1])
 
-    def part(self, name: str, seed: int) -> tuple[Split, Array]:
-        """`train`, `dev` or `test`, after `with_dev(seed)`; and the place of each example in the arrays of the data.
+    def part(self, name: str) -> Split:
+        """`train`, `dev` or `test`.
 
         Raises:
             DataError: the data have no such part.
         """
-        numbered = Dataset(self.name, Split(np.arange(len(self.train.x)), self.train.y), self.dev, self.test)
-        numbered = numbered.with_dev(seed)
-        found = {"train": numbered.train, "dev": numbered.dev, "test": numbered.test}[name]
+        found = {"train": self.train, "dev": self.dev, "test": self.test}[name]
         if found is None:
             raise DataError(f"{self.name} has no {name} set")
-        if name == "train" or (name == "dev" and self.dev is None):
-            return Split(self.train.x[found.x], found.y), found.x
-        return found, np.arange(len(found.x))
+        return found
 
 
 def load_dataset(data: str, target: str | None = None) -> Dataset:
@@ -75,7 +80,7 @@ def load_dataset(data: str, target: str | None = None) -> Dataset:
         return _from_arrays(data, named_arrays(data))
     path = Path(data)
     if not path.exists():
-        raise DataError(f"there are no data at {data}: give mnist, {', '.join(NAMES)}, an .npz, a .csv or a folder")
+        raise DataError(f"there are no data at {data}: give {', '.join(DATA_NAMES)}, an .npz, a .csv or a folder")
     try:
         return _read(path, target)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error) as error:
@@ -208,4 +213,4 @@ def _csv(path: Path, target: str | None) -> Dataset:
         y: Array = np.array([float(word) for word in words])
     except ValueError:
         y = np.unique(words, return_inverse=True)[1]
-    return Dataset(str(path), Split(x, y))
+    return Dataset(str(path), Split(x, y), target=target)

@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +56,24 @@ class Mistakes:
     """The worst first; `wrong` of `examples` were wrong in all."""
 
     worst: tuple[Mistake, ...]
-    wrong: int
-    examples: int
+    answers: Answers
+
+    @property
+    def wrong(self) -> int:
+        return len(self.answers.wrong)
+
+    @property
+    def examples(self) -> int:
+        return len(self.answers.true)
 
     @property
     def rate(self) -> float:
         """The share of the examples that is wrong."""
         return self.wrong / self.examples
+
+    def placed(self, places: Array) -> Mistakes:
+        """The same where each `index` is the example's place."""
+        return replace(self, worst=tuple(replace(m, index=int(places[m.index])) for m in self.worst))
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ def find_mistakes(model: Model, x: Any, y: Any, most: int) -> Mistakes:
         )
         for at, i in zip(order, wrong[order], strict=True)
     ]
-    return Mistakes(tuple(worst), len(wrong), len(target))
+    return Mistakes(tuple(worst), given)
 
 
 def classes_wanted(model: Model, y: Any, count: int) -> Array:
@@ -110,9 +121,14 @@ def classes_wanted(model: Model, y: Any, count: int) -> Array:
     if more:
         names = ", ".join(h.name for h in model.network.heads)
         raise DataError(f"this looks at networks with one output, and {model.network.name} has several: {names}")
-    if head.loss is not None and "accuracy" not in head.loss.metrics:
+    if head.loss is not None and not tells_classes(head):
         raise DataError(f"{model.network.name} predicts numbers, not classes: no example is simply right or wrong")
     return as_targets(model.network, y, count, model.dtype)[0]
+
+
+def tells_classes(head: Head) -> bool:
+    """Whether it is right or wrong, and not more or less near."""
+    return head.loss is not None and "accuracy" in head.loss.metrics
 
 
 def answers(head: Head, output: Array, target: Array) -> Answers:
