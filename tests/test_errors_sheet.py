@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from dslc.cli import run
 from dslc.diagnostics import DataError
 from dslc.runtime.errors import answers, find_mistakes, read_tags, tally
 from dslc.runtime.model import Model
-from dslc.runtime.pictures import SIDE, pictures_of, sheet
+from dslc.runtime.pictures import SIDE, as_png, pictures_of, sheet
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -111,6 +112,13 @@ def test_no_images_no_sheet(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "a table only" in capsys.readouterr().err and [p.name for p in Path("e").iterdir()] == ["errors.csv"]
 
 
+def test_without_pillow(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert run(["errors", "w.safetensors", "--data", "d.npz", "-o", "e"]) == 0
+    assert "pip install 'dslc[plots]'" in capsys.readouterr().err
+    assert [p.name for p in Path("e").iterdir()] == ["errors.csv"]
+
+
 def test_tags_are_not_lost(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["errors", "w.safetensors", "--data", "d.npz", "-o", "e"]
     assert run(command) == 0 and run(command) == 0
@@ -184,3 +192,13 @@ def test_pictures() -> None:
             page.getpixel((12 + half // 2 + half * i, 12 + half // 2 + half * j))[0] for j in (0, 1) for i in (0, 1)
         ]
     assert inside == [0, 128, 255, 51]
+
+
+def test_large_pictures_in_color() -> None:
+    """Made smaller, in their own proportions; twelve stand four by three."""
+    red = np.zeros((12, 120, 240, 3), np.uint8)
+    red[..., 0] = 200
+    with Image.open(io.BytesIO(as_png(red[0]))) as image:
+        assert image.size == (SIDE, SIDE // 2) and image.getpixel((9, 9)) == (200, 0, 0)
+    with Image.open(io.BytesIO(sheet(red, [("a", "b")] * 12))) as page:
+        assert page.getpixel((20, 20)) == (200, 0, 0) and page.width > 4 * SIDE > page.height

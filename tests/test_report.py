@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -140,6 +141,15 @@ def test_numbers_have_no_classes(folder: Path) -> None:
     drawn = np.random.default_rng(5).permutation(40)[:4]
     assert {int(row[0]) for row in tables["Worst examples"][1:]} <= set(drawn), "places in x, not in the dev set"
     assert not {"Classes", "Confusion matrix", "Worst examples"} & set(page("n/report.html").tables)
+
+
+def test_without_pillow(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of the worst stands where the pictures would be, and a line says what to install."""
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.warns(UserWarning, match=r"pip install 'dslc\[plots\]'"):
+        assert run(["report", "r"]) == 0
+    read = page("r/report.html")
+    assert not read.pictures and len(read.tables["Worst examples"]) > 2
 
 
 def test_history_comes_back(folder: Path) -> None:
