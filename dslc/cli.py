@@ -366,9 +366,10 @@ def write_run(
     folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any], define: list[str] | None
 ) -> None:
     from dslc.cache import write_whole
+    from dslc.runtime.facts import FACTS, Facts
     from dslc.runtime.judged import judge
     from dslc.runtime.report import render_report
-    from dslc.runtime.runs import FACTS, HISTORY, REPORT, SPEC, WEIGHTS, Facts, spec_as_trained
+    from dslc.runtime.runs import HISTORY, REPORT, SPEC, WEIGHTS, spec_as_trained
 
     given = dict(text.split("=", 1) for text in define or ())
     write_whole(folder / SPEC, spec_as_trained(model.network, given).encode())

@@ -13,7 +13,7 @@ from dslc.diagnostics import DataError
 
 if TYPE_CHECKING:
     from dslc.runtime.datasets import Dataset
-    from dslc.runtime.runs import Facts
+    from dslc.runtime.facts import Facts
 
 
 def report(
@@ -31,10 +31,11 @@ def report(
     Examples:  dslc report runs/lenet5-1     dslc report runs/lenet5-1 --data fashion -o fashion.html
     """
     from dslc.cache import write_whole
+    from dslc.runtime.facts import read_facts
     from dslc.runtime.history import History
     from dslc.runtime.judged import judge
     from dslc.runtime.report import render_report
-    from dslc.runtime.runs import HISTORY, REPORT, load_run, read_facts
+    from dslc.runtime.runs import HISTORY, REPORT, load_run
 
     folder = Path(run_)
     if not folder.is_dir():
