@@ -101,11 +101,10 @@ def test_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Image.open("e/errors.png") as image:
         assert image.format == "PNG" and image.width > 2 * 90 and image.height > 2 * 110
     assert run(["errors", "w.safetensors", "--data", "d.npz"]) == 0
-    dev = load_dataset("d.npz").with_dev(5).part("dev").x
+    dev = load_dataset("d.npz").with_dev(5).part("dev").x.tolist()
     for row in rows_of("errors/errors.csv"):
-        assert data["x"][int(row["index"])].tolist() in dev.tolist() and row["true"] == str(
-            data["y"][int(row["index"])]
-        )
+        place = int(row["index"])
+        assert data["x"][place].tolist() in dev and row["true"] == str(data["y"][place])
 
 
 def test_no_images_no_sheet(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
