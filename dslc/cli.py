@@ -374,6 +374,8 @@ def write_run(
     folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any], define: list[str] | None
 ) -> None:
     from dslc.cache import write_whole
+    from dslc.runtime.facts import FACTS, Facts
+    from dslc.runtime.judged import judge
     from dslc.runtime.report import render_report
     from dslc.runtime.runs import HISTORY, REPORT, SPEC, WEIGHTS, spec_as_trained, write_partition
 
@@ -383,19 +385,9 @@ def write_run(
     history.to_csv(folder / HISTORY)
     if dataset.partition is not None:
         write_partition(folder, dataset.partition)
-    matrix = _confusion(model, dataset)
-    write_whole(folder / REPORT, render_report(model.network, history, dict(results), matrix).encode())
-
-
-def _confusion(model: Model, dataset: Dataset) -> Any:
-    """The confusion matrix on the held-out data, where there is one head with few classes."""
-    from dslc.runtime.metrics import confusion
-
-    part, head = dataset.test or dataset.dev, model.network.heads[0]
-    few = head.loss is not None and head.loss.classes and head.value.shape[-1] <= 30
-    if part is None or len(model.network.heads) > 1 or not few:
-        return None
-    return confusion(model.predict(part.x), part.y.astype(int))
+    write_whole(folder / FACTS, Facts.of(dataset, history).to_json())
+    page = render_report(model.network, history, dict(results), judge(model, dataset))
+    write_whole(folder / REPORT, page.encode())
 
 
 # ------------------------------------------------------------------------------------------------ evaluate, predict
@@ -496,3 +488,11 @@ def positive(value: int, option: str) -> int:
 # ------------------------------------------------------------------------------------------------ search
 
 app.command("dslc.cli_search:search", name="search")
+
+# ------------------------------------------------------------------------------------------------ errors
+
+app.command("dslc.cli_errors:errors", name="errors")
+
+# ------------------------------------------------------------------------------------------------ report
+
+app.command("dslc.cli_report:report", name="report")

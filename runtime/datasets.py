@@ -20,19 +20,28 @@ Array = np.ndarray[Any, Any]
 DEV_SHARE = 0.1
 FEWEST = 20
 """From so many examples on, data without a dev set get one."""
+DATA_NAMES = ("mnist", *NAMES)
+"""What `load_dataset` knows by name."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Some examples: x (n, ...) and y (n, ...)."""
+    """Some examples: x (n, ...) and y (n, ...). `drawn`: their places in the arrays that they were drawn from."""
 
     x: Array
     y: Array
+    drawn: Array | None = None
+
+    @property
+    def places(self) -> Array:
+        """Where each example stands in the data."""
+        return np.arange(len(self.x)) if self.drawn is None else self.drawn
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """`train` is always there, the others where the data have them. `partition` says how these parts were made."""
+    """`train` is always there, the others where the data have them. `partition` says how these parts were made,
+    `target` which column of a CSV y is."""
 
     name: str
     train: Split
@@ -40,12 +49,23 @@ class Dataset:
     test: Split | None = None
     train_dev: Split | None = None
     partition: Partition | None = None
+    target: str | None = None
 
     @property
     def parts(self) -> dict[str, Split]:
         """The parts that there are, by their names."""
         found = {"train": self.train, "train-dev": self.train_dev, "dev": self.dev, "test": self.test}
         return {name: part for name, part in found.items() if part is not None}
+
+    def part(self, name: str) -> Split:
+        """One of them.
+
+        Raises:
+            DataError: the data have no such part.
+        """
+        if name not in self.parts:
+            raise DataError(f"{self.name} has no {name} set")
+        return self.parts[name]
 
     def with_dev(self, seed: int) -> Dataset:
         """With a dev set: a tenth of the training set, drawn by the seed, where the data bring none."""
@@ -70,7 +90,8 @@ class Dataset:
         order = stratified_order(y, seed)
         dev, test, train_dev, train = [self._take(at) for at in np.split(order, np.cumsum(sizes))]
         assert train is not None
-        return Dataset(self.name, train, dev or self.dev, test or self.test, train_dev, partition)
+        made = replace(self, train=train, train_dev=train_dev, partition=partition)
+        return replace(made, dev=dev or self.dev, test=test or self.test)
 
     def _refuse_twice(self, shares: Shares) -> None:
         if shares.test and self.test is not None:
@@ -81,7 +102,7 @@ class Dataset:
     def _take(self, at: Array) -> Split | None:
         """These examples, in the order of the data."""
         at = np.sort(at)
-        return Split(self.train.x[at], self.train.y[at]) if len(at) else None
+        return Split(self.train.x[at], self.train.y[at], at) if len(at) else None
 
 
 def _part(count: int, share: float) -> int:
@@ -102,7 +123,7 @@ def load_dataset(data: str, target: str | None = None) -> Dataset:
         return _from_arrays(data, named_arrays(data))
     path = Path(data)
     if not path.exists():
-        raise DataError(f"there are no data at {data}: give mnist, {', '.join(NAMES)}, an .npz, a .csv or a folder")
+        raise DataError(f"there are no data at {data}: give {', '.join(DATA_NAMES)}, an .npz, a .csv or a folder")
     try:
         return _read(path, target)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error) as error:
@@ -235,4 +256,4 @@ def _csv(path: Path, target: str | None) -> Dataset:
         y: Array = np.array([float(word) for word in words])
     except ValueError:
         y = np.unique(words, return_inverse=True)[1]
-    return Dataset(str(path), Split(x, y))
+    return Dataset(str(path), Split(x, y), target=target)

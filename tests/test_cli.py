@@ -58,7 +58,7 @@ def test_train_evaluate_predict(tiny: Path) -> None:
     assert "\x1b" not in done.stderr + done.stdout, "no control codes where there is no terminal"
     assert done.stderr.count("epoch") == 3 and "test:" in done.stdout
     run = tiny / "runs" / "tiny-1"
-    files = {"spec.net", "weights.safetensors", "history.csv", "report.html", "split.json"}
+    files = {"spec.net", "weights.safetensors", "history.csv", "report.html", "run.json", "split.json"}
     assert {p.name for p in run.iterdir()} == files
     assert "param lr = 0.25 in" in (run / "spec.net").read_text()
     assert len((run / "history.csv").read_text().splitlines()) == 4
@@ -91,7 +91,10 @@ def test_a_dev_set_of_another_balance_is_noted(tiny: Path) -> None:
     x = np.zeros((100, 4))
     np.savez(tiny / "odd.npz", x=x, y=np.arange(100) % 3, x_dev=x, y_dev=np.zeros(100, int))
     done = dslc("train", "tiny.net", "--data", "odd.npz", "--epochs", 1, cwd=tiny)
-    assert done.returncode == 0 and "note: the dev set has another balance of classes: 0.0% of it are of class 1" in done.stderr
+    assert (
+        done.returncode == 0
+        and "note: the dev set has another balance of classes: 0.0% of it are of class 1" in done.stderr
+    )
 
 
 def test_bias_and_variance(tiny: Path) -> None:
