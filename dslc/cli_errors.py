@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dslc.runtime.model import Model
 
 TABLE, SHEET = "errors.csv", "errors.png"
-Part = Literal["train", "dev", "test"]
+Part = Literal["train", "train-dev", "dev", "test"]
 
 
 def errors(
@@ -76,10 +76,10 @@ def _errors(run: str, data: str, target: str | None, part: Part, folder: Path, m
     from dslc.cache import write_whole
     from dslc.runtime.datasets import load_dataset
     from dslc.runtime.errors import as_csv, find_mistakes
-    from dslc.runtime.runs import load_run
+    from dslc.runtime.runs import load_run, split_as_trained
 
     model = load_run(run, threads)
-    split = load_dataset(data, target).with_dev(model.training.seed).part(part)
+    split = split_as_trained(load_dataset(data, target), run, model.training.seed).part(part)
     found = find_mistakes(model, split.x, split.y, most)
     print(f"{part}: {found.wrong:,} of {found.examples:,} examples are wrong, an error rate of {found.rate:.4g}")
     if not found.worst:

@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from dslc.ir import Network, show_shape
+from dslc.runtime.diagnosis import Gap, worst
 from dslc.runtime.errors import Mistake
 from dslc.runtime.history import History
 from dslc.runtime.judged import Judged
@@ -64,9 +65,13 @@ class Chart:
 
 
 def render_report(
-    network: Network, history: History, results: dict[str, dict[str, float]], judged: Judged | None
+    network: Network,
+    history: History,
+    results: dict[str, dict[str, float]],
+    judged: Judged | None,
+    gaps: tuple[Gap, ...] = (),
 ) -> str:
-    """The page. `results` hold the final numbers by data set."""
+    """The page. `results` hold the final numbers by data set, `gaps` bias and variance where they are known."""
     source = resources.files("dslc.templates").joinpath("report.html.j2").read_text("utf-8")
     env = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     columns = history.to_dict()
@@ -79,6 +84,8 @@ def render_report(
         best_epoch=history.best_epoch,
         stopped=history.stopped,
         results=results,
+        gaps=gaps,
+        next_step=worst(gaps) if gaps else None,
         judged=judged,
         matrix=_shaded(judged.matrix) if judged and len(judged.matrix) <= MOST_CLASSES else [],
         classes=_class_rows(judged.matrix) if judged else [],

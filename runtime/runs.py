@@ -16,6 +16,7 @@ from dslc.compiler import check_file, check_text
 from dslc.diagnostics import DataError
 from dslc.ir import Network
 from dslc.parse import parse
+from dslc.runtime.datasets import Dataset
 from dslc.runtime.model import Model
 from dslc.runtime.splits import Partition, Shares
 from dslc.source import Source
@@ -106,6 +107,14 @@ def partition_of(run: str) -> Partition | None:
         return Partition(Shares(**given["shares"]), int(given["seed"]), str(given["fingerprint"]))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"cannot read {path}: {error}") from None
+
+
+def split_as_trained(dataset: Dataset, run: str, seed: int) -> Dataset:
+    """The parts that a run was trained with, if these are its data, else those that training would make by itself."""
+    partition = partition_of(run)
+    if partition is not None and partition.of(dataset.train.y):
+        return dataset.split(partition.shares, partition.seed)
+    return dataset.with_dev(seed)
 
 
 def _spec_inside(path: Path) -> str:

@@ -16,7 +16,7 @@ import pytest
 from dslc.cli import run
 from dslc.runtime.datasets import load_dataset
 from dslc.runtime.history import History
-from dslc.runtime.runs import load_run
+from dslc.runtime.runs import load_run, split_as_trained
 
 scores = pytest.importorskip("sklearn.metrics")
 Image = pytest.importorskip("PIL.Image")
@@ -152,6 +152,26 @@ def test_without_pillow(folder: Path, capsys: pytest.CaptureFixture[str], monkey
         assert run(["report", "r"]) == 0
     read = page("r/report.html")
     assert not read.pictures and len(read.tables["Worst examples"]) > 2
+
+
+def test_bias_and_variance(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the accuracies of scikit-learn on the parts of a split of one's own."""
+    command = ["train", "t.net", "--data", "d.npz", "--run", "s", "--split", "70/30", "--progress", "none"]
+    assert run(command) == 0
+    before = Path("s/report.html").read_bytes()
+    assert run(["report", "s"]) == 0 and Path("s/report.html").read_bytes() == before, "the split of the training"
+    assert run(["report", "s", "--human-error", "0.05"]) == 0
+    read, model = page("s/report.html"), load_run("s", 1)
+    parts = split_as_trained(load_dataset("d.npz"), "s", 5).parts
+    assert len(parts["dev"].x) == 15
+    train, dev, test = (
+        1 - scores.accuracy_score(parts[name].y, model.predict(parts[name].x).argmax(axis=1))
+        for name in ("train", "dev", "test")
+    )
+    shown = {row[0]: float(row[2]) for row in read.tables["Bias and variance"]}
+    wanted = {"avoidable bias": train - 0.05, "variance": dev - train, "overfitting to the dev set": test - dev}
+    assert shown == pytest.approx(wanted, abs=6e-5)
+    assert run(["report", "s", "--human-error", "5"]) == 2 and "from 0 to 1" in capsys.readouterr().err
 
 
 def test_history_comes_back(folder: Path) -> None:
