@@ -7,7 +7,7 @@ def main() -> None:
     """The command line."""
     # Start-up makes objects by the ten thousand and hardly any garbage: looking for it each time costs a tenth of it.
     gc.set_threshold(100_000)
-    from dslc import cli, cli_augment, cli_inspect, cli_search  # noqa: F401 - they add their commands
+    from dslc import cli, cli_augment, cli_errors, cli_inspect, cli_report, cli_search  # noqa: F401 - they add commands
 
     cli.main()
 

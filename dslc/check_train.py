@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated
 
 from dslc import ast, clips, losses, optimizers, registry, regularizers, schedules
-from dslc.arguments import BadValue, Count, Symbol, Whole, show, slots
+from dslc.arguments import BadValue, Symbol, Whole, show, slots
 from dslc.check_effect import frozen_penalties, useless_init, useless_regularizers, weights_of
 from dslc.check_losses import DraftLike, Heads, LossReader
+from dslc.check_metrics import MetricReader
 from dslc.clips import Clip
 from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
-from dslc.evaluate import Failed, Scope, UnknownThing, WrongValue, as_call, bind, evaluate, resolve, resolve_init
+from dslc.evaluate import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
 from dslc.inits import Init
 from dslc.ir import Training
 from dslc.losses import Loss
@@ -25,10 +24,6 @@ from dslc.schedules import Schedule
 from dslc.schedules.warmup import Warmup
 from dslc.source import Span
 
-CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
-ERROR_METRICS = ("mae", "mse", "rmse")
-METRICS = (*CLASS_METRICS, "top5", *ERROR_METRICS)
-STOP_METRICS = ("dev_loss", "loss", *(f"dev_{name}" for name in METRICS))
 DEFAULT_BATCH, DEFAULT_EPOCHS = 64, 10
 MAX_BATCH = 2**20
 
@@ -93,16 +88,17 @@ class NoChain(Diagnostic):
 
 
 @record
+class NoConditions(Diagnostic):
+    key: str
+    message = "'{key}' takes no conditions"
+    hints = ("help: they follow what is optimized: optimize accuracy subject_to predict_us <= 50",)
+
+
+@record
 class ScheduleWithoutEnd(Diagnostic):
     schedule: str
     message = "no schedule follows {schedule}"
     hints = ("help: a chain is warmup(steps) and one other schedule: warmup(500) -> cosine(10)",)
-
-
-@record
-class NotYet(Diagnostic):
-    what: str
-    message = "{what} is not part of this version of dslc"
 
 
 @record
@@ -129,33 +125,6 @@ class NothingLearns(Diagnostic):
 
 
 @record
-class MetricDoesNotFit(Diagnostic):
-    metric: str
-
-    @property
-    def title(self) -> str:
-        needs = "real numbers" if self.metric in ERROR_METRICS else "classes"
-        if self.metric.startswith("top"):
-            needs = "one of several classes"
-        return f"no output of this network has the metric {self.metric}: none of its losses judges {needs}"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        if self.metric in ERROR_METRICS:
-            return ("help: it comes with a loss such as mse",)
-        if self.metric.startswith("top"):
-            return ("help: it comes with cross_entropy and hinge",)
-        return ("help: it comes with cross_entropy, hinge, binary_cross_entropy and binary_hinge",)
-
-
-@record
-class AlwaysAmongThem(Diagnostic):
-    metric: str
-    classes: int
-    message = "{metric} is 1 whatever happens: there are only {classes} classes"
-    hints = ("help: ask for accuracy, or for top2 up to one less than the classes",)
-
-
 @dataclass(frozen=True)
 class TrainSettings:
     """What `train` means for the rest of the network; `training` is None where the file has no `train`."""
@@ -169,25 +138,6 @@ class TrainSettings:
     precision: str = "float32"
 
 
-@dataclass(frozen=True)
-class MetricName:
-    """One of the numbers that a history holds."""
-
-    def convert(self, value: object) -> str:
-        name = value.name if isinstance(value, Symbol) else value
-        if name not in STOP_METRICS:
-            raise BadValue(f"one of {', '.join(STOP_METRICS)} is wanted, not {show(value)}")
-        return str(name)
-
-
-@dataclass(frozen=True)
-class Early:
-    """`early(patience, metric)`: stop after that many epochs without a better metric."""
-
-    patience: Count
-    metric: Annotated[str, MetricName()] = "dev_loss"
-
-
 class TrainReader:
     """Reads `train`; one method a setting, named after its key."""
 
@@ -199,7 +149,6 @@ class TrainReader:
         self.init_span: Span | None = None
         self.failed: set[str] = set()
         self.written: set[str] = set()
-        self.metrics_wanted: list[tuple[str, Span]] = []
 
     def read(
         self,
@@ -216,6 +165,7 @@ class TrainReader:
         """
         self.heads, self.drafts, self.complete = heads, drafts, complete
         self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses)
+        self.metric_reader = MetricReader(self.scope, heads, complete)
         if train is None:
             return TrainSettings()
         seen: dict[tuple[str, str | None], Span] = {}
@@ -225,13 +175,11 @@ class TrainReader:
         return self._settings()
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
-            "metrics", "freeze", "precision")  # fmt: skip
+            "metrics", "optimize", "freeze", "precision")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
-            planned = ("optimize",)
-            known = UnknownSetting(setting.key_span, setting.key, self.KEYS)
-            self.report(NotYet(setting.key_span, f"'{setting.key}'") if setting.key in planned else known)
+            self.report(UnknownSetting(setting.key_span, setting.key, self.KEYS))
             return
         identity = (setting.key, setting.head.name if setting.head else None)
         if identity in seen:
@@ -252,8 +200,8 @@ class TrainReader:
             raise self.scope.fail(OneValue(setting.values[1].span, setting.key))
         if setting.then and setting.key != "schedule":
             raise self.scope.fail(NoChain(setting.then[0].span, setting.key))
-        if setting.conditions:
-            raise self.scope.fail(NotYet(setting.conditions[0].span, "'subject_to'"))
+        if setting.conditions and setting.key != "optimize":
+            raise self.scope.fail(NoConditions(setting.conditions[0].span, setting.key))
 
     # ------------------------------------------------------------------------------------------- the settings
 
@@ -322,24 +270,13 @@ class TrainReader:
         self.found["shuffle"] = value
 
     def _stop(self, setting: ast.Setting) -> None:
-        call = as_call(setting.values[0])
-        if call is None or call.name != "early":
-            at = call.name_span if call else setting.values[0].span
-            raise self.scope.fail(UnknownThing(at, "stop rule", at.text, ("early",)))
-        early = bind(Early, "early", call, self.scope)
-        self.found["patience"], self.found["stop_metric"] = early.patience, early.metric
-        name = early.metric.removeprefix("dev_")
-        if name != "loss":
-            self.metrics_wanted.append((name, setting.values[0].span))
+        self.found["patience"] = self.metric_reader.read_stop(setting)
 
     def _metrics(self, setting: ast.Setting) -> None:
-        names = [self._metric(expr) for expr in setting.values]
-        self.metrics_wanted += [(name, expr.span) for name, expr in zip(names, setting.values, strict=True)]
+        self.metric_reader.read_metrics(setting)
 
-    def _metric(self, expr: ast.Expr) -> str:
-        if isinstance(expr, ast.Name) and re.fullmatch(r"top[1-9][0-9]{0,8}", expr.name):
-            return expr.name
-        return self._word(expr, "metric", METRICS)
+    def _optimize(self, setting: ast.Setting) -> None:
+        self.metric_reader.read_optimize(setting)
 
     def _freeze(self, setting: ast.Setting) -> None:
         known = {d.name: d for d in self.drafts}
@@ -389,33 +326,13 @@ class TrainReader:
     def _check_losses(self) -> None:
         self.loss_reader.report_missing()
         if self.complete:
-            for metric, span in self.metrics_wanted:
-                self._check_metric(metric, span)
-
-    def _check_metric(self, metric: str, span: Span) -> None:
-        """At least one head has this metric."""
-        heads = [(self.heads[name][0].shape[-1], loss) for name, loss in self.losses.items()]
-        if metric in ERROR_METRICS:
-            fits = any("accuracy" not in loss.metrics for _, loss in heads)
-        elif metric in CLASS_METRICS:
-            fits = any("accuracy" in loss.metrics for _, loss in heads)
-        else:
-            ranked = [classes for classes, loss in heads if loss.classes]
-            fits = bool(ranked)
-            if ranked and max(ranked) <= int(metric.removeprefix("top")):
-                self.report(AlwaysAmongThem(span, metric, max(ranked)))
-        if not fits:
-            self.report(MetricDoesNotFit(span, metric))
+            self.metric_reader.check(self.losses)
 
     def _frozen(self) -> frozenset[str]:
         """The layers that do not learn, wherever it is said."""
         named = self.found.get("freeze", ())
         assert isinstance(named, tuple)
         return frozenset((*named, *(d.name for d in self.drafts if d.frozen)))
-
-    def _all_metrics(self) -> tuple[str, ...]:
-        """Those asked for and the one that early stopping watches."""
-        return tuple(dict.fromkeys(name for name, _ in self.metrics_wanted))
 
     def _settings(self) -> TrainSettings:
         found = self.found
@@ -429,8 +346,9 @@ class TrainReader:
             epochs=found.get("epochs", DEFAULT_EPOCHS),  # type: ignore[arg-type]
             shuffle=found.get("shuffle", True) is True,
             patience=found.get("patience"),  # type: ignore[arg-type]
-            stop_metric=str(found.get("stop_metric", "dev_loss")),
-            metrics=self._all_metrics(),
+            objective=self.metric_reader.objective,
+            metrics=self.metric_reader.names,
+            confusion=self.metric_reader.confusion,
             seed=found.get("seed", 0),  # type: ignore[arg-type]
             clip=found.get("clip"),  # type: ignore[arg-type]
         )

@@ -323,6 +323,8 @@ def train(
     epochs: int | None = None,
     weights: str | None = None,
     only: str | None = None,
+    split: str | None = None,
+    train_dev: float = 0.0,
     threads: int = 1,
     progress: Kind = "auto",
     define: Define = None,
@@ -331,6 +333,9 @@ def train(
 
     data: mnist, breast_cancer, diabetes, digits, iris, wine (from scikit-learn), an .npz with x and y, a .csv (with
     --target COLUMN), a folder of IDX or .npy files, or a folder with one folder of images a class.
+    split: percentages for train/dev/test, as in 60/20/20, or for train/dev where the data bring a test set; a tenth
+    goes to dev unless said otherwise. train-dev: a share of the training set that is held out to tell variance from a
+    mismatch of the data. Every class is split alike, by the file's seed.
     weights: a file to start from, for transfer learning; only: just these of its layers, as in conv1,conv2.
 
     Examples:  dslc train specs/lenet5.net --data mnist     dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3
@@ -338,16 +343,20 @@ def train(
     from dslc.runtime.datasets import load_dataset
     from dslc.runtime.model import Model
     from dslc.runtime.runs import run_folder
+    from dslc.runtime.splits import imbalances, parse_shares
 
     if epochs is not None:
         positive(epochs, "--epochs")
+    shares = parse_shares(split, train_dev)
     network = check_file(spec, overrides(define))
     if only is not None and weights is None:
         raise CallError("--only names layers of a file: it goes with --weights FILE")
     model = Model(network, positive(threads, "--threads"))
     if weights is not None:
         model.load_weights(weights, only.split(",") if only else None)
-    dataset = load_dataset(data, target).with_dev(model.training.seed)
+    dataset = load_dataset(data, target).split(shares, model.training.seed)
+    for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
+        print(f"note: {text}", file=sys.stderr)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
     with run_folder(run_, network.name) as folder:
         history = model.fit(dataset.train.x, dataset.train.y, dev=dev, epochs=epochs, progress=progress)
@@ -362,55 +371,33 @@ def train(
 
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
     """The final numbers on each part of the data."""
-    parts = {"train": dataset.train, "dev": dataset.dev, "test": dataset.test}
-    return {name: model.evaluate(part.x, part.y) for name, part in parts.items() if part is not None}
+    return {name: model.evaluate(part.x, part.y) for name, part in dataset.parts.items()}
 
 
 def write_run(
     folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any], define: list[str] | None
 ) -> None:
     from dslc.cache import write_whole
+    from dslc.runtime.facts import FACTS, Facts
+    from dslc.runtime.judged import judge
     from dslc.runtime.report import render_report
-    from dslc.runtime.runs import HISTORY, REPORT, SPEC, WEIGHTS, spec_as_trained
+    from dslc.runtime.runs import HISTORY, REPORT, SPEC, WEIGHTS, spec_as_trained, write_partition
 
     given = dict(text.split("=", 1) for text in define or ())
     write_whole(folder / SPEC, spec_as_trained(model.network, given).encode())
     model.save(folder / WEIGHTS)
     history.to_csv(folder / HISTORY)
-    matrix = _confusion(model, dataset)
-    write_whole(folder / REPORT, render_report(model.network, history, dict(results), matrix).encode())
-
-
-def _confusion(model: Model, dataset: Dataset) -> Any:
-    """The confusion matrix on the held-out data, where there is one head with few classes."""
-    from dslc.runtime.metrics import confusion
-
-    part, head = dataset.test or dataset.dev, model.network.heads[0]
-    few = head.loss is not None and head.loss.classes and head.value.shape[-1] <= 30
-    if part is None or len(model.network.heads) > 1 or not few:
-        return None
-    return confusion(model.predict(part.x), part.y.astype(int))
+    if dataset.partition is not None:
+        write_partition(folder, dataset.partition)
+    write_whole(folder / FACTS, Facts.of(dataset, history).to_json())
+    page = render_report(model.network, history, dict(results), judge(model, dataset))
+    write_whole(folder / REPORT, page.encode())
 
 
 # ------------------------------------------------------------------------------------------------ evaluate, predict
 
 
-@app.command
-def evaluate(
-    run_: Annotated[str, Parameter(name="RUN")], *, data: Data, target: str | None = None, threads: int = 1
-) -> None:
-    """Loss and metrics of a run (or a weights file) on data; on its test part where it has one.
-
-    Example:  dslc evaluate runs/lenet5-1 --data mnist
-    """
-    from dslc.runtime.datasets import load_dataset
-    from dslc.runtime.runs import load_run
-
-    model = load_run(run_, positive(threads, "--threads"))
-    dataset = load_dataset(data, target)
-    part = dataset.test or dataset.train
-    for key, value in model.evaluate(part.x, part.y).items():
-        print(f"{key} {value:.6g}")
+app.command("dslc.cli_evaluate:evaluate", name="evaluate")
 
 
 @app.command

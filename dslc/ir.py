@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dslc.inits import Init
     from dslc.layers import Layer
     from dslc.losses import Loss
+    from dslc.objective import Objective
     from dslc.optimizers import Optimizer
     from dslc.regularizers import Constraint, Penalty
     from dslc.schedules import Schedule
@@ -99,7 +100,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Training:
-    """What `train` says. `batch` is None for `batch all`."""
+    """What `train` says. `batch` is None for `batch all`; `objective` says which epoch is the best one."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -107,8 +108,9 @@ class Training:
     epochs: int
     shuffle: bool
     patience: int | None
-    stop_metric: str
+    objective: Objective
     metrics: tuple[str, ...]
+    confusion: bool
     seed: int
     clip: Clip | None = None
 

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 COMPARISONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 SCORES = ("accuracy", "precision", "recall", "f1")
 """Metrics of which more is better; the others are errors, costs and sizes."""
+MEASURED = ("predict_us", "parameters", "kilobytes")
+"""What is measured of the compiled network instead of the predictions: see `runtime/measure.py`."""
+WORST = (True, math.inf)
+"""The rank of a record that cannot be the best."""
 
 
 def rises(name: str) -> bool:
@@ -27,9 +31,15 @@ class Bound:
     comparison: str
     limit: float
 
+    def __str__(self) -> str:
+        return f"{self.metric} {self.comparison} {self.limit:g}"
+
+    def holds(self, value: float) -> bool:
+        return bool(COMPARISONS[self.comparison](value, self.limit))
+
     def satisfied(self, record: Mapping[str, float]) -> bool:
         """Whether the record keeps the bound; a metric that it lacks, or that is NaN, does not."""
-        return bool(COMPARISONS[self.comparison](_number(record, self.metric), self.limit))
+        return self.holds(_number(record, self.metric))
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,25 @@ class Objective:
         return -number if rises(self.metric) else number
 
     def satisfied(self, record: Mapping[str, float]) -> bool:
-        return all(bound.satisfied(record) for bound in self.bounds)
+        return not self.violated(record)
+
+    def violated(self, record: Mapping[str, float]) -> tuple[Bound, ...]:
+        """The bounds that the record does not keep."""
+        return tuple(bound for bound in self.bounds if not bound.satisfied(record))
+
+    def hopeless(self, record: Mapping[str, float]) -> tuple[Bound, ...]:
+        """The broken bounds on what is measured of the network: no training will mend them."""
+        return tuple(bound for bound in self.violated(record) if bound.metric in MEASURED)
+
+    def rank(self, record: Mapping[str, float]) -> tuple[bool, float]:
+        """Smaller is better. What cannot be the best, for a bound or a missing number, comes behind all that can."""
+        value = self.value(record)
+        return (not self.satisfied(record) or math.isinf(value), value)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Those of its metrics that are measured of the compiled network."""
+        return tuple(name for name in MEASURED if name in (self.metric, *(bound.metric for bound in self.bounds)))
 
 
 def _number(record: Mapping[str, float], metric: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,37 +14,100 @@ import numpy as np
 
 from dslc.diagnostics import DataError
 from dslc.runtime.datasets_named import NAMES, named_arrays
+from dslc.runtime.splits import Partition, Shares, fingerprint, stratified_order
 
 Array = np.ndarray[Any, Any]
 DEV_SHARE = 0.1
+FEWEST = 20
+"""From so many examples on, data without a dev set get one."""
+DATA_NAMES = ("mnist", *NAMES)
+"""What `load_dataset` knows by name."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Some examples: x (n, ...) and y (n, ...)."""
+    """Some examples: x (n, ...) and y (n, ...). `drawn`: their places in the arrays that they were drawn from."""
 
     x: Array
     y: Array
+    drawn: Array | None = None
+
+    @property
+    def places(self) -> Array:
+        """Where each example stands in the data."""
+        return np.arange(len(self.x)) if self.drawn is None else self.drawn
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """`train` is always there; dev and test where the data have them."""
+    """`train` is always there, the others where the data have them. `partition` says how these parts were made,
+    `target` which column of a CSV y is."""
 
     name: str
     train: Split
     dev: Split | None = None
     test: Split | None = None
+    train_dev: Split | None = None
+    partition: Partition | None = None
+    target: str | None = None
+
+    @property
+    def parts(self) -> dict[str, Split]:
+        """The parts that there are, by their names."""
+        found = {"train": self.train, "train-dev": self.train_dev, "dev": self.dev, "test": self.test}
+        return {name: part for name, part in found.items() if part is not None}
+
+    def part(self, name: str) -> Split:
+        """One of them.
+
+        Raises:
+            DataError: the data have no such part.
+        """
+        if name not in self.parts:
+            raise DataError(f"{self.name} has no {name} set")
+        return self.parts[name]
 
     def with_dev(self, seed: int) -> Dataset:
         """With a dev set: a tenth of the training set, drawn by the seed, where the data bring none."""
-        if self.dev is not None or len(self.train.x) < 20:
-            return self
-        order = np.random.default_rng(seed).permutation(len(self.train.x))
-        cut = max(1, int(len(order) * DEV_SHARE))
-        dev, train = np.sort(order[:cut]), np.sort(order[cut:])
-        parts = [Split(self.train.x[at], self.train.y[at]) for at in (train, dev)]
-        return Dataset(self.name, parts[0], parts[1], self.test)
+        return self.split(Shares(), seed)
+
+    def split(self, shares: Shares, seed: int) -> Dataset:
+        """Dev, test and train-dev set drawn from the training set by the seed, class by class where there are classes.
+
+        Raises:
+            DataError: the data bring parts that are asked for, or are too few.
+        """
+        self._refuse_twice(shares)
+        y, count = self.train.y, len(self.train.y)
+        usual = DEV_SHARE if self.dev is None and count >= FEWEST else 0.0
+        sizes = [_part(count, usual if shares.dev is None else shares.dev), _part(count, shares.test)]
+        sizes.append(_part(count - sum(sizes), shares.train_dev))
+        if sum(sizes) >= count:
+            raise DataError(f"{self.name} holds {count} examples: too few for this split")
+        partition = Partition(shares, seed, fingerprint(y))
+        if not any(sizes):
+            return replace(self, partition=partition)
+        order = stratified_order(y, seed)
+        dev, test, train_dev, train = [self._take(at) for at in np.split(order, np.cumsum(sizes))]
+        assert train is not None
+        made = replace(self, train=train, train_dev=train_dev, partition=partition)
+        return replace(made, dev=dev or self.dev, test=test or self.test)
+
+    def _refuse_twice(self, shares: Shares) -> None:
+        if shares.test and self.test is not None:
+            raise DataError(f"{self.name} brings a test set: split the rest in two, as in --split 90/10")
+        if shares.dev and self.dev is not None:
+            raise DataError(f"{self.name} brings a dev set: --split has nothing to do")
+
+    def _take(self, at: Array) -> Split | None:
+        """These examples, in the order of the data."""
+        at = np.sort(at)
+        return Split(self.train.x[at], self.train.y[at], at) if len(at) else None
+
+
+def _part(count: int, share: float) -> int:
+    """How many of so many examples: at least one where a share is asked for."""
+    return max(1, int(count * share + 1e-9)) if share else 0
 
 
 def load_dataset(data: str, target: str | None = None) -> Dataset:
@@ -60,7 +123,7 @@ def load_dataset(data: str, target: str | None = None) -> Dataset:
         return _from_arrays(data, named_arrays(data))
     path = Path(data)
     if not path.exists():
-        raise DataError(f"there are no data at {data}: give mnist, {', '.join(NAMES)}, an .npz, a .csv or a folder")
+        raise DataError(f"there are no data at {data}: give {', '.join(DATA_NAMES)}, an .npz, a .csv or a folder")
     try:
         return _read(path, target)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error) as error:
@@ -193,4 +256,4 @@ def _csv(path: Path, target: str | None) -> Dataset:
         y: Array = np.array([float(word) for word in words])
     except ValueError:
         y = np.unique(words, return_inverse=True)[1]
-    return Dataset(str(path), Split(x, y))
+    return Dataset(str(path), Split(x, y), target=target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from collections.abc import Callable
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dslc.objective import Objective
+from dslc.diagnostics import DataError
+from dslc.objective import WORST, Objective
 from dslc.runtime.history import History
+from dslc.runtime.measure import measure
 from dslc.runtime.progress import Progress
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ class Diverged(RuntimeWarning):
     """The loss stopped being a finite number."""
 
 
+class OutOfBounds(RuntimeWarning):
+    """A bound of `subject_to` was not kept."""
+
+
 class Fit:
     """One call of `fit`. Keeps the best weights by the file's metric wherever there is a dev set."""
 
@@ -44,19 +49,25 @@ class Fit:
         self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
         self.training = model.training
         self.history = History()
-        self.best, self.best_weights, self.waited = math.inf, None, 0
-        self.objective = Objective(self._metric())
+        self.best_weights: dict[str, Array] | None = None
+        self.rank, self.waited = WORST, 0
+        self.objective = self._objective()
+        self.measured: dict[str, float] = {}
 
-    def _metric(self) -> str:
-        wanted = self.training.stop_metric
-        if self.dev is None and wanted.startswith("dev_"):
-            if self.training.patience is not None:
-                warnings.warn("early stopping watches the training loss: no dev set was given", stacklevel=4)
-            return "loss"
-        return wanted
+    def _objective(self) -> Objective:
+        """The file's; without a dev set it is the training loss that can be watched."""
+        wanted = self.training.objective
+        if self.dev is not None:
+            return wanted
+        if wanted.bounds:
+            raise DataError("`subject_to` is judged on a dev set: give one, as in fit(x, y, dev=(x_dev, y_dev))")
+        if wanted.metric != "loss" and self.training.patience is not None:
+            warnings.warn("early stopping watches the training loss: no dev set was given", stacklevel=5)
+        return Objective("loss")
 
     def run(self, epochs: int) -> History:
         """Trains, and leaves the best weights in the model however it ends."""
+        self._measure()
         self.progress.begin(epochs, len(self.arrays[0][0]))
         try:
             for _ in range(epochs):
@@ -68,7 +79,21 @@ class Fit:
             self.progress.end()
             if self.best_weights is not None:
                 self.model.restore_weights(self.best_weights)
+        self._tell_of_bounds()
         return self.history
+
+    def _measure(self) -> None:
+        """Speed and sizes do not depend on the weights: they are measured once, and go into every record."""
+        if self.objective.measured:
+            self.measured = measure(self.model, self.objective.measured, self.dev[0])
+        for bound in self.objective.hopeless(self.measured):
+            text = f"no epoch can keep {bound}: it is {self.measured[bound.metric]:.4g}"
+            warnings.warn(text, OutOfBounds, stacklevel=4)
+
+    def _tell_of_bounds(self) -> None:
+        if self.history.records and self.objective.bounds and self.history.best_epoch is None:
+            broken = " and ".join(map(str, self.objective.violated(self.history.records[-1]) or self.objective.bounds))
+            warnings.warn(f"no epoch kept {broken}: the last weights are left", OutOfBounds, stacklevel=4)
 
     def _epoch(self) -> bool:
         """One pass over the data; False when training is over."""
@@ -81,6 +106,7 @@ class Fit:
         record = {"epoch": float(number + 1), "loss": loss}
         if self.dev is not None:
             record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
+        record |= self.measured
         record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
         model.epoch += 1
         self.history.records.append(record)
@@ -113,18 +139,25 @@ class Fit:
         return loss_sum / len(order)
 
     def _keep_best(self, record: dict[str, float]) -> bool:
-        value = self.objective.value(record)
-        if value < self.best:
-            self.best, self.waited = value, 0
-            self.history.best_epoch = int(record["epoch"])
-            if self.dev is not None or self.training.patience is not None:
-                self.best_weights = self.model.copy_weights()
+        """False when there was none better for too long. An epoch that breaks a bound is never kept; as long as all do,
+        patience waits for the optimized metric."""
+        rank = self.objective.rank(record)
+        if rank < self.rank:
+            self.rank, self.waited = rank, 0
+            excluded, _ = rank
+            if not excluded:
+                self._keep(record)
         else:
             self.waited += 1
         if self.training.patience is not None and self.waited >= self.training.patience:
             self.history.stopped = "early"
             return False
         return True
+
+    def _keep(self, record: dict[str, float]) -> None:
+        self.history.best_epoch = int(record["epoch"])
+        if self.dev is not None or self.training.patience is not None:
+            self.best_weights = self.model.copy_weights()
 
     def _diverged(self) -> None:
         self.history.stopped = "diverged"

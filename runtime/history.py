@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dslc.cache import write_whole
+from dslc.diagnostics import DataError
 
 
 @dataclass
@@ -16,12 +17,28 @@ class History:
     """`records` hold epoch, lr, loss (mean over the epoch), seconds, and the dev set's numbers where there is one.
 
     `best_epoch` is the epoch whose weights were kept; `stopped` says why training ended: `epochs`, `early`,
-    `interrupted` or `diverged`.
+    `interrupted`, `diverged`, or what a listener of the epochs said.
     """
 
     records: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int | None = None
     stopped: str = "epochs"
+
+    @staticmethod
+    def from_csv(path: str | Path, best_epoch: int | None, stopped: str) -> History:
+        """What `to_csv` wrote; the file does not hold the other two.
+
+        Raises:
+            DataError: it cannot be read or holds something else.
+        """
+        try:
+            with Path(path).open(newline="", encoding="utf-8") as file:
+                records = [{key: float(cell) for key, cell in row.items()} for row in csv.DictReader(file, strict=True)]
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from None
+        except (ValueError, TypeError, AttributeError, csv.Error):
+            raise DataError(f"{path} is no history of a training: a table of numbers is wanted") from None
+        return History(records, best_epoch, stopped)
 
     def to_dict(self) -> dict[str, list[float]]:
         """A list for each column."""

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from dslc.ir import Head
+from dslc.objective import SCORES
 
 Array = np.ndarray[Any, Any]
+ERRORS = ("mae", "mse", "rmse")
 
 
 def head_metrics(head: Head, output: Array, target: Array, wanted: Sequence[str] = ()) -> dict[str, float]:
@@ -23,10 +25,11 @@ def head_metrics(head: Head, output: Array, target: Array, wanted: Sequence[str]
     judges = "accuracy" in head.loss.metrics
     names = dict.fromkeys([*head.loss.metrics, *wanted])
     if not judges:
-        return {name: _error(name, output, target) for name in names if name in ("mae", "mse", "rmse")}
+        return {name: _error(name, output, target) for name in names if name in ERRORS}
     if not head.loss.classes:
-        return {name: _yes_or_no(name, output, target, head.loss.threshold) for name in names if not _ranks(name)}
-    return {name: _ranked(name, output, target) for name in names}
+        names = [name for name in names if name in SCORES]
+        return {name: _yes_or_no(name, output, target, head.loss.threshold) for name in names}
+    return {name: _ranked(name, output, target) for name in names if name in SCORES or _ranks(name)}
 
 
 def _ranks(name: str) -> bool:
@@ -47,10 +50,9 @@ def _error(name: str, output: Array, target: Array) -> float:
 
 def _yes_or_no(name: str, output: Array, target: Array, threshold: float) -> float:
     """A metric of yes-or-no outputs, all of them together: 'yes' from the threshold on."""
-    there = ~np.isnan(target)
-    if not there.any():
+    matrix = confusion_yes_or_no(output, target, threshold)
+    if not matrix.any():
         return float("nan")
-    matrix = confusion_of((output >= threshold)[there].astype(int), (target >= 0.5)[there].astype(int), 2)
     return accuracy(matrix) if name == "accuracy" else float(class_scores(name, matrix)[1])
 
 
@@ -89,6 +91,21 @@ def class_scores(name: str, matrix: Array) -> Array:
 def confusion(output: Array, target: Array) -> Array:
     """Counts (classes, classes): rows are the true classes, columns the predicted ones."""
     return confusion_of(output.argmax(axis=-1), target, output.shape[-1])
+
+
+def confusion_yes_or_no(output: Array, target: Array, threshold: float) -> Array:
+    """The same (2, 2) of yes-or-no outputs, all together, where there is a target: 'yes', from the threshold on, is 1."""
+    there = ~np.isnan(target)
+    return confusion_of((output >= threshold)[there].astype(int), (target >= 0.5)[there].astype(int), 2)
+
+
+def head_confusion(head: Head, output: Array, target: Array) -> Array | None:
+    """The matrix of a head; None where it does not judge classes."""
+    if head.loss is None or "accuracy" not in head.loss.metrics:
+        return None
+    if head.loss.classes:
+        return confusion(output, target)
+    return confusion_yes_or_no(output, target, head.loss.threshold)
 
 
 def confusion_of(predicted: Array, target: Array, classes: int) -> Array:

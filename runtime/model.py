@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from dslc.runtime import fit as fitting
 from dslc.runtime.arguments import Arguments
 from dslc.runtime.history import History
 from dslc.runtime.memory import Arena
-from dslc.runtime.metrics import head_metrics
+from dslc.runtime.metrics import head_confusion, head_metrics
 from dslc.runtime.parameters import Parameters, ParameterView
 from dslc.runtime.progress import make_progress
 from dslc.runtime.weights import read_weights, save_weights
@@ -151,6 +152,18 @@ class Model:
         )
         return self._by_head(outputs)
 
+    def prediction_times(self, x: Any, runs: int) -> list[float]:
+        """The seconds that the C takes to predict the first example of `x`, so many times over."""
+        inputs = [array[:1] for array in self._arguments.inputs(x)]
+        outputs = self._new_outputs(1)
+        pointers = (*self._arguments.pointers(inputs), 1, *self._arguments.pointers(outputs))
+        times = []
+        for _ in range(runs):
+            started = time.perf_counter()
+            self._functions["predict"](self._net, *pointers)
+            times.append(time.perf_counter() - started)
+        return times
+
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Loss (without regularization) and metrics over all examples, in prediction mode."""
         inputs, targets = self._arrays(x, y)
@@ -168,6 +181,19 @@ class Model:
             found = head_metrics(head, output, target, self.training.metrics)
             results |= {prefix + key: value for key, value in found.items()}
         return results
+
+    def confusion(self, x: Any, y: Any) -> dict[str, Array]:
+        """By head that judges classes, the counts (classes, classes): rows are the true classes, columns the predicted
+        ones. Under a sigmoid they are no and yes."""
+        _, targets = self._arrays(x, y)
+        outputs = self.predict(x)
+        heads = self.network.heads
+        by_head = outputs if isinstance(outputs, dict) else {heads[0].name: outputs}
+        found = {
+            head.name: head_confusion(head, by_head[head.name], target)
+            for head, target in zip(heads, targets, strict=True)
+        }
+        return {name: matrix for name, matrix in found.items() if matrix is not None}
 
     def _new_outputs(self, count: int) -> list[Array]:
         return [np.empty((count, *head.value.shape), self.dtype) for head in self.network.heads]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from dslc import ast
+from dslc.cache import write_whole
 from dslc.compiler import check_file, check_text
 from dslc.diagnostics import DataError
 from dslc.ir import Network
 from dslc.parse import parse
+from dslc.runtime.datasets import Dataset
 from dslc.runtime.model import Model
+from dslc.runtime.splits import Partition, Shares
 from dslc.source import Source
 
 SPEC, WEIGHTS, HISTORY, REPORT = "spec.net", "weights.safetensors", "history.csv", "report.html"
+SPLIT = "split.json"
 
 
 @contextmanager
@@ -80,6 +86,35 @@ def load_run(run: str, threads: int) -> Model:
     model = Model(check_text(_spec_inside(path)), threads)
     model.load_weights(path)
     return model
+
+
+def write_partition(folder: Path, partition: Partition) -> None:
+    """How the data were split."""
+    write_whole(folder / SPLIT, (json.dumps(asdict(partition), indent=2) + "\n").encode())
+
+
+def partition_of(run: str) -> Partition | None:
+    """How the data of a run were split; None where nothing says so, as for a weights file.
+
+    Raises:
+        DataError: the file that says it is broken.
+    """
+    path = Path(run) / SPLIT
+    if not path.is_file():
+        return None
+    try:
+        given = json.loads(path.read_text("utf-8"))
+        return Partition(Shares(**given["shares"]), int(given["seed"]), str(given["fingerprint"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot read {path}: {error}") from None
+
+
+def split_as_trained(dataset: Dataset, run: str, seed: int) -> Dataset:
+    """The parts that a run was trained with, if these are its data, else those that training would make by itself."""
+    partition = partition_of(run)
+    if partition is not None and partition.of(dataset.train.y):
+        return dataset.split(partition.shares, partition.seed)
+    return dataset.with_dev(seed)
 
 
 def _spec_inside(path: Path) -> str:

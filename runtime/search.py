@@ -10,6 +10,7 @@ import csv
 import io
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ from dslc.cache import write_whole
 from dslc.compiler import check_file
 from dslc.diagnostics import DataError, SpecError, UsageError
 from dslc.ir import Network, ParamValue, Training
+from dslc.objective import Objective, rises
 from dslc.runtime.datasets import Dataset
+from dslc.runtime.fit import OutOfBounds
 from dslc.runtime.history import History
 from dslc.runtime.model import Model
 
@@ -44,21 +47,37 @@ KEPT = "run"
 
 @dataclass(frozen=True)
 class Metric:
-    """What a search optimizes: a column of the history."""
+    """What a search optimizes: a column of the history, among the epochs that keep the bounds."""
 
-    name: str
-    maximize: bool
+    objective: Objective
+
+    @property
+    def name(self) -> str:
+        return self.objective.metric
+
+    @property
+    def maximize(self) -> bool:
+        return rises(self.name)
+
+    def of(self, record: Mapping[str, float]) -> float:
+        """The number of an epoch; NaN where it breaks a bound or is not finite."""
+        excluded, _ = self.objective.rank(record)
+        return math.nan if excluded else record[self.name]
 
     def best(self, history: History) -> float:
-        """The best finite value over the epochs; NaN where there is none."""
-        values = [r[self.name] for r in history.records if math.isfinite(r.get(self.name, math.nan))]
+        """The best number over the epochs; NaN where there is none."""
+        values = [value for value in map(self.of, history.records) if math.isfinite(value)]
         return (max if self.maximize else min)(values, default=math.nan)
+
+    def why_none(self, history: History) -> str:
+        """Why no epoch has a number."""
+        broken = [bound for record in history.records for bound in self.objective.violated(record)]
+        return f"no epoch kept {broken[-1]}" if broken else "the loss stopped being finite"
 
 
 def metric_of(training: Training) -> Metric:
-    """The dev set's metric that the file stops by, else the loss on the dev set."""
-    name = training.stop_metric if training.stop_metric.startswith("dev_") else "dev_loss"
-    return Metric(name, name.endswith("accuracy"))
+    """What the file optimizes, with its bounds; where it watches the training loss, the loss on the dev set."""
+    return Metric(Objective("dev_loss") if training.objective.metric == "loss" else training.objective)
 
 
 @dataclass(frozen=True)
@@ -113,7 +132,7 @@ class Search:
         self.study.optimize(objective, n_trials=trials, callbacks=[lambda _, done: tell(done)])
 
     def _try(self, trial: Trial, folder: Path, keep: Finished) -> float:
-        """Trains with one choice of values: the metric at its best."""
+        """Trains with one choice of values: the metric at its best, NaN where there is none."""
         started = time.perf_counter()
         values = {p.name: _suggest(trial, p) for p in self.ranges}
         try:
@@ -130,7 +149,7 @@ class Search:
             raise optuna.TrialPruned
         value = self.metric.best(history)
         if math.isnan(value):
-            trial.set_user_attr("why", "the loss stopped being finite")
+            trial.set_user_attr("why", self.metric.why_none(history))
         elif self._leads(value):
             home = folder / f"trial-{trial.number}"
             home.mkdir(parents=True, exist_ok=True)
@@ -139,17 +158,23 @@ class Search:
         return value
 
     def _fit(self, model: Model, trial: Trial) -> History:
-        """Trains; with pruning on, until the median of the trials before was better at the same epoch."""
+        """Trains until the network turns out too slow or too large for a bound or, with pruning on, until the median of
+        the trials before was better at the same epoch."""
         data, epochs = self.dataset, self.settings.epochs
         assert data.dev is not None
 
         def report(record: dict[str, float]) -> str | None:
-            if not math.isfinite(record[self.metric.name]):
+            if self.metric.objective.hopeless(record):
+                return "bounds"
+            value = self.metric.of(record)
+            if not math.isfinite(value):
                 return None
-            trial.report(record[self.metric.name], int(record["epoch"]))
+            trial.report(value, int(record["epoch"]))
             return "pruned" if trial.should_prune() else None
 
-        return model.fit(data.train.x, data.train.y, (data.dev.x, data.dev.y), epochs, on_epoch=report)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OutOfBounds)  # the table says it
+            return model.fit(data.train.x, data.train.y, (data.dev.x, data.dev.y), epochs, on_epoch=report)
 
     def _leads(self, value: float) -> bool:
         best = best_trial(self.study)
@@ -315,8 +340,6 @@ def write_plots(folder: Path, study: optuna.Study, metric: str) -> list[Path]:
         import matplotlib
     except ImportError:
         raise UsageError("the plots need matplotlib: pip install 'dslc[search]'") from None
-    import warnings
-
     matplotlib.use("Agg")
     from optuna.visualization import matplotlib as plots
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,8 @@ def test_train_evaluate_predict(tiny: Path) -> None:
     assert "\x1b" not in done.stderr + done.stdout, "no control codes where there is no terminal"
     assert done.stderr.count("epoch") == 3 and "test:" in done.stdout
     run = tiny / "runs" / "tiny-1"
-    assert {p.name for p in run.iterdir()} == {"spec.net", "weights.safetensors", "history.csv", "report.html"}
+    files = {"spec.net", "weights.safetensors", "history.csv", "report.html", "run.json", "split.json"}
+    assert {p.name for p in run.iterdir()} == files
     assert "param lr = 0.25 in" in (run / "spec.net").read_text()
     assert len((run / "history.csv").read_text().splitlines()) == 4
     assert "runs/tiny-2" in dslc("train", "tiny.net", "--data", "data.npz", "--epochs", 1, cwd=tiny).stdout
@@ -69,6 +71,55 @@ def test_train_evaluate_predict(tiny: Path) -> None:
     from_csv = np.loadtxt(tiny / "p.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(from_csv, np.load(tiny / "p.npy"), rtol=1e-6)
     np.testing.assert_allclose(from_csv.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_confusion_by_class(tiny: Path) -> None:
+    """Two tables that agree: recall is the diagonal over the row's sum, and the counts are those of the data."""
+    spec = (tiny / "tiny.net").read_text()
+    (tiny / "tiny.net").write_text(spec.replace("epochs    3", "epochs 3\n metrics confusion"))
+    assert dslc("train", "tiny.net", "--data", "data.npz", cwd=tiny).returncode == 0
+    shown = dslc("evaluate", "runs/tiny-1", "--data", "data.npz", cwd=tiny).stdout
+    matrix = np.array([line.split()[1:] for line in shown.splitlines()[5:8]], dtype=int)
+    with np.load(tiny / "data.npz") as data:
+        assert (matrix.sum(axis=1) == np.bincount(data["y_test"], minlength=3)).all()
+    table = np.array([line.split() for line in shown.splitlines()[-3:]], dtype=float)
+    assert (table[:, 4] == matrix.sum(axis=1)).all()
+    np.testing.assert_allclose(table[:, 2], np.diag(matrix) / matrix.sum(axis=1), atol=5e-5)
+
+
+def test_a_dev_set_of_another_balance_is_noted(tiny: Path) -> None:
+    x = np.zeros((100, 4))
+    np.savez(tiny / "odd.npz", x=x, y=np.arange(100) % 3, x_dev=x, y_dev=np.zeros(100, int))
+    done = dslc("train", "tiny.net", "--data", "odd.npz", "--epochs", 1, cwd=tiny)
+    assert (
+        done.returncode == 0
+        and "note: the dev set has another balance of classes: 0.0% of it are of class 1" in done.stderr
+    )
+
+
+def test_bias_and_variance(tiny: Path) -> None:
+    """The table's numbers are those of the parts that the run was trained with."""
+    data = ("--data", "data.csv", "--target", "kind")
+    done = dslc("train", "tiny.net", *data, "--split", "60/20/20", "--train-dev", 0.2, cwd=tiny)
+    assert done.returncode == 0, done.stderr
+    trained = dict(re.findall(r"^([a-z-]+): .*accuracy ([0-9.]+)", done.stdout, re.M))
+    assert list(trained) == ["train", "train-dev", "dev", "test"]
+    arguments = ("evaluate", "runs/tiny-1", *data, "--human-error", 0.25)
+    shown = dslc(*arguments, cwd=tiny)
+    rows = re.findall(r"^(\S+) +([0-9.]+) +(\d+)$", shown.stdout, re.M)
+    errors = {name: (error, count) for name, error, count in rows}
+    assert {name: f"{1 - float(error):.4f}" for name, (error, _) in errors.items()} == trained
+    assert [int(count) for _, count in errors.values()] == [29, 7, 12, 12]
+    bias = re.search(r"avoidable bias +train - human +([+-][0-9.]+)$", shown.stdout, re.M)
+    assert bias and float(bias[1]) == pytest.approx(float(errors["train"][0]) - 0.25, abs=1e-4)
+    assert "try:" in shown.stdout and "the test set: 12 examples" in shown.stderr
+    percent = dslc(*arguments[:-1], 25, cwd=tiny)
+    assert percent.returncode == 2 and "a share of the answers, from 0 to 1" in percent.stderr
+    (tiny / "other.csv").write_text("\n".join((tiny / "data.csv").read_text().splitlines()[:50]))
+    other = dslc("evaluate", "runs/tiny-1", "--data", "other.csv", *data[2:], "--human-error", 0, cwd=tiny)
+    assert other.returncode == 1 and "does not say how other.csv was split" in other.stderr
+    (tiny / "runs" / "tiny-1" / "split.json").write_text("{}")
+    assert "cannot read" in dslc(*arguments, cwd=tiny).stderr
 
 
 def test_train_from_csv_with_json_progress(tiny: Path) -> None:
@@ -184,6 +235,10 @@ def test_compile_leaves_a_module_that_imports(tiny: Path) -> None:
         (("train", "tiny.net", "--data", "data.npz", "--threads", "0"), 2, "at least 1"),
         (("train", "tiny.net", "--data", "data.npz", "--run", "/proc/nothing"), 1, "run folder"),
         (("evaluate", ".", "--data", "data.npz"), 1, "no run folder"),
+        (("evaluate", ".", "--data", "data.npz", "--human-error", "-1"), 2, "at least 0"),
+        (("train", "tiny.net", "--data", "data.npz", "--split", "60/40/20"), 2, "percentages"),
+        (("train", "tiny.net", "--data", "data.npz", "--split", "60/20/20"), 1, "data.npz brings a test set"),
+        (("train", "tiny.net", "--data", "data.npz", "--train-dev", "10"), 2, "a share of the training set"),
         (("predict", "tiny.net", "--data", "data.npz"), 1, "cannot read"),
         (("gradcheck", "tiny.net", "--entries", "0"), 2, "at least 1"),
         (("augment", "tiny.net", "--data", "data.npz", "--draws", "0"), 2, "at least 1"),

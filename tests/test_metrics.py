@@ -9,6 +9,7 @@ import pytest
 
 import dslc
 from dslc.objective import Bound, Objective
+from dslc.runtime.fit import OutOfBounds
 from dslc.runtime.metrics import head_metrics
 
 scores = pytest.importorskip("sklearn.metrics")
@@ -82,3 +83,81 @@ def test_stop_keeps_the_best_by_its_metric(metric: str, rng: np.random.Generator
     best = max(column) if metric == "dev_f1" else min(column)
     assert len(set(column)) > 1 and history.best_epoch == column.index(best) + 1
     assert model.evaluate(x[:20], y[:20])[metric.removeprefix("dev_")] == pytest.approx(best)
+
+
+def unsteady(more: str):
+    """A network whose learning rate is so large that epochs get better and worse."""
+    text = SPEC.format(layers="dense(3) -> softmax", loss="cross_entropy", more=f"epochs 12\n batch 8\n {more}")
+    return dslc.loads(text.replace("sgd(0.1)", "sgd(5)"))
+
+
+def test_an_epoch_that_breaks_a_bound_is_not_the_best(rng: np.random.Generator) -> None:
+    """The bound cuts off the epoch that would have been the best; the next best of those left is kept."""
+    x, y = rng.standard_normal((60, 4)), rng.integers(0, 3, 60)
+    dev = (x[:20], y[:20])
+    free = unsteady("optimize loss\n metrics recall").fit(x, y, dev=dev).to_dict()
+    losses, recalls = np.array(free["dev_loss"]), np.array(free["dev_recall"])
+    limit = float(recalls[losses.argmin()])
+    allowed = np.flatnonzero(recalls < limit)
+    wanted = int(allowed[losses[allowed].argmin()])
+    model = unsteady(f"optimize loss subject_to recall < {limit!r}")
+    history = model.fit(x, y, dev=dev)
+    assert history.best_epoch == wanted + 1
+    assert model.evaluate(*dev)["loss"] == pytest.approx(losses[wanted])
+
+
+def test_bounds_on_what_is_measured(rng: np.random.Generator) -> None:
+    """Fifteen parameters: 4 * 3 weights and 3 biases. A bound that nothing keeps is told at once and at the end."""
+    x, y = rng.standard_normal((60, 4)), rng.integers(0, 3, 60)
+    model = unsteady("optimize accuracy subject_to parameters <= 15, predict_us < 1e6, kilobytes < 9")
+    history = model.fit(x, y, dev=(x, y))
+    record = history.records[0]
+    assert record["parameters"] == 15 and 0 < record["predict_us"] < 1e6
+    assert record["kilobytes"] >= 4 * (15 + 3) / 1000, "the parameters and an output, in float32"
+    assert history.best_epoch == 1 + int(np.argmax(history.to_dict()["dev_accuracy"]))
+    model = unsteady("optimize accuracy subject_to parameters < 15")
+    with pytest.warns(OutOfBounds) as told:
+        history = model.fit(x, y, dev=(x, y))
+    assert [str(w.message) for w in told] == [
+        "no epoch can keep parameters < 15: it is 15", "no epoch kept parameters < 15: the last weights are left",
+    ]  # fmt: skip
+    assert history.best_epoch is None and len(history.records) == 12
+    assert model.evaluate(x, y)["loss"] == pytest.approx(history.records[-1]["dev_loss"])
+    with pytest.raises(dslc.DataError, match="`subject_to` is judged on a dev set"):
+        model.fit(x, y)
+
+
+def test_metric_of_one_of_several_heads(rng: np.random.Generator) -> None:
+    text = """net A {
+ input x: 4
+ h = dense(4) -> tanh
+ output kind = h -> dense(3) -> softmax
+ output price = h -> dense(1)
+}
+train {
+ loss kind: cross_entropy
+ loss price: mse
+ optimizer sgd(0.3)
+ batch 8
+ epochs 9
+ optimize kind_accuracy subject_to dev_price_rmse < 1e9
+}"""
+    x, y = rng.standard_normal((60, 4)), {"kind": rng.integers(0, 3, 60), "price": rng.standard_normal(60)}
+    history = dslc.loads(text).fit(x, y, dev=(x, y))
+    column = history.to_dict()["dev_kind_accuracy"]
+    assert len(set(column)) > 1 and history.best_epoch == column.index(max(column)) + 1
+
+
+def test_confusion(rng: np.random.Generator) -> None:
+    """The matrix is scikit-learn's; a sigmoid's missing labels do not count."""
+    x, labels = rng.standard_normal((80, 4)), rng.integers(0, 3, 80)
+    model = unsteady("metrics confusion")
+    assert model.training.confusion and model.training.metrics == ()
+    (matrix,) = model.confusion(x, labels).values()
+    assert (matrix == scores.confusion_matrix(labels, model.predict(x).argmax(axis=1), labels=range(3))).all()
+    answers = np.where(rng.random((80, 2)) < 0.2, np.nan, rng.integers(0, 2, (80, 2)).astype(float))
+    model = dslc.loads(SPEC.format(layers="dense(2) -> sigmoid", loss="binary_cross_entropy", more="metrics confusion"))
+    (matrix,) = model.confusion(x, answers).values()
+    there = ~np.isnan(answers)
+    assert (matrix == scores.confusion_matrix(answers[there], model.predict(x)[there] >= 0.5)).all()
+    assert dslc.loads(SPEC.format(layers="dense(2)", loss="mse", more="")).confusion(x, x[:, :2]) == {}

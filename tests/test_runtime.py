@@ -132,6 +132,20 @@ def test_gradients_and_evaluate_change_nothing() -> None:
         np.testing.assert_array_equal(model.parameters[name].numpy(), array)
 
 
+def test_evaluate_of_a_few_examples() -> None:
+    """A convolution with one example a lane predicts few examples by other code: `evaluate` must judge its own logits.
+    The loss against its formula in NumPy, for whole mini-batches and for rests of every length."""
+    text = SMALL.replace("x: 6", "x: 8x8x1").replace("dense(9) -> tanh", "conv(3, 3x3) -> tanh\n  flatten") % 16
+    model = dslc.loads(text)
+    random = np.random.default_rng(0)
+    x, y = random.random((33, 8, 8, 1)), random.integers(0, 3, 33)
+    right = model.predict(x).astype(np.float64)[np.arange(33), y]
+    assert any(phase.name == "few" for phase in model.plan.graph.predict.phases)
+    for count in range(1, 34):
+        wanted = -np.log(right[:count]).mean()
+        assert model.evaluate(x[:count], y[:count])["loss"] == pytest.approx(wanted, rel=1e-5), count
+
+
 def test_weights_come_back(tmp_path) -> None:
     x, y = learnable()
     model, other = small(), dslc.loads(SMALL.replace("seed      3", "seed      4") % 8)

@@ -98,6 +98,32 @@ def test_metric() -> None:
     assert search.metric_of(loss).best(history) == 2 and search.metric_of(accuracy).best(history) == 0.7
 
 
+def test_metric_with_bounds() -> None:
+    """The smallest network whose F1 is good enough; an epoch below it does not count."""
+    spec = SPEC.replace("epochs    2", "optimize parameters subject_to f1 >= 0.6")
+    training = check_text(spec).training
+    assert training is not None and training.metrics == ("f1",)
+    metric = search.metric_of(training)
+    records = [{"parameters": 9.0, "dev_f1": 0.5}, {"parameters": 12.0, "dev_f1": 0.7}]
+    assert not metric.maximize and metric.best(History(records)) == 12
+    assert metric.why_none(History(records[:1])) == "no epoch kept dev_f1 >= 0.6"
+
+
+def test_trials_out_of_bounds_do_not_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """9 + 1 parameters of the convolution, and 3 outputs of 4x4 or 2x2 values: 61 with padding, 25 without."""
+    bounded = "optimize accuracy subject_to parameters <= 30\n  epochs 2"
+    Path("tiny.net").write_text(SPEC.replace("epochs    2", bounded))
+    assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "6", "--run", "r"]) == 0
+    rows = trials("r/trials.csv")
+    assert {(t["kind"], t["state"], t["why"]) for t in rows} == {
+        ("same", "fail", "no epoch kept parameters <= 30"), ("valid", "complete", ""),
+    }  # fmt: skip
+    best = max(float(t["dev_accuracy"]) for t in rows if t["state"] == "complete")
+    model = load_run("r/best", 1)
+    data = np.load("d.npz")
+    assert model.evaluate(data["x_dev"], data["y_dev"])["accuracy"] == pytest.approx(best)
+
+
 def test_hopeless_trials_are_pruned(folder: Path) -> None:
     """Learning rates that blow the loss up end before their last epoch."""
     Path("tiny.net").write_text(SPEC.replace("log(1e-4, 1)", "log(1e-4, 1000)").replace("epochs    2", "epochs 4"))

@@ -1,6 +1,7 @@
 """A prediction of few examples picks algorithms of its own: with one example a lane most lanes would stand empty.
 
-The phase `few` does what `forward` does, on tensors of its own.
+The phase `few` does what `forward` does, on tensors of its own: the losses of `evaluate` read those of `forward`, which
+therefore computes all of its examples.
 """
 
 from __future__ import annotations
