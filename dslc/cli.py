@@ -394,10 +394,7 @@ def write_run(
     write_whole(folder / REPORT, page.encode())
 
 
-# ------------------------------------------------------------------------------------------------ evaluate, predict
-
-
-app.command("dslc.cli_evaluate:evaluate", name="evaluate")
+# ------------------------------------------------------------------------------------------------ predict
 
 
 @app.command

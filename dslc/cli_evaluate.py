@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli import Data, positive, results_of
+from dslc.cli import Data, app, positive, results_of
 from dslc.diagnostics import CallError, DataError
 from dslc.tables import print_table
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WRONG = "1 - accuracy"
 
 
+@app.command
 def evaluate(
     run_: Annotated[str, Parameter(name="RUN")],
     *,

@@ -94,7 +94,7 @@ def confusion(output: Array, target: Array) -> Array:
 
 
 def confusion_yes_or_no(output: Array, target: Array, threshold: float) -> Array:
-    """The same (2, 2) of yes-or-no outputs, all together, where there is a target: 'yes', from the threshold on, is 1."""
+    """The same (2, 2) of yes-or-no outputs, all together, where there is a target: 'yes' is 1."""
     there = ~np.isnan(target)
     return confusion_of((output >= threshold)[there].astype(int), (target >= 0.5)[there].astype(int), 2)
 

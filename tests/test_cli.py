@@ -91,10 +91,8 @@ def test_a_dev_set_of_another_balance_is_noted(tiny: Path) -> None:
     x = np.zeros((100, 4))
     np.savez(tiny / "odd.npz", x=x, y=np.arange(100) % 3, x_dev=x, y_dev=np.zeros(100, int))
     done = dslc("train", "tiny.net", "--data", "odd.npz", "--epochs", 1, cwd=tiny)
-    assert (
-        done.returncode == 0
-        and "note: the dev set has another balance of classes: 0.0% of it are of class 1" in done.stderr
-    )
+    assert done.returncode == 0, done.stderr
+    assert "note: the dev set has another balance of classes: 0.0% of it are of class 1" in done.stderr
 
 
 def test_bias_and_variance(tiny: Path) -> None:
