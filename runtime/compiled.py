@@ -38,7 +38,7 @@ class Compiled:
         self.parameters = Parameters({p.name: self.view(p.name, identifier(p.name)) for p in network.parameters})
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> Any:
         return self.arena.numbers.dtype
 
     @property

@@ -14,6 +14,7 @@ from dslc.diagnostics import DataError
 from dslc.ir import Network, Training
 from dslc.plan import Plan
 from dslc.planning import Options
+from dslc.runtime import checkpoint as checkpoints
 from dslc.runtime import fit as fitting
 from dslc.runtime import inference, initial, steps
 from dslc.runtime.compiled import Compiled
@@ -28,7 +29,7 @@ Array = np.ndarray[Any, Any]
 
 class Model:
     """What `dslc.load` returns. `network` is the checked spec, `compiled` its C and memory, `epoch` and `step` the
-    position in training."""
+    position in training, `standing` what the last `fit` has found so far."""
 
     def __init__(
         self, network: Network, threads: int = 1, options: Options | None = None, target: Target | None = None
@@ -41,6 +42,8 @@ class Model:
         self.compiled = self._compile(None)
         self.restore_weights(dict(initial.drawn(network, self.seed)))
         self._unfitted = initial.first_layers(network)
+        self.standing: checkpoints.Standing | None = None
+        self._resumed: checkpoints.Standing | None = None
 
     def _compile(self, batch: int | None) -> Compiled:
         plan = plan_network(self.network, self.target, batch, threads=self.threads, options=self.options)
@@ -133,20 +136,29 @@ class Model:
         progress: str = "none",
         on_epoch: fitting.OnEpoch | None = None,
     ) -> History:
-        """Trains for `epochs` (the file's unless given).
+        """Trains for `epochs` (the file's unless given). After `resume` it goes on with the training that was stopped,
+        for so many more epochs, or those that were still to come; the history has all of its records.
 
         on_epoch: called with each epoch's record; a word that it returns ends training and says why.
 
         Ctrl-C ends it cleanly; with a dev set the best weights are kept.
+
+        Raises:
+            DataError: the data do not fit, or nothing is left to be done of a training that was resumed.
         """
         arrays = self._arrays(x, y)
         if dev is not None:
             self._arrays(*dev)
         self._make_room(len(arrays[0][0]))
         self._fit_first_layers(arrays[0])
-        return fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch).run(
-            self.training.epochs if epochs is None else epochs
-        )
+        run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch)
+        if epochs is None:
+            epochs = self._resumed.remaining() if self._resumed else self.training.epochs
+        if self._resumed is not None:
+            run.go_on(self._resumed)
+            self.restore_weights(self._resumed.last(self.copy_weights()))
+            self._resumed = None
+        return run.run(epochs)
 
     def train_batches(
         self, inputs: list[Array], targets: list[Array], order: Array, done: int, loss_sum: float, seconds: float
@@ -200,13 +212,49 @@ class Model:
         """Writes all parameters as safetensors."""
         save_weights(path, self.network, self.copy_weights())
 
-    def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> None:
+    def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> list[str]:
         """Reads parameters from safetensors. `only`: just these layers; strict=False: whatever fits.
+
+        Returns a line on each array that was left out because it does not fit: with strict=False there may be some.
 
         Raises:
             DataError: with the list of what differs.
         """
         shapes = {name: view.shape for name, view in self.parameters.items()}
-        found = read_weights(path, shapes, only, strict)
+        found, left_out = read_weights(path, shapes, only, strict)
         self.restore_weights(found)
         self._unfitted -= {name.partition(".")[0] for name in found}
+        self.standing = self._resumed = None  # another training begins
+        return left_out
+
+    # ------------------------------------------------------------------------------------------- checkpoints
+
+    def checkpoint(self, path: str | Path) -> None:
+        """Writes all that training needs to go on: parameters, optimizer state, step, epoch, history, the best weights
+        so far. Between two epochs (after `fit`, or from its `on_epoch`) it goes on bit for bit as if it had never
+        stopped; an epoch that Ctrl-C broke off is begun again.
+
+        Raises:
+            DataError: the file cannot be written, or a parameter is not finite.
+        """
+        states = {name: view.numpy() for name, view in self.compiled.states().items()}
+        checkpoints.take(self.copy_weights(), states, self.standing, self.step, self.epoch, self._unfitted).write(
+            path, self.network
+        )
+
+    def resume(self, path: str | Path) -> None:
+        """Stands where the checkpoint was taken: the next `fit` goes on with that training.
+
+        Raises:
+            DataError: with what differs, if it is a checkpoint of another network; this one stays as it was.
+        """
+        shapes = [
+            {name: view.shape for name, view in views.items()} for views in (self.parameters, self.compiled.states())
+        ]
+        found = checkpoints.read(path, self.network, *shapes)
+        position = found.position
+        self.restore_weights(found.best if position.holds_best else found.last)
+        for name, view in self.compiled.states().items():
+            view[...] = found.states[name]
+        self.compiled.step, self.epoch, self._unfitted = position.step, position.epoch, set(position.unfitted)
+        self.standing = self._resumed = found.standing

@@ -57,7 +57,13 @@ def test_train_evaluate_predict(tiny: Path) -> None:
     assert "\x1b" not in done.stderr + done.stdout, "no control codes where there is no terminal"
     assert done.stderr.count("epoch") == 3 and "test:" in done.stdout
     run = tiny / "runs" / "tiny-1"
-    assert {p.name for p in run.iterdir()} == {"spec.net", "weights.safetensors", "history.csv", "report.html"}
+    assert {p.name for p in run.iterdir()} == {
+        "spec.net",
+        "weights.safetensors",
+        "checkpoint",
+        "history.csv",
+        "report.html",
+    }
     assert "param lr = 0.25 in" in (run / "spec.net").read_text()
     assert len((run / "history.csv").read_text().splitlines()) == 4
     assert "runs/tiny-2" in dslc("train", "tiny.net", "--data", "data.npz", "--epochs", 1, cwd=tiny).stdout
