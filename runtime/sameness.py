@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from dslc.ir import Network, Node, Parameter, show_shape
+from dslc.ir import Network, show_shape
 from dslc.optimizers import Optimizer
 from dslc.registry import name_of
 from dslc.runtime.spec_text import written
@@ -29,7 +29,7 @@ def _compared(theirs: dict[str, str], ours: dict[str, str]) -> list[str]:
 def _identity(network: Network) -> dict[str, str]:
     facts = {"the precision": network.precision}
     facts |= {f"input {value.name}": show_shape(value.shape) for value in network.inputs}
-    facts |= {f"layer {node.name}": _layer(node) for node in network.nodes}
+    facts |= _layers(network)
     facts |= {f"output {head.name}": head.value.name for head in network.heads}
     if network.training is not None:
         facts |= {f"loss of {head.name}": _shown(head.loss) for head in network.heads}
@@ -37,15 +37,17 @@ def _identity(network: Network) -> dict[str, str]:
     return facts
 
 
-def _layer(node: Node) -> str:
-    """A layer with its arguments, what it reads, the size of what it makes, and its parameters."""
-    sizes = f"from {', '.join(value.name for value in node.inputs)} to {show_shape(node.output.shape)}"
-    parameters = ", ".join(map(_parameter, node.parameters))
-    return f"{_shown(node.layer)} {sizes}" + (f" with {parameters}" if parameters else "")
-
-
-def _parameter(p: Parameter) -> str:
-    return f"{p.name.rpartition('.')[2]} {show_shape(p.shape)}" + (" (frozen)" if p.frozen else "")
+def _layers(network: Network) -> dict[str, str]:
+    """Layers with their arguments and the size of what they make; where they do not read what stands just before them,
+    what they read too."""
+    facts, before = {}, network.inputs[:1]
+    for node in network.nodes:
+        reads = "" if node.inputs == before else f" of {', '.join(value.name for value in node.inputs)}"
+        frozen = [p.name.rpartition(".")[2] for p in node.parameters if p.frozen]
+        held = f" with {' and '.join(frozen)} frozen" if frozen else ""
+        facts[f"layer {node.name}"] = f"{_shown(node.layer)}{reads} to {show_shape(node.output.shape)}{held}"
+        before = (node.output,)
+    return facts
 
 
 def _kind(optimizer: Optimizer) -> str:
