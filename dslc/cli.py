@@ -354,11 +354,12 @@ def train(
         run_ = _resume(model, resume, run_)
     dataset = load_dataset(data, target).with_dev(model.training.seed)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
-    with run_folder(run_, network.name) as folder, writing(folder):
+    with run_folder(run_, network.name) as folder:
         keep = keep_checkpoints(model, folder)
         history = model.fit(dataset.train.x, dataset.train.y, dev, epochs, progress, keep)
         results = results_of(model, dataset)
-        write_run(folder, model, history, dataset, results)
+        with writing(folder):
+            write_run(folder, model, history, dataset, results)
     for name, numbers in results.items():
         print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
     print(f"run: {folder}")

@@ -52,9 +52,9 @@ class Standing:
         """Epochs that are still to be done. Raises DataError where training was over."""
         done = int(self.history.records[-1]["epoch"])
         if self.history.stopped == "early":
-            raise DataError(f"this training stopped early after epoch {done}: say how many epochs it shall go on")
+            raise DataError(f"this training stopped early after epoch {done}: name the epochs to go on for")
         if done >= self.end:
-            raise DataError(f"this training is done (epoch {done} of {self.end}): say how many epochs it shall go on")
+            raise DataError(f"this training is done (epoch {done} of {self.end}): name the epochs to go on for")
         return self.end - done
 
 

@@ -66,11 +66,18 @@ def checkpoint_of(run: str) -> Path:
 
 
 def keep_checkpoints(model: Model, folder: Path) -> Callable[[dict[str, float]], None]:
-    """Writes the run's spec and checkpoint after each epoch; one with numbers that are not finite replaces none."""
+    """Writes the run's spec and checkpoint after each epoch; one with numbers that are not finite replaces none.
+
+    Raises:
+        DataError: they cannot be written; what stood there before is left.
+    """
     spec = as_trained(model.network).encode()
 
     def keep(record: dict[str, float]) -> None:
-        write_whole(folder / SPEC, spec)
+        try:
+            write_whole(folder / SPEC, spec)
+        except OSError as error:
+            raise DataError(f"cannot write {folder / SPEC}: {error.strerror}") from None
         if model.first_not_finite() is None:
             model.checkpoint(folder / CHECKPOINT)
 

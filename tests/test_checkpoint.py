@@ -19,7 +19,7 @@ import dslc
 from dslc.cache import write_whole
 from dslc.diagnostics import DataError
 from dslc.runtime.model import Model
-from dslc.runtime.runs import load_run
+from dslc.runtime.runs import keep_checkpoints, load_run
 
 SPEC = """param lr = 0.02
 net Resumed {
@@ -243,7 +243,7 @@ def test_a_training_that_is_over_says_so(tmp_path: Path) -> None:
     model.fit(x, y)
     model.checkpoint(tmp_path / "c")
     model.resume(tmp_path / "c")
-    with pytest.raises(DataError, match=r"training is done \(epoch 7 of 7\): say how many"):
+    with pytest.raises(DataError, match=r"training is done \(epoch 7 of 7\): name the epochs"):
         model.fit(x, y)
     assert len(model.fit(x, y, epochs=2).records) == 9
     with pytest.raises(DataError, match="judged on a dev set"):
@@ -346,3 +346,11 @@ def test_all_that_a_network_keeps_is_in_the_checkpoint() -> None:
     known = {name.replace(".", "_") for name in model.parameters}
     known |= {f"{name.replace('.', '_')}_state" for name in model.compiled.states()}
     assert known <= kept and kept - known <= {"prepared"}, kept - known
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot write .*spec\.net: No such file"):
+        keep_checkpoints(dslc.loads(SPEC), tmp_path / "gone")({"epoch": 1.0})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot write .*file/c: "):
+        dslc.loads(SPEC).checkpoint(tmp_path / "file" / "c")
