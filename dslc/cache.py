@@ -7,6 +7,9 @@ import warnings
 from functools import cache
 from pathlib import Path
 
+PART = ".part"
+"""How the name ends under which a file is written before it takes its own: a killed process may leave one behind."""
+
 
 @cache
 def cache_folder() -> Path:
@@ -38,13 +41,13 @@ def write_whole(path: Path, data: bytes) -> None:
     """The file appears whole or not at all, also to another process that looks meanwhile."""
     import tempfile
 
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:  # Ctrl-C too
         os.unlink(temporary)
         raise
 

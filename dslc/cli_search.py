@@ -61,18 +61,15 @@ def search(
         raise DataError("a search judges by a dev set, and the data are too few to split one off")
     with run_folder(run_, f"{found.network.name}-search") as folder, writing(folder):
         try:
-            found.run(positive(trials, "--trials"), folder, _keeper(found.dataset, define), _tell)
+            found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)
         except KeyboardInterrupt:
             print("interrupted: what is done is kept", file=sys.stderr)
         _finish(found, folder)
 
 
-def _keeper(dataset: Dataset, define: list[str] | None):  # type: ignore[no-untyped-def]
+def _keeper(dataset: Dataset):  # type: ignore[no-untyped-def]
     def keep(model: Model, history: History, values: Mapping[str, object], home: Path) -> None:
-        from dslc.runtime.search import written
-
-        given = [*(define or ()), *(f"{name}={written(value)}" for name, value in values.items())]
-        write_run(home, model, history, dataset, results_of(model, dataset), given)
+        write_run(home, model, history, dataset, results_of(model, dataset))
 
     return keep
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from dslc.diagnostics import DataError
 from dslc.objective import WORST, Objective
+from dslc.runtime.checkpoint import Standing
 from dslc.runtime.history import History
 from dslc.runtime.measure import measure
 from dslc.runtime.progress import Progress
@@ -68,6 +69,7 @@ class Fit:
     def run(self, epochs: int) -> History:
         """Trains, and leaves the best weights in the model however it ends."""
         self._measure()
+        self.end = self.model.epoch + epochs
         self.progress.begin(epochs, len(self.arrays[0][0]))
         try:
             for _ in range(epochs):
@@ -77,8 +79,7 @@ class Fit:
             self.history.stopped = "interrupted"
         finally:
             self.progress.end()
-            if self.best_weights is not None:
-                self.model.restore_weights(self.best_weights)
+            self._leave()
         self._tell_of_bounds()
         return self.history
 
@@ -94,6 +95,33 @@ class Fit:
         if self.history.records and self.objective.bounds and self.history.best_epoch is None:
             broken = " and ".join(map(str, self.objective.violated(self.history.records[-1]) or self.objective.bounds))
             warnings.warn(f"no epoch kept {broken}: the last weights are left", OutOfBounds, stacklevel=4)
+
+    def go_on(self, standing: Standing) -> None:
+        """Takes up a training where it stood. The best value and the patience follow from its records once more.
+
+        Raises:
+            DataError: it was judged by other data or another metric.
+        """
+        records, best_epoch = standing.history.records, standing.history.best_epoch
+        for record in records:
+            self._keep_best(record)
+        if self.dev is None and any(key.startswith("dev_") for key in records[-1]):
+            raise DataError("the training that goes on was judged on a dev set: give it again")
+        if self.history.best_epoch != best_epoch:
+            raise DataError(
+                f"the best epoch so far was {best_epoch}; by {self.objective.metric} on the dev set that is given now "
+                f"it is {self.history.best_epoch}, whose weights are gone: judge as before"
+            )
+        self.history = History(list(records), best_epoch)
+        self.best_weights = standing.best_weights
+
+    def _leave(self) -> None:
+        """The best weights are what remains; the last ones are what a checkpoint goes on from."""
+        last = None
+        if self.best_weights is not None:
+            last = self.model.copy_weights()
+            self.model.restore_weights(self.best_weights)
+        self.model.standing = Standing(self.history, self.end, self.best_weights, last)
 
     def _epoch(self) -> bool:
         """One pass over the data; False when training is over."""
@@ -116,6 +144,7 @@ class Fit:
 
     def _tell(self, record: dict[str, float]) -> bool:
         """Whoever listens hears of the epoch, and may end training with a word on why."""
+        self.model.standing = Standing(self.history, self.end, self.best_weights)
         reason = self.on_epoch(record) if self.on_epoch else None
         self.history.stopped = reason or self.history.stopped
         return reason is None

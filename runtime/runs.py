@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
-from dslc import ast
-from dslc.cache import write_whole
+from dslc.cache import PART, write_whole
 from dslc.compiler import check_file, check_text
 from dslc.diagnostics import DataError
-from dslc.ir import Network
-from dslc.parse import parse
 from dslc.runtime.datasets import Dataset
 from dslc.runtime.model import Model
+from dslc.runtime.spec_text import as_trained
 from dslc.runtime.splits import Partition, Shares
-from dslc.source import Source
+from dslc.runtime.weights import read_arrays
 
 SPEC, WEIGHTS, HISTORY, REPORT = "spec.net", "weights.safetensors", "history.csv", "report.html"
-SPLIT = "split.json"
+CHECKPOINT, SPLIT = "checkpoint", "split.json"
 
 
 @contextmanager
@@ -60,14 +56,38 @@ def _make_folder(wanted: str | None, net: str) -> Path:
         raise DataError(f"cannot make the run folder {folder}: {error.strerror}") from None
 
 
-def spec_as_trained(network: Network, overrides: Mapping[str, str]) -> str:
-    """The spec's text with the values that the params really had."""
-    text = network.source.text
-    params = [d for d in parse(Source(network.source.name, text)).declarations if isinstance(d, ast.ParamDecl)]
-    for param in reversed(params):
-        if param.name in overrides:
-            text = text[: param.value.span.start] + overrides[param.name] + text[param.value.span.end :]
-    return text
+def checkpoint_of(run: str) -> Path:
+    """The checkpoint in a run folder, or the file itself.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = Path(run)
+    found = path / CHECKPOINT if path.is_dir() else path
+    if not found.is_file():
+        raise DataError(f"there is no checkpoint at {found}: a run has one after its first epoch")
+    return found
+
+
+def keep_checkpoints(model: Model, folder: Path) -> Callable[[dict[str, float]], None]:
+    """Writes the run's spec and checkpoint after each epoch; one with numbers that are not finite replaces none.
+
+    Raises:
+        DataError: they cannot be written; what stood there before is left.
+    """
+    spec = as_trained(model.network).encode()
+
+    def keep(record: dict[str, float]) -> None:
+        try:
+            write_whole(folder / SPEC, spec)
+        except OSError as error:
+            raise DataError(f"cannot write {folder / SPEC}: {error.strerror}") from None
+        if model.first_not_finite() is None:
+            model.checkpoint(folder / CHECKPOINT)
+
+    for left in folder.glob(f".*{PART}"):  # by a process that was killed while it wrote
+        left.unlink()
+    return keep
 
 
 def load_run(run: str, threads: int) -> Model:
@@ -78,10 +98,10 @@ def load_run(run: str, threads: int) -> Model:
     """
     path = Path(run)
     if path.is_dir():
-        if not (path / SPEC).exists() or not (path / WEIGHTS).exists():
+        if not (path / SPEC).exists() or not ((path / WEIGHTS).exists() or (path / CHECKPOINT).exists()):
             raise DataError(f"{run} is no run folder: it has no {SPEC} with {WEIGHTS}")
         model = Model(check_file(path / SPEC), threads)
-        model.load_weights(path / WEIGHTS)
+        _fill(model, path)
         return model
     model = Model(check_text(_spec_inside(path)), threads)
     model.load_weights(path)
@@ -117,12 +137,18 @@ def split_as_trained(dataset: Dataset, run: str, seed: int) -> Dataset:
     return dataset.with_dev(seed)
 
 
+def _fill(model: Model, folder: Path) -> None:
+    """The weights of a run; of one that never came to its end the best so far, from its checkpoint."""
+    if (folder / WEIGHTS).exists():
+        model.load_weights(folder / WEIGHTS)
+        return
+    model.resume(folder / CHECKPOINT)
+    if model.standing is not None and model.standing.best_weights is not None:
+        model.restore_weights(model.standing.best_weights)
+
+
 def _spec_inside(path: Path) -> str:
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"cannot read {path}: {error}") from None
+    _, metadata = read_arrays(path)
     if "spec" not in metadata:
         raise DataError(f"{path} does not say which network its weights belong to")
-    return str(metadata["spec"])
+    return metadata["spec"]

@@ -28,6 +28,7 @@ from dslc.runtime.datasets import Dataset
 from dslc.runtime.fit import OutOfBounds
 from dslc.runtime.history import History
 from dslc.runtime.model import Model
+from dslc.runtime.spec_text import written
 
 try:
     import optuna
@@ -314,11 +315,6 @@ def _row(trial: FrozenTrial, ranges: tuple[ParamValue, ...]) -> Row:
     value = math.nan if trial.value is None else trial.value
     why = str(trial.user_attrs.get("why", ""))
     return Row(trial.number, trial.state.name.lower(), value, shown, trial.user_attrs.get("seconds", math.nan), why)
-
-
-def written(value: object) -> str:
-    """A value in full, so that it can be given again with -D."""
-    return repr(value) if isinstance(value, float) else show(value)
 
 
 def write_csv(path: Path, rows: list[Row], names: tuple[str, ...], metric: str) -> None:

@@ -105,13 +105,13 @@ def poison(model: Model) -> None:
     """Makes all memory that no call leaves for the next not-a-number: activations, scratch memory, gradients."""
     for name in ("activations", "gradients"):
         region = model.plan.region(name)
-        model._arena.numbers[region.offset : region.offset + region.elements] = np.nan
-    model._changed()
+        model.compiled.arena.numbers[region.offset : region.offset + region.elements] = np.nan
+    model.compiled.changed()
 
 
 def state_of(model: Model, parameter: str, state: str) -> np.ndarray:
     """What the optimizer keeps for a parameter."""
-    return model._view(parameter, state_name(parameter, state)).numpy()
+    return model.compiled.view(parameter, state_name(parameter, state)).numpy()
 
 
 def outputs(model: Model, xs: Arrays) -> Arrays:

@@ -167,7 +167,7 @@ def test_prediction_sees_the_examples_themselves(rng: np.random.Generator) -> No
     assert model.evaluate(xs, ys) == plain.evaluate(xs, ys)
     first = model.loss(xs, ys)
     assert first != plain.loss(xs, ys) and first == model.loss(xs, ys)
-    model._net.step = 1
+    model.compiled.net.step = 1
     assert model.loss(xs, ys) != first
 
 

@@ -58,7 +58,7 @@ def test_train_evaluate_predict(tiny: Path) -> None:
     assert "\x1b" not in done.stderr + done.stdout, "no control codes where there is no terminal"
     assert done.stderr.count("epoch") == 3 and "test:" in done.stdout
     run = tiny / "runs" / "tiny-1"
-    files = {"spec.net", "weights.safetensors", "history.csv", "report.html", "run.json", "split.json"}
+    files = {"spec.net", "weights.safetensors", "history.csv", "report.html", "run.json", "split.json", "checkpoint"}
     assert {p.name for p in run.iterdir()} == files
     assert "param lr = 0.25 in" in (run / "spec.net").read_text()
     assert len((run / "history.csv").read_text().splitlines()) == 4

@@ -101,7 +101,7 @@ def test_ten_steps(target: Target, rng: np.random.Generator) -> None:
         lengths = np.linalg.norm(by_unit(weights[f"{layer}.weight"].astype(np.float64)), axis=1)
         assert lengths.max() <= LIMIT * (1 + 1e-6), layer
         buffer = model.plan.kept[f"{layer}_weight"]
-        memory = model._arena.view(buffer)
+        memory = model.compiled.arena.view(buffer)
         assert np.array_equal(memory, buffer.layout.pack(buffer.layout.unpack(memory))), layer
 
 

@@ -35,7 +35,7 @@ def test_node_case(name: str) -> None:
     )
     w, g = w.astype(np.float64), g.astype(np.float64)
     model.parameters["dense1.weight"] = w[None]
-    model._view("dense1.weight", f"dense1_weight_{state_name}_state")[...] = state[None]
+    model.compiled.view("dense1.weight", f"dense1_weight_{state_name}_state")[...] = state[None]
     model.train_step(g[None], np.array([[w @ g - 0.5]]))
     assert np.allclose(model.parameters["dense1.weight"].numpy()[0], w_after, rtol=1e-6)
     assert np.allclose(state_of(model, "dense1.weight", state_name)[0], state_after, rtol=1e-6)

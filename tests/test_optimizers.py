@@ -81,7 +81,7 @@ def assert_padding_is_zero(model: Model) -> None:
         gradients = [f"{identifier(p.name)}_grad"] if p.learns else []
         for name in (identifier(p.name), *gradients, *(state_name(p.name, s) for s in states)):
             buffer = model.plan.kept[name]
-            memory = model._arena.view(buffer)
+            memory = model.compiled.arena.view(buffer)
             padded += buffer.layout.elements > prod(p.shape)
             assert np.array_equal(memory, buffer.layout.pack(buffer.layout.unpack(memory))), name
     assert padded, "no array of this network has padding: this machine's vectors are too narrow for the test"
@@ -91,7 +91,7 @@ def assert_padding_is_zero(model: Model) -> None:
 def test_bias_correction_far_into_training(dtype: str, rng: np.random.Generator) -> None:
     """Adam's powers of beta at step 1001."""
     model = load(NET.format(optimizer="adam(0.01)", more="", frozen_dense="", frozen_batchnorm=""), rng, dtype)
-    model._net.step = 1000
+    model.compiled.net.step = 1000
     reference = judge(model)
     assert reference.step == 1000
     xs, ys = data(model.network, 8, rng, dtype)

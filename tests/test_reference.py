@@ -96,7 +96,7 @@ def test_steps_beyond_32_bits() -> None:
     """Step 2^32 has a mask of its own, and C and NumPy agree on it."""
     model = keeps()
     first = mask(model)
-    model._net.step = 2**32
+    model.compiled.net.step = 2**32
     assert not np.array_equal(mask(model), first)
     x, t = {"x": np.ones((1, 4000))}, {"output": np.zeros((1, 1))}
     _, gradients, _ = judge(model).loss_and_gradients(x, t)

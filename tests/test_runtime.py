@@ -165,7 +165,13 @@ def test_weights_that_do_not_fit_are_refused(tmp_path) -> None:
         wider.load_weights(tmp_path / "m.safetensors")
     np.testing.assert_array_equal(wider.parameters["dense1.weight"].numpy(), before)
     wider.parameters["dense1.weight"][...] = 0
-    wider.load_weights(tmp_path / "m.safetensors", only=["dense1"])
+    assert wider.load_weights(tmp_path / "m.safetensors", only=["dense1"]) == []
+    np.testing.assert_array_equal(wider.parameters["dense1.weight"].numpy(), before)
+    wider.parameters["dense1.weight"][...] = 0
+    assert wider.load_weights(tmp_path / "m.safetensors", strict=False) == [
+        "dense2.weight has the shape (3, 9) in the file and (4, 9) in the network",
+        "dense2.bias has the shape (3,) in the file and (4,) in the network",
+    ]
     np.testing.assert_array_equal(wider.parameters["dense1.weight"].numpy(), before)
     with pytest.raises(DataError, match="no layer"):
         wider.load_weights(tmp_path / "m.safetensors", only=["dense9"])

@@ -202,6 +202,6 @@ def test_memory_of_a_model(name: str, threads: int) -> None:
     """What the model takes, what the plan says and what the compiled code says are one number."""
     model = Model(check_file(REPO / "specs" / f"{name}.net"), threads)
     size = model.library.function("memory_size")
-    assert model.memory_bytes == model.plan.arena_bytes(True) == size(1) == model._arena.numbers.nbytes
+    assert model.memory_bytes == model.plan.arena_bytes(True) == size(1) == model.compiled.arena.numbers.nbytes
     assert size(0) == model.plan.arena_bytes(False)
     assert model.library.function("max_batch")() == model.batch == 64

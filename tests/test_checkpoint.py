@@ -1,0 +1,356 @@
+"""A checkpoint goes on as if training had never stopped, is written whole or not at all, and fits only its network."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+import dslc
+from dslc.cache import write_whole
+from dslc.diagnostics import DataError
+from dslc.runtime.model import Model
+from dslc.runtime.runs import keep_checkpoints, load_run
+
+SPEC = """param lr = 0.02
+net Resumed {
+  input x: 6
+  standardize -> dense(9) -> batchnorm -> tanh -> dropout(0.3) -> dense(3) -> softmax
+}
+train {
+  loss      cross_entropy
+  optimizer adam(lr)
+  schedule  warmup(9) -> cosine(7)
+  batch     8
+  epochs    7
+  seed      3
+}
+"""
+STOPS = SPEC.replace("  seed", "  stop      early(patience=4)\n  seed").replace("lr = 0.02", "lr = 0.5")
+
+
+def data(count: int = 61) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    y = random.integers(0, 3, count)
+    return random.standard_normal((count, 6)) + np.eye(6)[y], y
+
+
+def told(records: list[dict[str, float]]) -> list[dict[str, float]]:
+    """Records without the one number that no two runs share."""
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
+
+
+def assert_same_bits(a: Model, b: Model) -> None:
+    assert (a.step, a.epoch) == (b.step, b.epoch)
+    for mine, its in ((a.parameters, b.parameters), (a.compiled.states(), b.compiled.states())):
+        assert mine.keys() == its.keys()
+        for name, view in mine.items():
+            np.testing.assert_array_equal(view.numpy(), its[name].numpy(), err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("with_dev", [False, True])
+def test_stopping_changes_no_bit(dtype: str, with_dev: bool, tmp_path: Path) -> None:
+    """3 epochs, stop, resume, 4 epochs are 7, with dropout, shuffling, a schedule by step and by epoch, running
+    averages and fitted statistics; begun with one thread, gone on with two."""
+    x, y = data()
+    dev = data(40) if with_dev else None
+    whole = dslc.loads(SPEC, dtype=dtype)
+    wanted = whole.fit(x, y, dev)
+    first = dslc.loads(SPEC, dtype=dtype)
+    first.fit(x, y, dev, epochs=3)
+    first.checkpoint(tmp_path / "new" / "last")
+    for threads in (1, 2):
+        second = dslc.loads(SPEC, dtype=dtype, threads=threads)
+        second.resume(tmp_path / "new" / "last")
+        np.testing.assert_array_equal(second.predict(x), first.predict(x))
+        assert_same_bits(second, first)
+        history = second.fit(x, y, dev, epochs=4)
+        assert_same_bits(second, whole)
+        assert told(history.records) == told(wanted.records)
+        assert (history.best_epoch, history.stopped) == (wanted.best_epoch, wanted.stopped)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_epoch_of_a_training_that_stops_early(threads: int, tmp_path: Path) -> None:
+    """From each epoch's checkpoint on: the patience, the best weights and the end are those of the whole training."""
+    x, y = data()
+    dev = (x[::-1], np.roll(y, 7))
+    whole = dslc.loads(STOPS, threads=threads)
+    wanted = whole.fit(x, y, dev, epochs=20, on_epoch=lambda r: whole.checkpoint(tmp_path / f"{r['epoch']:.0f}"))
+    assert wanted.stopped == "early" and 1 < len(wanted.records) < 20
+    assert wanted.best_epoch == len(wanted.records) - 4
+    for epoch in range(1, len(wanted.records)):
+        model = dslc.loads(STOPS, threads=threads)
+        model.resume(tmp_path / str(epoch))
+        history = model.fit(x, y, dev)
+        assert_same_bits(model, whole)
+        assert (history.best_epoch, history.stopped) == (wanted.best_epoch, "early")
+        assert told(history.records) == told(wanted.records)
+
+
+def test_a_checkpoint_after_fit_goes_on_from_the_last_weights(tmp_path: Path) -> None:
+    """The model holds, and predicts with, the best ones."""
+    x, y = data()
+    dev = (x[::-1], np.roll(y, 7))
+    whole, first, second = (dslc.loads(STOPS) for _ in range(3))
+    wanted = whole.fit(x, y, dev, epochs=20)
+    stop = len(wanted.records) - 2
+    assert first.fit(x, y, dev, epochs=stop).best_epoch == stop - 2
+    first.checkpoint(tmp_path / "c")
+    second.resume(tmp_path / "c")
+    np.testing.assert_array_equal(second.predict(x), first.predict(x))
+    second.checkpoint(tmp_path / "again")
+    first.resume(tmp_path / "again")
+    for model in (first, second):
+        assert told(model.fit(x, y, dev, epochs=20).records) == told(wanted.records)
+        assert_same_bits(model, whole)
+
+
+def test_batch_all_and_training_by_hand(tmp_path: Path) -> None:
+    """Without `fit`, steps are what counts; with `batch all` the capacity comes with the data."""
+    text = SPEC.replace("batch     8", "batch     all")
+    x, y = data(150)
+    whole, first, second = (dslc.loads(text) for _ in range(3))
+    for _ in range(5):
+        whole.train_step(x, y)
+    for _ in range(2):
+        first.train_step(x, y)
+    first.checkpoint(tmp_path / "c")
+    second.resume(tmp_path / "c")
+    for _ in range(3):
+        second.train_step(x, y)
+    assert_same_bits(second, whole)
+
+
+def test_first_layers_are_fitted_once(tmp_path: Path) -> None:
+    """Not again after a resume, nor where they were loaded before it; still to be, where the checkpoint was fresh."""
+    x, y = data()
+    model, loaded = dslc.loads(SPEC), dslc.loads(SPEC)
+    model.checkpoint(tmp_path / "fresh")
+    model.fit(x, y, epochs=1)
+    model.checkpoint(tmp_path / "trained")
+    model.save(tmp_path / "weights")
+    loaded.load_weights(tmp_path / "weights")
+    loaded.checkpoint(tmp_path / "loaded")
+    for name, seen, resumed in (
+        ("fresh", x * 2 + 1, model),
+        ("trained", x, dslc.loads(SPEC)),
+        ("loaded", x, dslc.loads(SPEC)),
+    ):
+        resumed.resume(tmp_path / name)
+        resumed.fit(x * 2 + 1, y, epochs=1)
+        mean = resumed.parameters["standardize1.mean"]
+        np.testing.assert_allclose(mean, seen.mean(axis=0), rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_what_was_changed_by_hand_is_gone_on_from(tmp_path: Path) -> None:
+    """After `fit` the best weights are held and the last gone on from: unless somebody wrote others."""
+    x, y = data()
+    model, other = dslc.loads(STOPS), dslc.loads(STOPS)
+    model.fit(x, y, (x[::-1], np.roll(y, 7)), epochs=6)
+    model.parameters["dense2.bias"] = [1, 2, 3]
+    model.checkpoint(tmp_path / "c")
+    assert load_file(tmp_path / "c")["last/dense2.bias"].tolist() == [1, 2, 3]
+    other.resume(tmp_path / "c")
+    assert other.parameters["dense2.bias"].numpy().tolist() == [1, 2, 3]
+
+
+def test_the_metadata(tmp_path: Path) -> None:
+    """The spec as it was trained, its hash, and the version."""
+    dslc.loads(SPEC, lr=0.25).checkpoint(tmp_path / "c")
+    with safe_open(str(tmp_path / "c"), framework="numpy") as file:
+        about = file.metadata()
+    assert about["spec"] == SPEC.replace("lr = 0.02", "lr = 0.25")
+    assert about["spec_sha256"] == hashlib.sha256(about["spec"].encode()).hexdigest()
+    assert about["dslc_version"] == "0.1.0"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "tanh",
+            "relu",
+            "layer tanh1 is missing here and tanh to 9 in the checkpoint\n  layer relu1 is relu to 9 here",
+        ),
+        ("dense(9)", "dense(8)", r"layer dense1 is dense\(units=8.* here and dense\(units=9"),
+        ("dropout(0.3)", "dropout(0.4)", r"dropout1 is dropout\(.*0.4.* here and dropout\(.*0.3"),
+        ("input x: 6", "input x: 5", "input x is 5 here and 6 in the checkpoint"),
+        ("adam(lr)", "sgd(lr)", r"the optimizer is sgd here and adam \(which keeps v and s\)"),
+        ("cross_entropy", "cross_entropy(label_smoothing=0.1)", r"loss of output is cross_entropy\(.*0.1"),
+        (
+            "seed",
+            "freeze    dense1\n  seed",
+            r"to 9 with weight and bias frozen here and dense\([^)]*\) to 9 in the",
+        ),
+        ("seed", "precision float64\n  seed", "the precision is float64 here and float32 in the checkpoint"),
+    ],
+)
+def test_another_network_is_refused(old: str, new: str, words: str, tmp_path: Path) -> None:
+    dslc.loads(SPEC).checkpoint(tmp_path / "c")
+    other = dslc.loads(SPEC.replace(old, new))
+    before = other.copy_weights()
+    with pytest.raises(DataError, match=f"(?s)another network:.*{words}"):
+        other.resume(tmp_path / "c")
+    assert other.step == 0 and other.standing is None
+    for name, array in other.copy_weights().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_other_settings_are_told(tmp_path: Path) -> None:
+    dslc.loads(SPEC).checkpoint(tmp_path / "c")
+    with pytest.warns(UserWarning, match=r"optimizer is adam\(lr=0.25,.* here and adam\(lr=0.02"):
+        dslc.loads(SPEC, lr=0.25).resume(tmp_path / "c")
+    with pytest.warns(UserWarning, match=r"of dense1.weight is l2\(.*0.1.*\) here and none in"):
+        dslc.loads(SPEC.replace("dense(9)", "dense(9, l2=0.1)")).resume(tmp_path / "c")
+
+
+def test_what_is_no_checkpoint(tmp_path: Path) -> None:
+    model = dslc.loads(SPEC)
+    model.checkpoint(tmp_path / "c")
+    model.save(tmp_path / "weights")
+    arrays = load_file(tmp_path / "c")
+    with safe_open(str(tmp_path / "c"), framework="numpy") as file:
+        about = file.metadata()
+    (tmp_path / "cut").write_bytes((tmp_path / "c").read_bytes()[:-5])
+    save_file(arrays, tmp_path / "garbled", {**about, "position": "{}"})
+    del arrays["state/dense1.weight.v"]
+    save_file(arrays, tmp_path / "lacks", about)
+    for name, words in (
+        ("none", "cannot read"),
+        ("cut", "cannot read"),
+        ("weights", "is no checkpoint"),
+        ("garbled", "not understood"),
+        ("lacks", r"state/dense1.weight.v \(9, 6\) is not in the file"),
+    ):
+        with pytest.raises(DataError, match=words):
+            model.resume(tmp_path / name)
+
+
+def test_a_training_that_is_over_says_so(tmp_path: Path) -> None:
+    x, y = data()
+    model = dslc.loads(SPEC)
+    model.fit(x, y)
+    model.checkpoint(tmp_path / "c")
+    model.resume(tmp_path / "c")
+    with pytest.raises(DataError, match=r"training is done \(epoch 7 of 7\): name the epochs"):
+        model.fit(x, y)
+    assert len(model.fit(x, y, epochs=2).records) == 9
+    with pytest.raises(DataError, match="judged on a dev set"):
+        judged = dslc.loads(SPEC)
+        judged.fit(x, y, (x, y), epochs=1)
+        judged.checkpoint(tmp_path / "c")
+        judged.resume(tmp_path / "c")
+        judged.fit(x, y, epochs=1)
+
+
+def test_numbers_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
+    model = dslc.loads(SPEC)
+    model.checkpoint(tmp_path / "c")
+    before = (tmp_path / "c").read_bytes()
+    model.parameters["dense1.bias"][2] = np.nan
+    with pytest.raises(DataError, match=r"dense1\.bias is not finite"):
+        model.checkpoint(tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == before
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_whole(tmp_path / "c", b"old")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "c", b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["c"] and (tmp_path / "c").read_bytes() == b"old"
+
+
+def train(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "dslc", "train", "s.net", "--data", "d.npz", *arguments]
+
+
+def finished(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    """Killed with no warning at any moment: the checkpoint is a whole one, and going on ends in the same bits."""
+    (tmp_path / "s.net").write_text(SPEC.replace("epochs    7", "epochs    400"))
+    x, y = data(400)
+    np.savez(tmp_path / "d.npz", x=x, y=y, x_dev=x[:50], y_dev=y[:50])
+    whole = dslc.load(tmp_path / "s.net")
+    whole.fit(x, y, (x[:50], y[:50])).to_csv(tmp_path / "whole.csv")
+    killed = subprocess.Popen(train("--run", "r"), cwd=tmp_path, stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / "r" / "checkpoint"
+    while not checkpoint.exists():
+        assert killed.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.2)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert {p.name for p in (tmp_path / "r").iterdir() if not p.name.endswith(".part")} == {"spec.net", "checkpoint"}
+    with safe_open(str(checkpoint), framework="numpy") as file:
+        assert '"end": 400' in file.metadata()["position"]
+    (tmp_path / "r" / ".checkpoint.abc.part").write_bytes(b"half")
+    assert load_run(str(tmp_path / "r"), 1).evaluate(x, y)["accuracy"] > 0.5, "what it learned can be used as it is"
+    done = finished(train("--resume", "r"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 0 < done.stderr.count("epoch ") < 400
+    for name, array in load_file(tmp_path / "r" / "weights.safetensors").items():
+        np.testing.assert_array_equal(array, whole.parameters[name].numpy())
+    files = (tmp_path / "whole.csv", tmp_path / "r" / "history.csv")
+    histories = [np.genfromtxt(file, delimiter=",", names=True) for file in files]
+    for column in set(histories[0].dtype.names) - {"seconds"}:
+        np.testing.assert_array_equal(histories[0][column], histories[1][column])
+    assert not list((tmp_path / "r").glob(".*")), "what the killed process left is gone"
+
+
+def test_resume_on_the_command_line_tells_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "s.net").write_text(SPEC)
+    x, y = data()
+    np.savez(tmp_path / "d.npz", x=x, y=y)
+    (tmp_path / "empty").mkdir()
+    for arguments, status, words in (
+        (("--resume", "empty"), 1, "there is no checkpoint at empty/checkpoint"),
+        (("--resume", "empty", "--weights", "w"), 2, "leave out --weights"),
+    ):
+        done = finished(train(*arguments), tmp_path)
+        assert done.returncode == status and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_spec_that_is_right_only_with_other_values(tmp_path: Path) -> None:
+    """The text is kept with the values that the network has, also where those of the file would be refused."""
+    text = SPEC.replace("param lr", "param units = 0\nparam lr").replace("dense(9)", "dense(units)")
+    model = dslc.loads(text, units=4, lr=1e-7)
+    model.checkpoint(tmp_path / "c")
+    dslc.loads(text, units=4, lr=1e-7).resume(tmp_path / "c")
+    with pytest.raises(DataError, match=r"dense1 is dense\(units=5"):
+        dslc.loads(text, units=5, lr=1e-7).resume(tmp_path / "c")
+
+
+def test_all_that_a_network_keeps_is_in_the_checkpoint() -> None:
+    """What outlives a step is a parameter, optimizer state, or made anew: gradients, mini-batch, what is prepared."""
+    model = dslc.loads(SPEC)
+    kept = {name for name in model.plan.kept if not name.endswith(("_grad", "_staging"))}
+    known = {name.replace(".", "_") for name in model.parameters}
+    known |= {f"{name.replace('.', '_')}_state" for name in model.compiled.states()}
+    assert known <= kept and kept - known <= {"prepared"}, kept - known
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot write .*spec\.net: No such file"):
+        keep_checkpoints(dslc.loads(SPEC), tmp_path / "gone")({"epoch": 1.0})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot write .*file/c: "):
+        dslc.loads(SPEC).checkpoint(tmp_path / "file" / "c")
