@@ -4,7 +4,7 @@
     -----     ----            -------              ------------
     text      Source          parse.read           the file
     ast       ast.Program     parse.parse          grammar/net.lark
-    ir        ir.Network      check.check          layers/, losses/, optimizers/, ...
+    ir        ir.Network      checking.check       layers/, losses/, optimizers/, ...
     graph     graph.Graph     lower.lower          the layers' forward and backward
     plan      plan.Plan       planning.make_plan   passes/, kernels/
     c         emit.CSource    emit.emit            templates/
@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dslc.check import check
+from dslc.checking import check
 from dslc.ir import Network
 from dslc.parse import parse, read
 from dslc.source import Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dslc import ast
 from dslc.arguments import show
-from dslc.check import check
+from dslc.checking import check
 from dslc.diagnostics import SpecError
 from dslc.ir import Network
 from dslc.parse import parse

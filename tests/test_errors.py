@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dslc.check import check
+from dslc.checking import check
 from dslc.diagnostics import SpecError
 from dslc.parse import MAX_DIGITS, parse, read
 from dslc.source import Source

@@ -258,3 +258,9 @@ def test_the_loss_of_few_examples() -> None:
     losses = -np.log(model.predict(x)[np.arange(len(x)), y])
     for count in (1, 2, 3, 5, 8, 9, 64 + 3):
         assert model.evaluate(x[:count], y[:count])["loss"] == pytest.approx(losses[:count].mean(), rel=1e-5)
+
+
+def test_check_again() -> None:
+    """The function keeps its name when the modules that it imports are there."""
+    spec = REPO / "specs" / "mlp.net"
+    assert dslc.check(spec) == dslc.check(spec)
