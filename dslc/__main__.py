@@ -1,10 +1,6 @@
 """`dslc` and `python -m dslc`."""
 
 import gc
-import importlib
-
-ROOMS = ("augment", "errors", "evaluate", "inspect", "report", "search")
-"""Commands in files of their own, which add them to `cli.app`."""
 
 
 def main() -> None:
@@ -13,8 +9,6 @@ def main() -> None:
     gc.set_threshold(100_000)
     from dslc import cli
 
-    for room in ROOMS:
-        importlib.import_module(f"dslc.cli_{room}")
     cli.main()
 
 

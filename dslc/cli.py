@@ -5,6 +5,7 @@ Exit status: 0 done, 1 the input is wrong, 2 the call is wrong.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -50,8 +51,14 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+ROOMS = ("augment", "errors", "evaluate", "inspect", "report", "search")
+"""Commands in files of their own, which add them to `app`."""
+
+
 def run(arguments: list[str]) -> int:
     """Carries out a command line and returns the exit status."""
+    for room in ROOMS:
+        importlib.import_module(f"dslc.cli_{room}")
     try:
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
         sys.stdout.flush()
