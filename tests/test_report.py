@@ -189,7 +189,7 @@ def test_history_comes_back(folder: Path) -> None:
         ("run.json", "[", "does not hold the facts"),
         ("run.json", '{"data": "mnist"}', "does not hold the facts"),
         ("run.json", '{"data": 3, "target": null, "best_epoch": 1, "stopped": ""}', "does not hold the facts"),
-        ("weights.safetensors", None, "no run folder"),
+        ("spec.net", None, "no run folder"),
     ],
 )
 def test_broken_runs(
