@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -84,7 +85,15 @@ def test_the_best_weights_are_kept() -> None:
     assert model.evaluate(x[:20], y[:20])["loss"] == pytest.approx(best["dev_loss"])
 
 
-def test_interrupt_ends_training_cleanly() -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A process that was started in the background may ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupt_ends_training_cleanly(interruptible: None) -> None:
     x, y = learnable(5000)
     model = small()
     threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
