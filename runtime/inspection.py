@@ -35,7 +35,7 @@ def started(network: Network, train: Split, weights: str | None = None) -> Inter
     """
     seed = network.training.seed if network.training else 0
     if weights is not None:
-        found = read_weights(Path(weights), {p.name: p.shape for p in network.parameters}, None, True)
+        found, _ = read_weights(Path(weights), {p.name: p.shape for p in network.parameters}, None, True)
         return Interpreter(network, {name: array.astype(np.float64) for name, array in found.items()}, seed)
     parameters = {p.name: start(p, seed) for p in network.parameters}
     if any(node.layer.first for node in network.nodes):

@@ -206,7 +206,7 @@ def test_of_given_weights(deep: Path) -> None:
         (("deep.net", "--data", "d.npz", "--examples", "0"), 2, "--examples"),
         (("deep.net", "--data", "d.npz", "-o", "inspect.gif"), 2, "-o inspect.png"),
         (("deep.net", "--data", "d.npz", "-o", "nowhere/a.png"), 1, "cannot write to nowhere/a.png"),
-        (("deep.net", "--data", "d.npz", "--weights", "d.npz"), 1, "cannot read weights"),
+        (("deep.net", "--data", "d.npz", "--weights", "d.npz"), 1, "cannot read d.npz"),
         (("deep.net", "--data", "mnist"), 1, "expected the shape"),
         (("nope.net", "--data", "d.npz"), 1, "no such file"),
     ],
