@@ -371,7 +371,7 @@ def train(
     if resume is not None:
         run_ = _resume(model, resume, run_)
     given, seed = load_dataset(data, target), model.training.seed
-    as_before = resume is not None and split is None and train_dev is None
+    as_before = resume is not None and split is None and not train_dev
     dataset = split_as_trained(given, str(resume), seed) if as_before else given.split(shares, seed)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)

@@ -174,8 +174,8 @@ class Model:
     ) -> tuple[bool, int, float]:
         """Mini-batches from position `done` of `order` on, for about so many seconds: whether the loss stayed finite,
         the new position, and the sum of the losses over the examples."""
-        batches = range(-(-(len(order) - done) // self.batch))
-        rates = np.array([self.learning_rate(self.epoch, self.step + i) for i in batches])
+        first, count = self.step, -(-(len(order) - done) // self.batch)
+        rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
         return steps.train_batches(self.compiled, [*inputs, *targets], order, done, loss_sum, rates, seconds)
 
     def train_step(self, x: Any, y: Any) -> float:

@@ -52,6 +52,17 @@ def tiny(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_run_goes_on_with_its_own_split(tiny: Path) -> None:
+    """Not with the one that training would make by itself."""
+    assert dslc("train", "tiny.net", "--data", "data.npz", "--split", "60/40", "--epochs", 1, cwd=tiny).returncode == 0
+    run = tiny / "runs" / "tiny-1"
+    before = (run / "split.json").read_text()
+    done = dslc("train", "tiny.net", "--data", "data.npz", "--resume", run, "--epochs", 1, cwd=tiny)
+    assert done.returncode == 0, done.stderr
+    assert (run / "split.json").read_text() == before
+    assert len((run / "history.csv").read_text().splitlines()) == 3
+
+
 def test_train_evaluate_predict(tiny: Path) -> None:
     done = dslc("train", "tiny.net", "--data", "data.npz", "-D", "lr=0.25", cwd=tiny)
     assert done.returncode == 0, done.stderr
