@@ -18,10 +18,14 @@ from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 
-OUTPUTS = {3: (2, 4), 5: (2, 4)}
+OUTPUTS = {3: (2, 4, 5), 5: (2, 4)}
 """Which squares of outputs there are for a size of filters."""
 SQUARES = 56
 """About so many squares are worked on at a time: what they become should stay in cache."""
+MANY_SQUARES = 112
+"""So many where the filters do not stay in cache from one time to the next, so that they are read less often."""
+STREAMED = 16 << 20
+"""Bytes of transformed filters that do not."""
 LINE = 16
 """Numbers of a line of the cache, in float32."""
 GROUPED = 64
@@ -50,15 +54,24 @@ def squares(d: ConvDetail, outputs: int) -> tuple[int, int]:
 
 
 def cost(d: ConvDetail, choice: str, setting: Setting) -> float:
-    """Nanoseconds of a mini-batch on one thread: products, and passes of the transforms."""
+    """Nanoseconds of a mini-batch on one thread: products, the vectors that the transforms move, and the filters."""
     outputs, taps = sizes(choice)
     elements = (outputs + taps - 1) ** 2
-    count = prod(squares(d, outputs))
+    count = prod(squares(d, outputs)) * elements
     lanes = setting.lanes
     channels, filters = (-(-n // lanes) * lanes for n in (d.input[2], d.output[2]))
-    products = count * elements * channels * filters
-    moved = count * elements * (channels + filters) * lanes
-    return setting.vector_products(products) / 0.75 + setting.vector_products(moved)
+    products = setting.vector_products(count * channels * filters) / 0.75
+    moved = count * (channels + filters) // lanes * setting.batch * NS_A_VECTOR
+    cost = products + moved + elements * channels * filters * setting.itemsize / BYTES_PER_NS
+    return cost * LESS_ACCURATE if (outputs, taps) == (5, 3) else cost
+
+
+NS_A_VECTOR = 3.3
+"""What it takes to compute a vector of a transformed square and to write and read it."""
+BYTES_PER_NS = 10.0
+"""How fast transformed filters are made and read again."""
+LESS_ACCURATE = 1.2
+"""F(5, 3) has four times the error of F(4, 3): it is taken only where its squares fit the image clearly better."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +98,20 @@ def filters_copy(w: Tensor, choice: str, lanes: int, turned: ConvDetail | None =
     return Copy(w, "winograd_filters", layout, FiltersDetail(choice, turned), suffix)
 
 
+def streams(d: ConvDetail, choice: str, setting: Setting) -> bool:
+    """Whether the transformed filters are so large that they come from memory each time."""
+    return sum(sizes(choice), -1) ** 2 * d.input[2] * d.output[2] * setting.itemsize > STREAMED
+
+
 def squares_at_once(d: ConvDetail, choice: str, setting: Setting) -> int:
-    """How many squares a task takes, so that a mini-batch makes equally many tasks of one size for every thread."""
+    """How many squares a task takes: a mini-batch makes equally many tasks of one size for every thread, or a single
+    one, of which the threads share the filters where those are what takes time to read."""
     count = prod(squares(d, sizes(choice)[0])) * setting.batch
+    streamed = streams(d, choice, setting)
+    if streamed and count <= MANY_SQUARES:
+        return count
     share = -(-count // setting.threads)
-    return -(-share // -(-share // SQUARES))
+    return even_rows(share, MANY_SQUARES if streamed else SQUARES)
 
 
 def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -> dict[str, Any]:
@@ -105,18 +127,14 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -
     return {
         "d": d, "m": outputs, "size": outputs + taps - 1, "elements": (outputs + taps - 1) ** 2, "down": down,
         "across": across, "lanes": lanes, "at_once": at_once, "room": room, "threads": setting.threads,
-        "channel_blocks": -(-d.input[2] // lanes), "blocks": blocks, "groups": min(panels, TASKS), "panels": panels,
-        "square_step": spread(-(-d.input[2] // lanes) * room * lanes),
+        "channel_blocks": -(-d.input[2] // lanes), "blocks": blocks, "groups": min(panels, setting.threads),
+        "panels": panels, "square_step": spread(-(-d.input[2] // lanes) * room * lanes),
         "result_step": spread(2 * panels * room * lanes),
         "filter_step": spread(d.input[2] * lanes),
         "tiles": Tiles((height,), lanes, blocks), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
         "summed": max(1, GROUPED // lanes), "careful": not whole_vectors and d.input[2] % lanes != 0,
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
     }  # fmt: skip
-
-
-TASKS = 4
-"""Where there are fewer tasks than threads, so many are made of each by sharing out the filters."""
 
 
 def scratch(c: Mapping[str, Any], setting: Setting) -> tuple[Scratch, ...]:

@@ -13,6 +13,9 @@ FUSES = True
 SUMMED = 512
 """Products that are summed in one go: sums of sums lose less."""
 
+GROUP = 8
+"""At most so many tiles are summed side by side."""
+
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     x, w, y = op.reads[0], op.reads[1], op.writes[0]
@@ -25,7 +28,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     tiles = any_count(setting.tile_rows, setting.batch, x.elements, setting.layout(w).blocks)
     context = {
         "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias,
-        "summed": min(SUMMED, x.elements),
+        "summed": min(SUMMED, x.elements), "group": min(GROUP, -(-setting.batch // tiles.heights[0])),
         **finish(op),
     }  # fmt: skip
     return [Variant("plain", names, context, setting.multiplying(op), tiles.products)]

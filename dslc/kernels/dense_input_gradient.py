@@ -11,6 +11,8 @@ from dslc.layout import Layout
 FUSES = True
 STRETCH = 8
 """Vectors of units that are summed before the next inputs have their turn: weights are read in as many long streams."""
+AHEAD = 4
+"""So many tiles before they are needed, weights are asked for."""
 SUMS = 16
 """At most so many tiles are summed side by side: they stay in the nearest cache."""
 TASKS = 16
@@ -31,7 +33,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     full = units // lanes
     context = {
         "inputs": dx.elements, "units": units, "full": full, "left": units % lanes, "lanes": lanes, "rows": rows,
-        "tiles": tiles, "tile": tile, "columns": columns, "stretch": min(STRETCH, full),
+        "tiles": tiles, "tile": tile, "columns": columns, "stretch": min(STRETCH, full), "ahead": AHEAD * rows,
         "group": max(1, min(SUMS // columns, tiles // TASKS)), **finish(op),
     }  # fmt: skip
     names = ("dout", "w", "known", "din") if context["kept"] else ("dout", "w", "din")

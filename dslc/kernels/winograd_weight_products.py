@@ -12,7 +12,7 @@ from typing import Any
 from dslc.graph import Operation, Tensor
 from dslc.kernels import Scratch, Setting, Variant, _winograd, detail
 from dslc.kernels._winograd import sizes, spread, squares
-from dslc.kernels.product import exact_count
+from dslc.kernels.product import even_rows, exact_count
 from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
 
@@ -56,8 +56,9 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     lanes, elements = setting.lanes, (outputs + taps - 1) ** 2
     channel_blocks, filter_blocks = -(-d.input[2] // lanes), -(-d.output[2] // lanes)
     down, across = squares(d, outputs)
-    at_once = max(FEWEST, min(AT_ONCE, CACHED // (elements * (channel_blocks + filter_blocks) * lanes)))
-    at_once = min(at_once, -(-down * across * setting.batch // made.chunks))
+    fewest = _winograd.MANY_SQUARES if _winograd.streams(d, op.choice, setting) else FEWEST
+    at_once = max(fewest, min(AT_ONCE, CACHED // (elements * (channel_blocks + filter_blocks) * lanes)))
+    at_once = even_rows(-(-down * across * setting.batch // made.chunks), at_once)
     tiles = exact_count(setting.tile_rows, d.input[2], 1, filter_blocks)
     groups = 1 if made.chunks > 1 else min(setting.threads, tiles.panels)
     group_panels = -(-tiles.panels // groups)
