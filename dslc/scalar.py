@@ -6,6 +6,7 @@ the NumPy references are written separately, so that one can be tested against t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -51,6 +52,10 @@ class Scalar:
 
     def __lt__(self, other: Scalar | float) -> Scalar:
         return _binary(self, "<", other, 3, 4)
+
+    def of(self, name: str, value: Scalar) -> Scalar:
+        """The formula with another in place of a variable."""
+        return Scalar(re.sub(rf"\b{name}\b", value.inside(9), self.code), self.level)
 
     def inside(self, level: int) -> str:
         return self.code if self.level >= level else f"({self.code})"

@@ -26,22 +26,23 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, ConvDetail)
-    bias = len(op.reads) - (op.fused is not None and op.fused.needs_y) > 2
-    names = ("in", "w", "b", "out") if bias else ("in", "w", "out")
+    end = finish(op)
+    bias = len(op.reads) > 2 + bool(end["kept"])
+    ends = (*(("b",) if bias else ()), *(("known",) if end["kept"] else ()), "out")
+    names = ("in", "w", *ends)
     if op.choice == "lanes":
-        context = {**_lanes.context(d, setting), "bias": bias, **finish(op)}
+        context = {**_lanes.context(d, setting), "bias": bias, **end}
         return [Variant("lanes", names, context, _lanes.cost(d, setting), context["tiles"].products)]
     if op.choice == "depthwise":
-        context = {**_depthwise.context(d, setting), "turned": False, "bias": bias, **finish(op)}
+        context = {**_depthwise.context(d, setting), "turned": False, "bias": bias, **end}
         cost = _depthwise.cost(d, setting)
         return [Variant("depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2")]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, "bias": bias}
-        return [Variant("plain", names, {**context, "formula": finish(op)["formula"]}, setting.multiplying(op, 0.05))]
+        return [Variant("plain", names, {**context, **end}, setting.multiplying(op, 0.05))]
     if op.choice.startswith("winograd"):
-        names = ("in", "filters", *(("b",) if bias else ()), "out", "squares", "products")
-        return [_winograd.variant(op, d, setting, names, bias)]
-    context = {**_direct.context(d, setting), "bias": bias, **finish(op)}
+        return [_winograd.variant(op, d, setting, ("in", "filters", *ends, "squares", "products"), bias)]
+    context = {**_direct.context(d, setting), "bias": bias, **end}
     return [
         Variant(
             "direct",

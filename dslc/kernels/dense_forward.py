@@ -19,17 +19,17 @@ GROUP = 8
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     x, w, y = op.reads[0], op.reads[1], op.writes[0]
-    bias = len(op.reads) > 2
-    names = ("in", "w", "b", "out") if bias else ("in", "w", "out")
+    end = finish(op)
+    bias = len(op.reads) > 2 + bool(end["kept"])
+    names = ("in", "w", *(("b",) if bias else ()), *(("known",) if end["kept"] else ()), "out")
     if narrow(y.elements, setting.lanes):
         few = {"inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "bias": bias}
-        formula = finish(op)["formula"]
-        return [Variant("narrow", names, {**few, "formula": formula}, setting.multiplying(op, 0.5))]
+        return [Variant("narrow", names, {**few, **end}, setting.multiplying(op, 0.5))]
     tiles = any_count(setting.tile_rows, setting.batch, x.elements, setting.layout(w).blocks)
     context = {
         "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias,
         "summed": min(SUMMED, x.elements), "group": min(GROUP, -(-setting.batch // tiles.heights[0])),
-        **finish(op),
+        **end,
     }  # fmt: skip
     return [Variant("plain", names, context, setting.multiplying(op), tiles.products)]
 

@@ -3,6 +3,7 @@
 y = conv(x); z = relu(y)             becomes  z = conv(x) with relu
 dy = dense_input_gradient(dz);       becomes  dx = dense_input_gradient(dz) with the derivative
 dx = dy * f'(y)
+y = conv(x); z = y + v; u = relu(z)  becomes  u = conv(x) with the sum and relu
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dataclasses import replace
 
 from dslc import kernels
 from dslc.graph import ACTIVATION, Fused, Graph, Operation, Phase, Step, Tensor
-from dslc.layers import MapDetail, X
+from dslc.layers import MapDetail, X, Y
+
+SUM = Fused(X + Y, needs_y=True)
 
 
 def fuse(graph: Graph) -> Graph:
@@ -38,23 +41,35 @@ def _fuse_phase(phase: Phase, readers: Counter[Tensor]) -> Phase:
 
 def _producer(op: Operation, done: list[Operation], readers: Counter[Tensor]) -> int | None:
     """Which earlier operation can do what `op` does, in the place of its own result."""
-    formula = _formula(op)
-    if formula is None:
-        return None
+    found = [at for turn in _turns(op) if (at := _producer_of(turn, done, readers)) is not None]
+    return max(found, default=None)
+
+
+def _producer_of(op: Operation, done: list[Operation], readers: Counter[Tensor]) -> int | None:
+    """The operation that makes the first thing that `op` reads, if it can do what `op` does."""
     source = op.reads[0]
     if source.role != ACTIVATION or readers[source] != 1:
         return None
     for index in range(len(done) - 1, -1, -1):
         producer = done[index]
         if source in producer.writes:
-            fits = producer.writes == (source,) and producer.fused is None and kernels.fuses(producer)
+            fits = producer.writes == (source,) and kernels.fuses(producer) and _together(producer, op) is not None
             written_later = {t for later in done[index + 1 :] for t in later.writes}
             return index if fits and not written_later & set(op.reads[1:]) else None
     return None
 
 
+def _turns(op: Operation) -> tuple[Operation, ...]:
+    """The operation as the one that reads its result first, where it can be done elsewhere; a sum in either order."""
+    if op.kind == "add" and len(set(op.reads)) == len(op.reads) == 2:
+        return op, replace(op, reads=op.reads[::-1])
+    return (op,) if _formula(op) is not None else ()
+
+
 def _formula(op: Operation) -> Fused | None:
     """What the operation does to each element, where it can be done elsewhere."""
+    if op.kind == "add":
+        return SUM
     if not isinstance(op.detail, MapDetail):
         return None
     if op.kind == "map":
@@ -64,8 +79,20 @@ def _formula(op: Operation) -> Fused | None:
     return None
 
 
+def _together(producer: Operation, op: Operation) -> Fused | None:
+    """What both do to each element: one formula, or one of a sum."""
+    formula = _formula(op)
+    if producer.fused is None or formula is None:
+        return formula
+    if producer.fused == SUM and not formula.needs_y:
+        return Fused(formula.formula.of("x", SUM.formula), needs_y=True)
+    return None
+
+
 def _fused(producer: Operation, op: Operation) -> Operation:
-    fused = _formula(op)
+    fused = _together(producer, op)
     assert fused is not None
     comment = producer.comment if op.line == producer.line or not op.comment else f"{producer.comment} -> {op.comment}"
-    return replace(producer, reads=(*producer.reads, *op.reads[1:]), writes=op.writes, fused=fused, comment=comment)
+    source = producer.writes[0]
+    others = tuple(t for t in op.reads if t != source)
+    return replace(producer, reads=(*producer.reads, *others), writes=op.writes, fused=fused, comment=comment)
