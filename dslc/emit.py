@@ -392,6 +392,7 @@ class _Emitter:
             "itemsize": plan.itemsize,
             "prediction_bytes": plan.arena_bytes(False),
             "training_bytes": plan.arena_bytes(True),
+            "gradients_bytes": plan.arena_bytes(True, gradients=True),
             "thread_numbers": threads,
         }
 
@@ -518,7 +519,8 @@ def summary(plan: Plan) -> list[str]:
         f"{len(network.nodes)} layers, {trained:,} parameters, {network.precision}, "
         f"at most {plan.batch} examples at a time.",
         f"Memory: {plan.arena_bytes(False):,} bytes for prediction"
-        + (f", {plan.arena_bytes(True):,} for training." if plan.graph.train else "."),
+        + (f", {plan.arena_bytes(True):,} for training" if plan.graph.train else "")
+        + (f", {plan.bytes('asked_gradients'):,} more for gradients()." if plan.graph.train else "."),
         f"Vectors of {plan.target.lanes(plan.itemsize)} numbers ({plan.target.name}), "
         f"at most {plan.threads} thread{'s' * (plan.threads > 1)}.",
     ]
