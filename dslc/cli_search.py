@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli import Data, Define, app, overrides, positive, results_of, write_run, writing
+from dslc.cli import Data, Define, app, overrides, positive, writing
+from dslc.cli_train import results_of, write_run
 from dslc.diagnostics import DataError
 
 if TYPE_CHECKING:
