@@ -69,7 +69,10 @@ def search(
 
 
 def _keeper(dataset: Dataset):  # type: ignore[no-untyped-def]
+    from dslc.runtime.runs import write_partition
+
     def keep(model: Model, history: History, values: Mapping[str, object], home: Path) -> None:
+        write_partition(home, dataset)
         write_run(home, model, history, dataset, results_of(model, dataset))
 
     return keep

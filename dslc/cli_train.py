@@ -16,6 +16,7 @@ from dslc.diagnostics import CallError
 if TYPE_CHECKING:
     from dslc.runtime.datasets import Dataset
     from dslc.runtime.model import Model
+    from dslc.runtime.splits import Shares
 
 
 @app.command
@@ -52,7 +53,7 @@ def train(
     """
     from dslc.runtime.datasets import load_dataset
     from dslc.runtime.model import Model
-    from dslc.runtime.runs import CHECKPOINT, keep_checkpoints, run_folder, split_as_trained
+    from dslc.runtime.runs import CHECKPOINT, keep_checkpoints, run_folder, write_partition
     from dslc.runtime.splits import imbalances, parse_shares
 
     if epochs is not None:
@@ -68,14 +69,14 @@ def train(
         model.load_weights(weights, only.split(",") if only else None)
     if resume is not None:
         run_ = _resume(model, resume, run_)
-    given, seed = load_dataset(data, target), model.training.seed
-    as_before = resume is not None and split is None and not train_dev
-    dataset = split_as_trained(given, str(resume), seed) if as_before else given.split(shares, seed)
+    dataset = _parts(load_dataset(data, target), shares, model.training.seed, resume)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
     with run_folder(run_, network.name) as folder:
         keep = keep_checkpoints(model, folder)
+        with writing(folder):
+            write_partition(folder, dataset)
         history = model.fit(dataset.train.x, dataset.train.y, dev, epochs, progress, keep)
         results = results_of(model, dataset)
         with writing(folder):
@@ -96,6 +97,16 @@ def _resume(model: Model, resume: str, run: str | None) -> str | None:
     return resume if run is None and Path(resume).is_dir() else run
 
 
+def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dataset:
+    """The data split as the call says, or as the run that goes on did where it says nothing."""
+    from dslc.runtime.runs import checkpoint_of, split_as_trained
+    from dslc.runtime.splits import Shares
+
+    if resume is not None and shares == Shares():
+        return split_as_trained(given, str(checkpoint_of(resume).parent), seed)
+    return given.split(shares, seed)
+
+
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
     """The final numbers on each part of the data."""
     return {name: model.evaluate(part.x, part.y) for name, part in dataset.parts.items()}
@@ -106,14 +117,12 @@ def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, result
     from dslc.runtime.facts import FACTS, Facts
     from dslc.runtime.judged import judge
     from dslc.runtime.report import render_report
-    from dslc.runtime.runs import HISTORY, REPORT, SPEC, WEIGHTS, write_partition
+    from dslc.runtime.runs import HISTORY, REPORT, SPEC, WEIGHTS
     from dslc.runtime.spec_text import as_trained
 
     write_whole(folder / SPEC, as_trained(model.network).encode())
     model.save(folder / WEIGHTS)
     history.to_csv(folder / HISTORY)
-    if dataset.partition is not None:
-        write_partition(folder, dataset.partition)
     write_whole(folder / FACTS, Facts.of(dataset, history).to_json())
     page = render_report(model.network, history, dict(results), judge(model, dataset))
     write_whole(folder / REPORT, page.encode())
