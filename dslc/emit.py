@@ -503,8 +503,18 @@ def _plain(text: str) -> str:
 
 
 def _tidy(code: str) -> str:
-    """No trailing blanks, no more than one empty line in a row, one at the end."""
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in code.splitlines())).strip("\n") + "\n"
+    """No factors of one, no trailing blanks, no more than one empty line in a row, one at the end."""
+    lines = (line.rstrip() for line in without_ones(code).splitlines())
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n") + "\n"
+
+
+def without_ones(code: str) -> str:
+    """C as one would write it where a tensor has one channel, or a window a stride of one: `n` for `n * 1`.
+
+    A factor in front goes only where an operand begins: what it follows must not be a division.
+    """
+    code = re.sub(r"(?<=[\w)\]]) [*/] 1(?![\w.])", "", code)
+    return re.sub(r"((?:[(\[]|[(\w)\]] [+=-] |, ))1 \* ", r"\1", code)
 
 
 def version() -> str:

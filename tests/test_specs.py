@@ -13,7 +13,7 @@ import pytest
 import dslc
 from dslc.build import FLAGS, find_compiler
 from dslc.compiler import check_file, check_text, emit_network, plan_network
-from dslc.emit import emit
+from dslc.emit import emit, without_ones
 from dslc.plan import Plan
 from dslc.runtime.memory import Arena
 from dslc.runtime.model import Model
@@ -135,6 +135,37 @@ def test_golden_c(name: str) -> None:
         GOLDEN.mkdir(exist_ok=True)
         golden.write_text(code)
     assert code == golden.read_text()
+
+
+@specs
+def test_nothing_is_multiplied_by_one(spec: Path) -> None:
+    """Also where a tensor has one channel or one element."""
+    for line in emit(plan_of(spec)).code.splitlines():
+        assert not re.search(r"[\w)\]] [*/] 1(?![\w.])|(?<![%/] )(?<![\w.])1 \* ", line), line
+
+
+def test_leaving_out_ones_changes_no_value() -> None:
+    """Python's // and % bind like C's / and %: each expression has its value before and after, and the ones go only
+    where that is so."""
+    values = {"a": 7, "b": 3, "f": lambda *numbers: sum(numbers)}
+    for text, wanted in (
+        ("a * 1 + b", "a + b"),
+        ("(a * 1 * b) * 1", "(a * b)"),
+        ("1 * b", "1 * b"),
+        ("(1 * b + a)", "(b + a)"),
+        ("a + 1 * b * 1", "a + b"),
+        ("a - 1 * b", "a - b"),
+        ("f(a, 1 * b)", "f(a, b)"),
+        ("a % 1 * b", "a % 1 * b"),
+        ("a / 1 * b", "a * b"),
+        ("a / 1 % b", "a % b"),
+        ("a * 10 + a * 1.5", "a * 10 + a * 1.5"),
+        ("a * b / 1", "a * b"),
+    ):
+        assert without_ones(text) == wanted
+        before, after = (eval(t.replace("/", "//"), {}, dict(values)) for t in (text, wanted))
+        assert before == after
+    assert without_ones("/* one\n * 1 layer */") == "/* one\n * 1 layer */"
 
 
 @pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4"])

@@ -939,7 +939,7 @@ static __attribute__((noinline)) void conv1_forward_direct(const float *restrict
         for (int64_t row = some.begin; row < some.end; ++row)
             for (int tile = 0; tile < 28; tile += 6) {
                 const int64_t column = tile + 6 <= 28 ? tile : 22;
-                const real *window = image + (row * 32 + column * 1) * 1;
+                const real *window = image + (row * 32 + column);
                 vec sum[12];
                 for (int pixel = 0; pixel < 6; ++pixel)
                     for (int j = 0; j < vectors; ++j)
@@ -1449,7 +1449,7 @@ static __attribute__((noinline)) void dense3_backward_input(const float *restric
     const walk rest = { .a_step = 1, .b_step = 4, .run = 2, .segments = 1 };
     const range tasks = share_of(11, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t begin = task * 1, end = begin + 1 < 11 ? begin + 1 : 11;
+        const int64_t begin = task, end = begin + 1 < 11 ? begin + 1 : 11;
         vec sums[1][16][8] = { 0 };
         walk now = along;
         for (int64_t block = 0; block < 2; block += 2) {
@@ -1510,7 +1510,7 @@ static __attribute__((noinline)) void dense3_backward_weight(const float *restri
 static __attribute__((noinline)) void dense3_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
     const range channels = share_of(10, part, parts);
-    const int64_t pixels = (int64_t)n * 1;
+    const int64_t pixels = (int64_t)n;
     for (int64_t c = channels.begin; c < channels.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
@@ -1546,7 +1546,7 @@ static __attribute__((noinline)) void dense2_backward_input(const float *restric
     const walk along = { .a_step = 1, .a_segment = 480, .b_step = 4, .b_segment = 16, .run = 4, .segments = 8 };
     const range tasks = share_of(15, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t begin = task * 1, end = begin + 1 < 15 ? begin + 1 : 15;
+        const int64_t begin = task, end = begin + 1 < 15 ? begin + 1 : 15;
         vec sums[1][16][8] = { 0 };
         walk now = along;
         for (int64_t block = 0; block < 21; block += 8) {
@@ -1605,7 +1605,7 @@ static __attribute__((noinline)) void dense2_backward_weight(const float *restri
 static __attribute__((noinline)) void dense2_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
     const range channels = share_of(84, part, parts);
-    const int64_t pixels = (int64_t)n * 1;
+    const int64_t pixels = (int64_t)n;
     for (int64_t c = channels.begin; c < channels.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
@@ -1641,7 +1641,7 @@ static __attribute__((noinline)) void dense1_backward_input(const float *restric
     const walk along = { .a_step = 1, .a_segment = 1600, .b_step = 4, .b_segment = 16, .run = 4, .segments = 8 };
     const range tasks = share_of(50, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t begin = task * 1, end = begin + 1 < 50 ? begin + 1 : 50;
+        const int64_t begin = task, end = begin + 1 < 50 ? begin + 1 : 50;
         vec sums[1][16][8] = { 0 };
         walk now = along;
         for (int64_t block = 0; block < 30; block += 8) {
@@ -1699,7 +1699,7 @@ static __attribute__((noinline)) void dense1_backward_weight(const float *restri
 static __attribute__((noinline)) void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
     const range channels = share_of(120, part, parts);
-    const int64_t pixels = (int64_t)n * 1;
+    const int64_t pixels = (int64_t)n;
     for (int64_t c = channels.begin; c < channels.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
@@ -1841,7 +1841,7 @@ static __attribute__((noinline)) void conv2_backward_weight_products_winograd4x5
     real *const error = errors + part * (int64_t)115712;
     const range tasks = share_of(4, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t chunk = task / 1, begin = task % 1 * 2, end = begin + 2 < 2 ? begin + 2 : 2;
+        const int64_t chunk = task, begin = task % 1 * 2, end = begin + 2 < 2 ? begin + 2 : 2;
         const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
         const range of_chunk = share_of(count, (int)chunk, 4);
         real *const sum_of_chunk = sums + chunk * 12288;
@@ -1993,11 +1993,11 @@ static __attribute__((noinline)) void conv1_backward_weight_direct(const float *
             const int64_t rows_left = 28 - row, some = rows_left < 28 ? rows_left : 28;
             const walk along = { .a_step = 1, .a_segment = 32, .b_step = 6, .b_segment = 168, .b_block = 4, .run = 28, .segments = some };
             for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-                const int64_t tap = task / 1 % 5, first = task % 1 * 5, panel = task / 5 % 1;
+                const int64_t tap = task % 5, first = task % 1 * 5, panel = task / 5 % 1;
                 const int64_t block = 2 * panel;
                 const int rows = 5, vectors = 2;
                 product *const multiply_tile = product5x2_1;
-                const real *image = x + (int64_t)i * 1024 + (row * 1 + tap * 1) * 32 + first;
+                const real *image = x + (int64_t)i * 1024 + (row + tap) * 32 + first;
                 real *gradient = dw + (block * 25 + tap * 5 + first) * 4;
                 vec sum[10] = { 0 };
                 if (i > 0 || row > 0)
@@ -2012,12 +2012,12 @@ static __attribute__((noinline)) void conv1_backward_weight_direct(const float *
         }
     /* The last block has filters that do not exist: what they gathered is dropped. */
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t tap = task / 1 % 5, first = task % 1 * 5;
+        const int64_t tap = task % 5, first = task % 1 * 5;
         const int64_t rows = 5;
         if (task / 5 != 0)
             continue;
         for (int64_t k = first; k < first + rows; ++k)
-            memset(dw + ((1 * 5 + tap) * 5 + k) * 4 + 2, 0, 2 * sizeof(real));
+            memset(dw + ((5 + tap) * 5 + k) * 4 + 2, 0, 2 * sizeof(real));
     }
 }
 
@@ -2691,7 +2691,7 @@ void lenet5_evaluate(const lenet5_t *net, const float *image_in, const int32_t *
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
             predict_forward(net, &meeting, image_in + first * 784, output_output + first * 10, n, part, parts);
-            predict_loss(net, &meeting, output_target + first * 1, batch_sums, n, part, parts);
+            predict_loss(net, &meeting, output_target + first, batch_sums, n, part, parts);
             if (part == 0)
                 for (int i = 0; i < 2; ++i)
                     loss_sums[i] += batch_sums[i];
@@ -2789,7 +2789,7 @@ int lenet5_train_batches(lenet5_t *net, const float *image_in, const int32_t *ou
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
             memcpy((float *)(net->arena + image_in_staging) + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(float));
-            memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i * 1, output_target + from * 1, 1 * sizeof(int32_t));
+            memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i, output_target + from, sizeof(int32_t));
         }
         net->lr = *rates++;
         if (lenet5_train_step(net, (const float *)(net->arena + image_in_staging), (const int32_t *)(net->arena + output_target_staging), n, &loss))

@@ -447,7 +447,7 @@ static __attribute__((noinline)) void dense1_forward_narrow(const float *restric
             real x = sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3])) + b[unit];
             for (; k < 784; ++k)
                 x += row[k] * weights[k];
-            out[i * 1 + unit] = x;
+            out[i + unit] = x;
         }
 }
 
@@ -455,7 +455,7 @@ static __attribute__((noinline)) void dense1_forward_narrow(const float *restric
  * in [n][1], out [n][1] */
 static __attribute__((noinline)) void sigmoid1_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
 {
-    const range all = share_of((int64_t)n * 1, part, parts);
+    const range all = share_of((int64_t)n, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real x = in[i];
         out[i] = real_sigmoid(x);
@@ -467,7 +467,7 @@ static __attribute__((noinline)) void sigmoid1_forward(const float *restrict in,
 static __attribute__((noinline)) void output_count(const float *restrict target, float *restrict count, int n)
 {
     int64_t present = 0;
-    for (int64_t i = 0; i < (int64_t)n * 1; ++i)
+    for (int64_t i = 0; i < (int64_t)n; ++i)
         present += target[i] == target[i];
     count[0] = present > 0 ? (real)present : 1;
 }
@@ -538,7 +538,7 @@ static __attribute__((noinline)) void dense1_backward_weight_narrow(const float 
             for (int i = 0; i < n; ++i)
                 for (int unit = 0; unit < 1; ++unit)
                     for (int k = 0; k < width; ++k)
-                        ((real *)sum)[unit * 8 + k] += dy[i * 1 + unit] * x[(int64_t)i * 784 + first + k];
+                        ((real *)sum)[unit * 8 + k] += dy[i + unit] * x[(int64_t)i * 784 + first + k];
         for (int unit = 0; unit < 1; ++unit)
             for (int k = 0; k < width; ++k) {
                 const int64_t i = unit * 784 + first + k;
@@ -552,12 +552,12 @@ static __attribute__((noinline)) void dense1_backward_weight_narrow(const float 
 static __attribute__((noinline)) void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
     const range channels = share_of(1, part, parts);
-    const int64_t pixels = (int64_t)n * 1;
+    const int64_t pixels = (int64_t)n;
     for (int64_t c = channels.begin; c < channels.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
         for (int64_t c = channels.begin; c < channels.end; ++c)
-            sum[c] += dy[i * 1 + c];
+            sum[c] += dy[i + c];
 }
 
 /* line 6: dense(1) -> sigmoid
@@ -577,7 +577,7 @@ static __attribute__((noinline)) void dense1_backward_weight_update_narrow(const
             for (int i = 0; i < n; ++i)
                 for (int unit = 0; unit < 1; ++unit)
                     for (int k = 0; k < width; ++k)
-                        ((real *)sum)[unit * 8 + k] += dy[i * 1 + unit] * x[(int64_t)i * 784 + first + k];
+                        ((real *)sum)[unit * 8 + k] += dy[i + unit] * x[(int64_t)i * 784 + first + k];
         for (int unit = 0; unit < 1; ++unit)
             for (int k = 0; k < width; ++k) {
                 const int64_t i = unit * 784 + first + k;
@@ -712,7 +712,7 @@ void logisticregression_predict(const logisticregression_t *net, const float *x_
         const unsigned before = flush_denormals();
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
-            predict_forward(net, &meeting, x_in + first * 784, output_output + first * 1, n, part, parts);
+            predict_forward(net, &meeting, x_in + first * 784, output_output + first, n, part, parts);
         }
         restore_denormals(before);
     }
@@ -735,8 +735,8 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
         const unsigned before = flush_denormals();
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
-            predict_forward(net, &meeting, x_in + first * 784, output_output + first * 1, n, part, parts);
-            predict_loss(net, &meeting, output_target + first * 1, batch_sums, n, part, parts);
+            predict_forward(net, &meeting, x_in + first * 784, output_output + first, n, part, parts);
+            predict_loss(net, &meeting, output_target + first, batch_sums, n, part, parts);
             if (part == 0)
                 for (int i = 0; i < 2; ++i)
                     loss_sums[i] += batch_sums[i];
@@ -831,7 +831,7 @@ int logisticregression_train_batches(logisticregression_t *net, const float *x_i
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
             memcpy((float *)(net->arena + x_in_staging) + (int64_t)i * 784, x_in + from * 784, 784 * sizeof(float));
-            memcpy((float *)(net->arena + output_target_staging) + (int64_t)i * 1, output_target + from * 1, 1 * sizeof(float));
+            memcpy((float *)(net->arena + output_target_staging) + (int64_t)i, output_target + from, sizeof(float));
         }
         net->lr = *rates++;
         if (logisticregression_train_step(net, (const float *)(net->arena + x_in_staging), (const float *)(net->arena + output_target_staging), n, &loss))

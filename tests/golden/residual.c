@@ -1195,7 +1195,7 @@ static __attribute__((noinline)) void conv1_forward_direct(const float *restrict
         for (int64_t row = some.begin; row < some.end; ++row)
             for (int tile = 0; tile < 14; tile += 5) {
                 const int64_t column = tile + 5 <= 14 ? tile : 9;
-                const real *window = image + (row * 58 + column * 2) * 1;
+                const real *window = image + (row * 58 + column * 2);
                 vec sum[10];
                 for (int pixel = 0; pixel < 5; ++pixel)
                     for (int j = 0; j < vectors; ++j)
@@ -1753,7 +1753,7 @@ static __attribute__((noinline)) void conv1_forward_direct_2(const float *restri
         for (int64_t row = some.begin; row < some.end; ++row)
             for (int tile = 0; tile < 14; tile += 5) {
                 const int64_t column = tile + 5 <= 14 ? tile : 9;
-                const real *window = image + (row * 58 + column * 2) * 1;
+                const real *window = image + (row * 58 + column * 2);
                 vec sum[10];
                 for (int pixel = 0; pixel < 5; ++pixel)
                     for (int j = 0; j < vectors; ++j)
@@ -2277,7 +2277,7 @@ static __attribute__((noinline)) void dense1_backward_input(const float *restric
     const walk rest = { .a_step = 1, .b_step = 4, .run = 2, .segments = 1 };
     const range tasks = share_of(4, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t begin = task * 1, end = begin + 1 < 4 ? begin + 1 : 4;
+        const int64_t begin = task, end = begin + 1 < 4 ? begin + 1 : 4;
         vec sums[1][16][8] = { 0 };
         walk now = along;
         for (int64_t block = 0; block < 2; block += 2) {
@@ -2337,7 +2337,7 @@ static __attribute__((noinline)) void dense1_backward_weight(const float *restri
 static __attribute__((noinline)) void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
     const range channels = share_of(10, part, parts);
-    const int64_t pixels = (int64_t)n * 1;
+    const int64_t pixels = (int64_t)n;
     for (int64_t c = channels.begin; c < channels.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
@@ -2563,7 +2563,7 @@ static __attribute__((noinline)) void conv8_backward_weight_products_winograd4x3
     real *const error = errors + part * (int64_t)74304;
     const range tasks = share_of(4, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t chunk = task / 1, begin = task % 1 * 4, end = begin + 4 < 4 ? begin + 4 : 4;
+        const int64_t chunk = task, begin = task % 1 * 4, end = begin + 4 < 4 ? begin + 4 : 4;
         const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
         const range of_chunk = share_of(count, (int)chunk, 4);
         real *const sum_of_chunk = sums + chunk * 41472;
@@ -2697,13 +2697,13 @@ static __attribute__((noinline)) void conv6_backward_input_scatter(const float *
                 const int rows = 7 - column >= 4 ? 4 : 3;
                 product *const multiply_tile = rows == 4 ? product4x2_32 : product3x2_32;
                 for (int tap = 0; tap < 9; ++tap) {
-                    const int64_t top = row * 2 - 0 + tap / 3 * 1;
+                    const int64_t top = row * 2 - 0 + tap / 3;
                     if (top < 0 || top >= 14)
                         continue;
                     vec sum[8] = { 0 };
                     multiply_tile(sum, dy + (row * 7 + column) * 32, w + block * 1152 + (8 - tap) * 128, &along);
                     for (int pixel = 0; pixel < rows; ++pixel) {
-                        const int64_t left = (column + pixel) * 2 - 0 + tap % 3 * 1;
+                        const int64_t left = (column + pixel) * 2 - 0 + tap % 3;
                         if (left < 0 || left >= 14)
                             continue;
                         const real *value = (const real *)sum + pixel * vectors * 4;
@@ -2737,7 +2737,7 @@ static __attribute__((noinline)) void conv6_backward_weight_direct(const float *
                 const int64_t block = 2 * panel;
                 const int rows = 6, vectors = 2;
                 product *const multiply_tile = product6x2_1;
-                const real *image = x + (int64_t)i * 3600 + (row * 2 + tap * 1) * 240 + first;
+                const real *image = x + (int64_t)i * 3600 + (row * 2 + tap) * 240 + first;
                 real *gradient = dw + (block * 144 + tap * 48 + first) * 4;
                 vec sum[12] = { 0 };
                 if (i > 0 || row > 0)
@@ -2948,7 +2948,7 @@ static __attribute__((noinline)) void conv5_backward_weight_products_winograd4x3
     real *const error = errors + part * (int64_t)65088;
     const range tasks = share_of(4, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t chunk = task / 1, begin = task % 1 * 2, end = begin + 2 < 2 ? begin + 2 : 2;
+        const int64_t chunk = task, begin = task % 1 * 2, end = begin + 2 < 2 ? begin + 2 : 2;
         const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
         const range of_chunk = share_of(count, (int)chunk, 4);
         real *const sum_of_chunk = sums + chunk * 11520;
@@ -3048,11 +3048,11 @@ static __attribute__((noinline)) void conv1_backward_weight_direct(const float *
             const int64_t rows_left = 14 - row, some = rows_left < 14 ? rows_left : 14;
             const walk along = { .a_step = 2, .a_segment = 58, .b_step = 16, .b_segment = 224, .b_block = 4, .run = 14, .segments = some };
             for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-                const int64_t tap = task / 1 % 3, first = task % 1 * 3, panel = task / 3 % 2;
+                const int64_t tap = task % 3, first = task % 1 * 3, panel = task / 3 % 2;
                 const int64_t block = 2 * panel;
                 const int rows = 3, vectors = 2;
                 product *const multiply_tile = product3x2_1;
-                const real *image = x + (int64_t)i * 841 + (row * 2 + tap * 1) * 29 + first;
+                const real *image = x + (int64_t)i * 841 + (row * 2 + tap) * 29 + first;
                 real *gradient = dw + (block * 9 + tap * 3 + first) * 4;
                 vec sum[6] = { 0 };
                 if (i > 0 || row > 0)
@@ -4047,7 +4047,7 @@ void residual_evaluate(const residual_t *net, const float *image_in, const int32
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
             predict_forward(net, &meeting, image_in + first * 784, output_output + first * 10, n, part, parts);
-            predict_loss(net, &meeting, output_target + first * 1, batch_sums, n, part, parts);
+            predict_loss(net, &meeting, output_target + first, batch_sums, n, part, parts);
             if (part == 0)
                 for (int i = 0; i < 2; ++i)
                     loss_sums[i] += batch_sums[i];
@@ -4145,7 +4145,7 @@ int residual_train_batches(residual_t *net, const float *image_in, const int32_t
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
             memcpy((float *)(net->arena + image_in_staging) + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(float));
-            memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i * 1, output_target + from * 1, 1 * sizeof(int32_t));
+            memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i, output_target + from, sizeof(int32_t));
         }
         net->lr = *rates++;
         if (residual_train_step(net, (const float *)(net->arena + image_in_staging), (const int32_t *)(net->arena + output_target_staging), n, &loss))
