@@ -356,7 +356,7 @@ def gradcheck(
 
     examples: in the random mini-batch. entries: how many of each parameter are compared; a large number takes all.
     epsilon: half the way between the two points of a difference. --without-dropout switches dropout off, with which
-    there is nothing to compare.
+    there is nothing to compare. Augmentation is always left out: nothing in it learns.
 
     Example:  dslc gradcheck specs/lenet5.net
     """
@@ -370,6 +370,9 @@ def gradcheck(
     if without_dropout:
         network = checking.without_dropout(network)
     checking.refuse_dropout(network)
+    network, augmenting = checking.without_augmentation(network)
+    if augmenting:
+        print(f"note: checked on examples as at prediction, without {', '.join(augmenting)}", file=sys.stderr)
     model = Model(network)
     model.training  # noqa: B018 - raises where there is no loss to differentiate
     x, y = random_batch(model.network, min(positive(examples, "--examples"), model.batch), seed)
