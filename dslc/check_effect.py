@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
-from dslc.check_losses import DraftLike
 from dslc.diagnostics import Diagnostic
+from dslc.draft import Draft
 from dslc.layers import Weights
 from dslc.record import record
 from dslc.regularizers import Penalty, Regularizer
@@ -34,13 +34,13 @@ class NothingToInit(Diagnostic):
     message = "init has no effect: {reason}"
 
 
-def weights_of(draft: DraftLike) -> tuple[Weights, ...]:
+def weights_of(draft: Draft) -> tuple[Weights, ...]:
     """The parameters of a layer as it declares them."""
     return draft.layer.parameters(tuple(v.shape for v in draft.inputs))
 
 
 def useless_regularizers(
-    drafts: Sequence[DraftLike], frozen: Collection[str], wanted: Sequence[tuple[Regularizer, Span]]
+    drafts: Sequence[Draft], frozen: Collection[str], wanted: Sequence[tuple[Regularizer, Span]]
 ) -> Iterator[Diagnostic]:
     """Those of `train` that touch no weights. `frozen`: names of layers."""
     weighted = [d for d in drafts if any(w.decays for w in weights_of(d))]
@@ -56,9 +56,9 @@ def useless_regularizers(
             yield NothingToRegularize(span, span.text, reason)
 
 
-def frozen_penalties(drafts: Sequence[DraftLike], frozen: Collection[str]) -> Iterator[Diagnostic]:
+def frozen_penalties(drafts: Sequence[Draft], frozen: Collection[str]) -> Iterator[Diagnostic]:
     """`l1=` and `l2=` of layers that do not learn; in a block that is called twice, one that learns is enough."""
-    by_call: dict[Span, list[DraftLike]] = defaultdict(list)
+    by_call: dict[Span, list[Draft]] = defaultdict(list)
     for draft in drafts:
         by_call[draft.call.span].append(draft)
     for same in by_call.values():
@@ -68,7 +68,7 @@ def frozen_penalties(drafts: Sequence[DraftLike], frozen: Collection[str]) -> It
                     yield FrozenIsPenalized(argument.span, argument.name, same[0].name)
 
 
-def useless_init(drafts: Sequence[DraftLike], span: Span) -> Iterator[Diagnostic]:
+def useless_init(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]:
     """The init of `train`, where all layers have their own."""
     asking = [d for d in drafts if any(w.init is None for w in weights_of(d))]
     if not asking:

@@ -4,42 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from dslc import ast, losses
 from dslc.diagnostics import Diagnostic, did_you_mean
+from dslc.draft import Draft
 from dslc.evaluate import Scope, as_call, resolve
 from dslc.geometry import SizeProblem
 from dslc.ir import Value
-from dslc.layers import Layer
 from dslc.losses import Loss
 from dslc.record import record
 from dslc.source import Span
 
 Heads = Mapping[str, tuple[Value, Span]]
-
-
-class DraftLike(Protocol):
-    """What is read here of a node under construction."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def layer(self) -> Layer: ...
-    @property
-    def inputs(self) -> tuple[Value, ...]: ...
-    @property
-    def output(self) -> Value: ...
-    @property
-    def call(self) -> ast.Call: ...
-    @property
-    def frozen(self) -> bool: ...
-    @property
-    def penalized(self) -> bool: ...
-    @property
-    def initialized(self) -> bool: ...
 
 
 @record
@@ -107,7 +83,7 @@ class LossReader:
 
     scope: Scope
     heads: Heads
-    drafts: Sequence[DraftLike]
+    drafts: Sequence[Draft]
     lost: Collection[str]
     losses: dict[str, Loss]
 

@@ -7,94 +7,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from dslc import ast, layers, registry, regularizers
-from dslc.arguments import BadValue, Dims, Real, Slot, Symbol, Whole, slots
-from dslc.diagnostics import Diagnostic, did_you_mean
-from dslc.evaluate import (
-    Failed,
-    MissingArgument,
-    Scope,
-    TwiceGiven,
-    WrongValue,
-    bind,
-    evaluate,
-    match,
-    place,
-    resolve_init,
-    unknown_param,
-)
+from dslc import ast, layers, registry
+from dslc.arguments import BadValue, Dims, Slot, Symbol, Whole, slots
+from dslc.check_common import COMMON, read_common, without_weights
+from dslc.check_names import NamedLike, NeverUsed, Redefined, UnknownName, ValueTooEarly, dead_ends
+from dslc.check_position import misplaced, wrong_ends
+from dslc.check_sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, Unreached, misfit
+from dslc.diagnostics import Diagnostic
+from dslc.draft import Common, Draft
+from dslc.evaluate import Failed, MissingArgument, Scope, WrongValue, bind, evaluate, match, place, unknown_param
 from dslc.geometry import SizeProblem
-from dslc.inits import Init
 from dslc.ir import Value
 from dslc.layers import Layer, Weights
 from dslc.record import record
-from dslc.regularizers import Penalty
 from dslc.source import Span
 
-MAX_ELEMENTS = 2**31 - 1
-
-
 MAX_NODES = 5000
-
-
-@record
-class Redefined(Diagnostic):
-    name: str
-    first: Span
-
-    @property
-    def title(self) -> str:
-        return f"'{self.name}' already has a meaning: line {self.first.line}"
-
-
-@record
-class NamedLike(Diagnostic):
-    name: str
-    what: str
-    message = "'{name}' is the name of a {what} and cannot name anything else"
-
-
-@record
-class NeverUsed(Diagnostic):
-    what: str
-    name: str
-    message = "the {what} '{name}' is never used"
-    hints = ("help: use it or take it out",)
-
-
-@record
-class DeadEnd(Diagnostic):
-    name: str
-    message = "the result of {name} goes nowhere"
-    hints = ("help: continue from it, or declare it: output NAME = ...",)
-
-
-@record
-class UnknownName(Diagnostic):
-    name: str
-    known: tuple[str, ...]
-    in_block: bool
-    value_wanted: bool = False
-
-    @property
-    def title(self) -> str:
-        if self.value_wanted:
-            return f"there is no value called '{self.name}' here"
-        return f"'{self.name}' is neither a layer, a block nor a value"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        inside = "help: a block sees only its own values; 'in' is what flows into it" if self.in_block else ""
-        return (did_you_mean(self.name, self.known) or inside,)
-
-
-@record
-class ValueTooEarly(Diagnostic):
-    name: str
-    message = "the value '{name}' is used before it is made"
-    hints = ("help: values are made from top to bottom; a value cannot depend on itself",)
 
 
 @record
@@ -131,38 +61,6 @@ class MergeOfOne(Diagnostic):
 
 
 @record
-class SizesDoNotFit(Diagnostic):
-    """`site`: the call of the block that the layer stands in."""
-
-    problem: SizeProblem = field(compare=False)
-    site: Span | None = field(default=None, compare=False)
-
-    @property
-    def title(self) -> str:
-        return self.problem.title
-
-    @property
-    def label(self) -> str:
-        return self.problem.label
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        if self.site is None:
-            return self.problem.notes
-        return (*self.problem.notes, f"in the block that line {self.site.line} calls: {self.site.text}")
-
-
-@record
-class TooManyElements(Diagnostic):
-    what: str
-    count: int
-
-    @property
-    def title(self) -> str:
-        return f"{self.what} would have {self.count:.3g} elements; at most {MAX_ELEMENTS:.3g} fit"
-
-
-@record
 class TooManyLayers(Diagnostic):
     message = f"this makes more than {MAX_NODES} layers or calls of blocks"
 
@@ -187,13 +85,6 @@ class NoSuchPlace(Diagnostic):
 
 
 @record
-class NoWeights(Diagnostic):
-    layer: str
-    argument: str
-    message = "{argument}= has no effect here: {layer} has no weights to apply it to"
-
-
-@record
 class LayerNameTaken(Diagnostic):
     name: str
     first: Span
@@ -207,90 +98,6 @@ class LayerNameTaken(Diagnostic):
         if self.first == self.span:
             return ("help: what runs more than once cannot have a name=",)
         return ("help: give one of them another name=",)
-
-
-@record
-class NoLayers(Diagnostic):
-    name: str
-    message = "no layer stands between the input and '{name}'"
-    hints = ("help: a net needs at least one layer, such as dense(10)",)
-
-
-@record
-class DropoutAtTheEnd(Diagnostic):
-    message = "a dropout after the last layer drops predictions"
-    hints = ("help: put it before the last dense or conv",)
-
-
-@record
-class NotFirst(Diagnostic):
-    layer: str
-    message = "{layer} can only stand directly after an input"
-    hints = ("it is fitted on the training set before training, when nothing else has learned yet",
-             "help: move it there; to normalize values inside a network use batchnorm or layernorm")  # fmt: skip
-
-
-@record
-class AugmentsTooLate(Diagnostic):
-    layer: str
-    message = "{layer} can only stand behind an input, standardize or another augmentation"
-    hints = ("augmentation changes the examples, before anything is computed from them",
-             "help: move it there; to disturb values inside a network use dropout")  # fmt: skip
-
-
-@record
-class AugmentsForNothing(Diagnostic):
-    layer: str
-    message = "nothing stands behind {layer} that could learn from it"
-    hints = ("help: put a dense or conv behind it",)
-
-
-@record
-class Unreached(Diagnostic):
-    layer: str
-    what: str
-    severity = "note"
-    message = "the stride of {layer} never reaches the last {what}"
-
-
-COMMON = ("name", "init", "l1", "l2", "freeze")
-
-
-@dataclass(frozen=True)
-class Common:
-    """The arguments that every layer with parameters takes."""
-
-    name: str | None = None
-    init: Init | None = None
-    penalties: tuple[Penalty, ...] | None = None
-    freeze: bool = False
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A node before its parameters are known: their inits depend on what follows."""
-
-    name: str
-    kind: str
-    layer: Layer
-    inputs: tuple[Value, ...]
-    output: Value
-    common: Common
-    call: ast.Call
-    span: Span
-
-    @property
-    def frozen(self) -> bool:
-        return self.common.freeze
-
-    @property
-    def penalized(self) -> bool:
-        """It has l1= or l2= of its own."""
-        return self.common.penalties is not None
-
-    @property
-    def initialized(self) -> bool:
-        return self.common.init is not None
 
 
 @dataclass(frozen=True)
@@ -332,7 +139,7 @@ class NetBuilder:
             self.heads["output"] = (flowing, net.name_span)
         if not self.drafts and not self.poisoned and not self.heads:
             self.report(EmptyBlock(net.name_span, f"the net '{net.name}'"))
-        self._report_dead_ends(frame)
+        self._report_ends(frame)
 
     # ------------------------------------------------------------------------------------------- statements
 
@@ -540,14 +347,14 @@ class NetBuilder:
         found = registry.find(layers, link.name, Layer)
         if found is None:
             known = (*registry.names(layers), *self.blocks, *frame.values)
-            raise frame.scope.fail(self._unknown(link.name_span, link.name, known, frame))
+            raise frame.scope.fail(_unknown(link.name_span, link.name, known, frame))
         own = tuple(a for a in link.arguments or () if a.name not in COMMON)
         inputs: tuple[Value | None, ...] = ()
         if found.merges:
             inputs = tuple(self._merged(a, link, frame) for a in own if a.name is None)
             own = tuple(a for a in own if a.name is not None)
         layer = bind(found, link.name, replace(link, arguments=own), frame.scope, COMMON)
-        common = self._common(link, frame)
+        common = read_common(link, frame.scope)
         return layer, common, inputs
 
     def _merged(self, argument: ast.Argument, link: ast.Call, frame: Frame) -> Value | None:
@@ -555,51 +362,8 @@ class NetBuilder:
             raise frame.scope.fail(MergeNeedsValues(argument.span, link.name))
         name = argument.value.name
         if name not in frame.values:
-            raise frame.scope.fail(self._unknown(argument.span, name, tuple(frame.values), frame, value_wanted=True))
+            raise frame.scope.fail(_unknown(argument.span, name, tuple(frame.values), frame, value_wanted=True))
         return self._use(name, frame)
-
-    def _unknown(
-        self, span: Span, name: str, known: tuple[str, ...], frame: Frame, *, value_wanted: bool = False
-    ) -> Diagnostic:
-        if name in frame.later:
-            return ValueTooEarly(span, name)
-        return UnknownName(span, name, known, bool(frame.blocks), value_wanted)
-
-    def _common(self, link: ast.Call, frame: Frame) -> Common:
-        common = Common()
-        penalties: list[Penalty] | None = None
-        given: set[str] = set()
-        for argument in (a for a in link.arguments or () if a.name in COMMON):
-            if argument.name in given:
-                raise frame.scope.fail(TwiceGiven(argument.span, str(argument.name)))
-            given.add(str(argument.name))
-            if argument.name == "name":
-                common = replace(common, name=self._layer_name(argument, frame))
-            elif argument.name == "init":
-                common = replace(common, init=resolve_init(argument.value, frame.scope))
-            elif argument.name == "freeze":
-                value = evaluate(argument.value, frame.scope)
-                if not isinstance(value, bool):
-                    raise frame.scope.fail(WrongValue(argument.value.span, "freeze", "on or off is wanted"))
-                common = replace(common, freeze=value)
-            elif argument.name in ("l1", "l2"):
-                penalties = [*(penalties or ()), *self._penalty(argument, frame)]
-        return replace(common, penalties=None if penalties is None else tuple(penalties))
-
-    def _layer_name(self, argument: ast.Argument, frame: Frame) -> str:
-        value = argument.value.name if isinstance(argument.value, ast.Name) else evaluate(argument.value, frame.scope)
-        if not isinstance(value, str) or not value.isidentifier() or not value.isascii():
-            raise frame.scope.fail(WrongValue(argument.value.span, "name", "letters, digits and _ are wanted"))
-        return value
-
-    def _penalty(self, argument: ast.Argument, frame: Frame) -> list[Penalty]:
-        try:
-            strength = Real(0).convert(evaluate(argument.value, frame.scope))
-        except BadValue as error:
-            raise frame.scope.fail(WrongValue(argument.value.span, str(argument.name), str(error))) from None
-        found = registry.find(regularizers, str(argument.name), Penalty)
-        assert found is not None
-        return [found(strength)] if strength else []
 
     def _add(
         self, link: ast.Call, layer: Layer, common: Common, inputs: tuple[Value, ...], frame: Frame
@@ -607,8 +371,8 @@ class NetBuilder:
         if layer.merges and len(inputs) < 2:
             self.report(MergeOfOne(link.span, link.name))
             return self._poison()
-        if misplaced := self._misplaced(link, layer, inputs):
-            self.report(misplaced)
+        if wrong := misplaced(link, layer, inputs, self.inputs, self.drafts):
+            self.report(wrong)
             return self._poison()
         if len(self.drafts) >= MAX_NODES:
             self.report(TooManyLayers(link.span))
@@ -624,23 +388,12 @@ class NetBuilder:
         if output.elements > MAX_ELEMENTS:
             self.report(TooManyElements(link.span, f"the output of {name}", output.elements))
             return self._poison()
-        self._check_effect(link, layer, shapes)
-        self._check_init(link, layer.parameters(shapes), common, frame)
+        self._check_arguments(link, layer.parameters(shapes), common, frame)
         if skipped := layer.unreached(shapes):
             self.notes.append(Unreached(link.span, name, skipped))
         self.used.update(value.name for value in inputs)
         self.drafts.append(Draft(name, link.name, layer, inputs, output, common, link, frame.site or link.span))
         return output
-
-    def _misplaced(self, link: ast.Call, layer: Layer, inputs: tuple[Value, ...]) -> Diagnostic | None:
-        """Why the layer cannot stand behind these values."""
-        made = {draft.output: draft.layer for draft in self.drafts} if layer.augments else {}
-        late = [value for value in inputs if self.inputs.get(value.name) != value]
-        if layer.first and late:
-            return NotFirst(link.span, link.name)
-        if layer.augments and not all(made[value].first or made[value].augments for value in late):
-            return AugmentsTooLate(link.span, link.name)
-        return None
 
     def _number(self, link: ast.Call, common: Common) -> str:
         self.numbers[link.name] += 1
@@ -650,60 +403,30 @@ class NetBuilder:
         self.layer_spans[name] = link.span
         return name
 
-    def _check_effect(self, link: ast.Call, layer: Layer, shapes: tuple[tuple[int, ...], ...]) -> None:
-        declared = layer.parameters(shapes)
-        weighted = any(w.decays for w in declared)
-        for argument in link.arguments or ():
-            useless = argument.name in ("init", "l1", "l2") and not weighted
-            if useless or (argument.name == "freeze" and not any(w.trained for w in declared)):
-                self.report(NoWeights(argument.span, link.name, str(argument.name)))
-
-    def _check_init(self, link: ast.Call, declared: tuple[Weights, ...], common: Common, frame: Frame) -> None:
+    def _check_arguments(self, link: ast.Call, declared: tuple[Weights, ...], common: Common, frame: Frame) -> None:
+        for useless in without_weights(link, declared):
+            self.report(useless)
         problem = None if common.init is None else misfit(common.init, declared)
         if problem is not None:
             self.report(SizesDoNotFit(place(link, problem.argument, ()), problem, frame.site))
 
     # ------------------------------------------------------------------------------------------- after the body
 
-    def _report_last_layers(self) -> None:
-        for name, (value, span) in self.heads.items():
-            last = next((d for d in self.drafts if d.output == value), None)
-            if last is None and not self.poisoned:
-                self.report(NoLayers(span, name))
-            if last is not None and last.kind == "dropout":
-                self.report(DropoutAtTheEnd(last.call.span))
-            if last is not None and last.layer.augments:
-                self.report(AugmentsForNothing(last.call.span, last.kind))
-
-    def _report_dead_ends(self, frame: Frame) -> None:
-        self._report_last_layers()
-        if self.poisoned:
-            return
-        heads = {value.name for value, _ in self.heads.values()}
-        for name in self.inputs:
-            if name not in self.used | heads:
-                self.report(NeverUsed(frame.values[name][1], "input", name))
-        named = {v.name: (n, span) for n, (v, span) in frame.values.items() if v is not None}
-        for draft in self.drafts:
-            if draft.output.name in self.used | heads:
-                continue
-            if draft.output.name in named:
-                self.report(NeverUsed(named[draft.output.name][1], "value", named[draft.output.name][0]))
-            else:
-                self.report(DeadEnd(draft.span, draft.name))
-
-
-def misfit(init: Init, declared: tuple[Weights, ...]) -> SizeProblem | None:
-    """Why weights that name no init of their own cannot start like this."""
-    try:
-        for weights in declared:
-            if weights.init is None:
-                init.check(weights.shape)
-    except SizeProblem as problem:
-        return problem
-    return None
+    def _report_ends(self, frame: Frame) -> None:
+        for wrong in wrong_ends(self.heads, self.drafts, self.poisoned):
+            self.report(wrong)
+        if not self.poisoned:
+            used = self.used | {value.name for value, _ in self.heads.values()}
+            for unused in dead_ends(self.inputs, frame.values, self.drafts, used):
+                self.report(unused)
 
 
 def _defined(body: tuple[ast.Statement, ...]) -> set[str]:
     """The names that statements define, to tell 'unknown' from 'not yet'."""
     return {s.name for s in body if isinstance(s, (ast.Assign, ast.InputDecl, ast.OutputDecl))}
+
+
+def _unknown(span: Span, name: str, known: tuple[str, ...], frame: Frame, *, value_wanted: bool = False) -> Diagnostic:
+    if name in frame.later:
+        return ValueTooEarly(span, name)
+    return UnknownName(span, name, known, bool(frame.blocks), value_wanted)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from dslc import ast, clips, losses, optimizers, registry, regularizers, schedules
 from dslc.arguments import BadValue, Symbol, Whole, show, slots
 from dslc.check_effect import frozen_penalties, useless_init, useless_regularizers, weights_of
-from dslc.check_losses import DraftLike, Heads, LossReader
+from dslc.check_losses import Heads, LossReader
 from dslc.check_metrics import MetricReader
 from dslc.clips import Clip
 from dslc.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
+from dslc.draft import Draft
 from dslc.evaluate import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
 from dslc.inits import Init
 from dslc.ir import Training
@@ -154,7 +155,7 @@ class TrainReader:
         self,
         train: ast.TrainDecl | None,
         heads: Heads,
-        drafts: Sequence[DraftLike],
+        drafts: Sequence[Draft],
         lost: Collection[str] = (),
         complete: bool = True,
     ) -> TrainSettings:

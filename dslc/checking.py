@@ -12,19 +12,12 @@ from typing import TypeVar
 
 from dslc import ast, inits, layers, registry
 from dslc.arguments import BadValue, Real, Symbol, show
-from dslc.check_net import (
-    MAX_ELEMENTS,
-    Draft,
-    NamedLike,
-    NetBuilder,
-    NeverUsed,
-    Redefined,
-    SizesDoNotFit,
-    TooManyElements,
-    misfit,
-)
+from dslc.check_names import NamedLike, NeverUsed, Redefined
+from dslc.check_net import NetBuilder
+from dslc.check_sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, misfit
 from dslc.check_train import TrainReader, TrainSettings
 from dslc.diagnostics import Diagnostic, SpecError, did_you_mean
+from dslc.draft import Draft
 from dslc.evaluate import (
     Failed,
     Scope,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli import Data, app, positive, results_of
+from dslc.cli import Data, app, positive
+from dslc.cli_train import results_of
 from dslc.diagnostics import CallError, DataError
 from dslc.tables import print_table
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli import app, positive, results_of, writing
+from dslc.cli import app, positive, writing
+from dslc.cli_train import results_of
 from dslc.diagnostics import CallError, DataError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli import Data, Define, app, overrides, positive, results_of, write_run, writing
+from dslc.cli import Data, Define, app, overrides, positive, writing
+from dslc.cli_train import results_of, write_run
 from dslc.diagnostics import DataError
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ def search(
 
 
 def _keeper(dataset: Dataset):  # type: ignore[no-untyped-def]
+    from dslc.runtime.runs import write_partition
+
     def keep(model: Model, history: History, values: Mapping[str, object], home: Path) -> None:
+        write_partition(home, dataset)
         write_run(home, model, history, dataset, results_of(model, dataset))
 
     return keep

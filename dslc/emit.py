@@ -392,6 +392,7 @@ class _Emitter:
             "itemsize": plan.itemsize,
             "prediction_bytes": plan.arena_bytes(False),
             "training_bytes": plan.arena_bytes(True),
+            "gradients_bytes": plan.arena_bytes(True, gradients=True),
             "thread_numbers": threads,
         }
 
@@ -502,8 +503,18 @@ def _plain(text: str) -> str:
 
 
 def _tidy(code: str) -> str:
-    """No trailing blanks, no more than one empty line in a row, one at the end."""
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in code.splitlines())).strip("\n") + "\n"
+    """No factors of one, no trailing blanks, no more than one empty line in a row, one at the end."""
+    lines = (line.rstrip() for line in without_ones(code).splitlines())
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n") + "\n"
+
+
+def without_ones(code: str) -> str:
+    """C as one would write it where a tensor has one channel, or a window a stride of one: `n` for `n * 1`.
+
+    A factor in front goes only where an operand begins: what it follows must not be a division.
+    """
+    code = re.sub(r"(?<=[\w)\]]) [*/] 1(?![\w.])", "", code)
+    return re.sub(r"((?:[(\[]|[(\w)\]] [+=-] |, ))1 \* ", r"\1", code)
 
 
 def version() -> str:
@@ -518,7 +529,8 @@ def summary(plan: Plan) -> list[str]:
         f"{len(network.nodes)} layers, {trained:,} parameters, {network.precision}, "
         f"at most {plan.batch} examples at a time.",
         f"Memory: {plan.arena_bytes(False):,} bytes for prediction"
-        + (f", {plan.arena_bytes(True):,} for training." if plan.graph.train else "."),
+        + (f", {plan.arena_bytes(True):,} for training" if plan.graph.train else "")
+        + (f", {plan.bytes('asked_gradients'):,} more for gradients()." if plan.graph.train else "."),
         f"Vectors of {plan.target.lanes(plan.itemsize)} numbers ({plan.target.name}), "
         f"at most {plan.threads} thread{'s' * (plan.threads > 1)}.",
     ]

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dslc.diagnostics import DataError
-from dslc.ir import Network
+from dslc.ir import Network, Shape
+from dslc.layers import Mode
+from dslc.layers._augmentation import Augmentation
 from dslc.layers.dropout import Dropout
 from dslc.layers.linear import Linear
 from dslc.numerics import Array, np
+from dslc.site import Site
 
 if TYPE_CHECKING:
     from dslc.runtime.model import Model
@@ -194,6 +197,31 @@ def without_dropout(network: Network) -> Network:
     """The network with dropout switched off; all else, batch norm too, stays as in training."""
     nodes = (replace(n, layer=Linear()) if isinstance(n.layer, Dropout) else n for n in network.nodes)
     return replace(network, nodes=tuple(nodes))
+
+
+@dataclass(frozen=True)
+class AsPredicted(Augmentation):
+    """An augmentation that does in training what it does at prediction."""
+
+    layer: Augmentation
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        return self.layer.infer(inputs)
+
+    def augmented(self, x: Array, mode: Mode) -> Array:
+        return self.layer.unchanged(x)
+
+    def forward(self, site: Site) -> None:
+        self.layer.predict(site)
+
+
+def without_augmentation(network: Network) -> tuple[Network, tuple[str, ...]]:
+    """The network on the examples as they are at prediction, and the names of the layers that would change them: the
+    cost is one function of the parameters only while nothing is drawn (notes: 'Notes for grad check'). No gradient
+    flows through augmentation, so there is nothing in it to check."""
+    augmenting = {node.name: node.layer for node in network.nodes if isinstance(node.layer, Augmentation)}
+    nodes = (replace(n, layer=AsPredicted(augmenting[n.name])) if n.name in augmenting else n for n in network.nodes)
+    return replace(network, nodes=tuple(nodes)), tuple(augmenting)
 
 
 def only_one(arrays: Mapping[str, Array]) -> object:

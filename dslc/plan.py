@@ -2,7 +2,10 @@
 
 Memory is one arena. Offsets are counted in elements of the network's precision and known now:
 
-    parameters | workspace (prediction and training share it) | gradients | optimizer state
+    parameters | workspace (prediction and training share it) | gradients | optimizer state | asked gradients
+
+Most gradients become an update in the kernel that makes them and are never stored in training: those lie at the very
+end, where nothing is touched before `gradients()` asks for them.
 """
 
 from __future__ import annotations
@@ -106,9 +109,9 @@ class Plan:
     def bytes(self, name: str) -> int:
         return self.region(name).elements * self.itemsize
 
-    def arena_bytes(self, training: bool) -> int:
-        """Bytes of the arena; a network that only predicts needs no gradients and no state."""
-        last = self.regions[-1] if training else self.region("prediction")
+    def arena_bytes(self, training: bool, gradients: bool = False) -> int:
+        """Bytes of the arena: for predictions alone, for `training`, and where `gradients` are asked for as well."""
+        last = self.region("asked_gradients" if gradients else "state" if training else "prediction")
         return (last.offset + last.elements) * self.itemsize + ALIGNMENT
 
     def verify(self) -> None:

@@ -98,14 +98,17 @@ def make_plan(
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
     staging = _staging(graph, capacity, itemsize, workspace, kept)
-    gradients = _keep(tensors, GRADIENT, everywhere, itemsize, staging, kept)
+    trained = set(graph.train.tensors) if graph.train else set()
+    gradients = _keep([t for t in tensors if t in trained], GRADIENT, everywhere, itemsize, staging, kept)
     states = _keep(tensors, STATE, everywhere, itemsize, gradients, kept)
+    end = _keep([t for t in tensors if t not in trained], GRADIENT, everywhere, itemsize, states, kept)
     regions = (
         Region("parameters", 0, parameters),
         Region("prediction", parameters, prediction - parameters),
         Region("activations", parameters, staging - parameters),
         Region("gradients", staging, gradients - staging),
         Region("state", gradients, states - gradients),
+        Region("asked_gradients", states, end - states),
     )
     return Plan(graph, target, itemsize, capacity, threads, tuple(steps), kept, regions)
 

@@ -59,10 +59,31 @@ class Interpreter:
     def flow(self, inputs: Mapping[str, Array], targets: Mapping[str, Array]) -> tuple[Arrays, Arrays]:
         """In training mode every value by name, and the gradients of the loss (without regularization) with respect
         to those that lie before it."""
+        values, flowing, _ = self._flow(inputs, targets)
+        return values, flowing
+
+    def _flow(
+        self, inputs: Mapping[str, Array], targets: Mapping[str, Array]
+    ) -> tuple[Arrays, Arrays, dict[str, Reference]]:
         values, results = self.run(inputs, training=True)
         _, flowing = self._judge(values, targets)
         self._backward(flowing, results)
-        return values, flowing
+        return values, flowing, results
+
+    def weighed_gradients(
+        self, inputs: Mapping[str, Array], targets: Mapping[str, Array], random: np.random.Generator
+    ) -> Arrays:
+        """The gradients of what learns, with every number that flows back into a layer multiplied by one from a normal
+        distribution: terms that cancel in the gradient do not cancel here. The expected square of an entry is the sum
+        of the squares of its terms."""
+        _, flowing, results = self._flow(inputs, targets)
+        weighed = {p.name: np.zeros_like(self.parameters[p.name]) for p in self.network.parameters if p.learns}
+        for node in self.network.nodes:
+            if node.output.name in flowing and any(p.learns for p in node.parameters):
+                dy = flowing[node.output.name]
+                _, dps = results[node.name].pull(dy * random.standard_normal(dy.shape))
+                weighed |= {p.name: dps[p.name.removeprefix(f"{node.name}.")] for p in node.parameters if p.learns}
+        return weighed
 
     def _judge(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
         """The sum of the losses, and their gradients with respect to the values that they look at."""
@@ -98,9 +119,14 @@ class Interpreter:
 
     def train_step(self, inputs: Mapping[str, Array], targets: Mapping[str, Array], lr: float) -> float:
         """One update; the loss before it."""
+        loss, gradients, results = self.loss_and_gradients(inputs, targets)
+        self.update(gradients, results, lr)
+        return loss
+
+    def update(self, gradients: Arrays, results: Mapping[str, Reference], lr: float) -> None:
+        """The rest of a step: with these gradients, and the running averages of the nodes' references."""
         training = self.network.training
         assert training is not None
-        loss, gradients, results = self.loss_and_gradients(inputs, targets)
         if training.clip is not None:
             gradients = training.clip.reference(gradients)
         self.step += 1
@@ -116,7 +142,6 @@ class Interpreter:
                 )
             for constraint in p.constraints:
                 self.parameters[p.name] = constraint.reference(self.parameters[p.name], p.units)
-        return loss
 
 
 def _add(flowing: Arrays, name: str, part: Array) -> None:

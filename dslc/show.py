@@ -36,7 +36,7 @@ def show_plan(plan: Plan) -> str:
     """The plan: where everything lies, and which kernel computes what."""
     made_for = f"{plan.threads} thread{'s' * (plan.threads > 1)}, target {plan.target.name}"
     lines = [f"batch {plan.batch}, {plan.itemsize} bytes a number, {made_for}", "", "regions (elements)"]
-    lines += [f"  {r.name:<12} {r.offset:>12} + {r.elements}" for r in plan.regions]
+    lines += [f"  {r.name:<16} {r.offset:>12} + {r.elements}" for r in plan.regions]
     lines += ["", "kept buffers"]
     lines += [f"  {b.offset:>12} {name:<32} {b.layout.describe()}" for name, b in plan.kept.items()]
     for step in plan.steps:

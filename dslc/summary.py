@@ -28,7 +28,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes, exactly as they are allocated. `prediction` and `training` are whole arenas."""
+    """Bytes, exactly as they are allocated. `prediction` and `training` are whole arenas; `asked_gradients` come to
+    the latter if `gradients()` is called: training itself does not store them."""
 
     batch: int
     threads: int
@@ -39,6 +40,7 @@ class Memory:
     gradients: int = 0
     state: int = 0
     training: int = 0
+    asked_gradients: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def _memory(plan: Plan) -> Memory:
         gradients=plan.bytes("gradients"),
         state=plan.bytes("state"),
         training=plan.arena_bytes(True),
+        asked_gradients=plan.bytes("asked_gradients"),
     )
 
 

@@ -107,7 +107,7 @@ class Model:
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that the network's memory takes: what `dslc check` announced."""
+        """Bytes that the network's memory takes: what `dslc check` announced, and more once `gradients` was asked."""
         return self.compiled.arena.bytes
 
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
@@ -189,13 +189,20 @@ class Model:
         return steps.on_batch(self.compiled, "loss", *self._batch(x, y))
 
     def gradients(self, x: Any, y: Any) -> dict[str, Array]:
-        """The gradient of every parameter that learns, regularization included; nothing is updated."""
+        """The gradient of every parameter that learns, regularization included; nothing is updated. The first call
+        takes memory for those that training does not store.
+
+        Raises:
+            UsageError: the machine has not so much memory.
+        """
         self.time_gradients(x, y)
         return self.compiled.gradients()
 
     def time_gradients(self, x: Any, y: Any) -> float:
         """Computes the gradients and leaves them where they are: the loss."""
-        return steps.on_batch(self.compiled, "gradients", *self._batch(x, y))
+        arrays = self._batch(x, y)
+        self.compiled.arena.add_gradients()
+        return steps.on_batch(self.compiled, "gradients", *arrays)
 
     def _batch(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
         """A mini-batch, with room for it where the capacity follows the data."""

@@ -23,7 +23,8 @@ CHECKPOINT, SPLIT = "checkpoint", "split.json"
 
 @contextmanager
 def run_folder(wanted: str | None, net: str) -> Iterator[Path]:
-    """A folder for a run, made before it begins; it goes again if the run fails and leaves it empty.
+    """A folder for a run, made before it begins; it goes again if the run fails and leaves nothing but how its data
+    were split.
 
     Raises:
         DataError: the folder cannot be made.
@@ -32,7 +33,10 @@ def run_folder(wanted: str | None, net: str) -> Iterator[Path]:
     try:
         yield folder
     except BaseException:
-        if not any(folder.iterdir()):
+        left = list(folder.iterdir())
+        if all(path.name == SPLIT for path in left):
+            for path in left:
+                path.unlink()
             folder.rmdir()
         raise
 
@@ -108,9 +112,11 @@ def load_run(run: str, threads: int) -> Model:
     return model
 
 
-def write_partition(folder: Path, partition: Partition) -> None:
-    """How the data were split."""
-    write_whole(folder / SPLIT, (json.dumps(asdict(partition), indent=2) + "\n").encode())
+def write_partition(folder: Path, dataset: Dataset) -> None:
+    """How the data were split, if they were: training writes it first, so that a run killed at any moment is resumed
+    with its own parts."""
+    if dataset.partition is not None:
+        write_whole(folder / SPLIT, (json.dumps(asdict(dataset.partition), indent=2) + "\n").encode())
 
 
 def partition_of(run: str) -> Partition | None:

@@ -103,7 +103,8 @@ def judge(model: Model) -> Interpreter:
 
 def poison(model: Model) -> None:
     """Makes all memory that no call leaves for the next not-a-number: activations, scratch memory, gradients."""
-    for name in ("activations", "gradients"):
+    model.compiled.arena.add_gradients()
+    for name in ("activations", "gradients", "asked_gradients"):
         region = model.plan.region(name)
         model.compiled.arena.numbers[region.offset : region.offset + region.elements] = np.nan
     model.compiled.changed()

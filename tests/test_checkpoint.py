@@ -17,9 +17,12 @@ from safetensors.numpy import load_file, save_file
 
 import dslc
 from dslc.cache import write_whole
+from dslc.cli import run
 from dslc.diagnostics import DataError
+from dslc.runtime.datasets import load_dataset
 from dslc.runtime.model import Model
-from dslc.runtime.runs import keep_checkpoints, load_run
+from dslc.runtime.runs import keep_checkpoints, load_run, partition_of
+from dslc.runtime.splits import parse_shares
 
 SPEC = """param lr = 0.02
 net Resumed {
@@ -299,7 +302,8 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     time.sleep(0.2)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    assert {p.name for p in (tmp_path / "r").iterdir() if not p.name.endswith(".part")} == {"spec.net", "checkpoint"}
+    left = {p.name for p in (tmp_path / "r").iterdir() if not p.name.endswith(".part")}
+    assert left == {"spec.net", "checkpoint", "split.json"}
     with safe_open(str(checkpoint), framework="numpy") as file:
         assert '"end": 400' in file.metadata()["position"]
     (tmp_path / "r" / ".checkpoint.abc.part").write_bytes(b"half")
@@ -314,6 +318,54 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     for column in set(histories[0].dtype.names) - {"seconds"}:
         np.testing.assert_array_equal(histories[0][column], histories[1][column])
     assert not list((tmp_path / "r").glob(".*")), "what the killed process left is gone"
+
+
+def test_a_killed_run_goes_on_with_its_own_split(tmp_path: Path) -> None:
+    """Killed before its end, it has learned from 60 of 100 examples: what goes on learns from the same ones, whether
+    the run is named or its checkpoint."""
+    (tmp_path / "s.net").write_text(SPEC.replace("epochs    7", "epochs    400"))
+    x, y = data(100)
+    np.savez(tmp_path / "d.npz", x=x, y=y)
+    parts = load_dataset(str(tmp_path / "d.npz")).split(parse_shares("60/20/20", 0), 3).parts
+    whole = dslc.load(tmp_path / "s.net")
+    whole.fit(parts["train"].x, parts["train"].y, (parts["dev"].x, parts["dev"].y))
+    killed = subprocess.Popen(
+        train("--run", "r", "--split", "60/20/20"), cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    while not (tmp_path / "r" / "checkpoint").exists():
+        assert killed.poll() is None
+        time.sleep(0.001)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "r" / "history.csv").exists()
+    for number, resumed in enumerate(("r/checkpoint", "r")):
+        done = finished(train("--resume", resumed, "--run", f"on{number}"), tmp_path)
+        assert done.returncode == 0, done.stderr
+        on = tmp_path / f"on{number}"
+        for name, array in load_file(on / "weights.safetensors").items():
+            np.testing.assert_array_equal(array, whole.parameters[name].numpy())
+        assert (on / "split.json").read_bytes() == (tmp_path / "r" / "split.json").read_bytes()
+
+
+def test_the_split_is_written_before_the_first_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And goes again with its folder where training fails before there is anything else."""
+    monkeypatch.chdir(tmp_path)
+    Path("s.net").write_text(SPEC)
+    x, y = data(100)
+    np.savez("d.npz", x=x, y=y)
+    found = []
+
+    def fails(*_: object) -> None:
+        found.append(partition_of("r"))
+        raise DataError("it fails")
+
+    monkeypatch.setattr(Model, "fit", fails)
+    assert run(["train", "s.net", "--data", "d.npz", "--run", "r", "--split", "60/20/20"]) == 1
+    assert "it fails" in capsys.readouterr().err and not Path("r").exists()
+    (partition,) = found
+    assert partition is not None and partition.shares == parse_shares("60/20/20", 0) and partition.of(y)
 
 
 def test_resume_on_the_command_line_tells_what_is_wrong(tmp_path: Path) -> None:

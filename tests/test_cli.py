@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from dslc.plan import ALIGNMENT
 from helpers import REPO
 
 DATA_SPEC = """
@@ -145,7 +146,10 @@ def test_check_shows_sizes_and_bytes(tiny: Path) -> None:
     (report,) = json.loads(dslc("check", REPO / "specs" / "lenet5.net", "--json", cwd=tiny).stdout)
     memory = report["memory"]
     assert report["parameters"] == 61706 and report["rows"][0]["multiply_adds"] == 28 * 28 * 6 * 25
-    assert memory["training"] >= sum(memory[k] for k in ("parameters", "training_activations", "gradients", "state"))
+    parts = [memory[k] for k in ("parameters", "training_activations", "gradients", "state")]
+    assert memory["training"] == sum(parts) + ALIGNMENT, "nothing else lies in the arena"
+    assert memory["asked_gradients"] > memory["gradients"] > 0
+    assert "only if gradients are asked for" in done.stdout and f"{memory['asked_gradients']:,}" in done.stdout
 
 
 def test_gradcheck_and_verify(tiny: Path) -> None:

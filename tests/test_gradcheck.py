@@ -9,10 +9,11 @@ import pytest
 
 import dslc
 from dslc.cli import run
-from dslc.gradcheck import check_gradients
+from dslc.compiler import check_text
+from dslc.gradcheck import check_gradients, without_augmentation
 from dslc.runtime.model import Model
 from dslc.verify import random_batch
-from helpers import REPO
+from helpers import REPO, judge
 
 
 @pytest.fixture
@@ -129,6 +130,40 @@ def test_a_gradient_of_zeros_fails(model: Model) -> None:
     found = verdicts(model)
     assert found["conv1.bias"] == "all zero" and found["dense3.bias"] == "ok"
     assert np.all(model.parameters["dense1.weight"].numpy() == 0), "the check puts back what it perturbs"
+
+
+AUGMENTED = """net A {
+  input image: 7x7x2
+  flip(horizontal) -> rotate(20) -> shift(1) -> crop(5x6) -> noise(0.1)
+  conv(3, 3x3) -> tanh -> flatten -> dense(3) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer sgd(0.1)
+}
+"""
+
+
+def test_augmentation_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And told. The loss that is differentiated is that of the examples as prediction sees them, at every step."""
+    network, names = without_augmentation(check_text(AUGMENTED, dtype="float64"))
+    assert names == ("flip1", "rotate1", "shift1", "crop1", "noise1")
+    model = Model(network)
+    x, y = random_batch(network, 4, 0)
+    loss = -np.log(np.asarray(model.predict(x["image"]))[np.arange(4), y["output"]]).mean()
+    for step in (0, 1):
+        model.compiled.step = step
+        assert model.loss(x["image"], y["output"]) == pytest.approx(loss, rel=1e-12)
+        precise = {name: a.astype(np.float64) for name, a in x.items()}
+        assert judge(model).loss_and_gradients(precise, y)[0] == pytest.approx(loss, rel=1e-12)
+    (tmp_path / "a.net").write_text(AUGMENTED)
+    monkeypatch.chdir(tmp_path)
+    assert run(["gradcheck", "a.net"]) == 0
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [f"note: checked on examples as at prediction, without {', '.join(names)}"]
+    assert said.out.count("ok\n") == 4
 
 
 def test_dropout_is_refused_or_switched_off(

@@ -6,14 +6,17 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import dslc
 from dslc.diagnostics import DataError
+from dslc.runtime import memory
 from dslc.runtime.fit import Diverged
 from dslc.runtime.model import Model
+from dslc.summary import summarize
 from helpers import REPO
 
 SMALL = """
@@ -223,6 +226,66 @@ def test_any_dtype_and_order() -> None:
 def test_memory_larger_than_the_machine_is_refused() -> None:
     with pytest.raises((dslc.UsageError, dslc.SpecError), match=r"memory|elements"):
         dslc.loads("net A {\n input x: 46000\n dense(46000) -> relu\n repeat 20 {\n dense(46000) -> relu\n }\n}")
+
+
+WIDE = """net Wide {
+  input x: 700
+  dense(1500) -> tanh -> dense(700)
+}
+train {
+  loss mse
+  optimizer sgd(0.01)
+  batch 4
+}
+"""
+
+
+def present(numbers: np.ndarray, first: int, last: int) -> int:
+    """Bytes of an array's bytes `first` to `last` that the system has given memory to: whole pages of it."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    begin, end = -(-(numbers.ctypes.data + first) // page), (numbers.ctypes.data + last) // page
+    with open("/proc/self/pagemap", "rb") as pagemap:
+        pagemap.seek(8 * begin)
+        entries = np.frombuffer(pagemap.read(8 * (end - begin)), np.uint64)
+    return page * int((entries >> np.uint64(63)).sum())
+
+
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="this system does not tell")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_touches_no_memory_of_gradients_that_it_does_not_store(dtype: str) -> None:
+    """Not one page of them before they are asked for; and then views that were handed out before are still live."""
+    model = dslc.loads(WIDE, dtype=dtype)
+    x, y = np.ones((9, 700)), np.zeros((9, 700))
+    kept = model.parameters["dense1.weight"]
+    announced = summarize(model.network, model.plan).memory
+    weights = 2 * 700 * 1500 * model.dtype.itemsize
+    assert announced.asked_gradients >= weights and announced.gradients < weights / 100
+    assert announced.training < 1.1 * weights
+    model.fit(x, y, epochs=1)
+    model.train_step(x[:4], y[:4])
+    model.loss(x[:4], y[:4])
+    arena = model.compiled.arena
+    assert model.memory_bytes == arena.bytes == announced.training
+    whole = announced.training + announced.asked_gradients
+    assert present(arena.numbers, 0, announced.training) > weights * 0.99
+    assert present(arena.numbers, announced.training, whole) == 0
+    gradients = model.gradients(x[:4], y[:4])
+    assert present(arena.numbers, announced.training, whole) > weights * 0.99
+    assert model.memory_bytes == arena.bytes == whole
+    assert np.abs(gradients["dense1.weight"]).min() > 0
+    kept[...] = 0
+    assert not model.copy_weights()["dense1.weight"].any()
+    np.testing.assert_allclose(model.predict(x[:1]), model.predict(0 * x[:1]))
+
+
+def test_gradients_that_the_machine_has_no_memory_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training goes on: it needs no more than before."""
+    model = dslc.loads(WIDE)
+    x, y = np.ones((4, 700)), np.zeros((4, 700))
+    monkeypatch.setattr(memory, "physical_memory", lambda: model.memory_bytes)
+    with pytest.raises(dslc.UsageError, match=r"needs .* bytes of memory and the machine has"):
+        model.gradients(x, y)
+    assert model.train_step(x, y) > model.loss(x, y)
 
 
 def test_a_network_without_train_predicts_only() -> None:

@@ -13,13 +13,13 @@ import pytest
 import dslc
 from dslc.build import FLAGS, find_compiler
 from dslc.compiler import check_file, check_text, emit_network, plan_network
-from dslc.emit import emit
+from dslc.emit import emit, without_ones
 from dslc.plan import Plan
 from dslc.runtime.memory import Arena
 from dslc.runtime.model import Model
 from dslc.summary import summarize
 from dslc.target import TARGETS, Target, native
-from dslc.verify import verify
+from dslc.verify import random_batch, verify
 from helpers import REPO, SPECS, WIDTHS
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -137,6 +137,37 @@ def test_golden_c(name: str) -> None:
     assert code == golden.read_text()
 
 
+@specs
+def test_nothing_is_multiplied_by_one(spec: Path) -> None:
+    """Also where a tensor has one channel or one element."""
+    for line in emit(plan_of(spec)).code.splitlines():
+        assert not re.search(r"[\w)\]] [*/] 1(?![\w.])|(?<![%/] )(?<![\w.])1 \* ", line), line
+
+
+def test_leaving_out_ones_changes_no_value() -> None:
+    """Python's // and % bind like C's / and %: each expression has its value before and after, and the ones go only
+    where that is so."""
+    values = {"a": 7, "b": 3, "f": lambda *numbers: sum(numbers)}
+    for text, wanted in (
+        ("a * 1 + b", "a + b"),
+        ("(a * 1 * b) * 1", "(a * b)"),
+        ("1 * b", "1 * b"),
+        ("(1 * b + a)", "(b + a)"),
+        ("a + 1 * b * 1", "a + b"),
+        ("a - 1 * b", "a - b"),
+        ("f(a, 1 * b)", "f(a, b)"),
+        ("a % 1 * b", "a % 1 * b"),
+        ("a / 1 * b", "a * b"),
+        ("a / 1 % b", "a % b"),
+        ("a * 10 + a * 1.5", "a * 10 + a * 1.5"),
+        ("a * b / 1", "a * b"),
+    ):
+        assert without_ones(text) == wanted
+        before, after = (eval(t.replace("/", "//"), {}, dict(values)) for t in (text, wanted))
+        assert before == after
+    assert without_ones("/* one\n * 1 layer */") == "/* one\n * 1 layer */"
+
+
 @pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4"])
 def test_vgg16_is_not_too_long(target: str) -> None:
     """Layers of one shape share their functions."""
@@ -181,8 +212,8 @@ def test_the_same_c_every_time(spec: Path) -> None:
 @specs
 @pytest.mark.parametrize("threads", [1, 2])
 def test_memory_is_what_check_announces(spec: Path, threads: int) -> None:
-    """The arena has exactly those bytes and the C says the same, every buffer lies in it, and prediction alone needs
-    less."""
+    """The arena has exactly those bytes and the C says the same, every buffer that training knows lies in it, and
+    prediction alone needs less."""
     plan = plan_of(spec, threads)
     trains = plan.graph.network.training is not None
     announced = summarize(plan.graph.network, plan).memory
@@ -190,11 +221,19 @@ def test_memory_is_what_check_announces(spec: Path, threads: int) -> None:
     arena = Arena(plan, trains)
     assert arena.bytes == plan.arena_bytes(True) == arena.numbers.nbytes == most
     assert Arena(plan, training=False).bytes == plan.arena_bytes(False) == announced.prediction
-    assert f"return for_training ? {most}u : {announced.prediction}u;" in emit(plan).code
+    arena.add_gradients()
+    assert arena.bytes == arena.numbers.nbytes == most + announced.asked_gradients
+    sizes = f"for_training > 1 ? {arena.bytes}u : for_training ? {most}u : {announced.prediction}u;"
+    assert f"return {sizes}" in emit(plan).code
     assert announced.threads == threads
-    ends = [b.offset + b.elements for b in plan.kept.values()]
+    asked = {name for name, b in plan.kept.items() if b.offset >= plan.region("asked_gradients").offset}
+    ends = [b.offset + b.elements for name, b in plan.kept.items() if name not in asked]
     ends += [b.offset + b.elements for step in plan.steps for b in step.workspace.values()]
-    assert max(ends) * plan.itemsize <= arena.bytes
+    assert max(ends) * plan.itemsize <= most
+    assert max(b.offset + b.elements for b in plan.kept.values()) * plan.itemsize <= arena.bytes
+    train = plan.step("train")
+    touched = {t.name for k in train.kernels for t in (*k.operation.reads, *k.operation.writes)} if train else set()
+    assert not asked & touched, "training stores what only gradients() should"
     assert plan.arena_bytes(False) < plan.arena_bytes(True) or not trains
 
 
@@ -206,4 +245,6 @@ def test_memory_of_a_model(name: str, threads: int) -> None:
     size = model.library.function("memory_size")
     assert model.memory_bytes == model.plan.arena_bytes(True) == size(1) == model.compiled.arena.numbers.nbytes
     assert size(0) == model.plan.arena_bytes(False)
+    model.gradients(*(next(iter(arrays.values())) for arrays in random_batch(model.network, 3, 0)))
+    assert model.memory_bytes == size(2) == model.compiled.arena.numbers.nbytes > size(1)
     assert model.library.function("max_batch")() == model.batch == 64
