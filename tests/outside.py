@@ -17,7 +17,7 @@ import numpy as np
 
 from dslc.build import FLAGS
 from dslc.emit import emit
-from dslc.graph import INPUT, TARGET, Tensor
+from dslc.graph import Tensor
 from dslc.ir import Network
 from dslc.lower import identifier
 from dslc.plan import Buffer, Plan
@@ -26,10 +26,11 @@ from dslc.reference import Interpreter
 from dslc.runtime.memory import Arena
 from dslc.runtime.parameters import Parameters, ParameterView
 from dslc.target import Target
+from dslc.verify import TOLERANCES
 from helpers import Arrays, assert_all_close, assert_close
 
 MAIN = Path(__file__).with_suffix(".c")
-LIMITS = {"float32": (1e-5, 1e-4), "float64": (1e-12, 1e-11)}
+LIMITS = {name: limits[:2] for name, limits in TOLERANCES.items()}
 """For outputs and losses, and for gradients and what steps along them make, of the largest number of a tensor."""
 FIRST_STEP = 3
 """Updates before the first that the program does: adam and dropout count them."""
@@ -42,12 +43,22 @@ class Toolchain:
     name: str
     target: Target
     compiler: str = "gcc"
-    flags: tuple[str, ...] = ("-O2",)
+    flags: tuple[str, ...] = ("-O2", "-fopenmp")
     emulator: tuple[str, ...] = ()
 
-    def missing(self) -> str:
-        """The first program that is not installed; empty where none is missing."""
-        return next((name for name in (self.compiler, *self.emulator[:1]) if shutil.which(name) is None), "")
+    def command(self, source: Path, executable: Path) -> list[str]:
+        flags = (*FLAGS, *self.target.flags, "-w", *self.flags)
+        return [self.compiler, *flags, str(source), "-o", str(executable), "-lm"]
+
+    def missing(self, folder: Path) -> str:
+        """What is not installed; empty where nothing is missing."""
+        for program in (self.compiler, *self.emulator[:1]):
+            if shutil.which(program) is None:
+                return program
+        source = folder / "nothing.c"
+        source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+        done = subprocess.run(self.command(source, folder / "nothing"), capture_output=True)
+        return f"what {self.compiler} needs for {' '.join(self.flags)}" if done.returncode else ""
 
 
 @dataclass(frozen=True)
@@ -95,9 +106,7 @@ class Program:
         source = emit(self.plan)
         file = self.folder / "program.c"
         file.write_text(f"{source.code}\n{self._definitions(source.prefix)}\n{MAIN.read_text()}")
-        tools = self.toolchain
-        command = [tools.compiler, *FLAGS, *tools.target.flags, "-w", *tools.flags, str(file), "-o", str(self.executable), "-lm"]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(self.toolchain.command(file, self.executable), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
     def _definitions(self, prefix: str) -> str:
@@ -198,21 +207,21 @@ class Program:
         return Results(outputs, loss_sums, gradients, losses, {n: view.numpy() for n, view in self.parameters.items()})
 
 
-def assert_program_agrees(program: Program, xs: Arrays, ys: Arrays, lr: float = 0.1) -> None:
-    """All that a program leaves with one thread against the NumPy interpreter in float64, and the same bits with more;
-    its parameters are afterwards as before."""
+def assert_program_agrees(program: Program, xs: Arrays, ys: Arrays, threads: int, lr: float = 0.1) -> None:
+    """All that a program leaves with one thread against the NumPy interpreter in float64, and the same bits with up to
+    so many; its parameters are afterwards as before."""
     start = {name: view.numpy() for name, view in program.parameters.items()}
     judge = Interpreter(program.network, {n: a.astype(np.float64) for n, a in start.items()}, program.seed, FIRST_STEP)
     alone = None
-    for threads in range(1, program.plan.threads + 1):
-        found = program.run(xs, ys, threads, lr)
+    for number in range(1, threads + 1):
+        found = program.run(xs, ys, number, lr)
         for name, array in start.items():
             program.parameters[name] = array
         if alone is None:
             alone = found
             _assert_judged(program, found, judge, xs, ys, lr)
         else:
-            assert found.bits() == alone.bits(), f"other bits with {threads} threads"
+            assert found.bits() == alone.bits(), f"other bits with {number} threads"
 
 
 def _assert_judged(program: Program, found: Results, judge: Interpreter, xs: Arrays, ys: Arrays, lr: float) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,12 +58,12 @@ class Net:
     fill: Callable[..., object] = shake
 
 
-def all_layers(precision: str) -> str:
+def all_layers() -> str:
     """Every example of every layer, each with inputs and a head of its own; one is too large for an emulator."""
     examples = [example for layer in LAYERS.values() for example in layer.examples if example.inputs != ((4099,),)]
     lines = [line for i, example in enumerate(examples) for line in example_statements(example, f"_{i}")]
     losses = [f"loss out_{i}: mse" for i in range(len(examples))]
-    return network_text(lines, [*losses, "optimizer sgd(0.1, momentum=0.9, nesterov=on)", "batch 5", f"precision {precision}"])
+    return network_text(lines, [*losses, "optimizer sgd(0.1, momentum=0.9, nesterov=on)", "batch 5"])
 
 
 def all_losses(precision: str) -> str:
@@ -73,7 +74,14 @@ def all_losses(precision: str) -> str:
         lines.append(f"output {name}_{size} = h -> dense({size}) -> {loss.through or 'linear'}")
         losses.append(f"loss {name}_{size}: {name}")
     optimizer = "adam(0.01)" if precision == "float64" else "sgd(0.1)"
-    train = [*losses, f"optimizer {optimizer}", "regularize l2(0.1)", "clip norm(1)", "batch 19", f"precision {precision}"]
+    train = [
+        *losses,
+        f"optimizer {optimizer}",
+        "regularize l2(0.1)",
+        "clip norm(1)",
+        "batch 19",
+        f"precision {precision}",
+    ]
     return network_text(lines, train)
 
 
@@ -94,8 +102,7 @@ def all_algorithms(target: Target, batch: int) -> Net:
 
 
 NETS: dict[str, Callable[[Target], Net]] = {
-    "layers": lambda target: Net(all_layers("float32")),
-    "layers float64": lambda target: Net(all_layers("float64")),
+    "layers": lambda target: Net(all_layers()),
     "losses": lambda target: Net(all_losses("float32")),
     "losses float64": lambda target: Net(all_losses("float64")),
     **{f"algorithms {b}": lambda target, b=b: all_algorithms(target, b) for b in BATCHES},
@@ -105,14 +112,13 @@ NETS: dict[str, Callable[[Target], Net]] = {
 # ------------------------------------------------------------------------------------------------ tests
 
 
-def require(tools: Toolchain) -> None:
-    """Skips the test where a target cannot run, and fails it where all must."""
-    missing = tools.missing()
-    if missing:
-        reason = f"{missing} is not installed"
-        pytest.fail(reason) if os.environ.get("DSLC_REQUIRE_TARGETS") else pytest.skip(reason)
-    if not tools.emulator and not runs(tools.target):
+def require(tools: Toolchain, folder: Path) -> None:
+    """Skips the test where a target cannot run; fails it where all must, but for what this CPU cannot do."""
+    if tools.target.name != "native" and not tools.emulator and not runs(tools.target):
         pytest.skip(f"this CPU does not run {tools.target.name}")
+    if missing := tools.missing(folder):
+        reason = f"not installed: {missing}"
+        pytest.fail(reason) if os.environ.get("DSLC_REQUIRE_TARGETS") else pytest.skip(reason)
 
 
 @pytest.fixture
@@ -124,18 +130,18 @@ def fences(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assert_agrees(tools: Toolchain, network: Network, net: Net, folder: Path, rng: np.random.Generator) -> None:
-    """On more examples than a mini-batch has, and on fewer."""
+    """On more examples than a mini-batch has, and with two threads on fewer."""
     program = Program(plan_network(network, tools.target, threads=2, options=net.options), tools, folder)
     net.fill(program, rng)
     batch = program.plan.batch
-    for n in (batch + max(1, batch // 3), max(1, batch // 3)):
+    for n in (batch + max(1, batch // 4), -(-batch // 2)):
         xs, ys = data(program.network, n, rng, str(program.dtype))
         if "h" in xs:  # the inputs of algorithms: which image
             xs["h"] = np.eye(batch)[np.arange(n) % batch]
-        assert_program_agrees(program, xs, ys)
+        assert_program_agrees(program, xs, ys, threads=1 if n > batch else 2)
 
 
-def cases(tools: tuple[Toolchain, ...], nets: tuple[str, ...]) -> list[object]:
+def cases(tools: tuple[Toolchain, ...], nets: tuple[str, ...]) -> list[Any]:
     return [pytest.param(t, name, id=f"{t.name} {name}") for t in tools for name in nets]
 
 
@@ -146,7 +152,7 @@ def cases(tools: tuple[Toolchain, ...], nets: tuple[str, ...]) -> list[object]:
 @pytest.mark.usefixtures("fences")
 def test_vector_widths(tools: Toolchain, name: str, tmp_path: Path, rng: np.random.Generator) -> None:
     """What test_kernels does not try for each: there are all algorithms, for 1, 4, 8 and 16 numbers."""
-    require(tools)
+    require(tools, tmp_path)
     net = NETS[name](tools.target)
     assert_agrees(tools, check_text(net.text), net, tmp_path, rng)
 
@@ -155,37 +161,41 @@ def test_vector_widths(tools: Toolchain, name: str, tmp_path: Path, rng: np.rand
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.usefixtures("fences")
 def test_neon(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
-    require(NEON)
+    require(NEON, tmp_path)
     net = NETS[name](NEON.target)
     assert_agrees(NEON, check_text(net.text), net, tmp_path, rng)
 
 
+WATCHED_NETS = [case for case in cases(WATCHED, tuple(NETS)) if case.id != "c99 watched algorithms 64"]
+"""The one left out is a long wait and has nothing of its own: plain C has no lanes to leave empty."""
+
+
 @pytest.mark.sanitizers
-@pytest.mark.parametrize(("tools", "name"), cases(WATCHED, tuple(n for n in NETS if n != "layers float64")))
+@pytest.mark.parametrize(("tools", "name"), WATCHED_NETS)
 @pytest.mark.usefixtures("fences")
 def test_sanitizers(tools: Toolchain, name: str, tmp_path: Path, rng: np.random.Generator) -> None:
     """Nothing is touched but a kernel's own tensors, and nothing is done that C leaves undefined."""
-    require(tools)
+    require(tools, tmp_path)
     net = NETS[name](tools.target)
     assert_agrees(tools, check_text(net.text), net, tmp_path, rng)
 
 
 @pytest.mark.sanitizers
 @pytest.mark.parametrize("tools", WATCHED, ids=lambda tools: tools.name)
-@pytest.mark.parametrize("spec", ["margin", "multitask"])
+@pytest.mark.parametrize(("spec", "precision"), [("margin", "float32"), ("multitask", "float64")])
 def test_sanitizers_in_the_memory_that_check_reports(
-    spec: str, tools: Toolchain, tmp_path: Path, rng: np.random.Generator
+    spec: str, precision: str, tools: Toolchain, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     """As users have it: tensors share memory, and of that there is not a byte more."""
-    require(tools)
-    network = check_file(REPO / "specs" / f"{spec}.net")
+    require(tools, tmp_path)
+    network = check_file(REPO / "specs" / f"{spec}.net", dtype=precision)
     assert_agrees(tools, network, Net(""), tmp_path, rng)
 
 
 @pytest.mark.parametrize("tools", [GENERIC, pytest.param(NEON, marks=pytest.mark.neon)], ids=lambda tools: tools.name)
 def test_the_smallest_numbers_count_as_zero(tools: Toolchain, tmp_path: Path, rng: np.random.Generator) -> None:
     """They would slow the arithmetic; the program sees to it that they count again after the calls."""
-    require(tools)
+    require(tools, tmp_path)
     text = network_text(["input x: 4", "dense(3, bias=off) -> linear"], ["loss mse", "optimizer sgd(0.1)", "batch 2"])
     program = Program(plan_network(check_text(text), tools.target, options=DEFAULT), tools, tmp_path)
     xs, ys = {"x": np.full((2, 4), 1e-10)}, {"output": np.zeros((2, 3))}
