@@ -44,22 +44,29 @@ FORWARD = {"float64": 1e-12, "float32": 1e-5}
 def example_spec(example: Example, batch: int = 5) -> str:
     """A network around a layer's example. Something learns before each input: gradients must get there; where nothing
     may stand before the layer, something learns behind it."""
+    body = "\n  ".join(example_statements(example))
+    return f"net Example {{\n  {body}\n}}\ntrain {{\n  loss mse\n  optimizer sgd(lr=0.1)\n  batch {batch}\n}}\n"
+
+
+def example_statements(example: Example, suffix: str = "") -> list[str]:
+    """The same as statements; the names of its values end in `suffix`."""
     lines, values = [], []
     for i, shape in enumerate(example.inputs, 1):
-        lines += [f"input x{i}: {show_shape(shape)}", f"v{i} = x{i} -> {same_size(shape)}"]
-        values.append(f"v{i}")
+        x, v = f"x{i}{suffix}", f"v{i}{suffix}"
+        lines += [f"input {x}: {show_shape(shape)}", f"{v} = {x} -> {same_size(shape)}"]
+        values.append(v)
     name, _, arguments = example.text.partition("(")
     found = registry.find(dslc.layers, name, Layer)
     assert found is not None
     if found.first or found.augments:
         (shape,) = example.inputs
-        lines, chain = [f"input x1: {show_shape(shape)}"], f"x1 -> {example.text} -> {same_size(shape)}"
+        x = f"x1{suffix}"
+        lines, chain = [f"input {x}: {show_shape(shape)}"], f"{x} -> {example.text} -> {same_size(shape)}"
     elif len(values) > 1:
         chain = f"{name}({', '.join(values)}{', ' + arguments if arguments else ')'}"
     else:
-        chain = f"v1 -> {example.text}"
-    body = "\n  ".join([*lines, f"output out = {chain} -> linear"])
-    return f"net Example {{\n  {body}\n}}\ntrain {{\n  loss mse\n  optimizer sgd(lr=0.1)\n  batch {batch}\n}}\n"
+        chain = f"{values[0]} -> {example.text}"
+    return [*lines, f"output out{suffix} = {chain} -> linear"]
 
 
 def same_size(shape: Shape) -> str:

@@ -747,8 +747,10 @@ static inline void meet(meeting_place *p, int parts)
         return;
     }
     for (int spins = 0; __atomic_load_n(&p->round, __ATOMIC_ACQUIRE) == round; ++spins) {
-#ifdef __SSE__
+#if defined(__SSE__)
         _mm_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("yield");
 #endif
         if (spins > 2000)
             sched_yield();
@@ -756,25 +758,45 @@ static inline void meet(meeting_place *p, int parts)
 }
 
 /* Numbers too small for full precision would slow the arithmetic many times over: they count as zero meanwhile. */
-INLINE unsigned flush_denormals(void)
+#if defined(__SSE__)
+typedef unsigned float_mode;
+INLINE float_mode flush_denormals(void)
 {
-#ifdef __SSE__
-    const unsigned before = _mm_getcsr();
+    const float_mode before = _mm_getcsr();
     _mm_setcsr(before | 0x8040u);
     return before;
-#else
-    return 0;
-#endif
 }
 
-INLINE void restore_denormals(unsigned before)
+INLINE void restore_denormals(float_mode before)
 {
-#ifdef __SSE__
     _mm_setcsr(before);
-#else
-    (void)before;
-#endif
 }
+#elif defined(__aarch64__)
+typedef uint64_t float_mode;
+INLINE void restore_denormals(float_mode before)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(before) : "memory");
+}
+
+INLINE float_mode flush_denormals(void)
+{
+    float_mode before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    restore_denormals(before | 1u << 24);
+    return before;
+}
+#else
+typedef unsigned float_mode;
+INLINE float_mode flush_denormals(void)
+{
+    return 0;
+}
+
+INLINE void restore_denormals(float_mode before)
+{
+    (void)before;
+}
+#endif
 
 /* There is scratch memory for 1 thread. A process that was forked after threads have run has lost them: it
  * goes on with one. */
@@ -2662,7 +2684,7 @@ void lenet5_predict(const lenet5_t *net, const float *image_in, int64_t count, f
 #else
         const int part = 0, parts = threads;
 #endif
-        const unsigned before = flush_denormals();
+        const float_mode before = flush_denormals();
         prepare_once(net, &meeting, part, parts);
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
@@ -2686,7 +2708,7 @@ void lenet5_evaluate(const lenet5_t *net, const float *image_in, const int32_t *
 #else
         const int part = 0, parts = threads;
 #endif
-        const unsigned before = flush_denormals();
+        const float_mode before = flush_denormals();
         prepare_once(net, &meeting, part, parts);
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
@@ -2714,7 +2736,7 @@ int lenet5_loss(const lenet5_t *net, const float *image_in, const int32_t *outpu
 #else
         const int part = 0, parts = threads;
 #endif
-        const unsigned before = flush_denormals();
+        const float_mode before = flush_denormals();
         train_forward(net, &meeting, image_in, output_target, n, part, parts);
         restore_denormals(before);
     }
@@ -2735,7 +2757,7 @@ int lenet5_gradients(const lenet5_t *net, const float *image_in, const int32_t *
 #else
         const int part = 0, parts = threads;
 #endif
-        const unsigned before = flush_denormals();
+        const float_mode before = flush_denormals();
         train_forward(net, &meeting, image_in, output_target, n, part, parts);
         if (part == 0)
             *loss = net->arena[train_loss];
@@ -2760,7 +2782,7 @@ int lenet5_train_step(lenet5_t *net, const float *image_in, const int32_t *outpu
 #else
         const int part = 0, parts = threads;
 #endif
-        const unsigned before = flush_denormals();
+        const float_mode before = flush_denormals();
         train_forward(net, &meeting, image_in, output_target, n, part, parts);
         if (part == 0)
             *loss = net->arena[train_loss];

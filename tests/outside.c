@@ -1,0 +1,140 @@
+/* Runs an emitted network without Python, so that a sanitizer sees its C alone and an emulator can run it.
+ *
+ *     program FROM TO
+ *
+ * Stands behind the network in one file, with these defined by outside.py: `NET_TYPE`, `CALL(function)`, the casts
+ * `INPUTS`, `TARGETS` and `OUTPUTS` of the arrays `given` and `made`, how many there are of them (GIVEN, MADE), the bytes
+ * of one example in each, and how far behind a tensor kernels may read (READ_AHEAD). All memory is as large as the network asks for, to the byte. */
+#include <stdio.h>
+#include <stdlib.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
+typedef struct {
+    int64_t threads, seed, step, count;
+    double lr;
+} settings;
+
+/* Memory of the arena that belongs to no tensor of a step, as pairs of where and how many bytes. */
+typedef struct {
+    int64_t count, *pairs;
+} gaps;
+
+static void demand(int fine, const char *what)
+{
+    if (!fine) {
+        fprintf(stderr, "%s\n", what);
+        exit(3);
+    }
+}
+
+static void *new_bytes(size_t bytes)
+{
+    void *memory = malloc(bytes);
+    demand(memory != NULL, "no memory");
+    return memory;
+}
+
+static void *read_bytes(FILE *file, size_t bytes)
+{
+    void *memory = new_bytes(bytes);
+    demand(fread(memory, 1, bytes, file) == bytes, "the file is too short");
+    return memory;
+}
+
+static void write_bytes(FILE *file, const void *memory, size_t bytes)
+{
+    demand(fwrite(memory, 1, bytes, file) == bytes, "the file cannot be written");
+}
+
+static gaps read_gaps(FILE *file)
+{
+    int64_t *count = read_bytes(file, sizeof *count);
+    const gaps found = { *count, read_bytes(file, (size_t)*count * 2 * sizeof *count) };
+    free(count);
+    return found;
+}
+
+/* From here on only what lies between the gaps may be written, and so many bytes behind it may be read besides. */
+static void close_gaps(const NET_TYPE *net, gaps found)
+{
+    for (int64_t i = 0; i < found.count; ++i) {
+        char *gap = (char *)net->arena + found.pairs[2 * i];
+        const size_t bytes = (size_t)found.pairs[2 * i + 1];
+        memset(gap, 0xFF, bytes);
+#ifdef __SANITIZE_ADDRESS__
+        if (bytes > READ_AHEAD)
+            __asan_poison_memory_region(gap + READ_AHEAD, bytes - READ_AHEAD);
+#endif
+    }
+}
+
+static void open_gaps(const NET_TYPE *net, gaps found)
+{
+#ifdef __SANITIZE_ADDRESS__
+    __asan_unpoison_memory_region(net->arena, CALL(memory_size)(1));
+#endif
+    for (int64_t i = 0; i < found.count; ++i)
+        for (int64_t k = 0; k < found.pairs[2 * i + 1]; ++k)
+            demand(((unsigned char *)net->arena)[found.pairs[2 * i] + k] == 0xFF, "memory between the tensors was written");
+}
+
+int main(int argc, char **argv)
+{
+    demand(argc == 3, "usage: program FROM TO");
+    FILE *from = fopen(argv[1], "rb"), *to = fopen(argv[2], "wb");
+    demand(from && to, "the files cannot be opened");
+    settings *s = read_bytes(from, sizeof *s);
+    const size_t arena_bytes = CALL(memory_size)(1);
+    NET_TYPE net = { .threads = (int)s->threads, .seed = (uint64_t)s->seed, .step = s->step, .lr = s->lr };
+    net.arena = read_bytes(from, arena_bytes);
+    const gaps predicting = read_gaps(from), differentiating = read_gaps(from), training = read_gaps(from);
+    void *given[GIVEN], *made[MADE];
+    for (int i = 0; i < GIVEN; ++i)
+        given[i] = read_bytes(from, (size_t)s->count * given_bytes[i]);
+    for (int i = 0; i < MADE; ++i)
+        made[i] = new_bytes((size_t)s->count * made_bytes[i]);
+    const int n = s->count < MAX_BATCH ? (int)s->count : MAX_BATCH;
+
+    close_gaps(&net, predicting);
+    CALL(predict)(&net, INPUTS, s->count, OUTPUTS);
+    for (int i = 0; i < MADE; ++i)
+        write_bytes(to, made[i], (size_t)s->count * made_bytes[i]);
+    double *sums = new_bytes(2 * MADE * sizeof *sums);
+    CALL(evaluate)(&net, INPUTS, TARGETS, s->count, OUTPUTS, sums);
+    write_bytes(to, sums, 2 * MADE * sizeof *sums);
+    open_gaps(&net, predicting);
+
+    double losses[4] = { 0 };
+    close_gaps(&net, differentiating);
+    demand(!CALL(gradients)(&net, INPUTS, TARGETS, n, &losses[0]), "gradients: the loss is not finite");
+    open_gaps(&net, differentiating);
+    write_bytes(to, net.arena, arena_bytes);
+
+    int64_t *order = new_bytes((size_t)s->count * sizeof *order), position = 0;
+    for (int64_t i = 0; i < s->count; ++i)
+        order[i] = s->count - 1 - i;
+    const int64_t batches = (s->count + MAX_BATCH - 1) / MAX_BATCH;
+    double *rates = new_bytes((size_t)batches * sizeof *rates);
+    for (int64_t i = 0; i < batches; ++i)
+        rates[i] = s->lr;
+    close_gaps(&net, training);
+    demand(!CALL(loss)(&net, INPUTS, TARGETS, n, &losses[1]), "loss: it is not finite");
+    demand(!CALL(train_step)(&net, INPUTS, TARGETS, n, &losses[2]), "train_step: the loss is not finite");
+    demand(!CALL(train_batches)(&net, INPUTS, TARGETS, order, s->count, &position, rates, 1e9, &losses[3]), "train_batches: the loss is not finite");
+    open_gaps(&net, training);
+    write_bytes(to, losses, sizeof losses);
+    write_bytes(to, net.arena, arena_bytes);
+
+    const volatile float small = 1e-30f;
+    demand(small * 1e-10f > 0, "a call has left the CPU without its smallest numbers");
+    demand(fclose(to) == 0 && fclose(from) == 0, "the files cannot be closed");
+    for (int i = 0; i < GIVEN; ++i)
+        free(given[i]);
+    for (int i = 0; i < MADE; ++i)
+        free(made[i]);
+    free(predicting.pairs), free(differentiating.pairs), free(training.pairs);
+    free(net.arena), free(sums), free(order), free(rates), free(s);
+    return 0;
+}
