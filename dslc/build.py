@@ -31,9 +31,10 @@ from dslc.emit import CSource
 from dslc.target import Target, cpu_identity
 
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
-ALWAYS_FMA = ("--param=avoid-fma-max-bits=0",)
+GCC_FLAGS = ("--param=avoid-fma-max-bits=0", "-fno-predictive-commoning")
 """GCC tuned for some CPUs splits multiply-adds in short chains and not in long ones; then a sum has other bits in a
-small tile than in a large one."""
+small tile than in a large one. And between the products of pixels side by side it carries pixels over in registers that
+the sums need."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
 
 
@@ -114,7 +115,7 @@ def find_compiler() -> Compiler:
 def _identify(command: tuple[str, ...]) -> Compiler:
     """The compiler's version and abilities, kept beside the modules so that it is asked only once."""
     stat = os.stat(command[0])
-    key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size} {ALWAYS_FMA}".encode()).hexdigest()[:20]
+    key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size} {GCC_FLAGS}".encode()).hexdigest()[:20]
     known = cache_folder() / f"compiler-{key}"
     if known.exists():
         abilities, _, identity = known.read_text().partition("\n")
@@ -128,7 +129,7 @@ def _identify(command: tuple[str, ...]) -> Compiler:
         build = [*command, str(test), "-o", str(test.with_suffix(""))]
         openmp = _run([*build, "-fopenmp"]).returncode == 0
         test.write_text("int main(void) { return 0; }\n")
-        flags = ALWAYS_FMA if _run([*build, *ALWAYS_FMA]).returncode == 0 else ()
+        flags = GCC_FLAGS if _run([*build, *GCC_FLAGS]).returncode == 0 else ()
     write_whole(known, f"{' '.join(('openmp' if openmp else 'serial', *flags))}\n{identity}".encode())
     return Compiler(command, identity, openmp, flags)
 

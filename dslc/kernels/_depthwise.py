@@ -13,6 +13,9 @@ from dslc.layers.conv import ConvDetail
 LOADS_PER_FMA = 4.0
 """A tap is one multiply-add, but needs its pixel from memory: so many times what a product of matrices costs."""
 
+COLUMNS = 8
+"""So many pixels of a row are finished in one go."""
+
 
 def suits(d: ConvDetail) -> bool:
     return 1 < d.groups == d.input[2] == d.output[2]
@@ -25,7 +28,15 @@ def cost(d: ConvDetail, setting: Setting) -> float:
 
 
 def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
-    """What the templates print: windows slide over the padded image."""
+    """What the template prints: windows that reach over the edge meet zeros there."""
+    return {
+        "d": d, "channels": d.output[2], "lanes": setting.lanes, "tail": d.output[2] % setting.lanes,
+        "taps": prod(d.size), "padded": padded_shape(d) != d.input, "columns": min(COLUMNS, d.output[1]),
+    }  # fmt: skip
+
+
+def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
+    """The gradient of the filters: windows slide over the padded image."""
     shape = padded_shape(d)
     return {
         "d": d, "image": prod(shape), "width": shape[1], "channels": d.output[2], "lanes": setting.lanes,

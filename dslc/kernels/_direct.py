@@ -83,14 +83,24 @@ def one_by_one(d: ConvDetail) -> bool:
     return d.size == (1, 1) and d.stride == (1, 1) and padded_shape(d) == d.input and d.input[:2] == d.output[:2]
 
 
+def long_rows(d: ConvDetail, most: int) -> tuple[int, int]:
+    """The pixels of an image that are on their own, as rows and columns: as many rows, for the threads to share, as
+    cost hardly more tiles than one row of all."""
+    height, width = d.output[:2]
+    tiles = 1.06 * -(-height * width // most)
+    fitting = [r for r in range(1, height + 1) if height % r == 0 and r * -(-height // r * width // most) <= tiles]
+    return fitting[-1], height // fitting[-1] * width
+
+
 def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     """What the template prints."""
     shape = padded_shape(d)
-    rows, columns = (1, d.output[0] * d.output[1]) if one_by_one(d) else d.output[:2]
     channels, lanes = shape[2] // d.groups, setting.lanes
     blocks = -(-d.output[2] // (d.groups * lanes))
     whole = d.dilation[1] == 1 and d.groups == 1
-    height = even_rows(columns, most_rows(setting.tile_rows, blocks))
+    most = most_rows(setting.tile_rows, blocks)
+    rows, columns = long_rows(d, most) if one_by_one(d) else d.output[:2]
+    height = even_rows(columns, most)
     tiles = Tiles((height,), d.stride[1] * shape[2], blocks, short(d.size[1] * channels if whole else channels))
     return {
         "d": d, "image": prod(shape), "width": shape[1], "depth": shape[2], "channels": channels, "lanes": lanes,

@@ -60,7 +60,7 @@ def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
         return (_winograd.filters_copy(op.reads[1], op.choice, lanes),)
     if op.choice == "lanes":
         return _lanes.padding(op.reads[0], detail(op, ConvDetail), lanes)
-    return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice in ("direct", "depthwise") else ()
+    return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice == "direct" else ()
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:

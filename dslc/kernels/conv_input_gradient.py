@@ -72,8 +72,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     d = detail(op, ConvDetail)
-    if op.choice == "depthwise":
-        return _direct.padding(op.reads[0], turned(d))
     if op.choice in _direct.PLAIN_FILTERS:
         return ()
     if op.choice.startswith("winograd"):

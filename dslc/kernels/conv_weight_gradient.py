@@ -47,7 +47,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("lanes", ("x", "dy", "dw", "sums"), context, _lanes.cost(d, setting), scratch=(sums,))]
     if op.choice == "depthwise":
         blocks = -(-d.output[2] // setting.lanes)
-        context = {**_depthwise.context(d, setting), "blocks": blocks}
+        context = {**_depthwise.weight_context(d, setting), "blocks": blocks}
         return [Variant("depthwise", ("x", "dy", "dw"), context, _depthwise.cost(d, setting))]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups}
