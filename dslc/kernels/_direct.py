@@ -100,10 +100,11 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     whole = d.dilation[1] == 1 and d.groups == 1
     most = most_rows(setting.tile_rows, blocks)
     rows, columns = long_rows(d, most) if one_by_one(d) else d.output[:2]
+    width = columns if one_by_one(d) else shape[1]
     height = even_rows(columns, most)
     tiles = Tiles((height,), d.stride[1] * shape[2], blocks, short(d.size[1] * channels if whole else channels))
     return {
-        "d": d, "image": prod(shape), "width": shape[1], "depth": shape[2], "channels": channels, "lanes": lanes,
+        "d": d, "image": prod(shape), "width": width, "depth": shape[2], "channels": channels, "lanes": lanes,
         "rows": rows, "columns": columns, "tiles": tiles, "panels": tiles.panels * d.groups,
         "row_groups": max(1, min(rows, TASKS // (tiles.panels * d.groups))), "whole": whole,
         "by_rows": not whole or d.size[1] * channels >= SUMMED, "filter": prod(d.size) * channels * lanes,
