@@ -68,8 +68,8 @@ def cost(d: ConvDetail, choice: str, setting: Setting) -> float:
 
 NS_A_VECTOR = 3.3
 """What it takes to compute a vector of a transformed square and to write and read it."""
-BYTES_PER_NS = 10.0
-"""How fast transformed filters are made and read again."""
+BYTES_PER_NS = 22.0
+"""How fast transformed filters come from memory, for one of two threads."""
 LESS_ACCURATE = 1.2
 """F(5, 3) has four times the error of F(4, 3): it is taken only where its squares fit the image clearly better."""
 
