@@ -20,9 +20,7 @@ CHUNKS = 4
 CHUNKED = 256 << 10
 """Sums of at most so many numbers are kept for every chunk."""
 AT_ONCE = 112
-FEWEST = 48
-CACHED = 512 << 10
-"""The transformed squares of x and dy: at most so many numbers, but FEWEST squares at least and AT_ONCE at most."""
+"""At most so many squares are met before the sums are read and written again, which are more than the cache holds."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     lanes, elements = setting.lanes, (outputs + taps - 1) ** 2
     channel_blocks, filter_blocks = -(-d.input[2] // lanes), -(-d.output[2] // lanes)
     down, across = squares(d, outputs)
-    fewest = _winograd.MANY_SQUARES if _winograd.streams(d, op.choice, setting) else FEWEST
-    at_once = max(fewest, min(AT_ONCE, CACHED // (elements * (channel_blocks + filter_blocks) * lanes)))
-    at_once = even_rows(-(-down * across * setting.batch // made.chunks), at_once)
+    at_once = even_rows(-(-down * across * setting.batch // made.chunks), AT_ONCE)
     tiles = exact_count(setting.tile_rows, d.input[2], 1, filter_blocks)
     groups = 1 if made.chunks > 1 else min(setting.threads, tiles.panels)
     group_panels = -(-tiles.panels // groups)
