@@ -52,6 +52,7 @@ PHASES = {
 }
 PUBLIC = (
     "t",
+    "all_finite",
     "all_within",
     "all_below",
     "memory_size",
@@ -389,6 +390,7 @@ class _Emitter:
             "version": version(),
             "summary": summary(plan),
             "batch": plan.batch,
+            "lanes": plan.target.lanes(plan.itemsize),
             "itemsize": plan.itemsize,
             "prediction_bytes": plan.arena_bytes(False),
             "training_bytes": plan.arena_bytes(True),

@@ -19,29 +19,35 @@ class Arguments:
     def __init__(self, network: Network, library: Library, dtype: Any) -> None:
         self.network, self.dtype = network, np.dtype(dtype)
         self._from_buffer = library.module.ffi.from_buffer
-        self._all_within, self._all_below = library.function("all_within"), library.function("all_below")
-        self._largest = float(np.finfo(self.dtype).max)
-        real = "float[]" if self.dtype == np.float32 else "double[]"
-        self._kinds = {self.dtype: real, np.dtype(np.int32): "int32_t[]", np.dtype(np.int64): "int64_t[]"}
+        self._all_finite, self._all_within, self._all_below = (
+            library.function(name) for name in ("all_finite", "all_within", "all_below")
+        )
+        self._real = "float[]" if self.dtype == np.float32 else "double[]"
+        self._kinds = {self.dtype: self._real, np.dtype(np.int32): "int32_t[]", np.dtype(np.int64): "int64_t[]"}
         self._input = network.inputs[0].shape if len(network.inputs) == 1 else None
         heads = network.heads
         loss = heads[0].loss if len(heads) == 1 else None
         self._classes = heads[0].value.shape[-1] if loss is not None and loss.classes else 0
         self._target = heads[0].value.shape if loss is not None and not loss.classes else None
-        self._range = (0.0, 1.0) if loss is not None and loss.yes_or_no else (-self._largest, self._largest)
+        self._yes_or_no = loss is not None and loss.yes_or_no
 
     def pointer(self, array: Array) -> Any:
         return self._from_buffer(self._kinds[array.dtype], array)
 
     def pointers(self, arrays: list[Array]) -> list[Any]:
-        return [self.pointer(array) for array in arrays]
+        return [self._from_buffer(self._kinds[array.dtype], array) for array in arrays]
 
     def inputs(self, x: Any) -> list[Array]:
         """The inputs, dense and finite. Raises DataError."""
-        fits = type(x) is np.ndarray and x.dtype == self.dtype and x.shape[1:] == self._input and x.flags.c_contiguous
-        if fits and x.size and self._all_within(self.pointer(x), x.size, -self._largest, self._largest):
-            return [x]
-        return as_inputs(self.network, x, self.dtype)
+        return [x] if self.fitting(x) is not None else as_inputs(self.network, x, self.dtype)
+
+    def fitting(self, x: Any) -> Any:
+        """The pointer to the only input, if `x` is that and can be handed over as it is; else None."""
+        if type(x) is np.ndarray and x.dtype == self.dtype and x.shape[1:] == self._input and x.flags.c_contiguous:
+            numbers = self._from_buffer(self._real, x)
+            if x.size and self._all_finite(numbers, x.size):
+                return numbers
+        return None
 
     def targets(self, y: Any, count: int) -> list[Array]:
         """The targets of all heads. Raises DataError."""
@@ -58,5 +64,7 @@ class Arguments:
         return bool(fits and self._all_below(self.pointer(y), count, self._classes))
 
     def _are_values(self, y: Array, count: int) -> bool:
-        fits = self._target is not None and y.dtype == self.dtype and y.shape == (count, *self._target)
-        return bool(fits and self._all_within(self.pointer(y), y.size, *self._range))
+        if self._target is None or y.dtype != self.dtype or y.shape != (count, *self._target):
+            return False
+        numbers = self._from_buffer(self._real, y)
+        return bool(self._all_within(numbers, y.size, 0, 1) if self._yes_or_no else self._all_finite(numbers, y.size))

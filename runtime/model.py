@@ -119,7 +119,7 @@ class Model:
 
     def predict(self, x: Any) -> Any:
         """The outputs for `x` of shape (n, *input): an array (n, *output), a dict by head if there are several."""
-        return inference.predict(self.compiled, self.compiled.arguments.inputs(x))
+        return inference.predict(self.compiled, x)
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of `x`, so many times over."""
