@@ -28,6 +28,10 @@ STREAMED = 16 << 20
 """Bytes of transformed filters that do not."""
 LINE = 16
 """Numbers of a line of the cache, in float32."""
+ASKED = 8
+"""Vectors of channels up to which the memory of a square is asked for in time; of more it would be too much at once."""
+FAR = 16 << 20
+"""Bytes of a result that is in no cache when it is written."""
 GROUPED = 64
 """Channels that are summed in one go: sums of sums lose less."""
 
@@ -132,7 +136,9 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -
         "result_step": spread(2 * panels * room * lanes),
         "filter_step": spread(d.input[2] * lanes),
         "tiles": Tiles((height,), lanes, blocks), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
-        "summed": max(1, GROUPED // lanes), "careful": not whole_vectors and d.input[2] % lanes != 0,
+        "summed": max(1, GROUPED // lanes), "near": blocks <= ASKED,
+        "far": prod(d.output) * setting.batch * setting.itemsize > FAR,
+        "careful": not whole_vectors and d.input[2] % lanes != 0,
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
     }  # fmt: skip
 
