@@ -31,10 +31,9 @@ from dslc.emit import CSource
 from dslc.target import Target, cpu_identity
 
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
-GCC_FLAGS = ("--param=avoid-fma-max-bits=0", "-fno-predictive-commoning")
+GCC_FLAGS = ("--param=avoid-fma-max-bits=0",)
 """GCC tuned for some CPUs splits multiply-adds in short chains and not in long ones; then a sum has other bits in a
-small tile than in a large one. And between the products of pixels side by side it carries pixels over in registers that
-the sums need."""
+small tile than in a large one."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
 
 
