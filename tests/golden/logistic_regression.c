@@ -32,6 +32,7 @@ typedef struct {
 /* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. */
 size_t logisticregression_memory_size(int for_training);
 int logisticregression_max_batch(void);
+int logisticregression_all_finite(const float *numbers, int64_t count);
 int logisticregression_all_within(const float *numbers, int64_t count, float least, float most);
 int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t classes);
 void logisticregression_predict(const logisticregression_t *net, const float *x_in, int64_t count, float *output_output);
@@ -43,20 +44,22 @@ int logisticregression_train_batches(logisticregression_t *net, const float *x_i
 
 typedef float real;
 
-/* A vector of 4 numbers; loads and stores need no alignment beyond a number's own. */
-typedef real vec __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
-typedef int32_t ivec __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
+/* A vector of 4 numbers; in arrays of its own it lies on whole lines of the cache, which is faster. */
+typedef real vec __attribute__((vector_size(16), may_alias));
+typedef int32_t ivec __attribute__((vector_size(16), may_alias));
+/* The same anywhere in memory: loads and stores need no alignment beyond a number's own. */
+typedef real vec_anywhere __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE vec load(const real *p)
 {
-    return *(const vec *)p;
+    return *(const vec_anywhere *)p;
 }
 
 INLINE void store(real *p, vec v)
 {
-    *(vec *)p = v;
+    *(vec_anywhere *)p = v;
 }
 
 /* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
@@ -122,9 +125,11 @@ INLINE real sum_lanes(vec v)
 /* The micro-kernel of all matrix products: rows x vectors sums stay in registers while a and b walk. In each of
  * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
  * one run to the next:
- *     sum[row][j] += a[row * a_row] * b[j * b_block] */
+ *     sum[row][j] += a[row * a_row] * b[j * b_block]
+ * Where they are `fresh`, what the sums held before does not count. */
 typedef struct {
     int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments;
+    int fresh;
 } walk;
 
 typedef void product(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w);
@@ -152,7 +157,19 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
                     total[row][j] += p[row * a_row] * column[j];
             p += a_step;
             q += b_step;
+#ifdef __GNUC__
+            /* What is read of a is not carried over to the next products: the registers are for the sums. */
+            __asm__("" : "+r"(p));
+#endif
         }
+    }
+    if (w->fresh) {
+#pragma GCC unroll 32
+        for (int row = 0; row < rows; ++row)
+#pragma GCC unroll 2
+            for (int j = 0; j < vectors; ++j)
+                sum[row * vectors + j] = total[row][j];
+        return;
     }
 #pragma GCC unroll 32
     for (int row = 0; row < rows; ++row)
@@ -700,6 +717,20 @@ size_t logisticregression_memory_size(int for_training)
 int logisticregression_max_batch(void)
 {
     return MAX_BATCH;
+}
+
+/* Whether all numbers are finite: zero times infinity or NaN is not zero. */
+int logisticregression_all_finite(const real *numbers, int64_t count)
+{
+    vec sum[8] = { { 0 } };
+    int64_t i = 0;
+    for (; i + 32 <= count; i += 32)
+        for (int j = 0; j < 8; ++j)
+            sum[j] += load(numbers + i + j * 4) * 0;
+    real total = sum_lanes(((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7])));
+    for (; i < count; ++i)
+        total += numbers[i] * 0;
+    return total == 0;
 }
 
 /* Whether all numbers lie between two others; NaN lies nowhere. */
