@@ -11,6 +11,9 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d, lanes = detail(op, ConvDetail), setting.lanes
     context = {
         "taps": d.size[0] * d.size[1], "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups,
-        "lanes": lanes, "blocks": setting.layout(op.writes[0]).blocks, "all_channels": d.input[2],
+        "lanes": lanes, "blocks": setting.layout(op.writes[0]).blocks,
     }  # fmt: skip
-    return [Variant("plain", ("w", "turned"), context, setting.moving(op.reads[0], factor=4))]
+    cost = setting.moving(op.reads[0], factor=2)
+    if d.groups == 1:
+        return [Variant("plain", ("w", "turned"), context, cost)]
+    return [Variant("groups", ("w", "turned"), {**context, "all_channels": d.input[2]}, 2 * cost)]

@@ -1694,22 +1694,20 @@ static __attribute__((noinline)) void avgpool2_backward(const float *restrict do
  * w [4][5][5][6][4], turned [2][5][5][16][4] */
 static __attribute__((noinline)) void conv2_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
-    /* A task is one tap of one block of 4 channels. */
+    /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(50, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 25, tap = 24 - task % 25;
-        real *to = turned + task * 64;
-        for (int lane = 0; lane < 4; ++lane) {
-            const int64_t c = block * 4 + lane, group = c / 6;
-            if (c >= 6) {
-                for (int k = 0; k < 16; ++k)
-                    to[k * 4 + lane] = 0;
-                continue;
-            }
-            for (int k = 0; k < 16; ++k) {
-                const int64_t filter = group * 16 + k;
-                to[k * 4 + lane] = w[((filter / 4 * 25 + tap) * 6 + c % 6) * 4 + filter % 4];
-            }
+        const int64_t channel = task / 25 * 4, tap = 24 - task % 25;
+        const int channels = 6 - channel < 4 ? (int)(6 - channel) : 4;
+        for (int filter = 0; filter < 16; filter += 4) {
+            const real *from = w + (((int64_t)filter / 4 * 25 + tap) * 6 + channel) * 4;
+            real *to = turned + (task * 16 + filter) * 4;
+            vec square[4] = { 0 };
+            for (int k = 0; k < channels; ++k)
+                square[k] = load(from + k * 4);
+            transpose(square);
+            for (int k = 0; k < 4; ++k)
+                store(to + k * 4, square[k]);
         }
     }
 }

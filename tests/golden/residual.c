@@ -2682,22 +2682,20 @@ static __attribute__((noinline)) void batchnorm8_backward_input_rows(const float
  * w [8][3][3][32][4], turned [8][3][3][32][4] */
 static __attribute__((noinline)) void conv8_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
-    /* A task is one tap of one block of 4 channels. */
+    /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(72, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 9, tap = 8 - task % 9;
-        real *to = turned + task * 128;
-        for (int lane = 0; lane < 4; ++lane) {
-            const int64_t c = block * 4 + lane, group = c / 32;
-            if (c >= 32) {
-                for (int k = 0; k < 32; ++k)
-                    to[k * 4 + lane] = 0;
-                continue;
-            }
-            for (int k = 0; k < 32; ++k) {
-                const int64_t filter = group * 32 + k;
-                to[k * 4 + lane] = w[((filter / 4 * 9 + tap) * 32 + c % 32) * 4 + filter % 4];
-            }
+        const int64_t channel = task / 9 * 4, tap = 8 - task % 9;
+        const int channels = 4;
+        for (int filter = 0; filter < 32; filter += 4) {
+            const real *from = w + (((int64_t)filter / 4 * 9 + tap) * 32 + channel) * 4;
+            real *to = turned + (task * 32 + filter) * 4;
+            vec square[4];
+            for (int k = 0; k < channels; ++k)
+                square[k] = load(from + k * 4);
+            transpose(square);
+            for (int k = 0; k < 4; ++k)
+                store(to + k * 4, square[k]);
         }
     }
 }
@@ -2961,22 +2959,20 @@ static __attribute__((noinline)) void relu6_backward(const float *restrict dout,
  * w [8][3][3][16][4], turned [4][3][3][32][4] */
 static __attribute__((noinline)) void conv6_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
-    /* A task is one tap of one block of 4 channels. */
+    /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(36, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 9, tap = 8 - task % 9;
-        real *to = turned + task * 128;
-        for (int lane = 0; lane < 4; ++lane) {
-            const int64_t c = block * 4 + lane, group = c / 16;
-            if (c >= 16) {
-                for (int k = 0; k < 32; ++k)
-                    to[k * 4 + lane] = 0;
-                continue;
-            }
-            for (int k = 0; k < 32; ++k) {
-                const int64_t filter = group * 32 + k;
-                to[k * 4 + lane] = w[((filter / 4 * 9 + tap) * 16 + c % 16) * 4 + filter % 4];
-            }
+        const int64_t channel = task / 9 * 4, tap = 8 - task % 9;
+        const int channels = 4;
+        for (int filter = 0; filter < 32; filter += 4) {
+            const real *from = w + (((int64_t)filter / 4 * 9 + tap) * 16 + channel) * 4;
+            real *to = turned + (task * 32 + filter) * 4;
+            vec square[4];
+            for (int k = 0; k < channels; ++k)
+                square[k] = load(from + k * 4);
+            transpose(square);
+            for (int k = 0; k < 4; ++k)
+                store(to + k * 4, square[k]);
         }
     }
 }
@@ -3153,22 +3149,20 @@ static __attribute__((noinline)) void batchnorm5_backward_input_rows(const float
  * w [4][3][3][16][4], turned [4][3][3][16][4] */
 static __attribute__((noinline)) void conv5_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
-    /* A task is one tap of one block of 4 channels. */
+    /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(36, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 9, tap = 8 - task % 9;
-        real *to = turned + task * 64;
-        for (int lane = 0; lane < 4; ++lane) {
-            const int64_t c = block * 4 + lane, group = c / 16;
-            if (c >= 16) {
-                for (int k = 0; k < 16; ++k)
-                    to[k * 4 + lane] = 0;
-                continue;
-            }
-            for (int k = 0; k < 16; ++k) {
-                const int64_t filter = group * 16 + k;
-                to[k * 4 + lane] = w[((filter / 4 * 9 + tap) * 16 + c % 16) * 4 + filter % 4];
-            }
+        const int64_t channel = task / 9 * 4, tap = 8 - task % 9;
+        const int channels = 4;
+        for (int filter = 0; filter < 16; filter += 4) {
+            const real *from = w + (((int64_t)filter / 4 * 9 + tap) * 16 + channel) * 4;
+            real *to = turned + (task * 16 + filter) * 4;
+            vec square[4];
+            for (int k = 0; k < channels; ++k)
+                square[k] = load(from + k * 4);
+            transpose(square);
+            for (int k = 0; k < 4; ++k)
+                store(to + k * 4, square[k]);
         }
     }
 }
@@ -3881,7 +3875,9 @@ static void gradients_backward(const residual_t *net, meeting_place *meeting, in
     meet(meeting, parts);
     batchnorm8_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, n, part, parts);
     meet(meeting, parts);
-    conv8_weight_turn_filters(at + conv8_weight, at + train_conv8_weight_turn_filters, part, parts);
+    if (part == 0) {
+        conv8_weight_turn_filters(at + conv8_weight, at + train_conv8_weight_turn_filters, 0, 1);
+    }
     meet(meeting, parts);
     conv7_folded_weight_winograd4x3(at + train_conv8_weight_turn_filters, at + train_conv8_weight_winograd4x3_turned, part, parts); /* conv8_weight_winograd4x3_turned */
     meet(meeting, parts);
@@ -3898,7 +3894,9 @@ static void gradients_backward(const residual_t *net, meeting_place *meeting, in
     }
     meet(meeting, parts);
     batchnorm8_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts); /* batchnorm7_backward_input */
-    conv8_weight_turn_filters(at + conv7_weight, at + train_conv7_weight_turn_filters, part, parts); /* conv7_weight_turn_filters */
+    if (part == 0) {
+        conv8_weight_turn_filters(at + conv7_weight, at + train_conv7_weight_turn_filters, 0, 1); /* conv7_weight_turn_filters */
+    }
     meet(meeting, parts);
     conv7_folded_weight_winograd4x3(at + train_conv7_weight_turn_filters, at + train_conv7_weight_winograd4x3_turned, part, parts); /* conv7_weight_winograd4x3_turned */
     meet(meeting, parts);
@@ -4139,7 +4137,9 @@ static void train_backward(const residual_t *net, meeting_place *meeting, int n,
     meet(meeting, parts);
     batchnorm8_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, n, part, parts);
     meet(meeting, parts);
-    conv8_weight_turn_filters(at + conv8_weight, at + train_conv8_weight_turn_filters, part, parts);
+    if (part == 0) {
+        conv8_weight_turn_filters(at + conv8_weight, at + train_conv8_weight_turn_filters, 0, 1);
+    }
     meet(meeting, parts);
     conv7_folded_weight_winograd4x3(at + train_conv8_weight_turn_filters, at + train_conv8_weight_winograd4x3_turned, part, parts); /* conv8_weight_winograd4x3_turned */
     meet(meeting, parts);
@@ -4156,7 +4156,9 @@ static void train_backward(const residual_t *net, meeting_place *meeting, int n,
     }
     meet(meeting, parts);
     batchnorm8_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts); /* batchnorm7_backward_input */
-    conv8_weight_turn_filters(at + conv7_weight, at + train_conv7_weight_turn_filters, part, parts); /* conv7_weight_turn_filters */
+    if (part == 0) {
+        conv8_weight_turn_filters(at + conv7_weight, at + train_conv7_weight_turn_filters, 0, 1); /* conv7_weight_turn_filters */
+    }
     meet(meeting, parts);
     conv7_folded_weight_winograd4x3(at + train_conv7_weight_turn_filters, at + train_conv7_weight_winograd4x3_turned, part, parts); /* conv7_weight_winograd4x3_turned */
     meet(meeting, parts);
