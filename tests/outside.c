@@ -73,7 +73,7 @@ static void close_gaps(const NET_TYPE *net, gaps found)
 static void open_gaps(const NET_TYPE *net, gaps found)
 {
 #ifdef __SANITIZE_ADDRESS__
-    __asan_unpoison_memory_region(net->arena, CALL(memory_size)(1));
+    __asan_unpoison_memory_region(net->arena, CALL(memory_size)(2));
 #endif
     for (int64_t i = 0; i < found.count; ++i)
         for (int64_t k = 0; k < found.pairs[2 * i + 1]; ++k)
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     FILE *from = fopen(argv[1], "rb"), *to = fopen(argv[2], "wb");
     demand(from && to, "the files cannot be opened");
     settings *s = read_bytes(from, sizeof *s);
-    const size_t arena_bytes = CALL(memory_size)(1);
+    const size_t arena_bytes = CALL(memory_size)(2);
     NET_TYPE net = { .threads = (int)s->threads, .seed = (uint64_t)s->seed, .step = s->step, .lr = s->lr };
     net.arena = read_bytes(from, arena_bytes);
     const gaps predicting = read_gaps(from), differentiating = read_gaps(from), training = read_gaps(from);

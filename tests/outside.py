@@ -84,6 +84,7 @@ class Program:
         self.plan, self.toolchain, self.folder = plan, toolchain, folder
         self.network: Network = plan.graph.network
         self.arena = Arena(plan, training=True)
+        self.arena.add_gradients()
         self.parameters = Parameters({p.name: self.view(p.name) for p in self.network.parameters})
         assert plan.graph.train is not None
         given = {t.name: t for t in given_tensors(plan.graph.train)}
@@ -144,7 +145,7 @@ class Program:
         every mini-batch of the examples in reverse. What no call leaves for the next is not-a-number at the start."""
         before, after = self.folder / "before", self.folder / "after"
         count = len(next(iter(xs.values())))
-        for name, start in (("activations", np.nan), ("gradients", np.nan), ("state", 0)):
+        for name, start in (("activations", np.nan), ("gradients", np.nan), ("state", 0), ("asked_gradients", np.nan)):
             region = self.plan.region(name)
             self.arena.numbers[region.offset : region.offset + region.elements] = start
         if flag := self.plan.kept.get("prepared"):

@@ -53,6 +53,25 @@ def test_sum_after_a_layer(case: str) -> None:
     assert all(row.ok for row in rows), [row for row in rows if not row.ok]
 
 
+def test_what_a_layer_reads_itself_is_not_added_in_it() -> None:
+    """The layer reads a copy with zeros around it, and the sum wants none."""
+    net = check_text("""net Itself {
+      input x: 9x9x3
+      stem = conv(17, 3x3, pad=same) -> relu
+      side = stem -> conv(17, 3x3, stride=1, dilation=2, pad=same)
+      both = add(stem, side) -> relu
+      both -> flatten -> dense(3) -> softmax
+    }
+    train {
+      loss cross_entropy
+      optimizer sgd(lr=0.1)
+      batch 4
+    }
+    """)
+    rows = verify(Model(net), 3)
+    assert all(row.ok for row in rows), [row for row in rows if not row.ok]
+
+
 def test_a_sum_of_what_others_read_stays() -> None:
     """`left` is an input of the sum and of another layer, `right` too: neither may become the sum."""
     net = check_text("""net Read {

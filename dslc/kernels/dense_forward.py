@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, finish
-from dslc.kernels.product import any_count
+from dslc.kernels.product import Product, any_count
 from dslc.layout import Layout
 
 FUSES = True
@@ -26,12 +26,23 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         few = {"inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "bias": bias}
         return [Variant("narrow", names, {**few, **end}, setting.multiplying(op, 0.5))]
     tiles = any_count(setting.tile_rows, setting.batch, x.elements, setting.layout(w).blocks)
+    band = band_of(tiles.blocks, setting.threads)
+    one = Product(1, band, x.elements)
     context = {
-        "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias,
+        "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias, "band": band,
+        "one": one,
         "summed": min(SUMMED, x.elements), "group": min(GROUP, -(-setting.batch // tiles.heights[0])),
         **end,
     }  # fmt: skip
-    return [Variant("plain", names, context, setting.multiplying(op), tiles.products)]
+    products = (*tiles.products, *((one,) if band else ()))
+    return [Variant("plain", names, context, setting.multiplying(op), products)]
+
+
+def band_of(blocks: int, threads: int) -> int:
+    """How many vectors of units one example meets at a time: from 3 to 8, as many as share out evenly; 0 if none do."""
+    dividing = [k for k in range(8, 2, -1) if blocks % k == 0]
+    even = [k for k in dividing if blocks // k % threads == 0]
+    return next(iter((*even, *dividing)), 0)
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dslc.graph import Operation
-from dslc.kernels import Copy, Setting, Variant, finish
+from dslc.kernels import Copy, Scratch, Setting, Variant, finish
 from dslc.kernels.dense_forward import narrow
 from dslc.kernels.product import Product
 from dslc.layout import Layout
 
 FUSES = True
+STREAMED = 512 << 10
+"""Bytes of weights that are hardly in the second cache when they are needed."""
 STRETCH = 8
 """Vectors of units that are summed before the next inputs have their turn: weights are read in as many long streams."""
 AHEAD = 4
@@ -22,11 +24,16 @@ TASKS = 16
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     dx, lanes = op.writes[0], setting.lanes
     units = setting.layout(op.reads[1]).shape[0]
+    end = finish(op)
+    names = ("dout", "w", "known", "din") if end["kept"] else ("dout", "w", "din")
     if narrow(units, lanes):
-        end = finish(op)
-        names = ("dout", "w", "known", "din") if end["kept"] else ("dout", "w", "din")
         few = {"inputs": dx.elements, "units": units, **end}
         return [Variant("narrow", names, few, setting.multiplying(op, 0.3))]
+    if lanes > 1 and setting.batch <= lanes and setting.stored(op.reads[1]) * setting.itemsize > STREAMED:
+        blocks = -(-units // lanes)
+        context = {"inputs": dx.elements, "units": units, "blocks": blocks, "lanes": lanes, **end}
+        sums = Scratch("sums", dx.elements * lanes)
+        return [Variant("streamed", (*names, "sums"), context, setting.multiplying(op), scratch=(sums,))]
     rows = min(dx.elements, lanes * max(1, 8 // lanes))
     tile = Product(rows, 1, lanes)
     tiles, columns = -(-dx.elements // rows), -(-setting.batch // lanes)
@@ -34,9 +41,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     context = {
         "inputs": dx.elements, "units": units, "full": full, "left": units % lanes, "lanes": lanes, "rows": rows,
         "tiles": tiles, "tile": tile, "columns": columns, "stretch": min(STRETCH, full), "ahead": AHEAD * rows,
-        "group": max(1, min(SUMS // columns, tiles // TASKS)), **finish(op),
+        "group": max(1, min(SUMS // columns, tiles // TASKS)), **end,
     }  # fmt: skip
-    names = ("dout", "w", "known", "din") if context["kept"] else ("dout", "w", "din")
     return [Variant("plain", names, context, setting.multiplying(op), (tile,))]
 
 

@@ -54,8 +54,10 @@ def _producer_of(op: Operation, done: list[Operation], readers: Counter[Tensor])
         producer = done[index]
         if source in producer.writes:
             fits = producer.writes == (source,) and kernels.fuses(producer) and _together(producer, op) is not None
-            written_later = {t for later in done[index + 1 :] for t in later.writes}
-            return index if fits and not written_later & set(op.reads[1:]) else None
+            taken = {t for later in done[index + 1 :] for t in later.writes}
+            if op.kind == "add":  # a layer reads what it computes from in a form of its own
+                taken.update(producer.reads)
+            return index if fits and not taken & set(op.reads[1:]) else None
     return None
 
 

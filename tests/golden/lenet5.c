@@ -137,22 +137,22 @@ typedef void product(vec *restrict sum, const real *restrict a, const real *rest
 INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
-    vec total[8][2];
+    vec total[8][7];
 #pragma GCC unroll 32
     for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
         for (int j = 0; j < vectors; ++j)
             total[row][j] = (vec){ 0 };
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
-            vec column[2];
-#pragma GCC unroll 2
+            vec column[7];
+#pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
                 column[j] = load(q + j * b_block);
 #pragma GCC unroll 32
             for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
                 for (int j = 0; j < vectors; ++j)
                     total[row][j] += p[row * a_row] * column[j];
             p += a_step;
@@ -166,14 +166,14 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     if (w->fresh) {
 #pragma GCC unroll 32
         for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
                 sum[row * vectors + j] = total[row][j];
         return;
     }
 #pragma GCC unroll 32
     for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
         for (int j = 0; j < vectors; ++j)
             sum[row * vectors + j] += total[row][j];
 }
@@ -201,6 +201,21 @@ static __attribute__((noinline)) void product1x2_120(vec *restrict sum, const re
 static __attribute__((noinline)) void product1x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 2, 400, w->run, sum, a, b, w);
+}
+
+static __attribute__((noinline)) void product1x3_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+{
+    multiply(1, 3, 84, w->run, sum, a, b, w);
+}
+
+static __attribute__((noinline)) void product1x6_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+{
+    multiply(1, 6, 400, w->run, sum, a, b, w);
+}
+
+static __attribute__((noinline)) void product1x7_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+{
+    multiply(1, 7, 120, w->run, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product3x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
@@ -465,6 +480,37 @@ static __attribute__((noinline)) void winograd4x5_output(const real *restrict fr
 #pragma GCC unroll 8
         for (int j = 0; j < 4; ++j)
             store(to + (i * 4 + j) * step, y[j]);
+    }
+}
+
+/* How images of height x width x depth are cut into squares: so many an image, `across` of them in a row, each `step` pixels
+ * further, the first one `top` and `left` pixels outside. */
+typedef struct {
+    int64_t height, width, depth, squares, across, step, top, left;
+} cut;
+
+typedef void transform(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step);
+
+/* Transforms some squares from the `first` on, of the blocks of channels from `begin` to `end`. Block b of square t goes to
+ * to + t * next_square + (b - begin) * next_block. Where vectors are `whole`, memory behind the last channel may be read. */
+INLINE void transform_squares(transform *apply, const int size, const cut c, const int whole, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+{
+    for (int64_t t = 0; t < some; ++t) {
+        const int64_t i = (first + t) / c.squares, place = (first + t) % c.squares;
+        const int64_t top = place / c.across * c.step - c.top, left = place % c.across * c.step - c.left;
+        const real *image = images + i * c.height * c.width * c.depth;
+        const int inside = top >= 0 && top + size <= c.height && left >= 0 && left + size <= c.width;
+        for (int64_t block = begin; block < end; ++block) {
+            real *made = to + t * next_square + (block - begin) * next_block;
+            const int channels = c.depth - block * 4 < 4 ? (int)(c.depth - block * 4) : 4;
+            if (inside && (whole || channels == 4)) {
+                apply(image + (top * c.width + left) * c.depth + block * 4, c.width * c.depth, c.depth, made, step);
+                continue;
+            }
+            vec edge[64];
+            load_square(edge, size, image + block * 4, top, left, c.height, c.width, c.depth, channels);
+            apply((const real *)edge, size * 4, 4, made, step);
+        }
     }
 }
 
@@ -965,6 +1011,28 @@ static __attribute__((noinline)) void dense1_forward(const float *restrict in, c
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 1600, .run = 400, .segments = 1 };
+    if (n == 1) {
+        /* One example meets 6 vectors of units at a time, so that no sum waits for itself. */
+        const range bands = share_of(5, part, parts);
+        for (int64_t unit = bands.begin * 24; unit < bands.end * 24; unit += 24) {
+            const int64_t at = unit;
+            const int vectors = 6, numbers = 24;
+            vec sum[6];
+            for (int k = 0; k < 400; k += 400) {
+                walk now = along;
+                now.fresh = k == 0;
+                product1x6_400(sum, in + k, w + unit * 400 + k * 4, &now);
+            }
+            for (int row = 0; row < 1; ++row) {
+                const real *const sums_of_row = (const real *)(sum + row * vectors);
+                for (int e = 0; e < numbers; ++e) {
+                    const real x = sums_of_row[e] + b[unit + e];
+                    out[at + row * 120 + e] = real_tanh(x);
+                }
+            }
+        }
+        return;
+    }
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1;
     const range panels = share_of(15, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
@@ -1005,6 +1073,28 @@ static __attribute__((noinline)) void dense2_forward(const float *restrict in, c
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 480, .run = 120, .segments = 1 };
+    if (n == 1) {
+        /* One example meets 7 vectors of units at a time, so that no sum waits for itself. */
+        const range bands = share_of(3, part, parts);
+        for (int64_t unit = bands.begin * 28; unit < bands.end * 28; unit += 28) {
+            const int64_t at = unit;
+            const int vectors = 7, numbers = 28;
+            vec sum[7];
+            for (int k = 0; k < 120; k += 120) {
+                walk now = along;
+                now.fresh = k == 0;
+                product1x7_120(sum, in + k, w + unit * 120 + k * 4, &now);
+            }
+            for (int row = 0; row < 1; ++row) {
+                const real *const sums_of_row = (const real *)(sum + row * vectors);
+                for (int e = 0; e < numbers; ++e) {
+                    const real x = sums_of_row[e] + b[unit + e];
+                    out[at + row * 84 + e] = real_tanh(x);
+                }
+            }
+        }
+        return;
+    }
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1;
     const range panels = share_of(11, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
@@ -1045,6 +1135,28 @@ static __attribute__((noinline)) void dense3_forward(const float *restrict in, c
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 336, .run = 84, .segments = 1 };
+    if (n == 1) {
+        /* One example meets 3 vectors of units at a time, so that no sum waits for itself. */
+        const range bands = share_of(1, part, parts);
+        for (int64_t unit = bands.begin * 12; unit < bands.end * 12; unit += 12) {
+            const int64_t at = unit;
+            const int vectors = 3, numbers = 10 - unit < 12 ? (int)(10 - unit) : 12;
+            vec sum[3];
+            for (int k = 0; k < 84; k += 84) {
+                walk now = along;
+                now.fresh = k == 0;
+                product1x3_84(sum, in + k, w + unit * 84 + k * 4, &now);
+            }
+            for (int row = 0; row < 1; ++row) {
+                const real *const sums_of_row = (const real *)(sum + row * vectors);
+                for (int e = 0; e < numbers; ++e) {
+                    const real x = sums_of_row[e] + b[unit + e];
+                    out[at + row * 10 + e] = x;
+                }
+            }
+        }
+        return;
+    }
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1;
     const range panels = share_of(2, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
@@ -1731,29 +1843,14 @@ static __attribute__((noinline)) void conv2_backward_input_winograd4x5(const flo
     /* A task is at most 54 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
     const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
+    const cut squares_of = { 10, 10, 16, .squares = 16, .across = 4, .step = 4, .top = 4, .left = 4 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5120, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)56320;
     real *const results = products + part * (int64_t)27648;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4 - 4, left = place % 4 * 4 - 4;
-            const real *image = in + i * 1600;
-            const int inside = top >= 0 && top <= 2 && left >= 0 && left <= 2;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd4x5_input(image + (top * 10 + left) * 16 + block * 4, 160, 16, to, 880);
-                    continue;
-                }
-                vec edge[64];
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                load_square(edge, 8, image + block * 4, top, left, 10, 10, 16, channels);
-                winograd4x5_input((const real *)edge, 32, 4, to, 880);
-            }
-        }
+        transform_squares(winograd4x5_input, 8, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 1;
         for (int64_t element = 0; element < 64; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {

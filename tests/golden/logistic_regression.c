@@ -140,19 +140,19 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     vec total[1][2];
 #pragma GCC unroll 32
     for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
         for (int j = 0; j < vectors; ++j)
             total[row][j] = (vec){ 0 };
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
             vec column[2];
-#pragma GCC unroll 2
+#pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
                 column[j] = load(q + j * b_block);
 #pragma GCC unroll 32
             for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
                 for (int j = 0; j < vectors; ++j)
                     total[row][j] += p[row * a_row] * column[j];
             p += a_step;
@@ -166,14 +166,14 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     if (w->fresh) {
 #pragma GCC unroll 32
         for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
                 sum[row * vectors + j] = total[row][j];
         return;
     }
 #pragma GCC unroll 32
     for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
         for (int j = 0; j < vectors; ++j)
             sum[row * vectors + j] += total[row][j];
 }

@@ -137,22 +137,22 @@ typedef void product(vec *restrict sum, const real *restrict a, const real *rest
 INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
-    vec total[8][2];
+    vec total[8][3];
 #pragma GCC unroll 32
     for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
         for (int j = 0; j < vectors; ++j)
             total[row][j] = (vec){ 0 };
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
-            vec column[2];
-#pragma GCC unroll 2
+            vec column[3];
+#pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
                 column[j] = load(q + j * b_block);
 #pragma GCC unroll 32
             for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
                 for (int j = 0; j < vectors; ++j)
                     total[row][j] += p[row * a_row] * column[j];
             p += a_step;
@@ -166,14 +166,14 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     if (w->fresh) {
 #pragma GCC unroll 32
         for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
                 sum[row * vectors + j] = total[row][j];
         return;
     }
 #pragma GCC unroll 32
     for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 2
+#pragma GCC unroll 8
         for (int j = 0; j < vectors; ++j)
             sum[row * vectors + j] += total[row][j];
 }
@@ -186,6 +186,11 @@ static __attribute__((noinline)) void product1x1_32(vec *restrict sum, const rea
 static __attribute__((noinline)) void product1x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 2, 32, w->run, sum, a, b, w);
+}
+
+static __attribute__((noinline)) void product1x3_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+{
+    multiply(1, 3, 32, w->run, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product2x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
@@ -698,6 +703,37 @@ static __attribute__((noinline)) void winograd5x3_output_gradient(const real *re
 #pragma GCC unroll 8
         for (int j = 0; j < 7; ++j)
             store(to + (i * 7 + j) * step, y[j]);
+    }
+}
+
+/* How images of height x width x depth are cut into squares: so many an image, `across` of them in a row, each `step` pixels
+ * further, the first one `top` and `left` pixels outside. */
+typedef struct {
+    int64_t height, width, depth, squares, across, step, top, left;
+} cut;
+
+typedef void transform(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step);
+
+/* Transforms some squares from the `first` on, of the blocks of channels from `begin` to `end`. Block b of square t goes to
+ * to + t * next_square + (b - begin) * next_block. Where vectors are `whole`, memory behind the last channel may be read. */
+INLINE void transform_squares(transform *apply, const int size, const cut c, const int whole, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+{
+    for (int64_t t = 0; t < some; ++t) {
+        const int64_t i = (first + t) / c.squares, place = (first + t) % c.squares;
+        const int64_t top = place / c.across * c.step - c.top, left = place % c.across * c.step - c.left;
+        const real *image = images + i * c.height * c.width * c.depth;
+        const int inside = top >= 0 && top + size <= c.height && left >= 0 && left + size <= c.width;
+        for (int64_t block = begin; block < end; ++block) {
+            real *made = to + t * next_square + (block - begin) * next_block;
+            const int channels = c.depth - block * 4 < 4 ? (int)(c.depth - block * 4) : 4;
+            if (inside && (whole || channels == 4)) {
+                apply(image + (top * c.width + left) * c.depth + block * 4, c.width * c.depth, c.depth, made, step);
+                continue;
+            }
+            vec edge[49];
+            load_square(edge, size, image + block * 4, top, left, c.height, c.width, c.depth, channels);
+            apply((const real *)edge, size * 4, 4, made, step);
+        }
     }
 }
 
@@ -1441,29 +1477,14 @@ static __attribute__((noinline)) void conv2_forward_winograd5x3(const float *res
     /* A task is at most 53 squares of 5x5 outputs. */
     const int64_t count = (int64_t)n * 9;
     const int64_t at_once = count < 53 * parts ? (count + parts - 1) / parts : 53;
+    const cut squares_of = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3920, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)43120;
     real *const results = products + part * (int64_t)43120;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 9, place = (first + t) % 9;
-            const int64_t top = place / 3 * 5 - 1, left = place % 3 * 5 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 7 && left >= 0 && left <= 7;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd5x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 880);
-                    continue;
-                }
-                vec edge[49];
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                load_square(edge, 7, image + block * 4, top, left, 14, 14, 16, channels);
-                winograd5x3_input((const real *)edge, 28, 4, to, 880);
-            }
-        }
+        transform_squares(winograd5x3_input, 7, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 2;
         for (int64_t element = 0; element < 49; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
@@ -1514,29 +1535,14 @@ static __attribute__((noinline)) void conv3_forward_winograd5x3(const float *res
     /* A task is at most 53 squares of 5x5 outputs. */
     const int64_t count = (int64_t)n * 9;
     const int64_t at_once = count < 53 * parts ? (count + parts - 1) / parts : 53;
+    const cut squares_of = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3920, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)43120;
     real *const results = products + part * (int64_t)43120;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 9, place = (first + t) % 9;
-            const int64_t top = place / 3 * 5 - 1, left = place % 3 * 5 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 7 && left >= 0 && left <= 7;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd5x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 880);
-                    continue;
-                }
-                vec edge[49];
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                load_square(edge, 7, image + block * 4, top, left, 14, 14, 16, channels);
-                winograd5x3_input((const real *)edge, 28, 4, to, 880);
-            }
-        }
+        transform_squares(winograd5x3_input, 7, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 2;
         for (int64_t element = 0; element < 49; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
@@ -1644,29 +1650,14 @@ static __attribute__((noinline)) void conv7_forward_winograd4x3(const float *res
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
+    const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4 - 1, left = place % 2 * 4 - 1;
-            const real *image = in + i * 1568;
-            const int inside = top >= 0 && top <= 1 && left >= 0 && left <= 1;
-            for (int64_t block = 0; block < 8; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1744);
-                    continue;
-                }
-                vec edge[36];
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                load_square(edge, 6, image + block * 4, top, left, 7, 7, 32, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 1744);
-            }
-        }
+        transform_squares(winograd4x3_input, 6, squares_of, 1, in, first, some, 0, 8, square, 4, 216, 1744);
         const int64_t begin = 0, end = 4;
         for (int64_t element = 0; element < 36; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
@@ -1716,29 +1707,14 @@ static __attribute__((noinline)) void conv8_forward_winograd4x3(const float *res
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
+    const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4 - 1, left = place % 2 * 4 - 1;
-            const real *image = in + i * 1568;
-            const int inside = top >= 0 && top <= 1 && left >= 0 && left <= 1;
-            for (int64_t block = 0; block < 8; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1744);
-                    continue;
-                }
-                vec edge[36];
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                load_square(edge, 6, image + block * 4, top, left, 7, 7, 32, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 1744);
-            }
-        }
+        transform_squares(winograd4x3_input, 6, squares_of, 1, in, first, some, 0, 8, square, 4, 216, 1744);
         const int64_t begin = 0, end = 4;
         for (int64_t element = 0; element < 36; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
@@ -1821,6 +1797,28 @@ static __attribute__((noinline)) void dense1_forward(const float *restrict in, c
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 128, .run = 32, .segments = 1 };
+    if (n == 1) {
+        /* One example meets 3 vectors of units at a time, so that no sum waits for itself. */
+        const range bands = share_of(1, part, parts);
+        for (int64_t unit = bands.begin * 12; unit < bands.end * 12; unit += 12) {
+            const int64_t at = unit;
+            const int vectors = 3, numbers = 10 - unit < 12 ? (int)(10 - unit) : 12;
+            vec sum[3];
+            for (int k = 0; k < 32; k += 32) {
+                walk now = along;
+                now.fresh = k == 0;
+                product1x3_32(sum, in + k, w + unit * 32 + k * 4, &now);
+            }
+            for (int row = 0; row < 1; ++row) {
+                const real *const sums_of_row = (const real *)(sum + row * vectors);
+                for (int e = 0; e < numbers; ++e) {
+                    const real x = sums_of_row[e] + b[unit + e];
+                    out[at + row * 10 + e] = x;
+                }
+            }
+        }
+        return;
+    }
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1;
     const range panels = share_of(2, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
@@ -2088,29 +2086,14 @@ static __attribute__((noinline)) void conv2_forward_winograd5x3_2(const float *r
     /* A task is at most 53 squares of 5x5 outputs. */
     const int64_t count = (int64_t)n * 9;
     const int64_t at_once = count < 53 * parts ? (count + parts - 1) / parts : 53;
+    const cut squares_of = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3920, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)43120;
     real *const results = products + part * (int64_t)43120;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 9, place = (first + t) % 9;
-            const int64_t top = place / 3 * 5 - 1, left = place % 3 * 5 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 7 && left >= 0 && left <= 7;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd5x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 880);
-                    continue;
-                }
-                vec edge[49];
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                load_square(edge, 7, image + block * 4, top, left, 14, 14, 16, channels);
-                winograd5x3_input((const real *)edge, 28, 4, to, 880);
-            }
-        }
+        transform_squares(winograd5x3_input, 7, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 2;
         for (int64_t element = 0; element < 49; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
@@ -2316,29 +2299,14 @@ static __attribute__((noinline)) void conv7_forward_winograd4x3_2(const float *r
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
+    const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4 - 1, left = place % 2 * 4 - 1;
-            const real *image = in + i * 1568;
-            const int inside = top >= 0 && top <= 1 && left >= 0 && left <= 1;
-            for (int64_t block = 0; block < 8; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1744);
-                    continue;
-                }
-                vec edge[36];
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                load_square(edge, 6, image + block * 4, top, left, 7, 7, 32, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 1744);
-            }
-        }
+        transform_squares(winograd4x3_input, 6, squares_of, 1, in, first, some, 0, 8, square, 4, 216, 1744);
         const int64_t begin = 0, end = 4;
         for (int64_t element = 0; element < 36; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
@@ -2707,29 +2675,14 @@ static __attribute__((noinline)) void conv8_backward_input_winograd4x3(const flo
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
+    const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4 - 1, left = place % 2 * 4 - 1;
-            const real *image = in + i * 1568;
-            const int inside = top >= 0 && top <= 1 && left >= 0 && left <= 1;
-            for (int64_t block = 0; block < 8; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1744);
-                    continue;
-                }
-                vec edge[36];
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                load_square(edge, 6, image + block * 4, top, left, 7, 7, 32, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 1744);
-            }
-        }
+        transform_squares(winograd4x3_input, 6, squares_of, 1, in, first, some, 0, 8, square, 4, 216, 1744);
         const int64_t begin = 0, end = 4;
         for (int64_t element = 0; element < 36; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
@@ -2784,6 +2737,8 @@ static __attribute__((noinline)) void conv8_backward_input_winograd4x3(const flo
 static __attribute__((noinline)) void conv8_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
 {
     /* A task is one of 4 chunks of the squares. */
+    const cut squares_of_x = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
+    const cut squares_of_dy = { 7, 7, 32, .squares = 4, .across = 2, .step = 4 };
     const int64_t count = (int64_t)n * 4;
     real *const square = squares + part * (int64_t)111168;
     real *const error = errors + part * (int64_t)74304;
@@ -2795,33 +2750,8 @@ static __attribute__((noinline)) void conv8_backward_weight_products_winograd4x3
         real *const sum_of_chunk = sums + chunk * 41472;
         for (int64_t first = of_chunk.begin; first < of_chunk.end; first += 64) {
             const int64_t some = of_chunk.end - first < 64 ? of_chunk.end - first : 64;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t place = (first + t) % 4, i = (first + t) / 4;
-                for (int64_t block = 0; block < 8; ++block) {
-                const int64_t top = place / 2 * 4 - 1, left = place % 2 * 4 - 1;
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                const real *image = x + i * 1568 + block * 4;
-                if (top >= 0 && top <= 1 && left >= 0 && left <= 1 && channels == 4)
-                    winograd4x3_input(image + (top * 7 + left) * 32, 224, 32, square + t * 48 + block * 4, 3088);
-                else {
-                    vec edge[36];
-                    load_square(edge, 6, image, top, left, 7, 7, 32, channels);
-                    winograd4x3_input((const real *)edge, 24, 4, square + t * 48 + block * 4, 3088);
-                }
-                }
-                for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int64_t top = place / 2 * 4 - 0, left = place % 2 * 4 - 0;
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                const real *image = dy + i * 1568 + block * 4;
-                if (top >= 0 && top <= 3 && left >= 0 && left <= 3 && channels == 4)
-                    winograd4x3_output_gradient(image + (top * 7 + left) * 32, 224, 32, error + ((block - 2 * begin) * 64 + t) * 4, 2064);
-                else {
-                    vec edge[16];
-                    load_square(edge, 4, image, top, left, 7, 7, 32, channels);
-                    winograd4x3_output_gradient((const real *)edge, 16, 4, error + ((block - 2 * begin) * 64 + t) * 4, 2064);
-                }
-                }
-            }
+            transform_squares(winograd4x3_input, 6, squares_of_x, 0, x, first, some, 0, 8, square, 48, 4, 3088);
+            transform_squares(winograd4x3_output_gradient, 4, squares_of_dy, 0, dy, first, some, 2 * begin, end_block, error, 4, 256, 2064);
             const walk along = { .a_step = 48, .b_step = 4, .b_block = 256, .run = some, .segments = 1 };
             for (int64_t element = 0; element < 36; ++element)
                 for (int64_t panel = begin; panel < end; ++panel)
@@ -2873,29 +2803,14 @@ static __attribute__((noinline)) void conv7_backward_input_winograd4x3(const flo
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
+    const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4 - 1, left = place % 2 * 4 - 1;
-            const real *image = in + i * 1568;
-            const int inside = top >= 0 && top <= 1 && left >= 0 && left <= 1;
-            for (int64_t block = 0; block < 8; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd4x3_input(image + (top * 7 + left) * 32 + block * 4, 224, 32, to, 1744);
-                    continue;
-                }
-                vec edge[36];
-                const int channels = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                load_square(edge, 6, image + block * 4, top, left, 7, 7, 32, channels);
-                winograd4x3_input((const real *)edge, 24, 4, to, 1744);
-            }
-        }
+        transform_squares(winograd4x3_input, 6, squares_of, 1, in, first, some, 0, 8, square, 4, 216, 1744);
         const int64_t begin = 0, end = 4;
         for (int64_t element = 0; element < 36; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
@@ -3175,29 +3090,14 @@ static __attribute__((noinline)) void conv5_backward_input_winograd5x3(const flo
     /* A task is at most 53 squares of 5x5 outputs. */
     const int64_t count = (int64_t)n * 9;
     const int64_t at_once = count < 53 * parts ? (count + parts - 1) / parts : 53;
+    const cut squares_of = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3920, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)43120;
     real *const results = products + part * (int64_t)43120;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 9, place = (first + t) % 9;
-            const int64_t top = place / 3 * 5 - 1, left = place % 3 * 5 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 7 && left >= 0 && left <= 7;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd5x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 880);
-                    continue;
-                }
-                vec edge[49];
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                load_square(edge, 7, image + block * 4, top, left, 14, 14, 16, channels);
-                winograd5x3_input((const real *)edge, 28, 4, to, 880);
-            }
-        }
+        transform_squares(winograd5x3_input, 7, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 2;
         for (int64_t element = 0; element < 49; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
@@ -3252,6 +3152,8 @@ static __attribute__((noinline)) void conv5_backward_input_winograd5x3(const flo
 static __attribute__((noinline)) void conv5_backward_weight_products_winograd5x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
 {
     /* A task is one of 4 chunks of the squares. */
+    const cut squares_of_x = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
+    const cut squares_of_dy = { 14, 14, 16, .squares = 9, .across = 3, .step = 5 };
     const int64_t count = (int64_t)n * 9;
     real *const square = squares + part * (int64_t)57232;
     real *const error = errors + part * (int64_t)57232;
@@ -3263,33 +3165,8 @@ static __attribute__((noinline)) void conv5_backward_weight_products_winograd5x3
         real *const sum_of_chunk = sums + chunk * 15680;
         for (int64_t first = of_chunk.begin; first < of_chunk.end; first += 72) {
             const int64_t some = of_chunk.end - first < 72 ? of_chunk.end - first : 72;
-            for (int64_t t = 0; t < some; ++t) {
-                const int64_t place = (first + t) % 9, i = (first + t) / 9;
-                for (int64_t block = 0; block < 4; ++block) {
-                const int64_t top = place / 3 * 5 - 1, left = place % 3 * 5 - 1;
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const real *image = x + i * 3136 + block * 4;
-                if (top >= 0 && top <= 7 && left >= 0 && left <= 7 && channels == 4)
-                    winograd5x3_input(image + (top * 14 + left) * 16, 224, 16, square + t * 16 + block * 4, 1168);
-                else {
-                    vec edge[49];
-                    load_square(edge, 7, image, top, left, 14, 14, 16, channels);
-                    winograd5x3_input((const real *)edge, 28, 4, square + t * 16 + block * 4, 1168);
-                }
-                }
-                for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int64_t top = place / 3 * 5 - 0, left = place % 3 * 5 - 0;
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const real *image = dy + i * 3136 + block * 4;
-                if (top >= 0 && top <= 9 && left >= 0 && left <= 9 && channels == 4)
-                    winograd5x3_output_gradient(image + (top * 14 + left) * 16, 224, 16, error + ((block - 2 * begin) * 72 + t) * 4, 1168);
-                else {
-                    vec edge[25];
-                    load_square(edge, 5, image, top, left, 14, 14, 16, channels);
-                    winograd5x3_output_gradient((const real *)edge, 20, 4, error + ((block - 2 * begin) * 72 + t) * 4, 1168);
-                }
-                }
-            }
+            transform_squares(winograd5x3_input, 7, squares_of_x, 0, x, first, some, 0, 4, square, 16, 4, 1168);
+            transform_squares(winograd5x3_output_gradient, 5, squares_of_dy, 0, dy, first, some, 2 * begin, end_block, error, 4, 288, 1168);
             const walk along = { .a_step = 16, .b_step = 4, .b_block = 288, .run = some, .segments = 1 };
             for (int64_t element = 0; element < 49; ++element)
                 for (int64_t panel = begin; panel < end; ++panel)
@@ -3342,29 +3219,14 @@ static __attribute__((noinline)) void conv4_backward_input_winograd5x3(const flo
     /* A task is at most 53 squares of 5x5 outputs. */
     const int64_t count = (int64_t)n * 9;
     const int64_t at_once = count < 53 * parts ? (count + parts - 1) / parts : 53;
+    const cut squares_of = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
     const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3920, .run = 4, .segments = 16 };
     real *const square = squares + part * (int64_t)43120;
     real *const results = products + part * (int64_t)43120;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 9, place = (first + t) % 9;
-            const int64_t top = place / 3 * 5 - 1, left = place % 3 * 5 - 1;
-            const real *image = in + i * 3136;
-            const int inside = top >= 0 && top <= 7 && left >= 0 && left <= 7;
-            for (int64_t block = 0; block < 4; ++block) {
-                real *to = square + (block * 54 + t) * 4;
-                if (inside) {
-                    winograd5x3_input(image + (top * 14 + left) * 16 + block * 4, 224, 16, to, 880);
-                    continue;
-                }
-                vec edge[49];
-                const int channels = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                load_square(edge, 7, image + block * 4, top, left, 14, 14, 16, channels);
-                winograd5x3_input((const real *)edge, 28, 4, to, 880);
-            }
-        }
+        transform_squares(winograd5x3_input, 7, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 2;
         for (int64_t element = 0; element < 49; ++element)
             for (int64_t panel = begin; panel < end; ++panel) {
