@@ -34,6 +34,12 @@ FAR = 16 << 20
 """Bytes of a result that is in no cache when it is written."""
 GROUPED = 64
 """Channels that are summed in one go: sums of sums lose less."""
+NS_A_VECTOR = 3.3
+"""What it takes to compute a vector of a transformed square and to write and read it."""
+BYTES_PER_NS = 22.0
+"""How fast transformed filters come from memory, for one of two threads."""
+LESS_ACCURATE = 1.2
+"""F(5, 3) has four times the error of F(4, 3): it is taken only where its squares fit the image clearly better."""
 
 
 def choices(d: ConvDetail) -> list[str]:
@@ -68,14 +74,6 @@ def cost(d: ConvDetail, choice: str, setting: Setting) -> float:
     moved = count * (channels + filters) // lanes * setting.batch * NS_A_VECTOR
     cost = products + moved + elements * channels * filters * setting.itemsize / BYTES_PER_NS
     return cost * LESS_ACCURATE if (outputs, taps) == (5, 3) else cost
-
-
-NS_A_VECTOR = 3.3
-"""What it takes to compute a vector of a transformed square and to write and read it."""
-BYTES_PER_NS = 22.0
-"""How fast transformed filters come from memory, for one of two threads."""
-LESS_ACCURATE = 1.2
-"""F(5, 3) has four times the error of F(4, 3): it is taken only where its squares fit the image clearly better."""
 
 
 @dataclass(frozen=True)
