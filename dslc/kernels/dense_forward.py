@@ -30,7 +30,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     one = Product(1, band, x.elements)
     context = {
         "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias, "band": band,
-        "one": one,
+        "one": one, "most_sums": max(2 * tiles.heights[0], band),
         "summed": min(SUMMED, x.elements), "group": min(GROUP, -(-setting.batch // tiles.heights[0])),
         **end,
     }  # fmt: skip

@@ -6,12 +6,7 @@ from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
 from dslc.site import CHUNKS
 
-SIDE_BY_SIDE = 16
-"""Sums that grow together, so that none has to wait for itself."""
-
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    context = {
-        "elements": setting.layout(op.reads[0]).elements, "chunks": CHUNKS, "side_by_side": SIDE_BY_SIDE,
-    }  # fmt: skip
+    context = {"elements": setting.layout(op.reads[0]).elements, "chunks": CHUNKS}
     return [Variant("plain", ("gradient", "norms"), context, setting.moving(op.reads[0]))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels.gradient_norm import SIDE_BY_SIDE
 from dslc.lower import ParameterDetail
 from dslc.site import CHUNKS
 
@@ -14,6 +13,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "formula": detail(op, ParameterDetail).formula,
         "elements": setting.layout(op.reads[0]).elements,
         "chunks": CHUNKS,
-        "side_by_side": SIDE_BY_SIDE,
     }
     return [Variant("plain", ("weights", "sums"), context, setting.moving(op.reads[0]))]

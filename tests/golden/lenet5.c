@@ -122,6 +122,17 @@ INLINE real sum_lanes(vec v)
     return sum;
 }
 
+/* Sums that grow together, so that none has to wait for itself, and at last their sum. */
+enum { SIDE_BY_SIDE = 16 };
+
+INLINE double total_of(double *sums)
+{
+    for (int half = SIDE_BY_SIDE / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; ++k)
+            sums[k] += sums[k + half];
+    return sums[0];
+}
+
 /* The micro-kernel of all matrix products: rows x vectors sums stay in registers while a and b walk. In each of
  * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
  * one run to the next:
@@ -1011,35 +1022,14 @@ static __attribute__((noinline)) void dense1_forward(const float *restrict in, c
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 1600, .run = 400, .segments = 1 };
-    if (n == 1) {
-        /* One example meets 6 vectors of units at a time, so that no sum waits for itself. */
-        const range bands = share_of(5, part, parts);
-        for (int64_t unit = bands.begin * 24; unit < bands.end * 24; unit += 24) {
-            const int64_t at = unit;
-            const int vectors = 6, numbers = 24;
-            vec sum[6];
-            for (int k = 0; k < 400; k += 400) {
-                walk now = along;
-                now.fresh = k == 0;
-                product1x6_400(sum, in + k, w + unit * 400 + k * 4, &now);
-            }
-            for (int row = 0; row < 1; ++row) {
-                const real *const sums_of_row = (const real *)(sum + row * vectors);
-                for (int e = 0; e < numbers; ++e) {
-                    const real x = sums_of_row[e] + b[unit + e];
-                    out[at + row * 120 + e] = real_tanh(x);
-                }
-            }
-        }
-        return;
-    }
-    const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1;
-    const range panels = share_of(15, part, parts);
+    /* One example meets 6 vectors of units at a time, so that no sum waits for itself. */
+    const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 6 : 2;
+    const range panels = share_of(n == 1 ? 5 : 15, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        const int vectors = 2;
-        const int64_t unit = panel * 8;
+        const int64_t unit = panel * most * 4;
+        const int vectors = most;
         const int numbers = vectors * 4;
-        product *const multiply_tile = rows == 6 ? product6x2_400 : rows == 3 ? product3x2_400 : product1x2_400;
+        product *const multiply_tile = n == 1 ? product1x6_400 : rows == 6 ? product6x2_400 : rows == 3 ? product3x2_400 : product1x2_400;
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
@@ -1073,35 +1063,14 @@ static __attribute__((noinline)) void dense2_forward(const float *restrict in, c
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 480, .run = 120, .segments = 1 };
-    if (n == 1) {
-        /* One example meets 7 vectors of units at a time, so that no sum waits for itself. */
-        const range bands = share_of(3, part, parts);
-        for (int64_t unit = bands.begin * 28; unit < bands.end * 28; unit += 28) {
-            const int64_t at = unit;
-            const int vectors = 7, numbers = 28;
-            vec sum[7];
-            for (int k = 0; k < 120; k += 120) {
-                walk now = along;
-                now.fresh = k == 0;
-                product1x7_120(sum, in + k, w + unit * 120 + k * 4, &now);
-            }
-            for (int row = 0; row < 1; ++row) {
-                const real *const sums_of_row = (const real *)(sum + row * vectors);
-                for (int e = 0; e < numbers; ++e) {
-                    const real x = sums_of_row[e] + b[unit + e];
-                    out[at + row * 84 + e] = real_tanh(x);
-                }
-            }
-        }
-        return;
-    }
-    const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1;
-    const range panels = share_of(11, part, parts);
+    /* One example meets 7 vectors of units at a time, so that no sum waits for itself. */
+    const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 7 : 2;
+    const range panels = share_of(n == 1 ? 3 : 11, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        const int vectors = panel == 10 ? 1 : 2;
-        const int64_t unit = panel * 8;
+        const int64_t unit = panel * most * 4;
+        const int vectors = n == 1 ? most : panel == 10 ? 1 : 2;
         const int numbers = vectors * 4;
-        product *const multiply_tile = vectors == 1 ? (rows == 6 ? product6x1_120 : rows == 3 ? product3x1_120 : product1x1_120) : rows == 6 ? product6x2_120 : rows == 3 ? product3x2_120 : product1x2_120;
+        product *const multiply_tile = n == 1 ? product1x7_120 : vectors == 1 ? (rows == 6 ? product6x1_120 : rows == 3 ? product3x1_120 : product1x1_120) : rows == 6 ? product6x2_120 : rows == 3 ? product3x2_120 : product1x2_120;
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
@@ -1135,35 +1104,14 @@ static __attribute__((noinline)) void dense3_forward(const float *restrict in, c
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 336, .run = 84, .segments = 1 };
-    if (n == 1) {
-        /* One example meets 3 vectors of units at a time, so that no sum waits for itself. */
-        const range bands = share_of(1, part, parts);
-        for (int64_t unit = bands.begin * 12; unit < bands.end * 12; unit += 12) {
-            const int64_t at = unit;
-            const int vectors = 3, numbers = 10 - unit < 12 ? (int)(10 - unit) : 12;
-            vec sum[3];
-            for (int k = 0; k < 84; k += 84) {
-                walk now = along;
-                now.fresh = k == 0;
-                product1x3_84(sum, in + k, w + unit * 84 + k * 4, &now);
-            }
-            for (int row = 0; row < 1; ++row) {
-                const real *const sums_of_row = (const real *)(sum + row * vectors);
-                for (int e = 0; e < numbers; ++e) {
-                    const real x = sums_of_row[e] + b[unit + e];
-                    out[at + row * 10 + e] = x;
-                }
-            }
-        }
-        return;
-    }
-    const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1;
-    const range panels = share_of(2, part, parts);
+    /* One example meets 3 vectors of units at a time, so that no sum waits for itself. */
+    const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 3 : 2;
+    const range panels = share_of(n == 1 ? 1 : 2, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        const int vectors = panel == 1 ? 1 : 2;
-        const int64_t unit = panel * 8;
+        const int64_t unit = panel * most * 4;
+        const int vectors = n == 1 ? most : panel == 1 ? 1 : 2;
         const int numbers = (int)(10 - unit < vectors * 4 ? 10 - unit : vectors * 4);
-        product *const multiply_tile = vectors == 1 ? (rows == 6 ? product6x1_84 : rows == 3 ? product3x1_84 : product1x1_84) : rows == 6 ? product6x2_84 : rows == 3 ? product3x2_84 : product1x2_84;
+        product *const multiply_tile = n == 1 ? product1x3_84 : vectors == 1 ? (rows == 6 ? product6x1_84 : rows == 3 ? product3x1_84 : product1x1_84) : rows == 6 ? product6x2_84 : rows == 3 ? product3x2_84 : product1x2_84;
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
@@ -1339,10 +1287,10 @@ static __attribute__((noinline)) void conv1_weight_l2_penalty(const float *restr
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range all = share_of(200, (int)chunk, 16);
-        double sum[16] = { 0 };
+        double sum[SIDE_BY_SIDE] = { 0 };
         int64_t i = all.begin;
-        for (; i + 16 <= all.end; i += 16)
-            for (int k = 0; k < 16; ++k) {
+        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
+            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
                 sum[k] += 0.005f * w * w;
             }
@@ -1350,10 +1298,7 @@ static __attribute__((noinline)) void conv1_weight_l2_penalty(const float *restr
             const real w = weights[i];
             sum[0] += 0.005f * w * w;
         }
-        for (int half = 8; half > 0; half /= 2)
-            for (int k = 0; k < half; ++k)
-                sum[k] += sum[k + half];
-        sums[chunk] = (real)sum[0];
+        sums[chunk] = (real)total_of(sum);
     }
 }
 
@@ -1364,10 +1309,10 @@ static __attribute__((noinline)) void conv2_weight_l2_penalty(const float *restr
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range all = share_of(2400, (int)chunk, 16);
-        double sum[16] = { 0 };
+        double sum[SIDE_BY_SIDE] = { 0 };
         int64_t i = all.begin;
-        for (; i + 16 <= all.end; i += 16)
-            for (int k = 0; k < 16; ++k) {
+        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
+            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
                 sum[k] += 0.005f * w * w;
             }
@@ -1375,10 +1320,7 @@ static __attribute__((noinline)) void conv2_weight_l2_penalty(const float *restr
             const real w = weights[i];
             sum[0] += 0.005f * w * w;
         }
-        for (int half = 8; half > 0; half /= 2)
-            for (int k = 0; k < half; ++k)
-                sum[k] += sum[k + half];
-        sums[chunk] = (real)sum[0];
+        sums[chunk] = (real)total_of(sum);
     }
 }
 
@@ -1389,10 +1331,10 @@ static __attribute__((noinline)) void dense1_weight_l2_penalty(const float *rest
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range all = share_of(48000, (int)chunk, 16);
-        double sum[16] = { 0 };
+        double sum[SIDE_BY_SIDE] = { 0 };
         int64_t i = all.begin;
-        for (; i + 16 <= all.end; i += 16)
-            for (int k = 0; k < 16; ++k) {
+        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
+            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
                 sum[k] += 0.005f * w * w;
             }
@@ -1400,10 +1342,7 @@ static __attribute__((noinline)) void dense1_weight_l2_penalty(const float *rest
             const real w = weights[i];
             sum[0] += 0.005f * w * w;
         }
-        for (int half = 8; half > 0; half /= 2)
-            for (int k = 0; k < half; ++k)
-                sum[k] += sum[k + half];
-        sums[chunk] = (real)sum[0];
+        sums[chunk] = (real)total_of(sum);
     }
 }
 
@@ -1414,10 +1353,10 @@ static __attribute__((noinline)) void dense2_weight_l2_penalty(const float *rest
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range all = share_of(10080, (int)chunk, 16);
-        double sum[16] = { 0 };
+        double sum[SIDE_BY_SIDE] = { 0 };
         int64_t i = all.begin;
-        for (; i + 16 <= all.end; i += 16)
-            for (int k = 0; k < 16; ++k) {
+        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
+            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
                 sum[k] += 0.005f * w * w;
             }
@@ -1425,10 +1364,7 @@ static __attribute__((noinline)) void dense2_weight_l2_penalty(const float *rest
             const real w = weights[i];
             sum[0] += 0.005f * w * w;
         }
-        for (int half = 8; half > 0; half /= 2)
-            for (int k = 0; k < half; ++k)
-                sum[k] += sum[k + half];
-        sums[chunk] = (real)sum[0];
+        sums[chunk] = (real)total_of(sum);
     }
 }
 
@@ -1439,10 +1375,10 @@ static __attribute__((noinline)) void dense3_weight_l2_penalty(const float *rest
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range all = share_of(1008, (int)chunk, 16);
-        double sum[16] = { 0 };
+        double sum[SIDE_BY_SIDE] = { 0 };
         int64_t i = all.begin;
-        for (; i + 16 <= all.end; i += 16)
-            for (int k = 0; k < 16; ++k) {
+        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
+            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
                 sum[k] += 0.005f * w * w;
             }
@@ -1450,10 +1386,7 @@ static __attribute__((noinline)) void dense3_weight_l2_penalty(const float *rest
             const real w = weights[i];
             sum[0] += 0.005f * w * w;
         }
-        for (int half = 8; half > 0; half /= 2)
-            for (int k = 0; k < half; ++k)
-                sum[k] += sum[k + half];
-        sums[chunk] = (real)sum[0];
+        sums[chunk] = (real)total_of(sum);
     }
 }
 

@@ -122,6 +122,17 @@ INLINE real sum_lanes(vec v)
     return sum;
 }
 
+/* Sums that grow together, so that none has to wait for itself, and at last their sum. */
+enum { SIDE_BY_SIDE = 16 };
+
+INLINE double total_of(double *sums)
+{
+    for (int half = SIDE_BY_SIDE / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; ++k)
+            sums[k] += sums[k + half];
+    return sums[0];
+}
+
 /* The micro-kernel of all matrix products: rows x vectors sums stay in registers while a and b walk. In each of
  * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
  * one run to the next:

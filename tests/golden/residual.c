@@ -122,6 +122,17 @@ INLINE real sum_lanes(vec v)
     return sum;
 }
 
+/* Sums that grow together, so that none has to wait for itself, and at last their sum. */
+enum { SIDE_BY_SIDE = 16 };
+
+INLINE double total_of(double *sums)
+{
+    for (int half = SIDE_BY_SIDE / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; ++k)
+            sums[k] += sums[k + half];
+    return sums[0];
+}
+
 /* The micro-kernel of all matrix products: rows x vectors sums stay in registers while a and b walk. In each of
  * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
  * one run to the next:
@@ -1797,35 +1808,14 @@ static __attribute__((noinline)) void dense1_forward(const float *restrict in, c
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 128, .run = 32, .segments = 1 };
-    if (n == 1) {
-        /* One example meets 3 vectors of units at a time, so that no sum waits for itself. */
-        const range bands = share_of(1, part, parts);
-        for (int64_t unit = bands.begin * 12; unit < bands.end * 12; unit += 12) {
-            const int64_t at = unit;
-            const int vectors = 3, numbers = 10 - unit < 12 ? (int)(10 - unit) : 12;
-            vec sum[3];
-            for (int k = 0; k < 32; k += 32) {
-                walk now = along;
-                now.fresh = k == 0;
-                product1x3_32(sum, in + k, w + unit * 32 + k * 4, &now);
-            }
-            for (int row = 0; row < 1; ++row) {
-                const real *const sums_of_row = (const real *)(sum + row * vectors);
-                for (int e = 0; e < numbers; ++e) {
-                    const real x = sums_of_row[e] + b[unit + e];
-                    out[at + row * 10 + e] = x;
-                }
-            }
-        }
-        return;
-    }
-    const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1;
-    const range panels = share_of(2, part, parts);
+    /* One example meets 3 vectors of units at a time, so that no sum waits for itself. */
+    const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 3 : 2;
+    const range panels = share_of(n == 1 ? 1 : 2, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        const int vectors = panel == 1 ? 1 : 2;
-        const int64_t unit = panel * 8;
+        const int64_t unit = panel * most * 4;
+        const int vectors = n == 1 ? most : panel == 1 ? 1 : 2;
         const int numbers = (int)(10 - unit < vectors * 4 ? 10 - unit : vectors * 4);
-        product *const multiply_tile = vectors == 1 ? (rows == 6 ? product6x1_32 : rows == 3 ? product3x1_32 : product1x1_32) : rows == 6 ? product6x2_32 : rows == 3 ? product3x2_32 : product1x2_32;
+        product *const multiply_tile = n == 1 ? product1x3_32 : vectors == 1 ? (rows == 6 ? product6x1_32 : rows == 3 ? product3x1_32 : product1x1_32) : rows == 6 ? product6x2_32 : rows == 3 ? product3x2_32 : product1x2_32;
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
