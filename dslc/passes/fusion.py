@@ -94,7 +94,8 @@ def _together(producer: Operation, op: Operation) -> Fused | None:
 def _fused(producer: Operation, op: Operation) -> Operation:
     fused = _together(producer, op)
     assert fused is not None
-    comment = producer.comment if op.line == producer.line or not op.comment else f"{producer.comment} -> {op.comment}"
+    said = op.line == producer.line or producer.comment.endswith(op.comment)
+    comment = producer.comment if said else f"{producer.comment} -> {op.comment}"
     source = producer.writes[0]
     others = tuple(t for t in op.reads if t != source)
     return replace(producer, reads=(*producer.reads, *others), writes=op.writes, fused=fused, comment=comment)
