@@ -136,7 +136,7 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -
         "tiles": Tiles((height,), lanes, blocks), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
         "summed": max(1, GROUPED // lanes), "near": blocks <= ASKED,
         "far": prod(d.output) * setting.batch * setting.itemsize > FAR,
-        "careful": not whole_vectors and d.input[2] % lanes != 0,
+        "whole": int(whole_vectors or d.input[2] % lanes == 0),
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
     }  # fmt: skip
 
