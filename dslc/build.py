@@ -31,9 +31,12 @@ from dslc.emit import CSource
 from dslc.target import Target, cpu_identity
 
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
-GCC_FLAGS = ("--param=avoid-fma-max-bits=0",)
+UNSPLIT_FMA = ("--param=avoid-fma-max-bits=0",)
 """GCC tuned for some CPUs splits multiply-adds in short chains and not in long ones; then a sum has other bits in a
 small tile than in a large one."""
+ON_ALL_CORES = ("-flto=auto", "-fno-fat-lto-objects", "-flto-partition=balanced", "--param=lto-min-partition=2000")
+"""GCC's link-time optimization compiles the functions of our one C file on all cores: it deals them out in parts, a
+small network's too, and runs `make` on these."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
 
 
@@ -43,7 +46,8 @@ class CompilerError(UsageError):
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C compiler, how it names itself, whether it has OpenMP, and flags that only some compilers know."""
+    """A C compiler, how it names itself, whether it has OpenMP, and those flags for compiling and linking that only
+    some compilers know."""
 
     command: tuple[str, ...]
     identity: str
@@ -114,7 +118,8 @@ def find_compiler() -> Compiler:
 def _identify(command: tuple[str, ...]) -> Compiler:
     """The compiler's version and abilities, kept beside the modules so that it is asked only once."""
     stat = os.stat(command[0])
-    key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size} {GCC_FLAGS}".encode()).hexdigest()[:20]
+    optional = (UNSPLIT_FMA, ON_ALL_CORES) if shutil.which("make") else (UNSPLIT_FMA,)
+    key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size} {optional}".encode()).hexdigest()[:20]
     known = cache_folder() / f"compiler-{key}"
     if known.exists():
         abilities, _, identity = known.read_text().partition("\n")
@@ -128,9 +133,9 @@ def _identify(command: tuple[str, ...]) -> Compiler:
         build = [*command, str(test), "-o", str(test.with_suffix(""))]
         openmp = _run([*build, "-fopenmp"]).returncode == 0
         test.write_text("int main(void) { return 0; }\n")
-        flags = GCC_FLAGS if _run([*build, *GCC_FLAGS]).returncode == 0 else ()
+        flags = [flag for group in optional if _run([*build, *group]).returncode == 0 for flag in group]
     write_whole(known, f"{' '.join(('openmp' if openmp else 'serial', *flags))}\n{identity}".encode())
-    return Compiler(command, identity, openmp, flags)
+    return Compiler(command, identity, openmp, tuple(flags))
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -154,15 +159,16 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         if not compiler.openmp:
             warnings.warn(f"{compiler.command[0]} has no OpenMP: the network runs on one thread", stacklevel=2)
         python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
+        flags = [*FLAGS, *target.flags, *compiler.flags, *threads]
         jobs = [
-            [*compiler.command, *FLAGS, *WARNINGS, *target.flags, *compiler.flags, *threads,
-             *unknown_pragmas(compiler), "-c", str(kernels), "-o", str(folder / "kernels.o")],
+            [*compiler.command, *flags, *WARNINGS, *unknown_pragmas(compiler), "-c", str(kernels),
+             "-o", str(folder / "kernels.o")],
             [*compiler.command, "-O1", "-fPIC", "-w", *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],
         ]  # fmt: skip
         _run_all(jobs)
         made = folder / path.name
         objects = [str(folder / "kernels.o"), str(folder / "wrapper.o")]
-        _run_all([[*compiler.command, "-shared", *threads, *objects, "-lm", "-o", str(made)]])
+        _run_all([[*compiler.command, *flags, "-shared", *objects, "-lm", "-o", str(made)]])
         os.replace(made, path)
 
 
