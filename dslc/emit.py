@@ -50,18 +50,23 @@ PHASES = {
     "train_backward": "The gradients of all parameters that learn, and of some at once the update.",
     "train_update": "Running averages and the optimizer.",
 }
+RUNS = {
+    "predict": ("predict_prepare", "predict_forward", "predict_few"),
+    "evaluate": ("predict_prepare", "predict_forward", "predict_loss"),
+    "loss": ("train_forward",),
+    "gradients": ("gradients_forward", "gradients_backward"),
+    "train_step": ("train_forward", "train_backward", "train_update"),
+}
+"""The public functions that compute, and the phases that they run."""
+
 PUBLIC = (
+    *RUNS,
     "t",
     "all_finite",
     "all_within",
     "all_below",
     "memory_size",
     "max_batch",
-    "predict",
-    "evaluate",
-    "loss",
-    "gradients",
-    "train_step",
     "train_batches",
 )
 
@@ -348,11 +353,15 @@ class _Emitter:
         targets = [self.declare(t) for t in self.targets()]
         interface = {"prefix": self.prefix, "inputs": inputs, "outputs": outputs, "trains": trains, "targets": targets}
         header = self.render("network.h.j2", {**interface, "real": self.real})
+        shared = self.shared_phases(phases)
+        sharing = [function for function, runs in RUNS.items() if shared & set(runs)]
         context: dict[str, object] = {
             **interface,
             **self.numbers(),
             "header": header,
-            "tools": self.tools(),
+            "tools": self.tools(bool(sharing)),
+            "sharing": sharing,
+            "few_share": "predict_few" in shared,
             "functions": list(self.functions.values()),
             "phases": list(dict.fromkeys(phases.values())),
             "few": few,
@@ -380,11 +389,6 @@ class _Emitter:
 
     def numbers(self) -> dict[str, object]:
         plan = self.plan
-        numbers = "        const int part = {}, parts = {};"
-        threads = "\n".join(
-            ["#ifdef _OPENMP", numbers.format("omp_get_thread_num()", "omp_get_num_threads()"), "#else",
-             numbers.format("0", "threads"), "#endif"]
-        )  # fmt: skip
         return {
             "net": self.network.name,
             "version": version(),
@@ -395,10 +399,14 @@ class _Emitter:
             "prediction_bytes": plan.arena_bytes(False),
             "training_bytes": plan.arena_bytes(True),
             "gradients_bytes": plan.arena_bytes(True, gradients=True),
-            "thread_numbers": threads,
         }
 
-    def tools(self) -> str:
+    def shared_phases(self, phases: Mapping[str, PhaseFunction]) -> set[str]:
+        """The phases in which threads share some work."""
+        several = self.plan.threads > 1
+        return {name for name, phase in phases.items() if several and any(group.shared for group in phase.groups)}
+
+    def tools(self, shares: bool) -> str:
         lanes = self.plan.target.lanes(self.plan.itemsize)
         context = {
             "real": self.real,
@@ -413,6 +421,7 @@ class _Emitter:
             "transpose_stages": transpose_stages(lanes),
             "single": self.single,
             "threads": self.plan.threads,
+            "shares": shares,
             "f": "f" if self.single else "",
         }
         return self.render("tools.c.j2", context)

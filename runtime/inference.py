@@ -15,13 +15,11 @@ Array = np.ndarray[Any, Any]
 
 def predict(compiled: Compiled, x: Any) -> Any:
     """The outputs: an array, or a dict by head if there are several."""
-    arguments, heads = compiled.arguments, compiled.network.heads
-    if len(heads) == 1 and (numbers := arguments.fitting(x)) is not None:
-        # A small network takes less time than Python needs to go the longer way.
-        output = np.empty((len(x), *heads[0].value.shape), arguments.dtype)
-        compiled.functions["predict"](compiled.net, numbers, len(x), arguments.pointer(output))
+    if (call := compiled.arguments.call(x)) is not None:
+        numbers, output, place = call
+        compiled.functions["predict"](compiled.net, numbers, len(output), place)
         return output
-    outputs = _outputs(compiled, arguments.inputs(x))
+    heads, outputs = compiled.network.heads, _outputs(compiled, compiled.arguments.inputs(x))
     if len(outputs) == 1:
         return outputs[0]
     return {head.name: output for head, output in zip(heads, outputs, strict=True)}

@@ -180,9 +180,9 @@ class Model:
 
     def train_step(self, x: Any, y: Any) -> float:
         """One update on this mini-batch; the loss before it. A loss that is not finite updates nothing."""
-        arrays = self._batch(x, y)
+        batch = self._batch(x, y)
         self.compiled.net.lr = self.learning_rate(self.epoch)
-        return steps.on_batch(self.compiled, "train_step", *arrays)
+        return steps.on_batch(self.compiled, "train_step", *batch)
 
     def loss(self, x: Any, y: Any) -> float:
         """The loss of a mini-batch in training mode, regularization included."""
@@ -200,15 +200,16 @@ class Model:
 
     def time_gradients(self, x: Any, y: Any) -> float:
         """Computes the gradients and leaves them where they are: the loss."""
-        arrays = self._batch(x, y)
+        batch = self._batch(x, y)
         self.compiled.arena.add_gradients()
-        return steps.on_batch(self.compiled, "gradients", *arrays)
+        return steps.on_batch(self.compiled, "gradients", *batch)
 
-    def _batch(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
-        """A mini-batch, with room for it where the capacity follows the data."""
-        arrays = self._arrays(x, y)
-        self._make_room(len(arrays[0][0]))
-        return arrays
+    def _batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
+        """The pointers to a mini-batch and its size, with room for it where the capacity follows the data."""
+        self.training  # noqa: B018 - raises where the network cannot be judged
+        pointers, count = self.compiled.arguments.batch(x, y)
+        self._make_room(count)
+        return pointers, count
 
     # ------------------------------------------------------------------------------------------- weights
 

@@ -13,18 +13,15 @@ Array = np.ndarray[Any, Any]
 
 
 def on_batch(
-    compiled: Compiled,
-    function: Literal["loss", "gradients", "train_step"],
-    inputs: list[Array],
-    targets: list[Array],
+    compiled: Compiled, function: Literal["loss", "gradients", "train_step"], pointers: list[Any], count: int
 ) -> float:
-    """The loss of a mini-batch, which must fit into the network's memory."""
-    count, capacity = len(inputs[0]), compiled.plan.batch
+    """The loss of a mini-batch of `count` examples, which must fit into the network's memory."""
+    capacity = compiled.plan.batch
     if count > capacity:
         raise DataError(f"this mini-batch has {count} examples; the network was compiled for at most {capacity}")
-    pointers = compiled.arguments.pointers([*inputs, *targets])
     compiled.functions[function](compiled.net, *pointers, count, compiled.loss)
-    return float(compiled.loss[0])
+    loss: float = compiled.loss[0]
+    return loss
 
 
 def train_batches(

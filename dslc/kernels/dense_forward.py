@@ -16,6 +16,9 @@ SUMMED = 512
 GROUP = 8
 """At most so many tiles are summed side by side."""
 
+NARROW_SUMS = 8
+"""At most so many vectors of inputs are summed side by side: a sum waits four cycles for its last product."""
+
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     x, w, y = op.reads[0], op.reads[1], op.writes[0]
@@ -23,7 +26,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     bias = len(op.reads) > 2 + bool(end["kept"])
     names = ("in", "w", *(("b",) if bias else ()), *(("known",) if end["kept"] else ()), "out")
     if narrow(y.elements, setting.lanes):
-        few = {"inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "bias": bias}
+        sums = side_by_side(x.elements // setting.lanes, NARROW_SUMS)
+        few = {"inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "bias": bias, "sums": sums}
         return [Variant("narrow", names, {**few, **end}, setting.multiplying(op, 0.5))]
     tiles = any_count(setting.tile_rows, setting.batch, x.elements, setting.layout(w).blocks)
     band = band_of(tiles.blocks, setting.threads)
@@ -43,6 +47,12 @@ def band_of(blocks: int, threads: int) -> int:
     dividing = [k for k in range(8, 2, -1) if blocks % k == 0]
     even = [k for k in dividing if blocks // k % threads == 0]
     return next(iter((*even, *dividing)), 0)
+
+
+def side_by_side(vectors: int, most: int) -> int:
+    """How many vectors to take at a time: from `most` down to half of it, so many that none are left over."""
+    dividing = [k for k in range(most, most // 2, -1) if vectors % k == 0]
+    return dividing[0] if dividing else most
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:

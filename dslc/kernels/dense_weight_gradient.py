@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
-from dslc.kernels.dense_forward import narrow
+from dslc.kernels.dense_forward import NARROW_SUMS, narrow, side_by_side
 from dslc.kernels.product import Product, exact_count
 from dslc.kernels.update import rule_context, rule_names
 
@@ -15,7 +15,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     x, dy = op.reads[:2]
     names = ("x", "dy", *(rule_names(op) or ("dw",)))
     if narrow(dy.elements, setting.lanes):
-        tile = Product(dy.elements, 2, 1)
+        vectors = side_by_side(x.elements // setting.lanes, max(2, NARROW_SUMS // dy.elements))
+        tile = Product(dy.elements, vectors, 1)
         few = {"inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tile": tile, **rule_context(op)}
         return [Variant("narrow", names, few, setting.multiplying(op, 0.5), (tile,))]
     layout = setting.layout(op.writes[0])
