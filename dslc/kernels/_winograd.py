@@ -30,6 +30,8 @@ LINE = 16
 """Numbers of a line of the cache, in float32."""
 ASKED = 8
 """Vectors of channels up to which the memory of a square is asked for in time; of more it would be too much at once."""
+SECOND_CACHE = 1 << 20
+"""Bytes of transformed squares beyond which they come from the third cache, or from memory."""
 FAR = 16 << 20
 """Bytes of a result that is in no cache when it is written."""
 GROUPED = 64
@@ -116,25 +118,31 @@ def squares_at_once(d: ConvDetail, choice: str, setting: Setting) -> int:
     return even_rows(share, MANY_SQUARES if streamed else SQUARES)
 
 
+def far_squares(vectors: int, setting: Setting) -> bool:
+    """Whether transformed squares of so many vectors are more than the second cache holds."""
+    return vectors * setting.lanes * setting.itemsize > SECOND_CACHE
+
+
 def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -> dict[str, Any]:
     """What the template prints. `whole_vectors`: memory behind the last pixel may be read."""
     outputs, taps = sizes(choice)
     lanes, rows = setting.lanes, setting.tile_rows
     down, across = squares(d, outputs)
-    blocks = -(-d.output[2] // lanes)
+    elements, channel_blocks, blocks = (outputs + taps - 1) ** 2, -(-d.input[2] // lanes), -(-d.output[2] // lanes)
     at_once = squares_at_once(d, choice, setting)
     height = even_rows(at_once, rows)
     room = -(-at_once // height) * height
     panels = -(-blocks // 2)
     return {
-        "d": d, "m": outputs, "size": outputs + taps - 1, "elements": (outputs + taps - 1) ** 2, "down": down,
+        "d": d, "m": outputs, "size": outputs + taps - 1, "elements": elements, "down": down,
         "across": across, "lanes": lanes, "at_once": at_once, "room": room, "threads": setting.threads,
-        "channel_blocks": -(-d.input[2] // lanes), "blocks": blocks, "groups": min(panels, setting.threads),
+        "channel_blocks": channel_blocks, "blocks": blocks, "groups": min(panels, setting.threads),
         "panels": panels, "square_step": spread(-(-d.input[2] // lanes) * room * lanes),
         "result_step": spread(2 * panels * room * lanes),
         "filter_step": spread(d.input[2] * lanes),
         "tiles": Tiles((height,), lanes, blocks), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
         "summed": max(1, GROUPED // lanes), "near": blocks <= ASKED,
+        "asked": elements if far_squares(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
         "far": prod(d.output) * setting.batch * setting.itemsize > FAR,
         "whole": int(whole_vectors or d.input[2] % lanes == 0),
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,

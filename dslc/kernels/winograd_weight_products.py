@@ -65,6 +65,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "lanes": lanes, "at_once": at_once, "channel_blocks": channel_blocks, "filter_blocks": filter_blocks,
         "panels": tiles.panels, "groups": groups, "group_panels": group_panels, "tiles": tiles, "chunks": made.chunks,
         "row": row, "square_step": spread(at_once * row), "error_step": spread(2 * group_panels * at_once * lanes),
+        "asked": elements if _winograd.far_squares(elements * (channel_blocks + 2 * group_panels) * at_once, setting) else 0,
         "sum_step": made.step, "input": used["input"].name, "output": used["output_gradient"].name,
     }  # fmt: skip
     scratch = (
