@@ -13,17 +13,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Product:
-    """One size of the micro-kernel: rows, vectors a row, distance of the rows in `a`; and how long a run is, where it
-    is short and the C compiler had better know."""
+    """One size of the micro-kernel: rows, vectors a row, distance of the rows in `a`; how long a run is, where it is
+    short and the C compiler had better know; and whether it asks for what will be needed later of `b`."""
 
     rows: int
     vectors: int
     a_row: int
     run: int = 0
+    asks: bool = False
 
     @property
     def name(self) -> str:
-        return f"product{self.rows}x{self.vectors}_{self.a_row}{f'_run{self.run}' if self.run else ''}"
+        run, asks = f"_run{self.run}" if self.run else "", "_asking" if self.asks else ""
+        return f"product{self.rows}x{self.vectors}_{self.a_row}{run}{asks}"
 
 
 SHORT_RUN = 40
@@ -56,6 +58,7 @@ class Tiles:
     a_row: int
     blocks: int
     run: int = 0
+    asks: bool = False
 
     @property
     def panels(self) -> int:
@@ -69,7 +72,7 @@ class Tiles:
 
     @property
     def products(self) -> tuple[Product, ...]:
-        return tuple(Product(rows, vectors, self.a_row, self.run) for vectors in self.widths for rows in self.heights)
+        return tuple(self._of_size(rows, vectors) for vectors in self.widths for rows in self.heights)
 
     @property
     def vectors(self) -> str:
@@ -87,8 +90,11 @@ class Tiles:
             return self._of_width(self.widths[0])
         return f"vectors == 1 ? ({self._of_width(1)}) : {self._of_width(2)}"
 
+    def _of_size(self, rows: int, vectors: int) -> Product:
+        return Product(rows, vectors, self.a_row, self.run, self.asks)
+
     def _of_width(self, vectors: int) -> str:
-        names = [Product(rows, vectors, self.a_row, self.run).name for rows in self.heights]
+        names = [self._of_size(rows, vectors).name for rows in self.heights]
         chosen = [f"rows == {rows} ? {name}" for rows, name in zip(self.heights[:-1], names, strict=False)]
         return " : ".join([*chosen, names[-1]])
 
