@@ -31,7 +31,7 @@ LINE = 16
 ASKED = 8
 """Vectors of channels up to which the memory of a square is asked for in time; of more it would be too much at once."""
 SECOND_CACHE = 1 << 20
-"""Bytes of transformed squares beyond which they come from the third cache, or from memory."""
+"""Bytes beyond which what was written comes from the third cache when it is read, or from memory."""
 FAR = 16 << 20
 """Bytes of a result that is in no cache when it is written."""
 GROUPED = 64
@@ -118,8 +118,8 @@ def squares_at_once(d: ConvDetail, choice: str, setting: Setting) -> int:
     return even_rows(share, MANY_SQUARES if streamed else SQUARES)
 
 
-def far_squares(vectors: int, setting: Setting) -> bool:
-    """Whether transformed squares of so many vectors are more than the second cache holds."""
+def is_far(vectors: int, setting: Setting) -> bool:
+    """Whether so many vectors are more than the second cache holds."""
     return vectors * setting.lanes * setting.itemsize > SECOND_CACHE
 
 
@@ -142,7 +142,7 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -
         "filter_step": spread(d.input[2] * lanes),
         "tiles": Tiles((height,), lanes, blocks, asks=room > height and streams(d, choice, setting)), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
         "summed": max(1, GROUPED // lanes), "near": blocks <= ASKED,
-        "asked": elements if far_squares(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
+        "asked": elements if is_far(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
         "far": prod(d.output) * setting.batch * setting.itemsize > FAR,
         "whole": int(whole_vectors or d.input[2] % lanes == 0),
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,

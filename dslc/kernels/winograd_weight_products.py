@@ -60,12 +60,14 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     group_panels = -(-tiles.panels // groups)
     used = {job: Transform(outputs, taps, job) for job in ("input", "output_gradient")}
     row = spread(channel_blocks * lanes)
+    made_vectors = elements * (channel_blocks + 2 * group_panels) * at_once
     context: dict[str, Any] = {
         "d": d, "m": outputs, "size": outputs + taps - 1, "elements": elements, "down": down, "across": across,
         "lanes": lanes, "at_once": at_once, "channel_blocks": channel_blocks, "filter_blocks": filter_blocks,
         "panels": tiles.panels, "groups": groups, "group_panels": group_panels, "tiles": tiles, "chunks": made.chunks,
         "row": row, "square_step": spread(at_once * row), "error_step": spread(2 * group_panels * at_once * lanes),
-        "asked": elements if _winograd.far_squares(elements * (channel_blocks + 2 * group_panels) * at_once, setting) else 0,
+        "asked": elements if _winograd.is_far(made_vectors, setting) else 0,
+        "sums_far": _winograd.is_far(elements * filter_blocks * made.step // lanes, setting),
         "sum_step": made.step, "input": used["input"].name, "output": used["output_gradient"].name,
     }  # fmt: skip
     scratch = (
