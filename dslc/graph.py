@@ -53,7 +53,8 @@ class Fused:
 @dataclass(frozen=True)
 class Operation:
     """One computation. `kind` is the file in `kernels/` that knows how; `detail` is what that kind needs to know.
-    `choice` names one of several algorithms, once it is chosen."""
+    `choice` names one of several algorithms, once it is chosen. Of a result that is `pooled` only the largest of each
+    2x2 pixels is stored."""
 
     kind: str
     name: str
@@ -65,6 +66,7 @@ class Operation:
     multiply_adds: int = 0
     fused: Fused | None = None
     choice: str = ""
+    pooled: bool = False
 
 
 @dataclass(frozen=True)

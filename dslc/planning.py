@@ -17,6 +17,7 @@ from dslc.passes.fusion import fuse
 from dslc.passes.groups import widen_groups
 from dslc.passes.layouts import choose_layouts
 from dslc.passes.memory import place, rounded
+from dslc.passes.pooling import pool_at_once
 from dslc.passes.prepare import prepare_parameters, prepared
 from dslc.passes.threads import share_work
 from dslc.passes.updates import update_at_once
@@ -32,6 +33,7 @@ REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "dead": remove_dead_operations,
     "fold": fold_batchnorm,
     "fusion": fuse,
+    "pooling": pool_at_once,
     "updates": update_at_once,
 }
 """Passes from graph to graph, in their order."""

@@ -14,7 +14,7 @@ from dslc.runtime.model import Model
 from dslc.verify import verify
 from helpers import REPO
 
-NETS = ("lenet5", "residual", "mlp_batchnorm", "grouped")
+NETS = ("lenet5", "residual", "mlp_batchnorm", "grouped", "pooled")
 
 
 GROUPED = """net Grouped {
@@ -30,10 +30,26 @@ train {
 """
 """Groups of two channels, which fit the vectors of no target."""
 
+POOLED = """net Pooled {
+  input image: 13x21x17
+  conv(33, 3x3, pad=same) -> relu -> maxpool(2x2)
+  conv(20, 5x5, pad=same) -> maxpool(2x2)
+  flatten
+  dense(3) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer sgd(lr=0.01)
+}
+"""
+"""Windows of 2x2 pixels, the last row and column in none."""
+
+WRITTEN = {"grouped": GROUPED, "pooled": POOLED}
+
 
 @cache
 def network(name: str) -> Network:
-    return check_text(GROUPED) if name == "grouped" else check_file(REPO / "specs" / f"{name}.net")
+    return check_text(WRITTEN[name]) if name in WRITTEN else check_file(REPO / "specs" / f"{name}.net")
 
 
 def kernels(plan: Plan) -> list[tuple[str, str]]:
@@ -56,6 +72,18 @@ def test_every_pass_does_something(name: str) -> None:
     """Else the test above would try nothing."""
     plans = [(plan_network(network(n)), plan_network(network(n), options=Options((name,)))) for n in NETS]
     assert any(kernels(with_it) != kernels(without) for with_it, without in plans)
+
+
+@pytest.mark.parametrize("outputs", [2, 4])
+def test_pooling_in_winograd(outputs: int) -> None:
+    """The largest of each window straight from the squares, against NumPy; in training all pixels are needed."""
+    wanted = (("conv1_forward", f"winograd{outputs}x3"), ("conv2_forward", f"winograd{outputs}x5"))
+    model = Model(network("pooled"), options=Options(algorithms=wanted))
+    pools = [(step.name, k.function) for step in model.plan.steps for k in step.kernels if "maxpool" in k.function]
+    assert not [name for step, name in pools if step == "predict"]
+    assert len([name for step, name in pools if step == "train" and "forward" in name]) == 2
+    for count in (7, 3, 1):
+        assert all(row.ok for row in verify(model, count))
 
 
 def test_an_unknown_pass() -> None:

@@ -191,5 +191,11 @@ def fuses(op: Operation) -> bool:
     return bool(getattr(_module(op), "FUSES", False))
 
 
+def pools(op: Operation) -> bool:
+    """The kernel can store the largest of each 2x2 pixels instead of all."""
+    found: Callable[[Operation], bool] | None = getattr(_module(op), "pools", None)
+    return found(op) if found else False
+
+
 def _module(op: Operation):  # type: ignore[no-untyped-def]
     return importlib.import_module(f"dslc.kernels.{op.kind}")

@@ -123,8 +123,9 @@ def is_far(vectors: int, setting: Setting) -> bool:
     return vectors * setting.lanes * setting.itemsize > SECOND_CACHE
 
 
-def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -> dict[str, Any]:
-    """What the template prints. `whole_vectors`: memory behind the last pixel may be read."""
+def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, window: int) -> dict[str, Any]:
+    """What the template prints. `whole_vectors`: memory behind the last pixel may be read; `window`: only the largest of
+    so many by so many pixels is stored."""
     outputs, taps = sizes(choice)
     lanes, rows = setting.lanes, setting.tile_rows
     down, across = squares(d, outputs)
@@ -133,6 +134,7 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -
     height = even_rows(at_once, rows)
     room = -(-at_once // height) * height
     panels = -(-blocks // 2)
+    stored = (d.output[0] // window, d.output[1] // window, d.output[2])
     return {
         "d": d, "m": outputs, "size": outputs + taps - 1, "elements": elements, "down": down,
         "across": across, "lanes": lanes, "at_once": at_once, "room": room, "threads": setting.threads,
@@ -143,7 +145,7 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool) -
         "tiles": Tiles((height,), lanes, blocks, asks=room > height and streams(d, choice, setting)), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
         "summed": max(1, GROUPED // lanes), "near": blocks <= ASKED,
         "asked": elements if is_far(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
-        "far": prod(d.output) * setting.batch * setting.itemsize > FAR,
+        "far": prod(stored) * setting.batch * setting.itemsize > FAR, "stored": stored, "stored_m": outputs // window,
         "whole": int(whole_vectors or d.input[2] % lanes == 0),
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
     }  # fmt: skip
@@ -161,7 +163,7 @@ def transforms(choice: str) -> tuple[Transform, ...]:
 
 def variant(op: Operation, d: ConvDetail, setting: Setting, names: tuple[str, ...], bias: bool) -> Variant:
     """The kernel of `op`, which computes the convolution `d`."""
-    found = context(d, op.choice, setting, op.reads[0].role != INPUT)
+    found = context(d, op.choice, setting, op.reads[0].role != INPUT, 2 if op.pooled else 1)
     return Variant(
         op.choice,
         names,

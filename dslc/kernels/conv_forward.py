@@ -55,6 +55,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     ]
 
 
+def pools(op: Operation) -> bool:
+    """Where squares of pixels are made that windows of 2x2 do not cross."""
+    return op.choice.startswith("winograd") and _winograd.sizes(op.choice)[0] % 2 == 0
+
+
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     if op.choice.startswith("winograd"):
         return (_winograd.filters_copy(op.reads[1], op.choice, lanes),)
