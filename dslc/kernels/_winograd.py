@@ -142,7 +142,7 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, w
         "panels": panels, "square_step": spread(-(-d.input[2] // lanes) * room * lanes),
         "result_step": spread(2 * panels * room * lanes),
         "filter_step": spread(d.input[2] * lanes),
-        "tiles": Tiles((height,), lanes, blocks, asks=room > height and streams(d, choice, setting)), "full": d.input[2] // lanes, "left": d.input[2] % lanes,
+        "tiles": Tiles((height,), lanes, blocks, asks=room > height and streams(d, choice, setting)),
         "summed": max(1, GROUPED // lanes), "near": blocks <= ASKED,
         "asked": elements if is_far(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
         "far": prod(stored) * setting.batch * setting.itemsize > FAR, "stored": stored, "stored_m": outputs // window,
