@@ -62,7 +62,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     row = spread(channel_blocks * lanes)
     made_vectors = elements * (channel_blocks + 2 * group_panels) * at_once
     context: dict[str, Any] = {
-        "d": d, "m": outputs, "size": outputs + taps - 1, "elements": elements, "down": down, "across": across,
+        "d": d, "m": outputs, "elements": elements, "down": down, "across": across,
         "lanes": lanes, "at_once": at_once, "channel_blocks": channel_blocks, "filter_blocks": filter_blocks,
         "panels": tiles.panels, "groups": groups, "group_panels": group_panels, "tiles": tiles, "chunks": made.chunks,
         "row": row, "square_step": spread(at_once * row), "error_step": spread(2 * group_panels * at_once * lanes),
