@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dslc.build import Library
-from dslc.ir import Network
+from dslc.ir import Head, Network, Shape
 from dslc.runtime.data import as_inputs, as_targets
 
 Array = np.ndarray[Any, Any]
 LABELS = np.dtype(np.int32)
+
+
+class _Target(NamedTuple):
+    """How the only target is handed over, and the function of the C that checks it, with what it takes at the end."""
+
+    dtype: Any
+    kind: Any
+    shape: Shape
+    fits: Callable[..., int]
+    limits: tuple[int, ...]
 
 
 class Arguments:
@@ -19,22 +30,24 @@ class Arguments:
 
     def __init__(self, network: Network, library: Library, dtype: Any) -> None:
         self.network, self.dtype = network, np.dtype(dtype)
-        self._from_buffer = library.module.ffi.from_buffer
+        self._from_buffer, named = library.module.ffi.from_buffer, library.module.ffi.typeof
         self._all_finite, self._all_within, self._all_below = (
             library.function(name) for name in ("all_finite", "all_within", "all_below")
         )
-        self._real = "float[]" if self.dtype == np.float32 else "double[]"
-        self._kinds = {self.dtype: self._real, LABELS: "int32_t[]", np.dtype(np.int64): "int64_t[]"}
+        self._real, self._labels = named("float[]" if self.dtype == np.float32 else "double[]"), named("int32_t[]")
+        self._kinds = {self.dtype: self._real, LABELS: self._labels, np.dtype(np.int64): named("int64_t[]")}
         self._input = network.inputs[0].shape if len(network.inputs) == 1 else None
         heads = network.heads
-        loss = heads[0].loss if len(heads) == 1 else None
-        self._classes = heads[0].value.shape[-1] if loss is not None and loss.classes else 0
-        self._target = heads[0].value.shape if loss is not None and not loss.classes else None
-        self._yes_or_no = loss is not None and loss.yes_or_no
-        self._output = heads[0].value.shape if len(heads) == 1 else None
+        self.output = heads[0].value.shape if len(heads) == 1 else None
+        self._target = self._only_target(heads[0]) if len(heads) == 1 and heads[0].loss is not None else None
 
-    def pointer(self, array: Array) -> Any:
-        return self._from_buffer(self._kinds[array.dtype], array)
+    def _only_target(self, head: Head) -> _Target:
+        shape = head.value.shape
+        if head.loss is not None and head.loss.classes:
+            return _Target(LABELS, self._labels, (), self._all_below, (shape[-1],))
+        if head.loss is not None and head.loss.yes_or_no:
+            return _Target(self.dtype, self._real, shape, self._all_within, (0, 1))
+        return _Target(self.dtype, self._real, shape, self._all_finite, ())
 
     def pointers(self, arrays: list[Array]) -> list[Any]:
         return [self._from_buffer(self._kinds[array.dtype], array) for array in arrays]
@@ -55,13 +68,10 @@ class Arguments:
         inputs = self.inputs(x)
         return self.pointers([*inputs, *self.targets(y, len(inputs[0]))]), len(inputs[0])
 
-    def call(self, x: Any) -> tuple[Any, Any, Any] | None:
-        """The pointer to the only input if it can be handed over as it is, a new array for the only output, and the
-        pointer to that; else None. A small network takes less time than Python needs to go the longer way."""
-        if self._output is None or (numbers := self.fitting(x)) is None:
-            return None
-        output = np.empty((len(x), *self._output), self.dtype)
-        return numbers, output, self._from_buffer(self._real, output)
+    def new_output(self, count: int) -> tuple[Array, Any]:
+        """An array for the only output, and the pointer to it."""
+        output = np.empty((count, *self.output), self.dtype)
+        return output, self._from_buffer(self._real, output)
 
     def fitting(self, x: Any) -> Any:
         """The pointer to the only input, if `x` is that and can be handed over as it is; else None."""
@@ -73,15 +83,15 @@ class Arguments:
 
     def fitting_target(self, y: Any, count: int) -> Any:
         """The pointer to the only target, if `y` is that and can be handed over as it is; else None."""
-        if type(y) is not np.ndarray or not y.flags.c_contiguous:
-            return None
-        if self._target is not None:
-            fits = y.dtype is self.dtype and y.shape == (count, *self._target)
-            return self._values(self._from_buffer(self._real, y), y.size) if fits else None
-        fits = self._classes and y.dtype is LABELS and y.shape == (count,)
-        labels = self._from_buffer("int32_t[]", y) if fits else None
-        return labels if fits and self._all_below(labels, count, self._classes) else None
-
-    def _values(self, numbers: Any, size: int) -> Any:
-        fits = self._all_within(numbers, size, 0, 1) if self._yes_or_no else self._all_finite(numbers, size)
-        return numbers if fits else None
+        target = self._target
+        if (
+            target is not None
+            and type(y) is np.ndarray
+            and y.dtype is target.dtype
+            and y.shape == (count, *target.shape)
+            and y.flags.c_contiguous
+        ):
+            numbers = self._from_buffer(target.kind, y)
+            if target.fits(numbers, y.size, *target.limits):
+                return numbers
+        return None

@@ -15,11 +15,13 @@ Array = np.ndarray[Any, Any]
 
 def predict(compiled: Compiled, x: Any) -> Any:
     """The outputs: an array, or a dict by head if there are several."""
-    if (call := compiled.arguments.call(x)) is not None:
-        numbers, output, place = call
-        compiled.functions["predict"](compiled.net, numbers, len(output), place)
+    arguments = compiled.arguments
+    if arguments.output is not None and (numbers := arguments.fitting(x)) is not None:
+        # A small network takes less time than Python needs to go the longer way.
+        output, place = arguments.new_output(len(x))
+        compiled.functions["predict"](compiled.net, numbers, len(x), place)
         return output
-    heads, outputs = compiled.network.heads, _outputs(compiled, compiled.arguments.inputs(x))
+    heads, outputs = compiled.network.heads, _outputs(compiled, arguments.inputs(x))
     if len(outputs) == 1:
         return outputs[0]
     return {head.name: output for head, output in zip(heads, outputs, strict=True)}

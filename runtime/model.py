@@ -112,7 +112,8 @@ class Model:
 
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0; at the next update unless one is given."""
-        lr, schedule = self.training.optimizer.lr, self.training.schedule
+        training = self.training
+        lr, schedule = training.optimizer.lr, training.schedule
         return schedule.learning_rate(lr, epoch, self.step if step is None else step) if schedule else lr
 
     # ------------------------------------------------------------------------------------------- prediction
@@ -206,9 +207,9 @@ class Model:
 
     def _batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
         """The pointers to a mini-batch and its size, with room for it where the capacity follows the data."""
-        self.training  # noqa: B018 - raises where the network cannot be judged
         pointers, count = self.compiled.arguments.batch(x, y)
-        self._make_room(count)
+        if count > self.compiled.plan.batch:
+            self._make_room(count)
         return pointers, count
 
     # ------------------------------------------------------------------------------------------- weights
