@@ -20,6 +20,7 @@ from dslc.passes.memory import place, rounded
 from dslc.passes.pooling import pool_at_once
 from dslc.passes.prepare import prepare_parameters, prepared
 from dslc.passes.threads import share_work
+from dslc.passes.together import go_back_together
 from dslc.passes.updates import update_at_once
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
 from dslc.target import Target
@@ -37,7 +38,7 @@ REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "updates": update_at_once,
 }
 """Passes from graph to graph, in their order."""
-PASSES = ("groups", "few", *REWRITES, "prepare")
+PASSES = ("groups", "few", *REWRITES, "prepare", "together")
 """What can be left out, by the name that `--disable` knows."""
 
 
@@ -88,6 +89,8 @@ def make_plan(
     graph, layouts = choose_layouts(graph, setting.lanes)
     everywhere = {name: layout for step in graph.steps for name, layout in layouts[step.name].items()}
     graph = graph if "prepare" in options.disable else prepare_parameters(graph)
+    if "together" not in options.disable and graph.train is not None:
+        graph = go_back_together(graph, replace(setting, layouts=layouts["train"]))
     tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))
     kept: dict[str, Buffer] = {}
     parameters = _keep(tensors, PARAMETER, everywhere, itemsize, 0, kept)

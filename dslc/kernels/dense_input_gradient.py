@@ -29,7 +29,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if narrow(units, lanes):
         few = {"inputs": dx.elements, "units": units, **end}
         return [Variant("narrow", names, few, setting.multiplying(op, 0.3))]
-    if lanes > 1 and setting.batch <= lanes and setting.stored(op.reads[1]) * setting.itemsize > STREAMED:
+    if streams(op, setting):
         blocks = -(-units // lanes)
         context = {"inputs": dx.elements, "units": units, "blocks": blocks, "lanes": lanes, **end}
         sums = Scratch("sums", dx.elements * lanes)
@@ -44,6 +44,13 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "group": max(1, min(SUMS // columns, tiles // TASKS)), **end,
     }  # fmt: skip
     return [Variant("plain", names, context, setting.multiplying(op), (tile,))]
+
+
+def streams(op: Operation, setting: Setting) -> bool:
+    """Whether the weights come from memory, and a vector holds all examples."""
+    w, lanes = op.reads[1], setting.lanes
+    few = lanes > 1 and setting.batch <= lanes and not narrow(setting.layout(w).shape[0], lanes)
+    return few and setting.stored(w) * setting.itemsize > STREAMED
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
 from dslc.kernels.dense_forward import NARROW_SUMS, narrow, side_by_side
@@ -19,11 +21,16 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         tile = Product(dy.elements, vectors, 1)
         few = {"inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tile": tile, **rule_context(op)}
         return [Variant("narrow", names, few, setting.multiplying(op, 0.5), (tile,))]
-    layout = setting.layout(op.writes[0])
-    tiles = exact_count(setting.tile_rows, x.elements, 1, layout.blocks)
-    context = {
+    found = context(op, setting)
+    all_of_it = {**found, **rule_context(op), "joined": False}
+    return [Variant("plain", names, all_of_it, setting.multiplying(op, 0.7), found["tiles"].products)]
+
+
+def context(op: Operation, setting: Setting) -> dict[str, Any]:
+    """What the templates print of tiles of dW."""
+    x, dy = op.reads[:2]
+    tiles = exact_count(setting.tile_rows, x.elements, 1, setting.layout(op.writes[0]).blocks)
+    return {
         "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tiles": tiles,
         "row_tiles": -(-x.elements // tiles.heights[0]), "tail": dy.elements % setting.lanes, "arrays": rule_names(op),
-        **rule_context(op),
     }  # fmt: skip
-    return [Variant("plain", names, context, setting.multiplying(op, 0.7), tiles.products)]

@@ -1,0 +1,55 @@
+"""dx = dy W and the update of W by dW = dy^T x in one pass over weights that come from memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dslc.graph import Operation, Tensor
+from dslc.kernels import Scratch, Setting, Variant, dense_input_gradient, dense_weight_gradient, detail, finish
+from dslc.kernels.update import rule_context, rule_names
+
+
+@dataclass(frozen=True)
+class BothDetail:
+    """The two operations that became one."""
+
+    input_gradient: Operation
+    weight_update: Operation
+
+
+def join(input_gradient: Operation, weight_update: Operation) -> Operation:
+    """Both in one, in the place of the first."""
+    dy, _, *known = input_gradient.reads
+    return replace(
+        weight_update,
+        kind="dense_backward",
+        name=weight_update.name.replace("_weight", ""),
+        reads=tuple(dict.fromkeys((*weight_update.reads[:2], dy, *known, *weight_update.reads[2:]))),
+        writes=(*input_gradient.writes, *weight_update.writes),
+        detail=BothDetail(input_gradient, weight_update),
+        multiply_adds=input_gradient.multiply_adds + weight_update.multiply_adds,
+    )
+
+
+def joins(input_gradient: Operation, setting: Setting) -> bool:
+    """Where the weights are read in one stream for dx too."""
+    return dense_input_gradient.streams(input_gradient, setting)
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    both = detail(op, BothDetail)
+    dx, update = both.input_gradient, both.weight_update
+    x, known = update.reads[0], _known(dx)
+    end = finish(dx)
+    context = {
+        **dense_weight_gradient.context(update, setting), **rule_context(update), "joined": True,
+        "formula": end["formula"], "known": "" if known is None else "in" if known == x else "known",
+    }  # fmt: skip
+    names = ("in", "dy", "dy_in_lanes", *(("known",) if known not in (None, x) else ()), *rule_names(update), "din", "sums")
+    sums = Scratch("sums", x.elements * setting.lanes)
+    return [Variant("plain", names, context, setting.multiplying(op, 0.7), context["tiles"].products, scratch=(sums,))]
+
+
+def _known(dx: Operation) -> Tensor | None:
+    """What the derivative after dx reads."""
+    return dx.reads[-1] if finish(dx)["kept"] else None
