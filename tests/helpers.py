@@ -37,6 +37,52 @@ def runs(target: Target) -> bool:
     return not needed or (machine == "x86_64" and set().union(*needed) <= set(has))
 
 
+GROUPED = """net Grouped {
+  input image: 9x9x6
+  conv(6, 3x3, groups=3) -> relu
+  flatten
+  dense(3) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer sgd(lr=0.1)
+}
+"""
+"""Groups of two channels, which fit the vectors of no target."""
+
+POOLED = """net Pooled {
+  input image: 13x21x17
+  conv(33, 3x3, pad=same) -> relu -> maxpool(2x2)
+  conv(20, 5x5, pad=same) -> maxpool(2x2)
+  flatten
+  dense(3) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer sgd(lr=0.01)
+}
+"""
+"""Windows of 2x2 pixels, the last row and column in none."""
+
+LARGE = """net Large {
+  input x: 37
+  dense(403) -> relu
+  dense(390) -> tanh
+  dense(401)
+  dense(3) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer adam(lr=0.01)
+  regularize l2(0.01)
+  batch 16
+}
+"""
+"""Weights of more than a nearby cache holds."""
+
+NETWORKS = {"grouped": GROUPED, "pooled": POOLED, "large": LARGE}
+"""What none of the shipped specs has."""
+
 FORWARD = {"float64": 1e-12, "float32": 1e-5}
 """How far C may be from NumPy, relative to the largest number of an array."""
 

@@ -12,44 +12,14 @@ from dslc.plan import Plan
 from dslc.planning import PASSES, Options
 from dslc.runtime.model import Model
 from dslc.verify import verify
-from helpers import REPO
+from helpers import NETWORKS, REPO
 
-NETS = ("lenet5", "residual", "mlp_batchnorm", "grouped", "pooled")
-
-
-GROUPED = """net Grouped {
-  input image: 9x9x6
-  conv(6, 3x3, groups=3) -> relu
-  flatten
-  dense(3) -> softmax
-}
-train {
-  loss cross_entropy
-  optimizer sgd(lr=0.1)
-}
-"""
-"""Groups of two channels, which fit the vectors of no target."""
-
-POOLED = """net Pooled {
-  input image: 13x21x17
-  conv(33, 3x3, pad=same) -> relu -> maxpool(2x2)
-  conv(20, 5x5, pad=same) -> maxpool(2x2)
-  flatten
-  dense(3) -> softmax
-}
-train {
-  loss cross_entropy
-  optimizer sgd(lr=0.01)
-}
-"""
-"""Windows of 2x2 pixels, the last row and column in none."""
-
-WRITTEN = {"grouped": GROUPED, "pooled": POOLED}
+NETS = ("lenet5", "residual", "mlp_batchnorm", "grouped", "pooled", "large")
 
 
 @cache
 def network(name: str) -> Network:
-    return check_text(WRITTEN[name]) if name in WRITTEN else check_file(REPO / "specs" / f"{name}.net")
+    return check_text(NETWORKS[name]) if name in NETWORKS else check_file(REPO / "specs" / f"{name}.net")
 
 
 def kernels(plan: Plan) -> list[tuple[str, str]]:

@@ -14,14 +14,16 @@ from dslc.build import find_compiler
 from dslc.compiler import check_file, plan_network
 from dslc.graph import Tensor
 from dslc.plan import Kernel, Plan, PlannedStep
-from helpers import REPO, SPECS, data
+from helpers import NETWORKS, REPO, SPECS, data
 
 
-@pytest.mark.parametrize("name", ["lenet5", "residual", "mlp_batchnorm"])
+@pytest.mark.parametrize("name", ["lenet5", "residual", "mlp_batchnorm", *NETWORKS])
 def test_the_same_bits_with_any_number_of_threads(name: str, rng: np.random.Generator) -> None:
     """Five steps on full mini-batches and parts of one: losses, parameters, predictions and evaluation."""
-    models = {n: dslc.load(REPO / "specs" / f"{name}.net", threads=n) for n in (1, 2, 3)}
-    batches = [data(models[1].network, n, rng, "float32") for n in (64, 64, 37, 2, 64)]
+    text = NETWORKS.get(name) or (REPO / "specs" / f"{name}.net").read_text()
+    models = {n: dslc.loads(text, threads=n) for n in (1, 2, 3)}
+    full = models[1].batch
+    batches = [data(models[1].network, n, rng, "float32") for n in (full, full, full // 2 + 5, 2, full)]
     more = data(models[1].network, 150, rng, "float32")
     start = models[1].copy_weights()
     results = {}

@@ -124,8 +124,8 @@ def is_far(vectors: int, setting: Setting) -> bool:
 
 
 def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, window: int) -> dict[str, Any]:
-    """What the template prints. `whole_vectors`: memory behind the last pixel may be read; `window`: only the largest of
-    so many by so many pixels is stored."""
+    """What the template prints. `whole_vectors`: memory behind the last pixel may be read; `window`: of so many by so
+    many pixels only the largest is stored."""
     outputs, taps = sizes(choice)
     lanes, rows = setting.lanes, setting.tile_rows
     down, across = squares(d, outputs)

@@ -40,14 +40,19 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     both = detail(op, BothDetail)
     dx, update = both.input_gradient, both.weight_update
     x, known = update.reads[0], _known(dx)
-    end = finish(dx)
-    context = {
-        **dense_weight_gradient.context(update, setting), **rule_context(update), "joined": True,
-        "formula": end["formula"], "known": "" if known is None else "in" if known == x else "known",
-    }  # fmt: skip
-    names = ("in", "dy", "dy_in_lanes", *(("known",) if known not in (None, x) else ()), *rule_names(update), "din", "sums")
-    sums = Scratch("sums", x.elements * setting.lanes)
-    return [Variant("plain", names, context, setting.multiplying(op, 0.7), context["tiles"].products, scratch=(sums,))]
+    name = "" if known is None else "in" if known == x else "known"
+    found, end = dense_weight_gradient.context(update, setting), {"formula": finish(dx)["formula"], "known": name}
+    names = ("in", "dy", "dy_in_lanes", *(["known"] if name == "known" else []), *rule_names(update), "din", "sums")
+    return [
+        Variant(
+            "plain",
+            names,
+            {**found, **rule_context(update), **end, "joined": True},
+            setting.multiplying(op, 0.7),
+            found["tiles"].products,
+            scratch=(Scratch("sums", x.elements * setting.lanes),),
+        )
+    ]
 
 
 def _known(dx: Operation) -> Tensor | None:

@@ -52,6 +52,14 @@ typedef real vec_anywhere __attribute__((vector_size(16), aligned(sizeof(real)),
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* The compiler must not know with what numbers a kernel is called: sums that it simplifies for one thread would have
+ * other bits with several. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define KERNEL __attribute__((noipa))
+#else
+#define KERNEL __attribute__((noinline, used))
+#endif
+
 INLINE vec load(const real *p)
 {
     return *(const vec_anywhere *)p;
@@ -137,15 +145,16 @@ INLINE double total_of(double *sums)
  * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
  * one run to the next:
  *     sum[row][j] += a[row * a_row] * b[j * b_block]
- * Where they are `fresh`, what the sums held before does not count. */
+ * Where they are `fresh`, what the sums held before does not count. What lies so far `ahead` of b is asked for on the way
+ * by those that ask. */
 typedef struct {
-    int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments;
+    int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments, ahead;
     int fresh;
 } walk;
 
 typedef void product(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w);
 
-INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, const int asks, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[8][7];
@@ -157,6 +166,8 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
+            if (asks)
+                __builtin_prefetch(q + w->ahead);
             vec column[7];
 #pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
@@ -191,127 +202,127 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
 
 static __attribute__((noinline)) void product1x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 1, 84, w->run, sum, a, b, w);
+    multiply(1, 1, 84, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product1x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 1, 120, w->run, sum, a, b, w);
+    multiply(1, 1, 120, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product1x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 2, 84, w->run, sum, a, b, w);
+    multiply(1, 2, 84, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product1x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 2, 120, w->run, sum, a, b, w);
+    multiply(1, 2, 120, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product1x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 2, 400, w->run, sum, a, b, w);
+    multiply(1, 2, 400, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product1x3_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 3, 84, w->run, sum, a, b, w);
+    multiply(1, 3, 84, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product1x6_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 6, 400, w->run, sum, a, b, w);
+    multiply(1, 6, 400, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product1x7_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 7, 120, w->run, sum, a, b, w);
+    multiply(1, 7, 120, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product3x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(3, 1, 84, w->run, sum, a, b, w);
+    multiply(3, 1, 84, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product3x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(3, 1, 120, w->run, sum, a, b, w);
+    multiply(3, 1, 120, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product3x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(3, 2, 84, w->run, sum, a, b, w);
+    multiply(3, 2, 84, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product3x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(3, 2, 120, w->run, sum, a, b, w);
+    multiply(3, 2, 120, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product3x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(3, 2, 400, w->run, sum, a, b, w);
+    multiply(3, 2, 400, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product5x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(5, 2, 1, w->run, sum, a, b, w);
+    multiply(5, 2, 1, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product5x2_6_run30(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(5, 2, 6, 30, sum, a, b, w);
+    multiply(5, 2, 6, 30, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 1, 1, w->run, sum, a, b, w);
+    multiply(6, 1, 1, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 1, 84, w->run, sum, a, b, w);
+    multiply(6, 1, 84, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 1, 120, w->run, sum, a, b, w);
+    multiply(6, 1, 120, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 2, 1, w->run, sum, a, b, w);
+    multiply(6, 2, 1, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x2_1_run5(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 2, 1, 5, sum, a, b, w);
+    multiply(6, 2, 1, 5, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x2_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 2, 4, w->run, sum, a, b, w);
+    multiply(6, 2, 4, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 2, 84, w->run, sum, a, b, w);
+    multiply(6, 2, 84, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 2, 120, w->run, sum, a, b, w);
+    multiply(6, 2, 120, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 2, 400, w->run, sum, a, b, w);
+    multiply(6, 2, 400, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product8x1_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(8, 1, 4, w->run, sum, a, b, w);
+    multiply(8, 1, 4, w->run, 0, sum, a, b, w);
 }
 
 /* The pixels of an image from (top, left) on, `size` rows and columns, `channels` numbers of each; zeros beyond its edge. */
@@ -341,6 +352,22 @@ INLINE void store_square(const vec *square, const int size, real *image, int64_t
     for (int64_t r = 0; r < size && top + r < height; ++r)
         for (int64_t s = 0; s < size && left + s < width; ++s)
             store_part(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
+}
+
+/* The largest of each 2x2 pixels of a square. */
+INLINE void pool_square(vec *largest, const vec *square, const int size)
+{
+    for (int r = 0; r < size; r += 2)
+        for (int s = 0; s < size; s += 2)
+            for (int lane = 0; lane < 4; ++lane) {
+                const real *pixel = (const real *)(square + r * size + s) + lane;
+                real x = -INFINITY;
+                for (int k = 0; k < 4; ++k) {
+                    const real y = pixel[(k / 2 * size + k % 2) * 4];
+                    x = y > x ? y : x;
+                }
+                ((real *)(largest + r / 2 * (size / 2) + s / 2))[lane] = x;
+            }
 }
 
 /* F(4x4, 5x5): A filter, G g G^T.
@@ -502,9 +529,26 @@ typedef struct {
 
 typedef void transform(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step);
 
+INLINE void ask_for(const real *first, const int count, int64_t step, const int writing)
+{
+    for (int e = 0; e < count; ++e)
+        if (writing)
+            __builtin_prefetch(first + e * step, 1);
+        else
+            __builtin_prefetch(first + e * step);
+}
+
+/* All numbers of a square of pixels. */
+INLINE void ask_for_square(const real *first, const int size, const int64_t width, const int64_t depth, const int writing)
+{
+    for (int row = 0; row < size; ++row)
+        ask_for(first + row * width * depth, (int)(size * depth / 4), 4, writing);
+}
+
 /* Transforms some squares from the `first` on, of the blocks of channels from `begin` to `end`. Block b of square t goes to
- * to + t * next_square + (b - begin) * next_block. Where vectors are `whole`, memory behind the last channel may be read. */
-INLINE void transform_squares(transform *apply, const int size, const cut c, const int whole, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+ * to + t * next_square + (b - begin) * next_block. Where vectors are `whole`, memory behind the last channel may be read.
+ * The next square is asked for in time, and so many places of the next block as are to be `asked` for. */
+INLINE void transform_squares(transform *apply, const int size, const cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
 {
     for (int64_t t = 0; t < some; ++t) {
         const int64_t i = (first + t) / c.squares, place = (first + t) % c.squares;
@@ -514,6 +558,10 @@ INLINE void transform_squares(transform *apply, const int size, const cut c, con
         for (int64_t block = begin; block < end; ++block) {
             real *made = to + t * next_square + (block - begin) * next_block;
             const int channels = c.depth - block * 4 < 4 ? (int)(c.depth - block * 4) : 4;
+            for (int row = 0; row < size; ++row)
+                for (int64_t column = size; column < size + c.step; ++column)
+                    __builtin_prefetch(image + ((top + row) * c.width + left + column) * c.depth + block * 4);
+            ask_for(made + next_block, asked, step, 1);
             if (inside && (whole || channels == 4)) {
                 apply(image + (top * c.width + left) * c.depth + block * 4, c.width * c.depth, c.depth, made, step);
                 continue;
@@ -523,6 +571,53 @@ INLINE void transform_squares(transform *apply, const int size, const cut c, con
             apply((const real *)edge, size * 4, 4, made, step);
         }
     }
+}
+
+static __attribute__((noinline)) void winograd4x5_input_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+{
+    transform_squares(winograd4x5_input, 8, c, whole, asked, images, first, some, begin, end, to, next_square, next_block, step);
+}
+
+/* How Winograd's transformed squares, filters and products lie:
+ *     squares [elements][channels / 4][room][4], filters [blocks][elements][channels][4], results [elements][blocks][room][4]
+ * with so many numbers from one element to the next. Sums are of at most 4 * `summed` channels; `asks`: the filters come from
+ * memory. */
+typedef struct {
+    int64_t elements, channels, blocks, room, square_step, filter_step, result_step;
+    int rows, summed, asks;
+} square_products;
+
+/* The products of some squares with the filters of panels of two vectors, from `begin` to `end`. */
+static __attribute__((noinline)) void multiply_squares(const square_products c, product *one_vector, product *two_vectors, const real *squares, const real *filters, real *results, int64_t begin, int64_t end, int64_t some)
+{
+    const int64_t full = c.channels / 4, left = c.channels % 4, next_block = c.elements * c.filter_step;
+    const walk along = { .a_step = 1, .a_segment = c.room * 4, .b_step = 4, .b_segment = 16, .b_block = next_block, .run = 4, .segments = c.summed };
+    for (int64_t element = 0; element < c.elements; ++element)
+        for (int64_t panel = begin; panel < end; ++panel) {
+            const int vectors = 2 * panel + 1 < c.blocks ? 2 : 1;
+            product *const multiply_tile = vectors == 2 ? two_vectors : one_vector;
+            const real *some_filters = filters + 2 * panel * next_block + element * c.filter_step;
+            const int64_t next = panel + 1 < end ? 2 * next_block : c.filter_step - 2 * (panel - begin) * next_block;
+            for (int64_t t = 0; t < some; t += c.rows) {
+                const real *some_squares = squares + element * c.square_step + t * 4;
+                vec sum[16];
+                walk now = along;
+                /* While two tiles meet these filters, the two vectors of the next are on their way. */
+                now.ahead = c.asks && t < 2 * c.rows ? next + t / c.rows * next_block : 0;
+                for (int64_t block = 0; block < full; block += c.summed) {
+                    now.segments = full - block < c.summed ? full - block : c.summed;
+                    now.fresh = block == 0;
+                    multiply_tile(sum, some_squares + block * c.room * 4, some_filters + block * 16, &now);
+                }
+                if (left) {
+                    now.segments = 1, now.run = left, now.fresh = full == 0;
+                    multiply_tile(sum, some_squares + full * c.room * 4, some_filters + full * 16, &now);
+                }
+                for (int j = 0; j < vectors; ++j)
+                    for (int row = 0; row < c.rows; ++row)
+                        store(results + element * c.result_step + ((2 * (panel - begin) + j) * c.room + t + row) * 4, sum[row * vectors + j]);
+            }
+        }
 }
 
 typedef struct {
@@ -598,7 +693,8 @@ INLINE real log_and(real x, real error)
     p = p * z + 0.40000972152f;
     p = p * z + 0.66666662693f;
     const real value = k * 0.69313812256f - ((half - (s * (half + p * z) + (k * 9.0580006145e-06f + error))) - r);
-    return x < INFINITY ? (x > 0 ? value : x < 0 ? NAN : -INFINITY) : x;
+    const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: a loop with branches stays scalar */
+    return x > 0 && x < INFINITY ? value : edge;
 }
 
 INLINE real real_log(real x)
@@ -610,7 +706,7 @@ INLINE real real_log(real x)
 INLINE real real_log1p(real x)
 {
     const real sum = 1 + x;
-    return log_and(sum, sum > 0 && sum < INFINITY ? (x - (sum - 1)) / sum : 0);
+    return log_and(sum, (x - (sum - 1)) / sum);
 }
 
 /* erf: x * P(x^2) near 0, 1 - exp(-x * Q(x)) up to 4, where it is 1 in float (fitted for the smallest error); 2 ulp. */
@@ -777,22 +873,6 @@ INLINE void restore_denormals(float_mode before)
 }
 #endif
 
-/* There is scratch memory for 1 thread. A process that was forked after threads have run has lost them: it
- * goes on with one. */
-static inline int threads_to_use(int wanted)
-{
-#ifdef _OPENMP
-    static pid_t owner;
-    wanted = wanted < 1 ? wanted : 1;
-    if (owner == 0 && wanted > 1)
-        owner = getpid();
-    return wanted > 1 && owner == getpid() ? wanted : 1;
-#else
-    (void)wanted;
-    return 1;
-#endif
-}
-
 enum { MAX_BATCH = 64 };
 
 /* Where everything lies in the arena, in numbers of 4 bytes. */
@@ -886,7 +966,7 @@ static const size_t output_target_staging = 855056; /* 64, one mini-batch */
 
 /* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
  * x [n][28][28][1], y [n][32][32][1] */
-static __attribute__((noinline)) void image_in_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
+static KERNEL void image_in_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     const range rows = share_of((int64_t)n * 32, part, parts);
     for (int64_t task = rows.begin; task < rows.end; ++task) {
@@ -900,7 +980,7 @@ static __attribute__((noinline)) void image_in_pad(const float *restrict x, floa
 
 /* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
  * in [n][32][32][1], w [2][5][5][1][4], b [6], out [n][28][28][6] */
-static __attribute__((noinline)) void conv1_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
+static KERNEL void conv1_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 6 pixels side by side,
      * the last of a row overlapping the one before. */
@@ -935,7 +1015,7 @@ static __attribute__((noinline)) void conv1_forward_direct(const float *restrict
 
 /* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
  * in [n][28][28][6], out [n][14][14][6] */
-static __attribute__((noinline)) void avgpool1_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
+static KERNEL void avgpool1_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
 {
     const range tasks = share_of((int64_t)n * 14, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -959,7 +1039,7 @@ static __attribute__((noinline)) void avgpool1_forward(const float *restrict in,
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * in [n][14][14][6], w [4][5][5][6][4], b [16], out [n][10][10][16] */
-static __attribute__((noinline)) void conv2_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
+static KERNEL void conv2_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 5 pixels side by side,
      * the last of a row overlapping the one before. */
@@ -994,7 +1074,7 @@ static __attribute__((noinline)) void conv2_forward_direct(const float *restrict
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * in [n][10][10][16], out [n][5][5][16] */
-static __attribute__((noinline)) void avgpool2_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
+static KERNEL void avgpool2_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
 {
     const range tasks = share_of((int64_t)n * 5, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1018,7 +1098,7 @@ static __attribute__((noinline)) void avgpool2_forward(const float *restrict in,
 
 /* line 10: dense(120) -> tanh
  * in [n][400], w [30][400][4], b [120], out [n][120] */
-static __attribute__((noinline)) void dense1_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
+static KERNEL void dense1_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 1600, .run = 400, .segments = 1 };
@@ -1059,7 +1139,7 @@ static __attribute__((noinline)) void dense1_forward(const float *restrict in, c
 
 /* line 11: dense(84)  -> tanh
  * in [n][120], w [21][120][4], b [84], out [n][84] */
-static __attribute__((noinline)) void dense2_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
+static KERNEL void dense2_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 480, .run = 120, .segments = 1 };
@@ -1100,7 +1180,7 @@ static __attribute__((noinline)) void dense2_forward(const float *restrict in, c
 
 /* line 12: dense(10)  -> softmax
  * in [n][84], w [3][84][4], b [10], out [n][10] */
-static __attribute__((noinline)) void dense3_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
+static KERNEL void dense3_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 336, .run = 84, .segments = 1 };
@@ -1141,7 +1221,7 @@ static __attribute__((noinline)) void dense3_forward(const float *restrict in, c
 
 /* line 12: dense(10)  -> softmax
  * x [n][10], y [n][10] */
-static __attribute__((noinline)) void softmax1_forward_columns(const float *restrict x, float *restrict y, int n, int part, int parts)
+static KERNEL void softmax1_forward_columns(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     /* 4 rows at a time, each a lane of the vectors in `column`. */
     const range groups = share_of((n + 3) / 4, part, parts);
@@ -1181,14 +1261,14 @@ static __attribute__((noinline)) void softmax1_forward_columns(const float *rest
 
 /* line 12: loss of output
  * count [1] */
-static __attribute__((noinline)) void output_count(float *restrict count, int n)
+static KERNEL void output_count(float *restrict count, int n)
 {
     count[0] = (real)n;
 }
 
 /* line 12: loss of output
  * z [n][10], target [n], example_loss [n] */
-static __attribute__((noinline)) void output_loss_columns(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, int n, int part, int parts)
+static KERNEL void output_loss_columns(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, int n, int part, int parts)
 {
     /* 4 examples at a time, each a lane of the vectors in `column`. */
     const range groups = share_of((n + 3) / 4, part, parts);
@@ -1221,7 +1301,7 @@ static __attribute__((noinline)) void output_loss_columns(const float *restrict 
 
 /* the loss
  * loss1 [n], count1 [1], sums [2] */
-static __attribute__((noinline)) void sum_losses(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
+static KERNEL void sum_losses(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
@@ -1232,7 +1312,7 @@ static __attribute__((noinline)) void sum_losses(const float *restrict loss1, co
 
 /* line 12: loss of output
  * z [n][10], target [n], example_loss [n], dz [n][10] */
-static __attribute__((noinline)) void output_loss_columns_2(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, float *restrict dz, int n, int part, int parts)
+static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, float *restrict dz, int n, int part, int parts)
 {
     /* 4 examples at a time, each a lane of the vectors in `column`. */
     const range groups = share_of((n + 3) / 4, part, parts);
@@ -1282,7 +1362,7 @@ static __attribute__((noinline)) void output_loss_columns_2(const float *restric
 
 /* line 7: conv1.weight
  * weights [2][5][5][1][4], sums [16] */
-static __attribute__((noinline)) void conv1_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
+static KERNEL void conv1_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
 {
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
@@ -1304,7 +1384,7 @@ static __attribute__((noinline)) void conv1_weight_l2_penalty(const float *restr
 
 /* line 8: conv2.weight
  * weights [4][5][5][6][4], sums [16] */
-static __attribute__((noinline)) void conv2_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
+static KERNEL void conv2_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
 {
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
@@ -1326,7 +1406,7 @@ static __attribute__((noinline)) void conv2_weight_l2_penalty(const float *restr
 
 /* line 10: dense1.weight
  * weights [30][400][4], sums [16] */
-static __attribute__((noinline)) void dense1_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
+static KERNEL void dense1_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
 {
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
@@ -1348,7 +1428,7 @@ static __attribute__((noinline)) void dense1_weight_l2_penalty(const float *rest
 
 /* line 11: dense2.weight
  * weights [21][120][4], sums [16] */
-static __attribute__((noinline)) void dense2_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
+static KERNEL void dense2_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
 {
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
@@ -1370,7 +1450,7 @@ static __attribute__((noinline)) void dense2_weight_l2_penalty(const float *rest
 
 /* line 12: dense3.weight
  * weights [3][84][4], sums [16] */
-static __attribute__((noinline)) void dense3_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
+static KERNEL void dense3_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
 {
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
@@ -1392,7 +1472,7 @@ static __attribute__((noinline)) void dense3_weight_l2_penalty(const float *rest
 
 /* the loss
  * loss1 [n], count1 [1], penalty1 [16], penalty2 [16], penalty3 [16], penalty4 [16], penalty5 [16], loss [1] */
-static __attribute__((noinline)) void add_losses(const float *restrict loss1, const float *restrict count1, const float *restrict penalty1, const float *restrict penalty2, const float *restrict penalty3, const float *restrict penalty4, const float *restrict penalty5, float *restrict loss, int n)
+static KERNEL void add_losses(const float *restrict loss1, const float *restrict count1, const float *restrict penalty1, const float *restrict penalty2, const float *restrict penalty3, const float *restrict penalty4, const float *restrict penalty5, float *restrict loss, int n)
 {
     double total = 0;
     double sum1 = 0;
@@ -1413,7 +1493,7 @@ static __attribute__((noinline)) void add_losses(const float *restrict loss1, co
 
 /* line 12: dense(10)  -> softmax -> dense(84)  -> tanh
  * x [n][10], y [n / 4][10][4] */
-static __attribute__((noinline)) void output_loss_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
+static KERNEL void output_loss_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     /* A task is 4 elements of 4 examples; lanes without an example are zero. */
     const int64_t columns = 3;
@@ -1433,7 +1513,7 @@ static __attribute__((noinline)) void output_loss_grad_to_lanes(const float *res
 
 /* line 12: dense(10)  -> softmax -> dense(84)  -> tanh
  * dout [n / 4][10][4], w [3][84][4], known [n][84], din [n][84] */
-static __attribute__((noinline)) void dense3_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
+static KERNEL void dense3_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
     /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
     const walk along = { .a_step = 1, .a_segment = 336, .b_step = 4, .b_segment = 16, .run = 4, .segments = 2 };
@@ -1478,7 +1558,7 @@ static __attribute__((noinline)) void dense3_backward_input(const float *restric
 
 /* line 12: dense(10)  -> softmax
  * x [n][84], dy [n][10], dw [3][84][4] */
-static __attribute__((noinline)) void dense3_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
+static KERNEL void dense3_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 6 inputs of a panel of 8 units. */
     const walk along = { .a_step = 84, .b_step = 10, .b_block = 4, .run = n, .segments = 1 };
@@ -1502,7 +1582,7 @@ static __attribute__((noinline)) void dense3_backward_weight(const float *restri
 
 /* line 12: dense(10)  -> softmax
  * dy [n][10], sum [10] */
-static __attribute__((noinline)) void dense3_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
+static KERNEL void dense3_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
     const range channels = share_of(10, part, parts);
     const int64_t pixels = (int64_t)n;
@@ -1515,7 +1595,7 @@ static __attribute__((noinline)) void dense3_backward_bias(const float *restrict
 
 /* line 11: dense(84)  -> tanh -> dense(120) -> tanh
  * x [n][84], y [n / 4][84][4] */
-static __attribute__((noinline)) void tanh4_in_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
+static KERNEL void tanh4_in_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     /* A task is 4 elements of 4 examples; lanes without an example are zero. */
     const int64_t columns = 21;
@@ -1535,7 +1615,7 @@ static __attribute__((noinline)) void tanh4_in_grad_to_lanes(const float *restri
 
 /* line 11: dense(84)  -> tanh -> dense(120) -> tanh
  * dout [n / 4][84][4], w [21][120][4], known [n][120], din [n][120] */
-static __attribute__((noinline)) void dense2_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
+static KERNEL void dense2_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
     /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
     const walk along = { .a_step = 1, .a_segment = 480, .b_step = 4, .b_segment = 16, .run = 4, .segments = 8 };
@@ -1578,7 +1658,7 @@ static __attribute__((noinline)) void dense2_backward_input(const float *restric
 
 /* line 11: dense(84)  -> tanh
  * x [n][120], dy [n][84], dw [21][120][4] */
-static __attribute__((noinline)) void dense2_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
+static KERNEL void dense2_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 6 inputs of a panel of 8 units. */
     const walk along = { .a_step = 120, .b_step = 84, .b_block = 4, .run = n, .segments = 1 };
@@ -1601,7 +1681,7 @@ static __attribute__((noinline)) void dense2_backward_weight(const float *restri
 
 /* line 11: dense(84)  -> tanh
  * dy [n][84], sum [84] */
-static __attribute__((noinline)) void dense2_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
+static KERNEL void dense2_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
     const range channels = share_of(84, part, parts);
     const int64_t pixels = (int64_t)n;
@@ -1614,7 +1694,7 @@ static __attribute__((noinline)) void dense2_backward_bias(const float *restrict
 
 /* line 10: dense(120) -> tanh
  * x [n][120], y [n / 4][120][4] */
-static __attribute__((noinline)) void tanh3_in_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
+static KERNEL void tanh3_in_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     /* A task is 4 elements of 4 examples; lanes without an example are zero. */
     const int64_t columns = 30;
@@ -1634,7 +1714,7 @@ static __attribute__((noinline)) void tanh3_in_grad_to_lanes(const float *restri
 
 /* line 10: dense(120) -> tanh
  * dout [n / 4][120][4], w [30][400][4], din [n][400] */
-static __attribute__((noinline)) void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
+static KERNEL void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
     /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
     const walk along = { .a_step = 1, .a_segment = 1600, .b_step = 4, .b_segment = 16, .run = 4, .segments = 8 };
@@ -1676,7 +1756,7 @@ static __attribute__((noinline)) void dense1_backward_input(const float *restric
 
 /* line 10: dense(120) -> tanh
  * x [n][400], dy [n][120], dw [30][400][4] */
-static __attribute__((noinline)) void dense1_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
+static KERNEL void dense1_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 5 inputs of a panel of 8 units. */
     const walk along = { .a_step = 400, .b_step = 120, .b_block = 4, .run = n, .segments = 1 };
@@ -1699,7 +1779,7 @@ static __attribute__((noinline)) void dense1_backward_weight(const float *restri
 
 /* line 10: dense(120) -> tanh
  * dy [n][120], sum [120] */
-static __attribute__((noinline)) void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
+static KERNEL void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
     const range channels = share_of(120, part, parts);
     const int64_t pixels = (int64_t)n;
@@ -1712,7 +1792,7 @@ static __attribute__((noinline)) void dense1_backward_bias(const float *restrict
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * dout [n][5][5][16], known [n][10][10][16], din [n][10][10][16] */
-static __attribute__((noinline)) void avgpool2_backward(const float *restrict dout, const float *restrict known, float *restrict din, int n, int part, int parts)
+static KERNEL void avgpool2_backward(const float *restrict dout, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
     const range tasks = share_of((int64_t)n * 5, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1737,7 +1817,7 @@ static __attribute__((noinline)) void avgpool2_backward(const float *restrict do
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * w [4][5][5][6][4], turned [2][5][5][16][4] */
-static __attribute__((noinline)) void conv2_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
+static KERNEL void conv2_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(50, part, parts);
@@ -1759,7 +1839,7 @@ static __attribute__((noinline)) void conv2_weight_turn_filters(const float *res
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * w [2][5][5][16][4], transformed [2][64][20][4] */
-static __attribute__((noinline)) void conv2_weight_winograd4x5_turned(const float *restrict w, float *restrict transformed, int part, int parts)
+static KERNEL void conv2_weight_winograd4x5_turned(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
     const range tasks = share_of(32, part, parts);
@@ -1771,50 +1851,31 @@ static __attribute__((noinline)) void conv2_weight_winograd4x5_turned(const floa
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * in [n][10][10][16], filters [2][64][20][4], out [n][14][14][6], squares [56320], products [27648] */
-static __attribute__((noinline)) void conv2_backward_input_winograd4x5(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv2_backward_input_winograd4x5(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 54 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
     const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
     const cut squares_of = { 10, 10, 16, .squares = 16, .across = 4, .step = 4, .top = 4, .left = 4 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5120, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 64, .channels = 16, .blocks = 2, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 432, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)56320;
     real *const results = products + part * (int64_t)27648;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd4x5_input, 8, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
+        winograd4x5_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 1;
-        for (int64_t element = 0; element < 64; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 64 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 880 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 432 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 2 ? 2 * end : 2;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 16, place = (first + t) % 16;
             const int64_t top = place / 4 * 4, left = place % 4 * 4;
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 6 - block * 4 < 4 ? (int)(6 - block * 4) : 4;
-                const int64_t image = i * 1176 + block * 4;
                 vec result[16];
                 winograd4x5_output(results + ((block - 2 * begin) * 54 + t) * 4, 3456, 432, (real *)result, 4);
 
-                store_square(result, 4, out + image, top, left, 14, 14, 6, width);
+                store_square(result, 4, out + i * 1176 + block * 4, top, left, 14, 14, 6, width);
             }
         }
     }
@@ -1822,7 +1883,7 @@ static __attribute__((noinline)) void conv2_backward_input_winograd4x5(const flo
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * x [n][14][14][6], dy [n][10][10][16], dw [4][5][5][6][4] */
-static __attribute__((noinline)) void conv2_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
+static KERNEL void conv2_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 6 weights of 8 filters. All tasks of a thread meet some rows of an image before the next rows come. */
     const range tasks = share_of(50, part, parts);
@@ -1852,7 +1913,7 @@ static __attribute__((noinline)) void conv2_backward_weight_direct(const float *
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * dy [n][10][10][16], sums [16][16] */
-static __attribute__((noinline)) void conv2_backward_bias_chunks(const float *restrict dy, float *restrict sums, int n, int part, int parts)
+static KERNEL void conv2_backward_bias_chunks(const float *restrict dy, float *restrict sums, int n, int part, int parts)
 {
     /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
     const range chunks = share_of(16, part, parts);
@@ -1879,7 +1940,7 @@ static __attribute__((noinline)) void conv2_backward_bias_chunks(const float *re
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * sums [16][16], sum1 [16] */
-static __attribute__((noinline)) void conv2_merge_bias(const float *restrict sums, float *restrict sum1, int part, int parts)
+static KERNEL void conv2_merge_bias(const float *restrict sums, float *restrict sum1, int part, int parts)
 {
     const range channels = share_of(16, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -1892,7 +1953,7 @@ static __attribute__((noinline)) void conv2_merge_bias(const float *restrict sum
 
 /* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
  * dout [n][14][14][6], known [n][28][28][6], din [n][28][28][6] */
-static __attribute__((noinline)) void avgpool1_backward(const float *restrict dout, const float *restrict known, float *restrict din, int n, int part, int parts)
+static KERNEL void avgpool1_backward(const float *restrict dout, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
     const range tasks = share_of((int64_t)n * 14, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1917,7 +1978,7 @@ static __attribute__((noinline)) void avgpool1_backward(const float *restrict do
 
 /* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
  * x [n][32][32][1], dy [n][28][28][6], dw [2][5][5][1][4] */
-static __attribute__((noinline)) void conv1_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
+static KERNEL void conv1_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 5 weights of 8 filters. All tasks of a thread meet some rows of an image before the next rows come. */
     const range tasks = share_of(5, part, parts);
@@ -1956,7 +2017,7 @@ static __attribute__((noinline)) void conv1_backward_weight_direct(const float *
 
 /* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
  * dy [n][28][28][6], sums [16][6] */
-static __attribute__((noinline)) void conv1_backward_bias_chunks(const float *restrict dy, float *restrict sums, int n, int part, int parts)
+static KERNEL void conv1_backward_bias_chunks(const float *restrict dy, float *restrict sums, int n, int part, int parts)
 {
     /* Sums go down rows of 72 numbers, in short blocks: the shorter, the more accurate. */
     const range chunks = share_of(16, part, parts);
@@ -1983,7 +2044,7 @@ static __attribute__((noinline)) void conv1_backward_bias_chunks(const float *re
 
 /* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
  * sums [16][6], sum1 [6] */
-static __attribute__((noinline)) void conv1_merge_bias(const float *restrict sums, float *restrict sum1, int part, int parts)
+static KERNEL void conv1_merge_bias(const float *restrict sums, float *restrict sum1, int part, int parts)
 {
     const range channels = share_of(6, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -1996,7 +2057,7 @@ static __attribute__((noinline)) void conv1_merge_bias(const float *restrict sum
 
 /* line 7: conv1.weight
  * weights [2][5][5][1][4], gradient [2][5][5][1][4] */
-static __attribute__((noinline)) void conv1_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
+static KERNEL void conv1_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
 {
     const range all = share_of(200, part, parts);
     const real share = (real)1 / (real)n;
@@ -2008,7 +2069,7 @@ static __attribute__((noinline)) void conv1_weight_regularize(const float *restr
 
 /* line 8: conv2.weight
  * weights [4][5][5][6][4], gradient [4][5][5][6][4] */
-static __attribute__((noinline)) void conv2_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
+static KERNEL void conv2_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
 {
     const range all = share_of(2400, part, parts);
     const real share = (real)1 / (real)n;
@@ -2020,7 +2081,7 @@ static __attribute__((noinline)) void conv2_weight_regularize(const float *restr
 
 /* line 10: dense1.weight
  * weights [30][400][4], gradient [30][400][4] */
-static __attribute__((noinline)) void dense1_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
+static KERNEL void dense1_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
 {
     const range all = share_of(48000, part, parts);
     const real share = (real)1 / (real)n;
@@ -2032,7 +2093,7 @@ static __attribute__((noinline)) void dense1_weight_regularize(const float *rest
 
 /* line 11: dense2.weight
  * weights [21][120][4], gradient [21][120][4] */
-static __attribute__((noinline)) void dense2_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
+static KERNEL void dense2_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
 {
     const range all = share_of(10080, part, parts);
     const real share = (real)1 / (real)n;
@@ -2044,7 +2105,7 @@ static __attribute__((noinline)) void dense2_weight_regularize(const float *rest
 
 /* line 12: dense3.weight
  * weights [3][84][4], gradient [3][84][4] */
-static __attribute__((noinline)) void dense3_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
+static KERNEL void dense3_weight_regularize(const float *restrict weights, float *restrict gradient, int n, int part, int parts)
 {
     const range all = share_of(1008, part, parts);
     const real share = (real)1 / (real)n;
@@ -2056,7 +2117,7 @@ static __attribute__((noinline)) void dense3_weight_regularize(const float *rest
 
 /* line 12: dense(10)  -> softmax
  * x [n][84], dy [n][10], weights [3][84][4], v_state [3][84][4], s_state [3][84][4] */
-static __attribute__((noinline)) void dense3_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
+static KERNEL void dense3_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
 {
     /* A task is 6 inputs of a panel of 8 units. */
     const walk along = { .a_step = 84, .b_step = 10, .b_block = 4, .run = n, .segments = 1 };
@@ -2102,7 +2163,7 @@ static __attribute__((noinline)) void dense3_backward_weight_update(const float 
 
 /* line 11: dense(84)  -> tanh
  * x [n][120], dy [n][84], weights [21][120][4], v_state [21][120][4], s_state [21][120][4] */
-static __attribute__((noinline)) void dense2_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
+static KERNEL void dense2_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
 {
     /* A task is 6 inputs of a panel of 8 units. */
     const walk along = { .a_step = 120, .b_step = 84, .b_block = 4, .run = n, .segments = 1 };
@@ -2147,7 +2208,7 @@ static __attribute__((noinline)) void dense2_backward_weight_update(const float 
 
 /* line 10: dense(120) -> tanh
  * x [n][400], dy [n][120], weights [30][400][4], v_state [30][400][4], s_state [30][400][4] */
-static __attribute__((noinline)) void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
+static KERNEL void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
 {
     /* A task is 5 inputs of a panel of 8 units. */
     const walk along = { .a_step = 400, .b_step = 120, .b_block = 4, .run = n, .segments = 1 };
@@ -2192,7 +2253,7 @@ static __attribute__((noinline)) void dense1_backward_weight_update(const float 
 
 /* line 7: conv1.weight
  * weights [2][5][5][1][4], gradient [2][5][5][1][4], v_state [2][5][5][1][4], s_state [2][5][5][1][4] */
-static __attribute__((noinline)) void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
+static KERNEL void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -2213,7 +2274,7 @@ static __attribute__((noinline)) void conv1_weight_update(float *restrict weight
 
 /* line 7: conv1.bias
  * weights [6], gradient [6], v_state [6], s_state [6] */
-static __attribute__((noinline)) void conv1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void conv1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -2232,7 +2293,7 @@ static __attribute__((noinline)) void conv1_bias_update(float *restrict weights,
 
 /* line 8: conv2.weight
  * weights [4][5][5][6][4], gradient [4][5][5][6][4], v_state [4][5][5][6][4], s_state [4][5][5][6][4] */
-static __attribute__((noinline)) void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
+static KERNEL void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -2253,7 +2314,7 @@ static __attribute__((noinline)) void conv2_weight_update(float *restrict weight
 
 /* line 8: conv2.bias
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void conv2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void conv2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -2272,7 +2333,7 @@ static __attribute__((noinline)) void conv2_bias_update(float *restrict weights,
 
 /* line 10: dense1.bias
  * weights [120], gradient [120], v_state [120], s_state [120] */
-static __attribute__((noinline)) void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -2291,7 +2352,7 @@ static __attribute__((noinline)) void dense1_bias_update(float *restrict weights
 
 /* line 11: dense2.bias
  * weights [84], gradient [84], v_state [84], s_state [84] */
-static __attribute__((noinline)) void dense2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void dense2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -2310,7 +2371,7 @@ static __attribute__((noinline)) void dense2_bias_update(float *restrict weights
 
 /* line 12: dense3.bias
  * weights [10], gradient [10], v_state [10], s_state [10] */
-static __attribute__((noinline)) void dense3_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void dense3_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -2581,15 +2642,9 @@ int lenet5_all_below(const int32_t *labels, int64_t count, int32_t classes)
 
 void lenet5_predict(const lenet5_t *net, const float *image_in, int64_t count, float *output_output)
 {
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
@@ -2601,18 +2656,12 @@ void lenet5_predict(const lenet5_t *net, const float *image_in, int64_t count, f
 
 void lenet5_evaluate(const lenet5_t *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double *loss_sums)
 {
-    const int threads = threads_to_use(net->threads);
     double batch_sums[2];
     for (int i = 0; i < 2; ++i)
         loss_sums[i] = 0;
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
@@ -2630,15 +2679,9 @@ void lenet5_evaluate(const lenet5_t *net, const float *image_in, const int32_t *
 /* The loss of a mini-batch in training mode, regularization included. Returns 1 if it is not finite. */
 int lenet5_loss(const lenet5_t *net, const float *image_in, const int32_t *output_target, int n, double *loss)
 {
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         train_forward(net, &meeting, image_in, output_target, n, part, parts);
         restore_denormals(before);
@@ -2650,15 +2693,9 @@ int lenet5_loss(const lenet5_t *net, const float *image_in, const int32_t *outpu
 /* The gradients of every parameter that learns, left in the arena, which must be of memory_size(2). Nothing is updated. */
 int lenet5_gradients(const lenet5_t *net, const float *image_in, const int32_t *output_target, int n, double *loss)
 {
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         train_forward(net, &meeting, image_in, output_target, n, part, parts);
         if (part == 0)
@@ -2674,15 +2711,9 @@ int lenet5_gradients(const lenet5_t *net, const float *image_in, const int32_t *
 /* One update; `loss` is the loss before it. Returns 1, with nothing updated, if the loss is not finite. */
 int lenet5_train_step(lenet5_t *net, const float *image_in, const int32_t *output_target, int n, double *loss)
 {
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         train_forward(net, &meeting, image_in, output_target, n, part, parts);
         if (part == 0)

@@ -52,6 +52,14 @@ typedef real vec_anywhere __attribute__((vector_size(16), aligned(sizeof(real)),
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* The compiler must not know with what numbers a kernel is called: sums that it simplifies for one thread would have
+ * other bits with several. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define KERNEL __attribute__((noipa))
+#else
+#define KERNEL __attribute__((noinline, used))
+#endif
+
 INLINE vec load(const real *p)
 {
     return *(const vec_anywhere *)p;
@@ -137,18 +145,19 @@ INLINE double total_of(double *sums)
  * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
  * one run to the next:
  *     sum[row][j] += a[row * a_row] * b[j * b_block]
- * Where they are `fresh`, what the sums held before does not count. */
+ * Where they are `fresh`, what the sums held before does not count. What lies so far `ahead` of b is asked for on the way
+ * by those that ask. */
 typedef struct {
-    int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments;
+    int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments, ahead;
     int fresh;
 } walk;
 
 typedef void product(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w);
 
-INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, const int asks, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
-    vec total[1][2];
+    vec total[1][7];
 #pragma GCC unroll 32
     for (int row = 0; row < rows; ++row)
 #pragma GCC unroll 8
@@ -157,7 +166,9 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
-            vec column[2];
+            if (asks)
+                __builtin_prefetch(q + w->ahead);
+            vec column[7];
 #pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
                 column[j] = load(q + j * b_block);
@@ -189,9 +200,9 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             sum[row * vectors + j] += total[row][j];
 }
 
-static __attribute__((noinline)) void product1x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static __attribute__((noinline)) void product1x7_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 2, 1, w->run, sum, a, b, w);
+    multiply(1, 7, 1, w->run, 0, sum, a, b, w);
 }
 
 typedef struct {
@@ -267,7 +278,8 @@ INLINE real log_and(real x, real error)
     p = p * z + 0.40000972152f;
     p = p * z + 0.66666662693f;
     const real value = k * 0.69313812256f - ((half - (s * (half + p * z) + (k * 9.0580006145e-06f + error))) - r);
-    return x < INFINITY ? (x > 0 ? value : x < 0 ? NAN : -INFINITY) : x;
+    const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: a loop with branches stays scalar */
+    return x > 0 && x < INFINITY ? value : edge;
 }
 
 INLINE real real_log(real x)
@@ -279,7 +291,7 @@ INLINE real real_log(real x)
 INLINE real real_log1p(real x)
 {
     const real sum = 1 + x;
-    return log_and(sum, sum > 0 && sum < INFINITY ? (x - (sum - 1)) / sum : 0);
+    return log_and(sum, (x - (sum - 1)) / sum);
 }
 
 /* erf: x * P(x^2) near 0, 1 - exp(-x * Q(x)) up to 4, where it is 1 in float (fitted for the smallest error); 2 ulp. */
@@ -446,22 +458,6 @@ INLINE void restore_denormals(float_mode before)
 }
 #endif
 
-/* There is scratch memory for 1 thread. A process that was forked after threads have run has lost them: it
- * goes on with one. */
-static inline int threads_to_use(int wanted)
-{
-#ifdef _OPENMP
-    static pid_t owner;
-    wanted = wanted < 1 ? wanted : 1;
-    if (owner == 0 && wanted > 1)
-        owner = getpid();
-    return wanted > 1 && owner == getpid() ? wanted : 1;
-#else
-    (void)wanted;
-    return 1;
-#endif
-}
-
 enum { MAX_BATCH = 64 };
 
 /* Where everything lies in the arena, in numbers of 4 bytes. */
@@ -482,28 +478,28 @@ static const size_t output_target_staging = 51184; /* 64x1, one mini-batch */
 
 /* line 6: dense(1) -> sigmoid
  * in [n][784], w [1][784], b [1], out [n][1] */
-static __attribute__((noinline)) void dense1_forward_narrow(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
+static KERNEL void dense1_forward_narrow(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* So few units that vectors go along the inputs. */
     const range rows = share_of(n, part, parts);
     for (int64_t i = rows.begin; i < rows.end; ++i)
         for (int unit = 0; unit < 1; ++unit) {
             const real *row = in + i * 784, *weights = w + unit * 784;
-            vec sum[4] = { 0 };
+            vec sum[7] = { 0 };
             int k = 0;
-            for (; k + 16 <= 784; k += 16)
-                for (int j = 0; j < 4; ++j)
+            for (; k + 28 <= 784; k += 28)
+                for (int j = 0; j < 7; ++j)
                     sum[j] += load(row + k + j * 4) * load(weights + k + j * 4);
-            real x = sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3])) + b[unit];
-            for (; k < 784; ++k)
-                x += row[k] * weights[k];
+            for (int j = 1; j < 7; ++j)
+                sum[0] += sum[j];
+            real x = sum_lanes(sum[0]) + b[unit];
             out[i + unit] = x;
         }
 }
 
 /* line 6: dense(1) -> sigmoid
  * in [n][1], out [n][1] */
-static __attribute__((noinline)) void sigmoid1_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
+static KERNEL void sigmoid1_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
 {
     const range all = share_of((int64_t)n, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
@@ -514,7 +510,7 @@ static __attribute__((noinline)) void sigmoid1_forward(const float *restrict in,
 
 /* line 6: loss of output
  * target [n][1], count [1] */
-static __attribute__((noinline)) void output_count(const float *restrict target, float *restrict count, int n)
+static KERNEL void output_count(const float *restrict target, float *restrict count, int n)
 {
     int64_t present = 0;
     for (int64_t i = 0; i < (int64_t)n; ++i)
@@ -524,7 +520,7 @@ static __attribute__((noinline)) void output_count(const float *restrict target,
 
 /* line 6: loss of output
  * outputs [n][1], target [n][1], example_loss [n] */
-static __attribute__((noinline)) void output_loss(const float *restrict outputs, const float *restrict target, float *restrict example_loss, int n, int part, int parts)
+static KERNEL void output_loss(const float *restrict outputs, const float *restrict target, float *restrict example_loss, int n, int part, int parts)
 {
     const range rows = share_of(n, part, parts);
     for (int64_t e = rows.begin; e < rows.end; ++e) {
@@ -536,7 +532,7 @@ static __attribute__((noinline)) void output_loss(const float *restrict outputs,
 
 /* the loss
  * loss1 [n], count1 [1], sums [2] */
-static __attribute__((noinline)) void sum_losses(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
+static KERNEL void sum_losses(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
@@ -547,7 +543,7 @@ static __attribute__((noinline)) void sum_losses(const float *restrict loss1, co
 
 /* line 6: loss of output
  * outputs [n][1], target [n][1], count [1], example_loss [n], dz [n][1] */
-static __attribute__((noinline)) void output_loss_2(const float *restrict outputs, const float *restrict target, const float *restrict count, float *restrict example_loss, float *restrict dz, int n, int part, int parts)
+static KERNEL void output_loss_2(const float *restrict outputs, const float *restrict target, const float *restrict count, float *restrict example_loss, float *restrict dz, int n, int part, int parts)
 {
     const range rows = share_of(n, part, parts);
     const real scale = 1.0f / count[0];
@@ -561,7 +557,7 @@ static __attribute__((noinline)) void output_loss_2(const float *restrict output
 
 /* the loss
  * loss1 [n], count1 [1], loss [1] */
-static __attribute__((noinline)) void add_losses(const float *restrict loss1, const float *restrict count1, float *restrict loss, int n)
+static KERNEL void add_losses(const float *restrict loss1, const float *restrict count1, float *restrict loss, int n)
 {
     double total = 0;
     double sum1 = 0;
@@ -573,33 +569,33 @@ static __attribute__((noinline)) void add_losses(const float *restrict loss1, co
 
 /* line 6: dense(1) -> sigmoid
  * x [n][784], dy [n][1], dw [1][784] */
-static __attribute__((noinline)) void dense1_backward_weight_narrow(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
+static KERNEL void dense1_backward_weight_narrow(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
-    /* A task is the weights of all units for 8 inputs; inputs that fill no two vectors come last, one by one. */
+    /* A task is the weights of all units for 28 inputs; inputs that fill no 7 vectors come last, one by one. */
     const walk along = { .a_step = 1, .b_step = 784, .b_block = 4, .run = n, .segments = 1 };
-    const range tasks = share_of(98, part, parts);
+    const range tasks = share_of(28, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * 8;
-        const int width = 784 - first < 8 ? (int)(784 - first) : 8;
-        vec sum[2] = { 0 };
-        if (width == 8)
-            product1x2_1(sum, dy, x + first, &along);
+        const int64_t first = task * 28;
+        const int width = 784 - first < 28 ? (int)(784 - first) : 28;
+        vec sum[7] = { 0 };
+        if (width == 28)
+            product1x7_1(sum, dy, x + first, &along);
         else
             for (int i = 0; i < n; ++i)
                 for (int unit = 0; unit < 1; ++unit)
                     for (int k = 0; k < width; ++k)
-                        ((real *)sum)[unit * 8 + k] += dy[i + unit] * x[(int64_t)i * 784 + first + k];
+                        ((real *)sum)[unit * 28 + k] += dy[i + unit] * x[(int64_t)i * 784 + first + k];
         for (int unit = 0; unit < 1; ++unit)
             for (int k = 0; k < width; ++k) {
                 const int64_t i = unit * 784 + first + k;
-                dw[i] = ((const real *)sum)[unit * 8 + k];
+                dw[i] = ((const real *)sum)[unit * 28 + k];
             }
     }
 }
 
 /* line 6: dense(1) -> sigmoid
  * dy [n][1], sum [1] */
-static __attribute__((noinline)) void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
+static KERNEL void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
     const range channels = share_of(1, part, parts);
     const int64_t pixels = (int64_t)n;
@@ -612,26 +608,26 @@ static __attribute__((noinline)) void dense1_backward_bias(const float *restrict
 
 /* line 6: dense(1) -> sigmoid
  * x [n][784], dy [n][1], weights [1][784] */
-static __attribute__((noinline)) void dense1_backward_weight_update_narrow(const float *restrict x, const float *restrict dy, float *restrict weights, int n, int part, int parts, real lr)
+static KERNEL void dense1_backward_weight_update_narrow(const float *restrict x, const float *restrict dy, float *restrict weights, int n, int part, int parts, real lr)
 {
-    /* A task is the weights of all units for 8 inputs; inputs that fill no two vectors come last, one by one. */
+    /* A task is the weights of all units for 28 inputs; inputs that fill no 7 vectors come last, one by one. */
     const walk along = { .a_step = 1, .b_step = 784, .b_block = 4, .run = n, .segments = 1 };
-    const range tasks = share_of(98, part, parts);
+    const range tasks = share_of(28, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * 8;
-        const int width = 784 - first < 8 ? (int)(784 - first) : 8;
-        vec sum[2] = { 0 };
-        if (width == 8)
-            product1x2_1(sum, dy, x + first, &along);
+        const int64_t first = task * 28;
+        const int width = 784 - first < 28 ? (int)(784 - first) : 28;
+        vec sum[7] = { 0 };
+        if (width == 28)
+            product1x7_1(sum, dy, x + first, &along);
         else
             for (int i = 0; i < n; ++i)
                 for (int unit = 0; unit < 1; ++unit)
                     for (int k = 0; k < width; ++k)
-                        ((real *)sum)[unit * 8 + k] += dy[i + unit] * x[(int64_t)i * 784 + first + k];
+                        ((real *)sum)[unit * 28 + k] += dy[i + unit] * x[(int64_t)i * 784 + first + k];
         for (int unit = 0; unit < 1; ++unit)
             for (int k = 0; k < width; ++k) {
                 const int64_t i = unit * 784 + first + k;
-                real g = ((const real *)sum)[unit * 8 + k];
+                real g = ((const real *)sum)[unit * 28 + k];
                 real w = weights[i];
                 w = w - lr * g;
                 weights[i] = w;
@@ -641,7 +637,7 @@ static __attribute__((noinline)) void dense1_backward_weight_update_narrow(const
 
 /* line 6: dense1.bias
  * weights [1], gradient [1] */
-static __attribute__((noinline)) void dense1_bias_update(float *restrict weights, const float *restrict gradient, int part, int parts, real lr)
+static KERNEL void dense1_bias_update(float *restrict weights, const float *restrict gradient, int part, int parts, real lr)
 {
     const range all = share_of(1, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
@@ -764,15 +760,9 @@ int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t c
 
 void logisticregression_predict(const logisticregression_t *net, const float *x_in, int64_t count, float *output_output)
 {
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
@@ -784,18 +774,12 @@ void logisticregression_predict(const logisticregression_t *net, const float *x_
 
 void logisticregression_evaluate(const logisticregression_t *net, const float *x_in, const float *output_target, int64_t count, float *output_output, double *loss_sums)
 {
-    const int threads = threads_to_use(net->threads);
     double batch_sums[2];
     for (int i = 0; i < 2; ++i)
         loss_sums[i] = 0;
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
@@ -813,15 +797,9 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
 /* The loss of a mini-batch in training mode, regularization included. Returns 1 if it is not finite. */
 int logisticregression_loss(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
 {
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         train_forward(net, &meeting, x_in, output_target, n, part, parts);
         restore_denormals(before);
@@ -833,15 +811,9 @@ int logisticregression_loss(const logisticregression_t *net, const float *x_in, 
 /* The gradients of every parameter that learns, left in the arena, which must be of memory_size(2). Nothing is updated. */
 int logisticregression_gradients(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
 {
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         train_forward(net, &meeting, x_in, output_target, n, part, parts);
         if (part == 0)
@@ -857,15 +829,9 @@ int logisticregression_gradients(const logisticregression_t *net, const float *x
 /* One update; `loss` is the loss before it. Returns 1, with nothing updated, if the loss is not finite. */
 int logisticregression_train_step(logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
 {
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         train_forward(net, &meeting, x_in, output_target, n, part, parts);
         if (part == 0)

@@ -52,6 +52,14 @@ typedef real vec_anywhere __attribute__((vector_size(16), aligned(sizeof(real)),
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* The compiler must not know with what numbers a kernel is called: sums that it simplifies for one thread would have
+ * other bits with several. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define KERNEL __attribute__((noipa))
+#else
+#define KERNEL __attribute__((noinline, used))
+#endif
+
 INLINE vec load(const real *p)
 {
     return *(const vec_anywhere *)p;
@@ -137,15 +145,16 @@ INLINE double total_of(double *sums)
  * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
  * one run to the next:
  *     sum[row][j] += a[row * a_row] * b[j * b_block]
- * Where they are `fresh`, what the sums held before does not count. */
+ * Where they are `fresh`, what the sums held before does not count. What lies so far `ahead` of b is asked for on the way
+ * by those that ask. */
 typedef struct {
-    int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments;
+    int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments, ahead;
     int fresh;
 } walk;
 
 typedef void product(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w);
 
-INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, const int asks, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[8][3];
@@ -157,6 +166,8 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
+            if (asks)
+                __builtin_prefetch(q + w->ahead);
             vec column[3];
 #pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
@@ -191,87 +202,87 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
 
 static __attribute__((noinline)) void product1x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 1, 32, w->run, sum, a, b, w);
+    multiply(1, 1, 32, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product1x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 2, 32, w->run, sum, a, b, w);
+    multiply(1, 2, 32, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product1x3_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(1, 3, 32, w->run, sum, a, b, w);
+    multiply(1, 3, 32, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product2x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(2, 1, 1, w->run, sum, a, b, w);
+    multiply(2, 1, 1, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product2x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(2, 2, 1, w->run, sum, a, b, w);
+    multiply(2, 2, 1, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product3x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(3, 1, 32, w->run, sum, a, b, w);
+    multiply(3, 1, 32, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product3x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(3, 2, 1, w->run, sum, a, b, w);
+    multiply(3, 2, 1, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product3x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(3, 2, 32, w->run, sum, a, b, w);
+    multiply(3, 2, 32, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product4x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(4, 2, 1, w->run, sum, a, b, w);
+    multiply(4, 2, 1, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product4x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(4, 2, 32, w->run, sum, a, b, w);
+    multiply(4, 2, 32, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product5x2_2_run3(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(5, 2, 2, 3, sum, a, b, w);
+    multiply(5, 2, 2, 3, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 1, 1, w->run, sum, a, b, w);
+    multiply(6, 1, 1, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 1, 32, w->run, sum, a, b, w);
+    multiply(6, 1, 32, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 2, 1, w->run, sum, a, b, w);
+    multiply(6, 2, 1, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x2_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 2, 4, w->run, sum, a, b, w);
+    multiply(6, 2, 4, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product6x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(6, 2, 32, w->run, sum, a, b, w);
+    multiply(6, 2, 32, w->run, 0, sum, a, b, w);
 }
 
 static __attribute__((noinline)) void product8x1_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
-    multiply(8, 1, 4, w->run, sum, a, b, w);
+    multiply(8, 1, 4, w->run, 0, sum, a, b, w);
 }
 
 /* The pixels of an image from (top, left) on, `size` rows and columns, `channels` numbers of each; zeros beyond its edge. */
@@ -301,6 +312,22 @@ INLINE void store_square(const vec *square, const int size, real *image, int64_t
     for (int64_t r = 0; r < size && top + r < height; ++r)
         for (int64_t s = 0; s < size && left + s < width; ++s)
             store_part(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
+}
+
+/* The largest of each 2x2 pixels of a square. */
+INLINE void pool_square(vec *largest, const vec *square, const int size)
+{
+    for (int r = 0; r < size; r += 2)
+        for (int s = 0; s < size; s += 2)
+            for (int lane = 0; lane < 4; ++lane) {
+                const real *pixel = (const real *)(square + r * size + s) + lane;
+                real x = -INFINITY;
+                for (int k = 0; k < 4; ++k) {
+                    const real y = pixel[(k / 2 * size + k % 2) * 4];
+                    x = y > x ? y : x;
+                }
+                ((real *)(largest + r / 2 * (size / 2) + s / 2))[lane] = x;
+            }
 }
 
 /* F(4x4, 3x3): A filter, G g G^T.
@@ -725,9 +752,26 @@ typedef struct {
 
 typedef void transform(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step);
 
+INLINE void ask_for(const real *first, const int count, int64_t step, const int writing)
+{
+    for (int e = 0; e < count; ++e)
+        if (writing)
+            __builtin_prefetch(first + e * step, 1);
+        else
+            __builtin_prefetch(first + e * step);
+}
+
+/* All numbers of a square of pixels. */
+INLINE void ask_for_square(const real *first, const int size, const int64_t width, const int64_t depth, const int writing)
+{
+    for (int row = 0; row < size; ++row)
+        ask_for(first + row * width * depth, (int)(size * depth / 4), 4, writing);
+}
+
 /* Transforms some squares from the `first` on, of the blocks of channels from `begin` to `end`. Block b of square t goes to
- * to + t * next_square + (b - begin) * next_block. Where vectors are `whole`, memory behind the last channel may be read. */
-INLINE void transform_squares(transform *apply, const int size, const cut c, const int whole, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+ * to + t * next_square + (b - begin) * next_block. Where vectors are `whole`, memory behind the last channel may be read.
+ * The next square is asked for in time, and so many places of the next block as are to be `asked` for. */
+INLINE void transform_squares(transform *apply, const int size, const cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
 {
     for (int64_t t = 0; t < some; ++t) {
         const int64_t i = (first + t) / c.squares, place = (first + t) % c.squares;
@@ -737,6 +781,10 @@ INLINE void transform_squares(transform *apply, const int size, const cut c, con
         for (int64_t block = begin; block < end; ++block) {
             real *made = to + t * next_square + (block - begin) * next_block;
             const int channels = c.depth - block * 4 < 4 ? (int)(c.depth - block * 4) : 4;
+            for (int row = 0; row < size; ++row)
+                for (int64_t column = size; column < size + c.step; ++column)
+                    __builtin_prefetch(image + ((top + row) * c.width + left + column) * c.depth + block * 4);
+            ask_for(made + next_block, asked, step, 1);
             if (inside && (whole || channels == 4)) {
                 apply(image + (top * c.width + left) * c.depth + block * 4, c.width * c.depth, c.depth, made, step);
                 continue;
@@ -746,6 +794,68 @@ INLINE void transform_squares(transform *apply, const int size, const cut c, con
             apply((const real *)edge, size * 4, 4, made, step);
         }
     }
+}
+
+static __attribute__((noinline)) void winograd4x3_input_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+{
+    transform_squares(winograd4x3_input, 6, c, whole, asked, images, first, some, begin, end, to, next_square, next_block, step);
+}
+
+static __attribute__((noinline)) void winograd4x3_output_gradient_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+{
+    transform_squares(winograd4x3_output_gradient, 4, c, whole, asked, images, first, some, begin, end, to, next_square, next_block, step);
+}
+
+static __attribute__((noinline)) void winograd5x3_input_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+{
+    transform_squares(winograd5x3_input, 7, c, whole, asked, images, first, some, begin, end, to, next_square, next_block, step);
+}
+
+static __attribute__((noinline)) void winograd5x3_output_gradient_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+{
+    transform_squares(winograd5x3_output_gradient, 5, c, whole, asked, images, first, some, begin, end, to, next_square, next_block, step);
+}
+
+/* How Winograd's transformed squares, filters and products lie:
+ *     squares [elements][channels / 4][room][4], filters [blocks][elements][channels][4], results [elements][blocks][room][4]
+ * with so many numbers from one element to the next. Sums are of at most 4 * `summed` channels; `asks`: the filters come from
+ * memory. */
+typedef struct {
+    int64_t elements, channels, blocks, room, square_step, filter_step, result_step;
+    int rows, summed, asks;
+} square_products;
+
+/* The products of some squares with the filters of panels of two vectors, from `begin` to `end`. */
+static __attribute__((noinline)) void multiply_squares(const square_products c, product *one_vector, product *two_vectors, const real *squares, const real *filters, real *results, int64_t begin, int64_t end, int64_t some)
+{
+    const int64_t full = c.channels / 4, left = c.channels % 4, next_block = c.elements * c.filter_step;
+    const walk along = { .a_step = 1, .a_segment = c.room * 4, .b_step = 4, .b_segment = 16, .b_block = next_block, .run = 4, .segments = c.summed };
+    for (int64_t element = 0; element < c.elements; ++element)
+        for (int64_t panel = begin; panel < end; ++panel) {
+            const int vectors = 2 * panel + 1 < c.blocks ? 2 : 1;
+            product *const multiply_tile = vectors == 2 ? two_vectors : one_vector;
+            const real *some_filters = filters + 2 * panel * next_block + element * c.filter_step;
+            const int64_t next = panel + 1 < end ? 2 * next_block : c.filter_step - 2 * (panel - begin) * next_block;
+            for (int64_t t = 0; t < some; t += c.rows) {
+                const real *some_squares = squares + element * c.square_step + t * 4;
+                vec sum[16];
+                walk now = along;
+                /* While two tiles meet these filters, the two vectors of the next are on their way. */
+                now.ahead = c.asks && t < 2 * c.rows ? next + t / c.rows * next_block : 0;
+                for (int64_t block = 0; block < full; block += c.summed) {
+                    now.segments = full - block < c.summed ? full - block : c.summed;
+                    now.fresh = block == 0;
+                    multiply_tile(sum, some_squares + block * c.room * 4, some_filters + block * 16, &now);
+                }
+                if (left) {
+                    now.segments = 1, now.run = left, now.fresh = full == 0;
+                    multiply_tile(sum, some_squares + full * c.room * 4, some_filters + full * 16, &now);
+                }
+                for (int j = 0; j < vectors; ++j)
+                    for (int row = 0; row < c.rows; ++row)
+                        store(results + element * c.result_step + ((2 * (panel - begin) + j) * c.room + t + row) * 4, sum[row * vectors + j]);
+            }
+        }
 }
 
 typedef struct {
@@ -821,7 +931,8 @@ INLINE real log_and(real x, real error)
     p = p * z + 0.40000972152f;
     p = p * z + 0.66666662693f;
     const real value = k * 0.69313812256f - ((half - (s * (half + p * z) + (k * 9.0580006145e-06f + error))) - r);
-    return x < INFINITY ? (x > 0 ? value : x < 0 ? NAN : -INFINITY) : x;
+    const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: a loop with branches stays scalar */
+    return x > 0 && x < INFINITY ? value : edge;
 }
 
 INLINE real real_log(real x)
@@ -833,7 +944,7 @@ INLINE real real_log(real x)
 INLINE real real_log1p(real x)
 {
     const real sum = 1 + x;
-    return log_and(sum, sum > 0 && sum < INFINITY ? (x - (sum - 1)) / sum : 0);
+    return log_and(sum, (x - (sum - 1)) / sum);
 }
 
 /* erf: x * P(x^2) near 0, 1 - exp(-x * Q(x)) up to 4, where it is 1 in float (fitted for the smallest error); 2 ulp. */
@@ -999,22 +1110,6 @@ INLINE void restore_denormals(float_mode before)
     (void)before;
 }
 #endif
-
-/* There is scratch memory for 1 thread. A process that was forked after threads have run has lost them: it
- * goes on with one. */
-static inline int threads_to_use(int wanted)
-{
-#ifdef _OPENMP
-    static pid_t owner;
-    wanted = wanted < 1 ? wanted : 1;
-    if (owner == 0 && wanted > 1)
-        owner = getpid();
-    return wanted > 1 && owner == getpid() ? wanted : 1;
-#else
-    (void)wanted;
-    return 1;
-#endif
-}
 
 enum { MAX_BATCH = 64 };
 
@@ -1349,7 +1444,7 @@ static const size_t output_target_staging = 3429136; /* 64, one mini-batch */
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * w [4][3][3][1][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][1][4], term [16] */
-static __attribute__((noinline)) void conv1_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
+static KERNEL void conv1_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(16, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -1364,7 +1459,7 @@ static __attribute__((noinline)) void conv1_fold(const float *restrict w, const 
 /* line 12: residual(16)
  * Also conv3_fold, conv4_fold, conv5_fold.
  * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][16][4], term [16] */
-static __attribute__((noinline)) void conv2_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
+static KERNEL void conv2_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(16, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -1379,7 +1474,7 @@ static __attribute__((noinline)) void conv2_fold(const float *restrict w, const 
 /* line 12: residual(16)
  * Also conv3_folded_weight_winograd5x3, conv4_folded_weight_winograd5x3, conv5_folded_weight_winograd5x3, conv2_weight_winograd5x3, conv3_weight_winograd5x3, conv4_weight_winograd5x3, conv5_weight_winograd5x3, conv5_weight_winograd5x3_turned, conv4_weight_winograd5x3_turned, conv3_weight_winograd5x3_turned, conv2_weight_winograd5x3_turned.
  * w [4][3][3][16][4], transformed [4][49][20][4] */
-static __attribute__((noinline)) void conv2_folded_weight_winograd5x3(const float *restrict w, float *restrict transformed, int part, int parts)
+static KERNEL void conv2_folded_weight_winograd5x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
     const range tasks = share_of(64, part, parts);
@@ -1391,7 +1486,7 @@ static __attribute__((noinline)) void conv2_folded_weight_winograd5x3(const floa
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * w [8][3][3][16][4], mean [32], var [32], gamma [32], beta [32], folded [8][3][3][16][4], term [32] */
-static __attribute__((noinline)) void conv6_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
+static KERNEL void conv6_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(32, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -1406,7 +1501,7 @@ static __attribute__((noinline)) void conv6_fold(const float *restrict w, const 
 /* line 15: residual(32)
  * Also conv8_fold.
  * w [8][3][3][32][4], mean [32], var [32], gamma [32], beta [32], folded [8][3][3][32][4], term [32] */
-static __attribute__((noinline)) void conv7_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
+static KERNEL void conv7_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
 {
     const range channels = share_of(32, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -1421,7 +1516,7 @@ static __attribute__((noinline)) void conv7_fold(const float *restrict w, const 
 /* line 15: residual(32)
  * Also conv8_folded_weight_winograd4x3, conv7_weight_winograd4x3, conv8_weight_winograd4x3, conv8_weight_winograd4x3_turned, conv7_weight_winograd4x3_turned.
  * w [8][3][3][32][4], transformed [8][36][36][4] */
-static __attribute__((noinline)) void conv7_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
+static KERNEL void conv7_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
     const range tasks = share_of(256, part, parts);
@@ -1433,7 +1528,7 @@ static __attribute__((noinline)) void conv7_folded_weight_winograd4x3(const floa
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * x [n][28][28][1], y [n][29][29][1] */
-static __attribute__((noinline)) void image_in_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
+static KERNEL void image_in_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     const range rows = share_of((int64_t)n * 29, part, parts);
     for (int64_t task = rows.begin; task < rows.end; ++task) {
@@ -1447,7 +1542,7 @@ static __attribute__((noinline)) void image_in_pad(const float *restrict x, floa
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * in [n][29][29][1], w [4][3][3][1][4], b [16], out [n][14][14][16] */
-static __attribute__((noinline)) void conv1_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
+static KERNEL void conv1_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 5 pixels side by side,
      * the last of a row overlapping the one before. */
@@ -1483,46 +1578,27 @@ static __attribute__((noinline)) void conv1_forward_direct(const float *restrict
 /* line 12: residual(16)
  * Also conv4_forward.
  * in [n][14][14][16], filters [4][49][20][4], b [16], out [n][14][14][16], squares [43120], products [43120] */
-static __attribute__((noinline)) void conv2_forward_winograd5x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv2_forward_winograd5x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 53 squares of 5x5 outputs. */
     const int64_t count = (int64_t)n * 9;
     const int64_t at_once = count < 53 * parts ? (count + parts - 1) / parts : 53;
     const cut squares_of = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3920, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 49, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)43120;
     real *const results = products + part * (int64_t)43120;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd5x3_input, 7, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
+        winograd5x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 2;
-        for (int64_t element = 0; element < 49; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 49 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 880 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 880 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 9, place = (first + t) % 9;
             const int64_t top = place / 3 * 5, left = place % 3 * 5;
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const int64_t image = i * 3136 + block * 4;
                 vec result[25];
                 winograd5x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 6160, 880, (real *)result, 4);
                 const vec bias = load_part(b + block * 4, width);
@@ -1532,7 +1608,7 @@ static __attribute__((noinline)) void conv2_forward_winograd5x3(const float *res
                     const real x = ((const real *)result)[e];
                     ((real *)result)[e] = x < 0 ? -0.0f : x + 0;
                 }
-                store_square(result, 5, out + image, top, left, 14, 14, 16, width);
+                store_square(result, 5, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
     }
@@ -1541,65 +1617,42 @@ static __attribute__((noinline)) void conv2_forward_winograd5x3(const float *res
 /* line 12: residual(16)
  * Also conv5_forward.
  * in [n][14][14][16], filters [4][49][20][4], b [16], known [n][14][14][16], out [n][14][14][16], squares [43120], products [43120] */
-static __attribute__((noinline)) void conv3_forward_winograd5x3(const float *restrict in, const float *restrict filters, const float *restrict b, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv3_forward_winograd5x3(const float *restrict in, const float *restrict filters, const float *restrict b, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 53 squares of 5x5 outputs. */
     const int64_t count = (int64_t)n * 9;
     const int64_t at_once = count < 53 * parts ? (count + parts - 1) / parts : 53;
     const cut squares_of = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3920, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 49, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)43120;
     real *const results = products + part * (int64_t)43120;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd5x3_input, 7, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
+        winograd5x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 2;
-        for (int64_t element = 0; element < 49; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 49 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 880 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 880 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 9, place = (first + t) % 9;
             const int64_t top = place / 3 * 5, left = place % 3 * 5;
             /* The next square's place in memory is on its way meanwhile. */
-            for (int row = 0; row < 5; ++row)
-                for (int64_t k = 2 * begin * 4; k < 80; k += 4) {
-                    const int64_t next = ((i * 14 + top + row) * 14 + left + 5) * 16 + k;
-                    __builtin_prefetch(known + next);
-                }
+            ask_for_square(known + ((i * 14 + top) * 14 + left + 5) * 16, 5, 14, 16, 0);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const int64_t image = i * 3136 + block * 4;
                 vec result[25];
                 winograd5x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 6160, 880, (real *)result, 4);
                 const vec bias = load_part(b + block * 4, width);
                 for (int e = 0; e < 25; ++e)
                     result[e] += bias;
                 vec others[25];
-                load_square(others, 5, known + image, top, left, 14, 14, 16, width);
+                load_square(others, 5, known + i * 3136 + block * 4, top, left, 14, 14, 16, width);
                 for (int e = 0; e < 100; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = (x + y) < 0 ? -0.0f : (x + y) + 0;
                 }
-                store_square(result, 5, out + image, top, left, 14, 14, 16, width);
+                store_square(result, 5, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
     }
@@ -1607,7 +1660,7 @@ static __attribute__((noinline)) void conv3_forward_winograd5x3(const float *res
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * x [n][14][14][16], y [n][15][15][16] */
-static __attribute__((noinline)) void relu5_out_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
+static KERNEL void relu5_out_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     const range rows = share_of((int64_t)n * 15, part, parts);
     for (int64_t task = rows.begin; task < rows.end; ++task) {
@@ -1621,7 +1674,7 @@ static __attribute__((noinline)) void relu5_out_pad(const float *restrict x, flo
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * in [n][15][15][16], w [8][3][3][16][4], b [32], out [n][7][7][32] */
-static __attribute__((noinline)) void conv6_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
+static KERNEL void conv6_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 4 pixels side by side,
      * the last of a row overlapping the one before. */
@@ -1656,46 +1709,27 @@ static __attribute__((noinline)) void conv6_forward_direct(const float *restrict
 
 /* line 15: residual(32)
  * in [n][7][7][32], filters [8][36][36][4], b [32], out [n][7][7][32], squares [62784], products [62784] */
-static __attribute__((noinline)) void conv7_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv7_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
     const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd4x3_input, 6, squares_of, 1, in, first, some, 0, 8, square, 4, 216, 1744);
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
         const int64_t begin = 0, end = 4;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 144;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 1744 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 8; block += 16) {
-                        now.segments = 8 - block < 16 ? 8 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 1744 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                const int64_t image = i * 1568 + block * 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
                 const vec bias = load_part(b + block * 4, width);
@@ -1705,7 +1739,7 @@ static __attribute__((noinline)) void conv7_forward_winograd4x3(const float *res
                     const real x = ((const real *)result)[e];
                     ((real *)result)[e] = x < 0 ? -0.0f : x + 0;
                 }
-                store_square(result, 4, out + image, top, left, 7, 7, 32, width);
+                store_square(result, 4, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -1713,65 +1747,42 @@ static __attribute__((noinline)) void conv7_forward_winograd4x3(const float *res
 
 /* line 15: residual(32)
  * in [n][7][7][32], filters [8][36][36][4], b [32], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784] */
-static __attribute__((noinline)) void conv8_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv8_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
     const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd4x3_input, 6, squares_of, 1, in, first, some, 0, 8, square, 4, 216, 1744);
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
         const int64_t begin = 0, end = 4;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 144;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 1744 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 8; block += 16) {
-                        now.segments = 8 - block < 16 ? 8 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 1744 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            for (int row = 0; row < 4; ++row)
-                for (int64_t k = 2 * begin * 4; k < 128; k += 4) {
-                    const int64_t next = ((i * 7 + top + row) * 7 + left + 4) * 32 + k;
-                    __builtin_prefetch(known + next);
-                }
+            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32, 0);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                const int64_t image = i * 1568 + block * 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
                 const vec bias = load_part(b + block * 4, width);
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
                 vec others[16];
-                load_square(others, 4, known + image, top, left, 7, 7, 32, width);
+                load_square(others, 4, known + i * 1568 + block * 4, top, left, 7, 7, 32, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = (x + y) < 0 ? -0.0f : (x + y) + 0;
                 }
-                store_square(result, 4, out + image, top, left, 7, 7, 32, width);
+                store_square(result, 4, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -1779,7 +1790,7 @@ static __attribute__((noinline)) void conv8_forward_winograd4x3(const float *res
 
 /* line 16: global_avgpool
  * in [n][7][7][32], out [n][32] */
-static __attribute__((noinline)) void global_avgpool1_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
+static KERNEL void global_avgpool1_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
 {
     const range tasks = share_of(n, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1804,7 +1815,7 @@ static __attribute__((noinline)) void global_avgpool1_forward(const float *restr
 
 /* line 17: dense(10) -> softmax
  * in [n][32], w [3][32][4], b [10], out [n][10] */
-static __attribute__((noinline)) void dense1_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
+static KERNEL void dense1_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 128, .run = 32, .segments = 1 };
@@ -1845,7 +1856,7 @@ static __attribute__((noinline)) void dense1_forward(const float *restrict in, c
 
 /* line 17: dense(10) -> softmax
  * x [n][10], y [n][10] */
-static __attribute__((noinline)) void softmax1_forward_columns(const float *restrict x, float *restrict y, int n, int part, int parts)
+static KERNEL void softmax1_forward_columns(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     /* 4 rows at a time, each a lane of the vectors in `column`. */
     const range groups = share_of((n + 3) / 4, part, parts);
@@ -1885,14 +1896,14 @@ static __attribute__((noinline)) void softmax1_forward_columns(const float *rest
 
 /* line 17: loss of output
  * count [1] */
-static __attribute__((noinline)) void output_count(float *restrict count, int n)
+static KERNEL void output_count(float *restrict count, int n)
 {
     count[0] = (real)n;
 }
 
 /* line 17: loss of output
  * z [n][10], target [n], example_loss [n] */
-static __attribute__((noinline)) void output_loss_columns(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, int n, int part, int parts)
+static KERNEL void output_loss_columns(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, int n, int part, int parts)
 {
     /* 4 examples at a time, each a lane of the vectors in `column`. */
     const range groups = share_of((n + 3) / 4, part, parts);
@@ -1925,7 +1936,7 @@ static __attribute__((noinline)) void output_loss_columns(const float *restrict 
 
 /* the loss
  * loss1 [n], count1 [1], sums [2] */
-static __attribute__((noinline)) void sum_losses(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
+static KERNEL void sum_losses(const float *restrict loss1, const float *restrict count1, double *restrict sums, int n)
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
@@ -1936,7 +1947,7 @@ static __attribute__((noinline)) void sum_losses(const float *restrict loss1, co
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * in [n][29][29][1], w [4][3][3][1][4], out [n][14][14][16] */
-static __attribute__((noinline)) void conv1_forward_direct_2(const float *restrict in, const float *restrict w, float *restrict out, int n, int part, int parts)
+static KERNEL void conv1_forward_direct_2(const float *restrict in, const float *restrict w, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 5 pixels side by side,
      * the last of a row overlapping the one before. */
@@ -1972,7 +1983,7 @@ static __attribute__((noinline)) void conv1_forward_direct_2(const float *restri
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * Also batchnorm2_statistics, batchnorm3_statistics, batchnorm4_statistics, batchnorm5_statistics.
  * x [n][14][14][16], moments [16][2][16] */
-static __attribute__((noinline)) void batchnorm1_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
+static KERNEL void batchnorm1_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
 {
     /* Each chunk leaves its mean and the sum of squares around it. Both are known for one block of rows of 64 numbers
      * after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
@@ -2019,7 +2030,7 @@ static __attribute__((noinline)) void batchnorm1_statistics_chunks(const float *
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * Also batchnorm2_merge_statistics, batchnorm3_merge_statistics, batchnorm4_merge_statistics, batchnorm5_merge_statistics.
  * moments [16][2][16], mean [16], var [16] */
-static __attribute__((noinline)) void batchnorm1_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
+static KERNEL void batchnorm1_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
 {
     /* The chunks' means by their sizes; to the squares around them comes what lies between those means and the whole's. */
     const range channels = share_of(16, part, parts);
@@ -2045,7 +2056,7 @@ static __attribute__((noinline)) void batchnorm1_merge_statistics(const float *r
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * Also batchnorm2_forward, batchnorm4_forward.
  * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], out [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm1_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
+static KERNEL void batchnorm1_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
 {
     /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
     real scale[512], shift[512];
@@ -2071,50 +2082,31 @@ static __attribute__((noinline)) void batchnorm1_forward_rows(const float *restr
 /* line 12: residual(16)
  * Also conv3_forward, conv4_forward, conv5_forward.
  * in [n][14][14][16], filters [4][49][20][4], out [n][14][14][16], squares [43120], products [43120] */
-static __attribute__((noinline)) void conv2_forward_winograd5x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv2_forward_winograd5x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 53 squares of 5x5 outputs. */
     const int64_t count = (int64_t)n * 9;
     const int64_t at_once = count < 53 * parts ? (count + parts - 1) / parts : 53;
     const cut squares_of = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3920, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 49, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)43120;
     real *const results = products + part * (int64_t)43120;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd5x3_input, 7, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
+        winograd5x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 2;
-        for (int64_t element = 0; element < 49; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 49 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 880 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 880 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 9, place = (first + t) % 9;
             const int64_t top = place / 3 * 5, left = place % 3 * 5;
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const int64_t image = i * 3136 + block * 4;
                 vec result[25];
                 winograd5x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 6160, 880, (real *)result, 4);
 
-                store_square(result, 5, out + image, top, left, 14, 14, 16, width);
+                store_square(result, 5, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
     }
@@ -2123,7 +2115,7 @@ static __attribute__((noinline)) void conv2_forward_winograd5x3_2(const float *r
 /* line 12: residual(16)
  * Also batchnorm5_forward.
  * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], known [n][14][14][16], out [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm3_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, const float *restrict known, float *restrict out, int n, int part, int parts)
+static KERNEL void batchnorm3_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, const float *restrict known, float *restrict out, int n, int part, int parts)
 {
     /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
     real scale[512], shift[512];
@@ -2149,7 +2141,7 @@ static __attribute__((noinline)) void batchnorm3_forward_rows(const float *restr
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * in [n][15][15][16], w [8][3][3][16][4], out [n][7][7][32] */
-static __attribute__((noinline)) void conv6_forward_direct_2(const float *restrict in, const float *restrict w, float *restrict out, int n, int part, int parts)
+static KERNEL void conv6_forward_direct_2(const float *restrict in, const float *restrict w, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 4 pixels side by side,
      * the last of a row overlapping the one before. */
@@ -2185,7 +2177,7 @@ static __attribute__((noinline)) void conv6_forward_direct_2(const float *restri
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * Also batchnorm7_statistics, batchnorm8_statistics.
  * x [n][7][7][32], moments [16][2][32] */
-static __attribute__((noinline)) void batchnorm6_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
+static KERNEL void batchnorm6_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
 {
     /* Each chunk leaves its mean and the sum of squares around it. Both are known for one block of rows of 64 numbers
      * after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
@@ -2232,7 +2224,7 @@ static __attribute__((noinline)) void batchnorm6_statistics_chunks(const float *
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * Also batchnorm7_merge_statistics, batchnorm8_merge_statistics.
  * moments [16][2][32], mean [32], var [32] */
-static __attribute__((noinline)) void batchnorm6_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
+static KERNEL void batchnorm6_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
 {
     /* The chunks' means by their sizes; to the squares around them comes what lies between those means and the whole's. */
     const range channels = share_of(32, part, parts);
@@ -2258,7 +2250,7 @@ static __attribute__((noinline)) void batchnorm6_merge_statistics(const float *r
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * Also batchnorm7_forward.
  * in [n][7][7][32], mean [32], var [32], gamma [32], beta [32], out [n][7][7][32] */
-static __attribute__((noinline)) void batchnorm6_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
+static KERNEL void batchnorm6_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
 {
     /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
     real scale[512], shift[512];
@@ -2284,50 +2276,31 @@ static __attribute__((noinline)) void batchnorm6_forward_rows(const float *restr
 /* line 15: residual(32)
  * Also conv8_forward.
  * in [n][7][7][32], filters [8][36][36][4], out [n][7][7][32], squares [62784], products [62784] */
-static __attribute__((noinline)) void conv7_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv7_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
     const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd4x3_input, 6, squares_of, 1, in, first, some, 0, 8, square, 4, 216, 1744);
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
         const int64_t begin = 0, end = 4;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 144;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 1744 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 8; block += 16) {
-                        now.segments = 8 - block < 16 ? 8 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 1744 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                const int64_t image = i * 1568 + block * 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
 
-                store_square(result, 4, out + image, top, left, 7, 7, 32, width);
+                store_square(result, 4, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -2335,7 +2308,7 @@ static __attribute__((noinline)) void conv7_forward_winograd4x3_2(const float *r
 
 /* line 15: residual(32)
  * in [n][7][7][32], mean [32], var [32], gamma [32], beta [32], known [n][7][7][32], out [n][7][7][32] */
-static __attribute__((noinline)) void batchnorm8_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, const float *restrict known, float *restrict out, int n, int part, int parts)
+static KERNEL void batchnorm8_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, const float *restrict known, float *restrict out, int n, int part, int parts)
 {
     /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
     real scale[512], shift[512];
@@ -2361,7 +2334,7 @@ static __attribute__((noinline)) void batchnorm8_forward_rows(const float *restr
 
 /* line 17: loss of output
  * z [n][10], target [n], example_loss [n], dz [n][10] */
-static __attribute__((noinline)) void output_loss_columns_2(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, float *restrict dz, int n, int part, int parts)
+static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t *restrict target, float *restrict example_loss, float *restrict dz, int n, int part, int parts)
 {
     /* 4 examples at a time, each a lane of the vectors in `column`. */
     const range groups = share_of((n + 3) / 4, part, parts);
@@ -2411,7 +2384,7 @@ static __attribute__((noinline)) void output_loss_columns_2(const float *restric
 
 /* the loss
  * loss1 [n], count1 [1], loss [1] */
-static __attribute__((noinline)) void add_losses(const float *restrict loss1, const float *restrict count1, float *restrict loss, int n)
+static KERNEL void add_losses(const float *restrict loss1, const float *restrict count1, float *restrict loss, int n)
 {
     double total = 0;
     double sum1 = 0;
@@ -2423,7 +2396,7 @@ static __attribute__((noinline)) void add_losses(const float *restrict loss1, co
 
 /* line 17: dense(10) -> softmax
  * x [n][10], y [n / 4][10][4] */
-static __attribute__((noinline)) void output_loss_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
+static KERNEL void output_loss_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
 {
     /* A task is 4 elements of 4 examples; lanes without an example are zero. */
     const int64_t columns = 3;
@@ -2443,7 +2416,7 @@ static __attribute__((noinline)) void output_loss_grad_to_lanes(const float *res
 
 /* line 17: dense(10) -> softmax
  * dout [n / 4][10][4], w [3][32][4], din [n][32] */
-static __attribute__((noinline)) void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
+static KERNEL void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
     /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
     const walk along = { .a_step = 1, .a_segment = 128, .b_step = 4, .b_segment = 16, .run = 4, .segments = 2 };
@@ -2487,7 +2460,7 @@ static __attribute__((noinline)) void dense1_backward_input(const float *restric
 
 /* line 17: dense(10) -> softmax
  * x [n][32], dy [n][10], dw [3][32][4] */
-static __attribute__((noinline)) void dense1_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
+static KERNEL void dense1_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 6 inputs of a panel of 8 units. */
     const walk along = { .a_step = 32, .b_step = 10, .b_block = 4, .run = n, .segments = 1 };
@@ -2511,7 +2484,7 @@ static __attribute__((noinline)) void dense1_backward_weight(const float *restri
 
 /* line 17: dense(10) -> softmax
  * dy [n][10], sum [10] */
-static __attribute__((noinline)) void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
+static KERNEL void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
     const range channels = share_of(10, part, parts);
     const int64_t pixels = (int64_t)n;
@@ -2524,7 +2497,7 @@ static __attribute__((noinline)) void dense1_backward_bias(const float *restrict
 
 /* line 16: global_avgpool -> residual(32)
  * dout [n][32], known [n][7][7][32], din [n][7][7][32] */
-static __attribute__((noinline)) void global_avgpool1_backward(const float *restrict dout, const float *restrict known, float *restrict din, int n, int part, int parts)
+static KERNEL void global_avgpool1_backward(const float *restrict dout, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
     const range tasks = share_of(n, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -2548,7 +2521,7 @@ static __attribute__((noinline)) void global_avgpool1_backward(const float *rest
 /* line 15: residual(32)
  * Also batchnorm7_backward_affine, batchnorm6_backward_affine.
  * dy [n][7][7][32], x [n][7][7][32], mean [32], var [32], sums [16][2][32] */
-static __attribute__((noinline)) void batchnorm8_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
+static KERNEL void batchnorm8_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
 {
     /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
     real center[64], scale[32];
@@ -2587,7 +2560,7 @@ static __attribute__((noinline)) void batchnorm8_backward_affine_chunks(const fl
 /* line 15: residual(32)
  * Also batchnorm7_merge_affine, batchnorm6_merge_affine.
  * sums [16][2][32], sum1 [32], sum2 [32] */
-static __attribute__((noinline)) void batchnorm8_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
+static KERNEL void batchnorm8_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
 {
     const range channels = share_of(32, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -2607,7 +2580,7 @@ static __attribute__((noinline)) void batchnorm8_merge_affine(const float *restr
 /* line 15: residual(32)
  * Also batchnorm7_backward_input, batchnorm6_backward_input.
  * dout [n][7][7][32], in [n][7][7][32], mean [32], var [32], gamma [32], dgamma [32], dbeta [32], din [n][7][7][32] */
-static __attribute__((noinline)) void batchnorm8_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
+static KERNEL void batchnorm8_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
 {
     /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
      * row by row of 512 numbers. */
@@ -2638,7 +2611,7 @@ static __attribute__((noinline)) void batchnorm8_backward_input_rows(const float
 /* line 15: residual(32)
  * Also conv7_weight_turn_filters.
  * w [8][3][3][32][4], turned [8][3][3][32][4] */
-static __attribute__((noinline)) void conv8_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
+static KERNEL void conv8_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(72, part, parts);
@@ -2660,62 +2633,39 @@ static __attribute__((noinline)) void conv8_weight_turn_filters(const float *res
 
 /* line 15: residual(32)
  * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784] */
-static __attribute__((noinline)) void conv8_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv8_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
     const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd4x3_input, 6, squares_of, 1, in, first, some, 0, 8, square, 4, 216, 1744);
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
         const int64_t begin = 0, end = 4;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 144;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 1744 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 8; block += 16) {
-                        now.segments = 8 - block < 16 ? 8 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 1744 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            for (int row = 0; row < 4; ++row)
-                for (int64_t k = 2 * begin * 4; k < 128; k += 4) {
-                    const int64_t next = ((i * 7 + top + row) * 7 + left + 4) * 32 + k;
-                    __builtin_prefetch(known + next);
-                }
+            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32, 0);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                const int64_t image = i * 1568 + block * 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
                 vec others[16];
-                load_square(others, 4, known + image, top, left, 7, 7, 32, width);
+                load_square(others, 4, known + i * 1568 + block * 4, top, left, 7, 7, 32, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
                 }
-                store_square(result, 4, out + image, top, left, 7, 7, 32, width);
+                store_square(result, 4, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -2724,7 +2674,7 @@ static __attribute__((noinline)) void conv8_backward_input_winograd4x3(const flo
 /* line 15: residual(32)
  * Also conv7_backward_weight_products.
  * x [n][7][7][32], dy [n][7][7][32], sums [4][8][36][144], squares [111168], errors [74304] */
-static __attribute__((noinline)) void conv8_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
+static KERNEL void conv8_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
 {
     /* A task is one of 4 chunks of the squares. */
     const cut squares_of_x = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
@@ -2740,8 +2690,8 @@ static __attribute__((noinline)) void conv8_backward_weight_products_winograd4x3
         real *const sum_of_chunk = sums + chunk * 41472;
         for (int64_t first = of_chunk.begin; first < of_chunk.end; first += 64) {
             const int64_t some = of_chunk.end - first < 64 ? of_chunk.end - first : 64;
-            transform_squares(winograd4x3_input, 6, squares_of_x, 0, x, first, some, 0, 8, square, 48, 4, 3088);
-            transform_squares(winograd4x3_output_gradient, 4, squares_of_dy, 0, dy, first, some, 2 * begin, end_block, error, 4, 256, 2064);
+            winograd4x3_input_squares(squares_of_x, 0, 0, x, first, some, 0, 8, square, 48, 4, 3088);
+            winograd4x3_output_gradient_squares(squares_of_dy, 0, 0, dy, first, some, 2 * begin, end_block, error, 4, 256, 2064);
             const walk along = { .a_step = 48, .b_step = 4, .b_block = 256, .run = some, .segments = 1 };
             for (int64_t element = 0; element < 36; ++element)
                 for (int64_t panel = begin; panel < end; ++panel)
@@ -2769,7 +2719,7 @@ static __attribute__((noinline)) void conv8_backward_weight_products_winograd4x3
 /* line 15: residual(32)
  * Also conv7_backward_weight.
  * sums [4][8][36][144], dw [8][3][3][32][4] */
-static __attribute__((noinline)) void conv8_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
+static KERNEL void conv8_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
     const range tasks = share_of(256, part, parts);
@@ -2788,62 +2738,39 @@ static __attribute__((noinline)) void conv8_backward_weight(const float *restric
 
 /* line 15: residual(32) -> the gradient of relu6
  * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784] */
-static __attribute__((noinline)) void conv7_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv7_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
     const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 5184, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd4x3_input, 6, squares_of, 1, in, first, some, 0, 8, square, 4, 216, 1744);
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
         const int64_t begin = 0, end = 4;
-        for (int64_t element = 0; element < 36; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 36 + element) * 144;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 1744 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 8; block += 16) {
-                        now.segments = 8 - block < 16 ? 8 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 1744 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            for (int row = 0; row < 4; ++row)
-                for (int64_t k = 2 * begin * 4; k < 128; k += 4) {
-                    const int64_t next = ((i * 7 + top + row) * 7 + left + 4) * 32 + k;
-                    __builtin_prefetch(known + next);
-                }
+            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32, 0);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                const int64_t image = i * 1568 + block * 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
                 vec others[16];
-                load_square(others, 4, known + image, top, left, 7, 7, 32, width);
+                load_square(others, 4, known + i * 1568 + block * 4, top, left, 7, 7, 32, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x + y;
                 }
-                store_square(result, 4, out + image, top, left, 7, 7, 32, width);
+                store_square(result, 4, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -2851,7 +2778,7 @@ static __attribute__((noinline)) void conv7_backward_input_winograd4x3(const flo
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * dout [n][7][7][32], out [n][7][7][32], din [n][7][7][32] */
-static __attribute__((noinline)) void relu6_backward(const float *restrict dout, const float *restrict out, float *restrict din, int n, int part, int parts)
+static KERNEL void relu6_backward(const float *restrict dout, const float *restrict out, float *restrict din, int n, int part, int parts)
 {
     const range all = share_of((int64_t)n * 1568, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
@@ -2862,7 +2789,7 @@ static __attribute__((noinline)) void relu6_backward(const float *restrict dout,
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu -> residual(16)
  * w [8][3][3][16][4], turned [4][3][3][32][4] */
-static __attribute__((noinline)) void conv6_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
+static KERNEL void conv6_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(36, part, parts);
@@ -2884,7 +2811,7 @@ static __attribute__((noinline)) void conv6_weight_turn_filters(const float *res
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu -> residual(16)
  * in [n][7][7][32], w [4][3][3][32][4], known [n][14][14][16], out [n][14][14][16] */
-static __attribute__((noinline)) void conv6_backward_input_scatter(const float *restrict in, const float *restrict w, const float *restrict known, float *restrict out, int n, int part, int parts)
+static KERNEL void conv6_backward_input_scatter(const float *restrict in, const float *restrict w, const float *restrict known, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 channels of one image; a tile is 4 pixels of the output side by side. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 1152, .run = 32, .segments = 1 };
@@ -2931,7 +2858,7 @@ static __attribute__((noinline)) void conv6_backward_input_scatter(const float *
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * x [n][15][15][16], dy [n][7][7][32], dw [8][3][3][16][4] */
-static __attribute__((noinline)) void conv6_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
+static KERNEL void conv6_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 6 weights of 8 filters. All tasks of a thread meet some rows of an image before the next rows come. */
     const range tasks = share_of(96, part, parts);
@@ -2962,7 +2889,7 @@ static __attribute__((noinline)) void conv6_backward_weight_direct(const float *
 /* line 12: residual(16)
  * Also batchnorm4_backward_affine, batchnorm3_backward_affine, batchnorm2_backward_affine, batchnorm1_backward_affine.
  * dy [n][14][14][16], x [n][14][14][16], mean [16], var [16], sums [16][2][16] */
-static __attribute__((noinline)) void batchnorm5_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
+static KERNEL void batchnorm5_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
 {
     /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
     real center[64], scale[16];
@@ -3001,7 +2928,7 @@ static __attribute__((noinline)) void batchnorm5_backward_affine_chunks(const fl
 /* line 12: residual(16)
  * Also batchnorm4_merge_affine, batchnorm3_merge_affine, batchnorm2_merge_affine, batchnorm1_merge_affine.
  * sums [16][2][16], sum1 [16], sum2 [16] */
-static __attribute__((noinline)) void batchnorm5_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
+static KERNEL void batchnorm5_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
 {
     const range channels = share_of(16, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -3021,7 +2948,7 @@ static __attribute__((noinline)) void batchnorm5_merge_affine(const float *restr
 /* line 12: residual(16)
  * Also batchnorm4_backward_input, batchnorm3_backward_input, batchnorm2_backward_input, batchnorm1_backward_input.
  * dout [n][14][14][16], in [n][14][14][16], mean [16], var [16], gamma [16], dgamma [16], dbeta [16], din [n][14][14][16] */
-static __attribute__((noinline)) void batchnorm5_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
+static KERNEL void batchnorm5_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
 {
     /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
      * row by row of 512 numbers. */
@@ -3052,7 +2979,7 @@ static __attribute__((noinline)) void batchnorm5_backward_input_rows(const float
 /* line 12: residual(16)
  * Also conv4_weight_turn_filters, conv3_weight_turn_filters, conv2_weight_turn_filters.
  * w [4][3][3][16][4], turned [4][3][3][16][4] */
-static __attribute__((noinline)) void conv5_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
+static KERNEL void conv5_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(36, part, parts);
@@ -3075,62 +3002,39 @@ static __attribute__((noinline)) void conv5_weight_turn_filters(const float *res
 /* line 12: residual(16)
  * Also conv3_backward_input.
  * in [n][14][14][16], filters [4][49][20][4], known [n][14][14][16], out [n][14][14][16], squares [43120], products [43120] */
-static __attribute__((noinline)) void conv5_backward_input_winograd5x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv5_backward_input_winograd5x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 53 squares of 5x5 outputs. */
     const int64_t count = (int64_t)n * 9;
     const int64_t at_once = count < 53 * parts ? (count + parts - 1) / parts : 53;
     const cut squares_of = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3920, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 49, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)43120;
     real *const results = products + part * (int64_t)43120;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd5x3_input, 7, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
+        winograd5x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 2;
-        for (int64_t element = 0; element < 49; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 49 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 880 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 880 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 9, place = (first + t) % 9;
             const int64_t top = place / 3 * 5, left = place % 3 * 5;
             /* The next square's place in memory is on its way meanwhile. */
-            for (int row = 0; row < 5; ++row)
-                for (int64_t k = 2 * begin * 4; k < 80; k += 4) {
-                    const int64_t next = ((i * 14 + top + row) * 14 + left + 5) * 16 + k;
-                    __builtin_prefetch(known + next);
-                }
+            ask_for_square(known + ((i * 14 + top) * 14 + left + 5) * 16, 5, 14, 16, 0);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const int64_t image = i * 3136 + block * 4;
                 vec result[25];
                 winograd5x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 6160, 880, (real *)result, 4);
                 vec others[25];
-                load_square(others, 5, known + image, top, left, 14, 14, 16, width);
+                load_square(others, 5, known + i * 3136 + block * 4, top, left, 14, 14, 16, width);
                 for (int e = 0; e < 100; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
                 }
-                store_square(result, 5, out + image, top, left, 14, 14, 16, width);
+                store_square(result, 5, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
     }
@@ -3139,7 +3043,7 @@ static __attribute__((noinline)) void conv5_backward_input_winograd5x3(const flo
 /* line 12: residual(16)
  * Also conv4_backward_weight_products, conv3_backward_weight_products, conv2_backward_weight_products.
  * x [n][14][14][16], dy [n][14][14][16], sums [4][4][49][80], squares [57232], errors [57232] */
-static __attribute__((noinline)) void conv5_backward_weight_products_winograd5x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
+static KERNEL void conv5_backward_weight_products_winograd5x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
 {
     /* A task is one of 4 chunks of the squares. */
     const cut squares_of_x = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
@@ -3155,8 +3059,8 @@ static __attribute__((noinline)) void conv5_backward_weight_products_winograd5x3
         real *const sum_of_chunk = sums + chunk * 15680;
         for (int64_t first = of_chunk.begin; first < of_chunk.end; first += 72) {
             const int64_t some = of_chunk.end - first < 72 ? of_chunk.end - first : 72;
-            transform_squares(winograd5x3_input, 7, squares_of_x, 0, x, first, some, 0, 4, square, 16, 4, 1168);
-            transform_squares(winograd5x3_output_gradient, 5, squares_of_dy, 0, dy, first, some, 2 * begin, end_block, error, 4, 288, 1168);
+            winograd5x3_input_squares(squares_of_x, 0, 0, x, first, some, 0, 4, square, 16, 4, 1168);
+            winograd5x3_output_gradient_squares(squares_of_dy, 0, 0, dy, first, some, 2 * begin, end_block, error, 4, 288, 1168);
             const walk along = { .a_step = 16, .b_step = 4, .b_block = 288, .run = some, .segments = 1 };
             for (int64_t element = 0; element < 49; ++element)
                 for (int64_t panel = begin; panel < end; ++panel)
@@ -3184,7 +3088,7 @@ static __attribute__((noinline)) void conv5_backward_weight_products_winograd5x3
 /* line 12: residual(16)
  * Also conv4_backward_weight, conv3_backward_weight, conv2_backward_weight.
  * sums [4][4][49][80], dw [4][3][3][16][4] */
-static __attribute__((noinline)) void conv5_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
+static KERNEL void conv5_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
     const range tasks = share_of(64, part, parts);
@@ -3204,62 +3108,39 @@ static __attribute__((noinline)) void conv5_backward_weight(const float *restric
 /* line 12: residual(16)
  * Also conv2_backward_input.
  * in [n][14][14][16], filters [4][49][20][4], known [n][14][14][16], out [n][14][14][16], squares [43120], products [43120] */
-static __attribute__((noinline)) void conv4_backward_input_winograd5x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+static KERNEL void conv4_backward_input_winograd5x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
 {
     /* A task is at most 53 squares of 5x5 outputs. */
     const int64_t count = (int64_t)n * 9;
     const int64_t at_once = count < 53 * parts ? (count + parts - 1) / parts : 53;
     const cut squares_of = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
-    const walk along = { .a_step = 1, .a_segment = 216, .b_step = 4, .b_segment = 16, .b_block = 3920, .run = 4, .segments = 16 };
+    const square_products c = { .elements = 49, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16 };
     real *const square = squares + part * (int64_t)43120;
     real *const results = products + part * (int64_t)43120;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        transform_squares(winograd5x3_input, 7, squares_of, 1, in, first, some, 0, 4, square, 4, 216, 880);
+        winograd5x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 2;
-        for (int64_t element = 0; element < 49; ++element)
-            for (int64_t panel = begin; panel < end; ++panel) {
-                const int vectors = 2;
-                product *const multiply_tile = product6x2_4;
-                const real *some_filters = filters + (2 * panel * 49 + element) * 80;
-                for (int64_t t = 0; t < some; t += 6) {
-                    const real *some_squares = square + element * 880 + t * 4;
-                    vec sum[12];
-                    walk now = along;
-                    for (int64_t block = 0; block < 4; block += 16) {
-                        now.segments = 4 - block < 16 ? 4 - block : 16;
-                        now.fresh = block == 0;
-                        multiply_tile(sum, some_squares + block * 216, some_filters + block * 16, &now);
-                    }
-                    for (int j = 0; j < vectors; ++j)
-                        for (int row = 0; row < 6; ++row)
-                            store(results + element * 880 + ((2 * (panel - begin) + j) * 54 + t + row) * 4, sum[row * vectors + j]);
-                }
-            }
+        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
         const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 9, place = (first + t) % 9;
             const int64_t top = place / 3 * 5, left = place % 3 * 5;
             /* The next square's place in memory is on its way meanwhile. */
-            for (int row = 0; row < 5; ++row)
-                for (int64_t k = 2 * begin * 4; k < 80; k += 4) {
-                    const int64_t next = ((i * 14 + top + row) * 14 + left + 5) * 16 + k;
-                    __builtin_prefetch(known + next);
-                }
+            ask_for_square(known + ((i * 14 + top) * 14 + left + 5) * 16, 5, 14, 16, 0);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                const int64_t image = i * 3136 + block * 4;
                 vec result[25];
                 winograd5x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 6160, 880, (real *)result, 4);
                 vec others[25];
-                load_square(others, 5, known + image, top, left, 14, 14, 16, width);
+                load_square(others, 5, known + i * 3136 + block * 4, top, left, 14, 14, 16, width);
                 for (int e = 0; e < 100; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x + y;
                 }
-                store_square(result, 5, out + image, top, left, 14, 14, 16, width);
+                store_square(result, 5, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
     }
@@ -3268,7 +3149,7 @@ static __attribute__((noinline)) void conv4_backward_input_winograd5x3(const flo
 /* line 12: residual(16)
  * Also relu1_backward.
  * dout [n][14][14][16], out [n][14][14][16], din [n][14][14][16] */
-static __attribute__((noinline)) void relu3_backward(const float *restrict dout, const float *restrict out, float *restrict din, int n, int part, int parts)
+static KERNEL void relu3_backward(const float *restrict dout, const float *restrict out, float *restrict din, int n, int part, int parts)
 {
     const range all = share_of((int64_t)n * 3136, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
@@ -3279,7 +3160,7 @@ static __attribute__((noinline)) void relu3_backward(const float *restrict dout,
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * x [n][29][29][1], dy [n][14][14][16], dw [4][3][3][1][4] */
-static __attribute__((noinline)) void conv1_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
+static KERNEL void conv1_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 3 weights of 8 filters. All tasks of a thread meet some rows of an image before the next rows come. */
     const range tasks = share_of(6, part, parts);
@@ -3309,7 +3190,7 @@ static __attribute__((noinline)) void conv1_backward_weight_direct(const float *
 
 /* line 17: dense(10) -> softmax
  * x [n][32], dy [n][10], weights [3][32][4], v_state [3][32][4], s_state [3][32][4] */
-static __attribute__((noinline)) void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
+static KERNEL void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
 {
     /* A task is 6 inputs of a panel of 8 units. */
     const walk along = { .a_step = 32, .b_step = 10, .b_block = 4, .run = n, .segments = 1 };
@@ -3355,7 +3236,7 @@ static __attribute__((noinline)) void dense1_backward_weight_update(const float 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * Also batchnorm2_running, batchnorm3_running, batchnorm4_running, batchnorm5_running.
  * batch_mean [16], batch_var [16], mean [16], var [16] */
-static __attribute__((noinline)) void batchnorm1_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
+static KERNEL void batchnorm1_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
 {
     const range channels = share_of(16, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -3367,7 +3248,7 @@ static __attribute__((noinline)) void batchnorm1_running(const float *restrict b
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
  * Also batchnorm7_running, batchnorm8_running.
  * batch_mean [32], batch_var [32], mean [32], var [32] */
-static __attribute__((noinline)) void batchnorm6_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
+static KERNEL void batchnorm6_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
 {
     const range channels = share_of(32, part, parts);
     for (int64_t c = channels.begin; c < channels.end; ++c) {
@@ -3378,7 +3259,7 @@ static __attribute__((noinline)) void batchnorm6_running(const float *restrict b
 
 /* line 10: conv1.weight
  * weights [4][3][3][1][4], gradient [4][3][3][1][4], v_state [4][3][3][1][4], s_state [4][3][3][1][4] */
-static __attribute__((noinline)) void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -3399,7 +3280,7 @@ static __attribute__((noinline)) void conv1_weight_update(float *restrict weight
 /* line 10: batchnorm1.gamma
  * Also batchnorm1_beta_update, batchnorm2_gamma_update, batchnorm2_beta_update, batchnorm3_gamma_update, batchnorm3_beta_update, batchnorm4_gamma_update, batchnorm4_beta_update, batchnorm5_gamma_update, batchnorm5_beta_update.
  * weights [16], gradient [16], v_state [16], s_state [16] */
-static __attribute__((noinline)) void batchnorm1_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void batchnorm1_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -3419,7 +3300,7 @@ static __attribute__((noinline)) void batchnorm1_gamma_update(float *restrict we
 /* line 12: conv2.weight
  * Also conv3_weight_update, conv4_weight_update, conv5_weight_update.
  * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
-static __attribute__((noinline)) void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -3439,7 +3320,7 @@ static __attribute__((noinline)) void conv2_weight_update(float *restrict weight
 
 /* line 14: conv6.weight
  * weights [8][3][3][16][4], gradient [8][3][3][16][4], v_state [8][3][3][16][4], s_state [8][3][3][16][4] */
-static __attribute__((noinline)) void conv6_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void conv6_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -3460,7 +3341,7 @@ static __attribute__((noinline)) void conv6_weight_update(float *restrict weight
 /* line 14: batchnorm6.gamma
  * Also batchnorm6_beta_update, batchnorm7_gamma_update, batchnorm7_beta_update, batchnorm8_gamma_update, batchnorm8_beta_update.
  * weights [32], gradient [32], v_state [32], s_state [32] */
-static __attribute__((noinline)) void batchnorm6_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void batchnorm6_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -3480,7 +3361,7 @@ static __attribute__((noinline)) void batchnorm6_gamma_update(float *restrict we
 /* line 15: conv7.weight
  * Also conv8_weight_update.
  * weights [8][3][3][32][4], gradient [8][3][3][32][4], v_state [8][3][3][32][4], s_state [8][3][3][32][4] */
-static __attribute__((noinline)) void conv7_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void conv7_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -3500,7 +3381,7 @@ static __attribute__((noinline)) void conv7_weight_update(float *restrict weight
 
 /* line 17: dense1.bias
  * weights [10], gradient [10], v_state [10], s_state [10] */
-static __attribute__((noinline)) void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+static KERNEL void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
@@ -4225,15 +4106,9 @@ int residual_all_below(const int32_t *labels, int64_t count, int32_t classes)
 
 void residual_predict(const residual_t *net, const float *image_in, int64_t count, float *output_output)
 {
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         prepare_once(net, &meeting, part, parts);
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
@@ -4246,18 +4121,12 @@ void residual_predict(const residual_t *net, const float *image_in, int64_t coun
 
 void residual_evaluate(const residual_t *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double *loss_sums)
 {
-    const int threads = threads_to_use(net->threads);
     double batch_sums[2];
     for (int i = 0; i < 2; ++i)
         loss_sums[i] = 0;
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         prepare_once(net, &meeting, part, parts);
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
@@ -4277,15 +4146,9 @@ void residual_evaluate(const residual_t *net, const float *image_in, const int32
 int residual_loss(const residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss)
 {
     net->arena[prepared] = 0;
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         train_forward(net, &meeting, image_in, output_target, n, part, parts);
         restore_denormals(before);
@@ -4298,15 +4161,9 @@ int residual_loss(const residual_t *net, const float *image_in, const int32_t *o
 int residual_gradients(const residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss)
 {
     net->arena[prepared] = 0;
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         gradients_forward(net, &meeting, image_in, output_target, n, part, parts);
         if (part == 0)
@@ -4323,15 +4180,9 @@ int residual_gradients(const residual_t *net, const float *image_in, const int32
 int residual_train_step(residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss)
 {
     net->arena[prepared] = 0;
-    const int threads = threads_to_use(net->threads);
     meeting_place meeting = { 0 };
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-#ifdef _OPENMP
-        const int part = omp_get_thread_num(), parts = omp_get_num_threads();
-#else
-        const int part = 0, parts = threads;
-#endif
+    { /* One thread alone: nothing here is worth sharing. */
+        const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
         train_forward(net, &meeting, image_in, output_target, n, part, parts);
         if (part == 0)
