@@ -87,14 +87,17 @@ class Tiles:
     def function(self) -> str:
         """The function for `rows` and `vectors`, in C."""
         if len(self.widths) == 1:
-            return self.of_width(self.widths[0])
-        return f"vectors == 1 ? ({self.of_width(1)}) : {self.of_width(2)}"
+            return self._of_width(self.widths[0])
+        return f"vectors == 1 ? ({self._of_width(1)}) : {self._of_width(2)}"
+
+    def named(self, rows: int, vectors: int) -> str:
+        """The function of one size, in C; NULL where there are no panels of so many vectors."""
+        return self._of_size(rows, vectors).name if vectors in self.widths else "NULL"
 
     def _of_size(self, rows: int, vectors: int) -> Product:
         return Product(rows, vectors, self.a_row, self.run, self.asks)
 
-    def of_width(self, vectors: int) -> str:
-        """The function for `rows` and so many vectors, in C."""
+    def _of_width(self, vectors: int) -> str:
         names = [self._of_size(rows, vectors).name for rows in self.heights]
         chosen = [f"rows == {rows} ? {name}" for rows, name in zip(self.heights[:-1], names, strict=False)]
         return " : ".join([*chosen, names[-1]])

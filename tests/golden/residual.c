@@ -858,6 +858,40 @@ static __attribute__((noinline)) void multiply_squares(const square_products c, 
         }
 }
 
+/* How transformed squares of x and of dy lie, and the sums of their products:
+ *     squares [elements][at_once][row], errors [elements][blocks][at_once][4], sums [blocks][elements][channels][4]
+ * with so many numbers from one element to the next; sums that are `far` come from memory. */
+typedef struct {
+    int64_t elements, channels, blocks, row, square_step, error_step, sum_step, at_once;
+    int rows, far;
+} square_sums;
+
+/* Adds the products of some squares for the filters of panels of two vectors, from `begin` to `end`; what the sums held
+ * does not count if they are `fresh`. */
+static __attribute__((noinline)) void sum_squares(square_sums c, product *const whole[2], product *const rest[2], const real *squares, const real *errors, real *sums, int64_t begin, int64_t end, int64_t some, int fresh)
+{
+    const walk along = { .a_step = c.row, .b_step = 4, .b_block = c.at_once * 4, .run = some, .segments = 1, .fresh = fresh };
+    const int64_t next_block = c.elements * c.sum_step;
+    for (int64_t element = 0; element < c.elements; ++element)
+        for (int64_t panel = begin; panel < end; ++panel)
+            for (int64_t channel = 0; channel < c.channels; channel += c.rows) {
+                const int rows = c.channels - channel < c.rows ? (int)(c.channels - channel) : c.rows;
+                const int vectors = 2 * panel + 1 < c.blocks ? 2 : 1;
+                real *sum_of_tile = sums + 2 * panel * next_block + element * c.sum_step + channel * 4;
+                vec sum[16];
+                for (int j = 0; j < vectors; ++j) {
+                    if (c.far) /* The next sums are on their way meanwhile. */
+                        ask_for(sum_of_tile + j * next_block + rows * 4, rows, 4, 1);
+                    for (int row = 0; row < rows && !fresh; ++row)
+                        sum[row * vectors + j] = load(sum_of_tile + j * next_block + row * 4);
+                }
+                (rows == c.rows ? whole : rest)[vectors - 1](sum, squares + element * c.square_step + channel, errors + element * c.error_step + 2 * (panel - begin) * along.b_block, &along);
+                for (int j = 0; j < vectors; ++j)
+                    for (int row = 0; row < rows; ++row)
+                        store(sum_of_tile + j * next_block + row * 4, sum[row * vectors + j]);
+            }
+}
+
 typedef struct {
     int64_t begin, end;
 } range;
@@ -2680,6 +2714,9 @@ static KERNEL void conv8_backward_weight_products_winograd4x3(const float *restr
     const cut squares_of_x = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
     const cut squares_of_dy = { 7, 7, 32, .squares = 4, .across = 2, .step = 4 };
     const int64_t count = (int64_t)n * 4;
+    const square_sums c = { .elements = 36, .channels = 32, .blocks = 8, .row = 48, .square_step = 3088, .error_step = 2064, .sum_step = 144, .at_once = 64, .rows = 6 };
+    product *const whole[2] = { NULL, product6x2_1 };
+    product *const rest[2] = { NULL, product2x2_1 };
     real *const square = squares + part * (int64_t)111168;
     real *const error = errors + part * (int64_t)74304;
     const range tasks = share_of(4, part, parts);
@@ -2692,23 +2729,7 @@ static KERNEL void conv8_backward_weight_products_winograd4x3(const float *restr
             const int64_t some = of_chunk.end - first < 64 ? of_chunk.end - first : 64;
             winograd4x3_input_squares(squares_of_x, 0, 0, x, first, some, 0, 8, square, 48, 4, 3088);
             winograd4x3_output_gradient_squares(squares_of_dy, 0, 0, dy, first, some, 2 * begin, end_block, error, 4, 256, 2064);
-            const walk along = { .a_step = 48, .b_step = 4, .b_block = 256, .run = some, .segments = 1 };
-            for (int64_t element = 0; element < 36; ++element)
-                for (int64_t panel = begin; panel < end; ++panel)
-                    for (int64_t channel = 0; channel < 32; channel += 6) {
-                        const int rows = 32 - channel >= 6 ? 6 : 2, vectors = 2;
-                        product *const multiply_tile = rows == 6 ? product6x2_1 : product2x2_1;
-                        real *gradient = sum_of_chunk + (2 * panel * 36 + element) * 144 + channel * 4;
-                        vec sum[12] = { 0 };
-                        if (first > of_chunk.begin)
-                            for (int c = 0; c < rows; ++c)
-                                for (int j = 0; j < vectors; ++j)
-                                    sum[c * vectors + j] = load(gradient + j * 5184 + c * 4);
-                        multiply_tile(sum, square + element * 3088 + channel, error + element * 2064 + 2 * (panel - begin) * 256, &along);
-                        for (int c = 0; c < rows; ++c)
-                            for (int j = 0; j < vectors; ++j)
-                                store(gradient + j * 5184 + c * 4, sum[c * vectors + j]);
-                    }
+            sum_squares(c, whole, rest, square, error, sum_of_chunk, begin, end, some, first == of_chunk.begin);
         }
         /* With few examples a chunk may have no square at all. */
         if (of_chunk.begin == of_chunk.end)
@@ -3049,6 +3070,9 @@ static KERNEL void conv5_backward_weight_products_winograd5x3(const float *restr
     const cut squares_of_x = { 14, 14, 16, .squares = 9, .across = 3, .step = 5, .top = 1, .left = 1 };
     const cut squares_of_dy = { 14, 14, 16, .squares = 9, .across = 3, .step = 5 };
     const int64_t count = (int64_t)n * 9;
+    const square_sums c = { .elements = 49, .channels = 16, .blocks = 4, .row = 16, .square_step = 1168, .error_step = 1168, .sum_step = 80, .at_once = 72, .rows = 6 };
+    product *const whole[2] = { NULL, product6x2_1 };
+    product *const rest[2] = { NULL, product4x2_1 };
     real *const square = squares + part * (int64_t)57232;
     real *const error = errors + part * (int64_t)57232;
     const range tasks = share_of(4, part, parts);
@@ -3061,23 +3085,7 @@ static KERNEL void conv5_backward_weight_products_winograd5x3(const float *restr
             const int64_t some = of_chunk.end - first < 72 ? of_chunk.end - first : 72;
             winograd5x3_input_squares(squares_of_x, 0, 0, x, first, some, 0, 4, square, 16, 4, 1168);
             winograd5x3_output_gradient_squares(squares_of_dy, 0, 0, dy, first, some, 2 * begin, end_block, error, 4, 288, 1168);
-            const walk along = { .a_step = 16, .b_step = 4, .b_block = 288, .run = some, .segments = 1 };
-            for (int64_t element = 0; element < 49; ++element)
-                for (int64_t panel = begin; panel < end; ++panel)
-                    for (int64_t channel = 0; channel < 16; channel += 6) {
-                        const int rows = 16 - channel >= 6 ? 6 : 4, vectors = 2;
-                        product *const multiply_tile = rows == 6 ? product6x2_1 : product4x2_1;
-                        real *gradient = sum_of_chunk + (2 * panel * 49 + element) * 80 + channel * 4;
-                        vec sum[12] = { 0 };
-                        if (first > of_chunk.begin)
-                            for (int c = 0; c < rows; ++c)
-                                for (int j = 0; j < vectors; ++j)
-                                    sum[c * vectors + j] = load(gradient + j * 3920 + c * 4);
-                        multiply_tile(sum, square + element * 1168 + channel, error + element * 1168 + 2 * (panel - begin) * 288, &along);
-                        for (int c = 0; c < rows; ++c)
-                            for (int j = 0; j < vectors; ++j)
-                                store(gradient + j * 3920 + c * 4, sum[c * vectors + j]);
-                    }
+            sum_squares(c, whole, rest, square, error, sum_of_chunk, begin, end, some, first == of_chunk.begin);
         }
         /* With few examples a chunk may have no square at all. */
         if (of_chunk.begin == of_chunk.end)
