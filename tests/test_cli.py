@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -278,6 +279,20 @@ def test_a_compiler_that_fails_shows_its_command_and_words(tiny: Path) -> None:
     done = dslc("compile", "tiny.net", cwd=tiny, CC=str(compiler), DSLC_CACHE=str(tiny / "c"))
     assert done.returncode == 1 and "out of ideas" in done.stderr and f"{compiler} -std=gnu11" in done.stderr
     assert not list((tiny / "c").rglob("*.so")), "no half-written module"
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+def test_gcc_without_make(tiny: Path) -> None:
+    """GCC shares compiling out with the help of make; it has to do without where there is none."""
+    programs = tiny / "bin"
+    programs.mkdir()
+    for name in ("gcc", "as", "ld"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    for path, shares in ((str(programs), False), (os.environ["PATH"], bool(shutil.which("make")))):
+        cache = tiny / f"cache{shares}"
+        done = dslc("verify", "tiny.net", cwd=tiny, PATH=path, CC="gcc", DSLC_CACHE=str(cache))
+        assert done.returncode == 0, done.stderr
+        assert ("-flto" in next(cache.glob("compiler-*")).read_text()) == shares
 
 
 def test_a_cache_that_cannot_be_written_is_replaced_with_a_note(tiny: Path) -> None:
