@@ -620,40 +620,6 @@ static __attribute__((noinline)) void multiply_squares(const square_products c, 
         }
 }
 
-/* How transformed squares of x and of dy lie, and the sums of their products:
- *     squares [elements][at_once][row], errors [elements][blocks][at_once][4], sums [blocks][elements][channels][4]
- * with so many numbers from one element to the next; sums that are `far` come from memory. */
-typedef struct {
-    int64_t elements, channels, blocks, row, square_step, error_step, sum_step, at_once;
-    int rows, far;
-} square_sums;
-
-/* Adds the products of some squares for the filters of panels of two vectors, from `begin` to `end`; what the sums held
- * does not count if they are `fresh`. */
-static __attribute__((noinline)) void sum_squares(square_sums c, product *const whole[2], product *const rest[2], const real *squares, const real *errors, real *sums, int64_t begin, int64_t end, int64_t some, int fresh)
-{
-    const walk along = { .a_step = c.row, .b_step = 4, .b_block = c.at_once * 4, .run = some, .segments = 1, .fresh = fresh };
-    const int64_t next_block = c.elements * c.sum_step;
-    for (int64_t element = 0; element < c.elements; ++element)
-        for (int64_t panel = begin; panel < end; ++panel)
-            for (int64_t channel = 0; channel < c.channels; channel += c.rows) {
-                const int rows = c.channels - channel < c.rows ? (int)(c.channels - channel) : c.rows;
-                const int vectors = 2 * panel + 1 < c.blocks ? 2 : 1;
-                real *sum_of_tile = sums + 2 * panel * next_block + element * c.sum_step + channel * 4;
-                vec sum[16];
-                for (int j = 0; j < vectors; ++j) {
-                    if (c.far) /* The next sums are on their way meanwhile. */
-                        ask_for(sum_of_tile + j * next_block + rows * 4, rows, 4, 1);
-                    for (int row = 0; row < rows && !fresh; ++row)
-                        sum[row * vectors + j] = load(sum_of_tile + j * next_block + row * 4);
-                }
-                (rows == c.rows ? whole : rest)[vectors - 1](sum, squares + element * c.square_step + channel, errors + element * c.error_step + 2 * (panel - begin) * along.b_block, &along);
-                for (int j = 0; j < vectors; ++j)
-                    for (int row = 0; row < rows; ++row)
-                        store(sum_of_tile + j * next_block + row * 4, sum[row * vectors + j]);
-            }
-}
-
 typedef struct {
     int64_t begin, end;
 } range;
