@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ class Arguments:
             library.function(name) for name in ("all_finite", "all_within", "all_below")
         )
         self._real, self._labels = named("float[]" if self.dtype == np.float32 else "double[]"), named("int32_t[]")
+        self.reals = partial(self._from_buffer, self._real)  # the pointer to an array of the network's precision
         self._kinds = {self.dtype: self._real, LABELS: self._labels, np.dtype(np.int64): named("int64_t[]")}
         self._input = network.inputs[0].shape if len(network.inputs) == 1 else None
         heads = network.heads
@@ -68,16 +70,11 @@ class Arguments:
         inputs = self.inputs(x)
         return self.pointers([*inputs, *self.targets(y, len(inputs[0]))]), len(inputs[0])
 
-    def new_output(self, count: int) -> tuple[Array, Any]:
-        """An array for the only output, and the pointer to it."""
-        output = np.empty((count, *self.output), self.dtype)
-        return output, self._from_buffer(self._real, output)
-
     def fitting(self, x: Any) -> Any:
         """The pointer to the only input, if `x` is that and can be handed over as it is; else None."""
         if type(x) is np.ndarray and x.dtype is self.dtype and x.shape[1:] == self._input and x.flags.c_contiguous:
-            numbers = self._from_buffer(self._real, x)
-            if x.size and self._all_finite(numbers, x.size):
+            numbers, size = self.reals(x), x.size
+            if size and self._all_finite(numbers, size):
                 return numbers
         return None
 

@@ -18,8 +18,9 @@ def predict(compiled: Compiled, x: Any) -> Any:
     arguments = compiled.arguments
     if arguments.output is not None and (numbers := arguments.fitting(x)) is not None:
         # A small network takes less time than Python needs to go the longer way.
-        output, place = arguments.new_output(len(x))
-        compiled.functions["predict"](compiled.net, numbers, len(x), place)
+        count = len(x)
+        output = np.empty((count, *arguments.output), arguments.dtype)
+        compiled.functions["predict"](compiled.net, numbers, count, arguments.reals(output))
         return output
     heads, outputs = compiled.network.heads, _outputs(compiled, arguments.inputs(x))
     if len(outputs) == 1:
