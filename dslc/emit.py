@@ -23,6 +23,7 @@ from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
 from dslc.planning import given_tensors
 
 RUNTIME_PARAMETERS = {
+    "meeting": "meeting_place *meeting",
     "n": "int n",
     "part": "int part",
     "parts": "int parts",
@@ -34,8 +35,8 @@ RUNTIME_PARAMETERS = {
 """What a kernel may ask for besides its arrays; it gets those that its body mentions."""
 
 RUNTIME_ARGUMENTS = {
-    "n": "n", "part": "part", "parts": "parts", "step": "net->step", "seed": "net->seed", "lr": "(real)net->lr",
-    "step_number": "(double)(net->step + 1)",
+    "meeting": "meeting", "n": "n", "part": "part", "parts": "parts", "step": "net->step", "seed": "net->seed",
+    "lr": "(real)net->lr", "step_number": "(double)(net->step + 1)",
 }  # fmt: skip
 
 

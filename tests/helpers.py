@@ -80,7 +80,20 @@ train {
 """
 """Weights of more than a nearby cache holds."""
 
-NETWORKS = {"grouped": GROUPED, "pooled": POOLED, "large": LARGE}
+FILTERS = """net Filters {
+  input image: 7x9x120
+  conv(140, 3x3, pad=same) -> relu
+  flatten
+  dense(3) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer sgd(lr=0.01)
+}
+"""
+"""So many filters that threads share them on the way back."""
+
+NETWORKS = {"grouped": GROUPED, "pooled": POOLED, "large": LARGE, "filters": FILTERS}
 """What none of the shipped specs has."""
 
 FORWARD = {"float64": 1e-12, "float32": 1e-5}

@@ -14,7 +14,7 @@ from dslc.runtime.model import Model
 from dslc.verify import verify
 from helpers import NETWORKS, REPO
 
-NETS = ("lenet5", "residual", "mlp_batchnorm", "grouped", "pooled", "large")
+NETS = ("lenet5", "residual", "mlp_batchnorm", "grouped", "pooled", "large", "filters")
 
 
 @cache

@@ -37,6 +37,21 @@ def test_the_same_bits_with_any_number_of_threads(name: str, rng: np.random.Gene
     assert results[3] == results[1]
 
 
+def test_fewer_threads_than_were_planned(rng: np.random.Generator) -> None:
+    """A machine may give fewer: nobody waits for those who do not come, and the bits are the same."""
+    model = dslc.loads(NETWORKS["filters"], threads=3)
+    sharing = [k for s in model.plan.steps for k in s.kernels if k.operation.kind == "winograd_weight_products"]
+    assert sharing and all(k.parallel and k.variant.context["chunks"] == 1 for k in sharing)
+    start, batch = model.copy_weights(), data(model.network, model.batch, rng, "float32")
+    results = []
+    for threads in (1, 2, 3):
+        model.compiled.net.threads = threads
+        model.restore_weights(start)
+        loss = model.train_step(*batch)
+        results.append((loss, {name: w.tobytes() for name, w in model.copy_weights().items()}))
+    assert results[0] == results[1] == results[2]
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_threads_meet_around_shared_work(spec: Path) -> None:
     """Between two barriers no byte is written by one kernel and touched by another, unless the first thread runs both.

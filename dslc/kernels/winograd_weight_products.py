@@ -1,7 +1,8 @@
 """The gradient of transformed filters: squares of x meet squares of dy, summed over the mini-batch.
 
 The squares are cut into a fixed number of chunks, each with sums of its own, where there are few filters; where there
-are many, the threads share the filters. Either way the bits do not depend on the threads.
+are many, the threads share the filters, and the work of transforming x. Either way the bits do not depend on the
+threads.
 """
 
 from __future__ import annotations
@@ -56,23 +57,23 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     down, across = squares(d, outputs)
     at_once = even_rows(-(-down * across * setting.batch // made.chunks), AT_ONCE)
     tiles = exact_count(setting.tile_rows, d.input[2], 1, filter_blocks)
-    groups = 1 if made.chunks > 1 else min(setting.threads, tiles.panels)
-    group_panels = -(-tiles.panels // groups)
     used = {job: Transform(outputs, taps, job) for job in ("input", "output_gradient")}
     row = spread(channel_blocks * lanes)
-    made_vectors = elements * (channel_blocks + 2 * group_panels) * at_once
+    made_vectors = elements * (channel_blocks + filter_blocks) * at_once
+    buffers = 2 if setting.threads > 1 else 1
     context: dict[str, Any] = {
-        "d": d, "m": outputs, "elements": elements, "down": down, "across": across,
-        "lanes": lanes, "at_once": at_once, "channel_blocks": channel_blocks, "filter_blocks": filter_blocks,
-        "panels": tiles.panels, "groups": groups, "group_panels": group_panels, "tiles": tiles, "chunks": made.chunks,
-        "row": row, "square_step": spread(at_once * row), "error_step": spread(2 * group_panels * at_once * lanes),
+        "d": d, "m": outputs, "elements": elements, "down": down, "across": across, "lanes": lanes, "at_once": at_once,
+        "channel_blocks": channel_blocks, "filter_blocks": filter_blocks, "tiles": tiles, "chunks": made.chunks,
+        "buffers": buffers, "row": row, "square_step": spread(at_once * row),
+        "error_step": spread(2 * tiles.panels * at_once * lanes),
         "asked": elements if _winograd.is_far(made_vectors, setting) else 0,
         "sums_far": _winograd.is_far(elements * filter_blocks * made.step // lanes, setting),
         "sum_step": made.step, "input": used["input"].name, "output": used["output_gradient"].name,
     }  # fmt: skip
+    own = setting.threads if made.chunks > 1 else 1
     scratch = (
-        Scratch("squares", setting.threads * elements * context["square_step"]),
-        Scratch("errors", setting.threads * elements * context["error_step"]),
+        Scratch("squares", (own if made.chunks > 1 else buffers) * elements * context["square_step"]),
+        Scratch("errors", own * elements * context["error_step"]),
     )
     return [
         Variant(

@@ -70,6 +70,12 @@ INLINE void store(real *p, vec v)
     *(vec_anywhere *)p = v;
 }
 
+/* Past the caches, where a vector is a whole line of them and the machine can. */
+INLINE void store_past_caches(real *p, vec v)
+{
+    store(p, v);
+}
+
 /* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
 INLINE vec load_part(const real *p, int lanes)
 {
@@ -341,12 +347,15 @@ INLINE void load_square(vec *square, const int size, const real *image, int64_t 
 }
 
 /* The same back; what lies beyond the edge is dropped. */
-INLINE void store_square(const vec *square, const int size, real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
+INLINE void store_square(const vec *square, const int size, const int far, real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
 {
     if (channels == 4 && top + size <= height && left + size <= width) {
         for (int r = 0; r < size; ++r)
             for (int s = 0; s < size; ++s)
-                store(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
+                if (far)
+                    store_past_caches(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
+                else
+                    store(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
         return;
     }
     for (int64_t r = 0; r < size && top + r < height; ++r)
@@ -1875,7 +1884,7 @@ static KERNEL void conv2_backward_input_winograd4x5(const float *restrict in, co
                 vec result[16];
                 winograd4x5_output(results + ((block - 2 * begin) * 54 + t) * 4, 3456, 432, (real *)result, 4);
 
-                store_square(result, 4, out + i * 1176 + block * 4, top, left, 14, 14, 6, width);
+                store_square(result, 4, 0, out + i * 1176 + block * 4, top, left, 14, 14, 6, width);
             }
         }
     }

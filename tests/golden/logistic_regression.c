@@ -70,6 +70,12 @@ INLINE void store(real *p, vec v)
     *(vec_anywhere *)p = v;
 }
 
+/* Past the caches, where a vector is a whole line of them and the machine can. */
+INLINE void store_past_caches(real *p, vec v)
+{
+    store(p, v);
+}
+
 /* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
 INLINE vec load_part(const real *p, int lanes)
 {

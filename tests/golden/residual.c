@@ -70,6 +70,12 @@ INLINE void store(real *p, vec v)
     *(vec_anywhere *)p = v;
 }
 
+/* Past the caches, where a vector is a whole line of them and the machine can. */
+INLINE void store_past_caches(real *p, vec v)
+{
+    store(p, v);
+}
+
 /* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
 INLINE vec load_part(const real *p, int lanes)
 {
@@ -301,12 +307,15 @@ INLINE void load_square(vec *square, const int size, const real *image, int64_t 
 }
 
 /* The same back; what lies beyond the edge is dropped. */
-INLINE void store_square(const vec *square, const int size, real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
+INLINE void store_square(const vec *square, const int size, const int far, real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
 {
     if (channels == 4 && top + size <= height && left + size <= width) {
         for (int r = 0; r < size; ++r)
             for (int s = 0; s < size; ++s)
-                store(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
+                if (far)
+                    store_past_caches(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
+                else
+                    store(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
         return;
     }
     for (int64_t r = 0; r < size && top + r < height; ++r)
@@ -1642,7 +1651,7 @@ static KERNEL void conv2_forward_winograd5x3(const float *restrict in, const flo
                     const real x = ((const real *)result)[e];
                     ((real *)result)[e] = x < 0 ? -0.0f : x + 0;
                 }
-                store_square(result, 5, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                store_square(result, 5, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
     }
@@ -1686,7 +1695,7 @@ static KERNEL void conv3_forward_winograd5x3(const float *restrict in, const flo
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = (x + y) < 0 ? -0.0f : (x + y) + 0;
                 }
-                store_square(result, 5, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                store_square(result, 5, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
     }
@@ -1773,7 +1782,7 @@ static KERNEL void conv7_forward_winograd4x3(const float *restrict in, const flo
                     const real x = ((const real *)result)[e];
                     ((real *)result)[e] = x < 0 ? -0.0f : x + 0;
                 }
-                store_square(result, 4, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -1816,7 +1825,7 @@ static KERNEL void conv8_forward_winograd4x3(const float *restrict in, const flo
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = (x + y) < 0 ? -0.0f : (x + y) + 0;
                 }
-                store_square(result, 4, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -2140,7 +2149,7 @@ static KERNEL void conv2_forward_winograd5x3_2(const float *restrict in, const f
                 vec result[25];
                 winograd5x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 6160, 880, (real *)result, 4);
 
-                store_square(result, 5, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                store_square(result, 5, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
     }
@@ -2334,7 +2343,7 @@ static KERNEL void conv7_forward_winograd4x3_2(const float *restrict in, const f
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
 
-                store_square(result, 4, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -2699,7 +2708,7 @@ static KERNEL void conv8_backward_input_winograd4x3(const float *restrict in, co
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
                 }
-                store_square(result, 4, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -2720,16 +2729,14 @@ static KERNEL void conv8_backward_weight_products_winograd4x3(const float *restr
     real *const square = squares + part * (int64_t)111168;
     real *const error = errors + part * (int64_t)74304;
     const range tasks = share_of(4, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t chunk = task, begin = task % 1 * 4, end = begin + 4 < 4 ? begin + 4 : 4;
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
+    for (int64_t chunk = tasks.begin; chunk < tasks.end; ++chunk) {
         const range of_chunk = share_of(count, (int)chunk, 4);
         real *const sum_of_chunk = sums + chunk * 41472;
         for (int64_t first = of_chunk.begin; first < of_chunk.end; first += 64) {
             const int64_t some = of_chunk.end - first < 64 ? of_chunk.end - first : 64;
             winograd4x3_input_squares(squares_of_x, 0, 0, x, first, some, 0, 8, square, 48, 4, 3088);
-            winograd4x3_output_gradient_squares(squares_of_dy, 0, 0, dy, first, some, 2 * begin, end_block, error, 4, 256, 2064);
-            sum_squares(c, whole, rest, square, error, sum_of_chunk, begin, end, some, first == of_chunk.begin);
+            winograd4x3_output_gradient_squares(squares_of_dy, 0, 0, dy, first, some, 0, 8, error, 4, 256, 2064);
+            sum_squares(c, whole, rest, square, error, sum_of_chunk, 0, 4, some, first == of_chunk.begin);
         }
         /* With few examples a chunk may have no square at all. */
         if (of_chunk.begin == of_chunk.end)
@@ -2791,7 +2798,7 @@ static KERNEL void conv7_backward_input_winograd4x3(const float *restrict in, co
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x + y;
                 }
-                store_square(result, 4, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
             }
         }
     }
@@ -3055,7 +3062,7 @@ static KERNEL void conv5_backward_input_winograd5x3(const float *restrict in, co
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
                 }
-                store_square(result, 5, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                store_square(result, 5, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
     }
@@ -3076,16 +3083,14 @@ static KERNEL void conv5_backward_weight_products_winograd5x3(const float *restr
     real *const square = squares + part * (int64_t)57232;
     real *const error = errors + part * (int64_t)57232;
     const range tasks = share_of(4, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t chunk = task, begin = task % 1 * 2, end = begin + 2 < 2 ? begin + 2 : 2;
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
+    for (int64_t chunk = tasks.begin; chunk < tasks.end; ++chunk) {
         const range of_chunk = share_of(count, (int)chunk, 4);
         real *const sum_of_chunk = sums + chunk * 15680;
         for (int64_t first = of_chunk.begin; first < of_chunk.end; first += 72) {
             const int64_t some = of_chunk.end - first < 72 ? of_chunk.end - first : 72;
             winograd5x3_input_squares(squares_of_x, 0, 0, x, first, some, 0, 4, square, 16, 4, 1168);
-            winograd5x3_output_gradient_squares(squares_of_dy, 0, 0, dy, first, some, 2 * begin, end_block, error, 4, 288, 1168);
-            sum_squares(c, whole, rest, square, error, sum_of_chunk, begin, end, some, first == of_chunk.begin);
+            winograd5x3_output_gradient_squares(squares_of_dy, 0, 0, dy, first, some, 0, 4, error, 4, 288, 1168);
+            sum_squares(c, whole, rest, square, error, sum_of_chunk, 0, 2, some, first == of_chunk.begin);
         }
         /* With few examples a chunk may have no square at all. */
         if (of_chunk.begin == of_chunk.end)
@@ -3148,7 +3153,7 @@ static KERNEL void conv4_backward_input_winograd5x3(const float *restrict in, co
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x + y;
                 }
-                store_square(result, 5, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                store_square(result, 5, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
     }
