@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 
 from dslc import kernels
 from dslc.graph import GRADIENT, PARAMETER, STATE, Graph, Operation, Phase, Step, Tensor
@@ -19,7 +20,7 @@ from dslc.passes.layouts import choose_layouts
 from dslc.passes.memory import place, rounded
 from dslc.passes.pooling import pool_at_once
 from dslc.passes.prepare import prepare_parameters, prepared
-from dslc.passes.threads import share_work
+from dslc.passes.threads import WORTH_SHARING_NS, share_work
 from dslc.passes.together import go_back_together
 from dslc.passes.updates import update_at_once
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
@@ -38,7 +39,7 @@ REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "updates": update_at_once,
 }
 """Passes from graph to graph, in their order."""
-PASSES = ("groups", "few", *REWRITES, "prepare", "together")
+PASSES = ("groups", "few", *REWRITES, "prepare", "together", "memory", "threads")
 """What can be left out, by the name that `--disable` knows."""
 
 
@@ -98,7 +99,8 @@ def make_plan(
     if flag:
         kept["prepared"] = Buffer(Tensor("prepared", (1,), batched=False), Layout((1,)), parameters, flag)
     steps = [
-        _plan_step(step, replace(setting, layouts=layouts[step.name]), kept, parameters + flag) for step in graph.steps
+        _plan_step(step, replace(setting, layouts=layouts[step.name]), kept, parameters + flag, options.disable)
+        for step in graph.steps
     ]
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
@@ -146,11 +148,15 @@ def given_tensors(step: Step) -> tuple[Tensor, ...]:
     return tuple(t for t in step.tensors if t.role in ("input", "target"))
 
 
-def _plan_step(step: Step, setting: Setting, kept: Mapping[str, Buffer], start: int) -> PlannedStep:
+def _plan_step(
+    step: Step, setting: Setting, kept: Mapping[str, Buffer], start: int, disable: Collection[str]
+) -> PlannedStep:
     phases = tuple(_plan_phase(phase, setting) for phase in step.phases)
     run = [kernel for phase in phases for kernel in phase.kernels]
     layouts = _with_scratch(run, setting)
-    workspace = place(run, layouts, setting.batch, setting.itemsize, start, prepared(step))
+    everything = {t for kernel in run for t in (*kernel.operation.reads, *kernel.operation.writes)}
+    lasting = everything if "memory" in disable else prepared(step)
+    workspace = place(run, layouts, setting.batch, setting.itemsize, start, lasting)
 
     def where(tensor: Tensor) -> tuple[str, int, int]:
         buffer = workspace.get(tensor.name) or kept.get(tensor.name)
@@ -158,7 +164,8 @@ def _plan_step(step: Step, setting: Setting, kept: Mapping[str, Buffer], start: 
             return (tensor.name, 0, 1)
         return ("arena", buffer.offset, buffer.offset + buffer.elements)
 
-    return PlannedStep(step.name, share_work(phases, where), workspace)
+    worth = inf if "threads" in disable else WORTH_SHARING_NS
+    return PlannedStep(step.name, share_work(phases, where, worth), workspace)
 
 
 def _with_scratch(planned: list[Kernel], setting: Setting) -> Mapping[str, Layout]:

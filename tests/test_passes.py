@@ -22,9 +22,10 @@ def network(name: str) -> Network:
     return check_text(NETWORKS[name]) if name in NETWORKS else check_file(REPO / "specs" / f"{name}.net")
 
 
-def kernels(plan: Plan) -> list[tuple[str, str]]:
-    """What runs, phase by phase."""
-    return [(phase.name, k.function) for step in plan.steps for phase in step.phases for k in phase.kernels]
+def decisions(plan: Plan) -> tuple[object, ...]:
+    """What runs, phase by phase, whether threads share it, and how much memory it takes."""
+    kernels = [(phase.name, k.function, k.parallel) for s in plan.steps for phase in s.phases for k in phase.kernels]
+    return *kernels, plan.arena_bytes(True)
 
 
 @pytest.mark.parametrize("left_out", [(), *((name,) for name in PASSES), PASSES], ids=lambda names: "+".join(names))
@@ -41,7 +42,7 @@ def test_without_a_pass(name: str, left_out: tuple[str, ...]) -> None:
 def test_every_pass_does_something(name: str) -> None:
     """Else the test above would try nothing."""
     plans = [(plan_network(network(n)), plan_network(network(n), options=Options((name,)))) for n in NETS]
-    assert any(kernels(with_it) != kernels(without) for with_it, without in plans)
+    assert any(decisions(with_it) != decisions(without) for with_it, without in plans)
 
 
 @pytest.mark.parametrize("outputs", [2, 4])

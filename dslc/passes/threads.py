@@ -15,15 +15,16 @@ Place = Callable[[Tensor], tuple[str, int, int]]
 """Where a tensor lies: in which memory, from where to where."""
 
 
-def share_work(phases: tuple[PlannedPhase, ...], place: Place) -> tuple[PlannedPhase, ...]:
+def share_work(
+    phases: tuple[PlannedPhase, ...], place: Place, worth_ns: float = WORTH_SHARING_NS
+) -> tuple[PlannedPhase, ...]:
     """Phases whose kernels know whether they are shared and whether a barrier follows."""
-    return tuple(replace(phase, kernels=_meeting(_shared(phase.kernels), place)) for phase in phases)
+    return tuple(replace(phase, kernels=_meeting(_shared(phase.kernels, worth_ns), place)) for phase in phases)
 
 
-def _shared(kernels: tuple[Kernel, ...]) -> tuple[Kernel, ...]:
+def _shared(kernels: tuple[Kernel, ...], worth_ns: float) -> tuple[Kernel, ...]:
     return tuple(
-        replace(k, parallel=not k.variant.is_alias and k.variant.cost_ns >= WORTH_SHARING_NS, barrier=False)
-        for k in kernels
+        replace(k, parallel=not k.variant.is_alias and k.variant.cost_ns >= worth_ns, barrier=False) for k in kernels
     )
 
 
