@@ -90,8 +90,8 @@ def make_plan(
     graph, layouts = choose_layouts(graph, setting.lanes)
     everywhere = {name: layout for step in graph.steps for name, layout in layouts[step.name].items()}
     graph = graph if "prepare" in options.disable else prepare_parameters(graph)
-    if "together" not in options.disable and graph.train is not None:
-        graph = go_back_together(graph, replace(setting, layouts=layouts["train"]))
+    if "together" not in options.disable:
+        graph = go_back_together(graph, replace(setting, layouts=layouts.get("train", {})))
     tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))
     kept: dict[str, Buffer] = {}
     parameters = _keep(tensors, PARAMETER, everywhere, itemsize, 0, kept)

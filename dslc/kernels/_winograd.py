@@ -33,7 +33,7 @@ ASKED = 8
 SECOND_CACHE = 1 << 20
 """Bytes beyond which what was written comes from the third cache when it is read, or from memory."""
 FAR = 16 << 20
-"""Bytes of a result that is in no cache when it is written."""
+"""Bytes of a result that no cache holds: it is written past them."""
 GROUPED = 64
 """Channels that are summed in one go: sums of sums lose less."""
 NS_A_VECTOR = 3.3
@@ -139,7 +139,7 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, w
         "d": d, "m": outputs, "size": outputs + taps - 1, "elements": elements, "down": down,
         "across": across, "lanes": lanes, "at_once": at_once, "room": room, "threads": setting.threads,
         "channel_blocks": channel_blocks, "blocks": blocks, "groups": min(panels, setting.threads),
-        "panels": panels, "square_step": spread(-(-d.input[2] // lanes) * room * lanes),
+        "panels": panels, "square_step": spread(channel_blocks * room * lanes),
         "result_step": spread(2 * panels * room * lanes),
         "filter_step": spread(d.input[2] * lanes),
         "tiles": Tiles((height,), lanes, blocks, asks=room > height and streams(d, choice, setting)),

@@ -70,7 +70,8 @@ INLINE void store(real *p, vec v)
     *(vec_anywhere *)p = v;
 }
 
-/* Past the caches, where a vector is a whole line of them and the machine can. */
+/* Past the caches, where a vector is a whole line of them and the machine can; what is written so is there when the
+ * threads have met, for their meeting is a locked addition. */
 INLINE void store_past_caches(real *p, vec v)
 {
     store(p, v);
@@ -538,6 +539,7 @@ typedef struct {
 
 typedef void transform(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step);
 
+/* So many lines of the cache are on their way from now on. */
 INLINE void ask_for(const real *first, const int count, int64_t step, const int writing)
 {
     for (int e = 0; e < count; ++e)
@@ -548,10 +550,10 @@ INLINE void ask_for(const real *first, const int count, int64_t step, const int 
 }
 
 /* All numbers of a square of pixels. */
-INLINE void ask_for_square(const real *first, const int size, const int64_t width, const int64_t depth, const int writing)
+INLINE void ask_for_square(const real *first, const int size, const int64_t width, const int64_t depth)
 {
     for (int row = 0; row < size; ++row)
-        ask_for(first + row * width * depth, (int)(size * depth / 4), 4, writing);
+        ask_for(first + row * width * depth, (int)(size * depth / 4), 4, 0);
 }
 
 /* Transforms some squares from the `first` on, of the blocks of channels from `begin` to `end`. Block b of square t goes to

@@ -70,7 +70,8 @@ INLINE void store(real *p, vec v)
     *(vec_anywhere *)p = v;
 }
 
-/* Past the caches, where a vector is a whole line of them and the machine can. */
+/* Past the caches, where a vector is a whole line of them and the machine can; what is written so is there when the
+ * threads have met, for their meeting is a locked addition. */
 INLINE void store_past_caches(real *p, vec v)
 {
     store(p, v);

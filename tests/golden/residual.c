@@ -70,7 +70,8 @@ INLINE void store(real *p, vec v)
     *(vec_anywhere *)p = v;
 }
 
-/* Past the caches, where a vector is a whole line of them and the machine can. */
+/* Past the caches, where a vector is a whole line of them and the machine can; what is written so is there when the
+ * threads have met, for their meeting is a locked addition. */
 INLINE void store_past_caches(real *p, vec v)
 {
     store(p, v);
@@ -761,6 +762,7 @@ typedef struct {
 
 typedef void transform(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step);
 
+/* So many lines of the cache are on their way from now on. */
 INLINE void ask_for(const real *first, const int count, int64_t step, const int writing)
 {
     for (int e = 0; e < count; ++e)
@@ -771,10 +773,10 @@ INLINE void ask_for(const real *first, const int count, int64_t step, const int 
 }
 
 /* All numbers of a square of pixels. */
-INLINE void ask_for_square(const real *first, const int size, const int64_t width, const int64_t depth, const int writing)
+INLINE void ask_for_square(const real *first, const int size, const int64_t width, const int64_t depth)
 {
     for (int row = 0; row < size; ++row)
-        ask_for(first + row * width * depth, (int)(size * depth / 4), 4, writing);
+        ask_for(first + row * width * depth, (int)(size * depth / 4), 4, 0);
 }
 
 /* Transforms some squares from the `first` on, of the blocks of channels from `begin` to `end`. Block b of square t goes to
@@ -1680,7 +1682,7 @@ static KERNEL void conv3_forward_winograd5x3(const float *restrict in, const flo
             const int64_t i = (first + t) / 9, place = (first + t) % 9;
             const int64_t top = place / 3 * 5, left = place % 3 * 5;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 14 + top) * 14 + left + 5) * 16, 5, 14, 16, 0);
+            ask_for_square(known + ((i * 14 + top) * 14 + left + 5) * 16, 5, 14, 16);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
                 vec result[25];
@@ -1810,7 +1812,7 @@ static KERNEL void conv8_forward_winograd4x3(const float *restrict in, const flo
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32, 0);
+            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
                 vec result[16];
@@ -2696,7 +2698,7 @@ static KERNEL void conv8_backward_input_winograd4x3(const float *restrict in, co
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32, 0);
+            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
                 vec result[16];
@@ -2786,7 +2788,7 @@ static KERNEL void conv7_backward_input_winograd4x3(const float *restrict in, co
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32, 0);
+            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
                 vec result[16];
@@ -3050,7 +3052,7 @@ static KERNEL void conv5_backward_input_winograd5x3(const float *restrict in, co
             const int64_t i = (first + t) / 9, place = (first + t) % 9;
             const int64_t top = place / 3 * 5, left = place % 3 * 5;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 14 + top) * 14 + left + 5) * 16, 5, 14, 16, 0);
+            ask_for_square(known + ((i * 14 + top) * 14 + left + 5) * 16, 5, 14, 16);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
                 vec result[25];
@@ -3141,7 +3143,7 @@ static KERNEL void conv4_backward_input_winograd5x3(const float *restrict in, co
             const int64_t i = (first + t) / 9, place = (first + t) % 9;
             const int64_t top = place / 3 * 5, left = place % 3 * 5;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 14 + top) * 14 + left + 5) * 16, 5, 14, 16, 0);
+            ask_for_square(known + ((i * 14 + top) * 14 + left + 5) * 16, 5, 14, 16);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
                 vec result[25];
