@@ -65,10 +65,12 @@ class Arguments:
     def batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
         """The pointers to inputs and targets, and the number of examples. Raises DataError."""
         numbers = self.fitting(x)
-        if numbers is not None and (target := self.fitting_target(y, len(x))) is not None:
-            return [numbers, target], len(x)
-        inputs = self.inputs(x)
-        return self.pointers([*inputs, *self.targets(y, len(inputs[0]))]), len(inputs[0])
+        inputs = as_inputs(self.network, x, self.dtype) if numbers is None else [x]
+        pointers, count = self.pointers(inputs) if numbers is None else [numbers], len(inputs[0])
+        target = self.fitting_target(y, count)
+        if target is None:
+            return [*pointers, *self.pointers(as_targets(self.network, y, count, self.dtype))], count
+        return [*pointers, target], count
 
     def fitting(self, x: Any) -> Any:
         """The pointer to the only input, if `x` is that and can be handed over as it is; else None."""

@@ -22,8 +22,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         few = {"inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tile": tile, **rule_context(op)}
         return [Variant("narrow", names, few, setting.multiplying(op, 0.5), (tile,))]
     found = context(op, setting)
-    all_of_it = {**found, **rule_context(op), "joined": False}
-    return [Variant("plain", names, all_of_it, setting.multiplying(op, 0.7), found["tiles"].products)]
+    printed = {**found, **rule_context(op), "joined": False}
+    return [Variant("plain", names, printed, setting.multiplying(op, 0.7), found["tiles"].products)]
 
 
 def context(op: Operation, setting: Setting) -> dict[str, Any]:

@@ -793,8 +793,7 @@ INLINE void transform_squares(transform *apply, const int size, const cut c, int
             real *made = to + t * next_square + (block - begin) * next_block;
             const int channels = c.depth - block * 4 < 4 ? (int)(c.depth - block * 4) : 4;
             for (int row = 0; row < size; ++row)
-                for (int64_t column = size; column < size + c.step; ++column)
-                    __builtin_prefetch(image + ((top + row) * c.width + left + column) * c.depth + block * 4);
+                ask_for(image + ((top + row) * c.width + left + size) * c.depth + block * 4, (int)c.step, c.depth, 0);
             ask_for(made + next_block, asked, step, 1);
             if (inside && (whole || channels == 4)) {
                 apply(image + (top * c.width + left) * c.depth + block * 4, c.width * c.depth, c.depth, made, step);
