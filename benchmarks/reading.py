@@ -9,7 +9,7 @@ from typing import Any
 
 from dslc.compiler import check_text
 from dslc.ir import Network, Node, Value
-from dslc.lower import lower
+from dslc.lowering.lower import lower
 from dslc.registry import name_of
 from net import Net, Step
 

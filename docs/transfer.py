@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 import dslc
-from dslc.runtime.datasets import Split, load_dataset
+from dslc.runtime.data.datasets import Split, load_dataset
 
 SPEC = Path(__file__).resolve().parent.parent / "specs" / "transfer.net"
 BODY = ("conv1", "conv2", "dense1")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dslc.diagnostics import DataError, SpecError, UsageError
+from dslc.language.diagnostics import DataError, SpecError, UsageError
 
 if TYPE_CHECKING:
     from dslc.ir import Network

@@ -19,16 +19,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dslc.checking import check
+from dslc.checker.program import check
 from dslc.ir import Network
-from dslc.parse import parse, read
-from dslc.source import Source
+from dslc.language.parse import parse, read
+from dslc.language.source import Source
 
 if TYPE_CHECKING:
-    from dslc.build import Library
-    from dslc.emit import CSource
+    from dslc.codegen.build import Library
+    from dslc.codegen.emit import CSource
     from dslc.plan import Plan
-    from dslc.planning import Options
+    from dslc.planning.planner import Options
     from dslc.target import Target
 
 
@@ -50,10 +50,10 @@ def plan_network(
     options: Options | None = None,
 ) -> Plan:
     """The plan of a network, for this machine and one thread unless told otherwise; without options as it was tuned."""
-    from dslc.lower import lower
-    from dslc.planning import DEFAULT, make_plan
+    from dslc.lowering.lower import lower
+    from dslc.planning.planner import DEFAULT, make_plan
+    from dslc.planning.tuned import tuned_options
     from dslc.target import native
-    from dslc.tuned import tuned_options
 
     if options is None:
         options = tuned_options(network, batch, threads) if target is None else DEFAULT
@@ -62,14 +62,14 @@ def plan_network(
 
 def emit_network(network: Network, target: Target | None = None, batch: int | None = None, threads: int = 1) -> CSource:
     """The C of a network."""
-    from dslc.emit import emit
+    from dslc.codegen.emit import emit
 
     return emit(plan_network(network, target, batch, threads))
 
 
 def compile_plan(plan: Plan) -> Library:
     """The native module of a plan, from the cache if it was compiled before."""
-    from dslc.build import build
-    from dslc.emit import emit
+    from dslc.codegen.build import build
+    from dslc.codegen.emit import emit
 
     return build(emit(plan), plan.target)

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING
 
-from dslc.source import Source, Span
-
-if TYPE_CHECKING:
-    from dslc.clips import Clip
-    from dslc.diagnostics import Diagnostic
-    from dslc.inits import Init
-    from dslc.layers import Layer
-    from dslc.losses import Loss
-    from dslc.objective import Objective
-    from dslc.optimizers import Optimizer
-    from dslc.regularizers import Constraint, Penalty
-    from dslc.schedules import Schedule
-
-Shape = tuple[int, ...]
-"""Size of one example: `(features,)` or `(height, width, channels)`."""
-
-
-def show_shape(shape: Shape) -> str:
-    return "x".join(str(n) for n in shape)
+from dslc.clips import Clip
+from dslc.inits import Init
+from dslc.language.diagnostics import Diagnostic
+from dslc.language.source import Source, Span
+from dslc.layers import Layer
+from dslc.losses import Loss
+from dslc.objective import Objective
+from dslc.optimizers import Optimizer
+from dslc.regularizers import Constraint, Penalty
+from dslc.schedules import Schedule
+from dslc.shape import Shape
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from dslc.graph import Graph, Operation, Tensor
+from dslc.graph import Graph
 from dslc.kernels import Variant
 from dslc.layout import Layout
+from dslc.operation import Operation, Tensor
 from dslc.target import Target
 
 ALIGNMENT = 64

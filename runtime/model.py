@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from dslc.build import Library
+from dslc.codegen.build import Library
 from dslc.compiler import plan_network
-from dslc.diagnostics import DataError
 from dslc.ir import Network, Training
+from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
-from dslc.planning import Options
-from dslc.runtime import checkpoint as checkpoints
-from dslc.runtime import fit as fitting
-from dslc.runtime import inference, initial, steps
-from dslc.runtime.compiled import Compiled
-from dslc.runtime.history import History
-from dslc.runtime.parameters import Parameters
-from dslc.runtime.progress import make_progress
-from dslc.runtime.weights import read_weights, save_weights
+from dslc.planning.planner import Options
+from dslc.runtime.native import inference, initial, steps
+from dslc.runtime.native.compiled import Compiled
+from dslc.runtime.native.parameters import Parameters
+from dslc.runtime.training import checkpoint as checkpoints
+from dslc.runtime.training import fit as fitting
+from dslc.runtime.training.history import History
+from dslc.runtime.training.progress import make_progress
+from dslc.runtime.training.weights import read_weights, save_weights
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]

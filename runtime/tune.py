@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dslc import kernels
-from dslc.graph import Operation
 from dslc.ir import Network
-from dslc.lower import lower
-from dslc.planning import DEFAULT, Options, default_setting
+from dslc.lowering.lower import lower
+from dslc.operation import Operation
+from dslc.planning.planner import DEFAULT, Options, default_setting
+from dslc.runtime.data.random import random_batch
 from dslc.runtime.model import Model
 from dslc.target import native
-from dslc.verify import random_batch
 
 ROUNDS = 5
 BLOCK_SECONDS = 0.05

@@ -9,11 +9,12 @@ import numpy as np
 import dslc
 import dslc.layers
 from dslc import registry
-from dslc.ir import Network, Shape, show_shape
+from dslc.ir import Network
 from dslc.layers import Example, Layer
-from dslc.lower import state_name
-from dslc.reference import Interpreter
+from dslc.operation import state_name
+from dslc.proofs.reference import Interpreter
 from dslc.runtime.model import Model
+from dslc.shape import Shape, show_shape
 from dslc.target import TARGETS, Target, cpu_identity
 
 REPO = Path(__file__).resolve().parent.parent

@@ -15,18 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from dslc.build import FLAGS
-from dslc.emit import emit
-from dslc.graph import Tensor
+from dslc.codegen.build import FLAGS
+from dslc.codegen.emit import emit
 from dslc.ir import Network
-from dslc.lower import identifier
+from dslc.operation import Tensor, identifier
 from dslc.plan import Buffer, Plan
-from dslc.planning import given_tensors
-from dslc.reference import Interpreter
-from dslc.runtime.memory import Arena
-from dslc.runtime.parameters import Parameters, ParameterView
+from dslc.planning.planner import given_tensors
+from dslc.proofs.reference import Interpreter
+from dslc.proofs.verify import TOLERANCES
+from dslc.runtime.native.memory import Arena
+from dslc.runtime.native.parameters import Parameters, ParameterView
 from dslc.target import Target
-from dslc.verify import TOLERANCES
 from helpers import Arrays, assert_all_close, assert_close
 
 MAIN = Path(__file__).with_suffix(".c")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.runtime.fit import Diverged, Fit
-from dslc.runtime.progress import Progress
+from dslc.runtime.training.fit import Diverged, Fit
+from dslc.runtime.training.progress import Progress
 
 SPEC = """net A {
   input x: 4

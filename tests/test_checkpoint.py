@@ -17,12 +17,12 @@ from safetensors.numpy import load_file, save_file
 
 import dslc
 from dslc.cache import write_whole
-from dslc.cli import run
-from dslc.diagnostics import DataError
-from dslc.runtime.datasets import load_dataset
+from dslc.cli.main import run
+from dslc.language.diagnostics import DataError
+from dslc.runtime.data.datasets import load_dataset
+from dslc.runtime.data.splits import parse_shares
 from dslc.runtime.model import Model
-from dslc.runtime.runs import keep_checkpoints, load_run, partition_of
-from dslc.runtime.splits import parse_shares
+from dslc.runtime.runs.folder import keep_checkpoints, load_run, partition_of
 
 SPEC = """param lr = 0.02
 net Resumed {

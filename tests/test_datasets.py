@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dslc.diagnostics import DataError
-from dslc.runtime.datasets import load_dataset
-from dslc.runtime.datasets_named import NAMES
+from dslc.language.diagnostics import DataError
+from dslc.runtime.data.datasets import load_dataset
+from dslc.runtime.data.named import NAMES
 from helpers import Arrays
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from dslc.runtime.diagnosis import Errors, diagnose, worst
+from dslc.runtime.analysis.diagnosis import Errors, diagnose, worst
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dslc.checking import check
-from dslc.diagnostics import SpecError
-from dslc.parse import MAX_DIGITS, parse, read
-from dslc.source import Source
+from dslc.checker.program import check
+from dslc.language.diagnostics import SpecError
+from dslc.language.parse import MAX_DIGITS, parse, read
+from dslc.language.source import Source
 
 ROOT = Path(__file__).parent.parent
 WRONG = sorted((ROOT / "tests" / "errors").glob("*.net"))

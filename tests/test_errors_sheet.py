@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.cli import run
-from dslc.diagnostics import DataError
-from dslc.runtime.datasets import load_dataset
-from dslc.runtime.errors import answers, find_mistakes, read_tags, tally
+from dslc.cli.main import run
+from dslc.language.diagnostics import DataError
+from dslc.runtime.analysis.errors import answers, find_mistakes, read_tags, tally
+from dslc.runtime.analysis.pictures import SIDE, as_png, pictures_of, sheet
+from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.model import Model
-from dslc.runtime.pictures import SIDE, as_png, pictures_of, sheet
 
 Image = pytest.importorskip("PIL.Image")
 

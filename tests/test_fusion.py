@@ -6,9 +6,9 @@ import pytest
 
 from dslc.compiler import check_text
 from dslc.ir import Network
-from dslc.planning import Options
+from dslc.planning.planner import Options
+from dslc.proofs.verify import verify
 from dslc.runtime.model import Model
-from dslc.verify import verify
 
 LAYERS = {
     "direct": ("7x9x5", "conv(17, 3x2, pad=same)", 3),

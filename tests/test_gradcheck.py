@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.cli import run
+from dslc.cli.main import run
 from dslc.compiler import check_text
-from dslc.gradcheck import check_gradients, without_augmentation
+from dslc.proofs.gradcheck import check_gradients, without_augmentation
+from dslc.runtime.data.random import random_batch
 from dslc.runtime.model import Model
-from dslc.verify import random_batch
 from helpers import REPO, judge
 
 

@@ -11,9 +11,9 @@ import pytest
 
 import dslc
 from dslc.compiler import check_file, check_text
-from dslc.runtime.datasets import Split
-from dslc.runtime.inspection import some, started, usual_count
-from dslc.scales import Scales, measure
+from dslc.proofs.inspection import some, started, usual_count
+from dslc.proofs.scales import Scales, measure
+from dslc.runtime.data.datasets import Split
 from helpers import REPO
 
 TRAIN = "train {\n  loss cross_entropy\n  optimizer sgd(lr=0.1)\n  init %s\n}\n"

@@ -21,9 +21,9 @@ from dslc import kernels
 from dslc.compiler import check_file, check_text
 from dslc.ir import Network
 from dslc.kernels import Setting
-from dslc.lower import lower
+from dslc.lowering.lower import lower
 from dslc.plan import Plan
-from dslc.planning import ITEMSIZE, Options, default_batch
+from dslc.planning.planner import ITEMSIZE, Options, default_batch
 from dslc.runtime.model import Model
 from dslc.target import Target
 from helpers import SPECS, WIDTHS, Arrays, assert_all_close, assert_close, data, judge, outputs, poison, runs

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.build import FLAGS, find_compiler
+from dslc.codegen.build import FLAGS, find_compiler
 from dslc.compiler import check_text, emit_network
 from dslc.runtime.model import Model
 from dslc.target import TARGETS, Target, native

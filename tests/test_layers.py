@@ -11,8 +11,8 @@ import dslc
 import dslc.layers
 from dslc import registry
 from dslc.compiler import check_text
-from dslc.ir import show_shape
 from dslc.layers import Activation, Example, Layer, Mode
+from dslc.shape import show_shape
 from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load
 
 LAYERS = registry.every(dslc.layers, Layer)

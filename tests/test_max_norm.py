@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import dslc
+from dslc.cli.summary import summarize
 from dslc.compiler import check_file, check_text, plan_network
 from dslc.runtime.model import Model
-from dslc.summary import summarize
 from dslc.target import Target
 from helpers import FORWARD, WIDTHS, assert_all_close, assert_close, data, judge, load, runs, shake
 

@@ -9,8 +9,8 @@ import pytest
 
 import dslc
 from dslc.objective import Bound, Objective
-from dslc.runtime.fit import OutOfBounds
 from dslc.runtime.metrics import head_metrics
+from dslc.runtime.training.fit import OutOfBounds
 
 scores = pytest.importorskip("sklearn.metrics")
 SPEC = "net A {{\n input x: 4\n {layers}\n}}\ntrain {{\n loss {loss}\n optimizer sgd(0.1)\n {more}\n}}"

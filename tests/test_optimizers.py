@@ -11,7 +11,7 @@ import dslc.optimizers
 import dslc.regularizers
 import dslc.schedules
 from dslc import registry
-from dslc.lower import identifier, state_name
+from dslc.operation import identifier, state_name
 from dslc.optimizers import Optimizer
 from dslc.regularizers import Penalty, Regularizer
 from dslc.runtime.model import Model

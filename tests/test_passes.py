@@ -9,9 +9,9 @@ import pytest
 from dslc.compiler import check_file, check_text, plan_network
 from dslc.ir import Network
 from dslc.plan import Plan
-from dslc.planning import PASSES, Options
+from dslc.planning.planner import PASSES, Options
+from dslc.proofs.verify import verify
 from dslc.runtime.model import Model
-from dslc.verify import verify
 from helpers import NETWORKS, REPO
 
 NETS = ("lenet5", "residual", "mlp_batchnorm", "grouped", "pooled", "large", "filters")

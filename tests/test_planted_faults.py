@@ -14,16 +14,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from dslc import build
+from dslc.codegen import build
+from dslc.codegen.emit import CSource, emit
 from dslc.compiler import check_text
-from dslc.emit import CSource, emit
-from dslc.gradcheck import GradientCheck, check_gradients
 from dslc.plan import Plan
-from dslc.planning import Options
-from dslc.runtime import compiled
+from dslc.planning.planner import Options
+from dslc.proofs.gradcheck import GradientCheck, check_gradients
+from dslc.proofs.verify import verify
+from dslc.runtime.data.random import random_batch
 from dslc.runtime.model import Model
+from dslc.runtime.native import compiled
 from dslc.target import TARGETS
-from dslc.verify import random_batch, verify
 from helpers import shake
 
 TRAIN = "train {{\n  loss {}\n  optimizer sgd(0.1)\n  regularize l2(1)\n  batch 4\n}}\n"

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dslc.cli import run
-from dslc.runtime.datasets import load_dataset
-from dslc.runtime.history import History
-from dslc.runtime.runs import load_run, split_as_trained
+from dslc.cli.main import run
+from dslc.runtime.data.datasets import load_dataset
+from dslc.runtime.runs.folder import load_run, split_as_trained
+from dslc.runtime.training.history import History
 
 scores = pytest.importorskip("sklearn.metrics")
 Image = pytest.importorskip("PIL.Image")

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.diagnostics import DataError
-from dslc.runtime import memory
-from dslc.runtime.fit import Diverged
+from dslc.cli.summary import summarize
+from dslc.language.diagnostics import DataError
 from dslc.runtime.model import Model
-from dslc.summary import summarize
+from dslc.runtime.native import memory
+from dslc.runtime.training.fit import Diverged
 from helpers import REPO
 
 SMALL = """

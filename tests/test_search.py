@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
-from dslc.cli import run
+from dslc.cli.main import run
 from dslc.compiler import check_text
-from dslc.runtime import search
-from dslc.runtime.history import History
-from dslc.runtime.runs import load_run
+from dslc.runtime.runs.folder import load_run
+from dslc.runtime.search import search
+from dslc.runtime.training.history import History
 
 SPEC = """
 param lr = 0.1 in log(1e-4, 1)

@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 import dslc
-from dslc.build import FLAGS, find_compiler
+from dslc.cli.summary import summarize
+from dslc.codegen.build import FLAGS, find_compiler
+from dslc.codegen.emit import emit, without_ones
 from dslc.compiler import check_file, check_text, emit_network, plan_network
-from dslc.emit import emit, without_ones
 from dslc.plan import Plan
-from dslc.runtime.memory import Arena
+from dslc.proofs.verify import verify
+from dslc.runtime.data.random import random_batch
 from dslc.runtime.model import Model
-from dslc.summary import summarize
+from dslc.runtime.native.memory import Arena
 from dslc.target import TARGETS, Target, native
-from dslc.verify import random_batch, verify
 from helpers import REPO, SPECS, WIDTHS
 
 GOLDEN = Path(__file__).parent / "golden"

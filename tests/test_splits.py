@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dslc.diagnostics import CallError, DataError
-from dslc.runtime.datasets import Dataset, Split, load_dataset
-from dslc.runtime.splits import Shares, classes_of, imbalances, parse_shares
+from dslc.language.diagnostics import CallError, DataError
+from dslc.runtime.data.datasets import Dataset, Split, load_dataset
+from dslc.runtime.data.splits import Shares, classes_of, imbalances, parse_shares
 
 
 def numbered(y: np.ndarray, **parts: Split) -> Dataset:

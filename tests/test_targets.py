@@ -17,7 +17,7 @@ import pytest
 
 import dslc.layers
 import dslc.losses
-from dslc import planning, registry
+from dslc import registry
 from dslc.compiler import check_file, check_text, plan_network
 from dslc.ir import Network
 from dslc.layers import Layer
@@ -25,7 +25,8 @@ from dslc.losses import Loss
 from dslc.passes import memory
 from dslc.passes.memory import rounded
 from dslc.plan import ALIGNMENT
-from dslc.planning import DEFAULT, Options
+from dslc.planning import planner as planning
+from dslc.planning.planner import DEFAULT, Options
 from dslc.target import TARGETS, Target, native
 from helpers import REPO, data, example_statements, runs, shake
 from outside import Program, Toolchain, assert_program_agrees

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.build import find_compiler
+from dslc.codegen.build import find_compiler
 from dslc.compiler import check_file, plan_network
-from dslc.graph import Tensor
+from dslc.operation import Tensor
 from dslc.plan import Kernel, Plan, PlannedStep
 from helpers import NETWORKS, REPO, SPECS, data
 

@@ -7,12 +7,12 @@ import runpy
 import numpy as np
 import pytest
 
-from dslc.cli import run
+from dslc.cli.main import run
+from dslc.cli.summary import Work, summarize
 from dslc.compiler import check_file, check_text, plan_network
-from dslc.graph import GRADIENT, STATE
 from dslc.ir import Network
+from dslc.operation import GRADIENT, STATE
 from dslc.plan import Plan
-from dslc.summary import Work, summarize
 from helpers import REPO
 
 SPEC = REPO / "specs" / "transfer.net"

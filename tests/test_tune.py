@@ -7,9 +7,9 @@ import pytest
 
 import dslc
 from dslc.compiler import check_text
-from dslc.planning import Options
+from dslc.planning.planner import Options
+from dslc.planning.tuned import keep_tuned, tuned_options
 from dslc.runtime.tune import Trial, tune
-from dslc.tuned import keep_tuned, tuned_options
 from helpers import assert_agrees
 
 TEXT = """net Tuned {

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.verify import Comparison, random_batch, verify
+from dslc.proofs.verify import Comparison, verify
+from dslc.runtime.data.random import random_batch
 from helpers import judge
 
 NORMALIZED = """net Normalized {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.arguments import Number
 from dslc.inits import Init
+from dslc.language.arguments import Number
 from dslc.numerics import Array, np
 
 

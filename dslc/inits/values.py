@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from dslc.arguments import Numbers
-from dslc.geometry import SizeProblem
 from dslc.inits import Init
-from dslc.ir import show_shape
+from dslc.language.arguments import Numbers
 from dslc.numerics import Array, np
+from dslc.shape import SizeProblem, show_shape
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dslc.graph import Operation, Tensor
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
 from dslc.layout import Layout
+from dslc.operation import Operation, Tensor
 from dslc.scalar import variable
 
 MULTIPLY_ADDS_PER_NS = 6.0

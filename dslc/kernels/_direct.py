@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from dslc.graph import Tensor
 from dslc.kernels import Copy, Setting
 from dslc.kernels.product import Tiles, even_rows, exact_count, most_rows, short
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
+from dslc.operation import Tensor
 
 SUMMED = 128
 """From so many products a row of the window on, every row is summed on its own: sums of sums lose less."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting
+from dslc.operation import Operation
 
 DRAW_NS = 100.0
 """What a draw costs: twelve random blocks come at once, and an example uses one."""

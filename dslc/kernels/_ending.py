@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import finish
+from dslc.operation import Operation
 
 
 def ending(op: Operation, *names: str) -> tuple[tuple[str, ...], dict[str, object]]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from dslc.graph import Tensor
 from dslc.kernels import Copy, Setting
 from dslc.kernels._direct import PadDetail, padded_shape
 from dslc.kernels.product import exact_count, short
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
+from dslc.operation import Tensor
 
 
 def suits(d: ConvDetail, setting: Setting) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dslc.graph import Operation, Tensor
 from dslc.kernels import Setting, detail
 from dslc.layers._pooling import PoolDetail
+from dslc.operation import Operation, Tensor
 
 MOST_PIXELS = 16
 """A window of so many pixels is not looped over by the C, but by its compiler."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from dslc.graph import INPUT, Operation, Tensor
 from dslc.kernels import Copy, Scratch, Setting, Variant, finish
 from dslc.kernels.product import Tiles, even_rows
 from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
+from dslc.operation import INPUT, Operation, Tensor
 
 OUTPUTS = {3: (2, 4, 5), 5: (2, 4)}
 """Which squares of outputs there are for a size of filters."""

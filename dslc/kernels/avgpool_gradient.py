@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
 from dslc.kernels._ending import ending
 from dslc.kernels._pool import backward
+from dslc.operation import Operation
 
 FUSES = True
 FOLLOWS = True

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.kernels._ending import ending
 from dslc.kernels._rows import rows_of
 from dslc.layers.batchnorm import BatchNormDetail
-from dslc.site import MOST_CHANNELS
+from dslc.lowering.site import MOST_CHANNELS
+from dslc.operation import Operation
 
 FUSES = True
 

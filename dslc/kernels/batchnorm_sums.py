@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.kernels._rows import rows_of
 from dslc.layers.batchnorm import BatchNormDetail
-from dslc.site import CHUNKS
+from dslc.lowering.details import CHUNKS
+from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
 from dslc.kernels._rows import rows_of
-from dslc.site import CHUNKS
+from dslc.lowering.details import CHUNKS
+from dslc.operation import Operation
 
 FOLLOWS = True
 

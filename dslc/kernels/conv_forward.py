@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.graph import Operation
 from dslc.kernels import Copy, Setting, Variant, _depthwise, _direct, _lanes, _winograd, detail, finish
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
+from dslc.operation import Operation
 
 FUSES = True
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from dslc.graph import GRADIENT, Operation
 from dslc.kernels import (
     Copy,
     Scratch,
@@ -20,6 +19,7 @@ from dslc.kernels import (
 )
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
+from dslc.operation import GRADIENT, Operation
 
 
 def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:

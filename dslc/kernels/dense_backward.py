@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dslc.graph import Operation, Tensor
 from dslc.kernels import Scratch, Setting, Variant, dense_input_gradient, dense_weight_gradient, detail, finish
 from dslc.kernels.update import rule_context, rule_names
+from dslc.operation import Operation, Tensor
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, finish
 from dslc.kernels.product import Product, any_count
 from dslc.layout import Layout
+from dslc.operation import Operation
 
 FUSES = True
 SUMMED = 512

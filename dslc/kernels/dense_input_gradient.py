@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Copy, Scratch, Setting, Variant, finish
 from dslc.kernels.dense_forward import narrow
 from dslc.kernels.product import Product
 from dslc.layout import Layout
+from dslc.operation import Operation
 
 FUSES = True
 STREAMED = 512 << 10

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
 from dslc.kernels.dense_forward import NARROW_SUMS, narrow, side_by_side
 from dslc.kernels.product import Product, exact_count
 from dslc.kernels.update import rule_context, rule_names
+from dslc.operation import Operation
 
 UPDATES = True
 

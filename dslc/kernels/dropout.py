@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.kernels._ending import ending
 from dslc.layers.dropout import DropoutDetail
+from dslc.operation import Operation
 
 FUSES = True
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.losses import LossDetail
+from dslc.operation import Operation
 
 SIDE_BY_SIDE = 64
 """Numbers that are worked on together: elements of several examples, or a part of those of one."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.kernels._draw import drawing
 from dslc.layers.flip import FlipDetail
+from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:

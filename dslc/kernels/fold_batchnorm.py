@@ -3,9 +3,9 @@ b' = beta + (b - mean) gamma / sqrt(var + eps)."""
 
 from __future__ import annotations
 
-from dslc.graph import Operation, Tensor
 from dslc.kernels import Setting, Variant, detail
 from dslc.layers.batchnorm import BatchNormDetail
+from dslc.operation import Operation, Tensor
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
-from dslc.site import CHUNKS
+from dslc.lowering.details import CHUNKS
+from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dslc.graph import INPUT, OUTPUT, Operation
 from dslc.kernels import Setting, Variant
+from dslc.operation import INPUT, OUTPUT, Operation
 
 FOLLOWS = True
 

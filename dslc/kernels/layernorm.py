@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.layers.layernorm import LayerNormDetail
+from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:

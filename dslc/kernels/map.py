@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.layers import MapDetail
+from dslc.operation import Operation
 
 FOLLOWS = True
 

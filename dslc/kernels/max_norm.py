@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.layout import Layout
-from dslc.lower import ConstraintDetail
+from dslc.lowering.details import ConstraintDetail
+from dslc.operation import Operation
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import factorial, pi
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.layers.noise import NoiseDetail
+from dslc.operation import Operation
 
 HIGHEST_POWER = {4: 11, 8: 17}
 """Where Taylor's series of sine and cosine end, by the bytes of a number: beyond, an eighth of a turn adds less than

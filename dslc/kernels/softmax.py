@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant
+from dslc.operation import Operation
 
 FEW_CLASSES = 128
 """Up to so many, vectors go over examples, which must be transposed; else over classes, which must be folded."""

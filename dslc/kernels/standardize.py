@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
 from dslc.kernels._rows import rows_of
 from dslc.layers.standardize import StandardizeDetail
-from dslc.site import MOST_CHANNELS
+from dslc.lowering.site import MOST_CHANNELS
+from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.graph import PARAMETER, Operation
 from dslc.kernels import Copy, Setting, Variant, _direct, detail
 from dslc.kernels._winograd import FiltersDetail, sizes
 from dslc.kernels.transform import Transform
 from dslc.layout import Layout
+from dslc.operation import PARAMETER, Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.graph import GRADIENT, Operation
 from dslc.kernels import Setting, Variant, _direct, detail
 from dslc.kernels._winograd import sizes
 from dslc.kernels.transform import Transform
 from dslc.kernels.winograd_weight_products import SumsDetail
 from dslc.layout import Layout
+from dslc.operation import GRADIENT, Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:

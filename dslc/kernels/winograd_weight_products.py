@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dslc.graph import Operation, Tensor
 from dslc.kernels import Scratch, Setting, Variant, _winograd, detail
 from dslc.kernels._winograd import sizes, spread, squares
 from dslc.kernels.product import even_rows, exact_count
 from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
+from dslc.operation import Operation, Tensor
 
 CHUNKS = 4
 CHUNKED = 256 << 10

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from dslc.geometry import SizeProblem
-from dslc.graph import OUTPUT
-from dslc.ir import Shape, show_shape
+from dslc.lowering.site import Site
 from dslc.numerics import Array
+from dslc.operation import OUTPUT
 from dslc.scalar import Scalar, variable
-from dslc.site import Site
+from dslc.shape import Shape, SizeProblem, show_shape
 
 
 @dataclass(frozen=True)

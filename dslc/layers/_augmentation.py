@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.geometry import SizeProblem
-from dslc.ir import Shape
 from dslc.layers import Layer, Mode, Reference
+from dslc.lowering.site import Site
 from dslc.numerics import Array, np
 from dslc.philox import random_words
 from dslc.registry import name_of
-from dslc.site import Site
+from dslc.shape import Shape, SizeProblem
 
 
 class Augmentation(Layer):

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from dslc.arguments import HeightWidth, Padding, Pair, Size
-from dslc.geometry import SizeProblem, Window, require_image
-from dslc.ir import Shape
+from dslc.language.arguments import HeightWidth, Padding, Size
 from dslc.layers import Layer, Mode, Pull, Reference
 from dslc.layers.conv import pad_image, unreached, window_taps
+from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.site import Site
+from dslc.shape import Pair, Shape, SizeProblem, Window, require_image
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Pool(Layer):
         return unreached(self.window_for(inputs[0]), inputs[0])
 
     def detail(self, site: Site) -> PoolDetail:
-        shape = site.node.input_shapes[0]
+        shape = site.input_shapes[0]
         window = self.window_for(shape)
         before = (window.padding(0, shape[0])[0], window.padding(1, shape[1])[0])
         return PoolDetail(shape, self.pooled((shape,)), window.size, window.stride, before)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.ir import Shape
 from dslc.layers import Example, Layer, Mode, Reference, require_alike
+from dslc.lowering.site import Site
 from dslc.numerics import Array
-from dslc.site import Site
+from dslc.shape import Shape
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.arguments import Fraction, Positive
-from dslc.ir import Shape
+from dslc.language.arguments import Fraction, Positive
 from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.site import Site
+from dslc.shape import Shape
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
-from dslc.geometry import SizeProblem
-from dslc.ir import Shape, show_shape
 from dslc.layers import Example, Layer, Mode, Reference
+from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.site import Site
+from dslc.shape import Shape, SizeProblem, show_shape
 
 
 @dataclass(frozen=True)

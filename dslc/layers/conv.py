@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.arguments import Count, Flag, Padding, Size
-from dslc.geometry import SizeProblem, Window, require_image
-from dslc.ir import Shape
+from dslc.language.arguments import Count, Flag, Padding, Size
 from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.site import Site
+from dslc.shape import Shape, SizeProblem, Window, require_image
 
 
 @dataclass(frozen=True)
@@ -127,12 +126,12 @@ class Conv(Layer):
                 site.op("chunk_sum", "merge_bias", (chunks,), (db,))
 
     def _detail(self, site: Site) -> ConvDetail:
-        shape = site.node.input_shapes[0]
+        shape = site.input_shapes[0]
         before = (self.window.padding(0, shape[0])[0], self.window.padding(1, shape[1])[0])
-        return ConvDetail(shape, site.node.output.shape, self.size, self.stride, before, self.dilation, self.groups)
+        return ConvDetail(shape, site.y.shape, self.size, self.stride, before, self.dilation, self.groups)
 
     def _work(self, site: Site) -> int:
-        return self.multiply_adds(site.node.input_shapes)
+        return self.multiply_adds(site.input_shapes)
 
 
 def unreached(window: Window, shape: Shape) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.arguments import Size
-from dslc.geometry import SizeProblem
-from dslc.ir import Shape
+from dslc.language.arguments import Size
 from dslc.layers import Example, Mode
 from dslc.layers._augmentation import ImageAugmentation, below, example_words
+from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.site import Site
+from dslc.shape import Shape, SizeProblem
 
 
 @dataclass(frozen=True)

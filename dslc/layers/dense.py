@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.arguments import Count, Flag
-from dslc.geometry import SizeProblem
-from dslc.ir import Shape, show_shape
+from dslc.language.arguments import Count, Flag
 from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.lowering.site import Site
 from dslc.numerics import Array
-from dslc.site import Site
+from dslc.shape import Shape, SizeProblem, show_shape
 
 
 @dataclass(frozen=True)
@@ -64,4 +63,4 @@ class Dense(Layer):
             site.op("channel_sum", "backward_bias", (site.dy,), (db,))
 
     def _work(self, site: Site) -> int:
-        return self.multiply_adds(site.node.input_shapes)
+        return self.multiply_adds(site.input_shapes)

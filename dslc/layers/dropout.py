@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from dslc.arguments import Fraction, Real
-from dslc.geometry import SizeProblem
-from dslc.ir import Shape
+from dslc.language.arguments import Fraction, Real
 from dslc.layers import Example, Mode, Passing, Reference
+from dslc.lowering.site import Site
 from dslc.numerics import Array, np
 from dslc.philox import random_words
-from dslc.site import Site
+from dslc.shape import Shape, SizeProblem
 
 
 @dataclass(frozen=True)

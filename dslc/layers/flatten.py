@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from dslc.ir import Shape
 from dslc.layers import Example, Mode, Passing, Reference
 from dslc.numerics import Array
+from dslc.shape import Shape
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from dslc.arguments import OneOf
-from dslc.ir import Shape
+from dslc.language.arguments import OneOf
 from dslc.layers import Example, Mode
 from dslc.layers._augmentation import ImageAugmentation, example_words
 from dslc.numerics import Array, np
+from dslc.shape import Shape
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from dslc.arguments import Positive
-from dslc.geometry import SizeProblem
-from dslc.ir import Shape, show_shape
+from dslc.language.arguments import Positive
 from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.site import Site
+from dslc.shape import Shape, SizeProblem, show_shape
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.arguments import Number
+from dslc.language.arguments import Number
 from dslc.layers import Activation, Example, Mode, Reference, X
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, where

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.arguments import Count, Positive
-from dslc.geometry import SizeProblem, require_image
-from dslc.ir import Shape
+from dslc.language.arguments import Count, Positive
 from dslc.layers import Example, Layer, Mode, Reference
+from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.site import Site
+from dslc.shape import Shape, SizeProblem, require_image
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.arguments import Positive
-from dslc.ir import Shape
+from dslc.language.arguments import Positive
 from dslc.layers import Example, Mode
 from dslc.layers._augmentation import Augmentation
 from dslc.numerics import Array, np
 from dslc.philox import random_words
+from dslc.shape import Shape
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from dslc.arguments import ShapeOf
-from dslc.geometry import SizeProblem
-from dslc.ir import Shape, show_shape
+from dslc.language.arguments import ShapeOf
 from dslc.layers import Example, Mode, Passing, Reference
 from dslc.numerics import Array
+from dslc.shape import Shape, SizeProblem, show_shape
 
 
 @dataclass(frozen=True)

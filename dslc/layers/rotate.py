@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from dslc.arguments import Real
-from dslc.geometry import SizeProblem
-from dslc.ir import Shape
+from dslc.language.arguments import Real
 from dslc.layers import Example, Mode
 from dslc.layers._augmentation import ImageAugmentation, example_words
 from dslc.numerics import Array, np
+from dslc.shape import Shape, SizeProblem
 
 
 @dataclass(frozen=True)

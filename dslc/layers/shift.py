@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.arguments import Count
-from dslc.geometry import SizeProblem
-from dslc.ir import Shape
+from dslc.language.arguments import Count
 from dslc.layers import Example, Mode
 from dslc.layers._augmentation import ImageAugmentation, below, example_words
 from dslc.numerics import Array, np
+from dslc.shape import Shape, SizeProblem
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from dslc.arguments import ClassWeights, Positive
-from dslc.geometry import SizeProblem
-from dslc.graph import Operation, Tensor
-from dslc.ir import Shape
+from dslc.language.arguments import ClassWeights, Positive
 from dslc.numerics import Array, np
+from dslc.operation import Operation, Tensor
 from dslc.registry import name_of
 from dslc.scalar import Scalar
+from dslc.shape import Shape, SizeProblem
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.arguments import ClassWeights, Fraction, Positive
+from dslc.language.arguments import ClassWeights, Fraction, Positive
 from dslc.losses import ClassLoss, LossSite
 from dslc.numerics import Array, np
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.arguments import ClassWeights, Positive
+from dslc.language.arguments import ClassWeights, Positive
 from dslc.losses import ClassLoss, LossDetail, LossSite
 from dslc.numerics import Array, np
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.arguments import Positive
+from dslc.language.arguments import Positive
 from dslc.losses import ElementLoss
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, absolute, sign, variable

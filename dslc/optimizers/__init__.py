@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dslc.arguments import Positive
+from dslc.language.arguments import Positive
 from dslc.numerics import Array
 from dslc.scalar import Scalar, variable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.arguments import NonNegative
+from dslc.language.arguments import NonNegative
 from dslc.numerics import Array
 from dslc.optimizers import LR, Rule, W
 from dslc.optimizers.adam import Adam

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.arguments import Flag, Fraction, Positive
+from dslc.language.arguments import Flag, Fraction, Positive
 from dslc.numerics import Array
 from dslc.optimizers import LR, G, Optimizer, Rule, W
 from dslc.scalar import variable

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dslc import kernels
-from dslc.graph import Graph, Operation, Phase, Step
+from dslc.graph import Graph, Phase, Step
 from dslc.kernels import Setting
+from dslc.operation import Operation
 
 
 def choose_algorithms(graph: Graph, setting: Setting, wanted: Mapping[str, str]) -> Graph:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
+from dslc.graph import Graph, Phase, Step
+from dslc.operation import ACTIVATION, Operation, Tensor
 
 
 def remove_dead_operations(graph: Graph) -> Graph:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
+from dslc.graph import Graph, Phase, Step
 from dslc.kernels import Setting
+from dslc.operation import ACTIVATION, Operation, Tensor
 from dslc.passes.algorithms import choose_algorithms
 
 FEW = "few"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from dslc.graph import ACTIVATION, Graph, Operation, Phase, Tensor
+from dslc.graph import Graph, Phase
+from dslc.operation import ACTIVATION, Operation, Tensor
 
 WEIGHTED = ("conv_forward", "dense_forward")
 

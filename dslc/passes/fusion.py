@@ -12,8 +12,9 @@ from collections import Counter
 from dataclasses import replace
 
 from dslc import kernels
-from dslc.graph import ACTIVATION, Fused, Graph, Operation, Phase, Step, Tensor
+from dslc.graph import Graph, Phase, Step
 from dslc.layers import MapDetail, X, Y
+from dslc.operation import ACTIVATION, Fused, Operation, Tensor
 
 SUM = Fused(X + Y, needs_y=True)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
-from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
+from dslc.graph import Graph, Phase, Step
 from dslc.kernels import _depthwise, _direct
 from dslc.layers.conv import ConvDetail
+from dslc.operation import ACTIVATION, Operation, Tensor
 
 MOST_TIMES = 16
 """So many times the work is still less than what narrow groups cost."""

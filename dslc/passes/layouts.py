@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dslc import kernels
-from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
+from dslc.graph import Graph, Phase, Step
 from dslc.kernels import Copy
 from dslc.layout import Layout
-from dslc.lower import identifier, state_name
+from dslc.operation import ACTIVATION, Operation, Tensor, identifier, state_name
 
 
 def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mapping[str, Layout]]]:

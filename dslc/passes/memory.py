@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from dslc.graph import ACTIVATION, Tensor
 from dslc.layout import Layout
+from dslc.operation import ACTIVATION, Tensor
 from dslc.plan import ALIGNMENT, Buffer, Kernel
 
 

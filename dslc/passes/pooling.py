@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dslc import kernels
-from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
+from dslc.graph import Graph, Phase, Step
 from dslc.layers._pooling import PoolDetail
+from dslc.operation import ACTIVATION, Operation, Tensor
 
 
 def pool_at_once(graph: Graph) -> Graph:

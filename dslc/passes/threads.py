@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from dslc.graph import Tensor
+from dslc.operation import Tensor
 from dslc.plan import Kernel, PlannedPhase
 
 WORTH_SHARING_NS = 10_000

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dslc.graph import Graph, Operation, Phase
+from dslc.graph import Graph, Phase
 from dslc.kernels import Setting, dense_backward
+from dslc.operation import Operation
 
 
 def go_back_together(graph: Graph, setting: Setting) -> Graph:

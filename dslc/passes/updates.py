@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dslc import kernels
-from dslc.graph import Graph, Operation, Phase, Step, Tensor
-from dslc.lower import ParameterDetail
+from dslc.graph import Graph, Phase, Step
+from dslc.lowering.details import ParameterDetail
+from dslc.operation import Operation, Tensor
 
 
 def update_at_once(graph: Graph) -> Graph:

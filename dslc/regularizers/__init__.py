@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.arguments import Positive
+from dslc.language.arguments import Positive
 from dslc.numerics import Array
 from dslc.scalar import Scalar
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dslc.arguments import Count, NonNegative
+from dslc.language.arguments import Count, NonNegative
 from dslc.schedules import Schedule
 
 

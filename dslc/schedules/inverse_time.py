@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.arguments import Positive
+from dslc.language.arguments import Positive
 from dslc.schedules import Schedule
 
 

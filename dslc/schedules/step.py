@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from dslc.arguments import Count, Real
+from dslc.language.arguments import Count, Real
 from dslc.schedules import Schedule
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from dslc.arguments import Whole
+from dslc.language.arguments import Whole
 from dslc.schedules import Schedule
 
 

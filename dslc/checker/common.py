@@ -1,0 +1,74 @@
+"""The arguments that every layer with parameters takes: name, init, l1, l2, freeze."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dslc import registry, regularizers
+from dslc.checker.draft import Common
+from dslc.checker.expressions import Scope, TwiceGiven, WrongValue, evaluate, resolve_init
+from dslc.language import ast
+from dslc.language.arguments import BadValue, Real
+from dslc.language.diagnostics import Diagnostic
+from dslc.language.record import record
+from dslc.layers import Weights
+from dslc.regularizers import Penalty
+
+COMMON = ("name", "init", "l1", "l2", "freeze")
+
+
+@record
+class NoWeights(Diagnostic):
+    layer: str
+    argument: str
+    message = "{argument}= has no effect here: {layer} has no weights to apply it to"
+
+
+def read_common(link: ast.Call, scope: Scope) -> Common:
+    """Those that a call gives. Raises Failed where one is wrong, which has been reported."""
+    common = Common()
+    penalties: list[Penalty] | None = None
+    given: set[str] = set()
+    for argument in (a for a in link.arguments or () if a.name in COMMON):
+        if argument.name in given:
+            raise scope.fail(TwiceGiven(argument.span, str(argument.name)))
+        given.add(str(argument.name))
+        if argument.name == "name":
+            common = replace(common, name=_layer_name(argument, scope))
+        elif argument.name == "init":
+            common = replace(common, init=resolve_init(argument.value, scope))
+        elif argument.name == "freeze":
+            value = evaluate(argument.value, scope)
+            if not isinstance(value, bool):
+                raise scope.fail(WrongValue(argument.value.span, "freeze", "on or off is wanted"))
+            common = replace(common, freeze=value)
+        elif argument.name in ("l1", "l2"):
+            penalties = [*(penalties or ()), *_penalty(argument, scope)]
+    return replace(common, penalties=None if penalties is None else tuple(penalties))
+
+
+def _layer_name(argument: ast.Argument, scope: Scope) -> str:
+    value = argument.value.name if isinstance(argument.value, ast.Name) else evaluate(argument.value, scope)
+    if not isinstance(value, str) or not value.isidentifier() or not value.isascii():
+        raise scope.fail(WrongValue(argument.value.span, "name", "letters, digits and _ are wanted"))
+    return value
+
+
+def _penalty(argument: ast.Argument, scope: Scope) -> list[Penalty]:
+    try:
+        strength = Real(0).convert(evaluate(argument.value, scope))
+    except BadValue as error:
+        raise scope.fail(WrongValue(argument.value.span, str(argument.name), str(error))) from None
+    found = registry.find(regularizers, str(argument.name), Penalty)
+    assert found is not None
+    return [found(strength)] if strength else []
+
+
+def without_weights(link: ast.Call, declared: tuple[Weights, ...]) -> Iterator[Diagnostic]:
+    """Arguments that the call's layer has no weights for."""
+    weighted = any(w.decays for w in declared)
+    for argument in link.arguments or ():
+        useless = argument.name in ("init", "l1", "l2") and not weighted
+        if useless or (argument.name == "freeze" and not any(w.trained for w in declared)):
+            yield NoWeights(argument.span, link.name, str(argument.name))

@@ -1,0 +1,77 @@
+"""Settings that change nothing, which shows only when all layers and all of `train` are known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+
+from dslc.checker.draft import Draft
+from dslc.language.diagnostics import Diagnostic
+from dslc.language.record import record
+from dslc.language.source import Span
+from dslc.layers import Weights
+from dslc.regularizers import Penalty, Regularizer
+
+
+@record
+class NothingToRegularize(Diagnostic):
+    name: str
+    reason: str
+    message = "{name} has no effect: {reason}"
+
+
+@record
+class FrozenIsPenalized(Diagnostic):
+    argument: str
+    layer: str
+    message = "{argument}= has no effect: {layer} is frozen"
+    hints = ("help: take it out, or let {layer} learn",)
+
+
+@record
+class NothingToInit(Diagnostic):
+    reason: str
+    message = "init has no effect: {reason}"
+
+
+def weights_of(draft: Draft) -> tuple[Weights, ...]:
+    """The parameters of a layer as it declares them."""
+    return draft.layer.parameters(tuple(v.shape for v in draft.inputs))
+
+
+def useless_regularizers(
+    drafts: Sequence[Draft], frozen: Collection[str], wanted: Sequence[tuple[Regularizer, Span]]
+) -> Iterator[Diagnostic]:
+    """Those of `train` that touch no weights. `frozen`: names of layers."""
+    weighted = [d for d in drafts if any(w.decays for w in weights_of(d))]
+    learning = [d for d in weighted if d.name not in frozen]
+    for regularizer, span in wanted:
+        if not weighted:
+            yield NothingToRegularize(span, span.text, "no layer has weights")
+        elif not learning:
+            yield NothingToRegularize(span, span.text, "all weights are frozen")
+        elif isinstance(regularizer, Penalty) and all(d.penalized for d in learning):
+            others = "that learns " if len(learning) < len(weighted) else ""
+            reason = f"every layer with weights {others}has l1= or l2= of its own"
+            yield NothingToRegularize(span, span.text, reason)
+
+
+def frozen_penalties(drafts: Sequence[Draft], frozen: Collection[str]) -> Iterator[Diagnostic]:
+    """`l1=` and `l2=` of layers that do not learn; in a block that is called twice, one that learns is enough."""
+    by_call: dict[Span, list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        by_call[draft.call.span].append(draft)
+    for same in by_call.values():
+        if all(draft.name in frozen for draft in same):
+            for argument in same[0].call.arguments or ():
+                if argument.name in ("l1", "l2"):
+                    yield FrozenIsPenalized(argument.span, argument.name, same[0].name)
+
+
+def useless_init(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]:
+    """The init of `train`, where all layers have their own."""
+    asking = [d for d in drafts if any(w.init is None for w in weights_of(d))]
+    if not asking:
+        yield NothingToInit(span, "no layer has weights")
+    elif all(d.initialized for d in asking):
+        yield NothingToInit(span, "every layer with weights has init= of its own")

@@ -1,0 +1,362 @@
+"""Values of expressions, and arguments of calls bound to the things that take them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, TypeVar
+
+from dslc import inits, registry
+from dslc.inits import Init
+from dslc.language import ast
+from dslc.language.arguments import BadValue, Each, Items, Slot, Symbol, show, slots
+from dslc.language.diagnostics import Diagnostic, did_you_mean, one_of
+from dslc.language.record import record
+from dslc.language.source import Span
+
+T = TypeVar("T")
+
+
+@record
+class NotANumber(Diagnostic):
+    found: str
+    message = "arithmetic needs numbers, and this is {found}"
+
+
+@record
+class DividedByZero(Diagnostic):
+    message = "this divides by zero"
+
+
+@record
+class NotFinite(Diagnostic):
+    message = "this number is too large"
+
+
+@record
+class BadSize(Diagnostic):
+    message = "size takes two or three whole numbers: size(height, width[, channels])"
+
+
+@record
+class NoFunction(Diagnostic):
+    name: str
+    message = "'{name}' cannot be called here"
+    hints = ("help: in a value only size(a, b) or size(a, b, c) is called",)
+
+
+@record
+class UnknownArgument(Diagnostic):
+    """`common`: what every layer with parameters takes, worth a guess but not a place in the list."""
+
+    thing: str
+    name: str
+    known: tuple[str, ...]
+    common: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return f"{self.thing} has no argument '{self.name}'"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if self.name == "activation":
+            return (f"help: an activation is a layer of its own: {self.thing}(...) -> relu",)
+        takes = f"it takes: {', '.join(self.known)}" if self.known else "it takes no arguments"
+        return (did_you_mean(self.name, (*self.known, *self.common)) or f"help: {takes}",)
+
+
+@record
+class TooManyArguments(Diagnostic):
+    thing: str
+    most: int
+    names: str
+
+    @property
+    def title(self) -> str:
+        if not self.most:
+            return f"{self.thing} takes no arguments"
+        return f"{self.thing} takes at most {self.most} argument{'s' * (self.most > 1)}: {self.names}"
+
+
+@record
+class TwiceGiven(Diagnostic):
+    name: str
+    message = "the argument '{name}' is given twice"
+
+
+@record
+class PositionalAfterNamed(Diagnostic):
+    message = "an argument without a name cannot follow one with a name"
+
+
+@record
+class MissingArgument(Diagnostic):
+    thing: str
+    name: str
+    message = "{thing} needs the argument '{name}'"
+    hints = ("help: write {thing}({name}=...)",)
+
+
+@record
+class NothingListed(Diagnostic):
+    thing: str
+    what: str
+    message = "{thing} needs {what}"
+    hints = ("help: write them in brackets: {thing}(1, 0, -1)",)
+
+
+@record
+class NamedInList(Diagnostic):
+    thing: str
+    what: str
+    message = "{thing} takes {what} without names"
+    hints = ("help: write {thing}(1, 0, -1)",)
+
+
+@record
+class WrongValue(Diagnostic):
+    what: str
+    reason: str
+    hint: str = ""
+    message = "{what}: {reason}"
+    hints = ("{hint}",)
+
+
+@record
+class UnknownThing(Diagnostic):
+    kind: str
+    name: str
+    known: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return f"there is no {self.kind} called '{self.name}'"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.known:
+            return ()
+        there = "there is only" if len(self.known) == 1 else "there are"
+        return (did_you_mean(self.name, self.known) or f"help: {there} {one_of(self.known)}",)
+
+
+@record
+class ParamTooEarly(Diagnostic):
+    name: str
+    message = "the param '{name}' is used before it has a value"
+    hints = ("help: params get their values from top to bottom; a param cannot depend on itself",)
+
+
+class Failed(Exception):
+    """An error was reported; what depends on it stays silent."""
+
+
+@dataclass
+class Scope:
+    """Names with values: the params of the file, and inside a block its formals."""
+
+    report: Callable[[Diagnostic], None]
+    values: Mapping[str, object] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    parent: Scope | None = None
+    later: frozenset[str] = frozenset()
+
+    def lookup(self, name: str) -> object:
+        """The value of a name; a Symbol when nothing is known under it."""
+        if name in self.values:
+            self.used.add(name)
+            value = self.values[name]
+            if value is None:
+                raise Failed
+            return value
+        return self.parent.lookup(name) if self.parent else Symbol(name)
+
+    def fail(self, diagnostic: Diagnostic) -> Failed:
+        self.report(diagnostic)
+        return Failed()
+
+
+def evaluate(expr: ast.Expr, scope: Scope) -> object:
+    """Number, size, text, switch, Items or Symbol. Raises Failed after reporting."""
+    if isinstance(expr, (ast.Number, ast.Text, ast.Switch)):
+        return expr.value
+    if isinstance(expr, ast.Size):
+        return expr.dims
+    if isinstance(expr, ast.Name):
+        return scope.lookup(expr.name)
+    if isinstance(expr, ast.Items):
+        return Items(tuple(evaluate(item, scope) for item in expr.items))
+    if isinstance(expr, ast.Negate):
+        return -_number(expr.operand, scope)
+    if isinstance(expr, ast.Binary):
+        return _arithmetic(expr, scope)
+    return _size_call(expr, scope)
+
+
+def _number(expr: ast.Expr, scope: Scope) -> int | float:
+    value = evaluate(expr, scope)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, Symbol):
+            raise scope.fail(unknown_param(expr.span, value.name, scope))
+        raise scope.fail(NotANumber(expr.span, show(value)))
+    return value
+
+
+def unknown_param(span: Span, name: str, scope: Scope) -> Diagnostic:
+    """What to say of a word where only a param makes sense."""
+    if name in scope.later:
+        return ParamTooEarly(span, name)
+    return UnknownThing(span, "param", name, tuple(known_names(scope)))
+
+
+def known_names(scope: Scope) -> list[str]:
+    return [*scope.values, *(known_names(scope.parent) if scope.parent else ())]
+
+
+OPERATORS: dict[str, Callable[[Any, Any], int | float]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+}
+
+
+def _arithmetic(expr: ast.Binary, scope: Scope) -> int | float:
+    left, right = _number(expr.left, scope), _number(expr.right, scope)
+    try:
+        value = OPERATORS[expr.operator](left, right)
+    except ZeroDivisionError:
+        raise scope.fail(DividedByZero(expr.span)) from None
+    except OverflowError:
+        raise scope.fail(NotFinite(expr.span)) from None
+    if (isinstance(value, float) and not math.isfinite(value)) or abs(value) > 1e300:
+        raise scope.fail(NotFinite(expr.span))
+    return value
+
+
+def _size_call(expr: ast.Call, scope: Scope) -> tuple[int, ...]:
+    if expr.name != "size":
+        raise scope.fail(NoFunction(expr.name_span, expr.name))
+    arguments = expr.arguments or ()
+    parts = [evaluate(a.value, scope) for a in arguments]
+    whole = [p for p in parts if isinstance(p, int) and not isinstance(p, bool)]
+    if len(whole) != len(parts) or len(parts) not in (2, 3) or any(a.name for a in arguments):
+        raise scope.fail(BadSize(expr.span))
+    return tuple(whole)
+
+
+def bind(thing: type[T], name: str, call: ast.Call, scope: Scope, common: tuple[str, ...] = ()) -> T:
+    """The thing with the arguments of a call. Reports every argument that is wrong, then raises Failed.
+
+    common: names of arguments that are bound elsewhere; a misspelled one is recognized.
+    """
+    takes = slots(thing)
+    if takes and isinstance(takes[0].kind, Each):
+        return thing(**{takes[0].name: _each(takes[0], name, call, scope)})
+    given = match(call.arguments or (), takes, name, scope, common)
+    values: dict[str, object] = {}
+    failed = False
+    for slot in takes:
+        if slot.name in given:
+            try:
+                values[slot.name] = convert(slot, given[slot.name].value, name, scope)
+            except Failed:
+                failed = True
+        elif slot.required:
+            scope.report(MissingArgument(call.span, name, slot.name))
+            failed = True
+    if failed:
+        raise Failed
+    return thing(**values)
+
+
+def _each(slot: Slot, name: str, call: ast.Call, scope: Scope) -> tuple[object, ...]:
+    """The values of a slot that takes all arguments of a call. Raises Failed after reporting."""
+    arguments = call.arguments or ()
+    if not arguments:
+        raise scope.fail(NothingListed(call.span, name, slot.name))
+    for argument in arguments:
+        if argument.name is not None:
+            raise scope.fail(NamedInList(argument.span, name, slot.name))
+    return tuple(convert(slot, argument.value, name, scope) for argument in arguments)
+
+
+def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:
+    """One argument's value, converted. Raises Failed after reporting."""
+    value = evaluate(expr, scope)
+    try:
+        return slot.convert(value)
+    except BadValue as error:
+        if isinstance(value, Symbol) and not isinstance(expr, ast.Call):
+            close = did_you_mean(value.name, known_names(scope))
+            raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", str(error), close)) from None
+        raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", str(error))) from None
+
+
+def match(
+    arguments: tuple[ast.Argument, ...],
+    takes: tuple[Slot, ...],
+    thing: str,
+    scope: Scope,
+    common: tuple[str, ...] = (),
+) -> dict[str, ast.Argument]:
+    """Which argument belongs to which slot. Reports what does not fit, then raises Failed."""
+    names = tuple(slot.name for slot in takes)
+    given: dict[str, ast.Argument] = {}
+    problem: Diagnostic | None = None
+    named_before = False
+    for position, argument in enumerate(arguments):
+        name = argument.name
+        if name is None:
+            if named_before:
+                problem = PositionalAfterNamed(argument.span)
+            elif position >= len(names):
+                problem = TooManyArguments(argument.span, thing, len(names), ", ".join(names))
+            else:
+                name = names[position]
+        elif name not in names:
+            problem = UnknownArgument(argument.span, thing, name, names, common)
+        elif name in given:
+            problem = TwiceGiven(argument.span, name)
+        named_before = named_before or argument.name is not None
+        if problem is not None:
+            raise scope.fail(problem)
+        assert name is not None
+        given[name] = argument
+    return given
+
+
+def resolve(package: ModuleType, base: type[T], kind: str, expr: ast.Expr, scope: Scope) -> T:
+    """A thing named in the file, such as `adam(lr=0.01)` or `he`: found, with its arguments bound."""
+    call = as_call(expr)
+    if call is None:
+        raise scope.fail(WrongValue(expr.span, kind, f"a name is wanted, such as {registry.names(package)[0]}"))
+    found = registry.find(package, call.name, base)
+    if found is None:
+        raise scope.fail(UnknownThing(call.name_span, kind, call.name, registry.names(package)))
+    return bind(found, call.name, call, scope)
+
+
+def as_call(expr: ast.Expr) -> ast.Call | None:
+    if isinstance(expr, ast.Name):
+        return ast.Call(expr.span, expr.name, expr.span, None)
+    return expr if isinstance(expr, ast.Call) else None
+
+
+def resolve_init(expr: ast.Expr, scope: Scope) -> Init:
+    return resolve(inits, Init, "init", expr, scope)
+
+
+def place(call: ast.Call, argument: str | None, takes: tuple[Slot, ...]) -> Span:
+    """Where an argument of a call stands; the whole call if it is not written."""
+    if argument is None:
+        return call.span
+    names = [slot.name for slot in takes]
+    for position, given in enumerate(call.arguments or ()):
+        if given.name == argument or (given.name is None and names[position : position + 1] == [argument]):
+            return given.value.span
+    return call.span

@@ -1,0 +1,130 @@
+"""What `loss` says of each head, and whether the head ends as the loss wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dslc import losses
+from dslc.checker.draft import Draft
+from dslc.checker.expressions import Scope, as_call, resolve
+from dslc.ir import Value
+from dslc.language import ast
+from dslc.language.diagnostics import Diagnostic, did_you_mean
+from dslc.language.record import record
+from dslc.language.source import Span
+from dslc.losses import Loss
+from dslc.shape import SizeProblem
+
+Heads = Mapping[str, tuple[Value, Span]]
+
+
+@record
+class UnknownHead(Diagnostic):
+    name: str
+    known: tuple[str, ...]
+    message = "the network has no output '{name}'"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (did_you_mean(self.name, self.known) or f"help: its outputs: {', '.join(self.known)}",)
+
+
+@record
+class HeadWithoutLoss(Diagnostic):
+    name: str
+    message = "the output '{name}' has no loss"
+    hints = ("help: loss {name}: mse",)
+
+
+@record
+class WhichHead(Diagnostic):
+    heads: tuple[str, ...]
+    message = "this network has several outputs: say which one the loss judges"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (f"help: loss {self.heads[0]}: {self.span.text}",)
+
+
+@record
+class LossNeedsActivation(Diagnostic):
+    loss: str
+    activation: str
+    head: str
+    message = "{loss} needs {activation} as the last layer of '{head}'"
+    hints = ("help: end the chain with -> {activation}",)
+
+
+@record
+class LossOfScores(Diagnostic):
+    loss: str
+    activation: str
+    head: str
+    message = "{loss} judges scores without a limit, and '{head}' ends in {activation}"
+    hints = ("help: take the {activation} out",)
+
+
+@record
+class LossDoesNotFit(Diagnostic):
+    problem: SizeProblem = field(compare=False)
+
+    @property
+    def title(self) -> str:
+        return self.problem.title
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.problem.notes
+
+
+@dataclass(frozen=True)
+class LossReader:
+    """Reads `loss` for one network. `lost`: heads whose chains failed; `losses`: what was read, by head."""
+
+    scope: Scope
+    heads: Heads
+    drafts: Sequence[Draft]
+    lost: Collection[str]
+    losses: dict[str, Loss]
+
+    def read(self, setting: ast.Setting) -> None:
+        """One line of the file. Raises Failed after reporting."""
+        loss = resolve(losses, Loss, "loss", setting.values[0], self.scope)
+        head = self._head_of(setting)
+        if head is not None:
+            self.losses[head] = loss
+            self._check(loss, head, setting)
+
+    def report_missing(self) -> None:
+        """Every head needs a loss."""
+        for name, (_, span) in self.heads.items():
+            if name not in self.losses:
+                self.scope.report(HeadWithoutLoss(span, name))
+
+    def _head_of(self, setting: ast.Setting) -> str | None:
+        known = (*self.heads, *self.lost)
+        if not known:
+            return None
+        if setting.head is not None and setting.head.name not in known:
+            raise self.scope.fail(UnknownHead(setting.head.span, setting.head.name, known))
+        if setting.head is None and len(known) > 1:
+            raise self.scope.fail(WhichHead(setting.values[0].span, known))
+        name = known[0] if setting.head is None else setting.head.name
+        return name if name in self.heads else None
+
+    def _check(self, loss: Loss, head: str, setting: ast.Setting) -> None:
+        value = self.heads[head][0]
+        last = next((d for d in self.drafts if d.output == value), None)
+        call = as_call(setting.values[0])
+        assert call is not None
+        if last is None:
+            return  # the head is an input, which is an error of its own
+        if loss.through is not None and last.kind != loss.through:
+            raise self.scope.fail(LossNeedsActivation(call.name_span, call.name, loss.through, head))
+        if loss.scores and last.kind in ("softmax", "sigmoid"):
+            raise self.scope.fail(LossOfScores(call.name_span, call.name, last.kind, head))
+        try:
+            loss.check(value.shape)
+        except SizeProblem as problem:
+            raise self.scope.fail(LossDoesNotFit(call.name_span, problem)) from None

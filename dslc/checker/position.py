@@ -1,0 +1,76 @@
+"""Where a layer may stand: augmentation, and what is fitted on the data, only at the start; not all of them last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from dslc.checker.draft import Draft
+from dslc.ir import Value
+from dslc.language import ast
+from dslc.language.diagnostics import Diagnostic
+from dslc.language.record import record
+from dslc.language.source import Span
+from dslc.layers import Layer
+
+
+@record
+class NoLayers(Diagnostic):
+    name: str
+    message = "no layer stands between the input and '{name}'"
+    hints = ("help: a net needs at least one layer, such as dense(10)",)
+
+
+@record
+class DropoutAtTheEnd(Diagnostic):
+    message = "a dropout after the last layer drops predictions"
+    hints = ("help: put it before the last dense or conv",)
+
+
+@record
+class NotFirst(Diagnostic):
+    layer: str
+    message = "{layer} can only stand directly after an input"
+    hints = ("it is fitted on the training set before training, when nothing else has learned yet",
+             "help: move it there; to normalize values inside a network use batchnorm or layernorm")  # fmt: skip
+
+
+@record
+class AugmentsTooLate(Diagnostic):
+    layer: str
+    message = "{layer} can only stand behind an input, standardize or another augmentation"
+    hints = ("augmentation changes the examples, before anything is computed from them",
+             "help: move it there; to disturb values inside a network use dropout")  # fmt: skip
+
+
+@record
+class AugmentsForNothing(Diagnostic):
+    layer: str
+    message = "nothing stands behind {layer} that could learn from it"
+    hints = ("help: put a dense or conv behind it",)
+
+
+def misplaced(
+    link: ast.Call, layer: Layer, inputs: Sequence[Value], given: Mapping[str, Value], drafts: Sequence[Draft]
+) -> Diagnostic | None:
+    """Why the layer cannot stand behind these values. `given`: the net's inputs by name."""
+    made = {draft.output: draft.layer for draft in drafts} if layer.augments else {}
+    late = [value for value in inputs if given.get(value.name) != value]
+    if layer.first and late:
+        return NotFirst(link.span, link.name)
+    if layer.augments and not all(made[value].first or made[value].augments for value in late):
+        return AugmentsTooLate(link.span, link.name)
+    return None
+
+
+def wrong_ends(
+    heads: Mapping[str, tuple[Value, Span]], drafts: Sequence[Draft], poisoned: bool
+) -> Iterator[Diagnostic]:
+    """Outputs before which nothing stands, or what must not stand last. `poisoned`: a layer may only seem missing."""
+    for name, (value, span) in heads.items():
+        last = next((d for d in drafts if d.output == value), None)
+        if last is None and not poisoned:
+            yield NoLayers(span, name)
+        if last is not None and last.kind == "dropout":
+            yield DropoutAtTheEnd(last.call.span)
+        if last is not None and last.layer.augments:
+            yield AugmentsForNothing(last.call.span, last.kind)

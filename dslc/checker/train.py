@@ -1,0 +1,365 @@
+"""The `train` part of a file: which settings there are, and what each may say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dslc import clips, losses, optimizers, registry, regularizers, schedules
+from dslc.checker.draft import Draft
+from dslc.checker.effect import frozen_penalties, useless_init, useless_regularizers, weights_of
+from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
+from dslc.checker.losses import Heads, LossReader
+from dslc.checker.metrics import MetricReader
+from dslc.clips import Clip
+from dslc.inits import Init
+from dslc.ir import Training
+from dslc.language import ast
+from dslc.language.arguments import BadValue, Symbol, Whole, show, slots
+from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
+from dslc.language.record import record
+from dslc.language.source import Span
+from dslc.losses import Loss
+from dslc.optimizers import Optimizer
+from dslc.optimizers.sgd import Sgd
+from dslc.regularizers import Constraint, Penalty, Regularizer
+from dslc.schedules import Schedule
+from dslc.schedules.warmup import Warmup
+
+DEFAULT_BATCH, DEFAULT_EPOCHS = 64, 10
+MAX_BATCH = 2**20
+
+
+@record
+class UnknownSetting(Diagnostic):
+    key: str
+    known: tuple[str, ...]
+    message = "train has no setting '{key}'"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if self.key in LEARNING_RATE:
+            return (LEARNING_RATE_HELP,)
+        things: dict[str, Mapping[str, type[object]]] = {
+            "optimizer": registry.every(optimizers, Optimizer),
+            "loss": registry.every(losses, Loss),
+        }
+        for kind, known in things.items():
+            for name, thing in known.items():
+                if self.key in (slot.name for slot in slots(thing)):
+                    return (f"help: it is an argument of the {kind}: {kind} {name}({self.key}=...)",)
+        return (did_you_mean(self.key, self.known) or f"help: there are {one_of(self.known)}",)
+
+
+@record
+class SetTwice(Diagnostic):
+    key: str
+    message = "'{key}' is set twice"
+
+
+@record
+class MissingSetting(Diagnostic):
+    key: str
+    example: str
+    message = "train says nothing about the {key}"
+    hints = ("help: for example: {example}",)
+
+
+@record
+class OneValue(Diagnostic):
+    key: str
+    message = "'{key}' takes one value"
+
+
+@record
+class NoHead(Diagnostic):
+    key: str
+    message = "'{key}' belongs to the whole network, not to one output"
+
+
+@record
+class NesterovAlone(Diagnostic):
+    message = "nesterov=on has no effect without momentum"
+    hints = ("help: sgd(0.1, momentum=0.9, nesterov=on)",)
+
+
+@record
+class NoChain(Diagnostic):
+    key: str
+    message = "'{key}' takes no chain: only schedules follow one another"
+
+
+@record
+class NoConditions(Diagnostic):
+    key: str
+    message = "'{key}' takes no conditions"
+    hints = ("help: they follow what is optimized: optimize accuracy subject_to predict_us <= 50",)
+
+
+@record
+class ScheduleWithoutEnd(Diagnostic):
+    schedule: str
+    message = "no schedule follows {schedule}"
+    hints = ("help: a chain is warmup(steps) and one other schedule: warmup(500) -> cosine(10)",)
+
+
+@record
+class UnknownLayerName(Diagnostic):
+    name: str
+    known: tuple[str, ...]
+    message = "no layer is called '{name}'"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (did_you_mean(self.name, self.known),)
+
+
+@record
+class NothingToFreeze(Diagnostic):
+    name: str
+    message = "{name} has no parameters: there is nothing to freeze"
+
+
+@record
+class NothingLearns(Diagnostic):
+    message = "nothing in this network learns"
+    hints = ("help: give it a layer with weights that is not frozen",)
+
+
+@record
+@dataclass(frozen=True)
+class TrainSettings:
+    """What `train` means for the rest of the network; `training` is None where the file has no `train`."""
+
+    training: Training | None = None
+    losses: Mapping[str, Loss] = field(default_factory=dict)
+    init: Init | None = None
+    penalties: tuple[Penalty, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    frozen: tuple[str, ...] = ()
+    precision: str = "float32"
+
+
+class TrainReader:
+    """Reads `train`; one method a setting, named after its key."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope, self.report = scope, scope.report
+        self.found: dict[str, object] = {}
+        self.losses: dict[str, Loss] = {}
+        self.regularizers: list[tuple[Regularizer, Span]] = []
+        self.init_span: Span | None = None
+        self.failed: set[str] = set()
+        self.written: set[str] = set()
+
+    def read(
+        self,
+        train: ast.TrainDecl | None,
+        heads: Heads,
+        drafts: Sequence[Draft],
+        lost: Collection[str] = (),
+        complete: bool = True,
+    ) -> TrainSettings:
+        """What `train` says of a network with these heads and layers.
+
+        lost: heads whose chains failed. complete: whether the whole net was built; if not, nothing is said about
+        what seems to be missing from it.
+        """
+        self.heads, self.drafts, self.complete = heads, drafts, complete
+        self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses)
+        self.metric_reader = MetricReader(self.scope, heads, complete)
+        if train is None:
+            return TrainSettings()
+        seen: dict[tuple[str, str | None], Span] = {}
+        for setting in train.settings:
+            self._setting(setting, seen)
+        self._check_complete(train)
+        return self._settings()
+
+    KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
+            "metrics", "optimize", "freeze", "precision")  # fmt: skip
+
+    def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
+        if setting.key not in self.KEYS:
+            self.report(UnknownSetting(setting.key_span, setting.key, self.KEYS))
+            return
+        identity = (setting.key, setting.head.name if setting.head else None)
+        if identity in seen:
+            self.report(SetTwice(setting.key_span, " ".join(word for word in identity if word)))
+            return
+        seen[identity] = setting.span
+        self.written.add(setting.key)
+        try:
+            self._check_form(setting)
+            getattr(self, f"_{setting.key}")(setting)
+        except Failed:
+            self.failed.add(setting.key)
+
+    def _check_form(self, setting: ast.Setting) -> None:
+        if setting.head is not None and setting.key != "loss":
+            raise self.scope.fail(NoHead(setting.head.span, setting.key))
+        if len(setting.values) > 1 and setting.key not in ("regularize", "freeze", "metrics"):
+            raise self.scope.fail(OneValue(setting.values[1].span, setting.key))
+        if setting.then and setting.key != "schedule":
+            raise self.scope.fail(NoChain(setting.then[0].span, setting.key))
+        if setting.conditions and setting.key != "optimize":
+            raise self.scope.fail(NoConditions(setting.conditions[0].span, setting.key))
+
+    # ------------------------------------------------------------------------------------------- the settings
+
+    def _loss(self, setting: ast.Setting) -> None:
+        self.loss_reader.read(setting)
+
+    def _optimizer(self, setting: ast.Setting) -> None:
+        optimizer = resolve(optimizers, Optimizer, "optimizer", setting.values[0], self.scope)
+        if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
+            raise self.scope.fail(NesterovAlone(setting.values[0].span))
+        self.found["optimizer"] = optimizer
+
+    def _schedule(self, setting: ast.Setting) -> None:
+        links = [(e, resolve(schedules, Schedule, "schedule", e, self.scope)) for e in (*setting.values, *setting.then)]
+        _, schedule = links.pop()
+        for expr, earlier in reversed(links):
+            if not isinstance(earlier, Warmup) or isinstance(schedule, Warmup):
+                raise self.scope.fail(ScheduleWithoutEnd(expr.span, expr.span.text))
+            schedule = replace(earlier, then=schedule)
+        self.found["schedule"] = schedule
+
+    def _regularize(self, setting: ast.Setting) -> None:
+        for expr in setting.values:
+            regularizer = resolve(regularizers, Regularizer, "regularizer", expr, self.scope)
+            if any(type(r) is type(regularizer) for r, _ in self.regularizers):
+                raise self.scope.fail(SetTwice(expr.span, registry.name_of(regularizer)))
+            self.regularizers.append((regularizer, expr.span))
+
+    def _clip(self, setting: ast.Setting) -> None:
+        self.found["clip"] = resolve(clips, Clip, "clip", setting.values[0], self.scope)
+
+    def _init(self, setting: ast.Setting) -> None:
+        self.found["init"] = resolve_init(setting.values[0], self.scope)
+        self.init_span = setting.span
+
+    def _batch(self, setting: ast.Setting) -> None:
+        value = evaluate(setting.values[0], self.scope)
+        if value == Symbol("all"):
+            self.found["batch"] = None
+        else:
+            if isinstance(value, Symbol):
+                reason = f"a whole number or all is wanted, not {value.name}"
+                raise self.scope.fail(WrongValue(setting.values[0].span, "batch", reason))
+            self.found["batch"] = self._whole("batch", value, setting.values[0].span, MAX_BATCH)
+
+    def _epochs(self, setting: ast.Setting) -> None:
+        value = evaluate(setting.values[0], self.scope)
+        self.found["epochs"] = self._whole("epochs", value, setting.values[0].span, 10**9)
+
+    def _seed(self, setting: ast.Setting) -> None:
+        value = evaluate(setting.values[0], self.scope)
+        self.found["seed"] = self._whole("seed", value, setting.values[0].span, 2**63 - 1, low=0)
+
+    def _whole(self, key: str, value: object, span: Span, high: int, low: int = 1) -> int:
+        try:
+            return Whole(low, high).convert(value)
+        except BadValue as error:
+            raise self.scope.fail(WrongValue(span, key, str(error))) from None
+
+    def _shuffle(self, setting: ast.Setting) -> None:
+        value = evaluate(setting.values[0], self.scope)
+        if not isinstance(value, bool):
+            raise self.scope.fail(
+                WrongValue(setting.values[0].span, "shuffle", f"on or off is wanted, not {show(value)}")
+            )
+        self.found["shuffle"] = value
+
+    def _stop(self, setting: ast.Setting) -> None:
+        self.found["patience"] = self.metric_reader.read_stop(setting)
+
+    def _metrics(self, setting: ast.Setting) -> None:
+        self.metric_reader.read_metrics(setting)
+
+    def _optimize(self, setting: ast.Setting) -> None:
+        self.metric_reader.read_optimize(setting)
+
+    def _freeze(self, setting: ast.Setting) -> None:
+        known = {d.name: d for d in self.drafts}
+        names = []
+        for expr in setting.values:
+            name = expr.name if isinstance(expr, ast.Name) else show(evaluate(expr, self.scope))
+            if self.complete and name not in known:
+                raise self.scope.fail(UnknownLayerName(expr.span, name, tuple(known)))
+            if name in known and not weights_of(known[name]):
+                raise self.scope.fail(NothingToFreeze(expr.span, name))
+            names.append(name)
+        self.found["freeze"] = tuple(names)
+
+    def _precision(self, setting: ast.Setting) -> None:
+        self.found["precision"] = self._word(setting.values[0], "precision", ("float32", "float64"))
+
+    def _word(self, expr: ast.Expr, kind: str, known: tuple[str, ...]) -> str:
+        if not isinstance(expr, ast.Name) or expr.name not in known:
+            raise self.scope.fail(UnknownThing(expr.span, kind, expr.span.text, known))
+        return expr.name
+
+    # ------------------------------------------------------------------------------------------- all together
+
+    def _check_complete(self, train: ast.TrainDecl) -> None:
+        word = Span(train.span.source, train.span.start, train.span.start + len("train"))
+        if "loss" not in self.written:
+            self.report(MissingSetting(word, "loss", "loss cross_entropy"))
+        elif "loss" not in self.failed:
+            self._check_losses()
+        if "optimizer" not in self.written:
+            self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
+        if self.complete and "freeze" not in self.failed:
+            self._check_effects(word)
+
+    def _check_effects(self, word: Span) -> None:
+        """Whether something learns, and every setting reaches something."""
+        frozen = self._frozen()
+        if not any(w.trained for d in self.drafts if d.name not in frozen for w in weights_of(d)):
+            self.report(NothingLearns(word))
+        for found in useless_regularizers(self.drafts, frozen, self.regularizers):
+            self.report(found)
+        for found in frozen_penalties(self.drafts, frozen):
+            self.report(found)
+        for found in useless_init(self.drafts, self.init_span) if self.init_span is not None else ():
+            self.report(found)
+
+    def _check_losses(self) -> None:
+        self.loss_reader.report_missing()
+        if self.complete:
+            self.metric_reader.check(self.losses)
+
+    def _frozen(self) -> frozenset[str]:
+        """The layers that do not learn, wherever it is said."""
+        named = self.found.get("freeze", ())
+        assert isinstance(named, tuple)
+        return frozenset((*named, *(d.name for d in self.drafts if d.frozen)))
+
+    def _settings(self) -> TrainSettings:
+        found = self.found
+        optimizer = found.get("optimizer")
+        if not isinstance(optimizer, Optimizer):
+            return TrainSettings()
+        training = Training(
+            optimizer=optimizer,
+            schedule=found.get("schedule"),  # type: ignore[arg-type]
+            batch=found.get("batch", DEFAULT_BATCH),  # type: ignore[arg-type]
+            epochs=found.get("epochs", DEFAULT_EPOCHS),  # type: ignore[arg-type]
+            shuffle=found.get("shuffle", True) is True,
+            patience=found.get("patience"),  # type: ignore[arg-type]
+            objective=self.metric_reader.objective,
+            metrics=self.metric_reader.names,
+            confusion=self.metric_reader.confusion,
+            seed=found.get("seed", 0),  # type: ignore[arg-type]
+            clip=found.get("clip"),  # type: ignore[arg-type]
+        )
+        return TrainSettings(
+            training=training,
+            losses=self.losses,
+            init=found.get("init"),  # type: ignore[arg-type]
+            penalties=tuple(r for r, _ in self.regularizers if isinstance(r, Penalty)),
+            constraints=tuple(r for r, _ in self.regularizers if isinstance(r, Constraint)),
+            frozen=found.get("freeze", ()),  # type: ignore[arg-type]
+            precision=str(found.get("precision", "float32")),
+        )

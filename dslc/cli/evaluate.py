@@ -1,0 +1,115 @@
+"""`dslc evaluate`: how good a run is, and what to try next."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from dslc.cli.main import Data, app, positive
+from dslc.cli.tables import print_table
+from dslc.cli.train import results_of
+from dslc.language.diagnostics import CallError, DataError
+
+if TYPE_CHECKING:
+    from dslc.runtime.data.datasets import Dataset, Split
+    from dslc.runtime.model import Model
+
+WRONG = "1 - accuracy"
+
+
+@app.command
+def evaluate(
+    run_: Annotated[str, Parameter(name="RUN")],
+    *,
+    data: Data,
+    target: str | None = None,
+    human_error: float | None = None,
+    threads: int = 1,
+) -> None:
+    """Loss and metrics of a run (or a weights file) on data; on its test part where it has one.
+
+    human-error: the error of people at this task, which stands for the best possible one. With it comes a table of bias
+    and variance from the parts that the data of the run were split into, and what to try next.
+
+    Examples:  dslc evaluate runs/lenet5-1 --data mnist     dslc evaluate runs/lenet5-1 --data mnist --human-error 0.002
+    """
+    from dslc.runtime.data.datasets import load_dataset
+    from dslc.runtime.runs.folder import load_run, partition_of
+
+    if human_error is not None and not human_error >= 0:
+        raise CallError(f"--human-error must be at least 0, not {human_error:g}")
+    model = load_run(run_, positive(threads, "--threads"))
+    dataset = load_dataset(data, target)
+    partition = partition_of(run_)
+    trained_on = partition is not None and partition.of(dataset.train.y)
+    if human_error is not None and not trained_on:
+        raise DataError(
+            f"--human-error compares the parts of the data of a run: {run_} does not say how {data} was split"
+        )
+    if partition is not None and trained_on and (human_error is not None or dataset.test is None):
+        dataset = dataset.split(partition.shares, partition.seed)
+    part = dataset.test or dataset.dev or dataset.train
+    name = "the test set" if part is dataset.test else "the dev set" if part is dataset.dev else "all of it"
+    print(f"judged on {name}: {len(part.x):,} examples", file=sys.stderr)
+    for key, value in model.evaluate(part.x, part.y).items():
+        print(f"{key} {value:.6g}")
+    if model.training.confusion:
+        _print_confusion(model, part)
+    if human_error is not None:
+        _print_diagnosis(model, dataset, human_error)
+
+
+def _print_confusion(model: Model, part: Split) -> None:
+    """The matrix and what it says of each class, of every head that judges classes."""
+    from dslc.runtime.metrics import class_scores
+
+    matrices = model.confusion(part.x, part.y)
+    for name, matrix in matrices.items():
+        title = f"confusion of {name}" if len(matrices) > 1 else "confusion"
+        classes = [str(i) for i in range(len(matrix))]
+        rows = [(true, *(str(count) for count in row)) for true, row in zip(classes, matrix, strict=True)]
+        sides = "r" * (len(classes) + 1)
+        print()
+        print_table(f"{title}: a row a true class, a column a predicted one", ("", *classes), rows, sides)
+        scores = [class_scores(score, matrix) for score in ("precision", "recall", "f1")]
+        numbers = zip(classes, *scores, matrix.sum(axis=1), strict=True)
+        cells = [(i, f"{p:.4f}", f"{r:.4f}", f"{f:.4f}", str(count)) for i, p, r, f, count in numbers]
+        print()
+        print_table("by class", ("class", "precision", "recall", "f1", "examples"), cells, "rrrrr")
+
+
+def _print_diagnosis(model: Model, dataset: Dataset, human: float) -> None:
+    from dslc.runtime.analysis.diagnosis import Errors, diagnose, worst
+
+    results = results_of(model, dataset)
+    if "dev" not in results:
+        raise DataError("the data were too few for a dev set: variance cannot be told")
+    what, errors = _errors(results)
+    if what == WRONG and human > 1:
+        raise CallError(f"--human-error is a share of the answers, from 0 to 1, not {human:g}")
+    rows = [("human", f"{human:.4f}", "")]
+    rows += [(name, f"{errors[name]:.4f}", f"{len(part.x):,}") for name, part in dataset.parts.items()]
+    print()
+    print_table(f"error: {what}", ("set", "error", "examples"), rows, "lrr")
+    gaps = diagnose(Errors(human, errors["train"], errors["dev"], errors.get("train-dev"), errors.get("test")))
+    print()
+    print_table("bias and variance", ("", "", "size"), [(g.name, g.between, f"{g.size:+.4f}") for g in gaps], "llr")
+    print()
+    if errors["train"] < human:
+        print("the training error is below the human one: that is no estimate of the best possible error here")
+    gap = worst(gaps)
+    if gap is None:
+        print("no error is worse than the one before it")
+        return
+    print(f"the largest is {gap.name}; try:")
+    for text in gap.advice:
+        print(f"  {text}")
+
+
+def _errors(results: dict[str, dict[str, float]]) -> tuple[str, dict[str, float]]:
+    """What the error is, and its values by part: the share of wrong answers, or the loss where there are no classes."""
+    if all("accuracy" in numbers for numbers in results.values()):
+        return WRONG, {name: 1 - numbers["accuracy"] for name, numbers in results.items()}
+    return "loss", {name: numbers["loss"] for name, numbers in results.items()}

@@ -1,0 +1,79 @@
+"""`dslc inspect`: the scale of activations and gradients by depth, as a table and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from dslc.cli.main import Data, Define, app, overrides
+from dslc.compiler import check_file
+from dslc.language.diagnostics import CallError, UsageError
+
+if TYPE_CHECKING:
+    from dslc.proofs.scales import LayerScale
+
+
+@app.command
+def inspect(
+    spec: str,
+    *,
+    data: Data,
+    output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
+    examples: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    weights: str | None = None,
+    target: str | None = None,
+    define: Define = None,
+) -> None:
+    """Show how large activations and gradients are by depth, a row a layer: what vanishes, what explodes.
+
+    The network is as training would start it, or has the weights of a file (--weights). Computed in NumPy and float64
+    on --examples of the training set: 64, or fewer where they would take more than a gigabyte. -o FILE.png writes the
+    table as a picture too.
+
+    activation: the standard deviation of the layer's output. It vanishes below a thousandth of the smaller of 1 and the
+    input's deviation, and explodes above a thousand times the larger.
+
+    gradient: the standard deviation of the gradient of one example's loss with respect to the layer's output; norm: the
+    root of the sum of its squares. It vanishes where the norm is below a thousandth of the norm at the loss, and
+    explodes above a thousand times that.
+
+    Examples:  dslc inspect specs/lenet5.net --data mnist     dslc inspect specs/mlp.net --data mnist -o inspect.png
+               dslc inspect runs/mlp-1/spec.net --data mnist --weights runs/mlp-1/weights.safetensors
+    """
+    from dslc.cli.tables import print_table
+    from dslc.proofs.inspection import some, started, usual_count
+    from dslc.proofs.scales import measure
+    from dslc.runtime.data.datasets import load_dataset
+
+    if output is not None and not output.endswith(".png"):
+        raise CallError(f"the picture is a PNG: -o {Path(output).stem}.png")
+    network = check_file(spec, overrides(define))
+    train = load_dataset(data, target).train
+    inputs, targets = some(network, train, examples or usual_count(network))
+    scales = measure(started(network, train, weights), inputs, targets)
+    title = f"{network.name}: scale by depth, {len(next(iter(inputs.values())))} examples"
+    if output is not None:
+        from dslc.proofs.scale_plot import plot_scales
+
+        _write(output, plot_scales(title, scales))
+    columns = ("layer", "output", "activation", "zeros", "gradient", "norm", "verdict")
+    print_table(title, columns, [_cells(row) for row in scales.layers], "llrrrrl")
+    if output is not None:
+        print(f"wrote {output}")
+
+
+def _cells(row: LayerScale) -> tuple[str, ...]:
+    gradient, norm = ("-" if x is None else f"{x:.2e}" for x in (row.gradient, row.norm))
+    return row.layer, row.output, f"{row.activation:.2e}", f"{100 * row.zeros:.1f}%", gradient, norm, row.verdict
+
+
+def _write(path: str, picture: bytes) -> None:
+    from dslc.cache import write_whole
+
+    try:
+        write_whole(Path(path), picture)
+    except OSError as error:
+        raise UsageError(f"cannot write to {path}: {error.strerror}") from None

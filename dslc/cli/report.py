@@ -1,0 +1,92 @@
+"""`dslc report`: the page of a run, made again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from dslc.cli.main import app, positive, writing
+from dslc.cli.train import results_of
+from dslc.language.diagnostics import CallError, DataError
+
+if TYPE_CHECKING:
+    from dslc.runtime.analysis.diagnosis import Gap
+    from dslc.runtime.data.datasets import Dataset
+    from dslc.runtime.runs.metadata import Facts
+
+
+@app.command
+def report(
+    run_: Annotated[str, Parameter(name="RUN")],
+    *,
+    data: str | None = None,
+    output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
+    target: str | None = None,
+    human_error: float | None = None,
+    threads: int = 1,
+) -> None:
+    """Make the page of a run again: results, curves, confusion matrix, scores by class, worst examples.
+
+    data: those of the training unless given. output: RUN/report.html unless given. human-error: the error of people at
+    this task; with it the page tells bias and variance, and what to try next.
+
+    Examples:  dslc report runs/lenet5-1     dslc report runs/lenet5-1 --human-error 0.002
+               dslc report runs/lenet5-1 --data fashion -o fashion.html
+    """
+    from dslc.cache import write_whole
+    from dslc.runtime.analysis.error_analysis import judge
+    from dslc.runtime.analysis.report import render_report
+    from dslc.runtime.runs.folder import HISTORY, REPORT, load_run, split_as_trained
+    from dslc.runtime.runs.metadata import read_facts
+    from dslc.runtime.training.history import History
+
+    folder = Path(run_)
+    if not folder.is_dir():
+        raise DataError(f"{run_} is no run folder: a page tells of a training, which weights alone do not")
+    model = load_run(run_, positive(threads, "--threads"))
+    facts = read_facts(folder)
+    best_epoch, stopped = (facts.best_epoch, facts.stopped) if facts else (None, "")
+    history = History.from_csv(folder / HISTORY, best_epoch, stopped)
+    dataset = _dataset(data, target, facts)
+    results, judged = {}, None
+    if dataset is not None:
+        dataset = split_as_trained(dataset, run_, model.training.seed)
+        results, judged = results_of(model, dataset), judge(model, dataset)
+    gaps = () if human_error is None else _gaps(results, human_error)
+    path = folder / REPORT if output is None else Path(output)
+    with writing(path):
+        write_whole(path, render_report(model.network, history, results, judged, gaps).encode())
+    print(f"report: {path}")
+
+
+def _gaps(results: Mapping[str, dict[str, float]], human: float) -> tuple[Gap, ...]:
+    """Bias and variance, from the shares of wrong answers."""
+    from dslc.runtime.analysis.diagnosis import Errors, diagnose
+
+    if not 0 <= human <= 1:
+        raise CallError(f"--human-error is a share of the answers, from 0 to 1, not {human:g}")
+    if "dev" not in results or any("accuracy" not in numbers for numbers in results.values()):
+        raise DataError("bias and variance are read from right and wrong answers on a training and a dev set")
+    wrong = {name: 1 - numbers["accuracy"] for name, numbers in results.items()}
+    errors = Errors(human, wrong["train"], wrong["dev"], wrong.get("train-dev"), wrong.get("test"))
+    gaps: tuple[Gap, ...] = diagnose(errors)
+    return gaps
+
+
+def _dataset(data: str | None, target: str | None, facts: Facts | None) -> Dataset | None:
+    """The data given, else those of the training; None, and a line that says so, where these are gone."""
+    from dslc.runtime.data.datasets import load_dataset
+
+    if data is not None:
+        return load_dataset(data, target)
+    try:
+        if facts is None:
+            raise DataError("the run does not say with which data it was trained")
+        return load_dataset(facts.data, target or facts.target)
+    except DataError as error:
+        print(f"note: curves only, without results and examples: {error}; --data names others", file=sys.stderr)
+        return None

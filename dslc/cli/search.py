@@ -1,0 +1,114 @@
+"""`dslc search`: hyperparameter search on the command line."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from dslc.cli.main import Data, Define, app, overrides, positive, writing
+from dslc.cli.train import results_of, write_run
+from dslc.language.diagnostics import DataError
+
+if TYPE_CHECKING:
+    from dslc.runtime.data.datasets import Dataset
+    from dslc.runtime.model import Model
+    from dslc.runtime.search.search import Search
+    from dslc.runtime.training.history import History
+
+
+@app.command
+def search(
+    spec: str,
+    *,
+    data: Data,
+    trials: int = 20,
+    sampler: Literal["random", "tpe"] = "random",
+    prune: Annotated[bool, Parameter(negative=())] = False,
+    storage: str | None = None,
+    study: str | None = None,
+    target: str | None = None,
+    run_: Annotated[str | None, Parameter(name="--run")] = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    threads: int = 1,
+    define: Define = None,
+) -> None:
+    """Search the params that have a range: `param lr = 1e-3 in log(1e-4, 1e-1)`.
+
+    --prune ends trials early that are worse than the median. --storage: a file that several processes share (a
+    journal, or SQLite if it ends in .db); --study: the name of the search in it. -D fixes a param. Leaves trials.csv,
+    plots, and the run of the best trial in the folder `best`.
+
+    Examples:  dslc search specs/lenet5.net --data mnist --trials 20 --epochs 3
+               dslc search a.net --data d.npz --trials 50 --sampler tpe --prune --storage a.journal
+    """
+    from dslc.runtime.data.datasets import load_dataset
+    from dslc.runtime.runs.folder import run_folder
+    from dslc.runtime.search.search import Search, Settings
+
+    if epochs is not None:
+        positive(epochs, "--epochs")
+    settings = Settings(spec, overrides(define), sampler, prune, positive(threads, "--threads"), epochs, seed)
+    found = Search(settings, load_dataset(data, target), storage, study)
+    positive(trials, "--trials")
+    found.dataset = found.dataset.with_dev(found.seed)
+    if found.dataset.dev is None:
+        raise DataError("a search judges by a dev set, and the data are too few to split one off")
+    with run_folder(run_, f"{found.network.name}-search") as folder, writing(folder):
+        try:
+            found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)
+        except KeyboardInterrupt:
+            print("interrupted: what is done is kept", file=sys.stderr)
+        _finish(found, folder)
+
+
+def _keeper(dataset: Dataset):  # type: ignore[no-untyped-def]
+    from dslc.runtime.runs.folder import write_partition
+
+    def keep(model: Model, history: History, values: Mapping[str, object], home: Path) -> None:
+        write_partition(home, dataset)
+        write_run(home, model, history, dataset, results_of(model, dataset))
+
+    return keep
+
+
+def _tell(trial) -> None:  # type: ignore[no-untyped-def]
+    value = f" {trial.value:.6g}" if trial.value is not None and math.isfinite(trial.value) else ""
+    print(f"trial {trial.number}: {trial.state.name.lower()}{value}", file=sys.stderr, flush=True)
+
+
+def _finish(found: Search, folder: Path) -> None:
+    """The table, the files, and the best run under its name."""
+    from dslc.cli.tables import print_table
+    from dslc.runtime.search.search import best_trial, table, write_csv, write_plots
+
+    rows = table(found.study, found.ranges)
+    names = tuple(p.name for p in found.ranges)
+    write_csv(folder / "trials.csv", rows, names, found.metric.name)
+    cells = [(str(r.number), r.state, f"{r.value:.5g}", *(p[:10] for p in r.params), r.why) for r in rows]
+    columns = ("trial", "state", found.metric.name, *names, "")
+    print_table(f"{found.network.name}: {len(rows)} trials", columns, cells, "rlr" + "r" * len(names) + "l")
+    best = best_trial(found.study)
+    if best is None:
+        raise DataError("no trial ran to its end: see the table for the reasons")
+    print(f"best: trial {best.number}, {_keep_best(folder, best.user_attrs.get('run', ''))}")
+    for file in [folder / "trials.csv", *write_plots(folder, found.study, found.metric.name)]:
+        print(f"wrote {file}")
+
+
+def _keep_best(folder: Path, home: str) -> str:
+    """The best trial's run becomes `best`, those that led before it go; it may be another process that has it."""
+    kept = Path(home)
+    ours = kept.parent == folder.resolve()
+    if ours and kept.exists():
+        shutil.rmtree(folder / "best", ignore_errors=True)
+        kept.rename(folder / "best")
+    for old in folder.glob("trial-*"):
+        shutil.rmtree(old)
+    return f"run: {folder / 'best'}" if ours else f"trained by another process or call, in {kept.parent}"

@@ -1,0 +1,136 @@
+"""What `dslc check` reports: a row a layer, and exact bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dslc.ir import Network, Node
+from dslc.lowering.lower import lower
+from dslc.registry import name_of
+from dslc.shape import show_shape
+
+if TYPE_CHECKING:
+    from dslc.plan import Plan
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer: its output, the size formula with numbers, trained parameters, multiply-adds of one example forward,
+    bytes of its output for one example."""
+
+    name: str
+    output: str
+    formula: str
+    parameters: int
+    multiply_adds: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes, exactly as they are allocated. `prediction` and `training` are whole arenas; `asked_gradients` come to
+    the latter if `gradients()` is called: training itself does not store them."""
+
+    batch: int
+    threads: int
+    parameters: int
+    prediction_activations: int
+    prediction: int
+    training_activations: int = 0
+    gradients: int = 0
+    state: int = 0
+    training: int = 0
+    asked_gradients: int = 0
+
+
+@dataclass(frozen=True)
+class Work:
+    """Multiply-adds of one example in a training step, of all operations together: frozen layers have none backward
+    where nothing before them learns, and only those of their input where something does."""
+
+    forward: int
+    backward: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All of a network that can be known before it runs."""
+
+    net: str
+    precision: str
+    inputs: tuple[tuple[str, str], ...]
+    rows: tuple[Row, ...]
+    parameters: int
+    multiply_adds: int
+    training_step: Work | None
+    memory: Memory
+    regularized: tuple[tuple[str, tuple[str, ...]], ...]
+    frozen: tuple[str, ...]
+
+
+def summarize(network: Network, plan: Plan) -> Summary:
+    """The report on a network; `plan` knows the memory."""
+    rows = tuple(_row(node, plan.itemsize) for node in network.nodes)
+    return Summary(
+        net=network.name,
+        precision=network.precision,
+        inputs=tuple((value.name, show_shape(value.shape)) for value in network.inputs),
+        rows=rows,
+        parameters=sum(row.parameters for row in rows),
+        multiply_adds=sum(row.multiply_adds for row in rows),
+        training_step=_training_step(network),
+        memory=_memory(plan),
+        regularized=_regularized(network),
+        frozen=tuple(p.name for p in network.parameters if p.frozen),
+    )
+
+
+def _row(node: Node, itemsize: int) -> Row:
+    return Row(
+        name=node.name,
+        output=show_shape(node.output.shape),
+        formula=node.layer.formula(node.input_shapes),
+        parameters=sum(p.elements for p in node.parameters if p.trained),
+        multiply_adds=node.layer.multiply_adds(node.input_shapes),
+        bytes=node.output.elements * itemsize,
+    )
+
+
+def _training_step(network: Network) -> Work | None:
+    """Counted from the operations as they are lowered, before any of them is computed in another way."""
+    train = lower(network).train
+    if train is None:
+        return None
+    forward, backward, _ = (sum(op.multiply_adds for op in phase.operations) for phase in train.phases)
+    return Work(forward, backward)
+
+
+def _memory(plan: Plan) -> Memory:
+    common = {
+        "batch": plan.batch,
+        "threads": plan.threads,
+        "parameters": plan.bytes("parameters"),
+        "prediction_activations": plan.bytes("prediction"),
+        "prediction": plan.arena_bytes(False),
+    }
+    if plan.graph.train is None:
+        return Memory(**common)
+    return Memory(
+        **common,
+        training_activations=plan.bytes("activations"),
+        gradients=plan.bytes("gradients"),
+        state=plan.bytes("state"),
+        training=plan.arena_bytes(True),
+        asked_gradients=plan.bytes("asked_gradients"),
+    )
+
+
+def _regularized(network: Network) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Each regularizer and the tensors that it touches."""
+    touched: dict[str, list[str]] = {}
+    for p in network.parameters:
+        for regularizer in (*p.regularizers, *p.constraints):
+            name = f"{name_of(regularizer)}({regularizer.strength:g})"
+            touched.setdefault(name, []).append(p.name)
+    return tuple((name, tuple(tensors)) for name, tensors in touched.items())

@@ -1,0 +1,128 @@
+"""`dslc train`: training on the command line, and the run folder that it leaves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from dslc.cli.main import Data, Define, Kind, app, overrides, positive, writing
+from dslc.compiler import check_file
+from dslc.language.diagnostics import CallError
+
+if TYPE_CHECKING:
+    from dslc.runtime.data.datasets import Dataset
+    from dslc.runtime.data.splits import Shares
+    from dslc.runtime.model import Model
+
+
+@app.command
+def train(
+    spec: str,
+    *,
+    data: Data,
+    target: str | None = None,
+    run_: Annotated[str | None, Parameter(name="--run")] = None,
+    resume: str | None = None,
+    epochs: int | None = None,
+    weights: str | None = None,
+    only: str | None = None,
+    split: str | None = None,
+    train_dev: float = 0.0,
+    threads: int = 1,
+    progress: Kind = "auto",
+    define: Define = None,
+) -> None:
+    """Train, and leave a run folder with spec, weights, history, report, and the checkpoint of the last epoch.
+
+    data: mnist, breast_cancer, diabetes, digits, iris, wine (from scikit-learn), an .npz with x and y, a .csv (with
+    --target COLUMN), a folder of IDX or .npy files, or a folder with one folder of images a class.
+    split: percentages for train/dev/test, as in 60/20/20, or for train/dev where the data bring a test set; a tenth
+    goes to dev unless said otherwise. train-dev: a share of the training set that is held out to tell variance from a
+    mismatch of the data. Every class is split alike, by the file's seed.
+    resume: a run that was stopped or killed, or a checkpoint: goes on after its last whole epoch, in the same folder
+    unless --run names another, bit for bit as if it had never stopped. epochs: how many; with --resume how many more,
+    those that were still to come unless given.
+    weights: a file to start from, for transfer learning; only: just these of its layers, as in conv1,conv2.
+
+    Examples:  dslc train specs/lenet5.net --data mnist     dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3
+               dslc train specs/lenet5.net --data mnist --resume runs/lenet5-1
+    """
+    from dslc.runtime.data.datasets import load_dataset
+    from dslc.runtime.data.splits import imbalances, parse_shares
+    from dslc.runtime.model import Model
+    from dslc.runtime.runs.folder import CHECKPOINT, keep_checkpoints, run_folder, write_partition
+
+    if epochs is not None:
+        positive(epochs, "--epochs")
+    shares = parse_shares(split, train_dev)
+    network = check_file(spec, overrides(define))
+    if only is not None and weights is None:
+        raise CallError("--only names layers of a file: it goes with --weights FILE")
+    if resume is not None and weights is not None:
+        raise CallError("--resume goes on with the checkpoint's weights: leave out --weights")
+    model = Model(network, positive(threads, "--threads"))
+    if weights is not None:
+        model.load_weights(weights, only.split(",") if only else None)
+    if resume is not None:
+        run_ = _resume(model, resume, run_)
+    dataset = _parts(load_dataset(data, target), shares, model.training.seed, resume)
+    for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
+        print(f"note: {text}", file=sys.stderr)
+    dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
+    with run_folder(run_, network.name) as folder:
+        keep = keep_checkpoints(model, folder)
+        with writing(folder):
+            write_partition(folder, dataset)
+        history = model.fit(dataset.train.x, dataset.train.y, dev, epochs, progress, keep)
+        results = results_of(model, dataset)
+        with writing(folder):
+            write_run(folder, model, history, dataset, results)
+    for name, numbers in results.items():
+        print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
+    print(f"run: {folder}")
+    print(f"report: {folder / 'report.html'}")
+    if history.stopped == "interrupted" and (folder / CHECKPOINT).exists():
+        print(f"interrupted: --resume {folder} goes on after the last whole epoch", file=sys.stderr)
+
+
+def _resume(model: Model, resume: str, run: str | None) -> str | None:
+    """Puts the model where the run stopped; the folder to go on in."""
+    from dslc.runtime.runs.folder import checkpoint_of
+
+    model.resume(checkpoint_of(resume))
+    return resume if run is None and Path(resume).is_dir() else run
+
+
+def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dataset:
+    """The data split as the call says, or as the run that goes on did where it says nothing."""
+    from dslc.runtime.data.splits import Shares
+    from dslc.runtime.runs.folder import checkpoint_of, split_as_trained
+
+    if resume is not None and shares == Shares():
+        return split_as_trained(given, str(checkpoint_of(resume).parent), seed)
+    return given.split(shares, seed)
+
+
+def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
+    """The final numbers on each part of the data."""
+    return {name: model.evaluate(part.x, part.y) for name, part in dataset.parts.items()}
+
+
+def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any]) -> None:
+    from dslc.cache import write_whole
+    from dslc.runtime.analysis.error_analysis import judge
+    from dslc.runtime.analysis.report import render_report
+    from dslc.runtime.runs.folder import HISTORY, REPORT, SPEC, WEIGHTS
+    from dslc.runtime.runs.metadata import FACTS, Facts
+    from dslc.runtime.training.spec_text import as_trained
+
+    write_whole(folder / SPEC, as_trained(model.network).encode())
+    model.save(folder / WEIGHTS)
+    history.to_csv(folder / HISTORY)
+    write_whole(folder / FACTS, Facts.of(dataset, history).to_json())
+    page = render_report(model.network, history, dict(results), judge(model, dataset))
+    write_whole(folder / REPORT, page.encode())

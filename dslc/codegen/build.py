@@ -1,0 +1,205 @@
+"""`CSource` to a native module that Python imports. The only importer of cffi.
+
+A module is built in a temporary folder and moved into the cache with one rename, so that two processes at once, or
+one that is killed, never leave a broken one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from cffi import FFI
+
+from dslc.cache import cache_folder, write_whole
+from dslc.codegen.emit import CSource
+from dslc.language.diagnostics import UsageError
+from dslc.target import Target, cpu_identity
+
+FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+UNSPLIT_FMA = ("--param=avoid-fma-max-bits=0",)
+"""GCC tuned for some CPUs splits multiply-adds in short chains and not in long ones; then a sum has other bits in a
+small tile than in a large one."""
+ON_ALL_CORES = ("-flto=auto", "-fno-fat-lto-objects", "-flto-partition=balanced", "--param=lto-min-partition=2000")
+"""GCC's link-time optimization compiles the functions of our one C file on all cores: it deals them out in parts, a
+small network's too, and runs `make` on these."""
+WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
+
+
+class CompilerError(UsageError):
+    """The C compiler failed; carries its command and its words."""
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A C compiler, how it names itself, whether it has OpenMP, and those flags for compiling and linking that only
+    some compilers know."""
+
+    command: tuple[str, ...]
+    identity: str
+    openmp: bool
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Library:
+    """A loaded native module. `cached` tells that nothing had to be compiled."""
+
+    module: ModuleType
+    path: Path
+    prefix: str
+    cached: bool
+
+    def function(self, name: str):  # type: ignore[no-untyped-def]
+        return getattr(self.module.lib, f"{self.prefix}_{name}")
+
+
+def build(source: CSource, target: Target, folder: Path | None = None) -> Library:
+    """The native module of a network, from the cache if it is there. `folder` is where to put it instead.
+
+    Raises:
+        UsageError: there is no C compiler, or it fails.
+    """
+    compiler = find_compiler()
+    name = f"_{source.prefix}_{cache_key(source, target, compiler)}"
+    home = folder or cache_folder()
+    path = home / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    cached = path.exists()
+    if not cached:
+        _compile(source, target, compiler, name, path)
+    return Library(_load(name, path), path, source.prefix, cached)
+
+
+def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
+    """Everything that the machine code depends on, hashed."""
+    parts = (
+        source.code,
+        source.declarations,
+        *FLAGS,
+        *target.flags,
+        *compiler.flags,
+        compiler.identity,
+        str(compiler.openmp),
+        str(sysconfig.get_config_var("SOABI")),
+        cpu_identity(),
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+@cache
+def find_compiler() -> Compiler:
+    """$CC, else gcc, clang or zig, whichever is there first."""
+    candidates = [shlex.split(os.environ["CC"])] if os.environ.get("CC") else [["gcc"], ["clang"]]
+    if not os.environ.get("CC") and importlib.util.find_spec("ziglang"):
+        candidates.append([sys.executable, "-m", "ziglang", "cc"])
+    for command in candidates:
+        found = shutil.which(command[0])
+        if found:
+            return _identify((found, *command[1:]))
+    if os.environ.get("CC"):
+        raise UsageError(f"the C compiler that CC names, {os.environ['CC']!r}, is not there")
+    raise UsageError("no C compiler was found: install gcc (apt install gcc) or clang, or pip install ziglang")
+
+
+def _identify(command: tuple[str, ...]) -> Compiler:
+    """The compiler's version and abilities, kept beside the modules so that it is asked only once."""
+    stat = os.stat(command[0])
+    optional = (UNSPLIT_FMA, ON_ALL_CORES) if shutil.which("make") else (UNSPLIT_FMA,)
+    key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size} {optional}".encode()).hexdigest()[:20]
+    known = cache_folder() / f"compiler-{key}"
+    if known.exists():
+        abilities, _, identity = known.read_text().partition("\n")
+        threads, *known_flags = abilities.split()
+        return Compiler(command, identity, threads == "openmp", tuple(known_flags))
+    asked = _run([*command, "--version"])
+    identity = f"{command[0]} {asked.stdout.splitlines()[0] if asked.stdout else ''}"
+    with tempfile.TemporaryDirectory() as scratch:
+        test = Path(scratch) / "test.c"
+        test.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+        build = [*command, str(test), "-o", str(test.with_suffix(""))]
+        openmp = _run([*build, "-fopenmp"]).returncode == 0
+        test.write_text("int main(void) { return 0; }\n")
+        flags = [flag for group in optional if _run([*build, *group]).returncode == 0 for flag in group]
+    write_whole(known, f"{' '.join(('openmp' if openmp else 'serial', *flags))}\n{identity}".encode())
+    return Compiler(command, identity, openmp, tuple(flags))
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise UsageError(f"cannot run the C compiler: {shlex.join(command)}: {error.strerror}") from None
+
+
+def _compile(source: CSource, target: Target, compiler: Compiler, name: str, path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="dslc-", dir=path.parent) as scratch:
+        folder = Path(scratch)
+        kernels, wrapper = folder / f"{source.prefix}.c", folder / f"{name}.c"
+        kernels.write_text(source.code)
+        ffi = FFI()
+        ffi.cdef(source.declarations)
+        ffi.set_source(name, source.declarations)
+        with contextlib.redirect_stdout(io.StringIO()):
+            ffi.emit_c_code(str(wrapper))
+        threads = ["-fopenmp"] if compiler.openmp else []
+        if not compiler.openmp:
+            warnings.warn(f"{compiler.command[0]} has no OpenMP: the network runs on one thread", stacklevel=2)
+        python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
+        flags = [*FLAGS, *target.flags, *compiler.flags, *threads]
+        jobs = [
+            [*compiler.command, *flags, *WARNINGS, *unknown_pragmas(compiler), "-c", str(kernels),
+             "-o", str(folder / "kernels.o")],
+            [*compiler.command, "-O1", "-fPIC", "-w", *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],
+        ]  # fmt: skip
+        _run_all(jobs)
+        made = folder / path.name
+        objects = [str(folder / "kernels.o"), str(folder / "wrapper.o")]
+        _run_all([[*compiler.command, *flags, "-shared", *objects, "-lm", "-o", str(made)]])
+        os.replace(made, path)
+
+
+def unknown_pragmas(compiler: Compiler) -> list[str]:
+    """Without OpenMP its pragmas are ignored, without a word."""
+    return [] if compiler.openmp else ["-Wno-unknown-pragmas"]
+
+
+def _run_all(commands: list[list[str]]) -> None:
+    """Runs commands side by side.
+
+    Raises:
+        CompilerError: one of them failed.
+    """
+    try:
+        running = [
+            subprocess.Popen(c, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             text=True, errors="replace")
+            for c in commands
+        ]  # fmt: skip
+    except OSError as error:
+        raise CompilerError(f"cannot run the C compiler: {error}") from None
+    words = [process.communicate()[0] for process in running]
+    for command, process, said in zip(commands, running, words, strict=True):
+        if process.returncode:
+            raise CompilerError(f"the C compiler failed:\n  {shlex.join(command)}\n{said.strip()}")
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,223 @@
+"""Argument types: what a layer's annotated fields accept, and how a value from the file becomes theirs.
+
+A thing of the language (layer, loss, optimizer, init, ...) is a frozen dataclass whose fields are annotated with
+the types below; `bind` checks and converts the arguments of a call against them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Annotated, Any, get_type_hints
+
+from dslc.shape import Pair
+
+Scalar = int | float | bool | str
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A bare word of the file that names neither a param nor a switch."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Items:
+    """Several values in brackets: `(1, 2, 1)`."""
+
+    values: tuple[object, ...]
+
+
+class BadValue(Exception):
+    """A value of the wrong kind or out of range; the text says what would be right."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number in a range."""
+
+    low: int = 1
+    high: int = 2**31 - 1
+
+    def convert(self, value: object) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadValue(f"a whole number is wanted, not {show(value)}")
+        if not self.low <= value <= self.high:
+            edge = f"at least {self.low}" if value < self.low else f"at most {self.high}"
+            raise BadValue(f"it must be {edge}, not {value}")
+        return value
+
+
+@dataclass(frozen=True)
+class Real:
+    """A finite number in a range; `open_low`, `open_high` exclude the ends."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def convert(self, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise BadValue(f"a number is wanted, not {show(value)}")
+        too_low = value <= self.low if self.open_low else value < self.low
+        too_high = value >= self.high if self.open_high else value > self.high
+        if too_low or too_high or not math.isfinite(value):
+            raise BadValue(f"it must be {self._range()}, not {show(value)}")
+        return float(value)
+
+    def _range(self) -> str:
+        low = f"{'more than' if self.open_low else 'at least'} {self.low:g}" if self.low > -math.inf else ""
+        high = f"{'less than' if self.open_high else 'at most'} {self.high:g}" if self.high < math.inf else ""
+        return " and ".join(part for part in (low, high) if part) or "finite"
+
+
+@dataclass(frozen=True)
+class OnOff:
+    """`on` or `off`."""
+
+    def convert(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise BadValue(f"on or off is wanted, not {show(value)}")
+        return value
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few bare words."""
+
+    words: tuple[str, ...]
+
+    def convert(self, value: object) -> str:
+        if isinstance(value, Symbol) and value.name in self.words:
+            return value.name
+        raise BadValue(f"{' or '.join(self.words)} is wanted, not {show(value)}")
+
+
+@dataclass(frozen=True)
+class HeightWidth:
+    """`3x5`, or one number for a square."""
+
+    low: int = 1
+
+    def convert(self, value: object) -> Pair:
+        if isinstance(value, tuple) and len(value) != 2:
+            raise BadValue(f"height x width is wanted, not {show(value)}")
+        parts = value if isinstance(value, tuple) else (value, value)
+        whole = Whole(self.low, 2**20)
+        return whole.convert(parts[0]), whole.convert(parts[1])
+
+
+@dataclass(frozen=True)
+class PaddingKind:
+    """`valid`, `same`, a number, or height x width."""
+
+    def convert(self, value: object) -> str | Pair:
+        if isinstance(value, Symbol):
+            if value.name in ("valid", "same"):
+                return value.name
+            raise BadValue(f"valid, same or a number is wanted, not {value.name}")
+        if isinstance(value, str):
+            raise BadValue(f"valid, same or a number is wanted, not {show(value)}")
+        return HeightWidth(0).convert(value)
+
+
+@dataclass(frozen=True)
+class Dims:
+    """A size of one example: `784` or `28x28x1`."""
+
+    def convert(self, value: object) -> tuple[int, ...]:
+        parts = value if isinstance(value, tuple) else (value,)
+        if len(parts) not in (1, 3):
+            more = f"; one channel is written {show(value)}x1" if len(parts) == 2 else ""
+            raise BadValue(f"a number of features or height x width x channels is wanted, not {show(value)}{more}")
+        return tuple(Whole().convert(part) for part in parts)
+
+
+@dataclass(frozen=True)
+class Each:
+    """The kind of each argument of a call that takes as many as are given: such a thing takes nothing else."""
+
+    kind: Real
+
+    def convert(self, value: object) -> float:
+        return self.kind.convert(value)
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """`(1, 2, 1)`: a weight for each class."""
+
+    def convert(self, value: object) -> tuple[float, ...]:
+        if not isinstance(value, Items):
+            raise BadValue(f"a number for each class is wanted, such as (1, 2, 1), not {show(value)}")
+        weights = tuple(Real(0).convert(part) for part in value.values)
+        if not any(weights):
+            raise BadValue("at least one class must weigh more than 0")
+        return weights
+
+
+Count = Annotated[int, Whole(1)]
+Number = Annotated[float, Real()]
+Positive = Annotated[float, Real(0, open_low=True)]
+NonNegative = Annotated[float, Real(0)]
+Fraction = Annotated[float, Real(0, 1, open_high=True)]
+Numbers = Annotated[tuple[float, ...], Each(Real())]
+Flag = Annotated[bool, OnOff()]
+Size = Annotated[Pair, HeightWidth()]
+Padding = Annotated[str | Pair, PaddingKind()]
+ClassWeights = Annotated[tuple[float, ...], Weighting()]
+ShapeOf = Annotated[tuple[int, ...], Dims()]
+
+
+def show(value: object) -> str:
+    """A value as it would be written in a file."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, Symbol):
+        return value.name
+    if isinstance(value, tuple):
+        return "x".join(str(part) for part in value)
+    if isinstance(value, Items):
+        return f"({', '.join(show(part) for part in value.values)})"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One argument that a thing takes."""
+
+    name: str
+    kind: Any
+    required: bool
+
+    def convert(self, value: object) -> object:
+        return self.kind.convert(value)
+
+
+def slots(thing: type[Any]) -> tuple[Slot, ...]:
+    """The arguments of a frozen dataclass, in order: its fields annotated with a kind."""
+    if thing not in _SLOTS:
+        _SLOTS[thing] = _read_slots(thing)
+    return _SLOTS[thing]
+
+
+_SLOTS: dict[type[Any], tuple[Slot, ...]] = {}
+
+
+def _read_slots(thing: type[Any]) -> tuple[Slot, ...]:
+    hints = get_type_hints(thing, include_extras=True)
+    return tuple(
+        Slot(f.name, hints[f.name].__metadata__[0], _required(f))
+        for f in fields(thing)
+        if hasattr(hints[f.name], "__metadata__")
+    )
+
+
+def _required(f: Field[Any]) -> bool:
+    return f.default is MISSING and f.default_factory is MISSING

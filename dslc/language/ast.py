@@ -1,0 +1,210 @@
+"""The first stage: a `.net` file as it was written, before any name has a meaning."""
+
+from __future__ import annotations
+
+from typing import Union
+
+from dslc.language.record import Record, record
+from dslc.language.source import Source, Span
+
+
+@record
+class Number(Record):
+    span: Span
+    value: int | float
+
+
+@record
+class Size(Record):
+    """`5x5` or `28x28x1`."""
+
+    span: Span
+    dims: tuple[int, ...]
+
+
+@record
+class Text(Record):
+    span: Span
+    value: str
+
+
+@record
+class Switch(Record):
+    """`on` or `off`."""
+
+    span: Span
+    value: bool
+
+
+@record
+class Name(Record):
+    span: Span
+    name: str
+
+
+@record
+class Binary(Record):
+    span: Span
+    operator: str
+    left: Expr
+    right: Expr
+
+
+@record
+class Negate(Record):
+    span: Span
+    operand: Expr
+
+
+@record
+class Items(Record):
+    """`(1, 2, 1)`: at least two."""
+
+    span: Span
+    items: tuple[Expr, ...]
+
+
+@record
+class Argument(Record):
+    """One argument of a call; `name` is None for a positional one."""
+
+    span: Span
+    name: str | None
+    value: Expr
+
+
+@record
+class Call(Record):
+    """`name(arguments)`; in a chain also a bare `name`, then `arguments` is None."""
+
+    span: Span
+    name: str
+    name_span: Span
+    arguments: tuple[Argument, ...] | None
+
+
+Expr = Union[Number, Size, Text, Switch, Name, Binary, Negate, Call, Items]
+
+
+@record
+class Chain(Record):
+    span: Span
+    links: tuple[Call, ...]
+
+
+@record
+class InputDecl(Record):
+    span: Span
+    name: str
+    name_span: Span
+    size: Expr
+
+
+@record
+class OutputDecl(Record):
+    span: Span
+    name: str
+    name_span: Span
+    chain: Chain
+
+
+@record
+class Assign(Record):
+    span: Span
+    name: str
+    name_span: Span
+    chain: Chain
+
+
+@record
+class Repeat(Record):
+    span: Span
+    count: Expr
+    body: tuple[Statement, ...]
+
+
+Statement = Union[InputDecl, OutputDecl, Assign, Repeat, Chain]
+
+
+@record
+class ParamDecl(Record):
+    """`param NAME = value in range`."""
+
+    span: Span
+    name: str
+    name_span: Span
+    value: Expr
+    range: Call | None
+
+
+@record
+class Formal(Record):
+    """A parameter of a block."""
+
+    span: Span
+    name: str
+    default: Expr | None
+
+
+@record
+class BlockDecl(Record):
+    span: Span
+    name: str
+    name_span: Span
+    formals: tuple[Formal, ...]
+    body: tuple[Statement, ...]
+
+
+@record
+class NetDecl(Record):
+    span: Span
+    name: str
+    name_span: Span
+    body: tuple[Statement, ...]
+
+
+@record
+class Condition(Record):
+    """`predict_us <= 50`, behind `subject_to`."""
+
+    span: Span
+    name: str
+    comparison: str
+    bound: Expr
+
+
+@record
+class Setting(Record):
+    """One line of `train`: `key value, ...`, `key head: value` or `key a -> b`."""
+
+    span: Span
+    key: str
+    key_span: Span
+    head: Name | None
+    values: tuple[Expr, ...]
+    then: tuple[Expr, ...]
+    conditions: tuple[Condition, ...]
+
+
+@record
+class TrainDecl(Record):
+    span: Span
+    settings: tuple[Setting, ...]
+
+
+Declaration = Union[ParamDecl, BlockDecl, NetDecl, TrainDecl]
+
+
+@record
+class Program(Record):
+    """A whole file."""
+
+    source: Source
+    declarations: tuple[Declaration, ...]
+
+    def verify(self) -> None:
+        """Every declaration lies inside the file, in the order of the text."""
+        last = 0
+        for declaration in self.declarations:
+            assert last <= declaration.span.start <= declaration.span.end <= len(self.source.text)
+            last = declaration.span.start

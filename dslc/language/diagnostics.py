@@ -1,0 +1,130 @@
+"""What every error looks like, and how errors are shown.
+
+An error is a frozen dataclass that stands beside the check that raises it and derives from `Diagnostic`:
+its fields are the facts, its properties turn them into words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import ClassVar
+
+from dslc.language.record import Record, record
+from dslc.language.source import Span
+
+MAX_SHOWN_LINE = 160
+MAX_SHOWN_ERRORS = 100
+LEARNING_RATE = ("lr", "learning_rate")
+LEARNING_RATE_HELP = "help: the learning rate is an argument of the optimizer: optimizer adam(lr=0.001)"
+
+
+@record
+class Diagnostic(Record):
+    """One thing that is wrong with a spec (or, with severity `note`, worth knowing) and where.
+
+    A subclass gives `message`, `marker` and `hints` as texts with its fields in braces; where that is not enough it
+    overrides the property.
+    """
+
+    span: Span
+
+    severity: ClassVar[str] = "error"
+    message: ClassVar[str] = ""
+    marker: ClassVar[str] = ""
+    hints: ClassVar[tuple[str, ...]] = ()
+
+    def _fill(self, text: str) -> str:
+        return text.format(**{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @property
+    def title(self) -> str:
+        """One line in the reader's terms."""
+        return self._fill(self.message)
+
+    @property
+    def label(self) -> str:
+        """A few words beside the underlined place."""
+        return self._fill(self.marker)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Further lines: the size formula with its numbers, help."""
+        return tuple(self._fill(hint) for hint in self.hints)
+
+
+class SpecError(Exception):
+    """A spec that cannot be compiled. `diagnostics` holds every error, in the order of the file."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(sorted(diagnostics, key=lambda d: (d.span.start, d.span.end)))
+        super().__init__(render_all(self.diagnostics))
+
+
+class UsageError(Exception):
+    """A call that cannot be carried out, for a reason that lies outside the spec; its text is for people."""
+
+
+class CallError(UsageError):
+    """A call with arguments that cannot be meant, such as --epochs 0."""
+
+
+class DataError(ValueError):
+    """Data that does not fit the network; the text names what was expected and what was found."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?`, or nothing when no known word is close."""
+    close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return f"help: did you mean '{close[0]}'?" if close else ""
+
+
+def one_of(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def render(diagnostic: Diagnostic) -> str:
+    """The diagnostic as text: title, place, the line with the place underlined, notes."""
+    span = diagnostic.span
+    head = f"{diagnostic.severity}: {diagnostic.title}\n"
+    if not span.source.text:
+        return head + f"  --> {span.source.name}\n" + _notes(diagnostic, "")
+    line_number, column = span.source.position(span.start)
+    line = span.source.line(line_number)
+    gutter = " " * len(str(line_number))
+    width = max(1, min(span.end - span.start, len(line) - column + 1))
+    line, column = _window(line, column)
+    label = f" {diagnostic.label}" if diagnostic.label else ""
+    pad = "".join("\t" if char == "\t" else " " for char in line[: column - 1]).ljust(column - 1)
+    return (
+        head
+        + f"{gutter} --> {span}\n"
+        + f"{gutter}  |\n"
+        + f" {line_number} | {line}\n"
+        + f"{gutter}  | {pad}{'^' * min(width, max(1, len(line) - column + 1))}{label}\n"
+        + _notes(diagnostic, gutter)
+    )
+
+
+def _window(line: str, column: int) -> tuple[str, int]:
+    """A very long line is cut to the part around the column."""
+    if len(line) <= MAX_SHOWN_LINE:
+        return _printable(line), column
+    start = max(0, column - 1 - MAX_SHOWN_LINE // 2)
+    return _printable(line[start : start + MAX_SHOWN_LINE]), column - start
+
+
+def _printable(text: str) -> str:
+    """Control characters would reach the terminal: a question mark stands for each."""
+    return "".join(c if c.isprintable() or c == "\t" else "?" for c in text)
+
+
+def _notes(diagnostic: Diagnostic, gutter: str) -> str:
+    return "".join(f"{gutter}  = {note}\n" for note in diagnostic.notes if note)
+
+
+def render_all(diagnostics: Sequence[Diagnostic]) -> str:
+    more = len(diagnostics) - MAX_SHOWN_ERRORS
+    rest = f"\n... and {more} more\n" if more > 0 else ""
+    return "\n".join(render(d) for d in diagnostics[:MAX_SHOWN_ERRORS]) + rest

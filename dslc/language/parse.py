@@ -1,0 +1,525 @@
+"""`.net` text to `ast.Program`. The only importer of lark."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lark import Lark, Token, Transformer, Tree, v_args
+from lark import __version__ as lark_version
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
+from lark.tree import Meta
+
+from dslc.cache import cache_folder, write_whole
+from dslc.language import ast
+from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, SpecError
+from dslc.language.record import record
+from dslc.language.source import Source, Span
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 100
+MAX_DIGITS = 18
+
+
+@record
+class NotReadable(Diagnostic):
+    reason: str
+
+    @property
+    def title(self) -> str:
+        return f"cannot read the spec: {self.reason}"
+
+
+@record
+class NotText(Diagnostic):
+    @property
+    def title(self) -> str:
+        return "this file is not text: a spec is UTF-8"
+
+
+@record
+class TooLarge(Diagnostic):
+    size: int
+
+    @property
+    def title(self) -> str:
+        return f"this file has {self.size / 1e6:.1f} MB; a spec has at most {MAX_BYTES / 1e6:.0f} MB"
+
+
+@record
+class FannFile(Diagnostic):
+    @property
+    def title(self) -> str:
+        return "this is a network saved by FANN, which uses the ending .net too; dslc reads network specs"
+
+
+@record
+class TooDeep(Diagnostic):
+    @property
+    def title(self) -> str:
+        return f"more than {MAX_DEPTH} brackets or operators inside each other"
+
+
+@record
+class NumberTooLong(Diagnostic):
+    @property
+    def title(self) -> str:
+        return f"this number is too long; at most {MAX_DIGITS} digits fit"
+
+
+@record
+class NumberTooLarge(Diagnostic):
+    message = "this number is too large"
+
+
+@record
+class NestedDeclaration(Diagnostic):
+    what: str
+    brace: Span
+    message = "{what} cannot stand inside other braces"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (f"help: the {{ of line {self.brace.line} is still open here; close it before {self.what}",)
+
+
+@record
+class BadCharacter(Diagnostic):
+    character: str
+
+    @property
+    def title(self) -> str:
+        return f"the character {self.character!r} has no meaning here"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        hints = {
+            ";": "help: one statement a line, without a semicolon",
+            "'": 'help: text stands in double quotes: "..."',
+            '"': "help: this quote is never closed on its line",
+            "|": "help: write -> between two layers",
+            "[": "help: lists have round brackets: choice(1, 2, 3)",
+            "×": "help: write sizes with the letter x: 28x28x1",
+            "→": "help: write -> between two layers",
+            "%": "help: write a rate as a number: 0.5",
+        }
+        if self.character.isdigit() or self.character == ".":
+            return ("help: a number is written 3, 0.5 or 1e-3, a size 5x5 or 28x28x1; a name starts with a letter",)
+        return (hints.get(self.character, ""),)
+
+
+@record
+class UnexpectedWord(Diagnostic):
+    found: str
+    expected: tuple[str, ...]
+    hint: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.found} is not expected here"
+
+    @property
+    def label(self) -> str:
+        if not self.expected or len(self.expected) > 6:
+            return ""
+        return "expected " + " or ".join(self.expected)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (f"help: {self.hint}",) if self.hint else ()
+
+
+@record
+class NeverClosed(Diagnostic):
+    bracket: str
+
+    @property
+    def title(self) -> str:
+        return f"this {self.bracket} is never closed"
+
+
+def read(path: str | Path) -> Source:
+    """The file as a source.
+
+    Raises:
+        SpecError: the path cannot be read, or is no text.
+    """
+    nowhere = Span(Source(str(path), ""), 0, 0)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise SpecError([NotReadable(nowhere, (error.strerror or str(error)).lower())]) from None
+    except ValueError as error:
+        raise SpecError([NotReadable(nowhere, str(error))]) from None
+    if len(data) > MAX_BYTES:
+        raise SpecError([TooLarge(nowhere, len(data))])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SpecError([NotText(nowhere)]) from None
+    if "\0" in text:
+        raise SpecError([NotText(nowhere)])
+    return Source(str(path), text.replace("\r\n", "\n"))
+
+
+def parse(source: Source) -> ast.Program:
+    """The program of a source.
+
+    Raises:
+        SpecError: with one diagnostic, at the first place where the text stops being a spec.
+    """
+    if len(source.text) > MAX_BYTES:
+        raise SpecError([TooLarge(Span(Source(source.name, ""), 0, 0), len(source.text))])
+    if source.text.startswith("FANN_"):
+        raise SpecError([FannFile(Span(source, 0, source.text.find("\n")))])
+    _check_brackets(source)
+    try:
+        tree = _grammar().parse(source.text)
+        _check_depth(tree, source)
+        return _Builder(source).transform(tree)  # type: ignore[no-any-return]
+    except VisitError as error:
+        raise error.orig_exc from None
+    except UnexpectedInput as error:
+        raise SpecError([_explain(error, source)]) from None
+
+
+@cache
+def _grammar() -> Lark:
+    """The parser. Its tables take a quarter of a second to make, so they are kept in the cache."""
+    text = resources.files("dslc.grammar").joinpath("net.lark").read_text("utf-8")
+    key = hashlib.sha256(f"{text}\0{lark_version}\0{sys.version}".encode()).hexdigest()[:20]
+    kept = cache_folder() / f"grammar-{key}"
+    try:
+        with kept.open("rb") as file:
+            return Lark.load(file)
+    except Exception:  # whatever is wrong with the kept tables, they are made again
+        made = Lark(text, parser="lalr", start="program", propagate_positions=True, maybe_placeholders=True)
+    tables = io.BytesIO()
+    made.save(tables)
+    write_whole(kept, tables.getvalue())
+    return made
+
+
+def _check_brackets(source: Source) -> None:
+    depth = 0
+    for offset, char in _brackets(source):
+        depth += 1 if char in "({" else -1
+        if depth > MAX_DEPTH:
+            raise SpecError([TooDeep(Span(source, offset, offset + 1))])
+
+
+def _check_depth(tree: Tree[Token], source: Source) -> None:
+    """`1 + 1 + ...` needs no brackets to be deep; what comes after the parser calls itself on what it finds inside."""
+    todo: list[tuple[Tree[Token], int]] = [(tree, 0)]
+    while todo:
+        node, depth = todo.pop()
+        if depth > MAX_DEPTH:
+            raise SpecError([TooDeep(Span(source, node.meta.start_pos, node.meta.end_pos))])
+        todo.extend((child, depth + 1) for child in node.children if isinstance(child, Tree))
+
+
+def _brackets(source: Source, end: int | None = None) -> Iterator[tuple[int, str]]:
+    """Every bracket and where it stands; those in comments and texts do not count."""
+    skipping = ""
+    for offset, char in enumerate(source.text[:end]):
+        if skipping:
+            skipping = "" if char in (skipping, "\n") else skipping
+        elif char in '#"':
+            skipping = "\n" if char == "#" else '"'
+        elif char in "(){}":
+            yield offset, char
+
+
+def _open_brackets(source: Source, end: int | None = None) -> list[int]:
+    """Where the brackets stand that have no partner, the innermost last."""
+    open_at: list[int] = []
+    for offset, char in _brackets(source, end):
+        if char in "({":
+            open_at.append(offset)
+        elif open_at:
+            open_at.pop()
+    return open_at
+
+
+# ---------------------------------------------------------------------------------------------- syntax errors
+
+TERMINALS = {
+    "_NL": "a new line",
+    "_ARROW": "'->'",
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "SIZE": "a size",
+    "STRING": "a text",
+    "$END": "the end of the file",
+    "LPAR": "'('",
+    "RPAR": "')'",
+    "LBRACE": "'{'",
+    "RBRACE": "'}'",
+    "EQUAL": "'='",
+    "COLON": "':'",
+    "COMMA": "','",
+}
+OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR"}
+DECLARATION = re.compile(r"[ \t]*(param|block|net|train)\b")
+SIZE_REST = re.compile(r"x[0-9]*(x[0-9]+)*")
+
+
+def _explain(error: UnexpectedInput, source: Source) -> Diagnostic:
+    if isinstance(error, UnexpectedCharacters):
+        at = error.pos_in_stream or 0
+        return BadCharacter(Span(source, at, at + 1), source.text[at])
+    assert isinstance(error, UnexpectedToken)
+    token, expected = error.token, set(error.accepts or error.expected)
+    if token.type == "$END":
+        return _unclosed(source) or UnexpectedWord(_end_of(source), "the end of the file", _readable(expected), "")
+    start = token.start_pos or 0
+    if nested := _nested(source, start):
+        return nested
+    span = Span(source, start, max(start + 1, start + len(token.rstrip())))
+    if token.type == "_NL":
+        span = Span(source, start, start + 1)
+        found = "the end of the line"
+    else:
+        found = f"'{token.strip()}'"
+    return UnexpectedWord(span, found, _readable(expected), _hint(token, expected, source.text[:start]))
+
+
+def _nested(source: Source, start: int) -> Diagnostic | None:
+    """The declaration that the error stands in, if it stands inside braces: mostly these were never closed."""
+    line_start = source.text.rfind("\n", 0, start) + 1
+    found = DECLARATION.match(source.text, line_start, start)
+    if found is None or not (open_at := _open_brackets(source, found.start(1))):
+        return None
+    brace = Span(source, open_at[-1], open_at[-1] + 1)
+    return NestedDeclaration(Span(source, found.start(1), found.end(1)), found[1], brace)
+
+
+def _readable(expected: set[str]) -> tuple[str, ...]:
+    if {"NUMBER", "NAME", "SIZE"} <= expected:
+        return ("a value",)
+    shown = expected - OPERATORS - {"_NL"} if len(expected) > 1 else expected
+    words: list[str] = []
+    if "_NL" in expected and not expected & {"NAME", "PARAM"}:
+        words, shown = ["a new line"], shown - {"RBRACE", "$END"}
+    elif {"NAME", "INPUT", "OUTPUT"} <= shown:
+        words, shown = ["a statement"], shown - {"NAME", "IN", "INPUT", "OUTPUT", "REPEAT"}
+    elif {"NAME", "IN"} <= shown:
+        words, shown = ["a layer"], shown - {"NAME", "IN"}
+    return (*words, *sorted(TERMINALS.get(name, f"'{name.lower()}'") for name in shown))
+
+
+def _hint(token: Token, expected: set[str], before: str) -> str:
+    """What was probably meant. `before` is the text up to the token."""
+    if token.type == "_ARROW":
+        return _arrow_hint(expected)
+    if token.type in ("EQUAL", "COLON"):
+        return _sign_hint(token, expected, before)
+    if token.type in ("NAME", "NUMBER", "SIZE", "STRING"):
+        return _word_hint(token, expected, before)
+    if token.type == "_NL":
+        return _line_end_hint(expected)
+    return _bracket_hint(token, expected)
+
+
+def _arrow_hint(expected: set[str]) -> str:
+    if "RPAR" in expected:
+        return "close the bracket before ->"
+    if "INPUT" in expected:
+        return "a chain needs a layer before its first ->"
+    return "" if "NAME" in expected else "a chain stands on lines of its own, and begins with a layer or a value"
+
+
+def _sign_hint(token: Token, expected: set[str], before: str) -> str:
+    word = (before.split() or [""])[-1]
+    if "NUMBER" in expected and word in LEARNING_RATE:
+        return LEARNING_RATE_HELP.removeprefix("help: ")
+    if "NUMBER" in expected and "RPAR" not in expected:
+        return f"settings of train have no '{token}': batch 64"
+    if token.type == "COLON":
+        return "write = here" if "EQUAL" in expected else ""
+    if "COLON" in expected:
+        return "an input is declared with a colon: input image: 28x28x1"
+    return "write -> between two layers; a name stands before its chain: h = ..." if "_ARROW" in expected else ""
+
+
+def _word_hint(token: Token, expected: set[str], before: str) -> str:
+    if SIZE_REST.fullmatch(token) and before.rstrip()[-1:].isdigit():
+        return "a size is written without spaces: 28x28x1"
+    if "RPAR" in expected and "COMMA" in expected:
+        return "write a comma between two arguments"
+    if expected == {"NAME"}:
+        return (
+            "an input has a name: input image: 28x28x1" if before.endswith("input ") else "a name starts with a letter"
+        )
+    if token.type == "NAME" and "_ARROW" in expected and "_NL" in expected:
+        return "write -> between two layers, or start a new line"
+    if token.type == "NAME" and "NAME" not in expected and "PARAM" in expected:
+        return "a file consists of param, block, net and train; layers stand inside net { ... }"
+    return ""
+
+
+def _line_end_hint(expected: set[str]) -> str:
+    if "RPAR" in expected:
+        return "close the bracket on this line"
+    if expected <= {"NAME", "IN"}:
+        return "to go on in the next line, begin that one with ->"
+    return ""
+
+
+def _bracket_hint(token: Token, expected: set[str]) -> str:
+    if token.type in ("INPUT", "OUTPUT", "REPEAT") and "_NL" in expected:
+        return "start a new line"
+    if token.type == "FLOOR" and "_ARROW" in expected:
+        return "a comment starts with #"
+    if token.type == "LBRACE" and expected == {"LPAR"}:
+        return "a block without parameters has empty brackets: block NAME() { ... }"
+    if token.type == "RBRACE" and "PARAM" in expected:
+        return "there is one } too many"
+    if token.type == "COMMA" and "_NL" in expected:
+        return "one statement a line, without a comma"
+    return ""
+
+
+def _end_of(source: Source) -> Span:
+    end = len(source.text.rstrip())
+    return Span(source, max(0, end - 1), end)
+
+
+def _unclosed(source: Source) -> Diagnostic | None:
+    """The innermost bracket without a partner."""
+    open_at = _open_brackets(source)
+    if not open_at:
+        return None
+    return NeverClosed(Span(source, open_at[-1], open_at[-1] + 1), source.text[open_at[-1]])
+
+
+# ------------------------------------------------------------------------------------------- tree to ast nodes
+
+
+@v_args(meta=True)
+class _Builder(Transformer[Token, Any]):
+    """A method a rule of the grammar."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+
+    def _span(self, meta: Meta) -> Span:
+        if meta.empty:
+            return Span(self.source, 0, 0)
+        return Span(self.source, meta.start_pos, meta.end_pos)
+
+    def _token(self, token: Token) -> Span:
+        start = token.start_pos or 0
+        return Span(self.source, start, start + len(token))
+
+    def program(self, meta: Meta, items: list[Any]) -> ast.Program:
+        return ast.Program(self.source, tuple(items))
+
+    def param(self, meta: Meta, items: list[Any]) -> ast.ParamDecl:
+        name, value, range_ = items
+        return ast.ParamDecl(self._span(meta), str(name), self._token(name), value, range_)
+
+    def block(self, meta: Meta, items: list[Any]) -> ast.BlockDecl:
+        name, *formals, body = items
+        given = tuple(f for f in formals if f is not None)
+        return ast.BlockDecl(self._span(meta), str(name), self._token(name), given, body)
+
+    def formal(self, meta: Meta, items: list[Any]) -> ast.Formal:
+        return ast.Formal(self._token(items[0]), str(items[0]), items[1])
+
+    def net(self, meta: Meta, items: list[Any]) -> ast.NetDecl:
+        return ast.NetDecl(self._span(meta), str(items[0]), self._token(items[0]), items[1])
+
+    def train(self, meta: Meta, items: list[Any]) -> ast.TrainDecl:
+        return ast.TrainDecl(self._span(meta), tuple(items))
+
+    def body(self, meta: Meta, items: list[Any]) -> tuple[ast.Statement, ...]:
+        return tuple(items)
+
+    def input(self, meta: Meta, items: list[Any]) -> ast.InputDecl:
+        return ast.InputDecl(self._span(meta), str(items[0]), self._token(items[0]), items[1])
+
+    def output(self, meta: Meta, items: list[Any]) -> ast.OutputDecl:
+        return ast.OutputDecl(self._span(meta), str(items[0]), self._token(items[0]), items[1])
+
+    def assign(self, meta: Meta, items: list[Any]) -> ast.Assign:
+        return ast.Assign(self._span(meta), str(items[0]), self._token(items[0]), items[1])
+
+    def repeat(self, meta: Meta, items: list[Any]) -> ast.Repeat:
+        return ast.Repeat(self._span(meta), items[0], items[1])
+
+    def chain(self, meta: Meta, items: list[Any]) -> ast.Chain:
+        return ast.Chain(self._span(meta), tuple(items))
+
+    def bare(self, meta: Meta, items: list[Any]) -> ast.Call:
+        span = self._span(meta)
+        return ast.Call(span, str(items[0]), span, None)
+
+    def call(self, meta: Meta, items: list[Any]) -> ast.Call:
+        name, *arguments = items
+        given = tuple(a for a in arguments if a is not None)
+        return ast.Call(self._span(meta), str(name), self._token(name), given)
+
+    def argument(self, meta: Meta, items: list[Any]) -> ast.Argument:
+        name = None if items[0] is None else str(items[0])
+        return ast.Argument(self._span(meta), name, items[1])
+
+    def setting(self, meta: Meta, items: list[Any]) -> ast.Setting:
+        key, head, values, then, subject = items
+        return ast.Setting(self._span(meta), str(key), self._token(key), head, values, then or (), subject or ())
+
+    def head(self, meta: Meta, items: list[Any]) -> ast.Name:
+        """A name, also where the word is `on` or `off`."""
+        return ast.Name(items[0].span, items[0].span.text)
+
+    def values(self, meta: Meta, items: list[Any]) -> tuple[ast.Expr, ...]:
+        return tuple(items)
+
+    then = subject = values
+
+    def condition(self, meta: Meta, items: list[Any]) -> ast.Condition:
+        return ast.Condition(self._span(meta), str(items[0]), str(items[1]), items[2])
+
+    def binary(self, meta: Meta, items: list[Any]) -> ast.Binary:
+        return ast.Binary(self._span(meta), str(items[1]), items[0], items[2])
+
+    product = binary
+
+    def negate(self, meta: Meta, items: list[Any]) -> ast.Negate:
+        return ast.Negate(self._span(meta), items[0])
+
+    def number(self, meta: Meta, items: list[Any]) -> ast.Number:
+        text = str(items[0])
+        if len(text) > MAX_DIGITS and text.isdigit():
+            raise SpecError([NumberTooLong(self._span(meta))])
+        value = int(text) if text.isdigit() else float(text)
+        if not math.isfinite(value):
+            raise SpecError([NumberTooLarge(self._span(meta))])
+        return ast.Number(self._span(meta), value)
+
+    def size(self, meta: Meta, items: list[Any]) -> ast.Size:
+        parts = str(items[0]).split("x")
+        if any(len(part) > MAX_DIGITS for part in parts):
+            raise SpecError([NumberTooLong(self._span(meta))])
+        return ast.Size(self._span(meta), tuple(int(part) for part in parts))
+
+    def items(self, meta: Meta, items: list[Any]) -> ast.Items:
+        return ast.Items(self._span(meta), tuple(items))
+
+    def text(self, meta: Meta, items: list[Any]) -> ast.Text:
+        return ast.Text(self._span(meta), str(items[0])[1:-1])
+
+    def name(self, meta: Meta, items: list[Any]) -> ast.Name | ast.Switch:
+        word = str(items[0])
+        if word in ("on", "off"):
+            return ast.Switch(self._span(meta), word == "on")
+        return ast.Name(self._span(meta), word)

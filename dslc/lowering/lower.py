@@ -1,0 +1,282 @@
+"""`ir.Network` to `graph.Graph`: what each step computes, forward, backward and update."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+from dslc.clips import Clip
+from dslc.graph import Graph, Phase, Step
+from dslc.ir import Head, Network, Node, Parameter, Training, Value
+from dslc.losses import LossSite
+from dslc.lowering.details import CHUNKS, ClipDetail, ConstraintDetail, ParameterDetail, TotalDetail
+from dslc.lowering.site import Site
+from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, STATE, TARGET, Operation, Tensor, identifier, state_name
+from dslc.registry import name_of
+from dslc.regularizers import Constraint
+
+
+def lower(network: Network) -> Graph:
+    """The operations of a network."""
+    predict = _Predict(network).step()
+    if network.training is None:
+        return Graph(network, predict)
+    train = _Train(network).step()
+    return Graph(network, predict, Step("gradients", train.phases[:2]), train)
+
+
+class _Lowering:
+    """What both steps share: tensors for values, and nodes run forward."""
+
+    training = False
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.operations: list[Operation] = []
+        self.values = {v.name: Tensor(f"{v.name}_in", v.shape, INPUT) for v in network.inputs}
+        self.parameters = {p.name: p for p in network.parameters}
+        self.lines = {p.name: node.span.line for node in network.nodes for p in node.parameters}
+        self.saved: dict[str, dict[str, Tensor]] = defaultdict(dict)
+
+    def phase(self, name: str) -> Phase:
+        """What was put since the last phase ended."""
+        done, self.operations = tuple(self.operations), []
+        return Phase(name, done)
+
+    def parameter(self, name: str) -> Tensor:
+        return Tensor(identifier(name), self.parameters[name].shape, PARAMETER, batched=False)
+
+    def gradient(self, name: str) -> Tensor:
+        return Tensor(f"{identifier(name)}_grad", self.parameters[name].shape, GRADIENT, batched=False)
+
+    def site(self, node: Node, index: int) -> Site:
+        span = node.span
+        roles = {p.name.rpartition(".")[2]: p for p in node.parameters}
+        return Site(
+            name=node.name,
+            line=span.line,
+            comment=span.source.line(span.line).strip(),
+            index=index,
+            training=self.training,
+            x=tuple(self.values[v.name] for v in node.inputs),
+            y=self.values[node.output.name],
+            emit=self.operations.append,
+            parameters={role: self.parameter(p.name) for role, p in roles.items()},
+            gradients={role: self.gradient(p.name) for role, p in roles.items() if p.learns},
+            saved=self.saved[node.name],
+        )
+
+    def forward(self) -> None:
+        for index, node in enumerate(self.network.nodes):
+            self.values[node.output.name] = self.output_tensor(node)
+            node.layer.forward(self.site(node, index))
+
+    def output_tensor(self, node: Node) -> Tensor:
+        return Tensor(f"{node.name}_out", node.output.shape)
+
+    def judged(self, head: Head) -> Value:
+        """What the head's loss is computed from: the logits under a softmax or sigmoid, else the value itself."""
+        producer = self.network.producer(head.value)
+        if head.loss is not None and head.loss.through is not None and producer is not None:
+            return producer.inputs[0]
+        return head.value
+
+    def lower_loss(self, head: Head, dz: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The head's loss as the examples' parts and what their sum is divided by."""
+        assert head.loss is not None
+        z = self.values[self.judged(head).name]
+        target = Tensor(
+            f"{head.name}_target",
+            head.loss.target_shape(head.value.shape),
+            TARGET,
+            dtype="int" if head.loss.classes else "real",
+        )
+        parts = Tensor(f"{head.name}_example_loss", ())
+        count = Tensor(f"{head.name}_count", (1,), batched=False)
+
+        def emit(op: Operation) -> None:
+            self.operations.append(replace(op, line=self.line_of(head.value)))
+
+        head.loss.lower(LossSite(head.name, z, target, parts, count, dz, emit))
+        return parts, count
+
+    def line_of(self, value: Value) -> int:
+        """Where the file computes a value."""
+        node = self.network.producer(value)
+        return node.span.line if node is not None else 0
+
+    def totals(self, kind: str, job: str, summed: list[Tensor], penalties: list[Tensor], out: Tensor) -> None:
+        heads = tuple((h.name, h.loss.weight) for h in self.network.heads if h.loss is not None)
+        detail = TotalDetail(heads, len(penalties))
+        self.operations.append(Operation(kind, job, (*summed, *penalties), (out,), detail, "the loss"))
+
+
+class _Predict(_Lowering):
+    """Forward in prediction mode, then the loss."""
+
+    def step(self) -> Step:
+        self.forward()
+        self._copy_shared_heads()
+        phases = [self.phase("forward")]
+        if self.network.training is not None:
+            summed = [t for head in self.network.heads for t in self.lower_loss(head, None)]
+            out = Tensor("loss_sums", (2 * len(self.network.heads),), OUTPUT, batched=False, dtype="double")
+            self.totals("loss_sums", "sum_losses", summed, [], out)
+            phases.append(self.phase("loss"))
+        return Step("predict", tuple(phases))
+
+    def output_tensor(self, node: Node) -> Tensor:
+        head = next((h for h in self.network.heads if h.value == node.output), None)
+        if head is None:
+            return super().output_tensor(node)
+        return Tensor(f"{head.name}_output", node.output.shape, OUTPUT)
+
+    def _copy_shared_heads(self) -> None:
+        """A value that is the output of two heads is copied for the second."""
+        for head in self.network.heads:
+            tensor = self.values[head.value.name]
+            if tensor.name != f"{head.name}_output":
+                out = Tensor(f"{head.name}_output", head.value.shape, OUTPUT)
+                about = f"{head.name} is {head.value.name}"
+                self.operations.append(
+                    Operation("identity", f"{head.name}_copy", (tensor,), (out,), None, about, self.line_of(head.value))
+                )
+
+
+class _Train(_Lowering):
+    """Forward in training mode with the loss, backward, update."""
+
+    training = True
+
+    def step(self) -> Step:
+        self.contributions: dict[str, list[Tensor]] = defaultdict(list)
+        self.needs = _needing_gradient(self.network)
+        self.forward()
+        self._losses()
+        forward = self.phase("forward")
+        for index, node in reversed(list(enumerate(self.network.nodes))):
+            self._backward(node, index)
+        self._regularize()
+        backward = self.phase("backward")
+        self._after_and_update()
+        return Step("train", (forward, backward, self.phase("update")))
+
+    def _losses(self) -> None:
+        summed: list[Tensor] = []
+        for head in self.network.heads:
+            judged = self.judged(head)
+            dz = None
+            if judged.name in self.needs:
+                dz = Tensor(f"{head.name}_loss_grad", judged.shape)
+                self.contributions[judged.name].append(dz)
+            summed.extend(self.lower_loss(head, dz))
+        penalties = [self._penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
+        self.totals("total_loss", "add_losses", summed, penalties, Tensor("loss", (1,), batched=False))
+
+    def _penalty(self, p: Parameter, index: int) -> Tensor:
+        regularizer = p.regularizers[index]
+        name = f"{identifier(p.name)}_{name_of(regularizer)}"
+        out = Tensor(name, (CHUNKS,), batched=False)
+        detail = ParameterDetail(p.name, regularizer.penalty())
+        self.operations.append(
+            Operation(
+                "penalty", f"{name}_penalty", (self.parameter(p.name),), (out,), detail, p.name, self.lines[p.name]
+            )
+        )
+        return out
+
+    def _backward(self, node: Node, index: int) -> None:
+        dy = self._total_gradient(node.output)
+        if dy is None:
+            return
+        site = self.site(node, index)
+        site.dy = dy
+        site.dx = tuple(self._input_gradient(node, i) for i in range(len(node.inputs)))
+        node.layer.backward(site)
+        for value, dx in zip(node.inputs, site.dx, strict=True):
+            if dx is not None:
+                self.contributions[value.name].append(dx)
+
+    def _input_gradient(self, node: Node, i: int) -> Tensor | None:
+        if node.inputs[i].name not in self.needs:
+            return None
+        suffix = f"{i + 1}" if len(node.inputs) > 1 else ""
+        return Tensor(f"{node.name}_in{suffix}_grad", node.inputs[i].shape)
+
+    def _total_gradient(self, value: Value) -> Tensor | None:
+        """The sum over all that the value flows into; None where no loss depends on it."""
+        parts = self.contributions[value.name]
+        if len(parts) < 2:
+            return parts[0] if parts else None
+        total = Tensor(f"{value.name}_grad", value.shape)
+        name, about = f"{value.name}_gradient_sum", f"the gradient of {value.name}"
+        self.operations.append(Operation("add", name, tuple(parts), (total,), None, about, self.line_of(value)))
+        return total
+
+    def _regularize(self) -> None:
+        for p in self.network.parameters:
+            if not p.regularizers or not p.learns:
+                continue
+            slope = p.regularizers[0].slope()
+            for regularizer in p.regularizers[1:]:
+                slope = slope + regularizer.slope()
+            w, g = self.parameter(p.name), self.gradient(p.name)
+            detail = ParameterDetail(p.name, slope)
+            name = f"{identifier(p.name)}_regularize"
+            self.operations.append(
+                Operation("regularizer_gradient", name, (w, g), (g,), detail, p.name, self.lines[p.name])
+            )
+
+    def _after_and_update(self) -> None:
+        training = self.network.training
+        assert training is not None
+        for index, node in enumerate(self.network.nodes):
+            node.layer.after(self.site(node, index))
+        scale = self._clip_scale(training.clip) if training.clip is not None and training.clip.together else ()
+        for p in self.network.parameters:
+            if p.learns:
+                self._update(p, training, scale)
+        for p in self.network.parameters:
+            for constraint in p.constraints:
+                self._constrain(p, constraint)
+
+    def _clip_scale(self, clip: Clip) -> tuple[Tensor]:
+        """What all gradients are multiplied by; the norm of each is summed on its own before."""
+        norms = tuple(self._gradient_norm(p) for p in self.network.parameters if p.learns)
+        scale = Tensor("clip_scale", (1,), batched=False)
+        detail = ClipDetail(clip.limit)
+        self.operations.append(
+            Operation("clip_scale", "scale_gradients", norms, (scale,), detail, "the norm of all gradients")
+        )
+        return (scale,)
+
+    def _gradient_norm(self, p: Parameter) -> Tensor:
+        g = self.gradient(p.name)
+        norm = Tensor(f"{g.name}_norms", (CHUNKS,), batched=False)
+        name = f"{identifier(p.name)}_gradient_norm"
+        self.operations.append(Operation("gradient_norm", name, (g,), (norm,), None, p.name, self.lines[p.name]))
+        return norm
+
+    def _update(self, p: Parameter, training: Training, scale: tuple[Tensor, ...]) -> None:
+        w, g = self.parameter(p.name), self.gradient(p.name)
+        states = training.optimizer.states
+        kept = tuple(Tensor(state_name(p.name, s), p.shape, STATE, batched=False) for s in states)
+        clipped = None if training.clip is None else training.clip.clipped()
+        detail = ParameterDetail(p.name, rule=training.optimizer.rule(p.decays), clipped=clipped)
+        name, reads = f"{identifier(p.name)}_update", (w, g, *kept, *scale)
+        self.operations.append(Operation("update", name, reads, (w, *kept), detail, p.name, self.lines[p.name]))
+
+    def _constrain(self, p: Parameter, constraint: Constraint) -> None:
+        w, kind = self.parameter(p.name), name_of(constraint)
+        detail = ConstraintDetail(constraint.strength, p.units)
+        name = f"{identifier(p.name)}_{kind}"
+        self.operations.append(Operation(kind, name, (w,), (w,), detail, p.name, self.lines[p.name]))
+
+
+def _needing_gradient(network: Network) -> set[str]:
+    """Values that something learning stands before."""
+    needs: set[str] = set()
+    for node in network.nodes:
+        if any(p.learns for p in node.parameters) or any(v.name in needs for v in node.inputs):
+            needs.add(node.output.name)
+    return needs

@@ -1,0 +1,77 @@
+"""What a layer sees when it is lowered: its tensors, and a place to put operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from dslc.lowering.details import CHUNKS
+from dslc.operation import Operation, Tensor
+from dslc.shape import Shape
+
+MOST_CHANNELS = 4096
+"""With more channels than this the channels themselves are shared out."""
+
+
+@dataclass
+class Site:
+    """One node being lowered in one step: its name, the line of the file that it stands in, and its tensors.
+
+    `parameters` and `gradients` are by role; there is no gradient for a parameter that does not learn, and its
+    operation is left out. `dy` and `dx` exist in the backward pass only; an entry of `dx` is None where nothing
+    upstream learns.
+    """
+
+    name: str
+    line: int
+    comment: str
+    index: int
+    training: bool
+    x: tuple[Tensor, ...]
+    y: Tensor
+    emit: Callable[[Operation], None]
+    parameters: Mapping[str, Tensor]
+    gradients: Mapping[str, Tensor]
+    saved: dict[str, Tensor]
+    dy: Tensor | None = None
+    dx: tuple[Tensor | None, ...] = field(default=())
+
+    @property
+    def input_shapes(self) -> tuple[Shape, ...]:
+        """The shape of one example of each input."""
+        return tuple(tensor.shape for tensor in self.x)
+
+    def parameter(self, role: str) -> Tensor | None:
+        """The parameter of a role; None where the layer has none (a conv with bias=off)."""
+        return self.parameters.get(role)
+
+    def gradient(self, role: str) -> Tensor | None:
+        """The gradient of a parameter; None where it does not learn."""
+        return self.gradients.get(role)
+
+    def save(self, what: str, shape: Shape, batched: bool = False) -> Tensor:
+        """A tensor that the forward phase keeps for the backward phase."""
+        self.saved[what] = Tensor(f"{self.name}_{what}", shape, batched=batched)
+        return self.saved[what]
+
+    def chunks(self, what: str, shape: Shape) -> Tensor | None:
+        """Room for sums over all pixels of `y`, of this shape and in so many chunks. None where threads better share
+        the channels: in vectors, which have one pixel."""
+        channels = self.y.shape[-1]
+        if self.y.elements == channels or channels > MOST_CHANNELS:
+            return None
+        return self.save(what, (CHUNKS, *shape))
+
+    def op(
+        self,
+        kind: str,
+        job: str,
+        reads: tuple[Tensor | None, ...],
+        writes: tuple[Tensor, ...],
+        detail: object = None,
+        multiply_adds: int = 0,
+    ) -> None:
+        """Puts one operation, named `<layer>_<job>`; a read of None (no bias) is left out."""
+        present = tuple(t for t in reads if t is not None)
+        name = f"{self.name}_{job}"
+        self.emit(Operation(kind, name, present, writes, detail, self.comment, self.line, multiply_adds))

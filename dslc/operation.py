@@ -1,0 +1,69 @@
+"""Operations on tensors: what layers are lowered to, and what kernels compute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from dslc.scalar import Scalar
+from dslc.shape import Shape
+
+INPUT, TARGET, OUTPUT = "input", "target", "output"
+ACTIVATION, PARAMETER, GRADIENT, STATE = "activation", "parameter", "gradient", "state"
+ROLES = (INPUT, TARGET, OUTPUT, ACTIVATION, PARAMETER, GRADIENT, STATE)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An array of one step. `shape` is that of one example if `batched`, else of the whole.
+
+    `role`: input, target and output belong to the caller; parameter, gradient (of a parameter) and state (of the
+    optimizer) live as long as the network; activation is everything in between.
+    """
+
+    name: str
+    shape: Shape
+    role: str = ACTIVATION
+    batched: bool = True
+    dtype: str = "real"
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What is done to every element of an operation's result before it is stored: a formula in `x`, the element, and
+    `y`, the element at the same place of the operation's last read, if the formula needs one."""
+
+    formula: Scalar
+    needs_y: bool = False
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One computation. `kind` is the file in `kernels/` that knows how; `detail` is what that kind needs to know.
+    `choice` names one of several algorithms, once it is chosen. Of a result that is `pooled` only the largest of each
+    2x2 pixels is stored."""
+
+    kind: str
+    name: str
+    reads: tuple[Tensor, ...]
+    writes: tuple[Tensor, ...]
+    detail: object = None
+    comment: str = ""
+    line: int = 0
+    multiply_adds: int = 0
+    fused: Fused | None = None
+    choice: str = ""
+    pooled: bool = False
+
+
+def identifier(parameter: str) -> str:
+    """`conv1.weight` as a name of C."""
+    return parameter.replace(".", "_")
+
+
+def state_name(parameter: str, state: str) -> str:
+    return f"{identifier(parameter)}_{state}_state"

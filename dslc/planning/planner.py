@@ -1,0 +1,190 @@
+"""`graph.Graph` to `plan.Plan`: the passes in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from math import inf
+
+from dslc import kernels
+from dslc.graph import Graph, Phase, Step
+from dslc.kernels import Setting
+from dslc.layout import Layout
+from dslc.operation import GRADIENT, PARAMETER, STATE, Operation, Tensor
+from dslc.passes.algorithms import choose_algorithms
+from dslc.passes.dead import remove_dead_operations
+from dslc.passes.few import split_few
+from dslc.passes.fold import fold_batchnorm
+from dslc.passes.fusion import fuse
+from dslc.passes.groups import widen_groups
+from dslc.passes.layouts import choose_layouts
+from dslc.passes.memory import place, rounded
+from dslc.passes.pooling import pool_at_once
+from dslc.passes.prepare import prepare_parameters, prepared
+from dslc.passes.threads import WORTH_SHARING_NS, share_work
+from dslc.passes.together import go_back_together
+from dslc.passes.updates import update_at_once
+from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
+from dslc.target import Target
+
+ITEMSIZE = {"float32": 4, "float64": 8}
+PREDICT_BATCH = 64
+"""Capacity of a network without `train`."""
+
+
+REWRITES: dict[str, Callable[[Graph], Graph]] = {
+    "dead": remove_dead_operations,
+    "fold": fold_batchnorm,
+    "fusion": fuse,
+    "pooling": pool_at_once,
+    "updates": update_at_once,
+}
+"""Passes from graph to graph, in their order."""
+PASSES = ("groups", "few", *REWRITES, "prepare", "together", "memory", "threads")
+"""What can be left out, by the name that `--disable` knows."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a plan may be told: passes to leave out, and algorithms by operation in place of the cheapest.
+
+    Raises:
+        ValueError: a pass is not known.
+    """
+
+    disable: tuple[str, ...] = ()
+    algorithms: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.disable:
+            if name not in PASSES:
+                raise ValueError(f"there is no pass {name!r}; there are {', '.join(PASSES)}")
+
+
+DEFAULT = Options()
+
+
+def default_batch(graph: Graph) -> int:
+    training = graph.network.training
+    return (training.batch if training else None) or PREDICT_BATCH
+
+
+def default_setting(graph: Graph, target: Target, batch: int | None, threads: int) -> Setting:
+    """What kernels know of machine and mini-batch before the layouts are chosen."""
+    itemsize = ITEMSIZE[graph.network.precision]
+    capacity = batch or default_batch(graph)
+    return Setting({}, capacity, itemsize, target.lanes(itemsize), target.tile_rows, threads)
+
+
+def make_plan(
+    graph: Graph, target: Target, batch: int | None = None, threads: int = 1, options: Options = DEFAULT
+) -> Plan:
+    """The plan for a machine. `batch` replaces the file's capacity."""
+    setting = default_setting(graph, target, batch, threads)
+    capacity, itemsize = setting.batch, setting.itemsize
+    wanted = dict(options.algorithms)
+    graph = graph if "groups" in options.disable else widen_groups(graph, setting.lanes)
+    chosen = choose_algorithms(graph, setting, wanted)
+    graph = chosen if "few" in options.disable else split_few(graph, chosen, setting, wanted)
+    for name, change in REWRITES.items():
+        graph = graph if name in options.disable else change(graph)
+    graph, layouts = choose_layouts(graph, setting.lanes)
+    everywhere = {name: layout for step in graph.steps for name, layout in layouts[step.name].items()}
+    graph = graph if "prepare" in options.disable else prepare_parameters(graph)
+    if "together" not in options.disable:
+        graph = go_back_together(graph, replace(setting, layouts=layouts.get("train", {})))
+    tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))
+    kept: dict[str, Buffer] = {}
+    parameters = _keep(tensors, PARAMETER, everywhere, itemsize, 0, kept)
+    flag = rounded(1, itemsize) if prepared(graph.predict) else 0
+    if flag:
+        kept["prepared"] = Buffer(Tensor("prepared", (1,), batched=False), Layout((1,)), parameters, flag)
+    steps = [
+        _plan_step(step, replace(setting, layouts=layouts[step.name]), kept, parameters + flag, options.disable)
+        for step in graph.steps
+    ]
+    prediction = _end(steps[0].workspace, parameters + flag)
+    workspace = max(_end(step.workspace, parameters + flag) for step in steps)
+    staging = _staging(graph, capacity, itemsize, workspace, kept)
+    trained = set(graph.train.tensors) if graph.train else set()
+    gradients = _keep([t for t in tensors if t in trained], GRADIENT, everywhere, itemsize, staging, kept)
+    states = _keep(tensors, STATE, everywhere, itemsize, gradients, kept)
+    end = _keep([t for t in tensors if t not in trained], GRADIENT, everywhere, itemsize, states, kept)
+    regions = (
+        Region("parameters", 0, parameters),
+        Region("prediction", parameters, prediction - parameters),
+        Region("activations", parameters, staging - parameters),
+        Region("gradients", staging, gradients - staging),
+        Region("state", gradients, states - gradients),
+        Region("asked_gradients", states, end - states),
+    )
+    return Plan(graph, target, itemsize, capacity, threads, tuple(steps), kept, regions)
+
+
+def _keep(
+    tensors: list[Tensor], role: str, layouts: Mapping[str, Layout], itemsize: int, offset: int, kept: dict[str, Buffer]
+) -> int:
+    """Puts all tensors of a role one after the other and returns where they end."""
+    for tensor in tensors:
+        if tensor.role == role:
+            size = rounded(layouts[tensor.name].elements, itemsize)
+            kept[tensor.name] = Buffer(tensor, layouts[tensor.name], offset, size)
+            offset += size
+    return offset
+
+
+def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
+    """Where the loop over mini-batches gathers the examples of one: a buffer for each input and target."""
+    if graph.train is None:
+        return offset
+    for tensor in given_tensors(graph.train):
+        size = rounded(tensor.elements * batch, itemsize)
+        kept[f"{tensor.name}_staging"] = Buffer(tensor, Layout(tensor.shape), offset, size)
+        offset += size
+    return offset
+
+
+def given_tensors(step: Step) -> tuple[Tensor, ...]:
+    """Inputs and targets of a step: what the caller hands over, in the order of first use."""
+    return tuple(t for t in step.tensors if t.role in ("input", "target"))
+
+
+def _plan_step(
+    step: Step, setting: Setting, kept: Mapping[str, Buffer], start: int, disable: Collection[str]
+) -> PlannedStep:
+    phases = tuple(_plan_phase(phase, setting) for phase in step.phases)
+    run = [kernel for phase in phases for kernel in phase.kernels]
+    layouts = _with_scratch(run, setting)
+    everything = {t for kernel in run for t in (*kernel.operation.reads, *kernel.operation.writes)}
+    lasting = everything if "memory" in disable else prepared(step)
+    workspace = place(run, layouts, setting.batch, setting.itemsize, start, lasting)
+
+    def where(tensor: Tensor) -> tuple[str, int, int]:
+        buffer = workspace.get(tensor.name) or kept.get(tensor.name)
+        if buffer is None:
+            return (tensor.name, 0, 1)
+        return ("arena", buffer.offset, buffer.offset + buffer.elements)
+
+    worth = inf if "threads" in disable else WORTH_SHARING_NS
+    return PlannedStep(step.name, share_work(phases, where, worth), workspace)
+
+
+def _with_scratch(planned: list[Kernel], setting: Setting) -> Mapping[str, Layout]:
+    """The layouts, with those of the tensors that only kernels know."""
+    written = {t.name: Layout(t.shape) for kernel in planned for t in kernel.operation.writes}
+    return {**written, **setting.layouts}
+
+
+def _plan_phase(phase: Phase, setting: Setting) -> PlannedPhase:
+    return PlannedPhase(phase.name, tuple(_plan_operation(op, setting) for op in phase.operations))
+
+
+def _plan_operation(op: Operation, setting: Setting) -> Kernel:
+    """The kernel with its scratch memory, which is one more tensor that it writes."""
+    variant = kernels.choose(op, setting)
+    scratch = tuple(Tensor(f"{op.name}_{s.name}", (s.elements,), batched=False) for s in variant.scratch)
+    return Kernel(replace(op, writes=(*op.writes, *scratch)), variant)
+
+
+def _end(workspace: Mapping[str, Buffer], start: int) -> int:
+    return max((b.offset + b.elements for b in workspace.values()), default=start)

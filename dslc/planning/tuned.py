@@ -1,0 +1,37 @@
+"""What `--tune` found: algorithms by operation, kept beside the compiled modules for one network on one CPU."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from dslc.cache import cache_folder, write_whole
+from dslc.ir import Network
+from dslc.planning.planner import DEFAULT, Options
+from dslc.target import cpu_identity
+
+
+def tuned_options(network: Network, batch: int | None, threads: int) -> Options:
+    """The algorithms that were the fastest when the network was tuned; the cheapest by estimate if it never was."""
+    try:
+        found = json.loads(_place(network, batch, threads).read_text())
+    except (OSError, ValueError):
+        return DEFAULT
+    return Options(algorithms=tuple((str(name), str(choice)) for name, choice in found["algorithms"].items()))
+
+
+def keep_tuned(network: Network, batch: int | None, threads: int, options: Options) -> Path:
+    """Writes the algorithms where `tuned_options` finds them."""
+    path = _place(network, batch, threads)
+    content = {"net": network.name, "threads": threads, "cpu": cpu_identity(), "algorithms": dict(options.algorithms)}
+    write_whole(path, json.dumps(content, indent=1).encode())
+    return path
+
+
+def _place(network: Network, batch: int | None, threads: int) -> Path:
+    """Named after all that the speed depends on: layers with their sizes, precision, batch, threads, the CPU."""
+    layers = [(node.name, repr(node.layer), node.input_shapes) for node in network.nodes]
+    capacity = batch or (network.training.batch if network.training else None)
+    what = repr((network.name, layers, network.precision, capacity, threads, cpu_identity()))
+    return cache_folder() / f"tuned-{hashlib.sha256(what.encode()).hexdigest()[:20]}.json"

@@ -1,0 +1,65 @@
+"""A network as training would start it, in NumPy, with some examples to look at it with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dslc.ir import Network
+from dslc.language.diagnostics import DataError
+from dslc.proofs.reference import Interpreter
+from dslc.runtime.data.arrays import as_inputs, as_targets
+from dslc.runtime.data.datasets import Split
+from dslc.runtime.native.initial import start
+from dslc.runtime.training.weights import read_weights
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+MOST = 64
+BYTES = 1e9
+"""What the values, their gradients and what a layer keeps between them may take."""
+
+
+def usual_count(network: Network) -> int:
+    """How many examples to look at: fewer than MOST where a large network would fill the memory."""
+    elements = sum(value.elements for value in (*network.inputs, *(node.output for node in network.nodes)))
+    return max(1, min(MOST, int(BYTES / (3 * 8 * elements))))
+
+
+def started(network: Network, train: Split, weights: str | None = None) -> Interpreter:
+    """With fresh parameters, and layers such as standardize fitted on the training set; or with those of a file.
+
+    Raises:
+        DataError: the data or the weights do not fit.
+    """
+    seed = network.training.seed if network.training else 0
+    if weights is not None:
+        found, _ = read_weights(Path(weights), {p.name: p.shape for p in network.parameters}, None, True)
+        return Interpreter(network, {name: array.astype(np.float64) for name, array in found.items()}, seed)
+    parameters = {p.name: start(p, seed) for p in network.parameters}
+    if any(node.layer.first for node in network.nodes):
+        names = [value.name for value in network.inputs]
+        inputs = dict(zip(names, as_inputs(network, train.x, np.float64), strict=True))
+        for node in (n for n in network.nodes if n.layer.first):
+            for role, array in node.layer.fitted(inputs[node.inputs[0].name]).items():
+                parameters[f"{node.name}.{role}"] = array
+    return Interpreter(network, parameters, seed)
+
+
+def some(network: Network, train: Split, count: int) -> tuple[Arrays, Arrays]:
+    """That many examples, drawn by the network's seed: inputs by name and targets by head.
+
+    Raises:
+        DataError: the data do not fit the network.
+    """
+    if len(train.x) != len(train.y):
+        raise DataError(f"{len(train.x)} examples in x, but {len(train.y)} targets in y")
+    seed = network.training.seed if network.training else 0
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(train.x))[:count])
+    inputs = as_inputs(network, train.x[chosen], np.float64)
+    by_input = {value.name: x for value, x in zip(network.inputs, inputs, strict=True)}
+    if network.training is None:
+        return by_input, {}
+    targets = as_targets(network, train.y[chosen], len(chosen), np.float64)
+    return by_input, {head.name: y for head, y in zip(network.heads, targets, strict=True)}

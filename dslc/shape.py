@@ -1,0 +1,104 @@
+"""Shapes, and the size formulas of convolution and pooling (notes: 'Strided convolution', 'Summary of pooling')."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Shape = tuple[int, ...]
+"""Size of one example: `(features,)` or `(height, width, channels)`."""
+Pair = tuple[int, int]
+"""Vertical and horizontal."""
+
+
+def show_shape(shape: Shape) -> str:
+    """A shape as the language writes it: `28x28x1`."""
+    return "x".join(str(n) for n in shape)
+
+
+class SizeProblem(Exception):
+    """Sizes that do not fit. `argument` names the argument to underline, None the whole call."""
+
+    def __init__(self, title: str, label: str = "", notes: tuple[str, ...] = (), argument: str | None = None) -> None:
+        super().__init__(title)
+        self.title, self.label, self.notes, self.argument = title, label, notes, argument
+
+
+@dataclass(frozen=True)
+class Window:
+    """A filter that slides over rows and columns; every pair is (vertical, horizontal)."""
+
+    size: Pair
+    stride: Pair = (1, 1)
+    pad: str | Pair = "valid"
+    dilation: Pair = (1, 1)
+
+    def extent(self, axis: int) -> int:
+        """Rows or columns that a dilated filter spans: dilation * (f - 1) + 1."""
+        return self.dilation[axis] * (self.size[axis] - 1) + 1
+
+    def padding(self, axis: int, n: int) -> Pair:
+        """Padding before and after; with `same` an odd pixel goes to the bottom and right."""
+        if self.pad == "valid":
+            return (0, 0)
+        if isinstance(self.pad, tuple):
+            return (self.pad[axis], self.pad[axis])
+        total = max(0, (-(-n // self.stride[axis]) - 1) * self.stride[axis] + self.extent(axis) - n)
+        return (total // 2, total - total // 2)
+
+    def output(self, axis: int, n: int) -> int:
+        return (n + sum(self.padding(axis, n)) - self.extent(axis)) // self.stride[axis] + 1
+
+    def unreached(self, axis: int, n: int) -> int:
+        """Rows or columns at the far edge that no step of the stride reaches."""
+        before, after = self.padding(axis, n)
+        last = (self.output(axis, n) - 1) * self.stride[axis] - before + self.extent(axis)
+        return max(0, min(n, n + after - before) - last) if last < n else 0
+
+    def formula(self, axis: int, n: int) -> str:
+        """The formula with its numbers: `floor((28 + 4 - 5) / 1) + 1 = 28`."""
+        pad, step = sum(self.padding(axis, n)), self.stride[axis]
+        return f"floor(({n} + {pad} - {self.extent(axis)}) / {step}) + 1 = {self.output(axis, n)}"
+
+    def describe(self, shape: Shape) -> str:
+        """The formula for an image; once when both directions agree."""
+        rows, columns = self.formula(0, shape[0]), self.formula(1, shape[1])
+        return rows if rows == columns else f"{rows}; {columns}"
+
+    def slide(self, shape: Shape, what: str) -> Pair:
+        """Output rows and columns over an image.
+
+        Raises:
+            SizeProblem: the window is larger than the padded image.
+        """
+        require_image(shape, what)
+        for axis in (0, 1):
+            if self.output(axis, shape[axis]) < 1:
+                raise self._too_large(shape, axis, what)
+        return self.output(0, shape[0]), self.output(1, shape[1])
+
+    def _too_large(self, shape: Shape, axis: int, what: str) -> SizeProblem:
+        n, extent = shape[axis], self.extent(axis)
+        spans = f"{extent}" if self.dilation[axis] == 1 else f"{self.size[axis]} dilated by {self.dilation[axis]}"
+        noun = "filter" if what == "conv" else "window"
+        alike = self.size[0] == self.size[1] and self.dilation[0] == self.dilation[1]
+        lines = "rows and columns" if alike else ("rows", "columns")[axis]
+        rows, columns = ((shape[a] + sum(self.padding(a, shape[a])) - 1) // self.dilation[a] + 1 for a in (0, 1))
+        missing = max(self.extent(a) - shape[a] for a in (0, 1))
+        instead = " instead" if isinstance(self.pad, tuple) and self.pad[axis] else ""
+        return SizeProblem(
+            f"the {noun} is larger than its input",
+            f"{spans} needs at least {extent} {lines}; the input here is {show_shape(shape)}",
+            (
+                f"size: floor((n + 2p - f) / s) + 1 = {self.formula(axis, n)}",
+                f"help: use a {noun} of at most {rows}x{columns}, or pad={-(-missing // 2)}{instead}",
+            ),
+            "size",
+        )
+
+
+def require_image(shape: Shape, what: str) -> None:
+    if len(shape) != 3:
+        raise SizeProblem(
+            f"{what} needs an image, and here flows a vector of {shape[0]} features",
+            notes=("help: move it before flatten, or declare the input as HxWxC, or use reshape(HxWxC) first",),
+        )

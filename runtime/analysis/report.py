@@ -1,0 +1,139 @@
+"""The report of a run: one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+
+from dslc.ir import Network
+from dslc.runtime.analysis.diagnosis import Gap, worst
+from dslc.runtime.analysis.error_analysis import Judged
+from dslc.runtime.analysis.errors import Mistake
+from dslc.runtime.metrics import class_scores
+from dslc.runtime.training.history import History
+from dslc.shape import show_shape
+
+Array = np.ndarray[Any, Any]
+WIDTH, HEIGHT = 360, 200
+COLORS = ("#1f6feb", "#d1242f")
+MOST_CLASSES = 30
+"""Up to how many classes a confusion matrix is still read."""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class with the number of its examples and its scores."""
+
+    label: int
+    examples: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Worst:
+    """A mistake with the address of its picture, empty where it has none."""
+
+    mistake: Mistake
+    source: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of a chart: its name, its color and its points in the chart's pixels."""
+
+    name: str
+    color: str
+    points: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves over the epochs, with the values at the top and at the bottom, and the first and the last epoch."""
+
+    title: str
+    curves: tuple[Curve, ...]
+    top: str
+    bottom: str
+    first: str
+    last: str
+
+
+def render_report(
+    network: Network,
+    history: History,
+    results: dict[str, dict[str, float]],
+    judged: Judged | None,
+    gaps: tuple[Gap, ...] = (),
+) -> str:
+    """The page. `results` hold the final numbers by data set, `gaps` bias and variance where they are known."""
+    source = resources.files("dslc.templates").joinpath("report.html.j2").read_text("utf-8")
+    env = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    columns = history.to_dict()
+    charts = [_chart("loss", columns, ("loss", "dev_loss")), _chart("accuracy", columns, ("dev_accuracy",))]
+    return env.from_string(source).render(
+        net=network.name,
+        charts=[chart for chart in charts if chart is not None],
+        columns=list(columns),
+        records=[[f"{value:.5g}" for value in row] for row in zip(*columns.values(), strict=True)],
+        best_epoch=history.best_epoch,
+        stopped=history.stopped,
+        results=results,
+        gaps=gaps,
+        next_step=worst(gaps) if gaps else None,
+        judged=judged,
+        matrix=_shaded(judged.matrix) if judged and len(judged.matrix) <= MOST_CLASSES else [],
+        classes=_class_rows(judged.matrix) if judged else [],
+        worst=_worst(judged) if judged else [],
+        layers=[(n.name, show_shape(n.output.shape), sum(p.elements for p in n.parameters)) for n in network.nodes],
+        spec=network.source.text,
+        width=WIDTH,
+        height=HEIGHT,
+    )
+
+
+def _class_rows(matrix: Array) -> list[ClassRow]:
+    scores = [class_scores(name, matrix).tolist() for name in ("precision", "recall", "f1")]
+    return [ClassRow(i, int(row.sum()), *each) for i, (row, *each) in enumerate(zip(matrix, *scores, strict=True))]
+
+
+def _worst(judged: Judged) -> list[Worst]:
+    sources = [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in judged.pictures]
+    mistakes = judged.mistakes.worst
+    return [Worst(m, source) for m, source in zip(mistakes, sources or [""] * len(mistakes), strict=True)]
+
+
+def _chart(title: str, columns: dict[str, list[float]], names: tuple[str, ...]) -> Chart | None:
+    present = [name for name in names if name in columns]
+    values = np.array([columns[name] for name in present], float)
+    if not present or values.shape[1] == 0 or not np.isfinite(values).any():
+        return None
+    epochs = [f"{columns['epoch'][at]:.0f}" for at in (0, -1)]
+    values = np.repeat(values, 2, axis=1) if values.shape[1] == 1 else values  # one epoch: a line that can be seen
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    spread = high - low or 1.0
+    across = np.linspace(0, WIDTH, values.shape[1])
+    curves = tuple(
+        Curve(name, color, _points(across, HEIGHT * (high - row) / spread))
+        for name, color, row in zip(present, COLORS, values, strict=False)
+    )
+    return Chart(title, curves, f"{high:.4g}", f"{low:.4g}", *epochs)
+
+
+def _points(across: Array, down: Array) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=False))
+
+
+def _shaded(matrix: Array) -> list[list[tuple[int, float]]]:
+    """Counts with the share of their row, for the cells' shades."""
+    totals = np.maximum(1, matrix.sum(axis=1, keepdims=True))
+    return [
+        list(zip(map(int, row), map(float, share), strict=True))
+        for row, share in zip(matrix, matrix / totals, strict=True)
+    ]

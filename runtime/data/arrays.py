@@ -1,0 +1,132 @@
+"""Arrays of the caller as the compiled network wants them: one dtype, dense, of the right shape, finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dslc.ir import Head, Network, Value
+from dslc.language.diagnostics import DataError
+from dslc.registry import name_of
+
+Array = np.ndarray[Any, Any]
+
+
+def as_inputs(network: Network, x: Any, dtype: Any) -> list[Array]:
+    """The network's inputs, in the order in which it declares them; several come as a dict or a tuple."""
+    given = _by_name(x, [value.name for value in network.inputs], "input")
+    arrays = [as_input(value, array, dtype) for value, array in zip(network.inputs, given, strict=True)]
+    _same_count(arrays, "inputs")
+    return arrays
+
+
+def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:
+    """The targets of all heads, in their order."""
+    given = _by_name(y, [head.name for head in network.heads], "target")
+    arrays = [as_target(head, array, dtype) for head, array in zip(network.heads, given, strict=True)]
+    for head, array in zip(network.heads, arrays, strict=True):
+        if len(array) != count:
+            raise DataError(f"{head.name}: {count} examples in x, but {len(array)} targets in y")
+    return arrays
+
+
+def _by_name(given: Any, names: list[str], what: str) -> list[Any]:
+    if len(names) == 1:
+        return [given[names[0]]] if isinstance(given, dict) and names[0] in given else [given]
+    if isinstance(given, dict):
+        if set(given) != set(names):
+            raise DataError(f"expected a dict with the {what}s {', '.join(names)}; found {', '.join(map(str, given))}")
+        return [given[name] for name in names]
+    if isinstance(given, (tuple, list)) and len(given) == len(names):
+        return list(given)
+    raise DataError(f"this network has {len(names)} {what}s: pass a dict with {', '.join(names)}")
+
+
+def _as_array(given: Any, what: str) -> Array:
+    try:
+        array = given.to_numpy() if hasattr(given, "to_numpy") else np.asarray(given)
+    except ValueError as error:
+        raise DataError(f"{what} is no array: {error}") from None
+    if array.dtype == object:
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            raise DataError(f"{what} holds things that are not numbers") from None
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{what} has the dtype {array.dtype}; numbers are wanted")
+    return array
+
+
+def as_input(value: Value, given: Any, dtype: Any) -> Array:
+    """One input as (n, *shape). An image may lack a last axis of one channel; for a vector images are flattened."""
+    array = _as_array(given, f"input {value.name}")
+    shape = _fitting_shape(array, value)
+    if shape is None:
+        found = f"({', '.join(map(str, array.shape))})"
+        expected = f"(n, {', '.join(map(str, value.shape))})"
+        raise DataError(f"input {value.name}: expected the shape {expected}, found {found}")
+    if len(array) == 0:
+        raise DataError(f"input {value.name} holds no examples")
+    converted = np.ascontiguousarray(array.reshape(shape), dtype=dtype)
+    if not np.isfinite(converted).all():
+        where = np.argwhere(~np.isfinite(converted))[0]
+        raise DataError(f"input {value.name} is not finite (NaN or infinite) in example {where[0]}")
+    return converted
+
+
+def _fitting_shape(array: Array, value: Value) -> tuple[int, ...] | None:
+    wanted, found = value.shape, tuple(array.shape[1:])
+    if array.ndim == 0:
+        return None
+    same = found == wanted
+    one_channel = len(wanted) == 3 and wanted[2] == 1 and found in (wanted[:2], (value.elements,))
+    flat = len(wanted) == 1 and len(found) > 1 and int(np.prod(found)) == value.elements
+    column = wanted == (1,) and found == ()
+    return (len(array), *wanted) if same or one_channel or flat or column else None
+
+
+def as_target(head: Head, given: Any, dtype: Any) -> Array:
+    """Class numbers as int32, other targets as (n, *shape)."""
+    array = _as_array(given, f"target {head.name}")
+    if head.loss is None:
+        raise DataError("the network has no `train`: it predicts only")
+    if head.loss.classes:
+        return _as_classes(head, array)
+    shape = head.value.shape
+    if array.shape[1:] != shape and not (array.ndim == 1 and head.value.elements == 1):
+        expected = f"(n, {', '.join(map(str, shape))})" + (" or (n,)" if head.value.elements == 1 else "")
+        raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
+    converted = np.ascontiguousarray(array.reshape(len(array), *shape), dtype=dtype)
+    if np.isinf(converted).any():
+        raise DataError(f"target {head.name} is infinite in example {np.argwhere(np.isinf(converted))[0][0]}")
+    if head.loss.yes_or_no and ((converted < 0) | (converted > 1)).any():
+        raise DataError(f"target {head.name}: {name_of(head.loss)} wants targets from 0 to 1")
+    return converted
+
+
+def _as_classes(head: Head, array: Array) -> Array:
+    classes = head.value.shape[-1]
+    if array.ndim == 2 and array.shape[1] == 1 and classes != 1:
+        array = array[:, 0]
+    if array.ndim == 2 and array.shape[1] == classes:
+        if not (((array == 0) | (array == 1)).all() and (array.sum(axis=1) == 1).all()):
+            raise DataError(f"target {head.name}: rows of {classes} columns must be one-hot")
+        array = array.argmax(axis=1)
+    if array.ndim != 1:
+        expected = f"(n,) with class numbers or (n, {classes}) one-hot"
+        raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
+    if not np.isfinite(array).all() or (array != np.floor(array)).any():
+        raise DataError(f"target {head.name}: class numbers are whole numbers")
+    if len(array) and (array.min() < 0 or array.max() >= classes):
+        bad = int(np.argmax((array < 0) | (array >= classes)))
+        raise DataError(
+            f"target {head.name}: example {bad} has the class {int(array[bad])}; classes go from 0 to {classes - 1}"
+        )
+    return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def _same_count(arrays: list[Array], what: str) -> None:
+    counts = {len(array) for array in arrays}
+    if len(counts) > 1:
+        raise DataError(f"the {what} have different numbers of examples: {', '.join(map(str, sorted(counts)))}")

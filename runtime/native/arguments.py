@@ -1,0 +1,97 @@
+"""The caller's arrays as pointers for C: what fits is handed over as it is, checked in C; the rest is converted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dslc.codegen.build import Library
+from dslc.ir import Head, Network
+from dslc.runtime.data.arrays import as_inputs, as_targets
+from dslc.shape import Shape
+
+Array = np.ndarray[Any, Any]
+LABELS = np.dtype(np.int32)
+
+
+class _Target(NamedTuple):
+    """How the only target is handed over, and the function of the C that checks it, with what it takes at the end."""
+
+    dtype: Any
+    kind: Any
+    shape: Shape
+    fits: Callable[..., int]
+    limits: tuple[int, ...]
+
+
+class Arguments:
+    """Turns inputs and targets of one network into arrays that its C takes, and arrays into pointers."""
+
+    def __init__(self, network: Network, library: Library, dtype: Any) -> None:
+        self.network, self.dtype = network, np.dtype(dtype)
+        self._from_buffer, named = library.module.ffi.from_buffer, library.module.ffi.typeof
+        self._all_finite, self._all_within, self._all_below = (
+            library.function(name) for name in ("all_finite", "all_within", "all_below")
+        )
+        self._real, self._labels = named("float[]" if self.dtype == np.float32 else "double[]"), named("int32_t[]")
+        self.reals = partial(self._from_buffer, self._real)  # the pointer to an array of the network's precision
+        self._kinds = {self.dtype: self._real, LABELS: self._labels, np.dtype(np.int64): named("int64_t[]")}
+        self._input = network.inputs[0].shape if len(network.inputs) == 1 else None
+        heads = network.heads
+        self.output = heads[0].value.shape if len(heads) == 1 else None
+        self._target = self._only_target(heads[0]) if len(heads) == 1 and heads[0].loss is not None else None
+
+    def _only_target(self, head: Head) -> _Target:
+        shape = head.value.shape
+        if head.loss is not None and head.loss.classes:
+            return _Target(LABELS, self._labels, (), self._all_below, (shape[-1],))
+        if head.loss is not None and head.loss.yes_or_no:
+            return _Target(self.dtype, self._real, shape, self._all_within, (0, 1))
+        return _Target(self.dtype, self._real, shape, self._all_finite, ())
+
+    def pointers(self, arrays: list[Array]) -> list[Any]:
+        return [self._from_buffer(self._kinds[array.dtype], array) for array in arrays]
+
+    def inputs(self, x: Any) -> list[Array]:
+        """The inputs, dense and finite. Raises DataError."""
+        return [x] if self.fitting(x) is not None else as_inputs(self.network, x, self.dtype)
+
+    def targets(self, y: Any, count: int) -> list[Array]:
+        """The targets of all heads. Raises DataError."""
+        return [y] if self.fitting_target(y, count) is not None else as_targets(self.network, y, count, self.dtype)
+
+    def batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
+        """The pointers to inputs and targets, and the number of examples. Raises DataError."""
+        numbers = self.fitting(x)
+        inputs = as_inputs(self.network, x, self.dtype) if numbers is None else [x]
+        pointers, count = self.pointers(inputs) if numbers is None else [numbers], len(inputs[0])
+        target = self.fitting_target(y, count)
+        if target is None:
+            return [*pointers, *self.pointers(as_targets(self.network, y, count, self.dtype))], count
+        return [*pointers, target], count
+
+    def fitting(self, x: Any) -> Any:
+        """The pointer to the only input, if `x` is that and can be handed over as it is; else None."""
+        if type(x) is np.ndarray and x.dtype is self.dtype and x.shape[1:] == self._input and x.flags.c_contiguous:
+            numbers, size = self.reals(x), x.size
+            if size and self._all_finite(numbers, size):
+                return numbers
+        return None
+
+    def fitting_target(self, y: Any, count: int) -> Any:
+        """The pointer to the only target, if `y` is that and can be handed over as it is; else None."""
+        target = self._target
+        if (
+            target is not None
+            and type(y) is np.ndarray
+            and y.dtype is target.dtype
+            and y.shape == (count, *target.shape)
+            and y.flags.c_contiguous
+        ):
+            numbers = self._from_buffer(target.kind, y)
+            if target.fits(numbers, y.size, *target.limits):
+                return numbers
+        return None

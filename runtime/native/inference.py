@@ -1,0 +1,82 @@
+"""Prediction and evaluation over any number of examples."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from dslc.runtime.metrics import head_confusion, head_metrics
+from dslc.runtime.native.compiled import Compiled
+
+Array = np.ndarray[Any, Any]
+
+
+def predict(compiled: Compiled, x: Any) -> Any:
+    """The outputs: an array, or a dict by head if there are several."""
+    arguments = compiled.arguments
+    if arguments.output is not None and (numbers := arguments.fitting(x)) is not None:
+        # A small network takes less time than Python needs to go the longer way.
+        count = len(x)
+        output = np.empty((count, *arguments.output), arguments.dtype)
+        compiled.functions["predict"](compiled.net, numbers, count, arguments.reals(output))
+        return output
+    heads, outputs = compiled.network.heads, _outputs(compiled, arguments.inputs(x))
+    if len(outputs) == 1:
+        return outputs[0]
+    return {head.name: output for head, output in zip(heads, outputs, strict=True)}
+
+
+def _outputs(compiled: Compiled, inputs: list[Array]) -> list[Array]:
+    """The outputs of all heads."""
+    count, pointers = len(inputs[0]), compiled.arguments.pointers
+    outputs = _new_outputs(compiled, count)
+    compiled.functions["predict"](compiled.net, *pointers(inputs), count, *pointers(outputs))
+    return outputs
+
+
+def times(compiled: Compiled, inputs: list[Array], runs: int) -> list[float]:
+    """The seconds that the C takes for these inputs, so many times over."""
+    count, pointers = len(inputs[0]), compiled.arguments.pointers
+    outputs = _new_outputs(compiled, count)
+    given = (*pointers(inputs), count, *pointers(outputs))
+    found = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        compiled.functions["predict"](compiled.net, *given)
+        found.append(time.perf_counter() - started)
+    return found
+
+
+def confusion(compiled: Compiled, inputs: list[Array], targets: list[Array]) -> dict[str, Array]:
+    """The confusion matrix of every head that judges classes."""
+    outputs = _outputs(compiled, inputs)
+    found = {
+        head.name: head_confusion(head, output, target)
+        for head, output, target in zip(compiled.network.heads, outputs, targets, strict=True)
+    }
+    return {name: matrix for name, matrix in found.items() if matrix is not None}
+
+
+def evaluate(
+    compiled: Compiled, inputs: list[Array], targets: list[Array], metrics: tuple[str, ...]
+) -> dict[str, float]:
+    """Loss (without regularization) and metrics; with several heads each one's under its name too."""
+    count, pointers, heads = len(inputs[0]), compiled.arguments.pointers, compiled.network.heads
+    outputs = _new_outputs(compiled, count)
+    sums = compiled.ffi.new("double[]", 2 * len(heads))
+    given = (*pointers(inputs), *pointers(targets))
+    compiled.functions["evaluate"](compiled.net, *given, count, *pointers(outputs), sums)
+    losses = [sums[2 * i] / sums[2 * i + 1] for i in range(len(heads))]
+    results = {"loss": sum(losses)}
+    for head, loss, output, target in zip(heads, losses, outputs, targets, strict=True):
+        prefix = f"{head.name}_" if len(heads) > 1 else ""
+        if prefix:
+            results[f"{prefix}loss"] = loss
+        results |= {prefix + key: value for key, value in head_metrics(head, output, target, metrics).items()}
+    return results
+
+
+def _new_outputs(compiled: Compiled, count: int) -> list[Array]:
+    return [np.empty((count, *head.value.shape), compiled.dtype) for head in compiled.network.heads]

@@ -1,0 +1,39 @@
+"""Calls of the C that trains: one mini-batch, or as many as fit into a slice of time."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from dslc.language.diagnostics import DataError
+from dslc.runtime.native.compiled import Compiled
+
+Array = np.ndarray[Any, Any]
+
+
+def on_batch(
+    compiled: Compiled, function: Literal["loss", "gradients", "train_step"], pointers: list[Any], count: int
+) -> float:
+    """The loss of a mini-batch of `count` examples, which must fit into the network's memory."""
+    capacity = compiled.plan.batch
+    if count > capacity:
+        raise DataError(f"this mini-batch has {count} examples; the network was compiled for at most {capacity}")
+    compiled.functions[function](compiled.net, *pointers, count, compiled.loss)
+    loss: float = compiled.loss[0]
+    return loss
+
+
+def train_batches(
+    compiled: Compiled, arrays: list[Array], order: Array, done: int, loss_sum: float, rates: Array, seconds: float
+) -> tuple[bool, int, float]:
+    """Mini-batches from position `done` of `order` on, each with the next of `rates`, for about so many seconds:
+    whether the loss stayed finite, the new position, and the sum of the losses over the examples."""
+    ffi = compiled.ffi
+    position, total = ffi.new("int64_t *", done), ffi.new("double *", loss_sum)
+    pointers = compiled.arguments.pointers([*arrays, order.astype(np.int64)])
+    learning_rates = ffi.from_buffer("double[]", rates)
+    failed = compiled.functions["train_batches"](
+        compiled.net, *pointers, len(order), position, learning_rates, seconds, total
+    )
+    return not failed, int(position[0]), float(total[0])

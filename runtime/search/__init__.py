@@ -1,0 +1,1 @@
+"""Search over the params that have a range."""

@@ -1,0 +1,74 @@
+"""Whether two networks are the same one, and in which settings their training differs: facts in words, compared."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from dslc.ir import Network
+from dslc.optimizers import Optimizer
+from dslc.registry import name_of
+from dslc.runtime.training.spec_text import written
+from dslc.shape import show_shape
+
+
+def differences(theirs: Network, ours: Network) -> list[str]:
+    """What makes them two networks, or keeps the optimizer's state of one from fitting the other: a line each."""
+    return _compared(_identity(theirs), _identity(ours))
+
+
+def changed_settings(theirs: Network, ours: Network) -> list[str]:
+    """What differs in `train` and may: training goes on under the new settings."""
+    return _compared(_settings(theirs), _settings(ours))
+
+
+def _compared(theirs: dict[str, str], ours: dict[str, str]) -> list[str]:
+    pairs = [(what, theirs.get(what, "missing"), ours.get(what, "missing")) for what in theirs | ours]
+    return [f"{what} is {mine} here and {its} in the checkpoint" for what, its, mine in pairs if its != mine]
+
+
+def _identity(network: Network) -> dict[str, str]:
+    facts = {"the precision": network.precision}
+    facts |= {f"input {value.name}": show_shape(value.shape) for value in network.inputs}
+    facts |= _layers(network)
+    facts |= {f"output {head.name}": head.value.name for head in network.heads}
+    if network.training is not None:
+        facts |= {f"loss of {head.name}": _shown(head.loss) for head in network.heads}
+        facts["the optimizer"] = _kind(network.training.optimizer)
+    return facts
+
+
+def _layers(network: Network) -> dict[str, str]:
+    """Layers with their arguments and the size of what they make; where they do not read what stands just before them,
+    what they read too."""
+    facts, before = {}, network.inputs[:1]
+    for node in network.nodes:
+        reads = "" if node.inputs == before else f" of {', '.join(value.name for value in node.inputs)}"
+        frozen = [p.name.rpartition(".")[2] for p in node.parameters if p.frozen]
+        held = f" with {' and '.join(frozen)} frozen" if frozen else ""
+        facts[f"layer {node.name}"] = f"{_shown(node.layer)}{reads} to {show_shape(node.output.shape)}{held}"
+        before = (node.output,)
+    return facts
+
+
+def _kind(optimizer: Optimizer) -> str:
+    """An optimizer by the arrays that it keeps: sgd with momentum and without are two."""
+    kept = " and ".join(optimizer.states)
+    return name_of(optimizer) + (f" (which keeps {kept})" if kept else "")
+
+
+def _settings(network: Network) -> dict[str, str]:
+    training = network.training
+    facts = {f.name: _shown(getattr(training, f.name)) for f in fields(training)} if training is not None else {}
+    return facts | {f"the regularization of {p.name}": _shown(p.regularizers) for p in network.parameters if p.decays}
+
+
+def _shown(thing: Any) -> str:
+    if thing is None or thing == ():
+        return "none"
+    if isinstance(thing, tuple) and not all(isinstance(part, int) for part in thing):
+        return " and ".join(map(_shown, thing))
+    if is_dataclass(thing):
+        given = ", ".join(f"{f.name}={_shown(getattr(thing, f.name))}" for f in fields(thing))
+        return f"{name_of(thing)}({given})" if given else name_of(thing)
+    return thing if isinstance(thing, str) else written(thing)

@@ -1,0 +1,195 @@
+"""The fit loop: epochs in Python, mini-batches in C."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dslc.language.diagnostics import DataError
+from dslc.objective import WORST, Objective
+from dslc.runtime.training.checkpoint import Standing
+from dslc.runtime.training.history import History
+from dslc.runtime.training.measure import measure
+from dslc.runtime.training.progress import Progress
+from dslc.runtime.training.trainee import Trainee
+
+Array = np.ndarray[Any, Any]
+SLICE_SECONDS = 0.15
+"""How long C trains before it returns: for the progress bar and for Ctrl-C."""
+SHUFFLE_STREAM = 1 << 32
+OnEpoch = Callable[[dict[str, float]], str | None]
+"""Called with each epoch's record; a word that it returns ends training and becomes `History.stopped`."""
+
+
+class Diverged(RuntimeWarning):
+    """The loss stopped being a finite number."""
+
+
+class OutOfBounds(RuntimeWarning):
+    """A bound of `subject_to` was not kept."""
+
+
+class Fit:
+    """One call of `fit`. Keeps the best weights by the file's metric wherever there is a dev set."""
+
+    def __init__(
+        self,
+        model: Trainee,
+        arrays: tuple[list[Array], list[Array]],
+        dev: Any,
+        progress: Progress,
+        on_epoch: OnEpoch | None = None,
+    ) -> None:
+        self.on_epoch = on_epoch
+        self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
+        self.training = model.training
+        self.history = History()
+        self.best_weights: dict[str, Array] | None = None
+        self.rank, self.waited = WORST, 0
+        self.objective = self._objective()
+        self.measured: dict[str, float] = {}
+
+    def _objective(self) -> Objective:
+        """The file's; without a dev set it is the training loss that can be watched."""
+        wanted = self.training.objective
+        if self.dev is not None:
+            return wanted
+        if wanted.bounds:
+            raise DataError("`subject_to` is judged on a dev set: give one, as in fit(x, y, dev=(x_dev, y_dev))")
+        if wanted.metric != "loss" and self.training.patience is not None:
+            warnings.warn("early stopping watches the training loss: no dev set was given", stacklevel=5)
+        return Objective("loss")
+
+    def run(self, epochs: int) -> History:
+        """Trains, and leaves the best weights in the model however it ends."""
+        self._measure()
+        self.end = self.model.epoch + epochs
+        self.progress.begin(epochs, len(self.arrays[0][0]))
+        try:
+            for _ in range(epochs):
+                if not self._epoch():
+                    break
+        except KeyboardInterrupt:
+            self.history.stopped = "interrupted"
+        finally:
+            self.progress.end()
+            self._leave()
+        self._tell_of_bounds()
+        return self.history
+
+    def _measure(self) -> None:
+        """Speed and sizes do not depend on the weights: they are measured once, and go into every record."""
+        if self.objective.measured:
+            self.measured = measure(self.model, self.objective.measured, self.dev[0])
+        for bound in self.objective.hopeless(self.measured):
+            text = f"no epoch can keep {bound}: it is {self.measured[bound.metric]:.4g}"
+            warnings.warn(text, OutOfBounds, stacklevel=4)
+
+    def _tell_of_bounds(self) -> None:
+        if self.history.records and self.objective.bounds and self.history.best_epoch is None:
+            broken = " and ".join(map(str, self.objective.violated(self.history.records[-1]) or self.objective.bounds))
+            warnings.warn(f"no epoch kept {broken}: the last weights are left", OutOfBounds, stacklevel=4)
+
+    def go_on(self, standing: Standing) -> None:
+        """Takes up a training where it stood. The best value and the patience follow from its records once more.
+
+        Raises:
+            DataError: it was judged by other data or another metric.
+        """
+        records, best_epoch = standing.history.records, standing.history.best_epoch
+        for record in records:
+            self._keep_best(record)
+        if self.dev is None and any(key.startswith("dev_") for key in records[-1]):
+            raise DataError("the training that goes on was judged on a dev set: give it again")
+        if self.history.best_epoch != best_epoch:
+            raise DataError(
+                f"the best epoch so far was {best_epoch}; by {self.objective.metric} on the dev set that is given now "
+                f"it is {self.history.best_epoch}, whose weights are gone: judge as before"
+            )
+        self.history = History(list(records), best_epoch)
+        self.best_weights = standing.best_weights
+
+    def _leave(self) -> None:
+        """The best weights are what remains; the last ones are what a checkpoint goes on from."""
+        last = None
+        if self.best_weights is not None:
+            last = self.model.copy_weights()
+            self.model.restore_weights(self.best_weights)
+        self.model.standing = Standing(self.history, self.end, self.best_weights, last)
+
+    def _epoch(self) -> bool:
+        """One pass over the data; False when training is over."""
+        started = time.perf_counter()
+        model, number = self.model, self.model.epoch
+        loss = self._batches(self._order(number))
+        if loss is None:
+            self._diverged()
+            return False
+        record = {"epoch": float(number + 1), "loss": loss}
+        if self.dev is not None:
+            record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
+        record |= self.measured
+        record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
+        model.epoch += 1
+        self.history.records.append(record)
+        goes_on = self._keep_best(record)
+        self.progress.epoch(record)
+        return self._tell(record) and goes_on
+
+    def _tell(self, record: dict[str, float]) -> bool:
+        """Whoever listens hears of the epoch, and may end training with a word on why."""
+        self.model.standing = Standing(self.history, self.end, self.best_weights)
+        reason = self.on_epoch(record) if self.on_epoch else None
+        self.history.stopped = reason or self.history.stopped
+        return reason is None
+
+    def _order(self, epoch: int) -> Array:
+        """The examples' order: the same seed gives the same order, whatever else draws numbers."""
+        count = len(self.arrays[0][0])
+        if not self.training.shuffle:
+            return np.arange(count)
+        bits = np.random.Philox(key=[self.model.seed, SHUFFLE_STREAM + epoch])
+        return np.random.Generator(bits).permutation(count)
+
+    def _batches(self, order: Array) -> float | None:
+        """The mean loss of an epoch; None if it stopped being finite."""
+        done, loss_sum = 0, 0.0
+        while done < len(order):
+            finite, done, loss_sum = self.model.train_batches(*self.arrays, order, done, loss_sum, SLICE_SECONDS)
+            if not finite:
+                return None
+            self.progress.advance(self.model.epoch + 1, done, loss_sum / done)
+        return loss_sum / len(order)
+
+    def _keep_best(self, record: dict[str, float]) -> bool:
+        """False when there was none better for too long. An epoch that breaks a bound is never kept; as long as all do,
+        patience waits for the optimized metric."""
+        rank = self.objective.rank(record)
+        if rank < self.rank:
+            self.rank, self.waited = rank, 0
+            excluded, _ = rank
+            if not excluded:
+                self._keep(record)
+        else:
+            self.waited += 1
+        if self.training.patience is not None and self.waited >= self.training.patience:
+            self.history.stopped = "early"
+            return False
+        return True
+
+    def _keep(self, record: dict[str, float]) -> None:
+        self.history.best_epoch = int(record["epoch"])
+        if self.dev is not None or self.training.patience is not None:
+            self.best_weights = self.model.copy_weights()
+
+    def _diverged(self) -> None:
+        self.history.stopped = "diverged"
+        where = f"epoch {self.model.epoch + 1}, step {self.model.step + 1}"
+        kept = "the best weights so far are kept" if self.best_weights is not None else "the weights before it are kept"
+        layer = self.model.first_not_finite()
+        blame = f" ({layer} is the first that is not finite)" if layer else ""
+        warnings.warn(f"the loss is not finite in {where}{blame}: training stops, {kept}", Diverged, stacklevel=4)

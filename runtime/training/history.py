@@ -1,0 +1,71 @@
+"""What happened in training: a record an epoch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dslc.cache import write_whole
+from dslc.language.diagnostics import DataError
+
+
+@dataclass
+class History:
+    """`records` hold epoch, lr, loss (mean over the epoch), seconds, and the dev set's numbers where there is one.
+
+    `best_epoch` is the epoch whose weights were kept; `stopped` says why training ended: `epochs`, `early`,
+    `interrupted`, `diverged`, or what a listener of the epochs said.
+    """
+
+    records: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int | None = None
+    stopped: str = "epochs"
+
+    @staticmethod
+    def from_csv(path: str | Path, best_epoch: int | None, stopped: str) -> History:
+        """What `to_csv` wrote; the file does not hold the other two.
+
+        Raises:
+            DataError: it cannot be read or holds something else.
+        """
+        try:
+            with Path(path).open(newline="", encoding="utf-8") as file:
+                records = [{key: float(cell) for key, cell in row.items()} for row in csv.DictReader(file, strict=True)]
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from None
+        except (ValueError, TypeError, AttributeError, csv.Error):
+            raise DataError(f"{path} is no history of a training: a table of numbers is wanted") from None
+        return History(records, best_epoch, stopped)
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """A list for each column."""
+        columns = list(dict.fromkeys(key for record in self.records for key in record))
+        return {key: [record.get(key, float("nan")) for record in self.records] for key in columns}
+
+    def to_csv(self, path: str | Path) -> None:
+        """A row an epoch; the file is replaced whole."""
+        columns = self.to_dict()
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        write_whole(Path(path), text.getvalue().encode())
+
+    def plot(self, axes: Any = None) -> Any:
+        """The losses over the epochs, with matplotlib; returns the axes."""
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError:
+            raise ImportError("History.plot needs matplotlib: pip install matplotlib") from None
+        axes = axes or plt.subplots()[1]
+        columns = self.to_dict()
+        for name in ("loss", "dev_loss"):
+            if name in columns:
+                axes.plot(columns["epoch"], columns[name], label=name)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("loss")
+        axes.legend()
+        return axes

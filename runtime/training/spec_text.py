@@ -1,0 +1,39 @@
+"""The text of a spec as its network was really made: with the values that the params had."""
+
+from __future__ import annotations
+
+from dslc.checker.program import check
+from dslc.ir import Network
+from dslc.language import ast
+from dslc.language.arguments import show
+from dslc.language.diagnostics import SpecError
+from dslc.language.parse import parse
+from dslc.language.source import Source
+
+
+def as_trained(network: Network) -> str:
+    """The source, with the value of every param that was overridden."""
+    text = network.source.text
+    if not network.params:
+        return text
+    program = parse(Source(network.source.name, text))
+    defaults = _defaults(program)
+    values = {p.name: p.value for p in network.params if p.name not in defaults or p.value != defaults[p.name]}
+    for declaration in reversed(program.declarations):
+        if isinstance(declaration, ast.ParamDecl) and declaration.name in values:
+            at = declaration.value.span
+            text = text[: at.start] + written(values[declaration.name]) + text[at.end :]
+    return text
+
+
+def _defaults(program: ast.Program) -> dict[str, object]:
+    """What the params are where nobody overrides them; none where the file is only right with other values."""
+    try:
+        return {param.name: param.value for param in check(program).params}
+    except SpecError:
+        return {}
+
+
+def written(value: object) -> str:
+    """A value of the language with all its digits, so that it can be given again."""
+    return repr(value) if isinstance(value, float) else show(value)

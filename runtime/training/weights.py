@@ -1,0 +1,86 @@
+"""Weights as safetensors files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from dslc.cache import write_whole
+from dslc.codegen.emit import version
+from dslc.ir import Network
+from dslc.language.diagnostics import DataError
+from dslc.runtime.training.spec_text import as_trained
+
+Array = np.ndarray[Any, Any]
+
+
+def save_weights(path: str | Path, network: Network, arrays: Mapping[str, Array]) -> None:
+    """Writes the file whole or not at all; its metadata hold the spec, its hash and the version."""
+    write_arrays(path, network, arrays, {})
+
+
+def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Array], more: Mapping[str, str]) -> None:
+    """Arrays and what to know about them, with the spec as it was trained; the folder is made where there is none."""
+    text = as_trained(network)
+    about = {"spec": text, "spec_sha256": hashlib.sha256(text.encode()).hexdigest(), "dslc_version": version()}
+    data = save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {**about, **more})
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(Path(path), data)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
+
+
+def read_arrays(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """The arrays of a safetensors file and its metadata. Raises DataError where it cannot be read."""
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"cannot read {path}: {error}") from None
+
+
+def read_weights(
+    path: str | Path, shapes: Mapping[str, tuple[int, ...]], only: Collection[str] | None, strict: bool
+) -> tuple[dict[str, Array], list[str]]:
+    """The arrays of a file that fit, and a line on each that does not. `only` names layers; with strict all must fit.
+
+    Raises:
+        DataError: the file cannot be read, or names or shapes differ.
+    """
+    found, _ = read_arrays(path)
+    wanted = {name: shape for name, shape in shapes.items() if only is None or name.split(".")[0] in only}
+    if only is not None:
+        found = {name: array for name, array in found.items() if name in wanted or name.split(".")[0] in only}
+        _require_layers(only, shapes)
+    problems = differences(found, wanted)
+    if problems and strict:
+        raise DataError(f"the weights in {path} do not fit this network:\n  " + "\n  ".join(problems))
+    return {name: a for name, a in found.items() if wanted.get(name) == a.shape}, problems
+
+
+def _require_layers(only: Collection[str], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    layers = {name.split(".")[0] for name in shapes}
+    unknown = [name for name in only if name not in layers]
+    if unknown:
+        raise DataError(
+            f"no layer with parameters is called {', '.join(unknown)}; there are {', '.join(sorted(layers))}"
+        )
+
+
+def differences(found: Mapping[str, Array], wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """How the arrays of a file differ from what a network wants: a line each."""
+    missing = [f"{name} {shape} is not in the file" for name, shape in wanted.items() if name not in found]
+    extra = [f"{name} {a.shape} is not in the network" for name, a in found.items() if name not in wanted]
+    other = [
+        f"{name} has the shape {found[name].shape} in the file and {shape} in the network"
+        for name, shape in wanted.items()
+        if name in found and found[name].shape != shape
+    ]
+    return [*missing, *extra, *other]
