@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.main import app, positive, writing
+from dslc.cli.app import Run, Target, Threads, app, examples, positive, writing
 from dslc.cli.train import results_of
 from dslc.language.diagnostics import CallError, DataError
 
@@ -19,23 +19,28 @@ if TYPE_CHECKING:
     from dslc.runtime.runs.metadata import Facts
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "dslc report runs/lenet5-1",
+        "dslc report runs/lenet5-1 --human-error 0.002",
+        "dslc report runs/lenet5-1 --data fashion -o fashion.html",
+    )
+)
 def report(
-    run_: Annotated[str, Parameter(name="RUN")],
+    run: Run,
     *,
     data: str | None = None,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
-    target: str | None = None,
+    target: Target = None,
     human_error: float | None = None,
-    threads: int = 1,
+    threads: Threads = 1,
 ) -> None:
     """Make the page of a run again: results, curves, confusion matrix, scores by class, worst examples.
 
-    data: those of the training unless given. output: RUN/report.html unless given. human-error: the error of people at
-    this task; with it the page tells bias and variance, and what to try next.
-
-    Examples:  dslc report runs/lenet5-1     dslc report runs/lenet5-1 --human-error 0.002
-               dslc report runs/lenet5-1 --data fashion -o fashion.html
+    Args:
+        data: Those of the training unless given.
+        output: The page to write; RUN/report.html unless given.
+        human_error: The error of people at this task; with it the page shows bias and variance, and what to try next.
     """
     from dslc.cache import write_whole
     from dslc.runtime.analysis.error_analysis import judge
@@ -44,17 +49,17 @@ def report(
     from dslc.runtime.runs.metadata import read_facts
     from dslc.runtime.training.history import History
 
-    folder = Path(run_)
+    folder = Path(run)
     if not folder.is_dir():
-        raise DataError(f"{run_} is no run folder: a page tells of a training, which weights alone do not")
-    model = load_run(run_, positive(threads, "--threads"))
+        raise DataError(f"{run} is no run folder: a page tells of a training, which weights alone do not")
+    model = load_run(run, positive(threads, "--threads"))
     facts = read_facts(folder)
     best_epoch, stopped = (facts.best_epoch, facts.stopped) if facts else (None, "")
     history = History.from_csv(folder / HISTORY, best_epoch, stopped)
     dataset = _dataset(data, target, facts)
     results, judged = {}, None
     if dataset is not None:
-        dataset = split_as_trained(dataset, run_, model.training.seed)
+        dataset = split_as_trained(dataset, run, model.training.seed)
         results, judged = results_of(model, dataset), judge(model, dataset)
     gaps = () if human_error is None else _gaps(results, human_error)
     path = folder / REPORT if output is None else Path(output)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from dslc.cli.main import Data, Define, Kind, app, overrides, positive, writing
+from dslc.cli.app import Data, Define, Progress, Spec, Target, Threads, app, examples, overrides, positive, writing
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError
 
@@ -19,37 +19,43 @@ if TYPE_CHECKING:
     from dslc.runtime.model import Model
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "dslc train specs/lenet5.net --data mnist",
+        "dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3",
+        "dslc train specs/lenet5.net --data mnist --resume runs/lenet5-1",
+    )
+)
 def train(
-    spec: str,
+    spec: Spec,
     *,
     data: Data,
-    target: str | None = None,
-    run_: Annotated[str | None, Parameter(name="--run")] = None,
+    target: Target = None,
+    run: Annotated[str | None, Parameter(name="--run")] = None,
     resume: str | None = None,
     epochs: int | None = None,
     weights: str | None = None,
     only: str | None = None,
     split: str | None = None,
     train_dev: float = 0.0,
-    threads: int = 1,
-    progress: Kind = "auto",
+    threads: Threads = 1,
+    progress: Progress = "auto",
     define: Define = None,
 ) -> None:
     """Train, and leave a run folder with spec, weights, history, report, and the checkpoint of the last epoch.
 
-    data: mnist, breast_cancer, diabetes, digits, iris, wine (from scikit-learn), an .npz with x and y, a .csv (with
-    --target COLUMN), a folder of IDX or .npy files, or a folder with one folder of images a class.
-    split: percentages for train/dev/test, as in 60/20/20, or for train/dev where the data bring a test set; a tenth
-    goes to dev unless said otherwise. train-dev: a share of the training set that is held out to tell variance from a
-    mismatch of the data. Every class is split alike, by the file's seed.
-    resume: a run that was stopped or killed, or a checkpoint: goes on after its last whole epoch, in the same folder
-    unless --run names another, bit for bit as if it had never stopped. epochs: how many; with --resume how many more,
-    those that were still to come unless given.
-    weights: a file to start from, for transfer learning; only: just these of its layers, as in conv1,conv2.
+    A tenth of the training set goes to the dev set where the data bring none.
+    Every class is split alike, by the file's seed.
 
-    Examples:  dslc train specs/lenet5.net --data mnist     dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3
-               dslc train specs/lenet5.net --data mnist --resume runs/lenet5-1
+    Args:
+        run: The run folder to make; runs/<net>-<number> unless given.
+        resume: A run that was stopped or killed, or a checkpoint. Training goes on after its last whole epoch, in the
+            same folder unless --run names another, bit for bit as if it had never stopped.
+        epochs: How many; with --resume how many more, those that were still to come unless given.
+        weights: A weights file to start from, for transfer learning.
+        only: Just these layers of --weights, as in conv1,conv2.
+        split: Percentages for train/dev/test, as in 60/20/20, or for train/dev where the data bring a test set.
+        train_dev: A share of the training set that is held out, to tell variance from a mismatch of the data.
     """
     from dslc.runtime.data.datasets import load_dataset
     from dslc.runtime.data.splits import imbalances, parse_shares
@@ -68,12 +74,12 @@ def train(
     if weights is not None:
         model.load_weights(weights, only.split(",") if only else None)
     if resume is not None:
-        run_ = _resume(model, resume, run_)
+        run = _resume(model, resume, run)
     dataset = _parts(load_dataset(data, target), shares, model.training.seed, resume)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
-    with run_folder(run_, network.name) as folder:
+    with run_folder(run, network.name) as folder:
         keep = keep_checkpoints(model, folder)
         with writing(folder):
             write_partition(folder, dataset)
