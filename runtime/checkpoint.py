@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class Standing:
     end: int
     best_weights: Arrays | None = None
     last_weights: Arrays | None = None
+
+    def copy(self) -> Standing:
+        """The same with a history of its own, which no `fit` adds to."""
+        return replace(self, history=replace(self.history, records=list(self.history.records)))
 
     def last(self, held: Arrays) -> Arrays:
         """What training goes on from in a network that holds these weights: the last ones where `held` are the best,
@@ -118,7 +122,7 @@ def take(
         unfitted=sorted(unfitted),
         holds_best=last is not held,
         end=standing.end,
-        records=history.records,
+        records=list(history.records),
         best_epoch=history.best_epoch,
         stopped=history.stopped,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 SLICE_SECONDS = 0.15
 """How long C trains before it returns: for the progress bar and for Ctrl-C."""
+GIVE_WAY_SECONDS = 0.0005
+"""How long it pauses between two slices where there are other Python threads: one that waits for the model gets it."""
 SHUFFLE_STREAM = 1 << 32
 OnEpoch = Callable[[dict[str, float]], str | None]
 """Called with each epoch's record; a word that it returns ends training and becomes `History.stopped`."""
@@ -52,6 +55,7 @@ class Fit:
         self.history = History()
         self.best_weights: dict[str, Array] | None = None
         self.rank, self.waited = WORST, 0
+        self.gave_way = time.monotonic()
         self.objective = self._objective()
         self.measured: dict[str, float] = {}
 
@@ -136,8 +140,9 @@ class Fit:
             record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
         record |= self.measured
         record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
-        model.epoch += 1
-        self.history.records.append(record)
+        with model.compiled.lock:  # a checkpoint that another thread takes has both or neither
+            model.epoch += 1
+            self.history.records.append(record)
         goes_on = self._keep_best(record)
         self.progress.epoch(record)
         return self._tell(record) and goes_on
@@ -165,7 +170,15 @@ class Fit:
             if not finite:
                 return None
             self.progress.advance(self.model.epoch + 1, done, loss_sum / done)
+            self._give_way()
         return loss_sum / len(order)
+
+    def _give_way(self) -> None:
+        """Without a pause a lock that is taken again at once is never had by those who wait for it."""
+        now = time.monotonic()
+        if threading.active_count() > 1 and now - self.gave_way > SLICE_SECONDS:
+            time.sleep(GIVE_WAY_SECONDS)
+            self.gave_way = now
 
     def _keep_best(self, record: dict[str, float]) -> bool:
         """False when there was none better for too long. An epoch that breaks a bound is never kept; as long as all do,
