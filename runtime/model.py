@@ -178,8 +178,8 @@ class Model:
 
         on_epoch: called with each epoch's record; a word that it returns ends training and says why.
 
-        Ctrl-C ends it cleanly; with a dev set the best weights are kept. Other threads may use the model meanwhile: their
-        calls come between two mini-batches. A second `fit` waits for the end of the first.
+        Ctrl-C ends it cleanly; with a dev set the best weights are kept. Calls of other threads come between two
+        mini-batches; a second `fit` waits for the end of the first.
 
         Raises:
             DataError: the data do not fit, or nothing is left to be done of a training that was resumed.
