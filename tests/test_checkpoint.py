@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import dslc
+from dslc import cache
 from dslc.cache import write_whole
 from dslc.cli import run
 from dslc.diagnostics import DataError
@@ -277,6 +279,69 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     with pytest.raises(KeyboardInterrupt):
         write_whole(tmp_path / "c", b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["c"] and (tmp_path / "c").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("moment", ["open", "write", "rename"])
+def test_ctrl_c_at_any_moment_leaves_a_whole_file(moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the moment in which the file has got its name: it is a clean stop, and the folder holds no other file."""
+    write_whole(tmp_path / "c", b"old")
+    real_open, real_replace = open, os.replace
+
+    class Interrupted(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise KeyboardInterrupt
+
+    def opened(path: Path, mode: str) -> object:
+        real_open(path, mode).close()
+        if moment == "open":
+            raise KeyboardInterrupt
+        return Interrupted() if moment == "write" else real_open(path, "wb")
+
+    def replaced(old: Path, new: Path) -> None:
+        real_replace(old, new)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache, "open", opened, raising=False)
+    monkeypatch.setattr(os, "replace", replaced)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "c", b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]
+    assert (tmp_path / "c").read_bytes() == (b"new" if moment == "rename" else b"old")
+
+
+def test_ctrl_c_while_a_checkpoint_is_renamed_stops_training_cleanly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = data()
+    model, real = dslc.loads(SPEC), os.replace
+    keep = keep_checkpoints(model, tmp_path)
+
+    def replaced(old: Path, new: Path) -> None:
+        real(old, new)
+        if Path(new).name == "checkpoint" and model.epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(os, "replace", replaced)
+        history = model.fit(x, y, on_epoch=keep)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert history.stopped == "interrupted" and len(history.records) == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint", "spec.net"]
+    resumed = dslc.loads(SPEC)
+    resumed.resume(tmp_path / "checkpoint")
+    assert resumed.epoch == 2
+
+
+def test_files_are_as_readable_as_the_process_makes_them(tmp_path: Path) -> None:
+    """As if they had been opened under their own name: by the umask of now."""
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "c", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "c").stat().st_mode & 0o777 == 0o640
 
 
 def train(*arguments: str) -> list[str]:
