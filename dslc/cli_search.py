@@ -85,13 +85,13 @@ def _tell(trial) -> None:  # type: ignore[no-untyped-def]
 
 def _finish(found: Search, folder: Path) -> None:
     """The table, the files, and the best run under its name."""
-    from dslc.runtime.search import best_trial, table, write_csv, write_plots
+    from dslc.runtime.search import best_trial, shown, table, write_csv, write_plots
     from dslc.tables import print_table
 
     rows = table(found.study, found.ranges)
     names = tuple(p.name for p in found.ranges)
     write_csv(folder / "trials.csv", rows, names, found.metric.name)
-    cells = [(str(r.number), r.state, f"{r.value:.5g}", *(p[:10] for p in r.params), r.why) for r in rows]
+    cells = [(str(r.number), r.state, shown(r.value), *map(shown, r.params), r.why) for r in rows]
     columns = ("trial", "state", found.metric.name, *names, "")
     print_table(f"{found.network.name}: {len(rows)} trials", columns, cells, "rlr" + "r" * len(names) + "l")
     best = best_trial(found.study)
