@@ -38,7 +38,7 @@ def inspect(
 
     gradient: the standard deviation of the gradient of one example's loss with respect to the layer's output; norm: the
     root of the sum of its squares. It vanishes where the norm is below a thousandth of the norm at the loss, and
-    explodes above a thousand times that.
+    explodes above a thousand times that. "-" stands where no gradient comes by, as before rotate, shift or crop.
 
     Examples:  dslc inspect specs/lenet5.net --data mnist     dslc inspect specs/mlp.net --data mnist -o inspect.png
                dslc inspect runs/mlp-1/spec.net --data mnist --weights runs/mlp-1/weights.safetensors
