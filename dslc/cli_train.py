@@ -44,8 +44,9 @@ def train(
     goes to dev unless said otherwise. train-dev: a share of the training set that is held out to tell variance from a
     mismatch of the data. Every class is split alike, by the file's seed.
     resume: a run that was stopped or killed, or a checkpoint: goes on after its last whole epoch, in the same folder
-    unless --run names another, bit for bit as if it had never stopped. epochs: how many; with --resume how many more,
-    those that were still to come unless given.
+    unless --run names another, bit for bit as if it had never stopped. A run that was killed after its last epoch gets
+    what it lacks: weights, history, report. epochs: how many; with --resume how many more, those that were still to
+    come unless given.
     weights: a file to start from, for transfer learning; only: just these of its layers, as in conv1,conv2.
 
     Examples:  dslc train specs/lenet5.net --data mnist     dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3
@@ -68,7 +69,7 @@ def train(
     if weights is not None:
         model.load_weights(weights, only.split(",") if only else None)
     if resume is not None:
-        run_ = _resume(model, resume, run_)
+        run_, epochs = _resume(model, resume, run_, epochs)
     dataset = _parts(load_dataset(data, target), shares, model.training.seed, resume)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
@@ -89,12 +90,18 @@ def train(
         print(f"interrupted: --resume {folder} goes on after the last whole epoch", file=sys.stderr)
 
 
-def _resume(model: Model, resume: str, run: str | None) -> str | None:
-    """Puts the model where the run stopped; the folder to go on in."""
-    from dslc.runtime.runs import checkpoint_of
+def _resume(model: Model, resume: str, run: str | None, epochs: int | None) -> tuple[str | None, int | None]:
+    """Puts the model where the run stopped; the folder to go on in, and for how many epochs: none for a run that was
+    killed between its last epoch and its end."""
+    from dslc.runtime.runs import checkpoint_of, is_whole
 
     model.resume(checkpoint_of(resume))
-    return resume if run is None and Path(resume).is_dir() else run
+    if run is not None or not Path(resume).is_dir():
+        return run, epochs
+    if epochs is None and model.standing is not None and model.standing.over and not is_whole(Path(resume)):
+        print("note: this training is done: what the run lacks is written", file=sys.stderr)
+        epochs = 0
+    return resume, epochs
 
 
 def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dataset:

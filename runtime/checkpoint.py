@@ -52,12 +52,17 @@ class Standing:
         holds_best = all(np.array_equal(held[name], array) for name, array in self.best_weights.items())
         return self.last_weights if holds_best else held
 
+    @property
+    def over(self) -> bool:
+        """Whether training came to its end: all epochs done, or stopped early."""
+        return self.history.stopped == "early" or self.history.records[-1]["epoch"] >= self.end
+
     def remaining(self) -> int:
-        """Epochs that are still to be done. Raises DataError where training was over."""
+        """Epochs that are still to be done. Raises DataError where training is over."""
         done = int(self.history.records[-1]["epoch"])
         if self.history.stopped == "early":
             raise DataError(f"this training stopped early after epoch {done}: name the epochs to go on for")
-        if done >= self.end:
+        if self.over:
             raise DataError(f"this training is done (epoch {done} of {self.end}): name the epochs to go on for")
         return self.end - done
 

@@ -74,6 +74,8 @@ class Fit:
         """Trains, and leaves the best weights in the model however it ends."""
         self._measure()
         self.end = self.model.epoch + epochs
+        if epochs:
+            self.history.stopped = "epochs"  # whatever stopped it before it goes on
         self.progress.begin(epochs, len(self.arrays[0][0]))
         try:
             for _ in range(epochs):
@@ -116,7 +118,7 @@ class Fit:
                 f"the best epoch so far was {best_epoch}; by {self.objective.metric} on the dev set that is given now "
                 f"it is {self.history.best_epoch}, whose weights are gone: judge as before"
             )
-        self.history = History(list(records), best_epoch)
+        self.history = History(list(records), best_epoch, standing.history.stopped)
         self.best_weights = standing.best_weights
 
     def _leave(self) -> None:

@@ -174,7 +174,8 @@ class Model:
         on_epoch: fitting.OnEpoch | None = None,
     ) -> History:
         """Trains for `epochs` (the file's unless given). After `resume` it goes on with the training that was stopped,
-        for so many more epochs, or those that were still to come; the history has all of its records.
+        for so many more epochs, or those that were still to come; the history has all of its records. With 0 epochs a
+        training that was over when it was resumed is brought to its end: the best weights are left, as they were.
 
         on_epoch: called with each epoch's record; a word that it returns ends training and says why.
 

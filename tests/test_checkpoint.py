@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import signal
 import subprocess
@@ -383,6 +384,79 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     for column in set(histories[0].dtype.names) - {"seconds"}:
         np.testing.assert_array_equal(histories[0][column], histories[1][column])
     assert not list((tmp_path / "r").glob(".*")), "what the killed process left is gone"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+real = os.replace
+def replace(old, new):
+    if Path(new).name == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(old, new)
+os.replace = replace
+from dslc.cli import run
+run(sys.argv[2:])
+"""
+"""A command line that is killed in the moment in which a file would get its name."""
+
+
+def assert_same_run(found: Path, wanted: Path) -> None:
+    """All files of two runs, but for times in them."""
+    assert {p.name for p in found.iterdir()} == {p.name for p in wanted.iterdir()}
+    for name in ("spec.net", "run.json", "split.json"):
+        assert (found / name).read_bytes() == (wanted / name).read_bytes(), name
+    weights = [load_file(run / "weights.safetensors") for run in (found, wanted)]
+    assert weights[0].keys() == weights[1].keys()
+    for name, array in weights[1].items():
+        np.testing.assert_array_equal(weights[0][name], array)
+    tables = [np.genfromtxt(run / "history.csv", delimiter=",", names=True) for run in (found, wanted)]
+    for column in set(tables[1].dtype.names) - {"seconds"}:
+        np.testing.assert_array_equal(tables[0][column], tables[1][column])
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("file", ["weights.safetensors", "history.csv", "run.json", "report.html"])
+def test_a_run_that_was_killed_after_its_last_epoch_is_finished(
+    file: str, early: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--resume` writes what a run lacks that is done: the best weights, history, facts and report, as if nobody had
+    killed it. Once they are there it says again that nothing is left to do."""
+    monkeypatch.chdir(tmp_path)
+    text = SPEC.replace("epochs    7", "epochs    40\n  stop early(patience=2)").replace("lr = 0.02", "lr = 0.5")
+    Path("s.net").write_text(text if early else SPEC)
+    x, y = data(100)
+    np.savez("d.npz", x=x, y=y)
+    command = ["train", "s.net", "--data", "d.npz", "--progress", "none"]
+    assert run([*command, "--run", "whole"]) == 0
+    stopped = json.loads(Path("whole/run.json").read_text())["stopped"]
+    assert stopped == ("early" if early else "epochs")
+    killed = subprocess.run([sys.executable, "-c", KILLED, file, *command, "--run", "r"], check=False)
+    assert killed.returncode == -signal.SIGKILL and not Path("r", file).exists() and Path("r/checkpoint").exists()
+    capsys.readouterr()
+    assert run([*command, "--resume", "r"]) == 0
+    assert "what the run lacks is written" in capsys.readouterr().err
+    assert_same_run(Path("r"), Path("whole"))
+    assert run([*command, "--resume", "r"]) == 1
+    assert "name the epochs to go on for" in capsys.readouterr().err
+
+
+def test_a_run_that_was_killed_when_it_had_gone_on_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights and the report that lie there are those of before it went on."""
+    monkeypatch.chdir(tmp_path)
+    Path("s.net").write_text(SPEC)
+    x, y = data(100)
+    np.savez("d.npz", x=x, y=y)
+    command = ["train", "s.net", "--data", "d.npz", "--progress", "none"]
+    for folder in ("whole", "r"):
+        assert run([*command, "--run", folder]) == 0
+    assert run([*command, "--resume", "whole", "--epochs", "3"]) == 0
+    more = ["--resume", "r", "--epochs", "3"]
+    killed = subprocess.run([sys.executable, "-c", KILLED, "weights.safetensors", *command, *more], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(np.genfromtxt("r/history.csv", delimiter=",", names=True)) == 7
+    assert run([*command, "--resume", "r"]) == 0
+    assert_same_run(Path("r"), Path("whole"))
 
 
 def test_a_killed_run_goes_on_with_its_own_split(tmp_path: Path) -> None:
