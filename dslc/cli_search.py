@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from dslc.cli import Data, Define, app, overrides, positive, writing
-from dslc.cli_train import results_of, write_run
+from dslc.cli_train import check_parts, results_of, write_run
 from dslc.diagnostics import DataError
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def search(
     found.dataset = found.dataset.with_dev(found.seed)
     if found.dataset.dev is None:
         raise DataError("a search judges by a dev set, and the data are too few to split one off")
+    check_parts(found.network, found.dataset)
     with run_folder(run_, f"{found.network.name}-search") as folder, writing(folder):
         try:
             found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)

@@ -14,6 +14,7 @@ from dslc.compiler import check_file
 from dslc.diagnostics import CallError
 
 if TYPE_CHECKING:
+    from dslc.ir import Network
     from dslc.runtime.datasets import Dataset
     from dslc.runtime.model import Model
     from dslc.runtime.splits import Shares
@@ -73,6 +74,7 @@ def train(
     dataset = _parts(load_dataset(data, target), shares, model.training.seed, resume)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
+    check_parts(network, dataset)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
     with run_folder(run_, network.name) as folder:
         keep = keep_checkpoints(model, folder)
@@ -112,6 +114,14 @@ def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dat
     if resume is not None and shares == Shares():
         return split_as_trained(given, str(checkpoint_of(resume).parent), seed)
     return given.split(shares, seed)
+
+
+def check_parts(network: Network, dataset: Dataset) -> None:
+    """Looks through all parts before training: what is wrong with the test set should not be found out behind it."""
+    from dslc.runtime.data import check_part
+
+    for name, part in dataset.parts.items():
+        check_part(network, part.x, part.y, f"{name} set")
 
 
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import warnings
@@ -86,7 +87,7 @@ class Fit:
         finally:
             self.progress.end()
             self._leave()
-        self._tell_of_bounds()
+        self._tell_of_no_best()
         return self.history
 
     def _measure(self) -> None:
@@ -97,10 +98,17 @@ class Fit:
             text = f"no epoch can keep {bound}: it is {self.measured[bound.metric]:.4g}"
             warnings.warn(text, OutOfBounds, stacklevel=4)
 
-    def _tell_of_bounds(self) -> None:
-        if self.history.records and self.objective.bounds and self.history.best_epoch is None:
-            broken = " and ".join(map(str, self.objective.violated(self.history.records[-1]) or self.objective.bounds))
-            warnings.warn(f"no epoch kept {broken}: the last weights are left", OutOfBounds, stacklevel=4)
+    def _tell_of_no_best(self) -> None:
+        """Why no epoch was the best, where there is a dev set and none was."""
+        records, objective = self.history.records, self.objective
+        if self.dev is None or not records or self.history.best_epoch is not None:
+            return
+        if not any(math.isfinite(objective.value(record)) for record in records):
+            text = f"{objective.metric} was not finite in any of the {len(records)} epochs: none was the best"
+            warnings.warn(f"{text}, the last weights are left", RuntimeWarning, stacklevel=4)
+            return
+        broken = " and ".join(map(str, objective.violated(records[-1]) or objective.bounds))
+        warnings.warn(f"no epoch kept {broken}: the last weights are left", OutOfBounds, stacklevel=4)
 
     def go_on(self, standing: Standing) -> None:
         """Takes up a training where it stood. The best value and the patience follow from its records once more.

@@ -20,6 +20,7 @@ from dslc.runtime import checkpoint as checkpoints
 from dslc.runtime import fit as fitting
 from dslc.runtime import inference, initial, steps
 from dslc.runtime.compiled import Compiled
+from dslc.runtime.data import check_part, require_labels
 from dslc.runtime.history import History
 from dslc.runtime.parameters import Parameters
 from dslc.runtime.progress import make_progress
@@ -69,7 +70,9 @@ class Model:
     def _arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
         self.training  # noqa: B018 - raises where the network cannot be judged
         inputs = self.compiled.arguments.inputs(x)
-        return inputs, self.compiled.arguments.targets(y, len(inputs[0]))
+        targets = self.compiled.arguments.targets(y, len(inputs[0]))
+        require_labels(self.network, targets)
+        return inputs, targets
 
     def copy(self) -> Model:
         """An independent model that stands where this one does: the same parameters, optimizer state and position, in a
@@ -85,6 +88,11 @@ class Model:
             twin._unfitted = set(self._unfitted)
             twin.standing, twin._resumed = (s and s.copy() for s in (self.standing, self._resumed))
             return twin
+
+    def _check_dev(self, dev: Any) -> None:
+        if not isinstance(dev, (tuple, list)) or len(dev) != 2:
+            raise DataError("dev is a pair, as in dev=(x_dev, y_dev)")
+        check_part(self.network, *dev, "dev set")
 
     # ------------------------------------------------------------------------------------------- facts
 
@@ -150,7 +158,11 @@ class Model:
             return inference.times(self.compiled, first, runs)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
-        """Loss (without regularization) and metrics over all examples, in prediction mode."""
+        """Loss (without regularization) and metrics over all examples, in prediction mode.
+
+        Raises:
+            DataError: the data do not fit, or a head has no label that is there.
+        """
         arrays = self._arrays(x, y)
         with self.compiled.lock:
             return inference.evaluate(self.compiled, *arrays, self.training.metrics)
@@ -183,11 +195,12 @@ class Model:
         mini-batches; a second `fit` waits for the end of the first.
 
         Raises:
-            DataError: the data do not fit, or nothing is left to be done of a training that was resumed.
+            DataError: the data do not fit or have no labels, or nothing is left to be done of a training that was
+                resumed.
         """
         arrays = self._arrays(x, y)
         if dev is not None:
-            self._arrays(*dev)
+            self._check_dev(dev)
         with self._fitting:
             self._make_room(len(arrays[0][0]))
             self._fit_first_layers(arrays[0])
