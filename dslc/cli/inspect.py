@@ -45,7 +45,8 @@ def inspect(
     gradient: the standard deviation of the gradient of one example's loss
     with respect to the layer's output; norm: the root of the sum of its
     squares. It vanishes where the norm is below a thousandth of the norm at
-    the loss, and explodes above a thousand times that.
+    the loss, and explodes above a thousand times that. "-" stands where there
+    is no gradient, as before rotate, shift or crop.
 
     Args:
         output: A .png to write the table to as a picture.

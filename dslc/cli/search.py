@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from dslc.cli.app import Data, Define, Spec, Target, Threads, app, examples, overrides, positive, writing
-from dslc.cli.train import results_of, write_run
+from dslc.cli.train import check_parts, results_of, write_run
 from dslc.language.diagnostics import DataError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def search(
     found.dataset = found.dataset.with_dev(found.seed)
     if found.dataset.dev is None:
         raise DataError("a search judges by a dev set, and the data are too few to split one off")
+    check_parts(found.network, found.dataset)
     with run_folder(run, f"{found.network.name}-search") as folder, writing(folder):
         try:
             found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)
@@ -97,12 +98,12 @@ def _tell(trial) -> None:  # type: ignore[no-untyped-def]
 def _finish(found: Search, folder: Path) -> None:
     """The table, the files, and the best run under its name."""
     from dslc.cli.tables import print_table
-    from dslc.runtime.search.search import best_trial, table, write_csv, write_plots
+    from dslc.runtime.search.search import best_trial, shown, table, write_csv, write_plots
 
     rows = table(found.study, found.ranges)
     names = tuple(p.name for p in found.ranges)
     write_csv(folder / "trials.csv", rows, names, found.metric.name)
-    cells = [(str(r.number), r.state, f"{r.value:.5g}", *(p[:10] for p in r.params), r.why) for r in rows]
+    cells = [(str(r.number), r.state, shown(r.value), *map(shown, r.params), r.why) for r in rows]
     columns = ("trial", "state", found.metric.name, *names, "")
     print_table(f"{found.network.name}: {len(rows)} trials", columns, cells, "rlr" + "r" * len(names) + "l")
     best = best_trial(found.study)

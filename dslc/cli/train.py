@@ -14,6 +14,7 @@ from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError
 
 if TYPE_CHECKING:
+    from dslc.ir import Network
     from dslc.runtime.data.datasets import Dataset
     from dslc.runtime.data.splits import Shares
     from dslc.runtime.model import Model
@@ -50,7 +51,8 @@ def train(
     Args:
         run: The run folder to make; runs/<net>-<number> unless given.
         resume: A run that was stopped or killed, or a checkpoint. Training goes on after its last whole epoch, in the
-            same folder unless --run names another, bit for bit as if it had never stopped.
+            same folder unless --run names another, bit for bit as if it had never stopped. A run that was killed after
+            its last epoch gets what it lacks.
         epochs: How many; with --resume how many more, those that were still to come unless given.
         weights: A weights file to start from, for transfer learning.
         only: Just these layers of --weights, as in conv1,conv2.
@@ -74,10 +76,11 @@ def train(
     if weights is not None:
         model.load_weights(weights, only.split(",") if only else None)
     if resume is not None:
-        run = _resume(model, resume, run)
+        run, epochs = _resume(model, resume, run, epochs)
     dataset = _parts(load_dataset(data, target), shares, model.training.seed, resume)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
+    check_parts(network, dataset)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
     with run_folder(run, network.name) as folder:
         keep = keep_checkpoints(model, folder)
@@ -95,12 +98,18 @@ def train(
         print(f"interrupted: --resume {folder} goes on after the last whole epoch", file=sys.stderr)
 
 
-def _resume(model: Model, resume: str, run: str | None) -> str | None:
-    """Puts the model where the run stopped; the folder to go on in."""
-    from dslc.runtime.runs.folder import checkpoint_of
+def _resume(model: Model, resume: str, run: str | None, epochs: int | None) -> tuple[str | None, int | None]:
+    """Puts the model where the run stopped; the folder to go on in, and for how many epochs: none for a run that was
+    killed between its last epoch and its end."""
+    from dslc.runtime.runs.folder import checkpoint_of, is_whole
 
     model.resume(checkpoint_of(resume))
-    return resume if run is None and Path(resume).is_dir() else run
+    if run is not None or not Path(resume).is_dir():
+        return run, epochs
+    if epochs is None and model.standing is not None and model.standing.over and not is_whole(Path(resume)):
+        print("note: this training is done: what the run lacks is written", file=sys.stderr)
+        epochs = 0
+    return resume, epochs
 
 
 def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dataset:
@@ -111,6 +120,14 @@ def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dat
     if resume is not None and shares == Shares():
         return split_as_trained(given, str(checkpoint_of(resume).parent), seed)
     return given.split(shares, seed)
+
+
+def check_parts(network: Network, dataset: Dataset) -> None:
+    """Looks through all parts before training: what is wrong with the test set should not be found out behind it."""
+    from dslc.runtime.data.arrays import check_part
+
+    for name, part in dataset.parts.items():
+        check_part(network, part.x, part.y, f"{name} set")
 
 
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:

@@ -31,6 +31,30 @@ def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:
     return arrays
 
 
+def require_labels(network: Network, targets: list[Array]) -> None:
+    """For data to learn from or to judge by: of nothing the mean loss would be 0, the best there can be.
+
+    Raises:
+        DataError: a head has no target that is there.
+    """
+    for head, array in zip(network.heads, targets, strict=True):
+        if array.dtype.kind == "f" and np.isnan(array).all():
+            raise DataError(f"target {head.name} has no label: all {len(array)} are missing (NaN)")
+
+
+def check_part(network: Network, x: Any, y: Any, part: str) -> None:
+    """Looks through a part of the data before it is used.
+
+    Raises:
+        DataError: it does not fit the network, or has no labels; the message begins with the part's name.
+    """
+    try:
+        inputs = as_inputs(network, x, network.precision)
+        require_labels(network, as_targets(network, y, len(inputs[0]), network.precision))
+    except DataError as error:
+        raise DataError(f"{part}: {error}") from None
+
+
 def _by_name(given: Any, names: list[str], what: str) -> list[Any]:
     if len(names) == 1:
         return [given[names[0]]] if isinstance(given, dict) and names[0] in given else [given]
