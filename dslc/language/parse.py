@@ -31,76 +31,103 @@ MAX_DIGITS = 18
 
 @record
 class NotReadable(Diagnostic):
+    """The file cannot be opened: it does not exist, is a folder, or may not be read."""
+
     reason: str
 
     @property
     def title(self) -> str:
+        """Gives the operating system's reason."""
         return f"cannot read the spec: {self.reason}"
 
 
 @record
 class NotText(Diagnostic):
+    """The file is not UTF-8 or contains a zero byte, such as a saved model given in place of its spec."""
+
     @property
     def title(self) -> str:
+        """Says which encoding a spec has."""
         return "this file is not text: a spec is UTF-8"
 
 
 @record
 class TooLarge(Diagnostic):
+    """The file has more than MAX_BYTES; `size` is in bytes."""
+
     size: int
 
     @property
     def title(self) -> str:
+        """Gives both sizes in megabytes."""
         return f"this file has {self.size / 1e6:.1f} MB; a spec has at most {MAX_BYTES / 1e6:.0f} MB"
 
 
 @record
 class FannFile(Diagnostic):
+    """A network saved by the FANN library, whose files end in .net too: the text starts with `FANN_`."""
+
     @property
     def title(self) -> str:
+        """Names both programs, since the file itself is fine."""
         return "this is a network saved by FANN, which uses the ending .net too; dslc reads network specs"
 
 
 @record
 class TooDeep(Diagnostic):
+    """More than MAX_DEPTH brackets or operators inside each other, as in `dense(((( ... 8 ... ))))`."""
+
     @property
     def title(self) -> str:
+        """Gives the limit."""
         return f"more than {MAX_DEPTH} brackets or operators inside each other"
 
 
 @record
 class NumberTooLong(Diagnostic):
+    """A number with more than MAX_DIGITS digits: `dense(12345678901234567890)`."""
+
     @property
     def title(self) -> str:
+        """Gives the limit."""
         return f"this number is too long; at most {MAX_DIGITS} digits fit"
 
 
 @record
 class NumberTooLarge(Diagnostic):
+    """A number that no float64 holds: `adam(1e999)`."""
+
     message = "this number is too large"
 
 
 @record
 class NestedDeclaration(Diagnostic):
+    """A declaration before the `}` of the one above: `net A { ... train { ... }`. `brace` is the open one."""
+
     what: str
     brace: Span
     message = "{what} cannot stand inside other braces"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """Names the line of the brace that is still open."""
         return (f"help: the {{ of line {self.brace.line} is still open here; close it before {self.what}",)
 
 
 @record
 class BadCharacter(Diagnostic):
+    """A character that starts no word of the language: `flatten;`."""
+
     character: str
 
     @property
     def title(self) -> str:
+        """Quotes the character."""
         return f"the character {self.character!r} has no meaning here"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """What to write instead, for characters of other languages and for numbers that are cut off."""
         hints = {
             ";": "help: one statement a line, without a semicolon",
             "'": 'help: text stands in double quotes: "..."',
@@ -118,39 +145,47 @@ class BadCharacter(Diagnostic):
 
 @record
 class UnexpectedWord(Diagnostic):
+    """A word that the grammar does not allow at this place: `conv(8, 3x3) relu`."""
+
     found: str
     expected: tuple[str, ...]
     hint: str
 
     @property
     def title(self) -> str:
+        """Names what was found, which may be the end of the line."""
         return f"{self.found} is not expected here"
 
     @property
     def label(self) -> str:
+        """What could be here instead, if that is a short list."""
         if not self.expected or len(self.expected) > 6:
             return ""
         return "expected " + " or ".join(self.expected)
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """What was probably meant, if it can be guessed."""
         return (f"help: {self.hint}",) if self.hint else ()
 
 
 @record
 class NeverClosed(Diagnostic):
+    """The file ends inside a bracket: `train {` without its `}`."""
+
     bracket: str
 
     @property
     def title(self) -> str:
+        """Quotes the bracket."""
         return f"this {self.bracket} is never closed"
 
 
 def read(path: str | Path) -> Source:
-    """The file as a source.
+    """The file as a source: UTF-8 with or without a byte order mark, with CR LF read as LF.
 
     Raises:
-        SpecError: the path cannot be read, or is no text.
+        SpecError: the path cannot be read, is too large, or is not text.
     """
     nowhere = Span(Source(str(path), ""), 0, 0)
     try:
@@ -171,7 +206,7 @@ def read(path: str | Path) -> Source:
 
 
 def parse(source: Source) -> ast.Program:
-    """The program of a source.
+    """The syntax tree of a source.
 
     Raises:
         SpecError: with one diagnostic, at the first place where the text stops being a spec.
