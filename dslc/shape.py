@@ -102,6 +102,6 @@ def require_image(shape: Shape, what: str) -> None:
     """Raises SizeProblem for a shape that is not (height, width, channels); `what` names the layer."""
     if len(shape) != 3:
         raise SizeProblem(
-            f"{what} needs an image, and here flows a vector of {shape[0]} features",
+            f"{what} needs an image, but its input is a vector of {shape[0]} features",
             notes=("help: move it before flatten, or declare the input as HxWxC, or use reshape(HxWxC) first",),
         )

@@ -43,7 +43,7 @@ def read_common(link: ast.Call, scope: Scope) -> Common:
         elif argument.name == "freeze":
             value = evaluate(argument.value, scope)
             if not isinstance(value, bool):
-                raise scope.fail(WrongValue(argument.value.span, "freeze", "on or off is wanted"))
+                raise scope.fail(WrongValue(argument.value.span, "freeze", "expected on or off"))
             common = replace(common, freeze=value)
         elif argument.name in ("l1", "l2"):
             penalties = [*(penalties or ()), *_penalty(argument, scope)]
@@ -53,7 +53,7 @@ def read_common(link: ast.Call, scope: Scope) -> Common:
 def _layer_name(argument: ast.Argument, scope: Scope) -> str:
     value = argument.value.name if isinstance(argument.value, ast.Name) else evaluate(argument.value, scope)
     if not isinstance(value, str) or not value.isidentifier() or not value.isascii():
-        raise scope.fail(WrongValue(argument.value.span, "name", "letters, digits and _ are wanted"))
+        raise scope.fail(WrongValue(argument.value.span, "name", "expected letters, digits and _"))
     return value
 
 

@@ -29,7 +29,7 @@ class FrozenIsPenalized(Diagnostic):
     argument: str
     layer: str
     message = "{argument}= has no effect: {layer} is frozen"
-    hints = ("help: take it out, or let {layer} learn",)
+    hints = ("help: remove it, or let {layer} learn",)
 
 
 @record

@@ -374,7 +374,7 @@ def resolve(package: ModuleType, base: type[T], kind: str, expr: ast.Expr, scope
     reporting."""
     call = as_call(expr)
     if call is None:
-        raise scope.fail(WrongValue(expr.span, kind, f"a name is wanted, such as {registry.names(package)[0]}"))
+        raise scope.fail(WrongValue(expr.span, kind, f"expected a name, such as {registry.names(package)[0]}"))
     found = registry.find(package, call.name, base)
     if found is None:
         raise scope.fail(UnknownThing(call.name_span, kind, call.name, registry.names(package)))

@@ -47,7 +47,7 @@ class WhichHead(Diagnostic):
     """`loss cross_entropy` in a network with several outputs."""
 
     heads: tuple[str, ...]
-    message = "this network has several outputs: say which one the loss judges"
+    message = "this network has several outputs: say which one this loss is for"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -73,8 +73,8 @@ class LossOfScores(Diagnostic):
     loss: str
     activation: str
     head: str
-    message = "{loss} judges scores without a limit, and '{head}' ends in {activation}"
-    hints = ("help: take the {activation} out",)
+    message = "{loss} needs unbounded scores, but '{head}' ends in {activation}"
+    hints = ("help: remove the {activation}",)
 
 
 @record
@@ -135,7 +135,7 @@ class LossReader:
         call = as_call(setting.values[0])
         assert call is not None
         if last is None:
-            return  # the head is an input, which is an error of its own
+            return  # the head is an input, which is reported as NoLayers
         if loss.through is not None and last.kind != loss.through:
             raise self.scope.fail(LossNeedsActivation(call.name_span, call.name, loss.through, head))
         if loss.scores and last.kind in ("softmax", "sigmoid"):

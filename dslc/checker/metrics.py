@@ -58,7 +58,7 @@ class AlwaysAmongThem(Diagnostic):
 
     metric: str
     classes: int
-    message = "{metric} is 1 whatever happens: there are only {classes} classes"
+    message = "{metric} is always 1: there are only {classes} classes"
     hints = ("help: ask for accuracy, or for top2 up to one less than the classes",)
 
 
@@ -80,7 +80,7 @@ class WhichHead(Diagnostic):
 class ObjectiveTwice(Diagnostic):
     """`stop early(3, metric=dev_loss)` next to `optimize accuracy`."""
 
-    message = "`optimize` says already which epoch is the best one"
+    message = "`optimize` already says which epoch is best"
     hints = ("help: leave out metric: early stopping watches what is optimized",)
 
 
@@ -95,7 +95,9 @@ class NeverHolds(Diagnostic):
     @property
     def title(self) -> str:
         """Gives the range of the metric."""
-        return f"nothing can keep this bound: {self.metric} {'goes from 0 to 1' if self.shares else 'is never below 0'}"
+        return (
+            f"no network can meet this bound: {self.metric} {'goes from 0 to 1' if self.shares else 'is never below 0'}"
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -134,7 +136,7 @@ class MetricName:
     def convert(self, value: object) -> str:
         """The word. Raises BadValue for anything else."""
         if not isinstance(value, Symbol):
-            raise BadValue(f"the name of a metric is wanted, not {show(value)}")
+            raise BadValue(f"expected the name of a metric, not {show(value)}")
         return value.name
 
 

@@ -30,7 +30,7 @@ class NamedLike(Diagnostic):
 
     name: str
     what: str
-    message = "'{name}' is the name of a {what} and cannot name anything else"
+    message = "'{name}' is already the name of a {what}"
 
 
 @record
@@ -40,7 +40,7 @@ class NeverUsed(Diagnostic):
     what: str
     name: str
     message = "the {what} '{name}' is never used"
-    hints = ("help: use it or take it out",)
+    hints = ("help: use it or remove it",)
 
 
 @record
@@ -48,7 +48,7 @@ class DeadEnd(Diagnostic):
     """A layer whose result is lost, because the next statement starts from another value."""
 
     name: str
-    message = "the result of {name} goes nowhere"
+    message = "the result of {name} is never used"
     hints = ("help: continue from it, or declare it: output NAME = ...",)
 
 
@@ -71,7 +71,7 @@ class UnknownName(Diagnostic):
     @property
     def notes(self) -> tuple[str, ...]:
         """The nearest name; inside a block, a reminder that it sees only its own values."""
-        inside = "help: a block sees only its own values; 'in' is what flows into it" if self.in_block else ""
+        inside = "help: a block sees only its own values; 'in' is its input" if self.in_block else ""
         return (did_you_mean(self.name, self.known) or inside,)
 
 

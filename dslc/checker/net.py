@@ -43,8 +43,8 @@ class ValueInChain(Diagnostic):
     """A value between two arrows: `x -> dense(4) -> h -> dense(3)`."""
 
     name: str
-    message = "the value '{name}' cannot stand in the middle of a chain"
-    hints = ("help: to join it with what flows, write -> add({name}) or -> concat({name})",)
+    message = "the value '{name}' is not allowed in the middle of a chain"
+    hints = ("help: to merge it into the chain, write -> add({name}) or -> concat({name})",)
 
 
 @record
@@ -110,7 +110,7 @@ class NoSuchPlace(Diagnostic):
 
     what: str
     where: str
-    message = "{what} cannot stand inside a {where}"
+    message = "{what} is not allowed inside a {where}"
 
 
 @record

@@ -19,7 +19,7 @@ class NoLayers(Diagnostic):
     """An output that is an input: `net Nothing { input x: 4 }`."""
 
     name: str
-    message = "no layer stands between the input and '{name}'"
+    message = "there is no layer between the input and '{name}'"
     hints = ("help: a net needs at least one layer, such as dense(10)",)
 
 
@@ -36,7 +36,7 @@ class NotFirst(Diagnostic):
     """A layer that is fitted to the data after another layer: `dense(3) -> standardize`."""
 
     layer: str
-    message = "{layer} can only stand directly after an input"
+    message = "{layer} must come directly after an input"
     hints = ("it is fitted on the training set before training, when nothing else has learned yet",
              "help: move it there; to normalize values inside a network use batchnorm or layernorm")  # fmt: skip
 
@@ -46,7 +46,7 @@ class AugmentsTooLate(Diagnostic):
     """Augmentation after a layer that computes something: `conv(4, 3x3) -> shift(1)`."""
 
     layer: str
-    message = "{layer} can only stand behind an input, standardize or another augmentation"
+    message = "{layer} must come directly after an input, standardize or another augmentation"
     hints = ("augmentation changes the examples, before anything is computed from them",
              "help: move it there; to disturb values inside a network use dropout")  # fmt: skip
 
@@ -56,8 +56,8 @@ class AugmentsForNothing(Diagnostic):
     """Augmentation as the last layer of an output."""
 
     layer: str
-    message = "nothing stands behind {layer} that could learn from it"
-    hints = ("help: put a dense or conv behind it",)
+    message = "no layer after {layer} could learn from it"
+    hints = ("help: put a dense or conv after it",)
 
 
 def misplaced(

@@ -47,7 +47,7 @@ class SecondDeclaration(Diagnostic):
 
 @record
 class UnknownOverride(Diagnostic):
-    """A value for a param that the file does not declare: `dslc check SPEC --set width=8`."""
+    """A value for a param that the file does not declare: `dslc check SPEC -D width=8`."""
 
     name: str
     known: tuple[str, ...]
@@ -77,7 +77,7 @@ class OutsideRange(Diagnostic):
 
     value: str
     range: str
-    message = "the value {value} lies outside its own range"
+    message = "the value {value} is outside its own range"
     marker = "the range is {range}"
 
 
@@ -196,7 +196,7 @@ class _Checker:
         if not isinstance(value, (int, float)) or not low <= value <= high:
             raise self.scope.fail(OutsideRange(at, show(value), call.span.text))
         if call.name == "int" and value != int(value):
-            raise self.scope.fail(WrongValue(at, call.span.text, f"a whole number is wanted, not {show(value)}"))
+            raise self.scope.fail(WrongValue(at, call.span.text, f"expected a whole number, not {show(value)}"))
 
     def _read_blocks(self) -> dict[str, ast.BlockDecl]:
         blocks: dict[str, ast.BlockDecl] = {}

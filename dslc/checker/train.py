@@ -68,7 +68,7 @@ class MissingSetting(Diagnostic):
 
     key: str
     example: str
-    message = "train says nothing about the {key}"
+    message = "train has no {key}"
     hints = ("help: for example: {example}",)
 
 
@@ -101,7 +101,7 @@ class NoChain(Diagnostic):
     """`optimizer adam(lr=0.001) -> sgd(0.1)`."""
 
     key: str
-    message = "'{key}' takes no chain: only schedules follow one another"
+    message = "'{key}' takes no chain: only schedules can be chained"
 
 
 @record
@@ -271,7 +271,7 @@ class TrainReader:
             self.found["batch"] = None
         else:
             if isinstance(value, Symbol):
-                reason = f"a whole number or all is wanted, not {value.name}"
+                reason = f"expected a whole number or all, not {value.name}"
                 raise self.scope.fail(WrongValue(setting.values[0].span, "batch", reason))
             self.found["batch"] = self._whole("batch", value, setting.values[0].span, MAX_BATCH)
 
@@ -293,7 +293,7 @@ class TrainReader:
         value = evaluate(setting.values[0], self.scope)
         if not isinstance(value, bool):
             raise self.scope.fail(
-                WrongValue(setting.values[0].span, "shuffle", f"on or off is wanted, not {show(value)}")
+                WrongValue(setting.values[0].span, "shuffle", f"expected on or off, not {show(value)}")
             )
         self.found["shuffle"] = value
 

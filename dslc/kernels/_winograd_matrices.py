@@ -134,11 +134,11 @@ def _with_roots(roots: Iterable[Fraction], sign: int = 1) -> tuple[Fraction, ...
 
 
 def statements(matrix: Matrix, source: str, result: str) -> list[str]:
-    """C lines for `result[i] = sum of matrix[i][j] * source[j]` over vectors of type `vec`; the two may not overlap.
+    """C lines for `result[i] = sum of matrix[i][j] * source[j]` over vectors of type `vec`; the two must not overlap.
 
-    Points come in pairs ±p, so rows or columns come in pairs that agree but for signs: their common parts are computed
-    once. These temporaries are called even1, odd1, sum1, difference1, ..., so each call needs a C scope of its own.
-    Where a name holds `{}`, the index goes there and not into brackets behind it: `t[{} * step]`.
+    Points come in pairs ±p, so rows or columns come in pairs that agree except for signs: their common parts are
+    computed once. These temporaries are called even1, odd1, sum1, difference1, ..., so each call needs a C scope of its
+    own. If a name holds `{}`, the index replaces it instead of following in brackets: `t[{} * step]`.
     """
     return [line.code() for line in _cheapest(matrix, source, result)]
 

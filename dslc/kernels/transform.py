@@ -31,7 +31,7 @@ class Transform:
 
     @property
     def comment(self) -> str:
-        """What stands above the C function."""
+        """The comment above the C function."""
         return f"F({self.outputs}x{self.outputs}, {self.taps}x{self.taps}): {WORDS[self.job]}"
 
     @property

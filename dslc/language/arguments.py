@@ -46,7 +46,7 @@ class Whole:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise BadValue(f"a whole number is wanted, not {show(value)}")
+            raise BadValue(f"expected a whole number, not {show(value)}")
         if not self.low <= value <= self.high:
             edge = f"at least {self.low}" if value < self.low else f"at most {self.high}"
             raise BadValue(f"it must be {edge}, not {value}")
@@ -66,7 +66,7 @@ class Real:
         """The number as a float. Raises BadValue for other kinds of values, outside the range, and for infinity and
         NaN."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise BadValue(f"a number is wanted, not {show(value)}")
+            raise BadValue(f"expected a number, not {show(value)}")
         too_low = value <= self.low if self.open_low else value < self.low
         too_high = value >= self.high if self.open_high else value > self.high
         if too_low or too_high or not math.isfinite(value):
@@ -86,7 +86,7 @@ class OnOff:
     def convert(self, value: object) -> bool:
         """`on` as True, `off` as False. Raises BadValue for anything else, 0 and 1 included."""
         if not isinstance(value, bool):
-            raise BadValue(f"on or off is wanted, not {show(value)}")
+            raise BadValue(f"expected on or off, not {show(value)}")
         return value
 
 
@@ -100,7 +100,7 @@ class OneOf:
         """The word itself. Raises BadValue for any word that is not in `words`."""
         if isinstance(value, Symbol) and value.name in self.words:
             return value.name
-        raise BadValue(f"{' or '.join(self.words)} is wanted, not {show(value)}")
+        raise BadValue(f"expected {' or '.join(self.words)}, not {show(value)}")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class HeightWidth:
     def convert(self, value: object) -> Pair:
         """`3x5` as (3, 5) and `3` as (3, 3). Raises BadValue for three dimensions, fractions and sizes below `low`."""
         if isinstance(value, tuple) and len(value) != 2:
-            raise BadValue(f"height x width is wanted, not {show(value)}")
+            raise BadValue(f"expected height x width, not {show(value)}")
         parts = value if isinstance(value, tuple) else (value, value)
         whole = Whole(self.low, 2**20)
         return whole.convert(parts[0]), whole.convert(parts[1])
@@ -128,9 +128,9 @@ class PaddingKind:
         if isinstance(value, Symbol):
             if value.name in ("valid", "same"):
                 return value.name
-            raise BadValue(f"valid, same or a number is wanted, not {value.name}")
+            raise BadValue(f"expected valid, same or a number, not {value.name}")
         if isinstance(value, str):
-            raise BadValue(f"valid, same or a number is wanted, not {show(value)}")
+            raise BadValue(f"expected valid, same or a number, not {show(value)}")
         return HeightWidth(0).convert(value)
 
 
@@ -144,7 +144,7 @@ class Dims:
         parts = value if isinstance(value, tuple) else (value,)
         if len(parts) not in (1, 3):
             more = f"; one channel is written {show(value)}x1" if len(parts) == 2 else ""
-            raise BadValue(f"a number of features or height x width x channels is wanted, not {show(value)}{more}")
+            raise BadValue(f"expected a number of features or height x width x channels, not {show(value)}{more}")
         return tuple(Whole().convert(part) for part in parts)
 
 
@@ -168,7 +168,7 @@ class Weighting:
         """`(1, 2, 1)` as (1.0, 2.0, 1.0). Raises BadValue for a single number, a negative weight, and if all weights
         are 0."""
         if not isinstance(value, Items):
-            raise BadValue(f"a number for each class is wanted, such as (1, 2, 1), not {show(value)}")
+            raise BadValue(f"expected a number for each class, such as (1, 2, 1), not {show(value)}")
         weights = tuple(Real(0).convert(part) for part in value.values)
         if not any(weights):
             raise BadValue("at least one class must weigh more than 0")

@@ -117,7 +117,7 @@ def _window(line: str, column: int) -> tuple[str, int]:
 
 
 def _printable(text: str) -> str:
-    """Control characters would reach the terminal: a question mark stands for each."""
+    """With a question mark for each control character, which must not reach the terminal."""
     return "".join(c if c.isprintable() or c == "\t" else "?" for c in text)
 
 

@@ -106,7 +106,7 @@ class NestedDeclaration(Diagnostic):
 
     what: str
     brace: Span
-    message = "{what} cannot stand inside other braces"
+    message = "{what} is not allowed inside other braces"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -130,10 +130,10 @@ class BadCharacter(Diagnostic):
         """What to write instead, for characters of other languages and for numbers that are cut off."""
         hints = {
             ";": "help: one statement a line, without a semicolon",
-            "'": 'help: text stands in double quotes: "..."',
+            "'": 'help: text goes in double quotes: "..."',
             '"': "help: this quote is never closed on its line",
             "|": "help: write -> between two layers",
-            "[": "help: lists have round brackets: choice(1, 2, 3)",
+            "[": "help: lists use round brackets: choice(1, 2, 3)",
             "×": "help: write sizes with the letter x: 28x28x1",
             "→": "help: write -> between two layers",
             "%": "help: write a rate as a number: 0.5",
@@ -235,7 +235,7 @@ def _grammar() -> Lark:
     try:
         with kept.open("rb") as file:
             return Lark.load(file)
-    except Exception:  # whatever is wrong with the kept tables, they are made again
+    except Exception:  # unreadable tables are made again, whatever the reason
         made = Lark(text, parser="lalr", start="program", propagate_positions=True, maybe_placeholders=True)
     tables = io.BytesIO()
     made.save(tables)
@@ -252,7 +252,7 @@ def _check_brackets(source: Source) -> None:
 
 
 def _check_depth(tree: Tree[Token], source: Source) -> None:
-    """`1 + 1 + ...` needs no brackets to be deep; what comes after the parser calls itself on what it finds inside."""
+    """`1 + 1 + ...` is deep without brackets, and the stages after the parser are recursive."""
     todo: list[tuple[Tree[Token], int]] = [(tree, 0)]
     while todo:
         node, depth = todo.pop()
@@ -262,7 +262,7 @@ def _check_depth(tree: Tree[Token], source: Source) -> None:
 
 
 def _brackets(source: Source, end: int | None = None) -> Iterator[tuple[int, str]]:
-    """Every bracket and where it stands; those in comments and texts do not count."""
+    """Every bracket with its offset; those in comments and texts do not count."""
     skipping = ""
     for offset, char in enumerate(source.text[:end]):
         if skipping:
@@ -274,7 +274,7 @@ def _brackets(source: Source, end: int | None = None) -> Iterator[tuple[int, str
 
 
 def _open_brackets(source: Source, end: int | None = None) -> list[int]:
-    """Where the brackets stand that have no partner, the innermost last."""
+    """The offsets of the brackets without a partner, the innermost last."""
     open_at: list[int] = []
     for offset, char in _brackets(source, end):
         if char in "({":
@@ -328,7 +328,7 @@ def _explain(error: UnexpectedInput, source: Source) -> Diagnostic:
 
 
 def _nested(source: Source, start: int) -> Diagnostic | None:
-    """The declaration that the error stands in, if it stands inside braces: mostly these were never closed."""
+    """The error for a declaration inside braces, which mostly were never closed; None if that is not the case."""
     line_start = source.text.rfind("\n", 0, start) + 1
     found = DECLARATION.match(source.text, line_start, start)
     if found is None or not (open_at := _open_brackets(source, found.start(1))):
@@ -369,7 +369,7 @@ def _arrow_hint(expected: set[str]) -> str:
         return "close the bracket before ->"
     if "INPUT" in expected:
         return "a chain needs a layer before its first ->"
-    return "" if "NAME" in expected else "a chain stands on lines of its own, and begins with a layer or a value"
+    return "" if "NAME" in expected else "a chain goes on lines of its own and starts with a layer or a value"
 
 
 def _sign_hint(token: Token, expected: set[str], before: str) -> str:
@@ -382,7 +382,7 @@ def _sign_hint(token: Token, expected: set[str], before: str) -> str:
         return "write = here" if "EQUAL" in expected else ""
     if "COLON" in expected:
         return "an input is declared with a colon: input image: 28x28x1"
-    return "write -> between two layers; a name stands before its chain: h = ..." if "_ARROW" in expected else ""
+    return "write -> between two layers; a name goes before its chain: h = ..." if "_ARROW" in expected else ""
 
 
 def _word_hint(token: Token, expected: set[str], before: str) -> str:
@@ -397,7 +397,7 @@ def _word_hint(token: Token, expected: set[str], before: str) -> str:
     if token.type == "NAME" and "_ARROW" in expected and "_NL" in expected:
         return "write -> between two layers, or start a new line"
     if token.type == "NAME" and "NAME" not in expected and "PARAM" in expected:
-        return "a file consists of param, block, net and train; layers stand inside net { ... }"
+        return "a file consists of param, block, net and train; layers go inside net { ... }"
     return ""
 
 
@@ -405,7 +405,7 @@ def _line_end_hint(expected: set[str]) -> str:
     if "RPAR" in expected:
         return "close the bracket on this line"
     if expected <= {"NAME", "IN"}:
-        return "to go on in the next line, begin that one with ->"
+        return "to continue a chain on the next line, start that line with ->"
     return ""
 
 

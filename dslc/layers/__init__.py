@@ -194,5 +194,5 @@ def require_alike(inputs: Iterable[Shape], what: str) -> Shape:
     shapes = list(dict.fromkeys(inputs))
     if len(shapes) > 1:
         found = " and ".join(show_shape(s) for s in shapes)
-        raise SizeProblem(f"{what} needs values of one size; here are {found}")
+        raise SizeProblem(f"{what} needs values of the same size, not {found}")
     return shapes[0]

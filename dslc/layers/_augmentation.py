@@ -62,8 +62,8 @@ class ImageAugmentation(Augmentation):
         """The shape of the input. Raises SizeProblem if that is not an image."""
         if len(inputs[0]) != 3:
             raise SizeProblem(
-                f"{name_of(self)} needs an image, and the input is a vector of {inputs[0][0]} features",
-                notes=("help: declare the input as HxWxC and put flatten behind the augmentation",),
+                f"{name_of(self)} needs an image, but its input is a vector of {inputs[0][0]} features",
+                notes=("help: declare the input as HxWxC and put flatten after the augmentation",),
             )
         return inputs[0]
 

@@ -33,7 +33,7 @@ class Concat(Layer):
         """The channels add up; rows and columns stay. Raises SizeProblem if those differ."""
         if len({shape[:-1] for shape in inputs}) > 1:
             found = " and ".join(show_shape(shape) for shape in inputs)
-            raise SizeProblem(f"concat needs images of one height and width, or vectors only; here are {found}")
+            raise SizeProblem(f"concat needs images of the same height and width, or only vectors, not {found}")
         return (*inputs[0][:-1], sum(shape[-1] for shape in inputs))
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:

@@ -64,7 +64,7 @@ class Conv(Layer):
         for name, count in (("channels of the input", inputs[0][2]), ("filters", self.filters)):
             if count % self.groups:
                 raise SizeProblem(
-                    f"the {count} {name} do not divide into {self.groups} groups", argument="groups",
+                    f"the {count} {name} cannot be divided into {self.groups} groups", argument="groups",
                     notes=(f"help: groups must divide both {inputs[0][2]} channels and {self.filters} filters",),
                 )  # fmt: skip
         return (rows, columns, self.filters)

@@ -45,10 +45,10 @@ class Crop(ImageAugmentation):
         height, width, channels = super().infer(inputs)
         given = f"{height}x{width}"
         if self.size[0] > height or self.size[1] > width:
-            raise SizeProblem(f"a part of {self.size[0]}x{self.size[1]} does not fit into {given}", argument="size")
+            raise SizeProblem(f"a crop of {self.size[0]}x{self.size[1]} does not fit into {given}", argument="size")
         if self.size == (height, width):
             raise SizeProblem(
-                f"crop to {given} leaves images of {given} as they are",
+                f"crop to {given} leaves {given} images unchanged",
                 notes=("help: give a smaller size; to move images within their frame use shift",),
                 argument="size",
             )

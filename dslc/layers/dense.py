@@ -25,7 +25,7 @@ class Dense(Layer):
         """(inputs,) becomes (units,). Raises SizeProblem for an image."""
         if len(inputs[0]) != 1:
             raise SizeProblem(
-                f"dense needs a vector of features, and here flows an image of {show_shape(inputs[0])}",
+                f"dense needs a vector of features, but its input is a {show_shape(inputs[0])} image",
                 notes=("help: put flatten before it",),
             )
         return (self.units,)

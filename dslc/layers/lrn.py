@@ -48,7 +48,7 @@ class Lrn(Layer):
         require_image(inputs[0], "lrn")
         if self.size % 2 == 0:
             raise SizeProblem(
-                f"lrn sums over as many channels before as behind its own, and {self.size} is even",
+                f"lrn needs an odd size, not {self.size}: it sums over as many channels before its own as after",
                 notes=(f"help: size={self.size - 1} or size={self.size + 1}",),
                 argument="size",
             )

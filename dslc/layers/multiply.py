@@ -21,7 +21,7 @@ class Multiply(Layer):
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         """The shape of both inputs. Raises SizeProblem if they differ, or if there are not two."""
         if len(inputs) != 2:
-            raise SizeProblem(f"multiply takes two values, and here are {len(inputs)}")
+            raise SizeProblem(f"multiply takes two values, not {len(inputs)}")
         return require_alike(inputs, "multiply")
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:

@@ -100,7 +100,7 @@ class Loss:
 def require_vector(shape: Shape, what: str) -> None:
     """Raises SizeProblem for an output that is not a vector; `what` names the loss."""
     if len(shape) != 1:
-        raise SizeProblem(f"{what} judges a vector, and this output is an image",
+        raise SizeProblem(f"{what} needs a vector, but this output is an image",
                           notes=("help: end with flatten, global_avgpool or dense",))  # fmt: skip
 
 
@@ -142,11 +142,11 @@ class ClassLoss(Loss):
         require_vector(shape, name)
         if shape[0] < 2:
             raise SizeProblem(
-                f"{name} needs at least two classes, and this output has one",
+                f"{name} needs at least two classes, but this output has one",
                 notes=(f"help: for yes or no: {self.instead}",),
             )
         if self.class_weights and len(self.class_weights) != shape[0]:
-            raise SizeProblem(f"class_weights has {len(self.class_weights)} numbers, and there are {shape[0]} classes")
+            raise SizeProblem(f"class_weights has {len(self.class_weights)} numbers, but there are {shape[0]} classes")
 
     def of_examples(self, target: Array) -> Array:
         """The weight of each example (n,), in NumPy."""
