@@ -1,7 +1,7 @@
-"""The third stage: what has to be computed, as operations on tensors, without a word on how.
+"""The third stage: what has to be computed, as operations on tensors, without saying how.
 
-A `Graph` has up to three steps. `predict` runs the network and judges its outputs; `gradients` runs it in training
-mode and goes back; `train` updates as well. Each step is a row of phases that run one after the other:
+A `Graph` has up to three steps. `predict` runs the network and computes its loss; `gradients` runs it in training mode
+and then backward; `train` also updates the parameters. Each step is a sequence of phases:
 
     predict     forward, loss
     gradients   forward (with the loss), backward
@@ -19,17 +19,22 @@ from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, ROLES, STATE, TAR
 
 @dataclass(frozen=True)
 class Phase:
+    """Operations in the order in which they run; each phase becomes one C function."""
+
     name: str
     operations: tuple[Operation, ...]
 
 
 @dataclass(frozen=True)
 class Step:
+    """What one call of the compiled network does: predict, gradients or train."""
+
     name: str
     phases: tuple[Phase, ...]
 
     @property
     def operations(self) -> Iterator[Operation]:
+        """The operations of all phases in order."""
         for phase in self.phases:
             yield from phase.operations
 
@@ -50,6 +55,7 @@ class Graph:
 
     @property
     def steps(self) -> tuple[Step, ...]:
+        """The steps that this network has."""
         return tuple(step for step in (self.predict, self.gradients, self.train) if step is not None)
 
     def map(self, change: Callable[[Step], Step]) -> Graph:
@@ -58,7 +64,8 @@ class Graph:
         return Graph(self.network, predict, *others)
 
     def verify(self) -> None:
-        """Nothing is read before it is written; an activation is written once; a name means one tensor."""
+        """Asserts that nothing is read before it is written, that activations are written once, and that names are
+        unique."""
         for step in self.steps:
             written: set[Tensor] = set()
             by_name: dict[str, Tensor] = {}

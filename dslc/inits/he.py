@@ -14,4 +14,5 @@ class He(Init):
     """N(0, 2 / n_in) (notes: 'He Initialization'; He et al. 2015)."""
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        """Normal with standard deviation sqrt(2 / fan_in)."""
         return random.standard_normal(shape) * math.sqrt(2 / fan_in)

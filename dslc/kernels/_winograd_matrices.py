@@ -51,7 +51,7 @@ POINTS = {
 
 @dataclass(frozen=True)
 class Winograd:
-    """F(outputs, taps): y (m) = A^T [(G g) * (B^T d)], with d of m + r - 1 inputs. Correlation: g is not flipped."""
+    """F(outputs, taps): y (m) = A^T [(G g) * (B^T d)] for m + r - 1 inputs d. A correlation: g is not flipped."""
 
     outputs: int
     taps: int
@@ -76,9 +76,9 @@ class Winograd:
     def input(self) -> Matrix:
         """B^T (size x size). Row i holds the coefficients of the product of (x - p) over all other points p.
 
-        That is Lagrange's polynomial of point i but for its denominator, whose sign stays here and whose magnitude goes
-        to G. Rows so keep a coefficient of ±1 and moderate others. The denominators in B^T or A^T change the error by
-        less than a tenth, and a power of two moved from row to row does not change what is rounded.
+        This is Lagrange's polynomial of point i without its denominator, whose sign stays here and whose magnitude goes
+        to G. So each row keeps a coefficient of ±1 and moderate others. With the denominators in B^T or A^T the error
+        changes by less than a tenth, and moving a power of two from row to row does not change what is rounded.
         """
         rows = [_with_roots(self._others(p), sign=1 if self._denominator(p) > 0 else -1) for p in self.points]
         return (*((*row, ZERO) for row in rows), _with_roots(self.points))
@@ -103,15 +103,16 @@ class Winograd:
 
 @cache
 def winograd(outputs: int, taps: int) -> Winograd:
-    """The algorithm for rows of outputs and filters of these lengths.
+    """F(outputs, taps) with the points of `POINTS`.
 
     Raises:
-        KeyError: `POINTS` has none.
+        KeyError: `POINTS` has none for these sizes.
     """
     return Winograd(outputs, taps, tuple(map(Fraction, POINTS[outputs, taps].split())))
 
 
 def transposed(matrix: Matrix) -> Matrix:
+    """The matrix with rows and columns swapped."""
     return tuple(zip(*matrix, strict=True))
 
 
@@ -133,11 +134,11 @@ def _with_roots(roots: Iterable[Fraction], sign: int = 1) -> tuple[Fraction, ...
 
 
 def statements(matrix: Matrix, source: str, result: str) -> list[str]:
-    """C lines for `result[i] = sum of matrix[i][j] * source[j]` over vectors of type `vec`; the two may not overlap.
+    """C lines for `result[i] = sum of matrix[i][j] * source[j]` over vectors of type `vec`; the two must not overlap.
 
-    Points come in pairs ±p, so rows or columns come in pairs that agree but for signs: their common parts are computed
-    once. These temporaries are called even1, odd1, sum1, difference1, ..., so each call needs a C scope of its own.
-    Where a name holds `{}`, the index goes there and not into brackets behind it: `t[{} * step]`.
+    Points come in pairs ±p, so rows or columns come in pairs that agree except for signs: their common parts are
+    computed once. These temporaries are called even1, odd1, sum1, difference1, ..., so each call needs a C scope of its
+    own. If a name holds `{}`, the index replaces it instead of following in brackets: `t[{} * step]`.
     """
     return [line.code() for line in _cheapest(matrix, source, result)]
 
@@ -211,7 +212,7 @@ def _over(target: str, terms: Sequence[Term], factor: Fraction) -> _Sum:
 
 
 def _cheapest(matrix: Matrix, source: str, result: str) -> list[_Sum]:
-    """With or without sums and differences of columns."""
+    """With sums and differences of columns, or without."""
     vectors = [_element(source, j) for j in range(len(matrix[0]))]
     plain = _rows(matrix, vectors, result)
     before, reduced, combined = _columns(matrix, vectors)

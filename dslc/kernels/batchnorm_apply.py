@@ -13,6 +13,7 @@ FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over rows of whole vectors; channel by channel, at twice the cost, if there are too many for a row."""
     d = detail(op, BatchNormDetail)
     reads, end = ending(op, "in", "mean", "var", "gamma", "beta")
     names = (*reads, "out")

@@ -10,7 +10,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """Of the whole in two passes, or of chunks in one, which `batchnorm_merge` puts together."""
+    """Two passes over all pixels of a channel, or one pass for each chunk, which `batchnorm_merge` merges."""
     d = detail(op, BatchNormDetail)
     x = op.reads[0]
     if len(op.writes) == 2:

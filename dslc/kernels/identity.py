@@ -1,4 +1,4 @@
-"""The same numbers under another name, or a copy where the result belongs to the caller."""
+"""The same numbers under another name, or a copy if source or result is the caller's array."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """An alias, which costs nothing, or a copy."""
     x, y = op.reads[0], op.writes[0]
     if y.role == OUTPUT or x.role == INPUT:
         return [Variant("plain", ("x", "y"), {"elements": x.elements}, setting.moving(y))]

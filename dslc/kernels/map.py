@@ -10,6 +10,7 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over all elements, in any layout that input and output share."""
     context = {
         "formula": detail(op, MapDetail).formula,
         "elements": setting.elements(op.writes[0]),

@@ -14,12 +14,13 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True)
 def record(cls: type[T]) -> type[T]:
-    """Makes a class derived from `Record` a dataclass that uses its methods."""
+    """Makes a class derived from `Record` a frozen dataclass that shares the methods of `Record`."""
     return dataclass(init=False, repr=False, eq=False)(cls)
 
 
 class Record:
-    """Base of records: fields by position or name, compared by their values, never changed."""
+    """Base of records: fields by position or by name, compared by value. Assigning to a field raises
+    FrozenInstanceError."""
 
     def __init__(self, *positional: Any, **named: Any) -> None:
         own = fields(self)  # type: ignore[arg-type]

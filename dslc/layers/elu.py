@@ -19,12 +19,15 @@ class Elu(Activation):
     examples = (Example("elu", ((7,),)), Example("elu", ((3, 5, 2),)))
 
     def value(self) -> Scalar:
+        """x > 0 ? x : e^x - 1."""
         return where(X > 0, X, exp(X) - 1)
 
     def derivative(self) -> Scalar:
+        """1 above 0, else e^x, which is y + 1: only the result is kept."""
         return where(X > 0, 1, Y + 1)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y = np.where(x > 0, x, np.expm1(x)); dx = dy * np.where(x > 0, 1, y + 1)."""
         x = xs[0]
         y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
         return Reference(y, lambda dy: ((dy * (np.where(x > 0, 1, y + 1)),), {}))

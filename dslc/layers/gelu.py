@@ -1,4 +1,4 @@
-"""gelu: x times the normal distribution function of x (Hendrycks and Gimpel 2016), exact."""
+"""gelu: x times the cumulative distribution function of the normal distribution (Hendrycks and Gimpel 2016), exact."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ HALF, ROOT_HALF, DENSITY = 0.5, math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 
 @dataclass(frozen=True)
 class Gelu(Activation):
-    """x times the normal distribution function of x (Hendrycks and Gimpel 2016), exact."""
+    """x * Phi(x) with Phi the cumulative normal distribution (Hendrycks and Gimpel 2016), by erf and not by an
+    approximation."""
 
     suits = "he"
     examples = (Example("gelu", ((7,),)), Example("gelu", ((3, 5, 2),)))
 
     def value(self) -> Scalar:
+        """x * Phi(x), Phi(x) = (1 + erf(x / sqrt(2))) / 2."""
         return X * (HALF + HALF * erf(X * ROOT_HALF))
 
     def derivative(self) -> Scalar:
+        """Phi(x) + x * phi(x), phi(x) = e^(-x^2 / 2) / sqrt(2 pi)."""
         return HALF + HALF * erf(X * ROOT_HALF) + X * exp(-HALF * X * X) * DENSITY
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y = x * Phi(x); dx = dy * (Phi(x) + x * phi(x))."""
         x = xs[0]
         below = 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
         density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)

@@ -10,7 +10,7 @@ from dslc.layers._pooling import MaxPooling, Windowed
 
 @dataclass(frozen=True)
 class MaxPool(Windowed, MaxPooling):
-    """Maximum over size, every stride pixels; the stride is the size unless given."""
+    """The maximum over windows of `size`, `stride` pixels apart; the stride is the size unless given."""
 
     kind = "maxpool"
     examples = (

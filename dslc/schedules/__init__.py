@@ -7,5 +7,5 @@ class Schedule:
     """Base of all schedules; a subclass is a frozen dataclass whose annotated fields are its arguments."""
 
     def learning_rate(self, lr: float, epoch: int, step: int) -> float:
-        """The learning rate of an update; `lr` is the optimizer's, epochs and updates count from 0."""
+        """The learning rate of one update; `lr` is the optimizer's, `epoch` and `step` (updates) count from 0."""
         raise NotImplementedError
