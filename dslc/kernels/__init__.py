@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dslc.graph import Operation, Tensor
+from dslc.graph import INPUT, OUTPUT, TARGET, Operation, Tensor
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
 from dslc.layout import Layout
@@ -39,8 +39,9 @@ class Variant:
     `arguments` name in C the operation's tensors: reads, then what is only written. `context` fills the template
     `kernels/<kind>[_<name>].c.j2`. `cost_ns` estimates a whole mini-batch on one thread. `products` are the sizes of
     the micro-kernel that the template calls, `transforms` those of Winograd's algorithm, and `scratch` is memory for
-    the time of the call, whose names follow those of the tensors in `arguments`. `shared_template` is for a template
-    that several kinds have in common.
+    the time of the call, whose names follow those of the tensors in `arguments`. Of the arguments that are `aligned` the
+    kernel takes every vector of a pixel to begin at a multiple of its bytes. `shared_template` is for a template that
+    several kinds have in common.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Variant:
     products: tuple[Product, ...] = ()
     transforms: tuple[Transform, ...] = ()
     scratch: tuple[Scratch, ...] = ()
+    aligned: tuple[str, ...] = ()
     shared_template: str = ""
 
     @property
@@ -94,6 +96,11 @@ class Setting:
     def stored(self, tensor: Tensor) -> int:
         """Numbers that a parameter takes."""
         return self.layout(tensor).elements
+
+    def aligned(self, tensor: Tensor) -> bool:
+        """Whether every vector of a pixel begins at a multiple of its bytes: in the arena, where tensors do, and the
+        pixels are whole vectors. The caller's arrays begin anywhere."""
+        return tensor.role not in (INPUT, TARGET, OUTPUT) and self.depth(tensor) % self.lanes == 0
 
     def total(self, tensor: Tensor) -> int:
         """Elements of a tensor over a whole mini-batch."""

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dslc.graph import ACTIVATION, Graph, Operation, Phase, Step, Tensor
+from dslc.graph import ACTIVATION, FEW, Graph, Operation, Phase, Step, Tensor
 from dslc.kernels import Setting
 from dslc.passes.algorithms import choose_algorithms
-
-FEW = "few"
 
 
 def split_few(graph: Graph, chosen: Graph, setting: Setting, wanted: dict[str, str]) -> Graph:
