@@ -31,9 +31,9 @@ ROWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "gradients": (("forward", "backward"),),
     "train": (("forward", "backward", "update"),),
 }
-"""The rows of phases of each step: a call runs one row from its beginning, perhaps not to its end, and a phase finds what
-those before it in its row have left. Phases of different rows are alternatives, of which neither finds what the other
-makes. What `prepare` makes serves many calls: it is found by any phase, and no phase may spoil it."""
+"""The rows of phases of each step: a call runs one row from its beginning, perhaps not to its end, and a phase finds
+what those before it in its row have left. Phases of different rows are alternatives, of which neither finds what the
+other makes. What `prepare` makes serves many calls: it is found by any phase, and no phase may spoil it."""
 
 
 class Named(Protocol):

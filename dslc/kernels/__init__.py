@@ -39,9 +39,9 @@ class Variant:
     `arguments` name in C the operation's tensors: reads, then what is only written. `context` fills the template
     `kernels/<kind>[_<name>].c.j2`. `cost_ns` estimates a whole mini-batch on one thread. `products` are the sizes of
     the micro-kernel that the template calls, `transforms` those of Winograd's algorithm, and `scratch` is memory for
-    the time of the call, whose names follow those of the tensors in `arguments`. Of the arguments that are `aligned` the
-    kernel takes every vector of a pixel to begin at a multiple of its bytes. `shared_template` is for a template that
-    several kinds have in common.
+    the time of the call, whose names follow those of the tensors in `arguments`. Of the arguments that are `aligned`
+    the kernel takes every vector of a pixel to begin at a multiple of its bytes. `shared_template` is for a template
+    that several kinds have in common.
     """
 
     name: str

@@ -147,7 +147,8 @@ def context(
         "tiles": Tiles((height,), lanes, blocks, asks=room > height and streams(d, choice, setting)),
         "summed": max(1, GROUPED // lanes), "near": blocks <= ASKED,
         "asked": elements if is_far(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
-        "far": aligned and prod(stored) * setting.batch * setting.itemsize > FAR, "stored": stored, "stored_m": outputs // window,
+        "far": aligned and prod(stored) * setting.batch * setting.itemsize > FAR,
+        "stored": stored, "stored_m": outputs // window,
         "whole": int(whole_vectors or d.input[2] % lanes == 0),
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
     }  # fmt: skip

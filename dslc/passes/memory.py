@@ -9,7 +9,6 @@ from dslc.graph import ACTIVATION, Tensor
 from dslc.layout import Layout
 from dslc.plan import ALIGNMENT, Buffer, Kernel
 
-
 Span = tuple[int, int]
 """The first and the last kernel of a row of phases that touches a tensor."""
 
