@@ -113,6 +113,7 @@ class _Seen:
 
     def blocked(self, tensor: Tensor, axis: int) -> None:
         """In blocks of one vector along an axis."""
+        demand(axis < len(tensor.shape), f"{self.op.name} takes {tensor.name} for weights, and it is {tensor.shape}")
         self.lies(tensor, Layout(tensor.shape, axis, self.lanes))
 
     def lies(self, tensor: Tensor, layout: Layout) -> None:

@@ -10,6 +10,7 @@ Memory is looked at in cells: stretches that no buffer begins or ends in. Each a
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
@@ -92,7 +93,7 @@ def _check_workspace(plan: Plan, step: PlannedStep) -> None:
         _check_buffer(plan, name, buffer)
         _check_inside(buffer, region)
         demand(buffer.tensor.role == ACTIVATION, f"{name} is no activation and lies in the workspace of {step.name}")
-        at = int(np.searchsorted(starts, buffer.offset + buffer.elements))
+        at = bisect_left(starts, buffer.offset + buffer.elements)
         before = kept[at - 1] if at else (0, 0, "")
         demand(before[1] <= buffer.offset, f"{name} of {step.name} lies in the memory of {before[2]}, which is kept")
 

@@ -10,16 +10,16 @@ from dslc.layout import Layout
 from dslc.plan import ALIGNMENT, Buffer, Kernel
 
 Span = tuple[int, int]
-"""The first and the last kernel of a row of phases that touches a tensor."""
+"""The first and the last kernel of a row of phases that touches a tensor; the kernels of all rows are counted on."""
 
 
 @dataclass(frozen=True)
 class _Life:
-    """How long a tensor is needed: `spans` by the number of the row."""
+    """How long a tensor is needed: a span for every row that touches it."""
 
     tensor: Tensor
     elements: int
-    spans: Mapping[int, Span]
+    spans: tuple[Span, ...]
 
 
 def rounded(elements: int, itemsize: int) -> int:
@@ -42,7 +42,7 @@ def place(
     buffers: dict[str, Buffer] = {}
     placed: list[tuple[int, _Life]] = []
     lives = _lives(rows, layouts, aliases, batch, itemsize, lasting)
-    for life in sorted(lives, key=lambda n: (-n.elements, min(n.spans.values()))):
+    for life in sorted(lives, key=lambda n: (-n.elements, n.spans[0])):
         busy = sorted((o, o + other.elements) for o, other in placed if _together(life, other))
         offset = start
         for begin, end in busy:
@@ -60,9 +60,11 @@ def place(
 
 def _together(a: _Life, b: _Life) -> bool:
     """Both are needed at one time of one row."""
-    return any(
-        first <= b.spans[row][1] and b.spans[row][0] <= last for row, (first, last) in a.spans.items() if row in b.spans
-    )
+    for first, last in a.spans:
+        for begin, end in b.spans:
+            if first <= end and begin <= last:
+                return True
+    return False
 
 
 def _aliases(rows: Sequence[Sequence[Kernel]]) -> dict[Tensor, Tensor]:
@@ -84,15 +86,17 @@ def _lives(
     lasting: Collection[Tensor],
 ) -> list[_Life]:
     spans: dict[Tensor, dict[int, Span]] = {}
+    now = 0
     for row, kernels in enumerate(rows):
-        for index, kernel in enumerate(kernels):
+        for kernel in kernels:
             for tensor in (*kernel.operation.reads, *kernel.operation.writes):
                 root = aliases.get(tensor, tensor)
                 if root.role == ACTIVATION:
                     own = spans.setdefault(root, {})
-                    own[row] = (own.get(row, (index, index))[0], index)
-    always = {row: (0, len(kernels)) for row, kernels in enumerate(rows)}
-    spans.update({t: always for t in lasting if t in spans})
+                    own[row] = (own.get(row, (now, now))[0], now)
+            now += 1
+    spans.update({t: {0: (0, now)} for t in lasting if t in spans})
     return [
-        _Life(t, rounded(layouts[t.name].total(batch if t.batched else 1), itemsize), own) for t, own in spans.items()
+        _Life(t, rounded(layouts[t.name].total(batch if t.batched else 1), itemsize), tuple(own.values()))
+        for t, own in spans.items()
     ]
