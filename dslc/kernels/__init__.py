@@ -15,7 +15,7 @@ from typing import TypeVar
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
 from dslc.layout import Layout
-from dslc.operation import Operation, Tensor
+from dslc.operation import INPUT, OUTPUT, TARGET, Operation, Tensor
 from dslc.scalar import variable
 
 MULTIPLY_ADDS_PER_NS = 6.0
@@ -40,7 +40,8 @@ class Variant:
     `arguments` are the C names of the operation's tensors: what it reads, then what it only writes. `context` fills the
     template `kernels/<kind>[_<name>].c.j2`. `cost_ns` estimates a whole mini-batch on one thread. `products` are the
     sizes of the micro-kernel that the template calls, `transforms` those of Winograd's algorithm. `scratch` is
-    workspace for the time of the call; its names come after those of the tensors in `arguments`. `shared_template` is
+    workspace for the time of the call; its names come after those of the tensors in `arguments`. In the arguments that
+    are `aligned` the kernel relies on every vector of a pixel beginning at a multiple of its size. `shared_template` is
     for a template that several kinds have in common.
     """
 
@@ -51,6 +52,7 @@ class Variant:
     products: tuple[Product, ...] = ()
     transforms: tuple[Transform, ...] = ()
     scratch: tuple[Scratch, ...] = ()
+    aligned: tuple[str, ...] = ()
     shared_template: str = ""
 
     @property
@@ -99,6 +101,11 @@ class Setting:
     def stored(self, tensor: Tensor) -> int:
         """Numbers that a parameter takes in memory, padding included."""
         return self.layout(tensor).elements
+
+    def aligned(self, tensor: Tensor) -> bool:
+        """Whether every vector of a pixel begins at a multiple of its bytes: in the arena, where tensors do, and the
+        pixels are whole vectors. The caller's arrays begin anywhere."""
+        return tensor.role not in (INPUT, TARGET, OUTPUT) and self.depth(tensor) % self.lanes == 0
 
     def total(self, tensor: Tensor) -> int:
         """Elements of a tensor over a whole mini-batch."""

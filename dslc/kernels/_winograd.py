@@ -35,7 +35,7 @@ flight."""
 SECOND_CACHE = 1 << 20
 """Bytes of the L2 cache: what was written beyond them is read back from the L3 cache or from memory."""
 FAR = 16 << 20
-"""Bytes of a result that fits in no cache: it is written with non-temporal stores."""
+"""Bytes of a result that fits in no cache: it is written with non-temporal stores, where its vectors are aligned."""
 GROUPED = 64
 """Channels that are summed at a time: a sum of sums has less rounding error."""
 NS_A_VECTOR = 3.3
@@ -128,9 +128,11 @@ def is_far(vectors: int, setting: Setting) -> bool:
     return vectors * setting.lanes * setting.itemsize > SECOND_CACHE
 
 
-def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, window: int) -> dict[str, Any]:
+def context(
+    d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, window: int, aligned: bool
+) -> dict[str, Any]:
     """Values for the template. `whole_vectors`: memory after the last pixel may be read. `window`: only the maximum of
-    each `window` x `window` pixels is stored."""
+    each `window` x `window` pixels is stored. `aligned`: the vectors of the result are."""
     outputs, taps = sizes(choice)
     lanes, rows = setting.lanes, setting.tile_rows
     down, across = squares(d, outputs)
@@ -150,7 +152,8 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, w
         "tiles": Tiles((height,), lanes, blocks, asks=room > height and streams(d, choice, setting)),
         "summed": max(1, GROUPED // lanes), "near": blocks <= ASKED,
         "asked": elements if is_far(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
-        "far": prod(stored) * setting.batch * setting.itemsize > FAR, "stored": stored, "stored_m": outputs // window,
+        "far": aligned and prod(stored) * setting.batch * setting.itemsize > FAR,
+        "stored": stored, "stored_m": outputs // window,
         "whole": int(whole_vectors or d.input[2] % lanes == 0),
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
     }  # fmt: skip
@@ -169,7 +172,8 @@ def transforms(choice: str) -> tuple[Transform, ...]:
 
 def variant(op: Operation, d: ConvDetail, setting: Setting, names: tuple[str, ...], bias: bool) -> Variant:
     """The kernel of `op`, which computes the convolution `d`."""
-    found = context(d, op.choice, setting, op.reads[0].role != INPUT, 2 if op.pooled else 1)
+    window, aligned = 2 if op.pooled else 1, setting.aligned(op.writes[0])
+    found = context(d, op.choice, setting, op.reads[0].role != INPUT, window, aligned)
     return Variant(
         op.choice,
         names,
@@ -178,5 +182,6 @@ def variant(op: Operation, d: ConvDetail, setting: Setting, names: tuple[str, ..
         found["tiles"].products,
         transforms(op.choice),
         scratch(found, setting),
+        ("out",) if found["far"] else (),
         "kernels/_winograd.c.j2",
     )

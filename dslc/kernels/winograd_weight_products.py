@@ -85,6 +85,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
             tiles.products,
             tuple(used.values()),
             scratch,
-            "kernels/winograd_weight_products.c.j2",
+            shared_template="kernels/winograd_weight_products.c.j2",
         )
     ]
