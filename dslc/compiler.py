@@ -75,6 +75,7 @@ def compile_plan(plan: Plan) -> Library:
     """
     from dslc.codegen.build import build
     from dslc.codegen.emit import emit
+    from dslc.planning.verifier import verify_plan
 
-    plan.verify()
+    verify_plan(plan)
     return build(emit(plan), plan.target)

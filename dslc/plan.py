@@ -113,13 +113,3 @@ class Plan:
         """Bytes of the arena: for predictions alone, for `training`, and where `gradients` are asked for as well."""
         last = self.region("asked_gradients" if gradients else "state" if training else "prediction")
         return (last.offset + last.elements) * self.itemsize + ALIGNMENT
-
-    def verify(self) -> None:
-        """Checks the plan against its graph.
-
-        Raises:
-            PlanError: it would compute something else, or touch memory that is not its own.
-        """
-        from dslc.plan_verifier import verify_plan
-
-        verify_plan(self)

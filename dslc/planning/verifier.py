@@ -17,7 +17,6 @@ from itertools import pairwise
 
 from dslc.graph import FEW, PREPARE
 from dslc.graph import rows as rows_of
-from dslc.kernel_checks import check_kernel, numbers
 from dslc.numerics import Array, np
 from dslc.operation import (
     ACTIVATION,
@@ -33,7 +32,8 @@ from dslc.operation import (
     state_name,
 )
 from dslc.plan import ALIGNMENT, Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
-from dslc.plan_error import demand
+from dslc.planning.kernel_checks import check_kernel, numbers
+from dslc.planning.plan_error import demand
 
 CALLERS = (INPUT, TARGET, OUTPUT)
 REGIONS = {PARAMETER: "parameters", STATE: "state"}

@@ -13,7 +13,7 @@ from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 from dslc.operation import INPUT, Tensor
 from dslc.plan import Buffer, Kernel, Plan
-from dslc.plan_error import demand
+from dslc.planning.plan_error import demand
 
 Buffers = Mapping[Tensor, "Buffer | None"]
 """Where the tensors of a kernel lie; None for an array of the caller."""
