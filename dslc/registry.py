@@ -1,4 +1,5 @@
-"""Finds layers, losses, optimizers, ... by name: `conv` is the file `layers/conv.py`, there is no list."""
+"""Finds layers, losses, optimizers, ... by name: `conv` is the file `layers/conv.py`. There is no list to keep up to
+date."""
 
 from __future__ import annotations
 

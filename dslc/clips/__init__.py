@@ -1,4 +1,4 @@
-"""How gradients are kept from growing too large. One file a clip: the file's name is its name in the language.
+"""How gradients are kept from growing too large. One file per clip: the file's name is its name in the language.
 
 Gradients are clipped after the regularizers and before the optimizer, in the training step only: `gradients` and
 gradient checking see the unclipped gradients of the loss.

@@ -1,4 +1,4 @@
-"""Initial values of parameters. One file an init: the file's name is its name in the language."""
+"""Initial values of parameters. One file per init: the file's name is its name in the language."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dslc.numerics import Array, np
 
 
 class Init:
-    """Base of all inits; a subclass is a frozen dataclass whose annotated fields are its arguments."""
+    """Base class of all inits; a subclass is a frozen dataclass whose annotated fields are its arguments."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises SizeProblem if the init cannot fill weights of this shape."""

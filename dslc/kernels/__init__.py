@@ -1,4 +1,4 @@
-"""How operations run. One file an operation: its variants, what each costs, which layouts suit it.
+"""How operations run. One file per operation: its variants, what each costs, which layouts suit it.
 
 `variants(op, setting)` lists the ways to compute an operation in the chosen layouts; the plan takes the cheapest. A
 file may also have `wishes(op, lanes)`, the layouts it wants for the tensors that its operation reads or writes;
@@ -120,7 +120,7 @@ class Setting:
         return self.vector_products(op.multiply_adds) / efficiency
 
     def vector_products(self, products: float) -> float:
-        """Cost in ns of so many multiply-adds an example at peak speed."""
+        """Cost in ns of that many multiply-adds per example at peak speed."""
         return products * self.batch / (MULTIPLY_ADDS_PER_NS * self.lanes)
 
 

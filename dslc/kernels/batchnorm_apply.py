@@ -13,7 +13,8 @@ FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """One pass over rows of whole vectors; channel by channel, at twice the cost, if there are too many for a row."""
+    """One pass over x in rows of whole vectors, for which the factor of each column is computed once. `plain`, at twice
+    the cost, computes it for every number: for more than MOST_CHANNELS channels."""
     d = detail(op, BatchNormDetail)
     reads, end = ending(op, "in", "mean", "var", "gamma", "beta")
     names = (*reads, "out")

@@ -13,8 +13,8 @@ FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """One pass over dy and x in rows of whole vectors; channel by channel, at three times the cost, if there are too
-    many."""
+    """One pass over dy and x in rows of whole vectors; `plain`, at three times the cost, for more than MOST_CHANNELS
+    channels."""
     d = detail(op, BatchNormDetail)
     reads, end = ending(op, "dout", "in", "mean", "var", "gamma", "dgamma", "dbeta")
     names = (*reads, "din")

@@ -7,5 +7,5 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """One pass over the targets, a few numbers an example."""
+    """One pass over the targets, a few numbers per example."""
     return [Variant("plain", ("target", "count"), {"elements": op.reads[0].elements}, 0.0)]

@@ -14,8 +14,8 @@ UPDATES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """Register tiles of inputs x vectors of units, stored like the packed weights; with an update its rule is the
-    epilogue. `narrow`, for few units, has vectors along the inputs."""
+    """Register tiles of inputs x vectors of units, stored like the packed weights. With an update its rule is the
+    epilogue, whose arrays are prefetched during the products. `narrow`, for few units, has vectors along the inputs."""
     x, dy = op.reads[:2]
     names = ("x", "dy", *(rule_names(op) or ("dw",)))
     if narrow(dy.elements, setting.lanes):

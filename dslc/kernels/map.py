@@ -1,4 +1,4 @@
-"""One formula for every element."""
+"""A formula applied to every element."""
 
 from __future__ import annotations
 

@@ -9,6 +9,6 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """Four reads with weights of their own for each pixel, some twenty times as expensive as a copy."""
+    """Four pixels with a weight each for every pixel of the result: some twenty times as expensive as a copy."""
     d = detail(op, RotateDetail)
     return [Variant("plain", ("in", "out"), {"d": d, "stream": d.stream}, drawing(op, setting, factor=20))]

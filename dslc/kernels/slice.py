@@ -1,4 +1,4 @@
-"""Some of the channels of a tensor."""
+"""A range of the channels of a tensor."""
 
 from __future__ import annotations
 

@@ -441,7 +441,7 @@ def _unclosed(source: Source) -> Diagnostic | None:
 
 @v_args(meta=True)
 class _Builder(Transformer[Token, Any]):
-    """A method a rule of the grammar."""
+    """One method for each rule of the grammar."""
 
     def __init__(self, source: Source) -> None:
         super().__init__()

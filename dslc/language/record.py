@@ -1,7 +1,7 @@
-"""Frozen dataclasses that cost next to nothing to define.
+"""Frozen dataclasses that are cheap to define.
 
-`dataclass(frozen=True)` compiles six methods for each class. Errors and syntax nodes are a hundred classes, and
-`dslc check` should answer at once: they share the methods below instead.
+`dataclass(frozen=True)` compiles six methods for each class. There are about a hundred classes of errors and syntax
+nodes, and `dslc check` should answer at once, so they share the methods below.
 """
 
 from __future__ import annotations

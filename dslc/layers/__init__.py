@@ -1,4 +1,4 @@
-"""What layers mean. One file a layer: its arguments, size rule, parameters, NumPy reference and operations.
+"""What layers mean. One file per layer: its arguments, size rule, parameters, NumPy reference and operations.
 
 The file's name is the layer's name in the language; CONTRIBUTING.md shows how to add one.
 """
@@ -69,7 +69,7 @@ class Example:
 
 
 class Layer:
-    """Base of all layers; a subclass is a frozen dataclass whose annotated fields are the layer's arguments."""
+    """Base class of all layers; a subclass is a frozen dataclass whose annotated fields are the layer's arguments."""
 
     merges: ClassVar[bool] = False
     """Takes several values: `add(a, b)`."""

@@ -1,4 +1,4 @@
-"""What augmentation layers share: they change examples at random in training and leave predictions alone."""
+"""For augmentation layers: they change examples at random in training and leave them unchanged at prediction."""
 
 from __future__ import annotations
 

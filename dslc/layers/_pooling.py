@@ -1,4 +1,4 @@
-"""What the four pooling layers share."""
+"""The common part of the four pooling layers."""
 
 from __future__ import annotations
 

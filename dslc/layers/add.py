@@ -1,4 +1,4 @@
-"""add: the sum of two or more values of one size."""
+"""add: the sum of two or more values of the same shape."""
 
 from __future__ import annotations
 

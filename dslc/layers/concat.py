@@ -1,4 +1,4 @@
-"""concat: values side by side along the last axis: features, or channels of images of one size."""
+"""concat: joins values along the last axis: features, or channels of images of the same height and width."""
 
 from __future__ import annotations
 

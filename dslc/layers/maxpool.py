@@ -1,4 +1,4 @@
-"""maxpool: the largest pixel of each window (notes: 'Max pooling', 'Max Pooling - Backward Pass')."""
+"""maxpool: the maximum of each window (notes: 'Max pooling', 'Max Pooling - Backward Pass')."""
 
 from __future__ import annotations
 

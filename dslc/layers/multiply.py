@@ -1,4 +1,4 @@
-"""multiply: the product of two values of one size, element by element."""
+"""multiply: the product of two values of the same shape, element by element."""
 
 from __future__ import annotations
 

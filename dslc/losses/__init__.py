@@ -1,4 +1,4 @@
-"""How outputs are compared with targets. One file a loss: the file's name is its name in the language.
+"""How outputs are compared with targets. One file per loss: the file's name is its name in the language.
 
 A loss is lowered to operations that write its value for each example, and the gradient of the mean.
 """
@@ -65,7 +65,7 @@ class ClassWeightsDetail:
 
 
 class Loss:
-    """Base of all losses; a subclass is a frozen dataclass whose annotated fields are its arguments.
+    """Base class of all losses; a subclass is a frozen dataclass whose annotated fields are its arguments.
 
     `through`: the layer whose input the loss is computed from (softmax, sigmoid); it must be the last of the head.
     `classes`: targets are class numbers, else real numbers of the output's shape.

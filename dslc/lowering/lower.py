@@ -116,7 +116,7 @@ class _Lowering:
 
 
 class _Predict(_Lowering):
-    """Forward in prediction mode, then the loss."""
+    """The forward pass in prediction mode, then the loss."""
 
     def step(self) -> Step:
         self.forward()

@@ -1,4 +1,4 @@
-"""What a layer sees when it is lowered: its tensors, and a place to put operations."""
+"""What a layer sees when it is lowered: its tensors, and where its operations go."""
 
 from __future__ import annotations
 

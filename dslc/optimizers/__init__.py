@@ -1,4 +1,4 @@
-"""How parameters are updated. One file an optimizer: the file's name is its name in the language."""
+"""How parameters are updated. One file per optimizer: the file's name is its name in the language."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Rule:
 
 
 class Optimizer:
-    """Base of all optimizers; a subclass is a frozen dataclass whose annotated fields are its arguments."""
+    """Base class of all optimizers; a subclass is a frozen dataclass whose annotated fields are its arguments."""
 
     examples: ClassVar[tuple[str, ...]] = ()
     lr: Positive

@@ -1,4 +1,4 @@
-"""What keeps weights small. One file a regularizer: the file's name is its name in the language.
+"""What keeps weights small. One file per regularizer: the file's name is its name in the language.
 
 A penalty is added to the loss, divided by m, the number of examples in the mini-batch (notes: 'Regularization'). A
 constraint is enforced after every update, whatever the loss.
