@@ -32,8 +32,11 @@ other makes. What `prepare` makes serves many calls: it is found by any phase, a
 
 
 class Named(Protocol):
+    """A phase, planned or not."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name in `ROWS`."""
 
 
 P = TypeVar("P", bound=Named)
