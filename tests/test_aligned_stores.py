@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from dslc.compiler import check_text
+from dslc.compiler import check_file, check_text, plan_network
 from dslc.kernels._winograd import FAR
 from dslc.planning.planner import Options
 from dslc.runtime.model import Model
 from dslc.target import TARGETS
-from helpers import WIDE, assert_agrees, runs, shake
+from helpers import REPO, WIDE, assert_agrees, runs, shake
 
 TARGET = TARGETS["x86-64-v4"] if runs(TARGETS["x86-64-v4"]) else WIDE
 """Only where a vector is a whole line of the cache are such stores compiled to others."""
@@ -78,6 +78,20 @@ def test_a_result_larger_than_the_caches(name: str, dtype: str, rng: np.random.G
         written = kernel.operation.writes[0]
         assert written.elements * model.batch * model.dtype.itemsize > FAR
     assert_agrees(shake(model, rng), 3, rng)
+
+
+def test_vgg_is_stored_past_the_caches() -> None:
+    """Its channels fill vectors: no large result of Winograd's algorithm takes the slower way."""
+    plan = plan_network(check_file(REPO / "specs" / "vgg16.net"), TARGET)
+    large = [
+        kernel
+        for step in plan.steps
+        for kernel in step.kernels
+        if kernel.variant.shared_template == "kernels/_winograd.c.j2"
+        and kernel.operation.writes[0].elements * plan.batch * plan.itemsize > FAR
+    ]
+    assert len(large) >= 5
+    assert all(kernel.variant.aligned == ("out",) for kernel in large)
 
 
 def text(large: Large, channels: int, dtype: str) -> str:

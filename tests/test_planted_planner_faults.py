@@ -331,7 +331,14 @@ FAULTS = {
         "residual", swapped("train", "forward", "dense1_forward", "output_loss"), "dense1_out, which no phase"
     ),
     # what is done
-    "prepare is skipped": Fault("filters", without_phase("predict", "prepare"), "flag"),
+    "prepare is skipped": Fault(
+        "filters",
+        lambda plan: without_phase("predict", "prepare")(
+            replace(plan, kept={name: b for name, b in plan.kept.items() if name != "prepared"})
+        ),
+        "conv1_weight_winograd4x3, which no phase before it has made",
+    ),
+    "prepare is skipped, and its flag is there": Fault("filters", without_phase("predict", "prepare"), "flag"),
     "the phase for few examples reads a copy of the other": Fault(
         "segments",
         forgotten("predict", "few", "image_in_pad"),
@@ -348,7 +355,7 @@ FAULTS = {
         "is not given there",
     ),
     "what is prepared reads the input": Fault(
-        "filters", reading("predict", "prepare", "conv1_weight_winograd4x3", {"conv1_weight": "image_in"}), ""
+        "filters", reading("predict", "prepare", "conv1_weight_winograd4x3", {"conv1_weight": "image_in"}), "image_in"
     ),
     "a kernel is left out": Fault(
         "lenet5", dropped("predict", "forward", "dense1_forward"), "leaves out dense1_forward"

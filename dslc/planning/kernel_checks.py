@@ -35,8 +35,8 @@ def _whole(count: int, width: int) -> int:
 def check_kernel(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
     """Raises PlanError where a tensor is not what the kernel takes it for."""
     op, variant = kernel.operation, kernel.variant
-    demand(len(variant.arguments) == (0 if variant.is_alias else len(buffers)) or variant.is_alias,
-           f"{op.name} has {len(buffers)} arrays and names for {len(variant.arguments)}")  # fmt: skip
+    named = len(variant.arguments)
+    demand(named == len(buffers), f"{op.name} has {len(buffers)} arrays and names for {named}")
     _check_examples(kernel, buffers, plan)
     _check_aligned(kernel, buffers, plan)
     _check_scratch(kernel, buffers, plan)
@@ -88,8 +88,8 @@ def _check_scratch(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
     for scratch, tensor in zip(variant.scratch, own, strict=True):
         right = tensor.name == f"{op.name}_{scratch.name}" and tensor.elements == scratch.elements
         demand(right, f"{op.name} asks for {scratch.elements} numbers of {scratch.name} and has {tensor.name}")
-    for fact, value in (("threads", plan.threads), ("lanes", plan.target.lanes(plan.itemsize))):
-        demand(variant.context.get(fact, value) == value, f"{op.name} is made for {variant.context.get(fact)} {fact}")
+    threads = variant.context.get("threads", plan.threads)
+    demand(threads == plan.threads, f"{op.name} is made for {threads} threads")
 
 
 # ------------------------------------------------------------------------------------------------ by kind

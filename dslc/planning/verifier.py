@@ -97,10 +97,10 @@ def _check_workspace(plan: Plan, step: PlannedStep) -> None:
     region = plan.region("prediction" if step.name == "predict" else "activations")
     kept = sorted((b.offset, b.offset + b.elements, name) for name, b in plan.kept.items())
     starts = [start for start, _, _ in kept]
-    for tensor in {
-        t for kernel in step.kernels for t in _touched(kernel) if t.role == GRADIENT and step.name == "train"
-    }:
-        _check_inside(plan.kept[tensor.name], plan.region("gradients"))
+    if step.name == "train":
+        gradients = {t.name for kernel in step.kernels for t in _touched(kernel) if t.role == GRADIENT}
+        for name in gradients & plan.kept.keys():
+            _check_inside(plan.kept[name], plan.region("gradients"))
     for name, buffer in step.workspace.items():
         _check_buffer(plan, name, buffer)
         _check_inside(buffer, region)

@@ -50,8 +50,13 @@ class Comparison:
 
 
 def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
-    """Every output, gradient and, after ten steps, parameter that differs by how much."""
+    """Every output, gradient and, after ten steps, parameter that differs by how much.
+
+    Raises:
+        AssertionError: the graph reads what it has not made.
+    """
     network = model.network
+    model.plan.graph.verify()
     x, y = random_batch(network, count, seed)
     judge = Interpreter(network, {n: v.numpy().astype(np.float64) for n, v in model.parameters.items()}, model.seed)
     precise_x = {name: a.astype(np.float64) for name, a in x.items()}

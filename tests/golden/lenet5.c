@@ -29,7 +29,8 @@ typedef struct {
     double lr;
 } lenet5_t;
 
-/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. */
+/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. The arena
+ * begins at a multiple of 64 bytes, and is zero at the start. */
 size_t lenet5_memory_size(int for_training);
 int lenet5_max_batch(void);
 int lenet5_all_finite(const float *numbers, int64_t count);
@@ -70,8 +71,8 @@ INLINE void store(real *p, vec v)
     *(vec_anywhere *)p = v;
 }
 
-/* Past the caches, where a vector is a whole line of them and the machine can; what is written so is there when the
- * threads have met, for their meeting is a locked addition. */
+/* Past the caches, where a vector is a whole line of them and the machine can: p must be a multiple of its bytes. What is
+ * written so is there when the threads have met, for their meeting is a locked addition. */
 INLINE void store_past_caches(real *p, vec v)
 {
     store(p, v);
@@ -347,7 +348,7 @@ INLINE void load_square(vec *square, const int size, const real *image, int64_t 
             square[r * size + s] = load_part(image + ((top + r) * width + left + s) * depth, channels);
 }
 
-/* The same back; what lies beyond the edge is dropped. */
+/* The same back; what lies beyond the edge is dropped. An image that is `far` is aligned, and so are its pixels. */
 INLINE void store_square(const vec *square, const int size, const int far, real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
 {
     if (channels == 4 && top + size <= height && left + size <= width) {

@@ -29,7 +29,8 @@ typedef struct {
     double lr;
 } logisticregression_t;
 
-/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. */
+/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. The arena
+ * begins at a multiple of 64 bytes, and is zero at the start. */
 size_t logisticregression_memory_size(int for_training);
 int logisticregression_max_batch(void);
 int logisticregression_all_finite(const float *numbers, int64_t count);
@@ -70,8 +71,8 @@ INLINE void store(real *p, vec v)
     *(vec_anywhere *)p = v;
 }
 
-/* Past the caches, where a vector is a whole line of them and the machine can; what is written so is there when the
- * threads have met, for their meeting is a locked addition. */
+/* Past the caches, where a vector is a whole line of them and the machine can: p must be a multiple of its bytes. What is
+ * written so is there when the threads have met, for their meeting is a locked addition. */
 INLINE void store_past_caches(real *p, vec v)
 {
     store(p, v);
