@@ -3,7 +3,7 @@
 A `Graph` has up to three steps. `predict` runs the network and judges its outputs; `gradients` runs it in training
 mode and goes back; `train` updates as well. Each step is a row of phases that run one after the other:
 
-    predict     forward, loss
+    predict     forward, losses
     gradients   forward (with the loss), backward
     train       forward (with the loss), backward, update
 """

@@ -27,11 +27,13 @@ class Compiled:
         self.library: Library = compile_plan(plan)
         self.arena = Arena(plan, network.training is not None)
         self.ffi = ffi = self.library.module.ffi
-        self.net = ffi.new(f"{self.library.prefix}_t *")
+        self.net = ffi.new(f"{self.library.prefix}_network *")
         self._memory = ffi.from_buffer(self.arena.numbers)
         self.net.arena = ffi.cast("float *" if plan.itemsize == 4 else "double *", self._memory)
         self.net.threads, self.net.seed = threads, seed
-        self.loss = ffi.new("double *")  # where a call leaves it: made once, for steps are short
+        self.loss = ffi.new(
+            "double[]", 2 * len(network.heads) + 2
+        )  # where a call leaves it: made once, for steps are short
         self.arguments = Arguments(network, self.library, self.dtype)
         names = ("predict", *(TRAINING if network.training else ()))
         self.functions = {name: self.library.function(name) for name in names}

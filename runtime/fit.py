@@ -14,7 +14,9 @@ from dslc.objective import WORST, Objective
 from dslc.runtime.checkpoint import Standing
 from dslc.runtime.history import History
 from dslc.runtime.measure import measure
+from dslc.runtime.metrics import mean_losses
 from dslc.runtime.progress import Progress
+from dslc.runtime.steps import new_sums
 
 if TYPE_CHECKING:
     from dslc.runtime.model import Model
@@ -127,11 +129,11 @@ class Fit:
         """One pass over the data; False when training is over."""
         started = time.perf_counter()
         model, number = self.model, self.model.epoch
-        loss = self._batches(self._order(number))
-        if loss is None:
+        losses = self._batches(self._order(number))
+        if losses is None:
             self._diverged()
             return False
-        record = {"epoch": float(number + 1), "loss": loss}
+        record = {"epoch": float(number + 1), **losses}
         if self.dev is not None:
             record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
         record |= self.measured
@@ -157,15 +159,19 @@ class Fit:
         bits = np.random.Philox(key=[self.model.seed, SHUFFLE_STREAM + epoch])
         return np.random.Generator(bits).permutation(count)
 
-    def _batches(self, order: Array) -> float | None:
-        """The mean loss of an epoch; None if it stopped being finite."""
-        done, loss_sum = 0, 0.0
+    def _batches(self, order: Array) -> dict[str, float] | None:
+        """The mean loss of an epoch and, where there are regularizers, the mean penalty; None if one stopped being
+        finite."""
+        done, sums = 0, new_sums(self.model.compiled)
         while done < len(order):
-            finite, done, loss_sum = self.model.train_batches(*self.arrays, order, done, loss_sum, SLICE_SECONDS)
+            finite, done = self.model.train_batches(*self.arrays, order, done, sums, SLICE_SECONDS)
             if not finite:
                 return None
-            self.progress.advance(self.model.epoch + 1, done, loss_sum / done)
-        return loss_sum / len(order)
+            self.progress.advance(self.model.epoch + 1, done, sum(mean_losses(sums[:-1])))
+        losses = {"loss": float(sum(mean_losses(sums[:-1])))}
+        if any(p.regularizers for p in self.model.network.parameters):
+            losses["penalty"] = float(sums[-1]) / len(order)
+        return losses
 
     def _keep_best(self, record: dict[str, float]) -> bool:
         """False when there was none better for too long. An epoch that breaks a bound is never kept; as long as all do,

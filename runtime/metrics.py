@@ -32,6 +32,12 @@ def head_metrics(head: Head, output: Array, target: Array, wanted: Sequence[str]
     return {name: _ranked(name, output, target) for name in names if name in SCORES or _ranks(name)}
 
 
+def mean_losses(sums: Sequence[float]) -> list[float]:
+    """Each head's loss from pairs of a sum and the number of labels that are there; NaN where there is none."""
+    pairs = zip(sums[::2], sums[1::2], strict=True)
+    return [total / labels if labels else math.nan for total, labels in pairs]
+
+
 def _ranks(name: str) -> bool:
     return name.startswith("top")
 

@@ -1,4 +1,4 @@
-"""The loss: every head by its weight, and the penalties divided by the number of examples."""
+"""The loss, and what it is made of: every head by its weight, and the penalties divided by the number of examples."""
 
 from __future__ import annotations
 
