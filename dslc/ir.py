@@ -84,6 +84,11 @@ class Node:
     def input_shapes(self) -> tuple[Shape, ...]:
         return tuple(value.shape for value in self.inputs)
 
+    @property
+    def frozen(self) -> bool:
+        """Has parameters, and all of them stay as they are: in training too it does what it does at prediction."""
+        return bool(self.parameters) and all(p.frozen for p in self.parameters)
+
     def parameter(self, role: str) -> Parameter | None:
         """The parameter `<layer>.<role>`, or None where the layer has none (a conv with bias=off)."""
         return next((p for p in self.parameters if p.name == f"{self.name}.{role}"), None)

@@ -18,6 +18,7 @@ MOST_CHANNELS = 4096
 class Site:
     """One node being lowered in one step.
 
+    `training`: it learns or draws in this step; False at prediction, and always for a layer that is frozen.
     `dy` and `dx` are there in the backward phase only; an entry of `dx` is None where nothing upstream learns,
     and `gradient(role)` is None for a parameter that does not learn: then that operation is left out.
     """
