@@ -25,6 +25,8 @@ from dslc.record import record
 from dslc.source import Span
 
 MAX_NODES = 5000
+MAX_DEPTH = 100
+"""Blocks and repeats inside each other: what runs them calls itself."""
 
 
 @record
@@ -66,6 +68,11 @@ class TooManyLayers(Diagnostic):
 
 
 @record
+class NestedTooDeep(Diagnostic):
+    message = f"more than {MAX_DEPTH} blocks and repeats run inside each other here"
+
+
+@record
 class RecursiveBlock(Diagnostic):
     name: str
     message = "the block '{name}' contains itself"
@@ -102,13 +109,15 @@ class LayerNameTaken(Diagnostic):
 
 @dataclass(frozen=True)
 class Frame:
-    """Where statements run: the net itself or one call of a block."""
+    """Where statements run: the net itself, one call of a block or one turn of a repeat. `depth`: inside how many
+    blocks and repeats."""
 
     scope: Scope
     values: dict[str, tuple[Value | None, Span]]
     later: frozenset[str]
     blocks: tuple[str, ...] = ()
     site: Span | None = None
+    depth: int = 0
 
 
 class NetBuilder:
@@ -193,8 +202,11 @@ class NetBuilder:
         if not statement.body:
             self.report(EmptyBlock(statement.span, "this repeat"))
             return flowing
+        if self._too_deep(frame, statement.span):
+            return self._poison()
+        later = frozenset(_defined(statement.body))
         for _ in range(count):
-            inner = replace(frame, values=dict(frame.values), later=frozenset(_defined(statement.body)))
+            inner = replace(frame, values=dict(frame.values), later=later, depth=frame.depth + 1)
             layers_before = len(self.drafts)
             flowing = self._run(statement.body, inner, flowing)
             if self.poisoned or len(self.drafts) == layers_before:
@@ -285,7 +297,7 @@ class NetBuilder:
         if flowing is None and not self.poisoned:
             self.report(NothingFlows(link.span, link.name))
             return self._poison()
-        if not self._enter(block, link, flowing):
+        if self._too_deep(frame, link.span) or not self._enter(block, link, flowing):
             return self._poison()
         try:
             arguments = self._block_arguments(block, link, frame)
@@ -294,12 +306,19 @@ class NetBuilder:
         inner_scope = Scope(self.report, arguments, set(), self.scope)
         values: dict[str, tuple[Value | None, Span]] = {"in": (flowing, link.span)}
         site = frame.site or link.span
-        inner = Frame(inner_scope, values, frozenset(_defined(block.body)), (*frame.blocks, block.name), site)
+        inner = Frame(
+            inner_scope, values, frozenset(_defined(block.body)), (*frame.blocks, block.name), site, frame.depth + 1
+        )
         result = self._run(block.body, inner, flowing)
         for formal in block.formals:
             if formal.name not in inner_scope.used and not self.poisoned:
                 self.report(NeverUsed(formal.span, "block parameter", formal.name))
         return result
+
+    def _too_deep(self, frame: Frame, span: Span) -> bool:
+        if frame.depth == MAX_DEPTH:
+            self.report(NestedTooDeep(span))
+        return frame.depth == MAX_DEPTH
 
     def _enter(self, block: ast.BlockDecl, link: ast.Call, flowing: Value | None) -> bool:
         """Whether to run a block's body: not without end, and after a failure only to find further errors once."""
