@@ -113,8 +113,14 @@ def log1p(x: Scalar) -> Scalar:
     return _function("real_log1p", x)
 
 
-def erf(x: Scalar) -> Scalar:
-    return _function("real_erf", x)
+def expm1(x: Scalar) -> Scalar:
+    """exp(x) - 1, exact near 0 too."""
+    return _function("real_expm1", x)
+
+
+def normal(x: Scalar) -> Scalar:
+    """The normal distribution function."""
+    return _function("real_normal", x)
 
 
 def sqrt(x: Scalar) -> Scalar:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dslc.layers import Activation, Example, Mode, Reference, X, Y
 from dslc.numerics import Array, np
-from dslc.scalar import Scalar, exp, where
+from dslc.scalar import Scalar, expm1, where
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Elu(Activation):
     examples = (Example("elu", ((7,),)), Example("elu", ((3, 5, 2),)))
 
     def value(self) -> Scalar:
-        return where(X > 0, X, exp(X) - 1)
+        return where(X > 0, X, expm1(X))
 
     def derivative(self) -> Scalar:
         return where(X > 0, 1, Y + 1)

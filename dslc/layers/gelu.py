@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from dslc.layers import Activation, Example, Mode, Reference, X
 from dslc.numerics import Array, np
-from dslc.scalar import Scalar, erf, exp
+from dslc.scalar import Scalar, exp, normal
 
-HALF, ROOT_HALF, DENSITY = 0.5, math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
+HALF, DENSITY = 0.5, 1 / math.sqrt(2 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Gelu(Activation):
     examples = (Example("gelu", ((7,),)), Example("gelu", ((3, 5, 2),)))
 
     def value(self) -> Scalar:
-        return X * (HALF + HALF * erf(X * ROOT_HALF))
+        return X * normal(X)
 
     def derivative(self) -> Scalar:
-        return HALF + HALF * erf(X * ROOT_HALF) + X * exp(-HALF * X * X) * DENSITY
+        return normal(X) + X * exp(-HALF * X * X) * DENSITY
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         x = xs[0]
-        below = 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+        below = 0.5 * np.vectorize(math.erfc)(-x / math.sqrt(2))
         density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
         return Reference(x * below, lambda dy: ((dy * (below + x * density),), {}))
