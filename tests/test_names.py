@@ -13,7 +13,7 @@ import pytest
 from cffi import FFI
 
 import dslc
-from dslc import registry
+from dslc import build, registry
 from dslc.build import find_compiler
 from dslc.compiler import check_text, emit_network
 from dslc.emit import PHASES, PUBLIC
@@ -64,6 +64,12 @@ WORDS = sorted(
         if re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", word)
     }
 )
+
+
+@pytest.fixture(autouse=True)
+def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs for a moment is not worth optimizing."""
+    monkeypatch.setattr(build, "FLAGS", tuple("-O0" if flag == "-O3" else flag for flag in build.FLAGS))
 
 
 def allowed(text: str) -> bool:
