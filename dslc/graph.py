@@ -3,7 +3,7 @@
 A `Graph` has up to three steps. `predict` runs the network and computes its loss; `gradients` runs it in training mode
 and then backward; `train` also updates the parameters. Each step is a sequence of phases:
 
-    predict     forward, loss
+    predict     forward, losses
     gradients   forward (with the loss), backward
     train       forward (with the loss), backward, update
 

@@ -79,6 +79,11 @@ class Node:
         """The shape of one example of each input."""
         return tuple(value.shape for value in self.inputs)
 
+    @property
+    def frozen(self) -> bool:
+        """Has parameters, and all of them stay as they are: in training too it does what it does at prediction."""
+        return bool(self.parameters) and all(p.frozen for p in self.parameters)
+
     def parameter(self, role: str) -> Parameter | None:
         """The parameter `<layer>.<role>`; None if the layer has none (a conv with bias=off)."""
         return next((p for p in self.parameters if p.name == f"{self.name}.{role}"), None)

@@ -119,9 +119,14 @@ def log1p(x: Scalar) -> Scalar:
     return _function("real_log1p", x)
 
 
-def erf(x: Scalar) -> Scalar:
-    """The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x."""
-    return _function("real_erf", x)
+def expm1(x: Scalar) -> Scalar:
+    """e^x - 1, exact near 0 too."""
+    return _function("real_expm1", x)
+
+
+def normal(x: Scalar) -> Scalar:
+    """The normal distribution function, (1 + erf(x / sqrt(2))) / 2."""
+    return _function("real_normal", x)
 
 
 def sqrt(x: Scalar) -> Scalar:

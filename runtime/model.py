@@ -92,7 +92,8 @@ class Model:
     def _check_dev(self, dev: Any) -> None:
         if not isinstance(dev, (tuple, list)) or len(dev) != 2:
             raise DataError("dev is a pair, as in dev=(x_dev, y_dev)")
-        check_part(self.network, *dev, "dev set")
+        x, y = dev
+        check_part(self.network, x, y, "dev set")
 
     # ------------------------------------------------------------------------------------------- facts
 
@@ -117,6 +118,11 @@ class Model:
     def parameters(self) -> Parameters:
         """Live views of all parameters by name: what is written is what the network computes with."""
         return self.compiled.parameters
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while the network's memory is in use: one call at a time."""
+        return self.compiled.lock
 
     @property
     def batch(self) -> int:
@@ -214,14 +220,14 @@ class Model:
             return run.run(epochs)
 
     def train_batches(
-        self, inputs: list[Array], targets: list[Array], order: Array, done: int, loss_sum: float, seconds: float
-    ) -> tuple[bool, int, float]:
+        self, inputs: list[Array], targets: list[Array], order: Array, done: int, sums: Array, seconds: float
+    ) -> tuple[bool, int]:
         """Mini-batches from position `done` of `order` on, for about so many seconds: whether the loss stayed finite,
-        the new position, and the sum of the losses over the examples."""
+        and the new position. What the losses consist of is added to `sums`, see `steps.new_sums`."""
         with self.compiled.lock:
             first, count = self.step, -(-(len(order) - done) // self.batch)
             rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
-            return steps.train_batches(self.compiled, [*inputs, *targets], order, done, loss_sum, rates, seconds)
+            return steps.train_batches(self.compiled, [*inputs, *targets], order, done, sums, rates, seconds)
 
     def train_step(self, x: Any, y: Any) -> float:
         """One update on this mini-batch; the loss before it. A loss that is not finite updates nothing."""
@@ -240,10 +246,13 @@ class Model:
         takes memory for those that training does not store.
 
         Raises:
+            DataError: the loss of this mini-batch is not finite, so that there are none.
             UsageError: the machine has not so much memory.
         """
         with self.compiled.lock:
-            self.time_gradients(x, y)
+            loss = self.time_gradients(x, y)
+            if not np.isfinite(loss):
+                raise DataError(f"the loss of this mini-batch is {loss}: it has no gradients")
             return self.compiled.gradients()
 
     def time_gradients(self, x: Any, y: Any) -> float:

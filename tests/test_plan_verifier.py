@@ -9,13 +9,13 @@ import pytest
 from test_copies import PADDED_AND_NARROW, padded_and_narrow
 from test_planted_planner_faults import FAR, STREAMED
 
+from dslc.codegen.emit import RUNS
 from dslc.compiler import check_file, check_text, plan_network
-from dslc.emit import RUNS
 from dslc.graph import FEW, ROWS, Graph, Phase, Step
 from dslc.ir import Network
 from dslc.plan import Plan
-from dslc.plan_error import PlanError
-from dslc.planning import PASSES, Options
+from dslc.planning.plan_error import PlanError
+from dslc.planning.planner import PASSES, Options
 from dslc.target import TARGETS
 from helpers import NETWORKS, REPO, SPECS
 

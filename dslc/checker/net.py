@@ -36,6 +36,8 @@ from dslc.layers import Layer, Weights
 from dslc.shape import SizeProblem
 
 MAX_NODES = 5000
+MAX_DEPTH = 100
+"""Blocks and repeats inside each other: what runs them calls itself."""
 
 
 @record
@@ -89,6 +91,13 @@ class TooManyLayers(Diagnostic):
 
 
 @record
+class NestedTooDeep(Diagnostic):
+    """Blocks or repeats run inside each other too deep, as in a block that calls a block that calls a block ..."""
+
+    message = f"more than {MAX_DEPTH} blocks and repeats run inside each other here"
+
+
+@record
 class RecursiveBlock(Diagnostic):
     """A block that calls itself, directly or through another."""
 
@@ -135,9 +144,10 @@ class LayerNameTaken(Diagnostic):
 
 @dataclass(frozen=True)
 class Frame:
-    """Where statements run: the net itself, or one call of a block.
+    """Where statements run: the net itself, one call of a block or one turn of a repeat.
 
-    `later`: names that the body defines; `blocks`: the calls around it; `site`: the outermost of them.
+    `later`: names that the body defines; `blocks`: the calls around it; `site`: the outermost of them; `depth`: how
+    many blocks and repeats it is inside.
     """
 
     scope: Scope
@@ -145,6 +155,7 @@ class Frame:
     later: frozenset[str]
     blocks: tuple[str, ...] = ()
     site: Span | None = None
+    depth: int = 0
 
 
 class NetBuilder:
@@ -231,8 +242,11 @@ class NetBuilder:
         if not statement.body:
             self.report(EmptyBlock(statement.span, "this repeat"))
             return flowing
+        if self._too_deep(frame, statement.span):
+            return self._poison()
+        later = frozenset(_defined(statement.body))
         for _ in range(count):
-            inner = replace(frame, values=dict(frame.values), later=frozenset(_defined(statement.body)))
+            inner = replace(frame, values=dict(frame.values), later=later, depth=frame.depth + 1)
             layers_before = len(self.drafts)
             flowing = self._run(statement.body, inner, flowing)
             if self.poisoned or len(self.drafts) == layers_before:
@@ -323,7 +337,7 @@ class NetBuilder:
         if flowing is None and not self.poisoned:
             self.report(NothingFlows(link.span, link.name))
             return self._poison()
-        if not self._enter(block, link, flowing):
+        if self._too_deep(frame, link.span) or not self._enter(block, link, flowing):
             return self._poison()
         try:
             arguments = self._block_arguments(block, link, frame)
@@ -332,12 +346,19 @@ class NetBuilder:
         inner_scope = Scope(self.report, arguments, set(), self.scope)
         values: dict[str, tuple[Value | None, Span]] = {"in": (flowing, link.span)}
         site = frame.site or link.span
-        inner = Frame(inner_scope, values, frozenset(_defined(block.body)), (*frame.blocks, block.name), site)
+        inner = Frame(
+            inner_scope, values, frozenset(_defined(block.body)), (*frame.blocks, block.name), site, frame.depth + 1
+        )
         result = self._run(block.body, inner, flowing)
         for formal in block.formals:
             if formal.name not in inner_scope.used and not self.poisoned:
                 self.report(NeverUsed(formal.span, "block parameter", formal.name))
         return result
+
+    def _too_deep(self, frame: Frame, span: Span) -> bool:
+        if frame.depth == MAX_DEPTH:
+            self.report(NestedTooDeep(span))
+        return frame.depth == MAX_DEPTH
 
     def _enter(self, block: ast.BlockDecl, link: ast.Call, flowing: Value | None) -> bool:
         """Whether to run a block's body: at most MAX_NODES times, and after a failure only once, to find further

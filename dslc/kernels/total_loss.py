@@ -1,4 +1,4 @@
-"""The loss: the weighted sum of all heads, and the penalties divided by the number of examples."""
+"""The loss and its parts: the weighted sum of all heads, and the penalties divided by the number of examples."""
 
 from __future__ import annotations
 

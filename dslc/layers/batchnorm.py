@@ -25,7 +25,8 @@ class BatchNormDetail:
 @dataclass(frozen=True)
 class BatchNorm(Layer):
     """For each feature or channel gamma * (x - mean) / sqrt(var + eps) + beta: in training with mean and variance over
-    the mini-batch (and all pixels), at prediction with running averages. Both variances are biased, as in the notes."""
+    the mini-batch (and all pixels), at prediction and wherever the layer is frozen with running averages. Both
+    variances are biased, as in the notes."""
 
     momentum: Fraction = 0.9
     eps: Positive = 1e-5
@@ -62,7 +63,8 @@ class BatchNorm(Layer):
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
             dgamma, dbeta = (dy * normal).sum(axis=axes), dy.sum(axis=axes)
             count = x.size // x.shape[-1]
-            dx = p["gamma"] / deviation * (dy - (dbeta + normal * dgamma) / count)
+            through_statistics = (dbeta + normal * dgamma) / count if mode.training else 0
+            dx = p["gamma"] / deviation * (dy - through_statistics)
             return (dx,), {"gamma": dgamma, "beta": dbeta}
 
         keep = self.momentum
@@ -90,7 +92,13 @@ class BatchNorm(Layer):
         site.op("batchnorm_apply", "forward", (*site.x, *statistics, *affine), (site.y,), detail)
 
     def backward(self, site: Site) -> None:
-        """dgamma and dbeta first, also if they are not learned, because dx needs both sums."""
+        """dgamma and dbeta first, also if they are not learned, because dx needs both sums. A frozen layer is linear:
+        dx = dy * gamma / sqrt(var + eps)."""
+        if not site.training:
+            if (dx := site.dx[0]) is not None:
+                factors = (site.parameter("var"), site.parameter("gamma"))
+                site.op("batchnorm_scale", "backward_input", (site.dy, *factors), (dx,), self._detail(site))
+            return
         detail, shape = self._detail(site), (site.y.shape[-1],)
         mean, var = site.saved["batch_mean"], site.saved["batch_var"]
         dgamma = site.gradient("gamma") or site.save("gamma_sum", shape)
@@ -106,6 +114,8 @@ class BatchNorm(Layer):
 
     def after(self, site: Site) -> None:
         """Updates the running averages, once the step is accepted."""
+        if not site.training:
+            return
         running = tuple(t for t in (site.parameter("mean"), site.parameter("var")) if t is not None)
         reads = (site.saved["batch_mean"], site.saved["batch_var"], *running)
         site.op("batchnorm_running", "running", reads, running, self._detail(site))

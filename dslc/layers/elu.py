@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dslc.layers import Activation, Example, Mode, Reference, X, Y
 from dslc.numerics import Array, np
-from dslc.scalar import Scalar, exp, where
+from dslc.scalar import Scalar, expm1, where
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Elu(Activation):
 
     def value(self) -> Scalar:
         """x > 0 ? x : e^x - 1."""
-        return where(X > 0, X, exp(X) - 1)
+        return where(X > 0, X, expm1(X))
 
     def derivative(self) -> Scalar:
         """1 above 0, else e^x, which is y + 1: only the result is kept."""

@@ -61,7 +61,7 @@ class _Lowering:
             line=span.line,
             comment=span.source.line(span.line).strip(),
             index=index,
-            training=self.training,
+            training=self.training and not node.frozen,
             x=tuple(self.values[v.name] for v in node.inputs),
             y=self.values[node.output.name],
             emit=self.operations.append,
@@ -126,7 +126,7 @@ class _Predict(_Lowering):
             summed = [t for head in self.network.heads for t in self.lower_loss(head, None)]
             out = Tensor("loss_sums", (2 * len(self.network.heads),), OUTPUT, batched=False, dtype="double")
             self.totals("loss_sums", "sum_losses", summed, [], out)
-            phases.append(self.phase("loss"))
+            phases.append(self.phase("losses"))
         return Step("predict", tuple(phases))
 
     def output_tensor(self, node: Node) -> Tensor:
@@ -175,7 +175,8 @@ class _Train(_Lowering):
                 self.contributions[judged.name].append(dz)
             summed.extend(self.lower_loss(head, dz))
         penalties = [self._penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
-        self.totals("total_loss", "add_losses", summed, penalties, Tensor("loss", (1,), batched=False))
+        out = Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
+        self.totals("total_loss", "add_losses", summed, penalties, out)
 
     def _penalty(self, p: Parameter, index: int) -> Tensor:
         regularizer = p.regularizers[index]

@@ -46,7 +46,8 @@ class Compiled:
         self._memory = ffi.from_buffer(arena.numbers)
         self.net.arena = ffi.cast("float *" if plan.itemsize == 4 else "double *", self._memory)
         self.net.threads, self.net.seed = self.threads, self.seed
-        self.loss = ffi.new("double *")  # where a call leaves it: made once, for steps are short
+        # Where a call leaves the loss and its parts: made once, because steps are short.
+        self.loss = ffi.new("double[]", 2 * len(self.network.heads) + 2)
         self.arguments = Arguments(self.network, library, self.dtype)
         names = ("predict", *(TRAINING if self.network.training else ()))
         self.functions = {name: library.function(name) for name in names}

@@ -37,7 +37,8 @@ class ParameterView:
     @property
     def dtype(self) -> np.dtype[Any]:
         """float32 or float64, the network's."""
-        return self._stored()[0].dtype
+        dtype: np.dtype[Any] = self._stored()[0].dtype
+        return dtype
 
     def numpy(self) -> Array:
         """A copy in the language's shape."""

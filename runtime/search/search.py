@@ -306,7 +306,7 @@ def value_of(param: ParamValue, drawn: Any) -> object:
     if kind == "choice":
         return next(b for b in bounds if _word(b) == drawn)
     if kind == "one_minus_log":
-        return min(max(1 - drawn, bounds[0]), bounds[1])  # type: ignore[type-var]
+        return min(max(1 - drawn, bounds[0]), bounds[1])
     return drawn
 
 
@@ -374,7 +374,9 @@ def write_plots(folder: Path, study: optuna.Study, metric: str) -> list[Path]:
     from optuna.visualization import matplotlib as plots
 
     values = {t.value for t in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))}
-    drawn = [("parallel_coordinates", plots.plot_parallel_coordinate)] if values else []
+    drawn: list[tuple[str, Callable[..., Any]]] = (
+        [("parallel_coordinates", plots.plot_parallel_coordinate)] if values else []
+    )
     if len(values) > 1:
         drawn.append(("importance", plots.plot_param_importances))
     files = []

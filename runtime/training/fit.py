@@ -6,13 +6,15 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.objective import WORST, Objective
+from dslc.runtime.metrics import mean_losses
+from dslc.runtime.native.steps import new_sums
 from dslc.runtime.training.checkpoint import Standing
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
@@ -52,7 +54,7 @@ class Fit:
         self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
         self.training = model.training
         self.history = History()
-        self.best_weights: dict[str, Array] | None = None
+        self.best_weights: Mapping[str, Array] | None = None
         self.rank, self.waited = WORST, 0
         self.gave_way = time.monotonic()
         self.objective = self._objective()
@@ -139,16 +141,16 @@ class Fit:
         """One pass over the data; False when training is over."""
         started = time.perf_counter()
         model, number = self.model, self.model.epoch
-        loss = self._batches(self._order(number))
-        if loss is None:
+        losses = self._batches(self._order(number))
+        if losses is None:
             self._diverged()
             return False
-        record = {"epoch": float(number + 1), "loss": loss}
+        record = {"epoch": float(number + 1), **losses}
         if self.dev is not None:
             record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
         record |= self.measured
         record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
-        with model.compiled.lock:  # a checkpoint that another thread takes has both or neither
+        with model.lock:  # a checkpoint that another thread takes has both or neither
             model.epoch += 1
             self.history.records.append(record)
         goes_on = self._keep_best(record)
@@ -170,16 +172,20 @@ class Fit:
         bits = np.random.Philox(key=[self.model.seed, SHUFFLE_STREAM + epoch])
         return np.random.Generator(bits).permutation(count)
 
-    def _batches(self, order: Array) -> float | None:
-        """The mean loss of an epoch; None if it stopped being finite."""
-        done, loss_sum = 0, 0.0
+    def _batches(self, order: Array) -> dict[str, float] | None:
+        """The mean loss of an epoch and, where there are regularizers, the mean penalty; None if one stopped being
+        finite."""
+        done, sums = 0, new_sums(self.model.network)
         while done < len(order):
-            finite, done, loss_sum = self.model.train_batches(*self.arrays, order, done, loss_sum, SLICE_SECONDS)
+            finite, done = self.model.train_batches(*self.arrays, order, done, sums, SLICE_SECONDS)
             if not finite:
                 return None
-            self.progress.advance(self.model.epoch + 1, done, loss_sum / done)
+            self.progress.advance(self.model.epoch + 1, done, sum(mean_losses(sums[:-1].tolist())))
             self._give_way()
-        return loss_sum / len(order)
+        losses = {"loss": float(sum(mean_losses(sums[:-1].tolist())))}
+        if any(p.regularizers for p in self.model.network.parameters):
+            losses["penalty"] = float(sums[-1]) / len(order)
+        return losses
 
     def _give_way(self) -> None:
         """Without a pause a lock that is taken again at once is never had by those who wait for it."""

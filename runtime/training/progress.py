@@ -78,7 +78,7 @@ class BarProgress(Progress):
         self.bar.stop()
 
 
-KINDS = {"bar": BarProgress, "plain": PlainProgress, "json": JsonProgress, "none": Progress}
+KINDS: dict[str, type[Progress]] = {"bar": BarProgress, "plain": PlainProgress, "json": JsonProgress, "none": Progress}
 
 
 def make_progress(kind: str) -> Progress:
