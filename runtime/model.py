@@ -58,8 +58,9 @@ class Model:
 
     def _make_room(self, count: int) -> None:
         """With `batch all` the capacity follows the data: compiled again when more examples come."""
-        if self.training.batch is None and count > self.batch:
-            self.compiled.grow(self._plan(count))
+        with self.compiled.lock:
+            if self.training.batch is None and count > self.batch:
+                self.compiled.grow(self._plan(count))
 
     def _fit_first_layers(self, inputs: list[Array]) -> None:
         """Once: not again where training goes on, nor where their parameters were loaded."""

@@ -201,6 +201,13 @@ def test_two_trainings_of_one_model_are_done_one_after_the_other() -> None:
         np.testing.assert_array_equal(model.parameters[name].numpy(), array)
 
 
+def test_threads_that_need_room_at_once_have_the_most_that_one_of_them_needs() -> None:
+    """Under `batch all`, whoever comes last: a network never gets smaller."""
+    model, (x, y) = dslc.loads(SMALL % "all"), learnable(100 + WORKERS)
+    together(lambda number: model.loss(x[: 100 + number], y[: 100 + number]))
+    assert model.batch == 99 + WORKERS
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """A process that was started in the background may ignore Ctrl-C."""

@@ -102,10 +102,9 @@ class Compiled:
 
     def grow(self, plan: Plan) -> None:
         """Goes on with another plan of the same network, one for larger mini-batches."""
-        library = compile_plan(plan)
         with self.lock:
             step, arrays = self.step, [view.numpy() for view in self._kept()]
-            self._set_up(plan, library)
+            self._set_up(plan, compile_plan(plan))
             self.step = step
             for view, array in zip(self._kept(), arrays, strict=True):
                 view[...] = array
