@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from dslc.ir import Network
 from dslc.reference import Interpreter
 from dslc.runtime.model import Model
 from fuzzing.rounding import Rounded
-from fuzzing.variations import Case, Variation
+from fuzzing.variations import Case
 from helpers import Arrays, data, judge, outputs, poison, shake, state_of
 
 FACTOR = 100.0

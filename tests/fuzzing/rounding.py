@@ -65,8 +65,8 @@ class Rounded(Interpreter):
 
 
 def gain_of(layer: Layer, x: Array, p: Mapping[str, Array]) -> Array | float:
-    """By how much a layer multiplies what it subtracts: batchnorm computes scale * x + shift, whose terms are large where
-    x hardly differs from its mean."""
+    """By how much a layer multiplies what it subtracts: batchnorm computes scale * x + shift, whose terms are large
+    where x hardly differs from its mean."""
     if not isinstance(layer, BatchNorm):
         return 1.0
     deviation = np.sqrt(x.var(axis=tuple(range(x.ndim - 1))) + layer.eps)

@@ -1,7 +1,7 @@
 """Random `.net` files of the whole language.
 
-Layers, losses, optimizers and all other things are found where the compiler finds them, and their arguments are drawn by
-the types of their fields: a new one joins by being there.
+Layers, losses, optimizers and all other things are found where the compiler finds them, and their arguments are drawn
+by the types of their fields: a new one joins by being there.
 """
 
 from __future__ import annotations
