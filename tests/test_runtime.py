@@ -322,6 +322,19 @@ def test_several_inputs_and_heads() -> None:
         model.predict(x["a"])
 
 
+@pytest.mark.parametrize("passing", ["reshape(3x2x1)", "dropout(0.5)", "dropout(0.5) -> reshape(1x6x1)"])
+def test_a_head_is_passed_on(passing: str) -> None:
+    """A head lies in the caller's array; a layer that only hands it on gives what is computed with next."""
+    net = dslc.loads(f"""net Middle {{
+      input x: 4
+      output early = dense(6) -> tanh
+      output late = early -> {passing} -> linear
+    }}""")
+    found = net.predict(np.random.default_rng(0).random((5, 4)))
+    assert found["early"].any()
+    assert (found["late"].reshape(5, 6) == found["early"].reshape(5, 6)).all()
+
+
 def test_the_loss_of_few_examples() -> None:
     """Predictions of few examples take another way through the network; the loss belongs to them all the same."""
     model = dslc.load(REPO / "specs" / "lenet5.net")
