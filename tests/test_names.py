@@ -125,7 +125,7 @@ def test_nets_by_these_names_run(name: str, rng: np.random.Generator) -> None:
 
 
 def test_values_by_these_names_run(rng: np.random.Generator) -> None:
-    """Inputs, layers and heads, all in one net; a head cannot have the name of a value."""
+    """Inputs, layers and heads, all in one net; no two values of it share a name, so that there are three nets."""
     third = len(VALUES) // 3
     inputs, layers, heads = VALUES[:third], VALUES[third : 2 * third], VALUES[2 * third :]
     for names in ((inputs, layers, heads), (heads, inputs, layers), (layers, heads, inputs)):
