@@ -22,7 +22,7 @@ from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, ROLES, STATE, TAR
 PREPARE, FEW = "prepare", "few"
 """Phases of `predict` that planning adds: what depends on parameters alone, and the network for few examples."""
 ROWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "predict": ((PREPARE, "forward", "loss"), (PREPARE, FEW)),
+    "predict": ((PREPARE, "forward", "losses"), (PREPARE, FEW)),
     "gradients": (("forward", "backward"),),
     "train": (("forward", "backward", "update"),),
 }

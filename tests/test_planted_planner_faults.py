@@ -308,7 +308,7 @@ FAULTS = {
         "do not meet at the end of predict prepare",
     ),
     "a dependent kernel shared without a barrier": Fault(
-        "residual", shared("predict", "loss", "sum_losses"), "output_example_loss before the threads have met"
+        "residual", shared("predict", "losses", "sum_losses"), "output_example_loss before the threads have met"
     ),
     "a kernel shared that reads what one thread makes": Fault(
         "segments", shared("predict", "forward", "output_output_from_lanes"), "output_output_in_lanes before"
@@ -503,7 +503,7 @@ def test_a_planted_fault_is_refused(what: str) -> None:
     plan = plan_of(fault.net)
     verify_plan(plan)
     with pytest.raises(PlanError) as refused:
-        fault.change(plan).verify()
+        verify_plan(fault.change(plan))
     assert re.search(fault.says, str(refused.value)), str(refused.value)
 
 
@@ -525,7 +525,7 @@ def test_every_barrier_is_needed(net: str) -> None:
     assert len(barriers) >= 20
     for place in barriers:
         with pytest.raises(PlanError, match=r"met|meet"):
-            barrier(*place)(plan).verify()
+            verify_plan(barrier(*place)(plan))
 
 
 @pytest.mark.parametrize("net", ["segments", "streamed"])
@@ -535,7 +535,7 @@ def test_every_buffer_is_as_large_as_it_must_be(net: str) -> None:
     names += [(s.name, name) for s in plan.steps for name, b in s.workspace.items() if b.alias is None]
     for step, name in names:
         with pytest.raises(PlanError, match=f"{name} takes|elsewhere"):
-            too_small(step, name)(plan).verify()
+            verify_plan(too_small(step, name)(plan))
 
 
 @pytest.mark.parametrize("net", ["segments", "lenet5"])
@@ -551,7 +551,7 @@ def test_no_activation_may_lie_where_another_lives(net: str) -> None:
                 smaller, larger = sorted((tensor, other), key=lambda t: step.workspace[t.name].elements)
                 tried += 1
                 with pytest.raises(PlanError):
-                    on_top(step.name, smaller.name, larger.name)(plan).verify()
+                    verify_plan(on_top(step.name, smaller.name, larger.name)(plan))
     assert tried >= 10
 
 
@@ -570,7 +570,7 @@ def test_wrong_numbers_are_found_by_verify(what: str, monkeypatch: pytest.Monkey
 
     def compile_faulty(plan: Plan) -> build.Library:
         wrong = changes[what](plan)
-        wrong.verify()
+        verify_plan(wrong)
         return build.build(emit(wrong), plan.target)
 
     monkeypatch.setattr(compiled, "compile_plan", compile_faulty)

@@ -307,7 +307,7 @@ def _is_given(step: str, phase: str, tensor: Tensor) -> bool:
     """Whether the caller hands an array over: what is prepared has no examples, predictions have no targets."""
     if phase == PREPARE:
         return False
-    return tensor.role == INPUT or step != "predict" or phase == "loss"
+    return tensor.role == INPUT or step != "predict" or phase == "losses"
 
 
 # ------------------------------------------------------------------------------------------------ barriers

@@ -42,7 +42,7 @@ class Compiled:
         arena = Arena(plan, self.network.training is not None)
         self.plan, self.library, self.arena = plan, library, arena
         self.ffi = ffi = library.module.ffi
-        self.net = ffi.new(f"{library.prefix}_t *")
+        self.net = ffi.new(f"{library.prefix}_network *")
         self._memory = ffi.from_buffer(arena.numbers)
         self.net.arena = ffi.cast("float *" if plan.itemsize == 4 else "double *", self._memory)
         self.net.threads, self.net.seed = self.threads, self.seed
