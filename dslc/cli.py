@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from dslc.compiler import check_file
+from dslc.cores import Threads, threads_to_use
 from dslc.diagnostics import CallError, DataError, SpecError, UsageError, render
 from dslc.ir import Network
 
@@ -90,22 +91,23 @@ def _note(message: Warning | str, *_: object, **__: object) -> None:
 def check(
     *spec: str,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    threads: int = 1,
+    threads: Threads = "auto",
     define: Define = None,
 ) -> int:
     """Check specs: a row a layer with its size formula, the work of a training step, then exact bytes.
 
-    threads: how many will share the work; each needs some memory of its own.
+    threads: how many will share the work, as many as pay off on this process's cores unless told; each needs some
+    memory of its own.
 
     Examples:  dslc check specs/lenet5.net     dslc check specs/*.net --json     dslc check a.net -D lr=0.01
     """
     if not spec:
         raise CallError("name at least one spec: dslc check specs/lenet5.net")
-    failed = False
+    failed, wanted = False, thread_option(threads)
     reports = []
     for path in spec:
         try:
-            reports.append(_report(path, define, positive(threads, "--threads")))
+            reports.append(_report(path, define, wanted))
         except SpecError as error:
             print(error, file=sys.stderr)
             failed = True
@@ -119,7 +121,7 @@ def check(
     return 1 if failed else 0
 
 
-def _report(path: str, define: list[str] | None, threads: int) -> tuple[Network, Summary]:
+def _report(path: str, define: list[str] | None, threads: Threads) -> tuple[Network, Summary]:
     from dslc.compiler import plan_network
     from dslc.summary import summarize
 
@@ -202,14 +204,15 @@ def compile_(
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     target: str = "native",
     tune: Annotated[bool, Parameter(negative=())] = False,
-    threads: int = 1,
+    threads: Threads = "auto",
     disable: Disable = None,
     define: Define = None,
 ) -> None:
     """Build the native module (an extension that Python imports) and its C source.
 
     --tune times the algorithms that fit each operation on this machine and keeps the fastest for this network.
-    --threads: how many may share the work at most. --disable: a pass of the compiler to leave out.
+    --threads: how many may share the work at most, as many as pay off on this process's cores unless told.
+    --disable: a pass of the compiler to leave out.
 
     Examples:  dslc compile specs/lenet5.net     dslc compile specs/lenet5.net -o build --target x86-64-v3
                dslc compile specs/lenet5.net --tune --threads 2
@@ -221,10 +224,10 @@ def compile_(
     from dslc.emit import emit as emit_c
 
     started = time.perf_counter()
-    network = check_file(spec, overrides(define))
+    network, wanted = check_file(spec, overrides(define)), thread_option(threads)
     if tune:
-        _tune(network, target, positive(threads, "--threads"))
-    plan = _plan_for(network, target, threads, disable)
+        _tune(network, target, wanted)
+    plan = _plan_for(network, target, wanted, disable)
     source = emit_c(plan)
     with writing(output or "."):
         folder = None if output is None else Path(output)
@@ -239,7 +242,8 @@ def compile_(
     print(f"{time.perf_counter() - started:.2f} s")
 
 
-def _tune(network: Network, target: str, threads: int) -> None:
+def _tune(network: Network, target: str, wanted: Threads) -> None:
+    from dslc.compiler import plan_network
     from dslc.runtime.tune import Trial, tune
     from dslc.tuned import keep_tuned
 
@@ -250,17 +254,17 @@ def _tune(network: Network, target: str, threads: int) -> None:
         names = ", ".join(trial.operations)
         print(f"{names} by {trial.algorithm}: {trial.share:.2f} of the best so far", file=sys.stderr)
 
+    threads = plan_network(network, threads=wanted).threads
     options = tune(network, threads, tell)
     for name, algorithm in options.algorithms:
         print(f"tuned {name}: {algorithm}")
     print(f"tuned for {threads} thread{'s' * (threads > 1)}: {keep_tuned(network, None, threads, options)}")
 
 
-def _plan_for(network: Network, target: str, threads: int, disable: list[str] | None) -> Plan:
+def _plan_for(network: Network, target: str, threads: Threads, disable: list[str] | None) -> Plan:
     from dslc.compiler import plan_network
 
-    count = positive(threads, "--threads")
-    return plan_network(network, _target(target), threads=count, options=_options(disable))
+    return plan_network(network, _target(target), threads=threads, options=_options(disable))
 
 
 def _target(name: str) -> Target | None:
@@ -292,7 +296,7 @@ def writing(path: str | Path) -> Iterator[None]:
 
 @app.command
 def emit(
-    spec: str, *, stage: Literal["ast", "ir", "plan", "c"] = "c", target: str = "native", threads: int = 1,
+    spec: str, *, stage: Literal["ast", "ir", "plan", "c"] = "c", target: str = "native", threads: Threads = "auto",
     disable: Disable = None, define: Define = None,
 ) -> None:  # fmt: skip
     """Print what a stage of the compiler made of a spec.
@@ -312,7 +316,7 @@ def emit(
     if stage == "ir":
         print(show_tree(network))
         return
-    plan = _plan_for(network, target, threads, disable)
+    plan = _plan_for(network, target, thread_option(threads), disable)
     print(show_plan(plan) if stage == "plan" else emit_c(plan).code, end="\n" if stage == "plan" else "")
 
 
@@ -326,7 +330,7 @@ def predict(
     data: Data,
     output: Annotated[str, Parameter(name=["-o", "--output"])] = "predictions.csv",
     target: str | None = None,
-    threads: int = 1,
+    threads: Threads = "auto",
 ) -> None:
     """Write the outputs of a run for data: a CSV with a column an output, or .npy.
 
@@ -336,7 +340,7 @@ def predict(
     from dslc.runtime.predictions import write_predictions
     from dslc.runtime.runs import load_run
 
-    model = load_run(run_, positive(threads, "--threads"))
+    model = load_run(run_, thread_option(threads))
     dataset = load_dataset(data, target)
     part = dataset.test or dataset.train
     with writing(output):
@@ -398,7 +402,7 @@ def _print_gradients(title: str, found: GradientCheck) -> None:
 
 @app.command
 def verify(
-    spec: str, *, examples: int = 5, seed: int = 0, threads: int = 1, target: str = "native",
+    spec: str, *, examples: int = 5, seed: int = 0, threads: Threads = "auto", target: str = "native",
     dtype: Literal["float32", "float64"] | None = None, disable: Disable = None, define: Define = None,
 ) -> int:  # fmt: skip
     """Compare the compiled C with an independent NumPy interpreter: outputs, gradients, ten optimizer steps.
@@ -412,7 +416,7 @@ def verify(
     from dslc.verify import verify as compare
 
     network = check_file(spec, overrides(define), dtype)
-    model = Model(network, positive(threads, "--threads"), _options(disable), _target(target))
+    model = Model(network, thread_option(threads), _options(disable), _target(target))
     rows = compare(model, min(positive(examples, "--examples"), model.batch), seed)
     cells = [(r.what, f"{r.difference:.1e}", f"{r.tolerance:.0e}", "ok" if r.ok else "differs") for r in rows]
     columns = ("what", "largest difference", "allowed", "verdict")
@@ -424,3 +428,15 @@ def positive(value: int, option: str) -> int:
     if value < 1:
         raise CallError(f"{option} must be at least 1, not {value}")
     return value
+
+
+def thread_option(threads: Threads) -> Threads:
+    """What --threads and $DSLC_THREADS ask for.
+
+    Raises:
+        CallError: --threads is less than one.
+    """
+    try:
+        return threads_to_use(threads, "--threads")
+    except ValueError as error:
+        raise CallError(str(error)) from None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli import app, positive, writing
+from dslc.cli import app, positive, thread_option, writing
+from dslc.cores import Threads
 from dslc.diagnostics import CallError, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def errors(
     part: Part = "dev",
     most: int = 100,
     target: str | None = None,
-    threads: int = 1,
+    threads: Threads = "auto",
     tally: str | None = None,
     error_rate: float | None = None,
 ) -> None:
@@ -55,7 +56,7 @@ def errors(
         raise CallError("--error-rate goes with --tally FILE")
     folder = Path(output) if output is not None else _beside(Path(run_))
     _refuse_to_lose_tags(folder / TABLE)
-    _errors(run_, data, target, part, folder, positive(most, "--most"), positive(threads, "--threads"))
+    _errors(run_, data, target, part, folder, positive(most, "--most"), thread_option(threads))
 
 
 def _beside(run: Path) -> Path:
@@ -73,7 +74,7 @@ def _refuse_to_lose_tags(table: Path) -> None:
         raise UsageError(f"{table} has tags in {tagged} of its rows: move it, or name another folder with -o")
 
 
-def _errors(run: str, data: str, target: str | None, part: Part, folder: Path, most: int, threads: int) -> None:
+def _errors(run: str, data: str, target: str | None, part: Part, folder: Path, most: int, threads: Threads) -> None:
     from dslc.cache import write_whole
     from dslc.runtime.datasets import load_dataset
     from dslc.runtime.errors import as_csv, find_mistakes

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli import Data, app, positive
+from dslc.cli import Data, app, thread_option
 from dslc.cli_train import results_of
+from dslc.cores import Threads
 from dslc.diagnostics import CallError, DataError
 from dslc.tables import print_table
 
@@ -26,7 +27,7 @@ def evaluate(
     data: Data,
     target: str | None = None,
     human_error: float | None = None,
-    threads: int = 1,
+    threads: Threads = "auto",
 ) -> None:
     """Loss and metrics of a run (or a weights file) on data; on its test part where it has one.
 
@@ -40,7 +41,7 @@ def evaluate(
 
     if human_error is not None and not human_error >= 0:
         raise CallError(f"--human-error must be at least 0, not {human_error:g}")
-    model = load_run(run_, positive(threads, "--threads"))
+    model = load_run(run_, thread_option(threads))
     dataset = load_dataset(data, target)
     partition = partition_of(run_)
     trained_on = partition is not None and partition.of(dataset.train.y)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli import app, positive, writing
+from dslc.cli import app, thread_option, writing
 from dslc.cli_train import results_of
+from dslc.cores import Threads
 from dslc.diagnostics import CallError, DataError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def report(
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     target: str | None = None,
     human_error: float | None = None,
-    threads: int = 1,
+    threads: Threads = "auto",
 ) -> None:
     """Make the page of a run again: results, curves, confusion matrix, scores by class, worst examples.
 
@@ -47,7 +48,7 @@ def report(
     folder = Path(run_)
     if not folder.is_dir():
         raise DataError(f"{run_} is no run folder: a page tells of a training, which weights alone do not")
-    model = load_run(run_, positive(threads, "--threads"))
+    model = load_run(run_, thread_option(threads))
     facts = read_facts(folder)
     best_epoch, stopped = (facts.best_epoch, facts.stopped) if facts else (None, "")
     history = History.from_csv(folder / HISTORY, best_epoch, stopped)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli import Data, Define, app, overrides, positive, writing
+from dslc.cli import Data, Define, app, overrides, positive, thread_option, writing
 from dslc.cli_train import results_of, write_run
+from dslc.cores import Threads
 from dslc.diagnostics import DataError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def search(
     run_: Annotated[str | None, Parameter(name="--run")] = None,
     epochs: int | None = None,
     seed: int | None = None,
-    threads: int = 1,
+    threads: Threads = "auto",
     define: Define = None,
 ) -> None:
     """Search the params that have a range: `param lr = 1e-3 in log(1e-4, 1e-1)`.
@@ -54,7 +55,7 @@ def search(
 
     if epochs is not None:
         positive(epochs, "--epochs")
-    settings = Settings(spec, overrides(define), sampler, prune, positive(threads, "--threads"), epochs, seed)
+    settings = Settings(spec, overrides(define), sampler, prune, thread_option(threads), epochs, seed)
     found = Search(settings, load_dataset(data, target), storage, study)
     positive(trials, "--trials")
     found.dataset = found.dataset.with_dev(found.seed)

@@ -19,10 +19,23 @@ Array = np.ndarray[Any, Any]
 TRAINING = ("evaluate", "loss", "gradients", "train_step", "train_batches")
 
 
+_pool = 0
+"""Where the threads of this process are; 0 before a network that shares its work has been loaded."""
+
+
+def _process_pool(library: Library) -> int:
+    """The address of the first network's threads, which all networks of the process share: so there are never more of
+    them than cores were asked for, however many models there are. Modules are never unloaded."""
+    global _pool
+    if not _pool:
+        _pool = int(library.module.ffi.cast("uintptr_t", library.function("pool")()))
+    return _pool
+
+
 class Compiled:
     """A plan, compiled and with zeros for memory. `net` is the struct that all of its functions take."""
 
-    def __init__(self, network: Network, plan: Plan, threads: int, seed: int) -> None:
+    def __init__(self, network: Network, plan: Plan, seed: int) -> None:
         self.network, self.plan = network, plan
         self.library: Library = compile_plan(plan)
         self.arena = Arena(plan, network.training is not None)
@@ -30,7 +43,8 @@ class Compiled:
         self.net = ffi.new(f"{self.library.prefix}_t *")
         self._memory = ffi.from_buffer(self.arena.numbers)
         self.net.arena = ffi.cast("float *" if plan.itemsize == 4 else "double *", self._memory)
-        self.net.threads, self.net.seed = threads, seed
+        self.net.threads, self.net.seed = plan.threads, seed
+        self.net.pool = ffi.cast("void *", _process_pool(self.library))
         self.loss = ffi.new("double *")  # where a call leaves it: made once, for steps are short
         self.arguments = Arguments(network, self.library, self.dtype)
         names = ("predict", *(TRAINING if network.training else ()))

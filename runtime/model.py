@@ -10,6 +10,7 @@ import numpy as np
 
 from dslc.build import Library
 from dslc.compiler import plan_network
+from dslc.cores import Threads, threads_to_use
 from dslc.diagnostics import DataError
 from dslc.ir import Network, Training
 from dslc.plan import Plan
@@ -29,14 +30,13 @@ Array = np.ndarray[Any, Any]
 
 class Model:
     """What `dslc.load` returns. `network` is the checked spec, `compiled` its C and memory, `epoch` and `step` the
-    position in training, `standing` what the last `fit` has found so far."""
+    position in training, `standing` what the last `fit` has found so far. `threads` is as in `dslc.load`."""
 
     def __init__(
-        self, network: Network, threads: int = 1, options: Options | None = None, target: Target | None = None
+        self, network: Network, threads: Threads = "auto", options: Options | None = None, target: Target | None = None
     ) -> None:
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
-        self.network, self.threads, self.options, self.target = network, threads, options, target
+        self.network, self.options, self.target = network, options, target
+        self._wanted_threads = threads_to_use(threads)
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
         self.compiled = self._compile(None)
@@ -46,8 +46,8 @@ class Model:
         self._resumed: checkpoints.Standing | None = None
 
     def _compile(self, batch: int | None) -> Compiled:
-        plan = plan_network(self.network, self.target, batch, threads=self.threads, options=self.options)
-        return Compiled(self.network, plan, self.threads, self.seed)
+        plan = plan_network(self.network, self.target, batch, self._wanted_threads, self.options)
+        return Compiled(self.network, plan, self.seed)
 
     def _make_room(self, count: int) -> None:
         """With `batch all` the capacity follows the data: compiled again when more examples come."""
@@ -85,6 +85,11 @@ class Model:
     def library(self) -> Library:
         """The native module."""
         return self.compiled.library
+
+    @property
+    def threads(self) -> int:
+        """How many threads share the work at most."""
+        return self.plan.threads
 
     @property
     def parameters(self) -> Parameters:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dslc.cache import PART, write_whole
 from dslc.compiler import check_file, check_text
+from dslc.cores import Threads
 from dslc.diagnostics import DataError
 from dslc.runtime.datasets import Dataset
 from dslc.runtime.model import Model
@@ -94,7 +95,7 @@ def keep_checkpoints(model: Model, folder: Path) -> Callable[[dict[str, float]],
     return keep
 
 
-def load_run(run: str, threads: int) -> Model:
+def load_run(run: str, threads: Threads) -> Model:
     """A trained model from its run folder or its weights file (which holds the spec).
 
     Raises:

@@ -36,10 +36,10 @@ NEON = Toolchain(
     "aarch64",
     TARGETS["aarch64"],
     "aarch64-linux-gnu-gcc",
-    ("-static", "-fopenmp"),
+    ("-static",),
     ("qemu-aarch64",),
 )
-WATCH = ("-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fopenmp")
+WATCH = ("-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 WATCHED = tuple(Toolchain(f"{t.name} watched", t, flags=WATCH) for t in (native(), TARGETS["c99"]))
 
 LAYERS = registry.every(dslc.layers, Layer)
