@@ -36,7 +36,7 @@ static double measure(int threads, int regions, int barriers, useconds_t nap_us)
 int main(int argc, char **argv)
 {
     const int threads = argc > 1 ? atoi(argv[1]) : 2;
-    own_pool.patience = 10000000, own_pool.most_pause = 0; /* All workers take part, always. */
+    own_pool.patience = 10000000, own_pool.most_backoff = 0; /* All workers take part, always. */
     measure(threads, REGIONS, 0, 0);
     const double region = measure(threads, REGIONS, 0, 0), many = measure(threads, REGIONS / 10, BARRIERS, 0);
     printf("%.3f %.3f %.1f\n", region, (many - region) / BARRIERS, measure(threads, NAPS, 0, 1000));

@@ -26,8 +26,8 @@ def patient_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     def patient_pool(library: Library) -> int:
         address = process_pool(library)
         if address:
-            patience_and_pause = (ctypes.c_int64 * 3).from_address(address)
-            patience_and_pause[1], patience_and_pause[2] = 10_000_000_000, 0
+            patience_and_backoff = (ctypes.c_int64 * 3).from_address(address)
+            patience_and_backoff[1], patience_and_backoff[2] = 10_000_000_000, 0
         return address
 
     monkeypatch.setattr(compiled, "_process_pool", patient_pool)

@@ -2,7 +2,7 @@
  *
  *     program CALLERS CALLS THREADS PATIENCE FORKS
  *
- * So many threads make so many calls each, that wait for workers so many ns (-1: as the pool does of itself, pauses and
+ * So many threads make so many calls each, that wait for workers so many ns (-1: as the pool does of itself, back-off and
  * all). What the parts of a call do to plain memory comes out right only if barriers, begin and end keep it in order. After
  * that the process forks so often; the child and then the parent make calls again. Prints how many parts calls had. */
 #include <errno.h>
@@ -77,7 +77,7 @@ int main(int argc, char **argv)
     demand(argc == 6, "usage: program CALLERS CALLS THREADS PATIENCE FORKS");
     const int callers = atoi(argv[1]), patience = atoi(argv[4]);
     if (patience >= 0)
-        own_pool.patience = patience, own_pool.most_pause = 0;
+        own_pool.patience = patience, own_pool.most_backoff = 0;
     caller c[MOST_PARTS];
     pthread_t thread[MOST_PARTS];
     for (int i = 0; i < callers; ++i)

@@ -112,8 +112,11 @@ import os, threading, time, numpy as np, dslc
 from dslc import cores
 cores.available_cores = lambda: 8
 x = np.random.default_rng(0).standard_normal((64, 28, 28, 1), dtype=np.float32)
-def model(threads, lr=0.01):
-    return dslc.load("specs/lenet5.net", threads=threads, lr=lr)
+def model(threads):
+    return dslc.load("specs/lenet5.net", threads=threads)
+def other(threads):
+    return dslc.loads("net Other {\\n  input x: 500\\n  dense(500) -> softmax\\n}\\n", threads=threads)
+rows = np.random.default_rng(1).standard_normal((50, 500), dtype=np.float32)
 """
 
 
@@ -123,15 +126,13 @@ def test_one_pool_for_all_networks_and_threads_of_a_process() -> None:
     found = python(
         MODELS
         + """
-others = [dslc.load("specs/residual.net", threads=3), dslc.load("specs/residual.net", threads=1)]
-images = np.random.default_rng(1).standard_normal((50, *others[0].network.inputs[0].shape), dtype=np.float32)
-models = [model(3) for _ in range(3)]
-wanted, other_wanted = model(1).predict(x), others[1].predict(images)
+models, another = [model(3) for _ in range(3)], other(3)
+wanted, other_wanted = model(1).predict(x), other(1).predict(rows)
 right = []
 def use(m):
     right.append(all(np.array_equal(m.predict(x), wanted) for _ in range(100)))
 def use_other():
-    right.append(all(np.array_equal(others[0].predict(images), other_wanted) for _ in range(30)))
+    right.append(all(np.array_equal(another.predict(rows), other_wanted) for _ in range(100)))
 users = [threading.Thread(target=use, args=(m,)) for m in models] + [threading.Thread(target=use_other)]
 before = len(os.listdir("/proc/self/task"))
 for t in users: t.start()
@@ -148,8 +149,7 @@ def test_a_forked_process_uses_another_network() -> None:
     found = python(
         MODELS
         + """
-first, second = model(2), dslc.load("specs/residual.net", threads=2)
-images = np.random.default_rng(1).standard_normal((50, *second.network.inputs[0].shape), dtype=np.float32)
+first, second = model(2), other(2)
 first.predict(x)
 def fork(then):
     child = os.fork()
@@ -157,7 +157,7 @@ def fork(then):
         then()
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-fork(lambda: (second.predict(images), fork(lambda: (first.predict(x), second.predict(images)))))
+fork(lambda: (second.predict(rows), fork(lambda: (first.predict(x), second.predict(rows)))))
 first.predict(x)
 """
     )

@@ -125,10 +125,10 @@ def compile_strictly(code: str, flags: list[str], folder: Path) -> None:
     assert not done.stderr
 
 
-@pytest.mark.parametrize("name", ["logistic_regression", "lenet5", "residual"])
-def test_golden_c(name: str) -> None:
+@pytest.mark.parametrize(("name", "threads"), [("logistic_regression", 1), ("lenet5", 2), ("residual", 1)])
+def test_golden_c(name: str, threads: int) -> None:
     """The C is the one in tests/golden, letter by letter. DSLC_UPDATE_GOLDEN=1 writes it anew: read the diff."""
-    code = emit_network(check_file(REPO / "specs" / f"{name}.net"), TARGETS["generic"]).code
+    code = emit_network(check_file(REPO / "specs" / f"{name}.net"), TARGETS["generic"], threads=threads).code
     golden = GOLDEN / f"{name}.c"
     if UPDATE:
         GOLDEN.mkdir(exist_ok=True)
