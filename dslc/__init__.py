@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dslc.language.diagnostics import DataError, SpecError, UsageError
 
 if TYPE_CHECKING:
+    from dslc.cores import Threads
     from dslc.ir import Network
     from dslc.runtime.model import Model
 
@@ -25,11 +26,12 @@ def check(path: str | Path, **params: object) -> Network:
     return check_file(path, params)
 
 
-def load(path: str | Path, *, dtype: str | None = None, threads: int = 1, **params: object) -> Model:
+def load(path: str | Path, *, dtype: str | None = None, threads: Threads = "auto", **params: object) -> Model:
     """Check, compile (cached) and load a file.
 
-    dtype: `float32` or `float64`, the file's unless given. threads: how many share the work; the results are the
-    same bits for any number. params: values for the file's params.
+    dtype: `float32` or `float64`, the file's unless given. threads: how many share the work at most, as many as pay
+    off on this process's cores unless given here or in $DSLC_THREADS; the results are the same bits for any number.
+    params: values for the file's params.
     """
     from dslc.compiler import check_file
     from dslc.runtime.model import Model
@@ -37,7 +39,7 @@ def load(path: str | Path, *, dtype: str | None = None, threads: int = 1, **para
     return Model(check_file(path, params, _precision(dtype)), threads)
 
 
-def loads(text: str, *, dtype: str | None = None, threads: int = 1, **params: object) -> Model:
+def loads(text: str, *, dtype: str | None = None, threads: Threads = "auto", **params: object) -> Model:
     """The same for the text of a spec."""
     from dslc.compiler import check_text
     from dslc.runtime.model import Model

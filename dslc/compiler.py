@@ -27,6 +27,7 @@ from dslc.language.source import Source
 if TYPE_CHECKING:
     from dslc.codegen.build import Library
     from dslc.codegen.emit import CSource
+    from dslc.cores import Threads
     from dslc.plan import Plan
     from dslc.planning.planner import Options
     from dslc.target import Target
@@ -46,21 +47,33 @@ def plan_network(
     network: Network,
     target: Target | None = None,
     batch: int | None = None,
-    threads: int = 1,
+    threads: Threads = 1,
     options: Options | None = None,
 ) -> Plan:
-    """The plan of a network, for this machine and one thread unless told otherwise; without options as it was tuned."""
+    """The plan of a network, for this machine and one thread unless told otherwise; without options as it was tuned.
+    With `auto` for as many threads as pay off on the cores that there are."""
+    from dslc.cores import available_cores
     from dslc.lowering.lower import lower
-    from dslc.planning.planner import DEFAULT, make_plan
+    from dslc.planning.planner import DEFAULT, make_plan, profitable_threads
     from dslc.planning.tuned import tuned_options
     from dslc.target import native
 
-    if options is None:
-        options = tuned_options(network, batch, threads) if target is None else DEFAULT
-    return make_plan(lower(network), target or native(), batch, threads, options)
+    graph = lower(network)
+
+    def plan_for(count: int) -> Plan:
+        tuned = tuned_options(network, batch, count) if target is None else DEFAULT
+        return make_plan(graph, target or native(), batch, count, options or tuned)
+
+    if threads != "auto":
+        return plan_for(threads)
+    plan = plan_for(available_cores())
+    count = profitable_threads(plan)
+    return plan if count == plan.threads else plan_for(count)
 
 
-def emit_network(network: Network, target: Target | None = None, batch: int | None = None, threads: int = 1) -> CSource:
+def emit_network(
+    network: Network, target: Target | None = None, batch: int | None = None, threads: Threads = 1
+) -> CSource:
     """The C of a network."""
     from dslc.codegen.emit import emit
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from dslc.codegen.build import Library
 from dslc.compiler import plan_network
+from dslc.cores import Threads, threads_to_use
 from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
@@ -32,21 +33,20 @@ Array = np.ndarray[Any, Any]
 
 class Model:
     """What `dslc.load` returns. `network` is the checked spec, `compiled` its C and memory, `epoch` and `step` the
-    position in training, `standing` what the last `fit` has found so far.
+    position in training, `standing` what the last `fit` has found so far. `threads` is as in `dslc.load`.
 
     Several Python threads may share a model: one call at a time works in its memory and the others wait, for a `fit`
     no longer than a fraction of a second. Threads that are to work side by side take a `copy()` each.
     """
 
     def __init__(
-        self, network: Network, threads: int = 1, options: Options | None = None, target: Target | None = None
+        self, network: Network, threads: Threads = "auto", options: Options | None = None, target: Target | None = None
     ) -> None:
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
-        self.network, self.threads, self.options, self.target = network, threads, options, target
+        self.network, self.options, self.target = network, options, target
+        self._wanted_threads = threads_to_use(threads)
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
-        self.compiled = Compiled(network, self._plan(None), threads, self.seed)
+        self.compiled = Compiled(network, self._plan(None), self.seed)
         self.restore_weights(dict(initial.drawn(network, self.seed)))
         self._unfitted = initial.first_layers(network)
         self.standing: checkpoints.Standing | None = None
@@ -54,7 +54,7 @@ class Model:
         self._fitting = threading.RLock()
 
     def _plan(self, batch: int | None) -> Plan:
-        return plan_network(self.network, self.target, batch, threads=self.threads, options=self.options)
+        return plan_network(self.network, self.target, batch, self._wanted_threads, self.options)
 
     def _make_room(self, count: int) -> None:
         """With `batch all` the capacity follows the data: compiled again when more examples come."""
@@ -114,6 +114,11 @@ class Model:
     def library(self) -> Library:
         """The native module."""
         return self.compiled.library
+
+    @property
+    def threads(self) -> int:
+        """How many threads share the work at most."""
+        return self.plan.threads
 
     @property
     def parameters(self) -> Parameters:

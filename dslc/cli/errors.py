@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Target, Threads, app, examples, positive, writing
+from dslc.cli.app import Target, Threads, app, examples, positive, thread_option, writing
 from dslc.language.diagnostics import CallError, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def errors(
     part: Part = "dev",
     most: int = 100,
     target: Target = None,
-    threads: Threads = 1,
+    threads: Threads = "auto",
     tally: str | None = None,
     error_rate: float | None = None,
 ) -> None:
@@ -66,7 +66,7 @@ def errors(
         raise CallError("--error-rate goes with --tally FILE")
     folder = Path(output) if output is not None else _beside(Path(run))
     _refuse_to_lose_tags(folder / TABLE)
-    _errors(run, data, target, part, folder, positive(most, "--most"), positive(threads, "--threads"))
+    _errors(run, data, target, part, folder, positive(most, "--most"), thread_option(threads))
 
 
 def _beside(run: Path) -> Path:
@@ -84,7 +84,7 @@ def _refuse_to_lose_tags(table: Path) -> None:
         raise UsageError(f"{table} has tags in {tagged} of its rows: move it, or name another folder with -o")
 
 
-def _errors(run: str, data: str, target: str | None, part: Part, folder: Path, most: int, threads: int) -> None:
+def _errors(run: str, data: str, target: str | None, part: Part, folder: Path, most: int, threads: Threads) -> None:
     from dslc.cache import write_whole
     from dslc.runtime.analysis.errors import as_csv, find_mistakes
     from dslc.runtime.data.datasets import load_dataset

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Data, Run, Target, Threads, app, examples, positive, writing
+from dslc.cli.app import Data, Run, Target, Threads, app, examples, thread_option, writing
 
 
 @app.command(
@@ -21,7 +21,7 @@ def predict(
     data: Data,
     output: Annotated[str, Parameter(name=["-o", "--output"])] = "predictions.csv",
     target: Target = None,
-    threads: Threads = 1,
+    threads: Threads = "auto",
 ) -> None:
     """Write the outputs of a run for data: a CSV with a column an output, or .npy.
 
@@ -32,7 +32,7 @@ def predict(
     from dslc.runtime.runs.folder import load_run
     from dslc.runtime.runs.predictions import write_predictions
 
-    model = load_run(run, positive(threads, "--threads"))
+    model = load_run(run, thread_option(threads))
     dataset = load_dataset(data, target)
     part = dataset.test or dataset.train
     with writing(output):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from dslc.operation import Tensor
@@ -10,6 +10,9 @@ from dslc.plan import Kernel, PlannedPhase
 
 WORTH_SHARING_NS = 10_000
 """Below this the first thread works alone: meeting costs more than is won."""
+
+MEETING_NS = 150
+"""What each thread adds to the time of a barrier, where all count themselves in one place: measured with two."""
 
 Place = Callable[[Tensor], tuple[str, int, int]]
 """Where a tensor lies: in which memory, from where to where."""
@@ -20,6 +23,13 @@ def share_work(
 ) -> tuple[PlannedPhase, ...]:
     """Phases whose kernels know whether they are shared and whether a barrier follows."""
     return tuple(replace(phase, kernels=_meeting(_shared(phase.kernels, worth_ns), place)) for phase in phases)
+
+
+def estimated_ns(phases: Iterable[PlannedPhase], threads: int) -> float:
+    """What full mini-batches take so many threads, as far as the kernels' estimates go."""
+    kernels = [kernel for phase in phases for kernel in phase.kernels]
+    work = sum(k.variant.cost_ns / (threads if k.parallel else 1) for k in kernels)
+    return work + sum(k.barrier for k in kernels) * MEETING_NS * (threads if threads > 1 else 0)
 
 
 def _shared(kernels: tuple[Kernel, ...], worth_ns: float) -> tuple[Kernel, ...]:

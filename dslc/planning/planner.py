@@ -21,7 +21,7 @@ from dslc.passes.layouts import choose_layouts
 from dslc.passes.memory import place, rounded
 from dslc.passes.pooling import pool_at_once
 from dslc.passes.prepare import prepare_parameters, prepared
-from dslc.passes.threads import WORTH_SHARING_NS, share_work
+from dslc.passes.threads import WORTH_SHARING_NS, estimated_ns, share_work
 from dslc.passes.together import go_back_together
 from dslc.passes.updates import update_at_once
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
@@ -31,6 +31,8 @@ ITEMSIZE = {"float32": 4, "float64": 8}
 PREDICT_BATCH = 64
 """Capacity of a network without `train`."""
 
+HARDLY_SLOWER = 1.05
+"""Threads that win less than this are left to others."""
 
 REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "dead": remove_dead_operations,
@@ -119,6 +121,14 @@ def make_plan(
         Region("asked_gradients", states, end - states),
     )
     return Plan(graph, target, itemsize, capacity, threads, tuple(steps), kept, regions)
+
+
+def profitable_threads(plan: Plan) -> int:
+    """The fewest threads, of those that the plan is made for, that are as good as any: one more would hardly help."""
+    phases = [phase for step in plan.steps for phase in step.phases]
+    times = {count: estimated_ns(phases, count) for count in range(1, plan.threads + 1)}
+    enough = HARDLY_SLOWER * min(times.values())
+    return next(count for count, time in times.items() if time <= enough)
 
 
 def _keep(

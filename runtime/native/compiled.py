@@ -22,6 +22,18 @@ from dslc.runtime.native.parameters import Parameters, ParameterView
 Array = np.ndarray[Any, Any]
 TRAINING = ("evaluate", "loss", "gradients", "train_step", "train_batches")
 
+_pool = 0
+"""Where the threads of this process are; 0 before a network that shares its work has been loaded."""
+
+
+def _process_pool(library: Library) -> int:
+    """The address of the first network's threads, which all networks of the process share: so there are never more of
+    them than cores were asked for, however many models there are. Modules are never unloaded."""
+    global _pool
+    if not _pool:
+        _pool = int(library.module.ffi.cast("uintptr_t", library.function("pool")()))
+    return _pool
+
 
 class Compiled:
     """A plan, compiled and with zeros for memory. `net` is the struct that all of its functions take.
@@ -30,8 +42,8 @@ class Compiled:
     cffi lets other Python threads run meanwhile.
     """
 
-    def __init__(self, network: Network, plan: Plan, threads: int, seed: int, library: Library | None = None) -> None:
-        self.network, self.threads, self.seed = network, threads, seed
+    def __init__(self, network: Network, plan: Plan, seed: int, library: Library | None = None) -> None:
+        self.network, self.seed = network, seed
         self.lock = threading.RLock()
         self._set_up(plan, library or compile_plan(plan))
         self.parameters = Parameters({p.name: self.view(p.name, identifier(p.name)) for p in network.parameters})
@@ -45,7 +57,8 @@ class Compiled:
         self.net = ffi.new(f"{library.prefix}_network *")
         self._memory = ffi.from_buffer(arena.numbers)
         self.net.arena = ffi.cast("float *" if plan.itemsize == 4 else "double *", self._memory)
-        self.net.threads, self.net.seed = self.threads, self.seed
+        self.net.threads, self.net.seed = plan.threads, self.seed
+        self.net.pool = ffi.cast("void *", _process_pool(library))
         # Where a call leaves the loss and its parts: made once, because steps are short.
         self.loss = ffi.new("double[]", 2 * len(self.network.heads) + 2)
         self.arguments = Arguments(self.network, library, self.dtype)
@@ -112,7 +125,7 @@ class Compiled:
     def copy(self) -> Compiled:
         """The same C with the same values, in memory of its own."""
         with self.lock:
-            twin = Compiled(self.network, self.plan, self.threads, self.seed, self.library)
+            twin = Compiled(self.network, self.plan, self.seed, self.library)
             twin.step = self.step
             for mine, its in zip(twin._kept(), self._kept(), strict=True):
                 mine[...] = its.numpy()

@@ -13,6 +13,7 @@ from dslc.compiler import check_file, check_text
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.runs.metadata import FACTS
+from dslc.cores import Threads
 from dslc.runtime.model import Model
 from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.data.splits import Partition, Shares
@@ -103,7 +104,7 @@ def keep_checkpoints(model: Model, folder: Path) -> Callable[[dict[str, float]],
     return keep
 
 
-def load_run(run: str, threads: int) -> Model:
+def load_run(run: str, threads: Threads) -> Model:
     """A trained model from its run folder or its weights file (which holds the spec).
 
     Raises:

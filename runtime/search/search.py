@@ -21,6 +21,7 @@ import numpy as np
 
 from dslc.cache import write_whole
 from dslc.compiler import check_file
+from dslc.cores import Threads
 from dslc.ir import Network, ParamValue, Training
 from dslc.language.arguments import show
 from dslc.language.diagnostics import DataError, SpecError, UsageError
@@ -90,7 +91,7 @@ class Settings:
     fixed: Mapping[str, object]
     sampler: str = "random"
     prune: bool = False
-    threads: int = 1
+    threads: Threads = "auto"
     epochs: int | None = None
     seed: int | None = None
 

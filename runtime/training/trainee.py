@@ -21,7 +21,6 @@ class Trainee(Protocol):
 
     network: Network
     target: Target | None
-    threads: int
     options: Options | None
     seed: int
     epoch: int
@@ -29,6 +28,8 @@ class Trainee(Protocol):
 
     @property
     def lock(self) -> RLock: ...
+    @property
+    def threads(self) -> int: ...
     @property
     def training(self) -> Training: ...
     @property
