@@ -23,7 +23,7 @@ class _Life:
 
 
 def rounded(elements: int, itemsize: int) -> int:
-    """The number of elements rounded up to a multiple of the alignment."""
+    """The next multiple of the alignment that is not below this number of elements."""
     unit = ALIGNMENT // itemsize
     return -(-elements // unit) * unit
 

@@ -124,7 +124,7 @@ class _Seen:
         demand(fine, f"{self.op.name} wants {tensor.name} stored as {layout.describe()}, not as {found.describe()}")
 
     def least(self, what: str, found: int, needed: int) -> None:
-        """There are at least `needed` numbers of `what`."""
+        """There are no fewer than `needed` numbers of `what`."""
         demand(found >= needed, f"{self.op.name} needs {needed} numbers of {what} but has {found}")
 
     def scratch(self, name: str) -> int:

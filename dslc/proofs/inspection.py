@@ -1,4 +1,4 @@
-"""A network in the NumPy interpreter as it is before training, and some examples to inspect it with."""
+"""A network in the NumPy interpreter as it is before training, and a few examples to inspect it with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Initial values of parameters: drawn by their init, or fitted to the training set."""
+"""Initial values of parameters: sampled by their init, or fitted to the training set."""
 
 from __future__ import annotations
 

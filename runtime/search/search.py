@@ -324,7 +324,7 @@ def value_of(param: ParamValue, drawn: Any) -> object:
 
 
 def _word(value: object) -> int | float | str:
-    """A choice as Optuna stores it: numbers as they are, everything else as it is written in a spec."""
+    """A choice as Optuna stores it: numbers as they are, everything else as a spec spells it."""
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else show(value)
 
 
@@ -364,7 +364,7 @@ def _cell(value: object) -> str:
 
 
 def write_csv(path: Path, rows: list[Row], names: tuple[str, ...], metric: str) -> None:
-    """Writes one row per trial, numbers with all digits. Raises OSError if the file cannot be written."""
+    """Writes one row per trial, numbers with all digits. Raises OSError if that fails."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["trial", "state", metric, *names, "seconds", "why"])
