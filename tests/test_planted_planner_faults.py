@@ -297,7 +297,7 @@ FAULTS = {
         "residual", barrier("train", "forward", "batchnorm1_statistics"), "batchnorm1_moments too early"
     ),
     "no barrier where memory is used again": Fault(
-        "filters", barrier("train", "backward", "conv1_backward_weight_products"), "before the threads have met"
+        "filters", barrier("train", "backward", "conv1_backward_weight_products"), "a barrier is missing"
     ),
     "no barrier at the end of a phase": Fault(
         "lenet5", barrier("train", "update", "dense3_bias_update"), "no barrier at the end of train update"
@@ -315,7 +315,7 @@ FAULTS = {
     ),
     # order
     "a copy is made after it is read": Fault(
-        "segments", swapped("predict", "forward", "image_in_pad", "conv1_forward"), "no phase before it has made"
+        "segments", swapped("predict", "forward", "image_in_pad", "conv1_forward"), "was not written before"
     ),
     "a sum before its chunks": Fault(
         "residual",
