@@ -1,4 +1,4 @@
-"""Error analysis (notes: 'Error analysis'): the examples that a model gets most wrong, and a tally of their causes."""
+"""Error analysis (notes: 'Error analysis'): the examples with the worst mistakes, and a tally of their causes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,13 @@ from dslc.runtime.model import Model
 Array = np.ndarray[Any, Any]
 COLUMNS = ("index", "true", "predicted", "probability", "loss", "tags")
 MISSING = -1
-"""Stands for an answer that nobody gave: it cannot be wrong."""
+"""Stands for a missing label; an answer to it cannot be wrong."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a head said of n examples: class numbers (n, 1) from a softmax, yes (1) and no (0) as (n, k) from a sigmoid.
-
-    `probability` (n,) is what the model gives to the whole of its answer.
-    """
+    """True and predicted answers for n examples: class numbers (n, 1) for a softmax, 1 (yes) and 0 (no) as (n, k) for a
+    sigmoid. `probability` (n,): what the model assigns to its whole answer."""
 
     true: Array
     predicted: Array
@@ -42,7 +40,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An example that was classified wrongly. `index`: where it stands in the data. `loss`: of this example alone."""
+    """A misclassified example. `index`: its position in the data. `loss`: the loss of this example alone."""
 
     index: int
     true: str
@@ -53,32 +51,34 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The worst first; `wrong` of `examples` were wrong in all."""
+    """The worst mistakes, largest loss first, and all answers."""
 
     worst: tuple[Mistake, ...]
     answers: Answers
 
     @property
     def wrong(self) -> int:
+        """The number of misclassified examples."""
         return len(self.answers.wrong)
 
     @property
     def examples(self) -> int:
+        """The number of all examples."""
         return len(self.answers.true)
 
     @property
     def rate(self) -> float:
-        """The share of the examples that is wrong."""
+        """The share of the examples that are misclassified."""
         return self.wrong / self.examples
 
     def placed(self, places: Array) -> Mistakes:
-        """The same where each `index` is the example's place."""
+        """The same mistakes with each `index` replaced by `places[index]`, the example's position in the whole data."""
         return replace(self, worst=tuple(replace(m, index=int(places[m.index])) for m in self.worst))
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A tag with the number of errors that carry it and their share of the errors looked at."""
+    """A tag, the number of errors that have it, and their share of all tagged errors."""
 
     tag: str
     errors: int
@@ -86,15 +86,15 @@ class Cause:
 
     @property
     def left(self) -> float:
-        """The ceiling: the share of the errors that is left if all errors with this tag are fixed."""
+        """The share of the errors that would be left if all errors with this tag were fixed: the notes' ceiling."""
         return 1 - self.share
 
 
 def find_mistakes(model: Model, x: Any, y: Any, most: int) -> Mistakes:
-    """The `most` examples with the largest loss among those classified wrongly; `index` counts in x.
+    """The misclassified examples with the largest loss, at most `most`; `index` is the position in x.
 
     Raises:
-        DataError: the network has several outputs or predicts numbers, or the data do not fit it.
+        DataError: the network has several outputs or predicts real numbers, or the data do not fit it.
     """
     inputs = as_inputs(model.network, x, model.dtype)
     target = classes_wanted(model, y, len(inputs[0]))
@@ -112,27 +112,28 @@ def find_mistakes(model: Model, x: Any, y: Any, most: int) -> Mistakes:
 
 
 def classes_wanted(model: Model, y: Any, count: int) -> Array:
-    """The targets of the one head, if it judges by classes.
+    """The targets of a network with one head that predicts classes, for `count` examples.
 
     Raises:
-        DataError: it does not, or there are several, or y does not fit.
+        DataError: the network has several heads or predicts real numbers, or y does not fit it.
     """
     head, *more = model.network.heads
     if more:
         names = ", ".join(h.name for h in model.network.heads)
-        raise DataError(f"this looks at networks with one output, and {model.network.name} has several: {names}")
+        raise DataError(f"error analysis needs a network with one output; {model.network.name} has several: {names}")
     if head.loss is not None and not tells_classes(head):
-        raise DataError(f"{model.network.name} predicts numbers, not classes: no example is simply right or wrong")
+        raise DataError(f"{model.network.name} predicts numbers, not classes: its answers are not just right or wrong")
     return as_targets(model.network, y, count, model.dtype)[0]
 
 
 def tells_classes(head: Head) -> bool:
-    """Whether it is right or wrong, and not more or less near."""
+    """Whether a head predicts classes, so that each answer is right or wrong."""
     return head.loss is not None and "accuracy" in head.loss.metrics
 
 
 def answers(head: Head, output: Array, target: Array) -> Answers:
-    """output (n, classes) of a softmax with class numbers (n,), or (n, ...) of a sigmoid with targets alike."""
+    """The answers in a head's output: (n, classes) of a softmax, with class numbers (n,) as target, or (n, ...) of a
+    sigmoid, with a target of the same shape."""
     assert head.loss is not None
     if head.loss.classes:
         return Answers(target[:, None], output.argmax(axis=1)[:, None], output.max(axis=1))
@@ -144,7 +145,7 @@ def answers(head: Head, output: Array, target: Array) -> Answers:
 
 
 def _loss_of_one(model: Model, inputs: list[Array], target: Array, i: int) -> float:
-    """As the file's loss counts it, with its weight and smoothing."""
+    """The loss of example i as the file defines it, with weights and label smoothing."""
     one = [array[i : i + 1] for array in inputs]
     return model.evaluate(one[0] if len(one) == 1 else tuple(one), target[i : i + 1])["loss"]
 
@@ -153,11 +154,11 @@ def _words(labels: Array) -> str:
     return " ".join("-" if label == MISSING else str(label) for label in labels)
 
 
-# ------------------------------------------------------------------------------------------------ the file to tag
+# ------------------------------------------------------------------------------------------------ tags
 
 
 def as_csv(mistakes: Sequence[Mistake]) -> bytes:
-    """A row a mistake; the column `tags` is left empty for a person to fill."""
+    """The mistakes as CSV, one row each; the column `tags` is empty, for a person to fill in."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -166,12 +167,13 @@ def as_csv(mistakes: Sequence[Mistake]) -> bytes:
 
 
 def read_tags(path: Path) -> list[tuple[str, ...]]:
-    """The tags of each row of a table with a column `tags`, in lower case; a cell parts them with commas or semicolons.
+    """The tags of each row of a CSV file with a column `tags`, in lower case; a cell separates them by commas or
+    semicolons.
 
-    Spreadsheets save with commas, semicolons or tabs between the columns: the header shows which.
+    The columns may be separated by commas, semicolons or tabs, as spreadsheets do; the header shows which.
 
     Raises:
-        DataError: it cannot be read, or has no such column.
+        DataError: the file cannot be read, or has no column `tags`.
     """
     try:
         lines = path.read_text("utf-8-sig").splitlines(keepends=True)
@@ -180,17 +182,16 @@ def read_tags(path: Path) -> list[tuple[str, ...]]:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error):
-        raise DataError(f"{path} is no table of text: save it as CSV in UTF-8") from None
+        raise DataError(f"{path} is not a text table: save it as CSV in UTF-8") from None
     if not rows or "tags" not in rows[0]:
-        raise DataError(f"{path} has no rows with a column 'tags': take the CSV that `dslc errors RUN` writes")
+        raise DataError(f"{path} has no rows with a column 'tags': use the CSV that `dslc errors RUN` writes")
     cells = [(row["tags"] or "").replace(";", ",").lower().split(",") for row in rows]
     return [tuple(dict.fromkeys(tag.strip() for tag in cell if tag.strip())) for cell in cells]
 
 
 def tally(rows: Sequence[tuple[str, ...]]) -> list[Cause]:
-    """The causes, the most frequent first. Shares are of the errors with a tag: the others nobody has looked at.
-
-    An error may have several causes, so that shares may sum to more than 1.
+    """The causes, the most frequent first. Shares are relative to the errors that have a tag, since nobody has examined
+    the others. An error may have several causes, so the shares may add up to more than 1.
     """
     seen = [tags for tags in rows if tags]
     counts = Counter(tag for tags in seen for tag in tags)

@@ -1,4 +1,4 @@
-"""Predictions as files."""
+"""Writes predictions to files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from dslc.runtime.model import Model
 
 
 def write_predictions(path: Path, model: Model, x: Any) -> int:
-    """Writes the outputs for x as CSV (a column an output) or, by the file's ending, as .npy; returns how many.
+    """Writes the outputs for x (n, *input) and returns n: as .npy if the path ends so, else as CSV. Both have one row
+    per example and one column per output. The file is replaced atomically.
 
-    The file appears whole or not at all.
+    Raises:
+        DataError: x does not fit the network.
+        OSError: the file cannot be written.
     """
     outputs = model.predict(x)
     by_head = outputs if isinstance(outputs, dict) else {model.network.heads[0].name: outputs}
