@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 BLOCK = 64
 """Rows that are summed before their sums are added to others: short sums are accurate."""
+LONG = 128
+"""A sum of more numbers than this is a sum of short ones."""
 MOST_NUMBERS = 1024
 """A longer row is not worth whole vectors."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dslc.graph import Operation
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._rows import rows_of
+from dslc.kernels._rows import LONG, rows_of
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.site import CHUNKS
 
@@ -14,7 +14,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
     x = op.reads[0]
     if len(op.writes) == 2:
-        context = {"channels": d.channels, "pixels": d.pixels}
+        context = {"channels": d.channels, "pixels": d.pixels, "long": setting.batch * d.pixels > LONG}
         return [Variant("plain", ("x", "mean", "var"), context, setting.moving(x, factor=2))]
     rows = rows_of(d.channels, setting.lanes, 64)
     return [
