@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dslc.diagnostics import Diagnostic
 from dslc.draft import Draft
 from dslc.layers import Weights
+from dslc.layers.conv import Conv
 from dslc.record import record
 from dslc.regularizers import Penalty, Regularizer
 from dslc.source import Span
+from dslc.winograd import suits
 
 
 @record
@@ -32,6 +34,12 @@ class FrozenIsPenalized(Diagnostic):
 class NothingToInit(Diagnostic):
     reason: str
     message = "init has no effect: {reason}"
+
+
+@record
+class NothingToBePrecise(Diagnostic):
+    message = "precise has no effect: every layer is computed as precisely as it can be"
+    hints = ("help: it is for convolutions of 3x3 or 5x5 without stride, dilation and groups, and there are none",)
 
 
 def weights_of(draft: Draft) -> tuple[Weights, ...]:
@@ -75,3 +83,10 @@ def useless_init(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]:
         yield NothingToInit(span, "no layer has weights")
     elif all(d.initialized for d in asking):
         yield NothingToInit(span, "every layer with weights has init= of its own")
+
+
+def useless_precise(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]:
+    """`precise on` where no convolution has an algorithm that is less accurate than others."""
+    convolutions = [d.layer for d in drafts if isinstance(d.layer, Conv)]
+    if not any(suits(conv.size, conv.stride, conv.dilation, conv.groups) for conv in convolutions):
+        yield NothingToBePrecise(span)

@@ -100,7 +100,8 @@ class Head:
 
 @dataclass(frozen=True)
 class Training:
-    """What `train` says. `batch` is None for `batch all`; `objective` says which epoch is the best one."""
+    """What `train` says. `batch` is None for `batch all`; `objective` says which epoch is the best one. `precise`: only
+    algorithms that round as little as the plain sum of products do, in prediction too."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -113,6 +114,7 @@ class Training:
     confusion: bool
     seed: int
     clip: Clip | None = None
+    precise: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,11 @@ class Network:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         return tuple(p for node in self.nodes for p in node.parameters)
+
+    @property
+    def precise(self) -> bool:
+        """Whether `train` asks for the most accurate algorithms."""
+        return self.training is not None and self.training.precise
 
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for an input."""

@@ -65,7 +65,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a kernel may look at besides its operation."""
+    """What a kernel may look at besides its operation. `precise`: algorithms that lose accuracy are no choice."""
 
     layouts: Mapping[str, Layout]
     batch: int
@@ -74,6 +74,7 @@ class Setting:
     tile_rows: int
 
     threads: int
+    precise: bool = False
 
     def layout(self, tensor: Tensor) -> Layout:
         return self.layouts[tensor.name]

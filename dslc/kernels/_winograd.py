@@ -17,6 +17,7 @@ from dslc.kernels.product import Tiles, even_rows
 from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
+from dslc.winograd import suits
 
 OUTPUTS = {3: (2, 4, 5), 5: (2, 4)}
 """Which squares of outputs there are for a size of filters."""
@@ -44,10 +45,12 @@ LESS_ACCURATE = 1.2
 """F(5, 3) has four times the error of F(4, 3): it is taken only where its squares fit the image clearly better."""
 
 
-def choices(d: ConvDetail) -> list[str]:
-    """The algorithms that fit a convolution, as names."""
-    square = d.size[0] == d.size[1] and d.stride == d.dilation == (1, 1) and d.groups == 1
-    return [name(m, d.size[0]) for m in OUTPUTS.get(d.size[0], ())] if square else []
+def costs(d: ConvDetail, setting: Setting) -> dict[str, float]:
+    """What the algorithms cost that fit a convolution, by name; none where all must be precise."""
+    if setting.precise or not suits(d.size, d.stride, d.dilation, d.groups):
+        return {}
+    names = [name(m, d.size[0]) for m in OUTPUTS[d.size[0]]]
+    return {choice: cost(d, choice, setting) for choice in names}
 
 
 def name(outputs: int, taps: int) -> str:
