@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from dslc.compiler import check_file
+from dslc.gradcheck import only_one
 from dslc.inits import start
 from dslc.ir import Network, Node
 from dslc.layers.avgpool import AvgPool
@@ -105,7 +106,7 @@ def of_dslc(network: Network, start_at: Arrays, x: Arrays, y: Arrays, options: O
     """What the C finds, in the network's precision."""
     model = Model(network, options=options)
     model.restore_weights(start_at)
-    given = [a if len(a) > 1 else next(iter(a.values())) for a in (x, y)]
+    given = [only_one(a) for a in (x, y)]
     return _trial(
         lambda: by_head(network, model.predict(given[0])),
         lambda: model.gradients(*given),
@@ -181,28 +182,30 @@ def measure(network: Network, count: int, seed: int = 0, options: Options | None
     precise_x = {name: a.astype(np.float64) for name, a in x.items()}
     precise_y = {name: a if a.dtype.kind == "i" else a.astype(np.float64) for name, a in y.items()}
     exact = of_interpreter(network, started, precise_x, precise_y)
-    zero = _cancelled(network, started, precise_x, precise_y, exact)
+    exact_gradients = {name: array for (kind, name), array in exact.items() if kind == "gradients"}
+    zero = cancelled(network, started, precise_x, precise_y, exact_gradients)
     twin = of_torch(network, started, x, y, torch.float64)
     theirs = of_torch(network, started, x, y, torch.float32)
     ours = of_dslc(network, started, x, y, options)
     judged = [key for key in exact if key[1] not in zero]
     for key in judged:
-        if not (worst := _error(twin[key], exact[key])) <= SAME:
+        if not (worst := error_of(twin[key], exact[key])) <= SAME:
             raise Mismatch(f"{key[0]} {key[1]}: PyTorch in float64 differs by {worst:.2g}")
-    return [Errors(*key, _error(ours[key], exact[key]), _error(theirs[key], twin[key])) for key in judged]
+    return [Errors(*key, error_of(ours[key], exact[key]), error_of(theirs[key], twin[key])) for key in judged]
 
 
-def _error(found: Array, exact: Array) -> float:
+def error_of(found: Array, exact: Array) -> float:
+    """The largest difference, relative to the largest number."""
     return float(np.abs(found - exact).max() / (np.abs(exact).max() or 1.0))
 
 
-def _cancelled(network: Network, started: Arrays, x: Arrays, y: Arrays, exact: Tensors) -> set[str]:
+def cancelled(network: Network, started: Arrays, x: Arrays, y: Arrays, gradients: Arrays) -> set[str]:
     """Parameters whose gradient is zero but for rounding: there is nothing to compare."""
     judge = Interpreter(network, {name: a.astype(np.float64) for name, a in started.items()})
     random = np.random.default_rng(0)
     draws = [judge.weighed_gradients(x, y, random) for _ in range(DRAWS)]
     terms = {name: max(float(np.abs(draw[name]).max()) for draw in draws) for name in draws[0]}
-    return {n for n, size in terms.items() if float(np.abs(exact["gradients", n]).max()) <= CANCELLED * size}
+    return {n for n, size in terms.items() if float(np.abs(gradients[n]).max()) <= CANCELLED * size}
 
 
 def of_kind(errors: list[Errors], kind: str) -> tuple[float, float]:

@@ -60,6 +60,11 @@ class TorchNetwork:
 
     # ------------------------------------------------------------------------------------------- what is compared
 
+    def values(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Every value of a forward pass in training, by name."""
+        with torch.no_grad():
+            return {name: value.numpy() for name, value in self._run(inputs, training=True).items()}
+
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs by head."""
         with torch.no_grad():

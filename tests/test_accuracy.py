@@ -56,12 +56,12 @@ train {
 
 LONG = """net Long {
   input x: 40
-  sigmoid -> dense(40) -> sigmoid -> dense(33) -> layernorm -> sigmoid -> dense(3) -> batchnorm -> linear
+  sigmoid -> dense(40) -> sigmoid -> dense(33)
 }
 train {
   loss      mse
   optimizer sgd(lr=0.01)
-  batch     2048
+  batch     4096
 }
 """
 """Numbers of one sign, summed over many examples: rounding has a long way to grow."""
