@@ -43,6 +43,10 @@ BYTES_PER_NS = 22.0
 """How fast transformed filters come from memory, for one of two threads."""
 LESS_ACCURATE = 1.2
 """F(5, 3) has four times the error of F(4, 3): it is taken only where its squares fit the image clearly better."""
+FEW_CHANNELS = 128
+"""Over fewer channels a plain sum of products loses so little that F(5, 3) would be ten times worse."""
+FAR_LESS_ACCURATE = 2.0
+"""So it is not taken there, unless it is asked for: more than this no square fits better."""
 
 
 def costs(d: ConvDetail, setting: Setting) -> dict[str, float]:
@@ -78,7 +82,9 @@ def cost(d: ConvDetail, choice: str, setting: Setting) -> float:
     products = setting.vector_products(count * channels * filters) / 0.75
     moved = count * (channels + filters) // lanes * setting.batch * NS_A_VECTOR
     cost = products + moved + elements * channels * filters * setting.itemsize / BYTES_PER_NS
-    return cost * LESS_ACCURATE if (outputs, taps) == (5, 3) else cost
+    if (outputs, taps) != (5, 3):
+        return cost
+    return cost * (FAR_LESS_ACCURATE if min(d.input[2], d.output[2]) < FEW_CHANNELS else LESS_ACCURATE)
 
 
 @dataclass(frozen=True)
