@@ -76,7 +76,8 @@ def default_setting(graph: Graph, target: Target, batch: int | None, threads: in
     """What kernels know of the machine and the mini-batch before layouts are chosen."""
     itemsize = ITEMSIZE[graph.network.precision]
     capacity = batch or default_batch(graph)
-    return Setting({}, capacity, itemsize, target.lanes(itemsize), target.tile_rows, threads)
+    lanes, precise = target.lanes(itemsize), graph.network.precise
+    return Setting({}, capacity, itemsize, lanes, target.tile_rows, threads, precise)
 
 
 def make_plan(

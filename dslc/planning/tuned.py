@@ -33,5 +33,5 @@ def _place(network: Network, batch: int | None, threads: int) -> Path:
     """The file, named by a hash of all that the speed depends on: layers and sizes, precision, batch, threads, CPU."""
     layers = [(node.name, repr(node.layer), node.input_shapes) for node in network.nodes]
     capacity = batch or (network.training.batch if network.training else None)
-    what = repr((network.name, layers, network.precision, capacity, threads, cpu_identity()))
+    what = repr((network.name, layers, network.precision, network.precise, capacity, threads, cpu_identity()))
     return cache_folder() / f"tuned-{hashlib.sha256(what.encode()).hexdigest()[:20]}.json"

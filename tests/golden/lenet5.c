@@ -1891,8 +1891,10 @@ static KERNEL void dense3_backward_bias(const float *restrict dy, float *restric
     for (int64_t c = channels.begin; c < channels.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c)
-            sum[c] += dy[i * 10 + c];
+        for (int64_t c = channels.begin; c < channels.end; ++c) {
+            const int64_t at = i * 10 + c;
+            sum[c] += dy[at];
+        }
 }
 
 /* line 11: dense(84)  -> tanh -> dense(120) -> tanh
@@ -1990,8 +1992,10 @@ static KERNEL void dense2_backward_bias(const float *restrict dy, float *restric
     for (int64_t c = channels.begin; c < channels.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c)
-            sum[c] += dy[i * 84 + c];
+        for (int64_t c = channels.begin; c < channels.end; ++c) {
+            const int64_t at = i * 84 + c;
+            sum[c] += dy[at];
+        }
 }
 
 /* line 10: dense(120) -> tanh
@@ -2088,8 +2092,10 @@ static KERNEL void dense1_backward_bias(const float *restrict dy, float *restric
     for (int64_t c = channels.begin; c < channels.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c)
-            sum[c] += dy[i * 120 + c];
+        for (int64_t c = channels.begin; c < channels.end; ++c) {
+            const int64_t at = i * 120 + c;
+            sum[c] += dy[at];
+        }
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)

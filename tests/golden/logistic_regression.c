@@ -610,8 +610,10 @@ static KERNEL void dense1_backward_bias(const float *restrict dy, float *restric
     for (int64_t c = channels.begin; c < channels.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c)
-            sum[c] += dy[i + c];
+        for (int64_t c = channels.begin; c < channels.end; ++c) {
+            const int64_t at = i + c;
+            sum[c] += dy[at];
+        }
 }
 
 /* line 6: dense(1) -> sigmoid
