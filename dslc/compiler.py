@@ -26,7 +26,7 @@ from dslc.language.source import Source
 
 if TYPE_CHECKING:
     from dslc.codegen.build import Library
-    from dslc.codegen.emit import CSource
+    from dslc.codegen.c_source import CSource
     from dslc.cores import Threads
     from dslc.plan import Plan
     from dslc.planning.planner import Options

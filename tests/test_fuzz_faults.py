@@ -15,7 +15,8 @@ from unittest.mock import patch
 import pytest
 
 from dslc.codegen import build
-from dslc.codegen.emit import CSource, emit
+from dslc.codegen.c_source import CSource
+from dslc.codegen.emit import emit
 from dslc.plan import Kernel, Plan, PlannedStep
 from dslc.runtime.native import compiled
 from fuzzing.judge import Wrong, check

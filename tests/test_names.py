@@ -16,7 +16,8 @@ import dslc
 from dslc import registry
 from dslc.codegen import build
 from dslc.codegen.build import find_compiler
-from dslc.codegen.emit import PHASES, PUBLIC
+from dslc.codegen.c_source import PUBLIC
+from dslc.codegen.names import PHASES
 from dslc.compiler import check_text, emit_network
 from helpers import assert_agrees, load
 

@@ -9,7 +9,7 @@ import pytest
 from test_copies import PADDED_AND_NARROW, padded_and_narrow
 from test_planted_planner_faults import FAR, STREAMED
 
-from dslc.codegen.emit import RUNS
+from dslc.codegen.c_source import RUNS
 from dslc.compiler import check_file, check_text, plan_network
 from dslc.graph import FEW, ROWS, Graph, Phase, Step
 from dslc.ir import Network

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from dslc.codegen import build
-from dslc.codegen.emit import CSource, emit
+from dslc.codegen.c_source import CSource
+from dslc.codegen.emit import emit
 from dslc.compiler import check_text
 from dslc.plan import Plan
 from dslc.planning.planner import Options

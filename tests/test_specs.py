@@ -13,7 +13,8 @@ import pytest
 import dslc
 from dslc.cli.summary import summarize
 from dslc.codegen.build import FLAGS, find_compiler
-from dslc.codegen.emit import emit, without_ones
+from dslc.codegen.emit import emit
+from dslc.codegen.text import without_ones
 from dslc.compiler import check_file, check_text, emit_network, plan_network
 from dslc.plan import Plan
 from dslc.planning.verifier import verify_plan

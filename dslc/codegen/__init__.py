@@ -1,4 +1,6 @@
-"""From plan to C to native module: `emit.py` prints, `build.py` compiles and loads.
+"""From plan to C to native module: `emit.py` makes the whole file, `build.py` compiles and loads it.
 
-Nothing here decides how something is computed: the plan says it.
+`names.py` gives names, `functions.py` prints kernels, `phases.py` the functions that call them, `tools.py` what kernels
+call, `text.py` makes it tidy; `templating.py` fills templates. Nothing here decides how something is computed: the plan
+says it.
 """

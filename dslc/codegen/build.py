@@ -23,7 +23,7 @@ from types import ModuleType
 from cffi import FFI
 
 from dslc.cache import cache_folder, write_whole
-from dslc.codegen.emit import CSource
+from dslc.codegen.c_source import CSource
 from dslc.language.diagnostics import UsageError
 from dslc.target import Target, cpu_identity
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from dslc.cache import write_whole
-from dslc.codegen.emit import version
+from dslc.codegen.summary import version
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
 from dslc.runtime.training.spec_text import as_trained

@@ -1,0 +1,93 @@
+"""Names in the emitted C: no two things have the same, and the offset of every buffer has a constant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslc.codegen.c_source import PUBLIC, RUNS, c_prefix
+from dslc.operation import INPUT, OUTPUT, TARGET, Tensor
+from dslc.plan import Plan, PlannedStep
+from dslc.shape import show_shape
+
+PHASES = {
+    "predict_prepare": "What depends on nothing but the parameters: once for many predictions.",
+    "predict_forward": "The network in prediction mode.",
+    "predict_few": "The same for few examples.",
+    "predict_losses": "The losses of what predict_forward left.",
+    "gradients_forward": "The network in training mode, up to the loss.",
+    "gradients_backward": "The gradients of all parameters that learn.",
+    "train_forward": "The network in training mode, up to the loss.",
+    "train_backward": "The gradients of all parameters that learn, and of some at once the update.",
+    "train_update": "Running averages and the optimizer.",
+}
+"""The functions of the phases and what their comments say."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The offset of a buffer in the arena, in numbers."""
+
+    name: str
+    offset: int
+    comment: str
+
+
+class Names:
+    """The names of one file. `constants` grows with the buffers that are asked for; its keys are step and tensor."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.prefix = c_prefix(plan.graph.network)
+        self.real = "float" if plan.itemsize == 4 else "double"
+        calls = ("predict_call", "evaluate_call", "step_call", *(f"{name}_part" for name in RUNS))
+        self.taken = {*PHASES, *calls, *(f"{self.prefix}_{name}" for name in PUBLIC)}
+        self.constants: dict[tuple[str, str], Constant] = {}
+
+    def unique(self, name: str) -> str:
+        """The name, with a number behind it if it is taken; it is taken from now on."""
+        candidate, number = name, 2
+        while candidate in self.taken:
+            candidate, number = f"{name}_{number}", number + 1
+        self.taken.add(candidate)
+        return candidate
+
+    def constant(self, step: PlannedStep, tensor: Tensor) -> str:
+        """The constant with the offset of a tensor's buffer; both training steps share it where they agree."""
+        local = step.workspace.get(tensor.name)
+        train = self.plan.step("train")
+        if step.name == "gradients" and train is not None and train.workspace.get(tensor.name) == local:
+            step = train
+        buffer = local or self.plan.kept[tensor.name]
+        key = (step.name if local else "", tensor.name)
+        if key not in self.constants:
+            name = self.unique(f"{step.name}_{tensor.name}" if local else tensor.name)
+            stored = (self.plan.batch, *buffer.layout.stored)
+            each = show_shape(stored) if tensor.batched else buffer.layout.describe()
+            shared = f", the memory of {buffer.alias}" if buffer.alias else ""
+            self.constants[key] = Constant(name, buffer.offset, f"{each}{shared}")
+        return self.constants[key].name
+
+    def staging(self, tensor: Tensor) -> str:
+        """The constant of the buffer in which the examples of a mini-batch are gathered."""
+        buffer = self.plan.kept[f"{tensor.name}_staging"]
+        name = self.unique(f"{tensor.name}_staging")
+        each = show_shape((self.plan.batch, *tensor.shape))
+        self.constants["", name] = Constant(name, buffer.offset, f"{each}, one mini-batch")
+        return name
+
+    def c_type(self, tensor: Tensor) -> str:
+        """The type of an array's numbers."""
+        return {"real": self.real, "int": "int32_t", "double": "double"}[tensor.dtype]
+
+    def argument(self, step: PlannedStep, tensor: Tensor) -> str:
+        """An array as a phase hands it to a kernel: the caller's by its name, others by their place in the arena."""
+        return tensor.name if is_callers(tensor) else f"at + {self.constant(step, tensor)}"
+
+    def declare(self, tensor: Tensor) -> str:
+        """A parameter that is the caller's array."""
+        return f"{'' if tensor.role == OUTPUT else 'const '}{self.c_type(tensor)} *{tensor.name}"
+
+
+def is_callers(tensor: Tensor) -> bool:
+    """Whether the array belongs to the caller: inputs, targets and outputs."""
+    return tensor.role in (INPUT, TARGET, OUTPUT)

@@ -1,0 +1,72 @@
+"""Templates to text. With the report, the only importer of jinja2: templates print what they are given and compute
+nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from types import CodeType
+
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+
+from dslc.cache import cache_folder
+
+
+class UnusedContext(Exception):
+    """A template was given a value that it never prints: a sign that plan and template have drifted apart."""
+
+
+def render(name: str, context: Mapping[str, object], single: bool) -> str:
+    """The text of a template. `single`: literals are floats, else doubles.
+
+    Raises:
+        UnusedContext: the template does not use all of the context. What it lacks is an error of jinja2.
+    """
+    template = _environment(single).get_template(name)
+    if unused := set(context) - _mentioned(name, single):
+        raise UnusedContext(f"{name} prints nothing of {', '.join(sorted(unused))}")
+    return template.render(context)
+
+
+@cache
+def _environment(single: bool) -> Environment:
+    """Templates with literals of one precision. Compiled templates are kept in the cache, by their contents."""
+    kept = cache_folder() / "templates"
+    kept.mkdir(exist_ok=True)
+    env = Environment(
+        loader=FileSystemLoader(Path(str(resources.files("dslc.templates")))),
+        bytecode_cache=FileSystemBytecodeCache(str(kept)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    env.filters["real"] = lambda formula: _literals(str(formula), single)
+    env.filters["double"] = lambda formula: _literals(str(formula), False)
+    env.filters["name"] = lambda parameter: re.findall(r"\w+", parameter)[-1]
+    env.filters["number"] = lambda value: f"{float(value)!r}{'f' if single else ''}"
+    return env
+
+
+def _literals(formula: str, single: bool) -> str:
+    """`REAL(0.5)` as a literal of a precision."""
+    return re.sub(r"REAL\(([^()]*)\)", r"\1f" if single else r"\1", formula)
+
+
+@cache
+def _mentioned(name: str, single: bool) -> frozenset[str]:
+    """The names that a template looks up, and those of the templates that it includes."""
+    found: set[str] = set()
+    codes = [_environment(single).get_template(name).root_render_func.__code__]
+    while codes:
+        for constant in codes.pop().co_consts:
+            if isinstance(constant, CodeType):
+                codes.append(constant)
+            elif isinstance(constant, str):
+                included = constant.endswith(".j2") and constant != name
+                found |= _mentioned(constant, single) if included else {constant}
+    return frozenset(found)

@@ -1,0 +1,1 @@
+"""Run folders: what `dslc train` leaves and the other commands find again."""
