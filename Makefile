@@ -7,23 +7,30 @@ BENCH  ?= .venv-bench
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test fuzz lint format parity bench clean
+.PHONY: demo test test-all fuzz lint format parity bench clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
 	$(BIN)/dslc compile specs/lenet5.net
 	$(BIN)/dslc train specs/lenet5.net --data mnist
 
-test: $(VENV)/installed  ## the tests; those against PyTorch run where it is installed
+test: $(VENV)/installed  ## a sample of every test, in about three minutes on two cores
+	$(BIN)/python -m pytest -n auto --quick
+
+test-all: $(VENV)/installed  ## all tests; those against PyTorch run where it is installed
 	$(BIN)/python -m pytest -n auto
 
 fuzz: $(VENV)/installed  ## random networks against NumPy, for MINUTES from network number SEED on; what fails is kept
 	$(BIN)/python tests/fuzz.py --minutes $(MINUTES) --seed $(SEED)
 
-lint: $(VENV)/installed  ## style and types
+lint: $(VENV)/installed  ## style, spelling, types, and which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/codespell
+	rm -rf build/package && mkdir -p build/package
+	cp -r dslc build/package/dslc && cp -r runtime build/package/dslc/runtime
+	cd build/package && PYTHONPATH=. $(abspath $(BIN))/mypy --config-file ../../pyproject.toml
+	cd build/package && PYTHONPATH=. $(abspath $(BIN))/lint-imports --no-logo --no-cache ../../.importlinter
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .

@@ -131,7 +131,7 @@ def test_commands_take_the_cores_that_the_process_may_run_on() -> None:
     code = (
         "import os, sys\n"
         f"os.sched_setaffinity(0, {{{one}}})\n"
-        "from dslc.cli import main\n"
+        "from dslc.cli.main import main\n"
         f"sys.argv = ['dslc', 'emit', {str(LENET)!r}, '--stage', 'plan', *sys.argv[1:]]\n"
         "main()\n"
     )

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from dslc.cache import PART, write_whole
 from dslc.compiler import check_file, check_text
+from dslc.cores import Threads
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import Dataset
-from dslc.runtime.runs.metadata import FACTS
-from dslc.cores import Threads
-from dslc.runtime.model import Model
-from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.data.splits import Partition, Shares
+from dslc.runtime.model import Model
+from dslc.runtime.runs.metadata import FACTS
+from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.training.weights import read_arrays
 
 SPEC, WEIGHTS, HISTORY, REPORT = "spec.net", "weights.safetensors", "history.csv", "report.html"

@@ -2907,7 +2907,7 @@ static void train_update(const lenet5_network *net, meeting_place *meeting, int 
 }
 
 /* Runs a call of about so much work on at most so many threads. */
-static void run_shared(const lenet5_t *net, int most, int64_t work_ns, region_body *body, const void *call)
+static void run_shared(const lenet5_network *net, int most, int64_t work_ns, region_body *body, const void *call)
 {
     thread_pool *const pool = net->pool ? net->pool : &own_pool;
     const int threads = net->threads < most ? net->threads : most;
