@@ -37,19 +37,24 @@ def reach(d: ConvDetail) -> tuple[int, int]:
     return tuple((d.output[i] - 1) * d.stride[i] + (d.size[i] - 1) * d.dilation[i] + 1 for i in (0, 1))  # type: ignore[return-value]
 
 
+def crosses_edge(d: ConvDetail) -> bool:
+    """Whether a window reaches beyond the image. The windows may cover as many rows and columns as the image has and
+    still begin outside of it."""
+    rows, columns = reach(d)
+    return d.before != (0, 0) or rows > d.input[0] or columns > d.input[1]
+
+
 def padded_shape(d: ConvDetail) -> tuple[int, int, int]:
     """The shape of the image that the windows slide over: with padding only if a window crosses the edge."""
-    rows, columns = reach(d)
-    if d.before == (0, 0) and rows <= d.input[0] and columns <= d.input[1]:
-        return (d.input[0], d.input[1], d.input[2])
+    rows, columns = reach(d) if crosses_edge(d) else d.input[:2]
     return (rows, columns, d.input[2])
 
 
 def padding(x: Tensor, d: ConvDetail) -> tuple[Copy, ...]:
     """The zero-padded copy of x, if windows cross the edge; else nothing."""
-    shape = padded_shape(d)
-    if shape == d.input:
+    if not crosses_edge(d):
         return ()
+    shape = padded_shape(d)
     return (Copy(x, "pad", Layout(shape), PadDetail(d.input, shape, d.before)),)
 
 
@@ -82,7 +87,7 @@ def cost(d: ConvDetail, setting: Setting) -> float:
 
 def one_by_one(d: ConvDetail) -> bool:
     """Whether every output pixel depends on one input pixel, so that an image is one long row."""
-    return d.size == (1, 1) and d.stride == (1, 1) and padded_shape(d) == d.input and d.input[:2] == d.output[:2]
+    return d.size == (1, 1) and d.stride == (1, 1) and not crosses_edge(d) and d.input[:2] == d.output[:2]
 
 
 def long_rows(d: ConvDetail, most: int) -> tuple[int, int]:

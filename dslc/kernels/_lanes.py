@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 from dslc.kernels import Copy, Setting
-from dslc.kernels._direct import PadDetail, padded_shape
+from dslc.kernels._direct import PadDetail, crosses_edge, padded_shape
 from dslc.kernels.product import exact_count, short
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
@@ -32,9 +32,9 @@ def cost(d: ConvDetail, setting: Setting) -> float:
 
 def padding(x: Tensor, d: ConvDetail, lanes: int) -> tuple[Copy, ...]:
     """The zero-padded copy of x, examples interleaved, if windows cross the edge; else nothing."""
-    shape = padded_shape(d)
-    if shape == d.input:
+    if not crosses_edge(d):
         return ()
+    shape = padded_shape(d)
     return (Copy(x, "pad", Layout(shape, examples=lanes), PadDetail(d.input, shape, d.before)),)
 
 
