@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
+from dslc.runtime.data.schema import Schema
 from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.parameters import Parameters
@@ -21,7 +23,7 @@ from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
-from dslc.runtime.training.weights import read_weights, save_weights
+from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
@@ -29,7 +31,7 @@ Array = np.ndarray[Any, Any]
 
 class Model:
     """What `dslc.load` returns. `network` is the checked spec, `compiled` its C and memory, `epoch` and `step` the
-    position in training, `standing` what the last `fit` has found so far."""
+    position in training, `standing` what the last `fit` has found so far, `schema` what it knows of its data."""
 
     def __init__(
         self, network: Network, threads: int = 1, options: Options | None = None, target: Target | None = None
@@ -37,6 +39,7 @@ class Model:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         self.network, self.threads, self.options, self.target = network, threads, options, target
+        self.schema = Schema()
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
         self.compiled = self._compile(None)
@@ -64,8 +67,22 @@ class Model:
 
     def _arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
         self.training  # noqa: B018 - raises where the network cannot be judged
-        inputs = self.compiled.arguments.inputs(x)
-        return inputs, self.compiled.arguments.targets(y, len(inputs[0]))
+        inputs = self._inputs(x)
+        return inputs, self.compiled.arguments.targets(self.schema.targets(self.network, y), len(inputs[0]))
+
+    def _inputs(self, x: Any) -> list[Array]:
+        return self.compiled.arguments.inputs(self.schema.inputs(self.network, x))
+
+    def _training_arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
+        """A training that begins learns the names in its data; one that goes on knows them."""
+        self.training  # noqa: B018 - raises where there is nothing to train
+        anew, arguments = self.step == 0 and self._resumed is None, self.compiled.arguments
+        schema = self.schema.of_inputs(self.network, x, self._unfitted if anew else (), anew)
+        inputs = arguments.inputs(schema.inputs(self.network, x))
+        schema = schema.of_targets(self.network, y, anew)
+        targets = arguments.targets(schema.targets(self.network, y), len(inputs[0]))
+        self.schema = schema
+        return inputs, targets
 
     # ------------------------------------------------------------------------------------------- facts
 
@@ -75,6 +92,20 @@ class Model:
         if self.network.training is None:
             raise DataError("this network has no `train`: it predicts only")
         return self.network.training
+
+    @property
+    def class_names(self) -> Any:
+        """The names of the classes in the order of their numbers: those that `fit` has found in the targets, else the
+        numbers. None where the head tells no classes; a dict by head if there are several."""
+        found = {head.name: self.schema.names(head) for head in self.network.heads}
+        return found if len(found) > 1 else next(iter(found.values()))
+
+    @property
+    def feature_names(self) -> Any:
+        """The columns of the table that the network was fitted on, in their order; None where it was none. A dict by
+        input if there are several."""
+        found = {value.name: self.schema.features.get(value.name) for value in self.network.inputs}
+        return found if len(found) > 1 else next(iter(found.values()))
 
     @property
     def plan(self) -> Plan:
@@ -120,11 +151,23 @@ class Model:
 
     def predict(self, x: Any) -> Any:
         """The outputs for `x` of shape (n, *input): an array (n, *output), a dict by head if there are several."""
-        return inference.predict(self.compiled, x)
+        return inference.predict(self.compiled, self.schema.inputs(self.network, x))
+
+    def predict_classes(self, x: Any) -> Any:
+        """The likeliest class of each example as its label, in the type that the training targets had: an array (n,),
+        a dict by head if there are several.
+
+        Raises:
+            DataError: a head tells no classes.
+        """
+        outputs = self.predict(x)
+        given = outputs if isinstance(outputs, dict) else {self.network.heads[0].name: outputs}
+        found = {head.name: self.schema.predicted(head, given[head.name]) for head in self.network.heads}
+        return found if len(found) > 1 else next(iter(found.values()))
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of `x`, so many times over."""
-        return inference.times(self.compiled, [array[:1] for array in self.compiled.arguments.inputs(x)], runs)
+        return inference.times(self.compiled, [array[:1] for array in self._inputs(x)], runs)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Loss (without regularization) and metrics over all examples, in prediction mode."""
@@ -156,7 +199,7 @@ class Model:
         Raises:
             DataError: the data do not fit, or nothing is left to be done of a training that was resumed.
         """
-        arrays = self._arrays(x, y)
+        arrays = self._training_arrays(x, y)
         if dev is not None:
             self._arrays(*dev)
         self._make_room(len(arrays[0][0]))
@@ -207,6 +250,7 @@ class Model:
 
     def _batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
         """The pointers to a mini-batch and its size, with room for it where the capacity follows the data."""
+        x, y = self.schema.inputs(self.network, x), self.schema.targets(self.network, y)
         pointers, count = self.compiled.arguments.batch(x, y)
         if count > self.compiled.plan.batch:
             self._make_room(count)
@@ -227,8 +271,8 @@ class Model:
         return next((n for n, view in self.parameters.items() if not np.isfinite(view.numpy()).all()), None)
 
     def save(self, path: str | Path) -> None:
-        """Writes all parameters as safetensors."""
-        save_weights(path, self.network, self.copy_weights())
+        """Writes all parameters as safetensors, with what is known of the data."""
+        save_weights(path, self.network, self.copy_weights(), self.schema)
 
     def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> list[str]:
         """Reads parameters from safetensors. `only`: just these layers; strict=False: whatever fits.
@@ -240,8 +284,12 @@ class Model:
         """
         shapes = {name: view.shape for name, view in self.parameters.items()}
         found, left_out = read_weights(path, shapes, only, strict)
+        layers = {name.partition(".")[0] for name in found}
+        schema, whole = read_schema(path), only is None and not left_out
+        if whole or layers & initial.first_layers(self.network):
+            self.schema = schema if whole else replace(self.schema, offsets=schema.offsets)
         self.restore_weights(found)
-        self._unfitted -= {name.partition(".")[0] for name in found}
+        self._unfitted -= layers
         self.standing = self._resumed = None  # another training begins
         return left_out
 
@@ -257,7 +305,7 @@ class Model:
         """
         states = {name: view.numpy() for name, view in self.compiled.states().items()}
         checkpoints.take(self.copy_weights(), states, self.standing, self.step, self.epoch, self._unfitted).write(
-            path, self.network
+            path, self.network, self.schema
         )
 
     def resume(self, path: str | Path) -> None:
@@ -271,6 +319,7 @@ class Model:
         ]
         found = checkpoints.read(path, self.network, *shapes)
         position = found.position
+        self.schema = read_schema(path)
         self.restore_weights(found.best if position.holds_best else found.last)
         for name, view in self.compiled.states().items():
             view[...] = found.states[name]
