@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from dslc.cli.data import DataOptions, run_data
 from dslc.cli.main import Data, app, positive
 from dslc.cli.tables import print_table
 from dslc.cli.train import results_of
@@ -24,7 +25,7 @@ def evaluate(
     run_: Annotated[str, Parameter(name="RUN")],
     *,
     data: Data,
-    target: str | None = None,
+    read: DataOptions = DataOptions(),
     human_error: float | None = None,
     threads: int = 1,
 ) -> None:
@@ -35,13 +36,12 @@ def evaluate(
 
     Examples:  dslc evaluate runs/lenet5-1 --data mnist     dslc evaluate runs/lenet5-1 --data mnist --human-error 0.002
     """
-    from dslc.runtime.data.datasets import load_dataset
     from dslc.runtime.runs.folder import load_run, partition_of
 
     if human_error is not None and not human_error >= 0:
         raise CallError(f"--human-error must be at least 0, not {human_error:g}")
     model = load_run(run_, positive(threads, "--threads"))
-    dataset = load_dataset(data, target)
+    dataset = run_data(model, data, read)
     partition = partition_of(run_)
     trained_on = partition is not None and partition.of(dataset.train.y)
     if human_error is not None and not trained_on:
@@ -50,6 +50,8 @@ def evaluate(
         )
     if partition is not None and trained_on and (human_error is not None or dataset.test is None):
         dataset = dataset.split(partition.shares, partition.seed)
+    if not dataset.labelled:
+        raise DataError(f"{data} has no targets to judge by: name their column with --target")
     part = dataset.test or dataset.dev or dataset.train
     name = "the test set" if part is dataset.test else "the dev set" if part is dataset.dev else "all of it"
     print(f"judged on {name}: {len(part.x):,} examples", file=sys.stderr)
@@ -66,9 +68,10 @@ def _print_confusion(model: Model, part: Split) -> None:
     from dslc.runtime.metrics import class_scores
 
     matrices = model.confusion(part.x, part.y)
+    names = {head.name: model.schema.names(head) for head in model.network.heads}
     for name, matrix in matrices.items():
         title = f"confusion of {name}" if len(matrices) > 1 else "confusion"
-        classes = [str(i) for i in range(len(matrix))]
+        classes = names[name] or ("0", "1")
         rows = [(true, *(str(count) for count in row)) for true, row in zip(classes, matrix, strict=True)]
         sides = "r" * (len(classes) + 1)
         print()

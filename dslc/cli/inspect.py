@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from dslc.cli.data import DataOptions, training_data
 from dslc.cli.main import Data, Define, app, overrides
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, UsageError
@@ -24,7 +25,7 @@ def inspect(
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     examples: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     weights: str | None = None,
-    target: str | None = None,
+    read: DataOptions = DataOptions(),
     define: Define = None,
 ) -> None:
     """Show how large activations and gradients are by depth, a row a layer: what vanishes, what explodes.
@@ -46,13 +47,12 @@ def inspect(
     from dslc.cli.tables import print_table
     from dslc.proofs.inspection import some, started, usual_count
     from dslc.proofs.scales import measure
-    from dslc.runtime.data.datasets import load_dataset
 
     if output is not None and not output.endswith(".png"):
         raise CallError(f"the picture is a PNG: -o {Path(output).stem}.png")
     network = check_file(spec, overrides(define))
-    train = load_dataset(data, target).train
-    inputs, targets = some(network, train, examples or usual_count(network))
+    train = training_data(network, data, read).train
+    inputs, targets = some(network, train, examples or usual_count(network), weights)
     scales = measure(started(network, train, weights), inputs, targets)
     title = f"{network.name}: scale by depth, {len(next(iter(inputs.values())))} examples"
     if output is not None:

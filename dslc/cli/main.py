@@ -49,7 +49,7 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-ROOMS = ("augment", "errors", "evaluate", "inspect", "report", "search", "train")
+ROOMS = ("augment", "data", "errors", "evaluate", "inspect", "predict", "report", "search", "train")
 """Commands in files of their own, which add them to `app`."""
 
 
@@ -314,34 +314,6 @@ def emit(
         return
     plan = _plan_for(network, target, threads, disable)
     print(show_plan(plan) if stage == "plan" else emit_c(plan).code, end="\n" if stage == "plan" else "")
-
-
-# ------------------------------------------------------------------------------------------------ predict
-
-
-@app.command
-def predict(
-    run_: Annotated[str, Parameter(name="RUN")],
-    *,
-    data: Data,
-    output: Annotated[str, Parameter(name=["-o", "--output"])] = "predictions.csv",
-    target: str | None = None,
-    threads: int = 1,
-) -> None:
-    """Write the outputs of a run for data: a CSV with a column an output, or .npy.
-
-    Example:  dslc predict runs/lenet5-1 --data mnist -o predictions.csv
-    """
-    from dslc.runtime.data.datasets import load_dataset
-    from dslc.runtime.runs.folder import load_run
-    from dslc.runtime.runs.predictions import write_predictions
-
-    model = load_run(run_, positive(threads, "--threads"))
-    dataset = load_dataset(data, target)
-    part = dataset.test or dataset.train
-    with writing(output):
-        count = write_predictions(Path(output), model, part.x)
-    print(f"{count:,} predictions in {output}")
 
 
 # ------------------------------------------------------------------------------------------------ gradcheck, verify

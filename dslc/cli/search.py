@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from dslc.cli.data import DataOptions, training_data
 from dslc.cli.main import Data, Define, app, overrides, positive, writing
 from dslc.cli.train import results_of, write_run
+from dslc.compiler import check_file
 from dslc.language.diagnostics import DataError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def search(
     prune: Annotated[bool, Parameter(negative=())] = False,
     storage: str | None = None,
     study: str | None = None,
-    target: str | None = None,
+    read: DataOptions = DataOptions(),
     run_: Annotated[str | None, Parameter(name="--run")] = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -48,14 +50,14 @@ def search(
     Examples:  dslc search specs/lenet5.net --data mnist --trials 20 --epochs 3
                dslc search a.net --data d.npz --trials 50 --sampler tpe --prune --storage a.journal
     """
-    from dslc.runtime.data.datasets import load_dataset
     from dslc.runtime.runs.folder import run_folder
     from dslc.runtime.search.search import Search, Settings
 
     if epochs is not None:
         positive(epochs, "--epochs")
     settings = Settings(spec, overrides(define), sampler, prune, positive(threads, "--threads"), epochs, seed)
-    found = Search(settings, load_dataset(data, target), storage, study)
+    network = check_file(spec, settings.fixed)
+    found = Search(settings, training_data(network, data, read), storage, study)
     positive(trials, "--trials")
     found.dataset = found.dataset.with_dev(found.seed)
     if found.dataset.dev is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from dslc.cli.data import DataOptions, training_data
 from dslc.cli.main import Data, Define, Kind, app, overrides, positive, writing
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError
@@ -24,7 +25,7 @@ def train(
     spec: str,
     *,
     data: Data,
-    target: str | None = None,
+    read: DataOptions = DataOptions(),
     run_: Annotated[str | None, Parameter(name="--run")] = None,
     resume: str | None = None,
     epochs: int | None = None,
@@ -38,8 +39,9 @@ def train(
 ) -> None:
     """Train, and leave a run folder with spec, weights, history, report, and the checkpoint of the last epoch.
 
-    data: mnist, breast_cancer, diabetes, digits, iris, wine (from scikit-learn), an .npz with x and y, a .csv (with
-    --target COLUMN), a folder of IDX or .npy files, or a folder with one folder of images a class.
+    data: mnist, breast_cancer, diabetes, digits, iris, wine (from scikit-learn), an .npz with x and y, a table (.csv,
+    .parquet, .arrow, with --target COLUMN), a folder of IDX or .npy files, or a folder with one folder of images a
+    class. docs/data.md has all forms and rules.
     split: percentages for train/dev/test, as in 60/20/20, or for train/dev where the data bring a test set; a tenth
     goes to dev unless said otherwise. train-dev: a share of the training set that is held out to tell variance from a
     mismatch of the data. Every class is split alike, by the file's seed.
@@ -51,7 +53,6 @@ def train(
     Examples:  dslc train specs/lenet5.net --data mnist     dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3
                dslc train specs/lenet5.net --data mnist --resume runs/lenet5-1
     """
-    from dslc.runtime.data.datasets import load_dataset
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
     from dslc.runtime.runs.folder import CHECKPOINT, keep_checkpoints, run_folder, write_partition
@@ -69,7 +70,8 @@ def train(
         model.load_weights(weights, only.split(",") if only else None)
     if resume is not None:
         run_ = _resume(model, resume, run_)
-    dataset = _parts(load_dataset(data, target), shares, model.training.seed, resume)
+    dataset = _parts(training_data(network, data, read), shares, model.training.seed, resume)
+    model.schema = model.schema.describing(network, dataset)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
@@ -123,6 +125,6 @@ def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, result
     write_whole(folder / SPEC, as_trained(model.network).encode())
     model.save(folder / WEIGHTS)
     history.to_csv(folder / HISTORY)
-    write_whole(folder / FACTS, Facts.of(dataset, history).to_json())
+    write_whole(folder / FACTS, Facts.of(dataset, history, model.schema).to_json())
     page = render_report(model.network, history, dict(results), judge(model, dataset))
     write_whole(folder / REPORT, page.encode())
