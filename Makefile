@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 BENCH  ?= .venv-bench
+MINUTES ?= 60
+SEED   ?= $(shell date +%s)
 
-.PHONY: demo test lint format parity bench clean
+.PHONY: demo test fuzz lint format parity bench clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
@@ -14,6 +16,9 @@ demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that 
 
 test: $(VENV)/installed  ## the tests; those against PyTorch run where it is installed
 	$(BIN)/python -m pytest -n auto
+
+fuzz: $(VENV)/installed  ## random networks against NumPy, for MINUTES from network number SEED on; what fails is kept
+	$(BIN)/python tests/fuzz.py --minutes $(MINUTES) --seed $(SEED)
 
 lint: $(VENV)/installed  ## style and types
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def cache_folder() -> Path:
 
 
 def _temporary_cache(wanted: str, reason: str) -> Path:
-    import tempfile  # here and below: it is slow to import, and a run that finds all in the cache needs none of it
+    import tempfile  # here: it is slow to import, and seldom needed
 
     fallback = Path(tempfile.mkdtemp(prefix="dslc-"))
     note = f"the cache folder {wanted} cannot be written ({reason}); compiling into {fallback} this time"
@@ -38,23 +39,17 @@ def _temporary_cache(wanted: str, reason: str) -> Path:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """The file appears whole or not at all, also to another process that looks meanwhile."""
-    import tempfile
+    """The file appears whole or not at all, also to another process that looks meanwhile.
 
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+    Raises:
+        OSError: it cannot be written; what stood there before is left.
+    """
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}{PART}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(data)
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:  # Ctrl-C too
-        os.unlink(temporary)
+    except BaseException:  # Ctrl-C too: it may come before there is a file, and after it has got its own name
+        with suppress(OSError):
+            temporary.unlink()
         raise
-
-
-@cache
-def _umask() -> int:
-    """The process's mask for new files: temporary files are private, what is kept should not be."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -68,8 +68,14 @@ def emit_network(network: Network, target: Target | None = None, batch: int | No
 
 
 def compile_plan(plan: Plan) -> Library:
-    """The native module of a plan, from the cache if it was compiled before."""
+    """The native module of a plan, from the cache if it was compiled before.
+
+    Raises:
+        PlanError: the planner has made a mistake; nothing is compiled.
+    """
     from dslc.codegen.build import build
     from dslc.codegen.emit import emit
+    from dslc.planning.verifier import verify_plan
 
+    verify_plan(plan)
     return build(emit(plan), plan.target)

@@ -20,13 +20,14 @@ from dslc.shape import Shape
 
 @dataclass(frozen=True)
 class Value:
-    """Something that flows: an input or the result of a node. `name` is unique in the network."""
+    """What flows between layers: an input or the result of a node. `name` is unique in the network."""
 
     name: str
     shape: Shape
 
     @property
     def elements(self) -> int:
+        """Numbers in one example."""
         return prod(self.shape)
 
 
@@ -34,9 +35,9 @@ class Value:
 class Parameter:
     """An array that belongs to a layer, under its full name `<layer>.<parameter>`.
 
-    `decays`: regularizers touch it (weights of dense and conv). `trained`: the optimizer updates it; running
-    averages are not. `fan_in`, `fan_out`: the numbers of inputs and outputs that the inits scale by.
-    `units`: the axis along which the units or filters lie.
+    `decays`: regularizers apply to it (weights of dense and conv). `trained`: the optimizer updates it, which running
+    averages are not. `fan_in`, `fan_out`: the numbers of inputs and outputs that inits scale by. `units`: the axis of
+    the units or filters.
     """
 
     name: str
@@ -53,16 +54,18 @@ class Parameter:
 
     @property
     def elements(self) -> int:
+        """Numbers in the array."""
         return prod(self.shape)
 
     @property
     def learns(self) -> bool:
+        """Whether the optimizer updates it: `trained`, and its layer is not frozen."""
         return self.trained and not self.frozen
 
 
 @dataclass(frozen=True)
 class Node:
-    """A layer at its place: what flows in, what flows out, which parameters it owns."""
+    """A layer in its place: its inputs, its output and the parameters it owns. `span` is the call in the spec."""
 
     name: str
     layer: Layer
@@ -73,16 +76,22 @@ class Node:
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:
+        """The shape of one example of each input."""
         return tuple(value.shape for value in self.inputs)
 
+    @property
+    def frozen(self) -> bool:
+        """Has parameters, and all of them stay as they are: in training too it does what it does at prediction."""
+        return bool(self.parameters) and all(p.frozen for p in self.parameters)
+
     def parameter(self, role: str) -> Parameter | None:
-        """The parameter `<layer>.<role>`, or None where the layer has none (a conv with bias=off)."""
+        """The parameter `<layer>.<role>`; None if the layer has none (a conv with bias=off)."""
         return next((p for p in self.parameters if p.name == f"{self.name}.{role}"), None)
 
 
 @dataclass(frozen=True)
 class Head:
-    """An output of the network and the loss that judges it (None in a network without `train`)."""
+    """An output of the network and its loss (None in a network without `train`)."""
 
     name: str
     value: Value
@@ -91,7 +100,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Training:
-    """What `train` says. `batch` is None for `batch all`; `objective` says which epoch is the best one."""
+    """What `train` says. `batch` is None for `batch all`; `objective` decides which epoch is best."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -108,7 +117,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Range:
-    """What a search may choose from. `bounds`: the lower and the upper end, or the values of a `choice`."""
+    """What a search may choose from. `bounds` are the lower and the upper end, or the values of a `choice`."""
 
     kind: str
     bounds: tuple[object, ...]
@@ -139,6 +148,7 @@ class Network:
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters of all nodes, in the order of the nodes."""
         return tuple(p for node in self.nodes for p in node.parameters)
 
     def producer(self, value: Value) -> Node | None:
@@ -146,7 +156,8 @@ class Network:
         return next((node for node in self.nodes if node.output == value), None)
 
     def verify(self) -> None:
-        """Every node's inputs are made before it; names are unique; sizes are what the layers say."""
+        """Asserts that inputs are computed before they are used, that names are unique, and that sizes are as the
+        layers say."""
         known = {value.name: value for value in self.inputs}
         assert len(known) == len(self.inputs)
         for node in self.nodes:

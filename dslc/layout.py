@@ -1,4 +1,4 @@
-"""How an array lies in memory, apart from the shape that the language gives it."""
+"""How an array is stored in memory, apart from the shape that the language gives it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from dslc.numerics import Array, np
 
 @dataclass(frozen=True)
 class Layout:
-    """A dense array; with `width` > 0 one axis is cut into blocks of that width, padded with zeros: the blocks come
-    first, the other axes in their order, the lanes of a block last. (units, inputs) blocked along axis 0 lies as
+    """A dense array; with `width` > 0 one axis is cut into blocks of that width, padded with zeros. The blocks come
+    first, then the other axes in order, then the elements of a block: (units, inputs) blocked along axis 0 is stored as
     [units / width][inputs][width].
 
-    A batched tensor may have `examples` > 1: so many examples lie side by side, one a lane of a vector, and a
-    mini-batch of images (h, w, c) as [n / examples][h][w][c][examples]."""
+    With `examples` > 1 a batched tensor stores that many examples interleaved, one in each lane of a vector: a
+    mini-batch of images (h, w, c) as [n / examples][h][w][c][examples].
+    """
 
     shape: tuple[int, ...]
     axis: int = 0
@@ -24,6 +25,7 @@ class Layout:
 
     @property
     def blocks(self) -> int:
+        """How many blocks the axis is cut into; the last may be padded."""
         return -(-self.shape[self.axis] // self.width)
 
     @property
@@ -36,15 +38,15 @@ class Layout:
 
     @property
     def elements(self) -> int:
-        """Numbers of the whole, or of one example."""
+        """Stored numbers, padding included: of the whole, or of one example."""
         return prod(self.stored)
 
     def total(self, batch: int) -> int:
-        """Numbers of a mini-batch: lanes without an example take room too."""
+        """Stored numbers of a mini-batch of n examples; lanes without an example count too."""
         return self.elements * (-(-batch // self.examples) * self.examples)
 
     def pack(self, array: Array) -> Array:
-        """The array as it lies in memory, flat."""
+        """The array (of `shape`) as it is stored, flat."""
         if not self.width:
             return array.reshape(-1)
         missing = self.blocks * self.width - self.shape[self.axis]
@@ -53,7 +55,7 @@ class Layout:
         return np.moveaxis(np.moveaxis(cut, self.axis + 1, -1), self.axis, 0).reshape(-1)
 
     def unpack(self, memory: Array) -> Array:
-        """The array in the language's shape, a copy where it is blocked."""
+        """The stored numbers as an array of `shape`: a copy if it is blocked, else a view."""
         if not self.width:
             return memory.reshape(self.shape)
         cut = np.moveaxis(np.moveaxis(memory.reshape(self.stored), 0, self.axis), -1, self.axis + 1)
@@ -61,4 +63,5 @@ class Layout:
         return whole[tuple(slice(0, n) for n in self.shape)]
 
     def describe(self) -> str:
+        """The stored shape, such as `4x784x8`."""
         return "x".join(str(n) for n in self.stored)

@@ -29,13 +29,14 @@ class Tensor:
 
     @property
     def elements(self) -> int:
+        """Numbers in one example if `batched`, else in the whole tensor."""
         return prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Fused:
-    """What is done to every element of an operation's result before it is stored: a formula in `x`, the element, and
-    `y`, the element at the same place of the operation's last read, if the formula needs one."""
+    """An epilogue: the formula applied to every element of an operation's result before it is stored. `x` is the
+    element; with `needs_y`, `y` is the element at the same place of the operation's last read."""
 
     formula: Scalar
     needs_y: bool = False
@@ -43,9 +44,13 @@ class Fused:
 
 @dataclass(frozen=True)
 class Operation:
-    """One computation. `kind` is the file in `kernels/` that knows how; `detail` is what that kind needs to know.
-    `choice` names one of several algorithms, once it is chosen. Of a result that is `pooled` only the largest of each
-    2x2 pixels is stored."""
+    """One computation. `kind` is the file in `kernels/` that implements it, and `detail` is what that file needs to
+    know.
+
+    `choice` names one of several algorithms, once it is chosen. If the result is `pooled`, only the maximum of each 2x2
+    pixels is stored. `multiply_adds` counts one example; `line` and `comment` tell where the spec asks for the
+    operation.
+    """
 
     kind: str
     name: str
@@ -61,9 +66,10 @@ class Operation:
 
 
 def identifier(parameter: str) -> str:
-    """`conv1.weight` as a name of C."""
+    """`conv1.weight` as a C identifier, `conv1_weight`."""
     return parameter.replace(".", "_")
 
 
 def state_name(parameter: str, state: str) -> str:
+    """The C identifier of an optimizer state of a parameter: `conv1_weight_v_state`."""
     return f"{identifier(parameter)}_{state}_state"

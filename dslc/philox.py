@@ -1,7 +1,7 @@
-"""Philox4x32-10, the counter-based generator behind dropout masks, in NumPy.
+"""Philox4x32-10, the counter-based generator behind dropout masks and augmentation, in NumPy.
 
-Salmon, Moraes, Dror and Shaw, 'Parallel random numbers: as easy as 1, 2, 3' (SC 2011). The emitted C has its own.
-A number depends on seed, step, stream and position only, so masks need no memory and no order of computation.
+Salmon, Moraes, Dror and Shaw, 'Parallel random numbers: as easy as 1, 2, 3' (SC 2011). The emitted C has its own. A
+number depends only on seed, step, stream and position: masks take no memory and can be computed in any order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ ROUNDS = 10
 
 
 def philox4x32(counter: Array, key: tuple[int, int]) -> Array:
-    """Four random words for each counter; `counter` is (n, 4) uint32, the result too."""
+    """Four random words for each counter: `counter` and the result are (n, 4) uint32, `key` is two words."""
     words = [counter[:, i].astype(np.uint64) for i in range(4)]
     low, high = key
     mask = np.uint64(0xFFFFFFFF)
@@ -31,7 +31,7 @@ def philox4x32(counter: Array, key: tuple[int, int]) -> Array:
 
 
 def random_words(count: int, seed: int, step: int, stream: int) -> Array:
-    """The first `count` words of a stream at a step: word e is word e % 4 of the block with counter e // 4."""
+    """The first `count` words (uint32) of a stream at a step: word e is word e % 4 of the block with counter e // 4."""
     blocks = -(-count // 4)
     counter = np.zeros((blocks, 4), np.uint32)
     counter[:, 0] = np.arange(blocks, dtype=np.uint32)

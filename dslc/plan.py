@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 from dslc.graph import Graph
 from dslc.kernels import Variant
@@ -114,28 +113,3 @@ class Plan:
         """Bytes of the arena: for predictions alone, for `training`, and where `gradients` are asked for as well."""
         last = self.region("asked_gradients" if gradients else "state" if training else "prediction")
         return (last.offset + last.elements) * self.itemsize + ALIGNMENT
-
-    def verify(self) -> None:
-        """Buffers that are needed at one time do not overlap, and all lie inside their region."""
-        for step in self.steps:
-            live = _lifetimes(step)
-            placed = [(b, live[n]) for n, b in step.workspace.items() if b.alias is None and n in live]
-            for i, (a, (a0, a1)) in enumerate(placed):
-                for b, (b0, b1) in placed[i + 1 :]:
-                    apart = a.offset + a.elements <= b.offset or b.offset + b.elements <= a.offset
-                    assert apart or a1 < b0 or b1 < a0, (a.tensor.name, b.tensor.name)
-        kept = sorted((b.offset, b.offset + b.elements) for b in self.kept.values())
-        assert all(end <= start for (_, end), (start, _) in pairwise(kept))
-
-
-def _lifetimes(step: PlannedStep) -> dict[str, tuple[int, int]]:
-    """First and last kernel that touches each buffer; an alias counts for the buffer it shares."""
-    live: dict[str, tuple[int, int]] = {}
-    for index, kernel in enumerate(step.kernels):
-        for tensor in (*kernel.operation.reads, *kernel.operation.writes):
-            buffer = step.workspace.get(tensor.name)
-            if buffer is None:
-                continue
-            name = buffer.alias or tensor.name
-            live[name] = (live.get(name, (index, index))[0], index)
-    return live

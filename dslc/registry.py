@@ -1,4 +1,5 @@
-"""Finds layers, losses, optimizers, ... by name: `conv` is the file `layers/conv.py`, there is no list."""
+"""Finds layers, losses, optimizers, ... by name: `conv` is the file `layers/conv.py`. There is no list to keep up to
+date."""
 
 from __future__ import annotations
 
@@ -12,13 +13,14 @@ T = TypeVar("T")
 
 
 def names(package: ModuleType) -> tuple[str, ...]:
-    """What a package offers. A file whose name is a Python keyword ends in an underscore that is no part of it."""
+    """The names that a package offers. A file whose name is a Python keyword ends in an underscore, which is left
+    out."""
     found = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
     return tuple(sorted(name.rstrip("_") if keyword.iskeyword(name.rstrip("_")) else name for name in found))
 
 
 def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
-    """The one class derived from `base` that the file of this name defines; None when there is no such file."""
+    """The class derived from `base` in the file of this name; None if there is no such file."""
     if name not in names(package):
         return None
     module = importlib.import_module(f"{package.__name__}.{name}")
@@ -31,10 +33,10 @@ def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
 
 
 def name_of(thing: object) -> str:
-    """What a layer, a loss, ... is called in the language: the name of its file."""
+    """The name of a layer, a loss, ... in the language, which is that of its file."""
     return type(thing).__module__.rpartition(".")[2]
 
 
 def every(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
-    """All of a package, by name."""
+    """Everything in a package, by name."""
     return {name: cls for name in names(package) if (cls := find(package, name, base)) is not None}

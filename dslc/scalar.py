@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scalar:
-    """A C expression and how strongly its outermost operator binds."""
+    """A C expression and the precedence of its outermost operator: 1 for `?:` up to 9 for a name or a call."""
 
     code: str
     level: int
@@ -54,10 +54,11 @@ class Scalar:
         return _binary(self, "<", other, 3, 4)
 
     def of(self, name: str, value: Scalar) -> Scalar:
-        """The formula with another in place of a variable."""
+        """The formula with `value` in place of the variable `name`."""
         return Scalar(re.sub(rf"\b{name}\b", value.inside(9), self.code), self.level)
 
     def inside(self, level: int) -> str:
+        """The C text as an operand of an operator of precedence `level`: in brackets if it binds less strongly."""
         return self.code if self.level >= level else f"({self.code})"
 
     def __str__(self) -> str:
@@ -70,11 +71,12 @@ def _binary(left: Scalar, operator: str, right: Scalar | float, level: int, righ
 
 
 def variable(name: str) -> Scalar:
+    """A C variable, such as `x`, or an array element, such as `scale[0]`."""
     return Scalar(name, 9)
 
 
 def constant(value: float) -> Scalar:
-    """A number with its shortest exact spelling; `REAL` gives it the network's precision."""
+    """A number in its shortest exact spelling; `REAL(...)` gives it the precision of the network."""
     level = 9 if value >= 0 else 5
     if float(value).is_integer() and abs(value) < 1e6:
         return Scalar(f"{int(value)}", level)
@@ -93,40 +95,52 @@ def _function(name: str, argument: Scalar) -> Scalar:
 
 
 def exp(x: Scalar) -> Scalar:
+    """e^x."""
     return _function("real_exp", x)
 
 
 def tanh(x: Scalar) -> Scalar:
+    """(e^x - e^-x) / (e^x + e^-x)."""
     return _function("real_tanh", x)
 
 
 def sigmoid(x: Scalar) -> Scalar:
-    """1 / (1 + exp(-x)), without overflow at either end."""
+    """1 / (1 + e^-x), without overflow at either end (notes: 'Sigmoid function')."""
     return _function("real_sigmoid", x)
 
 
 def log(x: Scalar) -> Scalar:
+    """The natural logarithm of x > 0."""
     return _function("real_log", x)
 
 
 def log1p(x: Scalar) -> Scalar:
+    """log(1 + x), accurate for small x."""
     return _function("real_log1p", x)
 
 
-def erf(x: Scalar) -> Scalar:
-    return _function("real_erf", x)
+def expm1(x: Scalar) -> Scalar:
+    """e^x - 1, exact near 0 too."""
+    return _function("real_expm1", x)
+
+
+def normal(x: Scalar) -> Scalar:
+    """The normal distribution function, (1 + erf(x / sqrt(2))) / 2."""
+    return _function("real_normal", x)
 
 
 def sqrt(x: Scalar) -> Scalar:
+    """The square root of x >= 0."""
     return _function("real_sqrt", x)
 
 
 def absolute(x: Scalar) -> Scalar:
+    """x|."""
     return _function("real_abs", x)
 
 
 def sign_bit(x: Scalar) -> Scalar:
-    """Whether the sign says minus, also that of a zero."""
+    """Whether x has a minus sign, which a negative zero has too."""
     return _function("real_sign_bit", x)
 
 
@@ -134,9 +148,10 @@ NEGATIVE_ZERO = Scalar("REAL(-0.0)", 9)
 
 
 def power(x: Scalar, exponent: Scalar) -> Scalar:
-    """Only for what is computed once a step: in double precision."""
+    """x^exponent in double precision: only for what is computed once in a step, such as 1 - beta^t of Adam."""
     return Scalar(f"pow({x.code}, {exponent.code})", 9)
 
 
 def sign(x: Scalar) -> Scalar:
+    """1, 0 or -1."""
     return where(x > 0, 1, where(x < 0, -1, 0))

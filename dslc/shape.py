@@ -7,7 +7,7 @@ from dataclasses import dataclass
 Shape = tuple[int, ...]
 """Size of one example: `(features,)` or `(height, width, channels)`."""
 Pair = tuple[int, int]
-"""Vertical and horizontal."""
+"""(vertical, horizontal)."""
 
 
 def show_shape(shape: Shape) -> str:
@@ -37,7 +37,8 @@ class Window:
         return self.dilation[axis] * (self.size[axis] - 1) + 1
 
     def padding(self, axis: int, n: int) -> Pair:
-        """Padding before and after; with `same` an odd pixel goes to the bottom and right."""
+        """Rows or columns added before and after n of them. With `same` the output has ceil(n / s) of them; if the
+        total is odd, the extra one goes to the bottom or the right, as in TensorFlow."""
         if self.pad == "valid":
             return (0, 0)
         if isinstance(self.pad, tuple):
@@ -46,10 +47,11 @@ class Window:
         return (total // 2, total - total // 2)
 
     def output(self, axis: int, n: int) -> int:
+        """Output rows or columns: floor((n + p_before + p_after - extent) / s) + 1 (notes: 'Strided convolution')."""
         return (n + sum(self.padding(axis, n)) - self.extent(axis)) // self.stride[axis] + 1
 
     def unreached(self, axis: int, n: int) -> int:
-        """Rows or columns at the far edge that no step of the stride reaches."""
+        """Rows or columns at the far edge that no position of the window covers, because of the stride."""
         before, after = self.padding(axis, n)
         last = (self.output(axis, n) - 1) * self.stride[axis] - before + self.extent(axis)
         return max(0, min(n, n + after - before) - last) if last < n else 0
@@ -60,7 +62,7 @@ class Window:
         return f"floor(({n} + {pad} - {self.extent(axis)}) / {step}) + 1 = {self.output(axis, n)}"
 
     def describe(self, shape: Shape) -> str:
-        """The formula for an image; once when both directions agree."""
+        """The formula for an image; both axes, separated by a semicolon, if they differ."""
         rows, columns = self.formula(0, shape[0]), self.formula(1, shape[1])
         return rows if rows == columns else f"{rows}; {columns}"
 
@@ -97,8 +99,9 @@ class Window:
 
 
 def require_image(shape: Shape, what: str) -> None:
+    """Raises SizeProblem for a shape that is not (height, width, channels); `what` names the layer."""
     if len(shape) != 3:
         raise SizeProblem(
-            f"{what} needs an image, and here flows a vector of {shape[0]} features",
+            f"{what} needs an image, but its input is a vector of {shape[0]} features",
             notes=("help: move it before flatten, or declare the input as HxWxC, or use reshape(HxWxC) first",),
         )

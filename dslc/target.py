@@ -1,4 +1,4 @@
-"""The machine that the C is made for."""
+"""The machine that the C is compiled for."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Target:
-    """`vector_bytes` is the width of the vectors that the emitted C computes with, 0 for plain C; `flags` tell the
-    compiler; `registers` is how many vectors the CPU holds."""
+    """`vector_bytes` is the width of the vectors that the emitted C computes with, 0 for plain C; `flags` are for the
+    compiler; `registers` is the number of vector registers."""
 
     name: str
     vector_bytes: int
@@ -19,12 +19,13 @@ class Target:
     registers: int = 16
 
     def lanes(self, itemsize: int) -> int:
-        """Numbers in a vector."""
+        """Numbers of `itemsize` bytes in a vector; 1 for plain C."""
         return max(1, self.vector_bytes // itemsize)
 
     @property
     def tile_rows(self) -> int:
-        """Rows of the largest tile of two vectors a row that stays in registers beside one row of the other side."""
+        """Rows of the largest register tile, with two vectors a row, that leaves room for one row of the other
+        operand."""
         return 14 if self.registers >= 32 else 6
 
 
@@ -38,7 +39,7 @@ TARGETS = {
 
 
 def native() -> Target:
-    """This machine's CPU."""
+    """The CPU of this machine, compiled for with -march=native."""
     flags = _cpu_flags()
     wide = 64 if "avx512f" in flags else 32 if "avx2" in flags else 16
     extra = ("-mprefer-vector-width=512",) if wide == 64 else ()
@@ -58,5 +59,5 @@ def _cpu_flags() -> frozenset[str]:
 
 @cache
 def cpu_identity() -> str:
-    """What `-march=native` depends on: part of the cache's key."""
+    """What -march=native depends on (the CPU's feature flags); part of the cache key."""
     return " ".join([os.uname().machine, *sorted(_cpu_flags())])

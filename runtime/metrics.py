@@ -23,13 +23,19 @@ def head_metrics(head: Head, output: Array, target: Array, wanted: Sequence[str]
     if head.loss is None:
         return {}
     judges = "accuracy" in head.loss.metrics
-    names = dict.fromkeys([*head.loss.metrics, *wanted])
+    names = list(dict.fromkeys([*head.loss.metrics, *wanted]))
     if not judges:
         return {name: _error(name, output, target) for name in names if name in ERRORS}
     if not head.loss.classes:
         names = [name for name in names if name in SCORES]
         return {name: _yes_or_no(name, output, target, head.loss.threshold) for name in names}
     return {name: _ranked(name, output, target) for name in names if name in SCORES or _ranks(name)}
+
+
+def mean_losses(sums: Sequence[float]) -> list[float]:
+    """Each head's loss from pairs of a sum and the number of labels that are there; NaN where there is none."""
+    pairs = zip(sums[::2], sums[1::2], strict=True)
+    return [total / labels if labels else math.nan for total, labels in pairs]
 
 
 def _ranks(name: str) -> bool:
@@ -85,7 +91,8 @@ def class_scores(name: str, matrix: Array) -> Array:
     """
     hits, predicted, true = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
     over = {"precision": predicted, "recall": true, "f1": (predicted + true) / 2}[name]
-    return np.divide(hits, over, out=np.zeros(len(matrix)), where=over > 0)
+    scores: Array = np.divide(hits, over, out=np.zeros(len(matrix)), where=over > 0)
+    return scores
 
 
 def confusion(output: Array, target: Array) -> Array:

@@ -160,8 +160,9 @@ def data(network: Network, n: int, rng: np.random.Generator, dtype: str = "float
 def judge(model: Model) -> Interpreter:
     """The NumPy interpreter in float64, standing where the model stands: its parameters, optimizer state and step."""
     values = {name: view.numpy().astype(np.float64) for name, view in model.parameters.items()}
+    kept = model.network.training.optimizer.states if model.network.training else ()
     states = {
-        p.name: {s: state_of(model, p.name, s).astype(np.float64) for s in model.training.optimizer.states}
+        p.name: {s: state_of(model, p.name, s).astype(np.float64) for s in kept}
         for p in model.network.parameters
         if p.learns
     }

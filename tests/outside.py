@@ -120,7 +120,7 @@ class Program:
         made_bytes = [int(np.prod(h.value.shape)) * self.plan.itemsize for h in heads]
         return "\n".join(
             [
-                f"#define NET_TYPE {prefix}_t",
+                f"#define NET_TYPE {prefix}_network",
                 f"#define CALL(function) {prefix}_##function",
                 f"#define INPUTS {', '.join(casts[: len(self.inputs)])}",
                 f"#define TARGETS {', '.join(casts[len(self.inputs) :])}",
@@ -201,7 +201,7 @@ class Program:
         loss_sums = take(double, len(self.network.heads), 2)
         self.arena.numbers[:] = take(self.dtype, len(self.arena.numbers))
         gradients = {p.name: self.view(p.name, "_grad").numpy() for p in self.network.parameters if p.learns}
-        losses = take(double, 4)
+        losses = take(double, 4, 2 * len(self.network.heads) + 2)
         self.arena.numbers[:] = take(self.dtype, len(self.arena.numbers))
         assert position == len(left)
         return Results(outputs, loss_sums, gradients, losses, {n: view.numpy() for n, view in self.parameters.items()})
@@ -231,7 +231,7 @@ def _assert_judged(program: Program, found: Results, judge: Interpreter, xs: Arr
     batch = program.plan.batch
     first = rows(xs, slice(batch)), rows(ys, slice(batch))
     loss, gradients, _ = judge.loss_and_gradients(*first)
-    assert_close(found.losses[:3], np.full(3, loss), for_outputs, "loss")
+    assert_close(found.losses[:3, 0], np.full(3, loss), for_outputs, "loss")
     assert_all_close(found.gradients, gradients, for_gradients)
     judge.train_step(*first, lr)
     order = np.arange(len(next(iter(xs.values()))))[::-1]
@@ -239,7 +239,9 @@ def _assert_judged(program: Program, found: Results, judge: Interpreter, xs: Arr
         len(part) * judge.train_step(rows(xs, part), rows(ys, part), lr)
         for part in (order[i : i + batch] for i in range(0, len(order), batch))
     )
-    assert_close(found.losses[3:], np.array([total]), for_gradients, "loss of the steps")
+    *sums, penalty = found.losses[3, : 2 * len(ys) + 1]
+    mean = sum(numerator / labels for numerator, labels in zip(sums[::2], sums[1::2], strict=True))
+    assert_close(len(order) * mean + penalty, total, for_gradients, "loss of the steps")
     assert_all_close(found.parameters, judge.parameters, for_gradients)
 
 

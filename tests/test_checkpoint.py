@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import dslc
+from dslc import cache
 from dslc.cache import write_whole
 from dslc.cli.main import run
 from dslc.language.diagnostics import DataError
@@ -279,6 +282,69 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     assert [p.name for p in tmp_path.iterdir()] == ["c"] and (tmp_path / "c").read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("moment", ["open", "write", "rename"])
+def test_ctrl_c_at_any_moment_leaves_a_whole_file(moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the moment in which the file has got its name: it is a clean stop, and the folder holds no other file."""
+    write_whole(tmp_path / "c", b"old")
+    real_open, real_replace = open, os.replace
+
+    class Interrupted(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise KeyboardInterrupt
+
+    def opened(path: Path, mode: str) -> object:
+        real_open(path, mode).close()
+        if moment == "open":
+            raise KeyboardInterrupt
+        return Interrupted() if moment == "write" else real_open(path, "wb")
+
+    def replaced(old: Path, new: Path) -> None:
+        real_replace(old, new)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache, "open", opened, raising=False)
+    monkeypatch.setattr(os, "replace", replaced)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "c", b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]
+    assert (tmp_path / "c").read_bytes() == (b"new" if moment == "rename" else b"old")
+
+
+def test_ctrl_c_while_a_checkpoint_is_renamed_stops_training_cleanly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = data()
+    model, real = dslc.loads(SPEC), os.replace
+    keep = keep_checkpoints(model, tmp_path)
+
+    def replaced(old: Path, new: Path) -> None:
+        real(old, new)
+        if Path(new).name == "checkpoint" and model.epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(os, "replace", replaced)
+        history = model.fit(x, y, on_epoch=keep)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert history.stopped == "interrupted" and len(history.records) == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint", "spec.net"]
+    resumed = dslc.loads(SPEC)
+    resumed.resume(tmp_path / "checkpoint")
+    assert resumed.epoch == 2
+
+
+def test_files_are_as_readable_as_the_process_makes_them(tmp_path: Path) -> None:
+    """As if they had been opened under their own name: by the umask of now."""
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "c", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "c").stat().st_mode & 0o777 == 0o640
+
+
 def train(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dslc", "train", "s.net", "--data", "d.npz", *arguments]
 
@@ -318,6 +384,79 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     for column in set(histories[0].dtype.names) - {"seconds"}:
         np.testing.assert_array_equal(histories[0][column], histories[1][column])
     assert not list((tmp_path / "r").glob(".*")), "what the killed process left is gone"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+real = os.replace
+def replace(old, new):
+    if Path(new).name == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(old, new)
+os.replace = replace
+from dslc.cli import run
+run(sys.argv[2:])
+"""
+"""A command line that is killed in the moment in which a file would get its name."""
+
+
+def assert_same_run(found: Path, wanted: Path) -> None:
+    """All files of two runs, but for times in them."""
+    assert {p.name for p in found.iterdir()} == {p.name for p in wanted.iterdir()}
+    for name in ("spec.net", "run.json", "split.json"):
+        assert (found / name).read_bytes() == (wanted / name).read_bytes(), name
+    weights = [load_file(run / "weights.safetensors") for run in (found, wanted)]
+    assert weights[0].keys() == weights[1].keys()
+    for name, array in weights[1].items():
+        np.testing.assert_array_equal(weights[0][name], array)
+    tables = [np.genfromtxt(run / "history.csv", delimiter=",", names=True) for run in (found, wanted)]
+    for column in set(tables[1].dtype.names) - {"seconds"}:
+        np.testing.assert_array_equal(tables[0][column], tables[1][column])
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("file", ["weights.safetensors", "history.csv", "run.json", "report.html"])
+def test_a_run_that_was_killed_after_its_last_epoch_is_finished(
+    file: str, early: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--resume` writes what a run lacks that is done: the best weights, history, facts and report, as if nobody had
+    killed it. Once they are there it says again that nothing is left to do."""
+    monkeypatch.chdir(tmp_path)
+    text = SPEC.replace("epochs    7", "epochs    40\n  stop early(patience=2)").replace("lr = 0.02", "lr = 0.5")
+    Path("s.net").write_text(text if early else SPEC)
+    x, y = data(100)
+    np.savez("d.npz", x=x, y=y)
+    command = ["train", "s.net", "--data", "d.npz", "--progress", "none"]
+    assert run([*command, "--run", "whole"]) == 0
+    stopped = json.loads(Path("whole/run.json").read_text())["stopped"]
+    assert stopped == ("early" if early else "epochs")
+    killed = subprocess.run([sys.executable, "-c", KILLED, file, *command, "--run", "r"], check=False)
+    assert killed.returncode == -signal.SIGKILL and not Path("r", file).exists() and Path("r/checkpoint").exists()
+    capsys.readouterr()
+    assert run([*command, "--resume", "r"]) == 0
+    assert "what the run lacks is written" in capsys.readouterr().err
+    assert_same_run(Path("r"), Path("whole"))
+    assert run([*command, "--resume", "r"]) == 1
+    assert "name the epochs to go on for" in capsys.readouterr().err
+
+
+def test_a_run_that_was_killed_when_it_had_gone_on_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights and the report that lie there are those of before it went on."""
+    monkeypatch.chdir(tmp_path)
+    Path("s.net").write_text(SPEC)
+    x, y = data(100)
+    np.savez("d.npz", x=x, y=y)
+    command = ["train", "s.net", "--data", "d.npz", "--progress", "none"]
+    for folder in ("whole", "r"):
+        assert run([*command, "--run", folder]) == 0
+    assert run([*command, "--resume", "whole", "--epochs", "3"]) == 0
+    more = ["--resume", "r", "--epochs", "3"]
+    killed = subprocess.run([sys.executable, "-c", KILLED, "weights.safetensors", *command, *more], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(np.genfromtxt("r/history.csv", delimiter=",", names=True)) == 7
+    assert run([*command, "--resume", "r"]) == 0
+    assert_same_run(Path("r"), Path("whole"))
 
 
 def test_a_killed_run_goes_on_with_its_own_split(tmp_path: Path) -> None:

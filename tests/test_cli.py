@@ -308,6 +308,49 @@ def test_two_processes_compile_at_once(tiny: Path) -> None:
     assert not [p for p in (tiny / "c").iterdir() if p.name.startswith("dslc-")], "no scratch folder is left"
 
 
+TOGETHER = """
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+import dslc
+before, barrier = sys.stdout, threading.Barrier(4)
+def load(number):
+    barrier.wait()
+    return dslc.load(sys.argv[1]).predict(np.ones((2, 4), np.float32)).tolist()
+with ThreadPoolExecutor(4) as pool:
+    found = list(pool.map(load, range(4)))
+assert sys.stdout is before
+print(found[0] if found.count(found[0]) == 4 else found)
+"""
+
+
+def test_threads_load_a_new_spec_at_once(tiny: Path) -> None:
+    """All of them get the network, and the process keeps its standard output."""
+    command = [sys.executable, "-c", TOGETHER, "tiny.net"]
+    environment = {**os.environ, "DSLC_CACHE": str(tiny / "c")}
+    done = [subprocess.run(command, cwd=tiny, env=environment, capture_output=True, text=True) for _ in range(2)]
+    assert [d.returncode for d in done] == [0, 0], done[0].stderr
+    assert done[0].stdout == done[1].stdout and done[0].stdout.startswith("[[")
+    assert not [p for p in (tiny / "c").iterdir() if p.name.startswith("dslc-")], "no scratch folder is left"
+
+
+@pytest.mark.parametrize("part", ["x_test", "y_test"])
+def test_a_test_set_that_does_not_fit_is_told_before_training(part: str, tiny: Path) -> None:
+    """Not when all epochs are done, and in a search before the first trial."""
+    (tiny / "r.net").write_text(DATA_SPEC.replace("-> softmax", "").replace("cross_entropy", "mse"))
+    random = np.random.default_rng(0)
+    arrays = {"x": random.random((60, 4)), "y": random.random((60, 3))}
+    arrays |= {"x_test": arrays["x"][:10], "y_test": arrays["y"][:10]}
+    arrays[part] = np.full_like(arrays[part], np.nan)
+    np.savez(tiny / "r.npz", **arrays)
+    words = "test set: input x is not finite" if part == "x_test" else "test set: target output has no label"
+    for command in ("train", "search"):
+        done = dslc(command, "r.net", "--data", "r.npz", cwd=tiny)
+        assert done.returncode == 1 and words in done.stderr, done.stderr
+        assert not (tiny / "runs").exists() and "epoch" not in done.stderr
+
+
 def test_train_from_weights(tiny: Path) -> None:
     """Transfer: the frozen layer keeps what was loaded; a head of another size is refused unless it is left out."""
     assert dslc("train", "tiny.net", "--data", "data.npz", "--run", "a", cwd=tiny).returncode == 0

@@ -83,3 +83,25 @@ def test_a_sum_of_what_others_read_stays() -> None:
     }
     """)
     assert "add" in kinds(Model(net), "predict")
+
+
+@pytest.mark.parametrize("others", ["left, left", "left, right"])
+def test_a_sum_of_three_stays(others: str) -> None:
+    """A layer adds one other value to its own."""
+    net = check_text(f"""net Three {{
+      input x: 6x7x5
+      left  = x -> conv(17, 1x1) -> tanh
+      right = x -> conv(17, 1x1) -> sigmoid
+      sum   = add(left, right) -> conv(17, 1x1) -> add({others})
+      sum -> flatten -> dense(2)
+    }}
+    train {{
+      loss mse
+      optimizer sgd(lr=0.001)
+      batch 3
+    }}
+    """)
+    model = Model(net)
+    assert "add" in kinds(model, "predict")
+    rows = verify(model, 3)
+    assert all(row.ok for row in rows), [row for row in rows if not row.ok]

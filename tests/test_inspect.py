@@ -26,6 +26,31 @@ def scales_of(text: str, rng: np.random.Generator, n: int = 100) -> Scales:
     return measure(started(network, part), *some(network, part, n))
 
 
+def test_layers_without_a_gradient(rng: np.random.Generator) -> None:
+    """None comes by before an augmentation: nothing to judge there. Behind it the gradients are those of the same
+    network on what training saw; one that is really not a number still explodes."""
+    body = "conv(4, 3x3) -> tanh\n  flatten\n  dense(5) -> softmax\n}\n" + TRAIN % "he"
+    text = "net A {\n  input image: 8x8x1\n  standardize -> rotate(10) -> shift(1) -> crop(6x6)\n  " + body
+    network = check_text(text)
+    part = Split(rng.standard_normal((40, 8, 8, 1)), rng.integers(0, 5, 40))
+    x, y = some(network, part, 40)
+    judge = started(network, part)
+    scales = {row.layer: row for row in measure(judge, x, y).layers}
+    for name in ("standardize1", "rotate1", "shift1"):
+        assert scales[name].gradient is None and scales[name].norm is None and scales[name].verdict == "ok", name
+    seen = judge.run(x, training=True)[0][network.nodes[3].output.name]
+    alone = check_text("net A {\n  input image: 6x6x1\n  " + body)
+    plain = started(alone, Split(seen, part.y))
+    plain.parameters = {p.name: judge.parameters[p.name] for p in alone.parameters}
+    *learned, softmax = measure(plain, {"image": seen}, y).layers
+    assert softmax.gradient is None and len(learned) == 4
+    for row in learned:
+        assert scales[row.layer].gradient == pytest.approx(row.gradient, rel=1e-9), row.layer
+    judge.parameters["dense1.weight"][0, 0] = np.nan
+    broken = {row.layer: row.verdict for row in measure(judge, x, y).layers}
+    assert "gradient explodes" in broken["conv1"] and broken["rotate1"] == "ok"
+
+
 @pytest.mark.parametrize(("w", "words"), [(1.5, "explodes"), (0.5, "vanishes"), (1.0, "ok")])
 def test_powers_of_w(w: float, words: str) -> None:
     """The notes' case, layers of one weight w: after l of L layers the activation is w^l x, and the gradient

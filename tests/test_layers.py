@@ -13,7 +13,7 @@ from dslc import registry
 from dslc.compiler import check_text
 from dslc.layers import Activation, Example, Layer, Mode
 from dslc.shape import show_shape
-from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load
+from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load, shake
 
 LAYERS = registry.every(dslc.layers, Layer)
 CASES = [
@@ -95,3 +95,48 @@ def test_derivatives_at_zero(name: str, at_zero: float, dtype: str) -> None:
     y = model.predict(x)
     gradients = model.gradients(x, y - 1.0)
     assert np.allclose(gradients["dense1.bias"], at_zero * 2 / 5, rtol=1e-6)
+
+
+def test_a_product_with_zeros_has_gradients(rng: np.random.Generator) -> None:
+    """By the product of all other factors: where one is 0 only that one gets some, where two are none does; what
+    is multiplied twice gets both parts."""
+    text = (
+        "net P {\n  input x: 4\n  a = x -> dense(3)\n  b = x -> dense(3)\n  c = x -> dense(3)\n"
+        "  multiply(a, b, c, a)\n}\ntrain {\n  loss mse\n  optimizer sgd(0.1)\n  batch 5\n}\n"
+    )
+    model = load(text, rng)
+    for zeros in (("dense1",), ("dense2",), ("dense2", "dense3"), ()):
+        for name in zeros:
+            for role in ("weight", "bias"):
+                array = model.parameters[f"{name}.{role}"].numpy()
+                array[1] = 0
+                model.parameters[f"{name}.{role}"] = array
+        assert_agrees(model, 5, rng)
+        assert_differentiates(model, *data(model.network, 5, rng), rng)
+        shake(model, rng)
+
+
+# ------------------------------------------------------------------------------------------- activations
+
+ACTIVATIONS = [name for name, layer in registry.every(dslc.layers, Layer).items() if issubclass(layer, Activation)]
+SMALLEST = 100
+"""Times the smallest normal number: what results are compared from on, for what they are made of is smaller still."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_activations_are_accurate_at_every_magnitude(dtype: str) -> None:
+    """To 6 units in the last place of the result, however small; gelu's tail to as much as the rounding of x does."""
+    heads = "\n  ".join(f"output of_{name} = x -> {name}" for name in ACTIVATIONS)
+    model = dslc.loads(f"net Activations {{\n  input x: 1\n  {heads}\n}}\n", dtype=dtype)
+    size = np.geomspace(1e-30, 1e2, 20_000)
+    x = np.concatenate([size, -size]).astype(dtype)[:, None]
+    for node, (head, found) in zip(model.network.nodes, model.predict(x).items(), strict=True):
+        exact = x.astype(np.longdouble if dtype == "float64" else np.float64)
+        reference = node.layer.reference((exact,), {}, Mode(training=False))
+        (slope,), _ = reference.pull(np.ones_like(exact))
+        wanted = reference.y
+        normal = np.abs(wanted) > SMALLEST * np.finfo(dtype).tiny
+        sensitive = np.abs(exact * slope / np.where(normal, wanted, 1)) if head == "of_gelu" else 1
+        error = np.where(normal, np.abs(found - wanted) / np.where(normal, np.abs(wanted), 1), 0) / np.finfo(dtype).eps
+        worst = int((error / np.maximum(sensitive, 1)).argmax())
+        assert (error <= 6 * np.maximum(sensitive, 1)).all(), (head, x[worst], error[worst])

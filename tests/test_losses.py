@@ -7,6 +7,7 @@ import pytest
 
 import dslc.losses
 from dslc import registry
+from dslc.language.diagnostics import DataError
 from dslc.losses import Loss
 from dslc.runtime.model import Model
 from helpers import FORWARD, assert_agrees, assert_all_close, assert_close, assert_differentiates, data, judge, load
@@ -239,3 +240,93 @@ def test_several_heads_add_up(rng: np.random.Generator) -> None:
     assert model.loss(xs, ys) == pytest.approx(wanted, rel=1e-12)
     assert model.evaluate(xs, ys)["loss"] == pytest.approx(wanted, rel=1e-12)
     assert_differentiates(model, xs, ys, rng)
+
+
+TWO_HEADS = """net Two {
+  input x: 4
+  h = x -> dense(7) -> tanh
+  output left = h -> dense(3)
+  output right = h -> dense(2)
+}
+train {
+  loss left: mse(weight=0.5)
+  loss right: mae
+  regularize l2(0.3)
+  optimizer sgd(1e-30)
+  shuffle off
+  batch BATCH
+}
+"""
+"""Its steps are too small to change a weight: every mini-batch is judged by the same network."""
+
+
+def with_gaps(model: Model, count: int, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Examples of which the targets of some heads are missing, here and there for whole mini-batches."""
+    xs, ys = data(model.network, count, rng)
+    for target in ys.values():
+        target[rng.random(target.shape) < 0.4] = np.nan
+    ys["left"][5:14] = np.nan
+    ys["right"][3:7] = np.nan
+    return xs["x"], ys
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 40])
+def test_the_loss_of_a_set_is_the_mean_over_the_labels_that_are_there(batch: int, rng: np.random.Generator) -> None:
+    """Of each head, however the labels lie in mini-batches: in `evaluate` and in the history."""
+    model = load(TWO_HEADS.replace("BATCH", str(batch)), rng)
+    x, ys = with_gaps(model, 29, rng)
+    error = {name: y - ys[name] for name, y in model.predict(x).items()}
+    left, right = 0.5 * np.nanmean(error["left"] ** 2), np.nanmean(np.abs(error["right"]))
+    found = model.evaluate(x, ys)
+    assert found["left_loss"] == pytest.approx(left, rel=1e-12)
+    assert found["right_loss"] == pytest.approx(right, rel=1e-12)
+    assert found["loss"] == pytest.approx(left + right, rel=1e-12)
+    (record,) = model.fit(x, ys, dev=(x, ys), epochs=1).records
+    assert record["loss"] == pytest.approx(left + right, rel=1e-12)
+    assert record["dev_loss"] == pytest.approx(record["loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("batch", [3, 29])
+def test_the_penalty_is_recorded_beside_the_loss(batch: int, rng: np.random.Generator) -> None:
+    """lambda / (2m) * sum W^2 of each mini-batch, in the mean over the examples; a step's loss has it inside."""
+    model = load(TWO_HEADS.replace("BATCH", str(batch)), rng)
+    x, ys = with_gaps(model, 29, rng)
+    squares = sum((view.numpy() ** 2).sum() for name, view in model.parameters.items() if name.endswith("weight"))
+    sizes = [min(batch, 29 - first) for first in range(0, 29, batch)]
+    (record,) = model.fit(x, ys, epochs=1).records
+    assert record["penalty"] == pytest.approx(len(sizes) * 0.15 * squares / 29, rel=1e-12)
+    first = slice(sizes[0])
+    targets = {name: y[first] for name, y in ys.items()}
+    penalty = 0.15 * squares / sizes[0]
+    error = {name: y - targets[name] for name, y in model.predict(x[first]).items()}
+    whole = 0.5 * np.nanmean(error["left"] ** 2) + np.nanmean(np.abs(error["right"])) + penalty
+    assert model.loss(x[first], targets) == pytest.approx(whole, rel=1e-12)
+
+
+def test_without_a_regularizer_no_penalty_is_recorded(rng: np.random.Generator) -> None:
+    model = load(TWO_HEADS.replace("  regularize l2(0.3)\n", "").replace("BATCH", "8"), rng)
+    assert "penalty" not in model.fit(*with_gaps(model, 29, rng), epochs=1).records[0]
+
+
+def test_a_set_without_any_label_has_no_loss(rng: np.random.Generator) -> None:
+    """It is not 0, the best there could be; a mini-batch without one still trains: it moves nothing."""
+    model = judged_by("mse", rng)
+    xs, ys = data(model.network, 20, rng)
+    nothing = np.full_like(ys["output"], np.nan)
+    assert np.isnan(model.evaluate(xs, nothing)["loss"])
+    before = model.copy_weights()
+    assert model.train_step(xs["x"][:9], nothing[:9]) == 0
+    assert_all_close(model.copy_weights(), before, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_loss_that_is_not_finite_has_no_gradients(dtype: str, rng: np.random.Generator) -> None:
+    """Neither zeros nor what the call before left."""
+    model = judged_by("mse", rng, dtype)
+    xs, ys = data(model.network, 9, rng, dtype)
+    wanted = model.gradients(xs, ys)
+    target = ys["output"] + (1e200 if dtype == "float64" else 1e30)
+    for _ in range(2):
+        with pytest.raises(DataError, match="loss of this mini-batch is inf"):
+            model.gradients(xs, target)
+    assert_all_close(model.gradients(xs, ys), wanted, 0)

@@ -71,6 +71,13 @@ def test_objective() -> None:
     assert Objective("accuracy").value({}) == math.inf
 
 
+def test_the_training_loss_is_watched_with_its_penalty() -> None:
+    """That sum is what training makes smaller; a dev loss has no penalty."""
+    record = {"loss": 1.0, "penalty": 0.5, "dev_loss": 1.25}
+    assert Objective("loss").value(record) == 1.5
+    assert Objective("dev_loss").value(record) == 1.25
+
+
 @pytest.mark.parametrize("metric", ["dev_f1", "dev_loss"])
 def test_stop_keeps_the_best_by_its_metric(metric: str, rng: np.random.Generator) -> None:
     """The learning rate is so large that epochs get better and worse."""

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 import dslc
-from helpers import Arrays, assert_close, data, load, shake
+from helpers import (
+    FORWARD,
+    Arrays,
+    assert_agrees,
+    assert_all_close,
+    assert_close,
+    assert_differentiates,
+    data,
+    load,
+    shake,
+)
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -122,3 +132,56 @@ def test_a_mini_batch_of_one(rng: np.random.Generator) -> None:
     after, z = model.copy_weights(), before["dense1.weight"] @ xs["x"][0] + before["dense1.bias"]
     assert_close(after["batchnorm1.var"], 0.9 * before["batchnorm1.var"], 1e-12, "running variance")
     assert_close(after["batchnorm1.mean"], 0.9 * before["batchnorm1.mean"] + 0.1 * z, 1e-12, "running mean")
+
+
+FROZEN = """net Frozen {
+  input image: 5x4x2
+  conv(3, 2x2, pad=same) -> batchnorm(freeze=on) -> tanh
+  flatten -> dense(4) -> batchnorm(freeze=on) -> relu -> dense(2)
+}
+train {
+  loss mse
+  optimizer sgd(0.1)
+  batch 6
+}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_frozen_it_does_in_training_what_it_does_at_prediction(dtype: str, rng: np.random.Generator) -> None:
+    """With the running statistics, which stay; the gradients of what stands before are those of that formula."""
+    model = load(FROZEN, rng, dtype)
+    for n in (6, 1):
+        assert_agrees(model, n, rng)
+    xs, ys = data(model.network, 6, rng, dtype)
+    before = model.copy_weights()
+    assert_close(model.loss(xs, ys), ((model.predict(xs) - ys["output"]) ** 2).mean(), FORWARD[dtype], "loss")
+    model.train_step(xs, ys)
+    for name, array in model.copy_weights().items():
+        assert np.array_equal(array, before[name]) == name.startswith("batchnorm"), name
+
+
+def test_gradients_through_a_frozen_one_are_the_slopes_of_the_loss(rng: np.random.Generator) -> None:
+    model = load(FROZEN.replace("relu", "tanh"), rng)
+    assert_differentiates(model, *data(model.network, 6, rng), rng)
+
+
+def test_frozen_gradients_are_pytorchs(rng: np.random.Generator) -> None:
+    """There a module in `eval()` does it."""
+    train = FROZEN.split("}\n", 1)[1]
+    model = load("net F {\n  input x: 4\n  dense(3) -> batchnorm(freeze=on) -> dense(2)\n}\n" + train, rng)
+    xs, ys = data(model.network, 6, rng)
+    p = {name: torch.tensor(view.numpy(), requires_grad=True) for name, view in model.parameters.items()}
+    hidden = torch.tensor(xs["x"]) @ p["dense1.weight"].T + p["dense1.bias"]
+    statistics = (p["batchnorm1.mean"].detach(), p["batchnorm1.var"].detach())
+    normal = torch.nn.functional.batch_norm(hidden, *statistics, p["batchnorm1.gamma"], p["batchnorm1.beta"], eps=1e-5)
+    torch.nn.functional.mse_loss(
+        normal @ p["dense2.weight"].T + p["dense2.bias"], torch.tensor(ys["output"])
+    ).backward()
+    assert_all_close(model.gradients(xs, ys), {n: p[n].grad.numpy() for n in model.gradients(xs, ys)}, 1e-12)
+
+
+def test_a_frozen_one_of_many_channels(rng: np.random.Generator) -> None:
+    """Too many for sums of rows: the plain kernels."""
+    text = FROZEN.replace("input image: 5x4x2", "input image: 1x1x2").replace("conv(3, 2x2", "conv(5000, 1x1")
+    assert_agrees(load(text, rng), 6, rng)

@@ -322,6 +322,19 @@ def test_several_inputs_and_heads() -> None:
         model.predict(x["a"])
 
 
+@pytest.mark.parametrize("passing", ["reshape(3x2x1)", "dropout(0.5)", "dropout(0.5) -> reshape(1x6x1)"])
+def test_a_head_is_passed_on(passing: str) -> None:
+    """A head lies in the caller's array; a layer that only hands it on gives what is computed with next."""
+    net = dslc.loads(f"""net Middle {{
+      input x: 4
+      output early = dense(6) -> tanh
+      output late = early -> {passing} -> linear
+    }}""")
+    found = net.predict(np.random.default_rng(0).random((5, 4)))
+    assert found["early"].any()
+    assert (found["late"].reshape(5, 6) == found["early"].reshape(5, 6)).all()
+
+
 def test_the_loss_of_few_examples() -> None:
     """Predictions of few examples take another way through the network; the loss belongs to them all the same."""
     model = dslc.load(REPO / "specs" / "lenet5.net")
@@ -336,3 +349,104 @@ def test_check_again() -> None:
     """The function keeps its name when the modules that it imports are there."""
     spec = REPO / "specs" / "mlp.net"
     assert dslc.check(spec) == dslc.check(spec)
+
+
+REGRESSION = """net R {
+  input x: 4
+  dense(3, init=zeros)
+}
+train {
+  loss mse
+  optimizer sgd(lr=0.01)
+  batch 8
+%s}"""
+TWO_HEADS = """net Two {
+  input x: 4
+  h = x -> dense(5) -> tanh
+  output a = h -> dense(1)
+  output b = h -> dense(2) -> sigmoid
+}
+train {
+  loss a: mse
+  loss b: binary_cross_entropy
+  optimizer sgd(lr=0.01)
+  batch 8
+}
+"""
+
+
+def with_missing(count: int, missing: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets of three numbers of which the last examples' are not there."""
+    random = np.random.default_rng(0)
+    y = random.random((count, 3))
+    y[count - missing :] = np.nan
+    return random.random((count, 4)), y
+
+
+@pytest.mark.parametrize("call", ["fit", "dev", "evaluate", "confusion"])
+def test_data_without_one_label_are_refused(call: str) -> None:
+    """Nothing can be learned from them or judged by them: their loss would be 0, the best there can be."""
+    model, (x, y) = dslc.loads(REGRESSION % ""), with_missing(40, 0)
+    before, nothing = model.copy_weights(), np.full((40, 3), np.nan)
+    words = r"target output has no label: all 40 are missing \(NaN\)"
+    if call == "dev":
+        with pytest.raises(DataError, match=f"^dev set: {words}"):
+            model.fit(x, y, dev=(x, nothing))
+    else:
+        with pytest.raises(DataError, match=f"^{words}"):
+            getattr(model, call)(x, nothing)
+    assert model.step == 0
+    for name, array in before.items():
+        np.testing.assert_array_equal(model.parameters[name].numpy(), array)
+
+
+def test_one_label_is_enough() -> None:
+    model, (x, y) = dslc.loads(REGRESSION % ""), with_missing(8, 7)
+    y[0, 1:] = np.nan
+    assert model.evaluate(x, y)["loss"] == pytest.approx(y[0, 0] ** 2, rel=1e-6)
+    assert len(model.fit(x, y, dev=(x, y), epochs=1).records) == 1
+
+
+def test_every_head_needs_a_label() -> None:
+    model, x = dslc.loads(TWO_HEADS), np.ones((10, 4))
+    a, b = np.ones(10), np.full((10, 2), np.nan)
+    with pytest.raises(DataError, match=r"^target b has no label"):
+        model.evaluate(x, {"a": a, "b": b})
+    b[3, 1] = 1
+    assert np.isfinite(model.evaluate(x, {"a": a, "b": b})["loss"])
+
+
+@pytest.mark.parametrize(
+    ("dev", "words"),
+    [
+        (lambda x, y: (np.where(x == x[7, 1], np.nan, x), y), r"^dev set: input x is not finite .* in example 7$"),
+        (lambda x, y: (x[:0], y[:0]), r"^dev set: input x holds no examples$"),
+        (lambda x, y: (x[:, :3], y), r"^dev set: input x: expected the shape \(n, 4\), found \(40, 3\)$"),
+        (lambda x, y: (x, y[:3]), r"^dev set: output: 40 examples in x, but 3 targets in y$"),
+        (lambda x, y: (x, None), r"^dev set: target output: expected the shape \(n, 3\), found \(\)$"),
+        (lambda x, y: (x, y, y), r"^dev is a pair, as in dev=\(x_dev, y_dev\)$"),
+        (lambda x, y: x, r"^dev is a pair, as in dev=\(x_dev, y_dev\)$"),
+    ],
+)
+def test_messages_about_the_dev_set_say_so(dev, words: str) -> None:
+    x, y = with_missing(40, 0)
+    with pytest.raises(DataError, match=words):
+        dslc.loads(REGRESSION % "").fit(x, y, dev=dev(x, y))
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_dev_loss_that_is_never_finite_is_told(bound: bool) -> None:
+    """No epoch is the best then; the last weights are left."""
+    more = " optimize loss subject_to parameters <= 100\n" if bound else " stop early(patience=2)\n"
+    x, y = with_missing(40, 0)
+    far = x.copy()
+    far[0] = 1e30
+    with pytest.warns(RuntimeWarning, match=r"dev_loss was not finite in any of the 2 epochs: .* last weights"):
+        history = dslc.loads(REGRESSION % more).fit(x, y, dev=(far, y), epochs=2)
+    assert history.best_epoch is None and len(history.records) == 2
+
+
+def test_a_dev_loss_that_is_finite_once_is_not_told(recwarn: pytest.WarningsRecorder) -> None:
+    x, y = with_missing(40, 0)
+    assert dslc.loads(REGRESSION % "").fit(x, y, dev=(x, y), epochs=2).best_epoch == 2
+    assert not recwarn.list

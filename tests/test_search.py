@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +80,55 @@ def test_files_and_the_same_trials_again(folder: Path, capsys: pytest.CaptureFix
     }
     data = np.load("d.npz")
     assert model.evaluate(data["x_dev"], data["y_dev"])["loss"] == pytest.approx(float(best["dev_loss"]), rel=1e-12)
+
+
+def test_the_table_shows_whole_numbers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rounded to five digits where the table of the file has all of them, whatever their size: 2.6191e-05."""
+    Path("tiny.net").write_text(SPEC.replace("0.1 in log(1e-4, 1)", "5e-5 in log(1e-5, 9e-5)"))
+    assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "3", "--run", "r"]) == 0
+    title, header, *rows = capsys.readouterr().out.splitlines()[:5]
+    assert title == "Tiny: 3 trials"
+    shown = {row[0]: dict(zip(header.split(), row, strict=False)) for row in (line.split() for line in rows)}
+    for trial in trials("r/trials.csv"):
+        row = shown[trial["trial"]]
+        assert row["kind"] == trial["kind"]
+        for column in ("lr", "beta", "dev_loss"):
+            assert float(row[column]) == float(f"{float(trial[column]):.5g}"), column
+        assert trial["lr"].endswith("e-05") and len(trial["lr"]) > 15
+
+
+@pytest.mark.parametrize("name", ["s.db", "s.journal"])
+def test_workers_that_start_together(name: str, folder: Path) -> None:
+    """On a storage that is not there yet: one of them makes it, all of them use it."""
+    barrier = threading.Barrier(3)
+
+    def start(_: int) -> str:
+        barrier.wait()
+        return search.optuna.create_study(
+            storage=search.open_storage(name), study_name="a", load_if_exists=True
+        ).study_name
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(start, range(3))) == ["a"] * 3
+
+
+def test_a_lock_that_a_killed_worker_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a journal in another folder, named from here: it is waited for as long as Optuna says and no longer, also
+    where the link leads nowhere, as those of earlier versions do."""
+    Path("there").mkdir()
+    backend = search.open_storage("there/s.journal")._backend
+    assert Path(backend._lock._lock_target_file).is_absolute()
+    os.symlink("there/s.journal", "there/s.journal.lock")
+    assert not Path("there/s.journal.lock").exists(), "from its own folder the name leads nowhere"
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
+    search.optuna.create_study(storage=search.open_storage("there/s.journal"))
+    assert not os.path.lexists("there/s.journal.lock")
+
+
+@pytest.mark.parametrize("name", ["gone/s.db", "gone/s.journal"])
+def test_a_storage_that_cannot_be_made_is_told(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["search", "tiny.net", "--data", "d.npz", "--storage", name]) == 1
+    assert f"cannot open the storage {name}: No such file" in capsys.readouterr().err
 
 
 def test_values_spread_as_the_range_says() -> None:

@@ -90,3 +90,52 @@ def test_a_gradient_that_should_be_zero_is_still_judged(name: str, monkeypatch: 
 
     monkeypatch.setattr(model, "gradients", wrong)
     assert f"gradient {name}" in failing(verify(model, 8))
+
+
+ONE_ENTRY = """net One {
+  input x: 4
+  dense(16) -> relu
+  dense(5) -> batchnorm -> relu
+  dense(2) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer OPTIMIZER
+  batch 5
+}
+"""
+"""Of a mini-batch of five some biases get next to nothing, while their neighbours' gradients are large."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", ["adam(0.01)", "rmsprop(0.01)", "adagrad(0.01)"])
+def test_rounding_of_single_entries_is_no_fault(optimizer: str, dtype: str) -> None:
+    for seed in range(6):
+        model = dslc.loads(ONE_ENTRY.replace("OPTIMIZER", f"{optimizer}\n  seed {seed}"), dtype=dtype)
+        assert not failing(verify(model, 5, seed)), seed
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", ["adam(0.01)", "sgd(0.1)"])
+def test_a_step_that_does_something_else_is_a_fault(
+    optimizer: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`gradients` is right, and the fifth update goes by other targets."""
+    model = dslc.loads(ONE_ENTRY.replace("OPTIMIZER", optimizer), dtype=dtype)
+    right = model.train_step
+
+    def wrong(x: np.ndarray, y: np.ndarray) -> float:
+        return right(x, 1 - y) if model.step == 4 else right(x, y)
+
+    monkeypatch.setattr(model, "train_step", wrong)
+    assert {"after 10 steps dense1.bias", "after 10 steps dense3.bias"} <= failing(verify(model, 5))
+
+
+@pytest.mark.parametrize("optimizer", ["adam(0.01)", "sgd(0.1)"])
+def test_a_later_step_with_other_gradients_is_a_fault(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both `gradients` and the updates go by other targets from the fifth step on."""
+    model = dslc.loads(ONE_ENTRY.replace("OPTIMIZER", optimizer))
+    for name in ("train_step", "gradients"):
+        right = getattr(model, name)
+        monkeypatch.setattr(model, name, lambda x, y, right=right: right(x, 1 - y) if model.step >= 4 else right(x, y))
+    assert {"after 10 steps dense1.bias", "after 10 steps dense3.bias"} <= failing(verify(model, 5))

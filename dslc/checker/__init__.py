@@ -1,4 +1,5 @@
-"""From syntax tree to checked network: `program.py` walks a file and asks the others, one kind of check a file.
+"""From syntax tree to checked network: `program.py` walks a file and calls the others, which make one kind of check
+each.
 
-Each check lies with its errors. Nothing here plans, computes or prints C.
+Every check is in the same file as its errors. Nothing here plans, computes or prints C.
 """

@@ -20,13 +20,15 @@ COMMON = ("name", "init", "l1", "l2", "freeze")
 
 @record
 class NoWeights(Diagnostic):
+    """One of these arguments for a layer without weights: `dense(8) -> relu(l2=0.1)`."""
+
     layer: str
     argument: str
     message = "{argument}= has no effect here: {layer} has no weights to apply it to"
 
 
 def read_common(link: ast.Call, scope: Scope) -> Common:
-    """Those that a call gives. Raises Failed where one is wrong, which has been reported."""
+    """The common arguments that a call gives. Raises Failed after reporting a wrong one."""
     common = Common()
     penalties: list[Penalty] | None = None
     given: set[str] = set()
@@ -41,7 +43,7 @@ def read_common(link: ast.Call, scope: Scope) -> Common:
         elif argument.name == "freeze":
             value = evaluate(argument.value, scope)
             if not isinstance(value, bool):
-                raise scope.fail(WrongValue(argument.value.span, "freeze", "on or off is wanted"))
+                raise scope.fail(WrongValue(argument.value.span, "freeze", "expected on or off"))
             common = replace(common, freeze=value)
         elif argument.name in ("l1", "l2"):
             penalties = [*(penalties or ()), *_penalty(argument, scope)]
@@ -51,7 +53,7 @@ def read_common(link: ast.Call, scope: Scope) -> Common:
 def _layer_name(argument: ast.Argument, scope: Scope) -> str:
     value = argument.value.name if isinstance(argument.value, ast.Name) else evaluate(argument.value, scope)
     if not isinstance(value, str) or not value.isidentifier() or not value.isascii():
-        raise scope.fail(WrongValue(argument.value.span, "name", "letters, digits and _ are wanted"))
+        raise scope.fail(WrongValue(argument.value.span, "name", "expected letters, digits and _"))
     return value
 
 
@@ -66,7 +68,7 @@ def _penalty(argument: ast.Argument, scope: Scope) -> list[Penalty]:
 
 
 def without_weights(link: ast.Call, declared: tuple[Weights, ...]) -> Iterator[Diagnostic]:
-    """Arguments that the call's layer has no weights for."""
+    """Reports the arguments that have no effect because the call's layer has no weights."""
     weighted = any(w.decays for w in declared)
     for argument in link.arguments or ():
         useless = argument.name in ("init", "l1", "l2") and not weighted

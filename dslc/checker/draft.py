@@ -1,4 +1,4 @@
-"""A layer under construction: what the body of `net` says of it, before `train` is read."""
+"""A layer under construction: what the body of `net` says about it, before `train` is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dslc.regularizers import Penalty
 
 @dataclass(frozen=True)
 class Common:
-    """The arguments that every layer with parameters takes."""
+    """The arguments that every layer with parameters takes; None where the call does not give one."""
 
     name: str | None = None
     init: Init | None = None
@@ -24,7 +24,10 @@ class Common:
 
 @dataclass(frozen=True)
 class Draft:
-    """A node before its parameters are known: their inits depend on what follows."""
+    """A node whose parameters are not known yet, because their inits depend on what follows.
+
+    `call` is the layer's call; `span` is that of the block it is in, if there is one.
+    """
 
     name: str
     kind: str
@@ -37,13 +40,15 @@ class Draft:
 
     @property
     def frozen(self) -> bool:
+        """Whether the call has freeze=on; `train` may freeze it too."""
         return self.common.freeze
 
     @property
     def penalized(self) -> bool:
-        """It has l1= or l2= of its own."""
+        """Whether the call has l1= or l2=, which replaces the penalties of `train`."""
         return self.common.penalties is not None
 
     @property
     def initialized(self) -> bool:
+        """Whether the call has init=."""
         return self.common.init is not None

@@ -1,4 +1,4 @@
-"""Settings that change nothing, which shows only when all layers and all of `train` are known."""
+"""Settings without effect, which can only be found when all layers and all of `train` are known."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from dslc.regularizers import Penalty, Regularizer
 
 @record
 class NothingToRegularize(Diagnostic):
+    """A regularizer that reaches no weights: `regularize l2(0.1)` in a net without dense or conv."""
+
     name: str
     reason: str
     message = "{name} has no effect: {reason}"
@@ -22,27 +24,31 @@ class NothingToRegularize(Diagnostic):
 
 @record
 class FrozenIsPenalized(Diagnostic):
+    """A penalty on weights that do not change: `dense(5, l1=0.5, freeze=on)`."""
+
     argument: str
     layer: str
     message = "{argument}= has no effect: {layer} is frozen"
-    hints = ("help: take it out, or let {layer} learn",)
+    hints = ("help: remove it, or let {layer} learn",)
 
 
 @record
 class NothingToInit(Diagnostic):
+    """An init that no layer uses: `init he` where every layer has init= of its own."""
+
     reason: str
     message = "init has no effect: {reason}"
 
 
 def weights_of(draft: Draft) -> tuple[Weights, ...]:
-    """The parameters of a layer as it declares them."""
+    """The parameters of a layer, as it declares them."""
     return draft.layer.parameters(tuple(v.shape for v in draft.inputs))
 
 
 def useless_regularizers(
     drafts: Sequence[Draft], frozen: Collection[str], wanted: Sequence[tuple[Regularizer, Span]]
 ) -> Iterator[Diagnostic]:
-    """Those of `train` that touch no weights. `frozen`: names of layers."""
+    """Reports the regularizers of `train` that reach no weights. `frozen`: names of layers."""
     weighted = [d for d in drafts if any(w.decays for w in weights_of(d))]
     learning = [d for d in weighted if d.name not in frozen]
     for regularizer, span in wanted:
@@ -57,7 +63,8 @@ def useless_regularizers(
 
 
 def frozen_penalties(drafts: Sequence[Draft], frozen: Collection[str]) -> Iterator[Diagnostic]:
-    """`l1=` and `l2=` of layers that do not learn; in a block that is called twice, one that learns is enough."""
+    """Reports `l1=` and `l2=` of layers that do not learn. In a block that is called twice, one call that learns is
+    enough."""
     by_call: dict[Span, list[Draft]] = defaultdict(list)
     for draft in drafts:
         by_call[draft.call.span].append(draft)
@@ -69,7 +76,7 @@ def frozen_penalties(drafts: Sequence[Draft], frozen: Collection[str]) -> Iterat
 
 
 def useless_init(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]:
-    """The init of `train`, where all layers have their own."""
+    """Reports the init of `train` if no layer uses it."""
     asking = [d for d in drafts if any(w.init is None for w in weights_of(d))]
     if not asking:
         yield NothingToInit(span, "no layer has weights")

@@ -1,4 +1,4 @@
-"""Values of expressions, and arguments of calls bound to the things that take them."""
+"""Values of expressions, and the arguments of calls bound to what takes them."""
 
 from __future__ import annotations
 
@@ -21,27 +21,37 @@ T = TypeVar("T")
 
 @record
 class NotANumber(Diagnostic):
+    """Arithmetic with something else: `dense(8 * "2")`."""
+
     found: str
     message = "arithmetic needs numbers, and this is {found}"
 
 
 @record
 class DividedByZero(Diagnostic):
+    """`dense(8 / 0)`."""
+
     message = "this divides by zero"
 
 
 @record
 class NotFinite(Diagnostic):
+    """A result above 1e300: `dense(1e200 * 1e200)`."""
+
     message = "this number is too large"
 
 
 @record
 class BadSize(Diagnostic):
+    """`size` with other than two or three whole numbers: `conv(8, size(3))`."""
+
     message = "size takes two or three whole numbers: size(height, width[, channels])"
 
 
 @record
 class NoFunction(Diagnostic):
+    """A call in a value that is not `size`: `dense(max(4, 8))`."""
+
     name: str
     message = "'{name}' cannot be called here"
     hints = ("help: in a value only size(a, b) or size(a, b, c) is called",)
@@ -49,7 +59,8 @@ class NoFunction(Diagnostic):
 
 @record
 class UnknownArgument(Diagnostic):
-    """`common`: what every layer with parameters takes, worth a guess but not a place in the list."""
+    """An argument that does not exist: `conv(8, 3x3, strid=2)`. `common`: arguments of every layer with parameters,
+    which are suggested but not listed."""
 
     thing: str
     name: str
@@ -58,10 +69,12 @@ class UnknownArgument(Diagnostic):
 
     @property
     def title(self) -> str:
+        """Names the layer, loss, ... and the argument."""
         return f"{self.thing} has no argument '{self.name}'"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """How to write an activation, the nearest argument, or the list of arguments."""
         if self.name == "activation":
             return (f"help: an activation is a layer of its own: {self.thing}(...) -> relu",)
         takes = f"it takes: {', '.join(self.known)}" if self.known else "it takes no arguments"
@@ -70,12 +83,15 @@ class UnknownArgument(Diagnostic):
 
 @record
 class TooManyArguments(Diagnostic):
+    """More positional arguments than there are: `dense(8, on, 3)`."""
+
     thing: str
     most: int
     names: str
 
     @property
     def title(self) -> str:
+        """Gives the number of arguments and their names."""
         if not self.most:
             return f"{self.thing} takes no arguments"
         return f"{self.thing} takes at most {self.most} argument{'s' * (self.most > 1)}: {self.names}"
@@ -83,17 +99,23 @@ class TooManyArguments(Diagnostic):
 
 @record
 class TwiceGiven(Diagnostic):
+    """By position and by name, or by name twice: `dense(8, units=9)`."""
+
     name: str
     message = "the argument '{name}' is given twice"
 
 
 @record
 class PositionalAfterNamed(Diagnostic):
+    """`conv(size=3x3, 8)`."""
+
     message = "an argument without a name cannot follow one with a name"
 
 
 @record
 class MissingArgument(Diagnostic):
+    """A required argument is missing: `conv(8)`."""
+
     thing: str
     name: str
     message = "{thing} needs the argument '{name}'"
@@ -102,6 +124,8 @@ class MissingArgument(Diagnostic):
 
 @record
 class NothingListed(Diagnostic):
+    """A list without values: `init=values`."""
+
     thing: str
     what: str
     message = "{thing} needs {what}"
@@ -110,6 +134,8 @@ class NothingListed(Diagnostic):
 
 @record
 class NamedInList(Diagnostic):
+    """A name inside a list: `values(1, 0, numbers=-1)`."""
+
     thing: str
     what: str
     message = "{thing} takes {what} without names"
@@ -118,6 +144,8 @@ class NamedInList(Diagnostic):
 
 @record
 class WrongValue(Diagnostic):
+    """A value of the wrong kind or out of range: `dense("8")`, `dropout(1.0)`, `batch 2.5`."""
+
     what: str
     reason: str
     hint: str = ""
@@ -127,16 +155,20 @@ class WrongValue(Diagnostic):
 
 @record
 class UnknownThing(Diagnostic):
+    """A name that no layer, loss, optimizer, ... has: `optimizer adamm(lr=0.001)`."""
+
     kind: str
     name: str
     known: tuple[str, ...]
 
     @property
     def title(self) -> str:
+        """Names the kind of thing and the name."""
         return f"there is no {self.kind} called '{self.name}'"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The nearest name, or all names."""
         if not self.known:
             return ()
         there = "there is only" if len(self.known) == 1 else "there are"
@@ -145,18 +177,23 @@ class UnknownThing(Diagnostic):
 
 @record
 class ParamTooEarly(Diagnostic):
+    """A param used above its declaration, or in it: `param width = width + 1`."""
+
     name: str
     message = "the param '{name}' is used before it has a value"
     hints = ("help: params get their values from top to bottom; a param cannot depend on itself",)
 
 
 class Failed(Exception):
-    """An error was reported; what depends on it stays silent."""
+    """An error was reported; what depends on its result reports nothing more."""
 
 
 @dataclass
 class Scope:
-    """Names with values: the params of the file, and inside a block its formals."""
+    """Names that have values: the params of the file, and inside a block its formals.
+
+    `used` collects the names that were looked up; `later` are params that have no value yet.
+    """
 
     report: Callable[[Diagnostic], None]
     values: Mapping[str, object] = field(default_factory=dict)
@@ -165,7 +202,7 @@ class Scope:
     later: frozenset[str] = frozenset()
 
     def lookup(self, name: str) -> object:
-        """The value of a name; a Symbol when nothing is known under it."""
+        """The value of a name; a Symbol if nothing has that name. Raises Failed if the value of the name failed."""
         if name in self.values:
             self.used.add(name)
             value = self.values[name]
@@ -175,12 +212,13 @@ class Scope:
         return self.parent.lookup(name) if self.parent else Symbol(name)
 
     def fail(self, diagnostic: Diagnostic) -> Failed:
+        """Reports the diagnostic and returns the exception to raise."""
         self.report(diagnostic)
         return Failed()
 
 
 def evaluate(expr: ast.Expr, scope: Scope) -> object:
-    """Number, size, text, switch, Items or Symbol. Raises Failed after reporting."""
+    """The value of an expression: number, size, text, switch, Items or Symbol. Raises Failed after reporting."""
     if isinstance(expr, (ast.Number, ast.Text, ast.Switch)):
         return expr.value
     if isinstance(expr, ast.Size):
@@ -206,13 +244,14 @@ def _number(expr: ast.Expr, scope: Scope) -> int | float:
 
 
 def unknown_param(span: Span, name: str, scope: Scope) -> Diagnostic:
-    """What to say of a word where only a param makes sense."""
+    """The diagnostic for a word where only a param makes sense."""
     if name in scope.later:
         return ParamTooEarly(span, name)
     return UnknownThing(span, "param", name, tuple(known_names(scope)))
 
 
 def known_names(scope: Scope) -> list[str]:
+    """All names with values, the innermost scope first."""
     return [*scope.values, *(known_names(scope.parent) if scope.parent else ())]
 
 
@@ -252,7 +291,7 @@ def _size_call(expr: ast.Call, scope: Scope) -> tuple[int, ...]:
 def bind(thing: type[T], name: str, call: ast.Call, scope: Scope, common: tuple[str, ...] = ()) -> T:
     """The thing with the arguments of a call. Reports every argument that is wrong, then raises Failed.
 
-    common: names of arguments that are bound elsewhere; a misspelled one is recognized.
+    common: names of arguments that are bound elsewhere, so that a misspelled one is recognized.
     """
     takes = slots(thing)
     if takes and isinstance(takes[0].kind, Each):
@@ -275,7 +314,7 @@ def bind(thing: type[T], name: str, call: ast.Call, scope: Scope, common: tuple[
 
 
 def _each(slot: Slot, name: str, call: ast.Call, scope: Scope) -> tuple[object, ...]:
-    """The values of a slot that takes all arguments of a call. Raises Failed after reporting."""
+    """The values for a slot that takes all arguments of a call. Raises Failed after reporting."""
     arguments = call.arguments or ()
     if not arguments:
         raise scope.fail(NothingListed(call.span, name, slot.name))
@@ -286,7 +325,7 @@ def _each(slot: Slot, name: str, call: ast.Call, scope: Scope) -> tuple[object, 
 
 
 def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:
-    """One argument's value, converted. Raises Failed after reporting."""
+    """The value of one argument, converted by its slot. Raises Failed after reporting."""
     value = evaluate(expr, scope)
     try:
         return slot.convert(value)
@@ -304,7 +343,7 @@ def match(
     scope: Scope,
     common: tuple[str, ...] = (),
 ) -> dict[str, ast.Argument]:
-    """Which argument belongs to which slot. Reports what does not fit, then raises Failed."""
+    """The argument for each slot, by name. Raises Failed after reporting the first that does not fit."""
     names = tuple(slot.name for slot in takes)
     given: dict[str, ast.Argument] = {}
     problem: Diagnostic | None = None
@@ -331,10 +370,11 @@ def match(
 
 
 def resolve(package: ModuleType, base: type[T], kind: str, expr: ast.Expr, scope: Scope) -> T:
-    """A thing named in the file, such as `adam(lr=0.01)` or `he`: found, with its arguments bound."""
+    """What an expression such as `adam(lr=0.01)` or `he` names, with its arguments bound. Raises Failed after
+    reporting."""
     call = as_call(expr)
     if call is None:
-        raise scope.fail(WrongValue(expr.span, kind, f"a name is wanted, such as {registry.names(package)[0]}"))
+        raise scope.fail(WrongValue(expr.span, kind, f"expected a name, such as {registry.names(package)[0]}"))
     found = registry.find(package, call.name, base)
     if found is None:
         raise scope.fail(UnknownThing(call.name_span, kind, call.name, registry.names(package)))
@@ -342,17 +382,19 @@ def resolve(package: ModuleType, base: type[T], kind: str, expr: ast.Expr, scope
 
 
 def as_call(expr: ast.Expr) -> ast.Call | None:
+    """The expression as a call, a bare name as one without arguments; None for anything else."""
     if isinstance(expr, ast.Name):
         return ast.Call(expr.span, expr.name, expr.span, None)
     return expr if isinstance(expr, ast.Call) else None
 
 
 def resolve_init(expr: ast.Expr, scope: Scope) -> Init:
+    """The init that an expression names. Raises Failed after reporting."""
     return resolve(inits, Init, "init", expr, scope)
 
 
 def place(call: ast.Call, argument: str | None, takes: tuple[Slot, ...]) -> Span:
-    """Where an argument of a call stands; the whole call if it is not written."""
+    """The place of an argument in a call; the whole call if it is not written."""
     if argument is None:
         return call.span
     names = [slot.name for slot in takes]

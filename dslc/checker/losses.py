@@ -1,4 +1,4 @@
-"""What `loss` says of each head, and whether the head ends as the loss wants it."""
+"""The loss of each head, and whether the head ends as the loss requires."""
 
 from __future__ import annotations
 
@@ -21,17 +21,22 @@ Heads = Mapping[str, tuple[Value, Span]]
 
 @record
 class UnknownHead(Diagnostic):
+    """`loss prise: mse` where no output is called prise."""
+
     name: str
     known: tuple[str, ...]
     message = "the network has no output '{name}'"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The nearest output, or all outputs."""
         return (did_you_mean(self.name, self.known) or f"help: its outputs: {', '.join(self.known)}",)
 
 
 @record
 class HeadWithoutLoss(Diagnostic):
+    """A second output without its line of `loss`: `output price = trunk -> dense(1)`."""
+
     name: str
     message = "the output '{name}' has no loss"
     hints = ("help: loss {name}: mse",)
@@ -39,16 +44,21 @@ class HeadWithoutLoss(Diagnostic):
 
 @record
 class WhichHead(Diagnostic):
+    """`loss cross_entropy` in a network with several outputs."""
+
     heads: tuple[str, ...]
-    message = "this network has several outputs: say which one the loss judges"
+    message = "this network has several outputs: say which one this loss is for"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The line as it would be for the first output."""
         return (f"help: loss {self.heads[0]}: {self.span.text}",)
 
 
 @record
 class LossNeedsActivation(Diagnostic):
+    """A head that does not end in the loss's activation: `dense(3)` with `loss cross_entropy`."""
+
     loss: str
     activation: str
     head: str
@@ -58,29 +68,35 @@ class LossNeedsActivation(Diagnostic):
 
 @record
 class LossOfScores(Diagnostic):
+    """A head that ends in an activation that the loss must not see: `dense(3) -> softmax` with `loss hinge`."""
+
     loss: str
     activation: str
     head: str
-    message = "{loss} judges scores without a limit, and '{head}' ends in {activation}"
-    hints = ("help: take the {activation} out",)
+    message = "{loss} needs unbounded scores, but '{head}' ends in {activation}"
+    hints = ("help: remove the {activation}",)
 
 
 @record
 class LossDoesNotFit(Diagnostic):
+    """An output of the wrong size for its loss: `dense(1) -> softmax` with `loss cross_entropy`."""
+
     problem: SizeProblem = field(compare=False)
 
     @property
     def title(self) -> str:
+        """What the loss says."""
         return self.problem.title
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The loss's help."""
         return self.problem.notes
 
 
 @dataclass(frozen=True)
 class LossReader:
-    """Reads `loss` for one network. `lost`: heads whose chains failed; `losses`: what was read, by head."""
+    """Reads the `loss` settings of one network. `lost`: heads whose chains failed; `losses`: the result, by head."""
 
     scope: Scope
     heads: Heads
@@ -89,7 +105,7 @@ class LossReader:
     losses: dict[str, Loss]
 
     def read(self, setting: ast.Setting) -> None:
-        """One line of the file. Raises Failed after reporting."""
+        """One `loss` setting. Raises Failed after reporting."""
         loss = resolve(losses, Loss, "loss", setting.values[0], self.scope)
         head = self._head_of(setting)
         if head is not None:
@@ -97,7 +113,7 @@ class LossReader:
             self._check(loss, head, setting)
 
     def report_missing(self) -> None:
-        """Every head needs a loss."""
+        """Reports every head without a loss."""
         for name, (_, span) in self.heads.items():
             if name not in self.losses:
                 self.scope.report(HeadWithoutLoss(span, name))
@@ -119,7 +135,7 @@ class LossReader:
         call = as_call(setting.values[0])
         assert call is not None
         if last is None:
-            return  # the head is an input, which is an error of its own
+            return  # the head is an input, which is reported as NoLayers
         if loss.through is not None and last.kind != loss.through:
             raise self.scope.fail(LossNeedsActivation(call.name_span, call.name, loss.through, head))
         if loss.scores and last.kind in ("softmax", "sigmoid"):

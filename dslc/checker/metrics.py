@@ -22,16 +22,19 @@ CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 ERROR_METRICS = ("mae", "mse", "rmse")
 METRICS = (*CLASS_METRICS, "top5", *ERROR_METRICS)
 CONFUSION = "confusion"
-"""No number, but a table that `dslc evaluate` shows: nothing can be optimized by it."""
+"""A table that `dslc evaluate` shows and not a number, so it cannot be optimized."""
 
 
 @record
 class MetricDoesNotFit(Diagnostic):
+    """`metrics accuracy` in a network whose losses are all for real numbers."""
+
     metric: str
     head: str | None
 
     @property
     def title(self) -> str:
+        """Names the output, or says that none has the metric."""
         needs = "real numbers" if self.metric in ERROR_METRICS else "classes"
         if self.metric.startswith("top"):
             needs = "one of several classes"
@@ -41,6 +44,7 @@ class MetricDoesNotFit(Diagnostic):
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The losses that come with the metric."""
         if self.metric in ERROR_METRICS:
             return ("help: it comes with a loss such as mse",)
         if self.metric.startswith("top"):
@@ -50,58 +54,74 @@ class MetricDoesNotFit(Diagnostic):
 
 @record
 class AlwaysAmongThem(Diagnostic):
+    """`metrics top5` with five classes or fewer."""
+
     metric: str
     classes: int
-    message = "{metric} is 1 whatever happens: there are only {classes} classes"
+    message = "{metric} is always 1: there are only {classes} classes"
     hints = ("help: ask for accuracy, or for top2 up to one less than the classes",)
 
 
 @record
 class WhichHead(Diagnostic):
+    """`optimize accuracy` in a network with several outputs that have it."""
+
     metric: str
     heads: tuple[str, ...]
     message = "this network has several outputs: the {metric} of which one?"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The names with each output."""
         return (f"help: {' or '.join(f'dev_{head}_{self.metric}' for head in self.heads)}",)
 
 
 @record
 class ObjectiveTwice(Diagnostic):
-    message = "`optimize` says already which epoch is the best one"
+    """`stop early(3, metric=dev_loss)` next to `optimize accuracy`."""
+
+    message = "`optimize` already says which epoch is best"
     hints = ("help: leave out metric: early stopping watches what is optimized",)
 
 
 @record
 class NeverHolds(Diagnostic):
+    """A bound that no network can meet: `subject_to accuracy >= 95`."""
+
     metric: str
     limit: float
     shares: bool
 
     @property
     def title(self) -> str:
-        return f"nothing can keep this bound: {self.metric} {'goes from 0 to 1' if self.shares else 'is never below 0'}"
+        """Gives the range of the metric."""
+        return (
+            f"no network can meet this bound: {self.metric} {'goes from 0 to 1' if self.shares else 'is never below 0'}"
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The limit as a share, if it looks like percent."""
         percent = self.shares and 1 < self.limit <= 100
         return (f"help: {self.limit:g} percent are {self.limit / 100:g}",) if percent else ()
 
 
 @record
 class AlwaysHolds(Diagnostic):
+    """A bound that every network meets: `subject_to parameters >= 0`."""
+
     metric: str
     shares: bool
 
     @property
     def title(self) -> str:
+        """Gives the range of the metric."""
         return f"this bound has no effect: {self.metric} {'goes from 0 to 1' if self.shares else 'is never below 0'}"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A metric that a setting names; without a head, of every head that has it, where `single` of the only head."""
+    """A metric named by a setting: of one head, of every head that has it, or, with `single`, of the only such head."""
 
     name: str
     span: Span
@@ -111,24 +131,26 @@ class Wanted:
 
 @dataclass(frozen=True)
 class MetricName:
-    """A word; which words there are depends on the network's heads and is looked up later."""
+    """A word; which words are metrics depends on the heads and is looked up later."""
 
     def convert(self, value: object) -> str:
+        """The word. Raises BadValue for anything else."""
         if not isinstance(value, Symbol):
-            raise BadValue(f"the name of a metric is wanted, not {show(value)}")
+            raise BadValue(f"expected the name of a metric, not {show(value)}")
         return value.name
 
 
 @dataclass(frozen=True)
 class Early:
-    """`early(patience, metric)`: stop after that many epochs without a better metric."""
+    """`early(patience, metric)`: stop after that many epochs in which the metric did not improve."""
 
     patience: Count
     metric: Annotated[str, MetricName()] = "dev_loss"
 
 
 class MetricReader:
-    """Reads the settings one by one; `check` then asks the losses, which may stand behind them, what they judge."""
+    """Reads the settings one by one; `check` then asks the losses, which may come later in the file, which metrics they
+    have."""
 
     def __init__(self, scope: Scope, heads: Heads, complete: bool) -> None:
         self.scope, self.heads, self.complete = scope, heads, complete
@@ -140,6 +162,7 @@ class MetricReader:
     # ------------------------------------------------------------------------------------------- the settings
 
     def read_metrics(self, setting: ast.Setting) -> None:
+        """`metrics accuracy, top5`. Raises Failed after reporting."""
         for expr in setting.values:
             name = expr.name if isinstance(expr, ast.Name) else expr.span.text
             if not _is_metric(name) and name != CONFUSION:
@@ -147,7 +170,7 @@ class MetricReader:
             self.wanted.append(Wanted(name, expr.span))
 
     def read_stop(self, setting: ast.Setting) -> int:
-        """The patience."""
+        """The patience of `stop early(...)` in epochs. Raises Failed after reporting."""
         call = as_call(setting.values[0])
         if call is None or call.name != "early":
             at = call.name_span if call else setting.values[0].span
@@ -161,6 +184,7 @@ class MetricReader:
         return early.patience
 
     def read_optimize(self, setting: ast.Setting) -> None:
+        """`optimize METRIC subject_to METRIC <= NUMBER, ...`. Raises Failed after reporting."""
         expr = setting.values[0]
         if not isinstance(expr, ast.Name):
             raise self.scope.fail(UnknownThing(expr.span, "metric", expr.span.text, self._columns()))
@@ -188,7 +212,7 @@ class MetricReader:
         return word if word in MEASURED else self._column(word, span, MEASURED)
 
     def _column(self, word: str, span: Span, also: tuple[str, ...] = ()) -> str:
-        """The history's column that a word means, with or without `dev_` before it."""
+        """The column of the history that a word means, with or without `dev_` before it."""
         rest = word.removeprefix("dev_")
         if rest == "loss":
             return "dev_loss"
@@ -212,7 +236,7 @@ class MetricReader:
     # ------------------------------------------------------------------------------------------- all together
 
     def check(self, losses: Mapping[str, Loss]) -> None:
-        """Whether the heads have what is wanted of them."""
+        """Reports metrics that no head has, that several have where one is needed, and two objectives."""
         for wanted in self.wanted:
             asked = {name: loss for name, loss in losses.items() if wanted.head in (None, name)}
             having = tuple(name for name, loss in asked.items() if _has(loss, wanted.name))
@@ -231,16 +255,17 @@ class MetricReader:
 
     @property
     def objective(self) -> Objective:
-        """What `optimize` says, else the metric that early stopping watches."""
+        """What `optimize` says, else the metric that early stopping watches, else the loss on the dev set."""
         return self.optimized or Objective(self.watched or "dev_loss")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The metrics to compute."""
+        """The metrics to compute, each once."""
         return tuple(dict.fromkeys(wanted.name for wanted in self.wanted if wanted.name != CONFUSION))
 
     @property
     def confusion(self) -> bool:
+        """Whether the confusion matrix is asked for."""
         return any(wanted.name == CONFUSION for wanted in self.wanted)
 
 
@@ -253,7 +278,7 @@ def _is_metric(name: str) -> bool:
 
 
 def _has(loss: Loss, metric: str) -> bool:
-    """Whether predictions under a loss can be judged by a metric."""
+    """Whether predictions under a loss have a metric."""
     if _ranks(metric):
         return loss.classes
     return ("accuracy" in loss.metrics) == (metric in (*CLASS_METRICS, CONFUSION))

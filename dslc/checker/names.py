@@ -1,4 +1,4 @@
-"""Names: what they may be, what they mean, and whether anybody uses them."""
+"""Names: which are allowed, what they mean, and whether they are used."""
 
 from __future__ import annotations
 
@@ -13,38 +13,49 @@ from dslc.language.source import Span
 
 @record
 class Redefined(Diagnostic):
+    """A second definition: `h = dense(8)` twice."""
+
     name: str
     first: Span
 
     @property
     def title(self) -> str:
+        """Gives the line of the first definition."""
         return f"'{self.name}' already has a meaning: line {self.first.line}"
 
 
 @record
 class NamedLike(Diagnostic):
+    """A value or block with the name of a layer, block or param: `softmax = dense(8)`."""
+
     name: str
     what: str
-    message = "'{name}' is the name of a {what} and cannot name anything else"
+    message = "'{name}' is already the name of a {what}"
 
 
 @record
 class NeverUsed(Diagnostic):
+    """An input, value, param or block that nothing refers to."""
+
     what: str
     name: str
     message = "the {what} '{name}' is never used"
-    hints = ("help: use it or take it out",)
+    hints = ("help: use it or remove it",)
 
 
 @record
 class DeadEnd(Diagnostic):
+    """A layer whose result is lost, because the next statement starts from another value."""
+
     name: str
-    message = "the result of {name} goes nowhere"
+    message = "the result of {name} is never used"
     hints = ("help: continue from it, or declare it: output NAME = ...",)
 
 
 @record
 class UnknownName(Diagnostic):
+    """`hiden(8)` where the block is called hidden. `value_wanted`: only a value can be here, as in `add(skp)`."""
+
     name: str
     known: tuple[str, ...]
     in_block: bool
@@ -52,18 +63,22 @@ class UnknownName(Diagnostic):
 
     @property
     def title(self) -> str:
+        """Says what the name could have been."""
         if self.value_wanted:
             return f"there is no value called '{self.name}' here"
         return f"'{self.name}' is neither a layer, a block nor a value"
 
     @property
     def notes(self) -> tuple[str, ...]:
-        inside = "help: a block sees only its own values; 'in' is what flows into it" if self.in_block else ""
+        """The nearest name; inside a block, a reminder that it sees only its own values."""
+        inside = "help: a block sees only its own values; 'in' is its input" if self.in_block else ""
         return (did_you_mean(self.name, self.known) or inside,)
 
 
 @record
 class ValueTooEarly(Diagnostic):
+    """A value used above its definition, or in it: `h = dense(8) -> add(h)`."""
+
     name: str
     message = "the value '{name}' is used before it is made"
     hints = ("help: values are made from top to bottom; a value cannot depend on itself",)
@@ -75,7 +90,8 @@ def dead_ends(
     drafts: Sequence[Draft],
     used: Collection[str],
 ) -> Iterator[Diagnostic]:
-    """Inputs, values and layers whose result nobody uses. `values`: those that have names; `used`: what is read."""
+    """Reports inputs, values and layers whose result is not used. `values`: those with names; `used`: names that are
+    read."""
     for name in inputs:
         if name not in used:
             yield NeverUsed(values[name][1], "input", name)

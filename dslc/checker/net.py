@@ -1,6 +1,6 @@
-"""The body of `net` to nodes: chains, blocks and repeats unrolled, arguments bound, every size inferred.
+"""The body of `net` to drafts: chains, blocks and repeats are unrolled, arguments bound, and every size inferred.
 
-A value that failed is poisoned: what is computed from it stays silent instead of failing again.
+A value that failed is poisoned: what is computed from it reports nothing instead of failing again.
 """
 
 from __future__ import annotations
@@ -36,23 +36,31 @@ from dslc.layers import Layer, Weights
 from dslc.shape import SizeProblem
 
 MAX_NODES = 5000
+MAX_DEPTH = 100
+"""Blocks and repeats inside each other: what runs them calls itself."""
 
 
 @record
 class ValueInChain(Diagnostic):
+    """A value between two arrows: `x -> dense(4) -> h -> dense(3)`."""
+
     name: str
-    message = "the value '{name}' cannot stand in the middle of a chain"
-    hints = ("help: to join it with what flows, write -> add({name}) or -> concat({name})",)
+    message = "the value '{name}' is not allowed in the middle of a chain"
+    hints = ("help: to merge it into the chain, write -> add({name}) or -> concat({name})",)
 
 
 @record
 class ValueCalled(Diagnostic):
+    """A value with brackets: `h(3) -> dense(3)`."""
+
     name: str
     message = "'{name}' is a value and takes no arguments"
 
 
 @record
 class NothingFlows(Diagnostic):
+    """A chain that starts with a layer before any input: `dense(3) -> softmax`."""
+
     name: str
     message = "nothing flows into {name}"
     hints = ("help: declare an input before it: input x: 28x28x1",)
@@ -60,6 +68,8 @@ class NothingFlows(Diagnostic):
 
 @record
 class MergeNeedsValues(Diagnostic):
+    """Something other than a name in a merge: `add(conv(8, 3x3))`."""
+
     layer: str
     message = "{layer} joins values: its arguments are names"
     hints = ("help: give the value a name first: skip = ...",)
@@ -67,45 +77,66 @@ class MergeNeedsValues(Diagnostic):
 
 @record
 class MergeOfOne(Diagnostic):
+    """A merge with a single value: `dense(4) -> add`."""
+
     layer: str
     message = "{layer} joins at least two values"
 
 
 @record
 class TooManyLayers(Diagnostic):
+    """Blocks and repeats that unroll to more than MAX_NODES layers or calls."""
+
     message = f"this makes more than {MAX_NODES} layers or calls of blocks"
 
 
 @record
+class NestedTooDeep(Diagnostic):
+    """Blocks or repeats run inside each other too deep, as in a block that calls a block that calls a block ..."""
+
+    message = f"more than {MAX_DEPTH} blocks and repeats run inside each other here"
+
+
+@record
 class RecursiveBlock(Diagnostic):
+    """A block that calls itself, directly or through another."""
+
     name: str
     message = "the block '{name}' contains itself"
 
 
 @record
 class EmptyBlock(Diagnostic):
+    """Braces without statements: `repeat 3 { }`."""
+
     what: str
     message = "{what} is empty"
 
 
 @record
 class NoSuchPlace(Diagnostic):
+    """`input` or `output` inside a block."""
+
     what: str
     where: str
-    message = "{what} cannot stand inside a {where}"
+    message = "{what} is not allowed inside a {where}"
 
 
 @record
 class LayerNameTaken(Diagnostic):
+    """A second layer with the same name=, or one inside something that runs twice."""
+
     name: str
     first: Span
 
     @property
     def title(self) -> str:
+        """Gives the line of the first."""
         return f"two layers are called '{self.name}'; the first is in line {self.first.line}"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """What to do, which depends on whether both are the same call."""
         if self.first == self.span:
             return ("help: what runs more than once cannot have a name=",)
         return ("help: give one of them another name=",)
@@ -113,17 +144,22 @@ class LayerNameTaken(Diagnostic):
 
 @dataclass(frozen=True)
 class Frame:
-    """Where statements run: the net itself or one call of a block."""
+    """Where statements run: the net itself, one call of a block or one turn of a repeat.
+
+    `later`: names that the body defines; `blocks`: the calls around it; `site`: the outermost of them; `depth`: how
+    many blocks and repeats it is inside.
+    """
 
     scope: Scope
     values: dict[str, tuple[Value | None, Span]]
     later: frozenset[str]
     blocks: tuple[str, ...] = ()
     site: Span | None = None
+    depth: int = 0
 
 
 class NetBuilder:
-    """The body of `net`, with blocks and repeats unrolled."""
+    """Walks the body of `net` with blocks and repeats unrolled, and collects `inputs`, `heads` and `drafts`."""
 
     def __init__(self, scope: Scope, blocks: Mapping[str, ast.BlockDecl]) -> None:
         self.scope, self.blocks, self.report = scope, blocks, scope.report
@@ -140,6 +176,8 @@ class NetBuilder:
         self.poisoned = False
 
     def build(self, net: ast.NetDecl) -> None:
+        """Fills `inputs`, `heads` and `drafts`, and reports every error; `poisoned` is set if the result is
+        incomplete."""
         if not net.body:
             self.report(EmptyBlock(net.name_span, f"the net '{net.name}'"))
             self.poisoned = True
@@ -204,8 +242,11 @@ class NetBuilder:
         if not statement.body:
             self.report(EmptyBlock(statement.span, "this repeat"))
             return flowing
+        if self._too_deep(frame, statement.span):
+            return self._poison()
+        later = frozenset(_defined(statement.body))
         for _ in range(count):
-            inner = replace(frame, values=dict(frame.values), later=frozenset(_defined(statement.body)))
+            inner = replace(frame, values=dict(frame.values), later=later, depth=frame.depth + 1)
             layers_before = len(self.drafts)
             flowing = self._run(statement.body, inner, flowing)
             if self.poisoned or len(self.drafts) == layers_before:
@@ -274,7 +315,7 @@ class NetBuilder:
         return None
 
     def _check_rest(self, links: tuple[ast.Call, ...], frame: Frame) -> None:
-        """After a failure: the arguments of what follows are still worth checking."""
+        """After a failure: the arguments of the following links are still worth checking."""
         for link in links:
             if not self._known_value(link, frame) and link.name not in self.blocks:
                 try:
@@ -296,7 +337,7 @@ class NetBuilder:
         if flowing is None and not self.poisoned:
             self.report(NothingFlows(link.span, link.name))
             return self._poison()
-        if not self._enter(block, link, flowing):
+        if self._too_deep(frame, link.span) or not self._enter(block, link, flowing):
             return self._poison()
         try:
             arguments = self._block_arguments(block, link, frame)
@@ -305,15 +346,23 @@ class NetBuilder:
         inner_scope = Scope(self.report, arguments, set(), self.scope)
         values: dict[str, tuple[Value | None, Span]] = {"in": (flowing, link.span)}
         site = frame.site or link.span
-        inner = Frame(inner_scope, values, frozenset(_defined(block.body)), (*frame.blocks, block.name), site)
+        inner = Frame(
+            inner_scope, values, frozenset(_defined(block.body)), (*frame.blocks, block.name), site, frame.depth + 1
+        )
         result = self._run(block.body, inner, flowing)
         for formal in block.formals:
             if formal.name not in inner_scope.used and not self.poisoned:
                 self.report(NeverUsed(formal.span, "block parameter", formal.name))
         return result
 
+    def _too_deep(self, frame: Frame, span: Span) -> bool:
+        if frame.depth == MAX_DEPTH:
+            self.report(NestedTooDeep(span))
+        return frame.depth == MAX_DEPTH
+
     def _enter(self, block: ast.BlockDecl, link: ast.Call, flowing: Value | None) -> bool:
-        """Whether to run a block's body: not without end, and after a failure only to find further errors once."""
+        """Whether to run a block's body: at most MAX_NODES times, and after a failure only once, to find further
+        errors."""
         self.entered[block.name] += 1
         if self.entered.total() == MAX_NODES + 1:
             self.report(TooManyLayers(link.span))
@@ -341,7 +390,8 @@ class NetBuilder:
     # ------------------------------------------------------------------------------------------- layers
 
     def _layer(self, link: ast.Call, frame: Frame, flowing: Value | None, *, starts: bool) -> Value | None:
-        """A merge that starts a chain and names two values or more takes just these; else what flows comes first."""
+        """A merge that starts a chain and names two values or more takes only these; otherwise what flows comes
+        first."""
         try:
             layer, common, inputs = self._bind_layer(link, frame)
         except Failed:

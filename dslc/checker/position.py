@@ -1,4 +1,5 @@
-"""Where a layer may stand: augmentation, and what is fitted on the data, only at the start; not all of them last."""
+"""Where a layer may be: augmentation and what is fitted to the data at the start only, and some layers not at the
+end."""
 
 from __future__ import annotations
 
@@ -15,44 +16,54 @@ from dslc.layers import Layer
 
 @record
 class NoLayers(Diagnostic):
+    """An output that is an input: `net Nothing { input x: 4 }`."""
+
     name: str
-    message = "no layer stands between the input and '{name}'"
+    message = "there is no layer between the input and '{name}'"
     hints = ("help: a net needs at least one layer, such as dense(10)",)
 
 
 @record
 class DropoutAtTheEnd(Diagnostic):
+    """`dense(3) -> dropout(0.5)` as the end of an output."""
+
     message = "a dropout after the last layer drops predictions"
     hints = ("help: put it before the last dense or conv",)
 
 
 @record
 class NotFirst(Diagnostic):
+    """A layer that is fitted to the data after another layer: `dense(3) -> standardize`."""
+
     layer: str
-    message = "{layer} can only stand directly after an input"
+    message = "{layer} must come directly after an input"
     hints = ("it is fitted on the training set before training, when nothing else has learned yet",
              "help: move it there; to normalize values inside a network use batchnorm or layernorm")  # fmt: skip
 
 
 @record
 class AugmentsTooLate(Diagnostic):
+    """Augmentation after a layer that computes something: `conv(4, 3x3) -> shift(1)`."""
+
     layer: str
-    message = "{layer} can only stand behind an input, standardize or another augmentation"
+    message = "{layer} must come directly after an input, standardize or another augmentation"
     hints = ("augmentation changes the examples, before anything is computed from them",
              "help: move it there; to disturb values inside a network use dropout")  # fmt: skip
 
 
 @record
 class AugmentsForNothing(Diagnostic):
+    """Augmentation as the last layer of an output."""
+
     layer: str
-    message = "nothing stands behind {layer} that could learn from it"
-    hints = ("help: put a dense or conv behind it",)
+    message = "no layer after {layer} could learn from it"
+    hints = ("help: put a dense or conv after it",)
 
 
 def misplaced(
     link: ast.Call, layer: Layer, inputs: Sequence[Value], given: Mapping[str, Value], drafts: Sequence[Draft]
 ) -> Diagnostic | None:
-    """Why the layer cannot stand behind these values. `given`: the net's inputs by name."""
+    """Why the layer cannot follow these values, or None. `given`: the net's inputs by name."""
     made = {draft.output: draft.layer for draft in drafts} if layer.augments else {}
     late = [value for value in inputs if given.get(value.name) != value]
     if layer.first and late:
@@ -65,7 +76,8 @@ def misplaced(
 def wrong_ends(
     heads: Mapping[str, tuple[Value, Span]], drafts: Sequence[Draft], poisoned: bool
 ) -> Iterator[Diagnostic]:
-    """Outputs before which nothing stands, or what must not stand last. `poisoned`: a layer may only seem missing."""
+    """Reports outputs without layers, and layers that must not be last. `poisoned`: a layer may only seem to be
+    missing."""
     for name, (value, span) in heads.items():
         last = next((d for d in drafts if d.output == value), None)
         if last is None and not poisoned:

@@ -1,6 +1,6 @@
 """`ast.Program` to `ir.Network`: names, arguments, blocks and sizes, with all errors at once.
 
-A value that failed is poisoned: what is computed from it stays silent instead of failing again.
+A value that failed is poisoned: what is computed from it reports nothing instead of failing again.
 """
 
 from __future__ import annotations
@@ -31,48 +31,60 @@ RANGES = {"uniform": 2, "log": 2, "int": 2, "one_minus_log": 2, "choice": 0}
 
 @record
 class NoNet(Diagnostic):
+    """A file without `net`."""
+
     message = "this file declares no net"
     hints = ("help: a spec needs one: net NAME {{ ... }} with an input and layers",)
 
 
 @record
 class SecondDeclaration(Diagnostic):
+    """A second `net` or `train`."""
+
     what: str
     message = "a file has at most one {what}; this is the second"
 
 
 @record
 class UnknownOverride(Diagnostic):
+    """A value for a param that the file does not declare: `dslc check SPEC -D width=8`."""
+
     name: str
     known: tuple[str, ...]
 
     @property
     def title(self) -> str:
+        """Names the param."""
         return f"the file has no param '{self.name}' to override"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The nearest param, or all of them."""
         return (did_you_mean(self.name, self.known) or f"help: its params: {', '.join(self.known) or 'none'}",)
 
 
 @record
 class BadRange(Diagnostic):
+    """A range that is empty or has no such scale: `in log(0, 0.1)`."""
+
     reason: str
     message = "this range cannot be searched: {reason}"
 
 
 @record
 class OutsideRange(Diagnostic):
+    """A param with a value that its own range excludes: `param lr = 1 in log(1e-4, 1e-1)`."""
+
     value: str
     range: str
-    message = "the value {value} lies outside its own range"
+    message = "the value {value} is outside its own range"
     marker = "the range is {range}"
 
 
 def check(program: ast.Program, overrides: Mapping[str, object] | None = None, precision: str | None = None) -> Network:
     """The checked network.
 
-    overrides: values for the file's params. precision: replaces the file's.
+    overrides: values for the file's params. precision: replaces that of the file.
 
     Raises:
         SpecError: with every error of the file.
@@ -151,7 +163,7 @@ class _Checker:
         return value
 
     def _range(self, call: ast.Call | None) -> Range | None:
-        """What the range says, evaluated; its errors were reported where the value was checked against it."""
+        """The evaluated range; its errors were reported when the value was checked against it."""
         if call is None or self.errors:
             return None
         return Range(call.name, tuple(evaluate(a.value, self.scope) for a in call.arguments or ()))
@@ -184,7 +196,7 @@ class _Checker:
         if not isinstance(value, (int, float)) or not low <= value <= high:
             raise self.scope.fail(OutsideRange(at, show(value), call.span.text))
         if call.name == "int" and value != int(value):
-            raise self.scope.fail(WrongValue(at, call.span.text, f"a whole number is wanted, not {show(value)}"))
+            raise self.scope.fail(WrongValue(at, call.span.text, f"expected a whole number, not {show(value)}"))
 
     def _read_blocks(self) -> dict[str, ast.BlockDecl]:
         blocks: dict[str, ast.BlockDecl] = {}
@@ -210,7 +222,7 @@ class _Checker:
             self.report(found)
 
     def _check_start(self, drafts: list[Draft], settings: TrainSettings) -> None:
-        """The init of `train`, where layers have none of their own."""
+        """The init of `train`, for layers without their own."""
         if settings.init is None:
             return
         for draft in (d for d in drafts if d.common.init is None):
@@ -219,7 +231,8 @@ class _Checker:
                 self.report(SizesDoNotFit(draft.call.span, problem))
 
     def _excused(self, name: str) -> bool:
-        """After another error a name may only seem unused: its use was not reached, or is what was misspelled."""
+        """After another error a name may only seem unused: its use was not reached, or is the word that was
+        misspelled."""
         if not self.errors:
             return False
         spoken_of = any(f"'{name}'" in text for e in self.errors for text in (e.title, *e.notes))
@@ -269,7 +282,8 @@ def _twice(formals: tuple[ast.Formal, ...]) -> ast.Formal | None:
 
 
 def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> Node:
-    """The node with its parameters: inits and regularizers from the layer, else from `train`, else the usual."""
+    """The node with its parameters: inits and regularizers are the layer's, else those of `train`, else the
+    defaults."""
     declared = draft.layer.parameters(tuple(v.shape for v in draft.inputs))
     frozen = draft.common.freeze or draft.name in settings.frozen
 

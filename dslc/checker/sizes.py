@@ -1,4 +1,4 @@
-"""Sizes that do not fit, numbers that are too many, and what a stride never reaches."""
+"""Sizes that do not fit, too many elements, and what a stride never reaches."""
 
 from __future__ import annotations
 
@@ -16,21 +16,25 @@ MAX_ELEMENTS = 2**31 - 1
 
 @record
 class SizesDoNotFit(Diagnostic):
-    """`site`: the call of the block that the layer stands in."""
+    """What a layer or an init cannot take: `conv(8, 3x3)` after `flatten`. `site`: the call of the block around the
+    layer."""
 
     problem: SizeProblem = field(compare=False)
     site: Span | None = field(default=None, compare=False)
 
     @property
     def title(self) -> str:
+        """What the layer says."""
         return self.problem.title
 
     @property
     def label(self) -> str:
+        """What the layer says about the underlined argument."""
         return self.problem.label
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The layer's formula and help, and which call of the block it is about."""
         if self.site is None:
             return self.problem.notes
         return (*self.problem.notes, f"in the block that line {self.site.line} calls: {self.site.text}")
@@ -38,16 +42,21 @@ class SizesDoNotFit(Diagnostic):
 
 @record
 class TooManyElements(Diagnostic):
+    """An array that 32-bit indices cannot address: `input x: 100000x100000x3`."""
+
     what: str
     count: int
 
     @property
     def title(self) -> str:
+        """Gives the number of elements and the limit."""
         return f"{self.what} would have {self.count:.3g} elements; at most {MAX_ELEMENTS:.3g} fit"
 
 
 @record
 class Unreached(Diagnostic):
+    """A note: the last rows or columns have no effect, as with `maxpool(2x2)` over 5x5."""
+
     layer: str
     what: str
     severity = "note"
@@ -55,7 +64,7 @@ class Unreached(Diagnostic):
 
 
 def misfit(init: Init, declared: tuple[Weights, ...]) -> SizeProblem | None:
-    """Why weights that name no init of their own cannot start like this."""
+    """Why an init cannot fill the weights that declare none of their own, or None."""
     try:
         for weights in declared:
             if weights.init is None:

@@ -1,4 +1,4 @@
-"""The `train` part of a file: which settings there are, and what each may say."""
+"""The `train` part of a file: the settings there are, and what each accepts."""
 
 from __future__ import annotations
 
@@ -32,12 +32,15 @@ MAX_BATCH = 2**20
 
 @record
 class UnknownSetting(Diagnostic):
+    """A line of `train` that starts with no setting: `epoch 10`, or `lr 0.1`, which belongs to the optimizer."""
+
     key: str
     known: tuple[str, ...]
     message = "train has no setting '{key}'"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The optimizer or loss that has an argument of this name, else the nearest setting, else all settings."""
         if self.key in LEARNING_RATE:
             return (LEARNING_RATE_HELP,)
         things: dict[str, Mapping[str, type[object]]] = {
@@ -53,44 +56,58 @@ class UnknownSetting(Diagnostic):
 
 @record
 class SetTwice(Diagnostic):
+    """A setting, or the loss of one output, twice: `batch 64` on two lines."""
+
     key: str
     message = "'{key}' is set twice"
 
 
 @record
 class MissingSetting(Diagnostic):
+    """`train` without a loss or an optimizer."""
+
     key: str
     example: str
-    message = "train says nothing about the {key}"
+    message = "train has no {key}"
     hints = ("help: for example: {example}",)
 
 
 @record
 class OneValue(Diagnostic):
+    """`batch 32, 64`."""
+
     key: str
     message = "'{key}' takes one value"
 
 
 @record
 class NoHead(Diagnostic):
+    """`batch price: 32`: only a loss belongs to an output."""
+
     key: str
     message = "'{key}' belongs to the whole network, not to one output"
 
 
 @record
 class NesterovAlone(Diagnostic):
+    """`sgd(0.1, nesterov=on)`."""
+
     message = "nesterov=on has no effect without momentum"
     hints = ("help: sgd(0.1, momentum=0.9, nesterov=on)",)
 
 
 @record
 class NoChain(Diagnostic):
+    """`optimizer adam(lr=0.001) -> sgd(0.1)`."""
+
     key: str
-    message = "'{key}' takes no chain: only schedules follow one another"
+    message = "'{key}' takes no chain: only schedules can be chained"
 
 
 @record
 class NoConditions(Diagnostic):
+    """`metrics accuracy subject_to predict_us <= 50`."""
+
     key: str
     message = "'{key}' takes no conditions"
     hints = ("help: they follow what is optimized: optimize accuracy subject_to predict_us <= 50",)
@@ -98,6 +115,8 @@ class NoConditions(Diagnostic):
 
 @record
 class ScheduleWithoutEnd(Diagnostic):
+    """A chain of schedules that is not warmups and one other: `cosine(10) -> step(3, 0.5)`."""
+
     schedule: str
     message = "no schedule follows {schedule}"
     hints = ("help: a chain is warmup(steps) and one other schedule: warmup(500) -> cosine(10)",)
@@ -105,23 +124,30 @@ class ScheduleWithoutEnd(Diagnostic):
 
 @record
 class UnknownLayerName(Diagnostic):
+    """`freeze dense3` where no layer has this name."""
+
     name: str
     known: tuple[str, ...]
     message = "no layer is called '{name}'"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """The nearest layer."""
         return (did_you_mean(self.name, self.known),)
 
 
 @record
 class NothingToFreeze(Diagnostic):
+    """`freeze relu1`: a layer without parameters."""
+
     name: str
     message = "{name} has no parameters: there is nothing to freeze"
 
 
 @record
 class NothingLearns(Diagnostic):
+    """A network in which no parameter is trained: `train` for a net of flatten and softmax."""
+
     message = "nothing in this network learns"
     hints = ("help: give it a layer with weights that is not frozen",)
 
@@ -129,7 +155,7 @@ class NothingLearns(Diagnostic):
 @record
 @dataclass(frozen=True)
 class TrainSettings:
-    """What `train` means for the rest of the network; `training` is None where the file has no `train`."""
+    """What `train` means for the rest of the network; `training` is None if the file has no `train`."""
 
     training: Training | None = None
     losses: Mapping[str, Loss] = field(default_factory=dict)
@@ -141,7 +167,7 @@ class TrainSettings:
 
 
 class TrainReader:
-    """Reads `train`; one method a setting, named after its key."""
+    """Reads `train`; one method for each setting, named after its key."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope, self.report = scope, scope.report
@@ -160,10 +186,10 @@ class TrainReader:
         lost: Collection[str] = (),
         complete: bool = True,
     ) -> TrainSettings:
-        """What `train` says of a network with these heads and layers.
+        """What `train` says for a network with these heads and layers.
 
-        lost: heads whose chains failed. complete: whether the whole net was built; if not, nothing is said about
-        what seems to be missing from it.
+        lost: heads whose chains failed. complete: whether the whole net was built; if not, nothing is reported that
+        only seems to be missing.
         """
         self.heads, self.drafts, self.complete = heads, drafts, complete
         self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses)
@@ -245,7 +271,7 @@ class TrainReader:
             self.found["batch"] = None
         else:
             if isinstance(value, Symbol):
-                reason = f"a whole number or all is wanted, not {value.name}"
+                reason = f"expected a whole number or all, not {value.name}"
                 raise self.scope.fail(WrongValue(setting.values[0].span, "batch", reason))
             self.found["batch"] = self._whole("batch", value, setting.values[0].span, MAX_BATCH)
 
@@ -267,7 +293,7 @@ class TrainReader:
         value = evaluate(setting.values[0], self.scope)
         if not isinstance(value, bool):
             raise self.scope.fail(
-                WrongValue(setting.values[0].span, "shuffle", f"on or off is wanted, not {show(value)}")
+                WrongValue(setting.values[0].span, "shuffle", f"expected on or off, not {show(value)}")
             )
         self.found["shuffle"] = value
 
@@ -314,7 +340,7 @@ class TrainReader:
             self._check_effects(word)
 
     def _check_effects(self, word: Span) -> None:
-        """Whether something learns, and every setting reaches something."""
+        """Whether anything learns, and every setting has an effect."""
         frozen = self._frozen()
         if not any(w.trained for d in self.drafts if d.name not in frozen for w in weights_of(d)):
             self.report(NothingLearns(word))
@@ -331,7 +357,7 @@ class TrainReader:
             self.metric_reader.check(self.losses)
 
     def _frozen(self) -> frozenset[str]:
-        """The layers that do not learn, wherever it is said."""
+        """The layers that do not learn, whether the layer or `train` says so."""
         named = self.found.get("freeze", ())
         assert isinstance(named, tuple)
         return frozenset((*named, *(d.name for d in self.drafts if d.frozen)))

@@ -7,18 +7,22 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from dslc.cli.app import Data, Define, Spec, app, examples, overrides, positive, writing
 from dslc.cli.data import DataOptions, training_data
-from dslc.cli.main import Data, Define, app, overrides, positive, writing
 from dslc.compiler import check_file
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "dslc augment specs/augmented.net --data mnist -o sheet.png",
+    )
+)
 def augment(
-    spec: str,
+    spec: Spec,
     *,
     data: Data,
     output: Annotated[str, Parameter(name=["-o", "--output"])] = "augmented.png",
-    examples: int = 6,
+    examples_: Annotated[int, Parameter(name="--examples")] = 6,
     draws: int = 7,
     seed: int | None = None,
     read: DataOptions = DataOptions(),
@@ -26,16 +30,17 @@ def augment(
 ) -> None:
     """Draw examples as training will see them: the original, and beside it what its augmentation layers make of it.
 
-    output: a .png, .pdf, .svg or .jpg. examples: rows of the sheet. draws: columns beside the original, one for each
-    of the first steps. seed: that of the file unless given.
-
-    Example:  dslc augment specs/augmented.net --data mnist -o sheet.png
+    Args:
+        output: The picture to write: a .png, .pdf, .svg or .jpg.
+        examples_: Rows of the sheet.
+        draws: Columns beside the original, one for each of the first steps.
+        seed: That of the file unless given.
     """
     from dslc.cache import write_whole
     from dslc.runtime.analysis.sheet import draw, image_format, sheet
 
     kind = image_format(output)
-    rows, columns = positive(examples, "--examples"), positive(draws, "--draws")
+    rows, columns = positive(examples_, "--examples"), positive(draws, "--draws")
     network = check_file(spec, overrides(define))
     parts = sheet(network, training_data(network, data, read).train.x, rows, columns, seed)
     picture = draw(network.name, parts, kind)

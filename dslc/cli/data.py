@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli.main import app
+from dslc.cli.app import app, examples
 from dslc.language.diagnostics import CallError
 
 if TYPE_CHECKING:
@@ -19,33 +19,29 @@ if TYPE_CHECKING:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class DataOptions:
-    """How the data are read. A run knows how its own were: what is not said is as in its training.
+    """How the data are read. A run knows how its own were: what is not said is as in its training."""
 
-    Parameters
-    ----------
-    target
-        The column of a table that is to be predicted, or of a list of images.
-    no_header
-        The first row of a table is data: its columns are called 1, 2, ...
-    scale
-        `off`: integers of images stay as they are; `on`: those of 8 bits are divided by 255, of 16 by 65535.
-    resize
-        HxW, rows and columns, that all images get.
-    fit
-        How an image comes to that size: `stretch`; `crop`, its middle; `pad`, all of it on the background.
-    background
-        The color under transparent pixels and around padded images: white, black, or as in #a0b1c2.
-    skip_broken
-        Goes on without images that cannot be read, and lists them.
-    """
-
-    target: str | None = None
-    no_header: Annotated[bool, Parameter(negative=())] = False
-    scale: Literal["on", "off"] | None = None
-    resize: str | None = None
-    fit: Literal["stretch", "crop", "pad"] | None = None
-    background: str | None = None
-    skip_broken: Annotated[bool, Parameter(negative=())] = False
+    target: Annotated[
+        str | None, Parameter(help="The column that is to be predicted, of a table or a list of images.")
+    ] = None
+    no_header: Annotated[
+        bool, Parameter(negative=(), help="The first row of a table is data: its columns are called 1, 2, ...")
+    ] = False
+    scale: Annotated[
+        Literal["on", "off"] | None,
+        Parameter(help="on: images of 8 bits are divided by 255, of 16 by 65535; off: they stay as they are."),
+    ] = None
+    resize: Annotated[str | None, Parameter(help="HxW, the rows and columns that all images get.")] = None
+    fit: Annotated[
+        Literal["stretch", "crop", "pad"] | None,
+        Parameter(help="How an image comes to that size; crop: its middle, pad: all of it on the background."),
+    ] = None
+    background: Annotated[
+        str | None, Parameter(help="Under transparent pixels and around padded images: white, black or as in #a0b1c2.")
+    ] = None
+    skip_broken: Annotated[
+        bool, Parameter(negative=(), help="Go on without images that cannot be read, and list them.")
+    ] = False
 
     def reading(self, usual: Reading) -> Reading:
         """As these options say, else as usual.
@@ -107,14 +103,17 @@ def run_data(model: Model, data: str, options: DataOptions, labelled: bool = Tru
     return load_dataset(data, how=options.reading(model.schema.reading(model.network, labelled)))
 
 
-@app.command
+@app.command(help_epilogue=examples("dslc data titanic.csv --target survived", "dslc data measured.parquet"))
 def data(table: str, *, target: str | None = None, no_header: Annotated[bool, Parameter(negative=())] = False) -> None:
-    """Show what a table holds: a row a column with its type, missing cells, range and distinct values, and a word on
-    what a network should not be given: constants, identifiers, a copy of the target.
+    """Show what a table holds: a row a column with its type, missing cells, range and distinct values.
 
-    target: the column to be predicted. no-header: the first row is data.
+    A word stands beside what a network should not be given: constants,
+    identifiers, a copy of the target.
 
-    Examples:  dslc data titanic.csv --target survived     dslc data measured.parquet
+    Args:
+        table: A .csv, .tsv, .parquet, .arrow or the like.
+        target: The column to be predicted.
+        no_header: The first row is data: the columns are called 1, 2, ...
     """
     from dslc.cli.tables import print_table
     from dslc.runtime.data.profile import profile

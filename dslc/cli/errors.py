@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from dslc.cli.app import Threads, app, examples, positive, writing
 from dslc.cli.data import DataOptions, run_data
-from dslc.cli.main import app, positive, writing
 from dslc.language.diagnostics import CallError, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -21,42 +21,53 @@ TABLE, SHEET = "errors.csv", "errors.png"
 Part = Literal["train", "train-dev", "dev", "test"]
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "dslc errors runs/lenet5-1 --data mnist",
+        "dslc errors runs/lenet5-1 --data mnist --part test --most 40",
+        "dslc errors --tally runs/lenet5-1/errors/errors.csv --error-rate 0.04",
+    )
+)
 def errors(
-    run_: Annotated[str | None, Parameter(name="RUN")] = None,
+    run: Annotated[str | None, Parameter(name="RUN")] = None,
     *,
     data: str | None = None,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     part: Part = "dev",
     most: int = 100,
     read: DataOptions = DataOptions(),
-    threads: int = 1,
+    threads: Threads = 1,
     tally: str | None = None,
     error_rate: float | None = None,
 ) -> None:
     """The examples that a run gets most wrong, as a sheet of images and a table to tag; then a tally of the tags.
 
-    Leaves errors.csv, and errors.png where the examples are images, in the folder --output (RUN/errors). Write why
-    each is wrong under `tags`, several parted by commas, and let --tally count: errors and share a tag, and the
-    ceiling, which is the error rate that is left if all of this tag are fixed.
+    Leaves errors.csv, and errors.png where the examples are images. Write why
+    each is wrong under `tags`, several separated by commas, and let --tally
+    count: errors and share by tag, and the ceiling, which is the error rate
+    that is left if all errors of this tag are fixed.
 
-    part: of the data; dev is drawn as in training where the data bring none. most: how many at most.
-
-    Examples:  dslc errors runs/lenet5-1 --data mnist     dslc errors runs/lenet5-1 --data mnist --part test --most 40
-               dslc errors --tally runs/lenet5-1/errors/errors.csv --error-rate 0.04
+    Args:
+        run: A run folder, or a weights file.
+        data: The data, as for `dslc train`.
+        output: The folder to write to; RUN/errors unless given.
+        part: Of the data; dev is drawn as in training where the data bring none.
+        most: How many examples at most.
+        tally: A table with tags to count.
+        error_rate: With --tally: the error rate on the part that the table is of.
     """
     if tally is not None:
-        if run_ is not None or data is not None or output is not None:
+        if run is not None or data is not None or output is not None:
             raise CallError("--tally FILE counts the tags in a file: it goes without RUN, --data and --output")
         _tally(Path(tally), error_rate)
         return
-    if run_ is None or data is None:
+    if run is None or data is None:
         raise CallError("name a run and data, as in dslc errors runs/lenet5-1 --data mnist, or --tally FILE")
     if error_rate is not None:
         raise CallError("--error-rate goes with --tally FILE")
-    folder = Path(output) if output is not None else _beside(Path(run_))
+    folder = Path(output) if output is not None else _beside(Path(run))
     _refuse_to_lose_tags(folder / TABLE)
-    _errors(run_, data, read, part, folder, positive(most, "--most"), positive(threads, "--threads"))
+    _errors(run, data, read, part, folder, positive(most, "--most"), positive(threads, "--threads"))
 
 
 def _beside(run: Path) -> Path:

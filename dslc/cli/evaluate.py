@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
-
+from dslc.cli.app import Data, Run, Threads, app, examples, positive
 from dslc.cli.data import DataOptions, run_data
-from dslc.cli.main import Data, app, positive
 from dslc.cli.tables import print_table
 from dslc.cli.train import results_of
 from dslc.language.diagnostics import CallError, DataError
@@ -20,38 +18,40 @@ if TYPE_CHECKING:
 WRONG = "1 - accuracy"
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "dslc evaluate runs/lenet5-1 --data mnist",
+        "dslc evaluate runs/lenet5-1 --data mnist --human-error 0.002",
+    )
+)
 def evaluate(
-    run_: Annotated[str, Parameter(name="RUN")],
+    run: Run,
     *,
     data: Data,
     read: DataOptions = DataOptions(),
     human_error: float | None = None,
-    threads: int = 1,
+    threads: Threads = 1,
 ) -> None:
     """Loss and metrics of a run (or a weights file) on data; on its test part where it has one.
 
-    human-error: the error of people at this task, which stands for the best possible one. With it comes a table of bias
-    and variance from the parts that the data of the run were split into, and what to try next.
-
-    Examples:  dslc evaluate runs/lenet5-1 --data mnist     dslc evaluate runs/lenet5-1 --data mnist --human-error 0.002
+    Args:
+        human_error: The error of people at this task, which stands for the best possible one. With it comes a table of
+            bias and variance from the parts that the data of the run were split into, and what to try next.
     """
     from dslc.runtime.runs.folder import load_run, partition_of
 
     if human_error is not None and not human_error >= 0:
         raise CallError(f"--human-error must be at least 0, not {human_error:g}")
-    model = load_run(run_, positive(threads, "--threads"))
+    model = load_run(run, positive(threads, "--threads"))
     dataset = run_data(model, data, read)
-    partition = partition_of(run_)
+    partition = partition_of(run)
     trained_on = partition is not None and partition.of(dataset.train.y)
     if human_error is not None and not trained_on:
         raise DataError(
-            f"--human-error compares the parts of the data of a run: {run_} does not say how {data} was split"
+            f"--human-error compares the parts of the data of a run: {run} does not say how {data} was split"
         )
     if partition is not None and trained_on and (human_error is not None or dataset.test is None):
         dataset = dataset.split(partition.shares, partition.seed)
-    if not dataset.labelled:
-        raise DataError(f"{data} has no targets to judge by: name their column with --target")
     part = dataset.test or dataset.dev or dataset.train
     name = "the test set" if part is dataset.test else "the dev set" if part is dataset.dev else "all of it"
     print(f"judged on {name}: {len(part.x):,} examples", file=sys.stderr)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from dslc.cli.app import Data, Define, Spec, app, examples, overrides
 from dslc.cli.data import DataOptions, training_data
-from dslc.cli.main import Data, Define, app, overrides
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, UsageError
 
@@ -17,32 +17,42 @@ if TYPE_CHECKING:
     from dslc.proofs.scales import LayerScale
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "dslc inspect specs/lenet5.net --data mnist",
+        "dslc inspect specs/mlp.net --data mnist -o inspect.png",
+        "dslc inspect runs/mlp-1/spec.net --data mnist --weights runs/mlp-1/weights.safetensors",
+    )
+)
 def inspect(
-    spec: str,
+    spec: Spec,
     *,
     data: Data,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
-    examples: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    examples_: Annotated[int | None, Parameter(name="--examples", validator=Number(gte=1))] = None,
     weights: str | None = None,
     read: DataOptions = DataOptions(),
     define: Define = None,
 ) -> None:
     """Show how large activations and gradients are by depth, a row a layer: what vanishes, what explodes.
 
-    The network is as training would start it, or has the weights of a file (--weights). Computed in NumPy and float64
-    on --examples of the training set: 64, or fewer where they would take more than a gigabyte. -o FILE.png writes the
-    table as a picture too.
+    The network is as training would start it, or has the weights of a file.
+    Computed in NumPy and float64.
 
-    activation: the standard deviation of the layer's output. It vanishes below a thousandth of the smaller of 1 and the
-    input's deviation, and explodes above a thousand times the larger.
+    activation: the standard deviation of the layer's output. It vanishes
+    below a thousandth of the smaller of 1 and the input's deviation, and
+    explodes above a thousand times the larger.
 
-    gradient: the standard deviation of the gradient of one example's loss with respect to the layer's output; norm: the
-    root of the sum of its squares. It vanishes where the norm is below a thousandth of the norm at the loss, and
-    explodes above a thousand times that.
+    gradient: the standard deviation of the gradient of one example's loss
+    with respect to the layer's output; norm: the root of the sum of its
+    squares. It vanishes where the norm is below a thousandth of the norm at
+    the loss, and explodes above a thousand times that. "-" stands where there
+    is no gradient, as before rotate, shift or crop.
 
-    Examples:  dslc inspect specs/lenet5.net --data mnist     dslc inspect specs/mlp.net --data mnist -o inspect.png
-               dslc inspect runs/mlp-1/spec.net --data mnist --weights runs/mlp-1/weights.safetensors
+    Args:
+        output: A .png to write the table to as a picture.
+        examples_: How many examples of the training set; 64, or fewer where they would take more than a gigabyte.
+        weights: A file of weights in place of fresh ones.
     """
     from dslc.cli.tables import print_table
     from dslc.proofs.inspection import some, started, usual_count
@@ -52,7 +62,7 @@ def inspect(
         raise CallError(f"the picture is a PNG: -o {Path(output).stem}.png")
     network = check_file(spec, overrides(define))
     train = training_data(network, data, read).train
-    inputs, targets = some(network, train, examples or usual_count(network), weights)
+    inputs, targets = some(network, train, examples_ or usual_count(network), weights)
     scales = measure(started(network, train, weights), inputs, targets)
     title = f"{network.name}: scale by depth, {len(next(iter(inputs.values())))} examples"
     if output is not None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from dslc.cli.app import Run, Threads, app, examples, positive, writing
 from dslc.cli.data import DataOptions, run_data
-from dslc.cli.main import app, positive, writing
 from dslc.cli.train import results_of
 from dslc.language.diagnostics import CallError, DataError
 
@@ -22,23 +22,28 @@ if TYPE_CHECKING:
     from dslc.runtime.runs.metadata import Facts
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "dslc report runs/lenet5-1",
+        "dslc report runs/lenet5-1 --human-error 0.002",
+        "dslc report runs/lenet5-1 --data fashion -o fashion.html",
+    )
+)
 def report(
-    run_: Annotated[str, Parameter(name="RUN")],
+    run: Run,
     *,
     data: str | None = None,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     read: DataOptions = DataOptions(),
     human_error: float | None = None,
-    threads: int = 1,
+    threads: Threads = 1,
 ) -> None:
     """Make the page of a run again: results, curves, confusion matrix, scores by class, worst examples.
 
-    data: those of the training unless given. output: RUN/report.html unless given. human-error: the error of people at
-    this task; with it the page tells bias and variance, and what to try next.
-
-    Examples:  dslc report runs/lenet5-1     dslc report runs/lenet5-1 --human-error 0.002
-               dslc report runs/lenet5-1 --data fashion -o fashion.html
+    Args:
+        data: Those of the training unless given.
+        output: The page to write; RUN/report.html unless given.
+        human_error: The error of people at this task; with it the page shows bias and variance, and what to try next.
     """
     from dslc.cache import write_whole
     from dslc.runtime.analysis.error_analysis import judge
@@ -47,17 +52,17 @@ def report(
     from dslc.runtime.runs.metadata import read_facts
     from dslc.runtime.training.history import History
 
-    folder = Path(run_)
+    folder = Path(run)
     if not folder.is_dir():
-        raise DataError(f"{run_} is no run folder: a page tells of a training, which weights alone do not")
-    model = load_run(run_, positive(threads, "--threads"))
+        raise DataError(f"{run} is no run folder: a page tells of a training, which weights alone do not")
+    model = load_run(run, positive(threads, "--threads"))
     facts = read_facts(folder)
     best_epoch, stopped = (facts.best_epoch, facts.stopped) if facts else (None, "")
     history = History.from_csv(folder / HISTORY, best_epoch, stopped)
     dataset = _dataset(model, data, read, facts)
     results, judged = {}, None
     if dataset is not None:
-        dataset = split_as_trained(dataset, run_, model.training.seed)
+        dataset = split_as_trained(dataset, run, model.training.seed)
         results, judged = results_of(model, dataset), judge(model, dataset)
     gaps = () if human_error is None else _gaps(results, human_error)
     path = folder / REPORT if output is None else Path(output)
@@ -82,6 +87,7 @@ def _gaps(results: Mapping[str, dict[str, float]], human: float) -> tuple[Gap, .
 
 def _dataset(model: Model, data: str | None, read: DataOptions, facts: Facts | None) -> Dataset | None:
     """The data given, else those of the training; None, and a line that says so, where these are gone."""
+
     if data is not None:
         return run_data(model, data, read)
     try:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from dslc.cli.app import Data, Define, Spec, Threads, app, examples, overrides, positive, writing
 from dslc.cli.data import DataOptions, training_data
-from dslc.cli.main import Data, Define, app, overrides, positive, writing
-from dslc.cli.train import results_of, write_run
+from dslc.cli.train import check_parts, results_of, write_run
 from dslc.compiler import check_file
 from dslc.language.diagnostics import DataError
 
@@ -24,9 +24,14 @@ if TYPE_CHECKING:
     from dslc.runtime.training.history import History
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "dslc search specs/lenet5.net --data mnist --trials 20 --epochs 3",
+        "dslc search specs/lenet5.net --data mnist --trials 50 --sampler tpe --prune --storage lenet5.journal",
+    )
+)
 def search(
-    spec: str,
+    spec: Spec,
     *,
     data: Data,
     trials: int = 20,
@@ -35,21 +40,28 @@ def search(
     storage: str | None = None,
     study: str | None = None,
     read: DataOptions = DataOptions(),
-    run_: Annotated[str | None, Parameter(name="--run")] = None,
+    run: Annotated[str | None, Parameter(name="--run")] = None,
     epochs: int | None = None,
     seed: int | None = None,
-    threads: int = 1,
+    threads: Threads = 1,
     define: Define = None,
 ) -> None:
-    """Search the params that have a range: `param lr = 1e-3 in log(1e-4, 1e-1)`.
+    """Search the params that have a range, such as `param lr = 1e-3 in log(1e-4, 1e-1)`.
 
-    --prune ends trials early that are worse than the median. --storage: a file that several processes share (a
-    journal, or SQLite if it ends in .db); --study: the name of the search in it. -D fixes a param. Leaves trials.csv,
-    plots, and the run of the best trial in the folder `best`.
+    Leaves trials.csv, plots, and the run of the best trial in the folder
+    `best`. -D fixes a param.
 
-    Examples:  dslc search specs/lenet5.net --data mnist --trials 20 --epochs 3
-               dslc search a.net --data d.npz --trials 50 --sampler tpe --prune --storage a.journal
+    Args:
+        trials: How many settings to try.
+        sampler: random, or tpe (Bayesian: Tree-structured Parzen Estimator).
+        prune: End trials early that are worse than the median.
+        storage: A file that several processes share: a journal, or SQLite if it ends in .db.
+        study: The name of the search in --storage.
+        run: The folder to make; runs/<net>-search-<number> unless given.
+        epochs: How many each trial trains for; those of the file unless given.
+        seed: Of the sampler; that of the file unless given.
     """
+    from dslc.runtime.data.schema import Schema
     from dslc.runtime.runs.folder import run_folder
     from dslc.runtime.search.search import Search, Settings
 
@@ -62,7 +74,8 @@ def search(
     found.dataset = found.dataset.with_dev(found.seed)
     if found.dataset.dev is None:
         raise DataError("a search judges by a dev set, and the data are too few to split one off")
-    with run_folder(run_, f"{found.network.name}-search") as folder, writing(folder):
+    check_parts(Schema().describing(network, found.dataset), network, found.dataset, anew=True)
+    with run_folder(run, f"{found.network.name}-search") as folder, writing(folder):
         try:
             found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)
         except KeyboardInterrupt:
@@ -88,12 +101,12 @@ def _tell(trial) -> None:  # type: ignore[no-untyped-def]
 def _finish(found: Search, folder: Path) -> None:
     """The table, the files, and the best run under its name."""
     from dslc.cli.tables import print_table
-    from dslc.runtime.search.search import best_trial, table, write_csv, write_plots
+    from dslc.runtime.search.search import best_trial, shown, table, write_csv, write_plots
 
     rows = table(found.study, found.ranges)
     names = tuple(p.name for p in found.ranges)
     write_csv(folder / "trials.csv", rows, names, found.metric.name)
-    cells = [(str(r.number), r.state, f"{r.value:.5g}", *(p[:10] for p in r.params), r.why) for r in rows]
+    cells = [(str(r.number), r.state, shown(r.value), *map(shown, r.params), r.why) for r in rows]
     columns = ("trial", "state", found.metric.name, *names, "")
     print_table(f"{found.network.name}: {len(rows)} trials", columns, cells, "rlr" + "r" * len(names) + "l")
     best = best_trial(found.study)

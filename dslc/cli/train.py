@@ -9,49 +9,57 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from dslc.cli.app import Data, Define, Progress, Spec, Threads, app, examples, overrides, positive, writing
 from dslc.cli.data import DataOptions, training_data
-from dslc.cli.main import Data, Define, Kind, app, overrides, positive, writing
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError
 
 if TYPE_CHECKING:
+    from dslc.ir import Network
     from dslc.runtime.data.datasets import Dataset
+    from dslc.runtime.data.schema import Schema
     from dslc.runtime.data.splits import Shares
     from dslc.runtime.model import Model
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "dslc train specs/lenet5.net --data mnist",
+        "dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3",
+        "dslc train specs/lenet5.net --data mnist --resume runs/lenet5-1",
+    )
+)
 def train(
-    spec: str,
+    spec: Spec,
     *,
     data: Data,
     read: DataOptions = DataOptions(),
-    run_: Annotated[str | None, Parameter(name="--run")] = None,
+    run: Annotated[str | None, Parameter(name="--run")] = None,
     resume: str | None = None,
     epochs: int | None = None,
     weights: str | None = None,
     only: str | None = None,
     split: str | None = None,
     train_dev: float = 0.0,
-    threads: int = 1,
-    progress: Kind = "auto",
+    threads: Threads = 1,
+    progress: Progress = "auto",
     define: Define = None,
 ) -> None:
     """Train, and leave a run folder with spec, weights, history, report, and the checkpoint of the last epoch.
 
-    data: mnist, breast_cancer, diabetes, digits, iris, wine (from scikit-learn), an .npz with x and y, a table (.csv,
-    .parquet, .arrow, with --target COLUMN), a folder of IDX or .npy files, or a folder with one folder of images a
-    class. docs/data.md has all forms and rules.
-    split: percentages for train/dev/test, as in 60/20/20, or for train/dev where the data bring a test set; a tenth
-    goes to dev unless said otherwise. train-dev: a share of the training set that is held out to tell variance from a
-    mismatch of the data. Every class is split alike, by the file's seed.
-    resume: a run that was stopped or killed, or a checkpoint: goes on after its last whole epoch, in the same folder
-    unless --run names another, bit for bit as if it had never stopped. epochs: how many; with --resume how many more,
-    those that were still to come unless given.
-    weights: a file to start from, for transfer learning; only: just these of its layers, as in conv1,conv2.
+    A tenth of the training set goes to the dev set where the data bring none.
+    Every class is split alike, by the file's seed.
 
-    Examples:  dslc train specs/lenet5.net --data mnist     dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3
-               dslc train specs/lenet5.net --data mnist --resume runs/lenet5-1
+    Args:
+        run: The run folder to make; runs/<net>-<number> unless given.
+        resume: A run that was stopped or killed, or a checkpoint. Training goes on after its last whole epoch, in the
+            same folder unless --run names another, bit for bit as if it had never stopped. A run that was killed after
+            its last epoch gets what it lacks.
+        epochs: How many; with --resume how many more, those that were still to come unless given.
+        weights: A weights file to start from, for transfer learning.
+        only: Just these layers of --weights, as in conv1,conv2.
+        split: Percentages for train/dev/test, as in 60/20/20, or for train/dev where the data bring a test set.
+        train_dev: A share of the training set that is held out, to tell variance from a mismatch of the data.
     """
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
@@ -69,13 +77,14 @@ def train(
     if weights is not None:
         model.load_weights(weights, only.split(",") if only else None)
     if resume is not None:
-        run_ = _resume(model, resume, run_)
+        run, epochs = _resume(model, resume, run, epochs)
     dataset = _parts(training_data(network, data, read), shares, model.training.seed, resume)
     model.schema = model.schema.describing(network, dataset)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
+    check_parts(model.schema, network, dataset, anew=resume is None)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
-    with run_folder(run_, network.name) as folder:
+    with run_folder(run, network.name) as folder:
         keep = keep_checkpoints(model, folder)
         with writing(folder):
             write_partition(folder, dataset)
@@ -91,12 +100,18 @@ def train(
         print(f"interrupted: --resume {folder} goes on after the last whole epoch", file=sys.stderr)
 
 
-def _resume(model: Model, resume: str, run: str | None) -> str | None:
-    """Puts the model where the run stopped; the folder to go on in."""
-    from dslc.runtime.runs.folder import checkpoint_of
+def _resume(model: Model, resume: str, run: str | None, epochs: int | None) -> tuple[str | None, int | None]:
+    """Puts the model where the run stopped; the folder to go on in, and for how many epochs: none for a run that was
+    killed between its last epoch and its end."""
+    from dslc.runtime.runs.folder import checkpoint_of, is_whole
 
     model.resume(checkpoint_of(resume))
-    return resume if run is None and Path(resume).is_dir() else run
+    if run is not None or not Path(resume).is_dir():
+        return run, epochs
+    if epochs is None and model.standing is not None and model.standing.over and not is_whole(Path(resume)):
+        print("note: this training is done: what the run lacks is written", file=sys.stderr)
+        epochs = 0
+    return resume, epochs
 
 
 def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dataset:
@@ -107,6 +122,12 @@ def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dat
     if resume is not None and shares == Shares():
         return split_as_trained(given, str(checkpoint_of(resume).parent), seed)
     return given.split(shares, seed)
+
+
+def check_parts(schema: Schema, network: Network, dataset: Dataset, anew: bool) -> None:
+    """Looks through all parts before training: what is wrong with the test set should not be found out behind it."""
+    for name, part in dataset.parts.items():
+        schema = schema.check_part(network, part.x, part.y, f"{name} set", anew and name == "train")
 
 
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:

@@ -1,7 +1,7 @@
-"""How gradients are kept from growing too large. One file a clip: the file's name is its name in the language.
+"""How gradients are kept from growing too large. One file per clip: the file's name is its name in the language.
 
-Clipping comes after the regularizers and before the optimizer, in the step that trains: `gradients` and gradient
-checking see the slopes of the loss as they are.
+Gradients are clipped after the regularizers and before the optimizer, in the training step only: `gradients` and
+gradient checking see the unclipped gradients of the loss.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from dslc.numerics import Array
 from dslc.scalar import Scalar, variable
 
 SCALE = variable("scale[0]")
-"""A number of the whole network, the same for all of its gradients: at most 1."""
+"""One number for all gradients of the network, at most 1."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Base. `together`: the formula reads SCALE, for which all gradients must be known before the first update."""
+    """Base. `together`: the formula reads SCALE, so that all gradients must be known before the first update."""
 
     limit: Positive
     together: ClassVar[bool] = False
 
     def clipped(self) -> Scalar:
-        """What the optimizer sees in place of one element `g` of a gradient."""
+        """What the optimizer gets in place of one element `g` of a gradient."""
         raise NotImplementedError
 
     def reference(self, gradients: Mapping[str, Array]) -> dict[str, Array]:
-        """All gradients of the network, clipped, in NumPy."""
+        """All gradients of the network, by parameter, clipped in NumPy."""
         raise NotImplementedError

@@ -6,10 +6,8 @@ one that is killed, never leave a broken one.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.util
-import io
 import os
 import shlex
 import shutil
@@ -152,9 +150,8 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         kernels.write_text(source.code)
         ffi = FFI()
         ffi.cdef(source.declarations)
-        ffi.set_source(name, source.declarations)
-        with contextlib.redirect_stdout(io.StringIO()):
-            ffi.emit_c_code(str(wrapper))
+        ffi.set_source(name, source.declarations, compiler_verbose=0)
+        ffi.emit_c_code(str(wrapper))
         threads = ["-fopenmp"] if compiler.openmp else []
         if not compiler.openmp:
             warnings.warn(f"{compiler.command[0]} has no OpenMP: the network runs on one thread", stacklevel=2)

@@ -45,7 +45,7 @@ PHASES = {
     "predict_prepare": "What depends on nothing but the parameters: once for many predictions.",
     "predict_forward": "The network in prediction mode.",
     "predict_few": "The same for few examples.",
-    "predict_loss": "The losses of what predict_forward left.",
+    "predict_losses": "The losses of what predict_forward left.",
     "gradients_forward": "The network in training mode, up to the loss.",
     "gradients_backward": "The gradients of all parameters that learn.",
     "train_forward": "The network in training mode, up to the loss.",
@@ -54,7 +54,7 @@ PHASES = {
 }
 RUNS = {
     "predict": ("predict_prepare", "predict_forward", "predict_few"),
-    "evaluate": ("predict_prepare", "predict_forward", "predict_loss"),
+    "evaluate": ("predict_prepare", "predict_forward", "predict_losses"),
     "loss": ("train_forward",),
     "gradients": ("gradients_forward", "gradients_backward"),
     "train_step": ("train_forward", "train_backward", "train_update"),
@@ -63,7 +63,7 @@ RUNS = {
 
 PUBLIC = (
     *RUNS,
-    "t",
+    "network",
     "all_finite",
     "all_within",
     "all_below",
@@ -326,7 +326,11 @@ class _Emitter:
         outside = self.outside(phase)
         uses_n = any("n" in f.takes for f in functions)
         name = f"{step.name}_{phase.name}"
-        parameters = (f"const {self.prefix}_t *net", "meeting_place *meeting", *(self.declare(t) for t in outside))
+        parameters = (
+            f"const {self.prefix}_network *net",
+            "meeting_place *meeting",
+            *(self.declare(t) for t in outside),
+        )
         counts = ("int n",) if uses_n else ()
         return PhaseFunction(name, PHASES[name], (*parameters, *counts, "int part", "int parts"), groups)
 
@@ -353,7 +357,14 @@ class _Emitter:
         inputs = [f"const {self.real} *{v.name}_in" for v in self.network.inputs]
         outputs = [f"{self.real} *{h.name}_output" for h in self.network.heads]
         targets = [self.declare(t) for t in self.targets()]
-        interface = {"prefix": self.prefix, "inputs": inputs, "outputs": outputs, "trains": trains, "targets": targets}
+        interface: dict[str, object] = {
+            "prefix": self.prefix,
+            "inputs": inputs,
+            "outputs": outputs,
+            "trains": trains,
+            "targets": targets,
+            "heads": len(self.network.heads),
+        }
         header = self.render("network.h.j2", {**interface, "real": self.real})
         shared = self.shared_phases(phases)
         sharing = [function for function, runs in RUNS.items() if shared & set(runs)]
@@ -447,22 +458,20 @@ class _Emitter:
         train = self.plan.step("train")
         gradients = self.plan.step("gradients")
         if train is None or gradients is None:
-            empty = ("evaluate_arguments", "gradients_forward", "gradients_backward", "gradients_loss",
+            empty = ("evaluate_arguments", "gradients_forward", "gradients_backward",
                      "gradients_forward_arguments", "gradients_backward_arguments",
                      "forward_arguments", "backward_arguments", "update_arguments", "gathered",
                      "gathered_arguments")  # fmt: skip
-            return {**{key: [] for key in empty}, "heads": 0}
-        loss = self.plan.steps[0].phase("loss")
+            return {key: [] for key in empty}
+        loss = self.plan.steps[0].phase("losses")
         given = {t.name: t for t in given_tensors(self.plan.graph.train)} if self.plan.graph.train else {}
         order = [*(f"{v.name}_in" for v in self.network.inputs), *(t.name for t in self.targets())]
         gathered = [self.gathered(given[name]) for name in order]
         return {
-            "heads": len(self.network.heads),
-            "evaluate_arguments": self.phase_call(loss, phases["predict_loss"], shifted=True),
+            "evaluate_arguments": self.phase_call(loss, phases["predict_losses"], shifted=True),
             "forward_arguments": self.phase_call(train.phase("forward"), phases["train_forward"]),
             "gradients_forward": phases["gradients_forward"].name,
             "gradients_backward": phases["gradients_backward"].name,
-            "gradients_loss": self.constant(gradients, gradients.workspace["loss"].tensor),
             "gradients_forward_arguments": self.phase_call(gradients.phase("forward"), phases["gradients_forward"]),
             "gradients_backward_arguments": self.phase_call(gradients.phase("backward"), phases["gradients_backward"]),
             "backward_arguments": self.phase_call(train.phase("backward"), phases["train_backward"]),

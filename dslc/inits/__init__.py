@@ -1,4 +1,4 @@
-"""How parameters start. One file an init: the file's name is its name in the language."""
+"""Initial values of parameters. One file per init: the file's name is its name in the language."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dslc.numerics import Array, np
 
 
 class Init:
-    """Base of all inits; a subclass is a frozen dataclass whose annotated fields are its arguments."""
+    """Base class of all inits; a subclass is a frozen dataclass whose annotated fields are its arguments."""
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raises SizeProblem where weights of this shape cannot start so."""
+        """Raises SizeProblem if the init cannot fill weights of this shape."""
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
-        """Fresh values of this shape in float64."""
+        """New values of this shape, float64. `fan_in` and `fan_out` are the inputs and outputs of one unit or
+        filter."""
         raise NotImplementedError

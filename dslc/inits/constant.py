@@ -16,4 +16,5 @@ class Constant(Init):
     c: Number
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        """c everywhere; draws nothing."""
         return np.full(shape, self.c)

@@ -13,5 +13,6 @@ class HeUniform(Init):
     """Uniform with variance 2 / n_in (He et al. 2015)."""
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        """Uniform in [-b, b) with b = sqrt(6 / fan_in), since a uniform distribution has the variance b^2 / 3."""
         bound = np.sqrt(6 / fan_in)
         return random.uniform(-bound, bound, shape)

@@ -13,4 +13,5 @@ class Ones(Init):
     """Every element 1."""
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        """1 everywhere; draws nothing."""
         return np.ones(shape)

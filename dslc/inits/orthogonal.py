@@ -1,4 +1,4 @@
-"""orthogonal: rows (or columns) of unit length at right angles (Saxe et al. 2014)."""
+"""orthogonal: orthonormal rows (or columns) (Saxe et al. 2014)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from dslc.numerics import Array, np
 
 @dataclass(frozen=True)
 class Orthogonal(Init):
-    """Rows (or columns) of unit length at right angles (Saxe et al. 2014)."""
+    """Orthonormal rows, or columns if there are more rows than columns (Saxe et al. 2014). Filters count as one column
+    each."""
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        """Q of the QR decomposition of a normal matrix, its signs fixed so that every orthogonal matrix is equally
+        likely."""
         rows, columns = (
             (shape[0], int(np.prod(shape[1:]))) if len(shape) == 2 else (int(np.prod(shape[:-1])), shape[-1])
         )

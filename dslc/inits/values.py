@@ -1,4 +1,4 @@
-"""values: exactly these numbers, such as a filter for edges (notes: 'Edge Detection Example')."""
+"""values: exactly the numbers given, such as a filter for edges (notes: 'Edge Detection Example')."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from dslc.shape import SizeProblem, show_shape
 
 @dataclass(frozen=True)
 class Values(Init):
-    """One filter (or unit) after another, and a filter as it is read: row by row, a pixel's channels together."""
+    """The numbers of one unit or filter after the other; in a filter row by row, the channels of a pixel together."""
 
     numbers: Numbers
 
     def check(self, shape: tuple[int, ...]) -> None:
+        """Raises SizeProblem unless there is exactly one number for each weight."""
         wanted, found = prod(shape), len(self.numbers)
         if found != wanted:
             raise SizeProblem(
@@ -27,6 +28,7 @@ class Values(Init):
             )  # fmt: skip
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        """The numbers as (units, inputs), or as (rows, columns, channels, filters); draws nothing."""
         if len(shape) == 2:
             return np.reshape(self.numbers, shape)
         return np.moveaxis(np.reshape(self.numbers, (shape[-1], *shape[:-1])), 0, -1)

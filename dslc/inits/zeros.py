@@ -13,4 +13,5 @@ class Zeros(Init):
     """Every element 0."""
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
+        """0 everywhere; draws nothing."""
         return np.zeros(shape)

@@ -1,5 +1,5 @@
-"""Convolutions in which every channel meets a filter of its own: vectors go along the channels, and nothing is summed
-over them. Filters lie as the language has them, [rows][columns][1][channels]."""
+"""Depthwise convolutions: every channel has its own filter. Vectors go along the channels, and nothing is summed across
+them. Filters are stored in the language's order, [rows][columns][1][channels]."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from dslc.kernels._direct import padded_shape
 from dslc.layers.conv import ConvDetail
 
 LOADS_PER_FMA = 4.0
-"""A tap is one multiply-add, but needs its pixel from memory: so many times what a product of matrices costs."""
+"""Every multiply-add loads its pixel from memory: the cost relative to a multiply-add of a matrix product."""
 
 COLUMNS = 8
-"""So many pixels of a row are finished in one go."""
+"""Pixels of a row that are computed together."""
 
 
 def suits(d: ConvDetail) -> bool:
+    """Whether groups, channels and filters are equally many."""
     return 1 < d.groups == d.input[2] == d.output[2]
 
 
 def cost(d: ConvDetail, setting: Setting) -> float:
-    """Nanoseconds of a mini-batch on one thread."""
+    """Nanoseconds for a mini-batch on one thread: all taps, with the channels rounded up to whole vectors."""
     channels = -(-d.output[2] // setting.lanes) * setting.lanes
     return setting.vector_products(d.output[0] * d.output[1] * channels * prod(d.size)) * LOADS_PER_FMA
 
 
 def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
-    """What the template prints: windows that reach over the edge meet zeros there."""
+    """Values for the template of y, and with the taps in reverse order of dx: outside the image it multiplies zeros."""
     return {
         "d": d, "channels": d.output[2], "lanes": setting.lanes, "tail": d.output[2] % setting.lanes,
         "taps": prod(d.size), "padded": padded_shape(d) != d.input, "columns": min(COLUMNS, d.output[1]),
@@ -36,7 +37,7 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
 
 
 def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
-    """The gradient of the filters: windows slide over the padded image."""
+    """Values for the template of dW, whose windows slide over the padded image."""
     shape = padded_shape(d)
     return {
         "d": d, "image": prod(shape), "width": shape[1], "channels": d.output[2], "lanes": setting.lanes,
@@ -45,7 +46,7 @@ def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
 
 
 def scatter_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
-    """The gradient of the input for any stride: each tap adds to the pixel that it lay on."""
+    """Values for the template of dx with any stride: each tap adds to the pixel that it was multiplied with."""
     return {
         "d": d, "image": prod(d.input), "channels": d.output[2], "lanes": setting.lanes,
         "tail": d.output[2] % setting.lanes, "blocks": -(-d.output[2] // setting.lanes),

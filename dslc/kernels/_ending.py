@@ -1,4 +1,4 @@
-"""What kernels of one pass do to a number before they store it."""
+"""The epilogue of kernels that make one pass over their result."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dslc.operation import Operation
 
 
 def ending(op: Operation, *names: str) -> tuple[tuple[str, ...], dict[str, object]]:
-    """Names of what the operation reads, and for the template the `formula` in x, with in `known` the array where it
-    finds y: one of those names, if the operation reads that array anyway."""
+    """The C names of what the operation reads, and for the template the `formula` in x and in `known` the array that
+    holds y: one of those names, if the operation reads that array anyway."""
     formula = finish(op)["formula"]
     if op.fused is None or not op.fused.needs_y:
         return names, {"formula": formula, "known": ""}

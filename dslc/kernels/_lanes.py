@@ -1,7 +1,8 @@
-"""Convolutions of few channels with one example a lane: the same window of all of them is met by one weight.
+"""Convolutions of few channels with one example in each lane: a weight is multiplied with the same pixel of all of
+them.
 
-A vector of filters would be half empty; a vector of examples is full. Images lie as [n / lanes][h][w][c][lanes],
-weights as the language has them.
+A vector of filters would be half empty; a vector of examples is full. Images are stored as [n / lanes][h][w][c][lanes],
+weights in the language's order.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from dslc.operation import Tensor
 
 
 def suits(d: ConvDetail, setting: Setting) -> bool:
-    """So few channels that vectors of them would be half empty, and enough examples."""
+    """Whether vectors of channels would be half empty, and the mini-batch fills a vector of examples."""
     few = d.output[2] < setting.lanes or (3 < d.input[2] < setting.lanes and d.output[2] <= 2 * setting.lanes)
     return d.groups == 1 and setting.batch >= setting.lanes > 2 and few
 
 
 def cost(d: ConvDetail, setting: Setting) -> float:
-    """Nanoseconds of a mini-batch on one thread."""
+    """Nanoseconds for a mini-batch on one thread, at 0.8 of peak."""
     products = prod(d.output) * prod(d.size) * d.input[2]
     return setting.vector_products(products) / 0.8
 
 
 def padding(x: Tensor, d: ConvDetail, lanes: int) -> tuple[Copy, ...]:
-    """The copy with zeros around it, if the windows reach over the edge."""
+    """The zero-padded copy of x, examples interleaved, if windows cross the edge; else nothing."""
     shape = padded_shape(d)
     if shape == d.input:
         return ()
@@ -38,7 +39,7 @@ def padding(x: Tensor, d: ConvDetail, lanes: int) -> tuple[Copy, ...]:
 
 
 def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
-    """Forward: rows of a tile are filters, its columns two pixels side by side."""
+    """Values for the template of y: the rows of a register tile are filters, its columns two neighbouring pixels."""
     shape = padded_shape(d)
     pixels = min(2, d.output[1])
     run = d.size[1] * d.input[2] if d.dilation[1] == 1 else d.input[2]
@@ -50,7 +51,8 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
 
 
 def back_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
-    """Back to the input: rows of a tile are channels; each tap of the window adds to the pixels that it lay on."""
+    """Values for the template of dx: the rows of a register tile are channels; each tap adds to the pixels that it
+    covers."""
     pixels = min(2, d.output[1])
     return {
         "d": d, "channels": d.input[2], "filters": d.output[2], "lanes": setting.lanes, "pixels": pixels,
@@ -59,11 +61,12 @@ def back_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
 
 
 STREAMED = 6 << 10
-"""Numbers of rows of images that the gradient of the weights goes over at a time: they stay in the nearest cache."""
+"""Numbers of image rows that the weight gradient passes over at a time, so that they stay in the L1 cache."""
 
 
 def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
-    """dW: some filters and some columns of the window at a time, summed in lanes, and at last over the lanes."""
+    """Values for the template of dW: some filters and some columns of the window at a time, summed in lanes, and across
+    lanes at the end."""
     shape = padded_shape(d)
     most = 12 if setting.tile_rows > 6 else 6
     columns = max(k for k in range(1, min(d.size[1], most) + 1) if d.size[1] % k == 0)

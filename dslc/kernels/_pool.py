@@ -1,4 +1,4 @@
-"""How the kernels of pooling layers go over images: which pixels a window has, and what a task is."""
+"""How the kernels of pooling layers walk over images: the pixels of a window, and the tasks that threads share."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dslc.layers._pooling import PoolDetail
 from dslc.operation import Operation, Tensor
 
 MOST_PIXELS = 16
-"""A window of so many pixels is not looped over by the C, but by its compiler."""
+"""A window of up to this many pixels is unrolled by the C compiler instead of being looped over."""
 BLOCK = 128
-"""Numbers of a pixel that are summed or compared at a time where windows are large."""
+"""Numbers of a pixel that are summed or compared at a time if windows are large."""
 ENOUGH_TASKS = 8
-"""Where the images of a mini-batch make fewer, tasks are blocks of channels too. The number of threads does not count:
-it must not change the C."""
+"""If the mini-batch gives fewer tasks than this, channels are split as well. The number of threads must not matter
+here, because it must not change the C."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A pooling layer over images whose pixels have `depth` numbers side by side.
+    """A pooling layer over images with `depth` contiguous numbers in each pixel.
 
-    A task is a row of windows, one window, or all windows of an image; and of every pixel `block` numbers.
+    A task (`each`) is a row of windows, one window, or all windows of an image; and `block` numbers of every pixel.
     """
 
     d: PoolDetail
@@ -34,16 +34,17 @@ class Pool:
 
     @property
     def row(self) -> int:
-        """Numbers of a row of pixels."""
+        """Numbers in a row of pixels."""
         return self.d.input[1] * self.depth
 
     @property
     def image(self) -> int:
+        """Numbers in an image."""
         return self.d.input[0] * self.row
 
     @property
     def result(self) -> str:
-        """Where the result of a window lies, in C."""
+        """Where the result of a window is stored, as a C expression."""
         line = self.d.output[1] * self.depth
         if self.each == "window":
             return f"task{_over(self.blocks)} * {self.depth}{self.first}"
@@ -52,30 +53,32 @@ class Pool:
 
     @property
     def first(self) -> str:
-        """What is added to the place of a pixel, in C."""
+        """What is added to the offset of a pixel, as C text: the first number of the block."""
         return " + first" if self.blocks > 1 else ""
 
     @property
     def blocks(self) -> int:
+        """Blocks in a pixel."""
         return -(-self.depth // self.block)
 
     @property
     def width(self) -> str:
-        """How many numbers of a pixel a task takes, in C."""
+        """How many numbers of a pixel a task takes, as a C expression."""
         return "width" if self.depth % self.block else str(self.block)
 
     # ------------------------------------------------------------------------------------------- tasks
 
     @property
     def tasks(self) -> str:
-        """How many, in C."""
+        """The number of tasks, as a C expression."""
         rows, columns = self._axes
         count = rows * columns * self.blocks
         return f"(int64_t){self.images} * {count}" if count > 1 else self.images
 
     @property
     def task(self) -> str:
-        """What the number `task` stands for, in C: image `i`, `row`, `column`, the `first` number of a pixel."""
+        """What the number `task` stands for, as C declarations: image `i`, `row`, `column`, and `first`, the number of
+        a pixel that the block begins with."""
         rows, columns = self._axes
         parts = [f"i = task{_over(rows * columns * self.blocks)}"]
         if rows > 1 or self.each == "row":
@@ -88,7 +91,7 @@ class Pool:
 
     @property
     def _axes(self) -> tuple[int, int]:
-        """Rows and columns of windows that tasks tell apart."""
+        """Rows and columns of windows that different tasks take."""
         rows, columns, _ = self.d.output
         return (1 if self.each == "image" else rows, columns if self.each == "window" else 1)
 
@@ -96,7 +99,7 @@ class Pool:
 
     @property
     def bounds(self) -> tuple[str, str]:
-        """The rows and the columns of a window, in C."""
+        """The rows and the columns of a window, as C declarations, clipped to the image."""
         return self._bounds(0, "row", "top", "r"), self._bounds(1, "column", "left", "s")
 
     def _bounds(self, axis: int, position: str, start: str, name: str) -> str:
@@ -113,21 +116,22 @@ class Pool:
 
     @property
     def small(self) -> bool:
-        """All windows have the same few pixels, and there are several windows."""
+        """Whether all windows have the same few pixels, and there are several windows."""
         return self.inside and self.area <= MOST_PIXELS and self.d.output[:2] != (1, 1)
 
     @property
     def area(self) -> int:
+        """Pixels in a window, padding included."""
         return self.d.size[0] * self.d.size[1]
 
     @property
     def inside(self) -> bool:
-        """No window hangs over the edge."""
+        """Whether no window crosses the edge."""
         return self.d.before == (0, 0) and self.reach[0] <= self.d.input[0] and self.reach[1] <= self.d.input[1]
 
     @property
     def apart(self) -> bool:
-        """No pixel lies in two windows."""
+        """Whether no two windows overlap."""
         return all(
             stride >= size or count == 1
             for stride, size, count in zip(self.d.stride, self.d.size, self.d.output[:2], strict=True)
@@ -135,7 +139,7 @@ class Pool:
 
     @property
     def gaps(self) -> tuple[bool, bool]:
-        """Whether between two rows of windows, or two columns, lie pixels that no window covers."""
+        """Whether there are uncovered pixels between two rows of windows, and between two columns."""
         rows, columns = (
             stride > size and count > 1
             for stride, size, count in zip(self.d.stride, self.d.size, self.d.output[:2], strict=True)
@@ -144,12 +148,12 @@ class Pool:
 
     @property
     def covers(self) -> bool:
-        """Every pixel lies in a window."""
+        """Whether every pixel is in a window."""
         return not any(self.gaps) and all(r >= size for r, size in zip(self.reach, self.d.input[:2], strict=True))
 
     @property
     def reach(self) -> tuple[int, int]:
-        """The rows and columns up to the last that a window covers, if the image has them."""
+        """The rows and columns up to the last that a window covers, if the image has that many."""
         rows, columns = (
             (self.d.output[axis] - 1) * self.d.stride[axis] + self.d.size[axis] - self.d.before[axis] for axis in (0, 1)
         )
@@ -161,7 +165,7 @@ def _over(count: int) -> str:
 
 
 def forward(op: Operation, setting: Setting, x: Tensor, y: Tensor) -> Pool:
-    """Tasks are rows of small windows, else windows."""
+    """For the pooling from x to y: tasks are rows of small windows, else single windows."""
     whole = _whole(op, setting, x, y)
     if not whole.small:
         return replace(whole, block=min(BLOCK, whole.depth), each="window")
@@ -169,7 +173,8 @@ def forward(op: Operation, setting: Setting, x: Tensor, y: Tensor) -> Pool:
 
 
 def backward(op: Operation, setting: Setting, dx: Tensor, dy: Tensor) -> Pool:
-    """The same where each pixel lies in one window; else tasks are images, with all windows of an image in turn."""
+    """The same if windows do not overlap; else tasks are images, whose windows are handled in order, because their
+    gradients are added to the same pixels."""
     whole = _whole(op, setting, dx, dy)
     if whole.apart and (whole.small or whole.covers):
         return forward(op, setting, dx, dy)
@@ -183,7 +188,7 @@ def _whole(op: Operation, setting: Setting, image: Tensor, result: Tensor) -> Po
 
 
 def _cut(pool: Pool, setting: Setting) -> Pool:
-    """With blocks of whole cache lines that divide the numbers of a pixel, as large as may be."""
+    """With the largest blocks of whole cache lines that divide a pixel and give enough tasks."""
     images = -(-setting.batch * pool.d.input[2] // pool.depth)
     tasks = images * (pool.d.output[0] if pool.each == "row" else 1)
     line = 64 // setting.itemsize

@@ -1,7 +1,8 @@
-"""Winograd's convolution F(m x m, r x r): squares of the image are transformed, meet the transformed filters in one
-matrix product for each of the (m + r - 1)^2 elements, and are transformed back (Lavin and Gray 2016).
+"""Winograd's convolution F(m x m, r x r): tiles of the image are transformed, multiplied with the transformed filters
+in one matrix product for each of the (m + r - 1)^2 elements, and transformed back (Lavin and Gray 2016).
 
-Forward, and with filters turned round the gradient of the input, are the same.
+The code calls a tile of the image a square, to tell it from the register tiles of `product.py`. The input gradient is
+the same with rotated filters.
 """
 
 from __future__ import annotations
@@ -19,54 +20,57 @@ from dslc.layout import Layout
 from dslc.operation import INPUT, Operation, Tensor
 
 OUTPUTS = {3: (2, 4, 5), 5: (2, 4)}
-"""Which squares of outputs there are for a size of filters."""
+"""The values of m that there are for a filter size r."""
 SQUARES = 56
-"""About so many squares are worked on at a time: what they become should stay in cache."""
+"""About this many squares are in work at a time, so that their transforms stay in cache."""
 MANY_SQUARES = 112
-"""So many where the filters do not stay in cache from one time to the next, so that they are read less often."""
+"""The number for filters that do not stay in cache between two rounds, so that they are read less often."""
 STREAMED = 16 << 20
-"""Bytes of transformed filters that do not."""
+"""Bytes of transformed filters above which that is so."""
 LINE = 16
-"""Numbers of a line of the cache, in float32."""
+"""Numbers in a cache line, in float32."""
 ASKED = 8
-"""Vectors of channels up to which the memory of a square is asked for in time; of more it would be too much at once."""
+"""Up to this many vectors of channels the memory of a square is prefetched; with more, too many lines would be in
+flight."""
 SECOND_CACHE = 1 << 20
-"""Bytes beyond which what was written comes from the third cache when it is read, or from memory."""
+"""Bytes of the L2 cache: what was written beyond them is read back from the L3 cache or from memory."""
 FAR = 16 << 20
-"""Bytes of a result that no cache holds: it is written past them."""
+"""Bytes of a result that fits in no cache: it is written with non-temporal stores, where its vectors are aligned."""
 GROUPED = 64
-"""Channels that are summed in one go: sums of sums lose less."""
+"""Channels that are summed at a time: a sum of sums has less rounding error."""
 NS_A_VECTOR = 3.3
-"""What it takes to compute a vector of a transformed square and to write and read it."""
+"""Time to compute a vector of a transformed square and to write and read it."""
 BYTES_PER_NS = 22.0
-"""How fast transformed filters come from memory, for one of two threads."""
+"""How fast transformed filters are read from memory by one of two threads."""
 LESS_ACCURATE = 1.2
-"""F(5, 3) has four times the error of F(4, 3): it is taken only where its squares fit the image clearly better."""
+"""F(5, 3) has four times the error of F(4, 3): it is taken only if its squares fit the image clearly better."""
 
 
 def choices(d: ConvDetail) -> list[str]:
-    """The algorithms that fit a convolution, as names."""
+    """The names of the algorithms that can compute a convolution: square filters, no stride, dilation or groups."""
     square = d.size[0] == d.size[1] and d.stride == d.dilation == (1, 1) and d.groups == 1
     return [name(m, d.size[0]) for m in OUTPUTS.get(d.size[0], ())] if square else []
 
 
 def name(outputs: int, taps: int) -> str:
+    """The name of F(outputs, taps): `winograd4x3`."""
     return f"winograd{outputs}x{taps}"
 
 
 def sizes(choice: str) -> tuple[int, int]:
-    """m and r of a name."""
+    """m and r from a name."""
     outputs, taps = choice.removeprefix("winograd").split("x")
     return int(outputs), int(taps)
 
 
 def squares(d: ConvDetail, outputs: int) -> tuple[int, int]:
-    """Squares down and across."""
+    """Squares in a column and in a row of the image; the last ones may cross the edge."""
     return -(-d.output[0] // outputs), -(-d.output[1] // outputs)
 
 
 def cost(d: ConvDetail, choice: str, setting: Setting) -> float:
-    """Nanoseconds of a mini-batch on one thread: products, the vectors that the transforms move, and the filters."""
+    """Nanoseconds for a mini-batch on one thread: the products at 0.75 of peak, the vectors that the transforms move,
+    and reading the transformed filters."""
     outputs, taps = sizes(choice)
     elements = (outputs + taps - 1) ** 2
     count = prod(squares(d, outputs)) * elements
@@ -80,21 +84,22 @@ def cost(d: ConvDetail, choice: str, setting: Setting) -> float:
 
 @dataclass(frozen=True)
 class FiltersDetail:
-    """Which transform, and whether the filters are turned round first: then the convolution whose they are."""
+    """Which transform. If the filters are rotated first, for the input gradient, `turned` is the forward
+    convolution."""
 
     choice: str
     turned: ConvDetail | None = None
 
 
 def spread(numbers: int) -> int:
-    """So many numbers or a few more, so that arrays of this length one after the other do not all fall on the same
-    lines of a cache: an odd number of lines."""
+    """`numbers` rounded up to an odd number of cache lines, so that consecutive arrays of this length do not all map to
+    the same cache sets."""
     lines = -(-numbers // LINE)
     return (lines + 1 - lines % 2) * LINE
 
 
 def filters_copy(w: Tensor, choice: str, lanes: int, turned: ConvDetail | None = None) -> Copy:
-    """The transformed filters, [filters / lanes][elements][channels][lanes]."""
+    """The transformed filters, stored as [filters / lanes][elements][channels][lanes]."""
     outputs, taps = sizes(choice)
     channels, filters = w.shape[2:] if turned is None else w.shape[:1:-1]
     layout = Layout(((outputs + taps - 1) ** 2, spread(channels * lanes) // lanes, filters), 2, lanes)
@@ -103,13 +108,13 @@ def filters_copy(w: Tensor, choice: str, lanes: int, turned: ConvDetail | None =
 
 
 def streams(d: ConvDetail, choice: str, setting: Setting) -> bool:
-    """Whether the transformed filters are so large that they come from memory each time."""
+    """Whether the transformed filters are so large that they are read from memory every time."""
     return sum(sizes(choice), -1) ** 2 * d.input[2] * d.output[2] * setting.itemsize > STREAMED
 
 
 def squares_at_once(d: ConvDetail, choice: str, setting: Setting) -> int:
-    """How many squares a task takes: a mini-batch makes equally many tasks of one size for every thread, or a single
-    one, of which the threads share the filters where those are what takes time to read."""
+    """How many squares a task takes: every thread gets equally many tasks of one size. If reading the filters takes
+    most of the time, there is a single task, and the threads share its filters."""
     count = prod(squares(d, sizes(choice)[0])) * setting.batch
     streamed = streams(d, choice, setting)
     if streamed and count <= MANY_SQUARES:
@@ -119,13 +124,15 @@ def squares_at_once(d: ConvDetail, choice: str, setting: Setting) -> int:
 
 
 def is_far(vectors: int, setting: Setting) -> bool:
-    """Whether so many vectors are more than the second cache holds."""
+    """Whether so many vectors exceed the L2 cache."""
     return vectors * setting.lanes * setting.itemsize > SECOND_CACHE
 
 
-def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, window: int) -> dict[str, Any]:
-    """What the template prints. `whole_vectors`: memory behind the last pixel may be read; `window`: of so many by so
-    many pixels only the largest is stored."""
+def context(
+    d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, window: int, aligned: bool
+) -> dict[str, Any]:
+    """Values for the template. `whole_vectors`: memory after the last pixel may be read. `window`: only the maximum of
+    each `window` x `window` pixels is stored. `aligned`: the vectors of the result are."""
     outputs, taps = sizes(choice)
     lanes, rows = setting.lanes, setting.tile_rows
     down, across = squares(d, outputs)
@@ -145,25 +152,28 @@ def context(d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, w
         "tiles": Tiles((height,), lanes, blocks, asks=room > height and streams(d, choice, setting)),
         "summed": max(1, GROUPED // lanes), "near": blocks <= ASKED,
         "asked": elements if is_far(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
-        "far": prod(stored) * setting.batch * setting.itemsize > FAR, "stored": stored, "stored_m": outputs // window,
+        "far": aligned and prod(stored) * setting.batch * setting.itemsize > FAR,
+        "stored": stored, "stored_m": outputs // window,
         "whole": int(whole_vectors or d.input[2] % lanes == 0),
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
     }  # fmt: skip
 
 
 def scratch(c: Mapping[str, Any], setting: Setting) -> tuple[Scratch, ...]:
-    """Transformed squares of the input and products, for every thread."""
+    """Workspace for the transformed squares of the input and for the products, for every thread."""
     each = c["elements"] * setting.threads
     return Scratch("squares", c["square_step"] * each), Scratch("products", c["result_step"] * each)
 
 
 def transforms(choice: str) -> tuple[Transform, ...]:
+    """The transforms of input and output; filters have an operation of their own."""
     return tuple(Transform(*sizes(choice), job) for job in ("input", "output"))
 
 
 def variant(op: Operation, d: ConvDetail, setting: Setting, names: tuple[str, ...], bias: bool) -> Variant:
     """The kernel of `op`, which computes the convolution `d`."""
-    found = context(d, op.choice, setting, op.reads[0].role != INPUT, 2 if op.pooled else 1)
+    window, aligned = 2 if op.pooled else 1, setting.aligned(op.writes[0])
+    found = context(d, op.choice, setting, op.reads[0].role != INPUT, window, aligned)
     return Variant(
         op.choice,
         names,
@@ -172,5 +182,6 @@ def variant(op: Operation, d: ConvDetail, setting: Setting, names: tuple[str, ..
         found["tiles"].products,
         transforms(op.choice),
         scratch(found, setting),
+        ("out",) if found["far"] else (),
         "kernels/_winograd.c.j2",
     )

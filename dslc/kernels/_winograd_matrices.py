@@ -5,12 +5,12 @@
     dg = G^T [(A dy) * (B^T d)]          the gradient of the filter, by the same matrices
 
 Winograd, 'Arithmetic complexity of computations' (1980); Lavin and Gray, 'Fast algorithms for convolutional neural
-networks' (CVPR 2016). The matrices come from Toom and Cook: two polynomials are multiplied by their values at
-m + r - 2 points and infinity, and the transpose of that algorithm filters. They are exact here; `statements` prints C.
+networks' (CVPR 2016). The matrices are those of Toom and Cook, whose algorithm multiplies two polynomials by their
+values at m + r - 2 points and infinity; its transpose filters. They are exact here; `statements` prints C.
 
-What float32 loses in a 2-D tile, by these statements on normal data: the largest error over the largest output, of
-outputs as a sum over 256 channels and of the filter's gradient as a sum over 256 tiles. Most of it is lost in that
-sum and then enlarged by A^T and G^T, so that a sum of sums of 32 loses half as much or less:
+Rounding errors of float32 in a 2-D tile, from these statements on normally distributed data: the largest error over the
+largest output, for outputs as a sum over 256 channels and for the filter's gradient as a sum over 256 tiles. Most of it
+arises in that sum and is then amplified by A^T and G^T, so that a sum of sums of 32 loses half as much or less:
 
                                 outputs  in blocks  gradient  in blocks
     F(2, 3)  0, ±1              6.2e-07    2.4e-07   6.0e-07    2.2e-07
@@ -51,7 +51,7 @@ POINTS = {
 
 @dataclass(frozen=True)
 class Winograd:
-    """F(outputs, taps): y (m) = A^T [(G g) * (B^T d)], with d of m + r - 1 inputs. Correlation: g is not flipped."""
+    """F(outputs, taps): y (m) = A^T [(G g) * (B^T d)] for m + r - 1 inputs d. A correlation: g is not flipped."""
 
     outputs: int
     taps: int
@@ -69,16 +69,16 @@ class Winograd:
 
     @property
     def size(self) -> int:
-        """Inputs of a row of outputs, and multiplications."""
+        """Inputs for a row of outputs, which is also the number of multiplications."""
         return self.outputs + self.taps - 1
 
     @cached_property
     def input(self) -> Matrix:
         """B^T (size x size). Row i holds the coefficients of the product of (x - p) over all other points p.
 
-        That is Lagrange's polynomial of point i but for its denominator, whose sign stays here and whose magnitude goes
-        to G. Rows so keep a coefficient of ±1 and moderate others. The denominators in B^T or A^T change the error by
-        less than a tenth, and a power of two moved from row to row does not change what is rounded.
+        This is Lagrange's polynomial of point i without its denominator, whose sign stays here and whose magnitude goes
+        to G. So each row keeps a coefficient of ±1 and moderate others. With the denominators in B^T or A^T the error
+        changes by less than a tenth, and moving a power of two from row to row does not change what is rounded.
         """
         rows = [_with_roots(self._others(p), sign=1 if self._denominator(p) > 0 else -1) for p in self.points]
         return (*((*row, ZERO) for row in rows), _with_roots(self.points))
@@ -103,15 +103,16 @@ class Winograd:
 
 @cache
 def winograd(outputs: int, taps: int) -> Winograd:
-    """The algorithm for rows of outputs and filters of these lengths.
+    """F(outputs, taps) with the points of `POINTS`.
 
     Raises:
-        KeyError: `POINTS` has none.
+        KeyError: `POINTS` has none for these sizes.
     """
     return Winograd(outputs, taps, tuple(map(Fraction, POINTS[outputs, taps].split())))
 
 
 def transposed(matrix: Matrix) -> Matrix:
+    """The matrix with rows and columns swapped."""
     return tuple(zip(*matrix, strict=True))
 
 
@@ -133,11 +134,11 @@ def _with_roots(roots: Iterable[Fraction], sign: int = 1) -> tuple[Fraction, ...
 
 
 def statements(matrix: Matrix, source: str, result: str) -> list[str]:
-    """C lines for `result[i] = sum of matrix[i][j] * source[j]` over vectors of type `vec`; the two may not overlap.
+    """C lines for `result[i] = sum of matrix[i][j] * source[j]` over vectors of type `vec`; the two must not overlap.
 
-    Points come in pairs ±p, so rows or columns come in pairs that agree but for signs: their common parts are computed
-    once. These temporaries are called even1, odd1, sum1, difference1, ..., so each call needs a C scope of its own.
-    Where a name holds `{}`, the index goes there and not into brackets behind it: `t[{} * step]`.
+    Points come in pairs ±p, so rows or columns come in pairs that agree except for signs: their common parts are
+    computed once. These temporaries are called even1, odd1, sum1, difference1, ..., so each call needs a C scope of its
+    own. If a name holds `{}`, the index replaces it instead of following in brackets: `t[{} * step]`.
     """
     return [line.code() for line in _cheapest(matrix, source, result)]
 
@@ -188,10 +189,10 @@ def _readable(terms: Iterable[Term]) -> list[Term]:
 
 
 def _factored(target: str, terms: Sequence[Term], temporary: bool = False, beside: Sequence[Term] = ()) -> _Sum:
-    """With the common factor that leaves the fewest multiplications.
+    """The sum with the common factor that leaves the fewest multiplications.
 
-    A temporary has one at equal cost too: only additions follow, with which the compiler fuses the multiplication.
-    Then the fewest coefficients that need rounding or differ from those `beside` decide.
+    A temporary takes a factor even at equal cost: only additions follow, which the compiler fuses with the
+    multiplication. Ties go to the fewest coefficients that need rounding or differ from those of `beside`.
     """
     known = {ONE, *(abs(c) for c, _ in beside)}
 
@@ -211,7 +212,7 @@ def _over(target: str, terms: Sequence[Term], factor: Fraction) -> _Sum:
 
 
 def _cheapest(matrix: Matrix, source: str, result: str) -> list[_Sum]:
-    """With or without sums and differences of columns."""
+    """The statements with or without sums and differences of columns, whichever take fewer operations."""
     vectors = [_element(source, j) for j in range(len(matrix[0]))]
     plain = _rows(matrix, vectors, result)
     before, reduced, combined = _columns(matrix, vectors)
@@ -227,7 +228,7 @@ def _element(name: str, index: int) -> str:
 
 
 def _pairs(rows: Matrix) -> dict[int, int]:
-    """Rows that agree but for signs: the number of the second of each pair, by the first."""
+    """Pairs of rows that agree except for signs: the second of each pair, by the first."""
     pairs: dict[int, int] = {}
     open_rows: dict[tuple[Fraction, ...], int] = {}
     for i, row in enumerate(rows):
@@ -240,7 +241,7 @@ def _pairs(rows: Matrix) -> dict[int, int]:
 
 
 def _columns(matrix: Matrix, vectors: Sequence[str]) -> tuple[list[_Sum], Matrix, list[str]]:
-    """Sums and differences for pairs of columns, and the matrix and the vectors that are left with them."""
+    """Sums and differences for pairs of columns, and the matrix and vectors that remain."""
     columns = transposed(matrix)
     pairs = _pairs(columns)
     lines: list[_Sum] = []
@@ -259,7 +260,7 @@ def _columns(matrix: Matrix, vectors: Sequence[str]) -> tuple[list[_Sum], Matrix
 
 
 def _rows(matrix: Matrix, vectors: Sequence[str], result: str) -> list[_Sum]:
-    """One sum a row; pairs of rows are even + odd and even - odd."""
+    """One sum for each row; pairs of rows are even + odd and even - odd."""
     pairs = _pairs(matrix)
     lines: list[_Sum] = []
     for i, row in enumerate(matrix):
@@ -274,7 +275,7 @@ def _rows(matrix: Matrix, vectors: Sequence[str], result: str) -> list[_Sum]:
 def _pair(
     first: Sequence[Fraction], second: Sequence[Fraction], vectors: Sequence[str], rows: tuple[int, int], result: str
 ) -> list[_Sum]:
-    """A vector alone needs no temporary."""
+    """Rows that are even + odd and even - odd; a part that is a single vector needs no temporary."""
     lines: list[_Sum] = []
     sums: tuple[list[Term], list[Term]] = ([], [])
     for name, sign in (("even", ONE), ("odd", -ONE)):

@@ -1,4 +1,4 @@
-"""The mean of the real pixels of each window."""
+"""The mean of the pixels of each window, without padding."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over x: small windows are unrolled along rows, large ones are summed block by block."""
     x, y = op.reads[0], op.writes[0]
     reads, end = ending(op, "in")
     pool = forward(op, setting, x, y)

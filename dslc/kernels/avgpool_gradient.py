@@ -1,4 +1,4 @@
-"""dy is spread evenly over the real pixels of its window."""
+"""dy is shared equally by the pixels of its window, without padding."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over dx; where windows overlap, all windows of an image belong to one task, which adds them in order."""
     dy, dx = op.reads[0], op.writes[0]
     reads, end = ending(op, "dout")
     pool = backward(op, setting, dx, dy)

@@ -10,15 +10,25 @@ from dslc.lowering.site import MOST_CHANNELS
 from dslc.operation import Operation
 
 FUSES = True
+TEMPLATE = "kernels/batchnorm_apply{}.c.j2"
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over x in rows of whole vectors, for which the factor of each column is computed once. `plain`, at twice
+    the cost, computes it for every number: for more than MOST_CHANNELS channels."""
+    return in_one_pass(op, setting, ("in", "mean", "var", "gamma", "beta"))
+
+
+def in_one_pass(op: Operation, setting: Setting, names: tuple[str, ...]) -> list[Variant]:
+    """A factor for every channel, and a summand where a mean and a beta are read."""
     d = detail(op, BatchNormDetail)
-    reads, end = ending(op, "in", "mean", "var", "gamma", "beta")
+    reads, end = ending(op, *names)
     names = (*reads, "out")
-    context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps, **end}
+    context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps, "shifts": "beta" in names, **end}
     if d.channels > MOST_CHANNELS:
         context["channels"] = d.channels
-        return [Variant("plain", names, context, setting.moving(op.reads[0], factor=2))]
+        return [
+            Variant("plain", names, context, setting.moving(op.reads[0], factor=2), shared_template=TEMPLATE.format(""))
+        ]
     context["rows"] = rows_of(d.channels, setting.lanes, 512)
-    return [Variant("rows", names, context, setting.moving(op.reads[0]))]
+    return [Variant("rows", names, context, setting.moving(op.reads[0]), shared_template=TEMPLATE.format("_rows"))]

@@ -9,6 +9,8 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Merges the moments of the chunks in their order (Chan, Golub and LeVeque 1983), so that the bits do not depend on
+    the threads."""
     d = detail(op, BatchNormDetail)
     context = {"channels": d.channels, "pixels": d.pixels, "chunks": CHUNKS}
     return [Variant("plain", ("moments", "mean", "var"), context, setting.moving(*op.reads))]

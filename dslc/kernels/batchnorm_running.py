@@ -8,6 +8,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Over the channels, once in a step, after the step is accepted."""
     d = detail(op, BatchNormDetail)
     context = {"channels": d.channels, "momentum": d.momentum, "rest": 1 - d.momentum}
     return [

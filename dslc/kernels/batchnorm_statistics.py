@@ -10,7 +10,8 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """Of the whole in two passes, or of chunks in one, which `batchnorm_merge` puts together."""
+    """Two passes over all pixels, of which threads share the channels; or one pass over each chunk, for
+    `batchnorm_merge`."""
     d = detail(op, BatchNormDetail)
     x = op.reads[0]
     if len(op.writes) == 2:

@@ -1,4 +1,4 @@
-"""The gradients of gamma and beta of a batch normalization."""
+"""The gradients of gamma and beta of a batch normalization: sum(dy * x_hat) and sum(dy)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """Of the whole, or of chunks, which `chunk_sum` adds."""
+    """One pass over dy and x, of which threads share the channels; or over each chunk, for `chunk_sum`."""
     d = detail(op, BatchNormDetail)
     cost = setting.moving(*op.reads[:2])
     context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps}

@@ -11,6 +11,8 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over dy: `lanes` if examples are interleaved, `chunks` of rows of whole vectors for images, and `plain`,
+    with threads sharing the channels, for vectors."""
     dy, total = op.reads[0], op.writes[0]
     channels = dy.shape[-1]
     pixels = dy.elements // channels

@@ -1,4 +1,4 @@
-"""Sums that were made in chunks, added in the order of the chunks."""
+"""Adds sums of chunks in the order of the chunks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Over all chunks of every array, element by element."""
     names = tuple(f"sum{i}" for i in range(1, len(op.writes) + 1))
     context = {"names": names, "channels": op.writes[0].elements, "chunks": CHUNKS}
     return [Variant("plain", ("sums", *names), context, setting.moving(*op.reads))]

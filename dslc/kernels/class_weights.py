@@ -1,4 +1,4 @@
-"""The loss of each example, and its gradient, times the weight of its class."""
+"""The loss of each example and its gradient, times the weight of its class."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over the losses and, in training, over dz."""
     gradient = len(op.writes) > 1
     context = {"weights": detail(op, ClassWeightsDetail).weights, "gradient": gradient}
     only_loss = ("unweighted", "target", "example_loss")

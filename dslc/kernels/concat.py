@@ -1,4 +1,4 @@
-"""Tensors side by side along the last axis."""
+"""Joins tensors along the last axis."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """A copy of each part into its channels of every pixel."""
     parts = op.detail
     assert isinstance(parts, tuple)
     names = {t: f"x{i}" for i, t in enumerate(dict.fromkeys(op.reads), 1)}

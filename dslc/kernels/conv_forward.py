@@ -1,4 +1,4 @@
-"""y = x * W + b, a convolution."""
+"""y = x * W + b, a convolution with an optional epilogue."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ FUSES = True
 
 
 def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
+    """Depthwise, plain and lanes exclude the others where they fit; else direct or Winograd, by cost."""
     d = detail(op, ConvDetail)
     if _depthwise.suits(d):
         return {"depthwise": _depthwise.cost(d, setting)}
@@ -25,6 +26,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """The kernel of the chosen algorithm; `known` is read only if the epilogue needs it."""
     d = detail(op, ConvDetail)
     end = finish(op)
     bias = len(op.reads) > 2 + bool(end["kept"])
@@ -56,11 +58,12 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def pools(op: Operation) -> bool:
-    """Where squares of pixels are made that windows of 2x2 do not cross."""
+    """Winograd with an even m: windows of 2x2 pixels do not cross the edges of its squares."""
     return op.choice.startswith("winograd") and _winograd.sizes(op.choice)[0] % 2 == 0
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    """Winograd reads transformed filters; direct and lanes read a zero-padded image if windows cross the edge."""
     if op.choice.startswith("winograd"):
         return (_winograd.filters_copy(op.reads[1], op.choice, lanes),)
     if op.choice == "lanes":
@@ -69,5 +72,7 @@ def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+    """Filters in blocks of one vector, [filters / lanes][rows][columns][channels][lanes], except for algorithms that
+    read them in the language's order."""
     w = op.reads[1]
     return {w.name: Layout(w.shape) if op.choice in _direct.PLAIN_FILTERS else _direct.filters_layout(w.shape, lanes)}

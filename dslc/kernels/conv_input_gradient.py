@@ -1,4 +1,4 @@
-"""dx of a convolution: every pixel gathers from the windows that it lies in."""
+"""dx of a convolution (notes: 'Computing dA')."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ FUSES = True
 
 
 def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
+    """`gather` and Winograd sum all windows that cover a pixel, for stride 1; `scatter` adds each window to its pixels,
+    for any stride, and costs half as much again because it reads and writes the sums."""
     d = detail(op, ConvDetail)
     back = turned(d)
     if _depthwise.suits(d):
@@ -30,7 +32,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
 
 
 def turned(d: ConvDetail) -> ConvDetail:
-    """The convolution that makes dx out of dy, for a stride of 1."""
+    """The convolution that computes dx from dy for stride 1: rotated filters, padding of extent - 1 - before."""
     before = (
         (d.size[0] - 1) * d.dilation[0] - d.before[0],
         (d.size[1] - 1) * d.dilation[1] - d.before[1],
@@ -39,6 +41,7 @@ def turned(d: ConvDetail) -> ConvDetail:
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """The kernel of the chosen algorithm; `known` is read only if the epilogue needs it."""
     d = detail(op, ConvDetail)
     end = finish(op)
     names = ("in", "w", "known", "out") if end["kept"] else ("in", "w", "out")
@@ -71,6 +74,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    """Rotated filters, transformed for Winograd; `gather` also reads a zero-padded dy if windows cross the edge."""
     d = detail(op, ConvDetail)
     if op.choice in _direct.PLAIN_FILTERS:
         return ()

@@ -1,4 +1,4 @@
-"""dW of a convolution, summed over mini-batch and pixels."""
+"""dW of a convolution, summed over mini-batch and pixels (notes: 'Computing dW')."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from dslc.operation import GRADIENT, Operation
 
 
 def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
+    """Depthwise, plain and lanes exclude the others where they fit; else direct or Winograd, by cost."""
     d = detail(op, ConvDetail)
     if _depthwise.suits(d):
         return {"depthwise": _depthwise.cost(d, setting)}
@@ -35,11 +36,12 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
 
 
 def steps(op: Operation, setting: Setting) -> tuple[Operation, ...]:
-    """Winograd's algorithm needs two: products of all squares, then what they are of the filters."""
+    """Winograd's algorithm takes two: the products of all squares, then the gradient of the filters from their sums."""
     return winograd_weight_products.both(op, setting) if op.choice.startswith("winograd") else (op,)
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """The kernel of the chosen algorithm, except Winograd, whose steps are kernels of their own."""
     d = detail(op, ConvDetail)
     if op.choice == "lanes":
         sums = Scratch("sums", prod(op.writes[0].shape) * setting.lanes)
@@ -57,13 +59,14 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    """A zero-padded x if windows cross the edge."""
     if op.choice == "lanes":
         return _lanes.padding(op.reads[0], detail(op, ConvDetail), lanes)
     return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice in ("direct", "depthwise") else ()
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
-    """A gradient of its own kind lies as the filters do; that of a parameter lies as the parameter."""
+    """A temporary gradient is stored like packed filters; that of a parameter is stored like the parameter."""
     dw = op.writes[0]
     if dw.role == GRADIENT or op.choice in _direct.PLAIN_FILTERS:
         return {}

@@ -1,4 +1,4 @@
-"""What a loss is divided by: the number of examples."""
+"""The divisor of a loss: the number of examples."""
 
 from __future__ import annotations
 
@@ -7,4 +7,5 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """A single store."""
     return [Variant("plain", ("count",), {}, 0.0)]

@@ -1,4 +1,4 @@
-"""What a loss is divided by: the number of targets that are there."""
+"""The divisor of a loss: the number of targets that are present, at least 1."""
 
 from __future__ import annotations
 
@@ -7,4 +7,5 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over the targets, a few numbers per example."""
     return [Variant("plain", ("target", "count"), {"elements": op.reads[0].elements}, 0.0)]

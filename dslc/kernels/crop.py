@@ -1,4 +1,4 @@
-"""A part of each image: somewhere in training, the centre at prediction."""
+"""A part of each image: at a random position in training, the center at prediction."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """A copy of the part, row by row; in training a draw for each image as well."""
     d, names = detail(op, CropDetail), ("in", "out")
     if d.stream is None:
         start = tuple((places - 1) // 2 for places in d.places)

@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy in one, and the gradient of the logits."""
+"""Softmax and cross-entropy together, and the gradient of the logits, (p - q) / n."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """With few classes vectors go along examples, which are transposed first; with many they go along the classes."""
     d = detail(op, CrossEntropyDetail)
     context = {
         "classes": d.classes, "gradient": len(op.writes) > 1, "weight": d.weight, "smoothing": d.smoothing,

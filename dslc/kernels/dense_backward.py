@@ -1,4 +1,4 @@
-"""dx = dy W and the update of W by dW = dy^T x in one pass over weights that come from memory."""
+"""dx = dy W and the update of W by dW = dy^T x in one pass over weights that are read from memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dslc.operation import Operation, Tensor
 
 @dataclass(frozen=True)
 class BothDetail:
-    """The two operations that became one."""
+    """The two operations that were joined."""
 
     input_gradient: Operation
     weight_update: Operation
 
 
 def join(input_gradient: Operation, weight_update: Operation) -> Operation:
-    """Both in one, in the place of the first."""
+    """Both operations as one, in the place of the first."""
     dy, _, *known = input_gradient.reads
     return replace(
         weight_update,
@@ -32,11 +32,13 @@ def join(input_gradient: Operation, weight_update: Operation) -> Operation:
 
 
 def joins(input_gradient: Operation, setting: Setting) -> bool:
-    """Where the weights are read in one stream for dx too."""
+    """Whether dx streams through the weights, as the update does."""
     return dense_input_gradient.streams(input_gradient, setting)
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """For each tile of W: its share of dx, then dW and the update while the tile is in cache, so that W is read
+    once."""
     both = detail(op, BothDetail)
     dx, update = both.input_gradient, both.weight_update
     x, known = update.reads[0], _known(dx)
@@ -56,5 +58,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def _known(dx: Operation) -> Tensor | None:
-    """What the derivative after dx reads."""
+    """What the epilogue of dx reads."""
     return dx.reads[-1] if finish(dx)["kept"] else None

@@ -1,4 +1,4 @@
-"""y = x W^T + b."""
+"""y = x W^T + b, with an optional epilogue."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from dslc.operation import Operation
 
 FUSES = True
 SUMMED = 512
-"""Products that are summed in one go: sums of sums lose less."""
+"""Products that are summed at a time: a sum of sums has less rounding error."""
 
 GROUP = 8
-"""At most so many tiles are summed side by side."""
+"""Up to this many tiles are summed side by side."""
 
 NARROW_SUMS = 8
-"""At most so many vectors of inputs are summed side by side: a sum waits four cycles for its last product."""
+"""Up to this many vectors of inputs are summed side by side, because a sum waits four cycles for its last product."""
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Register tiles of examples x vectors of units, with weights packed in panels. For fewer units than half a vector:
+    `narrow`, whose vectors go along the inputs, at half the speed."""
     x, w, y = op.reads[0], op.reads[1], op.writes[0]
     end = finish(op)
     bias = len(op.reads) > 2 + bool(end["kept"])
@@ -43,24 +45,25 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def band_of(blocks: int, threads: int) -> int:
-    """How many vectors of units one example meets at a time: from 3 to 8, as many as share out evenly; 0 if none do."""
+    """How many vectors of units are computed at a time for a single example: from 3 to 8, as many as can be shared
+    equally; 0 if no number can."""
     dividing = [k for k in range(8, 2, -1) if blocks % k == 0]
     even = [k for k in dividing if blocks // k % threads == 0]
     return next(iter((*even, *dividing)), 0)
 
 
 def side_by_side(vectors: int, most: int) -> int:
-    """How many vectors to take at a time: from `most` down to half of it, so many that none are left over."""
+    """How many vectors to take at a time: the largest number from `most` down to half of it that leaves none over."""
     dividing = [k for k in range(most, most // 2, -1) if vectors % k == 0]
     return dividing[0] if dividing else most
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
-    """Weights in panels of one vector of units: [units / lanes][inputs][lanes]."""
+    """Weights packed in panels of one vector of units, [units / lanes][inputs][lanes]; unpacked for `narrow`."""
     w = op.reads[1]
     return {w.name: Layout(w.shape) if narrow(w.shape[0], lanes) else Layout(w.shape, 0, lanes)}
 
 
 def narrow(units: int, lanes: int) -> bool:
-    """So few units that vectors of them would be half empty: vectors go along the inputs instead."""
+    """Whether a vector of units would be at most half full, so that vectors go along the inputs."""
     return 2 * units <= lanes

@@ -1,4 +1,4 @@
-"""dx = dy W: the weights are rows, vectors of examples the columns."""
+"""dx = dy W: the rows of the product are inputs, its columns vectors of examples."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from dslc.operation import Operation
 
 FUSES = True
 STREAMED = 512 << 10
-"""Bytes of weights that are hardly in the second cache when they are needed."""
+"""Bytes of weights that are unlikely to be in the L2 cache when they are needed."""
 STRETCH = 8
-"""Vectors of units that are summed before the next inputs have their turn: weights are read in as many long streams."""
+"""Vectors of units that are summed before the next inputs: the weights are read in that many long streams."""
 AHEAD = 4
-"""So many tiles before they are needed, weights are asked for."""
+"""Weights are prefetched this many tiles ahead."""
 SUMS = 16
-"""At most so many tiles are summed side by side: they stay in the nearest cache."""
+"""Up to this many tiles are summed side by side, so that they stay in the L1 cache."""
 TASKS = 16
-"""At least so many tasks are left for the threads to share."""
+"""At least this many tasks are left for the threads to share."""
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Register tiles of inputs x vectors of examples. `streamed`, for weights from memory and a small batch, reads W
+    once, in order. `narrow`, for few units, has vectors along the inputs."""
     dx, lanes = op.writes[0], setting.lanes
     units = setting.layout(op.reads[1]).shape[0]
     end = finish(op)
@@ -47,13 +49,14 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def streams(op: Operation, setting: Setting) -> bool:
-    """Whether the weights come from memory, and a vector holds all examples."""
+    """Whether the weights are read from memory and one vector holds all examples of the mini-batch."""
     w, lanes = op.reads[1], setting.lanes
     few = lanes > 1 and setting.batch <= lanes and not narrow(setting.layout(w).shape[0], lanes)
     return few and setting.stored(w) * setting.itemsize > STREAMED
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    """dy with examples interleaved, since a vector holds examples; not for `narrow`."""
     dy = op.reads[0]
     if narrow(op.reads[1].shape[0], lanes):
         return ()

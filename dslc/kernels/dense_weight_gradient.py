@@ -1,4 +1,4 @@
-"""dW = dy^T x, summed over the mini-batch; where the update follows at once, dW is never stored."""
+"""dW = dy^T x, summed over the mini-batch; if the update follows at once, dW is never stored."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ UPDATES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Register tiles of inputs x vectors of units, stored like the packed weights. With an update its rule is the
+    epilogue, whose arrays are prefetched during the products. `narrow`, for few units, has vectors along the inputs."""
     x, dy = op.reads[:2]
     names = ("x", "dy", *(rule_names(op) or ("dw",)))
     if narrow(dy.elements, setting.lanes):
@@ -27,7 +29,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def context(op: Operation, setting: Setting) -> dict[str, Any]:
-    """What the templates print of tiles of dW."""
+    """Values for the templates that compute tiles of dW."""
     x, dy = op.reads[:2]
     tiles = exact_count(setting.tile_rows, x.elements, 1, setting.layout(op.writes[0]).blocks)
     return {

@@ -1,4 +1,4 @@
-"""Drops elements by random words that depend on seed, step, stream and position only."""
+"""Drops elements by random words that depend only on seed, step, stream and position."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass; drawing a word for each element makes it three times as expensive as a copy."""
     d = detail(op, DropoutDetail)
     reads, end = ending(op, "in")
     context = {

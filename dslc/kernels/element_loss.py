@@ -1,4 +1,4 @@
-"""A loss that is a sum over elements, and its gradient; a missing target adds nothing."""
+"""An elementwise loss, summed for each example, and its gradient; a missing target adds nothing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dslc.losses import LossDetail
 from dslc.operation import Operation
 
 SIDE_BY_SIDE = 64
-"""Numbers that are worked on together: elements of several examples, or a part of those of one."""
+"""Numbers that are computed together: elements of several examples, or some elements of one."""
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over outputs and targets; the gradient is computed with the value if it is needed."""
     d = detail(op, LossDetail)
     elements, gradient = op.reads[0].elements, len(op.writes) > 1
     context = {

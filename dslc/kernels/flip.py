@@ -1,4 +1,4 @@
-"""Mirrors images by a bit that depends on seed, step, stream and example only."""
+"""Mirrors images by a bit that depends only on seed, step, stream and example."""
 
 from __future__ import annotations
 
@@ -9,5 +9,6 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """A copy of each image with its rows or columns in reverse order if its bit is set."""
     d = detail(op, FlipDetail)
     return [Variant("plain", ("in", "out"), {"d": d, "stream": d.stream}, drawing(op, setting))]

@@ -1,5 +1,5 @@
-"""Weights and bias of a layer with the batch normalization behind it: W' = W gamma / sqrt(var + eps), and
-b' = beta + (b - mean) gamma / sqrt(var + eps)."""
+"""Folds a batch normalization into the weights and bias of the layer before it, for prediction: W' = W gamma / sqrt(var
++ eps) and b' = beta + (b - mean) gamma / sqrt(var + eps)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dslc.operation import Operation, Tensor
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over the weights in their packed layout."""
     d = detail(op, BatchNormDetail)
     layout = setting.layout(op.reads[0])
     bias = len(op.reads) > 5
@@ -22,4 +23,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def alike(op: Operation) -> tuple[Tensor, ...]:
+    """The weights before and after."""
     return op.reads[0], op.writes[0]

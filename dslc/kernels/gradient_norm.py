@@ -1,4 +1,5 @@
-"""The norm of a gradient in a fixed number of chunks. Norms are stored and not their squares, which overflow sooner."""
+"""The norm of a gradient, in a fixed number of chunks. Norms are stored and not their squares, which overflow
+sooner."""
 
 from __future__ import annotations
 
@@ -8,5 +9,6 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over the gradient as it is stored; its padding is zero and adds nothing."""
     context = {"elements": setting.layout(op.reads[0]).elements, "chunks": CHUNKS}
     return [Variant("plain", ("gradient", "norms"), context, setting.moving(op.reads[0]))]

@@ -1,4 +1,4 @@
-"""The multi-class hinge loss and the gradient of the outputs."""
+"""The multi-class hinge loss and the gradient of the outputs (Crammer and Singer 2001)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """For each example a search for the best wrong class, then two entries of dz."""
     context = {
         "classes": op.reads[0].elements, "gradient": len(op.writes) > 1, "weight": detail(op, LossDetail).weight,
     }  # fmt: skip

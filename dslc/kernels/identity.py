@@ -1,4 +1,4 @@
-"""The same numbers under another name, or a copy where the result belongs to the caller."""
+"""The same numbers under another name, or a copy if one of the arrays is the caller's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """An alias, which costs nothing, or a copy."""
     x, y = op.reads[0], op.writes[0]
-    if y.role == OUTPUT or x.role == INPUT:
+    if y.role == OUTPUT or x.role in (INPUT, OUTPUT):
         return [Variant("plain", ("x", "y"), {"elements": x.elements}, setting.moving(y))]
     return [Variant("alias", ("x", "y"), {}, 0.0)]

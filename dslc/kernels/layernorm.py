@@ -1,4 +1,5 @@
-"""gamma * (x - mean) / sqrt(var + eps) + beta over the numbers of an example; mean and 1 / deviation are kept."""
+"""gamma * (x - mean) / sqrt(var + eps) + beta over the numbers of an example; mean and 1 / sqrt(var + eps) are
+stored."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Three passes over each example: mean, variance, result."""
     d = detail(op, LayerNormDetail)
     names = ("x", "gamma", "beta", "y", "moments")
     return [Variant("plain", names, {"features": d.features, "eps": d.eps}, setting.moving(op.reads[0], factor=3))]

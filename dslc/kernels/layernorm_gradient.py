@@ -1,4 +1,4 @@
-"""dx of a layer normalization."""
+"""dx of a layer normalization: (g - mean(g) - x_hat * mean(g * x_hat)) / sqrt(var + eps) with g = dy * gamma."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Two sums over each example, then dx."""
     context = {"features": detail(op, LayerNormDetail).features}
     names = ("dy", "x", "moments", "gamma", "dx")
     return [Variant("plain", names, context, setting.moving(op.reads[0], factor=3))]

@@ -1,4 +1,4 @@
-"""The gradients of gamma and beta of a layer normalization: sums over the examples of each number."""
+"""The gradients of gamma and beta of a layer normalization: for each number the sums over the examples."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over dy and x; threads share the numbers of an example."""
     context = {"features": detail(op, LayerNormDetail).features}
     names = ("dy", "x", "moments", "dgamma", "dbeta")
     return [Variant("plain", names, context, setting.moving(*op.reads[:2]))]

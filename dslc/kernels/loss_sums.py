@@ -1,4 +1,5 @@
-"""For each head the sum of its loss over the examples, with its weight, and what to divide it by."""
+"""For each head the weighted sum of its loss over the examples, and its divisor, so that the sums of several calls can
+be added."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over the losses of the examples; the cost does not matter."""
     d = detail(op, TotalDetail)
     heads = [(f"loss{i}", f"count{i}", weight) for i, (_, weight) in enumerate(d.heads, 1)]
     names = [name for parts, count, _ in heads for name in (parts, count)]

@@ -1,4 +1,4 @@
-"""Divides each number by a power of a sum over the channels around; in training the sums are kept."""
+"""Divides each number by a power of a sum over the neighbouring channels; in training the sums are stored."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Pixel by pixel in blocks of channels: squares, sums over the neighbours, then the power."""
     d = detail(op, LrnDetail)
     kept = len(op.writes) == 2
     context = {"d": d, "block": block(d), "half": d.size // 2, "power": power(d.beta), "kept": kept}

@@ -1,4 +1,4 @@
-"""dx = dy / s^beta - 2 alpha beta x * (sum over the channels around of dy * x / s^(beta + 1))."""
+"""dx = dy / s^beta - 2 alpha beta x * (sum over the neighbouring channels of dy * x / s^(beta + 1))."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """As in the forward pass, with one more array."""
     d = detail(op, LrnDetail)
     context = {
         "d": d, "block": block(d), "half": d.size // 2, "power": power(d.beta), "factor": 2 * d.alpha * d.beta,

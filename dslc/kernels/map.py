@@ -1,4 +1,4 @@
-"""One formula for every element."""
+"""A formula applied to every element."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over all elements, in any layout that input and output share."""
     context = {
         "formula": detail(op, MapDetail).formula,
         "elements": setting.elements(op.writes[0]),

@@ -10,6 +10,7 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over dy and those of x and y that the derivative reads."""
     d = detail(op, MapDetail)
     context = {
         "formula": d.formula,

@@ -1,4 +1,4 @@
-"""Scales down the units of a layer whose weights are too long, a vector of units at a time."""
+"""Scales down the units of a layer whose weights have too large a norm, one vector of units at a time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dslc.operation import Operation
 
 @dataclass(frozen=True)
 class Bundle:
-    """Units whose weights lie side by side. Bundle b begins at b * `apart`; there are `weights` a unit, `step` numbers
-    from one to the next. All have `units` units but the last one, which has `last`."""
+    """Units whose weights are interleaved. Bundle b starts at b * `apart`; each unit has `weights` weights, `step`
+    numbers apart. All bundles have `units` units except the last, which has `last`."""
 
     count: int
     apart: int
@@ -24,6 +24,7 @@ class Bundle:
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Two passes over each bundle: the squared norms, then the scaling of those above the limit."""
     d = detail(op, ConstraintDetail)
     layout = setting.layout(op.reads[0])
     context = {"bundle": bundle(layout, d.units, setting.lanes), "limit": d.limit}
@@ -31,7 +32,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def bundle(layout: Layout, units: int, lanes: int) -> Bundle:
-    """How the units lie, which are the axis `units` of the weights: in blocks, as plain rows, or as plain columns."""
+    """How the units, axis `units` of the weights, are stored: in blocks, as plain rows, or as plain columns."""
     count = layout.shape[units]
     weights = layout.elements // count if not layout.width else layout.elements // (layout.blocks * layout.width)
     if layout.width:

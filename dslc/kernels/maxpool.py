@@ -1,4 +1,4 @@
-"""The largest pixel of each window."""
+"""The maximum of each window."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over x: small windows are unrolled along rows, large ones are compared block by block."""
     x, y = op.reads[0], op.writes[0]
     reads, end = ending(op, "in")
     pool = forward(op, setting, x, y)

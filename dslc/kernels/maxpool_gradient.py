@@ -1,4 +1,4 @@
-"""dy goes to the first largest pixel of its window."""
+"""dy is added to the first pixel with the maximum of its window."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ FOLLOWS = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over x, in which the maximum is found again, and dx; overlapping windows belong to one task, in
+    order."""
     dy, x, dx = *op.reads[:2], op.writes[0]
     reads, end = ending(op, "dout", "in")
     pool = backward(op, setting, x, dy)

@@ -1,4 +1,4 @@
-"""The product of two tensors, element by element."""
+"""The product of two or more tensors, element by element."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    same = op.reads[0] == op.reads[1]
-    context = {"left": "a", "right": "a" if same else "b", "elements": op.writes[0].elements}
-    return [Variant("plain", ("a", "y") if same else ("a", "b", "y"), context, setting.moving(*op.reads))]
+    """One pass over all factors; a factor that occurs twice is read once."""
+    tensors = tuple(dict.fromkeys(op.reads))
+    names = {t: f"x{i}" for i, t in enumerate(tensors, 1)}
+    context = {"factors": [names[t] for t in op.reads], "elements": op.writes[0].elements}
+    return [Variant("plain", (*names.values(), "y"), context, setting.moving(*op.reads))]

@@ -1,4 +1,4 @@
-"""The gradient of filters of groups, taken out of that of filters with all channels."""
+"""The gradient of grouped filters, taken from that of filters over all channels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """A copy of the blocks on the diagonal; the rest belongs to zeros."""
     d, layout = detail(op, ConvDetail), setting.layout(op.reads[0])
     return [
         Variant(

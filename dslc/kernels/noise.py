@@ -1,4 +1,4 @@
-"""Adds normal noise by random words that depend on seed, step, stream and position only."""
+"""Adds normal noise from random words that depend only on seed, step, stream and position."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from dslc.layers.noise import NoiseDetail
 from dslc.operation import Operation
 
 HIGHEST_POWER = {4: 11, 8: 17}
-"""Where Taylor's series of sine and cosine end, by the bytes of a number: beyond, an eighth of a turn adds less than
-the rounding."""
+"""The highest power in the Taylor series of sine and cosine, by the bytes of a number: for an eighth of a turn, further
+terms are below the rounding error."""
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass; two words, a logarithm, a root, a sine and a cosine for two elements make it ten times as expensive as
+    a copy."""
     d, written = detail(op, NoiseDetail), op.writes[0]
     highest = HIGHEST_POWER[setting.itemsize]
     context = {

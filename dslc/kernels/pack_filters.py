@@ -1,4 +1,4 @@
-"""Filters as the language has them, in blocks of one vector."""
+"""Packs filters from the language's order into blocks of one vector."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """A transposing copy: [taps][channels][filters] becomes [filters / lanes][taps][channels][lanes]."""
     shape = op.reads[0].shape
     context = {
         "each": prod(shape[:3]), "filters": shape[3], "lanes": setting.lanes,

@@ -8,6 +8,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over the weights as they are stored; their padding is zero and adds nothing."""
     context = {
         "formula": detail(op, ParameterDetail).formula,
         "elements": setting.layout(op.reads[0]).elements,

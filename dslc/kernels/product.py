@@ -1,9 +1,9 @@
 """The one micro-kernel of all matrix products: a few rows by one or two vectors of sums, held in registers.
 
-    sum[row][j] += a[row * a_row] * b[j * b_block]      while a and b walk on
+    sum[row][j] += a[row * a_row] * b[j * b_block]      while a and b advance
 
-Dense layers, convolutions and their gradients differ only in what a row is and how a and b walk. The distance of the
-rows is known to the C compiler, so that all of them are reached from one register.
+Dense layers, convolutions and their gradients differ only in what a row is and how a and b advance. The distance
+between rows is a constant for the C compiler, so that all of them are addressed from one register.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Product:
-    """One size of the micro-kernel: rows, vectors a row, distance of the rows in `a`; how long a run is, where it is
-    short and the C compiler had better know; and whether it asks for what will be needed later of `b`."""
+    """One size of the micro-kernel: `rows`, `vectors` in a row, and `a_row`, the distance between rows of `a`. `run` is
+    the length of a short sum that the C compiler should know, else 0; with `asks` the kernel prefetches what it will
+    need of `b`."""
 
     rows: int
     vectors: int
@@ -24,25 +25,27 @@ class Product:
 
     @property
     def name(self) -> str:
+        """The name of the C function, such as `product6x2_784`."""
         run, asks = f"_run{self.run}" if self.run else "", "_asking" if self.asks else ""
         return f"product{self.rows}x{self.vectors}_{self.a_row}{run}{asks}"
 
 
 SHORT_RUN = 40
+"""Sums up to this length are unrolled by the C compiler."""
 
 
 def short(run: int) -> int:
-    """The run, if it is short, else 0."""
+    """`run` if it is short, else 0."""
     return run if run <= SHORT_RUN else 0
 
 
 def most_rows(tile_rows: int, blocks: int) -> int:
-    """Rows that stay in registers: twice as many where there is one vector a row instead of two."""
+    """Rows of a tile that stay in registers: twice as many if a row is one vector and not two."""
     return tile_rows if blocks > 1 else 2 * tile_rows
 
 
 def even_rows(count: int, most: int) -> int:
-    """The height of a tile so that `count` rows fall into as few tiles as possible, all of one height or nearly."""
+    """The height of tiles such that `count` rows take as few tiles as possible, all about equally high."""
     tiles = -(-count // most)
     return -(-count // tiles)
 
@@ -51,7 +54,7 @@ def even_rows(count: int, most: int) -> int:
 class Tiles:
     """The micro-kernel in the heights that a kernel needs, the largest first, for columns in `blocks` vectors.
 
-    Vectors are taken in pairs; where their number is odd, the last is taken alone.
+    Vectors are taken in pairs; if their number is odd, the last is taken alone.
     """
 
     heights: tuple[int, ...]
@@ -67,31 +70,32 @@ class Tiles:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """The numbers of vectors that occur."""
+        """The numbers of vectors in a row that occur."""
         return (1,) if self.blocks == 1 else (2, 1) if self.blocks % 2 else (2,)
 
     @property
     def products(self) -> tuple[Product, ...]:
+        """The micro-kernels that are needed."""
         return tuple(self._of_size(rows, vectors) for vectors in self.widths for rows in self.heights)
 
     @property
     def vectors(self) -> str:
-        """How many vectors a `panel` has, in C."""
+        """How many vectors a `panel` has, as a C expression."""
         return str(self.widths[0]) if len(self.widths) == 1 else f"panel == {self.panels - 1} ? 1 : 2"
 
     def height_for(self, count: str) -> str:
-        """The largest height that is not above `count`, in C."""
+        """The largest height that is at most `count`, as a C expression."""
         return " : ".join([*(f"{count} >= {rows} ? {rows}" for rows in self.heights[:-1]), str(self.heights[-1])])
 
     @property
     def function(self) -> str:
-        """The function for `rows` and `vectors`, in C."""
+        """The function for `rows` and `vectors`, as a C expression."""
         if len(self.widths) == 1:
             return self._of_width(self.widths[0])
         return f"vectors == 1 ? ({self._of_width(1)}) : {self._of_width(2)}"
 
     def named(self, rows: int, vectors: int) -> str:
-        """The function of one size, in C; NULL where there are no panels of so many vectors."""
+        """The function of one size, in C; NULL if no panel has so many vectors."""
         return self._of_size(rows, vectors).name if vectors in self.widths else "NULL"
 
     def _of_size(self, rows: int, vectors: int) -> Product:
@@ -112,7 +116,7 @@ def any_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
 
 
 def exact_count(tile_rows: int, count: int, a_row: int, blocks: int, run: int = 0) -> Tiles:
-    """Tiles for just `count` rows without overlap: one height, and a lower one for what is left."""
+    """Tiles for exactly `count` rows without overlap: one height, and a lower one for the rest."""
     most = most_rows(tile_rows, blocks)
     dividing = [rows for rows in range(most, most * 4 // 5, -1) if count % rows == 0]
     height = dividing[0] if dividing else even_rows(count, most)

@@ -1,4 +1,4 @@
-"""Adds the slope of the penalties to the gradient of a parameter."""
+"""Adds the slope of the penalties, divided by the number of examples, to the gradient of a parameter."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over weights and gradient, which are stored alike."""
     context = {"formula": detail(op, ParameterDetail).formula, "elements": setting.layout(op.reads[0]).elements}
     return [Variant("plain", ("weights", "gradient"), context, setting.moving(op.reads[0]))]

@@ -1,4 +1,4 @@
-"""Turns images about their centre, bilinearly."""
+"""Rotates images about their center with bilinear interpolation."""
 
 from __future__ import annotations
 
@@ -9,5 +9,6 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Four pixels with a weight each for every pixel of the result: some twenty times as expensive as a copy."""
     d = detail(op, RotateDetail)
     return [Variant("plain", ("in", "out"), {"d": d, "stream": d.stream}, drawing(op, setting, factor=20))]

@@ -1,4 +1,4 @@
-"""Moves images by whole pixels; zeros come in."""
+"""Moves images by whole pixels and fills with zeros."""
 
 from __future__ import annotations
 
@@ -9,5 +9,6 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """A copy of each image to its new place, row by row."""
     d = detail(op, ShiftDetail)
     return [Variant("plain", ("in", "out"), {"d": d, "stream": d.stream}, drawing(op, setting))]

@@ -1,4 +1,4 @@
-"""Some of the channels of a tensor."""
+"""A range of the channels of a tensor."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """A copy of the channels of every pixel."""
     context = {"slice": detail(op, SliceDetail)}
     return [Variant("plain", ("x", "y"), context, setting.moving(op.writes[0]))]

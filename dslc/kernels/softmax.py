@@ -6,10 +6,13 @@ from dslc.kernels import Setting, Variant
 from dslc.operation import Operation
 
 FEW_CLASSES = 128
-"""Up to so many, vectors go over examples, which must be transposed; else over classes, which must be folded."""
+"""Up to this many classes, vectors go along examples, which have to be transposed; with more, along the classes, which
+need horizontal sums."""
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """`columns` for few classes, `plain` for many; three passes over the logits: maximum, exponentials and their sum,
+    division."""
     classes = op.writes[0].shape[-1]
     context = {"classes": classes, "rows": op.writes[0].elements // classes}
     if classes > FEW_CLASSES:

@@ -10,6 +10,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over x in rows of whole vectors; `plain`, at twice the cost, for more than MOST_CHANNELS channels."""
     d = detail(op, StandardizeDetail)
     names, cost = ("in", "mean", "std", "out"), setting.moving(*op.writes)
     if d.channels > MOST_CHANNELS:

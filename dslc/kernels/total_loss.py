@@ -1,4 +1,4 @@
-"""The loss: every head by its weight, and the penalties divided by the number of examples."""
+"""The loss and its parts: the weighted sum of all heads, and the penalties divided by the number of examples."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over the losses of the examples and the chunks of the penalties; the cost does not matter."""
     d = detail(op, TotalDetail)
     heads = [(f"loss{i}", f"count{i}", weight) for i, (_, weight) in enumerate(d.heads, 1)]
     penalties = [f"penalty{i}" for i in range(1, d.penalties + 1)]

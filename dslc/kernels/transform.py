@@ -1,5 +1,5 @@
-"""The transforms of Winograd's algorithm on squares of vectors: a matrix from the left and its transpose from the
-right."""
+"""The transforms of Winograd's algorithm on squares of vectors: a matrix is applied from the left and its transpose
+from the right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORDS = {
 
 @dataclass(frozen=True, order=True)
 class Transform:
-    """One of the five transforms of F(outputs, taps)."""
+    """One of the five transforms of F(outputs, taps); `job` is a key of WORDS."""
 
     outputs: int
     taps: int
@@ -26,14 +26,17 @@ class Transform:
 
     @property
     def name(self) -> str:
+        """The name of the C function, such as `winograd4x3_input`."""
         return f"winograd{self.outputs}x{self.taps}_{self.job}"
 
     @property
     def comment(self) -> str:
+        """The comment above the C function."""
         return f"F({self.outputs}x{self.outputs}, {self.taps}x{self.taps}): {WORDS[self.job]}"
 
     @property
     def matrix(self) -> Matrix:
+        """The matrix that is applied from both sides, (results x elements)."""
         algorithm = winograd(self.outputs, self.taps)
         return {
             "input": algorithm.input,
@@ -45,14 +48,15 @@ class Transform:
 
     @property
     def elements(self) -> int:
-        """Rows and columns that are read."""
+        """Rows and columns of the square that is read."""
         return len(self.matrix[0])
 
     @property
     def results(self) -> int:
-        """Rows and columns that are written."""
+        """Rows and columns of the square that is written."""
         return len(self.matrix)
 
     @property
     def statements(self) -> list[str]:
+        """The C statements that apply the matrix to the vectors `x` and store `y`."""
         return statements(self.matrix, "x", "y")

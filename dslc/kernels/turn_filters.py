@@ -1,4 +1,4 @@
-"""Filters for the way back: channels and filters change places, and rows and columns run the other way."""
+"""Filters for the input gradient: channels and filters are swapped, and rows and columns reversed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """A transposing copy; `groups` swaps within each group."""
     d, lanes = detail(op, ConvDetail), setting.lanes
     context = {
         "taps": d.size[0] * d.size[1], "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups,

@@ -1,4 +1,4 @@
-"""The optimizer's rule for every element of a parameter, with the slope of its regularizers and the clip."""
+"""The optimizer's rule for every element of a parameter, with the slope of its regularizers and clipping."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One pass over weights, gradient and states as they are stored; padding stays zero."""
     context = {key: value for key, value in rule_context(op).items() if key != "rule"}
     context["elements"] = setting.layout(op.reads[0]).elements
     weights, *states = rule_names(op)
@@ -16,7 +17,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def rule_context(op: Operation) -> dict[str, object]:
-    """What the templates of a rule print; for an operation without one, only that there is none."""
+    """Values for templates with an update; without a rule, only that there is none."""
     if not isinstance(op.detail, ParameterDetail) or op.detail.rule is None:
         return {"rule": False, "once": (), "slope": None, "clipped": None, "assignments": (), "states": ()}
     rule = op.detail.rule
@@ -27,7 +28,7 @@ def rule_context(op: Operation) -> dict[str, object]:
 
 
 def rule_names(op: Operation) -> tuple[str, ...]:
-    """The arrays of a rule in C: the weights and the optimizer's states."""
+    """The C names of the arrays of a rule: the weights and the optimizer's states."""
     if not isinstance(op.detail, ParameterDetail):
         return ()
     return ("weights", *(f"{name}_state" for name in _states(op.detail)))

@@ -1,4 +1,4 @@
-"""Filters of groups among all channels, with zeros for the channels of other groups."""
+"""Grouped filters as filters over all channels, with zeros for the channels of other groups."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """A copy with zeros around each group, as many times larger as there are groups."""
     d, layout = detail(op, ConvDetail), setting.layout(op.writes[0])
     return [
         Variant("plain", ("w", "wide"), context(d, layout.width or d.output[2]), setting.moving(op.writes[0], factor=4))
@@ -17,7 +18,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def context(d: ConvDetail, width: int) -> dict[str, object]:
-    """Sizes of both; `width` filters lie side by side in the wide ones."""
+    """The sizes of both; `width` wide filters are interleaved."""
     return {
         "taps": prod(d.size), "channels": d.input[2], "filters": d.output[2], "width": width,
         "group_channels": d.input[2] // d.groups, "group_filters": d.output[2] // d.groups,

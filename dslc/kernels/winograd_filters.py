@@ -1,4 +1,4 @@
-"""Filters as Winograd's algorithm meets them."""
+"""Filters transformed for Winograd's algorithm, G g G^T, as its kernels read them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dslc.operation import PARAMETER, Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One transform for each channel and vector of filters."""
     transform = Transform(*sizes(detail(op, FiltersDetail).choice), "filter")
     layout, channels = setting.layout(op.writes[0]), op.reads[0].shape[2]
     context = {
@@ -23,10 +24,12 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+    """Parameters in blocks of one vector of filters, over which the transform runs."""
     w = op.reads[0]
     return {w.name: _direct.filters_layout(w.shape, lanes)} if w.role == PARAMETER else {}
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    """Rotated filters first, for the input gradient."""
     d = detail(op, FiltersDetail).turned
     return () if d is None else (_direct.turned_filters(op.reads[0], d, lanes),)

@@ -1,4 +1,4 @@
-"""The gradient of filters from that of transformed filters; sums of several chunks are added first."""
+"""The gradient of filters from that of transformed filters, G^T u G; the sums of several chunks are added first."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dslc.operation import GRADIENT, Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One transform for each channel and vector of filters."""
     made = detail(op, SumsDetail)
     transform = Transform(*sizes(made.choice), "filter_gradient")
     context = {
@@ -24,5 +25,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 
 
 def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+    """A temporary gradient is stored like packed filters."""
     dw = op.writes[0]
     return {} if dw.role == GRADIENT else {dw.name: _direct.filters_layout(dw.shape, lanes)}

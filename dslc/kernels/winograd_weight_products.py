@@ -1,8 +1,7 @@
-"""The gradient of transformed filters: squares of x meet squares of dy, summed over the mini-batch.
+"""The gradient of transformed filters: transformed squares of x times those of dy, summed over the mini-batch.
 
-The squares are cut into a fixed number of chunks, each with sums of its own, where there are few filters; where there
-are many, the threads share the filters, and the work of transforming x. Either way the bits do not depend on the
-threads.
+With few filters the squares are split into a fixed number of chunks, each with its own sums. With many, the threads
+share the filters, and the work of transforming x. Either way the bits do not depend on the threads.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from dslc.operation import Operation, Tensor
 
 CHUNKS = 4
 CHUNKED = 256 << 10
-"""Sums of at most so many numbers are kept for every chunk."""
+"""Up to this many numbers, sums are kept for every chunk."""
 AT_ONCE = 112
-"""At most so many squares are met before the sums are read and written again, which are more than the cache holds."""
+"""Up to this many squares are multiplied before the sums, which do not fit in cache, are read and written again."""
 
 
 @dataclass(frozen=True)
 class SumsDetail:
-    """The convolution, its algorithm, and how the sums lie: [chunks][filters / lanes][elements][step]."""
+    """The convolution, its algorithm, and how the sums are stored: [chunks][filters / lanes][elements][step]."""
 
     conv: ConvDetail
     choice: str
@@ -35,7 +34,7 @@ class SumsDetail:
 
 
 def both(op: Operation, setting: Setting) -> tuple[Operation, Operation]:
-    """What the gradient of the filters becomes: the sums, and the filters' gradient from them."""
+    """The two operations of the weight gradient: the sums, and the filters' gradient from them."""
     d = detail(op, ConvDetail)
     elements = sum(sizes(op.choice), -1) ** 2
     step = spread(d.input[2] * setting.lanes)
@@ -50,6 +49,8 @@ def both(op: Operation, setting: Setting) -> tuple[Operation, Operation]:
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """One matrix product for each element of a square, as in the forward pass; workspace for the transformed squares of
+    x and dy."""
     d, made = detail(op, SumsDetail).conv, detail(op, SumsDetail)
     outputs, taps = sizes(op.choice)
     lanes, elements = setting.lanes, (outputs + taps - 1) ** 2
@@ -84,6 +85,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
             tiles.products,
             tuple(used.values()),
             scratch,
-            "kernels/winograd_weight_products.c.j2",
+            shared_template="kernels/winograd_weight_products.c.j2",
         )
     ]

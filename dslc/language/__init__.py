@@ -1,4 +1,4 @@
 """The language: source text, syntax tree, parser, argument types, and errors with their place.
 
-Nothing here knows a layer or a size rule of a layer: what the words mean is the vocabulary's and the checker's business.
+Nothing here knows any layer or size rule; the vocabulary (`layers/`, `losses/`, ...) and the checker do.
 """

@@ -1,7 +1,7 @@
-"""Argument types: what a layer's annotated fields accept, and how a value from the file becomes theirs.
+"""Argument types: what a layer's annotated fields accept, and how a value from the file is converted to them.
 
-A thing of the language (layer, loss, optimizer, init, ...) is a frozen dataclass whose fields are annotated with
-the types below; `bind` checks and converts the arguments of a call against them.
+Everything that the language names (layer, loss, optimizer, init, ...) is a frozen dataclass whose fields are annotated
+with the types below; `slots` lists them, and the checker's `bind` converts the arguments of a call.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Scalar = int | float | bool | str
 
 @dataclass(frozen=True)
 class Symbol:
-    """A bare word of the file that names neither a param nor a switch."""
+    """A bare word of the file that is neither a param nor `on` or `off`."""
 
     name: str
 
@@ -30,21 +30,23 @@ class Items:
 
 
 class BadValue(Exception):
-    """A value of the wrong kind or out of range; the text says what would be right."""
+    """A value of the wrong kind or out of range; the text says what would be right, as in 'expected a number, not
+    on'."""
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number in a range."""
+    """A whole number from `low` to `high`, both included."""
 
     low: int = 1
     high: int = 2**31 - 1
 
     def convert(self, value: object) -> int:
+        """`3` or `3.0` as 3. Raises BadValue for fractions, for other kinds of values and outside the range."""
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise BadValue(f"a whole number is wanted, not {show(value)}")
+            raise BadValue(f"expected a whole number, not {show(value)}")
         if not self.low <= value <= self.high:
             edge = f"at least {self.low}" if value < self.low else f"at most {self.high}"
             raise BadValue(f"it must be {edge}, not {value}")
@@ -61,8 +63,10 @@ class Real:
     open_high: bool = False
 
     def convert(self, value: object) -> float:
+        """The number as a float. Raises BadValue for other kinds of values, outside the range, and for infinity and
+        NaN."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise BadValue(f"a number is wanted, not {show(value)}")
+            raise BadValue(f"expected a number, not {show(value)}")
         too_low = value <= self.low if self.open_low else value < self.low
         too_high = value >= self.high if self.open_high else value > self.high
         if too_low or too_high or not math.isfinite(value):
@@ -80,8 +84,9 @@ class OnOff:
     """`on` or `off`."""
 
     def convert(self, value: object) -> bool:
+        """`on` as True, `off` as False. Raises BadValue for anything else, 0 and 1 included."""
         if not isinstance(value, bool):
-            raise BadValue(f"on or off is wanted, not {show(value)}")
+            raise BadValue(f"expected on or off, not {show(value)}")
         return value
 
 
@@ -92,9 +97,10 @@ class OneOf:
     words: tuple[str, ...]
 
     def convert(self, value: object) -> str:
+        """The word itself. Raises BadValue for any word that is not in `words`."""
         if isinstance(value, Symbol) and value.name in self.words:
             return value.name
-        raise BadValue(f"{' or '.join(self.words)} is wanted, not {show(value)}")
+        raise BadValue(f"expected {' or '.join(self.words)}, not {show(value)}")
 
 
 @dataclass(frozen=True)
@@ -104,8 +110,9 @@ class HeightWidth:
     low: int = 1
 
     def convert(self, value: object) -> Pair:
+        """`3x5` as (3, 5) and `3` as (3, 3). Raises BadValue for three dimensions, fractions and sizes below `low`."""
         if isinstance(value, tuple) and len(value) != 2:
-            raise BadValue(f"height x width is wanted, not {show(value)}")
+            raise BadValue(f"expected height x width, not {show(value)}")
         parts = value if isinstance(value, tuple) else (value, value)
         whole = Whole(self.low, 2**20)
         return whole.convert(parts[0]), whole.convert(parts[1])
@@ -116,12 +123,14 @@ class PaddingKind:
     """`valid`, `same`, a number, or height x width."""
 
     def convert(self, value: object) -> str | Pair:
+        """`valid` and `same` as text, numbers as (vertical, horizontal). Raises BadValue for other words and negative
+        numbers."""
         if isinstance(value, Symbol):
             if value.name in ("valid", "same"):
                 return value.name
-            raise BadValue(f"valid, same or a number is wanted, not {value.name}")
+            raise BadValue(f"expected valid, same or a number, not {value.name}")
         if isinstance(value, str):
-            raise BadValue(f"valid, same or a number is wanted, not {show(value)}")
+            raise BadValue(f"expected valid, same or a number, not {show(value)}")
         return HeightWidth(0).convert(value)
 
 
@@ -130,20 +139,24 @@ class Dims:
     """A size of one example: `784` or `28x28x1`."""
 
     def convert(self, value: object) -> tuple[int, ...]:
+        """`784` as (784,) and `28x28x1` as (28, 28, 1). Raises BadValue for two dimensions: an image needs its
+        channels."""
         parts = value if isinstance(value, tuple) else (value,)
         if len(parts) not in (1, 3):
             more = f"; one channel is written {show(value)}x1" if len(parts) == 2 else ""
-            raise BadValue(f"a number of features or height x width x channels is wanted, not {show(value)}{more}")
+            raise BadValue(f"expected a number of features or height x width x channels, not {show(value)}{more}")
         return tuple(Whole().convert(part) for part in parts)
 
 
 @dataclass(frozen=True)
 class Each:
-    """The kind of each argument of a call that takes as many as are given: such a thing takes nothing else."""
+    """The kind of every argument of a call that takes any number of them, such as `values(1, 0, -1)`. Such a thing has
+    no other arguments."""
 
     kind: Real
 
     def convert(self, value: object) -> float:
+        """One of the arguments, converted by `kind`. Raises BadValue as `kind` does."""
         return self.kind.convert(value)
 
 
@@ -152,8 +165,10 @@ class Weighting:
     """`(1, 2, 1)`: a weight for each class."""
 
     def convert(self, value: object) -> tuple[float, ...]:
+        """`(1, 2, 1)` as (1.0, 2.0, 1.0). Raises BadValue for a single number, a negative weight, and if all weights
+        are 0."""
         if not isinstance(value, Items):
-            raise BadValue(f"a number for each class is wanted, such as (1, 2, 1), not {show(value)}")
+            raise BadValue(f"expected a number for each class, such as (1, 2, 1), not {show(value)}")
         weights = tuple(Real(0).convert(part) for part in value.values)
         if not any(weights):
             raise BadValue("at least one class must weigh more than 0")
@@ -174,7 +189,7 @@ ShapeOf = Annotated[tuple[int, ...], Dims()]
 
 
 def show(value: object) -> str:
-    """A value as it would be written in a file."""
+    """A value as the language writes it: True as `on`, (3, 5) as `3x5`."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, Symbol):
@@ -190,18 +205,19 @@ def show(value: object) -> str:
 
 @dataclass(frozen=True)
 class Slot:
-    """One argument that a thing takes."""
+    """One argument that a thing takes: `kind` converts its value, and without a default it is `required`."""
 
     name: str
     kind: Any
     required: bool
 
     def convert(self, value: object) -> object:
+        """The value as the dataclass field holds it. Raises BadValue as the kind does."""
         return self.kind.convert(value)
 
 
 def slots(thing: type[Any]) -> tuple[Slot, ...]:
-    """The arguments of a frozen dataclass, in order: its fields annotated with a kind."""
+    """The arguments of a frozen dataclass, in order: its fields that are annotated with a kind."""
     if thing not in _SLOTS:
         _SLOTS[thing] = _read_slots(thing)
     return _SLOTS[thing]

@@ -1,4 +1,4 @@
-"""The first stage: a `.net` file as it was written, before any name has a meaning."""
+"""The first stage: a `.net` file as written, before any name has a meaning. Every node knows its place in the text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dslc.language.source import Source, Span
 
 @record
 class Number(Record):
+    """`64`, `0.5` or `1e-3`."""
+
     span: Span
     value: int | float
 
@@ -24,6 +26,8 @@ class Size(Record):
 
 @record
 class Text(Record):
+    """`"quoted"`, here without its quotes."""
+
     span: Span
     value: str
 
@@ -38,12 +42,16 @@ class Switch(Record):
 
 @record
 class Name(Record):
+    """A word that stands for a param, a value, or a thing without arguments such as `he`."""
+
     span: Span
     name: str
 
 
 @record
 class Binary(Record):
+    """`left operator right`; the operators are + - * / and //."""
+
     span: Span
     operator: str
     left: Expr
@@ -52,13 +60,15 @@ class Binary(Record):
 
 @record
 class Negate(Record):
+    """`-operand`."""
+
     span: Span
     operand: Expr
 
 
 @record
 class Items(Record):
-    """`(1, 2, 1)`: at least two."""
+    """`(1, 2, 1)`: two or more values in brackets."""
 
     span: Span
     items: tuple[Expr, ...]
@@ -75,7 +85,7 @@ class Argument(Record):
 
 @record
 class Call(Record):
-    """`name(arguments)`; in a chain also a bare `name`, then `arguments` is None."""
+    """`name(arguments)`. A chain may also hold a bare `name`; its `arguments` are None."""
 
     span: Span
     name: str
@@ -88,12 +98,16 @@ Expr = Union[Number, Size, Text, Switch, Name, Binary, Negate, Call, Items]
 
 @record
 class Chain(Record):
+    """`conv(8, 3x3) -> relu -> flatten`: one call for each link."""
+
     span: Span
     links: tuple[Call, ...]
 
 
 @record
 class InputDecl(Record):
+    """`input name: size`."""
+
     span: Span
     name: str
     name_span: Span
@@ -102,6 +116,8 @@ class InputDecl(Record):
 
 @record
 class OutputDecl(Record):
+    """`output name = chain`."""
+
     span: Span
     name: str
     name_span: Span
@@ -110,6 +126,8 @@ class OutputDecl(Record):
 
 @record
 class Assign(Record):
+    """`name = chain`."""
+
     span: Span
     name: str
     name_span: Span
@@ -118,6 +136,8 @@ class Assign(Record):
 
 @record
 class Repeat(Record):
+    """`repeat count { body }`."""
+
     span: Span
     count: Expr
     body: tuple[Statement, ...]
@@ -128,7 +148,7 @@ Statement = Union[InputDecl, OutputDecl, Assign, Repeat, Chain]
 
 @record
 class ParamDecl(Record):
-    """`param NAME = value in range`."""
+    """`param name = value in range`; `range` is None without `in`."""
 
     span: Span
     name: str
@@ -139,7 +159,7 @@ class ParamDecl(Record):
 
 @record
 class Formal(Record):
-    """A parameter of a block."""
+    """A parameter of a block; `default` is None if a call must give it."""
 
     span: Span
     name: str
@@ -148,6 +168,8 @@ class Formal(Record):
 
 @record
 class BlockDecl(Record):
+    """`block name(formals) { body }`."""
+
     span: Span
     name: str
     name_span: Span
@@ -157,6 +179,8 @@ class BlockDecl(Record):
 
 @record
 class NetDecl(Record):
+    """`net name { body }`."""
+
     span: Span
     name: str
     name_span: Span
@@ -165,7 +189,7 @@ class NetDecl(Record):
 
 @record
 class Condition(Record):
-    """`predict_us <= 50`, behind `subject_to`."""
+    """`predict_us <= 50`, after `subject_to`."""
 
     span: Span
     name: str
@@ -188,6 +212,8 @@ class Setting(Record):
 
 @record
 class TrainDecl(Record):
+    """`train { settings }`."""
+
     span: Span
     settings: tuple[Setting, ...]
 
@@ -203,7 +229,7 @@ class Program(Record):
     declarations: tuple[Declaration, ...]
 
     def verify(self) -> None:
-        """Every declaration lies inside the file, in the order of the text."""
+        """Asserts that every declaration is inside the file, in the order of the text."""
         last = 0
         for declaration in self.declarations:
             assert last <= declaration.span.start <= declaration.span.end <= len(self.source.text)

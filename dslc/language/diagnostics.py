@@ -1,7 +1,7 @@
-"""What every error looks like, and how errors are shown.
+"""What every error looks like, and how errors are printed.
 
-An error is a frozen dataclass that stands beside the check that raises it and derives from `Diagnostic`:
-its fields are the facts, its properties turn them into words.
+An error is a frozen dataclass that derives from `Diagnostic` and is defined next to the check that reports it: its
+fields are the facts, its properties put them into words.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ LEARNING_RATE_HELP = "help: the learning rate is an argument of the optimizer: o
 
 @record
 class Diagnostic(Record):
-    """One thing that is wrong with a spec (or, with severity `note`, worth knowing) and where.
+    """Something wrong with a spec (or, with severity `note`, worth knowing) and its place.
 
-    A subclass gives `message`, `marker` and `hints` as texts with its fields in braces; where that is not enough it
-    overrides the property.
+    A subclass gives `message`, `marker` and `hints` as texts with its fields in braces, or overrides the property where
+    that is not enough.
     """
 
     span: Span
@@ -40,17 +40,17 @@ class Diagnostic(Record):
 
     @property
     def title(self) -> str:
-        """One line in the reader's terms."""
+        """The first line: what is wrong, in the reader's terms."""
         return self._fill(self.message)
 
     @property
     def label(self) -> str:
-        """A few words beside the underlined place."""
+        """A few words next to the underlined place; may be empty."""
         return self._fill(self.marker)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Further lines: the size formula with its numbers, help."""
+        """Further lines, such as the size formula with its numbers, or `help: ...`. Empty ones are not printed."""
         return tuple(self._fill(hint) for hint in self.hints)
 
 
@@ -63,11 +63,11 @@ class SpecError(Exception):
 
 
 class UsageError(Exception):
-    """A call that cannot be carried out, for a reason that lies outside the spec; its text is for people."""
+    """A call that cannot be carried out for a reason outside the spec; its text is written for users."""
 
 
 class CallError(UsageError):
-    """A call with arguments that cannot be meant, such as --epochs 0."""
+    """A call whose arguments make no sense, such as --epochs 0."""
 
 
 class DataError(ValueError):
@@ -75,17 +75,18 @@ class DataError(ValueError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?`, or nothing when no known word is close."""
+    """`help: did you mean 'x'?`, or an empty text if no known word is close."""
     close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f"help: did you mean '{close[0]}'?" if close else ""
 
 
 def one_of(words: Iterable[str]) -> str:
+    """The words in alphabetical order, separated by commas."""
     return ", ".join(sorted(words))
 
 
 def render(diagnostic: Diagnostic) -> str:
-    """The diagnostic as text: title, place, the line with the place underlined, notes."""
+    """The diagnostic as text: title, place, the line with the place underlined, and the notes."""
     span = diagnostic.span
     head = f"{diagnostic.severity}: {diagnostic.title}\n"
     if not span.source.text:
@@ -116,7 +117,7 @@ def _window(line: str, column: int) -> tuple[str, int]:
 
 
 def _printable(text: str) -> str:
-    """Control characters would reach the terminal: a question mark stands for each."""
+    """With a question mark for each control character, which must not reach the terminal."""
     return "".join(c if c.isprintable() or c == "\t" else "?" for c in text)
 
 
@@ -125,6 +126,7 @@ def _notes(diagnostic: Diagnostic, gutter: str) -> str:
 
 
 def render_all(diagnostics: Sequence[Diagnostic]) -> str:
+    """The diagnostics one after the other, separated by empty lines: the first 100, then how many are left out."""
     more = len(diagnostics) - MAX_SHOWN_ERRORS
     rest = f"\n... and {more} more\n" if more > 0 else ""
     return "\n".join(render(d) for d in diagnostics[:MAX_SHOWN_ERRORS]) + rest

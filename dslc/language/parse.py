@@ -31,82 +31,109 @@ MAX_DIGITS = 18
 
 @record
 class NotReadable(Diagnostic):
+    """The file cannot be opened: it does not exist, is a folder, or may not be read."""
+
     reason: str
 
     @property
     def title(self) -> str:
+        """Gives the operating system's reason."""
         return f"cannot read the spec: {self.reason}"
 
 
 @record
 class NotText(Diagnostic):
+    """The file is not UTF-8 or contains a zero byte, such as a saved model given in place of its spec."""
+
     @property
     def title(self) -> str:
+        """Says which encoding a spec has."""
         return "this file is not text: a spec is UTF-8"
 
 
 @record
 class TooLarge(Diagnostic):
+    """The file has more than MAX_BYTES; `size` is in bytes."""
+
     size: int
 
     @property
     def title(self) -> str:
+        """Gives both sizes in megabytes."""
         return f"this file has {self.size / 1e6:.1f} MB; a spec has at most {MAX_BYTES / 1e6:.0f} MB"
 
 
 @record
 class FannFile(Diagnostic):
+    """A network saved by the FANN library, whose files end in .net too: the text starts with `FANN_`."""
+
     @property
     def title(self) -> str:
+        """Names both programs, since the file itself is fine."""
         return "this is a network saved by FANN, which uses the ending .net too; dslc reads network specs"
 
 
 @record
 class TooDeep(Diagnostic):
+    """More than MAX_DEPTH brackets or operators inside each other, as in `dense(((( ... 8 ... ))))`."""
+
     @property
     def title(self) -> str:
+        """Gives the limit."""
         return f"more than {MAX_DEPTH} brackets or operators inside each other"
 
 
 @record
 class NumberTooLong(Diagnostic):
+    """A number with more than MAX_DIGITS digits: `dense(12345678901234567890)`."""
+
     @property
     def title(self) -> str:
+        """Gives the limit."""
         return f"this number is too long; at most {MAX_DIGITS} digits fit"
 
 
 @record
 class NumberTooLarge(Diagnostic):
+    """A number that no float64 holds: `adam(1e999)`."""
+
     message = "this number is too large"
 
 
 @record
 class NestedDeclaration(Diagnostic):
+    """A declaration before the `}` of the one above: `net A { ... train { ... }`. `brace` is the open one."""
+
     what: str
     brace: Span
-    message = "{what} cannot stand inside other braces"
+    message = "{what} is not allowed inside other braces"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """Names the line of the brace that is still open."""
         return (f"help: the {{ of line {self.brace.line} is still open here; close it before {self.what}",)
 
 
 @record
 class BadCharacter(Diagnostic):
+    """A character that starts no word of the language: `flatten;`."""
+
     character: str
 
     @property
     def title(self) -> str:
+        """Quotes the character."""
         return f"the character {self.character!r} has no meaning here"
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """What to write instead, for characters of other languages and for numbers that are cut off."""
         hints = {
             ";": "help: one statement a line, without a semicolon",
-            "'": 'help: text stands in double quotes: "..."',
+            "'": 'help: text goes in double quotes: "..."',
             '"': "help: this quote is never closed on its line",
             "|": "help: write -> between two layers",
-            "[": "help: lists have round brackets: choice(1, 2, 3)",
+            "[": "help: lists use round brackets: choice(1, 2, 3)",
             "×": "help: write sizes with the letter x: 28x28x1",
             "→": "help: write -> between two layers",
             "%": "help: write a rate as a number: 0.5",
@@ -118,39 +145,47 @@ class BadCharacter(Diagnostic):
 
 @record
 class UnexpectedWord(Diagnostic):
+    """A word that the grammar does not allow at this place: `conv(8, 3x3) relu`."""
+
     found: str
     expected: tuple[str, ...]
     hint: str
 
     @property
     def title(self) -> str:
+        """Names what was found, which may be the end of the line."""
         return f"{self.found} is not expected here"
 
     @property
     def label(self) -> str:
+        """What could be here instead, if that is a short list."""
         if not self.expected or len(self.expected) > 6:
             return ""
         return "expected " + " or ".join(self.expected)
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """What was probably meant, if it can be guessed."""
         return (f"help: {self.hint}",) if self.hint else ()
 
 
 @record
 class NeverClosed(Diagnostic):
+    """The file ends inside a bracket: `train {` without its `}`."""
+
     bracket: str
 
     @property
     def title(self) -> str:
+        """Quotes the bracket."""
         return f"this {self.bracket} is never closed"
 
 
 def read(path: str | Path) -> Source:
-    """The file as a source.
+    """The file as a source: UTF-8 with or without a byte order mark, with CR LF read as LF.
 
     Raises:
-        SpecError: the path cannot be read, or is no text.
+        SpecError: the path cannot be read, is too large, or is not text.
     """
     nowhere = Span(Source(str(path), ""), 0, 0)
     try:
@@ -171,7 +206,7 @@ def read(path: str | Path) -> Source:
 
 
 def parse(source: Source) -> ast.Program:
-    """The program of a source.
+    """The syntax tree of a source.
 
     Raises:
         SpecError: with one diagnostic, at the first place where the text stops being a spec.
@@ -200,7 +235,7 @@ def _grammar() -> Lark:
     try:
         with kept.open("rb") as file:
             return Lark.load(file)
-    except Exception:  # whatever is wrong with the kept tables, they are made again
+    except Exception:  # unreadable tables are made again, whatever the reason
         made = Lark(text, parser="lalr", start="program", propagate_positions=True, maybe_placeholders=True)
     tables = io.BytesIO()
     made.save(tables)
@@ -217,7 +252,7 @@ def _check_brackets(source: Source) -> None:
 
 
 def _check_depth(tree: Tree[Token], source: Source) -> None:
-    """`1 + 1 + ...` needs no brackets to be deep; what comes after the parser calls itself on what it finds inside."""
+    """`1 + 1 + ...` is deep without brackets, and the stages after the parser are recursive."""
     todo: list[tuple[Tree[Token], int]] = [(tree, 0)]
     while todo:
         node, depth = todo.pop()
@@ -227,7 +262,7 @@ def _check_depth(tree: Tree[Token], source: Source) -> None:
 
 
 def _brackets(source: Source, end: int | None = None) -> Iterator[tuple[int, str]]:
-    """Every bracket and where it stands; those in comments and texts do not count."""
+    """Every bracket with its offset; those in comments and texts do not count."""
     skipping = ""
     for offset, char in enumerate(source.text[:end]):
         if skipping:
@@ -239,7 +274,7 @@ def _brackets(source: Source, end: int | None = None) -> Iterator[tuple[int, str
 
 
 def _open_brackets(source: Source, end: int | None = None) -> list[int]:
-    """Where the brackets stand that have no partner, the innermost last."""
+    """The offsets of the brackets without a partner, the innermost last."""
     open_at: list[int] = []
     for offset, char in _brackets(source, end):
         if char in "({":
@@ -293,7 +328,7 @@ def _explain(error: UnexpectedInput, source: Source) -> Diagnostic:
 
 
 def _nested(source: Source, start: int) -> Diagnostic | None:
-    """The declaration that the error stands in, if it stands inside braces: mostly these were never closed."""
+    """The error for a declaration inside braces, which mostly were never closed; None if that is not the case."""
     line_start = source.text.rfind("\n", 0, start) + 1
     found = DECLARATION.match(source.text, line_start, start)
     if found is None or not (open_at := _open_brackets(source, found.start(1))):
@@ -334,7 +369,7 @@ def _arrow_hint(expected: set[str]) -> str:
         return "close the bracket before ->"
     if "INPUT" in expected:
         return "a chain needs a layer before its first ->"
-    return "" if "NAME" in expected else "a chain stands on lines of its own, and begins with a layer or a value"
+    return "" if "NAME" in expected else "a chain goes on lines of its own and starts with a layer or a value"
 
 
 def _sign_hint(token: Token, expected: set[str], before: str) -> str:
@@ -347,7 +382,7 @@ def _sign_hint(token: Token, expected: set[str], before: str) -> str:
         return "write = here" if "EQUAL" in expected else ""
     if "COLON" in expected:
         return "an input is declared with a colon: input image: 28x28x1"
-    return "write -> between two layers; a name stands before its chain: h = ..." if "_ARROW" in expected else ""
+    return "write -> between two layers; a name goes before its chain: h = ..." if "_ARROW" in expected else ""
 
 
 def _word_hint(token: Token, expected: set[str], before: str) -> str:
@@ -362,7 +397,7 @@ def _word_hint(token: Token, expected: set[str], before: str) -> str:
     if token.type == "NAME" and "_ARROW" in expected and "_NL" in expected:
         return "write -> between two layers, or start a new line"
     if token.type == "NAME" and "NAME" not in expected and "PARAM" in expected:
-        return "a file consists of param, block, net and train; layers stand inside net { ... }"
+        return "a file consists of param, block, net and train; layers go inside net { ... }"
     return ""
 
 
@@ -370,7 +405,7 @@ def _line_end_hint(expected: set[str]) -> str:
     if "RPAR" in expected:
         return "close the bracket on this line"
     if expected <= {"NAME", "IN"}:
-        return "to go on in the next line, begin that one with ->"
+        return "to continue a chain on the next line, start that line with ->"
     return ""
 
 
@@ -406,7 +441,7 @@ def _unclosed(source: Source) -> Diagnostic | None:
 
 @v_args(meta=True)
 class _Builder(Transformer[Token, Any]):
-    """A method a rule of the grammar."""
+    """One method for each rule of the grammar."""
 
     def __init__(self, source: Source) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Frozen dataclasses that cost next to nothing to define.
+"""Frozen dataclasses that are cheap to define.
 
-`dataclass(frozen=True)` compiles six methods for each class. Errors and syntax nodes are a hundred classes, and
-`dslc check` should answer at once: they share the methods below instead.
+`dataclass(frozen=True)` compiles six methods for each class. There are about a hundred classes of errors and syntax
+nodes, and `dslc check` should answer at once, so they share the methods below.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True)
 def record(cls: type[T]) -> type[T]:
-    """Makes a class derived from `Record` a dataclass that uses its methods."""
+    """Makes a class derived from `Record` a frozen dataclass that shares the methods of `Record`."""
     return dataclass(init=False, repr=False, eq=False)(cls)
 
 
 class Record:
-    """Base of records: fields by position or name, compared by their values, never changed."""
+    """Base of records: fields by position or by name, compared by value. Assigning to a field raises
+    FrozenInstanceError."""
 
     def __init__(self, *positional: Any, **named: Any) -> None:
         own = fields(self)  # type: ignore[arg-type]

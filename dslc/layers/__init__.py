@@ -1,6 +1,6 @@
-"""What layers mean. One file a layer: its arguments, size rule, parameters, NumPy reference and operations.
+"""What layers mean. One file per layer: its arguments, size rule, parameters, NumPy reference and operations.
 
-The file's name is the layer's name in the language; see CONTRIBUTING.md for the recipe to add one.
+The file's name is the layer's name in the language; CONTRIBUTING.md shows how to add one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from dslc.shape import Shape, SizeProblem, show_shape
 
 @dataclass(frozen=True)
 class Weights:
-    """A parameter as a layer declares it. `init` names the default init; None asks for the one that suits what follows.
+    """A parameter as a layer declares it. `init` names its init; None leaves the choice to the spec or to the
+    activation that follows.
 
-    `decays`, `fan_in`, `fan_out`, `trained`, `units` mean what they mean in `ir.Parameter`.
+    `decays`, `fan_in`, `fan_out`, `trained` and `units` are as in `ir.Parameter`.
     """
 
     role: str
@@ -36,7 +37,8 @@ class Weights:
 
 @dataclass(frozen=True)
 class Mode:
-    """How a reference runs: in training or prediction, and which numbers random layers draw."""
+    """How a reference runs: in training or at prediction, and which random numbers it draws (see
+    `philox.random_words`)."""
 
     training: bool
     seed: int = 0
@@ -50,7 +52,7 @@ Pull = Callable[[Array], tuple[tuple[Array, ...], dict[str, Array]]]
 @dataclass(frozen=True)
 class Reference:
     """A layer's result in NumPy. `pull(dy)` gives the gradients of the inputs and, by role, of the parameters;
-    `updates` holds running averages after the step."""
+    `updates` are running averages after the step."""
 
     y: Array
     pull: Pull
@@ -59,44 +61,46 @@ class Reference:
 
 @dataclass(frozen=True)
 class Example:
-    """A layer with arguments (as in the language) on inputs of these shapes: a test case of every kind."""
+    """A layer with its arguments (as in the language) and the shapes of its inputs: a test case for every kind of
+    test."""
 
     text: str
     inputs: tuple[Shape, ...]
 
 
 class Layer:
-    """Base of all layers; a subclass is a frozen dataclass whose annotated fields are the layer's arguments."""
+    """Base class of all layers; a subclass is a frozen dataclass whose annotated fields are the layer's arguments."""
 
     merges: ClassVar[bool] = False
     """Takes several values: `add(a, b)`."""
     first: ClassVar[bool] = False
-    """Stands directly after an input, because `fit` fits it on the data: see `fitted`."""
+    """Must come directly after an input, because `fit` fits it to the data: see `fitted`."""
     augments: ClassVar[bool] = False
-    """Changes examples at random in training, and stands before everything that learns."""
+    """Changes examples at random in training, so it must come before every layer that learns."""
     smooth: ClassVar[bool] = True
-    """Has no kinks: finite differences need no care."""
+    """Differentiable everywhere: finite differences need not avoid kinks."""
     suits: ClassVar[str | None] = None
     """For activations: the init that suits the layer before it."""
     examples: ClassVar[tuple[Example, ...]] = ()
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
-        """The output's shape. Raises SizeProblem where the inputs do not fit."""
+        """The output's shape. Raises SizeProblem if the inputs do not fit."""
         raise NotImplementedError
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
-        """The size formula with its numbers, for the table of `dslc check`."""
+        """The size formula with its numbers, for the table of `dslc check`; empty if there is nothing to explain."""
         return ""
 
     def unreached(self, inputs: tuple[Shape, ...]) -> str:
-        """Rows or columns that the stride never reaches, in words; empty where there are none."""
+        """Rows or columns that no window reaches because of the stride, in words; empty if there are none."""
         return ""
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        """What the layer learns or keeps for inputs of these shapes; empty for most layers."""
         return ()
 
     def fitted(self, x: Array) -> dict[str, Array]:
-        """Of a layer that stands first: its parameters, by role, for the training set x (n, *input)."""
+        """For a layer with `first`: its parameters, by role, from the training set x (n, *input)."""
         raise NotImplementedError
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:
@@ -104,19 +108,19 @@ class Layer:
         return 0
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
-        """The layer in NumPy, written from its definition; arrays have the batch in front."""
+        """The layer in NumPy, written from its definition. `xs` are (n, *input), `p` the parameters by role."""
         raise NotImplementedError
 
     def forward(self, site: Site) -> None:
-        """The operations from `site.x` to `site.y`."""
+        """Emits the operations that compute `site.y` from `site.x`."""
         raise NotImplementedError
 
     def backward(self, site: Site) -> None:
-        """The operations from `site.dy` to `site.dx` and the gradients of the parameters."""
+        """Emits the operations that compute `site.dx` and the parameters' gradients from `site.dy`."""
         raise NotImplementedError
 
     def after(self, site: Site) -> None:
-        """What else changes when a step is accepted: running averages."""
+        """Emits what else changes when a step is accepted, such as running averages."""
 
 
 X, Y = variable("x"), variable("y")
@@ -124,38 +128,43 @@ X, Y = variable("x"), variable("y")
 
 @dataclass(frozen=True)
 class MapDetail:
-    """One formula for every element, in `x` and `y`; for a gradient the derivative, which dy is multiplied by."""
+    """A formula in `x` and `y` for every element; for a gradient, the derivative that dy is multiplied by."""
 
     formula: Scalar
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Which of x and y the formula needs: the others need not be kept."""
+        """Which of x and y the formula reads; the other need not be kept for the backward pass."""
         return tuple(name for name in ("x", "y") if re.search(rf"\b{name}\b", self.formula.code))
 
 
 class Activation(Layer):
-    """An activation of one element: a subclass gives the value in terms of X and the derivative in terms of X and Y."""
+    """An elementwise activation: a subclass gives the value in terms of X, and the derivative in terms of X and Y."""
 
     def value(self) -> Scalar:
+        """y as a formula in X."""
         raise NotImplementedError
 
     def derivative(self) -> Scalar:
+        """dy/dx as a formula in X (the input) and Y (the result); what it does not use need not be kept in memory."""
         raise NotImplementedError
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input."""
         return inputs[0]
 
     def inner_value(self) -> Scalar:
-        """The same value inside the network, where it may hide what the derivative wants to know: the sign of a zero.
-        Prediction uses it too, so that both run the same C."""
+        """The value inside the network; it may carry what the derivative needs in the sign of a zero. Prediction uses
+        it too, so that both run the same C."""
         return self.value()
 
     def forward(self, site: Site) -> None:
+        """One `map` of the formula over all elements."""
         value = self.value() if site.y.role == OUTPUT else self.inner_value()
         site.op("map", "forward", site.x, (site.y,), MapDetail(value))
 
     def backward(self, site: Site) -> None:
+        """dx = dy * derivative, elementwise, in one `map_gradient`."""
         detail = MapDetail(self.derivative())
         known = {"x": site.x[0], "y": site.y}
         if (dx := site.dx[0]) is not None:
@@ -164,23 +173,26 @@ class Activation(Layer):
 
 
 class Passing(Layer):
-    """A layer that hands its value on as it is; only the shape may change."""
+    """A layer that passes its numbers on unchanged; only the shape may change."""
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input."""
         return inputs[0]
 
     def forward(self, site: Site) -> None:
+        """One `identity`, which mostly costs nothing: see `kernels/identity.py`."""
         site.op("identity", "forward", site.x, (site.y,))
 
     def backward(self, site: Site) -> None:
+        """dx is dy."""
         if site.dx[0] is not None:
             site.op("identity", "backward", (site.dy,), (site.dx[0],))
 
 
 def require_alike(inputs: Iterable[Shape], what: str) -> Shape:
-    """The shape that all inputs of a merge share."""
+    """The shape that all inputs of a merge have. Raises SizeProblem, naming the layer `what`, if they differ."""
     shapes = list(dict.fromkeys(inputs))
     if len(shapes) > 1:
         found = " and ".join(show_shape(s) for s in shapes)
-        raise SizeProblem(f"{what} needs values of one size; here are {found}")
+        raise SizeProblem(f"{what} needs values of the same size, not {found}")
     return shapes[0]

@@ -1,4 +1,4 @@
-"""What augmentation layers share: they change examples at random in training and leave predictions alone."""
+"""For augmentation layers: they change examples at random in training and leave them unchanged at prediction."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from dslc.shape import Shape, SizeProblem
 
 
 class Augmentation(Layer):
-    """Another version of every example in every step of training (notes: 'Data augmentation'), the example itself at
-    prediction. It stands before everything that learns, so that no gradient flows through it."""
+    """A different version of every example in every training step (notes: 'Data augmentation'), the example itself at
+    prediction. It comes before every layer that learns, so no gradient flows through it."""
 
     augments = True
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input; `crop` makes it smaller."""
         return inputs[0]
 
     def augmented(self, x: Array, mode: Mode) -> Array:
-        """x (n, *input) as training sees it."""
+        """x (n, *input) as training sees it, drawn by seed, step and stream of `mode`."""
         raise NotImplementedError
 
     def unchanged(self, x: Array) -> Array:
@@ -30,46 +31,49 @@ class Augmentation(Layer):
         return x
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
-        """Its gradient is not a number: nobody may use it."""
+        """The gradient is NaN: nothing may use it."""
         x = xs[0]
         y = self.augmented(x, mode) if mode.training else self.unchanged(x)
         return Reference(y, lambda dy: ((np.full_like(x, np.nan),), {}))
 
     def forward(self, site: Site) -> None:
+        """In training the operation named after the layer, with its random stream; else what `predict` emits."""
         if site.training:
             site.op(name_of(self), "forward", site.x, (site.y,), self.detail(site.x[0].shape, site.index))
         else:
             self.predict(site)
 
     def predict(self, site: Site) -> None:
-        """The operations at prediction."""
+        """Emits the operations for prediction: one `identity`."""
         site.op("identity", "forward", site.x, (site.y,))
 
     def detail(self, shape: Shape, stream: int) -> object:
-        """What the kernel in training needs to know of examples of this shape and of the layer's random numbers."""
+        """What the training kernel needs to know: the shape of an example and the layer's random stream."""
         raise NotImplementedError
 
     def backward(self, site: Site) -> None:
-        """Nothing: before it nothing learns."""
+        """Emits nothing: no layer before it learns."""
 
 
 class ImageAugmentation(Augmentation):
-    """Draws a few numbers for each image."""
+    """An augmentation that draws a few numbers for each image."""
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input. Raises SizeProblem if that is not an image."""
         if len(inputs[0]) != 3:
             raise SizeProblem(
-                f"{name_of(self)} needs an image, and the input is a vector of {inputs[0][0]} features",
-                notes=("help: declare the input as HxWxC and put flatten behind the augmentation",),
+                f"{name_of(self)} needs an image, but its input is a vector of {inputs[0][0]} features",
+                notes=("help: declare the input as HxWxC and put flatten after the augmentation",),
             )
         return inputs[0]
 
 
 def example_words(count: int, mode: Mode) -> Array:
-    """(count, 4) random words: example i of a mini-batch has block i of the layer's stream to itself."""
+    """(count, 4) random words (uint32): example i of a mini-batch has block i of the layer's stream to itself."""
     return random_words(4 * count, mode.seed, mode.step, mode.stream).reshape(count, 4)
 
 
 def below(words: Array, limit: int) -> Array:
-    """Words as whole numbers from 0 to below `limit`, by Lemire's product (2019): uneven by limit / 2^32 at most."""
+    """Words mapped to whole numbers from 0 to limit - 1 by their high product (Lemire 2019); the bias is at most limit
+    / 2^32."""
     return (words.astype(np.uint64) * np.uint64(limit) >> np.uint64(32)).astype(np.int64)

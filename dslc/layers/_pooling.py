@@ -1,4 +1,4 @@
-"""What the four pooling layers share."""
+"""The common part of the four pooling layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dslc.shape import Pair, Shape, SizeProblem, Window, require_image
 
 @dataclass(frozen=True)
 class PoolDetail:
-    """Sizes of the images and of the window, with the padding in numbers."""
+    """Sizes of image and window, with the padding above and on the left as numbers."""
 
     input: Shape
     output: Shape
@@ -25,23 +25,27 @@ class PoolDetail:
     before: Pair
 
     def deepened(self, depth: int) -> PoolDetail:
-        """The same window over pixels of so many numbers."""
+        """The same window over pixels of `depth` numbers."""
         return replace(self, input=(*self.input[:2], depth), output=(*self.output[:2], depth))
 
 
 class Pool(Layer):
-    """A window over each channel on its own; a subclass says what it does with the pixels in it."""
+    """A window that slides over each channel separately; a subclass says what it computes from the pixels in it."""
 
     kind = "pool"
 
     def window_for(self, shape: Shape) -> Window:
+        """The window over an image of this shape."""
         raise NotImplementedError
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """floor((n + p_before + p_after - f) / s) + 1 rows and columns; the channels stay (notes: 'Summary of
+        pooling')."""
         return self.pooled(inputs)
 
     def pooled(self, inputs: tuple[Shape, ...]) -> Shape:
-        """Rows, columns and channels of the result."""
+        """(rows, columns, channels) of the result. Raises SizeProblem if the window does not fit, or could hold only
+        padding."""
         require_image(inputs[0], self.kind)
         window = self.window_for(inputs[0])
         rows, columns = window.slide(inputs[0], self.kind)
@@ -52,12 +56,15 @@ class Pool(Layer):
         return (rows, columns, inputs[0][2])
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
+        """The size formula for the rows, and for the columns if they differ."""
         return self.window_for(inputs[0]).describe(inputs[0])
 
     def unreached(self, inputs: tuple[Shape, ...]) -> str:
+        """Rows and columns at the edge that no window covers, in words."""
         return unreached(self.window_for(inputs[0]), inputs[0])
 
     def detail(self, site: Site) -> PoolDetail:
+        """What the kernels need to know, for the site's input."""
         shape = site.input_shapes[0]
         window = self.window_for(shape)
         before = (window.padding(0, shape[0])[0], window.padding(1, shape[1])[0])
@@ -65,11 +72,13 @@ class Pool(Layer):
 
 
 class MaxPooling(Pool):
-    """The largest pixel of the window; padding never wins. Its gradient goes to the first largest one."""
+    """The maximum of each window; padding never wins. Ties go to the first pixel, row by row."""
 
     smooth = False
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y[n, i, j, c] = max of the window's pixels; dy is added to the pixel that won (notes: 'Max Pooling - Backward
+        Pass')."""
         window, rows, columns = _frame(self, xs[0])
         padded, inside = pad_image(xs[0], window, -np.inf)
         taps = window_taps(window, rows, columns)
@@ -85,17 +94,21 @@ class MaxPooling(Pool):
         return _shaped(self, xs[0], stacked.max(axis=0), pull)
 
     def forward(self, site: Site) -> None:
+        """One `maxpool`."""
         site.op("maxpool", "forward", site.x, (site.y,), self.detail(site))
 
     def backward(self, site: Site) -> None:
+        """One `maxpool_gradient`, which finds the maximum in x again: no mask is stored."""
         if (dx := site.dx[0]) is not None:
             site.op("maxpool_gradient", "backward", (site.dy, site.x[0]), (dx,), self.detail(site))
 
 
 class AveragePooling(Pool):
-    """The mean of the real pixels in the window."""
+    """The mean of the pixels of each window; padding is not counted."""
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y[n, i, j, c] = sum of the window's pixels / their number; each of them gets dy / their number (notes:
+        'Average Pooling - Backward Pass')."""
         window, rows, columns = _frame(self, xs[0])
         padded, inside = pad_image(xs[0], window, 0.0)
         real, _ = pad_image(np.ones_like(xs[0]), window, 0.0)
@@ -111,9 +124,11 @@ class AveragePooling(Pool):
         return _shaped(self, xs[0], np.stack([padded[at] for _, _, at in taps]).sum(axis=0) / count, pull)
 
     def forward(self, site: Site) -> None:
+        """One `avgpool`."""
         site.op("avgpool", "forward", site.x, (site.y,), self.detail(site))
 
     def backward(self, site: Site) -> None:
+        """One `avgpool_gradient`, which reads only dy."""
         if (dx := site.dx[0]) is not None:
             site.op("avgpool_gradient", "backward", (site.dy,), (dx,), self.detail(site))
 
@@ -131,23 +146,26 @@ def _shaped(layer: Pool, x: Array, y: Array, pull: Pull) -> Reference:
 
 
 class Global:
-    """A window as large as the image; what is left is a vector of channels."""
+    """A window as large as the image, whose result is a vector with one number for each channel."""
 
     def window_for(self, shape: Shape) -> Window:
+        """A window of height x width."""
         return Window((shape[0], shape[1]))
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """(h, w, c) becomes (c,). Raises SizeProblem for a vector."""
         require_image(inputs[0], "a global pooling")
         return (inputs[0][2],)
 
 
 @dataclass(frozen=True)
 class Windowed:
-    """The arguments of a pooling layer with a window; the stride is the window's size unless given."""
+    """The arguments of a pooling layer with a window; the stride is the size of the window unless given."""
 
     size: Size
     stride: Annotated[Pair | None, HeightWidth()] = None
     pad: Padding = (0, 0)
 
     def window_for(self, shape: Shape) -> Window:
+        """The same window for images of every shape."""
         return Window(self.size, self.stride or self.size, self.pad)

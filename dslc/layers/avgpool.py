@@ -10,7 +10,7 @@ from dslc.layers._pooling import AveragePooling, Windowed
 
 @dataclass(frozen=True)
 class AvgPool(Windowed, AveragePooling):
-    """Mean over size, every stride pixels; padding does not count."""
+    """The mean over windows of `size`, `stride` pixels apart; padding is not counted."""
 
     kind = "avgpool"
     examples = (

@@ -14,6 +14,8 @@ from dslc.shape import Shape
 
 @dataclass(frozen=True)
 class BatchNormDetail:
+    """`pixels` is rows x columns (1 for vectors); `momentum` is the share of the old running average that is kept."""
+
     channels: int
     pixels: int
     momentum: float
@@ -22,8 +24,9 @@ class BatchNormDetail:
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """Per feature or channel: gamma * (x - mean) / sqrt(var + eps) + beta, over the mini-batch (and all pixels) in
-    training, with running averages at prediction; both variances are the biased ones of the notes."""
+    """For each feature or channel gamma * (x - mean) / sqrt(var + eps) + beta: in training with mean and variance over
+    the mini-batch (and all pixels), at prediction and wherever the layer is frozen with running averages. Both
+    variances are biased, as in the notes."""
 
     momentum: Fraction = 0.9
     eps: Positive = 1e-5
@@ -31,9 +34,11 @@ class BatchNorm(Layer):
     examples = (Example("batchnorm", ((5,),)), Example("batchnorm(momentum=0.5, eps=1e-3)", ((3, 4, 17),)))
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input."""
         return inputs[0]
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        """gamma, beta and the running mean and var: one number for each feature or channel."""
         shape = (inputs[0][-1],)
         return (
             Weights("gamma", shape, "ones"),
@@ -43,6 +48,12 @@ class BatchNorm(Layer):
         )
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """x_hat = (x - mean) / sqrt(var + eps) and y = gamma * x_hat + beta, over all axes but the last (notes: 'Batch
+        Normalization').
+
+        In training dgamma = sum(dy * x_hat), dbeta = sum(dy), and dx = gamma / sqrt(var + eps) * (dy - (dbeta + x_hat *
+        dgamma) / m) with m the examples times the pixels (Ioffe and Szegedy 2015, section 3).
+        """
         x, axes = xs[0], tuple(range(xs[0].ndim - 1))
         mean = x.mean(axis=axes) if mode.training else p["mean"]
         var = ((x - mean) ** 2).mean(axis=axes) if mode.training else p["var"]
@@ -52,7 +63,8 @@ class BatchNorm(Layer):
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
             dgamma, dbeta = (dy * normal).sum(axis=axes), dy.sum(axis=axes)
             count = x.size // x.shape[-1]
-            dx = p["gamma"] / deviation * (dy - (dbeta + normal * dgamma) / count)
+            through_statistics = (dbeta + normal * dgamma) / count if mode.training else 0
+            dx = p["gamma"] / deviation * (dy - through_statistics)
             return (dx,), {"gamma": dgamma, "beta": dbeta}
 
         keep = self.momentum
@@ -64,6 +76,8 @@ class BatchNorm(Layer):
         return BatchNormDetail(channels, site.y.elements // channels, self.momentum, self.eps)
 
     def forward(self, site: Site) -> None:
+        """In training the statistics, in chunks where there are many pixels, then `batchnorm_apply` with them; at
+        prediction `batchnorm_apply` with the running averages."""
         detail, shape = self._detail(site), (site.y.shape[-1],)
         affine = (site.parameter("gamma"), site.parameter("beta"))
         running = (site.parameter("mean"), site.parameter("var"))
@@ -78,6 +92,13 @@ class BatchNorm(Layer):
         site.op("batchnorm_apply", "forward", (*site.x, *statistics, *affine), (site.y,), detail)
 
     def backward(self, site: Site) -> None:
+        """dgamma and dbeta first, also if they are not learned, because dx needs both sums. A frozen layer is linear:
+        dx = dy * gamma / sqrt(var + eps)."""
+        if not site.training:
+            if (dx := site.dx[0]) is not None:
+                factors = (site.parameter("var"), site.parameter("gamma"))
+                site.op("batchnorm_scale", "backward_input", (site.dy, *factors), (dx,), self._detail(site))
+            return
         detail, shape = self._detail(site), (site.y.shape[-1],)
         mean, var = site.saved["batch_mean"], site.saved["batch_var"]
         dgamma = site.gradient("gamma") or site.save("gamma_sum", shape)
@@ -92,7 +113,9 @@ class BatchNorm(Layer):
             site.op("batchnorm_gradient", "backward_input", (*reads, *affine), (dx,), detail)
 
     def after(self, site: Site) -> None:
-        """The running averages, once the step is accepted."""
+        """Updates the running averages, once the step is accepted."""
+        if not site.training:
+            return
         running = tuple(t for t in (site.parameter("mean"), site.parameter("var")) if t is not None)
         reads = (site.saved["batch_mean"], site.saved["batch_var"], *running)
         site.op("batchnorm_running", "running", reads, running, self._detail(site))

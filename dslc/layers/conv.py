@@ -14,7 +14,8 @@ from dslc.shape import Shape, SizeProblem, Window, require_image
 
 @dataclass(frozen=True)
 class ConvDetail:
-    """What the kernels need to know: the images' sizes, the window with its padding in numbers, the groups."""
+    """What the kernels need to know: the sizes of the images, the window with its padding (above and on the left) as
+    numbers, and the groups."""
 
     input: Shape
     output: Shape
@@ -27,7 +28,8 @@ class ConvDetail:
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """Cross-correlation with weights (f_h, f_w, channels / groups, filters), the notes' convolution."""
+    """Cross-correlation with weights (f_h, f_w, channels / groups, filters), which the notes call convolution (notes:
+    'Convolutions over volumes')."""
 
     filters: Count
     size: Size
@@ -51,25 +53,32 @@ class Conv(Layer):
 
     @property
     def window(self) -> Window:
+        """The filter as a window: size, stride, padding and dilation."""
         return Window(self.size, self.stride, self.pad, self.dilation)
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """floor((n + p_before + p_after - extent) / s) + 1 rows and columns, one channel for each filter (notes:
+        'Strided convolution'). Raises SizeProblem if the filter is too large or the groups do not divide channels and
+        filters."""
         rows, columns = self.window.slide(inputs[0], "conv")
         for name, count in (("channels of the input", inputs[0][2]), ("filters", self.filters)):
             if count % self.groups:
                 raise SizeProblem(
-                    f"the {count} {name} do not divide into {self.groups} groups", argument="groups",
+                    f"the {count} {name} cannot be divided into {self.groups} groups", argument="groups",
                     notes=(f"help: groups must divide both {inputs[0][2]} channels and {self.filters} filters",),
                 )  # fmt: skip
         return (rows, columns, self.filters)
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
+        """The size formula for the rows, and for the columns if they differ."""
         return self.window.describe(inputs[0])
 
     def unreached(self, inputs: tuple[Shape, ...]) -> str:
+        """Rows and columns at the edge that no window covers, in words."""
         return unreached(self.window, inputs[0])
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        """weight (f_h, f_w, channels / groups, filters), and bias (filters,) unless bias=off."""
         shape = (*self.size, inputs[0][2] // self.groups, self.filters)
         area = self.size[0] * self.size[1]
         fan_out = area * self.filters // self.groups
@@ -77,10 +86,17 @@ class Conv(Layer):
         return (weight, Weights("bias", (self.filters,), "zeros")) if self.bias else (weight,)
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:
+        """rows * columns * filters * f_h * f_w * channels / groups."""
         rows, columns, filters = self.infer(inputs)
         return rows * columns * filters * self.size[0] * self.size[1] * inputs[0][2] // self.groups
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y[n, i, j, k] = b[k] + sum over r, s, c of x_pad[n, i * s_h + r * d_h, j * s_w + s * d_w, c] * W[r, s, c, k]
+        (notes: 'Convolutions over volumes').
+
+        dx adds W * dy to every pixel that a window covers, dW sums x_pad * dy over examples and pixels, db sums dy
+        (notes: 'Convolutional Layer Backward Pass').
+        """
         padded, inside = pad_image(xs[0], self.window, 0.0)
         w = p["weight"]
         rows, columns, _ = self.infer((xs[0].shape[1:],))
@@ -108,10 +124,13 @@ class Conv(Layer):
         ]
 
     def forward(self, site: Site) -> None:
+        """One `conv_forward` with weight and bias."""
         reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
         site.op("conv_forward", "forward", reads, (site.y,), self._detail(site), self._work(site))
 
     def backward(self, site: Site) -> None:
+        """dx by `conv_input_gradient`, dW by `conv_weight_gradient`, and db by `channel_sum`, in chunks where there are
+        many pixels."""
         detail = self._detail(site)
         if (dx := site.dx[0]) is not None:
             reads = (site.dy, site.parameter("weight"))
@@ -135,14 +154,14 @@ class Conv(Layer):
 
 
 def unreached(window: Window, shape: Shape) -> str:
-    """Which rows and columns at the edge the stride skips, in words."""
+    """Which rows and columns at the edge the stride skips, in words, such as '1 row and 2 columns'."""
     require_image(shape, "conv")
     skipped = [(window.unreached(0, shape[0]), "row"), (window.unreached(1, shape[1]), "column")]
     return " and ".join(f"{n} {what}{'s' * (n > 1)}" for n, what in skipped if n)
 
 
 def pad_image(x: Array, window: Window, fill: float) -> tuple[Array, tuple[slice, ...]]:
-    """The image (n, h, w, c) with its padding, and where in it the image lies. For references."""
+    """For references: the images (n, h, w, c) padded with `fill`, and the slices of the result that hold the images."""
     pads = [window.padding(0, x.shape[1]), window.padding(1, x.shape[2])]
     padded = np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=fill)
     (top, _), (left, _) = pads
@@ -150,7 +169,8 @@ def pad_image(x: Array, window: Window, fill: float) -> tuple[Array, tuple[slice
 
 
 def window_taps(window: Window, rows: int, columns: int) -> list[tuple[int, int, tuple[slice, ...]]]:
-    """For each position (r, s) in the window: the pixels of the padded image it meets. For references."""
+    """For references: for each position (r, s) in the window, the slices of the padded images that it is multiplied
+    with."""
 
     def along(axis: int, tap: int, count: int) -> slice:
         start, step = tap * window.dilation[axis], window.stride[axis]

@@ -14,8 +14,8 @@ from dslc.shape import Shape, SizeProblem
 
 @dataclass(frozen=True)
 class CropDetail:
-    """What is left of an image of `shape`, rows x columns. Row and column where it starts are drawn by the image's
-    first two random words; at prediction, without a `stream`, it is the centre."""
+    """An image of `shape` is cut down to rows x columns. The image's first two random words say where it starts; at
+    prediction, without a `stream`, the center is cut out."""
 
     shape: Shape
     size: tuple[int, int]
@@ -23,13 +23,13 @@ class CropDetail:
 
     @property
     def places(self) -> tuple[int, int]:
-        """How many rows and columns it may start at."""
+        """How many rows and columns it can start at."""
         return self.shape[0] - self.size[0] + 1, self.shape[1] - self.size[1] + 1
 
 
 @dataclass(frozen=True)
 class Crop(ImageAugmentation):
-    """In training a part of each image, everywhere equally likely; the centre at prediction."""
+    """In training a part of each image, all positions equally likely; at prediction the center."""
 
     size: Size
 
@@ -40,25 +40,28 @@ class Crop(ImageAugmentation):
     )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """(h, w, c) becomes (size_h, size_w, c). Raises SizeProblem if the part is larger than the image, or the whole
+        image."""
         height, width, channels = super().infer(inputs)
         given = f"{height}x{width}"
         if self.size[0] > height or self.size[1] > width:
-            raise SizeProblem(f"a part of {self.size[0]}x{self.size[1]} does not fit into {given}", argument="size")
+            raise SizeProblem(f"a crop of {self.size[0]}x{self.size[1]} does not fit into {given}", argument="size")
         if self.size == (height, width):
             raise SizeProblem(
-                f"crop to {given} leaves images of {given} as they are",
+                f"crop to {given} leaves {given} images unchanged",
                 notes=("help: give a smaller size; to move images within their frame use shift",),
                 argument="size",
             )
         return *self.size, channels
 
     def augmented(self, x: Array, mode: Mode) -> Array:
+        """x[i, top : top + size_h, left : left + size_w] with top and left drawn for each image."""
         words = example_words(len(x), mode)
         tops, lefts = (below(words[:, i], n) for i, n in enumerate(CropDetail(x.shape[1:], self.size).places))
         return np.stack([self._part(*drawn) for drawn in zip(x, tops, lefts, strict=True)])
 
     def unchanged(self, x: Array) -> Array:
-        """The centre; of an odd rest the smaller half is above and on the left."""
+        """The center; if what is cut off is odd, the smaller half is above or on the left."""
         top, left = (x.shape[1] - self.size[0]) // 2, (x.shape[2] - self.size[1]) // 2
         return np.stack([self._part(image, top, left) for image in x])
 
@@ -66,7 +69,9 @@ class Crop(ImageAugmentation):
         return image[top : top + self.size[0], left : left + self.size[1]]
 
     def detail(self, shape: Shape, stream: int) -> CropDetail:
+        """Sizes and random stream for training."""
         return CropDetail(shape, self.size, stream)
 
     def predict(self, site: Site) -> None:
+        """Emits a `crop` without a stream, which cuts out the center."""
         site.op("crop", "forward", site.x, (site.y,), CropDetail(site.x[0].shape, self.size))

@@ -16,7 +16,8 @@ from dslc.shape import Shape, SizeProblem
 
 @dataclass(frozen=True)
 class DropoutDetail:
-    """An element is dropped where its random word is below `threshold`; the others are multiplied by `scale`."""
+    """An element is dropped if its random word is below `threshold` (a share of 2^32); the others are multiplied by
+    `scale`."""
 
     threshold: int
     scale: float
@@ -25,7 +26,8 @@ class DropoutDetail:
 
 @dataclass(frozen=True)
 class Dropout(Passing):
-    """In training drops each element with probability rate and divides the others by keep; off at prediction."""
+    """In training drops each element with probability `rate` and divides the others by 1 - rate; does nothing at
+    prediction. `keep` is another way to write 1 - rate."""
 
     rate: Fraction = 0.0
     keep: Annotated[float | None, Real(0, 1, open_low=True)] = None
@@ -34,9 +36,12 @@ class Dropout(Passing):
 
     @property
     def drop(self) -> float:
+        """The probability that an element is dropped."""
         return self.rate if self.keep is None else 1 - self.keep
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input. Raises SizeProblem if both `rate` and `keep` are given, or if nothing would be
+        dropped."""
         if self.keep is not None and self.rate:
             raise SizeProblem("rate and keep say the same thing: give one of them", argument="keep")
         if self.drop == 0:
@@ -47,6 +52,8 @@ class Dropout(Passing):
         return DropoutDetail(int(self.drop * 2**32), 1 / (1 - self.drop), stream)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y = x * mask with mask = 0 or 1 / (1 - rate), drawn for each element; dx = dy * mask (notes: 'Implementing
+        dropout')."""
         x = xs[0]
         if not mode.training:
             return Reference(x, lambda dy: ((dy,), {}))
@@ -56,11 +63,13 @@ class Dropout(Passing):
         return Reference(x * mask, lambda dy: ((dy * mask,), {}))
 
     def forward(self, site: Site) -> None:
+        """In training one `dropout`; at prediction an `identity`."""
         if not site.training:
             super().forward(site)
         else:
             site.op("dropout", "forward", site.x, (site.y,), self._detail(site.index))
 
     def backward(self, site: Site) -> None:
+        """The same operation on dy: the mask is drawn again from the same random words instead of being stored."""
         if (dx := site.dx[0]) is not None:
             site.op("dropout", "backward", (site.dy,), (dx,), self._detail(site.index))

@@ -1,4 +1,4 @@
-"""flip: mirrors every other image (notes: 'Data augmentation')."""
+"""flip: mirrors half of the images, chosen at random (notes: 'Data augmentation')."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dslc.shape import Shape
 
 @dataclass(frozen=True)
 class FlipDetail:
-    """An image of this shape is mirrored where the first bit of its first random word is set."""
+    """An image of this shape is mirrored if the highest bit of its first random word is set."""
 
     shape: Shape
     vertical: bool
@@ -30,9 +30,11 @@ class Flip(ImageAugmentation):
     examples = (Example("flip(horizontal)", ((4, 5, 3),)), Example("flip(vertical)", ((5, 4, 1),)))
 
     def augmented(self, x: Array, mode: Mode) -> Array:
+        """x[:, :, ::-1] (horizontal) or x[:, ::-1] (vertical) for the images whose bit is set."""
         mirrored = example_words(len(x), mode)[:, 0] >= 2**31
         other = x[:, ::-1] if self.direction == "vertical" else x[:, :, ::-1]
         return np.where(mirrored[:, None, None, None], other, x)
 
     def detail(self, shape: Shape, stream: int) -> FlipDetail:
+        """Shape, direction and random stream for training."""
         return FlipDetail(shape, self.direction == "vertical", stream)

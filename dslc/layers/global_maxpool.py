@@ -1,4 +1,4 @@
-"""global_maxpool: the largest pixel of each channel, as a vector."""
+"""global_maxpool: the maximum of each channel, as a vector."""
 
 from __future__ import annotations
 

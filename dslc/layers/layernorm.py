@@ -15,6 +15,8 @@ from dslc.shape import Shape, SizeProblem, show_shape
 
 @dataclass(frozen=True)
 class LayerNormDetail:
+    """`features` is the number of elements in one example."""
+
     features: int
     eps: float
 
@@ -22,7 +24,7 @@ class LayerNormDetail:
 @dataclass(frozen=True)
 class LayerNorm(Layer):
     """gamma * (x - mean) / sqrt(var + eps) + beta with the mean and the biased variance of all numbers of one example:
-    of an image over rows, columns and channels. As in the paper every number has a gamma and a beta of its own."""
+    of an image over rows, columns and channels. As in the paper every number has its own gamma and beta."""
 
     eps: Positive = 1e-5
 
@@ -33,6 +35,7 @@ class LayerNorm(Layer):
     )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input. Raises SizeProblem for a single number, which is its own mean."""
         if prod(inputs[0]) == 1:
             raise SizeProblem(
                 f"layernorm of {show_shape(inputs[0])} is always beta: one number is its own mean",
@@ -41,9 +44,15 @@ class LayerNorm(Layer):
         return inputs[0]
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        """gamma and beta, both of the shape of the input."""
         return (Weights("gamma", inputs[0], "ones"), Weights("beta", inputs[0], "zeros"))
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """x_hat = (x - mean) / sqrt(var + eps) over all axes but the first; y = gamma * x_hat + beta.
+
+        With g = dy * gamma: dx = (g - mean(g) - x_hat * mean(g * x_hat)) / sqrt(var + eps), dgamma = sum over examples
+        of dy * x_hat, dbeta = sum over examples of dy (Ba, Kiros and Hinton 2016).
+        """
         x, axes = xs[0], tuple(range(1, xs[0].ndim))
         mean = x.mean(axis=axes, keepdims=True)
         deviation = np.sqrt(((x - mean) ** 2).mean(axis=axes, keepdims=True) + self.eps)
@@ -58,11 +67,13 @@ class LayerNorm(Layer):
         return Reference(p["gamma"] * normal + p["beta"], pull)
 
     def forward(self, site: Site) -> None:
+        """One `layernorm`, which keeps mean and 1 / sqrt(var + eps) of each example for the backward pass."""
         moments = site.save("moments", (2,), batched=True)
         reads = (*site.x, site.parameter("gamma"), site.parameter("beta"))
         site.op("layernorm", "forward", reads, (site.y, moments), self._detail(site))
 
     def backward(self, site: Site) -> None:
+        """dgamma and dbeta by `layernorm_sums`, dx by `layernorm_gradient`."""
         reads = (site.dy, site.x[0], site.saved["moments"])
         dgamma, dbeta = site.gradient("gamma"), site.gradient("beta")
         if dgamma is not None and dbeta is not None:

@@ -13,7 +13,7 @@ from dslc.scalar import Scalar, where
 
 @dataclass(frozen=True)
 class LeakyRelu(Activation):
-    """max(alpha * x, x) for alpha below 1."""
+    """x above 0, alpha * x below: max(alpha * x, x) for alpha below 1."""
 
     alpha: Number = 0.01
 
@@ -22,11 +22,14 @@ class LeakyRelu(Activation):
     examples = (Example("leaky_relu", ((7,),)), Example("leaky_relu(0.2)", ((3, 5, 2),)))
 
     def value(self) -> Scalar:
+        """x >= 0 ? x : alpha * x."""
         return where(X >= 0, X, self.alpha * X)
 
     def derivative(self) -> Scalar:
+        """1 for x >= 0, else alpha."""
         return where(X >= 0, 1, self.alpha)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y = x * slope with slope = np.where(x >= 0, 1, alpha); dx = dy * slope."""
         slope = np.where(xs[0] >= 0, 1, self.alpha)
         return Reference(xs[0] * slope, lambda dy: ((dy * slope,), {}))

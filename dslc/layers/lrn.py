@@ -14,6 +14,8 @@ from dslc.shape import Shape, SizeProblem, require_image
 
 @dataclass(frozen=True)
 class LrnDetail:
+    """`pixels` is rows x columns; the others are the layer's arguments."""
+
     channels: int
     pixels: int
     size: int
@@ -24,10 +26,10 @@ class LrnDetail:
 
 @dataclass(frozen=True)
 class Lrn(Layer):
-    """y = x / s^beta, s = k + alpha * (sum of x^2 over the `size` channels around, of the same pixel).
+    """y = x / s^beta, s = k + alpha * (sum of x^2 over the `size` nearest channels of the same pixel).
 
-    As in the paper alpha multiplies the sum; PyTorch's LocalResponseNorm and Caffe's LRN multiply the mean: their
-    alpha is this one times size.
+    As in the paper alpha multiplies the sum; PyTorch's LocalResponseNorm and Caffe's LRN multiply the mean: their alpha
+    is this one times size.
     """
 
     size: Count = 5
@@ -42,16 +44,21 @@ class Lrn(Layer):
     )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input. Raises SizeProblem for a vector and for an even `size`."""
         require_image(inputs[0], "lrn")
         if self.size % 2 == 0:
             raise SizeProblem(
-                f"lrn sums over as many channels before as behind its own, and {self.size} is even",
+                f"lrn needs an odd size, not {self.size}: it sums over as many channels before its own as after",
                 notes=(f"help: size={self.size - 1} or size={self.size + 1}",),
                 argument="size",
             )
         return inputs[0]
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y = x * s^-beta with s = k + alpha * around(x^2), where `around` sums over the neighbouring channels.
+
+        dx = dy * s^-beta - 2 * alpha * beta * x * around(dy * x * s^(-beta - 1)).
+        """
         x = xs[0]
         s = self.k + self.alpha * self._around(x**2)
 
@@ -69,10 +76,12 @@ class Lrn(Layer):
         return around
 
     def forward(self, site: Site) -> None:
+        """One `lrn`; in training it also stores s."""
         kept = (site.save("sums", site.y.shape, batched=True),) if site.training else ()
         site.op("lrn", "forward", site.x, (site.y, *kept), self._detail(site))
 
     def backward(self, site: Site) -> None:
+        """One `lrn_gradient` from dy, x and the stored s."""
         if (dx := site.dx[0]) is not None:
             reads = (site.dy, site.x[0], site.saved["sums"])
             site.op("lrn_gradient", "backward", reads, (dx,), self._detail(site))

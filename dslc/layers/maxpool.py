@@ -1,4 +1,4 @@
-"""maxpool: the largest pixel of each window (notes: 'Max pooling', 'Max Pooling - Backward Pass')."""
+"""maxpool: the maximum of each window (notes: 'Max pooling', 'Max Pooling - Backward Pass')."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dslc.layers._pooling import MaxPooling, Windowed
 
 @dataclass(frozen=True)
 class MaxPool(Windowed, MaxPooling):
-    """Maximum over size, every stride pixels; the stride is the size unless given."""
+    """The maximum over windows of `size`, `stride` pixels apart; the stride is the size unless given."""
 
     kind = "maxpool"
     examples = (

@@ -1,4 +1,4 @@
-"""noise: normal noise on every number of an example (notes: 'Data augmentation')."""
+"""noise: adds normally distributed noise to every number of an example (notes: 'Data augmentation')."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from dslc.shape import Shape
 
 @dataclass(frozen=True)
 class NoiseDetail:
+    """The standard deviation and the layer's random stream."""
+
     std: float
     stream: int
 
 
 @dataclass(frozen=True)
 class Noise(Augmentation):
-    """In training adds to every number one from the normal distribution with mean 0 and deviation std."""
+    """In training adds to every number a sample of the normal distribution with mean 0 and standard deviation std."""
 
     std: Positive
 
     examples = (Example("noise(0.3)", ((7,),)), Example("noise(2)", ((3, 5, 3),)))
 
     def augmented(self, x: Array, mode: Mode) -> Array:
-        """Box and Muller 1958: of two words the upper 24 bits, which float32 holds exactly, are a distance and an
-        angle, and give two numbers. None is larger than sqrt(-2 log 2^-24) = 5.8 deviations."""
+        """By the method of Box and Muller (1958): the upper 24 bits of two words, which float32 holds exactly, are a
+        distance and an angle, and give two samples. None is larger than sqrt(-2 log 2^-24) = 5.8 standard
+        deviations."""
         words = random_words(x.size + x.size % 2, mode.seed, mode.step, mode.stream) >> np.uint32(8)
         distance = np.sqrt(-2 * np.log((words[0::2] + 1.0) / 2**24))
         angle = 2 * np.pi * (words[1::2] / 2**24)
@@ -36,4 +39,5 @@ class Noise(Augmentation):
         return x + self.std * pairs.reshape(-1)[: x.size].reshape(x.shape)
 
     def detail(self, shape: Shape, stream: int) -> NoiseDetail:
+        """Standard deviation and random stream for training."""
         return NoiseDetail(self.std, stream)

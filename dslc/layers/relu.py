@@ -19,15 +19,18 @@ class Relu(Activation):
     examples = (Example("relu", ((7,),)), Example("relu", ((3, 5, 2),)))
 
     def value(self) -> Scalar:
+        """x < 0 ? 0 : x."""
         return where(X < 0, 0, X)
 
     def inner_value(self) -> Scalar:
-        """-0 where x is negative and +0 where it is 0: the derivative needs no more than the result."""
+        """-0 for negative x and +0 for 0, so that the derivative can be read from the result."""
         return where(X < 0, NEGATIVE_ZERO, X + 0)
 
     def derivative(self) -> Scalar:
+        """0 if the result has a minus sign, else 1: only the result is kept."""
         return where(sign_bit(Y), 0, 1)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y = np.maximum(x, 0); dx = dy * (x >= 0)."""
         x = xs[0]
         return Reference(np.maximum(x, 0), lambda dy: ((dy * ((x >= 0).astype(x.dtype)),), {}))

@@ -14,13 +14,14 @@ from dslc.shape import Shape, SizeProblem, show_shape
 
 @dataclass(frozen=True)
 class Reshape(Passing):
-    """Row by row, channels last; the number of elements stays."""
+    """The same numbers in a new shape, row by row, channels last."""
 
     size: ShapeOf
 
     examples = (Example("reshape(4x3x2)", ((24,),)), Example("reshape(2x2x6)", ((4, 3, 2),)))
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """`size`. Raises SizeProblem if it has another number of elements than the input."""
         if prod(self.size) != prod(inputs[0]):
             raise SizeProblem(
                 f"{show_shape(inputs[0])} has {prod(inputs[0])} elements, "
@@ -30,5 +31,6 @@ class Reshape(Passing):
         return self.size
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y = x.reshape(n, *size); dx = dy.reshape(x.shape)."""
         x = xs[0]
         return Reference(x.reshape(len(x), *self.size), lambda dy: ((dy.reshape(x.shape),), {}))

@@ -1,4 +1,4 @@
-"""rotate: turns images about their centre (notes: 'Data augmentation')."""
+"""rotate: rotates images about their center (notes: 'Data augmentation')."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dslc.shape import Shape, SizeProblem
 
 @dataclass(frozen=True)
 class RotateDetail:
-    """An image of this shape turns by an angle from -radians to radians, drawn by its first random word."""
+    """An image of this shape is rotated by an angle from -radians to radians, given by its first random word."""
 
     shape: Shape
     radians: float
@@ -24,8 +24,8 @@ class RotateDetail:
 
 @dataclass(frozen=True)
 class Rotate(ImageAugmentation):
-    """In training turns each image by an angle between -degrees and degrees, all equally likely. Pixels of the result
-    are interpolated between the four nearest, bilinearly; outside of the image there are zeros."""
+    """In training rotates each image by an angle from -degrees to degrees, all equally likely. Pixels are interpolated
+    bilinearly between the four nearest; outside the image there are zeros."""
 
     degrees: Annotated[float, Real(0, 180, open_low=True)]
 
@@ -36,12 +36,14 @@ class Rotate(ImageAugmentation):
     )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input. Raises SizeProblem for an image of a single pixel."""
         height, width, _ = shape = super().infer(inputs)
         if height == width == 1:
             raise SizeProblem("one pixel looks the same from all sides: rotate would do nothing")
         return shape
 
     def augmented(self, x: Array, mode: Mode) -> Array:
+        """Each image of x rotated by (2 * u - 1) * degrees, with u in (0, 1) from its first random word."""
         turns = (example_words(len(x), mode)[:, 0] + 0.5) / 2**31 - 1
         return np.stack([rotated(image, float(turn) * self._radians) for image, turn in zip(x, turns, strict=True)])
 
@@ -50,11 +52,12 @@ class Rotate(ImageAugmentation):
         return math.radians(self.degrees)
 
     def detail(self, shape: Shape, stream: int) -> RotateDetail:
+        """Shape, largest angle in radians and random stream for training."""
         return RotateDetail(shape, self._radians, stream)
 
 
 def rotated(image: Array, angle: float) -> Array:
-    """An image (height, width, channels) turned counterclockwise by an angle in radians, as the eye sees it."""
+    """An image (height, width, channels) rotated counterclockwise, as seen on a screen, by an angle in radians."""
     height, width, _ = image.shape
     middle = (height - 1) / 2, (width - 1) / 2
     down, right = np.arange(height)[:, None] - middle[0], np.arange(width)[None, :] - middle[1]

@@ -13,7 +13,8 @@ from dslc.shape import Shape, SizeProblem
 
 @dataclass(frozen=True)
 class ShiftDetail:
-    """An image of this shape moves by -most to most pixels: down by its first random word, right by its second."""
+    """An image of this shape moves by -most to most pixels: down by its first random word, to the right by its
+    second."""
 
     shape: Shape
     most: int
@@ -22,14 +23,15 @@ class ShiftDetail:
 
 @dataclass(frozen=True)
 class Shift(ImageAugmentation):
-    """In training moves each image by whole pixels from -pixels to pixels, up or down and left or right, all equally
-    likely; zeros come in where it has left."""
+    """In training moves each image up or down and left or right by whole pixels from -pixels to pixels, all equally
+    likely; zeros fill the gap."""
 
     pixels: Count
 
     examples = (Example("shift(2)", ((5, 4, 3),)), Example("shift(5)", ((6, 9, 1),)))
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input. Raises SizeProblem if the image could move out of sight."""
         height, width, _ = shape = super().infer(inputs)
         if self.pixels >= min(height, width):
             raise SizeProblem(
@@ -40,6 +42,7 @@ class Shift(ImageAugmentation):
         return shape
 
     def augmented(self, x: Array, mode: Mode) -> Array:
+        """y[i, r, c] = x[i, r - down, c - right], 0 outside, with down and right drawn for each image."""
         most, (_, height, width, _) = self.pixels, x.shape
         framed = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)))
         moves = below(example_words(len(x), mode)[:, :2], 2 * most + 1) - most
@@ -49,4 +52,5 @@ class Shift(ImageAugmentation):
         )
 
     def detail(self, shape: Shape, stream: int) -> ShiftDetail:
+        """Shape, largest shift and random stream for training."""
         return ShiftDetail(shape, self.pixels, stream)

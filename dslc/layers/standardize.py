@@ -11,18 +11,20 @@ from dslc.numerics import Array, np
 from dslc.shape import Shape
 
 PORTION = 4096
-"""Examples that are looked at in one go while the statistics are gathered."""
+"""Examples that are read at a time while the statistics are computed."""
 
 
 @dataclass(frozen=True)
 class StandardizeDetail:
+    """`pixels` is rows x columns (1 for vectors)."""
+
     channels: int
     pixels: int
 
 
 @dataclass(frozen=True)
 class Standardize(Layer):
-    """(x - mean) / std of each feature or channel, with the mean and the deviation of the training set."""
+    """(x - mean) / std for each feature or channel, with mean and standard deviation of the training set."""
 
     first = True
     examples = (
@@ -32,15 +34,18 @@ class Standardize(Layer):
     )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The shape of the input."""
         return inputs[0]
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
+        """mean and std, one number for each feature or channel; `fit` sets them and no step changes them."""
         shape = (inputs[0][-1],)
         return (Weights("mean", shape, "zeros", trained=False), Weights("std", shape, "ones", trained=False))
 
     def fitted(self, x: Array) -> dict[str, Array]:
-        """Mean and biased deviation of the last axis of x (n, *input), in one pass: portions are put together as in
-        Chan, Golub and LeVeque 1983. What never varies has the deviation 1: it becomes zero."""
+        """Mean and biased standard deviation over all axes of x (n, *input) but the last, in one pass that merges
+        portions as in Chan, Golub and LeVeque (1983). A constant feature gets the deviation 1, so that it becomes
+        zero."""
         channels = x.shape[-1]
         count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
         low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
@@ -55,12 +60,14 @@ class Standardize(Layer):
         return {"mean": np.where(constant, low, mean), "std": np.where(constant, 1.0, np.sqrt(squares / count))}
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y = (x - mean) / std; dx = dy / std (notes: 'Normalizing inputs')."""
         return Reference((xs[0] - p["mean"]) / p["std"], lambda dy: ((dy / p["std"],), {}))
 
     def forward(self, site: Site) -> None:
+        """One `standardize`, in training and at prediction."""
         channels = site.y.shape[-1]
         detail = StandardizeDetail(channels, site.y.elements // channels)
         site.op("standardize", "forward", (*site.x, site.parameter("mean"), site.parameter("std")), (site.y,), detail)
 
     def backward(self, site: Site) -> None:
-        """Nothing: before it stands only the input."""
+        """Emits nothing: only the input comes before it."""

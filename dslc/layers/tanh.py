@@ -18,12 +18,15 @@ class Tanh(Activation):
     examples = (Example("tanh", ((7,),)), Example("tanh", ((3, 5, 2),)))
 
     def value(self) -> Scalar:
+        """tanh(x)."""
         return tanh(X)
 
     def derivative(self) -> Scalar:
+        """1 - y^2: only the result is kept (notes: 'Derivatives of activation function')."""
         return 1 - Y * Y
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """y = np.tanh(x); dx = dy * (1 - y^2)."""
         x = xs[0]
         y = np.tanh(x)
         return Reference(y, lambda dy: ((dy * (1 - y**2),), {}))

@@ -1,6 +1,6 @@
-"""How outputs are judged. One file a loss: the file's name is its name in the language.
+"""How outputs are compared with targets. One file per loss: the file's name is its name in the language.
 
-A loss is lowered to operations that write, for each example, its part of the loss, and the gradient of the mean.
+A loss is lowered to operations that write its value for each example, and the gradient of the mean.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from dslc.shape import Shape, SizeProblem
 
 @dataclass(frozen=True)
 class LossSite:
-    """One head being lowered. `z` is what the loss is computed from; `dz` is None when only the loss is wanted.
+    """One head being lowered. `z` is what the loss is computed from; `dz` is None when only the loss is needed.
 
-    `example_loss` takes one number an example; the head's loss is their sum divided by `count`.
+    `example_loss` holds one number for each example; the head's loss is their sum divided by `count`.
     """
 
     head: str
@@ -33,14 +33,16 @@ class LossSite:
     emit: Callable[[Operation], None]
 
     def op(self, kind: str, job: str, reads: tuple[Tensor, ...], writes: tuple[Tensor, ...], detail: object) -> None:
+        """Emits an operation named `<head>_<job>`."""
         self.emit(Operation(kind, f"{self.head}_{job}", reads, writes, detail, f"loss of {self.head}"))
 
     @property
     def results(self) -> tuple[Tensor, ...]:
+        """What the loss writes: the loss of each example and, if it is needed, dz."""
         return (self.example_loss,) if self.dz is None else (self.example_loss, self.dz)
 
     def unweighted(self) -> LossSite:
-        """The same head with other tensors for the results, before the weights of the classes."""
+        """The same head with other tensors for the results before class weights are applied."""
         dz = None if self.dz is None else replace(self.dz, name=f"{self.dz.name}_unweighted")
         example_loss = replace(self.example_loss, name=f"{self.example_loss.name}_unweighted")
         return replace(self, example_loss=example_loss, dz=dz)
@@ -48,7 +50,7 @@ class LossSite:
 
 @dataclass(frozen=True)
 class LossDetail:
-    """`value` and `slope` are formulas of output z and target t, for losses of one element."""
+    """`value` and `slope` are formulas in the output z and the target t, for elementwise losses."""
 
     weight: float
     value: Scalar | None = None
@@ -57,18 +59,18 @@ class LossDetail:
 
 @dataclass(frozen=True)
 class ClassWeightsDetail:
-    """A weight for each class."""
+    """One weight for each class."""
 
     weights: tuple[float, ...]
 
 
 class Loss:
-    """Base of all losses; a subclass is a frozen dataclass whose annotated fields are its arguments.
+    """Base class of all losses; a subclass is a frozen dataclass whose annotated fields are its arguments.
 
-    `through`: the layer whose input the loss is computed from (softmax, sigmoid); it must stand last in the head.
+    `through`: the layer whose input the loss is computed from (softmax, sigmoid); it must be the last of the head.
     `classes`: targets are class numbers, else real numbers of the output's shape.
-    `scores`: the loss asks for outputs without a limit, which no softmax or sigmoid has squeezed.
-    `yes_or_no`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` says yes.
+    `scores`: the loss needs unbounded outputs, not those of a softmax or sigmoid.
+    `yes_or_no`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` means yes.
     """
 
     through: ClassVar[str | None] = None
@@ -80,22 +82,25 @@ class Loss:
     weight: Positive
 
     def check(self, shape: Shape) -> None:
-        """Raises SizeProblem where an output of this shape cannot be judged."""
+        """Raises SizeProblem if the loss cannot be computed for an output of this shape."""
 
     def target_shape(self, shape: Shape) -> Shape:
+        """The shape of one target for an output of this shape: () for a class number."""
         return () if self.classes else shape
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
-        """The loss in NumPy and its gradient with respect to z, both with the weight."""
+        """The loss in NumPy and its gradient with respect to z (n, *output), both times `weight`."""
         raise NotImplementedError
 
     def lower(self, site: LossSite) -> None:
+        """Emits the operations that write `site.count` and `site.results`."""
         raise NotImplementedError
 
 
 def require_vector(shape: Shape, what: str) -> None:
+    """Raises SizeProblem for an output that is not a vector; `what` names the loss."""
     if len(shape) != 1:
-        raise SizeProblem(f"{what} judges a vector, and this output is an image",
+        raise SizeProblem(f"{what} needs a vector, but this output is an image",
                           notes=("help: end with flatten, global_avgpool or dense",))  # fmt: skip
 
 
@@ -103,12 +108,15 @@ class ElementLoss(Loss):
     """A loss that is a mean over all elements; a missing target (NaN) adds nothing and is not counted."""
 
     def value(self) -> Scalar:
+        """The loss of one element, as a formula in z and t."""
         raise NotImplementedError
 
     def slope(self) -> Scalar:
+        """Its derivative with respect to z."""
         raise NotImplementedError
 
     def lower(self, site: LossSite) -> None:
+        """Counts the targets that are present, then one `element_loss` for value and gradient."""
         detail = LossDetail(self.weight, self.value(), self.slope())
         site.op("count_present", "count", (site.target,), (site.count,), detail)
         reads = (site.z, site.target) if site.dz is None else (site.z, site.target, site.count)
@@ -118,8 +126,8 @@ class ElementLoss(Loss):
 class ClassLoss(Loss):
     """A loss of class numbers: the mean over the mini-batch, in which every example counts as much as its class weighs.
 
-    The sum is divided by the number of examples, as scikit-learn's and Keras' are, and not by the sum of their weights:
-    how much an example pulls does not depend on which others share its mini-batch.
+    The sum is divided by the number of examples, as in scikit-learn and Keras, and not by the sum of their weights (as
+    in PyTorch): the pull of an example does not depend on which others share its mini-batch.
     """
 
     classes = True
@@ -129,25 +137,27 @@ class ClassLoss(Loss):
     class_weights: ClassWeights
 
     def check(self, shape: Shape) -> None:
+        """Raises SizeProblem for an image, for fewer than two classes, and for a wrong number of class weights."""
         name = name_of(self)
         require_vector(shape, name)
         if shape[0] < 2:
             raise SizeProblem(
-                f"{name} needs at least two classes, and this output has one",
+                f"{name} needs at least two classes, but this output has one",
                 notes=(f"help: for yes or no: {self.instead}",),
             )
         if self.class_weights and len(self.class_weights) != shape[0]:
-            raise SizeProblem(f"class_weights has {len(self.class_weights)} numbers, and there are {shape[0]} classes")
+            raise SizeProblem(f"class_weights has {len(self.class_weights)} numbers, but there are {shape[0]} classes")
 
     def of_examples(self, target: Array) -> Array:
-        """The weight of each example, in NumPy."""
+        """The weight of each example (n,), in NumPy."""
         return np.asarray(self.class_weights)[target] if self.class_weights else np.ones(len(target))
 
     def judge(self, site: LossSite) -> None:
-        """Puts the operation that writes `site.results`, without the weights of the classes."""
+        """Emits the operation that writes `site.results`, without class weights."""
         raise NotImplementedError
 
     def lower(self, site: LossSite) -> None:
+        """Counts the examples, then `judge`; with class weights `class_weights` multiplies its results."""
         site.op("count_examples", "count", (), (site.count,), None)
         if not self.class_weights:
             self.judge(site)

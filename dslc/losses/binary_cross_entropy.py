@@ -14,7 +14,7 @@ Z, T = variable("z"), variable("t")
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(ElementLoss):
-    """The mean over mini-batch and outputs, computed from the logits under the sigmoid; NaN is a missing label."""
+    """The mean over mini-batch and outputs, computed from the logits under the sigmoid; a NaN target is missing."""
 
     weight: Positive = 1.0
 
@@ -23,12 +23,16 @@ class BinaryCrossEntropy(ElementLoss):
     yes_or_no = True
 
     def value(self) -> Scalar:
+        """max(z, 0) - z * t + log1p(e^-|z|), which is -(t log p + (1 - t) log(1 - p)) for p = sigmoid(z), without
+        overflow."""
         return where(Z > 0, Z, 0) - Z * T + log1p(exp(-absolute(Z)))
 
     def slope(self) -> Scalar:
+        """sigmoid(z) - t (notes: 'Gradient computation')."""
         return sigmoid(Z) - T
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+        """mean(np.logaddexp(0, z) - t * z) and (sigmoid(z) - t) / count over the targets that are present."""
         there = ~np.isnan(target)
         t, count = np.where(there, target, 0), max(1, there.sum())
         losses = np.where(there, np.logaddexp(0, z) - t * z, 0)

@@ -12,13 +12,13 @@ from dslc.scalar import Scalar, variable, where
 Z, T = variable("z"), variable("t")
 SIGN = 2 * T - 1
 SHORT = 1 - SIGN * Z
-"""How much the output is short of the margin."""
+"""How far the output is below the margin."""
 
 
 @dataclass(frozen=True)
 class BinaryHinge(ElementLoss):
-    """The mean over mini-batch and outputs; targets are 0 and 1, taken as -1 and +1; NaN is a missing label. An output
-    of 0 or more says yes. The slope at the margin itself is 0."""
+    """The mean over mini-batch and outputs; targets are 0 and 1, taken as -1 and +1; a NaN target is missing. An output
+    of 0 or more means yes. The slope at the margin itself is 0."""
 
     weight: Positive = 1.0
 
@@ -28,12 +28,15 @@ class BinaryHinge(ElementLoss):
     threshold = 0.0
 
     def value(self) -> Scalar:
+        """max(0, 1 - s * z) with s = 2 * t - 1."""
         return where(SHORT < 0, 0, SHORT)
 
     def slope(self) -> Scalar:
+        """-s below the margin, else 0."""
         return where(SHORT > 0, -SIGN, 0)
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+        """mean(max(0, 1 - s * z)) and -s * (s * z < 1) / count over the targets that are present."""
         there = ~np.isnan(target)
         sign, count = np.where(there, 2 * target - 1, 0), max(1, there.sum())
         short = np.where(there, 1 - sign * z, 0)

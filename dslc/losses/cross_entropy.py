@@ -11,7 +11,7 @@ from dslc.numerics import Array, np
 
 @dataclass(frozen=True)
 class CrossEntropyDetail:
-    """Loss of one example: -sum_j q_j log p_j with q = (1 - smoothing) * onehot + smoothing / classes."""
+    """The loss of one example is -sum_j q_j log p_j with q = (1 - smoothing) * onehot + smoothing / classes."""
 
     weight: float
     classes: int
@@ -22,8 +22,8 @@ class CrossEntropyDetail:
 class CrossEntropy(ClassLoss):
     """The mean over the mini-batch, computed from the logits under the softmax.
 
-    label_smoothing moves that share of the target evenly onto all classes (Szegedy et al. 2015); an example still
-    has the weight of its own class.
+    label_smoothing moves that share of the target evenly to all classes (Szegedy et al. 2015); an example still has the
+    weight of its own class.
     """
 
     label_smoothing: Fraction = 0.0
@@ -34,6 +34,8 @@ class CrossEntropy(ClassLoss):
     instead = "dense(1) -> sigmoid with loss binary_cross_entropy"
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+        """With p = softmax(z) and q the smoothed target: -sum(w * q * log p) / n and w * (p - q) / n, where w is the
+        weight of the example's class (notes: 'Softmax regression')."""
         count, classes = z.shape
         shifted = z - z.max(axis=1, keepdims=True)
         log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -43,5 +45,6 @@ class CrossEntropy(ClassLoss):
         return -(weights * q * log_p).sum(), weights * (np.exp(log_p) - q)
 
     def judge(self, site: LossSite) -> None:
+        """One `cross_entropy`, which computes softmax, loss and gradient together."""
         detail = CrossEntropyDetail(self.weight, site.z.shape[0], self.label_smoothing)
         site.op("cross_entropy", "loss", (site.z, site.target), site.results, detail)

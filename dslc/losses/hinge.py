@@ -1,4 +1,4 @@
-"""hinge: how much the right class's output lacks of being 1 above all others (Crammer and Singer 2001)."""
+"""hinge: how far the output of the right class is from being 1 above all others (Crammer and Singer 2001)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dslc.numerics import Array, np
 
 @dataclass(frozen=True)
 class Hinge(ClassLoss):
-    """The mean over the mini-batch of max(0, 1 + max of z_j over the wrong classes j - z_right), as scikit-learn's.
+    """The mean over the mini-batch of max(0, 1 + max of z_j over the wrong classes j - z_right), as in scikit-learn.
 
-    The slope at the margin is 0; of wrong classes that are equally high, the first one is pushed down.
+    The slope at the margin is 0; of wrong classes with the same output, the first is pushed down.
     """
 
     weight: Positive = 1.0
@@ -23,6 +23,8 @@ class Hinge(ClassLoss):
     instead = "dense(1) with loss binary_hinge"
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+        """mean(w * max(0, 1 + z_rival - z_right)); within the margin the gradient is w / n for the rival, -w / n for
+        the right class."""
         count, everyone = len(z), np.arange(len(z))
         others = z.copy()
         others[everyone, target] = -np.inf
@@ -35,4 +37,5 @@ class Hinge(ClassLoss):
         return self.weight * (self.of_examples(target) * losses).sum() / count, slope
 
     def judge(self, site: LossSite) -> None:
+        """One `hinge`."""
         site.op("hinge", "loss", (site.z, site.target), site.results, LossDetail(self.weight))

@@ -1,4 +1,4 @@
-"""huber: squared near the target, absolute far from it (Huber 1964)."""
+"""huber: squared for small errors, absolute for large ones (Huber 1964)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ Z, T = variable("z"), variable("t")
 
 @dataclass(frozen=True)
 class Huber(ElementLoss):
-    """The mean over mini-batch and outputs of e^2 / 2 where |e| = |z - t| is at most delta, and of
-    delta * (|e| - delta / 2) beyond; NaN is a missing target."""
+    """The mean over mini-batch and outputs of e^2 / 2 where |e| = |z - t| is at most delta, and of delta * (|e| - delta
+    / 2) beyond; a NaN target is missing."""
 
     delta: Positive = 1.0
     weight: Positive = 1.0
 
     def value(self) -> Scalar:
+        """e^2 / 2 up to delta, delta * (|e| - delta / 2) beyond, with e = z - t."""
         error, far = absolute(Z - T), self.delta * (absolute(Z - T) - 0.5 * self.delta)
         return where(error > self.delta, far, 0.5 * (error * error))
 
     def slope(self) -> Scalar:
+        """e clipped to [-delta, delta]."""
         error = Z - T
         return where(error > self.delta, self.delta, where(error < -self.delta, -self.delta, error))
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+        """With c = clip(e, -delta, delta): mean(c * (e - c / 2)) and c / count over the targets that are present."""
         there = ~np.isnan(target)
         error, count = np.where(there, z - target, 0), max(1, there.sum())
         near = np.clip(error, -self.delta, self.delta)

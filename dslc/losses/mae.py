@@ -14,18 +14,20 @@ Z, T = variable("z"), variable("t")
 
 @dataclass(frozen=True)
 class Mae(ElementLoss):
-    """The mean over mini-batch and outputs of |z - t|, with the slope 0 where they are equal; NaN is a missing
-    target."""
+    """The mean over mini-batch and outputs of |z - t|, with slope 0 where they are equal; a NaN target is missing."""
 
     weight: Positive = 1.0
 
     def value(self) -> Scalar:
+        """z - t|."""
         return absolute(Z - T)
 
     def slope(self) -> Scalar:
+        """The sign of z - t."""
         return sign(Z - T)
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+        """mean(|z - t|) and sign(z - t) / count over the targets that are present."""
         there = ~np.isnan(target)
         error, count = np.where(there, z - target, 0), max(1, there.sum())
         return self.weight * np.abs(error).sum() / count, self.weight * np.sign(error) / count

@@ -14,17 +14,20 @@ Z, T = variable("z"), variable("t")
 
 @dataclass(frozen=True)
 class Mse(ElementLoss):
-    """The mean over mini-batch and outputs of (z - t)^2; NaN is a missing target."""
+    """The mean over mini-batch and outputs of (z - t)^2; a NaN target is missing."""
 
     weight: Positive = 1.0
 
     def value(self) -> Scalar:
+        """(z - t)^2."""
         return (Z - T) * (Z - T)
 
     def slope(self) -> Scalar:
+        """2 * (z - t)."""
         return 2 * (Z - T)
 
     def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+        """mean((z - t)^2) and 2 * (z - t) / count over the targets that are present."""
         there = ~np.isnan(target)
         error, count = np.where(there, z - target, 0), max(1, there.sum())
         return self.weight * (error**2).sum() / count, 2 * self.weight * error / count

@@ -1,5 +1,5 @@
-"""From checked network to graph: `lower.py` walks the network, `site.py` is what one layer sees of it, `details.py` what
-kernels are told.
+"""From checked network to graph: `lower.py` walks the network, `site.py` is what a layer sees of it, `details.py` is
+what kernels need to know besides the tensors.
 
 Nothing here knows how an operation runs.
 """

@@ -1,4 +1,4 @@
-"""What kernels are told of operations that belong to no layer: penalties, updates, limits, total losses."""
+"""Details of operations that belong to no layer: penalties, updates, limits, total losses."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dslc.optimizers import Rule
 from dslc.scalar import Scalar
 
 CHUNKS = 16
-"""Long sums go through this many parts, whatever the number of threads: the bits stay the same."""
+"""Long sums are split into this many parts, whatever the number of threads, so that the bits do not depend on it."""
 
 
 @dataclass(frozen=True)
 class ParameterDetail:
-    """Operations on all elements of one parameter: a formula in `w`, or the optimizer's rule and what it sees in
+    """An operation on all elements of one parameter: a formula in `w`, or the optimizer's rule and what it gets in
     place of `g`."""
 
     parameter: str
@@ -24,7 +24,7 @@ class ParameterDetail:
 
 @dataclass(frozen=True)
 class TotalDetail:
-    """Heads as (name, weight) and how many penalties follow them."""
+    """The heads as (name, weight), and how many penalties follow them."""
 
     heads: tuple[tuple[str, float], ...]
     penalties: int
@@ -32,14 +32,14 @@ class TotalDetail:
 
 @dataclass(frozen=True)
 class ClipDetail:
-    """The largest norm that all gradients may have together."""
+    """The largest joint norm that the gradients may have."""
 
     limit: float
 
 
 @dataclass(frozen=True)
 class ConstraintDetail:
-    """A limit for every unit of a layer; `units` is the axis of the weights along which they lie."""
+    """A limit for every unit of a layer; `units` is the axis of the units in the weights."""
 
     limit: float
     units: int

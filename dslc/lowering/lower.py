@@ -1,4 +1,8 @@
-"""`ir.Network` to `graph.Graph`: what each step computes, forward, backward and update."""
+"""`ir.Network` to `graph.Graph`: what each step computes, forward, backward and update.
+
+A gradient is computed for the values before which something learns; where a value is used more than once, the gradients
+of its uses are added.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from dslc.regularizers import Constraint
 
 
 def lower(network: Network) -> Graph:
-    """The operations of a network."""
+    """The operations of a network; without `train` only those of `predict`."""
     predict = _Predict(network).step()
     if network.training is None:
         return Graph(network, predict)
@@ -26,7 +30,7 @@ def lower(network: Network) -> Graph:
 
 
 class _Lowering:
-    """What both steps share: tensors for values, and nodes run forward."""
+    """What both steps share: tensors for values, and the forward pass."""
 
     training = False
 
@@ -39,7 +43,7 @@ class _Lowering:
         self.saved: dict[str, dict[str, Tensor]] = defaultdict(dict)
 
     def phase(self, name: str) -> Phase:
-        """What was put since the last phase ended."""
+        """The operations emitted since the last phase ended."""
         done, self.operations = tuple(self.operations), []
         return Phase(name, done)
 
@@ -57,7 +61,7 @@ class _Lowering:
             line=span.line,
             comment=span.source.line(span.line).strip(),
             index=index,
-            training=self.training,
+            training=self.training and not node.frozen,
             x=tuple(self.values[v.name] for v in node.inputs),
             y=self.values[node.output.name],
             emit=self.operations.append,
@@ -82,7 +86,7 @@ class _Lowering:
         return head.value
 
     def lower_loss(self, head: Head, dz: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The head's loss as the examples' parts and what their sum is divided by."""
+        """Emits the head's loss: the losses of the examples, and what their sum is divided by."""
         assert head.loss is not None
         z = self.values[self.judged(head).name]
         target = Tensor(
@@ -101,7 +105,7 @@ class _Lowering:
         return parts, count
 
     def line_of(self, value: Value) -> int:
-        """Where the file computes a value."""
+        """The line of the spec that computes a value; 0 for an input."""
         node = self.network.producer(value)
         return node.span.line if node is not None else 0
 
@@ -112,7 +116,7 @@ class _Lowering:
 
 
 class _Predict(_Lowering):
-    """Forward in prediction mode, then the loss."""
+    """The forward pass in prediction mode, then the loss."""
 
     def step(self) -> Step:
         self.forward()
@@ -122,7 +126,7 @@ class _Predict(_Lowering):
             summed = [t for head in self.network.heads for t in self.lower_loss(head, None)]
             out = Tensor("loss_sums", (2 * len(self.network.heads),), OUTPUT, batched=False, dtype="double")
             self.totals("loss_sums", "sum_losses", summed, [], out)
-            phases.append(self.phase("loss"))
+            phases.append(self.phase("losses"))
         return Step("predict", tuple(phases))
 
     def output_tensor(self, node: Node) -> Tensor:
@@ -144,7 +148,7 @@ class _Predict(_Lowering):
 
 
 class _Train(_Lowering):
-    """Forward in training mode with the loss, backward, update."""
+    """The forward pass in training mode with the loss, the backward pass, and the update."""
 
     training = True
 
@@ -171,7 +175,8 @@ class _Train(_Lowering):
                 self.contributions[judged.name].append(dz)
             summed.extend(self.lower_loss(head, dz))
         penalties = [self._penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
-        self.totals("total_loss", "add_losses", summed, penalties, Tensor("loss", (1,), batched=False))
+        out = Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
+        self.totals("total_loss", "add_losses", summed, penalties, out)
 
     def _penalty(self, p: Parameter, index: int) -> Tensor:
         regularizer = p.regularizers[index]
@@ -204,7 +209,7 @@ class _Train(_Lowering):
         return Tensor(f"{node.name}_in{suffix}_grad", node.inputs[i].shape)
 
     def _total_gradient(self, value: Value) -> Tensor | None:
-        """The sum over all that the value flows into; None where no loss depends on it."""
+        """The sum over all uses of a value; None if no loss depends on it."""
         parts = self.contributions[value.name]
         if len(parts) < 2:
             return parts[0] if parts else None
@@ -241,7 +246,7 @@ class _Train(_Lowering):
                 self._constrain(p, constraint)
 
     def _clip_scale(self, clip: Clip) -> tuple[Tensor]:
-        """What all gradients are multiplied by; the norm of each is summed on its own before."""
+        """What all gradients are multiplied by, from the norm of each."""
         norms = tuple(self._gradient_norm(p) for p in self.network.parameters if p.learns)
         scale = Tensor("clip_scale", (1,), batched=False)
         detail = ClipDetail(clip.limit)
@@ -274,7 +279,7 @@ class _Train(_Lowering):
 
 
 def _needing_gradient(network: Network) -> set[str]:
-    """Values that something learning stands before."""
+    """Values that depend on something that learns."""
     needs: set[str] = set()
     for node in network.nodes:
         if any(p.learns for p in node.parameters) or any(v.name in needs for v in node.inputs):

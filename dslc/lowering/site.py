@@ -1,4 +1,4 @@
-"""What a layer sees when it is lowered: its tensors, and a place to put operations."""
+"""What a layer sees when it is lowered: its tensors, and where its operations go."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from dslc.operation import Operation, Tensor
 from dslc.shape import Shape
 
 MOST_CHANNELS = 4096
-"""With more channels than this the channels themselves are shared out."""
+"""With more channels than this, threads share the channels and not the pixels."""
 
 
 @dataclass
 class Site:
-    """One node being lowered in one step: its name, the line of the file that it stands in, and its tensors.
+    """One node being lowered in one step: its name, its line in the spec, and its tensors.
 
-    `parameters` and `gradients` are by role; there is no gradient for a parameter that does not learn, and its
-    operation is left out. `dy` and `dx` exist in the backward pass only; an entry of `dx` is None where nothing
-    upstream learns.
+    `training`: the layer learns or draws in this step; False at prediction, and always for a frozen layer.
+    `parameters` and `gradients` are by role; a parameter that does not learn has no gradient, and its operation is left
+    out. `dy` and `dx` exist in the backward pass only; an entry of `dx` is None if nothing before that input learns.
+    `index` is the position of the node in the network, which random layers use as their stream.
     """
 
     name: str
@@ -46,17 +47,18 @@ class Site:
         return self.parameters.get(role)
 
     def gradient(self, role: str) -> Tensor | None:
-        """The gradient of a parameter; None where it does not learn."""
+        """The gradient of a parameter; None if it does not learn."""
         return self.gradients.get(role)
 
     def save(self, what: str, shape: Shape, batched: bool = False) -> Tensor:
-        """A tensor that the forward phase keeps for the backward phase."""
+        """Declares a tensor that the forward pass keeps for the backward pass; `shape` is for one example if
+        `batched`."""
         self.saved[what] = Tensor(f"{self.name}_{what}", shape, batched=batched)
         return self.saved[what]
 
     def chunks(self, what: str, shape: Shape) -> Tensor | None:
-        """Room for sums over all pixels of `y`, of this shape and in so many chunks. None where threads better share
-        the channels: in vectors, which have one pixel."""
+        """Memory for sums over all pixels of `y`, one array of this shape for each chunk. None if threads had better
+        share the channels: for vectors, and for very many channels."""
         channels = self.y.shape[-1]
         if self.y.elements == channels or channels > MOST_CHANNELS:
             return None
@@ -71,7 +73,7 @@ class Site:
         detail: object = None,
         multiply_adds: int = 0,
     ) -> None:
-        """Puts one operation, named `<layer>_<job>`; a read of None (no bias) is left out."""
+        """Emits one operation, named `<layer>_<job>`; a read of None (no bias) is left out."""
         present = tuple(t for t in reads if t is not None)
         name = f"{self.name}_{job}"
         self.emit(Operation(kind, name, present, writes, detail, self.comment, self.line, multiply_adds))

@@ -1,4 +1,4 @@
-"""How parameters learn. One file an optimizer: the file's name is its name in the language."""
+"""How parameters are updated. One file per optimizer: the file's name is its name in the language."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEP = variable("step_number")
 
 @dataclass(frozen=True)
 class Rule:
-    """An update of one element. `once` are (name, formula) pairs computed once a step in double precision from
+    """The update of one element. `once` are (name, formula) pairs, computed once in a step in double precision from
     `step_number`, counted from 1; `assignments` run in order on `w`, the gradient `g`, the states and `lr`."""
 
     assignments: tuple[tuple[str, Scalar], ...]
@@ -25,7 +25,7 @@ class Rule:
 
 
 class Optimizer:
-    """Base of all optimizers; a subclass is a frozen dataclass whose annotated fields are its arguments."""
+    """Base class of all optimizers; a subclass is a frozen dataclass whose annotated fields are its arguments."""
 
     examples: ClassVar[tuple[str, ...]] = ()
     lr: Positive
@@ -36,11 +36,11 @@ class Optimizer:
         return ()
 
     def rule(self, decays: bool) -> Rule:
-        """The update; `decays` tells weights from biases."""
+        """The update as formulas; `decays` is true for weights and false for biases."""
         raise NotImplementedError
 
     def reference(
         self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool
     ) -> tuple[Array, dict[str, Array]]:
-        """The update in NumPy: the new parameter and the new states."""
+        """The update in NumPy: the new parameter and the new states. `step` counts from 1."""
         raise NotImplementedError

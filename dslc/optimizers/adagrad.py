@@ -24,13 +24,16 @@ class AdaGrad(Optimizer):
 
     @property
     def states(self) -> tuple[str, ...]:
+        """s, the sum of the squares of all gradients."""
         return ("s",)
 
     def rule(self, decays: bool) -> Rule:
+        """The formulas of the class, for weights and biases alike."""
         return Rule((("s", S + G * G), ("w", W - LR * G / (sqrt(S) + self.eps))))
 
     def reference(
         self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool
     ) -> tuple[Array, dict[str, Array]]:
+        """s' = s + g^2, w' = w - lr * g / (sqrt(s') + eps)."""
         s = states["s"] + g**2
         return w - lr * g / (np.sqrt(s) + self.eps), {"s": s}

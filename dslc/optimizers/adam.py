@@ -28,9 +28,11 @@ class Adam(Optimizer):
 
     @property
     def states(self) -> tuple[str, ...]:
+        """v and s, the averages of the gradients and of their squares."""
         return ("v", "s")
 
     def rule(self, decays: bool) -> Rule:
+        """The formulas of the class; the corrections 1 / (1 - beta^t) are computed once in a step."""
         step = LR * (V * V_CORRECTION) / (sqrt(S * S_CORRECTION) + self.eps)
         return Rule(
             (
@@ -47,6 +49,8 @@ class Adam(Optimizer):
     def reference(
         self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool
     ) -> tuple[Array, dict[str, Array]]:
+        """v' = beta1 v + (1 - beta1) g, s' = beta2 s + (1 - beta2) g^2, w' = w - lr * v_c / (sqrt(s_c) + eps) with v_c
+        = v' / (1 - beta1^t) and s_c = s' / (1 - beta2^t)."""
         v = self.beta1 * states["v"] + (1 - self.beta1) * g
         s = self.beta2 * states["s"] + (1 - self.beta2) * g**2
         v_corrected, s_corrected = v / (1 - self.beta1**step), s / (1 - self.beta2**step)

@@ -13,13 +13,14 @@ from dslc.optimizers.adam import Adam
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """First W -= lr * weight_decay * W, on weights only, then adam's step."""
+    """First w -= lr * weight_decay * w, for weights only, then Adam's update."""
 
     weight_decay: NonNegative = 0.01
 
     examples = ("adamw(0.01)", "adamw(0.01, weight_decay=0.3)")
 
     def rule(self, decays: bool) -> Rule:
+        """The decay as the first assignment, unless there is nothing to decay."""
         rule = super().rule(decays)
         if not decays or not self.weight_decay:
             return rule
@@ -28,5 +29,6 @@ class AdamW(Adam):
     def reference(
         self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool
     ) -> tuple[Array, dict[str, Array]]:
+        """Adam's update of w - lr * weight_decay * w (Loshchilov and Hutter 2019, algorithm 2)."""
         shrunk = w - lr * self.weight_decay * w if decays else w
         return super().reference(shrunk, g, states, lr, step, decays)

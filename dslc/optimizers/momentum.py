@@ -24,13 +24,16 @@ class Momentum(Optimizer):
 
     @property
     def states(self) -> tuple[str, ...]:
+        """v, the average of the gradients."""
         return ("v",)
 
     def rule(self, decays: bool) -> Rule:
+        """The formulas of the class, for weights and biases alike."""
         return Rule((("v", self.beta * V + (1 - self.beta) * G), ("w", W - LR * V)))
 
     def reference(
         self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool
     ) -> tuple[Array, dict[str, Array]]:
+        """v' = beta * v + (1 - beta) * g, w' = w - lr * v'."""
         v = self.beta * states["v"] + (1 - self.beta) * g
         return w - lr * v, {"v": v}

@@ -1,4 +1,4 @@
-"""sgd: gradient descent, with momentum on request (Sutskever et al. 2013)."""
+"""sgd: stochastic gradient descent, optionally with momentum (Sutskever et al. 2013)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ class Sgd(Optimizer):
 
     @property
     def states(self) -> tuple[str, ...]:
+        """v with momentum, else none."""
         return ("v",) if self.momentum else ()
 
     def rule(self, decays: bool) -> Rule:
+        """The formulas of the class, for weights and biases alike."""
         if not self.momentum:
             return Rule((("w", W - LR * G),))
         direction = G + self.momentum * V if self.nesterov else V
@@ -36,6 +38,8 @@ class Sgd(Optimizer):
     def reference(
         self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool
     ) -> tuple[Array, dict[str, Array]]:
+        """w' = w - lr * g; with momentum v' = mu * v + g and w' = w - lr * v', with nesterov w' = w - lr * (g + mu *
+        v')."""
         if not self.momentum:
             return w - lr * g, {}
         v = self.momentum * states["v"] + g

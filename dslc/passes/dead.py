@@ -9,7 +9,7 @@ from dslc.operation import ACTIVATION, Operation, Tensor
 
 
 def remove_dead_operations(graph: Graph) -> Graph:
-    """The graph without operations that only write activations which nothing reads; the loss always counts."""
+    """The graph without operations that only write activations which nothing reads."""
     return graph.map(_alive)
 
 
@@ -19,7 +19,7 @@ def _alive(step: Step) -> Step:
     for phase in reversed(step.phases):
         kept: list[Operation] = []
         for op in reversed(phase.operations):
-            if any(t.role != ACTIVATION or t in read or t.name == "loss" for t in op.writes):
+            if any(t.role != ACTIVATION or t in read for t in op.writes):
                 read.update(op.reads)
                 kept.append(op)
         phases.append(replace(phase, operations=tuple(reversed(kept))))

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dslc.graph import Graph, Phase, Step
+from dslc.graph import FEW, Graph, Phase, Step
 from dslc.kernels import Setting
 from dslc.operation import ACTIVATION, Operation, Tensor
 from dslc.passes.algorithms import choose_algorithms
-
-FEW = "few"
 
 
 def split_few(graph: Graph, chosen: Graph, setting: Setting, wanted: dict[str, str]) -> Graph:

@@ -64,15 +64,15 @@ def _producer_of(op: Operation, done: list[Operation], readers: Counter[Tensor])
 
 def _turns(op: Operation) -> tuple[Operation, ...]:
     """The operation as the one that reads its result first, where it can be done elsewhere; a sum in either order."""
-    if op.kind == "add" and len(set(op.reads)) == len(op.reads) == 2:
-        return op, replace(op, reads=op.reads[::-1])
-    return (op,) if _formula(op) is not None else ()
+    if _formula(op) is None:
+        return ()
+    return (op, replace(op, reads=op.reads[::-1])) if op.kind == "add" else (op,)
 
 
 def _formula(op: Operation) -> Fused | None:
     """What the operation does to each element, where it can be done elsewhere."""
     if op.kind == "add":
-        return SUM
+        return SUM if len(op.reads) == 2 else None
     if not isinstance(op.detail, MapDetail):
         return None
     if op.kind == "map":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain, count
 
 from dslc import kernels
 from dslc.graph import Graph, Phase, Step
@@ -40,27 +41,42 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mappin
 
 
 def _convert(step: Step, chosen: dict[str, Layout], lanes: int) -> Step:
-    """Every operation reads what it would like in another form from a copy, made once."""
-    made: dict[Copy, Tensor] = {}
-    step = replace(step, phases=tuple(_convert_phase(phase, chosen, lanes, made) for phase in step.phases))
+    """Every operation reads what it would like in another form from a copy. One is made once, unless two phases need it
+    of which neither runs before the other: then both make it."""
+    named: dict[Copy, Tensor] = {}
+    made: dict[str, set[Copy]] = {}
+    phases: list[Phase] = []
+    for phase in step.phases:
+        there = made[phase.name] = {copy for before in step.before(phase.name) for copy in made[before.name]}
+        operations = _converted(phase.operations, chosen, lanes, named, there)
+        phases.append(replace(phase, operations=operations))
+    step = replace(step, phases=tuple(phases))
     for tensor in step.tensors:
         chosen.setdefault(tensor.name, Layout(tensor.shape))
     return step
 
 
-def _convert_phase(phase: Phase, chosen: dict[str, Layout], lanes: int, made: dict[Copy, Tensor]) -> Phase:
-    operations: list[Operation] = []
-    for op in phase.operations:
+def _converted(
+    operations: tuple[Operation, ...],
+    chosen: dict[str, Layout],
+    lanes: int,
+    named: dict[Copy, Tensor],
+    there: set[Copy],
+) -> tuple[Operation, ...]:
+    """The operations with those that make copies; `named` are the copies of the whole step, `there` those that are made
+    by now."""
+    done: list[Operation] = []
+    for op in operations:
         found = (*_turns(op, chosen, lanes), *_repacked(op, chosen, lanes), *kernels.copies(op, lanes))
         wanted = {copy.tensor: copy for copy in found}
         for copy in wanted.values():
-            if copy not in made:
-                made[copy] = _copied(copy, chosen)
-                copying = Phase("", (_copy_operation(copy, made[copy], op),))
-                operations.extend(_convert_phase(copying, chosen, lanes, made).operations)
-        reads = tuple(made[wanted[t]] if t in wanted else t for t in op.reads)
-        operations.extend(_given_back(replace(op, reads=reads), chosen, lanes))
-    return replace(phase, operations=tuple(operations))
+            if copy not in there:
+                there.add(copy)
+                tensor = _copied(copy, chosen, named)
+                done.extend(_converted((_copy_operation(copy, tensor, op),), chosen, lanes, named, there))
+        reads = tuple(named[wanted[t]] if t in wanted else t for t in op.reads)
+        done.extend(_given_back(replace(op, reads=reads), chosen, lanes))
+    return tuple(done)
 
 
 def _turns(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
@@ -96,13 +112,17 @@ def _given_back(op: Operation, chosen: dict[str, Layout], lanes: int) -> tuple[O
     return replace(op, writes=(inside, *op.writes[1:])), giving
 
 
-def _copied(copy: Copy, chosen: dict[str, Layout]) -> Tensor:
-    """The copy's tensor; one that is copied in two ways to different layouts has its sizes in the name."""
-    name = f"{copy.tensor.name}_{copy.suffix or copy.kind}"
-    if chosen.setdefault(name, copy.layout) != copy.layout:
-        name += "_" + "x".join(str(n) for n in copy.layout.stored)
-        chosen[name] = copy.layout
-    return replace(copy.tensor, name=name, shape=copy.layout.shape, role=ACTIVATION)
+def _copied(copy: Copy, chosen: dict[str, Layout], named: dict[Copy, Tensor]) -> Tensor:
+    """The copy's tensor; where a tensor is copied in several ways, names tell them apart by sizes, or by a number."""
+    if copy not in named:
+        taken = {tensor.name for tensor in named.values()}
+        name = f"{copy.tensor.name}_{copy.suffix or copy.kind}"
+        sizes = "x".join(str(n) for n in copy.layout.stored)
+        names = chain((name, f"{name}_{sizes}"), (f"{name}_{sizes}_{i}" for i in count(2)))
+        own = next(candidate for candidate in names if candidate not in taken)
+        chosen[own] = copy.layout
+        named[copy] = replace(copy.tensor, name=own, shape=copy.layout.shape, role=ACTIVATION)
+    return named[copy]
 
 
 def _copy_operation(copy: Copy, tensor: Tensor, op: Operation) -> Operation:

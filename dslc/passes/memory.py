@@ -9,13 +9,17 @@ from dslc.layout import Layout
 from dslc.operation import ACTIVATION, Tensor
 from dslc.plan import ALIGNMENT, Buffer, Kernel
 
+Span = tuple[int, int]
+"""The first and the last kernel of a row of phases that touches a tensor; the kernels of all rows are counted on."""
+
 
 @dataclass(frozen=True)
 class _Life:
+    """How long a tensor is needed: a span for every row that touches it."""
+
     tensor: Tensor
     elements: int
-    first: int
-    last: int
+    spans: tuple[Span, ...]
 
 
 def rounded(elements: int, itemsize: int) -> int:
@@ -25,21 +29,20 @@ def rounded(elements: int, itemsize: int) -> int:
 
 
 def place(
-    kernels: Sequence[Kernel],
+    rows: Sequence[Sequence[Kernel]],
     layouts: Mapping[str, Layout],
     batch: int,
     itemsize: int,
     start: int,
     lasting: Collection[Tensor] = (),
 ) -> dict[str, Buffer]:
-    """A buffer for every activation that the kernels touch, from offset `start` on; those that are `lasting` share
-    their memory with no other."""
-    aliases = _aliases(kernels)
+    """A buffer for every activation that the kernels touch, from offset `start` on. `rows` are the kernels in the rows
+    in which their phases run; what is `lasting` shares its memory with nothing else."""
+    aliases = _aliases(rows)
     buffers: dict[str, Buffer] = {}
     placed: list[tuple[int, _Life]] = []
-    for life in sorted(
-        _lives(kernels, layouts, aliases, batch, itemsize, lasting), key=lambda n: (-n.elements, n.first)
-    ):
+    lives = _lives(rows, layouts, aliases, batch, itemsize, lasting)
+    for life in sorted(lives, key=lambda n: (-n.elements, n.spans[0])):
         busy = sorted((o, o + other.elements) for o, other in placed if _together(life, other))
         offset = start
         for begin, end in busy:
@@ -56,13 +59,18 @@ def place(
 
 
 def _together(a: _Life, b: _Life) -> bool:
-    return a.first <= b.last and b.first <= a.last
+    """Both are needed at one time of one row."""
+    for first, last in a.spans:
+        for begin, end in b.spans:
+            if first <= end and begin <= last:
+                return True
+    return False
 
 
-def _aliases(kernels: Sequence[Kernel]) -> dict[Tensor, Tensor]:
+def _aliases(rows: Sequence[Sequence[Kernel]]) -> dict[Tensor, Tensor]:
     """Which tensor is only another name for which."""
     roots: dict[Tensor, Tensor] = {}
-    for kernel in kernels:
+    for kernel in (kernel for row in rows for kernel in row):
         if kernel.variant.is_alias:
             source = kernel.operation.reads[0]
             roots[kernel.operation.writes[0]] = roots.get(source, source)
@@ -70,21 +78,25 @@ def _aliases(kernels: Sequence[Kernel]) -> dict[Tensor, Tensor]:
 
 
 def _lives(
-    kernels: Sequence[Kernel],
+    rows: Sequence[Sequence[Kernel]],
     layouts: Mapping[str, Layout],
     aliases: Mapping[Tensor, Tensor],
     batch: int,
     itemsize: int,
     lasting: Collection[Tensor],
 ) -> list[_Life]:
-    spans: dict[Tensor, tuple[int, int]] = {}
-    for index, kernel in enumerate(kernels):
-        for tensor in (*kernel.operation.reads, *kernel.operation.writes):
-            root = aliases.get(tensor, tensor)
-            if root.role == ACTIVATION:
-                spans[root] = (spans.get(root, (index, index))[0], index)
-    spans.update({t: (0, len(kernels)) for t in lasting if t in spans})
+    spans: dict[Tensor, dict[int, Span]] = {}
+    now = 0
+    for row, kernels in enumerate(rows):
+        for kernel in kernels:
+            for tensor in (*kernel.operation.reads, *kernel.operation.writes):
+                root = aliases.get(tensor, tensor)
+                if root.role == ACTIVATION:
+                    own = spans.setdefault(root, {})
+                    own[row] = (own.get(row, (now, now))[0], now)
+            now += 1
+    spans.update({t: {0: (0, now)} for t in lasting if t in spans})
     return [
-        _Life(t, rounded(layouts[t.name].total(batch if t.batched else 1), itemsize), first, last)
-        for t, (first, last) in spans.items()
+        _Life(t, rounded(layouts[t.name].total(batch if t.batched else 1), itemsize), tuple(own.values()))
+        for t, own in spans.items()
     ]

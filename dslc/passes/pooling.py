@@ -7,6 +7,7 @@ Only where y is needed for nothing else: in training the way back goes through a
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from dslc import kernels
@@ -21,8 +22,8 @@ def pool_at_once(graph: Graph) -> Graph:
 
 
 def _pool_step(step: Step) -> Step:
-    reading = [t for op in step.operations for t in op.reads]
-    alone = {t for t in reading if t.role == ACTIVATION and reading.count(t) == 1}
+    readers = Counter(t for op in step.operations for t in op.reads)
+    alone = {t for t, count in readers.items() if t.role == ACTIVATION and count == 1}
     return replace(step, phases=tuple(_pool_phase(phase, alone) for phase in step.phases))
 
 

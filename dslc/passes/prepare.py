@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dslc.graph import Graph, Phase, Step
+from dslc.graph import PREPARE, Graph, Phase, Step
 from dslc.operation import PARAMETER, Operation, Tensor
-
-PREPARE = "prepare"
 
 
 def prepare_parameters(graph: Graph) -> Graph:
@@ -17,18 +15,18 @@ def prepare_parameters(graph: Graph) -> Graph:
 
 def _prepare(step: Step) -> Step:
     prepared: set[Tensor] = set()
-    early: list[Operation] = []
+    early: dict[str, Operation] = {}  # by name: alternative phases may both have one
     late: list[Phase] = []
     for phase in step.phases:
         rest: list[Operation] = []
         for op in phase.operations:
             if op.reads and all(t.role == PARAMETER or t in prepared for t in op.reads):
                 prepared.update(op.writes)
-                early.append(op)
+                early.setdefault(op.name, op)
             else:
                 rest.append(op)
         late.append(replace(phase, operations=tuple(rest)))
-    return replace(step, phases=(Phase(PREPARE, tuple(early)), *late)) if early else step
+    return replace(step, phases=(Phase(PREPARE, tuple(early.values())), *late)) if early else step
 
 
 def prepared(step: Step) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from dslc import kernels
-from dslc.graph import Graph, Phase, Step
+from dslc.graph import Graph, Phase, Step, rows
 from dslc.kernels import Setting
 from dslc.layout import Layout
 from dslc.operation import GRADIENT, PARAMETER, STATE, Operation, Tensor
@@ -157,7 +157,8 @@ def _plan_step(
     layouts = _with_scratch(run, setting)
     everything = {t for kernel in run for t in (*kernel.operation.reads, *kernel.operation.writes)}
     lasting = everything if "memory" in disable else prepared(step)
-    workspace = place(run, layouts, setting.batch, setting.itemsize, start, lasting)
+    in_rows = [[kernel for phase in row for kernel in phase.kernels] for row in rows(step.name, phases)]
+    workspace = place(in_rows, layouts, setting.batch, setting.itemsize, start, lasting)
 
     def where(tensor: Tensor) -> tuple[str, int, int]:
         buffer = workspace.get(tensor.name) or kept.get(tensor.name)

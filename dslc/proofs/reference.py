@@ -32,7 +32,8 @@ class Interpreter:
         for index, node in enumerate(self.network.nodes):
             xs = tuple(values[v.name] for v in node.inputs)
             own = {p.name.removeprefix(f"{node.name}."): self.parameters[p.name] for p in node.parameters}
-            results[node.name] = node.layer.reference(xs, own, Mode(training, self.seed, self.step, index))
+            mode = Mode(training and not node.frozen, self.seed, self.step, index)
+            results[node.name] = node.layer.reference(xs, own, mode)
             values[node.output.name] = results[node.name].y
         return values, results
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.ir import Node
+from dslc.ir import Network, Node
 from dslc.numerics import Array, np
 from dslc.proofs.reference import Arrays, Interpreter
 from dslc.shape import show_shape
@@ -33,8 +33,8 @@ class Limits:
 @dataclass(frozen=True)
 class LayerScale:
     """One layer: the standard deviation of its output, the share of zeros in it, and of the gradient with respect to it
-    the standard deviation and the norm. Both are of one example's loss, and None where the gradient does not come by,
-    as at the softmax under a cross entropy."""
+    the standard deviation and the norm. Both are of one example's loss, and None where the gradient does not come by:
+    at the softmax under a cross entropy, and before an augmentation."""
 
     layer: str
     output: str
@@ -76,7 +76,17 @@ def _passes(judge: Interpreter, inputs: Mapping[str, Array], targets: Mapping[st
     if judge.network.training is None:
         return judge.run(inputs, training=False)[0], {}
     values, slopes = judge.flow(inputs, targets)
-    return values, {name: slope * len(slope) for name, slope in slopes.items()}
+    unasked = _unasked(judge.network)
+    return values, {name: slope * len(slope) for name, slope in slopes.items() if name not in unasked}
+
+
+def _unasked(network: Network) -> set[str]:
+    """The values whose gradient nobody asks for: those that an augmentation reads, and all before them."""
+    found: set[str] = set()
+    for node in reversed(network.nodes):
+        if node.layer.augments or node.output.name in found:
+            found |= {value.name for value in node.inputs}
+    return found
 
 
 def _layer(node: Node, values: Arrays, gradients: Arrays, activation: Limits, norm: Limits) -> LayerScale:

@@ -1,7 +1,7 @@
-"""What keeps weights small. One file a regularizer: the file's name is its name in the language.
+"""What keeps weights small. One file per regularizer: the file's name is its name in the language.
 
-A penalty is added to the loss, divided by m, the number of examples in the mini-batch (notes: 'Regularization').
-A constraint holds after every update, whatever the loss says.
+A penalty is added to the loss, divided by m, the number of examples in the mini-batch (notes: 'Regularization'). A
+constraint is enforced after every update, whatever the loss.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dslc.scalar import Scalar
 
 @dataclass(frozen=True)
 class Regularizer:
-    """Base: `strength` is the number in the brackets, the notes' lambda or the limit of a constraint."""
+    """Base: `strength` is the argument in brackets, the notes' lambda or the limit of a constraint."""
 
     strength: Positive
 
@@ -24,21 +24,21 @@ class Penalty(Regularizer):
     """A term of the loss."""
 
     def penalty(self) -> Scalar:
-        """What one weight `w` adds, before the division by m."""
+        """What one weight `w` adds to the loss, before the division by m."""
         raise NotImplementedError
 
     def slope(self) -> Scalar:
-        """Its derivative."""
+        """The derivative of `penalty` with respect to `w`."""
         raise NotImplementedError
 
     def reference(self, w: Array, m: int) -> tuple[float, Array]:
-        """The whole penalty in NumPy, and its gradient."""
+        """The whole penalty in NumPy for a mini-batch of m examples, and its gradient (of the shape of w)."""
         raise NotImplementedError
 
 
 class Constraint(Regularizer):
-    """What is done to weights after the update: the operation that is called like the constraint."""
+    """Applied to weights after the update, by the operation with the name of the constraint."""
 
     def reference(self, w: Array, units: int) -> Array:
-        """The weights in NumPy after it; `units` is the axis along which the units of the layer lie."""
+        """The constrained weights in NumPy; `units` is the axis of the units or filters."""
         raise NotImplementedError

@@ -12,13 +12,16 @@ from dslc.scalar import Scalar, absolute, sign
 
 @dataclass(frozen=True)
 class L1(Penalty):
-    """Makes weights sparse; the slope at 0 is 0."""
+    """lambda / m * sum |W|: makes weights sparse. The slope at 0 is 0."""
 
     def penalty(self) -> Scalar:
+        """lambda * |w|."""
         return self.strength * absolute(W)
 
     def slope(self) -> Scalar:
+        """lambda * sign(w)."""
         return self.strength * sign(W)
 
     def reference(self, w: Array, m: int) -> tuple[float, Array]:
+        """lambda / m * sum |W| and lambda / m * sign(W)."""
         return self.strength / m * np.abs(w).sum(), self.strength / m * np.sign(w)

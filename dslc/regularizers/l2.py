@@ -12,13 +12,16 @@ from dslc.scalar import Scalar
 
 @dataclass(frozen=True)
 class L2(Penalty):
-    """Keeps weights small."""
+    """lambda / (2m) * sum W^2, which shrinks weights in proportion to their size."""
 
     def penalty(self) -> Scalar:
+        """lambda / 2 * w^2."""
         return 0.5 * self.strength * (W * W)
 
     def slope(self) -> Scalar:
+        """lambda * w."""
         return self.strength * W
 
     def reference(self, w: Array, m: int) -> tuple[float, Array]:
+        """lambda / (2m) * sum W^2 and lambda / m * W."""
         return self.strength / (2 * m) * (w**2).sum(), self.strength / m * w

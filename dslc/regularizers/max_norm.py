@@ -1,4 +1,4 @@
-"""max_norm: the weights that flow into a unit are at most c long (Srivastava et al. 2014)."""
+"""max_norm: limits the norm of the weights into each unit (Srivastava et al. 2014)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dslc.regularizers import Constraint
 
 @dataclass(frozen=True)
 class MaxNorm(Constraint):
-    """After the update, a row of a dense layer's weights or a whole filter (rows, columns, channels) whose Euclidean
-    norm is above c is scaled down to c; its direction stays. Biases are left alone."""
+    """After the update, a row of a dense layer's weights or a whole filter (rows, columns, channels) with a Euclidean
+    norm above c is scaled down to the norm c; its direction stays. Biases are left alone."""
 
     def reference(self, w: Array, units: int) -> Array:
+        """w * min(1, c / norm), with the norm over all axes but `units`."""
         others = tuple(axis for axis in range(w.ndim) if axis != units)
         norms = np.sqrt((w**2).sum(axis=others, keepdims=True))
         return np.where(norms > self.strength, w * (self.strength / np.maximum(norms, self.strength)), w)

@@ -10,9 +10,10 @@ from dslc.schedules import Schedule
 
 @dataclass(frozen=True)
 class InverseTime(Schedule):
-    """The notes' decay."""
+    """lr / (1 + rate * epoch), the first decay of the notes."""
 
     rate: Positive
 
     def learning_rate(self, lr: float, epoch: int, step: int) -> float:
+        """lr / (1 + rate * epoch)."""
         return lr / (1 + self.rate * epoch)

@@ -11,10 +11,11 @@ from dslc.schedules import Schedule
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """Drops by a factor every few epochs."""
+    """Multiplies the learning rate by `factor` every `every` epochs."""
 
     every: Count
     factor: Annotated[float, Real(0, 1, open_low=True, open_high=True)]
 
     def learning_rate(self, lr: float, epoch: int, step: int) -> float:
+        """lr * factor^(epoch // every)."""
         return lr * self.factor ** (epoch // self.every)

@@ -1,4 +1,4 @@
-"""warmup: a straight line from nearly 0 up to the learning rate (Goyal et al. 2017)."""
+"""warmup: a linear increase from nearly 0 to the learning rate (Goyal et al. 2017)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from dslc.schedules import Schedule
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """The first updates, counted from 0, take (step + 1) / steps of what the schedule behind it gives, or of lr."""
+    """Update number `step`, from 0, gets (step + 1) / steps of the next schedule's learning rate (or of lr), at most
+    all of it."""
 
     steps: Annotated[int, Whole(2)]
     then: Schedule | None = None
 
     def learning_rate(self, lr: float, epoch: int, step: int) -> float:
+        """min(1, (step + 1) / steps) times the learning rate of `then`."""
         full = lr if self.then is None else self.then.learning_rate(lr, epoch, step)
         return full * min(1.0, (step + 1) / self.steps)

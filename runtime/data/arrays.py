@@ -33,6 +33,17 @@ def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:
     return arrays
 
 
+def require_labels(network: Network, targets: list[Array]) -> None:
+    """For data to learn from or to judge by: of nothing the mean loss would be 0, the best there can be.
+
+    Raises:
+        DataError: a head has no target that is there.
+    """
+    for head, array in zip(network.heads, targets, strict=True):
+        if array.dtype.kind == "f" and np.isnan(array).all():
+            raise DataError(f"target {head.name} has no label: all {len(array)} are missing (NaN)")
+
+
 def by_name(given: Any, names: list[str], what: str) -> list[Any]:
     """What was given for each of these names: of several as a dict, or as a tuple in their order.
 

@@ -14,7 +14,7 @@ import numpy as np
 from dslc.ir import Head, Network, Value
 from dslc.language.diagnostics import DataError
 from dslc.layers import Layer
-from dslc.runtime.data.arrays import by_name
+from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_labels
 from dslc.runtime.data.examples import DataNote, Dataset, Reading
 from dslc.runtime.data.frames import columns_of, frame_array, in_words, is_frame
 from dslc.runtime.data.labels import Classes, labels_of, learned
@@ -109,6 +109,21 @@ class Schema:
         if labels is None or (head.name not in self.classes and labels.dtype.kind in "iu"):
             return given
         return self._known(head).numbers(head.name, labels)
+
+    def check_part(self, network: Network, x: Any, y: Any, part: str, anew: bool = False) -> Schema:
+        """Looks through a part of the data before it is used; with what its targets tell, see `of_targets`.
+
+        Raises:
+            DataError: it does not fit the network, or has no labels; the message begins with the part's name.
+        """
+        try:
+            inputs = as_inputs(network, self.inputs(network, x), network.precision)
+            known = self.of_targets(network, y, anew)
+            targets = as_targets(network, known.targets(network, y), len(inputs[0]), network.precision)
+            require_labels(network, targets)
+        except DataError as error:
+            raise DataError(f"{part}: {error}") from None
+        return known
 
     def names(self, head: Head) -> tuple[str, ...] | None:
         """The names of a head's classes, in the order of their numbers; None where it tells none."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ import numpy as np
 from dslc.codegen.build import Library
 from dslc.compiler import compile_plan
 from dslc.ir import Network
+from dslc.layout import Layout
 from dslc.operation import identifier, state_name
 from dslc.plan import Plan
 from dslc.runtime.native.arguments import Arguments
@@ -20,22 +24,33 @@ TRAINING = ("evaluate", "loss", "gradients", "train_step", "train_batches")
 
 
 class Compiled:
-    """A plan, compiled and with zeros for memory. `net` is the struct that all of its functions take."""
+    """A plan, compiled and with zeros for memory. `net` is the struct that all of its functions take.
 
-    def __init__(self, network: Network, plan: Plan, threads: int, seed: int) -> None:
-        self.network, self.plan = network, plan
-        self.library: Library = compile_plan(plan)
-        self.arena = Arena(plan, network.training is not None)
-        self.ffi = ffi = self.library.module.ffi
-        self.net = ffi.new(f"{self.library.prefix}_t *")
-        self._memory = ffi.from_buffer(self.arena.numbers)
-        self.net.arena = ffi.cast("float *" if plan.itemsize == 4 else "double *", self._memory)
-        self.net.threads, self.net.seed = threads, seed
-        self.loss = ffi.new("double *")  # where a call leaves it: made once, for steps are short
-        self.arguments = Arguments(network, self.library, self.dtype)
-        names = ("predict", *(TRAINING if network.training else ()))
-        self.functions = {name: self.library.function(name) for name in names}
+    Whoever calls one of the functions, or looks into the memory, holds `lock`: all of them work in the one arena, and
+    cffi lets other Python threads run meanwhile.
+    """
+
+    def __init__(self, network: Network, plan: Plan, threads: int, seed: int, library: Library | None = None) -> None:
+        self.network, self.threads, self.seed = network, threads, seed
+        self.lock = threading.RLock()
+        self._set_up(plan, library or compile_plan(plan))
         self.parameters = Parameters({p.name: self.view(p.name, identifier(p.name)) for p in network.parameters})
+
+    def _set_up(self, plan: Plan, library: Library) -> None:
+        """Fresh memory for a plan, and the functions that work in it. Raises UsageError and leaves all as it was where
+        the machine has not so much."""
+        arena = Arena(plan, self.network.training is not None)
+        self.plan, self.library, self.arena = plan, library, arena
+        self.ffi = ffi = library.module.ffi
+        self.net = ffi.new(f"{library.prefix}_network *")
+        self._memory = ffi.from_buffer(arena.numbers)
+        self.net.arena = ffi.cast("float *" if plan.itemsize == 4 else "double *", self._memory)
+        self.net.threads, self.net.seed = self.threads, self.seed
+        # Where a call leaves the loss and its parts: made once, because steps are short.
+        self.loss = ffi.new("double[]", 2 * len(self.network.heads) + 2)
+        self.arguments = Arguments(self.network, library, self.dtype)
+        names = ("predict", *(TRAINING if self.network.training else ()))
+        self.functions = {name: library.function(name) for name in names}
 
     @property
     def dtype(self) -> Any:
@@ -51,9 +66,13 @@ class Compiled:
         self.net.step = step
 
     def view(self, name: str, buffer_name: str) -> ParameterView:
-        """A buffer in the language's shape."""
+        """A buffer in the language's shape; it stays live when the network grows."""
+        return ParameterView(name, self.lock, partial(self._stored, buffer_name), self.changed)
+
+    def _stored(self, buffer_name: str) -> tuple[Array, Layout]:
+        """A buffer's numbers where they are now, and how they are laid out."""
         buffer = self.plan.kept[buffer_name]
-        return ParameterView(name, self.arena.view(buffer), buffer.layout, self.changed)
+        return self.arena.view(buffer), buffer.layout
 
     def changed(self) -> None:
         """What was prepared from the parameters for prediction is out of date."""
@@ -76,9 +95,25 @@ class Compiled:
             for state in training.optimizer.states
         }
 
-    def take_over(self, other: Compiled) -> None:
-        """Goes on where another compilation of the same network stands."""
-        for mine, its in ((self.parameters, other.parameters), (self.states(), other.states())):
-            for name, view in its.items():
-                mine[name][...] = view.numpy()
-        self.step = other.step
+    def _kept(self) -> Iterator[ParameterView]:
+        """All that training goes on from, but for the step."""
+        yield from self.parameters.values()
+        yield from self.states().values()
+
+    def grow(self, plan: Plan) -> None:
+        """Goes on with another plan of the same network, one for larger mini-batches."""
+        with self.lock:
+            step, arrays = self.step, [view.numpy() for view in self._kept()]
+            self._set_up(plan, compile_plan(plan))
+            self.step = step
+            for view, array in zip(self._kept(), arrays, strict=True):
+                view[...] = array
+
+    def copy(self) -> Compiled:
+        """The same C with the same values, in memory of its own."""
+        with self.lock:
+            twin = Compiled(self.network, self.plan, self.threads, self.seed, self.library)
+            twin.step = self.step
+            for mine, its in zip(twin._kept(), self._kept(), strict=True):
+                mine[...] = its.numpy()
+            return twin

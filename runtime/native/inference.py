@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dslc.runtime.metrics import head_confusion, head_metrics
+from dslc.runtime.metrics import head_confusion, head_metrics, mean_losses
 from dslc.runtime.native.compiled import Compiled
 
 Array = np.ndarray[Any, Any]
@@ -68,7 +68,7 @@ def evaluate(
     sums = compiled.ffi.new("double[]", 2 * len(heads))
     given = (*pointers(inputs), *pointers(targets))
     compiled.functions["evaluate"](compiled.net, *given, count, *pointers(outputs), sums)
-    losses = [sums[2 * i] / sums[2 * i + 1] for i in range(len(heads))]
+    losses = mean_losses(list(sums))
     results = {"loss": sum(losses)}
     for head, loss, output, target in zip(heads, losses, outputs, targets, strict=True):
         prefix = f"{head.name}_" if len(heads) > 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -13,22 +14,37 @@ Array = np.ndarray[Any, Any]
 
 
 class ParameterView:
-    """One array in the memory of the compiled network. Reading unpacks it, writing packs it back at once."""
+    """One array in the memory of the compiled network. Reading unpacks it, writing packs it back at once.
 
-    def __init__(self, name: str, memory: Array, layout: Layout, changed: Callable[[], None]) -> None:
-        self.name, self._memory, self._layout, self._changed = name, memory, layout, changed
+    `stored` gives the memory and its layout. It is asked each time: a network that grows moves to other memory. `lock`
+    keeps other threads away meanwhile; `changed` is called after each write.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        lock: AbstractContextManager[Any],
+        stored: Callable[[], tuple[Array, Layout]],
+        changed: Callable[[], None],
+    ) -> None:
+        self.name, self._lock, self._stored, self._changed = name, lock, stored, changed
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._layout.shape
+        """The language's."""
+        return self._stored()[1].shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self._memory.dtype
+        """float32 or float64, the network's."""
+        dtype: np.dtype[Any] = self._stored()[0].dtype
+        return dtype
 
     def numpy(self) -> Array:
         """A copy in the language's shape."""
-        return np.array(self._layout.unpack(self._memory))
+        with self._lock:
+            memory, layout = self._stored()
+            return np.array(layout.unpack(memory))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         found = self.numpy()
@@ -38,10 +54,12 @@ class ParameterView:
         return self.numpy()[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        whole = self.numpy()
-        whole[index] = value
-        self._memory[:] = self._layout.pack(whole)
-        self._changed()
+        with self._lock:
+            memory, layout = self._stored()
+            whole = np.array(layout.unpack(memory))
+            whole[index] = value
+            memory[:] = layout.pack(whole)
+            self._changed()
 
     def __len__(self) -> int:
         return self.shape[0]

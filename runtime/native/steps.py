@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dslc.ir import Network
 from dslc.language.diagnostics import DataError
 from dslc.runtime.native.compiled import Compiled
 
@@ -24,16 +25,22 @@ def on_batch(
     return loss
 
 
+def new_sums(network: Network) -> Array:
+    """Zeros, for `train_batches` to add up what the losses of an epoch consist of: for each head the sum over its
+    labels and their number, then the penalty of every example."""
+    return np.zeros(2 * len(network.heads) + 1)
+
+
 def train_batches(
-    compiled: Compiled, arrays: list[Array], order: Array, done: int, loss_sum: float, rates: Array, seconds: float
-) -> tuple[bool, int, float]:
+    compiled: Compiled, arrays: list[Array], order: Array, done: int, sums: Array, rates: Array, seconds: float
+) -> tuple[bool, int]:
     """Mini-batches from position `done` of `order` on, each with the next of `rates`, for about so many seconds:
-    whether the loss stayed finite, the new position, and the sum of the losses over the examples."""
+    whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
     ffi = compiled.ffi
-    position, total = ffi.new("int64_t *", done), ffi.new("double *", loss_sum)
+    position = ffi.new("int64_t *", done)
     pointers = compiled.arguments.pointers([*arrays, order.astype(np.int64)])
     learning_rates = ffi.from_buffer("double[]", rates)
     failed = compiled.functions["train_batches"](
-        compiled.net, *pointers, len(order), position, learning_rates, seconds, total
+        compiled.net, *pointers, len(order), position, learning_rates, seconds, ffi.from_buffer("double[]", sums)
     )
-    return not failed, int(position[0]), float(total[0])
+    return not failed, int(position[0])

@@ -12,6 +12,7 @@ from dslc.cache import PART, write_whole
 from dslc.compiler import check_file, check_text
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import Dataset
+from dslc.runtime.runs.metadata import FACTS
 from dslc.runtime.model import Model
 from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.data.splits import Partition, Shares
@@ -58,6 +59,14 @@ def _make_folder(wanted: str | None, net: str) -> Path:
                 number += 1
     except OSError as error:
         raise DataError(f"cannot make the run folder {folder}: {error.strerror}") from None
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a run has all that is written at its end, and none of it from before its last checkpoint."""
+    ending = [folder / name for name in (WEIGHTS, HISTORY, FACTS, REPORT)]
+    if not all(path.exists() for path in ending):
+        return False
+    return min(path.stat().st_mtime_ns for path in ending) >= (folder / CHECKPOINT).stat().st_mtime_ns
 
 
 def checkpoint_of(run: str) -> Path:

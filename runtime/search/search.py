@@ -7,6 +7,7 @@ worked on by several processes, draws the same random trials as one that ran at 
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import math
 import time
@@ -217,15 +218,38 @@ class _ByNumber(BaseSampler):
 
 
 def open_storage(where: str | None) -> Any:
-    """Where trials are shared: a journal file, SQLite (.db, .sqlite), an address that Optuna knows, or memory."""
+    """Where trials are shared: a journal file, SQLite (.db, .sqlite), an address that Optuna knows, or memory.
+
+    Raises:
+        UsageError: the file cannot be opened.
+    """
     if where is None or "://" in where:
         return where
-    if where.endswith((".db", ".sqlite", ".sqlite3")):
-        return f"sqlite:///{where}"
+    try:
+        return _database(where) if where.endswith((".db", ".sqlite", ".sqlite3")) else _journal(Path(where).absolute())
+    except OSError as error:
+        raise UsageError(f"cannot open the storage {where}: {error.strerror}") from None
+
+
+def _database(where: str) -> Any:
+    """The file is locked while its tables are made: of two workers that start together the second finds them whole."""
+    from optuna.storages import RDBStorage
+
+    with open(where, "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return RDBStorage(f"sqlite:///{where}")
+
+
+def _journal(path: Path) -> Any:
+    """Optuna's lock is a link to the journal. It finds out how old a killed worker's is by following it: the path must
+    be absolute, and a link that leads nowhere would be waited for without end."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    return JournalStorage(JournalFileBackend(where))
+    lock = path.with_name(f"{path.name}.lock")
+    if lock.is_symlink() and not lock.exists():
+        lock.unlink(missing_ok=True)
+    return JournalStorage(JournalFileBackend(str(path)))
 
 
 def _searched(network: Network, fixed: Mapping[str, object]) -> tuple[ParamValue, ...]:
@@ -283,7 +307,7 @@ def value_of(param: ParamValue, drawn: Any) -> object:
     if kind == "choice":
         return next(b for b in bounds if _word(b) == drawn)
     if kind == "one_minus_log":
-        return min(max(1 - drawn, bounds[0]), bounds[1])  # type: ignore[type-var]
+        return min(max(1 - drawn, bounds[0]), bounds[1])
     return drawn
 
 
@@ -294,12 +318,13 @@ def _word(value: object) -> int | float | str:
 
 @dataclass(frozen=True)
 class Row:
-    """A trial of the table: best first, then those without a value."""
+    """A trial of the table: best first, then those without a value. `params`: values of the language, None where none
+    was drawn."""
 
     number: int
     state: str
     value: float
-    params: tuple[str, ...]
+    params: tuple[object, ...]
     seconds: float
     why: str
 
@@ -312,18 +337,27 @@ def table(study: optuna.Study, ranges: tuple[ParamValue, ...]) -> list[Row]:
 
 
 def _row(trial: FrozenTrial, ranges: tuple[ParamValue, ...]) -> Row:
-    shown = tuple(written(value_of(p, trial.params[p.name])) if p.name in trial.params else "" for p in ranges)
+    params = tuple(value_of(p, trial.params[p.name]) if p.name in trial.params else None for p in ranges)
     value = math.nan if trial.value is None else trial.value
     why = str(trial.user_attrs.get("why", ""))
-    return Row(trial.number, trial.state.name.lower(), value, shown, trial.user_attrs.get("seconds", math.nan), why)
+    return Row(trial.number, trial.state.name.lower(), value, params, trial.user_attrs.get("seconds", math.nan), why)
+
+
+def shown(value: object) -> str:
+    """A value of a row for people: numbers to five digits."""
+    return f"{value:.5g}" if isinstance(value, float) else _cell(value)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else written(value)
 
 
 def write_csv(path: Path, rows: list[Row], names: tuple[str, ...], metric: str) -> None:
-    """A row a trial."""
+    """A row a trial, numbers with all their digits."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["trial", "state", metric, *names, "seconds", "why"])
-    writer.writerows([r.number, r.state, r.value, *r.params, r.seconds, r.why] for r in rows)
+    writer.writerows([r.number, r.state, r.value, *map(_cell, r.params), r.seconds, r.why] for r in rows)
     write_whole(path, text.getvalue().encode())
 
 
@@ -341,7 +375,9 @@ def write_plots(folder: Path, study: optuna.Study, metric: str) -> list[Path]:
     from optuna.visualization import matplotlib as plots
 
     values = {t.value for t in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))}
-    drawn = [("parallel_coordinates", plots.plot_parallel_coordinate)] if values else []
+    drawn: list[tuple[str, Callable[..., Any]]] = (
+        [("parallel_coordinates", plots.plot_parallel_coordinate)] if values else []
+    )
     if len(values) > 1:
         drawn.append(("importance", plots.plot_param_importances))
     files = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,10 @@ class Standing:
     best_weights: Arrays | None = None
     last_weights: Arrays | None = None
 
+    def copy(self) -> Standing:
+        """The same with a history of its own, which no `fit` adds to."""
+        return replace(self, history=replace(self.history, records=list(self.history.records)))
+
     def last(self, held: Arrays) -> Arrays:
         """What training goes on from in a network that holds these weights: the last ones where `held` are the best,
         else `held`, which somebody changed since."""
@@ -49,12 +53,17 @@ class Standing:
         holds_best = all(np.array_equal(held[name], array) for name, array in self.best_weights.items())
         return self.last_weights if holds_best else held
 
+    @property
+    def over(self) -> bool:
+        """Whether training came to its end: all epochs done, or stopped early."""
+        return self.history.stopped == "early" or self.history.records[-1]["epoch"] >= self.end
+
     def remaining(self) -> int:
-        """Epochs that are still to be done. Raises DataError where training was over."""
+        """Epochs that are still to be done. Raises DataError where training is over."""
         done = int(self.history.records[-1]["epoch"])
         if self.history.stopped == "early":
             raise DataError(f"this training stopped early after epoch {done}: name the epochs to go on for")
-        if done >= self.end:
+        if self.over:
             raise DataError(f"this training is done (epoch {done} of {self.end}): name the epochs to go on for")
         return self.end - done
 
@@ -119,7 +128,7 @@ def take(
         unfitted=sorted(unfitted),
         holds_best=last is not held,
         end=standing.end,
-        records=history.records,
+        records=list(history.records),
         best_epoch=history.best_epoch,
         stopped=history.stopped,
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.objective import WORST, Objective
+from dslc.runtime.metrics import mean_losses
+from dslc.runtime.native.steps import new_sums
 from dslc.runtime.training.checkpoint import Standing
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
@@ -20,6 +24,8 @@ from dslc.runtime.training.trainee import Trainee
 Array = np.ndarray[Any, Any]
 SLICE_SECONDS = 0.15
 """How long C trains before it returns: for the progress bar and for Ctrl-C."""
+GIVE_WAY_SECONDS = 0.0005
+"""How long it pauses between two slices where there are other Python threads: one that waits for the model gets it."""
 SHUFFLE_STREAM = 1 << 32
 OnEpoch = Callable[[dict[str, float]], str | None]
 """Called with each epoch's record; a word that it returns ends training and becomes `History.stopped`."""
@@ -48,8 +54,9 @@ class Fit:
         self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
         self.training = model.training
         self.history = History()
-        self.best_weights: dict[str, Array] | None = None
+        self.best_weights: Mapping[str, Array] | None = None
         self.rank, self.waited = WORST, 0
+        self.gave_way = time.monotonic()
         self.objective = self._objective()
         self.measured: dict[str, float] = {}
 
@@ -68,6 +75,8 @@ class Fit:
         """Trains, and leaves the best weights in the model however it ends."""
         self._measure()
         self.end = self.model.epoch + epochs
+        if epochs:
+            self.history.stopped = "epochs"  # whatever stopped it before it goes on
         self.progress.begin(epochs, len(self.arrays[0][0]))
         try:
             for _ in range(epochs):
@@ -78,7 +87,7 @@ class Fit:
         finally:
             self.progress.end()
             self._leave()
-        self._tell_of_bounds()
+        self._tell_of_no_best()
         return self.history
 
     def _measure(self) -> None:
@@ -89,10 +98,17 @@ class Fit:
             text = f"no epoch can keep {bound}: it is {self.measured[bound.metric]:.4g}"
             warnings.warn(text, OutOfBounds, stacklevel=4)
 
-    def _tell_of_bounds(self) -> None:
-        if self.history.records and self.objective.bounds and self.history.best_epoch is None:
-            broken = " and ".join(map(str, self.objective.violated(self.history.records[-1]) or self.objective.bounds))
-            warnings.warn(f"no epoch kept {broken}: the last weights are left", OutOfBounds, stacklevel=4)
+    def _tell_of_no_best(self) -> None:
+        """Why no epoch was the best, where there is a dev set and none was."""
+        records, objective = self.history.records, self.objective
+        if self.dev is None or not records or self.history.best_epoch is not None:
+            return
+        if not any(math.isfinite(objective.value(record)) for record in records):
+            text = f"{objective.metric} was not finite in any of the {len(records)} epochs: none was the best"
+            warnings.warn(f"{text}, the last weights are left", RuntimeWarning, stacklevel=4)
+            return
+        broken = " and ".join(map(str, objective.violated(records[-1]) or objective.bounds))
+        warnings.warn(f"no epoch kept {broken}: the last weights are left", OutOfBounds, stacklevel=4)
 
     def go_on(self, standing: Standing) -> None:
         """Takes up a training where it stood. The best value and the patience follow from its records once more.
@@ -110,7 +126,7 @@ class Fit:
                 f"the best epoch so far was {best_epoch}; by {self.objective.metric} on the dev set that is given now "
                 f"it is {self.history.best_epoch}, whose weights are gone: judge as before"
             )
-        self.history = History(list(records), best_epoch)
+        self.history = History(list(records), best_epoch, standing.history.stopped)
         self.best_weights = standing.best_weights
 
     def _leave(self) -> None:
@@ -125,17 +141,18 @@ class Fit:
         """One pass over the data; False when training is over."""
         started = time.perf_counter()
         model, number = self.model, self.model.epoch
-        loss = self._batches(self._order(number))
-        if loss is None:
+        losses = self._batches(self._order(number))
+        if losses is None:
             self._diverged()
             return False
-        record = {"epoch": float(number + 1), "loss": loss}
+        record = {"epoch": float(number + 1), **losses}
         if self.dev is not None:
             record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
         record |= self.measured
         record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
-        model.epoch += 1
-        self.history.records.append(record)
+        with model.lock:  # a checkpoint that another thread takes has both or neither
+            model.epoch += 1
+            self.history.records.append(record)
         goes_on = self._keep_best(record)
         self.progress.epoch(record)
         return self._tell(record) and goes_on
@@ -155,15 +172,27 @@ class Fit:
         bits = np.random.Philox(key=[self.model.seed, SHUFFLE_STREAM + epoch])
         return np.random.Generator(bits).permutation(count)
 
-    def _batches(self, order: Array) -> float | None:
-        """The mean loss of an epoch; None if it stopped being finite."""
-        done, loss_sum = 0, 0.0
+    def _batches(self, order: Array) -> dict[str, float] | None:
+        """The mean loss of an epoch and, where there are regularizers, the mean penalty; None if one stopped being
+        finite."""
+        done, sums = 0, new_sums(self.model.network)
         while done < len(order):
-            finite, done, loss_sum = self.model.train_batches(*self.arrays, order, done, loss_sum, SLICE_SECONDS)
+            finite, done = self.model.train_batches(*self.arrays, order, done, sums, SLICE_SECONDS)
             if not finite:
                 return None
-            self.progress.advance(self.model.epoch + 1, done, loss_sum / done)
-        return loss_sum / len(order)
+            self.progress.advance(self.model.epoch + 1, done, sum(mean_losses(sums[:-1].tolist())))
+            self._give_way()
+        losses = {"loss": float(sum(mean_losses(sums[:-1].tolist())))}
+        if any(p.regularizers for p in self.model.network.parameters):
+            losses["penalty"] = float(sums[-1]) / len(order)
+        return losses
+
+    def _give_way(self) -> None:
+        """Without a pause a lock that is taken again at once is never had by those who wait for it."""
+        now = time.monotonic()
+        if threading.active_count() > 1 and now - self.gave_way > SLICE_SECONDS:
+            time.sleep(GIVE_WAY_SECONDS)
+            self.gave_way = now
 
     def _keep_best(self, record: dict[str, float]) -> bool:
         """False when there was none better for too long. An epoch that breaks a bound is never kept; as long as all do,

@@ -14,7 +14,8 @@ from dslc.language.diagnostics import DataError
 
 @dataclass
 class History:
-    """`records` hold epoch, lr, loss (mean over the epoch), seconds, and the dev set's numbers where there is one.
+    """`records` hold epoch, loss (the mean over the epoch's labels, without the penalty, as `dev_loss` is), penalty
+    (its mean, where there are regularizers), the dev set's numbers where there is one, lr and seconds.
 
     `best_epoch` is the epoch whose weights were kept; `stopped` says why training ended: `epochs`, `early`,
     `interrupted`, `diverged`, or what a listener of the epochs said.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -60,14 +61,15 @@ class BarProgress(Progress):
 
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.bar = RichProgress(
-            *columns, TextColumn("loss {task.fields[loss]:.4f}"), console=Console(stderr=True), transient=True
+            *columns, TextColumn("{task.fields[loss]}"), console=Console(stderr=True), transient=True
         )
         self.examples, self.epochs = examples, epochs
-        self.task = self.bar.add_task("epoch 1", total=examples, loss=float("nan"))
+        self.task = self.bar.add_task("epoch 1", total=examples, loss="")
         self.bar.start()
 
     def advance(self, epoch: int, done: int, loss: float) -> None:
-        self.bar.update(self.task, completed=done, loss=loss, description=f"epoch {epoch}/{self.epochs}")
+        shown = "" if math.isnan(loss) else f"loss {loss:.4f}"
+        self.bar.update(self.task, completed=done, loss=shown, description=f"epoch {epoch}/{self.epochs}")
 
     def epoch(self, record: dict[str, float]) -> None:
         self.bar.console.print(describe(record), highlight=False)
@@ -76,7 +78,7 @@ class BarProgress(Progress):
         self.bar.stop()
 
 
-KINDS = {"bar": BarProgress, "plain": PlainProgress, "json": JsonProgress, "none": Progress}
+KINDS: dict[str, type[Progress]] = {"bar": BarProgress, "plain": PlainProgress, "json": JsonProgress, "none": Progress}
 
 
 def make_progress(kind: str) -> Progress:

@@ -27,20 +27,23 @@ typedef struct {
     uint64_t seed;
     int64_t step;
     double lr;
-} logisticregression_t;
+} logisticregression_network;
 
-/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. */
+/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. The arena
+ * begins at a multiple of 64 bytes, and is zero at the start. */
 size_t logisticregression_memory_size(int for_training);
 int logisticregression_max_batch(void);
 int logisticregression_all_finite(const float *numbers, int64_t count);
 int logisticregression_all_within(const float *numbers, int64_t count, float least, float most);
 int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t classes);
-void logisticregression_predict(const logisticregression_t *net, const float *x_in, int64_t count, float *output_output);
-void logisticregression_evaluate(const logisticregression_t *net, const float *x_in, const float *output_target, int64_t count, float *output_output, double *loss_sums);
-int logisticregression_loss(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss);
-int logisticregression_gradients(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss);
-int logisticregression_train_step(logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss);
-int logisticregression_train_batches(logisticregression_t *net, const float *x_in, const float *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double *loss_sum);
+void logisticregression_predict(const logisticregression_network *net, const float *x_in, int64_t count, float *output_output);
+/* `loss` takes the whole loss, for each head the sum over its labels with its weight and the number of labels that are there,
+ * and the penalty of the regularizers for an example; `loss_sums` the same without the whole. */
+void logisticregression_evaluate(const logisticregression_network *net, const float *x_in, const float *output_target, int64_t count, float *output_output, double loss_sums[2]);
+int logisticregression_loss(const logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4]);
+int logisticregression_gradients(const logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4]);
+int logisticregression_train_step(logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4]);
+int logisticregression_train_batches(logisticregression_network *net, const float *x_in, const float *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
 
 typedef float real;
 
@@ -70,8 +73,8 @@ INLINE void store(real *p, vec v)
     *(vec_anywhere *)p = v;
 }
 
-/* Past the caches, where a vector is a whole line of them and the machine can; what is written so is there when the
- * threads have met, for their meeting is a locked addition. */
+/* Past the caches, where a vector is a whole line of them and the machine can: p must be a multiple of its bytes. What is
+ * written so is there when the threads have met, for their meeting is a locked addition. */
 INLINE void store_past_caches(real *p, vec v)
 {
     store(p, v);
@@ -222,8 +225,9 @@ INLINE range share_of(int64_t tasks, int part, int parts)
     return (range){tasks * part / parts, tasks * (part + 1) / parts};
 }
 
-/* exp: 2^k * exp(r) with |r| <= log(2) / 2, exp(r) as a polynomial (Cephes' coefficients); 2 ulp. */
-INLINE real real_exp(real x)
+/* exp(x) = 2^k * exp(r) with |r| <= log(2) / 2: exp(r) - 1 as a polynomial (Cephes' coefficients), and in `power` k
+ * where the exponent of a number stands. */
+INLINE real exp_parts(real x, uint32_t *power)
 {
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
@@ -235,13 +239,31 @@ INLINE real real_exp(real x)
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
+    memcpy(power, &shifted, sizeof *power);
+    *power <<= 23;
+    return p * r * r + r;
+}
+
+/* exp: 2 ulp. */
+INLINE real real_exp(real x)
+{
     uint32_t power, bits;
-    memcpy(&power, &shifted, sizeof power);
-    memcpy(&bits, &p, sizeof bits);
-    bits += power << 23;
-    memcpy(&p, &bits, sizeof p);
-    return p;
+    real value = exp_parts(x, &power) + 1.0f;
+    memcpy(&bits, &value, sizeof bits);
+    bits += power;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): near 0, where k is 0, nothing is lost; 2 ulp. */
+INLINE real real_expm1(real x)
+{
+    uint32_t power;
+    const real rest = exp_parts(x, &power);
+    power += 0x3F800000u;
+    real scale;
+    memcpy(&scale, &power, sizeof scale);
+    return rest * scale + (scale - 1.0f);
 }
 
 /* tanh: a rational function of degree 13 over 6 (Eigen's coefficients), 1 in float beyond |x| = 7.9; 5 ulp. */
@@ -301,24 +323,22 @@ INLINE real real_log1p(real x)
     return log_and(sum, (x - (sum - 1)) / sum);
 }
 
-/* erf: x * P(x^2) near 0, 1 - exp(-x * Q(x)) up to 4, where it is 1 in float (fitted for the smallest error); 2 ulp. */
-INLINE real real_erf(real x)
+/* The normal distribution function: exp(-x^2 / 2) * T(|x|) below 0, 1 less that above. T is a polynomial in
+ * 1 / (1 + 0.34 |x|), fitted for the smallest relative error up to |x| = 14; the tail is as exact as x^2 / 2 is. */
+INLINE real real_normal(real x)
 {
-    const real far = fabsf(x) > 4 ? 4 : fabsf(x), s = x * x;
-    real p = -5.8620767e-4f;
-    p = p * s + 4.9675056e-3f;
-    p = p * s - 2.6748864e-2f;
-    p = p * s + 1.12813205e-1f;
-    p = p * s - 3.7612447e-1f;
-    p = p * s + 1.28379136e-1f;
-    real q = -2.128967e-4f;
-    q = q * far + 3.205924e-3f;
-    q = q * far - 2.2860784e-2f;
-    q = q * far + 1.05215944e-1f;
-    q = q * far + 6.3575351e-1f;
-    q = q * far + 1.28503844e-1f;
-    const real outer = 1 - real_exp(-(far + far * q));
-    return far < 0.95f ? x + x * p : copysignf(outer, x);
+    const real t = 1 / (1 + 0.34f * fabsf(x));
+    real p = -0.026120491f;
+    p = p * t + 0.13949957f;
+    p = p * t - 0.2731329f;
+    p = p * t + 0.20218281f;
+    p = p * t - 0.04471854f;
+    p = p * t + 0.115359195f;
+    p = p * t + 0.11519765f;
+    p = p * t + 0.1361122f;
+    p = p * t + 0.1356205f;
+    const real tail = real_exp(-0.5f * x * x) * p * t;
+    return x < 0 ? tail : 1 - tail;
 }
 
 INLINE real real_sqrt(real x)
@@ -477,7 +497,6 @@ static const size_t train_dense1_out = 800; /* 64x1 */
 static const size_t train_output_count = 992; /* 1 */
 static const size_t train_output_example_loss = 864; /* 64 */
 static const size_t train_output_loss_grad = 928; /* 64x1 */
-static const size_t train_loss = 800; /* 1 */
 static const size_t dense1_weight_grad = 51264; /* 1x784 */
 static const size_t dense1_bias_grad = 51248; /* 1 */
 static const size_t x_in_staging = 1008; /* 64x784, one mini-batch */
@@ -522,7 +541,7 @@ static KERNEL void output_count(const float *restrict target, float *restrict co
     int64_t present = 0;
     for (int64_t i = 0; i < (int64_t)n; ++i)
         present += target[i] == target[i];
-    count[0] = present > 0 ? (real)present : 1;
+    count[0] = (real)present;
 }
 
 /* line 6: loss of output
@@ -563,15 +582,18 @@ static KERNEL void output_loss_2(const float *restrict outputs, const float *res
 }
 
 /* the loss
- * loss1 [n], count1 [1], loss [1] */
-static KERNEL void add_losses(const float *restrict loss1, const float *restrict count1, float *restrict loss, int n)
+ * loss1 [n], count1 [1], loss [4] */
+static KERNEL void add_losses(const float *restrict loss1, const float *restrict count1, double *restrict loss, int n)
 {
     double total = 0;
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
         sum1 += loss1[i];
-    total += 1.0 * sum1 / count1[0];
-    loss[0] = (real)total;
+    total += count1[0] > 0 ? sum1 / count1[0] : 0;
+    loss[1] = sum1;
+    loss[2] = count1[0];
+    loss[3] = 0;
+    loss[0] = total;
 }
 
 /* line 6: dense(1) -> sigmoid
@@ -656,7 +678,7 @@ static KERNEL void dense1_bias_update(float *restrict weights, const float *rest
 }
 
 /* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, float *output_output, int n, int part, int parts)
+static void predict_forward(const logisticregression_network *net, meeting_place *meeting, const float *x_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -667,7 +689,7 @@ static void predict_forward(const logisticregression_t *net, meeting_place *meet
 }
 
 /* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_loss(const logisticregression_t *net, meeting_place *meeting, const float *output_target, double *loss_sums, int n, int part, int parts)
+static void predict_losses(const logisticregression_network *net, meeting_place *meeting, const float *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -679,20 +701,20 @@ static void predict_loss(const logisticregression_t *net, meeting_place *meeting
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, const float *output_target, int n, int part, int parts)
+static void train_forward(const logisticregression_network *net, meeting_place *meeting, const float *x_in, const float *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
         dense1_forward_narrow(x_in, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
         output_count(output_target, at + train_output_count, n);
         output_loss_2(at + train_dense1_out, output_target, at + train_output_count, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
-        add_losses(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
+        add_losses(at + train_output_example_loss, at + train_output_count, loss, n);
     }
     meet(meeting, parts);
 }
 
 /* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, int n, int part, int parts)
+static void gradients_backward(const logisticregression_network *net, meeting_place *meeting, const float *x_in, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -703,7 +725,7 @@ static void gradients_backward(const logisticregression_t *net, meeting_place *m
 }
 
 /* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const logisticregression_t *net, meeting_place *meeting, const float *x_in, int n, int part, int parts)
+static void train_backward(const logisticregression_network *net, meeting_place *meeting, const float *x_in, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -714,7 +736,7 @@ static void train_backward(const logisticregression_t *net, meeting_place *meeti
 }
 
 /* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const logisticregression_t *net, meeting_place *meeting, int part, int parts)
+static void train_update(const logisticregression_network *net, meeting_place *meeting, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -765,7 +787,7 @@ int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t c
     return !bad;
 }
 
-void logisticregression_predict(const logisticregression_t *net, const float *x_in, int64_t count, float *output_output)
+void logisticregression_predict(const logisticregression_network *net, const float *x_in, int64_t count, float *output_output)
 {
     meeting_place meeting = { 0 };
     { /* One thread alone: nothing here is worth sharing. */
@@ -779,7 +801,7 @@ void logisticregression_predict(const logisticregression_t *net, const float *x_
     }
 }
 
-void logisticregression_evaluate(const logisticregression_t *net, const float *x_in, const float *output_target, int64_t count, float *output_output, double *loss_sums)
+void logisticregression_evaluate(const logisticregression_network *net, const float *x_in, const float *output_target, int64_t count, float *output_output, double loss_sums[2])
 {
     double batch_sums[2];
     for (int i = 0; i < 2; ++i)
@@ -791,7 +813,7 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
             predict_forward(net, &meeting, x_in + first * 784, output_output + first, n, part, parts);
-            predict_loss(net, &meeting, output_target + first, batch_sums, n, part, parts);
+            predict_losses(net, &meeting, output_target + first, batch_sums, n, part, parts);
             if (part == 0)
                 for (int i = 0; i < 2; ++i)
                     loss_sums[i] += batch_sums[i];
@@ -802,30 +824,26 @@ void logisticregression_evaluate(const logisticregression_t *net, const float *x
 }
 
 /* The loss of a mini-batch in training mode, regularization included. Returns 1 if it is not finite. */
-int logisticregression_loss(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
+int logisticregression_loss(const logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4])
 {
     meeting_place meeting = { 0 };
     { /* One thread alone: nothing here is worth sharing. */
         const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
-        train_forward(net, &meeting, x_in, output_target, n, part, parts);
+        train_forward(net, &meeting, x_in, output_target, loss, n, part, parts);
         restore_denormals(before);
     }
-    *loss = net->arena[train_loss];
     return !isfinite(*loss);
 }
 
 /* The gradients of every parameter that learns, left in the arena, which must be of memory_size(2). Nothing is updated. */
-int logisticregression_gradients(const logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
+int logisticregression_gradients(const logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4])
 {
     meeting_place meeting = { 0 };
     { /* One thread alone: nothing here is worth sharing. */
         const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
-        train_forward(net, &meeting, x_in, output_target, n, part, parts);
-        if (part == 0)
-            *loss = net->arena[train_loss];
-        meet(&meeting, parts);
+        train_forward(net, &meeting, x_in, output_target, loss, n, part, parts);
         if (isfinite(*loss))
             gradients_backward(net, &meeting, x_in, n, part, parts);
         restore_denormals(before);
@@ -834,16 +852,13 @@ int logisticregression_gradients(const logisticregression_t *net, const float *x
 }
 
 /* One update; `loss` is the loss before it. Returns 1, with nothing updated, if the loss is not finite. */
-int logisticregression_train_step(logisticregression_t *net, const float *x_in, const float *output_target, int n, double *loss)
+int logisticregression_train_step(logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4])
 {
     meeting_place meeting = { 0 };
     { /* One thread alone: nothing here is worth sharing. */
         const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
-        train_forward(net, &meeting, x_in, output_target, n, part, parts);
-        if (part == 0)
-            *loss = net->arena[train_loss];
-        meet(&meeting, parts);
+        train_forward(net, &meeting, x_in, output_target, loss, n, part, parts);
         if (isfinite(*loss)) {
             train_backward(net, &meeting, x_in, n, part, parts);
             train_update(net, &meeting, part, parts);
@@ -857,23 +872,26 @@ int logisticregression_train_step(logisticregression_t *net, const float *x_in, 
 }
 
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
- * or the time is up, each with the next of the learning rates, and adds each loss times its number of examples to `loss_sum`. Returns what train_step returns. */
-int logisticregression_train_batches(logisticregression_t *net, const float *x_in, const float *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double *loss_sum)
+ * or the time is up, each with the next of the learning rates, and adds up what their losses consist of; the penalty
+ * counts for each example. Returns what train_step returns. */
+int logisticregression_train_batches(logisticregression_network *net, const float *x_in, const float *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
 {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
         const int n = count - *position < MAX_BATCH ? (int)(count - *position) : MAX_BATCH;
-        double loss;
+        double loss[4];
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
             memcpy((float *)(net->arena + x_in_staging) + (int64_t)i * 784, x_in + from * 784, 784 * sizeof(float));
             memcpy((float *)(net->arena + output_target_staging) + (int64_t)i, output_target + from, sizeof(float));
         }
         net->lr = *rates++;
-        if (logisticregression_train_step(net, (const float *)(net->arena + x_in_staging), (const float *)(net->arena + output_target_staging), n, &loss))
+        if (logisticregression_train_step(net, (const float *)(net->arena + x_in_staging), (const float *)(net->arena + output_target_staging), n, loss))
             return 1;
-        *loss_sum += loss * n;
+        for (int i = 0; i < 2; ++i)
+            loss_sums[i] += loss[i + 1];
+        loss_sums[2] += loss[3] * n;
         *position += n;
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (*position < count && (double)(now.tv_sec - start.tv_sec) + 1e-9 * (double)(now.tv_nsec - start.tv_nsec) < seconds);

@@ -27,20 +27,23 @@ typedef struct {
     uint64_t seed;
     int64_t step;
     double lr;
-} residual_t;
+} residual_network;
 
-/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. */
+/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. The arena
+ * begins at a multiple of 64 bytes, and is zero at the start. */
 size_t residual_memory_size(int for_training);
 int residual_max_batch(void);
 int residual_all_finite(const float *numbers, int64_t count);
 int residual_all_within(const float *numbers, int64_t count, float least, float most);
 int residual_all_below(const int32_t *labels, int64_t count, int32_t classes);
-void residual_predict(const residual_t *net, const float *image_in, int64_t count, float *output_output);
-void residual_evaluate(const residual_t *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double *loss_sums);
-int residual_loss(const residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss);
-int residual_gradients(const residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss);
-int residual_train_step(residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss);
-int residual_train_batches(residual_t *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double *loss_sum);
+void residual_predict(const residual_network *net, const float *image_in, int64_t count, float *output_output);
+/* `loss` takes the whole loss, for each head the sum over its labels with its weight and the number of labels that are there,
+ * and the penalty of the regularizers for an example; `loss_sums` the same without the whole. */
+void residual_evaluate(const residual_network *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double loss_sums[2]);
+int residual_loss(const residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
+int residual_gradients(const residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
+int residual_train_step(residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
+int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
 
 typedef float real;
 
@@ -70,8 +73,8 @@ INLINE void store(real *p, vec v)
     *(vec_anywhere *)p = v;
 }
 
-/* Past the caches, where a vector is a whole line of them and the machine can; what is written so is there when the
- * threads have met, for their meeting is a locked addition. */
+/* Past the caches, where a vector is a whole line of them and the machine can: p must be a multiple of its bytes. What is
+ * written so is there when the threads have met, for their meeting is a locked addition. */
 INLINE void store_past_caches(real *p, vec v)
 {
     store(p, v);
@@ -307,7 +310,7 @@ INLINE void load_square(vec *square, const int size, const real *image, int64_t 
             square[r * size + s] = load_part(image + ((top + r) * width + left + s) * depth, channels);
 }
 
-/* The same back; what lies beyond the edge is dropped. */
+/* The same back; what lies beyond the edge is dropped. An image that is `far` is aligned, and so are its pixels. */
 INLINE void store_square(const vec *square, const int size, const int far, real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
 {
     if (channels == 4 && top + size <= height && left + size <= width) {
@@ -912,8 +915,9 @@ INLINE range share_of(int64_t tasks, int part, int parts)
     return (range){tasks * part / parts, tasks * (part + 1) / parts};
 }
 
-/* exp: 2^k * exp(r) with |r| <= log(2) / 2, exp(r) as a polynomial (Cephes' coefficients); 2 ulp. */
-INLINE real real_exp(real x)
+/* exp(x) = 2^k * exp(r) with |r| <= log(2) / 2: exp(r) - 1 as a polynomial (Cephes' coefficients), and in `power` k
+ * where the exponent of a number stands. */
+INLINE real exp_parts(real x, uint32_t *power)
 {
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
@@ -925,13 +929,31 @@ INLINE real real_exp(real x)
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
+    memcpy(power, &shifted, sizeof *power);
+    *power <<= 23;
+    return p * r * r + r;
+}
+
+/* exp: 2 ulp. */
+INLINE real real_exp(real x)
+{
     uint32_t power, bits;
-    memcpy(&power, &shifted, sizeof power);
-    memcpy(&bits, &p, sizeof bits);
-    bits += power << 23;
-    memcpy(&p, &bits, sizeof p);
-    return p;
+    real value = exp_parts(x, &power) + 1.0f;
+    memcpy(&bits, &value, sizeof bits);
+    bits += power;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): near 0, where k is 0, nothing is lost; 2 ulp. */
+INLINE real real_expm1(real x)
+{
+    uint32_t power;
+    const real rest = exp_parts(x, &power);
+    power += 0x3F800000u;
+    real scale;
+    memcpy(&scale, &power, sizeof scale);
+    return rest * scale + (scale - 1.0f);
 }
 
 /* tanh: a rational function of degree 13 over 6 (Eigen's coefficients), 1 in float beyond |x| = 7.9; 5 ulp. */
@@ -991,24 +1013,22 @@ INLINE real real_log1p(real x)
     return log_and(sum, (x - (sum - 1)) / sum);
 }
 
-/* erf: x * P(x^2) near 0, 1 - exp(-x * Q(x)) up to 4, where it is 1 in float (fitted for the smallest error); 2 ulp. */
-INLINE real real_erf(real x)
+/* The normal distribution function: exp(-x^2 / 2) * T(|x|) below 0, 1 less that above. T is a polynomial in
+ * 1 / (1 + 0.34 |x|), fitted for the smallest relative error up to |x| = 14; the tail is as exact as x^2 / 2 is. */
+INLINE real real_normal(real x)
 {
-    const real far = fabsf(x) > 4 ? 4 : fabsf(x), s = x * x;
-    real p = -5.8620767e-4f;
-    p = p * s + 4.9675056e-3f;
-    p = p * s - 2.6748864e-2f;
-    p = p * s + 1.12813205e-1f;
-    p = p * s - 3.7612447e-1f;
-    p = p * s + 1.28379136e-1f;
-    real q = -2.128967e-4f;
-    q = q * far + 3.205924e-3f;
-    q = q * far - 2.2860784e-2f;
-    q = q * far + 1.05215944e-1f;
-    q = q * far + 6.3575351e-1f;
-    q = q * far + 1.28503844e-1f;
-    const real outer = 1 - real_exp(-(far + far * q));
-    return far < 0.95f ? x + x * p : copysignf(outer, x);
+    const real t = 1 / (1 + 0.34f * fabsf(x));
+    real p = -0.026120491f;
+    p = p * t + 0.13949957f;
+    p = p * t - 0.2731329f;
+    p = p * t + 0.20218281f;
+    p = p * t - 0.04471854f;
+    p = p * t + 0.115359195f;
+    p = p * t + 0.11519765f;
+    p = p * t + 0.1361122f;
+    p = p * t + 0.1356205f;
+    const real tail = real_exp(-0.5f * x * x) * p * t;
+    return x < 0 ? tail : 1 - tail;
 }
 
 INLINE real real_sqrt(real x)
@@ -1313,7 +1333,6 @@ static const size_t train_dense1_out = 2473712; /* 64x10 */
 static const size_t train_output_count = 2474416; /* 1 */
 static const size_t train_output_example_loss = 2474352; /* 64 */
 static const size_t train_output_loss_grad = 2475760; /* 64x10 */
-static const size_t train_loss = 2473712; /* 1 */
 static const size_t train_output_loss_grad_to_lanes = 2476400; /* 64x10 */
 static const size_t train_dense1_in_grad = 2473712; /* 64x32 */
 static const size_t dense1_weight_grad = 3528272; /* 3x32x4 */
@@ -2427,15 +2446,18 @@ static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t 
 }
 
 /* the loss
- * loss1 [n], count1 [1], loss [1] */
-static KERNEL void add_losses(const float *restrict loss1, const float *restrict count1, float *restrict loss, int n)
+ * loss1 [n], count1 [1], loss [4] */
+static KERNEL void add_losses(const float *restrict loss1, const float *restrict count1, double *restrict loss, int n)
 {
     double total = 0;
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
         sum1 += loss1[i];
-    total += 1.0 * sum1 / count1[0];
-    loss[0] = (real)total;
+    total += count1[0] > 0 ? sum1 / count1[0] : 0;
+    loss[1] = sum1;
+    loss[2] = count1[0];
+    loss[3] = 0;
+    loss[0] = total;
 }
 
 /* line 17: dense(10) -> softmax
@@ -3413,7 +3435,7 @@ static KERNEL void dense1_bias_update(float *restrict weights, const float *rest
 }
 
 /* What depends on nothing but the parameters: once for many predictions. Every thread runs it with its own `part`. */
-static void predict_prepare(const residual_t *net, meeting_place *meeting, int part, int parts)
+static void predict_prepare(const residual_network *net, meeting_place *meeting, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3452,7 +3474,7 @@ static void predict_prepare(const residual_t *net, meeting_place *meeting, int p
 }
 
 /* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const residual_t *net, meeting_place *meeting, const float *image_in, float *output_output, int n, int part, int parts)
+static void predict_forward(const residual_network *net, meeting_place *meeting, const float *image_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + predict_image_in_pad, n, part, parts);
@@ -3485,7 +3507,7 @@ static void predict_forward(const residual_t *net, meeting_place *meeting, const
 }
 
 /* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_loss(const residual_t *net, meeting_place *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
+static void predict_losses(const residual_network *net, meeting_place *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3497,7 +3519,7 @@ static void predict_loss(const residual_t *net, meeting_place *meeting, const in
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void gradients_forward(const residual_t *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
+static void gradients_forward(const residual_network *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
@@ -3596,13 +3618,13 @@ static void gradients_forward(const residual_t *net, meeting_place *meeting, con
         dense1_forward(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
         output_count(at + train_output_count, n);
         output_loss_columns_2(at + train_dense1_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
-        add_losses(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
+        add_losses(at + train_output_example_loss, at + train_output_count, loss, n);
     }
     meet(meeting, parts);
 }
 
 /* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const residual_t *net, meeting_place *meeting, int n, int part, int parts)
+static void gradients_backward(const residual_network *net, meeting_place *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3759,7 +3781,7 @@ static void gradients_backward(const residual_t *net, meeting_place *meeting, in
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const residual_t *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, int n, int part, int parts)
+static void train_forward(const residual_network *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
@@ -3858,13 +3880,13 @@ static void train_forward(const residual_t *net, meeting_place *meeting, const f
         dense1_forward(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
         output_count(at + train_output_count, n);
         output_loss_columns_2(at + train_dense1_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
-        add_losses(at + train_output_example_loss, at + train_output_count, at + train_loss, n);
+        add_losses(at + train_output_example_loss, at + train_output_count, loss, n);
     }
     meet(meeting, parts);
 }
 
 /* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const residual_t *net, meeting_place *meeting, int n, int part, int parts)
+static void train_backward(const residual_network *net, meeting_place *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -4021,7 +4043,7 @@ static void train_backward(const residual_t *net, meeting_place *meeting, int n,
 }
 
 /* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const residual_t *net, meeting_place *meeting, int part, int parts)
+static void train_update(const residual_network *net, meeting_place *meeting, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -4067,7 +4089,7 @@ static void train_update(const residual_t *net, meeting_place *meeting, int part
 }
 
 /* Called by every thread before predictions; the phase ends with a barrier, so that all have read the flag by then. */
-static void prepare_once(const residual_t *net, meeting_place *meeting, int part, int parts)
+static void prepare_once(const residual_network *net, meeting_place *meeting, int part, int parts)
 {
     if (net->arena[prepared] == 0) {
         predict_prepare(net, meeting, part, parts);
@@ -4118,7 +4140,7 @@ int residual_all_below(const int32_t *labels, int64_t count, int32_t classes)
     return !bad;
 }
 
-void residual_predict(const residual_t *net, const float *image_in, int64_t count, float *output_output)
+void residual_predict(const residual_network *net, const float *image_in, int64_t count, float *output_output)
 {
     meeting_place meeting = { 0 };
     { /* One thread alone: nothing here is worth sharing. */
@@ -4133,7 +4155,7 @@ void residual_predict(const residual_t *net, const float *image_in, int64_t coun
     }
 }
 
-void residual_evaluate(const residual_t *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double *loss_sums)
+void residual_evaluate(const residual_network *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double loss_sums[2])
 {
     double batch_sums[2];
     for (int i = 0; i < 2; ++i)
@@ -4146,7 +4168,7 @@ void residual_evaluate(const residual_t *net, const float *image_in, const int32
         for (int64_t first = 0; first < count; first += MAX_BATCH) {
             const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
             predict_forward(net, &meeting, image_in + first * 784, output_output + first * 10, n, part, parts);
-            predict_loss(net, &meeting, output_target + first, batch_sums, n, part, parts);
+            predict_losses(net, &meeting, output_target + first, batch_sums, n, part, parts);
             if (part == 0)
                 for (int i = 0; i < 2; ++i)
                     loss_sums[i] += batch_sums[i];
@@ -4157,32 +4179,28 @@ void residual_evaluate(const residual_t *net, const float *image_in, const int32
 }
 
 /* The loss of a mini-batch in training mode, regularization included. Returns 1 if it is not finite. */
-int residual_loss(const residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss)
+int residual_loss(const residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4])
 {
     net->arena[prepared] = 0;
     meeting_place meeting = { 0 };
     { /* One thread alone: nothing here is worth sharing. */
         const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
-        train_forward(net, &meeting, image_in, output_target, n, part, parts);
+        train_forward(net, &meeting, image_in, output_target, loss, n, part, parts);
         restore_denormals(before);
     }
-    *loss = net->arena[train_loss];
     return !isfinite(*loss);
 }
 
 /* The gradients of every parameter that learns, left in the arena, which must be of memory_size(2). Nothing is updated. */
-int residual_gradients(const residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss)
+int residual_gradients(const residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4])
 {
     net->arena[prepared] = 0;
     meeting_place meeting = { 0 };
     { /* One thread alone: nothing here is worth sharing. */
         const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
-        gradients_forward(net, &meeting, image_in, output_target, n, part, parts);
-        if (part == 0)
-            *loss = net->arena[train_loss];
-        meet(&meeting, parts);
+        gradients_forward(net, &meeting, image_in, output_target, loss, n, part, parts);
         if (isfinite(*loss))
             gradients_backward(net, &meeting, n, part, parts);
         restore_denormals(before);
@@ -4191,17 +4209,14 @@ int residual_gradients(const residual_t *net, const float *image_in, const int32
 }
 
 /* One update; `loss` is the loss before it. Returns 1, with nothing updated, if the loss is not finite. */
-int residual_train_step(residual_t *net, const float *image_in, const int32_t *output_target, int n, double *loss)
+int residual_train_step(residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4])
 {
     net->arena[prepared] = 0;
     meeting_place meeting = { 0 };
     { /* One thread alone: nothing here is worth sharing. */
         const int part = 0, parts = 1;
         const float_mode before = flush_denormals();
-        train_forward(net, &meeting, image_in, output_target, n, part, parts);
-        if (part == 0)
-            *loss = net->arena[train_loss];
-        meet(&meeting, parts);
+        train_forward(net, &meeting, image_in, output_target, loss, n, part, parts);
         if (isfinite(*loss)) {
             train_backward(net, &meeting, n, part, parts);
             train_update(net, &meeting, part, parts);
@@ -4215,23 +4230,26 @@ int residual_train_step(residual_t *net, const float *image_in, const int32_t *o
 }
 
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
- * or the time is up, each with the next of the learning rates, and adds each loss times its number of examples to `loss_sum`. Returns what train_step returns. */
-int residual_train_batches(residual_t *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double *loss_sum)
+ * or the time is up, each with the next of the learning rates, and adds up what their losses consist of; the penalty
+ * counts for each example. Returns what train_step returns. */
+int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
 {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
         const int n = count - *position < MAX_BATCH ? (int)(count - *position) : MAX_BATCH;
-        double loss;
+        double loss[4];
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
             memcpy((float *)(net->arena + image_in_staging) + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(float));
             memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i, output_target + from, sizeof(int32_t));
         }
         net->lr = *rates++;
-        if (residual_train_step(net, (const float *)(net->arena + image_in_staging), (const int32_t *)(net->arena + output_target_staging), n, &loss))
+        if (residual_train_step(net, (const float *)(net->arena + image_in_staging), (const int32_t *)(net->arena + output_target_staging), n, loss))
             return 1;
-        *loss_sum += loss * n;
+        for (int i = 0; i < 2; ++i)
+            loss_sums[i] += loss[i + 1];
+        loss_sums[2] += loss[3] * n;
         *position += n;
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (*position < count && (double)(now.tv_sec - start.tv_sec) + 1e-9 * (double)(now.tv_nsec - start.tv_nsec) < seconds);

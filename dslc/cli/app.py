@@ -1,0 +1,125 @@
+"""The application that all commands belong to, and what they share: options, and checks of their values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from dslc.language.diagnostics import CallError, UsageError
+
+if TYPE_CHECKING:
+    from dslc.planning.planner import Options
+    from dslc.target import Target as MachineType
+
+
+def examples(*calls: str) -> str:
+    """What `--help` of a command ends with: calls that work when pasted, a line each."""
+    return "\n".join(["Examples:", *(f"  {call}" for call in calls)])
+
+
+app = App(
+    name="dslc",
+    help="A compiler for neural networks: a short .net file becomes specialized C that trains and predicts.",
+    help_epilogue=examples("dslc check specs/lenet5.net", "dslc train specs/lenet5.net --data mnist"),
+    help_format="plaintext",
+    version_flags=["--version"],
+)
+
+Spec = Annotated[str, Parameter(help="The .net file.")]
+Run = Annotated[str, Parameter(name="RUN", help="A run folder, or a weights file that `save` or `dslc train` wrote.")]
+Data = Annotated[
+    str,
+    Parameter(
+        name="--data",
+        help="mnist, breast_cancer, diabetes, digits, iris or wine; an .npz with x and y; a table such as a .csv or a "
+        ".parquet (with --target); a folder of IDX or .npy files; or a folder with one folder of images a class.",
+    ),
+]
+Machine = Annotated[
+    str,
+    Parameter(
+        name="--target",
+        help="The machine to compile for: native (this one), x86-64-v4, x86-64-v3, generic, aarch64 or c99.",
+    ),
+]
+Threads = Annotated[
+    int, Parameter(name="--threads", help="How many threads may share the work; the results are the same.")
+]
+Define = Annotated[
+    list[str] | None,
+    Parameter(name=["-D", "--define"], negative=(), help="name=value: a value for a param of the file. Repeatable."),
+]
+Disable = Annotated[
+    list[str] | None,
+    Parameter(name="--disable", negative=(), help="A pass of the compiler to leave out. Repeatable."),
+]
+Progress = Annotated[
+    Literal["auto", "plain", "bar", "json", "none"],
+    Parameter(name="--progress", help="How progress is shown; auto: a bar on a terminal, else plain lines."),
+]
+
+
+def overrides(define: list[str] | None) -> dict[str, object]:
+    """`-D name=value` as values of the language."""
+    found: dict[str, object] = {}
+    for text in define or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise CallError(f"-D wants name=value, not {text!r}")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> object:
+    if text in ("on", "off"):
+        return text == "on"
+    if re.fullmatch(r"[0-9]+(x[0-9]+)+", text):
+        return tuple(int(part) for part in text.split("x"))
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def positive(value: int, option: str) -> int:
+    """The value; CallError where it is below 1."""
+    if value < 1:
+        raise CallError(f"{option} must be at least 1, not {value}")
+    return value
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turns what the system says of a file into an error with its path."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write to {path}: {error.strerror}") from None
+
+
+def target_named(name: str) -> MachineType | None:
+    """The target of a name; None for this machine."""
+    from dslc.target import TARGETS
+
+    if name != "native" and name not in TARGETS:
+        raise CallError(f"there is no target {name!r}; there are native, {', '.join(TARGETS)}")
+    return None if name == "native" else TARGETS[name]
+
+
+def options_without(disable: list[str] | None) -> Options | None:
+    """The options of a plan without some passes; None for the usual ones."""
+    from dslc.planning.planner import Options
+
+    if not disable:
+        return None
+    try:
+        return Options(tuple(disable))
+    except ValueError as error:
+        raise CallError(str(error)) from None

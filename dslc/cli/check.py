@@ -1,0 +1,105 @@
+"""`dslc check`: sizes, work and memory of a network, before anything is compiled."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from dslc.cli.app import Define, Threads, app, examples, overrides, positive
+from dslc.compiler import check_file
+from dslc.ir import Network
+from dslc.language.diagnostics import CallError, SpecError, render
+
+if TYPE_CHECKING:
+    from dslc.cli.summary import Summary
+
+
+@app.command(
+    help_epilogue=examples(
+        "dslc check specs/lenet5.net",
+        "dslc check specs/lenet5.net specs/mlp.net --json",
+        "dslc check specs/lenet5.net -D lr=0.01",
+    )
+)
+def check(
+    *spec: str,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    threads: Threads = 1,
+    define: Define = None,
+) -> int:
+    """Check specs: a row a layer with its size formula, the work of a training step, then exact bytes.
+
+    Args:
+        spec: The .net files.
+        json_: Print everything as JSON.
+    """
+    if not spec:
+        raise CallError("name at least one spec: dslc check specs/lenet5.net")
+    failed = False
+    reports = []
+    for path in spec:
+        try:
+            reports.append(_report(path, define, positive(threads, "--threads")))
+        except SpecError as error:
+            print(error, file=sys.stderr)
+            failed = True
+    if json_:
+        from dataclasses import asdict
+
+        print(json.dumps([asdict(summary) for _, summary in reports], indent=2))
+    else:
+        for network, summary in reports:
+            _print_summary(network, summary)
+    return 1 if failed else 0
+
+
+def _report(path: str, define: list[str] | None, threads: int) -> tuple[Network, Summary]:
+    from dslc.cli.summary import summarize
+    from dslc.compiler import plan_network
+
+    network = check_file(path, overrides(define))
+    return network, summarize(network, plan_network(network, threads=threads))
+
+
+def _print_summary(network: Network, summary: Summary) -> None:
+    from dslc.cli.tables import print_table
+
+    for note in network.notes:
+        print(render(note), file=sys.stderr)
+    inputs = ", ".join(f"{name} {shape}" for name, shape in summary.inputs)
+    rows = [
+        (r.name, r.output, r.formula, f"{r.parameters:,}", f"{r.multiply_adds:,}", f"{r.bytes:,}") for r in summary.rows
+    ]
+    total = ("total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}", "")
+    columns = ("layer", "output", "size", "parameters", "multiply-adds", "bytes")
+    print_table(f"{summary.net}: input {inputs}, {summary.precision}", columns, [*rows, total], "lllrrr")
+    if (work := summary.training_step) is not None:
+        both = f"{work.forward:,} forward, {work.backward:,} backward"
+        print(f"\nmultiply-adds of a training step, an example: {both}")
+    _print_memory(summary)
+    for name, tensors in summary.regularized:
+        print(f"{name} touches {', '.join(tensors)}")
+    if summary.frozen:
+        print(f"frozen: {', '.join(summary.frozen)}")
+    print()
+
+
+def _print_memory(summary: Summary) -> None:
+    from dslc.cli.tables import print_table
+
+    m = summary.memory
+    rows = [
+        ("parameters", m.parameters, m.parameters),
+        ("activations", m.prediction_activations, m.training_activations),
+        ("gradients", 0, m.gradients),
+        ("optimizer state", 0, m.state),
+        ("total, as allocated", m.prediction, m.training),
+        ("only if gradients are asked for", 0, m.asked_gradients),
+    ]
+    shown = [(name, f"{predict:,}", f"{train:,}" if m.training else "-") for name, predict, train in rows]
+    print()
+    threads = f" and {m.threads} threads" if m.threads > 1 else ""
+    print_table(f"bytes at a batch of {m.batch}{threads}", ("", "prediction", "training"), shown, "lrr")

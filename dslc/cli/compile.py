@@ -1,0 +1,104 @@
+"""`dslc compile`: the native module of a network and its C source."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from dslc.cli.app import (
+    Define,
+    Disable,
+    Machine,
+    Spec,
+    Threads,
+    app,
+    examples,
+    options_without,
+    overrides,
+    positive,
+    target_named,
+    writing,
+)
+from dslc.compiler import check_file
+from dslc.ir import Network
+from dslc.language.diagnostics import CallError
+
+if TYPE_CHECKING:
+    from dslc.plan import Plan
+
+
+@app.command(
+    name="compile",
+    help_epilogue=examples(
+        "dslc compile specs/lenet5.net",
+        "dslc compile specs/lenet5.net -o build --target x86-64-v3",
+        "dslc compile specs/lenet5.net --tune --threads 2",
+    ),
+)
+def compile_(
+    spec: Spec,
+    *,
+    output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
+    target: Machine = "native",
+    tune: Annotated[bool, Parameter(negative=())] = False,
+    threads: Threads = 1,
+    disable: Disable = None,
+    define: Define = None,
+) -> None:
+    """Build the native module (an extension that Python imports) and its C source.
+
+    Args:
+        output: The folder to write to; the cache unless given.
+        tune: Time the algorithms that fit each operation on this machine, and keep the fastest for this network.
+    """
+
+    from dslc.cache import write_whole
+    from dslc.codegen.build import build
+    from dslc.codegen.emit import emit as emit_c
+
+    started = time.perf_counter()
+    network = check_file(spec, overrides(define))
+    if tune:
+        _tune(network, target, positive(threads, "--threads"))
+    plan = plan_for(network, target, threads, disable)
+    source = emit_c(plan)
+    with writing(output or "."):
+        folder = None if output is None else Path(output)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        library = build(source, plan.target, folder)
+        c_file = library.path.parent / f"{source.prefix}.c"
+        write_whole(c_file, source.code.encode())
+    how = "found in the cache" if library.cached else "compiled"
+    print(f"module {library.path} ({library.path.stat().st_size:,} bytes, {how})")
+    print(f"source {c_file} ({len(source.code.splitlines()):,} lines)")
+    print(f"{time.perf_counter() - started:.2f} s")
+
+
+def _tune(network: Network, target: str, threads: int) -> None:
+    from dslc.planning.tuned import keep_tuned
+    from dslc.runtime.tune import Trial, tune
+
+    if target != "native":
+        raise CallError("--tune times on this machine: it goes with --target native only")
+
+    def tell(trial: Trial) -> None:
+        names = ", ".join(trial.operations)
+        print(f"{names} by {trial.algorithm}: {trial.share:.2f} of the best so far", file=sys.stderr)
+
+    options = tune(network, threads, tell)
+    for name, algorithm in options.algorithms:
+        print(f"tuned {name}: {algorithm}")
+    print(f"tuned for {threads} thread{'s' * (threads > 1)}: {keep_tuned(network, None, threads, options)}")
+
+
+def plan_for(network: Network, target: str, threads: int, disable: list[str] | None) -> Plan:
+    """The plan as the options of a command want it."""
+    from dslc.compiler import plan_network
+
+    count = positive(threads, "--threads")
+    return plan_network(network, target_named(target), threads=count, options=options_without(disable))

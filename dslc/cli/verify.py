@@ -1,0 +1,59 @@
+"""`dslc verify`: the compiled C against an independent interpreter in NumPy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from dslc.cli.app import (
+    Define,
+    Disable,
+    Machine,
+    Spec,
+    Threads,
+    app,
+    examples,
+    options_without,
+    overrides,
+    positive,
+    target_named,
+)
+from dslc.compiler import check_file
+
+
+@app.command(
+    help_epilogue=examples(
+        "dslc verify specs/lenet5.net",
+        "dslc verify specs/lenet5.net --target generic --disable fusion",
+    )
+)
+def verify(
+    spec: Spec,
+    *,
+    examples_: Annotated[int, Parameter(name="--examples")] = 5,
+    seed: int = 0,
+    threads: Threads = 1,
+    target: Machine = "native",
+    dtype: Literal["float32", "float64"] | None = None,
+    disable: Disable = None,
+    define: Define = None,
+) -> int:
+    """Compare the compiled C with an independent NumPy interpreter: outputs, gradients, ten optimizer steps.
+
+    Args:
+        examples_: How many examples the random mini-batch has.
+        seed: Of the random mini-batch.
+        dtype: The precision; that of the file unless given.
+    """
+    from dslc.cli.tables import print_table
+    from dslc.proofs.verify import verify as compare
+    from dslc.runtime.model import Model
+
+    network = check_file(spec, overrides(define), dtype)
+    model = Model(network, positive(threads, "--threads"), options_without(disable), target_named(target))
+    rows = compare(model, min(positive(examples_, "--examples"), model.batch), seed)
+    cells = [(r.what, f"{r.difference:.1e}", f"{r.tolerance:.0e}", "ok" if r.ok else "differs") for r in rows]
+    columns = ("what", "largest difference", "allowed", "verdict")
+    print_table(f"{model.network.name}: C against NumPy", columns, cells, "lrrl")
+    return 0 if all(row.ok for row in rows) else 1

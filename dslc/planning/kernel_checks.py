@@ -1,0 +1,321 @@
+"""What a kernel takes for granted of its tensors: sizes, layouts, alignment, scratch memory. Each is computed here once
+more from the operation, apart from the kernel's own file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from dslc import kernels
+from dslc.layers.conv import ConvDetail
+from dslc.layout import Layout
+from dslc.operation import INPUT, Tensor
+from dslc.plan import Buffer, Kernel, Plan
+from dslc.planning.plan_error import demand
+
+Buffers = Mapping[Tensor, "Buffer | None"]
+"""Where the tensors of a kernel lie; None for an array of the caller."""
+
+
+def numbers(buffer: Buffer, batch: int) -> int:
+    """Numbers that a tensor takes for a full mini-batch: whole blocks along an axis that is cut into some, and whole
+    vectors of examples."""
+    layout, sizes = buffer.layout, list(buffer.layout.shape)
+    if layout.width:
+        sizes[layout.axis] = _whole(sizes[layout.axis], layout.width)
+    return prod(sizes) * (_whole(batch, layout.examples) if buffer.tensor.batched else 1)
+
+
+def _whole(count: int, width: int) -> int:
+    return -(-count // width) * width
+
+
+def check_kernel(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
+    """Raises PlanError where a tensor is not what the kernel takes it for."""
+    op, variant = kernel.operation, kernel.variant
+    named = len(variant.arguments)
+    demand(named == len(buffers), f"{op.name} has {len(buffers)} arrays and names for {named}")
+    _check_examples(kernel, buffers, plan)
+    _check_aligned(kernel, buffers, plan)
+    _check_scratch(kernel, buffers, plan)
+    if check := CHECKS.get(op.kind):
+        check(_Seen(kernel, buffers, plan))
+
+
+def _layout(tensor: Tensor, buffers: Buffers) -> Layout:
+    buffer = buffers[tensor]
+    return buffer.layout if buffer else Layout(tensor.shape)
+
+
+def _check_examples(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
+    """Which of the tensors have one example a lane."""
+    op, lanes = kernel.operation, plan.target.lanes(plan.itemsize)
+    reads, writes = ({_layout(t, buffers).examples for t in some if t.batched} for some in (op.reads, op.writes))
+    found = reads | writes
+    if op.kind in ("to_lanes", "from_lanes"):
+        fine = (reads, writes) == (({1}, {lanes}) if op.kind == "to_lanes" else ({lanes}, {1}))
+    elif op.kind in ("dense_input_gradient", "dense_backward"):
+        fine = found <= {1, lanes}
+    elif op.choice == "lanes":
+        fine = found == {lanes}
+    else:
+        fine = len(found) <= 1 and (found <= {1} or (found == {lanes} and kernels.follows(op)))
+    demand(fine, f"{op.name} finds examples in lanes where it wants none, or none where it wants some")
+
+
+def _check_aligned(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
+    """What a kernel takes to be aligned is: it lies in the arena, and pixels are whole vectors."""
+    op, variant = kernel.operation, kernel.variant
+    demand(not variant.context.get("far") or "out" in variant.aligned,
+           f"{op.name} stores past the caches and does not ask for aligned vectors")  # fmt: skip
+    named = dict(zip(variant.arguments, buffers, strict=False))
+    for name in variant.aligned:
+        buffer = buffers[named[name]]
+        demand(buffer is not None, f"{op.name} takes {named[name].name} to be aligned, which is the caller's array")
+        assert buffer is not None
+        pixel = buffer.layout.stored[-1] * buffer.layout.examples * plan.itemsize
+        bytes_of_vector = plan.target.lanes(plan.itemsize) * plan.itemsize
+        aligned = buffer.offset * plan.itemsize % bytes_of_vector == 0 and pixel % bytes_of_vector == 0
+        demand(aligned, f"{op.name} takes the vectors of {named[name].name} to be aligned, and they are not")
+
+
+def _check_scratch(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
+    """There is as much as the kernel asks for; how much it needs its own check says."""
+    op, variant = kernel.operation, kernel.variant
+    own = op.writes[len(op.writes) - len(variant.scratch) :]
+    for scratch, tensor in zip(variant.scratch, own, strict=True):
+        right = tensor.name == f"{op.name}_{scratch.name}" and tensor.elements == scratch.elements
+        demand(right, f"{op.name} asks for {scratch.elements} numbers of {scratch.name} and has {tensor.name}")
+    threads = variant.context.get("threads", plan.threads)
+    demand(threads == plan.threads, f"{op.name} is made for {threads} threads")
+
+
+# ------------------------------------------------------------------------------------------------ by kind
+
+
+class _Seen:
+    """A kernel with what its checks ask for."""
+
+    def __init__(self, kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
+        self.op, self.variant, self.buffers, self.plan = kernel.operation, kernel.variant, buffers, plan
+        self.context: Mapping[str, Any] = kernel.variant.context
+        self.lanes, self.threads = plan.target.lanes(plan.itemsize), plan.threads
+
+    def shape(self, tensor: Tensor, *shapes: tuple[int, ...]) -> None:
+        """The array has one of these shapes."""
+        known = tensor.shape in shapes
+        demand(known, f"{self.op.name} takes {tensor.name} for {shapes[0]}, and it is {tensor.shape}")
+
+    def plain(self, tensor: Tensor) -> None:
+        self.lies(tensor, Layout(tensor.shape))
+
+    def blocked(self, tensor: Tensor, axis: int) -> None:
+        """In blocks of one vector along an axis."""
+        demand(axis < len(tensor.shape), f"{self.op.name} takes {tensor.name} for weights, and it is {tensor.shape}")
+        self.lies(tensor, Layout(tensor.shape, axis, self.lanes))
+
+    def lies(self, tensor: Tensor, layout: Layout) -> None:
+        found = _layout(tensor, self.buffers)
+        fine = found.stored == layout.stored and (found.width == 0 or found.axis == layout.axis)
+        demand(fine, f"{self.op.name} wants {tensor.name} as {layout.describe()}, and it lies as {found.describe()}")
+
+    def least(self, what: str, found: int, needed: int) -> None:
+        demand(found >= needed, f"{self.op.name} needs {needed} numbers of {what} and has {found}")
+
+    def scratch(self, name: str) -> int:
+        return next((s.elements for s in self.variant.scratch if s.name == name), 0)
+
+
+def _window(d: ConvDetail) -> tuple[int, int, int]:
+    """The image that windows slide over: as it is where none reaches over an edge, else as far as they reach."""
+    rows, columns = ((d.output[i] - 1) * d.stride[i] + (d.size[i] - 1) * d.dilation[i] + 1 for i in (0, 1))
+    inside = d.before == (0, 0) and rows <= d.input[0] and columns <= d.input[1]
+    return (d.input[0], d.input[1], d.input[2]) if inside else (rows, columns, d.input[2])
+
+
+def _back(d: ConvDetail) -> ConvDetail:
+    """The convolution that makes dx of dy."""
+    top, left = ((d.size[i] - 1) * d.dilation[i] - d.before[i] for i in (0, 1))
+    return replace(d, input=d.output, output=d.input, before=(top, left))
+
+
+def _conv_forward(seen: _Seen) -> None:
+    d = _conv(seen)
+    x, w, y = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
+    stored = (d.output[0] // 2, d.output[1] // 2, d.output[2]) if seen.op.pooled else d.output
+    seen.shape(y, stored)
+    if seen.op.choice.startswith("winograd"):
+        _winograd(seen, d)
+        return
+    padded = seen.op.choice in ("direct", "lanes")
+    seen.shape(x, _window(d) if padded else d.input)
+    seen.shape(w, (*d.size, d.input[2] // d.groups, d.output[2]))
+    seen.blocked(w, 3) if seen.op.choice == "direct" else seen.plain(w)
+
+
+def _conv_input_gradient(seen: _Seen) -> None:
+    d = _conv(seen)
+    dy, w, dx = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
+    seen.shape(dx, d.input)
+    if seen.op.choice.startswith("winograd"):
+        _winograd(seen, _back(d))
+        return
+    seen.shape(dy, _window(_back(d)) if seen.op.choice == "gather" else d.output)
+    if seen.op.choice in ("gather", "scatter"):
+        seen.shape(w, (*d.size, d.output[2] // d.groups, d.input[2]))
+        seen.blocked(w, 3)
+    else:
+        seen.shape(w, (*d.size, d.input[2] // d.groups, d.output[2]))
+        seen.plain(w)
+
+
+def _conv_weight_gradient(seen: _Seen) -> None:
+    d = _conv(seen)
+    x, dy, dw = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
+    seen.shape(x, d.input if seen.op.choice == "plain" else _window(d))
+    seen.shape(dy, d.output)
+    seen.shape(dw, (*d.size, d.input[2] // d.groups, d.output[2]))
+    seen.blocked(dw, 3) if seen.op.choice == "direct" else seen.plain(dw)
+    if seen.op.choice == "lanes":
+        seen.least("sums", seen.scratch("sums"), prod(dw.shape) * seen.lanes)
+
+
+def _conv(seen: _Seen) -> ConvDetail:
+    detail = seen.op.detail
+    assert isinstance(detail, ConvDetail)
+    return detail
+
+
+def _winograd(seen: _Seen, d: ConvDetail) -> None:
+    """Squares of every thread, transformed filters as far apart as the C takes them to be, and what lies behind the
+    last pixel, which only the arena lets a vector read."""
+    c, x, filters = seen.context, seen.op.reads[0], seen.op.reads[1]
+    outputs, taps = (int(n) for n in seen.op.choice.removeprefix("winograd").split("x"))
+    elements, lanes = (outputs + taps - 1) ** 2, seen.lanes
+    channels, blocks = _whole(d.input[2], lanes), -(-d.output[2] // lanes)
+    seen.shape(x, d.input)
+    seen.least("an element's filters", c["filter_step"], d.input[2] * lanes)
+    demand(_layout(filters, seen.buffers).stored == (blocks, elements, c["filter_step"] // lanes, lanes),
+           f"{seen.op.name} finds {filters.name} in another layout than it reads")  # fmt: skip
+    height = c["tiles"].heights[0]
+    room = _whole(c["at_once"], height)
+    seen.least("room for squares", c["room"], room)
+    seen.least("an element's squares", c["square_step"], channels * c["room"])
+    seen.least("an element's products", c["result_step"], _whole(blocks, 2) * c["room"] * lanes)
+    seen.least("squares", seen.scratch("squares"), seen.threads * elements * c["square_step"])
+    seen.least("products", seen.scratch("products"), seen.threads * elements * c["result_step"])
+    reads_on = c["whole"] and d.input[2] % lanes
+    demand(not reads_on or x.role != INPUT, f"{seen.op.name} reads beyond the end of {x.name}, the caller's array")
+
+
+def _winograd_filters(seen: _Seen) -> None:
+    w, transformed = seen.op.reads[0], seen.op.writes[0]
+    seen.blocked(w, 3)
+    found = _layout(transformed, seen.buffers)
+    blocks = -(-w.shape[3] // seen.lanes)
+    step = found.stored[2] * seen.lanes
+    demand(found.stored[:1] == (blocks,), f"{seen.op.name} writes {blocks} blocks to {transformed.name}")
+    seen.least("an element's filters", step, w.shape[2] * seen.lanes)
+    demand(step == seen.context["step"] and found.stored[1] == seen.context["elements"],
+           f"{seen.op.name} writes {transformed.name} in another layout than it lies")  # fmt: skip
+
+
+def _winograd_weight_products(seen: _Seen) -> None:
+    made: Any = seen.op.detail
+    c, d, lanes = seen.context, made.conv, seen.lanes
+    (x, dy), sums = seen.op.reads[:2], seen.op.writes[0]
+    outputs, taps = (int(n) for n in seen.op.choice.removeprefix("winograd").split("x"))
+    elements, blocks = (outputs + taps - 1) ** 2, -(-d.output[2] // lanes)
+    seen.shape(x, d.input)
+    seen.shape(dy, d.output)
+    seen.least("an element's sums", c["sum_step"], d.input[2] * lanes)
+    seen.least(sums.name, sums.elements, c["chunks"] * blocks * elements * c["sum_step"])
+    seen.least("a square", c["row"], _whole(d.input[2], lanes))
+    seen.least("an element's squares", c["square_step"], c["at_once"] * c["row"])
+    seen.least("an element's errors", c["error_step"], _whole(blocks, 2) * c["at_once"] * lanes)
+    # Either every thread has squares of its own, or all share them, and read one place while they write another.
+    own = seen.threads if c["chunks"] > 1 else 1
+    places = own if c["chunks"] > 1 else min(2, seen.threads)
+    seen.least("squares", seen.scratch("squares"), places * elements * c["square_step"])
+    seen.least("errors", seen.scratch("errors"), own * elements * c["error_step"])
+
+
+def _winograd_weight_gradient(seen: _Seen) -> None:
+    c, sums, dw = seen.context, seen.op.reads[0], seen.op.writes[0]
+    seen.blocked(dw, 3)
+    blocks = -(-dw.shape[3] // seen.lanes)
+    seen.least(sums.name, sums.elements, c["chunks"] * blocks * c["size"] ** 2 * c["step"])
+
+
+def _pad(seen: _Seen) -> None:
+    d: Any = seen.op.detail
+    seen.shape(seen.op.reads[0], d.input)
+    seen.shape(seen.op.writes[0], d.output)
+
+
+def _weights(seen: _Seen, w: Tensor, units: int, inputs: int) -> None:
+    """A dense layer's weights: as the language has them for few units, else in blocks of them."""
+    seen.shape(w, (units, inputs))
+    seen.plain(w) if 2 * units <= seen.lanes else seen.blocked(w, 0)
+
+
+def _dense_forward(seen: _Seen) -> None:
+    x, w, y = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
+    _weights(seen, w, y.elements, x.elements)
+
+
+def _dense_input_gradient(seen: _Seen) -> None:
+    dy, w, dx = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
+    _weights(seen, w, dy.elements, dx.elements)
+    wanted = 1 if 2 * dy.elements <= seen.lanes else seen.lanes
+    found = _layout(dy, seen.buffers).examples
+    demand(found == wanted, f"{seen.op.name} wants {wanted} examples of {dy.name} side by side, and there are {found}")
+    if seen.variant.name == "streamed":
+        seen.least("sums", seen.scratch("sums"), dx.elements * seen.lanes)
+
+
+def _dense_weight_gradient(seen: _Seen) -> None:
+    x, dy, dw = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
+    _weights(seen, dw, dy.elements, x.elements)
+
+
+def _dense_backward(seen: _Seen) -> None:
+    x, dy, in_lanes, dw = *seen.op.reads[:3], seen.op.writes[1]
+    _weights(seen, dw, dy.elements, x.elements)
+    sides = tuple(_layout(t, seen.buffers).examples for t in (x, dy, in_lanes))
+    demand(sides == (1, 1, seen.lanes), f"{seen.op.name} wants examples side by side in {in_lanes.name} only")
+    seen.least("sums", seen.scratch("sums"), x.elements * seen.lanes)
+
+
+def _elementwise(seen: _Seen) -> None:
+    """Arrays of one parameter, number by number as they lie."""
+    w = seen.op.reads[0]
+    for other in (t for t in (*seen.op.reads, *seen.op.writes) if t.shape == w.shape):
+        seen.lies(other, _layout(w, seen.buffers))
+    if seen.op.kind == "update":
+        stored = prod(_layout(w, seen.buffers).stored)
+        demand(
+            seen.context["elements"] == stored,
+            f"{seen.op.name} goes over {seen.context['elements']} numbers of {stored}",
+        )
+
+
+CHECKS: Mapping[str, Callable[[_Seen], None]] = {
+    "conv_forward": _conv_forward,
+    "conv_input_gradient": _conv_input_gradient,
+    "conv_weight_gradient": _conv_weight_gradient,
+    "dense_backward": _dense_backward,
+    "dense_forward": _dense_forward,
+    "dense_input_gradient": _dense_input_gradient,
+    "dense_weight_gradient": _dense_weight_gradient,
+    "fold_batchnorm": _elementwise,
+    "pad": _pad,
+    "regularizer_gradient": _elementwise,
+    "update": _elementwise,
+    "winograd_filters": _winograd_filters,
+    "winograd_weight_gradient": _winograd_weight_gradient,
+    "winograd_weight_products": _winograd_weight_products,
+}
+"""By kind of operation, where its tensors have other sizes than their shapes say, or may lie in several ways."""

@@ -1,0 +1,343 @@
+"""Checks a plan against its graph, from what the plan says alone: nothing of the passes is called.
+
+    buffers     each holds its tensor for a full mini-batch, aligned, inside the arena with what vectors read behind it
+    kernels     what the graph says is done, by kernels that find their tensors in the size and layout they compute with
+    rows        in every row of phases a kernel reads what was made before, and nobody has written over it since
+    barriers    between two of them no thread touches what another writes
+
+Memory is looked at in cells: stretches that no buffer begins or ends in. Each array of the caller is one more cell.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
+
+from dslc.graph import FEW, PREPARE
+from dslc.graph import rows as rows_of
+from dslc.numerics import Array, np
+from dslc.operation import (
+    ACTIVATION,
+    GRADIENT,
+    INPUT,
+    OUTPUT,
+    PARAMETER,
+    STATE,
+    TARGET,
+    Operation,
+    Tensor,
+    identifier,
+    state_name,
+)
+from dslc.plan import ALIGNMENT, Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
+from dslc.planning.kernel_checks import check_kernel, numbers
+from dslc.planning.plan_error import demand
+
+CALLERS = (INPUT, TARGET, OUTPUT)
+REGIONS = {PARAMETER: "parameters", STATE: "state"}
+
+
+def verify_plan(plan: Plan) -> None:
+    """Checks all of it.
+
+    Raises:
+        PlanError: the plan is wrong; the sentence says where.
+    """
+    _check_kept(plan)
+    for step in plan.steps:
+        _check_workspace(plan, step)
+        _check_operations(plan, step)
+        memory = _Memory(plan, step)
+        for phase in step.phases:
+            for kernel in phase.kernels:
+                check_kernel(kernel, {t: memory.buffer(t) for t in _touched(kernel)}, plan)
+                memory.check_arguments(kernel)
+            _check_barriers(memory, phase)
+        for row in rows_of(step.name, step.phases):
+            _Row(memory, row).check()
+        _check_results(plan, step)
+
+
+def _touched(kernel: Kernel) -> tuple[Tensor, ...]:
+    return tuple(dict.fromkeys((*kernel.operation.reads, *kernel.operation.writes)))
+
+
+# ------------------------------------------------------------------------------------------------ buffers
+
+
+def _check_kept(plan: Plan) -> None:
+    """What lives as long as the network shares its memory with nothing, and parameters lie as what belongs to them."""
+    for name, buffer in plan.kept.items():
+        _check_buffer(plan, name, buffer)
+        if region := REGIONS.get(buffer.tensor.role):
+            _check_inside(buffer, plan.region(region))
+    ends = sorted((b.offset, b.offset + b.elements, name) for name, b in plan.kept.items())
+    for (_, end, name), (start, _, other) in pairwise(ends):
+        demand(end <= start, f"{name} and {other} are kept in the same memory")
+    _check_alike(plan)
+    prepares = any(phase.name == PREPARE for phase in plan.steps[0].phases)
+    demand(prepares == ("prepared" in plan.kept), "what is prepared needs a flag, and nothing else does")
+
+
+def _check_alike(plan: Plan) -> None:
+    """A parameter's gradient and the optimizer's states lie as the parameter does."""
+    training = plan.graph.network.training
+    states = training.optimizer.states if training else ()
+    for parameter in plan.graph.network.parameters:
+        own = identifier(parameter.name)
+        for name in (f"{own}_grad", *(state_name(parameter.name, state) for state in states)):
+            if name in plan.kept:
+                alike = plan.kept[name].layout == plan.kept[own].layout
+                demand(alike, f"{name} lies in another way than {own}")
+
+
+def _check_workspace(plan: Plan, step: PlannedStep) -> None:
+    region = plan.region("prediction" if step.name == "predict" else "activations")
+    kept = sorted((b.offset, b.offset + b.elements, name) for name, b in plan.kept.items())
+    starts = [start for start, _, _ in kept]
+    if step.name == "train":
+        gradients = {t.name for kernel in step.kernels for t in _touched(kernel) if t.role == GRADIENT}
+        for name in gradients & plan.kept.keys():
+            _check_inside(plan.kept[name], plan.region("gradients"))
+    for name, buffer in step.workspace.items():
+        _check_buffer(plan, name, buffer)
+        _check_inside(buffer, region)
+        demand(buffer.tensor.role == ACTIVATION, f"{name} is no activation and lies in the workspace of {step.name}")
+        at = bisect_left(starts, buffer.offset + buffer.elements)
+        before = kept[at - 1] if at else (0, 0, "")
+        demand(before[1] <= buffer.offset, f"{name} of {step.name} lies in the memory of {before[2]}, which is kept")
+
+
+def _check_buffer(plan: Plan, name: str, buffer: Buffer) -> None:
+    """It holds a full mini-batch, and the vector that begins with its last number ends inside the smallest arena that
+    has it."""
+    demand(buffer.layout.shape == buffer.tensor.shape, f"{name} has the layout of an array of another shape")
+    needed = numbers(buffer, plan.batch)
+    demand(needed <= buffer.elements, f"{name} takes {needed} numbers and has room for {buffer.elements}")
+    demand(buffer.offset >= 0, f"{name} lies before the arena")
+    demand(buffer.offset * plan.itemsize % ALIGNMENT == 0, f"{name} is not aligned: it begins at {buffer.offset}")
+    arenas = (plan.arena_bytes(False), plan.arena_bytes(True), plan.arena_bytes(True, gradients=True))
+    end = (buffer.offset + needed) * plan.itemsize
+    whole = next((arena for arena in arenas if end + ALIGNMENT <= arena), arenas[-1])
+    overhang = (plan.target.lanes(plan.itemsize) - 1) * plan.itemsize
+    demand(end + overhang <= whole, f"the last vector of {name} reaches beyond the arena")
+
+
+def _check_inside(buffer: Buffer, region: Region) -> None:
+    inside = region.offset <= buffer.offset and buffer.offset + buffer.elements <= region.offset + region.elements
+    demand(inside, f"{buffer.tensor.name} lies outside of the {region.name}")
+
+
+# ------------------------------------------------------------------------------------------------ what is done
+
+
+def _check_operations(plan: Plan, step: PlannedStep) -> None:
+    """The kernels of each phase are the graph's operations, with scratch memory of their own and in any order."""
+    graph = next(s for s in plan.graph.steps if s.name == step.name)
+    wanted = {phase.name: sorted(phase.operations, key=lambda op: op.name) for phase in graph.phases}
+    demand(wanted.keys() == {phase.name for phase in step.phases}, f"{step.name} has other phases than its graph")
+    for phase in step.phases:
+        found = sorted(map(_without_scratch, phase.kernels), key=lambda op: op.name)
+        names, others = {op.name for op in wanted[phase.name]}, {op.name for op in found}
+        demand(names <= others, f"{step.name} {phase.name} leaves out {', '.join(sorted(names - others))}")
+        demand(found == wanted[phase.name], f"{step.name} {phase.name} does other things than its graph")
+
+
+def _without_scratch(kernel: Kernel) -> Operation:
+    op = kernel.operation
+    return replace(op, writes=op.writes[: len(op.writes) - len(kernel.variant.scratch)])
+
+
+def _check_results(plan: Plan, step: PlannedStep) -> None:
+    """What the caller asks for is written: outputs, the loss, gradients, parameters."""
+    network = plan.graph.network
+    learning = [identifier(p.name) for p in network.parameters if p.learns]
+    results = {
+        "predict": {"forward": [f"{head.name}_output" for head in network.heads]},
+        "gradients": {"forward": ["loss"], "backward": [f"{name}_grad" for name in learning]},
+        "train": {"forward": ["loss"], "update": learning},
+    }[step.name]
+    if any(phase.name == FEW for phase in step.phases):
+        results = {**results, FEW: results["forward"]}
+    for phase, names in results.items():
+        row = next(row for row in rows_of(step.name, step.phases) if any(p.name == phase for p in row))
+        written = {t.name for p in row for k in p.kernels for t in k.operation.writes}
+        missing = [name for name in names if name not in written]
+        demand(not missing, f"{step.name} does not write {', '.join(missing)} up to the phase {phase}")
+
+
+# ------------------------------------------------------------------------------------------------ memory
+
+
+class _Memory:
+    """The memory of a step in cells. Arrays in the arena are known by their buffers, of which an alias has that of the
+    tensor whose other name it is; arrays of the caller by name."""
+
+    def __init__(self, plan: Plan, step: PlannedStep) -> None:
+        self.plan, self.step = plan, step
+        self.roots = _roots(step)
+        buffers = [*plan.kept.values(), *step.workspace.values()]
+        places = np.array([(b.offset, b.offset + numbers(b, plan.batch)) for b in buffers], np.int64).reshape(-1, 2)
+        edges = np.unique(places)
+        names = (*plan.kept, *step.workspace)
+        cells = np.searchsorted(edges, places).tolist()
+        self.cells = {name: slice(begin, end) for name, (begin, end) in zip(names, cells, strict=True)}
+        callers = dict.fromkeys(t.name for k in step.kernels for t in _touched(k) if t.role in CALLERS)
+        for i, name in enumerate(callers, len(edges)):
+            self.cells[name] = slice(i, i + 1)
+        self.count = len(edges) + len(callers)
+        self.numbers = {name: i for i, name in enumerate(self.cells)}
+        for name, buffer in step.workspace.items():
+            self._check_alias(name, buffer)
+
+    def _check_alias(self, name: str, buffer: Buffer) -> None:
+        root = self.roots.get(name)
+        demand(buffer.alias == root, f"{name} is said to be another name for {buffer.alias}, and it is for {root}")
+        if root is not None:
+            shared = self.step.workspace.get(root) or self.plan.kept.get(root)
+            same = shared is not None and shared.offset == buffer.offset and shared.elements == buffer.elements
+            demand(same, f"{name} lies elsewhere than {root}, whose other name it is")
+
+    def buffer(self, tensor: Tensor) -> Buffer | None:
+        """None for an array of the caller."""
+        if tensor.role in CALLERS:
+            return None
+        found = self.step.workspace.get(tensor.name) or self.plan.kept.get(tensor.name)
+        demand(found is not None, f"{tensor.name} of {self.step.name} has no buffer")
+        assert found is not None
+        demand(found.tensor == tensor, f"the buffer of {tensor.name} is for another tensor")
+        return found
+
+    def root(self, tensor: Tensor) -> str:
+        """The name of the array that a tensor lies in."""
+        return self.roots.get(tensor.name, tensor.name)
+
+    def where(self, tensor: Tensor) -> slice:
+        return self.cells[tensor.name]
+
+    def check_arguments(self, kernel: Kernel) -> None:
+        """C is promised that what a kernel writes is not reached by another of its arguments."""
+        if kernel.variant.is_alias:
+            return
+        arguments = {t: self.where(t) for t in _touched(kernel)}
+        for written in kernel.operation.writes:
+            for other, cells in arguments.items():
+                apart = (
+                    other == written or cells.stop <= arguments[written].start or arguments[written].stop <= cells.start
+                )
+                demand(apart, f"{kernel.operation.name} writes {written.name} over {other.name}, which it has as well")
+
+
+def _roots(step: PlannedStep) -> dict[str, str]:
+    """Which tensor is only another name for which, by the kernels that say so."""
+    roots: dict[str, str] = {}
+    for kernel in step.kernels:
+        if kernel.variant.is_alias:
+            source = kernel.operation.reads[0].name
+            roots[kernel.operation.writes[0].name] = roots.get(source, source)
+    return roots
+
+
+# ------------------------------------------------------------------------------------------------ rows
+
+
+class _Row:
+    """One row of phases, run from its beginning on memory in which only what is kept means anything. Each cell has an
+    owner: the array that was last written there."""
+
+    def __init__(self, memory: _Memory, row: tuple[PlannedPhase, ...]) -> None:
+        self.memory, self.row = memory, row
+        self.owner: Array = np.full(memory.count, -1, np.int64)
+        self.made: set[str] = set()
+        self.updated: set[str] = set()
+        given = [(name, b.tensor) for name, b in memory.plan.kept.items() if b.tensor.role in (PARAMETER, STATE)]
+        for name, _ in given:
+            self._write(name, memory.cells[name])
+
+    def check(self) -> None:
+        prepared: list[Tensor] = []
+        for phase in self.row:
+            for kernel in phase.kernels:
+                self._run(kernel, phase)
+            if phase.name == PREPARE:
+                prepared = [t for k in phase.kernels for t in k.operation.writes]
+        for tensor in prepared:
+            demand(
+                self._holds(tensor),
+                f"{self._at(self.row[-1])} writes over {tensor.name}, which is prepared once for many calls",
+            )
+
+    def _run(self, kernel: Kernel, phase: PlannedPhase) -> None:
+        name = kernel.operation.name
+        for tensor in kernel.operation.reads:
+            self._check_read(name, tensor, kernel, phase)
+        for tensor in kernel.operation.writes:
+            demand(tensor.role not in (INPUT, TARGET), f"{name} writes {tensor.name}, which is only to be read")
+            if not kernel.variant.is_alias:
+                self._write(tensor.name, self.memory.where(tensor))
+            self.made.add(tensor.name)
+            if tensor.role == PARAMETER:
+                self.updated.add(tensor.name)
+
+    def _check_read(self, name: str, tensor: Tensor, kernel: Kernel, phase: PlannedPhase) -> None:
+        what = f"{name} in {self._at(phase)} reads {tensor.name}"
+        if tensor.role in (INPUT, TARGET):
+            demand(_is_given(self.memory.step.name, phase.name, tensor), f"{what}, which is not given there")
+            return
+        kept = tensor.role in (PARAMETER, STATE)
+        demand(kept or tensor.name in self.made, f"{what}, which no phase before it has made")
+        demand(self._holds(tensor), f"{what}, which something else was written over")
+        renewed = tensor.name in self.updated and tensor not in kernel.operation.writes
+        demand(not renewed, f"{what}, which was already updated")
+
+    def _holds(self, tensor: Tensor) -> bool:
+        """All cells of a tensor are still its own."""
+        return bool((self.owner[self.memory.where(tensor)] == self.memory.numbers[self.memory.root(tensor)]).all())
+
+    def _write(self, name: str, cells: slice) -> None:
+        self.owner[cells] = self.memory.numbers[name]
+
+    def _at(self, phase: PlannedPhase) -> str:
+        return f"{self.memory.step.name} {phase.name}"
+
+
+def _is_given(step: str, phase: str, tensor: Tensor) -> bool:
+    """Whether the caller hands an array over: what is prepared has no examples, predictions have no targets."""
+    if phase == PREPARE:
+        return False
+    return tensor.role == INPUT or step != "predict" or phase == "losses"
+
+
+# ------------------------------------------------------------------------------------------------ barriers
+
+ALONE_READS, ALL_READ, ALONE_WRITES, ALL_WRITE = 1, 2, 4, 8
+"""What was done to a cell since the last barrier, by the first thread alone or by all that share a kernel."""
+
+
+def _check_barriers(memory: _Memory, phase: PlannedPhase) -> None:
+    """Of two kernels without a barrier between them neither writes what the other touches, unless the first thread runs
+    both; and all meet at the end of a phase."""
+    since: Array = np.zeros(memory.count, np.int64)
+    running = [kernel for kernel in phase.kernels if not kernel.variant.is_alias]
+    for kernel in running:
+        reads, writes = (ALL_READ, ALL_WRITE) if kernel.parallel else (ALONE_READS, ALONE_WRITES)
+        others = ALL_WRITE | (ALONE_WRITES if kernel.parallel else 0)
+        readers = ALL_READ | (ALONE_READS if kernel.parallel else 0)
+        op = kernel.operation
+        _check_apart(memory, since, op.name, op.reads, others)
+        _check_apart(memory, since, op.name, op.writes, others | readers)
+        for tensors, mark in ((op.reads, reads), (op.writes, writes)):
+            for tensor in tensors:
+                since[memory.where(tensor)] |= mark
+        if kernel.barrier:
+            since[:] = 0
+    at = f"{memory.step.name} {phase.name}"
+    demand(not running or running[-1].barrier, f"the threads do not meet at the end of {at}")
+
+
+def _check_apart(memory: _Memory, since: Array, name: str, tensors: Iterable[Tensor], marks: int) -> None:
+    for tensor in tensors:
+        touched = bool((since[memory.where(tensor)] & marks).any())
+        demand(not touched, f"{name} of {memory.step.name} touches {tensor.name} before the threads have met")

@@ -1,0 +1,380 @@
+"""Random `.net` files of the whole language.
+
+Layers, losses, optimizers and all other things are found where the compiler finds them, and their arguments are drawn
+by the types of their fields: a new one joins by being there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from hypothesis import strategies as st
+
+import dslc.layers
+from dslc import clips, inits, losses, optimizers, registry, regularizers, schedules
+from dslc.clips import Clip
+from dslc.inits import Init
+from dslc.language import arguments
+from dslc.language.arguments import Items, Slot, Symbol, show, slots
+from dslc.layers import Activation, Layer, Weights
+from dslc.losses import Loss
+from dslc.optimizers import Optimizer
+from dslc.regularizers import Penalty, Regularizer
+from dslc.schedules import Schedule
+from dslc.shape import Shape, SizeProblem, show_shape
+
+COUNTS = (3, 1, 2, 4, 5, 7, 8, 15, 16, 17, 33)
+"""Channels, filters, units: around the numbers of lanes of all targets."""
+SIDES = (4, 1, 2, 3, 5, 6, 7, 8, 9, 13)
+REALS = (0.5, 0.1, 0.9, 0.01, 0.001, 1.5, 20.0, 0.0)
+SMALL_REALS = (0.01, 0.1, 0.001)
+REALS_OF = {"lr": SMALL_REALS, "eps": (1e-8, 1e-5, 1e-3, 0.1), "c": (0.1, -0.2), "std": (0.3, 0.05)}
+"""Numbers that keep what is computed from them finite, by the name of the argument."""
+BATCHES = (3, 1, 2, 5, 8, 17)
+WEIGHT = {"conv": 8, "dense": 4, "maxpool": 3, "avgpool": 2, "batchnorm": 3, "relu": 3}
+"""How often a layer is drawn; the others once."""
+MOST_ELEMENTS, MOST_WORK, MOST_WEIGHTS = 4000, 1_000_000, 20_000
+"""Of a value, a layer's multiply-adds for one example, and a layer's weights: what NumPy computes in a moment."""
+MOST_STEPS = 9
+
+LAYERS = registry.every(dslc.layers, Layer)
+INNER = tuple(n for n, layer in LAYERS.items() if not (layer.merges or layer.first or layer.augments))
+MERGES = tuple(n for n, layer in LAYERS.items() if layer.merges)
+OPENINGS = tuple(n for n, layer in LAYERS.items() if layer.augments)
+FIRST = tuple(n for n, layer in LAYERS.items() if layer.first)
+ACTIVATIONS = tuple(n for n in INNER if issubclass(LAYERS[n], Activation))
+DRAWN = ("linear", *(n for n in INNER for _ in range(WEIGHT.get(n, 1))))
+LOSSES = registry.every(losses, Loss)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A value of the network: its name, its shape, and the layer that makes it (None for an input)."""
+
+    name: str
+    shape: Shape
+    layer: str | None = None
+
+
+@dataclass
+class Body:
+    """A net under construction: the statements so far and what `train` must know of them."""
+
+    draw: Any
+    lines: list[str] = field(default_factory=list)
+    values: list[Flow] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    heads: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    learning: list[str] = field(default_factory=list)
+    """Layers that learn, and that `freeze` may name."""
+    penalized: set[str] = field(default_factory=set)
+    weighted: list[str] = field(default_factory=list)
+    """Layers with weights that learn; those with an init of their own are in `started`."""
+    started: set[str] = field(default_factory=set)
+    asking: list[str] = field(default_factory=list)
+
+    def chance(self, one_in: int) -> bool:
+        """Yes once in so many times; it shrinks to no."""
+        return bool(self.draw(st.integers(0, one_in - 1)) == one_in - 1)
+
+    def of(self, choices: Sequence[Any]) -> Any:
+        return self.draw(st.sampled_from(choices))
+
+    # ------------------------------------------------------------------------------------------- statements
+
+    def input(self, number: int) -> None:
+        """One input, with what may only stand behind it."""
+        vector = (self.of((*COUNTS, 70)),)
+        image = (self.of(SIDES), self.of(SIDES), self.of(COUNTS))
+        flow = Flow(f"x{number}", self.of((image, image, vector)))
+        self.lines.append(f"input {flow.name}: {show_shape(flow.shape)}")
+        self.values.append(flow)
+        for names in (FIRST, OPENINGS, OPENINGS):
+            if self.chance(6):
+                flow = self.behind(flow, self.of(names))
+
+    def step(self) -> None:
+        """One statement more: a layer behind some value, or a merge of some."""
+        flow = self.values[-1] if not self.chance(4) else self.of(self.values)
+        if self.chance(5):
+            self.merge(flow, self.of(MERGES))
+        elif self.chance(12) and flow.layer is not None:
+            self.head(flow)
+        elif self.chance(3):
+            self.block(flow)
+        else:
+            self.behind(flow, self.of(DRAWN))
+
+    def block(self, flow: Flow) -> None:
+        """What most networks for images are made of, and most passes look for."""
+        for names in (("conv",), ("batchnorm", ""), ACTIVATIONS, ("", "maxpool", "avgpool")):
+            if name := self.of(names):
+                flow = self.behind(flow, name)
+
+    def behind(self, flow: Flow, name: str) -> Flow:
+        """The layer behind a value, where it fits; a vector becomes an image for it, or an image a vector."""
+        call, shape = self.call(name, flow.shape)
+        other = flow.shape if call else self.turned(flow.shape)
+        turn = "" if call else "flatten -> " if len(other) == 1 else f"reshape({show_shape(other)}) -> "
+        if not call and not LAYERS[name].augments:
+            call, shape = self.call(name, other)
+        return self.define(flow, f"{turn}{call}", shape, name) if call else flow
+
+    def turned(self, shape: Shape) -> Shape:
+        """A vector of an image, or some image of a vector."""
+        if len(shape) == 3:
+            return (prod(shape),)
+        (size,) = shape
+        rows = self.of([n for n in range(1, size + 1) if size % n == 0])
+        columns = self.of([n for n in range(1, size // rows + 1) if size // rows % n == 0])
+        return rows, columns, size // rows // columns
+
+    def merge(self, flow: Flow, name: str) -> None:
+        """A merge with one or two values that fit; where there are none, the value with itself."""
+        layer, fitting = LAYERS[name], []
+        for other in self.values:
+            try:
+                layer().infer((flow.shape, other.shape))
+                fitting.append(other)
+            except SizeProblem:
+                continue
+        others = self.draw(st.lists(st.sampled_from(fitting), min_size=1, max_size=2))
+        try:
+            shape = layer().infer((flow.shape, *(o.shape for o in others)))
+        except SizeProblem:
+            others = others[:1]
+            shape = layer().infer((flow.shape, others[0].shape))
+        if prod(shape) <= MOST_ELEMENTS:
+            self.used.update(o.name for o in others)
+            self.define(flow, f"{name}({', '.join(o.name for o in others)})", shape, name)
+
+    def define(self, flow: Flow, chain: str, shape: Shape, layer: str, name: str = "") -> Flow:
+        """A statement that names what flows out of a chain; with a name it is a head."""
+        made = Flow(name or f"v{len(self.values)}", shape, layer)
+        self.lines.append(f"{'output ' if name else ''}{made.name} = {flow.name} -> {chain}")
+        self.used.add(flow.name)
+        self.values.append(made)
+        return made
+
+    def head(self, flow: Flow) -> None:
+        """An output with the loss that judges it, and the end that this loss asks for."""
+        loss = self.of(tuple(LOSSES))
+        kind, links, shape = LOSSES[loss], [], flow.shape
+        if kind.classes and len(shape) == 3:
+            links.append("flatten")
+            shape = (prod(shape),)
+        if (kind.classes and not 2 <= shape[0] <= 40) or not self.learning:
+            call, shape = self.ending(shape)
+            links += call
+        if kind.through or not links:
+            links.append(kind.through or "linear")
+        name = f"h{len(self.heads) + 1}"
+        self.define(flow, " -> ".join(links), shape, links[-1].partition("(")[0], name)
+        self.heads[name] = self.things(kind, loss, shape)
+
+    def ending(self, shape: Shape) -> tuple[list[str], Shape]:
+        """Layers that learn, to a few classes."""
+        classes = self.of((3, 2, 5, 17))
+        name = self.number("dense")
+        self.learning.append(name)
+        self.weighted.append(name)
+        self.asking.append(name)
+        return ["flatten"] * (len(shape) == 3) + [f"dense({classes})"], (classes,)
+
+    # ------------------------------------------------------------------------------------------- calls
+
+    def number(self, kind: str) -> str:
+        self.numbers[kind] = self.numbers.get(kind, 0) + 1
+        return f"{kind}{self.numbers[kind]}"
+
+    def call(self, kind: str, shape: Shape) -> tuple[str, Shape]:
+        """A call of the layer with arguments that fit, and what flows out; nothing where it does not fit."""
+        layer = LAYERS[kind]
+        first = self.usual(layer) if takes_padding(layer) and self.chance(2) else self.given(layer, shape)
+        for given in (first, self.given(layer, shape, optional=False)):
+            if "groups" in given and "filters" in given:
+                given["filters"] = given["groups"] * -(-given["filters"] // given["groups"])
+            try:
+                made = layer(**{s.name: s.convert(given[s.name]) for s in slots(layer) if s.name in given})
+                result = made.infer((shape,))
+            except SizeProblem:
+                continue
+            weights = made.parameters((shape,))
+            large = sum(prod(w.shape) for w in weights) > MOST_WEIGHTS or prod(result) > MOST_ELEMENTS
+            if large or made.multiply_adds((shape,)) > MOST_WORK:
+                continue
+            common = self.common(self.number(kind), weights)
+            written = [f"{name}={show(value)}" for name, value in given.items()] + common
+            return f"{kind}({', '.join(written)})" if written else kind, result
+        return "", shape
+
+    def given(self, thing: type[Any], shape: Shape, optional: bool = True) -> dict[str, Any]:
+        """Arguments by name: those that must be given, and some of the others."""
+        chosen = [s for s in slots(thing) if s.required or (optional and self.chance(2))]
+        return {s.name: self.value(s, shape) for s in chosen}
+
+    def usual(self, layer: type[Layer]) -> dict[str, Any]:
+        """A square window that keeps rows and columns, or halves them."""
+        side = self.of((3, 1, 2, 5))
+        given: dict[str, Any] = {"size": (side, side), "pad": Symbol("same")}
+        if any(slot.name == "filters" for slot in slots(layer)):
+            return {"filters": self.of(COUNTS), **given}
+        return {**given, "stride": (1, 1)} if self.chance(2) else {"size": (side, side)}
+
+    def value(self, slot: Slot, shape: Shape) -> Any:
+        """A value of the slot's kind, near what suits a value of this shape."""
+        kind = slot.kind
+        if isinstance(kind, arguments.Whole):
+            counts = [n for n in range(1, shape[-1] + 1) if shape[-1] % n == 0] if slot.name == "groups" else COUNTS
+            return max(kind.low, self.of(counts))
+        if isinstance(kind, arguments.Real):
+            return self.of([x for x in REALS_OF.get(slot.name, REALS) if fits(kind, x)])
+        if isinstance(kind, arguments.HeightWidth):
+            return self.pair(slot, shape)
+        if isinstance(kind, arguments.PaddingKind):
+            sides = st.integers(0, 2)
+            return self.draw(st.one_of(st.sampled_from((Symbol("same"), Symbol("valid"))), st.tuples(sides, sides)))
+        if isinstance(kind, arguments.OnOff):
+            return self.draw(st.booleans())
+        if isinstance(kind, arguments.OneOf):
+            return Symbol(self.of(kind.words))
+        if isinstance(kind, arguments.Weighting):
+            return Items(tuple(self.of((1.0, 0.5, 2.0, 3.0)) for _ in range(shape[0])))
+        assert isinstance(kind, arguments.Dims), f"no values for {slot.name}, a {type(kind).__name__}"
+        return self.turned(shape) if len(shape) == 1 else self.of(((prod(shape),), shape[::-1]))
+
+    def pair(self, slot: Slot, shape: Shape) -> tuple[int, int]:
+        """Height and width: a window up to the whole image, a stride also beyond it."""
+        if slot.name == "stride":
+            most = [(1, 2, 3, 4)] * 2
+        elif slot.name == "dilation":
+            most = [(1, 2, 3)] * 2
+        else:
+            sides = shape[:2] if len(shape) == 3 else (3, 3)
+            most = [tuple(n for n in (3, 1, 2, 5, side, 4, 7) if n <= side) for side in sides]
+        both = self.of(most[0])
+        return (both, both) if both in most[1] and not self.chance(2) else (both, self.of(most[1]))
+
+    def common(self, name: str, weights: Sequence[Weights]) -> list[str]:
+        """The arguments that every layer with parameters takes, and the book-keeping for `train`."""
+        written: list[str] = []
+        if self.chance(12):
+            name = f"named_{len(self.lines)}"
+            written.append(f"name={name}")
+        decays, trained = any(w.decays for w in weights), any(w.trained for w in weights)
+        frozen = trained and self.chance(12)
+        if frozen:
+            written.append("freeze=on")
+        elif trained:
+            self.learning.append(name)
+        if decays:
+            written += self.weight_arguments(name, weights, frozen)
+        return written
+
+    def weight_arguments(self, name: str, weights: Sequence[Weights], frozen: bool) -> list[str]:
+        """init=, l1= and l2=."""
+        written, size = [], max(prod(w.shape) for w in weights if w.decays)
+        self.asking.append(name)
+        if not frozen:
+            self.weighted.append(name)
+            for penalty in [n for n, r in registry.every(regularizers, Regularizer).items() if issubclass(r, Penalty)]:
+                if self.chance(8):
+                    written.append(f"{penalty}={self.of((0.1, 0.01))}")
+                    self.penalized.add(name)
+        if self.chance(8):
+            written.append(f"init={self.init(size)}")
+            self.started.add(name)
+        return written
+
+    def init(self, size: int | None = None) -> str:
+        """An init; one that lists its numbers only where few are asked for."""
+        known = registry.every(inits, Init)
+        name = self.of([n for n in known if not lists_numbers(known[n]) or (size and size <= 20)])
+        if lists_numbers(known[name]):
+            return f"{name}({', '.join(show(self.of((0.5, -0.25, 1.0, 0.0))) for _ in range(size or 0))})"
+        if name == "uniform":
+            return "uniform(-0.3, 0.4)"
+        return self.things(known[name], name)
+
+    def things(self, thing: type[Any], name: str, shape: Shape = (3,)) -> str:
+        """A call of something other than a layer."""
+        given = self.given(thing, shape)
+        if given.get("nesterov") and not given.get("momentum"):
+            given["momentum"] = 0.9
+        written = [f"{key}={show(value)}" for key, value in given.items()]
+        return f"{name}({', '.join(written)})" if written else name
+
+    # ------------------------------------------------------------------------------------------- train
+
+    def train(self) -> Iterator[str]:
+        """The settings."""
+        yield from (f"loss {head}: {loss}" for head, loss in self.heads.items())
+        yield f"optimizer {self.one(registry.every(optimizers, Optimizer))}"
+        yield f"batch {self.of(BATCHES)}"
+        if self.chance(4):
+            known = registry.every(schedules, Schedule)
+            warm = "warmup(3) -> " if self.chance(2) else ""
+            yield f"schedule {warm}{self.one({n: s for n, s in known.items() if not warm or n != 'warmup'})}"
+        if found := list(self.regularizers()):
+            yield f"regularize {', '.join(found)}"
+        if self.chance(4):
+            yield f"clip {self.one(registry.every(clips, Clip))}"
+        if set(self.asking) - self.started and self.chance(6):
+            yield f"init {self.init()}"
+        unpunished = [name for name in self.learning if name not in self.penalized]
+        if len(self.learning) > 1 and unpunished and self.chance(8):
+            yield f"freeze {unpunished[0]}"
+        if self.chance(4):
+            yield f"seed {self.draw(st.integers(1, 99))}"
+        if self.chance(2):
+            yield "precision float64"
+
+    def regularizers(self) -> Iterator[str]:
+        """Those for which weights are left: two layers, as `freeze` may take one."""
+        for name, kind in registry.every(regularizers, Regularizer).items():
+            there = set(self.weighted) - (self.penalized if issubclass(kind, Penalty) else set())
+            if len(there) > 1 and self.chance(4):
+                yield f"{name}({self.of((0.1, 1.0, 0.01))})"
+
+    def one(self, known: Mapping[str, type[Any]]) -> str:
+        name = self.of(tuple(known))
+        return self.things(known[name], name)
+
+
+def fits(kind: arguments.Real, value: float) -> bool:
+    try:
+        kind.convert(value)
+    except arguments.BadValue:
+        return False
+    return True
+
+
+def takes_padding(layer: type[Layer]) -> bool:
+    """A window slides over an image."""
+    return {"size", "pad"} <= {slot.name for slot in slots(layer)}
+
+
+def lists_numbers(thing: type[Any]) -> bool:
+    """It takes as many numbers as are given."""
+    return any(isinstance(slot.kind, arguments.Each) for slot in slots(thing))
+
+
+@st.composite
+def networks(draw: Any) -> str:
+    """The text of a valid network that trains, or (one in twelve) only predicts."""
+    body = Body(draw)
+    for number in range(1, 2 + body.of((0, 0, 0, 1, 2))):
+        body.input(number)
+    if body.chance(2):
+        body.block(body.values[0])
+    for _ in range(draw(st.integers(1, MOST_STEPS))):
+        body.step()
+    for flow in [v for v in body.values if v.name not in body.used and v.name not in body.heads]:
+        body.head(flow)
+    net = "\n  ".join(body.lines)
+    train = "" if body.chance(12) else "train {\n  " + "\n  ".join(body.train()) + "\n}\n"
+    return f"net Random {{\n  {net}\n}}\n{train}"

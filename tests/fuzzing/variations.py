@@ -1,0 +1,119 @@
+"""The ways to build a network that a case tries: all must compute the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from unittest.mock import patch
+
+from hypothesis import strategies as st
+
+from dslc import kernels
+from dslc.codegen import build
+from dslc.ir import Network
+from dslc.kernels import _direct, _winograd, dense_input_gradient, winograd_weight_products
+from dslc.lowering.lower import lower
+from dslc.passes.groups import widen_groups
+from dslc.planning import planner as planning
+from dslc.planning.planner import ITEMSIZE, PASSES, Options, default_setting
+from dslc.runtime.model import Model
+from dslc.target import TARGETS, Target, native
+from fuzzing.specs import networks
+from helpers import WIDE, runs
+
+NATIVE = native()
+OTHERS = [t for name, t in TARGETS.items() if name != "aarch64"]
+MACHINES = {t.name: t for t in (NATIVE, *filter(runs, [*OTHERS, WIDE]))}
+MOST_RANKS = 6
+LIMITS = (
+    (planning, "WORTH_SHARING_NS"), (_direct, "STREAMED"), (_winograd, "STREAMED"), (_winograd, "FAR"),
+    (_winograd, "SECOND_CACHE"), (dense_input_gradient, "STREAMED"), (winograd_weight_products, "CHUNKED"),
+)  # fmt: skip
+"""From which size on a network is treated as a large one; with zero a small one is."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """`precision` is the file's where it is empty. `disable`: passes left out. `rank`: every operation takes the
+    algorithm with this place among those that fit, the cheapest first. `as_large`: small sizes are planned like large
+    ones. `level`: how much the C compiler optimizes."""
+
+    precision: str = ""
+    machine: str = NATIVE.name
+    threads: int = 2
+    disable: tuple[str, ...] = ()
+    rank: int = 0
+    as_large: bool = False
+    level: str = "-O1"
+
+    @property
+    def target(self) -> Target:
+        return MACHINES[self.machine]
+
+    def model(self, network: Network) -> Model:
+        """The compiled network."""
+        with ExitStack() as stack:
+            flags = tuple(self.level if flag == "-O3" else flag for flag in build.FLAGS)
+            stack.enter_context(patch.object(build, "FLAGS", flags))
+            for module, limit in LIMITS if self.as_large else ():
+                stack.enter_context(patch.object(module, limit, 0))
+            return Model(network, self.threads, self.options(network), self.target)
+
+    def options(self, network: Network) -> Options:
+        return Options(self.disable, tuple(self._algorithms(network)) if self.rank else ())
+
+    def _algorithms(self, network: Network) -> Iterator[tuple[str, str]]:
+        graph = lower(network)
+        setting = default_setting(graph, self.target, None, self.threads)
+        graph = graph if "groups" in self.disable else widen_groups(graph, setting.lanes)
+        for step in graph.steps:
+            for op in step.operations:
+                costs = kernels.algorithms(op, setting)
+                names = sorted(costs, key=lambda name: costs[name])
+                if names:
+                    yield f"{step.name}.{op.name}", names[self.rank % len(names)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, the seed of its parameters and data, and the ways to build it."""
+
+    text: str
+    seed: int
+    variations: tuple[Variation, ...]
+
+
+def variations() -> st.SearchStrategy[Variation]:
+    """Any of them; mostly few things differ from the default."""
+    return st.builds(
+        Variation,
+        precision=st.sampled_from(("", *ITEMSIZE)),
+        machine=st.sampled_from(tuple(MACHINES)),
+        threads=st.sampled_from((2, 1, 3)),
+        disable=st.one_of(st.just(()), st.tuples(st.sampled_from(PASSES)), st.just(PASSES)),
+        rank=st.integers(0, MOST_RANKS),
+        as_large=st.booleans(),
+        level=st.sampled_from(("-O1", "-O1", "-O1", "-O3")),
+    )
+
+
+def every_variation() -> Iterator[Variation]:
+    """Each thing that may differ on its own: for the networks that once failed."""
+    quick = Variation(level="-O0")
+    yield quick
+    yield from (replace(quick, machine=machine) for machine in MACHINES)
+    yield from (replace(quick, precision=precision) for precision in ITEMSIZE)
+    yield from (replace(quick, disable=(name,)) for name in PASSES)
+    yield from (replace(quick, rank=rank) for rank in range(1, MOST_RANKS + 1))
+    yield replace(quick, threads=1)
+    yield replace(quick, as_large=True)
+    yield replace(quick, level="-O3")
+
+
+@st.composite
+def cases(draw: st.DrawFn, more: int, default: Variation) -> Case:
+    """A network as it is built by default, and in `more` other ways."""
+    text, seed = draw(networks()), draw(st.integers(0, 9))
+    others = [draw(variations()) for _ in range(more)]
+    return Case(text, seed, tuple(dict.fromkeys((default, *others))))
