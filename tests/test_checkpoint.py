@@ -395,7 +395,7 @@ def replace(old, new):
         os.kill(os.getpid(), signal.SIGKILL)
     real(old, new)
 os.replace = replace
-from dslc.cli import run
+from dslc.cli.main import run
 run(sys.argv[2:])
 """
 """A command line that is killed in the moment in which a file would get its name."""

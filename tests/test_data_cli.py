@@ -210,3 +210,21 @@ def test_bad_options(arguments: tuple[str, ...], words: str, here: Path, capsys:
     Path("three.net").write_text(THREE)
     assert run("train", "three.net", "--data", "d.csv", *arguments) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", [3, 31, 58])
+def test_an_example_is_named_as_it_stands_in_the_file(
+    place: int, trees: list[tuple[object, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever part it was drawn into: by its number in an .npz, by its line in a table."""
+    x, y = np.array([row[:2] for row in trees], float), np.array([row[2] for row in trees])
+    x[place, 1] = np.nan
+    np.savez("d.npz", x=x, y=y)
+    capsys.readouterr()
+    assert run("train", "three.net", "--data", "d.npz", "--progress", "none") == 1
+    assert f"not finite (NaN or infinite) in example {place} (counted from 0)" in capsys.readouterr().err
+    write(
+        "d.csv", ["size", "age", "kind"], [(*row[:2], "fir" if i == place else row[2]) for i, row in enumerate(trees)]
+    )
+    assert run("evaluate", "t", "--data", "d.csv") == 1
+    assert f"d.csv:{place + 2} is of the class 'fir'; the model knows ash, elm, oak" in capsys.readouterr().err

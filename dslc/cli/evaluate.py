@@ -9,7 +9,7 @@ from dslc.cli.app import Data, Run, Threads, app, examples, positive
 from dslc.cli.data import DataOptions, run_data
 from dslc.cli.tables import print_table
 from dslc.cli.train import results_of
-from dslc.language.diagnostics import CallError, DataError
+from dslc.language.diagnostics import CallError, DataError, ExampleError
 
 if TYPE_CHECKING:
     from dslc.runtime.data.datasets import Dataset, Split
@@ -55,7 +55,11 @@ def evaluate(
     part = dataset.test or dataset.dev or dataset.train
     name = "the test set" if part is dataset.test else "the dev set" if part is dataset.dev else "all of it"
     print(f"judged on {name}: {len(part.x):,} examples", file=sys.stderr)
-    for key, value in model.evaluate(part.x, part.y).items():
+    try:
+        found = model.evaluate(part.x, part.y)
+    except ExampleError as error:
+        raise error.at(part.name(error.example)) from None
+    for key, value in found.items():
         print(f"{key} {value:.6g}")
     if model.training.confusion:
         _print_confusion(model, part)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from dslc.cli.app import Data, Define, Progress, Spec, Threads, app, examples, overrides, positive, writing
 from dslc.cli.data import DataOptions, training_data
 from dslc.compiler import check_file
-from dslc.language.diagnostics import CallError
+from dslc.language.diagnostics import CallError, ExampleError
 
 if TYPE_CHECKING:
     from dslc.ir import Network
@@ -127,7 +127,10 @@ def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dat
 def check_parts(schema: Schema, network: Network, dataset: Dataset, anew: bool) -> None:
     """Looks through all parts before training: what is wrong with the test set should not be found out behind it."""
     for name, part in dataset.parts.items():
-        schema = schema.check_part(network, part.x, part.y, f"{name} set", anew and name == "train")
+        try:
+            schema = schema.check_part(network, part.x, part.y, f"{name} set", anew and name == "train")
+        except ExampleError as error:
+            raise error.at(part.name(error.example)) from None
 
 
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:

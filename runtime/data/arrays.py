@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dslc.ir import Head, Network, Value
-from dslc.language.diagnostics import DataError
+from dslc.language.diagnostics import DataError, ExampleError
 from dslc.registry import name_of
 from dslc.runtime.data.frames import is_missing
 from dslc.runtime.data.scaling import holds_images, scaled
@@ -94,7 +94,7 @@ def as_input(value: Value, given: Any, dtype: Any) -> Array:
     converted = np.ascontiguousarray(array.reshape(shape), dtype=dtype)
     if not np.isfinite(converted).all():
         where = np.argwhere(~np.isfinite(converted))[0]
-        raise DataError(f"input {value.name} is not finite (NaN or infinite) in example {where[0]}")
+        raise ExampleError(f"input {value.name} is not finite (NaN or infinite) in {{}}", where[0])
     return converted
 
 
@@ -125,7 +125,7 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
         raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
     converted = np.ascontiguousarray(array.reshape(len(array), *shape), dtype=dtype)
     if np.isinf(converted).any():
-        raise DataError(f"target {head.name} is infinite in example {np.argwhere(np.isinf(converted))[0][0]}")
+        raise ExampleError(f"target {head.name} is infinite in {{}}", np.argwhere(np.isinf(converted))[0][0])
     if head.loss.yes_or_no and ((converted < 0) | (converted > 1)).any():
         raise DataError(f"target {head.name}: {name_of(head.loss)} wants targets from 0 to 1")
     return converted
@@ -146,16 +146,15 @@ def _as_classes(head: Head, array: Array) -> Array:
         raise DataError(f"target {head.name}: class numbers are whole numbers")
     if len(array) and (array.min() < 0 or array.max() >= classes):
         bad = int(np.argmax((array < 0) | (array >= classes)))
-        raise DataError(
-            f"target {head.name}: example {bad} has the class {int(array[bad])}; classes go from 0 to {classes - 1}"
-        )
+        found = f"has the class {int(array[bad])}; classes go from 0 to {classes - 1}"
+        raise ExampleError(f"target {head.name}: {{}} {found}", bad)
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
 def _refuse_masked(given: Any, what: str, hint: str) -> None:
     if np.ma.is_masked(given):
         where = np.argwhere(np.ma.getmaskarray(given))[0]
-        raise DataError(f"{what} is masked in example {where[0]}: {hint}")
+        raise ExampleError(f"{what} is masked in {{}}: {hint}", where[0])
 
 
 def _same_count(arrays: list[Array], what: str) -> None:

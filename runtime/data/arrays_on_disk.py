@@ -72,15 +72,7 @@ def _part(name: str, arrays: Mapping[str, Array], suffix: str, labelled: bool) -
         raise DataError(f"{name}: x{suffix} and y{suffix} must have an axis of examples")
     if len(x) != len(y):
         raise DataError(f"{name}: x{suffix} has {len(x)} examples and y{suffix} {len(y)}")
-    _refuse_not_finite(f"{name}: x{suffix}", x)
     return Split(x, y.astype(str) if y.dtype.kind == "S" else y)
-
-
-def _refuse_not_finite(what: str, x: Array) -> None:
-    """Of arrays in memory: the example is told as it is counted in the file. Mapped ones are looked at in use."""
-    if x.dtype.kind == "f" and not isinstance(x, np.memmap) and not np.isfinite(x).all():
-        place = np.argwhere(~np.isfinite(x))[0]
-        raise DataError(f"{what} is not finite (NaN or infinite) in example {place[0]}, counted from 0")
 
 
 # ------------------------------------------------------------------------------------------------ files

@@ -58,6 +58,10 @@ class Split:
         """Where the example with this index in `x` comes from; None where nothing says so."""
         return None if self.origins is None else self.origins(int(self.places[index]))
 
+    def name(self, index: int) -> str:
+        """How the owner of the data finds it: by a file or a line, else by its number in the data."""
+        return self.origin(index) or f"example {self.places[index]} (counted from 0)"
+
 
 @dataclass(frozen=True)
 class Dataset:

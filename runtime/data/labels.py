@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dslc.language.diagnostics import DataError
+from dslc.language.diagnostics import DataError, ExampleError
 from dslc.runtime.data.examples import DataNote
 
 Array = np.ndarray[Any, Any]
@@ -41,7 +41,7 @@ class Classes:
         if (found < 0).any():
             bad = int(np.argmax(found < 0))
             label, known = _plain(labels[bad]), _shown(self.labels)
-            raise DataError(f"target {head}: example {bad} is of the class {label!r}; the model knows {known}")
+            raise ExampleError(f"target {head}: {{}} is of the class {label!r}; the model knows {known}", bad)
         return found
 
     def of(self, numbers: Array) -> Array:
@@ -77,7 +77,7 @@ def _from_objects(array: Array) -> Array:
         bad = int(np.argmin(words))
         missing = array[bad] is None or array[bad] != array[bad] or "NA" in type(array[bad]).__name__
         found = "is missing" if missing else f"is {array[bad]!r} among words"
-        raise DataError(f"the class of example {bad} {found}")
+        raise ExampleError(f"the class of {{}} {found}", bad)
     return np.array(array.tolist())
 
 

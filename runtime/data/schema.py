@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dslc.ir import Head, Network, Value
-from dslc.language.diagnostics import DataError
+from dslc.language.diagnostics import DataError, ExampleError
 from dslc.layers import Layer
 from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_labels
 from dslc.runtime.data.examples import DataNote, Dataset, Reading
@@ -121,6 +121,8 @@ class Schema:
             known = self.of_targets(network, y, anew)
             targets = as_targets(network, known.targets(network, y), len(inputs[0]), network.precision)
             require_labels(network, targets)
+        except ExampleError as error:
+            raise error.within(part) from None
         except DataError as error:
             raise DataError(f"{part}: {error}") from None
         return known
