@@ -109,6 +109,29 @@ def test_sizes(tmp_path: Path, color: np.ndarray) -> None:
     assert (read(path, resize=(6, 4), fit="crop").train.x[1] == 100).all()
 
 
+def test_channels_are_those_of_the_network(tmp_path: Path, color: np.ndarray) -> None:
+    """Brightness by ITU-R 601-2, and grey as three equal channels; both are noted."""
+    path = folder(tmp_path, {"a/1.png": color, "a/2.png": color[..., 0]})
+    with pytest.warns(DataNote, match="1 images of color are grey now"):
+        grey = load_dataset(str(path), how=Reading(channels=1)).train.x
+    bright = color @ np.array([0.299, 0.587, 0.114])
+    assert (
+        grey.shape == (2, 6, 4, 1)
+        and abs(grey[0, ..., 0] - bright).max() <= 0.5
+        and (grey[1, ..., 0] == color[..., 0]).all()
+    )
+    with pytest.warns(DataNote, match="1 grey images have three equal channels now"):
+        three = load_dataset(str(path), how=Reading(channels=3)).train.x
+    assert (three[0] == color).all() and (three[1] == color[..., :1]).all()
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+def test_sixteen_bits_keep_their_depth_when_resized(fit: str, tmp_path: Path) -> None:
+    path = folder(tmp_path, {"a/1.png": np.full((4, 4), 40001, np.uint16)})
+    x = read(path, resize=(2, 2), fit=fit).train.x
+    assert x.dtype == np.uint16 and (x == 40001).all()
+
+
 def test_classes_by_number_and_parts(tmp_path: Path) -> None:
     images = {f"{part}/{k}/{part}{i}.png": np.full((2, 2), k, np.uint8) for part in ("train", "val", "test") for k in
               (0, 2, 10, 11) for i in range(2)}  # fmt: skip

@@ -85,6 +85,8 @@ def test_without_a_header(tmp_path: Path) -> None:
     assert found.train.x.tolist() == [[1, 2], [3, 4]] and found.train.y.tolist() == [0, 1]
     with pytest.raises(DataError, match="say --no-header"):
         read(tmp_path / "d.csv", "kind")
+    (tmp_path / "d.csv").write_text("1,1,0\n3,4,1\n")
+    assert read(tmp_path / "d.csv", "3", header=False).train.x.tolist() == [[1, 1], [3, 4]]
 
 
 @pytest.mark.parametrize("cell", ["", "NA", "nan", "?", "null", "abc", "1,015.5", "inf", "0x1F", "2020-01-01"])
@@ -124,6 +126,11 @@ def test_odd_targets(cell: str, numbers: bool, words: str, tmp_path: Path) -> No
     (tmp_path / "d.csv").write_text(f"x,y\n1,10\n2,{cell}\n3,7\n")
     with pytest.raises(DataError, match=rf"d\.csv:3, column 'y': .*{words}"):
         read(tmp_path / "d.csv", "y", numbers=numbers)
+
+
+def test_a_line_in_a_cell_is_no_comment(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text('n,kind\n1,"a\n#b"\n# left out\n2,c\n')
+    assert read(tmp_path / "d.csv").train.y.tolist() == ["a\n#b", "c"]
 
 
 def test_all_targets_missing(tmp_path: Path) -> None:

@@ -86,10 +86,9 @@ def training_data(network: Network, data: str, options: DataOptions) -> Dataset:
         DataError: as `load_dataset`.
     """
     from dslc.runtime.data.datasets import load_dataset
-    from dslc.runtime.data.examples import Reading
-    from dslc.runtime.data.schema import wants_numbers
+    from dslc.runtime.data.schema import reading_for
 
-    return load_dataset(data, how=options.reading(Reading(numbers=wants_numbers(network))))
+    return load_dataset(data, how=options.reading(reading_for(network)))
 
 
 def run_data(model: Model, data: str, options: DataOptions, labelled: bool = True) -> Dataset:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 SEPARATORS = ",;\t|"
 COMMENT = "#"
 BYTE_ORDER = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+BEGINNING = 1 << 16
+"""So many bytes are enough to see two rows."""
 GZIP = b"\x1f\x8b"
 
 
@@ -57,7 +60,7 @@ def parse(path: Path, header: bool) -> Delimited:
     first, names = _names(path, text, separator, header)
     frame = _frame(path, text, separator, names, first)
     frame = frame[1:] if header else frame
-    comments = sum(line.startswith(COMMENT) for line in text.splitlines())
+    comments = len(re.findall(f"(?m)^{COMMENT}", text))
     if comments:
         notes += (f"{path}: {comments} line{'s' * (comments > 1)} left out that begin with {COMMENT}",)
     if separator != ",":
@@ -71,13 +74,8 @@ def parse(path: Path, header: bool) -> Delimited:
 
 def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text with one kind of line end."""
-    data = path.read_bytes()
-    if data.startswith(GZIP):
-        try:
-            data = gzip.decompress(data)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{path} is compressed and cut short or damaged: {error}") from None
-    encoding = next((name for mark, name in BYTE_ORDER.items() if data.startswith(mark)), "utf-8")
+    data = _bytes(path)
+    encoding = _encoding(data)
     notes: tuple[str, ...] = ()
     try:
         text = data.decode(encoding)
@@ -88,19 +86,48 @@ def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
         text = data.decode("cp1252", errors="replace")
         notes = (f"{path}:{line} is not in UTF-8; the table was read as Windows-1252, as Excel writes CSV",)
     if "\0" in text:
-        raise DataError(
-            f"{path}:{text.count(chr(10), 0, text.index(chr(0))) + 1} is no text: save the table as CSV in UTF-8"
-        )
-    return text.replace("\r\n", "\n").replace("\r", "\n"), notes
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{path}:{line} is no text: save the table as CSV in UTF-8")
+    return _one_line_end(text), notes
+
+
+def _bytes(path: Path, most: int = -1) -> bytes:
+    """What a file holds, unpacked if it is packed; no more than so many bytes of it."""
+    with path.open("rb") as file:
+        packed = file.read(len(GZIP)) == GZIP
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            data: bytes = file.read(most)
+            return data
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is compressed and cut short or damaged: {error}") from None
+
+
+def _encoding(data: bytes) -> str:
+    return next((name for mark, name in BYTE_ORDER.items() if data.startswith(mark)), "utf-8")
+
+
+def _one_line_end(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def first_rows(path: Path) -> list[list[str]]:
+    """The cells of the first two rows, from the beginning of the file, to see what it is; fewer where it is broken."""
+    data = _bytes(path, BEGINNING)
+    separator, text = _separator(_one_line_end(data.decode(_encoding(data), errors="replace")))
+    try:
+        return list(islice((cells for _, cells in records(path, text, separator) if cells), 2))
+    except DataError:
+        return []
 
 
 def _separator(text: str) -> tuple[str, str]:
     """The separator, and the text, without Excel's line that names it. The first line that is no comment tells."""
-    said = re.match(r'"?sep=(.)"?\n', text)
+    said = re.match(f'"?sep=([{SEPARATORS}])"?\n', text)
     if said:
         return said[1], text[said.end() - 1 :]  # its line end stays: lines are counted
-    first = next((line for line in text.split("\n") if line.strip() and not line.startswith(COMMENT)), "")
-    bare = re.sub(r'"[^"]*"', "", first)
+    first = re.search(f"(?m)^(?!{COMMENT}).*\\S.*$", text)
+    bare = re.sub(r'"[^"]*"', "", first[0] if first else "")
     return max(SEPARATORS, key=bare.count), text
 
 
@@ -159,7 +186,7 @@ def _frame(path: Path, text: str, separator: str, names: list[str], first: int) 
         raise DataError(f"{path} holds no rows")
     try:
         frame = polars.read_csv(
-            "\n".join(text.split("\n")[first - 1 :]).encode(),
+            text[_start_of(text, first) :].encode(),
             separator=separator,
             has_header=False,
             infer_schema=False,
@@ -177,6 +204,14 @@ def _frame(path: Path, text: str, separator: str, names: list[str], first: int) 
         elif sum(keep) != frame.height:
             raise DataError(f"cannot read {path}: its rows are not told apart; save it anew as CSV in UTF-8")
     return frame
+
+
+def _start_of(text: str, line: int) -> int:
+    """Where a line begins."""
+    start = 0
+    for _ in range(line - 1):
+        start = text.index("\n", start) + 1
+    return start
 
 
 def _refuse_ragged(path: Path, text: str, separator: str, width: int) -> list[bool]:

@@ -148,6 +148,7 @@ class Reading:
     words among them are errors. `labelled`: y is needed; to predict it is not. `columns`: the feature columns that a
     model knows, by which those of a table are found. `header`: the first row of a table names its columns. `scale`:
     integers of images are scaled to 0...1. `resize`: (height, width) of all images; `fit`: how an image comes to it.
+    `channels`: one or three, as the network's input has them; else as the images have them.
     `background`: the color under transparent pixels, red, green and blue. `skip_broken`: goes on without images that
     cannot be read.
     """
@@ -160,6 +161,7 @@ class Reading:
     scale: bool = True
     resize: tuple[int, int] | None = None
     fit: str = "stretch"
+    channels: int | None = None
     background: tuple[int, int, int] = (255, 255, 255)
     skip_broken: bool = False
 

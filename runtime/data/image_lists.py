@@ -8,6 +8,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data import tables
+from dslc.runtime.data.delimited import first_rows
 from dslc.runtime.data.examples import Dataset, Reading
 from dslc.runtime.data.images import Found, read_parts
 
@@ -17,12 +18,11 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 def reads(path: Path) -> bool:
     """Whether it is a table whose header has a column such as `file`, and image files below it."""
-    if not tables.reads(path):
+    if not (path.is_file() and path.name.lower().endswith(tables.TEXT)):
         return False
-    table = tables.open_table(path)
-    name = _column(table.frame.columns)
-    cells = [] if name is None else tables.words_of(table.column(name)).head(1).to_list()
-    return any(str(cell).lower().endswith(ENDINGS) for cell in cells)
+    names, cells = (*first_rows(path), [], [])[:2]
+    name = _column(names)
+    return name is not None and any(cell.lower().endswith(ENDINGS) for cell in cells)
 
 
 def read(path: Path, how: Reading) -> Dataset:
@@ -44,7 +44,7 @@ def read(path: Path, how: Reading) -> Dataset:
 
 
 def _column(names: list[str]) -> str | None:
-    return next((name for name in names if name.lower() in NAMES), None)
+    return next((name for name in names if name.strip().lower() in NAMES), None)
 
 
 def _files(table: tables.Table, name: str) -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import Dataset, Files, Reading, Split
-from dslc.runtime.data.pixels import read_pixels, stacked
+from dslc.runtime.data.pixels import read_pixels, require_pillow, stacked
 
 Array = np.ndarray[Any, Any]
 PARTS = {"train": ("train", "training"), "dev": ("dev", "val", "valid", "validation"), "test": ("test", "testing")}
@@ -63,6 +63,7 @@ def read_parts(found: dict[str, Found], how: Reading) -> tuple[dict[str, Split],
     Raises:
         DataError: as `read`.
     """
+    require_pillow()
     images, kept, notes, broken = [], [], [], []
     listed = [(part, i) for part, one in found.items() for i in range(len(one.files))]
     for part, i in listed:
@@ -78,9 +79,9 @@ def read_parts(found: dict[str, Found], how: Reading) -> tuple[dict[str, Split],
         images.append(pixels)
         kept.append((part, i))
         _refuse_other_size(images, found[kept[0][0]].files[kept[0][1]], file)
-    if not images:
-        raise DataError(f"none of {len(listed)} images can be read; the first: {broken[0]}")
-    x, note = stacked(images)
+    if not any(part == "train" for part, _ in kept):
+        raise DataError(f"no image of the training set can be read; the first: {broken[0]}")
+    x, changed = stacked(images, how.channels)
     splits, begin = {}, 0
     for part, one in found.items():
         own = [i for its, i in kept if its == part]
@@ -88,7 +89,7 @@ def read_parts(found: dict[str, Found], how: Reading) -> tuple[dict[str, Split],
             origins = Files([str(one.files[i]) for i in own])
             splits[part] = Split(x[begin : begin + len(own)], one.labels[own], origins=origins)
         begin += len(own)
-    told = [*(note for one in found.values() for note in one.notes), *notes, *([note] if note else [])]
+    told = [*(note for one in found.values() for note in one.notes), *notes, *changed]
     return splits, (*told, *_left_out(broken))
 
 

@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Array = np.ndarray[Any, Any]
+BRIGHTNESS = np.array([0.299, 0.587, 0.114])
+"""What red, green and blue add to grey (ITU-R 601-2)."""
 FITS = ("stretch", "crop", "pad")
 """How an image comes to the size asked for: its sides change freely, its middle is taken, its edges are filled up."""
+
+
+def require_pillow() -> None:
+    """Raises DataError where Pillow is not installed."""
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError:
+        raise DataError("images are read with Pillow: pip install 'dslc[data]'") from None
 
 
 def read_pixels(file: Path, how: Reading) -> tuple[Array, str]:
@@ -27,13 +37,10 @@ def read_pixels(file: Path, how: Reading) -> tuple[Array, str]:
     spaces become red, green and blue.
 
     Raises:
-        DataError: Pillow is not installed, or it cannot read the file: it is broken, cut short, or larger than Pillow
-            allows.
+        DataError: Pillow cannot read the file: it is broken, cut short, or larger than Pillow allows.
     """
-    try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
-    except ImportError:
-        raise DataError("images are read with Pillow: pip install 'dslc[data]'") from None
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -94,22 +101,29 @@ def _sized(image: Image, how: Reading) -> Image:
 
 
 def _color(mode: str, background: tuple[int, int, int]) -> Any:
-    """The background in an image's mode; of grey ones its brightness as ITU-R 601-2 weighs the colors."""
+    """The background in an image's mode; of grey ones its brightness."""
     if mode == "RGB":
         return background
-    red, green, blue = background
-    grey = round((299 * red + 587 * green + 114 * blue) / 1000)
+    grey = round(float(BRIGHTNESS @ background))
     return grey if mode == "L" else 257 * grey
 
 
-def stacked(images: list[Array]) -> tuple[Array, str]:
-    """Images of one size as (n, h, w, c), and what was done to some of them: grey ones get three channels where others
-    have them, 8 bits become 16 where others have those, with the same share of white. The list is emptied."""
-    channels, kind = max(image.shape[2] for image in images), max(image.dtype.itemsize for image in images)
+def stacked(images: list[Array], channels: int | None = None) -> tuple[Array, tuple[str, ...]]:
+    """Images of one size as (n, h, w, c), and what was done to some of them. The list is emptied.
+
+    They get so many channels, one or three; unless told, three if any has color. Grey becomes three equal channels,
+    color its brightness as ITU-R 601-2 weighs it. 8 bits become 16 where others have those, with the same share of
+    white.
+    """
+    channels = channels or max(image.shape[2] for image in images)
     grey = sum(image.shape[2] < channels for image in images)
+    color = sum(image.shape[2] > channels for image in images)
+    kind = max(image.dtype.itemsize for image in images)
     result = np.empty((len(images), *images[0].shape[:2], channels), np.uint8 if kind == 1 else np.uint16)
     for i in range(len(images) - 1, -1, -1):
         image = images.pop()
-        widened = image.astype(result.dtype) * 257 if image.dtype.itemsize < kind else image
-        result[i] = widened
-    return result, f"{grey} grey images have three channels now, as the others do" if grey else ""
+        if image.shape[2] > channels:
+            image = np.rint(image @ BRIGHTNESS)[..., None].astype(image.dtype)
+        result[i] = image.astype(np.uint16) * 257 if image.dtype.itemsize < kind else image
+    notes = (f"{grey} grey images have three equal channels now",) if grey else ()
+    return result, (*notes, *((f"{color} images of color are grey now",) if color else ()))

@@ -58,7 +58,8 @@ class Schema:
         """How data for the model are read: as those of its training were; `labelled`: with targets to judge by."""
         columns = self.features.get(network.inputs[0].name)
         alike = {name: getattr(self, name) for name in READ_ALIKE}
-        return Reading(self.target, wants_numbers(network), labelled, columns, **alike)
+        given = reading_for(network)
+        return replace(given, target=self.target, labelled=labelled, columns=columns, **alike)
 
     # ------------------------------------------------------------------------------------------- what it does
 
@@ -219,9 +220,11 @@ def tells_labels(head: Head) -> bool:
     return head.loss is not None and (head.loss.classes or (head.loss.yes_or_no and head.value.elements == 1))
 
 
-def wants_numbers(network: Network) -> bool:
-    """Whether its targets are numbers, so that words among them are errors."""
-    return network.training is not None and not any(tells_labels(head) for head in network.heads)
+def reading_for(network: Network) -> Reading:
+    """What a network asks of its data: numbers for targets unless it tells classes, and images of its channels."""
+    numbers = network.training is not None and not any(tells_labels(head) for head in network.heads)
+    shape = network.inputs[0].shape
+    return Reading(numbers=numbers, channels=shape[2] if len(shape) == 3 and shape[2] in (1, 3) else None)
 
 
 def class_count(head: Head) -> int:
