@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import load_dataset
@@ -201,3 +204,34 @@ def test_profile(tmp_path: Path) -> None:
     assert found["fine"].warning == "" and found["fine"].kind == "number"
     assert found["gaps"].missing == 3 and "missing" in found["gaps"].warning and found["gaps"].distinct == 5
     assert found["y"].warning == "target"
+
+
+WORD = st.text(st.sampled_from('ab#"\n ,;\t|\u00e9'), min_size=1, max_size=5).map(lambda word: f"w{word.strip()}")
+NUMBER = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(NUMBER, WORD, NUMBER), min_size=1, max_size=6),
+    st.sampled_from(",;\t|"),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+    st.lists(st.integers(0, 5), max_size=3),
+)
+def test_what_python_writes_comes_back(
+    tmp_path: Path, rows: list[tuple[float, str, float]], separator: str, end: str, quoting: int, blank: list[int]
+) -> None:
+    """Whatever stands in the words: separators, quotes, line ends, marks of comments; blank lines lie between."""
+    with (tmp_path / "d.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=separator, lineterminator=end, quoting=quoting)
+        writer.writerow(["a", "kind", "b"])
+        for i, row in enumerate(rows):
+            file.write(end * blank.count(i))
+            writer.writerow(row)
+    found = read(tmp_path / "d.csv")
+    assert found.train.x.tolist() == [[a, b] for a, _, b in rows]
+    assert found.train.y.tolist() == [word.replace("\r\n", "\n") for _, word, _ in rows]
+    lines = (tmp_path / "d.csv").read_bytes().decode().replace("\r\n", "\n").split("\n")
+    for i, (a, _, _) in enumerate(rows):
+        line = int(str(found.train.origin(i)).rpartition(":")[2])
+        assert lines[line - 1].strip('"').startswith(str(a))
