@@ -16,7 +16,7 @@ from typing import Any
 
 JOBS = {"train": "training step", "predict": "prediction of a batch", "one": "prediction of one example"}
 PAUSE = 0.15
-"""Seconds between blocks: threads spin before they sleep, OpenMP's for some milliseconds, ONNX Runtime's for 80."""
+"""Seconds between blocks: rivals' threads spin before they sleep: OpenMP's some milliseconds, ONNX Runtime's 80."""
 PATIENCE = 1800
 """Seconds after which a contender is given up."""
 

@@ -14,22 +14,35 @@ from typing import TYPE_CHECKING
 from dslc.language.diagnostics import DataError, SpecError, UsageError
 
 if TYPE_CHECKING:
+    from dslc.cores import Threads
     from dslc.ir import Network
     from dslc.runtime.model import Model
 
 
 def check(path: str | Path, **params: object) -> Network:
-    """The checked network of a file. Raises SpecError, whose `diagnostics` are all of the file's errors."""
+    """Parses and checks a spec file.
+
+    params: values for the file's params, in place of its own.
+
+    Raises:
+        SpecError: the file has errors; `diagnostics` lists all of them.
+    """
     from dslc.compiler import check_file
 
     return check_file(path, params)
 
 
-def load(path: str | Path, *, dtype: str | None = None, threads: int = 1, **params: object) -> Model:
-    """Check, compile (cached) and load a file.
+def load(path: str | Path, *, dtype: str | None = None, threads: Threads = "auto", **params: object) -> Model:
+    """Checks, compiles (cached) and loads a spec file.
 
-    dtype: `float32` or `float64`, the file's unless given. threads: how many share the work; the results are the
-    same bits for any number. params: values for the file's params.
+    dtype: `float32` or `float64`, the file's precision unless given. threads: how many share the work at most; `auto`
+    is $DSLC_THREADS, or as many as pay off on the cores that this process may use. The results have the same bits for
+    any number. params: values for the file's params, in place of its own.
+
+    Raises:
+        SpecError: the file has errors; `diagnostics` lists all of them.
+        UsageError: the machine has too little memory.
+        ValueError: `dtype` or `threads` is not a valid value.
     """
     from dslc.compiler import check_file
     from dslc.runtime.model import Model
@@ -37,8 +50,8 @@ def load(path: str | Path, *, dtype: str | None = None, threads: int = 1, **para
     return Model(check_file(path, params, _precision(dtype)), threads)
 
 
-def loads(text: str, *, dtype: str | None = None, threads: int = 1, **params: object) -> Model:
-    """The same for the text of a spec."""
+def loads(text: str, *, dtype: str | None = None, threads: Threads = "auto", **params: object) -> Model:
+    """Like `load`, but takes the text of a spec instead of a path."""
     from dslc.compiler import check_text
     from dslc.runtime.model import Model
 

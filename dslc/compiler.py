@@ -2,15 +2,15 @@
 
     stage     type            made by              looked up in
     -----     ----            -------              ------------
-    text      Source          parse.read           the file
-    ast       ast.Program     parse.parse          grammar/net.lark
-    ir        ir.Network      checking.check       layers/, losses/, optimizers/, ...
-    graph     graph.Graph     lower.lower          the layers' forward and backward
-    plan      plan.Plan       planning.make_plan   passes/, kernels/
-    c         emit.CSource    emit.emit            templates/
-    module    build.Library   build.build          the C compiler, the cache
+    text      Source          language.parse.read          the file
+    ast       ast.Program     language.parse.parse         grammar/net.lark
+    ir        ir.Network      checker.program.check        layers/, losses/, optimizers/, ...
+    graph     graph.Graph     lowering.lower.lower         the layers' forward and backward
+    plan      plan.Plan       planning.planner.make_plan   passes/, kernels/
+    c         CSource         codegen.emit.emit            templates/
+    module    Library         codegen.build.build          the C compiler, the cache
 
-Each stage is a type that nothing changes, and a function that makes the next.
+Each stage has an immutable type, and one function that makes it from the stage before.
 """
 
 from __future__ import annotations
@@ -27,18 +27,23 @@ from dslc.language.source import Source
 if TYPE_CHECKING:
     from dslc.codegen.build import Library
     from dslc.codegen.emit import CSource
+    from dslc.cores import Threads
     from dslc.plan import Plan
     from dslc.planning.planner import Options
     from dslc.target import Target
 
 
 def check_file(path: str | Path, params: Mapping[str, object] | None = None, dtype: str | None = None) -> Network:
-    """The checked network of a file. Raises SpecError with every error."""
+    """Parses and checks a spec file. `params` and `dtype` replace the file's values.
+
+    Raises:
+        SpecError: with every error of the file.
+    """
     return check(parse(read(path)), params, dtype)
 
 
 def check_text(text: str, params: Mapping[str, object] | None = None, dtype: str | None = None) -> Network:
-    """The checked network of a text."""
+    """Like `check_file`, but takes the text of a spec. Raises SpecError with every error."""
     return check(parse(Source("<text>", text)), params, dtype)
 
 
@@ -46,32 +51,48 @@ def plan_network(
     network: Network,
     target: Target | None = None,
     batch: int | None = None,
-    threads: int = 1,
+    threads: Threads = 1,
     options: Options | None = None,
 ) -> Plan:
-    """The plan of a network, for this machine and one thread unless told otherwise; without options as it was tuned."""
+    """Plans a network, for this machine and one thread by default.
+
+    batch: the largest mini-batch, in place of the file's. threads: a number, or `auto` for as many as pay off on the
+    cores that this process may use. options: passes and algorithms; by default what `--tune` found for this network on
+    this machine, if it was tuned.
+    """
+    from dslc.cores import available_cores
     from dslc.lowering.lower import lower
-    from dslc.planning.planner import DEFAULT, make_plan
+    from dslc.planning.planner import DEFAULT, make_plan, profitable_threads
     from dslc.planning.tuned import tuned_options
     from dslc.target import native
 
-    if options is None:
-        options = tuned_options(network, batch, threads) if target is None else DEFAULT
-    return make_plan(lower(network), target or native(), batch, threads, options)
+    graph = lower(network)
+
+    def plan_for(count: int) -> Plan:
+        tuned = tuned_options(network, batch, count) if target is None else DEFAULT
+        return make_plan(graph, target or native(), batch, count, options or tuned)
+
+    if threads != "auto":
+        return plan_for(threads)
+    plan = plan_for(available_cores())
+    count = profitable_threads(plan)
+    return plan if count == plan.threads else plan_for(count)
 
 
-def emit_network(network: Network, target: Target | None = None, batch: int | None = None, threads: int = 1) -> CSource:
-    """The C of a network."""
+def emit_network(
+    network: Network, target: Target | None = None, batch: int | None = None, threads: Threads = 1
+) -> CSource:
+    """Generates the C of a network; the arguments are those of `plan_network`."""
     from dslc.codegen.emit import emit
 
     return emit(plan_network(network, target, batch, threads))
 
 
 def compile_plan(plan: Plan) -> Library:
-    """The native module of a plan, from the cache if it was compiled before.
+    """Compiles a plan into a native module, or takes it from the cache if it was compiled before.
 
     Raises:
-        PlanError: the planner has made a mistake; nothing is compiled.
+        PlanError: the plan is wrong, which is a bug in the planner; nothing is compiled.
     """
     from dslc.codegen.build import build
     from dslc.codegen.emit import emit

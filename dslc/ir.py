@@ -100,7 +100,8 @@ class Head:
 
 @dataclass(frozen=True)
 class Training:
-    """What `train` says. `batch` is None for `batch all`; `objective` decides which epoch is best."""
+    """What `train` says. `batch` is None for `batch all`; `objective` decides which epoch is best. `precise`: only
+    algorithms with no more rounding error than the plain sum of products, in prediction too."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -113,6 +114,7 @@ class Training:
     confusion: bool
     seed: int
     clip: Clip | None = None
+    precise: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,11 @@ class Network:
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters of all nodes, in the order of the nodes."""
         return tuple(p for node in self.nodes for p in node.parameters)
+
+    @property
+    def precise(self) -> bool:
+        """Whether `train` asks for the most accurate algorithms."""
+        return self.training is not None and self.training.precise
 
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for an input."""

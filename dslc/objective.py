@@ -12,7 +12,7 @@ COMPARISONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": oper
 SCORES = ("accuracy", "precision", "recall", "f1")
 """Metrics of which more is better; all others are errors, costs and sizes."""
 MEASURED = ("predict_us", "parameters", "kilobytes")
-"""What is measured on the compiled network and not on its predictions: see `runtime/measure.py`."""
+"""What is measured on the compiled network and not on its predictions: see `runtime/training/measure.py`."""
 WORST = (True, math.inf)
 """The rank of a record that cannot be the best."""
 

@@ -1,11 +1,11 @@
-"""The fourth stage: how everything is computed and where it lies. After this only names and numbers are printed.
+"""The fourth stage: how everything is computed and where it is stored. Code generation only prints it.
 
-Memory is one arena. Offsets are counted in elements of the network's precision and known now:
+All memory is one arena. Offsets are in elements of the network's precision and are fixed at compile time:
 
-    parameters | workspace (prediction and training share it) | gradients | optimizer state | asked gradients
+    parameters | workspace (shared by prediction and training) | gradients | optimizer state | gradients on request
 
-Most gradients become an update in the kernel that makes them and are never stored in training: those lie at the very
-end, where nothing is touched before `gradients()` asks for them.
+Most gradients are consumed by an update fused into the kernel that computes them, so training never stores them. They
+are at the very end, in memory that is not touched before the first call of `gradients()`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class Buffer:
-    """A tensor's place in the arena, in elements; `alias` names the tensor whose memory it shares."""
+    """A tensor's place in the arena: offset and size in elements. `alias` names the tensor whose memory it shares."""
 
     tensor: Tensor
     layout: Layout
@@ -38,7 +38,7 @@ class Buffer:
 class Kernel:
     """An operation with the variant that computes it.
 
-    `parallel`: the threads share its work. `barrier`: they meet after it.
+    `parallel`: the threads share its work. `barrier`: a barrier follows it.
     """
 
     operation: Operation
@@ -48,19 +48,22 @@ class Kernel:
 
     @property
     def function(self) -> str:
+        """Its C function, without the network's prefix."""
         name = self.operation.name
         return f"{name}_{self.variant.name}" if self.variant.name != "plain" else name
 
 
 @dataclass(frozen=True)
 class PlannedPhase:
+    """The kernels of a phase in the order in which they run; each phase becomes one C function."""
+
     name: str
     kernels: tuple[Kernel, ...]
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step with the places of its activations."""
+    """A step with the buffers of its activations, by tensor name."""
 
     name: str
     phases: tuple[PlannedPhase, ...]
@@ -68,15 +71,17 @@ class PlannedStep:
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
+        """The kernels of all phases in order."""
         return tuple(kernel for phase in self.phases for kernel in phase.kernels)
 
     def phase(self, name: str) -> PlannedPhase:
+        """The phase of this name. Raises StopIteration if there is none."""
         return next(phase for phase in self.phases if phase.name == name)
 
 
 @dataclass(frozen=True)
 class Region:
-    """A part of the arena, in elements."""
+    """A part of the arena: offset and size in elements."""
 
     name: str
     offset: int
@@ -85,10 +90,11 @@ class Region:
 
 @dataclass(frozen=True)
 class Plan:
-    """A network ready to be printed. `batch` is the capacity; the number of examples is known at run time. There are at
-    most so many `threads`: each has scratch memory of its own.
+    """A network ready for code generation.
 
-    `kept` are the buffers that live as long as the network: parameters, gradients, optimizer state.
+    `itemsize`: bytes of an element. `batch`: the largest mini-batch; the number of examples is an argument at run time.
+    `threads`: at most this many; each has its own part of the kernels' workspace. `kept`: the buffers that live as long
+    as the network, by name: parameters, gradients, optimizer state.
     """
 
     graph: Graph
@@ -101,15 +107,18 @@ class Plan:
     regions: tuple[Region, ...]
 
     def region(self, name: str) -> Region:
+        """The region of this name. Raises StopIteration if there is none."""
         return next(region for region in self.regions if region.name == name)
 
     def step(self, name: str) -> PlannedStep | None:
+        """The step of this name; None if the network has none, as without `train`."""
         return next((step for step in self.steps if step.name == name), None)
 
     def bytes(self, name: str) -> int:
+        """The size of a region in bytes."""
         return self.region(name).elements * self.itemsize
 
     def arena_bytes(self, training: bool, gradients: bool = False) -> int:
-        """Bytes of the arena: for predictions alone, for `training`, and where `gradients` are asked for as well."""
+        """The size of the arena in bytes: for prediction only, for `training`, or with all `gradients` stored."""
         last = self.region("asked_gradients" if gradients else "state" if training else "prediction")
         return (last.offset + last.elements) * self.itemsize + ALIGNMENT

@@ -1,1 +1,1 @@
-"""What drives a compiled network from Python: data, training, weights, reports."""
+"""The Python side of a compiled network: data, training, weights, analysis, runs and search."""

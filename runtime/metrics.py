@@ -1,4 +1,4 @@
-"""Numbers that say how good predictions are."""
+"""Metrics of predictions: accuracy, precision, recall, F1, top-k, confusion matrices, and errors of real numbers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ ERRORS = ("mae", "mse", "rmse")
 
 
 def head_metrics(head: Head, output: Array, target: Array, wanted: Sequence[str] = ()) -> dict[str, float]:
-    """The metrics that the head's loss suggests and those wanted that fit it; missing targets do not count.
+    """The metrics of a head by name: those of its loss, and those in `wanted` that suit it. Missing targets do not
+    count; a metric without any target is NaN.
 
-    output: (n, *head's shape). target: class numbers (n,), else as the output.
+    output: (n, *shape of the head). target: class numbers (n,), or the shape of the output.
     """
     if head.loss is None:
         return {}
@@ -43,7 +44,7 @@ def _ranks(name: str) -> bool:
 
 
 def _error(name: str, output: Array, target: Array) -> float:
-    """mae, mse or rmse over the targets that are there."""
+    """mae, mse or rmse over the targets that are not missing."""
     there = ~np.isnan(target)
     error = (output - target)[there].astype(np.float64)
     if not error.size:
@@ -55,7 +56,7 @@ def _error(name: str, output: Array, target: Array) -> float:
 
 
 def _yes_or_no(name: str, output: Array, target: Array, threshold: float) -> float:
-    """A metric of yes-or-no outputs, all of them together: 'yes' from the threshold on."""
+    """A metric of yes-or-no outputs, taken all together: an output is 'yes' if it is at least the threshold."""
     matrix = confusion_yes_or_no(output, target, threshold)
     if not matrix.any():
         return float("nan")
@@ -63,7 +64,7 @@ def _yes_or_no(name: str, output: Array, target: Array, threshold: float) -> flo
 
 
 def _ranked(name: str, output: Array, target: Array) -> float:
-    """A metric of a softmax's outputs: precision, recall and F1 as macro averages over the classes that occur."""
+    """A metric of outputs by class: precision, recall and F1 are macro averages over the classes that occur."""
     if _ranks(name):
         return top_k(output, target, int(name.removeprefix("top")))
     matrix = confusion(output, target)
@@ -74,20 +75,23 @@ def _ranked(name: str, output: Array, target: Array) -> float:
 
 
 def top_k(output: Array, target: Array, k: int) -> float:
-    """The share of examples whose true class is among the k likeliest; ties go to the lower class number."""
+    """The share of examples whose true class is among the k most likely; ties go to the lower class number.
+
+    output: (n, classes). target: class numbers (n,).
+    """
     likeliest = np.argsort(-output, axis=-1, kind="stable")[:, :k]
     return float((likeliest == target[:, None]).any(axis=1).mean())
 
 
 def accuracy(matrix: Array) -> float:
-    """The share on the diagonal of a confusion matrix."""
+    """The share of the counts on the diagonal of a confusion matrix (classes, classes)."""
     return float(np.trace(matrix) / matrix.sum())
 
 
 def class_scores(name: str, matrix: Array) -> Array:
-    """precision, recall or f1 of each class from a confusion matrix (classes, classes); 0 where it is 0 / 0.
+    """`precision`, `recall` or `f1` of each class (classes,) from a confusion matrix (classes, classes); 0 for 0 / 0.
 
-    F1 = 2 tp / (2 tp + fp + fn), the harmonic mean of precision tp / (tp + fp) and recall tp / (tp + fn).
+    precision = tp / (tp + fp), recall = tp / (tp + fn), and F1 = 2 tp / (2 tp + fp + fn) is their harmonic mean.
     """
     hits, predicted, true = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
     over = {"precision": predicted, "recall": true, "f1": (predicted + true) / 2}[name]
@@ -96,18 +100,19 @@ def class_scores(name: str, matrix: Array) -> Array:
 
 
 def confusion(output: Array, target: Array) -> Array:
-    """Counts (classes, classes): rows are the true classes, columns the predicted ones."""
+    """The confusion matrix (classes, classes) of outputs (n, classes) and class numbers (n,): rows are the true
+    classes, columns the predicted ones."""
     return confusion_of(output.argmax(axis=-1), target, output.shape[-1])
 
 
 def confusion_yes_or_no(output: Array, target: Array, threshold: float) -> Array:
-    """The same (2, 2) of yes-or-no outputs, all together, where there is a target: 'yes' is 1."""
+    """The confusion matrix (2, 2) of all yes-or-no outputs that have a target; 'no' is class 0 and 'yes' class 1."""
     there = ~np.isnan(target)
     return confusion_of((output >= threshold)[there].astype(int), (target >= 0.5)[there].astype(int), 2)
 
 
 def head_confusion(head: Head, output: Array, target: Array) -> Array | None:
-    """The matrix of a head; None where it does not judge classes."""
+    """The confusion matrix of a head; None if it does not predict classes."""
     if head.loss is None or "accuracy" not in head.loss.metrics:
         return None
     if head.loss.classes:
@@ -116,7 +121,7 @@ def head_confusion(head: Head, output: Array, target: Array) -> Array | None:
 
 
 def confusion_of(predicted: Array, target: Array, classes: int) -> Array:
-    """The same from class numbers."""
+    """The confusion matrix (classes, classes) of predicted and true class numbers: rows are the true classes."""
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (target, predicted), 1)
     return counts

@@ -1,4 +1,4 @@
-"""A compiled network that trains and predicts: what people call. The work is done in the rooms it names."""
+"""A compiled network that trains and predicts: the public interface. The work is done in `native/` and `training/`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from dslc.codegen.build import Library
 from dslc.compiler import plan_network
+from dslc.cores import Threads, threads_to_use
 from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
@@ -33,23 +34,28 @@ Array = np.ndarray[Any, Any]
 
 
 class Model:
-    """What `dslc.load` returns. `network` is the checked spec, `compiled` its C and memory, `epoch` and `step` the
-    position in training, `standing` what the last `fit` has found so far, `schema` what it knows of its data.
+    """A compiled network, as `dslc.load` returns it. `network` is the checked spec, `compiled` its C and memory,
+    `epoch` and `step` the position in training, `standing` the state of the last `fit`, `schema` what is known
+    of the data. `threads` is as in `dslc.load`.
 
-    Several Python threads may share a model: one call at a time works in its memory and the others wait, for a `fit`
-    no longer than a fraction of a second. Threads that are to work side by side take a `copy()` each.
+    Several Python threads may share a model: one call at a time works in its memory and the others wait, for a running
+    `fit` at most a fraction of a second. Threads that are to work in parallel take a `copy()` each.
+
+    Raises:
+        PlanError: the plan is wrong, which is a bug in the planner.
+        UsageError: there is no C compiler, or the machine has too little memory.
+        ValueError: `threads` is less than 1.
     """
 
     def __init__(
-        self, network: Network, threads: int = 1, options: Options | None = None, target: Target | None = None
+        self, network: Network, threads: Threads = "auto", options: Options | None = None, target: Target | None = None
     ) -> None:
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
-        self.network, self.threads, self.options, self.target = network, threads, options, target
+        self.network, self.options, self.target = network, options, target
+        self._wanted_threads = threads_to_use(threads)
         self.schema = Schema()
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
-        self.compiled = Compiled(network, self._plan(None), threads, self.seed)
+        self.compiled = Compiled(network, self._plan(None), self.seed)
         self.restore_weights(dict(initial.drawn(network, self.seed)))
         self._unfitted = initial.first_layers(network)
         self.standing: checkpoints.Standing | None = None
@@ -57,16 +63,16 @@ class Model:
         self._fitting = threading.RLock()
 
     def _plan(self, batch: int | None) -> Plan:
-        return plan_network(self.network, self.target, batch, threads=self.threads, options=self.options)
+        return plan_network(self.network, self.target, batch, self._wanted_threads, self.options)
 
     def _make_room(self, count: int) -> None:
-        """With `batch all` the capacity follows the data: compiled again when more examples come."""
+        """With `batch all` the capacity follows the data: the network is compiled again for more examples."""
         with self.compiled.lock:
             if self.training.batch is None and count > self.batch:
                 self.compiled.grow(self._plan(count))
 
     def _fit_first_layers(self, inputs: list[Array]) -> None:
-        """Once: not again where training goes on, nor where their parameters were loaded."""
+        """Fits layers such as standardize once: not when training continues, nor if their parameters were loaded."""
         if self.step == 0:
             self.restore_weights(dict(initial.fitted(self.network, self._unfitted, inputs)))
             self._unfitted = set()
@@ -92,11 +98,11 @@ class Model:
         return inputs, targets
 
     def copy(self) -> Model:
-        """An independent model that stands where this one does: the same parameters, optimizer state and position, in a
-        workspace of its own. The C is shared. With a copy each, several Python threads predict side by side.
+        """An independent model with the same parameters, optimizer state and position in training, and memory of its
+        own. The C code is shared. With a copy each, several Python threads can predict in parallel.
 
         Raises:
-            UsageError: the machine has not so much memory.
+            UsageError: the machine has too little memory.
         """
         with self.compiled.lock:
             twin = copy.copy(self)
@@ -112,11 +118,11 @@ class Model:
         x, y = dev
         self.schema.check_part(self.network, x, y, "dev set")
 
-    # ------------------------------------------------------------------------------------------- facts
+    # ------------------------------------------------------------------------------------------- properties
 
     @property
     def training(self) -> Training:
-        """What `train` says. Raises DataError where the file has none."""
+        """The settings of `train`. Raises DataError if the file has none."""
         if self.network.training is None:
             raise DataError("this network has no `train`: it predicts only")
         return self.network.training
@@ -137,7 +143,7 @@ class Model:
 
     @property
     def plan(self) -> Plan:
-        """What was compiled."""
+        """The plan that was compiled."""
         return self.compiled.plan
 
     @property
@@ -146,8 +152,13 @@ class Model:
         return self.compiled.library
 
     @property
+    def threads(self) -> int:
+        """How many threads share the work at most."""
+        return self.plan.threads
+
+    @property
     def parameters(self) -> Parameters:
-        """Live views of all parameters by name: what is written is what the network computes with."""
+        """Live views of all parameters by name, in the language's shapes. Writing to one changes the network."""
         return self.compiled.parameters
 
     @property
@@ -157,25 +168,26 @@ class Model:
 
     @property
     def batch(self) -> int:
-        """How many examples a mini-batch has at most."""
+        """The largest number of examples in a mini-batch."""
         return self.plan.batch
 
     @property
     def dtype(self) -> Any:
+        """The NumPy dtype of the network's precision, float32 or float64."""
         return self.compiled.dtype
 
     @property
     def step(self) -> int:
-        """Updates so far."""
+        """The number of updates so far."""
         return self.compiled.step
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that the network's memory takes: what `dslc check` announced, and more once `gradients` was asked."""
+        """The size of the network's memory in bytes: as `dslc check` prints it, more after a call of `gradients`."""
         return self.compiled.arena.bytes
 
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
-        """The learning rate in an epoch at an update, both counted from 0; at the next update unless one is given."""
+        """The learning rate in an epoch at an update, both counted from 0. step: by default the next update."""
         training = self.training
         lr, schedule = training.optimizer.lr, training.schedule
         return schedule.learning_rate(lr, epoch, self.step if step is None else step) if schedule else lr
@@ -183,7 +195,12 @@ class Model:
     # ------------------------------------------------------------------------------------------- prediction
 
     def predict(self, x: Any) -> Any:
-        """The outputs for `x` of shape (n, *input): an array (n, *output), a dict by head if there are several."""
+        """The outputs for x of shape (n, *input): an array (n, *output), or a dict of arrays by head if there are
+        several. A network with several inputs takes a dict by input or a tuple.
+
+        Raises:
+            DataError: x does not fit the network or is not finite.
+        """
         compiled = self.compiled
         with compiled.lock:
             return inference.predict(compiled, self.schema.inputs(self.network, x))
@@ -201,24 +218,26 @@ class Model:
         return found if len(found) > 1 else next(iter(found.values()))
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
-        """The seconds that the C takes to predict the first example of `x`, so many times over."""
+        """The seconds that the C takes to predict the first example of x, measured `runs` times."""
         first = [array[:1] for array in self.compiled.arguments.inputs(self.schema.inputs(self.network, x))]
         with self.compiled.lock:
             return inference.times(self.compiled, first, runs)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
-        """Loss (without regularization) and metrics over all examples, in prediction mode.
+        """Loss (without regularization) and metrics by name over all examples, in prediction mode.
+
+        x: (n, *input). y: class numbers (n,) or (n, *output); with several heads a dict by head.
 
         Raises:
-            DataError: the data do not fit, or a head has no label that is there.
+            DataError: the data do not fit, or all labels of a head are missing.
         """
         arrays = self._arrays(x, y)
         with self.compiled.lock:
             return inference.evaluate(self.compiled, *arrays, self.training.metrics)
 
     def confusion(self, x: Any, y: Any) -> dict[str, Array]:
-        """By head that judges classes, the counts (classes, classes): rows are the true classes, columns the predicted
-        ones. Under a sigmoid they are no and yes."""
+        """The confusion matrix (classes, classes) of every head that predicts classes: rows are the true classes,
+        columns the predicted ones. For a sigmoid the classes are no and yes. Raises DataError as `evaluate` does."""
         arrays = self._arrays(x, y)
         with self.compiled.lock:
             return inference.confusion(self.compiled, *arrays)
@@ -234,18 +253,21 @@ class Model:
         progress: str = "none",
         on_epoch: fitting.OnEpoch | None = None,
     ) -> History:
-        """Trains for `epochs` (the file's unless given). After `resume` it goes on with the training that was stopped,
-        for so many more epochs, or those that were still to come; the history has all of its records. With 0 epochs a
-        training that was over when it was resumed is brought to its end: the best weights are left, as they were.
+        """Trains for a number of epochs, by default the file's.
 
-        on_epoch: called with each epoch's record; a word that it returns ends training and says why.
+        x, y: the training set, shapes as for `evaluate`. dev: a pair (x_dev, y_dev); with one, the best weights are
+        kept. progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with each epoch's record; if it
+        returns a word, training ends and the word becomes `History.stopped`.
 
-        Ctrl-C ends it cleanly; with a dev set the best weights are kept. Calls of other threads come between two
-        mini-batches; a second `fit` waits for the end of the first.
+        After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
+        the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
+        back.
+
+        Ctrl-C ends training cleanly. Calls from other threads run between mini-batches; a second `fit` waits until the
+        first has ended.
 
         Raises:
-            DataError: the data do not fit or have no labels, or nothing is left to be done of a training that was
-                resumed.
+            DataError: the data do not fit or have no labels, or a resumed training has no epochs left.
         """
         arrays = self._training_arrays(x, y)
         if dev is not None:
@@ -265,32 +287,33 @@ class Model:
     def train_batches(
         self, inputs: list[Array], targets: list[Array], order: Array, done: int, sums: Array, seconds: float
     ) -> tuple[bool, int]:
-        """Mini-batches from position `done` of `order` on, for about so many seconds: whether the loss stayed finite,
-        and the new position. What the losses consist of is added to `sums`, see `steps.new_sums`."""
+        """Trains on mini-batches from position `done` of `order` on, for about `seconds`. Returns whether the loss
+        stayed finite, and the new position. The parts of the losses are added to `sums`, see `steps.new_sums`."""
         with self.compiled.lock:
             first, count = self.step, -(-(len(order) - done) // self.batch)
             rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
             return steps.train_batches(self.compiled, [*inputs, *targets], order, done, sums, rates, seconds)
 
     def train_step(self, x: Any, y: Any) -> float:
-        """One update on this mini-batch; the loss before it. A loss that is not finite updates nothing."""
+        """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated. Raises
+        DataError if the mini-batch does not fit or is too large."""
         with self.compiled.lock:
             batch = self._batch(x, y)
             self.compiled.net.lr = self.learning_rate(self.epoch)
             return steps.on_batch(self.compiled, "train_step", *batch)
 
     def loss(self, x: Any, y: Any) -> float:
-        """The loss of a mini-batch in training mode, regularization included."""
+        """The loss of a mini-batch in training mode, regularization included. Raises DataError as `train_step` does."""
         with self.compiled.lock:
             return steps.on_batch(self.compiled, "loss", *self._batch(x, y))
 
     def gradients(self, x: Any, y: Any) -> dict[str, Array]:
-        """The gradient of every parameter that learns, regularization included; nothing is updated. The first call
-        takes memory for those that training does not store.
+        """The gradient of every parameter that learns, by name and in the language's shapes, regularization included;
+        nothing is updated. The first call takes memory for the gradients that training does not store.
 
         Raises:
-            DataError: the loss of this mini-batch is not finite, so that there are none.
-            UsageError: the machine has not so much memory.
+            DataError: the mini-batch does not fit or is too large, or its loss is not finite.
+            UsageError: the machine has too little memory.
         """
         with self.compiled.lock:
             loss = self.time_gradients(x, y)
@@ -299,14 +322,14 @@ class Model:
             return self.compiled.gradients()
 
     def time_gradients(self, x: Any, y: Any) -> float:
-        """Computes the gradients and leaves them where they are: the loss."""
+        """Computes the gradients without copying them, for timing; returns the loss."""
         with self.compiled.lock:
             batch = self._batch(x, y)
             self.compiled.arena.add_gradients()
             return steps.on_batch(self.compiled, "gradients", *batch)
 
     def _batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
-        """The pointers to a mini-batch and its size, with room for it where the capacity follows the data."""
+        """The pointers to a mini-batch and its size; with `batch all` the memory grows if needed."""
         x, y = self.schema.inputs(self.network, x), self.schema.targets(self.network, y)
         pointers, count = self.compiled.arguments.batch(x, y)
         if count > self.compiled.plan.batch:
@@ -316,31 +339,33 @@ class Model:
     # ------------------------------------------------------------------------------------------- weights
 
     def copy_weights(self) -> dict[str, Array]:
-        """All parameters, copied."""
+        """Copies of all parameters by name, in the language's shapes."""
         with self.compiled.lock:
             return {name: view.numpy() for name, view in self.parameters.items()}
 
     def restore_weights(self, weights: Mapping[str, Array]) -> None:
-        """Writes these parameters; arrays in the language's shapes by name, as `copy_weights` gives them."""
+        """Sets these parameters: arrays by name in the language's shapes, as `copy_weights` returns them."""
         with self.compiled.lock:
             for name, array in weights.items():
                 self.parameters[name][...] = array
 
     def first_not_finite(self) -> str | None:
-        """The first parameter with a value that is not finite."""
+        """The name of the first parameter with a value that is not finite; None if all are finite."""
         return next((n for n, view in self.parameters.items() if not np.isfinite(view.numpy()).all()), None)
 
     def save(self, path: str | Path) -> None:
-        """Writes all parameters as safetensors, with what is known of the data."""
+        """Writes all parameters and the schema of the data to a safetensors file. Raises DataError if it cannot be
+        written."""
         save_weights(path, self.network, self.copy_weights(), self.schema)
 
     def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> list[str]:
-        """Reads parameters from safetensors. `only`: just these layers; strict=False: whatever fits.
+        """Reads parameters from a safetensors file.
 
-        Returns a line on each array that was left out because it does not fit: with strict=False there may be some.
+        only: the names of the layers to read; by default all. strict: every array must fit; otherwise those that do not
+        fit are skipped. Returns a line about each array that was skipped.
 
         Raises:
-            DataError: with the list of what differs.
+            DataError: the file cannot be read or does not fit; the message lists the differences.
         """
         shapes = {name: view.shape for name, view in self.parameters.items()}
         found, left_out = read_weights(path, shapes, only, strict)
@@ -350,15 +375,15 @@ class Model:
             self.schema = schema if whole else replace(self.schema, offsets=schema.offsets)
         self.restore_weights(found)
         self._unfitted -= layers
-        self.standing = self._resumed = None  # another training begins
+        self.standing = self._resumed = None  # a new training begins
         return left_out
 
     # ------------------------------------------------------------------------------------------- checkpoints
 
     def checkpoint(self, path: str | Path) -> None:
-        """Writes all that training needs to go on: parameters, optimizer state, step, epoch, history, the best weights
-        so far. Between two epochs (after `fit`, or from its `on_epoch`) it goes on bit for bit as if it had never
-        stopped; an epoch that Ctrl-C broke off is begun again.
+        """Writes a file with all that training needs to continue: parameters, optimizer state, step, epoch, history,
+        and the best weights so far. If taken between two epochs (after `fit`, or in its `on_epoch`), training continues
+        bit for bit as if it had never stopped; an epoch that Ctrl-C interrupted is repeated from its start.
 
         Raises:
             DataError: the file cannot be written, or a parameter is not finite.
@@ -369,10 +394,11 @@ class Model:
         taken.write(path, self.network, self.schema)
 
     def resume(self, path: str | Path) -> None:
-        """Stands where the checkpoint was taken: the next `fit` goes on with that training.
+        """Restores the state in a checkpoint: the next `fit` continues that training.
 
         Raises:
-            DataError: with what differs, if it is a checkpoint of another network; this one stays as it was.
+            DataError: the file is not a checkpoint of this network; the message lists the differences, and the model is
+                unchanged.
         """
         shapes = [
             {name: view.shape for name, view in views.items()} for views in (self.parameters, self.compiled.states())

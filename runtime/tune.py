@@ -1,4 +1,4 @@
-"""Times the algorithms that fit each operation, in the whole network and on this machine, and keeps the fastest."""
+"""Autotuning: times the algorithms of each operation in the whole network on this machine, and keeps the fastest."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from dslc.target import native
 ROUNDS = 5
 BLOCK_SECONDS = 0.05
 WORTHWHILE = 0.98
-"""A candidate must take less than this share of the time: below that it may be chance."""
+"""A candidate wins only if it takes less than this share of the best time: a smaller gain may be noise."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Operations of one shape under one algorithm: its time, relative to that of what was the best before."""
+    """One timing: operations of the same shape with one algorithm. `share`: the network's time relative to the best so
+    far."""
 
     operations: tuple[str, ...]
     algorithm: str
@@ -32,7 +33,7 @@ class Trial:
 
 
 def tune(network: Network, threads: int, tell: Callable[[Trial], None]) -> Options:
-    """The algorithms of a network that run fastest; `tell` hears of every candidate that was timed."""
+    """The fastest algorithms of a network; `tell` is called with every candidate that was timed."""
     best = Model(network, threads, DEFAULT)
     chosen: dict[str, str] = {}
     for names, choices in _candidates(network, threads):
@@ -49,7 +50,7 @@ def tune(network: Network, threads: int, tell: Callable[[Trial], None]) -> Optio
 
 
 def _candidates(network: Network, threads: int) -> list[tuple[tuple[str, ...], list[str]]]:
-    """Operations of one kind and shape by name, with the algorithms that fit them, the costliest first."""
+    """Operations of the same kind and shape, by name, with the algorithms that fit; the most expensive ones first."""
     graph = lower(network)
     setting = default_setting(graph, native(), None, threads)
     groups: dict[tuple[str, object], list[Operation]] = {}
@@ -65,7 +66,7 @@ def _candidates(network: Network, threads: int) -> list[tuple[tuple[str, ...], l
 
 
 def _compare(rival: Model, best: Model) -> float:
-    """The median time of one relative to the other's, in alternating blocks."""
+    """The median of the ratio of their times, measured in alternating blocks."""
     ours, theirs = _step(rival), _step(best)
     shares = []
     for _ in range(ROUNDS):
@@ -74,7 +75,7 @@ def _compare(rival: Model, best: Model) -> float:
 
 
 def _step(model: Model) -> Callable[[], object]:
-    """A training step that changes little, or a prediction where the network does not train."""
+    """What is timed: forward and backward pass of a mini-batch, or a prediction if the network has no `train`."""
     network = model.network
     x, y = random_batch(network, model.batch, 0)
     inputs = x if len(x) > 1 else next(iter(x.values()))
@@ -85,7 +86,7 @@ def _step(model: Model) -> Callable[[], object]:
 
 
 def _block(step: Callable[[], object]) -> float:
-    """Seconds of one step, over a block of them after one to warm up."""
+    """Seconds per step, averaged over a block of steps after one warm-up step."""
     step()
     count, start = 0, time.perf_counter()
     while count == 0 or time.perf_counter() - start < BLOCK_SECONDS:

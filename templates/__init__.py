@@ -1,1 +1,1 @@
-"""The templates of the emitted C; read by `dslc.emit`."""
+"""The templates of the emitted C, read by `dslc/codegen`, and of the report."""

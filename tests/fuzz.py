@@ -1,4 +1,4 @@
-"""Searches for networks whose numbers are wrong, for as long as it is told: `make fuzz`, or
+"""Searches for networks whose numbers are wrong, until the time is up: `make fuzz`, or the call below.
 
     python tests/fuzz.py --minutes 60 --seed 1000000 --log fuzz.log
 

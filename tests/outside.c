@@ -89,6 +89,9 @@ int main(int argc, char **argv)
     const size_t arena_bytes = CALL(memory_size)(2);
     NET_TYPE net = { .threads = (int)s->threads, .seed = (uint64_t)s->seed, .step = s->step, .lr = s->lr };
     net.arena = read_bytes(from, arena_bytes);
+    int64_t *const pool = CALL(pool)();
+    if (pool)
+        pool[1] = 10000000000, pool[2] = 0; /* All workers are waited for, always. */
     const gaps predicting = read_gaps(from), differentiating = read_gaps(from), training = read_gaps(from);
     void *given[GIVEN], *made[MADE];
     for (int i = 0; i < GIVEN; ++i)

@@ -42,7 +42,7 @@ class Toolchain:
     name: str
     target: Target
     compiler: str = "gcc"
-    flags: tuple[str, ...] = ("-O2", "-fopenmp")
+    flags: tuple[str, ...] = ("-O2",)
     emulator: tuple[str, ...] = ()
 
     def command(self, source: Path, executable: Path) -> list[str]:
@@ -55,7 +55,7 @@ class Toolchain:
             if shutil.which(program) is None:
                 return program
         source = folder / "nothing.c"
-        source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+        source.write_text("int main(void) { return 0; }\n")
         done = subprocess.run(self.command(source, folder / "nothing"), capture_output=True)
         return f"what {self.compiler} needs for {' '.join(self.flags)}" if done.returncode else ""
 

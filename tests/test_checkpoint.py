@@ -235,8 +235,8 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     for name, words in (
         ("none", "cannot read"),
         ("cut", "cannot read"),
-        ("weights", "is no checkpoint"),
-        ("garbled", "not understood"),
+        ("weights", "is not a checkpoint"),
+        ("garbled", "cannot make sense of the checkpoint"),
         ("lacks", r"state/dense1.weight.v \(9, 6\) is not in the file"),
     ):
         with pytest.raises(DataError, match=words):
@@ -249,7 +249,7 @@ def test_a_training_that_is_over_says_so(tmp_path: Path) -> None:
     model.fit(x, y)
     model.checkpoint(tmp_path / "c")
     model.resume(tmp_path / "c")
-    with pytest.raises(DataError, match=r"training is done \(epoch 7 of 7\): name the epochs"):
+    with pytest.raises(DataError, match=r"training is done \(epoch 7 of 7\): say how many more epochs"):
         model.fit(x, y)
     assert len(model.fit(x, y, epochs=2).records) == 9
     with pytest.raises(DataError, match="judged on a dev set"):
@@ -438,7 +438,7 @@ def test_a_run_that_was_killed_after_its_last_epoch_is_finished(
     assert "what the run lacks is written" in capsys.readouterr().err
     assert_same_run(Path("r"), Path("whole"))
     assert run([*command, "--resume", "r"]) == 1
-    assert "name the epochs to go on for" in capsys.readouterr().err
+    assert "say how many more epochs to train" in capsys.readouterr().err
 
 
 def test_a_run_that_was_killed_when_it_had_gone_on_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,7 +248,7 @@ def test_compile_leaves_a_module_that_imports(tiny: Path) -> None:
         (("train", "tiny.net", "--data", "data.npz", "--epochs", "0"), 2, "at least 1"),
         (("train", "tiny.net", "--data", "data.npz", "--threads", "0"), 2, "at least 1"),
         (("train", "tiny.net", "--data", "data.npz", "--run", "/proc/nothing"), 1, "run folder"),
-        (("evaluate", ".", "--data", "data.npz"), 1, "no run folder"),
+        (("evaluate", ".", "--data", "data.npz"), 1, "not a run folder"),
         (("evaluate", ".", "--data", "data.npz", "--human-error", "-1"), 2, "at least 0"),
         (("train", "tiny.net", "--data", "data.npz", "--split", "60/40/20"), 2, "percentages"),
         (("train", "tiny.net", "--data", "data.npz", "--split", "60/20/20"), 1, "data.npz brings a test set"),

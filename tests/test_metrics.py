@@ -126,7 +126,7 @@ def test_bounds_on_what_is_measured(rng: np.random.Generator) -> None:
     with pytest.warns(OutOfBounds) as told:
         history = model.fit(x, y, dev=(x, y))
     assert [str(w.message) for w in told] == [
-        "no epoch can keep parameters < 15: it is 15", "no epoch kept parameters < 15: the last weights are left",
+        "no epoch can meet parameters < 15: it is 15", "no epoch met parameters < 15: the last weights are kept",
     ]  # fmt: skip
     assert history.best_epoch is None and len(history.records) == 12
     assert model.evaluate(x, y)["loss"] == pytest.approx(history.records[-1]["dev_loss"])

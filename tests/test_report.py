@@ -183,13 +183,13 @@ def test_history_comes_back(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("history.csv", "epoch,loss\n1,good\n", "no history of a training"),
-        ("history.csv", "epoch,loss\n1\n", "no history of a training"),
+        ("history.csv", "epoch,loss\n1,good\n", "not the history of a training"),
+        ("history.csv", "epoch,loss\n1\n", "not the history of a training"),
         ("history.csv", None, "cannot read r/history.csv"),
-        ("run.json", "[", "does not hold the facts"),
-        ("run.json", '{"data": "mnist"}', "does not hold the facts"),
-        ("run.json", '{"data": 3, "target": null, "best_epoch": 1, "stopped": ""}', "does not hold the facts"),
-        ("spec.net", None, "no run folder"),
+        ("run.json", "[", "does not hold the metadata"),
+        ("run.json", '{"data": "mnist"}', "does not hold the metadata"),
+        ("run.json", '{"data": 3, "target": null, "best_epoch": 1, "stopped": ""}', "does not hold the metadata"),
+        ("spec.net", None, "not a run folder"),
     ],
 )
 def test_broken_runs(

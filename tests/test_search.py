@@ -159,7 +159,7 @@ def test_metric_with_bounds() -> None:
     metric = search.metric_of(training)
     records = [{"parameters": 9.0, "dev_f1": 0.5}, {"parameters": 12.0, "dev_f1": 0.7}]
     assert not metric.maximize and metric.best(History(records)) == 12
-    assert metric.why_none(History(records[:1])) == "no epoch kept dev_f1 >= 0.6"
+    assert metric.why_none(History(records[:1])) == "no epoch met dev_f1 >= 0.6"
 
 
 def test_trials_out_of_bounds_do_not_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,7 +169,7 @@ def test_trials_out_of_bounds_do_not_count(folder: Path, capsys: pytest.CaptureF
     assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "6", "--run", "r"]) == 0
     rows = trials("r/trials.csv")
     assert {(t["kind"], t["state"], t["why"]) for t in rows} == {
-        ("same", "fail", "no epoch kept parameters <= 30"), ("valid", "complete", ""),
+        ("same", "fail", "no epoch met parameters <= 30"), ("valid", "complete", ""),
     }  # fmt: skip
     best = max(float(t["dev_accuracy"]) for t in rows if t["state"] == "complete")
     model = load_run("r/best", 1)

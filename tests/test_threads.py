@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.codegen.build import find_compiler
 from dslc.compiler import check_file, plan_network
 from dslc.operation import Tensor
 from dslc.plan import Kernel, Plan, PlannedStep
@@ -89,7 +88,6 @@ def overlap(a: tuple[object, int, int], b: tuple[object, int, int]) -> bool:
     return a[0] == b[0] and a[1] < b[2] and b[1] < a[2]
 
 
-@pytest.mark.skipif(not find_compiler().openmp, reason="the compiler has no OpenMP: there are no threads")
 def test_threads_are_really_used(rng: np.random.Generator) -> None:
     """The C runs with as many threads as asked for: else the test above would compare one thread with itself."""
     model = dslc.load(REPO / "specs" / "lenet5.net", threads=3)
@@ -99,7 +97,7 @@ def test_threads_are_really_used(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_predicts_in_a_forked_process(threads: int, rng: np.random.Generator) -> None:
-    """OpenMP's threads do not survive a fork; the child works on without them."""
+    """Threads do not survive a fork; the child starts its own."""
     model = dslc.load(REPO / "specs" / "lenet5.net", threads=threads)
     xs, ys = data(model.network, 100, rng)
     wanted = model.predict(xs)

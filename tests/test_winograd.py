@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dslc.kernels._winograd_matrices import POINTS, Matrix, Winograd, operations, statements, transposed, winograd
+from dslc.winograd import POINTS, Matrix, Winograd, operations, statements, transposed, winograd
 
 ALGORITHMS = [winograd(*key) for key in POINTS]
 OTHERS = [

@@ -10,7 +10,9 @@ from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
 from dslc.language.source import Span
 from dslc.layers import Weights
+from dslc.layers.conv import Conv
 from dslc.regularizers import Penalty, Regularizer
+from dslc.winograd import suits
 
 
 @record
@@ -38,6 +40,14 @@ class NothingToInit(Diagnostic):
 
     reason: str
     message = "init has no effect: {reason}"
+
+
+@record
+class NothingToBePrecise(Diagnostic):
+    """`precise on` in a network without a convolution that Winograd's algorithms could compute."""
+
+    message = "precise has no effect: every layer is already computed as precisely as possible"
+    hints = ("help: it is for 3x3 and 5x5 convolutions without stride, dilation and groups, and there are none here",)
 
 
 def weights_of(draft: Draft) -> tuple[Weights, ...]:
@@ -82,3 +92,10 @@ def useless_init(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]:
         yield NothingToInit(span, "no layer has weights")
     elif all(d.initialized for d in asking):
         yield NothingToInit(span, "every layer with weights has init= of its own")
+
+
+def useless_precise(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]:
+    """`precise on` where no convolution has an algorithm that is less accurate than others."""
+    convolutions = [d.layer for d in drafts if isinstance(d.layer, Conv)]
+    if not any(suits(conv.size, conv.stride, conv.dilation, conv.groups) for conv in convolutions):
+        yield NothingToBePrecise(span)

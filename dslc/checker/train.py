@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dslc import clips, losses, optimizers, registry, regularizers, schedules
 from dslc.checker.draft import Draft
-from dslc.checker.effect import frozen_penalties, useless_init, useless_regularizers, weights_of
+from dslc.checker.effect import frozen_penalties, useless_init, useless_precise, useless_regularizers, weights_of
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
 from dslc.checker.losses import Heads, LossReader
 from dslc.checker.metrics import MetricReader
@@ -175,6 +175,7 @@ class TrainReader:
         self.losses: dict[str, Loss] = {}
         self.regularizers: list[tuple[Regularizer, Span]] = []
         self.init_span: Span | None = None
+        self.precise_span: Span | None = None
         self.failed: set[str] = set()
         self.written: set[str] = set()
 
@@ -203,7 +204,7 @@ class TrainReader:
         return self._settings()
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
-            "metrics", "optimize", "freeze", "precision")  # fmt: skip
+            "metrics", "optimize", "freeze", "precision", "precise")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
@@ -290,12 +291,18 @@ class TrainReader:
             raise self.scope.fail(WrongValue(span, key, str(error))) from None
 
     def _shuffle(self, setting: ast.Setting) -> None:
+        self.found["shuffle"] = self._switch(setting)
+
+    def _precise(self, setting: ast.Setting) -> None:
+        self.found["precise"] = self._switch(setting)
+        self.precise_span = setting.span
+
+    def _switch(self, setting: ast.Setting) -> bool:
         value = evaluate(setting.values[0], self.scope)
         if not isinstance(value, bool):
-            raise self.scope.fail(
-                WrongValue(setting.values[0].span, "shuffle", f"expected on or off, not {show(value)}")
-            )
-        self.found["shuffle"] = value
+            span = setting.values[0].span
+            raise self.scope.fail(WrongValue(span, setting.key, f"expected on or off, not {show(value)}"))
+        return value
 
     def _stop(self, setting: ast.Setting) -> None:
         self.found["patience"] = self.metric_reader.read_stop(setting)
@@ -336,6 +343,9 @@ class TrainReader:
             self._check_losses()
         if "optimizer" not in self.written:
             self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
+        if self.complete and self.precise_span is not None and self.found["precise"]:
+            for found in useless_precise(self.drafts, self.precise_span):
+                self.report(found)
         if self.complete and "freeze" not in self.failed:
             self._check_effects(word)
 
@@ -379,6 +389,7 @@ class TrainReader:
             confusion=self.metric_reader.confusion,
             seed=found.get("seed", 0),  # type: ignore[arg-type]
             clip=found.get("clip"),  # type: ignore[arg-type]
+            precise=found.get("precise", False) is True,
         )
         return TrainSettings(
             training=training,

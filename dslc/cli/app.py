@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from dslc.cores import Threads as ThreadCount
+from dslc.cores import threads_to_use
 from dslc.language.diagnostics import CallError, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +50,12 @@ Machine = Annotated[
     ),
 ]
 Threads = Annotated[
-    int, Parameter(name="--threads", help="How many threads may share the work; the results are the same.")
+    ThreadCount,
+    Parameter(
+        name="--threads",
+        help="How many threads may share the work: a number, or auto for as many as pay off on the cores that this "
+        "process may use. The results are the same.",
+    ),
 ]
 Define = Annotated[
     list[str] | None,
@@ -93,6 +100,18 @@ def positive(value: int, option: str) -> int:
     if value < 1:
         raise CallError(f"{option} must be at least 1, not {value}")
     return value
+
+
+def thread_option(threads: ThreadCount) -> ThreadCount:
+    """What --threads and $DSLC_THREADS ask for.
+
+    Raises:
+        CallError: --threads is less than one.
+    """
+    try:
+        return threads_to_use(threads, "--threads")
+    except ValueError as error:
+        raise CallError(str(error)) from None
 
 
 @contextmanager

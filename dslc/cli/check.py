@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Define, Threads, app, examples, overrides, positive
+from dslc.cli.app import Define, Threads, app, examples, overrides, thread_option
 from dslc.compiler import check_file
+from dslc.cores import Threads as ThreadCount
 from dslc.ir import Network
 from dslc.language.diagnostics import CallError, SpecError, render
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def check(
     *spec: str,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    threads: Threads = 1,
+    threads: Threads = "auto",
     define: Define = None,
 ) -> int:
     """Check specs: a row a layer with its size formula, the work of a training step, then exact bytes.
@@ -38,11 +39,11 @@ def check(
     """
     if not spec:
         raise CallError("name at least one spec: dslc check specs/lenet5.net")
-    failed = False
+    failed, wanted = False, thread_option(threads)
     reports = []
     for path in spec:
         try:
-            reports.append(_report(path, define, positive(threads, "--threads")))
+            reports.append(_report(path, define, wanted))
         except SpecError as error:
             print(error, file=sys.stderr)
             failed = True
@@ -56,7 +57,7 @@ def check(
     return 1 if failed else 0
 
 
-def _report(path: str, define: list[str] | None, threads: int) -> tuple[Network, Summary]:
+def _report(path: str, define: list[str] | None, threads: ThreadCount) -> tuple[Network, Summary]:
     from dslc.cli.summary import summarize
     from dslc.compiler import plan_network
 

@@ -19,11 +19,12 @@ from dslc.cli.app import (
     examples,
     options_without,
     overrides,
-    positive,
     target_named,
+    thread_option,
     writing,
 )
 from dslc.compiler import check_file
+from dslc.cores import Threads as ThreadCount
 from dslc.ir import Network
 from dslc.language.diagnostics import CallError
 
@@ -45,7 +46,7 @@ def compile_(
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     target: Machine = "native",
     tune: Annotated[bool, Parameter(negative=())] = False,
-    threads: Threads = 1,
+    threads: Threads = "auto",
     disable: Disable = None,
     define: Define = None,
 ) -> None:
@@ -55,16 +56,15 @@ def compile_(
         output: The folder to write to; the cache unless given.
         tune: Time the algorithms that fit each operation on this machine, and keep the fastest for this network.
     """
-
     from dslc.cache import write_whole
     from dslc.codegen.build import build
     from dslc.codegen.emit import emit as emit_c
 
     started = time.perf_counter()
-    network = check_file(spec, overrides(define))
+    network, wanted = check_file(spec, overrides(define)), thread_option(threads)
     if tune:
-        _tune(network, target, positive(threads, "--threads"))
-    plan = plan_for(network, target, threads, disable)
+        _tune(network, target, wanted)
+    plan = plan_for(network, target, wanted, disable)
     source = emit_c(plan)
     with writing(output or "."):
         folder = None if output is None else Path(output)
@@ -79,7 +79,8 @@ def compile_(
     print(f"{time.perf_counter() - started:.2f} s")
 
 
-def _tune(network: Network, target: str, threads: int) -> None:
+def _tune(network: Network, target: str, wanted: ThreadCount) -> None:
+    from dslc.compiler import plan_network
     from dslc.planning.tuned import keep_tuned
     from dslc.runtime.tune import Trial, tune
 
@@ -90,15 +91,15 @@ def _tune(network: Network, target: str, threads: int) -> None:
         names = ", ".join(trial.operations)
         print(f"{names} by {trial.algorithm}: {trial.share:.2f} of the best so far", file=sys.stderr)
 
+    threads = plan_network(network, threads=wanted).threads
     options = tune(network, threads, tell)
     for name, algorithm in options.algorithms:
         print(f"tuned {name}: {algorithm}")
     print(f"tuned for {threads} thread{'s' * (threads > 1)}: {keep_tuned(network, None, threads, options)}")
 
 
-def plan_for(network: Network, target: str, threads: int, disable: list[str] | None) -> Plan:
+def plan_for(network: Network, target: str, threads: ThreadCount, disable: list[str] | None) -> Plan:
     """The plan as the options of a command want it."""
     from dslc.compiler import plan_network
 
-    count = positive(threads, "--threads")
-    return plan_network(network, target_named(target), threads=count, options=options_without(disable))
+    return plan_network(network, target_named(target), threads=threads, options=options_without(disable))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dslc.cli.app import Define, Disable, Machine, Spec, Threads, app, examples, overrides
+from dslc.cli.app import Define, Disable, Machine, Spec, Threads, app, examples, overrides, thread_option
 from dslc.cli.compile import plan_for
 from dslc.compiler import check_file
 
@@ -20,7 +20,7 @@ def emit(
     *,
     stage: Literal["ast", "ir", "plan", "c"] = "c",
     target: Machine = "native",
-    threads: Threads = 1,
+    threads: Threads = "auto",
     disable: Disable = None,
     define: Define = None,
 ) -> None:
@@ -40,5 +40,5 @@ def emit(
     if stage == "ir":
         print(show_tree(network))
         return
-    plan = plan_for(network, target, threads, disable)
+    plan = plan_for(network, target, thread_option(threads), disable)
     print(show_plan(plan) if stage == "plan" else emit_c(plan).code, end="\n" if stage == "plan" else "")

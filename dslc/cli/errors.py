@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Threads, app, examples, positive, writing
+from dslc.cli.app import Threads, app, examples, positive, thread_option, writing
 from dslc.cli.data import DataOptions, run_data
 from dslc.language.diagnostics import CallError, DataError, UsageError
 
@@ -36,7 +36,7 @@ def errors(
     part: Part = "dev",
     most: int = 100,
     read: DataOptions = DataOptions(),
-    threads: Threads = 1,
+    threads: Threads = "auto",
     tally: str | None = None,
     error_rate: float | None = None,
 ) -> None:
@@ -67,7 +67,7 @@ def errors(
         raise CallError("--error-rate goes with --tally FILE")
     folder = Path(output) if output is not None else _beside(Path(run))
     _refuse_to_lose_tags(folder / TABLE)
-    _errors(run, data, read, part, folder, positive(most, "--most"), positive(threads, "--threads"))
+    _errors(run, data, read, part, folder, positive(most, "--most"), thread_option(threads))
 
 
 def _beside(run: Path) -> Path:
@@ -85,7 +85,7 @@ def _refuse_to_lose_tags(table: Path) -> None:
         raise UsageError(f"{table} has tags in {tagged} of its rows: move it, or name another folder with -o")
 
 
-def _errors(run: str, data: str, read: DataOptions, part: Part, folder: Path, most: int, threads: int) -> None:
+def _errors(run: str, data: str, read: DataOptions, part: Part, folder: Path, most: int, threads: Threads) -> None:
     from dslc.cache import write_whole
     from dslc.runtime.analysis.errors import as_csv, find_mistakes
     from dslc.runtime.runs.folder import load_run, split_as_trained

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from dslc.cli.app import Data, Run, Threads, app, examples, positive
+from dslc.cli.app import Data, Run, Threads, app, examples, thread_option
 from dslc.cli.data import DataOptions, run_data
 from dslc.cli.tables import print_table
 from dslc.cli.train import results_of
@@ -30,7 +30,7 @@ def evaluate(
     data: Data,
     read: DataOptions = DataOptions(),
     human_error: float | None = None,
-    threads: Threads = 1,
+    threads: Threads = "auto",
 ) -> None:
     """Loss and metrics of a run (or a weights file) on data; on its test part where it has one.
 
@@ -42,7 +42,7 @@ def evaluate(
 
     if human_error is not None and not human_error >= 0:
         raise CallError(f"--human-error must be at least 0, not {human_error:g}")
-    model = load_run(run, positive(threads, "--threads"))
+    model = load_run(run, thread_option(threads))
     dataset = run_data(model, data, read)
     partition = partition_of(run)
     trained_on = partition is not None and partition.of(dataset.train.y)

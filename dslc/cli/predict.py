@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Data, Run, Threads, app, examples, positive, writing
+from dslc.cli.app import Data, Run, Threads, app, examples, positive, thread_option, writing
 from dslc.cli.data import DataOptions, run_data
 from dslc.language.diagnostics import CallError
 
@@ -25,7 +25,7 @@ def predict(
     output: Annotated[str, Parameter(name=["-o", "--output"])] = "predictions.csv",
     top: int | None = None,
     read: DataOptions = DataOptions(),
-    threads: Threads = 1,
+    threads: Threads = "auto",
 ) -> None:
     """Write what a run says of data, which need no targets.
 
@@ -42,7 +42,7 @@ def predict(
 
     if top is not None and positive(top, "--top") and output.endswith(".npy"):
         raise CallError("--top writes classes by name, which goes into a CSV: name one with -o")
-    model = load_run(run, positive(threads, "--threads"))
+    model = load_run(run, thread_option(threads))
     dataset = run_data(model, data, read, labelled=False)
     with writing(output):
         count = write_predictions(Path(output), model, dataset.test or dataset.train, top)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Run, Threads, app, examples, positive, writing
+from dslc.cli.app import Run, Threads, app, examples, thread_option, writing
 from dslc.cli.data import DataOptions, run_data
 from dslc.cli.train import results_of
 from dslc.language.diagnostics import CallError, DataError
@@ -36,7 +36,7 @@ def report(
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     read: DataOptions = DataOptions(),
     human_error: float | None = None,
-    threads: Threads = 1,
+    threads: Threads = "auto",
 ) -> None:
     """Make the page of a run again: results, curves, confusion matrix, scores by class, worst examples.
 
@@ -54,8 +54,8 @@ def report(
 
     folder = Path(run)
     if not folder.is_dir():
-        raise DataError(f"{run} is no run folder: a page tells of a training, which weights alone do not")
-    model = load_run(run, positive(threads, "--threads"))
+        raise DataError(f"{run} is not a run folder: a report shows a training, and weights alone do not have one")
+    model = load_run(run, thread_option(threads))
     facts = read_facts(folder)
     best_epoch, stopped = (facts.best_epoch, facts.stopped) if facts else (None, "")
     history = History.from_csv(folder / HISTORY, best_epoch, stopped)

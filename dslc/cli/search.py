@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Data, Define, Spec, Threads, app, examples, overrides, positive, writing
+from dslc.cli.app import Data, Define, Spec, Threads, app, examples, overrides, positive, thread_option, writing
 from dslc.cli.data import DataOptions, training_data
 from dslc.cli.train import check_parts, results_of, write_run
 from dslc.compiler import check_file
@@ -43,7 +43,7 @@ def search(
     run: Annotated[str | None, Parameter(name="--run")] = None,
     epochs: int | None = None,
     seed: int | None = None,
-    threads: Threads = 1,
+    threads: Threads = "auto",
     define: Define = None,
 ) -> None:
     """Search the params that have a range, such as `param lr = 1e-3 in log(1e-4, 1e-1)`.
@@ -67,7 +67,7 @@ def search(
 
     if epochs is not None:
         positive(epochs, "--epochs")
-    settings = Settings(spec, overrides(define), sampler, prune, positive(threads, "--threads"), epochs, seed)
+    settings = Settings(spec, overrides(define), sampler, prune, thread_option(threads), epochs, seed)
     network = check_file(spec, settings.fixed)
     found = Search(settings, training_data(network, data, read), storage, study)
     positive(trials, "--trials")

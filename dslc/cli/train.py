@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Data, Define, Progress, Spec, Threads, app, examples, overrides, positive, writing
+from dslc.cli.app import (
+    Data,
+    Define,
+    Progress,
+    Spec,
+    Threads,
+    app,
+    examples,
+    overrides,
+    positive,
+    thread_option,
+    writing,
+)
 from dslc.cli.data import DataOptions, training_data
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, ExampleError
@@ -41,7 +53,7 @@ def train(
     only: str | None = None,
     split: str | None = None,
     train_dev: float = 0.0,
-    threads: Threads = 1,
+    threads: Threads = "auto",
     progress: Progress = "auto",
     define: Define = None,
 ) -> None:
@@ -73,7 +85,7 @@ def train(
         raise CallError("--only names layers of a file: it goes with --weights FILE")
     if resume is not None and weights is not None:
         raise CallError("--resume goes on with the checkpoint's weights: leave out --weights")
-    model = Model(network, positive(threads, "--threads"))
+    model = Model(network, thread_option(threads))
     if weights is not None:
         model.load_weights(weights, only.split(",") if only else None)
     if resume is not None:

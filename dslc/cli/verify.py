@@ -18,6 +18,7 @@ from dslc.cli.app import (
     overrides,
     positive,
     target_named,
+    thread_option,
 )
 from dslc.compiler import check_file
 
@@ -33,7 +34,7 @@ def verify(
     *,
     examples_: Annotated[int, Parameter(name="--examples")] = 5,
     seed: int = 0,
-    threads: Threads = 1,
+    threads: Threads = "auto",
     target: Machine = "native",
     dtype: Literal["float32", "float64"] | None = None,
     disable: Disable = None,
@@ -51,7 +52,7 @@ def verify(
     from dslc.runtime.model import Model
 
     network = check_file(spec, overrides(define), dtype)
-    model = Model(network, positive(threads, "--threads"), options_without(disable), target_named(target))
+    model = Model(network, thread_option(threads), options_without(disable), target_named(target))
     rows = compare(model, min(positive(examples_, "--examples"), model.batch), seed)
     cells = [(r.what, f"{r.difference:.1e}", f"{r.tolerance:.0e}", "ok" if r.ok else "differs") for r in rows]
     columns = ("what", "largest difference", "allowed", "verdict")

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +27,7 @@ from dslc.codegen.emit import CSource
 from dslc.language.diagnostics import UsageError
 from dslc.target import Target, cpu_identity
 
-FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-pthread", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
 UNSPLIT_FMA = ("--param=avoid-fma-max-bits=0",)
 """GCC tuned for some CPUs splits multiply-adds in short chains and not in long ones; then a sum has other bits in a
 small tile than in a large one."""
@@ -44,12 +43,10 @@ class CompilerError(UsageError):
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C compiler, how it names itself, whether it has OpenMP, and those flags for compiling and linking that only
-    some compilers know."""
+    """A C compiler, how it names itself, and those flags for compiling and linking that only some compilers know."""
 
     command: tuple[str, ...]
     identity: str
-    openmp: bool
     flags: tuple[str, ...] = ()
 
 
@@ -91,7 +88,6 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
         *target.flags,
         *compiler.flags,
         compiler.identity,
-        str(compiler.openmp),
         str(sysconfig.get_config_var("SOABI")),
         cpu_identity(),
     )
@@ -117,23 +113,20 @@ def _identify(command: tuple[str, ...]) -> Compiler:
     """The compiler's version and abilities, kept beside the modules so that it is asked only once."""
     stat = os.stat(command[0])
     optional = (UNSPLIT_FMA, ON_ALL_CORES) if shutil.which("make") else (UNSPLIT_FMA,)
-    key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size} {optional}".encode()).hexdigest()[:20]
+    key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size} {FLAGS} {optional}".encode()).hexdigest()[:20]
     known = cache_folder() / f"compiler-{key}"
     if known.exists():
-        abilities, _, identity = known.read_text().partition("\n")
-        threads, *known_flags = abilities.split()
-        return Compiler(command, identity, threads == "openmp", tuple(known_flags))
+        flags, _, identity = known.read_text().partition("\n")
+        return Compiler(command, identity, tuple(flags.split()))
     asked = _run([*command, "--version"])
     identity = f"{command[0]} {asked.stdout.splitlines()[0] if asked.stdout else ''}"
     with tempfile.TemporaryDirectory() as scratch:
         test = Path(scratch) / "test.c"
-        test.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
-        build = [*command, str(test), "-o", str(test.with_suffix(""))]
-        openmp = _run([*build, "-fopenmp"]).returncode == 0
         test.write_text("int main(void) { return 0; }\n")
-        flags = [flag for group in optional if _run([*build, *group]).returncode == 0 for flag in group]
-    write_whole(known, f"{' '.join(('openmp' if openmp else 'serial', *flags))}\n{identity}".encode())
-    return Compiler(command, identity, openmp, tuple(flags))
+        build = [*command, str(test), "-o", str(test.with_suffix(""))]
+        known_flags = [flag for group in optional if _run([*build, *group]).returncode == 0 for flag in group]
+    write_whole(known, f"{' '.join(known_flags)}\n{identity}".encode())
+    return Compiler(command, identity, tuple(known_flags))
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -152,14 +145,10 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         ffi.cdef(source.declarations)
         ffi.set_source(name, source.declarations, compiler_verbose=0)
         ffi.emit_c_code(str(wrapper))
-        threads = ["-fopenmp"] if compiler.openmp else []
-        if not compiler.openmp:
-            warnings.warn(f"{compiler.command[0]} has no OpenMP: the network runs on one thread", stacklevel=2)
         python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
-        flags = [*FLAGS, *target.flags, *compiler.flags, *threads]
+        flags = [*FLAGS, *target.flags, *compiler.flags]
         jobs = [
-            [*compiler.command, *flags, *WARNINGS, *unknown_pragmas(compiler), "-c", str(kernels),
-             "-o", str(folder / "kernels.o")],
+            [*compiler.command, *flags, *WARNINGS, "-c", str(kernels), "-o", str(folder / "kernels.o")],
             [*compiler.command, "-O1", "-fPIC", "-w", *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],
         ]  # fmt: skip
         _run_all(jobs)
@@ -167,11 +156,6 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         objects = [str(folder / "kernels.o"), str(folder / "wrapper.o")]
         _run_all([[*compiler.command, *flags, "-shared", *objects, "-lm", "-o", str(made)]])
         os.replace(made, path)
-
-
-def unknown_pragmas(compiler: Compiler) -> list[str]:
-    """Without OpenMP its pragmas are ignored, without a word."""
-    return [] if compiler.openmp else ["-Wno-unknown-pragmas"]
 
 
 def _run_all(commands: list[list[str]]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata, resources
+from math import ceil
 from pathlib import Path
 from types import CodeType
 
@@ -69,6 +70,7 @@ PUBLIC = (
     "all_below",
     "memory_size",
     "max_batch",
+    "pool",
     "train_batches",
 )
 
@@ -165,6 +167,7 @@ def _environment(single: bool) -> Environment:
     )
     env.filters["real"] = lambda formula: _literals(str(formula), single)
     env.filters["double"] = lambda formula: _literals(str(formula), False)
+    env.filters["name"] = lambda parameter: re.findall(r"\w+", parameter)[-1]
     env.filters["number"] = lambda value: f"{float(value)!r}{'f' if single else ''}"
     return env
 
@@ -207,7 +210,8 @@ class _Emitter:
         self.single = plan.itemsize == 4
         self.real = "float" if self.single else "double"
         self.prefix = c_prefix(self.network)
-        self.names = {*PHASES, *(f"{self.prefix}_{name}" for name in PUBLIC)}
+        calls = ("predict_call", "evaluate_call", "step_call", *(f"{name}_part" for name in RUNS))
+        self.names = {*PHASES, *calls, *(f"{self.prefix}_{name}" for name in PUBLIC)}
         self.constants: dict[tuple[str, str], Constant] = {}
         self.functions: dict[tuple[tuple[str, ...], str], Function] = {}
         self.products: set[Product] = set()
@@ -374,6 +378,8 @@ class _Emitter:
             "header": header,
             "tools": self.tools(bool(sharing)),
             "sharing": sharing,
+            "threads": self.plan.threads,
+            "example_ns": {function: self.example_ns(runs) for function, runs in RUNS.items()},
             "few_share": "predict_few" in shared,
             "functions": list(self.functions.values()),
             "phases": list(dict.fromkeys(phases.values())),
@@ -391,7 +397,7 @@ class _Emitter:
         if "prepared" not in self.plan.kept:
             return []
         self.constant(predict, self.plan.kept["prepared"].tensor)
-        return self.phase_call(predict.phase("prepare"), phases["predict_prepare"], meeting="meeting")
+        return self.phase_call(predict.phase("prepare"), phases["predict_prepare"])
 
     def targets(self) -> tuple[Tensor, ...]:
         train = self.plan.graph.train
@@ -419,6 +425,14 @@ class _Emitter:
         several = self.plan.threads > 1
         return {name for name, phase in phases.items() if several and any(group.shared for group in phase.groups)}
 
+    def example_ns(self, phases: Collection[str]) -> int:
+        """Nanoseconds that one thread is estimated to need for an example, as one of a full mini-batch whose parameters
+        are prepared."""
+        named = {f"{step.name}_{phase.name}": phase for step in self.plan.steps for phase in step.phases}
+        named = {name: phase for name, phase in named.items() if phase.name not in ("prepare", "few")}
+        kernels = [kernel for name in phases if name in named for kernel in named[name].kernels]
+        return ceil(sum(kernel.variant.cost_ns for kernel in kernels) / self.plan.batch)
+
     def tools(self, shares: bool) -> str:
         lanes = self.plan.target.lanes(self.plan.itemsize)
         context = {
@@ -433,26 +447,23 @@ class _Emitter:
             "most_vectors": max((p.vectors for p in self.products), default=1),
             "transpose_stages": transpose_stages(lanes),
             "single": self.single,
-            "threads": self.plan.threads,
             "shares": shares,
             "f": "f" if self.single else "",
         }
         return self.render("tools.c.j2", context)
 
-    def phase_call(
-        self, phase: PlannedPhase, function: PhaseFunction, shifted: bool = False, meeting: str = "&meeting"
-    ) -> list[str]:
-        """What a phase is called with; `shifted` by the first example of the mini-batch."""
+    def phase_call(self, phase: PlannedPhase, function: PhaseFunction, shifted: bool = False) -> list[str]:
+        """What a thread calls a phase with; `shifted` by the first example of the mini-batch."""
         arrays = []
         for tensor in self.outside(phase):
             if tensor.name == "loss_sums":
-                arrays.append("batch_sums")
+                arrays.append("call->batch_sums")
             elif shifted:
-                arrays.append(f"{tensor.name} + first * {tensor.elements}")
+                arrays.append(f"call->{tensor.name} + first * {tensor.elements}")
             else:
-                arrays.append(tensor.name)
+                arrays.append(f"call->{tensor.name}")
         numbers = [p.removeprefix("int ") for p in function.parameters if p in ("int n", "int part", "int parts")]
-        return ["net", meeting, *arrays, *numbers]
+        return ["net", "meeting", *arrays, *numbers]
 
     def training_context(self, phases: dict[str, PhaseFunction]) -> dict[str, object]:
         train = self.plan.step("train")

@@ -70,7 +70,8 @@ class Variant:
 @dataclass(frozen=True)
 class Setting:
     """What a kernel may depend on besides its operation: layouts by tensor name, the largest mini-batch, bytes of a
-    number, numbers in a vector, rows of a register tile, and threads."""
+    number, numbers in a vector, rows of a register tile, threads, and whether algorithms that lose accuracy are left
+    out (`precise`)."""
 
     layouts: Mapping[str, Layout]
     batch: int
@@ -79,6 +80,7 @@ class Setting:
     tile_rows: int
 
     threads: int
+    precise: bool = False
 
     def layout(self, tensor: Tensor) -> Layout:
         """How the tensor is stored."""

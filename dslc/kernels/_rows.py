@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 BLOCK = 64
 """Rows that are summed before their sums are added to others: short sums have less rounding error."""
+LONG = 128
+"""A sum of more numbers than this is a sum of short ones."""
 MOST_NUMBERS = 1024
 """Rows longer than this are not rounded up to whole vectors."""
 

@@ -18,6 +18,7 @@ from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 from dslc.operation import INPUT, Operation, Tensor
+from dslc.winograd import suits
 
 OUTPUTS = {3: (2, 4, 5), 5: (2, 4)}
 """The values of m that there are for a filter size r."""
@@ -44,12 +45,19 @@ BYTES_PER_NS = 22.0
 """How fast transformed filters are read from memory by one of two threads."""
 LESS_ACCURATE = 1.2
 """F(5, 3) has four times the error of F(4, 3): it is taken only if its squares fit the image clearly better."""
+FEW_CHANNELS = 128
+"""Over fewer channels a plain sum of products loses so little that F(5, 3) would be ten times worse."""
+FAR_LESS_ACCURATE = 2.0
+"""The factor there, so that it is taken only on request: no square fits better by more than this."""
 
 
-def choices(d: ConvDetail) -> list[str]:
-    """The names of the algorithms that can compute a convolution: square filters, no stride, dilation or groups."""
-    square = d.size[0] == d.size[1] and d.stride == d.dilation == (1, 1) and d.groups == 1
-    return [name(m, d.size[0]) for m in OUTPUTS.get(d.size[0], ())] if square else []
+def costs(d: ConvDetail, setting: Setting) -> dict[str, float]:
+    """The cost in ns of each algorithm that can compute a convolution (square filters, no stride, dilation or groups),
+    by name; none if all must be precise."""
+    if setting.precise or not suits(d.size, d.stride, d.dilation, d.groups):
+        return {}
+    names = [name(m, d.size[0]) for m in OUTPUTS[d.size[0]]]
+    return {choice: cost(d, choice, setting) for choice in names}
 
 
 def name(outputs: int, taps: int) -> str:
@@ -79,7 +87,9 @@ def cost(d: ConvDetail, choice: str, setting: Setting) -> float:
     products = setting.vector_products(count * channels * filters) / 0.75
     moved = count * (channels + filters) // lanes * setting.batch * NS_A_VECTOR
     cost = products + moved + elements * channels * filters * setting.itemsize / BYTES_PER_NS
-    return cost * LESS_ACCURATE if (outputs, taps) == (5, 3) else cost
+    if (outputs, taps) != (5, 3):
+        return cost
+    return cost * (FAR_LESS_ACCURATE if min(d.input[2], d.output[2]) < FEW_CHANNELS else LESS_ACCURATE)
 
 
 @dataclass(frozen=True)

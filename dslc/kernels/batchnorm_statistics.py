@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._rows import rows_of
+from dslc.kernels._rows import LONG, rows_of
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
@@ -15,7 +15,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
     x = op.reads[0]
     if len(op.writes) == 2:
-        context = {"channels": d.channels, "pixels": d.pixels}
+        context = {"channels": d.channels, "pixels": d.pixels, "long": setting.batch * d.pixels > LONG}
         return [Variant("plain", ("x", "mean", "var"), context, setting.moving(x, factor=2))]
     rows = rows_of(d.channels, setting.lanes, 64)
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._rows import rows_of
+from dslc.kernels._rows import LONG, rows_of
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
@@ -16,6 +16,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps}
     if len(op.writes) == 2:
         names = ("dy", "x", "mean", "var", "dgamma", "dbeta")
-        return [Variant("plain", names, {**context, "channels": d.channels}, cost)]
+        context |= {"channels": d.channels, "long": setting.batch * d.pixels > LONG}
+        return [Variant("plain", names, context, cost)]
     context |= {"chunks": CHUNKS, "rows": rows_of(d.channels, setting.lanes, 64)}
     return [Variant("chunks", ("dy", "x", "mean", "var", "sums"), context, cost)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant
-from dslc.kernels._rows import rows_of
+from dslc.kernels._rows import LONG, rows_of
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
 
@@ -23,6 +23,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         }  # fmt: skip
         return [Variant("lanes", ("dy", "sums"), context, setting.moving(dy, factor=0.5))]
     if total.shape == (channels,):
-        return [Variant("plain", ("dy", "sum"), {"channels": channels, "pixels": pixels}, setting.moving(dy))]
+        context = {"channels": channels, "pixels": pixels, "long": setting.batch * pixels > LONG}
+        return [Variant("plain", ("dy", "sum"), context, setting.moving(dy))]
     context = {"pixels": pixels, "chunks": CHUNKS, "rows": rows_of(channels, setting.lanes, 64)}
     return [Variant("chunks", ("dy", "sums"), context, setting.moving(dy, factor=0.5))]

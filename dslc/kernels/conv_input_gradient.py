@@ -27,7 +27,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     costs = {"scatter": 1.5 * _direct.cost(back, setting)}
     if d.stride == (1, 1) and min(back.before) >= 0:
         costs["gather"] = _direct.cost(back, setting)
-        costs |= {name: _winograd.cost(back, name, setting) for name in _winograd.choices(back)}
+        costs |= _winograd.costs(back, setting)
     return costs
 
 

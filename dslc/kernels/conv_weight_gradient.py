@@ -31,8 +31,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
         return {"plain": setting.multiplying(op, 0.05)}
     if _lanes.suits(d, setting):
         return {"lanes": _lanes.cost(d, setting)}
-    winograd = {name: _winograd.cost(d, name, setting) for name in _winograd.choices(d)}
-    return {"direct": _direct.weight_cost(d, setting), **winograd}
+    return {"direct": _direct.weight_cost(d, setting), **_winograd.costs(d, setting)}
 
 
 def steps(op: Operation, setting: Setting) -> tuple[Operation, ...]:

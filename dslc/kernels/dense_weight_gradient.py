@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dslc.kernels import Setting, Variant
+from dslc.kernels._rows import LONG
 from dslc.kernels.dense_forward import NARROW_SUMS, narrow, side_by_side
 from dslc.kernels.product import Product, exact_count
 from dslc.kernels.update import rule_context, rule_names
@@ -21,7 +22,10 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if narrow(dy.elements, setting.lanes):
         vectors = side_by_side(x.elements // setting.lanes, max(2, NARROW_SUMS // dy.elements))
         tile = Product(dy.elements, vectors, 1)
-        few = {"inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tile": tile, **rule_context(op)}
+        few = {
+            "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tile": tile, **_stretches(setting),
+            **rule_context(op),
+        }  # fmt: skip
         return [Variant("narrow", names, few, setting.multiplying(op, 0.5), (tile,))]
     found = context(op, setting)
     printed = {**found, **rule_context(op), "joined": False}
@@ -35,4 +39,10 @@ def context(op: Operation, setting: Setting) -> dict[str, Any]:
     return {
         "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tiles": tiles,
         "row_tiles": -(-x.elements // tiles.heights[0]), "tail": dy.elements % setting.lanes, "arrays": rule_names(op),
+        **_stretches(setting),
     }  # fmt: skip
+
+
+def _stretches(setting: Setting) -> dict[str, Any]:
+    """How many examples are summed in one go, and whether a mini-batch can be longer."""
+    return {"summed": LONG, "long": setting.batch > LONG}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
+from dslc.kernels._rows import LONG
 from dslc.layers.layernorm import LayerNormDetail
 from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over dy and x; threads share the numbers of an example."""
-    context = {"features": detail(op, LayerNormDetail).features}
+    context = {"features": detail(op, LayerNormDetail).features, "long": setting.batch > LONG}
     names = ("dy", "x", "moments", "dgamma", "dbeta")
     return [Variant("plain", names, context, setting.moving(*op.reads[:2]))]

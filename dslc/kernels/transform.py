@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.kernels._winograd_matrices import Matrix, statements, transposed, winograd
+from dslc.winograd import Matrix, statements, transposed, winograd
 
 WORDS = {
     "input": "A square of the input, B^T d B.",

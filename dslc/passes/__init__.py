@@ -1,1 +1,1 @@
-"""Passes: each takes a stage and gives back a better one. One file a pass."""
+"""Optimization passes, one file each: a pass takes a graph or a planned phase and returns a better one."""

@@ -1,4 +1,4 @@
-"""Chooses the algorithm of every operation that has several, by their costs."""
+"""Selects an algorithm for every operation that has several, by estimated cost."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from dslc.operation import Operation
 
 
 def choose_algorithms(graph: Graph, setting: Setting, wanted: Mapping[str, str]) -> Graph:
-    """The graph with a `choice` in every operation that can be computed in several ways.
+    """Sets `choice` in every operation that can be computed in several ways.
 
-    `wanted` names algorithms by `step.operation`, or by operation for all steps; one that does not fit is ignored.
+    wanted: algorithms by `step.operation`, or by operation for all steps, which take precedence over the cheapest. One
+    that cannot compute its operation is ignored.
     """
 
     def in_step(step: Step) -> Step:

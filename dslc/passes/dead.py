@@ -1,4 +1,5 @@
-"""Leaves out operations whose results nobody reads, such as the softmax in training under a cross-entropy."""
+"""Dead code elimination: removes operations whose results are never read, such as the softmax in training under a
+cross-entropy loss."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from dslc.operation import ACTIVATION, Operation, Tensor
 
 
 def remove_dead_operations(graph: Graph) -> Graph:
-    """The graph without operations that only write activations which nothing reads."""
+    """Removes operations that write only activations that nothing reads. The loss counts as read."""
     return graph.map(_alive)
 
 

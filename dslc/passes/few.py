@@ -1,7 +1,7 @@
-"""A prediction of few examples picks algorithms of its own: with one example a lane most lanes would stand empty.
+"""Small batches get a forward phase with their own algorithms: with one example per lane most lanes would be empty.
 
-The phase `few` does what `forward` does, on tensors of its own: the losses of `evaluate` read those of `forward`, which
-therefore computes all of its examples.
+The phase `few` computes what `forward` does, on tensors of its own. `evaluate` always runs `forward`, since its losses
+read the tensors of that phase.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from dslc.passes.algorithms import choose_algorithms
 
 
 def split_few(graph: Graph, chosen: Graph, setting: Setting, wanted: dict[str, str]) -> Graph:
-    """`chosen`, which is `graph` with its algorithms, and a phase for few examples where that is worth it."""
+    """Adds a phase for small batches to `chosen` if `forward` stores examples in lanes.
+
+    chosen: `graph` after algorithm selection. wanted: algorithms by operation, as in `choose_algorithms`.
+    """
     forward = chosen.predict.phases[0]
     if not any(op.choice == "lanes" for op in forward.operations):
         return chosen
@@ -26,7 +29,7 @@ def split_few(graph: Graph, chosen: Graph, setting: Setting, wanted: dict[str, s
 
 
 def most_examples(step: Step, lanes: int) -> int:
-    """Up to how many examples the phase serves; 0 where there is none."""
+    """The largest batch that the phase is used for: half a vector of examples; 0 if there is no such phase."""
     return lanes // 2 if any(phase.name == FEW for phase in step.phases) else 0
 
 

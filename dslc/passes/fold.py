@@ -1,4 +1,5 @@
-"""At prediction a batch normalization is one factor and one term a channel: both go into the weights before it.
+"""Batch norm folding: at prediction batch norm is one scale and one shift per channel, which the weights of the layer
+before it absorb.
 
 y = gamma (x W + b - mean) / sqrt(var + eps) + beta   becomes   y = x W' + b'
 """
@@ -15,7 +16,7 @@ WEIGHTED = ("conv_forward", "dense_forward")
 
 
 def fold_batchnorm(graph: Graph) -> Graph:
-    """The graph whose prediction has no batch normalization right after a convolution or dense layer."""
+    """Folds every batch norm that directly follows a convolution or dense layer, at prediction only."""
     readers = Counter(t for op in graph.predict.operations for t in op.reads)
     phases = tuple(_fold_phase(phase, readers) for phase in graph.predict.phases)
     return replace(graph, predict=replace(graph.predict, phases=phases))
@@ -38,7 +39,7 @@ def _feeds(before: Operation, op: Operation, readers: Counter[Tensor]) -> bool:
 
 
 def _folded(before: Operation, op: Operation) -> tuple[Operation, Operation]:
-    """The operation that makes the new weights, and the layer with them."""
+    """The operation that computes the folded weights, and the layer that reads them."""
     x, w, *bias = before.reads
     layer = before.name.removesuffix("_forward")
     weights = replace(w, name=f"{layer}_folded_weight", role=ACTIVATION)

@@ -1,4 +1,5 @@
-"""Lets an operation apply the formula that follows it to what it stores, and saves a pass through memory.
+"""Epilogue fusion: an operation applies the elementwise formula that follows it before it stores its result, which
+saves a pass over memory.
 
 y = conv(x); z = relu(y)             becomes  z = conv(x) with relu
 dy = dense_input_gradient(dz);       becomes  dx = dense_input_gradient(dz) with the derivative
@@ -20,7 +21,7 @@ SUM = Fused(X + Y, needs_y=True)
 
 
 def fuse(graph: Graph) -> Graph:
-    """The graph with formulas of one element put into the operations before them."""
+    """Fuses elementwise formulas and sums into the operations before them."""
     return graph.map(_fuse_step)
 
 
@@ -41,13 +42,13 @@ def _fuse_phase(phase: Phase, readers: Counter[Tensor]) -> Phase:
 
 
 def _producer(op: Operation, done: list[Operation], readers: Counter[Tensor]) -> int | None:
-    """Which earlier operation can do what `op` does, in the place of its own result."""
+    """The index of an earlier operation that can compute `op` in its epilogue; the last if there are several."""
     found = [at for turn in _turns(op) if (at := _producer_of(turn, done, readers)) is not None]
     return max(found, default=None)
 
 
 def _producer_of(op: Operation, done: list[Operation], readers: Counter[Tensor]) -> int | None:
-    """The operation that makes the first thing that `op` reads, if it can do what `op` does."""
+    """The index of the operation that writes the first tensor that `op` reads, if `op` can become its epilogue."""
     source = op.reads[0]
     if source.role != ACTIVATION or readers[source] != 1:
         return None
@@ -56,21 +57,21 @@ def _producer_of(op: Operation, done: list[Operation], readers: Counter[Tensor])
         if source in producer.writes:
             fits = producer.writes == (source,) and kernels.fuses(producer) and _together(producer, op) is not None
             taken = {t for later in done[index + 1 :] for t in later.writes}
-            if op.kind == "add":  # a layer reads what it computes from in a form of its own
+            if op.kind == "add":  # a layer may read its own inputs from a copy in another layout
                 taken.update(producer.reads)
             return index if fits and not taken & set(op.reads[1:]) else None
     return None
 
 
 def _turns(op: Operation) -> tuple[Operation, ...]:
-    """The operation as the one that reads its result first, where it can be done elsewhere; a sum in either order."""
+    """The operation if it can be an epilogue, its first read being the producer's result; a sum in either order."""
     if _formula(op) is None:
         return ()
     return (op, replace(op, reads=op.reads[::-1])) if op.kind == "add" else (op,)
 
 
 def _formula(op: Operation) -> Fused | None:
-    """What the operation does to each element, where it can be done elsewhere."""
+    """The operation's elementwise formula; None if it cannot be an epilogue."""
     if op.kind == "add":
         return SUM if len(op.reads) == 2 else None
     if not isinstance(op.detail, MapDetail):
@@ -83,7 +84,7 @@ def _formula(op: Operation) -> Fused | None:
 
 
 def _together(producer: Operation, op: Operation) -> Fused | None:
-    """What both do to each element: one formula, or one of a sum."""
+    """The epilogue of the two combined: a single formula, or a formula of a sum; None if they cannot be combined."""
     formula = _formula(op)
     if producer.fused is None or formula is None:
         return formula

@@ -1,6 +1,6 @@
-"""Turns a convolution in groups that vectors do not fit into one of all channels, whose other weights are zero.
+"""Turns a grouped convolution whose groups do not fill vectors into an ordinary one, with zeros for the other weights.
 
-The products with zeros cost less than groups narrower than a vector; the gradient of the zeros is dropped.
+Multiplying by zeros costs less than computing groups narrower than a vector; the gradient of the zeros is dropped.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dslc.layers.conv import ConvDetail
 from dslc.operation import ACTIVATION, Operation, Tensor
 
 MOST_TIMES = 16
-"""So many times the work is still less than what narrow groups cost."""
+"""Up to this many groups, and so this many times the work, the ordinary convolution is cheaper than narrow groups."""
 
 
 def widen_groups(graph: Graph, lanes: int) -> Graph:
-    """The graph without groups that do not fit vectors."""
+    """Widens the convolutions whose groups do not fit vectors of `lanes` numbers."""
     return graph.map(lambda step: _widen(step, lanes))
 
 
@@ -52,6 +52,6 @@ def _wide(op: Operation, lanes: int, widened: dict[Tensor, Tensor]) -> tuple[Ope
 
 
 def _whole(w: Tensor, d: ConvDetail, suffix: str) -> Tensor:
-    """The tensor of the filters with all channels."""
+    """The tensor of the filters over all channels: (f_h, f_w, channels, filters)."""
     assert prod(w.shape[2:]) * d.groups == d.input[2] * d.output[2]
     return replace(w, name=f"{w.name}_{suffix}", shape=(*d.size, d.input[2], d.output[2]), role=ACTIVATION)

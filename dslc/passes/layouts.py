@@ -1,7 +1,7 @@
-"""Chooses how each tensor lies in memory.
+"""Chooses the memory layout of every tensor.
 
-The kernels that read a parameter say what suits them. A batched tensor lies plain, example after example, unless all
-that touches it would rather have one example a lane; between the two stand operations that turn one into the other.
+The kernels that read a parameter say which layout they want. A batched tensor is stored plain, example after example,
+unless the operations around it work with one example per lane. Conversion operations go between the two.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from dslc.operation import ACTIVATION, Operation, Tensor, identifier, state_name
 
 
 def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mapping[str, Layout]]]:
-    """The graph with the conversions that its layouts need, and for each step a layout for every tensor, by name.
+    """Inserts the layout conversions, and returns the graph and a layout for every tensor, by step and tensor name.
 
-    A parameter's gradient and optimizer state lie as the parameter does.
+    A parameter's gradient and optimizer state have the parameter's layout.
     """
     chosen: dict[str, Layout] = {}
     for step in graph.steps:
@@ -41,8 +41,8 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mappin
 
 
 def _convert(step: Step, chosen: dict[str, Layout], lanes: int) -> Step:
-    """Every operation reads what it would like in another form from a copy. One is made once, unless two phases need it
-    of which neither runs before the other: then both make it."""
+    """Every operation reads from a copy what it needs in another form. A copy is made once, but if two phases need it
+    and neither runs before the other, both make it."""
     named: dict[Copy, Tensor] = {}
     made: dict[str, set[Copy]] = {}
     phases: list[Phase] = []
@@ -63,8 +63,8 @@ def _converted(
     named: dict[Copy, Tensor],
     there: set[Copy],
 ) -> tuple[Operation, ...]:
-    """The operations with those that make copies; `named` are the copies of the whole step, `there` those that are made
-    by now."""
+    """The operations with those that make copies inserted. `named`: the copies of the whole step. `there`: those
+    already made at this point."""
     done: list[Operation] = []
     for op in operations:
         found = (*_turns(op, chosen, lanes), *_repacked(op, chosen, lanes), *kernels.copies(op, lanes))
@@ -80,7 +80,7 @@ def _converted(
 
 
 def _turns(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
-    """What the operation reads in lanes that lies plain, and the other way round; its results lie as it reads."""
+    """The conversions to and from lanes of what the operation reads; its results are stored in the same way."""
     batched = [t for t in op.reads if t.batched]
     lying = {t for t in batched if t.name in chosen and chosen[t.name].examples > 1}
     inside = all(t.role == ACTIVATION or not t.batched for t in op.writes)
@@ -91,7 +91,7 @@ def _turns(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
 
 
 def _repacked(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
-    """Parameters that lie in another way than the operation wishes, because others wished otherwise before."""
+    """Copies of parameters whose layout an earlier operation chose differently from what this one wants."""
     wishes = kernels.wishes(op, lanes)
     return [
         Copy(t, "pack_filters", wishes[t.name])
@@ -101,7 +101,7 @@ def _repacked(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy
 
 
 def _given_back(op: Operation, chosen: dict[str, Layout], lanes: int) -> tuple[Operation, ...]:
-    """The operation, and another that gives its result to the caller, who knows of no lanes."""
+    """The operation; if it writes the caller's array in lanes, also one that converts that to the plain layout."""
     result = op.writes[0]
     if op.choice != "lanes" or result.role == ACTIVATION or not result.batched:
         return (op,)
@@ -113,7 +113,7 @@ def _given_back(op: Operation, chosen: dict[str, Layout], lanes: int) -> tuple[O
 
 
 def _copied(copy: Copy, chosen: dict[str, Layout], named: dict[Copy, Tensor]) -> Tensor:
-    """The copy's tensor; where a tensor is copied in several ways, names tell them apart by sizes, or by a number."""
+    """The copy's tensor; different copies of one tensor get distinct names, from their sizes or a number."""
     if copy not in named:
         taken = {tensor.name for tensor in named.values()}
         name = f"{copy.tensor.name}_{copy.suffix or copy.kind}"

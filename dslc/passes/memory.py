@@ -1,4 +1,4 @@
-"""Places the activations of a step in the workspace: those that are not needed at one time share memory."""
+"""Memory planning: places the activations of a step in the workspace. Those that are never live together share it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dslc.operation import ACTIVATION, Tensor
 from dslc.plan import ALIGNMENT, Buffer, Kernel
 
 Span = tuple[int, int]
-"""The first and the last kernel of a row of phases that touches a tensor; the kernels of all rows are counted on."""
+"""The first and the last kernel in a row of phases that touches a tensor; kernels are numbered through all rows."""
 
 
 @dataclass(frozen=True)
 class _Life:
-    """How long a tensor is needed: a span for every row that touches it."""
+    """A tensor's live range: a span for every row that touches it."""
 
     tensor: Tensor
     elements: int
@@ -23,7 +23,7 @@ class _Life:
 
 
 def rounded(elements: int, itemsize: int) -> int:
-    """Elements up to a whole number of aligned units."""
+    """The next multiple of the alignment that is not below this number of elements."""
     unit = ALIGNMENT // itemsize
     return -(-elements // unit) * unit
 
@@ -36,8 +36,11 @@ def place(
     start: int,
     lasting: Collection[Tensor] = (),
 ) -> dict[str, Buffer]:
-    """A buffer for every activation that the kernels touch, from offset `start` on. `rows` are the kernels in the rows
-    in which their phases run; what is `lasting` shares its memory with nothing else."""
+    """A buffer for every activation that the kernels touch, by name: the largest first, each at the lowest free offset.
+
+    rows: the kernels of each row of phases. batch: the largest mini-batch. start: the first free offset, in elements.
+    lasting: tensors that share memory with nothing else.
+    """
     aliases = _aliases(rows)
     buffers: dict[str, Buffer] = {}
     placed: list[tuple[int, _Life]] = []
@@ -59,7 +62,7 @@ def place(
 
 
 def _together(a: _Life, b: _Life) -> bool:
-    """Both are needed at one time of one row."""
+    """Whether both are live at the same time."""
     for first, last in a.spans:
         for begin, end in b.spans:
             if first <= end and begin <= last:
@@ -68,7 +71,7 @@ def _together(a: _Life, b: _Life) -> bool:
 
 
 def _aliases(rows: Sequence[Sequence[Kernel]]) -> dict[Tensor, Tensor]:
-    """Which tensor is only another name for which."""
+    """For each tensor that is an alias, the tensor whose memory it shares."""
     roots: dict[Tensor, Tensor] = {}
     for kernel in (kernel for row in rows for kernel in row):
         if kernel.variant.is_alias:

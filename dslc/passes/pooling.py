@@ -1,8 +1,8 @@
-"""Lets a convolution store the largest of each 2x2 pixels, and saves a pass through memory.
+"""Fuses 2x2 max pooling into the convolution before it, which saves a pass over memory.
 
-y = conv(x); z = maxpool(y)   becomes   z = conv(x) with the largest of each window
+y = conv(x); z = maxpool(y)   becomes   z = conv(x) with the maximum of each window
 
-Only where y is needed for nothing else: in training the way back goes through all pixels.
+Only where nothing else reads y: in training the backward pass needs all pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dslc.operation import ACTIVATION, Operation, Tensor
 
 
 def pool_at_once(graph: Graph) -> Graph:
-    """The graph with windows of 2x2 pixels put into the convolutions before them."""
+    """Fuses max pooling over 2x2 windows into the convolutions before it."""
     return graph.map(_pool_step)
 
 
@@ -35,7 +35,7 @@ def _pool_phase(phase: Phase, alone: set[Tensor]) -> Phase:
 
 
 def _of_squares(op: Operation) -> bool:
-    """The largest of each 2x2 pixels, and nothing else."""
+    """Whether this is max pooling over 2x2 windows with stride 2, without padding or epilogue."""
     d = op.detail
     return (
         op.kind == "maxpool"

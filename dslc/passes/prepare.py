@@ -1,4 +1,4 @@
-"""Puts apart what a prediction computes from parameters alone: it is done once, not for every prediction."""
+"""Prepacking: what prediction computes from parameters alone is computed once, not in every call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dslc.operation import PARAMETER, Operation, Tensor
 
 
 def prepare_parameters(graph: Graph) -> Graph:
-    """The graph with a phase of its own for what depends on nothing but parameters."""
+    """Moves the operations of `predict` that depend only on parameters into a phase of their own, `prepare`."""
     return replace(graph, predict=_prepare(graph.predict))
 
 
@@ -30,5 +30,5 @@ def _prepare(step: Step) -> Step:
 
 
 def prepared(step: Step) -> tuple[Tensor, ...]:
-    """What must stay from one prediction to the next."""
+    """The tensors that `prepare` writes, which must survive from one prediction to the next."""
     return tuple(t for phase in step.phases if phase.name == PREPARE for op in phase.operations for t in op.writes)

@@ -1,25 +1,35 @@
-"""Decides which kernels the threads share, and where they must meet."""
+"""Decides which kernels the threads share, and where barriers are needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from dslc.operation import Tensor
 from dslc.plan import Kernel, PlannedPhase
 
 WORTH_SHARING_NS = 10_000
-"""Below this the first thread works alone: meeting costs more than is won."""
+"""Kernels cheaper than this run on the first thread alone: a barrier would cost more than sharing saves."""
+
+MEETING_NS = 150
+"""What each thread adds to the time of a barrier, where all count themselves in one place: measured with two."""
 
 Place = Callable[[Tensor], tuple[str, int, int]]
-"""Where a tensor lies: in which memory, from where to where."""
+"""Where a tensor is stored: the name of the memory, and the first and the end offset in it."""
 
 
 def share_work(
     phases: tuple[PlannedPhase, ...], place: Place, worth_ns: float = WORTH_SHARING_NS
 ) -> tuple[PlannedPhase, ...]:
-    """Phases whose kernels know whether they are shared and whether a barrier follows."""
+    """Sets `parallel` and `barrier` in all kernels. `worth_ns`: the cost from which on a kernel is shared."""
     return tuple(replace(phase, kernels=_meeting(_shared(phase.kernels, worth_ns), place)) for phase in phases)
+
+
+def estimated_ns(phases: Iterable[PlannedPhase], threads: int) -> float:
+    """What full mini-batches take so many threads, as far as the kernels' estimates go."""
+    kernels = [kernel for phase in phases for kernel in phase.kernels]
+    work = sum(k.variant.cost_ns / (threads if k.parallel else 1) for k in kernels)
+    return work + sum(k.barrier for k in kernels) * MEETING_NS * (threads if threads > 1 else 0)
 
 
 def _shared(kernels: tuple[Kernel, ...], worth_ns: float) -> tuple[Kernel, ...]:
@@ -29,8 +39,8 @@ def _shared(kernels: tuple[Kernel, ...], worth_ns: float) -> tuple[Kernel, ...]:
 
 
 def _meeting(kernels: tuple[Kernel, ...], place: Place) -> tuple[Kernel, ...]:
-    """A barrier before whatever touches memory that another thread may still write, or writes what it may still read;
-    and one at the end. What the first thread does alone keeps its order without."""
+    """Puts a barrier before every kernel that touches memory that another thread may still write, or writes memory that
+    another may still read, and one at the end. Kernels that the first thread runs alone need none between them."""
     marked = list(kernels)
     running: list[int] = []
     for index, kernel in enumerate(kernels):

@@ -1,8 +1,8 @@
-"""Goes once over weights that come from memory, where the way back would go twice.
+"""Fused backward pass of large dense layers: weights that do not fit in cache are read once instead of twice.
 
-    dx = dy W; update(W) by dW = dy^T x   becomes   both at once
+    dx = dy W; update(W) by dW = dy^T x   becomes   one operation
 
-Nothing between the two may touch what they read or write.
+The two must directly follow each other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dslc.operation import Operation
 
 
 def go_back_together(graph: Graph, setting: Setting) -> Graph:
-    """The graph with the two ways back through a large dense layer in one."""
+    """Fuses the input gradient of each large dense layer with its weight gradient and update, in training."""
     if graph.train is None:
         return graph
     phases = tuple(_join(phase, setting) for phase in graph.train.phases)
@@ -34,7 +34,7 @@ def _join(phase: Phase, setting: Setting) -> Phase:
 
 
 def _fit(dx: Operation, update: Operation, setting: Setting) -> bool:
-    """One layer's two ways back, the second with its update."""
+    """Whether these are the input gradient and the weight gradient with update of one large dense layer."""
     return (
         dx.kind == "dense_input_gradient"
         and update.kind == "dense_weight_gradient"

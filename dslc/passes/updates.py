@@ -1,10 +1,10 @@
-"""Lets a weight's update follow at once on its gradient, which then is never stored.
+"""Fused updates: the kernel that computes a weight's gradient updates the weight, so the gradient is never stored.
 
     dW = dense_weight_gradient(x, dy); dW += slope(W); update(W, dW)
     becomes   update(W) by dense_weight_gradient(x, dy)
 
-Only in the step that trains: `gradients` is asked for the gradients themselves. And only where nobody else reads the
-gradient: to clip by the norm, all gradients must be there before the first update.
+Only in the step `train`: the step `gradients` returns the gradients themselves. And only if nothing else reads the
+gradient: clipping by the norm, for example, needs all gradients before the first update.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dslc.operation import Operation, Tensor
 
 
 def update_at_once(graph: Graph) -> Graph:
-    """The graph with regularizers in the updates, and updates in the operations that make the gradients."""
+    """Fuses regularizers into the updates, and updates into the operations that compute the gradients."""
     return replace(graph, train=None if graph.train is None else _update_step(graph.train))
 
 

@@ -1,1 +1,2 @@
-"""From graph to plan: `planner.py` runs the passes in their order, `tuned.py` keeps what `--tune` has measured."""
+"""From graph to plan: `planner.py` runs the passes in order, `tuned.py` stores what `--tune` has measured, and
+`verifier.py` checks a finished plan."""

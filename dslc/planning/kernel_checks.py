@@ -1,5 +1,5 @@
-"""What a kernel takes for granted of its tensors: sizes, layouts, alignment, scratch memory. Each is computed here once
-more from the operation, apart from the kernel's own file."""
+"""What a kernel assumes about its tensors: sizes, layouts, alignment, workspace. Each is derived here again from the
+operation, independently of the kernel's own file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dslc.plan import Buffer, Kernel, Plan
 from dslc.planning.plan_error import demand
 
 Buffers = Mapping[Tensor, "Buffer | None"]
-"""Where the tensors of a kernel lie; None for an array of the caller."""
+"""The buffers of a kernel's tensors; None for an array of the caller."""
 
 
 def numbers(buffer: Buffer, batch: int) -> int:
-    """Numbers that a tensor takes for a full mini-batch: whole blocks along an axis that is cut into some, and whole
-    vectors of examples."""
+    """How many numbers a tensor takes for a full mini-batch, with the blocked axis and the interleaved examples rounded
+    up to whole blocks."""
     layout, sizes = buffer.layout, list(buffer.layout.shape)
     if layout.width:
         sizes[layout.axis] = _whole(sizes[layout.axis], layout.width)
@@ -33,10 +33,10 @@ def _whole(count: int, width: int) -> int:
 
 
 def check_kernel(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
-    """Raises PlanError where a tensor is not what the kernel takes it for."""
+    """Checks that the tensors of a kernel are as it assumes. Raises PlanError if one is not."""
     op, variant = kernel.operation, kernel.variant
     named = len(variant.arguments)
-    demand(named == len(buffers), f"{op.name} has {len(buffers)} arrays and names for {named}")
+    demand(named == len(buffers), f"{op.name} has {len(buffers)} arrays but {named} argument names")
     _check_examples(kernel, buffers, plan)
     _check_aligned(kernel, buffers, plan)
     _check_scratch(kernel, buffers, plan)
@@ -50,7 +50,7 @@ def _layout(tensor: Tensor, buffers: Buffers) -> Layout:
 
 
 def _check_examples(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
-    """Which of the tensors have one example a lane."""
+    """Exactly the tensors that the kernel expects so have one example per lane."""
     op, lanes = kernel.operation, plan.target.lanes(plan.itemsize)
     reads, writes = ({_layout(t, buffers).examples for t in some if t.batched} for some in (op.reads, op.writes))
     found = reads | writes
@@ -62,32 +62,32 @@ def _check_examples(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
         fine = found == {lanes}
     else:
         fine = len(found) <= 1 and (found <= {1} or (found == {lanes} and kernels.follows(op)))
-    demand(fine, f"{op.name} finds examples in lanes where it wants none, or none where it wants some")
+    demand(fine, f"{op.name} gets a tensor with examples in lanes where it expects the plain layout, or the reverse")
 
 
 def _check_aligned(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
-    """What a kernel takes to be aligned is: it lies in the arena, and pixels are whole vectors."""
+    """What a kernel assumes to be aligned is: it is in the arena, and pixels are whole vectors."""
     op, variant = kernel.operation, kernel.variant
     demand(not variant.context.get("far") or "out" in variant.aligned,
-           f"{op.name} stores past the caches and does not ask for aligned vectors")  # fmt: skip
+           f"{op.name} uses non-temporal stores but does not require aligned vectors")  # fmt: skip
     named = dict(zip(variant.arguments, buffers, strict=False))
     for name in variant.aligned:
         buffer = buffers[named[name]]
-        demand(buffer is not None, f"{op.name} takes {named[name].name} to be aligned, which is the caller's array")
+        demand(buffer is not None, f"{op.name} assumes that {named[name].name}, the caller's array, is aligned")
         assert buffer is not None
         pixel = buffer.layout.stored[-1] * buffer.layout.examples * plan.itemsize
         bytes_of_vector = plan.target.lanes(plan.itemsize) * plan.itemsize
         aligned = buffer.offset * plan.itemsize % bytes_of_vector == 0 and pixel % bytes_of_vector == 0
-        demand(aligned, f"{op.name} takes the vectors of {named[name].name} to be aligned, and they are not")
+        demand(aligned, f"{op.name} assumes that the vectors of {named[name].name} are aligned, but they are not")
 
 
 def _check_scratch(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
-    """There is as much as the kernel asks for; how much it needs its own check says."""
+    """The workspace is as large as the kernel asks for. The check of its kind says how much it really needs."""
     op, variant = kernel.operation, kernel.variant
     own = op.writes[len(op.writes) - len(variant.scratch) :]
     for scratch, tensor in zip(variant.scratch, own, strict=True):
         right = tensor.name == f"{op.name}_{scratch.name}" and tensor.elements == scratch.elements
-        demand(right, f"{op.name} asks for {scratch.elements} numbers of {scratch.name} and has {tensor.name}")
+        demand(right, f"{op.name} asks for {scratch.elements} numbers of {scratch.name} but gets {tensor.name}")
     threads = variant.context.get("threads", plan.threads)
     demand(threads == plan.threads, f"{op.name} is made for {threads} threads")
 
@@ -96,7 +96,7 @@ def _check_scratch(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
 
 
 class _Seen:
-    """A kernel with what its checks ask for."""
+    """A kernel with its buffers and plan, and the checks that the kinds share. Each raises PlanError."""
 
     def __init__(self, kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
         self.op, self.variant, self.buffers, self.plan = kernel.operation, kernel.variant, buffers, plan
@@ -104,39 +104,43 @@ class _Seen:
         self.lanes, self.threads = plan.target.lanes(plan.itemsize), plan.threads
 
     def shape(self, tensor: Tensor, *shapes: tuple[int, ...]) -> None:
-        """The array has one of these shapes."""
+        """The tensor has one of these shapes."""
         known = tensor.shape in shapes
-        demand(known, f"{self.op.name} takes {tensor.name} for {shapes[0]}, and it is {tensor.shape}")
+        demand(known, f"{self.op.name} expects {tensor.name} to have the shape {shapes[0]}, but it is {tensor.shape}")
 
     def plain(self, tensor: Tensor) -> None:
+        """The tensor is stored as its shape says."""
         self.lies(tensor, Layout(tensor.shape))
 
     def blocked(self, tensor: Tensor, axis: int) -> None:
-        """In blocks of one vector along an axis."""
-        demand(axis < len(tensor.shape), f"{self.op.name} takes {tensor.name} for weights, and it is {tensor.shape}")
+        """The tensor is stored in blocks of one vector along an axis."""
+        demand(axis < len(tensor.shape), f"{self.op.name} expects weights, but {tensor.name} is {tensor.shape}")
         self.lies(tensor, Layout(tensor.shape, axis, self.lanes))
 
     def lies(self, tensor: Tensor, layout: Layout) -> None:
+        """The tensor is stored in this layout, or in one with the same order in memory."""
         found = _layout(tensor, self.buffers)
         fine = found.stored == layout.stored and (found.width == 0 or found.axis == layout.axis)
-        demand(fine, f"{self.op.name} wants {tensor.name} as {layout.describe()}, and it lies as {found.describe()}")
+        demand(fine, f"{self.op.name} wants {tensor.name} stored as {layout.describe()}, not as {found.describe()}")
 
     def least(self, what: str, found: int, needed: int) -> None:
-        demand(found >= needed, f"{self.op.name} needs {needed} numbers of {what} and has {found}")
+        """There are no fewer than `needed` numbers of `what`."""
+        demand(found >= needed, f"{self.op.name} needs {needed} numbers of {what} but has {found}")
 
     def scratch(self, name: str) -> int:
+        """The size of a workspace of the kernel; 0 if it has none of this name."""
         return next((s.elements for s in self.variant.scratch if s.name == name), 0)
 
 
 def _window(d: ConvDetail) -> tuple[int, int, int]:
-    """The image that windows slide over: as it is where none reaches over an edge, else as far as they reach."""
+    """The shape of the image that windows slide over: unchanged if none crosses an edge, else padded to their reach."""
     rows, columns = ((d.output[i] - 1) * d.stride[i] + (d.size[i] - 1) * d.dilation[i] + 1 for i in (0, 1))
     inside = d.before == (0, 0) and rows <= d.input[0] and columns <= d.input[1]
     return (d.input[0], d.input[1], d.input[2]) if inside else (rows, columns, d.input[2])
 
 
 def _back(d: ConvDetail) -> ConvDetail:
-    """The convolution that makes dx of dy."""
+    """The convolution that computes dx from dy."""
     top, left = ((d.size[i] - 1) * d.dilation[i] - d.before[i] for i in (0, 1))
     return replace(d, input=d.output, output=d.input, before=(top, left))
 
@@ -189,8 +193,8 @@ def _conv(seen: _Seen) -> ConvDetail:
 
 
 def _winograd(seen: _Seen, d: ConvDetail) -> None:
-    """Squares of every thread, transformed filters as far apart as the C takes them to be, and what lies behind the
-    last pixel, which only the arena lets a vector read."""
+    """The workspace of every thread is large enough, the transformed filters have the stride that the C uses, and
+    vectors are read beyond the last pixel only in the arena."""
     c, x, filters = seen.context, seen.op.reads[0], seen.op.reads[1]
     outputs, taps = (int(n) for n in seen.op.choice.removeprefix("winograd").split("x"))
     elements, lanes = (outputs + taps - 1) ** 2, seen.lanes
@@ -198,7 +202,7 @@ def _winograd(seen: _Seen, d: ConvDetail) -> None:
     seen.shape(x, d.input)
     seen.least("an element's filters", c["filter_step"], d.input[2] * lanes)
     demand(_layout(filters, seen.buffers).stored == (blocks, elements, c["filter_step"] // lanes, lanes),
-           f"{seen.op.name} finds {filters.name} in another layout than it reads")  # fmt: skip
+           f"{seen.op.name} reads {filters.name} in another layout than it has")  # fmt: skip
     height = c["tiles"].heights[0]
     room = _whole(c["at_once"], height)
     seen.least("room for squares", c["room"], room)
@@ -207,7 +211,7 @@ def _winograd(seen: _Seen, d: ConvDetail) -> None:
     seen.least("squares", seen.scratch("squares"), seen.threads * elements * c["square_step"])
     seen.least("products", seen.scratch("products"), seen.threads * elements * c["result_step"])
     reads_on = c["whole"] and d.input[2] % lanes
-    demand(not reads_on or x.role != INPUT, f"{seen.op.name} reads beyond the end of {x.name}, the caller's array")
+    demand(not reads_on or x.role != INPUT, f"{seen.op.name} reads past the end of {x.name}, the caller's array")
 
 
 def _winograd_filters(seen: _Seen) -> None:
@@ -219,7 +223,7 @@ def _winograd_filters(seen: _Seen) -> None:
     demand(found.stored[:1] == (blocks,), f"{seen.op.name} writes {blocks} blocks to {transformed.name}")
     seen.least("an element's filters", step, w.shape[2] * seen.lanes)
     demand(step == seen.context["step"] and found.stored[1] == seen.context["elements"],
-           f"{seen.op.name} writes {transformed.name} in another layout than it lies")  # fmt: skip
+           f"{seen.op.name} writes {transformed.name} in another layout than it has")  # fmt: skip
 
 
 def _winograd_weight_products(seen: _Seen) -> None:
@@ -235,7 +239,7 @@ def _winograd_weight_products(seen: _Seen) -> None:
     seen.least("a square", c["row"], _whole(d.input[2], lanes))
     seen.least("an element's squares", c["square_step"], c["at_once"] * c["row"])
     seen.least("an element's errors", c["error_step"], _whole(blocks, 2) * c["at_once"] * lanes)
-    # Either every thread has squares of its own, or all share them, and read one place while they write another.
+    # Either every thread has its own squares, or all share them in two buffers: one is read while the other is written.
     own = seen.threads if c["chunks"] > 1 else 1
     places = own if c["chunks"] > 1 else min(2, seen.threads)
     seen.least("squares", seen.scratch("squares"), places * elements * c["square_step"])
@@ -256,7 +260,7 @@ def _pad(seen: _Seen) -> None:
 
 
 def _weights(seen: _Seen, w: Tensor, units: int, inputs: int) -> None:
-    """A dense layer's weights: as the language has them for few units, else in blocks of them."""
+    """A dense layer's weights: plain for few units, else blocked along the units."""
     seen.shape(w, (units, inputs))
     seen.plain(w) if 2 * units <= seen.lanes else seen.blocked(w, 0)
 
@@ -271,7 +275,7 @@ def _dense_input_gradient(seen: _Seen) -> None:
     _weights(seen, w, dy.elements, dx.elements)
     wanted = 1 if 2 * dy.elements <= seen.lanes else seen.lanes
     found = _layout(dy, seen.buffers).examples
-    demand(found == wanted, f"{seen.op.name} wants {wanted} examples of {dy.name} side by side, and there are {found}")
+    demand(found == wanted, f"{seen.op.name} wants {wanted} examples of {dy.name} interleaved, but there are {found}")
     if seen.variant.name == "streamed":
         seen.least("sums", seen.scratch("sums"), dx.elements * seen.lanes)
 
@@ -285,12 +289,12 @@ def _dense_backward(seen: _Seen) -> None:
     x, dy, in_lanes, dw = *seen.op.reads[:3], seen.op.writes[1]
     _weights(seen, dw, dy.elements, x.elements)
     sides = tuple(_layout(t, seen.buffers).examples for t in (x, dy, in_lanes))
-    demand(sides == (1, 1, seen.lanes), f"{seen.op.name} wants examples side by side in {in_lanes.name} only")
+    demand(sides == (1, 1, seen.lanes), f"{seen.op.name} wants interleaved examples in {in_lanes.name} only")
     seen.least("sums", seen.scratch("sums"), x.elements * seen.lanes)
 
 
 def _elementwise(seen: _Seen) -> None:
-    """Arrays of one parameter, number by number as they lie."""
+    """Arrays that belong to one parameter have the same layout."""
     w = seen.op.reads[0]
     for other in (t for t in (*seen.op.reads, *seen.op.writes) if t.shape == w.shape):
         seen.lies(other, _layout(w, seen.buffers))
@@ -298,7 +302,7 @@ def _elementwise(seen: _Seen) -> None:
         stored = prod(_layout(w, seen.buffers).stored)
         demand(
             seen.context["elements"] == stored,
-            f"{seen.op.name} goes over {seen.context['elements']} numbers of {stored}",
+            f"{seen.op.name} processes {seen.context['elements']} of {stored} numbers",
         )
 
 
@@ -318,4 +322,4 @@ CHECKS: Mapping[str, Callable[[_Seen], None]] = {
     "winograd_weight_gradient": _winograd_weight_gradient,
     "winograd_weight_products": _winograd_weight_products,
 }
-"""By kind of operation, where its tensors have other sizes than their shapes say, or may lie in several ways."""
+"""By kind of operation, if its tensors may have sizes other than their shapes say, or several layouts."""

@@ -1,14 +1,14 @@
-"""What is wrong with a plan."""
+"""The error for a wrong plan."""
 
 from __future__ import annotations
 
 
 class PlanError(AssertionError):
-    """A plan whose C would compute something else than the graph says, or touch memory that is not its own: a fault of
-    the planner. The message is a sentence."""
+    """The plan's C would compute something else than the graph says, or access the wrong memory: a bug in the planner.
+    The message is a sentence."""
 
 
 def demand(fine: bool, what: str) -> None:
-    """Raises PlanError if it is not fine."""
+    """Raises PlanError with the message `what` unless `fine`."""
     if not fine:
         raise PlanError(what)

@@ -1,4 +1,4 @@
-"""`graph.Graph` to `plan.Plan`: the passes in their order."""
+"""`graph.Graph` to `plan.Plan`: runs the passes in order and lays out the arena."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dslc.passes.layouts import choose_layouts
 from dslc.passes.memory import place, rounded
 from dslc.passes.pooling import pool_at_once
 from dslc.passes.prepare import prepare_parameters, prepared
-from dslc.passes.threads import WORTH_SHARING_NS, share_work
+from dslc.passes.threads import WORTH_SHARING_NS, estimated_ns, share_work
 from dslc.passes.together import go_back_together
 from dslc.passes.updates import update_at_once
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
@@ -29,8 +29,10 @@ from dslc.target import Target
 
 ITEMSIZE = {"float32": 4, "float64": 8}
 PREDICT_BATCH = 64
-"""Capacity of a network without `train`."""
+"""The batch capacity of a network without `train`."""
 
+HARDLY_SLOWER = 1.05
+"""Threads that win less than this are left to others."""
 
 REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "dead": remove_dead_operations,
@@ -39,17 +41,17 @@ REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "pooling": pool_at_once,
     "updates": update_at_once,
 }
-"""Passes from graph to graph, in their order."""
+"""The passes from graph to graph that need nothing else, in order."""
 PASSES = ("groups", "few", *REWRITES, "prepare", "together", "memory", "threads")
-"""What can be left out, by the name that `--disable` knows."""
+"""The passes that can be disabled, by the names that `--disable` accepts."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a plan may be told: passes to leave out, and algorithms by operation in place of the cheapest.
+    """Options of planning: passes to disable, and pairs of operation and algorithm that override the cost estimates.
 
     Raises:
-        ValueError: a pass is not known.
+        ValueError: there is no such pass.
     """
 
     disable: tuple[str, ...] = ()
@@ -65,21 +67,26 @@ DEFAULT = Options()
 
 
 def default_batch(graph: Graph) -> int:
+    """The batch capacity that the file asks for; PREDICT_BATCH if it does not say."""
     training = graph.network.training
     return (training.batch if training else None) or PREDICT_BATCH
 
 
 def default_setting(graph: Graph, target: Target, batch: int | None, threads: int) -> Setting:
-    """What kernels know of machine and mini-batch before the layouts are chosen."""
+    """What kernels know of the machine and the mini-batch before layouts are chosen."""
     itemsize = ITEMSIZE[graph.network.precision]
     capacity = batch or default_batch(graph)
-    return Setting({}, capacity, itemsize, target.lanes(itemsize), target.tile_rows, threads)
+    lanes, precise = target.lanes(itemsize), graph.network.precise
+    return Setting({}, capacity, itemsize, lanes, target.tile_rows, threads, precise)
 
 
 def make_plan(
     graph: Graph, target: Target, batch: int | None = None, threads: int = 1, options: Options = DEFAULT
 ) -> Plan:
-    """The plan for a machine. `batch` replaces the file's capacity."""
+    """Plans a graph for a machine.
+
+    batch: the largest mini-batch, in place of the file's. threads: at most this many; each gets its own workspace.
+    """
     setting = default_setting(graph, target, batch, threads)
     capacity, itemsize = setting.batch, setting.itemsize
     wanted = dict(options.algorithms)
@@ -121,10 +128,18 @@ def make_plan(
     return Plan(graph, target, itemsize, capacity, threads, tuple(steps), kept, regions)
 
 
+def profitable_threads(plan: Plan) -> int:
+    """The fewest threads, of those that the plan is made for, that are as good as any: one more would hardly help."""
+    phases = [phase for step in plan.steps for phase in step.phases]
+    times = {count: estimated_ns(phases, count) for count in range(1, plan.threads + 1)}
+    enough = HARDLY_SLOWER * min(times.values())
+    return next(count for count, time in times.items() if time <= enough)
+
+
 def _keep(
     tensors: list[Tensor], role: str, layouts: Mapping[str, Layout], itemsize: int, offset: int, kept: dict[str, Buffer]
 ) -> int:
-    """Puts all tensors of a role one after the other and returns where they end."""
+    """Places all tensors of a role one after the other, adds them to `kept`, and returns the offset of their end."""
     for tensor in tensors:
         if tensor.role == role:
             size = rounded(layouts[tensor.name].elements, itemsize)
@@ -134,7 +149,7 @@ def _keep(
 
 
 def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
-    """Where the loop over mini-batches gathers the examples of one: a buffer for each input and target."""
+    """Adds the buffers in which the training loop gathers a mini-batch, one for each input and target."""
     if graph.train is None:
         return offset
     for tensor in given_tensors(graph.train):
@@ -145,7 +160,7 @@ def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[st
 
 
 def given_tensors(step: Step) -> tuple[Tensor, ...]:
-    """Inputs and targets of a step: what the caller hands over, in the order of first use."""
+    """The inputs and targets of a step, which the caller passes, in the order of first use."""
     return tuple(t for t in step.tensors if t.role in ("input", "target"))
 
 
@@ -171,7 +186,7 @@ def _plan_step(
 
 
 def _with_scratch(planned: list[Kernel], setting: Setting) -> Mapping[str, Layout]:
-    """The layouts, with those of the tensors that only kernels know."""
+    """The layouts, extended by those of the kernels' workspace."""
     written = {t.name: Layout(t.shape) for kernel in planned for t in kernel.operation.writes}
     return {**written, **setting.layouts}
 
@@ -181,7 +196,7 @@ def _plan_phase(phase: Phase, setting: Setting) -> PlannedPhase:
 
 
 def _plan_operation(op: Operation, setting: Setting) -> Kernel:
-    """The kernel with its scratch memory, which is one more tensor that it writes."""
+    """The cheapest kernel; its workspace is added to the tensors that it writes."""
     variant = kernels.choose(op, setting)
     scratch = tuple(Tensor(f"{op.name}_{s.name}", (s.elements,), batched=False) for s in variant.scratch)
     return Kernel(replace(op, writes=(*op.writes, *scratch)), variant)

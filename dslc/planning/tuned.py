@@ -1,4 +1,4 @@
-"""What `--tune` found: algorithms by operation, kept beside the compiled modules for one network on one CPU."""
+"""Results of `--tune`: algorithms by operation, stored beside the compiled modules, for one network on one CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dslc.target import cpu_identity
 
 
 def tuned_options(network: Network, batch: int | None, threads: int) -> Options:
-    """The algorithms that were the fastest when the network was tuned; the cheapest by estimate if it never was."""
+    """The algorithms that were fastest when the network was tuned; the default options if it never was."""
     try:
         found = json.loads(_place(network, batch, threads).read_text())
     except (OSError, ValueError):
@@ -22,7 +22,7 @@ def tuned_options(network: Network, batch: int | None, threads: int) -> Options:
 
 
 def keep_tuned(network: Network, batch: int | None, threads: int, options: Options) -> Path:
-    """Writes the algorithms where `tuned_options` finds them."""
+    """Stores the algorithms where `tuned_options` finds them, and returns the path. Raises OSError if that fails."""
     path = _place(network, batch, threads)
     content = {"net": network.name, "threads": threads, "cpu": cpu_identity(), "algorithms": dict(options.algorithms)}
     write_whole(path, json.dumps(content, indent=1).encode())
@@ -30,8 +30,8 @@ def keep_tuned(network: Network, batch: int | None, threads: int, options: Optio
 
 
 def _place(network: Network, batch: int | None, threads: int) -> Path:
-    """Named after all that the speed depends on: layers with their sizes, precision, batch, threads, the CPU."""
+    """The file, named by a hash of all that the speed depends on: layers and sizes, precision, batch, threads, CPU."""
     layers = [(node.name, repr(node.layer), node.input_shapes) for node in network.nodes]
     capacity = batch or (network.training.batch if network.training else None)
-    what = repr((network.name, layers, network.precision, capacity, threads, cpu_identity()))
+    what = repr((network.name, layers, network.precision, network.precise, capacity, threads, cpu_identity()))
     return cache_folder() / f"tuned-{hashlib.sha256(what.encode()).hexdigest()[:20]}.json"

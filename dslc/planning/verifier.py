@@ -1,11 +1,13 @@
-"""Checks a plan against its graph, from what the plan says alone: nothing of the passes is called.
+"""Checks a plan against its graph, from the plan's data alone: it uses no code of the passes.
 
-    buffers     each holds its tensor for a full mini-batch, aligned, inside the arena with what vectors read behind it
-    kernels     what the graph says is done, by kernels that find their tensors in the size and layout they compute with
-    rows        in every row of phases a kernel reads what was made before, and nobody has written over it since
-    barriers    between two of them no thread touches what another writes
+    buffers     each has room for its tensor with a full mini-batch, is aligned, and is inside the arena, together with
+                what vector loads may read after its end
+    kernels     they compute exactly the graph's operations, on tensors of the size and layout that they expect
+    rows        in every row of phases, what a kernel reads was written before and not overwritten since
+    barriers    between two barriers no thread touches what another writes
 
-Memory is looked at in cells: stretches that no buffer begins or ends in. Each array of the caller is one more cell.
+Memory is divided into cells: intervals inside of which no buffer begins or ends. Each array of the caller is a cell of
+its own.
 """
 
 from __future__ import annotations
@@ -40,10 +42,10 @@ REGIONS = {PARAMETER: "parameters", STATE: "state"}
 
 
 def verify_plan(plan: Plan) -> None:
-    """Checks all of it.
+    """Checks a whole plan.
 
     Raises:
-        PlanError: the plan is wrong; the sentence says where.
+        PlanError: the plan is wrong; the message says where.
     """
     _check_kept(plan)
     for step in plan.steps:
@@ -68,7 +70,7 @@ def _touched(kernel: Kernel) -> tuple[Tensor, ...]:
 
 
 def _check_kept(plan: Plan) -> None:
-    """What lives as long as the network shares its memory with nothing, and parameters lie as what belongs to them."""
+    """Buffers that live as long as the network share memory with nothing; gradients and states match parameters."""
     for name, buffer in plan.kept.items():
         _check_buffer(plan, name, buffer)
         if region := REGIONS.get(buffer.tensor.role):
@@ -78,11 +80,11 @@ def _check_kept(plan: Plan) -> None:
         demand(end <= start, f"{name} and {other} are kept in the same memory")
     _check_alike(plan)
     prepares = any(phase.name == PREPARE for phase in plan.steps[0].phases)
-    demand(prepares == ("prepared" in plan.kept), "what is prepared needs a flag, and nothing else does")
+    demand(prepares == ("prepared" in plan.kept), "a plan has a `prepared` flag if and only if it has prepacking")
 
 
 def _check_alike(plan: Plan) -> None:
-    """A parameter's gradient and the optimizer's states lie as the parameter does."""
+    """A parameter's gradient and optimizer states have the parameter's layout."""
     training = plan.graph.network.training
     states = training.optimizer.states if training else ()
     for parameter in plan.graph.network.parameters:
@@ -90,7 +92,7 @@ def _check_alike(plan: Plan) -> None:
         for name in (f"{own}_grad", *(state_name(parameter.name, state) for state in states)):
             if name in plan.kept:
                 alike = plan.kept[name].layout == plan.kept[own].layout
-                demand(alike, f"{name} lies in another way than {own}")
+                demand(alike, f"{name} has another layout than {own}")
 
 
 def _check_workspace(plan: Plan, step: PlannedStep) -> None:
@@ -104,20 +106,20 @@ def _check_workspace(plan: Plan, step: PlannedStep) -> None:
     for name, buffer in step.workspace.items():
         _check_buffer(plan, name, buffer)
         _check_inside(buffer, region)
-        demand(buffer.tensor.role == ACTIVATION, f"{name} is no activation and lies in the workspace of {step.name}")
+        demand(buffer.tensor.role == ACTIVATION, f"{name} is in the workspace of {step.name} but is not an activation")
         at = bisect_left(starts, buffer.offset + buffer.elements)
         before = kept[at - 1] if at else (0, 0, "")
-        demand(before[1] <= buffer.offset, f"{name} of {step.name} lies in the memory of {before[2]}, which is kept")
+        demand(before[1] <= buffer.offset, f"{name} of {step.name} overlaps {before[2]}, which is kept")
 
 
 def _check_buffer(plan: Plan, name: str, buffer: Buffer) -> None:
-    """It holds a full mini-batch, and the vector that begins with its last number ends inside the smallest arena that
-    has it."""
-    demand(buffer.layout.shape == buffer.tensor.shape, f"{name} has the layout of an array of another shape")
+    """It has room for a full mini-batch, and a vector load that starts at its last number stays inside the smallest
+    arena that contains it."""
+    demand(buffer.layout.shape == buffer.tensor.shape, f"the layout of {name} is for another shape")
     needed = numbers(buffer, plan.batch)
     demand(needed <= buffer.elements, f"{name} takes {needed} numbers and has room for {buffer.elements}")
-    demand(buffer.offset >= 0, f"{name} lies before the arena")
-    demand(buffer.offset * plan.itemsize % ALIGNMENT == 0, f"{name} is not aligned: it begins at {buffer.offset}")
+    demand(buffer.offset >= 0, f"{name} begins before the arena")
+    demand(buffer.offset * plan.itemsize % ALIGNMENT == 0, f"{name} is not aligned: its offset is {buffer.offset}")
     arenas = (plan.arena_bytes(False), plan.arena_bytes(True), plan.arena_bytes(True, gradients=True))
     end = (buffer.offset + needed) * plan.itemsize
     whole = next((arena for arena in arenas if end + ALIGNMENT <= arena), arenas[-1])
@@ -127,22 +129,22 @@ def _check_buffer(plan: Plan, name: str, buffer: Buffer) -> None:
 
 def _check_inside(buffer: Buffer, region: Region) -> None:
     inside = region.offset <= buffer.offset and buffer.offset + buffer.elements <= region.offset + region.elements
-    demand(inside, f"{buffer.tensor.name} lies outside of the {region.name}")
+    demand(inside, f"{buffer.tensor.name} is outside of the {region.name}")
 
 
-# ------------------------------------------------------------------------------------------------ what is done
+# ------------------------------------------------------------------------------------------------ operations
 
 
 def _check_operations(plan: Plan, step: PlannedStep) -> None:
-    """The kernels of each phase are the graph's operations, with scratch memory of their own and in any order."""
+    """The kernels of each phase are the graph's operations in any order, with workspace added."""
     graph = next(s for s in plan.graph.steps if s.name == step.name)
     wanted = {phase.name: sorted(phase.operations, key=lambda op: op.name) for phase in graph.phases}
-    demand(wanted.keys() == {phase.name for phase in step.phases}, f"{step.name} has other phases than its graph")
+    demand(wanted.keys() == {phase.name for phase in step.phases}, f"the phases of {step.name} are not its graph's")
     for phase in step.phases:
         found = sorted(map(_without_scratch, phase.kernels), key=lambda op: op.name)
         names, others = {op.name for op in wanted[phase.name]}, {op.name for op in found}
         demand(names <= others, f"{step.name} {phase.name} leaves out {', '.join(sorted(names - others))}")
-        demand(found == wanted[phase.name], f"{step.name} {phase.name} does other things than its graph")
+        demand(found == wanted[phase.name], f"the operations of {step.name} {phase.name} are not its graph's")
 
 
 def _without_scratch(kernel: Kernel) -> Operation:
@@ -151,7 +153,7 @@ def _without_scratch(kernel: Kernel) -> Operation:
 
 
 def _check_results(plan: Plan, step: PlannedStep) -> None:
-    """What the caller asks for is written: outputs, the loss, gradients, parameters."""
+    """The results that the caller gets are written: outputs, the loss, gradients, parameters."""
     network = plan.graph.network
     learning = [identifier(p.name) for p in network.parameters if p.learns]
     results = {
@@ -165,15 +167,15 @@ def _check_results(plan: Plan, step: PlannedStep) -> None:
         row = next(row for row in rows_of(step.name, step.phases) if any(p.name == phase for p in row))
         written = {t.name for p in row for k in p.kernels for t in k.operation.writes}
         missing = [name for name in names if name not in written]
-        demand(not missing, f"{step.name} does not write {', '.join(missing)} up to the phase {phase}")
+        demand(not missing, f"{step.name} does not write {', '.join(missing)} by the end of the phase {phase}")
 
 
 # ------------------------------------------------------------------------------------------------ memory
 
 
 class _Memory:
-    """The memory of a step in cells. Arrays in the arena are known by their buffers, of which an alias has that of the
-    tensor whose other name it is; arrays of the caller by name."""
+    """The memory of a step, divided into cells. Arrays in the arena are located by their buffers, an alias by the
+    buffer of the tensor that it shares; arrays of the caller are told apart by name."""
 
     def __init__(self, plan: Plan, step: PlannedStep) -> None:
         self.plan, self.step = plan, step
@@ -194,14 +196,14 @@ class _Memory:
 
     def _check_alias(self, name: str, buffer: Buffer) -> None:
         root = self.roots.get(name)
-        demand(buffer.alias == root, f"{name} is said to be another name for {buffer.alias}, and it is for {root}")
+        demand(buffer.alias == root, f"{name} is marked as an alias of {buffer.alias} but is one of {root}")
         if root is not None:
             shared = self.step.workspace.get(root) or self.plan.kept.get(root)
             same = shared is not None and shared.offset == buffer.offset and shared.elements == buffer.elements
-            demand(same, f"{name} lies elsewhere than {root}, whose other name it is")
+            demand(same, f"{name} is an alias of {root} but is stored elsewhere")
 
     def buffer(self, tensor: Tensor) -> Buffer | None:
-        """None for an array of the caller."""
+        """The tensor's buffer; None for an array of the caller."""
         if tensor.role in CALLERS:
             return None
         found = self.step.workspace.get(tensor.name) or self.plan.kept.get(tensor.name)
@@ -211,14 +213,15 @@ class _Memory:
         return found
 
     def root(self, tensor: Tensor) -> str:
-        """The name of the array that a tensor lies in."""
+        """The name of the array that holds a tensor: its own, or that of the tensor whose alias it is."""
         return self.roots.get(tensor.name, tensor.name)
 
     def where(self, tensor: Tensor) -> slice:
+        """The cells of a tensor."""
         return self.cells[tensor.name]
 
     def check_arguments(self, kernel: Kernel) -> None:
-        """C is promised that what a kernel writes is not reached by another of its arguments."""
+        """What a kernel writes does not overlap its other arguments, as `restrict` promises in C."""
         if kernel.variant.is_alias:
             return
         arguments = {t: self.where(t) for t in _touched(kernel)}
@@ -227,11 +230,11 @@ class _Memory:
                 apart = (
                     other == written or cells.stop <= arguments[written].start or arguments[written].stop <= cells.start
                 )
-                demand(apart, f"{kernel.operation.name} writes {written.name} over {other.name}, which it has as well")
+                demand(apart, f"{kernel.operation.name} writes {written.name}, which overlaps with {other.name}")
 
 
 def _roots(step: PlannedStep) -> dict[str, str]:
-    """Which tensor is only another name for which, by the kernels that say so."""
+    """For each alias, the tensor whose memory it shares, according to the kernels."""
     roots: dict[str, str] = {}
     for kernel in step.kernels:
         if kernel.variant.is_alias:
@@ -244,8 +247,8 @@ def _roots(step: PlannedStep) -> dict[str, str]:
 
 
 class _Row:
-    """One row of phases, run from its beginning on memory in which only what is kept means anything. Each cell has an
-    owner: the array that was last written there."""
+    """Runs one row of phases symbolically, from a state in which only parameters and optimizer state are defined. Each
+    cell has an owner: the array that was last written there."""
 
     def __init__(self, memory: _Memory, row: tuple[PlannedPhase, ...]) -> None:
         self.memory, self.row = memory, row
@@ -266,7 +269,7 @@ class _Row:
         for tensor in prepared:
             demand(
                 self._holds(tensor),
-                f"{self._at(self.row[-1])} writes over {tensor.name}, which is prepared once for many calls",
+                f"{self._at(self.row[-1])} overwrites {tensor.name}, which is prepared once for many calls",
             )
 
     def _run(self, kernel: Kernel, phase: PlannedPhase) -> None:
@@ -274,7 +277,7 @@ class _Row:
         for tensor in kernel.operation.reads:
             self._check_read(name, tensor, kernel, phase)
         for tensor in kernel.operation.writes:
-            demand(tensor.role not in (INPUT, TARGET), f"{name} writes {tensor.name}, which is only to be read")
+            demand(tensor.role not in (INPUT, TARGET), f"{name} writes {tensor.name}, which is read-only")
             if not kernel.variant.is_alias:
                 self._write(tensor.name, self.memory.where(tensor))
             self.made.add(tensor.name)
@@ -284,16 +287,16 @@ class _Row:
     def _check_read(self, name: str, tensor: Tensor, kernel: Kernel, phase: PlannedPhase) -> None:
         what = f"{name} in {self._at(phase)} reads {tensor.name}"
         if tensor.role in (INPUT, TARGET):
-            demand(_is_given(self.memory.step.name, phase.name, tensor), f"{what}, which is not given there")
+            demand(_is_given(self.memory.step.name, phase.name, tensor), f"{what}, which is not passed to it")
             return
         kept = tensor.role in (PARAMETER, STATE)
-        demand(kept or tensor.name in self.made, f"{what}, which no phase before it has made")
-        demand(self._holds(tensor), f"{what}, which something else was written over")
+        demand(kept or tensor.name in self.made, f"{what}, which was not written before")
+        demand(self._holds(tensor), f"{what}, which was overwritten")
         renewed = tensor.name in self.updated and tensor not in kernel.operation.writes
         demand(not renewed, f"{what}, which was already updated")
 
     def _holds(self, tensor: Tensor) -> bool:
-        """All cells of a tensor are still its own."""
+        """Whether the tensor still owns all of its cells."""
         return bool((self.owner[self.memory.where(tensor)] == self.memory.numbers[self.memory.root(tensor)]).all())
 
     def _write(self, name: str, cells: slice) -> None:
@@ -304,7 +307,7 @@ class _Row:
 
 
 def _is_given(step: str, phase: str, tensor: Tensor) -> bool:
-    """Whether the caller hands an array over: what is prepared has no examples, predictions have no targets."""
+    """Whether the caller passes an input or target to a phase: prepacking has no examples, prediction no targets."""
     if phase == PREPARE:
         return False
     return tensor.role == INPUT or step != "predict" or phase == "losses"
@@ -313,12 +316,12 @@ def _is_given(step: str, phase: str, tensor: Tensor) -> bool:
 # ------------------------------------------------------------------------------------------------ barriers
 
 ALONE_READS, ALL_READ, ALONE_WRITES, ALL_WRITE = 1, 2, 4, 8
-"""What was done to a cell since the last barrier, by the first thread alone or by all that share a kernel."""
+"""Accesses to a cell since the last barrier, by the first thread alone or by all threads of a shared kernel."""
 
 
 def _check_barriers(memory: _Memory, phase: PlannedPhase) -> None:
     """Of two kernels without a barrier between them neither writes what the other touches, unless the first thread runs
-    both; and all meet at the end of a phase."""
+    both; and each phase ends with a barrier."""
     since: Array = np.zeros(memory.count, np.int64)
     running = [kernel for kernel in phase.kernels if not kernel.variant.is_alias]
     for kernel in running:
@@ -334,10 +337,10 @@ def _check_barriers(memory: _Memory, phase: PlannedPhase) -> None:
         if kernel.barrier:
             since[:] = 0
     at = f"{memory.step.name} {phase.name}"
-    demand(not running or running[-1].barrier, f"the threads do not meet at the end of {at}")
+    demand(not running or running[-1].barrier, f"there is no barrier at the end of {at}")
 
 
 def _check_apart(memory: _Memory, since: Array, name: str, tensors: Iterable[Tensor], marks: int) -> None:
     for tensor in tensors:
         touched = bool((since[memory.where(tensor)] & marks).any())
-        demand(not touched, f"{name} of {memory.step.name} touches {tensor.name} before the threads have met")
+        demand(not touched, f"{name} of {memory.step.name} accesses {tensor.name} too early: a barrier is missing")

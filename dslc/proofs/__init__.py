@@ -1,4 +1,4 @@
-"""Judges of the compiled C: an interpreter in NumPy, gradients by finite differences, scales of activations.
+"""Independent checks of the compiled C: a NumPy interpreter, numerical gradients, scales of activations.
 
-They stand above the runtime, which must not need them.
+The runtime does not depend on them.
 """

@@ -1,4 +1,4 @@
-"""Numerical against analytic gradients, in float64 (notes: 'Gradient checking for a neural network')."""
+"""Gradient checking in float64, analytic against numerical (notes: 'Gradient checking for a neural network')."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from dslc.runtime.model import Model
 
 EPSILON = 1e-5
-"""Half the way between the two points of a difference."""
+"""The step: the two points of a central difference are 2 epsilon apart."""
 TOLERANCE = 1e-6
-"""The relative difference that counts as agreement."""
+"""The largest relative difference that counts as agreement."""
 GREAT, WORRY = 1e-7, 1e-3
-"""What the relative difference of all parameters together says, as it is taught: 1e-7 is great, about 1e-5 asks for a
-careful look at the components, 1e-3 is a worry."""
+"""How to read the relative difference of all parameters together, as the notes teach it: 1e-7 is great, about 1e-5
+calls for a careful look at the components, 1e-3 is a worry."""
 ROUNDING = 1e-14
-"""How far a loss may be off; a slope is by this much divided by epsilon."""
+"""The rounding error of a loss, relative to it; the error of a slope is this divided by epsilon."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a parameter and its slope, found in both ways."""
+    """One entry of a parameter: its index, its numerical and its analytic gradient."""
 
     index: tuple[int, ...]
     numerical: float
@@ -41,8 +41,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class GradientRow:
-    """One parameter: how many of its entries were compared, how many lay at kinks, the notes' relative difference
-    ||approx - exact|| / (||approx|| + ||exact||), whether all slopes are zero, and the entry that differs most."""
+    """One parameter: how many of its entries were compared and how many were skipped because they are at kinks, the
+    relative difference ||numerical - analytic|| / (||numerical|| + ||analytic||), whether the whole gradient is zero,
+    and the entry that differs most."""
 
     name: str
     compared: int
@@ -53,6 +54,7 @@ class GradientRow:
 
     @property
     def verdict(self) -> str:
+        """`ok`, `differs`, `all zero` or `nothing compared`."""
         if not self.compared:
             return "nothing compared"
         if self.zero:
@@ -62,17 +64,19 @@ class GradientRow:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The parameters one by one, and the relative difference of all in one vector, the notes' theta."""
+    """A row for each parameter, and the relative difference of all together as one vector, the notes' theta."""
 
     rows: tuple[GradientRow, ...]
     difference: float
 
     @property
     def failures(self) -> tuple[GradientRow, ...]:
+        """The rows whose verdict is not `ok`."""
         return tuple(row for row in self.rows if row.verdict != "ok")
 
     @property
     def verdict(self) -> str:
+        """How to read the relative difference of all parameters together, in words."""
         if self.difference <= GREAT:
             return "great: at most 1e-7"
         return "look at the rows: 1e-5 or so" if self.difference < WORRY else "worry: 1e-3 or more"
@@ -86,10 +90,10 @@ def check_gradients(
     seed: int = 0,
     epsilon: float = EPSILON,
 ) -> GradientCheck:
-    """A row for every parameter that learns, on at most so many entries of each, drawn by the seed.
+    """Compares the gradients of every parameter that learns, on at most `entries` entries of each, drawn by the seed.
 
-    model: in float64. x, y: one mini-batch by input and by head. A gradient that is zero in all its entries fails: it
-    would agree with anything that is missing.
+    model: in float64. x, y: one mini-batch, arrays (n, *shape) by input and by head. epsilon: half the distance between
+    the points of a difference. A gradient that is zero in all its entries fails, since it would hide a missing term.
     """
     inputs, targets = only_one(x), only_one(y)
     exact = model.gradients(inputs, targets)
@@ -105,7 +109,8 @@ def check_gradients(
 
 @dataclass(frozen=True)
 class _Compared:
-    """The entries of one parameter that do not lie at kinks, by their flat indices; and their slopes."""
+    """The entries of one parameter that are not at kinks, by flat index, with both gradients. `skipped`: how many are
+    at kinks. `noise`: the rounding error of a slope."""
 
     name: str
     indices: Array
@@ -115,7 +120,7 @@ class _Compared:
     noise: float
 
     def row(self, gradient: Array) -> GradientRow:
-        """`gradient` is the whole analytic one."""
+        """The row for the result. gradient: all of the parameter's analytic gradient."""
         largest = max(float(np.abs(a).max(initial=0)) for a in (gradient, self.numerical))
         difference = _relative_difference(self.numerical, self.analytic)
         return GradientRow(
@@ -140,17 +145,18 @@ def _compare(differences: _Differences, name: str, gradient: Array, chosen: Arra
 
 
 def _relative_difference(numerical: Array, analytic: Array) -> float:
-    """Of two vectors, as in the notes: ||numerical - analytic|| / (||numerical|| + ||analytic||)."""
+    """||numerical - analytic|| / (||numerical|| + ||analytic||), 0 if both are zero (notes: 'Gradient checking')."""
     scale = float(np.linalg.norm(numerical) + np.linalg.norm(analytic))
     return float(np.linalg.norm(numerical - analytic)) / scale if scale else 0.0
 
 
 class _Differences:
-    """Slopes of the loss of one mini-batch: two-sided differences, with epsilon and with twice that.
+    """Slopes of the loss of one mini-batch by central differences, with steps of epsilon and 2 epsilon.
 
-    Where a smooth loss is bent, twice the step gives the same slope and twice the difference between the slopes on
-    both sides. Where a kink lies within reach at least one of the two is otherwise, by about as much as the kink moves
-    the slope: there is no derivative there, and the entry is left out. Nothing of this looks at the analytic gradient.
+    For a smooth loss, twice the step gives the same slope, and twice the difference between the one-sided slopes. With
+    a kink within reach at least one of the two does not hold, and the deviation is about as large as the effect of the
+    kink on the slope. There is no derivative there, so the entry is skipped. The analytic gradient plays no part in
+    this.
     """
 
     def __init__(self, model: Model, x: object, y: object, epsilon: float) -> None:
@@ -159,7 +165,7 @@ class _Differences:
         self.noise = ROUNDING * max(1.0, abs(self.here)) / epsilon
 
     def slopes(self, name: str, indices: Array) -> tuple[Array, Array]:
-        """Of these entries of a parameter: the slope, and how much a kink may have moved it."""
+        """For these entries of a parameter: the slopes, and how much a kink may have changed each."""
         found = np.array([self._slope(name, int(i)) for i in indices])
         return found[:, 0], found[:, 1]
 
@@ -181,50 +187,55 @@ class _Differences:
 
 
 def refuse_dropout(network: Network) -> None:
-    """Gradient checking does not work with dropout (notes: 'Notes for grad check').
+    """Refuses a network with dropout, for which gradient checking does not work (notes: 'Notes for grad check').
 
     Raises:
-        DataError: the network has dropout; names the layers.
+        DataError: the network has dropout; the message names the layers.
     """
     names = [node.name for node in network.nodes if isinstance(node.layer, Dropout)]
     if names:
         raise DataError(
-            f"gradients cannot be checked with dropout ({', '.join(names)}): each step drops other elements, so there "
-            "is no one cost to differentiate; --without-dropout checks the network with it switched off"
+            f"gradients cannot be checked with dropout ({', '.join(names)}): each step drops different elements, so "
+            "there is no single cost to differentiate; --without-dropout checks the network with dropout switched off"
         )
 
 
 def without_dropout(network: Network) -> Network:
-    """The network with dropout switched off; all else, batch norm too, stays as in training."""
+    """The network with dropout switched off. Everything else, batch norm included, behaves as in training."""
     nodes = (replace(n, layer=Linear()) if isinstance(n.layer, Dropout) else n for n in network.nodes)
     return replace(network, nodes=tuple(nodes))
 
 
 @dataclass(frozen=True)
 class AsPredicted(Augmentation):
-    """An augmentation that does in training what it does at prediction."""
+    """An augmentation that behaves in training as it does at prediction."""
 
     layer: Augmentation
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """The output shape of the augmentation."""
         return self.layer.infer(inputs)
 
     def augmented(self, x: Array, mode: Mode) -> Array:
+        """x as the augmentation passes it on at prediction."""
         return self.layer.unchanged(x)
 
     def forward(self, site: Site) -> None:
+        """The operations of the augmentation at prediction."""
         self.layer.predict(site)
 
 
 def without_augmentation(network: Network) -> tuple[Network, tuple[str, ...]]:
-    """The network on the examples as they are at prediction, and the names of the layers that would change them: the
-    cost is one function of the parameters only while nothing is drawn (notes: 'Notes for grad check'). No gradient
-    flows through augmentation, so there is nothing in it to check."""
+    """The network with augmentation replaced by what it does at prediction, and the names of these layers.
+
+    The cost is a function of the parameters only if nothing is drawn at random (notes: 'Notes for grad check'). No
+    gradient flows through augmentation, so it has nothing to check.
+    """
     augmenting = {node.name: node.layer for node in network.nodes if isinstance(node.layer, Augmentation)}
     nodes = (replace(n, layer=AsPredicted(augmenting[n.name])) if n.name in augmenting else n for n in network.nodes)
     return replace(network, nodes=tuple(nodes)), tuple(augmenting)
 
 
 def only_one(arrays: Mapping[str, Array]) -> object:
-    """What the model takes: an array where there is one, else all by name."""
+    """The arrays in the form that a model accepts: the array itself if there is only one, else a dict by name."""
     return next(iter(arrays.values())) if len(arrays) == 1 else dict(arrays)

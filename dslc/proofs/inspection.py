@@ -1,4 +1,4 @@
-"""A network as training would start it, in NumPy, with some examples to look at it with."""
+"""A network in the NumPy interpreter as it is before training, and a few examples to inspect it with."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from dslc.runtime.training.weights import read_schema, read_weights
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 MOST = 64
+"""The largest number of examples by default."""
 BYTES = 1e9
-"""What the values, their gradients and what a layer keeps between them may take."""
+"""The memory that values, their gradients and what layers keep for the backward pass may take together."""
 
 
 def usual_count(network: Network) -> int:
-    """How many examples to look at: fewer than MOST where a large network would fill the memory."""
+    """The default number of examples: MOST, or fewer if a large network would need more than BYTES."""
     elements = sum(value.elements for value in (*network.inputs, *(node.output for node in network.nodes)))
     return max(1, min(MOST, int(BYTES / (3 * 8 * elements))))
 
 
 def started(network: Network, train: Split, weights: str | None = None) -> Interpreter:
-    """With fresh parameters, and layers such as standardize fitted on the training set; or with those of a file.
+    """The network with fresh parameters, its layers such as standardize fitted on the training set; or with the
+    parameters of a safetensors file, `weights`.
 
     Raises:
-        DataError: the data or the weights do not fit.
+        DataError: the data or the weights do not fit the network.
     """
     seed = network.training.seed if network.training else 0
     if weights is not None:
@@ -49,8 +51,8 @@ def started(network: Network, train: Split, weights: str | None = None) -> Inter
 
 
 def some(network: Network, train: Split, count: int, weights: str | None = None) -> tuple[Arrays, Arrays]:
-    """That many examples, drawn by the network's seed: inputs by name and targets by head, as a file of weights knows
-    them if one is given.
+    """`count` examples, drawn by the network's seed: inputs (count, *shape) by name and targets by head. A file of
+    weights that is given says how labels and offsets are understood.
 
     Raises:
         DataError: the data do not fit the network.

@@ -1,6 +1,6 @@
-"""The independent judge: a checked network interpreted in NumPy, from the layers' references.
+"""The independent reference: interprets a checked network in NumPy, with the layers' references.
 
-Nothing here knows of operations, plans or C.
+It uses no operations, plans or C.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Arrays = dict[str, Array]
 
 @dataclass
 class Interpreter:
-    """A network with its parameters, as NumPy arrays of one precision; `step` counts accepted updates."""
+    """A network with its parameters and optimizer states, NumPy arrays in one precision. `step` counts the updates."""
 
     network: Network
     parameters: Arrays
@@ -26,7 +26,7 @@ class Interpreter:
     states: dict[str, Arrays] = field(default_factory=dict)
 
     def run(self, inputs: Mapping[str, Array], training: bool) -> tuple[Arrays, dict[str, Reference]]:
-        """Every value by name, and every node's reference."""
+        """Forward pass: every value (n, *shape) by name, and the reference of every node, which holds its backward."""
         values: Arrays = dict(inputs)
         results: dict[str, Reference] = {}
         for index, node in enumerate(self.network.nodes):
@@ -38,14 +38,15 @@ class Interpreter:
         return values, results
 
     def predict(self, inputs: Mapping[str, Array]) -> Arrays:
-        """The outputs by head."""
+        """The outputs (n, *shape) by head, in prediction mode."""
         values, _ = self.run(inputs, training=False)
         return {head.name: values[head.value.name] for head in self.network.heads}
 
     def loss_and_gradients(
         self, inputs: Mapping[str, Array], targets: Mapping[str, Array]
     ) -> tuple[float, Arrays, dict[str, Reference]]:
-        """The loss in training mode with its regularization, the gradients of what learns, the nodes' references."""
+        """In training mode: the loss, the gradients of all parameters that learn, and the nodes' references. Loss and
+        gradients include regularization."""
         values, results = self.run(inputs, training=True)
         loss, flowing = self._judge(values, targets)
         gradients = self._backward(flowing, results)
@@ -58,8 +59,8 @@ class Interpreter:
         return loss, gradients, results
 
     def flow(self, inputs: Mapping[str, Array], targets: Mapping[str, Array]) -> tuple[Arrays, Arrays]:
-        """In training mode every value by name, and the gradients of the loss (without regularization) with respect
-        to those that lie before it."""
+        """In training mode: every value by name, and the gradients of the loss (without regularization) with respect to
+        the values that it depends on."""
         values, flowing, _ = self._flow(inputs, targets)
         return values, flowing
 
@@ -74,9 +75,9 @@ class Interpreter:
     def weighed_gradients(
         self, inputs: Mapping[str, Array], targets: Mapping[str, Array], random: np.random.Generator
     ) -> Arrays:
-        """The gradients of what learns, with every number that flows back into a layer multiplied by one from a normal
-        distribution: terms that cancel in the gradient do not cancel here. The expected square of an entry is the sum
-        of the squares of its terms."""
+        """The gradients of the parameters that learn, with every element of a layer's output gradient multiplied by a
+        number from the standard normal distribution. Terms that cancel in the gradient do not cancel here: the expected
+        square of an entry is the sum of the squares of its terms."""
         _, flowing, results = self._flow(inputs, targets)
         weighed = {p.name: np.zeros_like(self.parameters[p.name]) for p in self.network.parameters if p.learns}
         for node in self.network.nodes:
@@ -87,7 +88,7 @@ class Interpreter:
         return weighed
 
     def _judge(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
-        """The sum of the losses, and their gradients with respect to the values that they look at."""
+        """The sum of the losses, and their gradients with respect to the values that they are computed from."""
         flowing: Arrays = {}
         loss = 0.0
         for head in self.network.heads:
@@ -99,13 +100,13 @@ class Interpreter:
         return loss, flowing
 
     def judged(self, head: Head) -> Value:
-        """The value that a head's loss looks at: what flows into its softmax or sigmoid, else its output."""
+        """The value that a head's loss is computed from: the input of its softmax or sigmoid, else its output."""
         producer = self.network.producer(head.value)
         through = head.loss is not None and head.loss.through is not None
         return producer.inputs[0] if through and producer is not None else head.value
 
     def _backward(self, flowing: Arrays, results: dict[str, Reference]) -> Arrays:
-        """The gradients of what learns; `flowing` gets those of all values on the way."""
+        """Backward pass: the gradients of the parameters that learn. Adds those of all values to `flowing`."""
         gradients = {p.name: np.zeros_like(self.parameters[p.name]) for p in self.network.parameters if p.learns}
         for node in reversed(self.network.nodes):
             if node.output.name not in flowing:
@@ -119,13 +120,14 @@ class Interpreter:
         return gradients
 
     def train_step(self, inputs: Mapping[str, Array], targets: Mapping[str, Array], lr: float) -> float:
-        """One update; the loss before it."""
+        """One training step: updates the parameters and returns the loss before the update."""
         loss, gradients, results = self.loss_and_gradients(inputs, targets)
         self.update(gradients, results, lr)
         return loss
 
     def update(self, gradients: Arrays, results: Mapping[str, Reference], lr: float) -> None:
-        """The rest of a step: with these gradients, and the running averages of the nodes' references."""
+        """The last part of a training step: clips the gradients, updates parameters, optimizer states and the running
+        averages in `results`, and applies constraints such as max_norm."""
         training = self.network.training
         assert training is not None
         if training.clip is not None:

@@ -1,4 +1,4 @@
-"""The picture of `dslc inspect`: activations, gradients and zeros by depth."""
+"""The plot of `dslc inspect`: activations, gradients and zeros by depth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLUE, RED, GREY = "#1f6feb", "#d1242f", "#8c959f"
 
 
 def plot_scales(title: str, scales: Scales) -> bytes:
-    """A PNG: three charts over the layers from input to output. A layer with another verdict than ok is red.
+    """Draws three charts over the layers from input to output, as a PNG. Layers whose verdict is not ok are red.
 
     Raises:
         UsageError: matplotlib is not installed.
@@ -44,7 +44,7 @@ def plot_scales(title: str, scales: Scales) -> bytes:
 
 
 def _chart(axes: Axes, name: str, values: Sequence[float], limits: Limits) -> None:
-    """Points on a log scale, and the limits that lie near them; what is 0 or not finite has no point."""
+    """Points on a log scale, and the limits as dashed lines; values that are 0 or not finite have no point."""
     shown = [value if math.isfinite(value) and value > 0 else math.nan for value in values]
     axes.plot(range(len(shown)), shown, color=GREY, linewidth=1)
     axes.scatter(range(len(shown)), shown, c=[RED if limits.verdict(x) else BLUE for x in values], s=22, zorder=3)

@@ -1,5 +1,5 @@
-"""The scale of activations and gradients by depth: what shows vanishing and exploding (notes: 'Vanishing / Exploding
-Gradients')."""
+"""The scale of activations and gradients by depth, which shows whether they vanish or explode (notes: 'Vanishing /
+Exploding Gradients')."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from dslc.proofs.reference import Arrays, Interpreter
 from dslc.shape import show_shape
 
 FACTOR = 1000.0
-"""How much smaller or larger than where it comes from a scale may be."""
+"""How many times smaller or larger than at its source a scale may be."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Between which numbers a scale is right."""
+    """The range in which a scale is fine."""
 
     low: float
     high: float
 
     def verdict(self, scale: float) -> str:
-        """`vanishes` or `explodes`; empty where the scale is right."""
+        """`vanishes` or `explodes`; an empty string if the scale is fine."""
         if not math.isfinite(scale) or scale > self.high:
             return "explodes"
         return "vanishes" if scale < self.low else ""
@@ -32,9 +32,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class LayerScale:
-    """One layer: the standard deviation of its output, the share of zeros in it, and of the gradient with respect to it
-    the standard deviation and the norm. Both are of one example's loss, and None where the gradient does not come by:
-    at the softmax under a cross entropy, and before an augmentation."""
+    """One layer: the standard deviation of its output and the share of zeros in it; standard deviation and norm of the
+    gradient of one example's loss with respect to the output. These two are None if the gradient does not pass there:
+    at the softmax under a cross-entropy loss, and before an augmentation."""
 
     layer: str
     output: str
@@ -47,8 +47,8 @@ class LayerScale:
 
 @dataclass(frozen=True)
 class Scales:
-    """All layers from the input to the output, and the limits that the verdicts go by. Gradients are judged by their
-    norm: it does not depend on how many numbers a layer has, and `he` keeps it from layer to layer."""
+    """All layers from input to output, and the limits behind the verdicts. Gradients are judged by their norm, which
+    does not depend on the size of a layer and which `he` preserves from layer to layer."""
 
     layers: tuple[LayerScale, ...]
     activation: Limits
@@ -56,7 +56,7 @@ class Scales:
 
 
 def measure(judge: Interpreter, inputs: Mapping[str, Array], targets: Mapping[str, Array]) -> Scales:
-    """The scales on one mini-batch, in training mode; of a network without `train`, activations at prediction.
+    """Measures the scales on one mini-batch, in training mode; without `train`, only activations, at prediction.
 
     inputs, targets: arrays (n, *shape) by input and by head.
     """
@@ -72,7 +72,7 @@ def measure(judge: Interpreter, inputs: Mapping[str, Array], targets: Mapping[st
 
 
 def _passes(judge: Interpreter, inputs: Mapping[str, Array], targets: Mapping[str, Array]) -> tuple[Arrays, Arrays]:
-    """Every value, and the gradients of each example's own loss: the network's is their mean."""
+    """Every value, and the gradients of each example's own loss; the network's loss is the mean of those."""
     if judge.network.training is None:
         return judge.run(inputs, training=False)[0], {}
     values, slopes = judge.flow(inputs, targets)
@@ -81,7 +81,7 @@ def _passes(judge: Interpreter, inputs: Mapping[str, Array], targets: Mapping[st
 
 
 def _unasked(network: Network) -> set[str]:
-    """The values whose gradient nobody asks for: those that an augmentation reads, and all before them."""
+    """The values that need no gradient: those that an augmentation reads, and all before them."""
     found: set[str] = set()
     for node in reversed(network.nodes):
         if node.layer.augments or node.output.name in found:
@@ -101,7 +101,7 @@ def _layer(node: Node, values: Arrays, gradients: Arrays, activation: Limits, no
 
 
 def _norm(gradient: Array) -> float:
-    """The root of the mean, over the examples, of the squared norms."""
+    """The root mean square, over the examples, of the norm of each one's gradient."""
     return float(np.sqrt((gradient**2).sum() / len(gradient)))
 
 

@@ -1,17 +1,17 @@
-"""Compiled C against the NumPy interpreter: outputs, gradients, ten optimizer steps.
+"""Compares the compiled C with the NumPy interpreter: outputs, gradients, ten optimizer steps.
 
-A difference is judged relative to the largest number of its tensor. Of a gradient that number alone will not do: that
-of a bias before a batchnorm is exactly zero, because its terms cancel, and what the C finds is the rounding of these
-terms. So a gradient is judged relative to its terms as well: `Interpreter.weighed_gradients` adds them up with random
-weights, which gives the root of the sum of their squares. Where nothing cancels that is no more than the gradient
-itself, and where all cancels one term that is missing, doubled or of the wrong sign is still 1 / sqrt(terms) of it,
-with a million terms ten times what is allowed. The sum of the absolute values would be a scale too, and hide one in
-ten thousand.
+A difference is judged relative to the largest number of its tensor. For gradients that is not enough. The gradient of a
+bias before a batchnorm, for example, is exactly zero because its terms cancel, and the C computes their rounding error.
+So a gradient is also judged relative to the size of its terms: `Interpreter.weighed_gradients` sums them with random
+weights, which gives about the root of the sum of their squares. If nothing cancels, this is no larger than the gradient
+itself. If everything cancels, one term that is missing, doubled or of the wrong sign is still 1 / sqrt(terms) of it:
+with a million terms, ten times what is allowed. The sum of the absolute values would be a possible scale too, but it
+would hide one such term in ten thousand.
 
-An optimizer such as adam then makes whole steps of numbers that are nothing but rounding, be it a whole gradient or one
-entry of it, and no two programs round alike. In the ten steps the interpreter therefore takes the C's number for every
-entry of a gradient in which both agree, as far as the tolerance can tell; what the C does with it is compared as ever.
-Where they do not agree it keeps its own, and the parameters part.
+An optimizer such as adam makes full steps even from numbers that are only rounding errors, be it a whole gradient or
+one entry of it, and these differ between any two programs. In the ten steps the interpreter therefore uses the C's
+value for every entry of a gradient in which both agree within the tolerance. What the C does with it is compared like
+everything else. Where they do not agree it keeps its own value, and the parameters drift apart.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 STEPS = 10
 DRAWS = 2
-"""How often the terms of a gradient are weighed: two normal numbers are not both near zero."""
+"""How often the terms of a gradient get random weights: two normal numbers are unlikely to be both near zero."""
 TOLERANCES = {"float32": (1e-5, 1e-4, 1e-2), "float64": (1e-12, 1e-10, 1e-8)}
-"""For outputs, gradients and parameters after the steps, relative to the scale of a tensor. Steps of adam or rmsprop
-amplify the rounding of gradients near zero, hence the third."""
+"""For outputs, gradients, and parameters after the steps, relative to the scale of a tensor. The third is larger since
+steps of adam or rmsprop amplify the rounding errors of gradients near zero."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One tensor: the largest difference, relative to the largest value in the interpreter, of a gradient to the larger
-    of that and its terms."""
+    """One tensor: the largest absolute difference, relative to the largest value in the interpreter; for a gradient,
+    relative to that or to the size of its terms, whichever is larger."""
 
     what: str
     difference: float
@@ -47,11 +47,14 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
+        """Whether the difference is within the tolerance."""
         return self.difference <= self.tolerance
 
 
 def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
-    """Every output, gradient and, after ten steps, parameter that differs by how much.
+    """Compares every output, every gradient and, after ten training steps, every parameter.
+
+    count: examples in the mini-batch, drawn by the seed. The steps change the model's parameters.
 
     Raises:
         AssertionError: the graph reads what it has not made.
@@ -82,7 +85,7 @@ def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
 
 
 def _terms(judge: Interpreter, x: Mapping[str, Array], y: Mapping[str, Array], seed: int) -> dict[str, float]:
-    """By parameter that learns, how large the terms of its gradient are."""
+    """For each parameter that learns, the size of the terms of its gradient."""
     random = np.random.default_rng(seed)
     draws = [judge.weighed_gradients(x, y, random) for _ in range(DRAWS)]
     return {name: max(float(np.abs(draw[name]).max()) for draw in draws) for name in draws[0]}

@@ -1,1 +1,1 @@
-"""What a trained model gets wrong and why: errors, bias and variance, the report and its pictures."""
+"""Analysis of a trained model: error analysis, bias and variance, the report, and pictures of examples."""

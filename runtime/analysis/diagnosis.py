@@ -1,5 +1,5 @@
-"""What the errors on the parts of the data say, and what to try next (notes: 'Improving Model Performance', 'Bias and
-Variance', 'Addressing Data Mismatch')."""
+"""Diagnosis from the errors on the parts of the data: bias, variance, data mismatch, and what to try next (notes:
+'Improving Model Performance', 'Bias and Variance', 'Addressing Data Mismatch')."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ VARIANCE = (
     "another architecture or other hyperparameters: dslc search",
 )
 MISMATCH = (
-    "error analysis by hand: in what do the dev examples differ from the training set?",
-    "training data that are more like the dev set: collect some, or synthesize them",
+    "error analysis by hand: how do the dev examples differ from the training set?",
+    "training data that are more like the dev set: collect or synthesize some",
 )
 OVERFITTING = (
-    "a bigger dev set: too many choices were made by this one",
-    "a dev and a test set from the same distribution, where they are not",
+    "a bigger dev set: too many choices were based on this one",
+    "a dev and a test set from the same distribution, if they are not",
 )
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors in one unit, shares of wrong answers as a rule. `human` stands for the best that is possible."""
+    """Errors in the same unit, usually shares of wrong answers. `human` stands for the best possible error."""
 
     human: float
     train: float
@@ -39,7 +39,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Gap:
-    """How much worse one error is than the one before it, and what makes that smaller."""
+    """How much worse one error is than the one before it, and advice on how to reduce the gap."""
 
     name: str
     between: str
@@ -48,10 +48,10 @@ class Gap:
 
 
 def diagnose(errors: Errors) -> tuple[Gap, ...]:
-    """The gaps from one error to the next.
+    """The gaps between each error and the next (notes: 'Bias and Variance', 'Addressing Data Mismatch').
 
-    Variance is read from the train-dev set where there is one, since it comes from the distribution of the training
-    set; only then can a mismatch of the data be told from it.
+    Variance is measured on the train-dev set if there is one, since that has the distribution of the training set. Only
+    then can data mismatch be told from variance.
     """
     gaps = [Gap("avoidable bias", "train - human", errors.train - errors.human, BIAS)]
     if errors.train_dev is None:
@@ -65,6 +65,6 @@ def diagnose(errors: Errors) -> tuple[Gap, ...]:
 
 
 def worst(gaps: Sequence[Gap]) -> Gap | None:
-    """The gap to work on first, the earlier of two equal ones; None where no error is worse than the one before."""
+    """The largest gap, to work on first; the earlier of two equal ones. None if no gap is positive."""
     largest = max(gaps, key=lambda gap: gap.size)
     return largest if largest.size > 0 else None

@@ -1,4 +1,4 @@
-"""How a model did on the data held out: counts by class, and what it got most wrong."""
+"""Error analysis of a model on held-out data: the confusion matrix and the worst mistakes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from dslc.runtime.model import Model
 
 Array = np.ndarray[Any, Any]
 WORST = 24
-"""How many of the worst examples are kept."""
+"""How many of the worst mistakes are kept."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """How a model did on the data held out: `part` is their name, `matrix` (classes, classes) counts true classes by
-    row and predicted ones by column. `pictures` of the worst mistakes are PNG; none where they are no images.
-    `names` are those of the classes."""
+    """The error analysis of a model on held-out data. `part`: `test` or `dev`. `matrix`: the confusion matrix (classes,
+    classes) with true classes as rows. `pictures`: PNG files of the worst mistakes, empty if they are not images.
+    `names`: those of the classes."""
 
     part: str
     matrix: Array
@@ -34,9 +34,10 @@ class Judged:
 
 
 def judge(model: Model, dataset: Dataset) -> Judged | None:
-    """On the test set, else on the dev set; None where there is neither, or not one head that tells classes.
+    """Analyzes a model's errors on the test set, else on the dev set. None if there is neither, or if the network does
+    not have exactly one head that predicts classes.
 
-    The answers of a sigmoid with several outputs count together, as in its metrics.
+    All outputs of a sigmoid are counted together, as in its metrics.
     """
     name, part = ("test", dataset.test) if dataset.test else ("dev", dataset.dev)
     head, *more = model.network.heads
@@ -58,5 +59,5 @@ def _pictures(model: Model, x: Array) -> tuple[bytes, ...]:
     try:
         return tuple(as_png(picture) for picture in pictures)
     except UsageError as error:
-        warnings.warn(f"the report shows no examples: {error}", stacklevel=3)
+        warnings.warn(f"the report shows no example images: {error}", stacklevel=3)
         return ()

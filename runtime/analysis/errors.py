@@ -1,4 +1,4 @@
-"""Error analysis (notes: 'Error analysis'): the examples that a model gets most wrong, and a tally of their causes."""
+"""Error analysis (notes: 'Error analysis'): the examples with the worst mistakes, and a tally of their causes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,13 @@ COLUMNS = ("index", "true", "predicted", "probability", "loss", "tags")
 FILE = "file"
 """A further column where the examples are files, or rows of one."""
 MISSING = -1
-"""Stands for an answer that nobody gave: it cannot be wrong."""
+"""Stands for a missing label; an answer to it cannot be wrong."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a head said of n examples: class numbers (n, 1) from a softmax, yes (1) and no (0) as (n, k) from a sigmoid.
-
-    `probability` (n,) is what the model gives to the whole of its answer.
-    """
+    """True and predicted answers for n examples: class numbers (n, 1) for a softmax, 1 (yes) and 0 (no) as (n, k) for a
+    sigmoid. `probability` (n,): what the model assigns to its whole answer."""
 
     true: Array
     predicted: Array
@@ -45,8 +43,8 @@ class Answers:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An example that was classified wrongly. `index`: where it stands in the data. `loss`: of this example alone.
-    `file`: where it comes from, empty where nothing says so."""
+    """A misclassified example. `index`: its position in the data. `loss`: the loss of this example alone. `file`: the
+    file, or file and line, that it comes from; empty if unknown."""
 
     index: int
     true: str
@@ -58,33 +56,36 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The worst first; `wrong` of `examples` were wrong in all."""
+    """The worst mistakes, largest loss first, and all answers."""
 
     worst: tuple[Mistake, ...]
     answers: Answers
 
     @property
     def wrong(self) -> int:
+        """The number of misclassified examples."""
         return len(self.answers.wrong)
 
     @property
     def examples(self) -> int:
+        """The number of all examples."""
         return len(self.answers.true)
 
     @property
     def rate(self) -> float:
-        """The share of the examples that is wrong."""
+        """The share of the examples that are misclassified."""
         return self.wrong / self.examples
 
     def placed(self, part: Split) -> Mistakes:
-        """The same where each `index` is the place of the part's example in the data, with its file."""
+        """The same mistakes of a part of the data, with each `index` replaced by the position in the whole data, and
+        with files."""
         worst = (replace(m, index=int(part.places[m.index]), file=part.origin(m.index) or "") for m in self.worst)
         return replace(self, worst=tuple(worst))
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A tag with the number of errors that carry it and their share of the errors looked at."""
+    """A tag, the number of errors that have it, and their share of all tagged errors."""
 
     tag: str
     errors: int
@@ -92,15 +93,15 @@ class Cause:
 
     @property
     def left(self) -> float:
-        """The ceiling: the share of the errors that is left if all errors with this tag are fixed."""
+        """The share of the errors that would be left if all errors with this tag were fixed: the notes' ceiling."""
         return 1 - self.share
 
 
 def find_mistakes(model: Model, x: Any, y: Any, most: int) -> Mistakes:
-    """The `most` examples with the largest loss among those classified wrongly; `index` counts in x.
+    """The misclassified examples with the largest loss, at most `most`; `index` is the position in x.
 
     Raises:
-        DataError: the network has several outputs or predicts numbers, or the data do not fit it.
+        DataError: the network has several outputs or predicts real numbers, or the data do not fit it.
     """
     output, head = model.predict(x), model.network.heads[0]
     given = answers(head, output, classes_wanted(model, y, len(output)))
@@ -115,27 +116,28 @@ def find_mistakes(model: Model, x: Any, y: Any, most: int) -> Mistakes:
 
 
 def classes_wanted(model: Model, y: Any, count: int) -> Array:
-    """The targets of the one head, if it judges by classes.
+    """The targets of a network with one head that predicts classes, for `count` examples.
 
     Raises:
-        DataError: it does not, or there are several, or y does not fit.
+        DataError: the network has several heads or predicts real numbers, or y does not fit it.
     """
     head, *more = model.network.heads
     if more:
         names = ", ".join(h.name for h in model.network.heads)
-        raise DataError(f"this looks at networks with one output, and {model.network.name} has several: {names}")
+        raise DataError(f"error analysis needs a network with one output; {model.network.name} has several: {names}")
     if head.loss is not None and not tells_classes(head):
-        raise DataError(f"{model.network.name} predicts numbers, not classes: no example is simply right or wrong")
+        raise DataError(f"{model.network.name} predicts numbers, not classes: its answers are not just right or wrong")
     return as_targets(model.network, model.schema.targets(model.network, y), count, model.dtype)[0]
 
 
 def tells_classes(head: Head) -> bool:
-    """Whether it is right or wrong, and not more or less near."""
+    """Whether a head predicts classes, so that each answer is right or wrong."""
     return head.loss is not None and "accuracy" in head.loss.metrics
 
 
 def answers(head: Head, output: Array, target: Array) -> Answers:
-    """output (n, classes) of a softmax with class numbers (n,), or (n, ...) of a sigmoid with targets alike."""
+    """The answers in a head's output: (n, classes) of a softmax, with class numbers (n,) as target, or (n, ...) of a
+    sigmoid, with a target of the same shape."""
     assert head.loss is not None
     if head.loss.classes:
         return Answers(target[:, None], output.argmax(axis=1)[:, None], output.max(axis=1))
@@ -158,11 +160,12 @@ def _words(labels: Array, names: Sequence[str] | None) -> str:
     return " ".join("-" if label == MISSING else names[label] if names else str(label) for label in labels)
 
 
-# ------------------------------------------------------------------------------------------------ the file to tag
+# ------------------------------------------------------------------------------------------------ tags
 
 
 def as_csv(mistakes: Sequence[Mistake]) -> bytes:
-    """A row a mistake; the column `tags` is left empty for a person to fill. The last column is the file, if any."""
+    """The mistakes as CSV, one row each; the column `tags` is empty, for a person to fill in. The last column is the
+    file, if there are files."""
     text, files = io.StringIO(newline=""), any(m.file for m in mistakes)
     writer = csv.writer(text)
     writer.writerow((*COLUMNS, FILE) if files else COLUMNS)
@@ -173,12 +176,13 @@ def as_csv(mistakes: Sequence[Mistake]) -> bytes:
 
 
 def read_tags(path: Path) -> list[tuple[str, ...]]:
-    """The tags of each row of a table with a column `tags`, in lower case; a cell parts them with commas or semicolons.
+    """The tags of each row of a CSV file with a column `tags`, in lower case; a cell separates them by commas or
+    semicolons.
 
-    Spreadsheets save with commas, semicolons or tabs between the columns: the header shows which.
+    The columns may be separated by commas, semicolons or tabs, as spreadsheets do; the header shows which.
 
     Raises:
-        DataError: it cannot be read, or has no such column.
+        DataError: the file cannot be read, or has no column `tags`.
     """
     try:
         lines = path.read_text("utf-8-sig").splitlines(keepends=True)
@@ -187,17 +191,16 @@ def read_tags(path: Path) -> list[tuple[str, ...]]:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error):
-        raise DataError(f"{path} is no table of text: save it as CSV in UTF-8") from None
+        raise DataError(f"{path} is not a text table: save it as CSV in UTF-8") from None
     if not rows or "tags" not in rows[0]:
-        raise DataError(f"{path} has no rows with a column 'tags': take the CSV that `dslc errors RUN` writes")
+        raise DataError(f"{path} has no rows with a column 'tags': use the CSV that `dslc errors RUN` writes")
     cells = [(row["tags"] or "").replace(";", ",").lower().split(",") for row in rows]
     return [tuple(dict.fromkeys(tag.strip() for tag in cell if tag.strip())) for cell in cells]
 
 
 def tally(rows: Sequence[tuple[str, ...]]) -> list[Cause]:
-    """The causes, the most frequent first. Shares are of the errors with a tag: the others nobody has looked at.
-
-    An error may have several causes, so that shares may sum to more than 1.
+    """The causes, the most frequent first. Shares are relative to the errors that have a tag, since nobody has examined
+    the others. An error may have several causes, so the shares may add up to more than 1.
     """
     seen = [tags for tags in rows if tags]
     counts = Counter(tag for tags in seen for tag in tags)

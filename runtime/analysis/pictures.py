@@ -1,4 +1,4 @@
-"""Examples as pictures, drawn with Pillow: one alone, or a sheet of many with words under each."""
+"""Examples as images, drawn with Pillow: a single one, or a sheet of many with captions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SIDE = 112
 """The longer side of a picture, in pixels."""
 GAP, LINE, FONT = 12, 17, 13
 ACROSS = 10
-"""How many pictures stand side by side at most."""
+"""The largest number of pictures in a row."""
 
 
 def pictures_of(network: Network, x: Any) -> Array | None:
-    """The examples as (n, height, width, 1 or 3) bytes; None where they are no images.
+    """The examples x as images, bytes (n, height, width, 1 or 3); None if they are not images.
 
-    They are images if the network's input is, or if a network of one row of numbers is given data in the form of
-    images. 0 is black and 1 white; data that reach further are scaled to what they reach.
+    They are images if the network's input is one, or if the input is a vector and x has the shape of images. 0 is black
+    and 1 is white; data outside of this range are scaled to fit.
     """
     array, shape = np.asarray(x), network.inputs[0].shape
     if len(network.inputs) > 1 or not len(array):
@@ -44,7 +44,7 @@ def _as_bytes(images: Array) -> Array:
 
 
 def as_png(picture: Array) -> bytes:
-    """One picture (height, width, 1 or 3) as a PNG of its own size, or of SIDE pixels where it is larger.
+    """A picture, bytes (height, width, 1 or 3), as a PNG of the same size, or scaled down to SIDE pixels.
 
     Raises:
         UsageError: Pillow is not installed.
@@ -55,7 +55,7 @@ def as_png(picture: Array) -> bytes:
 
 
 def sheet(pictures: Array, captions: Sequence[tuple[str, ...]]) -> bytes:
-    """All pictures (n, height, width, 1 or 3) in rows, with lines of text under each, as a PNG.
+    """All pictures, bytes (n, height, width, 1 or 3), in rows with lines of text under each, as a PNG.
 
     Raises:
         UsageError: Pillow is not installed.
@@ -91,7 +91,7 @@ def _image(picture: Array) -> Any:
 
 
 def _enlarged(image: Any) -> Any:
-    """As near to SIDE as it gets: pixels of small images become whole squares, large images are made smaller."""
+    """The image close to SIDE pixels: small images are scaled up by a whole factor, large ones are scaled down."""
     times = SIDE // max(image.size)
     if times:
         return image.resize((image.width * times, image.height * times), _pillow().Resampling.NEAREST)

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that needs nothing else."""
+"""The report of a run: a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Array = np.ndarray[Any, Any]
 WIDTH, HEIGHT = 360, 200
 COLORS = ("#1f6feb", "#d1242f")
 MOST_CLASSES = 30
-"""Up to how many classes a confusion matrix is still read."""
+"""The confusion matrix is shown for up to this many classes."""
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class with the number of its examples and its scores."""
+    """A class with its number of examples and its scores."""
 
     label: str
     examples: int
@@ -38,7 +38,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Worst:
-    """A mistake with the address of its picture, empty where it has none."""
+    """A mistake with the data URL of its picture, empty if it has none."""
 
     mistake: Mistake
     source: str
@@ -46,7 +46,7 @@ class Worst:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of a chart: its name, its color and its points in the chart's pixels."""
+    """A line of a chart: name, color, and points in pixels of the chart."""
 
     name: str
     color: str
@@ -55,7 +55,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves over the epochs, with the values at the top and at the bottom, and the first and the last epoch."""
+    """Curves over the epochs, with the labels of both axes: the top and bottom values, the first and last epoch."""
 
     title: str
     curves: tuple[Curve, ...]
@@ -72,7 +72,8 @@ def render_report(
     judged: Judged | None,
     gaps: tuple[Gap, ...] = (),
 ) -> str:
-    """The page. `results` hold the final numbers by data set, `gaps` bias and variance where they are known."""
+    """Renders the page. results: the final metrics by data set. judged: the error analysis. gaps: bias and variance, if
+    known."""
     source = resources.files("dslc.templates").joinpath("report.html.j2").read_text("utf-8")
     env = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     columns = history.to_dict()
@@ -117,7 +118,7 @@ def _chart(title: str, columns: dict[str, list[float]], names: tuple[str, ...]) 
     if not present or values.shape[1] == 0 or not np.isfinite(values).any():
         return None
     epochs = [f"{columns['epoch'][at]:.0f}" for at in (0, -1)]
-    values = np.repeat(values, 2, axis=1) if values.shape[1] == 1 else values  # one epoch: a line that can be seen
+    values = np.repeat(values, 2, axis=1) if values.shape[1] == 1 else values  # makes a single epoch visible as a line
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     spread = high - low or 1.0
     across = np.linspace(0, WIDTH, values.shape[1])
@@ -133,7 +134,7 @@ def _points(across: Array, down: Array) -> str:
 
 
 def _shaded(matrix: Array) -> list[list[tuple[int, float]]]:
-    """Counts with the share of their row, for the cells' shades."""
+    """Each count with its share of the row, which sets the shade of the cell."""
     totals = np.maximum(1, matrix.sum(axis=1, keepdims=True))
     return [
         list(zip(map(int, row), map(float, share), strict=True))

@@ -1,4 +1,4 @@
-"""Examples before and after augmentation, as a picture."""
+"""A sheet of examples before and after augmentation, as a picture."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ INCH = 0.9
 
 @dataclass(frozen=True)
 class Chain:
-    """Augmentation layers one after the other, each with its place in the network, and the value they begin with."""
+    """Consecutive augmentation layers, each with its index in the network, and the value that the first one reads."""
 
     start: Value
     nodes: tuple[tuple[int, Node], ...] = ()
 
     @property
     def name(self) -> str:
+        """The names of the layers, separated by commas."""
         return ", ".join(node.name for _, node in self.nodes)
 
 
 @dataclass(frozen=True)
 class Part:
-    """One chain's rows of a sheet. original: (n, h, w, c); draws: one such array for each step, perhaps smaller
-    images; all are scaled so that the training set lies between 0 and 1."""
+    """The rows of one chain in a sheet. original: (n, h, w, c). draws: an array like it for each step, of smaller
+    images after a crop. All are scaled so that the training set is between 0 and 1."""
 
     name: str
     original: Array
@@ -45,18 +46,18 @@ class Part:
 
 
 def sheet(network: Network, x: Any, examples: int, draws: int, seed: int | None = None) -> list[Part]:
-    """The first examples of the training set x (n, *input), and what each chain of augmentation layers makes of them
-    in the first `draws` steps if they are the first of the mini-batch.
+    """The first examples of the training set x (n, *input), and what each chain of augmentation layers makes of them in
+    the first `draws` training steps if they come first in the mini-batch.
 
-    The numbers are those of the layers' NumPy references, which draw what the compiled network draws. A layer such as
-    standardize before them is fitted on x.
+    The values are from the layers' NumPy references, which draw the same random numbers as the compiled network. A
+    layer such as standardize before a chain is fitted on x.
 
     Raises:
-        DataError: x does not fit, nothing augments, or it is no image of 1 or 3 channels that is augmented.
+        DataError: x does not fit, there is no augmentation, or what is augmented is not an image of 1 or 3 channels.
     """
     found = chains(network)
     if not found:
-        raise DataError(f"{network.name} has no augmentation layer: put one behind its input, such as shift(2)")
+        raise DataError(f"{network.name} has no augmentation layer: add one after its input, such as shift(2)")
     if seed is None:
         seed = network.training.seed if network.training else 0
     inputs = as_inputs(network, x, network.precision)
@@ -65,7 +66,7 @@ def sheet(network: Network, x: Any, examples: int, draws: int, seed: int | None 
 
 
 def chains(network: Network) -> list[Chain]:
-    """All chains of augmentation layers, each as long as it goes."""
+    """All maximal chains of augmentation layers."""
     ending: dict[str, Chain] = {}
     for place, node in enumerate(network.nodes):
         if node.layer.augments:
@@ -85,7 +86,7 @@ def _part(network: Network, chain: Chain, inputs: dict[str, Array], examples: in
     fitted = {} if before is None else before.layer.fitted(x)
 
     def seen(array: Array) -> Array:
-        """As the first augmentation layer sees it."""
+        """The array as the first augmentation layer reads it."""
         return array if before is None else before.layer.reference((array,), fitted, Mode(training=True)).y
 
     low, high = (seen(edge(x, axis=(0, 1, 2), keepdims=True)) for edge in (np.min, np.max))
@@ -106,10 +107,10 @@ def _shown(x: Array, low: Array, width: Array) -> Array:
 
 
 def image_format(path: str) -> str:
-    """The format that a file's name asks for.
+    """The picture format that a file's name ends in, one of FORMATS.
 
     Raises:
-        UsageError: there is no such format.
+        UsageError: the name ends in something else.
     """
     kind = Path(path).suffix.removeprefix(".").lower()
     if kind not in FORMATS:
@@ -118,7 +119,7 @@ def image_format(path: str) -> str:
 
 
 def draw(title: str, parts: Sequence[Part], kind: str) -> bytes:
-    """The sheet as a picture in a format: a row an example, the original in the first column.
+    """Draws the sheet as a picture of a format, `kind`: one row per example, with the original in the first column.
 
     Raises:
         UsageError: matplotlib is not installed.

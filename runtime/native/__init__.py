@@ -1,1 +1,1 @@
-"""A compiled network at work: its memory, its parameters, and the calls of its C."""
+"""A compiled network in memory: the arena, views of the parameters, and the calls of its C functions."""

@@ -1,4 +1,5 @@
-"""The caller's arrays as pointers for C: what fits is handed over as it is, checked in C; the rest is converted."""
+"""The caller's arrays as pointers for C: an array that fits is checked in C and passed without a copy; others are
+converted."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ LABELS = np.dtype(np.int32)
 
 
 class _Target(NamedTuple):
-    """How the only target is handed over, and the function of the C that checks it, with what it takes at the end."""
+    """How the target of a network with one head is passed: dtype, C type and shape of an example; and the C function
+    that checks it, with its last arguments."""
 
     dtype: Any
     kind: Any
@@ -28,7 +30,7 @@ class _Target(NamedTuple):
 
 
 class Arguments:
-    """Turns inputs and targets of one network into arrays that its C takes, and arrays into pointers."""
+    """Converts inputs and targets of a network to the arrays that its C functions take, and arrays to pointers."""
 
     def __init__(self, network: Network, library: Library, dtype: Any) -> None:
         self.network, self.dtype = network, np.dtype(dtype)
@@ -53,18 +55,19 @@ class Arguments:
         return _Target(self.dtype, self._real, shape, self._all_finite, ())
 
     def pointers(self, arrays: list[Array]) -> list[Any]:
+        """Pointers to these arrays, typed for C by their dtype."""
         return [self._from_buffer(self._kinds[array.dtype], array) for array in arrays]
 
     def inputs(self, x: Any) -> list[Array]:
-        """The inputs, dense and finite. Raises DataError."""
+        """The inputs as contiguous arrays (n, *shape). Raises DataError if they do not fit or are not finite."""
         return [x] if self.fitting(x) is not None else as_inputs(self.network, x, self.dtype)
 
     def targets(self, y: Any, count: int) -> list[Array]:
-        """The targets of all heads. Raises DataError."""
+        """The targets of all heads for `count` examples, in the heads' order. Raises DataError if they do not fit."""
         return [y] if self.fitting_target(y, count) is not None else as_targets(self.network, y, count, self.dtype)
 
     def batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
-        """The pointers to inputs and targets, and the number of examples. Raises DataError."""
+        """The pointers to inputs and targets, and the number of examples. Raises DataError if they do not fit."""
         numbers = self.fitting(x)
         inputs = as_inputs(self.network, x, self.dtype) if numbers is None else [x]
         pointers, count = self.pointers(inputs) if numbers is None else [numbers], len(inputs[0])
@@ -74,7 +77,7 @@ class Arguments:
         return [*pointers, target], count
 
     def fitting(self, x: Any) -> Any:
-        """The pointer to the only input, if `x` is that and can be handed over as it is; else None."""
+        """The pointer to x if the network has one input and x can be passed without conversion; else None."""
         if type(x) is np.ndarray and x.dtype is self.dtype and x.shape[1:] == self._input and x.flags.c_contiguous:
             numbers, size = self.reals(x), x.size
             if size and self._all_finite(numbers, size):
@@ -82,7 +85,7 @@ class Arguments:
         return None
 
     def fitting_target(self, y: Any, count: int) -> Any:
-        """The pointer to the only target, if `y` is that and can be handed over as it is; else None."""
+        """The pointer to y if the network has one head and y can be passed without conversion; else None."""
         target = self._target
         if (
             target is not None

@@ -1,4 +1,4 @@
-"""A network's C in the memory it works in: the one place that hands pointers to cffi."""
+"""A compiled network with its memory: the one place that passes pointers to cffi."""
 
 from __future__ import annotations
 
@@ -22,30 +22,47 @@ from dslc.runtime.native.parameters import Parameters, ParameterView
 Array = np.ndarray[Any, Any]
 TRAINING = ("evaluate", "loss", "gradients", "train_step", "train_batches")
 
+_pool = 0
+"""Where the threads of this process are; 0 before a network that shares its work has been loaded."""
+
+
+def _process_pool(library: Library) -> int:
+    """The address of the first network's threads, which all networks of the process share: so there are never more of
+    them than cores were asked for, however many models there are. Modules are never unloaded."""
+    global _pool
+    if not _pool:
+        _pool = int(library.module.ffi.cast("uintptr_t", library.function("pool")()))
+    return _pool
+
 
 class Compiled:
-    """A plan, compiled and with zeros for memory. `net` is the struct that all of its functions take.
+    """A compiled plan and its memory, initially zero. `net` is the struct that all of its C functions take.
 
-    Whoever calls one of the functions, or looks into the memory, holds `lock`: all of them work in the one arena, and
-    cffi lets other Python threads run meanwhile.
+    Hold `lock` while you call one of `functions` or access the memory: they all use one arena, and cffi lets other
+    Python threads run meanwhile.
+
+    Raises:
+        PlanError: the plan is wrong, which is a bug in the planner.
+        UsageError: the machine has too little memory.
     """
 
-    def __init__(self, network: Network, plan: Plan, threads: int, seed: int, library: Library | None = None) -> None:
-        self.network, self.threads, self.seed = network, threads, seed
+    def __init__(self, network: Network, plan: Plan, seed: int, library: Library | None = None) -> None:
+        self.network, self.seed = network, seed
         self.lock = threading.RLock()
         self._set_up(plan, library or compile_plan(plan))
         self.parameters = Parameters({p.name: self.view(p.name, identifier(p.name)) for p in network.parameters})
 
     def _set_up(self, plan: Plan, library: Library) -> None:
-        """Fresh memory for a plan, and the functions that work in it. Raises UsageError and leaves all as it was where
-        the machine has not so much."""
+        """Allocates memory for a plan and looks up its functions. Raises UsageError if the machine has too little
+        memory; nothing is changed then."""
         arena = Arena(plan, self.network.training is not None)
         self.plan, self.library, self.arena = plan, library, arena
         self.ffi = ffi = library.module.ffi
         self.net = ffi.new(f"{library.prefix}_network *")
         self._memory = ffi.from_buffer(arena.numbers)
         self.net.arena = ffi.cast("float *" if plan.itemsize == 4 else "double *", self._memory)
-        self.net.threads, self.net.seed = self.threads, self.seed
+        self.net.threads, self.net.seed = plan.threads, self.seed
+        self.net.pool = ffi.cast("void *", _process_pool(library))
         # Where a call leaves the loss and its parts: made once, because steps are short.
         self.loss = ffi.new("double[]", 2 * len(self.network.heads) + 2)
         self.arguments = Arguments(self.network, library, self.dtype)
@@ -54,11 +71,12 @@ class Compiled:
 
     @property
     def dtype(self) -> Any:
+        """The NumPy dtype of the network's precision, float32 or float64."""
         return self.arena.numbers.dtype
 
     @property
     def step(self) -> int:
-        """Updates so far: the optimizer's formulas, dropout and augmentation draw on it."""
+        """The number of updates so far. The optimizer's formulas, dropout and augmentation depend on it."""
         return int(self.net.step)
 
     @step.setter
@@ -66,27 +84,27 @@ class Compiled:
         self.net.step = step
 
     def view(self, name: str, buffer_name: str) -> ParameterView:
-        """A buffer in the language's shape; it stays live when the network grows."""
+        """A view of a buffer in the language's shape, under the name `name`; it stays valid when the network grows."""
         return ParameterView(name, self.lock, partial(self._stored, buffer_name), self.changed)
 
     def _stored(self, buffer_name: str) -> tuple[Array, Layout]:
-        """A buffer's numbers where they are now, and how they are laid out."""
+        """The numbers of a buffer at their present place, and their layout."""
         buffer = self.plan.kept[buffer_name]
         return self.arena.view(buffer), buffer.layout
 
     def changed(self) -> None:
-        """What was prepared from the parameters for prediction is out of date."""
+        """Marks what was prepacked from the parameters for prediction as out of date. Called after every write."""
         flag = self.plan.kept.get("prepared")
         if flag is not None:
             self.arena.numbers[flag.offset] = 0
 
     def gradients(self) -> dict[str, Array]:
-        """What the last call of `gradients` left, copied."""
+        """Copies of the gradients from the last call of the C function `gradients`, by parameter that learns."""
         names = [p.name for p in self.network.parameters if p.learns]
         return {name: self.view(name, f"{identifier(name)}_grad").numpy() for name in names}
 
     def states(self) -> dict[str, ParameterView]:
-        """What the optimizer keeps, as `<layer>.<parameter>.<state>`."""
+        """Views of the optimizer state, named `<layer>.<parameter>.<state>`."""
         training = self.network.training
         return {
             f"{p.name}.{state}": self.view(p.name, state_name(p.name, state))
@@ -96,12 +114,12 @@ class Compiled:
         }
 
     def _kept(self) -> Iterator[ParameterView]:
-        """All that training goes on from, but for the step."""
+        """All state that training continues from, except for the step."""
         yield from self.parameters.values()
         yield from self.states().values()
 
     def grow(self, plan: Plan) -> None:
-        """Goes on with another plan of the same network, one for larger mini-batches."""
+        """Switches to another plan of the same network, for larger mini-batches; parameters and state are kept."""
         with self.lock:
             step, arrays = self.step, [view.numpy() for view in self._kept()]
             self._set_up(plan, compile_plan(plan))
@@ -110,9 +128,9 @@ class Compiled:
                 view[...] = array
 
     def copy(self) -> Compiled:
-        """The same C with the same values, in memory of its own."""
+        """A copy with the same values in memory of its own; the C code is shared."""
         with self.lock:
-            twin = Compiled(self.network, self.plan, self.threads, self.seed, self.library)
+            twin = Compiled(self.network, self.plan, self.seed, self.library)
             twin.step = self.step
             for mine, its in zip(twin._kept(), self._kept(), strict=True):
                 mine[...] = its.numpy()

@@ -14,10 +14,11 @@ Array = np.ndarray[Any, Any]
 
 
 def predict(compiled: Compiled, x: Any) -> Any:
-    """The outputs: an array, or a dict by head if there are several."""
+    """The outputs for x: an array (n, *output), or a dict of arrays by head if there are several. Raises DataError if x
+    does not fit."""
     arguments = compiled.arguments
     if arguments.output is not None and (numbers := arguments.fitting(x)) is not None:
-        # A small network takes less time than Python needs to go the longer way.
+        # The general path below would take longer in Python than a small network in C.
         count = len(x)
         output = np.empty((count, *arguments.output), arguments.dtype)
         compiled.functions["predict"](compiled.net, numbers, count, arguments.reals(output))
@@ -37,7 +38,7 @@ def _outputs(compiled: Compiled, inputs: list[Array]) -> list[Array]:
 
 
 def times(compiled: Compiled, inputs: list[Array], runs: int) -> list[float]:
-    """The seconds that the C takes for these inputs, so many times over."""
+    """The seconds that the C takes to predict these inputs, measured `runs` times."""
     count, pointers = len(inputs[0]), compiled.arguments.pointers
     outputs = _new_outputs(compiled, count)
     given = (*pointers(inputs), count, *pointers(outputs))
@@ -50,7 +51,7 @@ def times(compiled: Compiled, inputs: list[Array], runs: int) -> list[float]:
 
 
 def confusion(compiled: Compiled, inputs: list[Array], targets: list[Array]) -> dict[str, Array]:
-    """The confusion matrix of every head that judges classes."""
+    """The confusion matrix (classes, classes) of every head that predicts classes, by head."""
     outputs = _outputs(compiled, inputs)
     found = {
         head.name: head_confusion(head, output, target)
@@ -62,7 +63,8 @@ def confusion(compiled: Compiled, inputs: list[Array], targets: list[Array]) -> 
 def evaluate(
     compiled: Compiled, inputs: list[Array], targets: list[Array], metrics: tuple[str, ...]
 ) -> dict[str, float]:
-    """Loss (without regularization) and metrics; with several heads each one's under its name too."""
+    """Loss (without regularization) and metrics by name. With several heads, the total `loss` and each head's own loss
+    and metrics, prefixed with its name."""
     count, pointers, heads = len(inputs[0]), compiled.arguments.pointers, compiled.network.heads
     outputs = _new_outputs(compiled, count)
     sums = compiled.ffi.new("double[]", 2 * len(heads))

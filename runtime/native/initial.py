@@ -1,4 +1,4 @@
-"""What parameters are before the first update: drawn by their init, or fitted to the training set."""
+"""Initial values of parameters: sampled by their init, or fitted to the training set."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ Array = np.ndarray[Any, Any]
 
 
 def start(parameter: Parameter, seed: int) -> Array:
-    """Fresh values from a stream of the parameter's own, so that a layer more does not change the others."""
+    """Initial values of one parameter, from a random stream of its own: adding a layer does not change the others."""
     stream = int.from_bytes(hashlib.sha256(parameter.name.encode()).digest()[:4], "little")
     random = np.random.Generator(np.random.Philox(key=[seed, stream]))
     return parameter.init.sample(random, parameter.shape, parameter.fan_in, parameter.fan_out)
 
 
 def drawn(network: Network, seed: int) -> Iterator[tuple[str, Array]]:
-    """Fresh parameters: each from a stream of its own, so that a layer more does not change the others."""
+    """Initial values of all parameters, as pairs of name and array in the language's shape."""
     for p in network.parameters:
         yield p.name, start(p, seed)
 
 
 def first_layers(network: Network) -> set[str]:
-    """Layers such as standardize, which look at the training set before anything learns."""
+    """The names of layers such as standardize, which are fitted on the training set before the first epoch."""
     return {node.name for node in network.nodes if node.layer.first}
 
 
 def fitted(network: Network, layers: Collection[str], inputs: list[Array]) -> Iterator[tuple[str, Array]]:
-    """The parameters of these first layers, from the training set."""
+    """The parameters of these layers, computed from the training set; inputs: (n, *shape) in the network's order."""
     by_name = {value.name: x for value, x in zip(network.inputs, inputs, strict=True)}
     for node in network.nodes:
         if node.name in layers:

@@ -1,4 +1,4 @@
-"""The one piece of memory that a compiled network works in."""
+"""The arena: the single block of memory that a compiled network works in."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from dslc.plan import Buffer, Plan
 
 HUGE_PAGE = 2 << 20
 NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0)
-"""Address space for gradients that nobody asks for is not to count as memory, where Python knows how to say so."""
+"""Address space for gradients that may never be requested is not to count as memory, if Python knows the flag."""
 
 
 def physical_memory() -> int:
-    """Bytes of the machine."""
+    """The machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class Arena:
-    """Anonymous memory, zero at the start, in huge pages where the system has them; a forked process gets a copy.
+    """Anonymous memory, initially zero, in huge pages where the system has them; a forked process gets a copy.
 
-    `bytes` is what is in use. The gradients that training never stores lie behind it: they have addresses from the
-    start, so that nothing ever moves, but take no memory before `add_gradients`.
+    `bytes` is the size in use. The gradients that training never stores come after it: their addresses are reserved
+    from the start, so that nothing ever moves, but they take no memory before `add_gradients`.
+
+    Raises:
+        UsageError: the machine has too little memory.
     """
 
     def __init__(self, plan: Plan, training: bool) -> None:
@@ -35,21 +38,21 @@ class Arena:
         try:
             self._map = mmap.mmap(-1, whole, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NO_RESERVE)
         except (OSError, ValueError, OverflowError):
-            raise UsageError(f"this network needs {whole:,} bytes of memory, and they are not to be had") from None
+            raise UsageError(f"this network needs {whole:,} bytes of memory, and allocating them failed") from None
         self._prefer_huge_pages()
         dtype = np.float32 if plan.itemsize == 4 else np.float64
         self._addressed: np.ndarray[Any, Any] = np.frombuffer(self._map, dtype, whole // plan.itemsize)
 
     @property
     def numbers(self) -> np.ndarray[Any, Any]:
-        """All numbers in use."""
+        """All numbers in use, a flat array."""
         return self._addressed[: self.bytes // self.plan.itemsize]
 
     def add_gradients(self) -> None:
-        """Takes the gradients that only `gradients()` stores into use.
+        """Starts using the memory of the gradients that only `gradients()` stores.
 
         Raises:
-            UsageError: the machine has not so much memory.
+            UsageError: the machine has too little memory.
         """
         whole = self._addressed.nbytes
         if self.bytes < whole:
@@ -57,11 +60,11 @@ class Arena:
             self._prefer_huge_pages()
 
     def view(self, buffer: Buffer) -> np.ndarray[Any, Any]:
-        """The memory of a buffer as it is stored."""
+        """The numbers of a buffer in the order in which they are stored, a flat array."""
         return self._addressed[buffer.offset : buffer.offset + buffer.layout.elements]
 
     def _prefer_huge_pages(self) -> None:
-        """Only for what is in use: the page that its last number touches must not reach far beyond."""
+        """Only for the memory in use: a huge page must not reach far past its end."""
         if hasattr(mmap, "MADV_HUGEPAGE") and self.bytes >= HUGE_PAGE:
             self._map.madvise(mmap.MADV_HUGEPAGE, 0, self.bytes)
 
@@ -69,7 +72,7 @@ class Arena:
 def _affordable(wanted: int) -> int:
     if wanted > physical_memory():
         raise UsageError(
-            f"this network needs {wanted:,} bytes of memory and the machine has {physical_memory():,}: "
+            f"this network needs {wanted:,} bytes of memory and the machine has only {physical_memory():,}: "
             "use a smaller batch"
         )
     return wanted

@@ -1,4 +1,4 @@
-"""Views of a network's parameters: seen in the language's shapes, stored as the kernels like them."""
+"""Views of a network's parameters: in the language's shapes, whatever layout the kernels use."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Array = np.ndarray[Any, Any]
 
 
 class ParameterView:
-    """One array in the memory of the compiled network. Reading unpacks it, writing packs it back at once.
+    """One array in the memory of the compiled network. Reading unpacks it; writing packs it and stores it at once.
 
-    `stored` gives the memory and its layout. It is asked each time: a network that grows moves to other memory. `lock`
-    keeps other threads away meanwhile; `changed` is called after each write.
+    stored: returns the memory and its layout; called for every access, since a network that grows moves to other
+    memory. lock: held during every access. changed: called after every write.
     """
 
     def __init__(
@@ -31,12 +31,12 @@ class ParameterView:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The language's."""
+        """The shape that the language gives the parameter."""
         return self._stored()[1].shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """float32 or float64, the network's."""
+        """The network's precision, float32 or float64."""
         dtype: np.dtype[Any] = self._stored()[0].dtype
         return dtype
 
@@ -69,7 +69,7 @@ class ParameterView:
 
 
 class Parameters(Mapping[str, ParameterView]):
-    """All parameters by name; assigning to one replaces its values."""
+    """All parameters by name. Assigning an array replaces the values; raises ValueError if its shape differs."""
 
     def __init__(self, views: dict[str, ParameterView]) -> None:
         self._views = views

@@ -1,4 +1,4 @@
-"""Calls of the C that trains: one mini-batch, or as many as fit into a slice of time."""
+"""Calls of the C functions for training: on one mini-batch, or on as many as fit into a time slice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ Array = np.ndarray[Any, Any]
 def on_batch(
     compiled: Compiled, function: Literal["loss", "gradients", "train_step"], pointers: list[Any], count: int
 ) -> float:
-    """The loss of a mini-batch of `count` examples, which must fit into the network's memory."""
+    """Calls a C function on a mini-batch of `count` examples and returns the loss. Raises DataError if the mini-batch
+    is larger than the network was compiled for."""
     capacity = compiled.plan.batch
     if count > capacity:
         raise DataError(f"this mini-batch has {count} examples; the network was compiled for at most {capacity}")
@@ -34,8 +35,8 @@ def new_sums(network: Network) -> Array:
 def train_batches(
     compiled: Compiled, arrays: list[Array], order: Array, done: int, sums: Array, rates: Array, seconds: float
 ) -> tuple[bool, int]:
-    """Mini-batches from position `done` of `order` on, each with the next of `rates`, for about so many seconds:
-    whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
+    """Trains on mini-batches from position `done` of `order` on, each with the next learning rate of `rates`, for about
+    `seconds`. Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
     ffi = compiled.ffi
     position = ffi.new("int64_t *", done)
     pointers = compiled.arguments.pointers([*arrays, order.astype(np.int64)])

@@ -1,4 +1,4 @@
-"""Run folders: what a training leaves behind, and models loaded back from it."""
+"""Run folders: the files that a training writes, and loading a model from them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dslc.compiler import check_file, check_text
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.runs.metadata import FACTS
+from dslc.cores import Threads
 from dslc.runtime.model import Model
 from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.data.splits import Partition, Shares
@@ -24,8 +25,9 @@ CHECKPOINT, SPLIT = "checkpoint", "split.json"
 
 @contextmanager
 def run_folder(wanted: str | None, net: str) -> Iterator[Path]:
-    """A folder for a run, made before it begins; it goes again if the run fails and leaves nothing but how its data
-    were split.
+    """Makes the folder of a run, and removes it again if the run fails and leaves no file but `split.json`.
+
+    wanted: its path; by default the next free `runs/<net>-<number>`.
 
     Raises:
         DataError: the folder cannot be made.
@@ -43,7 +45,7 @@ def run_folder(wanted: str | None, net: str) -> Iterator[Path]:
 
 
 def _make_folder(wanted: str | None, net: str) -> Path:
-    """The folder named, or `runs/<net>-<number>` with the first number that is free."""
+    """The folder `wanted`, or `runs/<net>-<number>` with the first free number."""
     try:
         if wanted is not None:
             folder = Path(wanted)
@@ -62,7 +64,7 @@ def _make_folder(wanted: str | None, net: str) -> Path:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a run has all that is written at its end, and none of it from before its last checkpoint."""
+    """Whether a run has all files that are written at its end, none of them older than its last checkpoint."""
     ending = [folder / name for name in (WEIGHTS, HISTORY, FACTS, REPORT)]
     if not all(path.exists() for path in ending):
         return False
@@ -70,23 +72,22 @@ def is_whole(folder: Path) -> bool:
 
 
 def checkpoint_of(run: str) -> Path:
-    """The checkpoint in a run folder, or the file itself.
+    """The path of the checkpoint in a run folder; `run` itself if it is a file.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no checkpoint.
     """
     path = Path(run)
     found = path / CHECKPOINT if path.is_dir() else path
     if not found.is_file():
-        raise DataError(f"there is no checkpoint at {found}: a run has one after its first epoch")
+        raise DataError(f"there is no checkpoint at {found}: a run writes one after each epoch")
     return found
 
 
 def keep_checkpoints(model: Model, folder: Path) -> Callable[[dict[str, float]], None]:
-    """Writes the run's spec and checkpoint after each epoch; one with numbers that are not finite replaces none.
-
-    Raises:
-        DataError: they cannot be written; what stood there before is left.
+    """A function for `on_epoch` that writes the run's spec and checkpoint after each epoch. If a parameter is not
+    finite, the earlier checkpoint stays. The function raises DataError if they cannot be written; the earlier files
+    stay then.
     """
     spec = as_trained(model.network).encode()
 
@@ -98,21 +99,21 @@ def keep_checkpoints(model: Model, folder: Path) -> Callable[[dict[str, float]],
         if model.first_not_finite() is None:
             model.checkpoint(folder / CHECKPOINT)
 
-    for left in folder.glob(f".*{PART}"):  # by a process that was killed while it wrote
+    for left in folder.glob(f".*{PART}"):  # by a process that was killed while writing
         left.unlink()
     return keep
 
 
-def load_run(run: str, threads: int) -> Model:
-    """A trained model from its run folder or its weights file (which holds the spec).
+def load_run(run: str, threads: Threads) -> Model:
+    """Loads a trained model from a run folder, or from a weights file, which contains the spec.
 
     Raises:
-        DataError: there is no such run, or its files do not fit.
+        DataError: there is no such run, or its files do not fit together.
     """
     path = Path(run)
     if path.is_dir():
         if not (path / SPEC).exists() or not ((path / WEIGHTS).exists() or (path / CHECKPOINT).exists()):
-            raise DataError(f"{run} is no run folder: it has no {SPEC} with {WEIGHTS}")
+            raise DataError(f"{run} is not a run folder: it has no {SPEC} with {WEIGHTS}")
         model = Model(check_file(path / SPEC), threads)
         _fill(model, path)
         return model
@@ -122,17 +123,17 @@ def load_run(run: str, threads: int) -> Model:
 
 
 def write_partition(folder: Path, dataset: Dataset) -> None:
-    """How the data were split, if they were: training writes it first, so that a run killed at any moment is resumed
-    with its own parts."""
+    """Writes how the data were split, if they were, to `split.json`. Training does this first, so that a run that is
+    killed at any moment can be resumed with the same parts."""
     if dataset.partition is not None:
         write_whole(folder / SPLIT, (json.dumps(asdict(dataset.partition), indent=2) + "\n").encode())
 
 
 def partition_of(run: str) -> Partition | None:
-    """How the data of a run were split; None where nothing says so, as for a weights file.
+    """How the data of a run were split; None if it has no `split.json`, as with a weights file.
 
     Raises:
-        DataError: the file that says it is broken.
+        DataError: the file is broken.
     """
     path = Path(run) / SPLIT
     if not path.is_file():
@@ -145,7 +146,7 @@ def partition_of(run: str) -> Partition | None:
 
 
 def split_as_trained(dataset: Dataset, run: str, seed: int) -> Dataset:
-    """The parts that a run was trained with, if these are its data, else those that training would make by itself."""
+    """The data split as for the training of a run if they are the same data, else as training splits by default."""
     partition = partition_of(run)
     if partition is not None and partition.of(dataset.train.y):
         return dataset.split(partition.shares, partition.seed)
@@ -153,7 +154,7 @@ def split_as_trained(dataset: Dataset, run: str, seed: int) -> Dataset:
 
 
 def _fill(model: Model, folder: Path) -> None:
-    """The weights of a run; of one that never came to its end the best so far, from its checkpoint."""
+    """Loads the weights of a run; if it did not finish, the best ones so far, from its checkpoint."""
     if (folder / WEIGHTS).exists():
         model.load_weights(folder / WEIGHTS)
         return
@@ -165,5 +166,5 @@ def _fill(model: Model, folder: Path) -> None:
 def _spec_inside(path: Path) -> str:
     _, metadata = read_arrays(path)
     if "spec" not in metadata:
-        raise DataError(f"{path} does not say which network its weights belong to")
+        raise DataError(f"{path} does not contain the spec of the network that its weights belong to")
     return metadata["spec"]

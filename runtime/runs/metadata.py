@@ -1,4 +1,4 @@
-"""The file of a run that says what its other files do not."""
+"""Run metadata: `run.json`, which records what the other files of a run do not."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FACTS = "run.json"
 
 @dataclass(frozen=True)
 class Facts:
-    """What no other file of a run says: the data it was trained with, the epoch whose weights were kept, and why
-    training ended (as in `History`). `schema`: what the weights know of the data, for people to read."""
+    """The metadata of a run: the data it was trained with (a name or an absolute path) and their target column, the
+    epoch whose weights were kept, and why training ended (as in `History`). `schema`: what the weights know of the data, for people to read."""
 
     data: str
     target: str | None
@@ -28,30 +28,31 @@ class Facts:
 
     @staticmethod
     def of(dataset: Dataset, history: History, schema: Schema) -> Facts:
-        """A path is kept whole, so that it is found again from another folder."""
+        """The metadata of a training. A path is made absolute, so that it can be found from any folder."""
         named = dataset.name in DATA_NAMES
         data = dataset.name if named else str(Path(dataset.name).resolve())
         return Facts(data, dataset.target, history.best_epoch, history.stopped, asdict(schema))
 
     def to_json(self) -> bytes:
+        """The contents of `run.json`."""
         return (json.dumps(asdict(self), indent=2) + "\n").encode()
 
 
 def read_facts(folder: Path) -> Facts | None:
-    """None for a run that has none, of an earlier version.
+    """Reads the metadata of a run; None if it has none, as runs of earlier versions.
 
     Raises:
-        DataError: the file cannot be read or says something else.
+        DataError: the file cannot be read or holds something else.
     """
     path = folder / FACTS
     if not path.exists():
         return None
     try:
         facts = Facts(**json.loads(path.read_text("utf-8")))
-        facts.data.encode()  # raises where it is no text
+        facts.data.encode()  # raises if it is not a string
         return facts
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, AttributeError):
         names = ", ".join(f.name for f in fields(Facts))
-        raise DataError(f"{path} does not hold the facts of a run: {names}") from None
+        raise DataError(f"{path} does not hold the metadata of a run: {names}") from None

@@ -1,4 +1,4 @@
-"""Predictions as files."""
+"""Writes predictions to files."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ Columns = dict[str, Sequence[Any]]
 
 
 def write_predictions(path: Path, model: Model, examples: Split, top: int | None = None) -> int:
-    """Writes what the model says of the examples as CSV or, by the file's ending, its outputs as .npy; returns how many.
-    `top`: the likeliest classes only, so many. The file appears whole or not at all.
+    """Writes what the model says of the examples, one row each, and returns how many: as .npy, a column an output, if
+    the path ends so, else as CSV, see docs/data.md. `top`: only so many of the likeliest classes. The file is replaced
+    atomically.
 
     Raises:
-        DataError: the examples do not fit, or `top` is asked of an output that tells no classes.
+        DataError: the examples do not fit the network, or `top` is asked of an output that tells no classes.
+        OSError: the file cannot be written.
     """
     outputs = model.predict(examples.x)
     by_head = outputs if isinstance(outputs, dict) else {model.network.heads[0].name: outputs}

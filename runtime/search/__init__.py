@@ -1,1 +1,1 @@
-"""Search over the params that have a range."""
+"""Hyperparameter search over the params that have a range."""

@@ -1,7 +1,7 @@
-"""Hyperparameter search over the `param ... in RANGE` of a spec, on Optuna (notes: 'Tuning process').
+"""Hyperparameter search over the `param ... in RANGE` of a spec, with Optuna (notes: 'Tuning process').
 
-A trial draws by the seed, its number and, for TPE, the trials before it: a study that is continued, or
-worked on by several processes, draws the same random trials as one that ran at once.
+What a trial draws depends on the seed, its number and, for TPE, the trials before it. A study that is continued, or
+shared by several processes, therefore draws the same random trials as one that ran in one go.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 from dslc.cache import write_whole
 from dslc.compiler import check_file
+from dslc.cores import Threads
 from dslc.ir import Network, ParamValue, Training
 from dslc.language.arguments import show
 from dslc.language.diagnostics import DataError, SpecError, UsageError
@@ -42,68 +43,80 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 WARM_UP = 5
-"""So many trials run to their end before any is pruned."""
+"""This many trials run to their end before any is pruned."""
 KEPT = "run"
-"""A trial's attribute: the folder where its network was kept."""
+"""A trial's attribute: the folder where its network was saved."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a search optimizes: a column of the history, among the epochs that keep the bounds."""
+    """What a search optimizes: a column of the history, over the epochs that meet the bounds."""
 
     objective: Objective
 
     @property
     def name(self) -> str:
+        """The name of the column, such as `dev_loss`."""
         return self.objective.metric
 
     @property
     def maximize(self) -> bool:
+        """Whether higher is better."""
         return rises(self.name)
 
     def of(self, record: Mapping[str, float]) -> float:
-        """The number of an epoch; NaN where it breaks a bound or is not finite."""
+        """The value in an epoch's record; NaN if the epoch violates a bound or the value is not finite."""
         excluded, _ = self.objective.rank(record)
         return math.nan if excluded else record[self.name]
 
     def best(self, history: History) -> float:
-        """The best number over the epochs; NaN where there is none."""
+        """The best value over the epochs; NaN if there is none."""
         values = [value for value in map(self.of, history.records) if math.isfinite(value)]
         return (max if self.maximize else min)(values, default=math.nan)
 
     def why_none(self, history: History) -> str:
-        """Why no epoch has a number."""
+        """Why `best` is NaN, in words."""
         broken = [bound for record in history.records for bound in self.objective.violated(record)]
-        return f"no epoch kept {broken[-1]}" if broken else "the loss stopped being finite"
+        return f"no epoch met {broken[-1]}" if broken else "the loss stopped being finite"
 
 
 def metric_of(training: Training) -> Metric:
-    """What the file optimizes, with its bounds; where it watches the training loss, the loss on the dev set."""
+    """The metric that the file optimizes, with its bounds; the loss on the dev set if the file watches the training
+    loss."""
     return Metric(Objective("dev_loss") if training.objective.metric == "loss" else training.objective)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One call of the search. `fixed`: params that are not searched; `seed` None: the file's."""
+    """The settings of a search.
+
+    `spec`: path of the spec. `fixed`: values of params that are not searched. `sampler`: `random` or `tpe`. `prune`:
+    stop trials that are worse than the median. `epochs`, `seed`: None for the file's.
+    """
 
     spec: str
     fixed: Mapping[str, object]
     sampler: str = "random"
     prune: bool = False
-    threads: int = 1
+    threads: Threads = "auto"
     epochs: int | None = None
     seed: int | None = None
 
 
 Finished = Callable[[Model, History, Mapping[str, object], Path], None]
-"""Keeps the run of the best trial so far in a folder."""
+"""Saves the run of a trial that is the best so far in a folder."""
 
 
 class Search:
-    """A study and the network that it is about.
+    """A study over the params of a spec.
+
+    dataset: must have a dev set. storage: where trials are shared, as for `open_storage`. study: its name, by default
+    the network's.
 
     Raises:
-        DataError: the spec has nothing to search, or there is no dev set.
+        DataError: the spec has nothing to search, or the study belongs to another search.
+        SpecError: the spec has errors.
+        UsageError: the storage cannot be opened.
     """
 
     def __init__(self, settings: Settings, dataset: Dataset, storage: str | None, study: str | None) -> None:
@@ -126,7 +139,8 @@ class Search:
         _require_same_ranges(self.study, self.ranges)
 
     def run(self, trials: int, folder: Path, keep: Finished, tell: Callable[[FrozenTrial], None]) -> None:
-        """So many more trials; the network of each that is the best so far is kept below the folder."""
+        """Runs `trials` more trials. Each that is the best so far is saved below `folder` by `keep`; `tell` is called
+        after every trial."""
 
         def objective(trial: Trial) -> float:
             return self._try(trial, folder, keep)
@@ -134,7 +148,7 @@ class Search:
         self.study.optimize(objective, n_trials=trials, callbacks=[lambda _, done: tell(done)])
 
     def _try(self, trial: Trial, folder: Path, keep: Finished) -> float:
-        """Trains with one choice of values: the metric at its best, NaN where there is none."""
+        """Trains with one choice of values. Returns the best value of the metric, NaN if there is none."""
         started = time.perf_counter()
         values = {p.name: _suggest(trial, p) for p in self.ranges}
         try:
@@ -161,8 +175,8 @@ class Search:
         return value
 
     def _fit(self, model: Model, trial: Trial) -> History:
-        """Trains until the network turns out too slow or too large for a bound or, with pruning on, until the median of
-        the trials before was better at the same epoch."""
+        """Trains until the end, until the network turns out too slow or too large for a bound, or with pruning until
+        the median of the earlier trials was better at the same epoch."""
         data, epochs = self.dataset, self.settings.epochs
         assert data.dev is not None
 
@@ -176,7 +190,7 @@ class Search:
             return "pruned" if trial.should_prune() else None
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OutOfBounds)  # the table says it
+            warnings.simplefilter("ignore", OutOfBounds)  # the table shows it
             return model.fit(data.train.x, data.train.y, (data.dev.x, data.dev.y), epochs, on_epoch=report)
 
     def _leads(self, value: float) -> bool:
@@ -187,13 +201,13 @@ class Search:
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
-    """The best trial that ran to its end; None where there is none."""
+    """The best trial that ran to its end; None if there is none."""
     done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     return study.best_trial if done else None
 
 
 class _ByNumber(BaseSampler):
-    """Draws each trial's values from a generator of its own, seeded by the study's seed and the trial's number."""
+    """Samples each trial with its own generator, seeded by the study's seed and the trial's number."""
 
     def __init__(self, kind: str, seed: int) -> None:
         self.kind, self.seed = kind, seed
@@ -218,7 +232,7 @@ class _ByNumber(BaseSampler):
 
 
 def open_storage(where: str | None) -> Any:
-    """Where trials are shared: a journal file, SQLite (.db, .sqlite), an address that Optuna knows, or memory.
+    """Opens the storage of trials: a journal file, SQLite (.db, .sqlite, .sqlite3), a URL for Optuna, or memory (None).
 
     Raises:
         UsageError: the file cannot be opened.
@@ -232,7 +246,7 @@ def open_storage(where: str | None) -> Any:
 
 
 def _database(where: str) -> Any:
-    """The file is locked while its tables are made: of two workers that start together the second finds them whole."""
+    """Locks the file while its tables are made: if two workers start together, the second finds them complete."""
     from optuna.storages import RDBStorage
 
     with open(where, "ab") as file:
@@ -241,8 +255,8 @@ def _database(where: str) -> Any:
 
 
 def _journal(path: Path) -> Any:
-    """Optuna's lock is a link to the journal. It finds out how old a killed worker's is by following it: the path must
-    be absolute, and a link that leads nowhere would be waited for without end."""
+    """Optuna's lock is a symbolic link to the journal, and it follows the link to find the age of a killed worker's
+    lock. So the path must be absolute, and a dangling link, which Optuna would wait for forever, is removed."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -265,18 +279,18 @@ def _searched(network: Network, fixed: Mapping[str, object]) -> tuple[ParamValue
 
 
 def _require_same_ranges(study: optuna.Study, ranges: tuple[ParamValue, ...]) -> None:
-    """A study holds trials of one search: the same params in the same ranges."""
+    """Raises DataError if the study has trials over other params or ranges."""
     wanted = {p.name: _distribution(p) for p in ranges}
     for trial in study.get_trials(deepcopy=False):
         if trial.distributions and trial.distributions != wanted:
             raise DataError(
-                f"the study {study.study_name!r} searched other params or ranges; name another with --study"
+                f"the study {study.study_name!r} searched other params or ranges; choose another name with --study"
             )
 
 
 def _distribution(param: ParamValue) -> BaseDistribution:
-    """The range as Optuna draws from it. `one_minus_log` draws 1 - value on a log scale (notes: 'Using an appropriate
-    scale': beta between 0.9 and 0.999)."""
+    """The range as an Optuna distribution. `one_minus_log` samples 1 - value on a log scale (notes: 'Using an
+    appropriate scale': beta between 0.9 and 0.999)."""
     assert param.range is not None
     kind, bounds = param.range.kind, param.range.bounds
     if kind == "choice":
@@ -290,7 +304,7 @@ def _distribution(param: ParamValue) -> BaseDistribution:
 
 
 def _suggest(trial: Trial, param: ParamValue) -> object:
-    """The value that a trial takes for a param, one of the language."""
+    """The value of a param in a trial, as a value of the language."""
     asked = _distribution(param)
     if isinstance(asked, optuna.distributions.CategoricalDistribution):
         return value_of(param, trial.suggest_categorical(param.name, asked.choices))
@@ -301,7 +315,7 @@ def _suggest(trial: Trial, param: ParamValue) -> object:
 
 
 def value_of(param: ParamValue, drawn: Any) -> object:
-    """What was drawn as a value of the language, inside its range also after rounding."""
+    """A sample from Optuna as a value of the language, kept inside its range in spite of rounding."""
     assert param.range is not None
     kind, bounds = param.range.kind, param.range.bounds
     if kind == "choice":
@@ -312,14 +326,13 @@ def value_of(param: ParamValue, drawn: Any) -> object:
 
 
 def _word(value: object) -> int | float | str:
-    """A choice as Optuna stores it: numbers stay, all else is written as in a file."""
+    """A choice as Optuna stores it: numbers as they are, everything else as a spec spells it."""
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else show(value)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A trial of the table: best first, then those without a value. `params`: values of the language, None where none
-    was drawn."""
+    """A trial in the table. `params`: values of the language, None if none was drawn. `why`: why it has no value."""
 
     number: int
     state: str
@@ -330,7 +343,7 @@ class Row:
 
 
 def table(study: optuna.Study, ranges: tuple[ParamValue, ...]) -> list[Row]:
-    """All trials of a study, the best first."""
+    """All trials of a study, the best first and those without a value last."""
     sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
     rows = [_row(trial, ranges) for trial in study.get_trials(deepcopy=False)]
     return sorted(rows, key=lambda r: (r.state != "complete", math.isnan(r.value), sign * r.value, r.number))
@@ -344,7 +357,7 @@ def _row(trial: FrozenTrial, ranges: tuple[ParamValue, ...]) -> Row:
 
 
 def shown(value: object) -> str:
-    """A value of a row for people: numbers to five digits."""
+    """A value of a row for display: real numbers with five digits."""
     return f"{value:.5g}" if isinstance(value, float) else _cell(value)
 
 
@@ -353,7 +366,7 @@ def _cell(value: object) -> str:
 
 
 def write_csv(path: Path, rows: list[Row], names: tuple[str, ...], metric: str) -> None:
-    """A row a trial, numbers with all their digits."""
+    """Writes one row per trial, numbers with all digits. Raises OSError if that fails."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["trial", "state", metric, *names, "seconds", "why"])
@@ -362,7 +375,8 @@ def write_csv(path: Path, rows: list[Row], names: tuple[str, ...], metric: str) 
 
 
 def write_plots(folder: Path, study: optuna.Study, metric: str) -> list[Path]:
-    """Parallel coordinates and, from two different values on, the importance of each param: PNG files.
+    """Plots parallel coordinates and, if there are at least two different values, the importance of each param. Returns
+    the paths of the PNG files.
 
     Raises:
         UsageError: matplotlib is not installed.
@@ -382,7 +396,7 @@ def write_plots(folder: Path, study: optuna.Study, metric: str) -> list[Path]:
         drawn.append(("importance", plots.plot_param_importances))
     files = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of plots that are new in Optuna, and of axes with one value
+        warnings.simplefilter("ignore")  # plots that are experimental in Optuna, and axes with a single value
         for name, draw in drawn:
             figure = draw(study, target_name=metric).figure
             data = io.BytesIO()

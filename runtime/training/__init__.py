@@ -1,4 +1,4 @@
 """Training: the epoch loop, checkpoints, history, progress, weight files.
 
-`trainee.py` says what of a model it needs; nothing here imports the model.
+`trainee.py` declares what training needs of a model; nothing here imports the model.
 """

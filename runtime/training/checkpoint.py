@@ -1,8 +1,8 @@
-"""Checkpoints: all that training needs to go on as if it had never stopped, in one safetensors file.
+"""Checkpoints: all that training needs to continue as if it had never stopped, in one safetensors file.
 
-Its arrays are `last/NAME`, the parameters from which training goes on, `best/NAME`, those of the best epoch where they
-are kept, and `state/NAME.STATE`, what the optimizer keeps. The metadata hold the spec as it was trained with its hash,
-and the position as JSON. Random numbers need no state: shuffling and dropout draw by seed, epoch and step.
+The arrays are `last/NAME`, the parameters that training continues from, `best/NAME`, those of the best epoch if they
+are kept, and `state/NAME.STATE`, the optimizer state. The metadata hold the spec as it was trained, its hash, and the
+position as JSON. Random numbers need no state: shuffling and dropout draw by seed, epoch and step.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ LAST, BEST, STATE = "last/", "best/", "state/"
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a call of `fit` stands: `end` is the epoch that it was to end with. `last_weights` are given where the
-    network holds the best ones."""
+    """The state of a call of `fit`: its history, the epoch `end` that it was meant to reach, and the best weights.
+    `last_weights` are set if the network holds the best weights instead of the last."""
 
     history: History
     end: int
@@ -42,12 +42,12 @@ class Standing:
     last_weights: Arrays | None = None
 
     def copy(self) -> Standing:
-        """The same with a history of its own, which no `fit` adds to."""
+        """A copy with a history of its own, which no running `fit` extends."""
         return replace(self, history=replace(self.history, records=list(self.history.records)))
 
     def last(self, held: Arrays) -> Arrays:
-        """What training goes on from in a network that holds these weights: the last ones where `held` are the best,
-        else `held`, which somebody changed since."""
+        """The weights that training continues from. held: the network's present weights; if they are the best ones, the
+        last ones are returned, else `held`, since they were changed in the meantime."""
         if self.last_weights is None or self.best_weights is None:
             return held
         holds_best = all(np.array_equal(held[name], array) for name, array in self.best_weights.items())
@@ -55,23 +55,23 @@ class Standing:
 
     @property
     def over(self) -> bool:
-        """Whether training came to its end: all epochs done, or stopped early."""
+        """Whether training has ended: all epochs are done, or it stopped early."""
         return self.history.stopped == "early" or self.history.records[-1]["epoch"] >= self.end
 
     def remaining(self) -> int:
-        """Epochs that are still to be done. Raises DataError where training is over."""
+        """The number of epochs left. Raises DataError if training is over."""
         done = int(self.history.records[-1]["epoch"])
         if self.history.stopped == "early":
-            raise DataError(f"this training stopped early after epoch {done}: name the epochs to go on for")
+            raise DataError(f"this training stopped early after epoch {done}: say how many more epochs to train")
         if self.over:
-            raise DataError(f"this training is done (epoch {done} of {self.end}): name the epochs to go on for")
+            raise DataError(f"this training is done (epoch {done} of {self.end}): say how many more epochs to train")
         return self.end - done
 
 
 @dataclass(frozen=True)
 class Position:
-    """The part of a checkpoint that is no array. `holds_best`: prediction used the best weights, not the last.
-    `unfitted`: first layers that have not seen the training set. Without records there was no `fit`."""
+    """The part of a checkpoint that is not arrays. `holds_best`: the network held the best weights, not the last.
+    `unfitted`: layers such as standardize that were not fitted yet. Without records there was no `fit`."""
 
     step: int
     epoch: int
@@ -85,7 +85,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Arrays by name in the language's shapes, and the position."""
+    """The contents of a checkpoint: arrays by name in the language's shapes, and the position."""
 
     position: Position
     last: Arrays
@@ -94,7 +94,7 @@ class Checkpoint:
 
     @property
     def standing(self) -> Standing | None:
-        """What `fit` goes on from; None where there was none."""
+        """The state that `fit` continues from; None if there was no `fit`."""
         p = self.position
         if not p.records:
             return None
@@ -102,16 +102,16 @@ class Checkpoint:
         return Standing(history, p.end, self.best or None, self.last if p.holds_best else None)
 
     def write(self, path: str | Path, network: Network, schema: Schema) -> None:
-        """The file appears whole or not at all; `schema` is what the model knows of its data.
+        """Writes the file atomically, with the schema of the data.
 
         Raises:
-            DataError: it cannot be written, or a weight is not finite: that would not be worth going on from.
+            DataError: it cannot be written, or a weight is not finite.
         """
         groups = {LAST: self.last, BEST: self.best, STATE: self.states}
         arrays = {prefix + name: array for prefix, group in groups.items() for name, array in group.items()}
         broken = next((name for name, array in self.last.items() if not np.isfinite(array).all()), None)
         if broken:
-            raise DataError(f"{broken} is not finite: no checkpoint is written")
+            raise DataError(f"{broken} is not finite, so no checkpoint is written")
         about = {"precision": network.precision, "position": json.dumps(asdict(self.position)), DATA: schema.to_json()}
         write_arrays(path, network, arrays, about)
 
@@ -119,7 +119,7 @@ class Checkpoint:
 def take(
     held: Arrays, states: Arrays, standing: Standing | None, step: int, epoch: int, unfitted: set[str]
 ) -> Checkpoint:
-    """A checkpoint of a model that holds these weights."""
+    """A checkpoint of a model that holds the weights `held` and the optimizer state `states`."""
     standing = standing or Standing(History(), 0)
     last, history = standing.last(held), standing.history
     position = Position(
@@ -136,11 +136,11 @@ def take(
 
 
 def read(path: str | Path, network: Network, parameters: Shapes, states: Shapes) -> Checkpoint:
-    """The checkpoint in a file, for a network with parameters and optimizer state of these shapes. Settings of `train`
-    that are others now are warned of.
+    """Reads a checkpoint, for a network with parameters and optimizer state of these shapes. Warns of settings of
+    `train` that have changed.
 
     Raises:
-        DataError: it is none, or one of another network, with what differs.
+        DataError: the file is not a checkpoint, or one of another network; the message lists the differences.
     """
     arrays, about = read_arrays(path)
     position, theirs = _described(path, about)
@@ -156,16 +156,16 @@ def read(path: str | Path, network: Network, parameters: Shapes, states: Shapes)
     if problems:
         raise DataError(f"the arrays in {path} are not those of its own spec:\n  " + "\n  ".join(problems))
     for change in changed_settings(theirs, network):
-        warnings.warn(f"training goes on with another setting: {change}", stacklevel=3)
+        warnings.warn(f"training continues with another setting: {change}", stacklevel=3)
     last, best, state = ({n: arrays[p + n] for n in groups.get(p, ())} for p in (LAST, BEST, STATE))
     return Checkpoint(position, last, best, state)
 
 
 def _described(path: str | Path, about: Mapping[str, str]) -> tuple[Position, Network]:
-    """What the metadata say: where training stood, and the network."""
+    """The position and the network that the metadata describe."""
     if "position" not in about:
-        raise DataError(f"{path} is no checkpoint: it does not say where training stood")
+        raise DataError(f"{path} is not a checkpoint: it does not hold a position in training")
     try:
         return Position(**json.loads(about["position"])), check_text(about["spec"], None, about["precision"])
     except (ValueError, TypeError, KeyError, SpecError) as error:
-        raise DataError(f"the checkpoint {path} is not understood: {error}") from None
+        raise DataError(f"cannot make sense of the checkpoint {path}: {error}") from None

@@ -1,4 +1,4 @@
-"""Whether two networks are the same one, and in which settings their training differs: facts in words, compared."""
+"""Compatibility of a checkpoint with a network, and the settings of `train` that differ: compares them in words."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dslc.shape import show_shape
 
 
 def differences(theirs: Network, ours: Network) -> list[str]:
-    """What makes them two networks, or keeps the optimizer's state of one from fitting the other: a line each."""
+    """Why the optimizer state and parameters of one network do not fit the other, a line each; empty if they do."""
     return _compared(_identity(theirs), _identity(ours))
 
 
 def changed_settings(theirs: Network, ours: Network) -> list[str]:
-    """What differs in `train` and may: training goes on under the new settings."""
+    """Settings of `train` that differ but do not prevent training from continuing, a line each."""
     return _compared(_settings(theirs), _settings(ours))
 
 
@@ -39,8 +39,7 @@ def _identity(network: Network) -> dict[str, str]:
 
 
 def _layers(network: Network) -> dict[str, str]:
-    """Layers with their arguments and the size of what they make; where they do not read what stands just before them,
-    what they read too."""
+    """Layers with their arguments and output sizes; also with their inputs, unless these are just the value before."""
     facts, before = {}, network.inputs[:1]
     for node in network.nodes:
         reads = "" if node.inputs == before else f" of {', '.join(value.name for value in node.inputs)}"
@@ -52,7 +51,7 @@ def _layers(network: Network) -> dict[str, str]:
 
 
 def _kind(optimizer: Optimizer) -> str:
-    """An optimizer by the arrays that it keeps: sgd with momentum and without are two."""
+    """An optimizer with its state arrays: sgd with and without momentum are not compatible."""
     kept = " and ".join(optimizer.states)
     return name_of(optimizer) + (f" (which keeps {kept})" if kept else "")
 

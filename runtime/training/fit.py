@@ -23,24 +23,30 @@ from dslc.runtime.training.trainee import Trainee
 
 Array = np.ndarray[Any, Any]
 SLICE_SECONDS = 0.15
-"""How long C trains before it returns: for the progress bar and for Ctrl-C."""
+"""How long the C trains before it returns to Python, for the progress bar and Ctrl-C."""
 GIVE_WAY_SECONDS = 0.0005
-"""How long it pauses between two slices where there are other Python threads: one that waits for the model gets it."""
+"""How long to pause between two slices if there are other Python threads, so that one waiting for the model gets it."""
 SHUFFLE_STREAM = 1 << 32
 OnEpoch = Callable[[dict[str, float]], str | None]
-"""Called with each epoch's record; a word that it returns ends training and becomes `History.stopped`."""
+"""Called with each epoch's record; if it returns a word, training ends and the word becomes `History.stopped`."""
 
 
 class Diverged(RuntimeWarning):
-    """The loss stopped being a finite number."""
+    """The loss is no longer a finite number."""
 
 
 class OutOfBounds(RuntimeWarning):
-    """A bound of `subject_to` was not kept."""
+    """A bound of `subject_to` was not met."""
 
 
 class Fit:
-    """One call of `fit`. Keeps the best weights by the file's metric wherever there is a dev set."""
+    """One call of `fit`. With a dev set it keeps the best weights by the file's metric.
+
+    model: what is trained. arrays: inputs and targets, each a list in the network's order. dev: a pair (x, y) or None.
+
+    Raises:
+        DataError: the file has bounds (`subject_to`), and there is no dev set.
+    """
 
     def __init__(
         self,
@@ -61,22 +67,22 @@ class Fit:
         self.measured: dict[str, float] = {}
 
     def _objective(self) -> Objective:
-        """The file's; without a dev set it is the training loss that can be watched."""
+        """The file's objective; without a dev set, the training loss."""
         wanted = self.training.objective
         if self.dev is not None:
             return wanted
         if wanted.bounds:
-            raise DataError("`subject_to` is judged on a dev set: give one, as in fit(x, y, dev=(x_dev, y_dev))")
+            raise DataError("`subject_to` is judged on a dev set: pass one, as in fit(x, y, dev=(x_dev, y_dev))")
         if wanted.metric != "loss" and self.training.patience is not None:
             warnings.warn("early stopping watches the training loss: no dev set was given", stacklevel=5)
         return Objective("loss")
 
     def run(self, epochs: int) -> History:
-        """Trains, and leaves the best weights in the model however it ends."""
+        """Trains for `epochs`, and restores the best weights however training ends."""
         self._measure()
         self.end = self.model.epoch + epochs
         if epochs:
-            self.history.stopped = "epochs"  # whatever stopped it before it goes on
+            self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
         self.progress.begin(epochs, len(self.arrays[0][0]))
         try:
             for _ in range(epochs):
@@ -91,46 +97,46 @@ class Fit:
         return self.history
 
     def _measure(self) -> None:
-        """Speed and sizes do not depend on the weights: they are measured once, and go into every record."""
+        """Measures speed and size once, since they do not depend on the weights; they go into every record."""
         if self.objective.measured:
             self.measured = measure(self.model, self.objective.measured, self.dev[0])
         for bound in self.objective.hopeless(self.measured):
-            text = f"no epoch can keep {bound}: it is {self.measured[bound.metric]:.4g}"
+            text = f"no epoch can meet {bound}: it is {self.measured[bound.metric]:.4g}"
             warnings.warn(text, OutOfBounds, stacklevel=4)
 
     def _tell_of_no_best(self) -> None:
-        """Why no epoch was the best, where there is a dev set and none was."""
+        """Warns if there is a dev set but no epoch counts as the best."""
         records, objective = self.history.records, self.objective
         if self.dev is None or not records or self.history.best_epoch is not None:
             return
         if not any(math.isfinite(objective.value(record)) for record in records):
-            text = f"{objective.metric} was not finite in any of the {len(records)} epochs: none was the best"
-            warnings.warn(f"{text}, the last weights are left", RuntimeWarning, stacklevel=4)
+            text = f"{objective.metric} was not finite in any of the {len(records)} epochs"
+            warnings.warn(f"{text}: the last weights are kept", RuntimeWarning, stacklevel=4)
             return
         broken = " and ".join(map(str, objective.violated(records[-1]) or objective.bounds))
-        warnings.warn(f"no epoch kept {broken}: the last weights are left", OutOfBounds, stacklevel=4)
+        warnings.warn(f"no epoch met {broken}: the last weights are kept", OutOfBounds, stacklevel=4)
 
     def go_on(self, standing: Standing) -> None:
-        """Takes up a training where it stood. The best value and the patience follow from its records once more.
+        """Continues an earlier training. Its best value and patience are recomputed from its records.
 
         Raises:
-            DataError: it was judged by other data or another metric.
+            DataError: it was judged on other data or by another metric.
         """
         records, best_epoch = standing.history.records, standing.history.best_epoch
         for record in records:
             self._keep_best(record)
         if self.dev is None and any(key.startswith("dev_") for key in records[-1]):
-            raise DataError("the training that goes on was judged on a dev set: give it again")
+            raise DataError("the training to resume was judged on a dev set: pass it again")
         if self.history.best_epoch != best_epoch:
             raise DataError(
-                f"the best epoch so far was {best_epoch}; by {self.objective.metric} on the dev set that is given now "
-                f"it is {self.history.best_epoch}, whose weights are gone: judge as before"
+                f"the best epoch so far was {best_epoch}; by {self.objective.metric} on the dev set passed now it is "
+                f"{self.history.best_epoch}, whose weights are gone: use the same metric and dev set as before"
             )
         self.history = History(list(records), best_epoch, standing.history.stopped)
         self.best_weights = standing.best_weights
 
     def _leave(self) -> None:
-        """The best weights are what remains; the last ones are what a checkpoint goes on from."""
+        """Restores the best weights; the last ones are kept for a checkpoint to continue from."""
         last = None
         if self.best_weights is not None:
             last = self.model.copy_weights()
@@ -138,7 +144,7 @@ class Fit:
         self.model.standing = Standing(self.history, self.end, self.best_weights, last)
 
     def _epoch(self) -> bool:
-        """One pass over the data; False when training is over."""
+        """One pass over the data. Returns False when training is over."""
         started = time.perf_counter()
         model, number = self.model, self.model.epoch
         losses = self._batches(self._order(number))
@@ -150,7 +156,7 @@ class Fit:
             record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
         record |= self.measured
         record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
-        with model.lock:  # a checkpoint that another thread takes has both or neither
+        with model.lock:  # a checkpoint taken by another thread has both or neither
             model.epoch += 1
             self.history.records.append(record)
         goes_on = self._keep_best(record)
@@ -158,14 +164,14 @@ class Fit:
         return self._tell(record) and goes_on
 
     def _tell(self, record: dict[str, float]) -> bool:
-        """Whoever listens hears of the epoch, and may end training with a word on why."""
+        """Passes the record to `on_epoch`. Returns False if that ends training."""
         self.model.standing = Standing(self.history, self.end, self.best_weights)
         reason = self.on_epoch(record) if self.on_epoch else None
         self.history.stopped = reason or self.history.stopped
         return reason is None
 
     def _order(self, epoch: int) -> Array:
-        """The examples' order: the same seed gives the same order, whatever else draws numbers."""
+        """The order of the examples in an epoch. It depends on seed and epoch only."""
         count = len(self.arrays[0][0])
         if not self.training.shuffle:
             return np.arange(count)
@@ -173,8 +179,8 @@ class Fit:
         return np.random.Generator(bits).permutation(count)
 
     def _batches(self, order: Array) -> dict[str, float] | None:
-        """The mean loss of an epoch and, where there are regularizers, the mean penalty; None if one stopped being
-        finite."""
+        """Trains for an epoch. Returns its mean loss and, where there are regularizers, the mean penalty; None if the
+        loss was not finite."""
         done, sums = 0, new_sums(self.model.network)
         while done < len(order):
             finite, done = self.model.train_batches(*self.arrays, order, done, sums, SLICE_SECONDS)
@@ -188,15 +194,15 @@ class Fit:
         return losses
 
     def _give_way(self) -> None:
-        """Without a pause a lock that is taken again at once is never had by those who wait for it."""
+        """Pauses now and then: a lock that is released and taken again at once starves the threads that wait for it."""
         now = time.monotonic()
         if threading.active_count() > 1 and now - self.gave_way > SLICE_SECONDS:
             time.sleep(GIVE_WAY_SECONDS)
             self.gave_way = now
 
     def _keep_best(self, record: dict[str, float]) -> bool:
-        """False when there was none better for too long. An epoch that breaks a bound is never kept; as long as all do,
-        patience waits for the optimized metric."""
+        """Keeps the weights of an epoch that is the best so far. Returns False when patience has run out. An epoch that
+        violates a bound is never kept; as long as all do, patience follows the optimizing metric."""
         rank = self.objective.rank(record)
         if rank < self.rank:
             self.rank, self.waited = rank, 0
@@ -220,5 +226,5 @@ class Fit:
         where = f"epoch {self.model.epoch + 1}, step {self.model.step + 1}"
         kept = "the best weights so far are kept" if self.best_weights is not None else "the weights before it are kept"
         layer = self.model.first_not_finite()
-        blame = f" ({layer} is the first that is not finite)" if layer else ""
+        blame = f" ({layer} is the first parameter that is not finite)" if layer else ""
         warnings.warn(f"the loss is not finite in {where}{blame}: training stops, {kept}", Diverged, stacklevel=4)

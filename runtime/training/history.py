@@ -1,4 +1,4 @@
-"""What happened in training: a record an epoch."""
+"""The history of a training: one record per epoch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dslc.language.diagnostics import DataError
 
 @dataclass
 class History:
-    """`records` hold epoch, loss (the mean over the epoch's labels, without the penalty, as `dev_loss` is), penalty
-    (its mean, where there are regularizers), the dev set's numbers where there is one, lr and seconds.
+    """What `fit` returns. `records` hold epoch, lr, loss (mean over the epoch's labels, without the penalty, as
+    `dev_loss`), penalty (its mean, where there are regularizers), seconds, and the dev set's metrics.
 
-    `best_epoch` is the epoch whose weights were kept; `stopped` says why training ended: `epochs`, `early`,
-    `interrupted`, `diverged`, or what a listener of the epochs said.
+    `best_epoch` is the epoch whose weights were kept. `stopped` says why training ended: `epochs`, `early`,
+    `interrupted`, `diverged`, or the word that `on_epoch` returned.
     """
 
     records: list[dict[str, float]] = field(default_factory=list)
@@ -27,10 +27,10 @@ class History:
 
     @staticmethod
     def from_csv(path: str | Path, best_epoch: int | None, stopped: str) -> History:
-        """What `to_csv` wrote; the file does not hold the other two.
+        """Reads records that `to_csv` wrote; the file does not hold `best_epoch` and `stopped`.
 
         Raises:
-            DataError: it cannot be read or holds something else.
+            DataError: the file cannot be read or is not a history.
         """
         try:
             with Path(path).open(newline="", encoding="utf-8") as file:
@@ -38,16 +38,16 @@ class History:
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}") from None
         except (ValueError, TypeError, AttributeError, csv.Error):
-            raise DataError(f"{path} is no history of a training: a table of numbers is wanted") from None
+            raise DataError(f"{path} is not the history of a training: it must be a table of numbers") from None
         return History(records, best_epoch, stopped)
 
     def to_dict(self) -> dict[str, list[float]]:
-        """A list for each column."""
+        """The records as a list for each column; NaN if a record has no value."""
         columns = list(dict.fromkeys(key for record in self.records for key in record))
         return {key: [record.get(key, float("nan")) for record in self.records] for key in columns}
 
     def to_csv(self, path: str | Path) -> None:
-        """A row an epoch; the file is replaced whole."""
+        """Writes one row per epoch; the file is replaced atomically. Raises OSError if that fails."""
         columns = self.to_dict()
         text = io.StringIO(newline="")
         writer = csv.writer(text)
@@ -56,7 +56,8 @@ class History:
         write_whole(Path(path), text.getvalue().encode())
 
     def plot(self, axes: Any = None) -> Any:
-        """The losses over the epochs, with matplotlib; returns the axes."""
+        """Plots the losses over the epochs with matplotlib, on `axes` if given, and returns the axes. Raises
+        ImportError if matplotlib is not installed."""
         try:
             import matplotlib.pyplot as plt
         except ImportError:

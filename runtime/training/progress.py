@@ -1,4 +1,4 @@
-"""How training shows itself: a bar on a terminal, plain lines elsewhere, JSON lines for programs, or nothing."""
+"""Progress of training: a bar on a terminal, plain lines elsewhere, JSON lines for programs, or nothing."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 
 class Progress:
-    """Shows nothing; the base of the others."""
+    """Shows nothing; the base class of the others."""
 
     def begin(self, epochs: int, examples: int) -> None:
-        pass
+        """Called before the first epoch, with the number of epochs and of examples in each."""
 
     def advance(self, epoch: int, done: int, loss: float) -> None:
-        """Called several times a second: `done` examples of the epoch, the mean loss so far."""
+        """Called several times a second, with the examples done in this epoch and the mean loss so far."""
 
     def epoch(self, record: dict[str, float]) -> None:
         """Called with an epoch's record."""
 
     def end(self) -> None:
-        pass
+        """Called when training has ended, however it did."""
 
 
 def describe(record: dict[str, float]) -> str:
@@ -33,28 +33,31 @@ def describe(record: dict[str, float]) -> str:
 
 
 class PlainProgress(Progress):
-    """A line an epoch, without control codes."""
+    """A line per epoch on stderr, without control codes."""
 
     def epoch(self, record: dict[str, float]) -> None:
+        """Prints the record as one line."""
         print(describe(record), file=sys.stderr, flush=True)
 
 
 class JsonProgress(Progress):
-    """A JSON object an epoch."""
+    """A JSON object per epoch on stderr."""
 
     def epoch(self, record: dict[str, float]) -> None:
+        """Prints the record as one line of JSON."""
         print(json.dumps(record), file=sys.stderr, flush=True)
 
 
 @dataclass
 class BarProgress(Progress):
-    """A bar that fills within each epoch, and a line for each that is done."""
+    """A bar that fills during each epoch, and a line for each that is done, with rich on stderr."""
 
     bar: Any = None
     task: Any = None
     examples: int = 0
 
     def begin(self, epochs: int, examples: int) -> None:
+        """Starts the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
@@ -68,13 +71,16 @@ class BarProgress(Progress):
         self.bar.start()
 
     def advance(self, epoch: int, done: int, loss: float) -> None:
+        """Moves the bar."""
         shown = "" if math.isnan(loss) else f"loss {loss:.4f}"
         self.bar.update(self.task, completed=done, loss=shown, description=f"epoch {epoch}/{self.epochs}")
 
     def epoch(self, record: dict[str, float]) -> None:
+        """Prints the record above the bar."""
         self.bar.console.print(describe(record), highlight=False)
 
     def end(self) -> None:
+        """Removes the bar."""
         self.bar.stop()
 
 
@@ -82,7 +88,8 @@ KINDS: dict[str, type[Progress]] = {"bar": BarProgress, "plain": PlainProgress, 
 
 
 def make_progress(kind: str) -> Progress:
-    """`auto` is a bar on a terminal and plain lines elsewhere."""
+    """The progress of a kind in KINDS, or of `auto`: a bar on a terminal and plain lines elsewhere. Raises KeyError for
+    any other."""
     if kind == "auto":
         kind = "bar" if sys.stderr.isatty() else "plain"
     return KINDS[kind]()

@@ -1,4 +1,4 @@
-"""The text of a spec as its network was really made: with the values that the params had."""
+"""The text of a spec with the params' values that its network was built with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dslc.language.source import Source
 
 
 def as_trained(network: Network) -> str:
-    """The source, with the value of every param that was overridden."""
+    """The network's source, with the value of every param that was overridden filled in."""
     text = network.source.text
     if not network.params:
         return text
@@ -27,7 +27,7 @@ def as_trained(network: Network) -> str:
 
 
 def _defaults(program: ast.Program) -> dict[str, object]:
-    """What the params are where nobody overrides them; none where the file is only right with other values."""
+    """The params' own values by name; empty if the file has errors without the overrides."""
     try:
         return {param.name: param.value for param in check(program).params}
     except SpecError:
@@ -35,5 +35,5 @@ def _defaults(program: ast.Program) -> dict[str, object]:
 
 
 def written(value: object) -> str:
-    """A value of the language with all its digits, so that it can be given again."""
+    """A value as the language writes it, with all digits, so that it can be read back exactly."""
     return repr(value) if isinstance(value, float) else show(value)

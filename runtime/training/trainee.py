@@ -1,4 +1,4 @@
-"""What the training loop needs of a model: `runtime.model.Model` is one, and training need not know it."""
+"""The interface of a model that the training loop needs. `runtime.model.Model` has it, and is not imported here."""
 
 from __future__ import annotations
 
@@ -17,28 +17,51 @@ Array = np.ndarray[Any, Any]
 
 
 class Trainee(Protocol):
-    """A compiled network with parameters, and its position in training. See `Model` for what each member does."""
+    """A compiled network with parameters and its position in training. `Model` says more about each member."""
 
     network: Network
     target: Target | None
-    threads: int
     options: Options | None
     seed: int
     epoch: int
     standing: Standing | None
 
     @property
-    def lock(self) -> RLock: ...
+    def lock(self) -> RLock:
+        """Held while the network's memory is in use."""
+
     @property
-    def training(self) -> Training: ...
+    def threads(self) -> int:
+        """How many threads share the work at most."""
+
     @property
-    def step(self) -> int: ...
-    def learning_rate(self, epoch: int, step: int | None = None) -> float: ...
-    def evaluate(self, x: Any, y: Any) -> dict[str, float]: ...
-    def prediction_times(self, x: Any, runs: int) -> list[float]: ...
+    def training(self) -> Training:
+        """The settings of `train`. Raises DataError if the file has none."""
+
+    @property
+    def step(self) -> int:
+        """The number of updates so far."""
+
+    def learning_rate(self, epoch: int, step: int | None = None) -> float:
+        """The learning rate in an epoch at an update, both counted from 0."""
+
+    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+        """Loss and metrics by name over all examples, in prediction mode."""
+
+    def prediction_times(self, x: Any, runs: int) -> list[float]:
+        """The seconds that the C takes to predict the first example of x, measured `runs` times."""
+
     def train_batches(
         self, inputs: list[Array], targets: list[Array], order: Array, done: int, sums: Array, seconds: float
-    ) -> tuple[bool, int]: ...
-    def copy_weights(self) -> dict[str, Array]: ...
-    def restore_weights(self, weights: Mapping[str, Array]) -> None: ...
-    def first_not_finite(self) -> str | None: ...
+    ) -> tuple[bool, int]:
+        """Trains on mini-batches from position `done` of `order` on, for about `seconds`. Returns whether the loss
+        stayed finite, and the new position. The parts of the losses are added to `sums`."""
+
+    def copy_weights(self) -> dict[str, Array]:
+        """Copies of all parameters by name."""
+
+    def restore_weights(self, weights: Mapping[str, Array]) -> None:
+        """Sets these parameters: arrays by name."""
+
+    def first_not_finite(self) -> str | None:
+        """The name of the first parameter with a value that is not finite; None if all are finite."""

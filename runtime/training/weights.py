@@ -1,4 +1,4 @@
-"""Weights as safetensors files."""
+"""Reads and writes weights as safetensors files."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ DATA = "data"
 
 
 def save_weights(path: str | Path, network: Network, arrays: Mapping[str, Array], schema: Schema) -> None:
-    """Writes the file whole or not at all; its metadata hold the spec, its hash, the version, and what the model knows
-    of its data."""
+    """Writes parameters, arrays by name in the language's shapes. The metadata hold the spec, its hash, the version of
+    dslc, and the schema of the data. The file is replaced atomically. Raises DataError if it cannot be written."""
     write_arrays(path, network, arrays, {DATA: schema.to_json()})
 
 
@@ -44,7 +44,8 @@ def read_schema(path: str | Path) -> Schema:
 
 
 def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Array], more: Mapping[str, str]) -> None:
-    """Arrays and what to know about them, with the spec as it was trained; the folder is made where there is none."""
+    """Writes arrays, with the spec as it was trained and `more` as metadata; makes the folder if needed. Raises
+    DataError if the file cannot be written."""
     text = as_trained(network)
     about = {"spec": text, "spec_sha256": hashlib.sha256(text.encode()).hexdigest(), "dslc_version": version()}
     data = save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {**about, **more})
@@ -56,7 +57,7 @@ def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Array]
 
 
 def read_arrays(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """The arrays of a safetensors file and its metadata. Raises DataError where it cannot be read."""
+    """The arrays of a safetensors file by name, and its metadata. Raises DataError if it cannot be read."""
     try:
         with safe_open(str(path), framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
@@ -67,10 +68,13 @@ def read_arrays(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
 def read_weights(
     path: str | Path, shapes: Mapping[str, tuple[int, ...]], only: Collection[str] | None, strict: bool
 ) -> tuple[dict[str, Array], list[str]]:
-    """The arrays of a file that fit, and a line on each that does not. `only` names layers; with strict all must fit.
+    """The arrays of a file that fit a network, by name, and a line about each that does not.
+
+    shapes: those of the network's parameters. only: names of the layers to read, None for all. strict: every array must
+    fit.
 
     Raises:
-        DataError: the file cannot be read, or names or shapes differ.
+        DataError: the file cannot be read, `only` names an unknown layer, or with `strict` an array does not fit.
     """
     found, _ = read_arrays(path)
     wanted = {name: shape for name, shape in shapes.items() if only is None or name.split(".")[0] in only}
@@ -88,12 +92,12 @@ def _require_layers(only: Collection[str], shapes: Mapping[str, tuple[int, ...]]
     unknown = [name for name in only if name not in layers]
     if unknown:
         raise DataError(
-            f"no layer with parameters is called {', '.join(unknown)}; there are {', '.join(sorted(layers))}"
+            f"no layer with parameters is called {', '.join(unknown)}; the layers are {', '.join(sorted(layers))}"
         )
 
 
 def differences(found: Mapping[str, Array], wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """How the arrays of a file differ from what a network wants: a line each."""
+    """How the arrays of a file differ from the shapes that a network wants, a line each."""
     missing = [f"{name} {shape} is not in the file" for name, shape in wanted.items() if name not in found]
     extra = [f"{name} {a.shape} is not in the network" for name, a in found.items() if name not in wanted]
     other = [

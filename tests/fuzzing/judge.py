@@ -12,6 +12,7 @@ from dslc.compiler import check_text
 from dslc.ir import Network
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.model import Model
+from dslc.runtime.training.fit import SHUFFLE_STREAM
 from fuzzing.rounding import Rounded
 from fuzzing.variations import Case
 from helpers import Arrays, data, judge, outputs, poison, shake, state_of
@@ -67,9 +68,9 @@ class Data:
         return ((0, self.batch), (self.batch, self.batch + smaller))[: 1 + (smaller < self.batch)]
 
     @property
-    def order(self) -> np.ndarray:
-        """Two mini-batches out of order, the second one a rest."""
-        return np.random.default_rng(1).permutation(self.batch + 1)
+    def set(self) -> int:
+        """So many examples `fit` is given: two mini-batches, the second one a rest."""
+        return self.batch + max(1, self.batch // 3)
 
 
 def draw_data(network: Network, batch: int, seed: int) -> Data:
@@ -102,11 +103,17 @@ def wanted(interpreter: Interpreter, given: Data, rate: Model) -> Arrays:
         found[f"loss|{stop - start}"] = np.asarray(loss)
         found |= {f"gradient|{stop - start} {name}": g for name, g in gradients.items()}
     batches = [given.part(*given.mini_batches[0])]
-    for part in (given.order[: given.batch], given.order[given.batch :]):
+    order = shuffled(given.set, interpreter.seed)
+    for part in (order[: given.batch], order[given.batch :]):
         batches.append(({n: x[part] for n, x in given.xs.items()}, {n: y[part] for n, y in given.ys.items()}))
     for number, batch in enumerate(batches):
         interpreter.train_step(*batch, rate.learning_rate(0, number))
     return found | _standing(interpreter.parameters, interpreter.states)
+
+
+def shuffled(count: int, seed: int) -> np.ndarray:
+    """The order of the first epoch."""
+    return np.random.Generator(np.random.Philox(key=[seed, SHUFFLE_STREAM])).permutation(count)
 
 
 def _evaluated(interpreter: Interpreter, values: Arrays, given: Data) -> Arrays:
@@ -163,9 +170,7 @@ def _trained(model: Model, given: Data) -> Arrays:
     poison(model)
     model.train_step(*given.part(*given.mini_batches[0]))
     poison(model)
-    arguments = model.compiled.arguments
-    inputs = arguments.inputs(given.xs)
-    model.train_batches(inputs, arguments.targets(given.ys, len(inputs[0])), given.order, 0, 0.0, 1e9)
+    model.fit(*given.part(0, given.set), epochs=1)
     learning = [p.name for p in model.network.parameters if p.learns]
     states = {name: {s: state_of(model, name, s) for s in model.training.optimizer.states} for name in learning}
     return found | _standing(model.copy_weights(), states)
@@ -289,7 +294,7 @@ def _with_one_thread(model: Model, case: Case, expected: Expected, found: Arrays
     """What was planned for several threads gives the same bits on one."""
     for view in model.compiled.states().values():
         view[...] = 0
-    model.compiled.step = 0
+    model.compiled.step = model.epoch = 0
     shake(model, np.random.default_rng(case.seed))
     model.compiled.net.threads = 1
     for name, array in computed(model, expected.given).items():

@@ -8,27 +8,25 @@
 #define _GNU_SOURCE
 #endif
 #include <math.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #ifdef __SSE__
 #include <xmmintrin.h>
 #endif
 
 typedef struct {
     float *arena;
-    int threads;
+    int threads; /* How many may share the work. */
     uint64_t seed;
     int64_t step;
     double lr;
+    void *pool; /* Whose threads they are: NULL for this network's own, or what the pool() of another returned. */
 } logisticregression_network;
 
+/* The threads of this network, for others to use as well; NULL where there is nothing to share. */
+void *logisticregression_pool(void);
 /* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. The arena
  * begins at a multiple of 64 bytes, and is zero at the start. */
 size_t logisticregression_memory_size(int for_training);
@@ -417,31 +415,12 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 }
 #endif
 
-/* Where the threads of a call meet. They wait awake, for what they wait for mostly comes at once; a thread whose core
- * another process has taken would be waited for in vain, so that after a while the core is given away. */
-typedef struct {
-    int arrived, round;
-} meeting_place;
+/* One thread alone computes this network: there is nobody to meet. */
+typedef void meeting_place;
 
-static inline void meet(meeting_place *p, int parts)
+INLINE void meet(meeting_place *p, int parts)
 {
-    if (parts == 1)
-        return;
-    const int round = __atomic_load_n(&p->round, __ATOMIC_RELAXED);
-    if (__atomic_add_fetch(&p->arrived, 1, __ATOMIC_ACQ_REL) == parts) {
-        __atomic_store_n(&p->arrived, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&p->round, round + 1, __ATOMIC_RELEASE);
-        return;
-    }
-    for (int spins = 0; __atomic_load_n(&p->round, __ATOMIC_ACQUIRE) == round; ++spins) {
-#if defined(__SSE__)
-        _mm_pause();
-#elif defined(__aarch64__)
-        __asm__ volatile("yield");
-#endif
-        if (spins > 2000)
-            sched_yield();
-    }
+    (void)p, (void)parts;
 }
 
 /* Numbers too small for full precision would slow the arithmetic many times over: they count as zero meanwhile. */
@@ -631,8 +610,10 @@ static KERNEL void dense1_backward_bias(const float *restrict dy, float *restric
     for (int64_t c = channels.begin; c < channels.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c)
-            sum[c] += dy[i + c];
+        for (int64_t c = channels.begin; c < channels.end; ++c) {
+            const int64_t at = i + c;
+            sum[c] += dy[at];
+        }
 }
 
 /* line 6: dense(1) -> sigmoid
@@ -745,6 +726,11 @@ static void train_update(const logisticregression_network *net, meeting_place *m
     meet(meeting, parts);
 }
 
+void *logisticregression_pool(void)
+{
+    return NULL;
+}
+
 size_t logisticregression_memory_size(int for_training)
 {
     return for_training > 1 ? 208256u : for_training ? 205120u : 3840u;
@@ -787,18 +773,57 @@ int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t c
     return !bad;
 }
 
+/* A call as each of its threads gets it. */
+typedef struct {
+    const logisticregression_network *net;
+    const float *x_in;
+    int64_t count;
+    float *output_output;
+} predict_call;
+
+static void predict_part(const void *given, meeting_place *meeting, int part, int parts)
+{
+    const predict_call *const call = given;
+    const logisticregression_network *const net = call->net;
+    const float_mode before = flush_denormals();
+    for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
+        const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
+        predict_forward(net, meeting, call->x_in + first * 784, call->output_output + first, n, part, parts);
+    }
+    restore_denormals(before);
+}
+
 void logisticregression_predict(const logisticregression_network *net, const float *x_in, int64_t count, float *output_output)
 {
-    meeting_place meeting = { 0 };
-    { /* One thread alone: nothing here is worth sharing. */
-        const int part = 0, parts = 1;
-        const float_mode before = flush_denormals();
-        for (int64_t first = 0; first < count; first += MAX_BATCH) {
-            const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
-            predict_forward(net, &meeting, x_in + first * 784, output_output + first, n, part, parts);
-        }
-        restore_denormals(before);
+    const predict_call call = { net, x_in, count, output_output };
+    predict_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+}
+
+typedef struct {
+    const logisticregression_network *net;
+    const float *x_in;
+    const float *output_target;
+    int64_t count;
+    float *output_output;
+    double *batch_sums;
+    double *loss_sums;
+} evaluate_call;
+
+static void evaluate_part(const void *given, meeting_place *meeting, int part, int parts)
+{
+    const evaluate_call *const call = given;
+    const logisticregression_network *const net = call->net;
+    const float_mode before = flush_denormals();
+    for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
+        const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
+        predict_forward(net, meeting, call->x_in + first * 784, call->output_output + first, n, part, parts);
+        predict_losses(net, meeting, call->output_target + first, call->batch_sums, n, part, parts);
+        if (part == 0)
+            for (int i = 0; i < 2; ++i)
+                call->loss_sums[i] += call->batch_sums[i];
+        meet(meeting, parts);
     }
+    restore_denormals(before);
 }
 
 void logisticregression_evaluate(const logisticregression_network *net, const float *x_in, const float *output_target, int64_t count, float *output_output, double loss_sums[2])
@@ -806,65 +831,76 @@ void logisticregression_evaluate(const logisticregression_network *net, const fl
     double batch_sums[2];
     for (int i = 0; i < 2; ++i)
         loss_sums[i] = 0;
-    meeting_place meeting = { 0 };
-    { /* One thread alone: nothing here is worth sharing. */
-        const int part = 0, parts = 1;
-        const float_mode before = flush_denormals();
-        for (int64_t first = 0; first < count; first += MAX_BATCH) {
-            const int n = count - first < MAX_BATCH ? (int)(count - first) : MAX_BATCH;
-            predict_forward(net, &meeting, x_in + first * 784, output_output + first, n, part, parts);
-            predict_losses(net, &meeting, output_target + first, batch_sums, n, part, parts);
-            if (part == 0)
-                for (int i = 0; i < 2; ++i)
-                    loss_sums[i] += batch_sums[i];
-            meet(&meeting, parts);
-        }
-        restore_denormals(before);
-    }
+    const evaluate_call call = { net, x_in, output_target, count, output_output, batch_sums, loss_sums };
+    evaluate_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+}
+
+/* A call for one mini-batch. */
+typedef struct {
+    const logisticregression_network *net;
+    const float *x_in;
+    const float *output_target;
+    int n;
+    double *loss;
+} step_call;
+
+static void loss_part(const void *given, meeting_place *meeting, int part, int parts)
+{
+    const step_call *const call = given;
+    const logisticregression_network *const net = call->net;
+    const float_mode before = flush_denormals();
+    const int n = call->n;
+    train_forward(net, meeting, call->x_in, call->output_target, call->loss, n, part, parts);
+    restore_denormals(before);
 }
 
 /* The loss of a mini-batch in training mode, regularization included. Returns 1 if it is not finite. */
 int logisticregression_loss(const logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4])
 {
-    meeting_place meeting = { 0 };
-    { /* One thread alone: nothing here is worth sharing. */
-        const int part = 0, parts = 1;
-        const float_mode before = flush_denormals();
-        train_forward(net, &meeting, x_in, output_target, loss, n, part, parts);
-        restore_denormals(before);
-    }
+    const step_call call = { net, x_in, output_target, n, loss };
+    loss_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
     return !isfinite(*loss);
+}
+
+static void gradients_part(const void *given, meeting_place *meeting, int part, int parts)
+{
+    const step_call *const call = given;
+    const logisticregression_network *const net = call->net;
+    const float_mode before = flush_denormals();
+    const int n = call->n;
+    train_forward(net, meeting, call->x_in, call->output_target, call->loss, n, part, parts);
+    if (isfinite(*call->loss))
+        gradients_backward(net, meeting, call->x_in, n, part, parts);
+    restore_denormals(before);
 }
 
 /* The gradients of every parameter that learns, left in the arena, which must be of memory_size(2). Nothing is updated. */
 int logisticregression_gradients(const logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4])
 {
-    meeting_place meeting = { 0 };
-    { /* One thread alone: nothing here is worth sharing. */
-        const int part = 0, parts = 1;
-        const float_mode before = flush_denormals();
-        train_forward(net, &meeting, x_in, output_target, loss, n, part, parts);
-        if (isfinite(*loss))
-            gradients_backward(net, &meeting, x_in, n, part, parts);
-        restore_denormals(before);
-    }
+    const step_call call = { net, x_in, output_target, n, loss };
+    gradients_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
     return !isfinite(*loss);
+}
+
+static void train_step_part(const void *given, meeting_place *meeting, int part, int parts)
+{
+    const step_call *const call = given;
+    const logisticregression_network *const net = call->net;
+    const float_mode before = flush_denormals();
+    const int n = call->n;
+    train_forward(net, meeting, call->x_in, call->output_target, call->loss, n, part, parts);
+    if (isfinite(*call->loss)) {
+        train_backward(net, meeting, call->x_in, n, part, parts);
+        train_update(net, meeting, part, parts);
+    }
+    restore_denormals(before);
 }
 
 /* One update; `loss` is the loss before it. Returns 1, with nothing updated, if the loss is not finite. */
 int logisticregression_train_step(logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4])
 {
-    meeting_place meeting = { 0 };
-    { /* One thread alone: nothing here is worth sharing. */
-        const int part = 0, parts = 1;
-        const float_mode before = flush_denormals();
-        train_forward(net, &meeting, x_in, output_target, loss, n, part, parts);
-        if (isfinite(*loss)) {
-            train_backward(net, &meeting, x_in, n, part, parts);
-            train_update(net, &meeting, part, parts);
-        }
-        restore_denormals(before);
-    }
+    const step_call call = { net, x_in, output_target, n, loss };
+    train_step_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
     if (!isfinite(*loss))
         return 1;
     ++net->step;

@@ -111,6 +111,12 @@ def winograd(outputs: int, taps: int) -> Winograd:
     return Winograd(outputs, taps, tuple(map(Fraction, POINTS[outputs, taps].split())))
 
 
+def suits(size: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], groups: int) -> bool:
+    """Whether the algorithm computes such convolutions: square filters of a known size that take every pixel."""
+    known = {taps for _, taps in POINTS}
+    return size[0] == size[1] in known and stride == dilation == (1, 1) and groups == 1
+
+
 def transposed(matrix: Matrix) -> Matrix:
     """The matrix with rows and columns swapped."""
     return tuple(zip(*matrix, strict=True))
