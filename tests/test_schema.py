@@ -174,8 +174,12 @@ def test_missing_targets_do_not_count(how: str, x: np.ndarray) -> None:
 def test_masked_inputs_are_refused(x: np.ndarray) -> None:
     mask = np.zeros(x.shape, bool)
     mask[5, 1] = True
-    with pytest.raises(DataError, match="input x is masked in example 5"):
-        dslc.loads(NUMBER).predict(np.ma.masked_array(x, mask))
+    model = dslc.loads(NUMBER)
+    model.fit(x + 1e7, np.zeros(60), epochs=1)
+    assert model.schema.offsets
+    for one in (dslc.loads(NUMBER), model):
+        with pytest.raises(DataError, match="input x is masked in example 5"):
+            one.predict(np.ma.masked_array(x, mask))
 
 
 @pytest.mark.parametrize(("center", "spread"), [(1.7e9, 3600.0), (1e6, 0.5), (-3e12, 1e4)])

@@ -49,7 +49,7 @@ class Schema:
         columns = {} if dataset.features is None else {network.inputs[0].name: dataset.features}
         return replace(
             self,
-            features={**self.features, **columns},
+            features=columns,
             target=dataset.target,
             **{name: getattr(how, name) for name in READ_ALIKE},
         )
@@ -75,6 +75,8 @@ class Schema:
         return _together(network.inputs, [self._input(v, a) for v, a in zip(network.inputs, given, strict=True)])
 
     def _input(self, value: Value, given: Any) -> Any:
+        if np.ma.is_masked(given):
+            return given  # it is refused, with the example
         array = self._columns(value, given) if is_frame(given) else given
         if not self.scale and holds_images(np.asarray(array), value.shape):
             array = np.asarray(array, np.float32)
