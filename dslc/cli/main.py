@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 import warnings
+from functools import cache
 
 from cyclopts import CycloptsError
 
@@ -55,4 +56,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _note(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"note: {message}", file=sys.stderr)
+    _say(f"note: {message}")
+
+
+@cache
+def _say(text: str) -> None:
+    """Once, however often it is found."""
+    print(text, file=sys.stderr)
