@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
-from dslc.runtime.data.arrays import check_part, require_labels
+from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.schema import Schema
 from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.parameters import Parameters
@@ -25,7 +27,7 @@ from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
-from dslc.runtime.training.weights import read_weights, save_weights
+from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
@@ -33,7 +35,8 @@ Array = np.ndarray[Any, Any]
 
 class Model:
     """A compiled network, as `dslc.load` returns it. `network` is the checked spec, `compiled` its C and memory,
-    `epoch` and `step` the position in training, `standing` the state of the last `fit`. `threads` is as in `dslc.load`.
+    `epoch` and `step` the position in training, `standing` the state of the last `fit`, `schema` what is known
+    of the data. `threads` is as in `dslc.load`.
 
     Several Python threads may share a model: one call at a time works in its memory and the others wait, for a running
     `fit` at most a fraction of a second. Threads that are to work in parallel take a `copy()` each.
@@ -49,6 +52,7 @@ class Model:
     ) -> None:
         self.network, self.options, self.target = network, options, target
         self._wanted_threads = threads_to_use(threads)
+        self.schema = Schema()
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
         self.compiled = Compiled(network, self._plan(None), self.seed)
@@ -75,9 +79,22 @@ class Model:
 
     def _arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
         self.training  # noqa: B018 - raises where the network cannot be judged
-        inputs = self.compiled.arguments.inputs(x)
-        targets = self.compiled.arguments.targets(y, len(inputs[0]))
+        arguments = self.compiled.arguments
+        inputs = arguments.inputs(self.schema.inputs(self.network, x))
+        targets = arguments.targets(self.schema.targets(self.network, y), len(inputs[0]))
         require_labels(self.network, targets)
+        return inputs, targets
+
+    def _training_arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
+        """A training that begins learns the names in its data; one that goes on knows them."""
+        self.training  # noqa: B018 - raises where there is nothing to train
+        anew, arguments = self.step == 0 and self._resumed is None, self.compiled.arguments
+        schema = self.schema.of_inputs(self.network, x, self._unfitted if anew else (), anew)
+        inputs = arguments.inputs(schema.inputs(self.network, x))
+        schema = schema.of_targets(self.network, y, anew)
+        targets = arguments.targets(schema.targets(self.network, y), len(inputs[0]))
+        require_labels(self.network, targets)
+        self.schema = schema
         return inputs, targets
 
     def copy(self) -> Model:
@@ -99,7 +116,7 @@ class Model:
         if not isinstance(dev, (tuple, list)) or len(dev) != 2:
             raise DataError("dev is a pair, as in dev=(x_dev, y_dev)")
         x, y = dev
-        check_part(self.network, x, y, "dev set")
+        self.schema.check_part(self.network, x, y, "dev set")
 
     # ------------------------------------------------------------------------------------------- properties
 
@@ -109,6 +126,20 @@ class Model:
         if self.network.training is None:
             raise DataError("this network has no `train`: it predicts only")
         return self.network.training
+
+    @property
+    def class_names(self) -> Any:
+        """The names of the classes in the order of their numbers: those that `fit` has found in the targets, else the
+        numbers. None where the head tells no classes; a dict by head if there are several."""
+        found = {head.name: self.schema.names(head) for head in self.network.heads}
+        return found if len(found) > 1 else next(iter(found.values()))
+
+    @property
+    def feature_names(self) -> Any:
+        """The columns of the table that the network was fitted on, in their order; None where it was none. A dict by
+        input if there are several."""
+        found = {value.name: self.schema.features.get(value.name) for value in self.network.inputs}
+        return found if len(found) > 1 else next(iter(found.values()))
 
     @property
     def plan(self) -> Plan:
@@ -172,11 +203,23 @@ class Model:
         """
         compiled = self.compiled
         with compiled.lock:
-            return inference.predict(compiled, x)
+            return inference.predict(compiled, self.schema.inputs(self.network, x))
+
+    def predict_classes(self, x: Any) -> Any:
+        """The likeliest class of each example as its label, in the type that the training targets had: an array (n,),
+        a dict by head if there are several.
+
+        Raises:
+            DataError: a head tells no classes.
+        """
+        outputs = self.predict(x)
+        given = outputs if isinstance(outputs, dict) else {self.network.heads[0].name: outputs}
+        found = {head.name: self.schema.predicted(head, given[head.name]) for head in self.network.heads}
+        return found if len(found) > 1 else next(iter(found.values()))
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of x, measured `runs` times."""
-        first = [array[:1] for array in self.compiled.arguments.inputs(x)]
+        first = [array[:1] for array in self.compiled.arguments.inputs(self.schema.inputs(self.network, x))]
         with self.compiled.lock:
             return inference.times(self.compiled, first, runs)
 
@@ -226,7 +269,7 @@ class Model:
         Raises:
             DataError: the data do not fit or have no labels, or a resumed training has no epochs left.
         """
-        arrays = self._arrays(x, y)
+        arrays = self._training_arrays(x, y)
         if dev is not None:
             self._check_dev(dev)
         with self._fitting:
@@ -287,6 +330,7 @@ class Model:
 
     def _batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
         """The pointers to a mini-batch and its size; with `batch all` the memory grows if needed."""
+        x, y = self.schema.inputs(self.network, x), self.schema.targets(self.network, y)
         pointers, count = self.compiled.arguments.batch(x, y)
         if count > self.compiled.plan.batch:
             self._make_room(count)
@@ -310,8 +354,9 @@ class Model:
         return next((n for n, view in self.parameters.items() if not np.isfinite(view.numpy()).all()), None)
 
     def save(self, path: str | Path) -> None:
-        """Writes all parameters to a safetensors file. Raises DataError if it cannot be written."""
-        save_weights(path, self.network, self.copy_weights())
+        """Writes all parameters and the schema of the data to a safetensors file. Raises DataError if it cannot be
+        written."""
+        save_weights(path, self.network, self.copy_weights(), self.schema)
 
     def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> list[str]:
         """Reads parameters from a safetensors file.
@@ -324,8 +369,12 @@ class Model:
         """
         shapes = {name: view.shape for name, view in self.parameters.items()}
         found, left_out = read_weights(path, shapes, only, strict)
+        layers = {name.partition(".")[0] for name in found}
+        schema, whole = read_schema(path), only is None and not left_out
+        if whole or layers & initial.first_layers(self.network):
+            self.schema = schema if whole else replace(self.schema, offsets=schema.offsets)
         self.restore_weights(found)
-        self._unfitted -= {name.partition(".")[0] for name in found}
+        self._unfitted -= layers
         self.standing = self._resumed = None  # a new training begins
         return left_out
 
@@ -342,7 +391,7 @@ class Model:
         with self.compiled.lock:
             states = {name: view.numpy() for name, view in self.compiled.states().items()}
             taken = checkpoints.take(self.copy_weights(), states, self.standing, self.step, self.epoch, self._unfitted)
-        taken.write(path, self.network)
+        taken.write(path, self.network, self.schema)
 
     def resume(self, path: str | Path) -> None:
         """Restores the state in a checkpoint: the next `fit` continues that training.
@@ -355,7 +404,7 @@ class Model:
             {name: view.shape for name, view in views.items()} for views in (self.parameters, self.compiled.states())
         ]
         found = checkpoints.read(path, self.network, *shapes)
-        position = found.position
+        position, self.schema = found.position, read_schema(path)
         with self.compiled.lock:
             self.restore_weights(found.best if position.holds_best else found.last)
             for name, view in self.compiled.states().items():

@@ -38,11 +38,10 @@ Data = Annotated[
     str,
     Parameter(
         name="--data",
-        help="mnist, breast_cancer, diabetes, digits, iris or wine; an .npz with x and y; a .csv (with --target); a "
-        "folder of IDX or .npy files; or a folder with one folder of images a class.",
+        help="mnist, breast_cancer, diabetes, digits, iris or wine; an .npz with x and y; a table such as a .csv or a "
+        ".parquet (with --target); a folder of IDX or .npy files; or a folder with one folder of images a class.",
     ),
 ]
-Target = Annotated[str | None, Parameter(name="--target", help="The column of a .csv that is to be predicted.")]
 Machine = Annotated[
     str,
     Parameter(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Data, Define, Spec, Target, app, examples, overrides, positive, writing
+from dslc.cli.app import Data, Define, Spec, app, examples, overrides, positive, writing
+from dslc.cli.data import DataOptions, training_data
 from dslc.compiler import check_file
 
 
@@ -24,7 +25,7 @@ def augment(
     examples_: Annotated[int, Parameter(name="--examples")] = 6,
     draws: int = 7,
     seed: int | None = None,
-    target: Target = None,
+    read: DataOptions = DataOptions(),
     define: Define = None,
 ) -> None:
     """Draw examples as training will see them: the original, and beside it what its augmentation layers make of it.
@@ -37,12 +38,11 @@ def augment(
     """
     from dslc.cache import write_whole
     from dslc.runtime.analysis.sheet import draw, image_format, sheet
-    from dslc.runtime.data.datasets import load_dataset
 
     kind = image_format(output)
     rows, columns = positive(examples_, "--examples"), positive(draws, "--draws")
     network = check_file(spec, overrides(define))
-    parts = sheet(network, load_dataset(data, target).train.x, rows, columns, seed)
+    parts = sheet(network, training_data(network, data, read).train.x, rows, columns, seed)
     picture = draw(network.name, parts, kind)
     with writing(output):
         write_whole(Path(output), picture)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Target, Threads, app, examples, positive, thread_option, writing
+from dslc.cli.app import Threads, app, examples, positive, thread_option, writing
+from dslc.cli.data import DataOptions, run_data
 from dslc.language.diagnostics import CallError, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def errors(
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     part: Part = "dev",
     most: int = 100,
-    target: Target = None,
+    read: DataOptions = DataOptions(),
     threads: Threads = "auto",
     tally: str | None = None,
     error_rate: float | None = None,
@@ -66,7 +67,7 @@ def errors(
         raise CallError("--error-rate goes with --tally FILE")
     folder = Path(output) if output is not None else _beside(Path(run))
     _refuse_to_lose_tags(folder / TABLE)
-    _errors(run, data, target, part, folder, positive(most, "--most"), thread_option(threads))
+    _errors(run, data, read, part, folder, positive(most, "--most"), thread_option(threads))
 
 
 def _beside(run: Path) -> Path:
@@ -84,19 +85,18 @@ def _refuse_to_lose_tags(table: Path) -> None:
         raise UsageError(f"{table} has tags in {tagged} of its rows: move it, or name another folder with -o")
 
 
-def _errors(run: str, data: str, target: str | None, part: Part, folder: Path, most: int, threads: Threads) -> None:
+def _errors(run: str, data: str, read: DataOptions, part: Part, folder: Path, most: int, threads: Threads) -> None:
     from dslc.cache import write_whole
     from dslc.runtime.analysis.errors import as_csv, find_mistakes
-    from dslc.runtime.data.datasets import load_dataset
     from dslc.runtime.runs.folder import load_run, split_as_trained
 
     model = load_run(run, threads)
-    split = split_as_trained(load_dataset(data, target), run, model.training.seed).part(part)
+    split = split_as_trained(run_data(model, data, read), run, model.training.seed).part(part)
     found = find_mistakes(model, split.x, split.y, most)
     print(f"{part}: {found.wrong:,} of {found.examples:,} examples are wrong, an error rate of {found.rate:.4g}")
     if not found.worst:
         return
-    worst = found.placed(split.places).worst
+    worst = found.placed(split).worst
     drawn = _sheet(model, split.x[[m.index for m in found.worst]], worst)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

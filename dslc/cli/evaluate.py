@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from dslc.cli.app import Data, Run, Target, Threads, app, examples, thread_option
+from dslc.cli.app import Data, Run, Threads, app, examples, thread_option
+from dslc.cli.data import DataOptions, run_data
 from dslc.cli.tables import print_table
 from dslc.cli.train import results_of
-from dslc.language.diagnostics import CallError, DataError
+from dslc.language.diagnostics import CallError, DataError, ExampleError
 
 if TYPE_CHECKING:
     from dslc.runtime.data.datasets import Dataset, Split
@@ -27,7 +28,7 @@ def evaluate(
     run: Run,
     *,
     data: Data,
-    target: Target = None,
+    read: DataOptions = DataOptions(),
     human_error: float | None = None,
     threads: Threads = "auto",
 ) -> None:
@@ -37,13 +38,12 @@ def evaluate(
         human_error: The error of people at this task, which stands for the best possible one. With it comes a table of
             bias and variance from the parts that the data of the run were split into, and what to try next.
     """
-    from dslc.runtime.data.datasets import load_dataset
     from dslc.runtime.runs.folder import load_run, partition_of
 
     if human_error is not None and not human_error >= 0:
         raise CallError(f"--human-error must be at least 0, not {human_error:g}")
     model = load_run(run, thread_option(threads))
-    dataset = load_dataset(data, target)
+    dataset = run_data(model, data, read)
     partition = partition_of(run)
     trained_on = partition is not None and partition.of(dataset.train.y)
     if human_error is not None and not trained_on:
@@ -55,7 +55,11 @@ def evaluate(
     part = dataset.test or dataset.dev or dataset.train
     name = "the test set" if part is dataset.test else "the dev set" if part is dataset.dev else "all of it"
     print(f"judged on {name}: {len(part.x):,} examples", file=sys.stderr)
-    for key, value in model.evaluate(part.x, part.y).items():
+    try:
+        found = model.evaluate(part.x, part.y)
+    except ExampleError as error:
+        raise error.at(part.name(error.example)) from None
+    for key, value in found.items():
         print(f"{key} {value:.6g}")
     if model.training.confusion:
         _print_confusion(model, part)
@@ -68,9 +72,10 @@ def _print_confusion(model: Model, part: Split) -> None:
     from dslc.runtime.metrics import class_scores
 
     matrices = model.confusion(part.x, part.y)
+    names = {head.name: model.schema.names(head) for head in model.network.heads}
     for name, matrix in matrices.items():
         title = f"confusion of {name}" if len(matrices) > 1 else "confusion"
-        classes = [str(i) for i in range(len(matrix))]
+        classes = names[name] or ("0", "1")
         rows = [(true, *(str(count) for count in row)) for true, row in zip(classes, matrix, strict=True)]
         sides = "r" * (len(classes) + 1)
         print()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from dslc.cli.app import Data, Define, Spec, Target, app, examples, overrides
+from dslc.cli.app import Data, Define, Spec, app, examples, overrides
+from dslc.cli.data import DataOptions, training_data
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, UsageError
 
@@ -30,7 +31,7 @@ def inspect(
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     examples_: Annotated[int | None, Parameter(name="--examples", validator=Number(gte=1))] = None,
     weights: str | None = None,
-    target: Target = None,
+    read: DataOptions = DataOptions(),
     define: Define = None,
 ) -> None:
     """Show how large activations and gradients are by depth, a row a layer: what vanishes, what explodes.
@@ -56,13 +57,12 @@ def inspect(
     from dslc.cli.tables import print_table
     from dslc.proofs.inspection import some, started, usual_count
     from dslc.proofs.scales import measure
-    from dslc.runtime.data.datasets import load_dataset
 
     if output is not None and not output.endswith(".png"):
         raise CallError(f"the picture is a PNG: -o {Path(output).stem}.png")
     network = check_file(spec, overrides(define))
-    train = load_dataset(data, target).train
-    inputs, targets = some(network, train, examples_ or usual_count(network))
+    train = training_data(network, data, read).train
+    inputs, targets = some(network, train, examples_ or usual_count(network), weights)
     scales = measure(started(network, train, weights), inputs, targets)
     title = f"{network.name}: scale by depth, {len(next(iter(inputs.values())))} examples"
     if output is not None:

@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 import warnings
+from functools import cache
 
 from cyclopts import CycloptsError
 
@@ -16,8 +17,8 @@ from dslc.cli.app import app
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
-    "augment", "check", "compile", "emit", "errors", "evaluate", "gradcheck", "inspect", "predict", "report", "search",
-    "train", "verify",
+    "augment", "check", "compile", "data", "emit", "errors", "evaluate", "gradcheck", "inspect", "predict", "report",
+    "search", "train", "verify",
 )  # fmt: skip
 """Files with a command each, which add it to `app`."""
 
@@ -55,4 +56,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _note(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"note: {message}", file=sys.stderr)
+    _say(f"note: {message}")
+
+
+@cache
+def _say(text: str) -> None:
+    """Once, however often it is found."""
+    print(text, file=sys.stderr)

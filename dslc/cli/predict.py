@@ -1,4 +1,4 @@
-"""`dslc predict`: the outputs of a run for data."""
+"""`dslc predict`: what a run says of data."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Data, Run, Target, Threads, app, examples, thread_option, writing
+from dslc.cli.app import Data, Run, Threads, app, examples, positive, thread_option, writing
+from dslc.cli.data import DataOptions, run_data
+from dslc.language.diagnostics import CallError
 
 
 @app.command(
     help_epilogue=examples(
         "dslc predict runs/lenet5-1 --data mnist -o predictions.csv",
+        "dslc predict runs/lenet5-1 --data mnist --top 3",
     )
 )
 def predict(
@@ -20,21 +23,27 @@ def predict(
     *,
     data: Data,
     output: Annotated[str, Parameter(name=["-o", "--output"])] = "predictions.csv",
-    target: Target = None,
+    top: int | None = None,
+    read: DataOptions = DataOptions(),
     threads: Threads = "auto",
 ) -> None:
-    """Write the outputs of a run for data: a CSV with a column an output, or .npy.
+    """Write what a run says of data, which need no targets.
+
+    A CSV has the class of each example and a column a class with its
+    probability; a column an output where classes have no names or numbers
+    are predicted. An .npy has all outputs.
 
     Args:
         output: The file to write, a .csv or an .npy.
+        top: Just so many of the likeliest classes, each with its probability.
     """
-    from dslc.runtime.data.datasets import load_dataset
     from dslc.runtime.runs.folder import load_run
     from dslc.runtime.runs.predictions import write_predictions
 
+    if top is not None and positive(top, "--top") and output.endswith(".npy"):
+        raise CallError("--top writes classes by name, which goes into a CSV: name one with -o")
     model = load_run(run, thread_option(threads))
-    dataset = load_dataset(data, target)
-    part = dataset.test or dataset.train
+    dataset = run_data(model, data, read, labelled=False)
     with writing(output):
-        count = write_predictions(Path(output), model, part.x)
+        count = write_predictions(Path(output), model, dataset.test or dataset.train, top)
     print(f"{count:,} predictions in {output}")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Run, Target, Threads, app, examples, thread_option, writing
+from dslc.cli.app import Run, Threads, app, examples, thread_option, writing
+from dslc.cli.data import DataOptions, run_data
 from dslc.cli.train import results_of
 from dslc.language.diagnostics import CallError, DataError
 
 if TYPE_CHECKING:
     from dslc.runtime.analysis.diagnosis import Gap
     from dslc.runtime.data.datasets import Dataset
+    from dslc.runtime.model import Model
     from dslc.runtime.runs.metadata import Facts
 
 
@@ -31,7 +34,7 @@ def report(
     *,
     data: str | None = None,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
-    target: Target = None,
+    read: DataOptions = DataOptions(),
     human_error: float | None = None,
     threads: Threads = "auto",
 ) -> None:
@@ -56,7 +59,7 @@ def report(
     facts = read_facts(folder)
     best_epoch, stopped = (facts.best_epoch, facts.stopped) if facts else (None, "")
     history = History.from_csv(folder / HISTORY, best_epoch, stopped)
-    dataset = _dataset(data, target, facts)
+    dataset = _dataset(model, data, read, facts)
     results, judged = {}, None
     if dataset is not None:
         dataset = split_as_trained(dataset, run, model.training.seed)
@@ -82,16 +85,15 @@ def _gaps(results: Mapping[str, dict[str, float]], human: float) -> tuple[Gap, .
     return gaps
 
 
-def _dataset(data: str | None, target: str | None, facts: Facts | None) -> Dataset | None:
+def _dataset(model: Model, data: str | None, read: DataOptions, facts: Facts | None) -> Dataset | None:
     """The data given, else those of the training; None, and a line that says so, where these are gone."""
-    from dslc.runtime.data.datasets import load_dataset
 
     if data is not None:
-        return load_dataset(data, target)
+        return run_data(model, data, read)
     try:
         if facts is None:
             raise DataError("the run does not say with which data it was trained")
-        return load_dataset(facts.data, target or facts.target)
+        return run_data(model, facts.data, replace(read, target=read.target or facts.target))
     except DataError as error:
         print(f"note: curves only, without results and examples: {error}; --data names others", file=sys.stderr)
         return None

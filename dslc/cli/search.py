@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Data, Define, Spec, Target, Threads, app, examples, overrides, positive, thread_option, writing
+from dslc.cli.app import Data, Define, Spec, Threads, app, examples, overrides, positive, thread_option, writing
+from dslc.cli.data import DataOptions, training_data
 from dslc.cli.train import check_parts, results_of, write_run
+from dslc.compiler import check_file
 from dslc.language.diagnostics import DataError
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def search(
     prune: Annotated[bool, Parameter(negative=())] = False,
     storage: str | None = None,
     study: str | None = None,
-    target: Target = None,
+    read: DataOptions = DataOptions(),
     run: Annotated[str | None, Parameter(name="--run")] = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -59,19 +61,20 @@ def search(
         epochs: How many each trial trains for; those of the file unless given.
         seed: Of the sampler; that of the file unless given.
     """
-    from dslc.runtime.data.datasets import load_dataset
+    from dslc.runtime.data.schema import Schema
     from dslc.runtime.runs.folder import run_folder
     from dslc.runtime.search.search import Search, Settings
 
     if epochs is not None:
         positive(epochs, "--epochs")
     settings = Settings(spec, overrides(define), sampler, prune, thread_option(threads), epochs, seed)
-    found = Search(settings, load_dataset(data, target), storage, study)
+    network = check_file(spec, settings.fixed)
+    found = Search(settings, training_data(network, data, read), storage, study)
     positive(trials, "--trials")
     found.dataset = found.dataset.with_dev(found.seed)
     if found.dataset.dev is None:
         raise DataError("a search judges by a dev set, and the data are too few to split one off")
-    check_parts(found.network, found.dataset)
+    check_parts(Schema().describing(network, found.dataset), network, found.dataset, anew=True)
     with run_folder(run, f"{found.network.name}-search") as folder, writing(folder):
         try:
             found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)

@@ -14,7 +14,6 @@ from dslc.cli.app import (
     Define,
     Progress,
     Spec,
-    Target,
     Threads,
     app,
     examples,
@@ -23,12 +22,14 @@ from dslc.cli.app import (
     thread_option,
     writing,
 )
+from dslc.cli.data import DataOptions, training_data
 from dslc.compiler import check_file
-from dslc.language.diagnostics import CallError
+from dslc.language.diagnostics import CallError, ExampleError
 
 if TYPE_CHECKING:
     from dslc.ir import Network
     from dslc.runtime.data.datasets import Dataset
+    from dslc.runtime.data.schema import Schema
     from dslc.runtime.data.splits import Shares
     from dslc.runtime.model import Model
 
@@ -44,7 +45,7 @@ def train(
     spec: Spec,
     *,
     data: Data,
-    target: Target = None,
+    read: DataOptions = DataOptions(),
     run: Annotated[str | None, Parameter(name="--run")] = None,
     resume: str | None = None,
     epochs: int | None = None,
@@ -72,7 +73,6 @@ def train(
         split: Percentages for train/dev/test, as in 60/20/20, or for train/dev where the data bring a test set.
         train_dev: A share of the training set that is held out, to tell variance from a mismatch of the data.
     """
-    from dslc.runtime.data.datasets import load_dataset
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
     from dslc.runtime.runs.folder import CHECKPOINT, keep_checkpoints, run_folder, write_partition
@@ -90,10 +90,11 @@ def train(
         model.load_weights(weights, only.split(",") if only else None)
     if resume is not None:
         run, epochs = _resume(model, resume, run, epochs)
-    dataset = _parts(load_dataset(data, target), shares, model.training.seed, resume)
+    dataset = _parts(training_data(network, data, read), shares, model.training.seed, resume)
+    model.schema = model.schema.describing(network, dataset)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
-    check_parts(network, dataset)
+    check_parts(model.schema, network, dataset, anew=resume is None)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
     with run_folder(run, network.name) as folder:
         keep = keep_checkpoints(model, folder)
@@ -135,12 +136,13 @@ def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dat
     return given.split(shares, seed)
 
 
-def check_parts(network: Network, dataset: Dataset) -> None:
+def check_parts(schema: Schema, network: Network, dataset: Dataset, anew: bool) -> None:
     """Looks through all parts before training: what is wrong with the test set should not be found out behind it."""
-    from dslc.runtime.data.arrays import check_part
-
     for name, part in dataset.parts.items():
-        check_part(network, part.x, part.y, f"{name} set")
+        try:
+            schema = schema.check_part(network, part.x, part.y, f"{name} set", anew and name == "train")
+        except ExampleError as error:
+            raise error.at(part.name(error.example)) from None
 
 
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
@@ -159,6 +161,6 @@ def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, result
     write_whole(folder / SPEC, as_trained(model.network).encode())
     model.save(folder / WEIGHTS)
     history.to_csv(folder / HISTORY)
-    write_whole(folder / FACTS, Facts.of(dataset, history).to_json())
+    write_whole(folder / FACTS, Facts.of(dataset, history, model.schema).to_json())
     page = render_report(model.network, history, dict(results), judge(model, dataset))
     write_whole(folder / REPORT, page.encode())

@@ -74,6 +74,23 @@ class DataError(ValueError):
     """Data that does not fit the network; the text names what was expected and what was found."""
 
 
+class ExampleError(DataError):
+    """Data of which one example does not fit, by its place `example` in the array that was given. `text` tells of it
+    with `{}` where the example is named."""
+
+    def __init__(self, text: str, example: int) -> None:
+        super().__init__(text.replace("{}", f"example {example}", 1))
+        self.text, self.example = text, int(example)
+
+    def within(self, part: str) -> ExampleError:
+        """The same of a part of the data, whose name stands before it."""
+        return ExampleError(f"{part}: {self.text}", self.example)
+
+    def at(self, place: str) -> DataError:
+        """The same with the example named as its owner finds it."""
+        return DataError(self.text.replace("{}", place, 1))
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`help: did you mean 'x'?`, or an empty text if no known word is close."""
     close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)

@@ -12,8 +12,9 @@ from dslc.language.diagnostics import DataError
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.data.arrays import as_inputs, as_targets
 from dslc.runtime.data.datasets import Split
+from dslc.runtime.data.schema import Schema
 from dslc.runtime.native.initial import start
-from dslc.runtime.training.weights import read_weights
+from dslc.runtime.training.weights import read_schema, read_weights
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 MOST = 64
@@ -49,8 +50,9 @@ def started(network: Network, train: Split, weights: str | None = None) -> Inter
     return Interpreter(network, parameters, seed)
 
 
-def some(network: Network, train: Split, count: int) -> tuple[Arrays, Arrays]:
-    """`count` examples, drawn by the network's seed: inputs (count, *shape) by name and targets by head.
+def some(network: Network, train: Split, count: int, weights: str | None = None) -> tuple[Arrays, Arrays]:
+    """`count` examples, drawn by the network's seed: inputs (count, *shape) by name and targets by head. A file of
+    weights that is given says how labels and offsets are understood.
 
     Raises:
         DataError: the data do not fit the network.
@@ -59,9 +61,11 @@ def some(network: Network, train: Split, count: int) -> tuple[Arrays, Arrays]:
         raise DataError(f"{len(train.x)} examples in x, but {len(train.y)} targets in y")
     seed = network.training.seed if network.training else 0
     chosen = np.sort(np.random.default_rng(seed).permutation(len(train.x))[:count])
-    inputs = as_inputs(network, train.x[chosen], np.float64)
+    schema = Schema() if weights is None else read_schema(weights)
+    inputs = as_inputs(network, schema.inputs(network, train.x[chosen]), np.float64)
     by_input = {value.name: x for value, x in zip(network.inputs, inputs, strict=True)}
     if network.training is None:
         return by_input, {}
-    targets = as_targets(network, train.y[chosen], len(chosen), np.float64)
+    given = schema.of_targets(network, train.y, anew=True).targets(network, train.y[chosen])
+    targets = as_targets(network, given, len(chosen), np.float64)
     return by_input, {head.name: y for head, y in zip(network.heads, targets, strict=True)}

@@ -23,12 +23,14 @@ WORST = 24
 @dataclass(frozen=True)
 class Judged:
     """The error analysis of a model on held-out data. `part`: `test` or `dev`. `matrix`: the confusion matrix (classes,
-    classes) with true classes as rows. `pictures`: PNG files of the worst mistakes, empty if they are not images."""
+    classes) with true classes as rows. `pictures`: PNG files of the worst mistakes, empty if they are not images.
+    `names`: those of the classes."""
 
     part: str
     matrix: Array
     mistakes: Mistakes
     pictures: tuple[bytes, ...]
+    names: tuple[str, ...]
 
 
 def judge(model: Model, dataset: Dataset) -> Judged | None:
@@ -45,8 +47,9 @@ def judge(model: Model, dataset: Dataset) -> Judged | None:
     said = mistakes.answers
     there = said.true != MISSING
     matrix = confusion_of(said.predicted[there], said.true[there], head.value.shape[-1] if head.loss.classes else 2)
+    names = model.schema.names(head) or ("0", "1")
     pictures = _pictures(model, part.x[[m.index for m in mistakes.worst]])
-    return Judged(name, matrix, mistakes.placed(part.places), pictures)
+    return Judged(name, matrix, mistakes.placed(part), pictures, names)
 
 
 def _pictures(model: Model, x: Array) -> tuple[bytes, ...]:

@@ -14,11 +14,14 @@ import numpy as np
 
 from dslc.ir import Head
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data.arrays import as_inputs, as_targets
+from dslc.runtime.data.arrays import as_targets
+from dslc.runtime.data.examples import Split
 from dslc.runtime.model import Model
 
 Array = np.ndarray[Any, Any]
 COLUMNS = ("index", "true", "predicted", "probability", "loss", "tags")
+FILE = "file"
+"""A further column where the examples are files, or rows of one."""
 MISSING = -1
 """Stands for a missing label; an answer to it cannot be wrong."""
 
@@ -40,13 +43,15 @@ class Answers:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A misclassified example. `index`: its position in the data. `loss`: the loss of this example alone."""
+    """A misclassified example. `index`: its position in the data. `loss`: the loss of this example alone. `file`: the
+    file, or file and line, that it comes from; empty if unknown."""
 
     index: int
     true: str
     predicted: str
     probability: float
     loss: float
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,11 @@ class Mistakes:
         """The share of the examples that are misclassified."""
         return self.wrong / self.examples
 
-    def placed(self, places: Array) -> Mistakes:
-        """The same mistakes with each `index` replaced by `places[index]`, the example's position in the whole data."""
-        return replace(self, worst=tuple(replace(m, index=int(places[m.index])) for m in self.worst))
+    def placed(self, part: Split) -> Mistakes:
+        """The same mistakes of a part of the data, with each `index` replaced by the position in the whole data, and
+        with files."""
+        worst = (replace(m, index=int(part.places[m.index]), file=part.origin(m.index) or "") for m in self.worst)
+        return replace(self, worst=tuple(worst))
 
 
 @dataclass(frozen=True)
@@ -96,18 +103,15 @@ def find_mistakes(model: Model, x: Any, y: Any, most: int) -> Mistakes:
     Raises:
         DataError: the network has several outputs or predicts real numbers, or the data do not fit it.
     """
-    inputs = as_inputs(model.network, x, model.dtype)
-    target = classes_wanted(model, y, len(inputs[0]))
-    given = answers(model.network.heads[0], model.predict(x), target)
-    wrong = given.wrong
-    losses = np.array([_loss_of_one(model, inputs, target, i) for i in wrong])
+    output, head = model.predict(x), model.network.heads[0]
+    given = answers(head, output, classes_wanted(model, y, len(output)))
+    wrong, names = given.wrong, model.schema.names(head)
+    losses = np.array([model.evaluate(_one(x, i), _one(y, i))["loss"] for i in wrong])
     order = np.argsort(-losses, kind="stable")[:most]
-    worst = [
-        Mistake(
-            int(i), _words(given.true[i]), _words(given.predicted[i]), float(given.probability[i]), float(losses[at])
-        )
-        for at, i in zip(order, wrong[order], strict=True)
-    ]
+    worst = []
+    for at, i in zip(order, wrong[order], strict=True):
+        true, predicted = _words(given.true[i], names), _words(given.predicted[i], names)
+        worst.append(Mistake(int(i), true, predicted, float(given.probability[i]), float(losses[at])))
     return Mistakes(tuple(worst), given)
 
 
@@ -123,7 +127,7 @@ def classes_wanted(model: Model, y: Any, count: int) -> Array:
         raise DataError(f"error analysis needs a network with one output; {model.network.name} has several: {names}")
     if head.loss is not None and not tells_classes(head):
         raise DataError(f"{model.network.name} predicts numbers, not classes: its answers are not just right or wrong")
-    return as_targets(model.network, y, count, model.dtype)[0]
+    return as_targets(model.network, model.schema.targets(model.network, y), count, model.dtype)[0]
 
 
 def tells_classes(head: Head) -> bool:
@@ -144,25 +148,30 @@ def answers(head: Head, output: Array, target: Array) -> Answers:
     return Answers(true.astype(int), predicted.astype(int), each.prod(axis=1))
 
 
-def _loss_of_one(model: Model, inputs: list[Array], target: Array, i: int) -> float:
-    """The loss of example i as the file defines it, with weights and label smoothing."""
-    one = [array[i : i + 1] for array in inputs]
-    return model.evaluate(one[0] if len(one) == 1 else tuple(one), target[i : i + 1])["loss"]
+def _one(given: Any, i: int) -> Any:
+    """One example of inputs or targets, which are an array, or several by name or by place."""
+    if isinstance(given, dict):
+        return {name: array[i : i + 1] for name, array in given.items()}
+    return tuple(array[i : i + 1] for array in given) if isinstance(given, tuple) else given[i : i + 1]
 
 
-def _words(labels: Array) -> str:
-    return " ".join("-" if label == MISSING else str(label) for label in labels)
+def _words(labels: Array, names: Sequence[str] | None) -> str:
+    """Classes by name; the yes and no of several outputs as 1 and 0."""
+    return " ".join("-" if label == MISSING else names[label] if names else str(label) for label in labels)
 
 
 # ------------------------------------------------------------------------------------------------ tags
 
 
 def as_csv(mistakes: Sequence[Mistake]) -> bytes:
-    """The mistakes as CSV, one row each; the column `tags` is empty, for a person to fill in."""
-    text = io.StringIO(newline="")
+    """The mistakes as CSV, one row each; the column `tags` is empty, for a person to fill in. The last column is the
+    file, if there are files."""
+    text, files = io.StringIO(newline=""), any(m.file for m in mistakes)
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows([m.index, m.true, m.predicted, f"{m.probability:.6g}", f"{m.loss:.6g}", ""] for m in mistakes)
+    writer.writerow((*COLUMNS, FILE) if files else COLUMNS)
+    for m in mistakes:
+        row = [m.index, m.true, m.predicted, f"{m.probability:.6g}", f"{m.loss:.6g}", ""]
+        writer.writerow([*row, m.file] if files else row)
     return text.getvalue().encode()
 
 

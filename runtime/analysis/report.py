@@ -29,7 +29,7 @@ MOST_CLASSES = 30
 class ClassRow:
     """A class with its number of examples and its scores."""
 
-    label: int
+    label: str
     examples: int
     precision: float
     recall: float
@@ -90,7 +90,7 @@ def render_report(
         next_step=worst(gaps) if gaps else None,
         judged=judged,
         matrix=_shaded(judged.matrix) if judged and len(judged.matrix) <= MOST_CLASSES else [],
-        classes=_class_rows(judged.matrix) if judged else [],
+        classes=_class_rows(judged) if judged else [],
         worst=_worst(judged) if judged else [],
         layers=[(n.name, show_shape(n.output.shape), sum(p.elements for p in n.parameters)) for n in network.nodes],
         spec=network.source.text,
@@ -99,9 +99,11 @@ def render_report(
     )
 
 
-def _class_rows(matrix: Array) -> list[ClassRow]:
+def _class_rows(judged: Judged) -> list[ClassRow]:
+    matrix = judged.matrix
     scores = [class_scores(name, matrix).tolist() for name in ("precision", "recall", "f1")]
-    return [ClassRow(i, int(row.sum()), *each) for i, (row, *each) in enumerate(zip(matrix, *scores, strict=True))]
+    rows = zip(judged.names, matrix, *scores, strict=True)
+    return [ClassRow(name, int(row.sum()), *each) for name, row, *each in rows]
 
 
 def _worst(judged: Judged) -> list[Worst]:

@@ -1,4 +1,4 @@
-"""Data: arrays made to fit a network, readers of files and folders, splits into sets.
+"""Data: readers of files and folders, what a model remembers of its data, arrays made to fit a network, splits.
 
-Nothing here knows a model.
+Nothing here knows a model, and no reader knows a network.
 """

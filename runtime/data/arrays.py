@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 
 from dslc.ir import Head, Network, Value
-from dslc.language.diagnostics import DataError
+from dslc.language.diagnostics import DataError, ExampleError
 from dslc.registry import name_of
+from dslc.runtime.data.frames import is_missing
+from dslc.runtime.data.scaling import holds_images, scaled
 
 Array = np.ndarray[Any, Any]
 
 
 def as_inputs(network: Network, x: Any, dtype: Any) -> list[Array]:
     """The network's inputs, in the order in which it declares them; several come as a dict or a tuple."""
-    given = _by_name(x, [value.name for value in network.inputs], "input")
+    given = by_name(x, [value.name for value in network.inputs], "input")
     arrays = [as_input(value, array, dtype) for value, array in zip(network.inputs, given, strict=True)]
     _same_count(arrays, "inputs")
     return arrays
@@ -23,7 +25,7 @@ def as_inputs(network: Network, x: Any, dtype: Any) -> list[Array]:
 
 def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:
     """The targets of all heads, in their order."""
-    given = _by_name(y, [head.name for head in network.heads], "target")
+    given = by_name(y, [head.name for head in network.heads], "target")
     arrays = [as_target(head, array, dtype) for head, array in zip(network.heads, given, strict=True)]
     for head, array in zip(network.heads, arrays, strict=True):
         if len(array) != count:
@@ -42,20 +44,12 @@ def require_labels(network: Network, targets: list[Array]) -> None:
             raise DataError(f"target {head.name} has no label: all {len(array)} are missing (NaN)")
 
 
-def check_part(network: Network, x: Any, y: Any, part: str) -> None:
-    """Looks through a part of the data before it is used.
+def by_name(given: Any, names: list[str], what: str) -> list[Any]:
+    """What was given for each of these names: of several as a dict, or as a tuple in their order.
 
     Raises:
-        DataError: it does not fit the network, or has no labels; the message begins with the part's name.
+        DataError: it is neither.
     """
-    try:
-        inputs = as_inputs(network, x, network.precision)
-        require_labels(network, as_targets(network, y, len(inputs[0]), network.precision))
-    except DataError as error:
-        raise DataError(f"{part}: {error}") from None
-
-
-def _by_name(given: Any, names: list[str], what: str) -> list[Any]:
     if len(names) == 1:
         return [given[names[0]]] if isinstance(given, dict) and names[0] in given else [given]
     if isinstance(given, dict):
@@ -74,6 +68,7 @@ def _as_array(given: Any, what: str) -> Array:
         raise DataError(f"{what} is no array: {error}") from None
     if array.dtype == object:
         try:
+            array = np.where([is_missing(cell) for cell in array.flat], np.nan, array.reshape(-1)).reshape(array.shape)
             array = array.astype(np.float64)
         except (TypeError, ValueError):
             raise DataError(f"{what} holds things that are not numbers") from None
@@ -83,8 +78,10 @@ def _as_array(given: Any, what: str) -> Array:
 
 
 def as_input(value: Value, given: Any, dtype: Any) -> Array:
-    """One input as (n, *shape). An image may lack a last axis of one channel; for a vector images are flattened."""
+    """One input as (n, *shape). An image may lack a last axis of one channel; for a vector images are flattened. Images
+    of 8 or 16 bits are scaled, see `scaling`."""
     array = _as_array(given, f"input {value.name}")
+    _refuse_masked(given, f"input {value.name}", "fill it")
     shape = _fitting_shape(array, value)
     if shape is None:
         found = f"({', '.join(map(str, array.shape))})"
@@ -92,10 +89,12 @@ def as_input(value: Value, given: Any, dtype: Any) -> Array:
         raise DataError(f"input {value.name}: expected the shape {expected}, found {found}")
     if len(array) == 0:
         raise DataError(f"input {value.name} holds no examples")
+    if holds_images(array, value.shape):
+        return np.ascontiguousarray(scaled(array.reshape(shape), dtype))
     converted = np.ascontiguousarray(array.reshape(shape), dtype=dtype)
     if not np.isfinite(converted).all():
         where = np.argwhere(~np.isfinite(converted))[0]
-        raise DataError(f"input {value.name} is not finite (NaN or infinite) in example {where[0]}")
+        raise ExampleError(f"input {value.name} is not finite (NaN or infinite) in {{}}", where[0])
     return converted
 
 
@@ -111,19 +110,22 @@ def _fitting_shape(array: Array, value: Value) -> tuple[int, ...] | None:
 
 
 def as_target(head: Head, given: Any, dtype: Any) -> Array:
-    """Class numbers as int32, other targets as (n, *shape)."""
+    """Class numbers as int32, other targets as (n, *shape). A masked number is a missing target, NaN."""
     array = _as_array(given, f"target {head.name}")
     if head.loss is None:
         raise DataError("the network has no `train`: it predicts only")
     if head.loss.classes:
+        _refuse_masked(given, f"target {head.name}", "a class cannot be missing")
         return _as_classes(head, array)
+    if np.ma.is_masked(given):
+        array = np.where(np.ma.getmaskarray(given), np.nan, array)
     shape = head.value.shape
     if array.shape[1:] != shape and not (array.ndim == 1 and head.value.elements == 1):
         expected = f"(n, {', '.join(map(str, shape))})" + (" or (n,)" if head.value.elements == 1 else "")
         raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
     converted = np.ascontiguousarray(array.reshape(len(array), *shape), dtype=dtype)
     if np.isinf(converted).any():
-        raise DataError(f"target {head.name} is infinite in example {np.argwhere(np.isinf(converted))[0][0]}")
+        raise ExampleError(f"target {head.name} is infinite in {{}}", np.argwhere(np.isinf(converted))[0][0])
     if head.loss.yes_or_no and ((converted < 0) | (converted > 1)).any():
         raise DataError(f"target {head.name}: {name_of(head.loss)} wants targets from 0 to 1")
     return converted
@@ -144,10 +146,15 @@ def _as_classes(head: Head, array: Array) -> Array:
         raise DataError(f"target {head.name}: class numbers are whole numbers")
     if len(array) and (array.min() < 0 or array.max() >= classes):
         bad = int(np.argmax((array < 0) | (array >= classes)))
-        raise DataError(
-            f"target {head.name}: example {bad} has the class {int(array[bad])}; classes go from 0 to {classes - 1}"
-        )
+        found = f"has the class {int(array[bad])}; classes go from 0 to {classes - 1}"
+        raise ExampleError(f"target {head.name}: {{}} {found}", bad)
     return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def _refuse_masked(given: Any, what: str, hint: str) -> None:
+    if np.ma.is_masked(given):
+        where = np.argwhere(np.ma.getmaskarray(given))[0]
+        raise ExampleError(f"{what} is masked in {{}}: {hint}", where[0])
 
 
 def _same_count(arrays: list[Array], what: str) -> None:

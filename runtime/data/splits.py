@@ -69,10 +69,12 @@ def fingerprint(y: Array) -> str:
 
 
 def classes_of(y: Array) -> Array | None:
-    """The class numbers (n,) of targets; None where they are no classes.
+    """The classes (n,) of targets, as numbers or words; None where they are no classes.
 
-    Classes are one-hot rows, or whole numbers that occur ten times each on average.
+    Classes are words, one-hot rows, or whole numbers that occur ten times each on average.
     """
+    if y.dtype.kind == "U":
+        return y
     if y.ndim == 2 and y.shape[1] > 1:
         one_hot = bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
         return y.argmax(axis=1) if one_hot else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import DATA_NAMES, Dataset
+from dslc.runtime.data.schema import Schema
 from dslc.runtime.training.history import History
 
 FACTS = "run.json"
@@ -16,19 +18,21 @@ FACTS = "run.json"
 @dataclass(frozen=True)
 class Facts:
     """The metadata of a run: the data it was trained with (a name or an absolute path) and their target column, the
-    epoch whose weights were kept, and why training ended (as in `History`)."""
+    epoch whose weights were kept, and why training ended (as in `History`). `schema`: what the weights know of the
+    data, for people to read."""
 
     data: str
     target: str | None
     best_epoch: int | None
     stopped: str
+    schema: dict[str, Any] | None = None
 
     @staticmethod
-    def of(dataset: Dataset, history: History) -> Facts:
+    def of(dataset: Dataset, history: History, schema: Schema) -> Facts:
         """The metadata of a training. A path is made absolute, so that it can be found from any folder."""
         named = dataset.name in DATA_NAMES
         data = dataset.name if named else str(Path(dataset.name).resolve())
-        return Facts(data, dataset.target, history.best_epoch, history.stopped)
+        return Facts(data, dataset.target, history.best_epoch, history.stopped, asdict(schema))
 
     def to_json(self) -> bytes:
         """The contents of `run.json`."""

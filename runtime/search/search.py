@@ -157,6 +157,7 @@ class Search:
             trial.set_user_attr("why", next(iter(error.diagnostics)).title)
             return math.nan
         model = Model(network, self.settings.threads)
+        model.schema = model.schema.describing(network, self.dataset)
         history = self._fit(model, trial)
         trial.set_user_attr("seconds", round(time.perf_counter() - started, 3))
         if history.stopped == "interrupted":

@@ -19,10 +19,11 @@ import numpy as np
 from dslc.compiler import check_text
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError, SpecError
+from dslc.runtime.data.schema import Schema
 from dslc.runtime.training.compatibility import changed_settings, differences
 from dslc.runtime.training.history import History
+from dslc.runtime.training.weights import DATA, read_arrays, write_arrays
 from dslc.runtime.training.weights import differences as array_differences
-from dslc.runtime.training.weights import read_arrays, write_arrays
 
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Array]
@@ -100,8 +101,8 @@ class Checkpoint:
         history = History(p.records, p.best_epoch, p.stopped)
         return Standing(history, p.end, self.best or None, self.last if p.holds_best else None)
 
-    def write(self, path: str | Path, network: Network) -> None:
-        """Writes the file atomically.
+    def write(self, path: str | Path, network: Network, schema: Schema) -> None:
+        """Writes the file atomically, with the schema of the data.
 
         Raises:
             DataError: it cannot be written, or a weight is not finite.
@@ -111,7 +112,7 @@ class Checkpoint:
         broken = next((name for name, array in self.last.items() if not np.isfinite(array).all()), None)
         if broken:
             raise DataError(f"{broken} is not finite, so no checkpoint is written")
-        about = {"precision": network.precision, "position": json.dumps(asdict(self.position))}
+        about = {"precision": network.precision, "position": json.dumps(asdict(self.position)), DATA: schema.to_json()}
         write_arrays(path, network, arrays, about)
 
 

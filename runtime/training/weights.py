@@ -15,15 +15,32 @@ from dslc.cache import write_whole
 from dslc.codegen.summary import version
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.schema import Schema
 from dslc.runtime.training.spec_text import as_trained
 
 Array = np.ndarray[Any, Any]
+DATA = "data"
+"""The key of the metadata that holds the schema."""
 
 
-def save_weights(path: str | Path, network: Network, arrays: Mapping[str, Array]) -> None:
-    """Writes parameters, arrays by name in the language's shapes. The metadata hold the spec, its hash and the version
-    of dslc. The file is replaced atomically. Raises DataError if it cannot be written."""
-    write_arrays(path, network, arrays, {})
+def save_weights(path: str | Path, network: Network, arrays: Mapping[str, Array], schema: Schema) -> None:
+    """Writes parameters, arrays by name in the language's shapes. The metadata hold the spec, its hash, the version of
+    dslc, and the schema of the data. The file is replaced atomically. Raises DataError if it cannot be written."""
+    write_arrays(path, network, arrays, {DATA: schema.to_json()})
+
+
+def read_schema(path: str | Path) -> Schema:
+    """What a weights file or checkpoint says of its data; nothing where an earlier version wrote it.
+
+    Raises:
+        DataError: the file cannot be read, or what it says is not understood.
+    """
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            text = (file.metadata() or {}).get(DATA)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"cannot read {path}: {error}") from None
+    return Schema() if text is None else Schema.from_json(text)
 
 
 def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Array], more: Mapping[str, str]) -> None:

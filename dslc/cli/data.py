@@ -1,0 +1,123 @@
+"""How data are read on the command line, and `dslc data`: what a table holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from dslc.cli.app import app, examples
+from dslc.language.diagnostics import CallError
+
+if TYPE_CHECKING:
+    from dslc.ir import Network
+    from dslc.runtime.data.examples import Dataset, Reading
+    from dslc.runtime.model import Model
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class DataOptions:
+    """How the data are read. A run knows how its own were: what is not said is as in its training."""
+
+    target: Annotated[
+        str | None, Parameter(help="The column that is to be predicted, of a table or a list of images.")
+    ] = None
+    no_header: Annotated[
+        bool, Parameter(negative=(), help="The first row of a table is data: its columns are called 1, 2, ...")
+    ] = False
+    scale: Annotated[
+        Literal["on", "off"] | None,
+        Parameter(help="on: images of 8 bits are divided by 255, of 16 by 65535; off: they stay as they are."),
+    ] = None
+    resize: Annotated[str | None, Parameter(help="HxW, the rows and columns that all images get.")] = None
+    fit: Annotated[
+        Literal["stretch", "crop", "pad"] | None,
+        Parameter(help="How an image comes to that size; crop: its middle, pad: all of it on the background."),
+    ] = None
+    background: Annotated[
+        str | None, Parameter(help="Under transparent pixels and around padded images: white, black or as in #a0b1c2.")
+    ] = None
+    skip_broken: Annotated[
+        bool, Parameter(negative=(), help="Go on without images that cannot be read, and list them.")
+    ] = False
+
+    def reading(self, usual: Reading) -> Reading:
+        """As these options say, else as usual.
+
+        Raises:
+            CallError: a size or a color is none.
+        """
+        return replace(
+            usual,
+            target=usual.target if self.target is None else self.target,
+            header=not self.no_header and usual.header,
+            scale=usual.scale if self.scale is None else self.scale == "on",
+            resize=usual.resize if self.resize is None else _size(self.resize),
+            fit=self.fit or usual.fit,
+            background=usual.background if self.background is None else _color(self.background),
+            skip_broken=self.skip_broken,
+        )
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise CallError(f"--resize wants rows and columns, as in 28x28, not {text!r}")
+    return int(sides[0]), int(sides[1])
+
+
+def _color(text: str) -> tuple[int, int, int]:
+    named = {"white": (255, 255, 255), "black": (0, 0, 0)}
+    if text in named:
+        return named[text]
+    try:
+        red, green, blue = bytes.fromhex(text.removeprefix("#"))
+        return red, green, blue
+    except ValueError:
+        raise CallError(f"--background wants white, black, or a color as in #a0b1c2, not {text!r}") from None
+
+
+def training_data(network: Network, data: str, options: DataOptions) -> Dataset:
+    """The data for a network that is to be trained.
+
+    Raises:
+        DataError: as `load_dataset`.
+    """
+    from dslc.runtime.data.datasets import load_dataset
+    from dslc.runtime.data.schema import reading_for
+
+    return load_dataset(data, how=options.reading(reading_for(network)))
+
+
+def run_data(model: Model, data: str, options: DataOptions, labelled: bool = True) -> Dataset:
+    """Data for a trained model, read as those of its training were; `labelled`: with targets to judge by.
+
+    Raises:
+        DataError: as `load_dataset`.
+    """
+    from dslc.runtime.data.datasets import load_dataset
+
+    return load_dataset(data, how=options.reading(model.schema.reading(model.network, labelled)))
+
+
+@app.command(help_epilogue=examples("dslc data titanic.csv --target survived", "dslc data measured.parquet"))
+def data(table: str, *, target: str | None = None, no_header: Annotated[bool, Parameter(negative=())] = False) -> None:
+    """Show what a table holds: a row a column with its type, missing cells, range and distinct values.
+
+    A word stands beside what a network should not be given: constants,
+    identifiers, a copy of the target.
+
+    Args:
+        table: A .csv, .tsv, .parquet, .arrow or the like.
+        target: The column to be predicted.
+        no_header: The first row is data: the columns are called 1, 2, ...
+    """
+    from dslc.cli.tables import print_table
+    from dslc.runtime.data.profile import profile
+
+    found = profile(table, target, not no_header)
+    cells = [(c.name, c.kind, f"{c.missing:,}", c.range, f"{c.distinct:,}", c.warning) for c in found.columns]
+    columns = ("column", "type", "missing", "range", "distinct", "")
+    print_table(f"{table}: {found.rows:,} rows, {len(cells)} columns", columns, cells, "llrlrl")

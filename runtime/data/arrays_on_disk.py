@@ -1,0 +1,120 @@
+"""NumPy's own files: an .npz with x and y, and a folder of .npy files, which stay on the disk."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from dslc.language.diagnostics import DataError
+from dslc.runtime.data.examples import Dataset, Reading, Split
+from dslc.runtime.data.sizes import bytes_of
+
+Array = np.ndarray[Any, Any]
+ALSO = {"_train": "", "_val": "_dev", "_valid": "_dev"}
+"""Endings of names that others use, and ours."""
+
+
+def reads(path: Path) -> bool:
+    return path.suffix == ".npz" if path.is_file() else path.is_dir() and any(path.glob("*.npy"))
+
+
+def read(path: Path, how: Reading) -> Dataset:
+    """`x` and `y`, and where there are `x_dev`, `y_dev`, `x_test`, `y_test`; Keras' names are understood.
+
+    Raises:
+        DataError: a file is none, is cut short, holds Python objects, or announces what cannot be.
+    """
+    arrays = {file.stem: _mapped(file) for file in sorted(path.glob("*.npy"))} if path.is_dir() else _npz(path)
+    return from_arrays(str(path), arrays, how.labelled)
+
+
+def from_arrays(name: str, arrays: Mapping[str, Array], labelled: bool = True) -> Dataset:
+    """A data set of the arrays that its parts' names say.
+
+    Raises:
+        DataError: x or y is missing, or they do not belong together.
+    """
+    given = _with_our_names(name, arrays)
+    if "x" not in given or ("y" not in given and labelled):
+        raise DataError(f"{name} must hold x and y; it holds {', '.join(sorted(arrays)) or 'nothing'}")
+    parts = [_part(name, given, suffix, labelled) for suffix in ("", "_dev", "_test")]
+    train, dev, test = parts
+    assert train is not None
+    return Dataset(name, train, dev, test, labelled="y" in given)
+
+
+def _with_our_names(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    given: dict[str, Array] = {}
+    for key, array in arrays.items():
+        ending = next((e for e in ALSO if key in (f"x{e}", f"y{e}")), None)
+        ours = key if ending is None else key[0] + ALSO[ending]
+        if ours in given or (ours != key and ours in arrays):
+            raise DataError(f"{name} holds both {ours} and another array that means the same")
+        given[ours] = array
+    return given
+
+
+def _part(name: str, arrays: Mapping[str, Array], suffix: str, labelled: bool) -> Split | None:
+    x, y = arrays.get(f"x{suffix}"), arrays.get(f"y{suffix}")
+    if x is not None and y is None and not labelled:
+        y = np.zeros(len(x))
+    if (x is None) != (y is None):
+        raise DataError(f"{name} holds only one of x{suffix} and y{suffix}")
+    if x is None or y is None:
+        return None
+    if not x.ndim or not y.ndim:
+        raise DataError(f"{name}: x{suffix} and y{suffix} must have an axis of examples")
+    if len(x) != len(y):
+        raise DataError(f"{name}: x{suffix} has {len(x)} examples and y{suffix} {len(y)}")
+    return Split(x, y.astype(str) if y.dtype.kind == "S" else y)
+
+
+# ------------------------------------------------------------------------------------------------ files
+
+
+def _npz(path: Path) -> dict[str, Array]:
+    try:
+        with zipfile.ZipFile(path) as file:
+            return {info.filename.removesuffix(".npy"): _member(file, info, path) for info in file.infolist()}
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path} is no .npz, or it is cut short or damaged: {error}") from None
+
+
+def _member(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
+    what = f"{path}: {info.filename.removesuffix('.npy')}"
+    with file.open(info) as member:
+        _checked_header(member, info.file_size, what)
+    with file.open(info) as member:
+        array: Array = npy.read_array(member, allow_pickle=False)
+    return array
+
+
+def _mapped(path: Path) -> Array:
+    with path.open("rb") as file:
+        _checked_header(file, path.stat().st_size, str(path), in_memory=False)
+    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _checked_header(file: IO[bytes], size: int, what: str, in_memory: bool = True) -> None:
+    """Reads how large an array is said to be, and compares it with the bytes that there are."""
+    try:
+        version = npy.read_magic(file)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(file)
+    except (ValueError, EOFError, SyntaxError) as error:
+        raise DataError(f"{what} is no array of NumPy: {error}") from None
+    if dtype.hasobject:
+        raise DataError(f"{what} holds Python objects, which are not unpacked: save numbers or words")
+    body = size - file.tell()
+    if in_memory or any(axis < 0 for axis in shape):
+        bytes_of(shape, dtype.itemsize, what)
+    announced = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if announced != body:
+        raise DataError(f"{what} announces the shape {list(shape)}, {announced:,} bytes, and holds {body:,}")

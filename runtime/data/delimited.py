@@ -1,0 +1,261 @@
+"""Text with a row a line and a separator between cells, as people and spreadsheets write it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dslc.language.diagnostics import DataError
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+
+SEPARATORS = ",;\t|"
+COMMENT = "#"
+BYTE_ORDER = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+BEGINNING = 1 << 16
+"""So many bytes are enough to see two rows."""
+GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Delimited:
+    """The cells of a text as words, and the text itself, by which a row's line is found."""
+
+    path: Path
+    text: str
+    separator: str
+    header: bool
+    frame: DataFrame
+    notes: tuple[str, ...]
+
+    def line(self, place: int) -> int:
+        """The line on which a row begins, as an editor counts."""
+        return self._lines[place]
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        lines = [line for line, cells in records(self.path, self.text, self.separator) if cells]
+        return lines[1:] if self.header else lines
+
+
+def parse(path: Path, header: bool) -> Delimited:
+    """The table in a file. Blank lines and lines that begin with # are left out.
+
+    Raises:
+        DataError: with the line, where a row has another number of cells than the first, or a name stands twice.
+    """
+    text, notes = _decoded(path)
+    separator, text = _separator(text)
+    first, names = _names(path, text, separator, header)
+    frame = _frame(path, text, separator, names, first)
+    frame = frame[1:] if header else frame
+    comments = len(re.findall(f"(?m)^{COMMENT}", text))
+    if comments:
+        notes += (f"{path}: {comments} line{'s' * (comments > 1)} left out that begin with {COMMENT}",)
+    if separator != ",":
+        frame, more = _decimal_points(path, frame)
+        notes += more
+    return Delimited(path, text, separator, header, frame, notes)
+
+
+# ------------------------------------------------------------------------------------------------ bytes to text
+
+
+def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The text with one kind of line end."""
+    data = _bytes(path)
+    encoding = _encoding(data)
+    notes: tuple[str, ...] = ()
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        if b"\0" in data:
+            raise DataError(f"{path}:{line} is no text: save the table as CSV in UTF-8") from None
+        text = data.decode("cp1252", errors="replace")
+        notes = (f"{path}:{line} is not in UTF-8; the table was read as Windows-1252, as Excel writes CSV",)
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{path}:{line} is no text: save the table as CSV in UTF-8")
+    return _one_line_end(text), notes
+
+
+def _bytes(path: Path, most: int = -1) -> bytes:
+    """What a file holds, unpacked if it is packed; no more than so many bytes of it."""
+    with path.open("rb") as file:
+        packed = file.read(len(GZIP)) == GZIP
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            data: bytes = file.read(most)
+            return data
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is compressed and cut short or damaged: {error}") from None
+
+
+def _encoding(data: bytes) -> str:
+    return next((name for mark, name in BYTE_ORDER.items() if data.startswith(mark)), "utf-8")
+
+
+def _one_line_end(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def first_rows(path: Path) -> list[list[str]]:
+    """The cells of the first two rows, from the beginning of the file, to see what it is; fewer where it is broken."""
+    data = _bytes(path, BEGINNING)
+    separator, text = _separator(_one_line_end(data.decode(_encoding(data), errors="replace")))
+    try:
+        return list(islice((cells for _, cells in records(path, text, separator) if cells), 2))
+    except DataError:
+        return []
+
+
+def _separator(text: str) -> tuple[str, str]:
+    """The separator, and the text, without Excel's line that names it. The first line that is no comment tells."""
+    said = re.match(f'"?sep=([{SEPARATORS}])"?\n', text)
+    if said:
+        return said[1], text[said.end() - 1 :]  # its line end stays: lines are counted
+    first = re.search(f"(?m)^(?!{COMMENT}).*\\S.*$", text)
+    bare = re.sub(r'"[^"]*"', "", first[0] if first else "")
+    return max(SEPARATORS, key=bare.count), text
+
+
+# ------------------------------------------------------------------------------------------------ text to cells
+
+
+def records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row's first line and its cells, as Python's own reader finds them; a blank line has no cells.
+
+    Raises:
+        DataError: with the line, where a quote is not closed.
+    """
+    between, number, begins = True, 0, 1
+
+    def lines() -> Iterator[str]:
+        nonlocal between, number, begins
+        for line in io.StringIO(text):
+            number += 1
+            if between and line.startswith(COMMENT):
+                continue
+            if between:
+                begins = number
+            between = False
+            yield line
+
+    try:
+        for cells in csv.reader(lines(), delimiter=separator, strict=True):
+            between = True
+            yield begins, cells if len(cells) != 1 or cells[0].strip() else []
+    except csv.Error as error:
+        raise DataError(f"{path}:{begins}: a quote is not closed, or text stands behind it ({error})") from None
+
+
+def _names(path: Path, text: str, separator: str, header: bool) -> tuple[int, list[str]]:
+    """The first row's line, and the columns' names: those that it gives, or numbers from 1."""
+    line, cells = next(((line, cells) for line, cells in records(path, text, separator) if cells), (1, []))
+    if not header:
+        return line, [str(i + 1) for i in range(len(cells))]
+    names = [cell.strip() for cell in cells]
+    for name, count in Counter(names).items():
+        if count > 1 and name:
+            raise DataError(f"{path}:{line}: {count} columns are called {name!r}: give each a name of its own")
+    if "" in names:
+        at = names.index("") + 1
+        raise DataError(
+            f"{path}:{line}: column {at} has no name; if it counts the rows, leave it out (pandas: index=False)"
+        )
+    return line, names
+
+
+def _frame(path: Path, text: str, separator: str, names: list[str], first: int) -> DataFrame:
+    """All cells from the line `first` on as words; nothing where a cell is empty."""
+    import polars
+
+    if not names:
+        raise DataError(f"{path} holds no rows")
+    try:
+        frame = polars.read_csv(
+            text[_start_of(text, first) :].encode(),
+            separator=separator,
+            has_header=False,
+            infer_schema=False,
+            comment_prefix=COMMENT,
+            schema={name: polars.String for name in names},
+        )
+    except polars.exceptions.PolarsError as error:
+        _refuse_ragged(path, text, separator, len(names))
+        raise DataError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+    if frame.height and frame[names[-1]].null_count():  # a short row looks like one with empty cells at its end
+        blank = _refuse_ragged(path, text, separator, len(names))
+        keep = [not empty for empty in blank]
+        if len(keep) == frame.height:
+            frame = frame.filter(polars.Series(keep, dtype=polars.Boolean))
+        elif sum(keep) != frame.height:
+            raise DataError(f"cannot read {path}: its rows are not told apart; save it anew as CSV in UTF-8")
+    return frame
+
+
+def _start_of(text: str, line: int) -> int:
+    """Where a line begins."""
+    start = 0
+    for _ in range(line - 1):
+        start = text.index("\n", start) + 1
+    return start
+
+
+def _refuse_ragged(path: Path, text: str, separator: str, width: int) -> list[bool]:
+    """Which rows are blank lines, from the first on that is none."""
+    blank: list[bool] = []
+    for line, cells in records(path, text, separator):
+        if cells and len(cells) != width:
+            raise DataError(f"{path}:{line} has {len(cells)} cells, and the first row {width}")
+        if cells or blank:
+            blank.append(not cells)
+    return blank
+
+
+# ------------------------------------------------------------------------------------------------ numbers as words
+
+
+COMMA = r"^\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*$"
+MAYBE_THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
+
+
+def _decimal_points(path: Path, frame: DataFrame) -> tuple[DataFrame, tuple[str, ...]]:
+    """Where cells are not parted by commas, a comma may stand for the decimal point, as in German or French. Whether it
+    does is told by the whole file.
+
+    Raises:
+        DataError: all numbers with a comma might as well have separators of thousands.
+    """
+    import polars
+
+    with_comma = {name: frame[name].str.contains(COMMA).fill_null(False) for name in frame.columns}
+    found = [name for name, there in with_comma.items() if there.any()]
+    if not found:
+        return frame, ()
+    cells = polars.concat([frame[name].filter(with_comma[name]) for name in found])
+    if cells.str.contains(MAYBE_THOUSANDS).all():
+        raise DataError(
+            f"{path}, column {found[0]!r}: {cells[0]!r} may mean {cells[0].replace(',', '')} or "
+            f"{cells[0].replace(',', '.')}: write numbers with a point and without separators of thousands"
+        )
+    turned = [
+        polars.when(polars.col(name).str.contains(COMMA))
+        .then(polars.col(name).str.replace(",", ".", literal=True))
+        .otherwise(polars.col(name))
+        .alias(name)
+        for name in found
+    ]
+    return frame.with_columns(turned), (f"{path}: commas are decimal points, as in {cells[0]}",)

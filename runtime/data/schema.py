@@ -1,0 +1,267 @@
+"""What a model knows of its data: the names of classes and columns, and how its numbers came to be. It turns what
+people give into what the network takes, is learned by `fit`, and lies with the weights."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from dslc.ir import Head, Network, Value
+from dslc.language.diagnostics import DataError, ExampleError
+from dslc.layers import Layer
+from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_labels
+from dslc.runtime.data.examples import DataNote, Dataset, Reading
+from dslc.runtime.data.frames import columns_of, frame_array, in_words, is_frame
+from dslc.runtime.data.labels import Classes, labels_of, learned
+from dslc.runtime.data.scaling import LARGEST, holds_images
+
+Array = np.ndarray[Any, Any]
+READ_ALIKE = ("header", "scale", "resize", "fit", "background")
+"""What of `Reading` stays from training to prediction."""
+FAR = 1024
+"""Numbers that lie more than so many of their deviations from zero are shifted before they are rounded."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """`classes` by head that learned names, `features` the columns by input that was fitted on a table, `target` the
+    column that y was. `offsets` by input: what is subtracted from each feature in double precision before it is
+    rounded to the network's. `header`, `scale`, `resize`, `fit`, `background`: how files are read, as in `Reading`."""
+
+    classes: Mapping[str, Classes] = field(default_factory=dict)
+    features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    offsets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    target: str | None = None
+    header: bool = True
+    scale: bool = True
+    resize: tuple[int, int] | None = None
+    fit: str = "stretch"
+    background: tuple[int, int, int] = (255, 255, 255)
+
+    def describing(self, network: Network, dataset: Dataset) -> Schema:
+        """With how the data were read, and their columns."""
+        how = dataset.how or Reading()
+        columns = {} if dataset.features is None else {network.inputs[0].name: dataset.features}
+        return replace(
+            self,
+            features=columns,
+            target=dataset.target,
+            **{name: getattr(how, name) for name in READ_ALIKE},
+        )
+
+    def reading(self, network: Network, labelled: bool) -> Reading:
+        """How data for the model are read: as those of its training were; `labelled`: with targets to judge by."""
+        columns = self.features.get(network.inputs[0].name)
+        alike = {name: getattr(self, name) for name in READ_ALIKE}
+        given = reading_for(network)
+        return replace(given, target=self.target, labelled=labelled, columns=columns, **alike)
+
+    # ------------------------------------------------------------------------------------------- what it does
+
+    def inputs(self, network: Network, x: Any) -> Any:
+        """The inputs with columns in the order of the fit and offsets subtracted.
+
+        Raises:
+            DataError: a column is missing, or holds something else than numbers.
+        """
+        if len(network.inputs) == 1 and type(x) is np.ndarray and self.scale and not self.offsets:
+            return x
+        given = by_name(x, [value.name for value in network.inputs], "input")
+        return _together(network.inputs, [self._input(v, a) for v, a in zip(network.inputs, given, strict=True)])
+
+    def _input(self, value: Value, given: Any) -> Any:
+        if np.ma.is_masked(given):
+            return given  # it is refused, with the example
+        array = self._columns(value, given) if is_frame(given) else given
+        if not self.scale and holds_images(np.asarray(array), value.shape):
+            array = np.asarray(array, np.float32)
+        offset = self.offsets.get(value.name)
+        if offset is None or np.size(array) != len(array) * len(offset):
+            return array
+        return np.asarray(array, np.float64).reshape(len(array), -1) - np.array(offset)
+
+    def _columns(self, value: Value, frame: Any) -> Array:
+        known, found = self.features.get(value.name), columns_of(frame)
+        if known is None:
+            return frame_array(frame, found)
+        extra = tuple(name for name in found if name not in known)
+        if extra:
+            warnings.warn(f"not looked at: {in_words(extra)}", DataNote, stacklevel=6)
+        return frame_array(frame, known)
+
+    def targets(self, network: Network, y: Any) -> Any:
+        """The targets with class numbers in the place of labels.
+
+        Raises:
+            DataError: a label is none of the model's, or missing.
+        """
+        if not self.classes and type(y) is np.ndarray and y.dtype.kind in "iuf":
+            return y
+        given = by_name(y, [head.name for head in network.heads], "target")
+        return _together(network.heads, [self._target(h, a) for h, a in zip(network.heads, given, strict=True)])
+
+    def _target(self, head: Head, given: Any) -> Any:
+        if not tells_labels(head) or np.ma.is_masked(given):
+            return given
+        labels = labels_of(given)
+        if labels is None or (head.name not in self.classes and labels.dtype.kind in "iu"):
+            return given
+        return self._known(head).numbers(head.name, labels)
+
+    def check_part(self, network: Network, x: Any, y: Any, part: str, anew: bool = False) -> Schema:
+        """Looks through a part of the data before it is used; with what its targets tell, see `of_targets`.
+
+        Raises:
+            DataError: it does not fit the network, or has no labels; the message begins with the part's name.
+        """
+        try:
+            inputs = as_inputs(network, self.inputs(network, x), network.precision)
+            known = self.of_targets(network, y, anew)
+            targets = as_targets(network, known.targets(network, y), len(inputs[0]), network.precision)
+            require_labels(network, targets)
+        except ExampleError as error:
+            raise error.within(part) from None
+        except DataError as error:
+            raise DataError(f"{part}: {error}") from None
+        return known
+
+    def names(self, head: Head) -> tuple[str, ...] | None:
+        """The names of a head's classes, in the order of their numbers; None where it tells none."""
+        return self._known(head).names if tells_labels(head) else None
+
+    def predicted(self, head: Head, output: Array) -> Array:
+        """The labels (n,) that an output (n, *head's shape) says.
+
+        Raises:
+            DataError: the head tells no classes.
+        """
+        if head.loss is None or not tells_labels(head):
+            raise DataError(f"{head.name} tells no classes")
+        yes = output.reshape(len(output), -1)[:, 0] >= head.loss.threshold
+        return self._known(head).of(output.argmax(axis=1) if head.loss.classes else yes.astype(int))
+
+    def _known(self, head: Head) -> Classes:
+        return self.classes.get(head.name) or Classes(tuple(range(class_count(head))))
+
+    # ------------------------------------------------------------------------------------------- how it is learned
+
+    def of_inputs(self, network: Network, x: Any, unfitted: Collection[str], anew: bool) -> Schema:
+        """With what training inputs tell: columns where a training begins `anew`, and offsets for the inputs of first
+        layers that are not fitted yet.
+
+        Raises:
+            DataError: they are not the inputs that the network declares.
+        """
+        xs = dict(_given(network.inputs, x, "input"))
+        for value in network.inputs if self.scale else ():
+            array = xs[value.name]
+            if isinstance(array, np.ndarray) and holds_images(array, value.shape):
+                what = f"images of {8 * array.dtype.itemsize} bits are divided by {LARGEST[array.dtype]}"
+                warnings.warn(f"input {value.name}: {what}", DataNote, stacklevel=4)
+        features = {name: columns_of(frame) for name, frame in xs.items() if is_frame(frame)} if anew else {}
+        offsets = _offsets(network, xs, unfitted)
+        return replace(self, features={**self.features, **features}, offsets={**self.offsets, **offsets})
+
+    def of_targets(self, network: Network, y: Any, anew: bool) -> Schema:
+        """With what training targets tell: labels, where a training begins `anew` and some are unknown yet.
+
+        Raises:
+            DataError: the labels are more than the classes.
+        """
+        given = dict(_given(network.heads, y, "target"))
+        classes = {head.name: self._classes(head, given[head.name], anew) for head in network.heads}
+        return replace(self, classes={name: found for name, found in classes.items() if found is not None})
+
+    def _classes(self, head: Head, given: Any, anew: bool) -> Classes | None:
+        known = self.classes.get(head.name)
+        if not anew or not tells_labels(head) or np.ma.is_masked(given):
+            return known
+        labels = labels_of(given)
+        if labels is None:
+            return known
+        if known is not None:
+            try:
+                known.numbers(head.name, labels)
+                return known
+            except DataError:
+                pass
+        return learned(head.name, labels, class_count(head))
+
+    # ------------------------------------------------------------------------------------------- how it is kept
+
+    def to_json(self) -> str:
+        """As it lies in the metadata of a weights file."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Schema:
+        """Back again.
+
+        Raises:
+            DataError: it is no such text.
+        """
+        try:
+            given = json.loads(text)
+            given["classes"] = {head: Classes(tuple(found["labels"])) for head, found in given["classes"].items()}
+            for name in ("features", "offsets"):
+                given[name] = {key: tuple(values) for key, values in given[name].items()}
+            given["resize"] = None if given["resize"] is None else tuple(given["resize"])
+            given["background"] = tuple(given["background"])
+            return Schema(**given)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"what the weights say of their data is not understood: {error}") from None
+
+
+def tells_labels(head: Head) -> bool:
+    """Whether its answers are classes: those of a softmax, or the yes and no of one sigmoid."""
+    return head.loss is not None and (head.loss.classes or (head.loss.yes_or_no and head.value.elements == 1))
+
+
+def reading_for(network: Network) -> Reading:
+    """What a network asks of its data: numbers for targets unless it tells classes, and images of its channels."""
+    numbers = network.training is not None and not any(tells_labels(head) for head in network.heads)
+    shape = network.inputs[0].shape
+    return Reading(numbers=numbers, channels=shape[2] if len(shape) == 3 and shape[2] in (1, 3) else None)
+
+
+def class_count(head: Head) -> int:
+    """How many classes it tells."""
+    return head.value.shape[-1] if head.loss is not None and head.loss.classes else 2
+
+
+def _given(wanted: tuple[Any, ...], given: Any, what: str) -> list[tuple[str, Any]]:
+    names = [one.name for one in wanted]
+    return list(zip(names, by_name(given, names, what), strict=True))
+
+
+def _together(wanted: tuple[Any, ...], arrays: list[Any]) -> Any:
+    return arrays[0] if len(arrays) == 1 else {one.name: array for one, array in zip(wanted, arrays, strict=True)}
+
+
+def _offsets(network: Network, xs: Mapping[str, Any], unfitted: Collection[str]) -> dict[str, tuple[float, ...]]:
+    """For inputs that only a first layer such as standardize reads, and whose numbers lie far from zero."""
+    found = {}
+    for value in network.inputs:
+        readers = [node for node in network.nodes if value.name in {v.name for v in node.inputs}]
+        if network.precision == "float32" and readers and all(node.name in unfitted for node in readers):
+            offset = _offset(readers[0].layer, value, xs[value.name])
+            if offset is not None:
+                found[value.name] = offset
+    return found
+
+
+def _offset(layer: Layer, value: Value, given: Any) -> tuple[float, ...] | None:
+    """The mean of each feature that lies so far from zero that rounding would blur it; None where none does."""
+    array = frame_array(given, columns_of(given)) if is_frame(given) else np.asarray(given)
+    wide = array.dtype in (np.float64, np.int64, np.uint64, np.int32, np.uint32)
+    if len(value.shape) != 1 or not wide or array.size != len(array) * value.elements or not np.isfinite(array).all():
+        return None
+    about = layer.fitted(array.reshape(len(array), -1))
+    mean, std = about["mean"], about["std"]
+    far = np.abs(mean) > FAR * std
+    return tuple(np.where(far, mean, 0.0).tolist()) if far.any() else None

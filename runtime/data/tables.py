@@ -1,0 +1,255 @@
+"""Tables: CSV in the forms that people and spreadsheets write, Parquet, Arrow. A row is an example, a column a feature
+or the target. Nothing is guessed: what is no number is an error with its line, or a label if it is the target's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dslc.language.diagnostics import DataError
+from dslc.runtime.data.delimited import Delimited, parse
+from dslc.runtime.data.examples import Dataset, Reading, Split
+from dslc.runtime.data.frames import in_words
+
+if TYPE_CHECKING:
+    from polars import DataFrame, Series
+
+Array = np.ndarray[Any, Any]
+TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+PARQUET, ARROW = (".parquet", ".pq"), (".arrow", ".feather", ".ipc")
+ENDINGS = (*TEXT, *PARQUET, *ARROW)
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+"""Cells that stand for a value that is not there."""
+THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"
+TRUE_FALSE = {"true": 1.0, "false": 0.0}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of words or of numbers. `text` knows the lines of a file that is one."""
+
+    path: Path
+    frame: DataFrame
+    text: Delimited | None
+    notes: tuple[str, ...] = ()
+
+    def __call__(self, place: int) -> str:
+        """The file, and the line or row of an example, counted as an editor or a spreadsheet does."""
+        return f"{self.path}, row {place + 1}" if self.text is None else f"{self.path}:{self.text.line(place)}"
+
+    def column(self, name: str) -> Series:
+        return self.frame[name]
+
+
+def reads(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(ENDINGS)
+
+
+def read(path: Path, how: Reading) -> Dataset:
+    """The columns that a model knows, or all but the target, as x (n, columns), and the target as y (n,): numbers, in
+    which NaN stands for a missing one, or words.
+
+    Raises:
+        DataError: with the file, the line and the column.
+    """
+    table = open_table(path, how.header)
+    target = _target(table, how)
+    columns, notes = _features(table, how, target)
+    x = [_numbers(table, name) for name in columns]
+    notes += tuple(note for _, found in x for note in found)
+    labelled = how.labelled and target is not None
+    y, more = targets(table, str(target), how.numbers) if labelled else (np.zeros(table.frame.height), ())
+    split = Split(np.column_stack([array for array, _ in x]), y, origins=table)
+    notes = (*table.notes, *notes, *more)
+    return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=notes)
+
+
+def open_table(path: Path, header: bool = True) -> Table:
+    """The table in a file, with its columns as they stand there.
+
+    Raises:
+        DataError: it cannot be read, or two columns have one name.
+    """
+    try:
+        import polars
+    except ImportError:
+        raise DataError(f"{path} is a table; tables are read with polars: pip install 'dslc[data]'") from None
+    name = path.name.lower()
+    if name.endswith(TEXT):
+        text = parse(path, header)
+        table = Table(path, text.frame, text, text.notes)
+    else:
+        try:
+            read = polars.read_parquet if name.endswith(PARQUET) else polars.read_ipc
+            table = Table(path, read(path.read_bytes()), None)
+        except polars.exceptions.PolarsError as error:
+            raise DataError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+    if not table.frame.height or not table.frame.width:
+        raise DataError(f"{path} holds no rows")
+    return table
+
+
+# ------------------------------------------------------------------------------------------------ which columns
+
+
+def _target(table: Table, how: Reading) -> str | None:
+    names = table.frame.columns
+    if how.target in names:
+        return how.target
+    if how.labelled or (how.target is not None and how.columns is None):
+        wanted = "name the target column" if how.target is None else f"there is no column {how.target!r}: name one"
+        raise DataError(
+            f"{wanted} of {table.path} with --target; its columns: {', '.join(names)}{_looks_like_data(names, how)}"
+        )
+    return None
+
+
+def _looks_like_data(names: list[str], how: Reading) -> str:
+    """What to say where the first row holds numbers."""
+    numbers = how.header and all(_is_number(name) for name in names)
+    return ". If they are data, say --no-header: the columns are then called 1, 2, ..." if numbers else ""
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word.replace(",", "."))
+        return True
+    except ValueError:
+        return False
+
+
+def _features(table: Table, how: Reading, target: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns of x, and what is to be noted of others."""
+    names = table.frame.columns
+    if how.columns is None:
+        found = tuple(name for name in names if name != target)
+        if not found:
+            raise DataError(f"{table.path} has no column but the target {target}")
+        return found, ()
+    missing = [name for name in how.columns if name not in names]
+    if missing:
+        raise DataError(
+            f"{table.path} lacks {in_words(missing)}, which the run was trained with; it has {', '.join(names)}"
+        )
+    extra = [name for name in names if name not in how.columns and name not in (target, how.target)]
+    return how.columns, (f"{table.path}: not looked at: {in_words(extra)}",) if extra else ()
+
+
+# ------------------------------------------------------------------------------------------------ what they hold
+
+
+def _numbers(table: Table, name: str) -> tuple[Array, tuple[str, ...]]:
+    """A feature as numbers, and what was assumed."""
+    column = table.column(name)
+    kind, values = numbers_of(column)
+    if values is None:
+        raise DataError(f"{table.path}, column {name!r}: holds {column.dtype}, and a network takes numbers")
+    strange = np.flatnonzero(np.isnan(values) & ~missing_of(column))
+    if len(strange):
+        place = int(strange[0])
+        raise DataError(f"{table(place)}, column {name!r}: {_no_number(str(column[place]))}")
+    gone = np.flatnonzero(~np.isfinite(values))
+    if len(gone):
+        cell = column[int(gone[0])]
+        found = "is missing" if np.isnan(values[gone[0]]) else f"{cell} is no finite number"
+        more = f"; so are {len(gone) - 1} more of this column" if len(gone) > 1 else ""
+        raise DataError(f"{table(int(gone[0]))}, column {name!r}: {found}: fill it or leave the row out{more}")
+    return values, (f"{table.path}, column {name!r}: true is 1, false is 0",) if kind == "truth" else ()
+
+
+def _no_number(cell: str) -> str:
+    if re.match(THOUSANDS, cell):
+        return f"{cell!r} has a separator of thousands: write {cell.replace(',', '')}"
+    return f"{cell!r} is no number; leave the column out, or make columns of 0 and 1 of its words"
+
+
+def targets(table: Table, name: str, numbers: bool) -> tuple[Array, tuple[str, ...]]:
+    """The target: numbers, in which NaN stands for a missing one where `numbers` are wanted, or words, as classes are
+    called, of which none may be missing.
+
+    Raises:
+        DataError: with file, line and column.
+    """
+    column = table.column(name)
+    kind, values = numbers_of(column)
+    if values is None:
+        raise DataError(f"{table.path}, column {name!r}: holds {column.dtype}; targets are numbers or words")
+    gone = missing_of(column)
+    if kind == "word":
+        _refuse_odd_words(table, column, np.flatnonzero(np.isnan(values) & ~gone), numbers)
+    if numbers:
+        return values, _missing_targets(table, name, gone)
+    if gone.any():
+        raise DataError(f"{table(int(np.argmax(gone)))}, column {name!r}: the class is missing: leave the row out")
+    return values if kind == "number" else words_of(column).to_numpy().astype(str), ()
+
+
+def _missing_targets(table: Table, name: str, gone: Array) -> tuple[str, ...]:
+    if not gone.any():
+        return ()
+    if gone.all():
+        raise DataError(f"{table.path}, column {name!r}: all targets are missing")
+    first = table(int(np.argmax(gone)))
+    return (f"{gone.sum()} of {len(gone)} targets are missing and do not count, the first at {first}",)
+
+
+def _refuse_odd_words(table: Table, column: Series, places: Array, numbers: bool) -> None:
+    """Words where numbers are wanted, and anywhere numbers with separators of thousands."""
+    for place in map(int, places):
+        cell = str(column[place])
+        if re.match(THOUSANDS, cell):
+            raise DataError(f"{table(place)}, column {column.name!r}: {_no_number(cell)}")
+        if numbers:
+            raise DataError(
+                f"{table(place)}, column {column.name!r}: the network predicts numbers, and {cell!r} is none"
+            )
+
+
+def words_of(column: Series) -> Series:
+    """Its cells as words, without spaces around them."""
+    import polars
+
+    return column.cast(polars.String).str.strip_chars()
+
+
+def missing_of(column: Series) -> Array:
+    """Where nothing stands, or a word that says so."""
+    gone = column.is_null()
+    if str(column.dtype) in ("String", "Categorical", "Enum"):
+        gone = gone | words_of(column).is_in(list(MISSING)).fill_null(True)
+    elif column.dtype.is_float():
+        gone = gone | column.is_nan().fill_null(True)
+    found: Array = gone.to_numpy()
+    return found
+
+
+def numbers_of(column: Series) -> tuple[str, Array | None]:
+    """What a column holds, `number`, `truth` or `word`, and its numbers: NaN where there is none. No numbers at all
+    where it holds dates, lists and the like.
+
+    It is told by the whole column: `number` if every cell that is not missing is one.
+    """
+    import polars
+
+    kind = str(column.dtype)
+    if kind == "Boolean":
+        return "truth", column.cast(polars.Float64).fill_null(float("nan")).to_numpy()
+    if column.dtype.is_numeric():
+        return "number", column.cast(polars.Float64).fill_null(float("nan")).to_numpy()
+    if kind == "Null":
+        return "number", np.full(len(column), np.nan)
+    if not kind.startswith(("String", "Categorical", "Enum")):
+        return kind, None
+    words = words_of(column)
+    values = words.cast(polars.Float64, strict=False).fill_null(float("nan")).to_numpy()
+    gone = missing_of(column)
+    if (np.isnan(values) == gone).all():
+        return "number", values
+    lower = words.str.to_lowercase()
+    if (lower.is_in(list(TRUE_FALSE)).fill_null(False).to_numpy() | gone).all():
+        return "truth", lower.replace_strict(TRUE_FALSE, default=float("nan"), return_dtype=polars.Float64).to_numpy()
+    return "word", values
