@@ -28,7 +28,7 @@ from dslc.layers.global_avgpool import GlobalAvgPool
 from dslc.layers.linear import Linear
 from dslc.layers.silu import Silu
 from dslc.planning.planner import Options
-from dslc.proofs.gradcheck import only_one
+from dslc.proofs.gradcheck import unwrap_single
 from dslc.proofs.reference import Interpreter
 from dslc.proofs.verify import DRAWS
 from dslc.registry import name_of
@@ -107,7 +107,7 @@ def of_dslc(network: Network, start_at: Arrays, x: Arrays, y: Arrays, options: O
     """What the C finds, in the network's precision."""
     model = Model(network, options=options)
     model.restore_weights(start_at)
-    given = [only_one(a) for a in (x, y)]
+    given = [unwrap_single(a) for a in (x, y)]
     return _trial(
         lambda: by_head(network, model.predict(given[0])),
         lambda: model.gradients(*given),
@@ -204,7 +204,7 @@ def cancelled(network: Network, started: Arrays, x: Arrays, y: Arrays, gradients
     """Parameters whose gradient is zero but for rounding: there is nothing to compare."""
     judge = Interpreter(network, {name: a.astype(np.float64) for name, a in started.items()})
     random = np.random.default_rng(0)
-    draws = [judge.weighed_gradients(x, y, random) for _ in range(DRAWS)]
+    draws = [judge.randomly_weighted_gradients(x, y, random) for _ in range(DRAWS)]
     terms = {name: max(float(np.abs(draw[name]).max()) for draw in draws) for name in draws[0]}
     return {n for n, size in terms.items() if float(np.abs(gradients[n]).max()) <= CANCELLED * size}
 

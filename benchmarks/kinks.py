@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from accuracy import Array, Arrays, cancelled, error_of, only_one, without_chance
+from accuracy import Array, Arrays, cancelled, error_of, unwrap_single, without_chance
 from dslc.compiler import check_file
 from dslc.ir import Network, Node
 from dslc.layers import Layer, Mode, Reference
@@ -118,7 +118,7 @@ def programs(network: Network, started: Arrays, x: Arrays, y: Arrays) -> list[Pr
     for name, precise in (("dslc", False), ("dslc, precise", True)):
         model = Model(replace(network, training=replace(training, precise=precise)), options=SEPARATE)
         model.restore_weights(started)
-        gradients = model.gradients(only_one(x), only_one(y))
+        gradients = model.gradients(unwrap_single(x), unwrap_single(y))
         found.append(Program(name, x | values_of(model), gradients))
     twin = TorchNetwork(network, started, torch.float32)
     return [*found, Program("PyTorch", twin.values(x), twin.gradients(x, y))]

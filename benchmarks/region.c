@@ -5,7 +5,7 @@
 
 enum { REGIONS = 20000, BARRIERS = 100, NAPS = 200 };
 
-static void barriers_part(const void *call, meeting_place *meeting, int part, int parts)
+static void barriers_part(const void *call, thread_barrier *meeting, int part, int parts)
 {
     (void)part;
     for (int i = *(const int *)call; i > 0; --i)

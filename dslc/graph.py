@@ -19,16 +19,16 @@ from typing import Protocol, TypeVar
 from dslc.ir import Network
 from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, ROLES, STATE, TARGET, Operation, Tensor
 
-PREPARE, FEW = "prepare", "few"
+PREPACK, SMALL_BATCH = "prepack", "small_batch"
 """Phases of `predict` that planning adds: what depends on parameters alone, and the network for few examples."""
 ROWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "predict": ((PREPARE, "forward", "losses"), (PREPARE, FEW)),
+    "predict": ((PREPACK, "forward", "losses"), (PREPACK, SMALL_BATCH)),
     "gradients": (("forward", "backward"),),
     "train": (("forward", "backward", "update"),),
 }
 """The rows of phases of each step: a call runs one row from its beginning, perhaps not to its end, and a phase finds
 what those before it in its row have left. Phases of different rows are alternatives, of which neither finds what the
-other makes. What `prepare` makes serves many calls: it is found by any phase, and no phase may spoil it."""
+other makes. What `prepack` makes serves many calls: it is found by any phase, and no phase may spoil it."""
 
 
 class Named(Protocol):
@@ -135,7 +135,7 @@ def _verify_row(row: tuple[Phase, ...]) -> None:
     written: set[Tensor] = set()
     done: set[str] = set()
     for phase in row:
-        given = (PARAMETER,) if phase.name == PREPARE else (INPUT, TARGET, PARAMETER, STATE)
+        given = (PARAMETER,) if phase.name == PREPACK else (INPUT, TARGET, PARAMETER, STATE)
         for op in phase.operations:
             assert op.name not in done, f"{op.name} is done twice"
             done.add(op.name)

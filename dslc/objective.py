@@ -13,11 +13,11 @@ SCORES = ("accuracy", "precision", "recall", "f1")
 """Metrics of which more is better; all others are errors, costs and sizes."""
 MEASURED = ("predict_us", "parameters", "kilobytes")
 """What is measured on the compiled network and not on its predictions: see `runtime/training/measure.py`."""
-WORST = (True, math.inf)
+WORST_RANK = (True, math.inf)
 """The rank of a record that cannot be the best."""
 
 
-def rises(name: str) -> bool:
+def higher_is_better(name: str) -> bool:
     """Whether a higher value is better: `dev_accuracy` and `top5` rise, `dev_loss` and `predict_us` fall."""
     last = name.rpartition("_")[2]
     return last in SCORES or re.fullmatch(r"top[0-9]+", last) is not None
@@ -55,7 +55,7 @@ class Objective:
         number = _number(record, self.metric)
         if math.isnan(number):
             return math.inf
-        return -number if rises(self.metric) else number
+        return -number if higher_is_better(self.metric) else number
 
     def satisfied(self, record: Mapping[str, float]) -> bool:
         """Whether the record meets all bounds."""
@@ -65,7 +65,7 @@ class Objective:
         """The bounds that the record does not meet."""
         return tuple(bound for bound in self.bounds if not bound.satisfied(record))
 
-    def hopeless(self, record: Mapping[str, float]) -> tuple[Bound, ...]:
+    def unreachable_bounds(self, record: Mapping[str, float]) -> tuple[Bound, ...]:
         """The violated bounds on properties of the network itself, which no amount of training can fix."""
         return tuple(bound for bound in self.violated(record) if bound.metric in MEASURED)
 

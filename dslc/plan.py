@@ -120,5 +120,5 @@ class Plan:
 
     def arena_bytes(self, training: bool, gradients: bool = False) -> int:
         """The size of the arena in bytes: for prediction only, for `training`, or with all `gradients` stored."""
-        last = self.region("asked_gradients" if gradients else "state" if training else "prediction")
+        last = self.region("requested_gradients" if gradients else "state" if training else "prediction")
         return (last.offset + last.elements) * self.itemsize + ALIGNMENT

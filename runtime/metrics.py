@@ -29,7 +29,7 @@ def head_metrics(head: Head, output: Array, target: Array, wanted: Sequence[str]
         return {name: _error(name, output, target) for name in names if name in ERRORS}
     if not head.loss.classes:
         names = [name for name in names if name in SCORES]
-        return {name: _yes_or_no(name, output, target, head.loss.threshold) for name in names}
+        return {name: _binary_metric(name, output, target, head.loss.threshold) for name in names}
     return {name: _ranked(name, output, target) for name in names if name in SCORES or _ranks(name)}
 
 
@@ -55,9 +55,9 @@ def _error(name: str, output: Array, target: Array) -> float:
     return math.sqrt(square) if name == "rmse" else square
 
 
-def _yes_or_no(name: str, output: Array, target: Array, threshold: float) -> float:
+def _binary_metric(name: str, output: Array, target: Array, threshold: float) -> float:
     """A metric of yes-or-no outputs, taken all together: an output is 'yes' if it is at least the threshold."""
-    matrix = confusion_yes_or_no(output, target, threshold)
+    matrix = binary_confusion(output, target, threshold)
     if not matrix.any():
         return float("nan")
     return accuracy(matrix) if name == "accuracy" else float(class_scores(name, matrix)[1])
@@ -105,7 +105,7 @@ def confusion(output: Array, target: Array) -> Array:
     return confusion_of(output.argmax(axis=-1), target, output.shape[-1])
 
 
-def confusion_yes_or_no(output: Array, target: Array, threshold: float) -> Array:
+def binary_confusion(output: Array, target: Array, threshold: float) -> Array:
     """The confusion matrix (2, 2) of all yes-or-no outputs that have a target; 'no' is class 0 and 'yes' class 1."""
     there = ~np.isnan(target)
     return confusion_of((output >= threshold)[there].astype(int), (target >= 0.5)[there].astype(int), 2)
@@ -117,7 +117,7 @@ def head_confusion(head: Head, output: Array, target: Array) -> Array | None:
         return None
     if head.loss.classes:
         return confusion(output, target)
-    return confusion_yes_or_no(output, target, head.loss.threshold)
+    return binary_confusion(output, target, head.loss.threshold)
 
 
 def confusion_of(predicted: Array, target: Array, classes: int) -> Array:

@@ -35,7 +35,7 @@ Array = np.ndarray[Any, Any]
 
 class Model:
     """A compiled network, as `dslc.load` returns it. `network` is the checked spec, `compiled` its C and memory,
-    `epoch` and `step` the position in training, `standing` the state of the last `fit`, `schema` what is known
+    `epoch` and `step` the position in training, `fit_state` the state of the last `fit`, `schema` what is known
     of the data. `threads` is as in `dslc.load`.
 
     Several Python threads may share a model: one call at a time works in its memory and the others wait, for a running
@@ -56,10 +56,10 @@ class Model:
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
         self.compiled = Compiled(network, self._plan(None), self.seed)
-        self.restore_weights(dict(initial.drawn(network, self.seed)))
-        self._unfitted = initial.first_layers(network)
-        self.standing: checkpoints.Standing | None = None
-        self._resumed: checkpoints.Standing | None = None
+        self.restore_weights(dict(initial.initial_parameters(network, self.seed)))
+        self._unfitted = initial.fitted_layers(network)
+        self.fit_state: checkpoints.FitState | None = None
+        self._resumed: checkpoints.FitState | None = None
         self._fitting = threading.RLock()
 
     def _plan(self, batch: int | None) -> Plan:
@@ -109,7 +109,7 @@ class Model:
             twin.compiled = self.compiled.copy()
             twin._fitting = threading.RLock()
             twin._unfitted = set(self._unfitted)
-            twin.standing, twin._resumed = (s and s.copy() for s in (self.standing, self._resumed))
+            twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
             return twin
 
     def _check_dev(self, dev: Any) -> None:
@@ -279,7 +279,7 @@ class Model:
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
-                run.go_on(self._resumed)
+                run.resume_from(self._resumed)
                 self.restore_weights(self._resumed.last(self.copy_weights()))
                 self._resumed = None
             return run.run(epochs)
@@ -371,11 +371,11 @@ class Model:
         found, left_out = read_weights(path, shapes, only, strict)
         layers = {name.partition(".")[0] for name in found}
         schema, whole = read_schema(path), only is None and not left_out
-        if whole or layers & initial.first_layers(self.network):
+        if whole or layers & initial.fitted_layers(self.network):
             self.schema = schema if whole else replace(self.schema, offsets=schema.offsets)
         self.restore_weights(found)
         self._unfitted -= layers
-        self.standing = self._resumed = None  # a new training begins
+        self.fit_state = self._resumed = None  # a new training begins
         return left_out
 
     # ------------------------------------------------------------------------------------------- checkpoints
@@ -390,7 +390,7 @@ class Model:
         """
         with self.compiled.lock:
             states = {name: view.numpy() for name, view in self.compiled.states().items()}
-            taken = checkpoints.take(self.copy_weights(), states, self.standing, self.step, self.epoch, self._unfitted)
+            taken = checkpoints.take(self.copy_weights(), states, self.fit_state, self.step, self.epoch, self._unfitted)
         taken.write(path, self.network, self.schema)
 
     def resume(self, path: str | Path) -> None:
@@ -410,4 +410,4 @@ class Model:
             for name, view in self.compiled.states().items():
                 view[...] = found.states[name]
             self.compiled.step, self.epoch, self._unfitted = position.step, position.epoch, set(position.unfitted)
-            self.standing = self._resumed = found.standing
+            self.fit_state = self._resumed = found.fit_state

@@ -1,4 +1,4 @@
-"""What several test files need: specs around a layer, data for a network, the judge, finite differences."""
+"""What several test files need: specs around a layer, data for a network, the interpreter, finite differences."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def same_size(shape: Shape) -> str:
     return f"dense({shape[0]}, bias=off)" if len(shape) == 1 else f"conv({shape[2]}, 1x1, bias=off)"
 
 
-def shake(model: Model, rng: np.random.Generator) -> Model:
+def randomize_parameters(model: Model, rng: np.random.Generator) -> Model:
     """Fresh parameters off their round values: biases off 0, variances off 1."""
     for p in model.network.parameters:
         start = p.init.sample(rng, p.shape, p.fan_in, p.fan_out)
@@ -157,7 +157,7 @@ def data(network: Network, n: int, rng: np.random.Generator, dtype: str = "float
     return xs, ys
 
 
-def judge(model: Model) -> Interpreter:
+def interpreter(model: Model) -> Interpreter:
     """The NumPy interpreter in float64, standing where the model stands: its parameters, optimizer state and step."""
     values = {name: view.numpy().astype(np.float64) for name, view in model.parameters.items()}
     kept = model.network.training.optimizer.states if model.network.training else ()
@@ -169,10 +169,10 @@ def judge(model: Model) -> Interpreter:
     return Interpreter(model.network, values, model.seed, model.step, states)
 
 
-def poison(model: Model) -> None:
+def fill_with_nan(model: Model) -> None:
     """Makes all memory that no call leaves for the next not-a-number: activations, scratch memory, gradients."""
     model.compiled.arena.add_gradients()
-    for name in ("activations", "gradients", "asked_gradients"):
+    for name in ("activations", "gradients", "requested_gradients"):
         region = model.plan.region(name)
         model.compiled.arena.numbers[region.offset : region.offset + region.elements] = np.nan
     model.compiled.changed()
@@ -205,11 +205,11 @@ def assert_all_close(actual: Arrays, wanted: Arrays, tolerance: float) -> None:
 
 
 def assert_agrees(model: Model, n: int, rng: np.random.Generator) -> None:
-    """Prediction, loss, gradients and one step of the model against the judge, on n random examples."""
+    """Prediction, loss, gradients and one step of the model against the interpreter, on n random examples."""
     dtype = str(model.dtype)
     tolerance = FORWARD[dtype]
     xs, ys = data(model.network, n, rng, dtype)
-    reference = judge(model)
+    reference = interpreter(model)
     assert_all_close(outputs(model, xs), reference.predict(xs), tolerance)
     loss, gradients, _ = reference.loss_and_gradients(xs, ys)
     assert_close(model.loss(xs, ys), loss, tolerance, "loss")
@@ -255,4 +255,4 @@ def central_difference(model: Model, name: str, i: int, xs: Arrays, ys: Arrays, 
 
 def load(text: str, rng: np.random.Generator, dtype: str = "float64", threads: int = 1) -> Model:
     """A model of a text with shaken parameters."""
-    return shake(dslc.loads(text, dtype=dtype, threads=threads), rng)
+    return randomize_parameters(dslc.loads(text, dtype=dtype, threads=threads), rng)

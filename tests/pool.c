@@ -34,7 +34,7 @@ static void demand(int fine, const char *what)
     }
 }
 
-static void job_part(const void *call, meeting_place *meeting, int part, int parts)
+static void job_part(const void *call, thread_barrier *meeting, int part, int parts)
 {
     job *const j = *(job *const *)call;
     if (part == 0)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from dslc.compiler import check_file, check_text, plan_network
-from dslc.kernels._winograd import FAR
+from dslc.kernels._winograd import NON_TEMPORAL_BYTES
 from dslc.planning.planner import Options
 from dslc.runtime.model import Model
 from dslc.target import TARGETS
-from helpers import REPO, WIDE, assert_agrees, runs, shake
+from helpers import REPO, WIDE, assert_agrees, randomize_parameters, runs
 
 TARGET = TARGETS["x86-64-v4"] if runs(TARGETS["x86-64-v4"]) else WIDE
 """Only where a vector is a whole line of the cache are such stores compiled to others."""
@@ -76,8 +76,8 @@ def test_a_result_larger_than_the_caches(name: str, dtype: str, rng: np.random.G
         assert kernel.variant.name == large.algorithm
         assert kernel.variant.context["far"] is far and kernel.variant.aligned == (("out",) if far else ())
         written = kernel.operation.writes[0]
-        assert written.elements * model.batch * model.dtype.itemsize > FAR
-    assert_agrees(shake(model, rng), 3, rng)
+        assert written.elements * model.batch * model.dtype.itemsize > NON_TEMPORAL_BYTES
+    assert_agrees(randomize_parameters(model, rng), 3, rng)
 
 
 def test_vgg_is_stored_past_the_caches() -> None:
@@ -88,7 +88,7 @@ def test_vgg_is_stored_past_the_caches() -> None:
         for step in plan.steps
         for kernel in step.kernels
         if kernel.variant.shared_template == "kernels/_winograd.c.j2"
-        and kernel.operation.writes[0].elements * plan.batch * plan.itemsize > FAR
+        and kernel.operation.writes[0].elements * plan.batch * plan.itemsize > NON_TEMPORAL_BYTES
     ]
     assert len(large) >= 5
     assert all(kernel.variant.aligned == ("out",) for kernel in large)
@@ -98,7 +98,7 @@ def text(large: Large, channels: int, dtype: str) -> str:
     """The batch is just so large that the result is."""
     rows, columns, _ = (int(n) for n in large.input.split("x"))
     pixels = rows * columns // (4 if large is POOLED else 1)
-    batch = FAR // (pixels * channels * np.dtype(dtype).itemsize) + 1
+    batch = NON_TEMPORAL_BYTES // (pixels * channels * np.dtype(dtype).itemsize) + 1
     body = large.body.format(channels=channels)
     train = f"train {{\n  loss mse\n  optimizer sgd(0.01)\n  batch {batch}\n  precision {dtype}\n}}\n"
     return f"net Large {{\n  input image: {large.input}\n  {body}\n}}\n{train}"

@@ -16,7 +16,7 @@ from dslc.layers.flip import Flip
 from dslc.layers.noise import Noise
 from dslc.layers.rotate import Rotate, rotated
 from dslc.layers.shift import Shift
-from dslc.runtime.analysis.sheet import chains, sheet
+from dslc.runtime.analysis.augmentation_sheet import chains, sheet
 from helpers import data
 
 COUNT = 4000

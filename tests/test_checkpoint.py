@@ -19,13 +19,13 @@ from safetensors.numpy import load_file, save_file
 
 import dslc
 from dslc import cache
-from dslc.cache import write_whole
+from dslc.cache import write_atomically
 from dslc.cli.main import run
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.data.splits import parse_shares
 from dslc.runtime.model import Model
-from dslc.runtime.runs.folder import keep_checkpoints, load_run, partition_of
+from dslc.runtime.runs.folder import checkpoint_writer, load_run, partition_of
 
 SPEC = """param lr = 0.02
 net Resumed {
@@ -208,7 +208,7 @@ def test_another_network_is_refused(old: str, new: str, words: str, tmp_path: Pa
     before = other.copy_weights()
     with pytest.raises(DataError, match=f"(?s)another network:.*{words}"):
         other.resume(tmp_path / "c")
-    assert other.step == 0 and other.standing is None
+    assert other.step == 0 and other.fit_state is None
     for name, array in other.copy_weights().items():
         np.testing.assert_array_equal(array, before[name])
 
@@ -271,21 +271,21 @@ def test_numbers_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_whole(tmp_path / "c", b"old")
+    write_atomically(tmp_path / "c", b"old")
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_whole(tmp_path / "c", b"new")
+        write_atomically(tmp_path / "c", b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["c"] and (tmp_path / "c").read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("moment", ["open", "write", "rename"])
 def test_ctrl_c_at_any_moment_leaves_a_whole_file(moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in the moment in which the file has got its name: it is a clean stop, and the folder holds no other file."""
-    write_whole(tmp_path / "c", b"old")
+    write_atomically(tmp_path / "c", b"old")
     real_open, real_replace = open, os.replace
 
     class Interrupted(io.BytesIO):
@@ -305,7 +305,7 @@ def test_ctrl_c_at_any_moment_leaves_a_whole_file(moment: str, tmp_path: Path, m
     monkeypatch.setattr(cache, "open", opened, raising=False)
     monkeypatch.setattr(os, "replace", replaced)
     with pytest.raises(KeyboardInterrupt):
-        write_whole(tmp_path / "c", b"new")
+        write_atomically(tmp_path / "c", b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["c"]
     assert (tmp_path / "c").read_bytes() == (b"new" if moment == "rename" else b"old")
 
@@ -315,7 +315,7 @@ def test_ctrl_c_while_a_checkpoint_is_renamed_stops_training_cleanly(
 ) -> None:
     x, y = data()
     model, real = dslc.loads(SPEC), os.replace
-    keep = keep_checkpoints(model, tmp_path)
+    keep = checkpoint_writer(model, tmp_path)
 
     def replaced(old: Path, new: Path) -> None:
         real(old, new)
@@ -339,7 +339,7 @@ def test_files_are_as_readable_as_the_process_makes_them(tmp_path: Path) -> None
     """As if they had been opened under their own name: by the umask of now."""
     before = os.umask(0o027)
     try:
-        write_whole(tmp_path / "c", b"x")
+        write_atomically(tmp_path / "c", b"x")
     finally:
         os.umask(before)
     assert (tmp_path / "c").stat().st_mode & 0o777 == 0o640
@@ -541,7 +541,7 @@ def test_all_that_a_network_keeps_is_in_the_checkpoint() -> None:
 
 def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot write .*spec\.net: No such file"):
-        keep_checkpoints(dslc.loads(SPEC), tmp_path / "gone")({"epoch": 1.0})
+        checkpoint_writer(dslc.loads(SPEC), tmp_path / "gone")({"epoch": 1.0})
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot write .*file/c: "):
         dslc.loads(SPEC).checkpoint(tmp_path / "file" / "c")

@@ -149,8 +149,8 @@ def test_check_shows_sizes_and_bytes(tiny: Path) -> None:
     assert report["parameters"] == 61706 and report["rows"][0]["multiply_adds"] == 28 * 28 * 6 * 25
     parts = [memory[k] for k in ("parameters", "training_activations", "gradients", "state")]
     assert memory["training"] == sum(parts) + ALIGNMENT, "nothing else lies in the arena"
-    assert memory["asked_gradients"] > memory["gradients"] > 0
-    assert "only if gradients are asked for" in done.stdout and f"{memory['asked_gradients']:,}" in done.stdout
+    assert memory["requested_gradients"] > memory["gradients"] > 0
+    assert "only if gradients are asked for" in done.stdout and f"{memory['requested_gradients']:,}" in done.stdout
 
 
 def test_gradcheck_and_verify(tiny: Path) -> None:

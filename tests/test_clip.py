@@ -1,4 +1,4 @@
-"""Clipping by norm and by value: against the formula, PyTorch and the judge; the same bits with any threads."""
+"""Clipping by norm and by value: against the formula, PyTorch and the interpreter; the same bits with any threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import dslc.clips
 from dslc import registry
 from dslc.clips import Clip
 from dslc.runtime.model import Model
-from helpers import FORWARD, assert_all_close, assert_close, data, judge, load
+from helpers import FORWARD, assert_all_close, assert_close, data, interpreter, load
 
 NET = """net Clipped {{
   input x: 9x8x3
@@ -58,7 +58,7 @@ def test_every_clip_is_tested_here() -> None:
 def test_twenty_steps(clip: str, dtype: str, rng: np.random.Generator) -> None:
     """With an optimizer that remembers, on mini-batches of several sizes."""
     model = clipped(clip, rng, dtype, "sgd(0.05, momentum=0.9)")
-    reference = judge(model)
+    reference = interpreter(model)
     for step in range(20):
         xs, ys = data(model.network, 8 if step % 3 else 5, rng, dtype)
         wanted = reference.train_step(xs, ys, 0.05)

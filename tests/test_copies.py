@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from dslc.compiler import check_text
-from dslc.graph import FEW
+from dslc.graph import SMALL_BATCH
 from dslc.planning.planner import Options
 from dslc.runtime.model import Model
 from dslc.target import TARGETS, native
-from helpers import FORWARD, assert_agrees, assert_close, data, judge, poison, runs, shake
+from helpers import FORWARD, assert_agrees, assert_close, data, fill_with_nan, interpreter, randomize_parameters, runs
 
 BATCH = 16
 TRAIN = f"train {{\n  loss mse\n  optimizer sgd(0.01)\n  batch {BATCH}\n}}\n"
@@ -27,7 +27,7 @@ def padded_and_narrow(body: str) -> str:
     return f"net Few {{\n  input image: 7x9x3\n  {body}\n}}\n{TRAIN}"
 
 
-@pytest.mark.parametrize("left_out", [(), ("prepare", "memory")], ids=str)
+@pytest.mark.parametrize("left_out", [(), ("prepack", "memory")], ids=str)
 @pytest.mark.parametrize(
     ("machine", "dtype"), [("generic", "float32"), ("x86-64-v3", "float64"), ("x86-64-v4", "float32")]
 )
@@ -40,12 +40,12 @@ def test_predictions_of_any_number_of_examples(
     if not runs(target):
         pytest.skip("not on this CPU")
     network = check_text(padded_and_narrow(PADDED_AND_NARROW[name]), dtype=dtype)
-    model = shake(Model(network, options=Options(left_out), target=target), rng)
-    assert any(phase.name == FEW for phase in model.plan.graph.predict.phases)
+    model = randomize_parameters(Model(network, options=Options(left_out), target=target), rng)
+    assert any(phase.name == SMALL_BATCH for phase in model.plan.graph.predict.phases)
     xs, _ = data(network, 2 * BATCH + 1, rng, dtype)
-    wanted = next(iter(judge(model).predict(xs).values()))
+    wanted = next(iter(interpreter(model).predict(xs).values()))
     for n in range(1, 2 * BATCH + 2):
-        poison(model)
+        fill_with_nan(model)
         for some in (slice(n), slice(len(wanted) - n, None)):
             found = model.predict({"image": xs["image"][some]})
             assert_close(found, wanted[some], FORWARD[dtype], f"{n} examples")
@@ -62,7 +62,7 @@ def test_one_input_padded_in_two_ways_of_one_size(dtype: str, rng: np.random.Gen
 }}
 {TRAIN}"""
     for target in (TARGETS["generic"], native()):
-        model = shake(Model(check_text(text, dtype=dtype), target=target), rng)
+        model = randomize_parameters(Model(check_text(text, dtype=dtype), target=target), rng)
         pads = [k.operation for k in model.plan.step("train").kernels if k.operation.kind == "pad"]
         assert {op.writes[0].shape for op in pads if op.reads[0].name == "image_in"} == {(11, 11, 3)}
         assert_agrees(model, 7, rng)

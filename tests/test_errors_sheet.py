@@ -13,7 +13,7 @@ import pytest
 import dslc
 from dslc.cli.main import run
 from dslc.language.diagnostics import DataError
-from dslc.runtime.analysis.errors import answers, find_mistakes, read_tags, tally
+from dslc.runtime.analysis.mistakes import answers, find_mistakes, read_tags, tally
 from dslc.runtime.analysis.pictures import SIDE, as_png, pictures_of, sheet
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.model import Model

@@ -13,7 +13,7 @@ from dslc.compiler import check_text
 from dslc.proofs.gradcheck import check_gradients, without_augmentation
 from dslc.runtime.data.random import random_batch
 from dslc.runtime.model import Model
-from helpers import REPO, judge
+from helpers import REPO, interpreter
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_augmentation_is_left_out(
         model.compiled.step = step
         assert model.loss(x["image"], y["output"]) == pytest.approx(loss, rel=1e-12)
         precise = {name: a.astype(np.float64) for name, a in x.items()}
-        assert judge(model).loss_and_gradients(precise, y)[0] == pytest.approx(loss, rel=1e-12)
+        assert interpreter(model).loss_and_gradients(precise, y)[0] == pytest.approx(loss, rel=1e-12)
     (tmp_path / "a.net").write_text(AUGMENTED)
     monkeypatch.chdir(tmp_path)
     assert run(["gradcheck", "a.net"]) == 0

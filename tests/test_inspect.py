@@ -11,7 +11,7 @@ import pytest
 
 import dslc
 from dslc.compiler import check_file, check_text
-from dslc.proofs.inspection import some, started, usual_count
+from dslc.proofs.inspection import default_count, sample_examples, untrained
 from dslc.proofs.scales import Scales, measure
 from dslc.runtime.data.datasets import Split
 from helpers import REPO
@@ -23,7 +23,7 @@ DEEP = "net Deep {\n  input x: 50\n  repeat %d {\n    dense(64) -> %s\n  }\n  de
 def scales_of(text: str, rng: np.random.Generator, n: int = 100) -> Scales:
     network = check_text(text)
     part = Split(rng.standard_normal((n, *network.inputs[0].shape)), rng.integers(0, 5, n))
-    return measure(started(network, part), *some(network, part, n))
+    return measure(untrained(network, part), *sample_examples(network, part, n))
 
 
 def test_layers_without_a_gradient(rng: np.random.Generator) -> None:
@@ -33,14 +33,14 @@ def test_layers_without_a_gradient(rng: np.random.Generator) -> None:
     text = "net A {\n  input image: 8x8x1\n  standardize -> rotate(10) -> shift(1) -> crop(6x6)\n  " + body
     network = check_text(text)
     part = Split(rng.standard_normal((40, 8, 8, 1)), rng.integers(0, 5, 40))
-    x, y = some(network, part, 40)
-    judge = started(network, part)
+    x, y = sample_examples(network, part, 40)
+    judge = untrained(network, part)
     scales = {row.layer: row for row in measure(judge, x, y).layers}
     for name in ("standardize1", "rotate1", "shift1"):
         assert scales[name].gradient is None and scales[name].norm is None and scales[name].verdict == "ok", name
     seen = judge.run(x, training=True)[0][network.nodes[3].output.name]
     alone = check_text("net A {\n  input image: 6x6x1\n  " + body)
-    plain = started(alone, Split(seen, part.y))
+    plain = untrained(alone, Split(seen, part.y))
     plain.parameters = {p.name: judge.parameters[p.name] for p in alone.parameters}
     *learned, softmax = measure(plain, {"image": seen}, y).layers
     assert softmax.gradient is None and len(learned) == 4
@@ -60,7 +60,7 @@ def test_powers_of_w(w: float, words: str) -> None:
         f"train {{\n  loss mse\n  optimizer sgd(lr=1)\n  init constant({w})\n}}\n"
     )
     x, t = np.array([[-1.0], [1.0], [3.0], [5.0]]), np.array([[2.0], [-1.0], [4.0], [0.0]])
-    found = measure(started(network, Split(x, t)), {"x": x}, {"output": t})
+    found = measure(untrained(network, Split(x, t)), {"x": x}, {"output": t})
     slopes = 2 * (w**30 * x - t)
     for depth, layer in enumerate(found.layers, 1):
         assert layer.activation == pytest.approx(w**depth * np.sqrt(5), rel=1e-12)
@@ -117,7 +117,7 @@ def test_dead_units_are_seen(rng: np.random.Generator) -> None:
 def test_specs_are_ok(name: str, rng: np.random.Generator) -> None:
     network = check_file(REPO / "specs" / f"{name}.net")
     part = Split(rng.random((20, *network.inputs[0].shape)), rng.integers(0, 10, 20))
-    found = measure(started(network, part), *some(network, part, 20))
+    found = measure(untrained(network, part), *sample_examples(network, part, 20))
     assert {layer.verdict for layer in found.layers} == {"ok"}
 
 
@@ -130,7 +130,7 @@ def test_starts_as_training_does(rng: np.random.Generator) -> None:
     """The parameters are the ones of a fresh model, and standardize is fitted on the whole training set."""
     text = "net A {\n  input x: 4\n  standardize -> dense(5) -> softmax\n}\n" + TRAIN % "he"
     part = Split(rng.standard_normal((30, 4)) * 7 + 3, rng.integers(0, 5, 30))
-    found = started(check_text(text), part).parameters
+    found = untrained(check_text(text), part).parameters
     model = dslc.loads(text, dtype="float64")
     assert np.array_equal(found["dense1.weight"], model.parameters["dense1.weight"].numpy())
     assert np.allclose(found["standardize1.mean"], part.x.mean(axis=0), rtol=1e-12)
@@ -143,8 +143,8 @@ def test_against_pytorch(rng: np.random.Generator) -> None:
     text = "net N {\n  input x: 6x6x2\n  conv(3, 3x3) -> relu -> maxpool(2x2) -> flatten -> dense(5) -> softmax\n}\n"
     network = check_text(text + TRAIN % "he")
     part = Split(rng.standard_normal((9, 6, 6, 2)), rng.integers(0, 5, 9))
-    judge = started(network, part)
-    inputs, targets = some(network, part, 9)
+    judge = untrained(network, part)
+    inputs, targets = sample_examples(network, part, 9)
     p = {name: torch.tensor(array) for name, array in judge.parameters.items()}
     image = torch.tensor(inputs["x"]).permute(0, 3, 1, 2)
     steps = [torch.nn.functional.conv2d(image, p["conv1.weight"].permute(3, 2, 0, 1), p["conv1.bias"]).requires_grad_()]
@@ -166,14 +166,14 @@ def test_against_pytorch(rng: np.random.Generator) -> None:
 
 
 def test_large_networks_are_looked_at_with_fewer_examples() -> None:
-    counts = [usual_count(check_file(REPO / "specs" / f"{name}.net")) for name in ("lenet5", "alexnet", "vgg16")]
+    counts = [default_count(check_file(REPO / "specs" / f"{name}.net")) for name in ("lenet5", "alexnet", "vgg16")]
     assert counts[0] == 64 and 1 < counts[1] < 64 and counts[2] == 1
 
 
 def test_as_many_targets_as_examples(rng: np.random.Generator) -> None:
     network = check_text("net A {\n  input x: 4\n  dense(5) -> softmax\n}\n" + TRAIN % "he")
     with pytest.raises(dslc.DataError, match="6 examples in x, but 5 targets"):
-        some(network, Split(rng.random((6, 4)), np.zeros(5)), 6)
+        sample_examples(network, Split(rng.random((6, 4)), np.zeros(5)), 6)
 
 
 # ------------------------------------------------------------------------------------------- the command

@@ -1,4 +1,5 @@
-"""Every algorithm that a plan can choose, on sizes that fill no vector, for every vector width, against the judge.
+"""Every algorithm that a plan can choose, on sizes that fill no vector, for every vector width, against the
+interpreter.
 
 Layers lie side by side in one net, each once for every algorithm and with a head of its own. The image that a layer
 reads is often a row of the weights of a dense layer under one-hot inputs: its gradient is then dX of one example, to
@@ -26,7 +27,18 @@ from dslc.plan import Plan
 from dslc.planning.planner import ITEMSIZE, Options, default_batch
 from dslc.runtime.model import Model
 from dslc.target import Target
-from helpers import SPECS, WIDTHS, Arrays, assert_all_close, assert_close, data, judge, outputs, poison, runs
+from helpers import (
+    SPECS,
+    WIDTHS,
+    Arrays,
+    assert_all_close,
+    assert_close,
+    data,
+    fill_with_nan,
+    interpreter,
+    outputs,
+    runs,
+)
 
 LIMITS = {"float32": (1e-5, 1e-4), "float64": (1e-12, 1e-12)}
 
@@ -241,19 +253,19 @@ def fill(model: Model, rng: np.random.Generator) -> None:
 
 
 def compare(model: Model, xs: Arrays, ys: Arrays) -> None:
-    """The model against the judge, from poisoned memory on."""
+    """The model against the interpreter, from poisoned memory on."""
     for_outputs, for_gradients = LIMITS[str(model.dtype)]
-    reference = judge(model)
-    poison(model)
+    reference = interpreter(model)
+    fill_with_nan(model)
     assert_all_close(outputs(model, xs), reference.predict(xs), for_outputs)
     loss, gradients, _ = reference.loss_and_gradients(xs, ys)
-    poison(model)
+    fill_with_nan(model)
     assert_close(model.loss(xs, ys), loss, for_outputs, "loss")
-    poison(model)
+    fill_with_nan(model)
     found = model.gradients(xs, ys)
     assert all(gradient.any() for gradient in gradients.values())
     assert_all_close(found, gradients, for_gradients)
-    poison(model)
+    fill_with_nan(model)
     model.train_step(xs, ys)
     reference.train_step(xs, ys, model.learning_rate(0))
     assert_all_close(model.copy_weights(), reference.parameters, for_outputs)

@@ -18,7 +18,7 @@ from dslc.codegen.build import FLAGS, find_compiler
 from dslc.compiler import check_text, emit_network
 from dslc.runtime.model import Model
 from dslc.target import TARGETS, Target, native
-from helpers import assert_agrees, assert_all_close, assert_close, data, judge, load, shake
+from helpers import assert_agrees, assert_all_close, assert_close, data, interpreter, load, randomize_parameters
 
 TRAIN = "train {{\n  loss mse\n  optimizer sgd(lr=0.1)\n  batch {batch}\n}}\n"
 
@@ -141,7 +141,7 @@ def test_the_first_of_equal_pixels_wins(window: str, rng: np.random.Generator) -
     model.parameters["conv1.weight"] = identity
     xs, ys = data(model.network, 8, rng, "float32")
     xs["x"] = rng.integers(-1, 2, xs["x"].shape).astype(np.float64)
-    loss, gradients, _ = judge(model).loss_and_gradients(xs, ys)
+    loss, gradients, _ = interpreter(model).loss_and_gradients(xs, ys)
     assert_all_close(model.gradients(xs, ys), gradients, 1e-5)
     assert_close(model.loss(xs, ys), loss, 1e-5, "loss")
 
@@ -179,7 +179,7 @@ def test_cross_entropy_far_from_zero(classes: int, rng: np.random.Generator) -> 
     xs, ys = data(model.network, 8, rng, "float32")
     for size in (1e3, 1e5):
         model.parameters["dense1.weight"] = size * rng.standard_normal((classes, 5))
-        assert_close(model.loss(xs, ys), judge(model).loss_and_gradients(xs, ys)[0], 1e-5, "loss")
+        assert_close(model.loss(xs, ys), interpreter(model).loss_and_gradients(xs, ys)[0], 1e-5, "loss")
     for bad in (np.inf, np.nan):
         model.parameters["dense1.bias"] = np.where(np.arange(classes) == 5, bad, 0.0)
         assert not np.isfinite(model.loss(xs, ys))
@@ -306,7 +306,7 @@ def test_functions_at_the_ends(dtype: str) -> None:
 def test_dropout_draws_the_words_of_the_reference(size: int, target: Target, rng: np.random.Generator) -> None:
     """Whole dozens of blocks and parts of one; formulas behind and before."""
     text = net("input x: 5", f"dense({size}) -> relu -> dropout(0.3) -> tanh -> dense(3)")
-    model = shake(Model(check_text(text, dtype="float64"), target=target), rng)
+    model = randomize_parameters(Model(check_text(text, dtype="float64"), target=target), rng)
     for n in (8, 1):
         assert_agrees(model, n, rng)
 

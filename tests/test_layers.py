@@ -13,7 +13,7 @@ from dslc import registry
 from dslc.compiler import check_text
 from dslc.layers import Activation, Example, Layer, Mode
 from dslc.shape import show_shape
-from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load, shake
+from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load, randomize_parameters
 
 LAYERS = registry.every(dslc.layers, Layer)
 CASES = [
@@ -113,7 +113,7 @@ def test_a_product_with_zeros_has_gradients(rng: np.random.Generator) -> None:
                 model.parameters[f"{name}.{role}"] = array
         assert_agrees(model, 5, rng)
         assert_differentiates(model, *data(model.network, 5, rng), rng)
-        shake(model, rng)
+        randomize_parameters(model, rng)
 
 
 # ------------------------------------------------------------------------------------------- activations

@@ -10,7 +10,16 @@ from dslc import registry
 from dslc.language.diagnostics import DataError
 from dslc.losses import Loss
 from dslc.runtime.model import Model
-from helpers import FORWARD, assert_agrees, assert_all_close, assert_close, assert_differentiates, data, judge, load
+from helpers import (
+    FORWARD,
+    assert_agrees,
+    assert_all_close,
+    assert_close,
+    assert_differentiates,
+    data,
+    interpreter,
+    load,
+)
 
 LOSSES = registry.every(dslc.losses, Loss)
 OF_ELEMENTS = [name for name, loss in LOSSES.items() if not loss.classes]
@@ -92,7 +101,7 @@ def test_certain_outputs(name: str, dtype: str, rng: np.random.Generator) -> Non
     model.parameters["dense2.bias"] = np.array([-3000, 2000, -500, 90, 0])
     xs, ys = data(model.network, 9, rng, dtype)
     with np.errstate(over="ignore"):
-        loss, gradients, _ = judge(model).loss_and_gradients(xs, ys)
+        loss, gradients, _ = interpreter(model).loss_and_gradients(xs, ys)
     assert np.isfinite(loss)
     assert_close(model.loss(xs, ys), loss, FORWARD[dtype], "loss")
     assert_all_close(model.gradients(xs, ys), gradients, FORWARD[dtype])
@@ -167,7 +176,7 @@ def test_missing_targets_do_not_count(name: str, dtype: str, rng: np.random.Gene
     gradients = model.gradients(xs, target)
     assert not gradients["dense2.weight"][3].any()
     assert gradients["dense2.bias"][3] == 0
-    _, wanted_gradients, _ = judge(model).loss_and_gradients(xs, {"output": target})
+    _, wanted_gradients, _ = interpreter(model).loss_and_gradients(xs, {"output": target})
     assert_all_close(gradients, wanted_gradients, FORWARD[dtype])
     others = {"x": np.where(np.arange(9)[:, None] == 2, 7.0, xs["x"])}
     again = model.gradients(others, target)

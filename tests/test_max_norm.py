@@ -1,4 +1,5 @@
-"""max_norm after the update: against a loop over units, PyTorch's renorm and the judge, in every layout of weights."""
+"""max_norm after the update: against a loop over units, PyTorch's renorm and the interpreter, in every layout of
+weights."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from dslc.cli.summary import summarize
 from dslc.compiler import check_file, check_text, plan_network
 from dslc.runtime.model import Model
 from dslc.target import Target
-from helpers import FORWARD, WIDTHS, assert_all_close, assert_close, data, judge, load, runs, shake
+from helpers import FORWARD, WIDTHS, assert_all_close, assert_close, data, interpreter, load, randomize_parameters, runs
 
 LIMIT = 1.5
 NET = """net Bounded {{
@@ -89,9 +90,9 @@ def test_is_pytorchs_renorm(rng: np.random.Generator) -> None:
 def test_ten_steps(target: Target, rng: np.random.Generator) -> None:
     """In blocks of any width, plain rows and plain columns; then padding is zero and all units are short enough."""
     network = check_text(text(f"regularize max_norm({LIMIT}), l2(0.4)"))
-    model = shake(Model(network, target=target), rng)
+    model = randomize_parameters(Model(network, target=target), rng)
     tolerance = 10 * FORWARD["float32"]
-    reference = judge(model)
+    reference = interpreter(model)
     for step in range(10):
         xs, ys = data(model.network, 8 if step % 2 else 5, rng, "float32")
         assert_close(model.train_step(xs, ys), reference.train_step(xs, ys, 0.5), tolerance, f"loss of step {step}")

@@ -17,7 +17,7 @@ from helpers import (
     assert_differentiates,
     data,
     load,
-    shake,
+    randomize_parameters,
 )
 
 torch = pytest.importorskip("torch")
@@ -63,7 +63,7 @@ def test_agrees_with_pytorch(text: str, rng: np.random.Generator) -> None:
 def test_the_same_bits_with_any_number_of_threads(text: str, rng: np.random.Generator) -> None:
     """Large enough that the work is shared."""
     text = NET.replace("5x6", "20x20").format(channels=70, layer=text) + TRAIN
-    models = [shake(dslc.loads(text, threads=n), np.random.default_rng(1)) for n in (1, 3)]
+    models = [randomize_parameters(dslc.loads(text, threads=n), np.random.default_rng(1)) for n in (1, 3)]
     shared = {k.operation.kind for s in models[1].plan.steps for k in s.kernels if k.parallel}
     assert text.split("-> ")[1].split("\n")[0] in shared
     xs, ys = data(models[0].network, 8, rng, "float32")

@@ -16,7 +16,7 @@ from dslc.optimizers import Optimizer
 from dslc.regularizers import Penalty, Regularizer
 from dslc.runtime.model import Model
 from dslc.schedules import Schedule
-from helpers import assert_all_close, assert_close, assert_differentiates, data, judge, load, state_of
+from helpers import assert_all_close, assert_close, assert_differentiates, data, interpreter, load, state_of
 
 OPTIMIZERS = registry.every(dslc.optimizers, Optimizer)
 EXAMPLES = [text for optimizer in OPTIMIZERS.values() for text in optimizer.examples]
@@ -57,7 +57,7 @@ def test_has_an_example(name: str) -> None:
 def test_fifty_steps(optimizer: str, rng: np.random.Generator) -> None:
     """Every step's loss and, at the end, every weight, bias and state; then the padding of packed arrays is zero."""
     model = learner(rng, optimizer)
-    reference, start = judge(model), model.copy_weights()
+    reference, start = interpreter(model), model.copy_weights()
     for step in range(50):
         xs, ys = data(model.network, 8 if step % 3 else 5, rng)
         wanted = reference.train_step(xs, ys, model.learning_rate(0))
@@ -92,7 +92,7 @@ def test_bias_correction_far_into_training(dtype: str, rng: np.random.Generator)
     """Adam's powers of beta at step 1001."""
     model = load(NET.format(optimizer="adam(0.01)", more="", frozen_dense="", frozen_batchnorm=""), rng, dtype)
     model.compiled.net.step = 1000
-    reference = judge(model)
+    reference = interpreter(model)
     assert reference.step == 1000
     xs, ys = data(model.network, 8, rng, dtype)
     model.train_step(xs, ys)
@@ -126,7 +126,7 @@ def test_penalties(name: str, rng: np.random.Generator) -> None:
 
 def test_a_layer_has_penalties_of_its_own(rng: np.random.Generator) -> None:
     model = learner(rng, more="regularize l2(0.5)", frozen_dense=", l1=0.25")
-    reference = judge(model)
+    reference = interpreter(model)
     xs, ys = data(model.network, 8, rng)
     kinds = {p.name: [(type(r).__name__, r.strength) for r in p.regularizers] for p in model.network.parameters}
     assert kinds["dense1.weight"] == [("L1", 0.25)]
@@ -174,7 +174,7 @@ def test_warmup_counts_mini_batches(behind: str, rng: np.random.Generator) -> No
     """`fit` over two epochs of 3 + 3 mini-batches, the last of each smaller: every one has its own learning rate."""
     model = learner(rng, "sgd(0.2)", f"schedule warmup(steps=4){behind}\n  shuffle off")
     xs, ys = data(model.network, 21, rng)
-    reference = judge(model)
+    reference = interpreter(model)
     cosine = [1, 0.5] if behind else [1, 1]
     for step in range(6):
         part = slice(step % 3 * 8, step % 3 * 8 + 8)
@@ -205,7 +205,7 @@ def test_without_a_schedule_the_learning_rate_stays(rng: np.random.Generator) ->
 def test_frozen_layers_do_not_move(frozen: dict[str, str], rng: np.random.Generator) -> None:
     """And what stands before them still learns, through them."""
     model = learner(rng, "adamw(0.05)", **frozen)
-    reference, before = judge(model), model.copy_weights()
+    reference, before = interpreter(model), model.copy_weights()
     for _ in range(5):
         xs, ys = data(model.network, 8, rng)
         model.train_step(xs, ys)

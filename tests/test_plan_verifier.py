@@ -11,7 +11,7 @@ from test_planted_planner_faults import FAR, STREAMED
 
 from dslc.codegen.c_source import RUNS
 from dslc.compiler import check_file, check_text, plan_network
-from dslc.graph import FEW, ROWS, Graph, Phase, Step
+from dslc.graph import ROWS, SMALL_BATCH, Graph, Phase, Step
 from dslc.ir import Network
 from dslc.plan import Plan
 from dslc.planning.plan_error import PlanError
@@ -134,11 +134,11 @@ def test_copies_shared_between_alternatives_are_refused(monkeypatch: pytest.Monk
 def reads_what_is_not_made(graph: Graph) -> bool:
     """The phase for few examples has no copy of its own of something that it reads."""
     phases = {phase.name: phase for phase in graph.predict.phases}
-    if FEW not in phases:
+    if SMALL_BATCH not in phases:
         return False
-    own = [op for name in ("prepare", FEW) if name in phases for op in phases[name].operations]
+    own = [op for name in ("prepare", SMALL_BATCH) if name in phases for op in phases[name].operations]
     made = {t for op in own for t in op.writes}
-    return any(t.role == "activation" and t not in made for op in phases[FEW].operations for t in op.reads)
+    return any(t.role == "activation" and t not in made for op in phases[SMALL_BATCH].operations for t in op.reads)
 
 
 def test_what_the_c_runs_is_a_row() -> None:

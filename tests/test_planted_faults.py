@@ -26,7 +26,7 @@ from dslc.runtime.data.random import random_batch
 from dslc.runtime.model import Model
 from dslc.runtime.native import compiled
 from dslc.target import TARGETS
-from helpers import shake
+from helpers import randomize_parameters
 
 TRAIN = "train {{\n  loss {}\n  optimizer sgd(0.1)\n  regularize l2(1)\n  batch 4\n}}\n"
 IMAGES = """net Images {
@@ -149,8 +149,8 @@ def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
 def shaken(net: str, dtype: str) -> Model:
     """All parameters have shaken values. The update stays out of the kernels: each is there only once."""
     network = check_text(NETS[net], dtype=dtype)
-    model = Model(network, options=Options(disable=("updates",)), target=TARGETS["generic"])
-    return shake(model, np.random.default_rng(3))
+    model = Model(network, options=Options(disable=("fused_update",)), target=TARGETS["generic"])
+    return randomize_parameters(model, np.random.default_rng(3))
 
 
 def checked(net: str) -> GradientCheck:

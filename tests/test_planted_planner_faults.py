@@ -288,10 +288,10 @@ class Fault:
 FAULTS = {
     # barriers
     "no barrier before a convolution reads": Fault(
-        "segments", barrier("predict", "few", "conv1_forward_few"), "relu1_out_few.* too early"
+        "segments", barrier("predict", "small_batch", "conv1_forward_small_batch"), "relu1_out_small_batch.* too early"
     ),
     "no barrier after padding, by one thread": Fault(
-        "segments", barrier("predict", "few", "image_in_pad"), "image_in_pad too early"
+        "segments", barrier("predict", "small_batch", "image_in_pad"), "image_in_pad too early"
     ),
     "no barrier between chunks and their sum": Fault(
         "residual", barrier("train", "forward", "batchnorm1_statistics"), "batchnorm1_moments too early"
@@ -304,8 +304,8 @@ FAULTS = {
     ),
     "no barrier at the end of what is prepared": Fault(
         "filters",
-        barrier("predict", "prepare", "conv1_weight_winograd4x3"),
-        "no barrier at the end of predict prepare",
+        barrier("predict", "prepack", "conv1_weight_winograd4x3"),
+        "no barrier at the end of predict prepack",
     ),
     "a dependent kernel shared without a barrier": Fault(
         "residual", shared("predict", "losses", "sum_losses"), "output_example_loss too early"
@@ -333,29 +333,29 @@ FAULTS = {
     # what is done
     "prepare is skipped": Fault(
         "filters",
-        lambda plan: without_phase("predict", "prepare")(
+        lambda plan: without_phase("predict", "prepack")(
             replace(plan, kept={name: b for name, b in plan.kept.items() if name != "prepared"})
         ),
         "conv1_weight_winograd4x3, which no phase before it has made",
     ),
-    "prepare is skipped, and its flag is there": Fault("filters", without_phase("predict", "prepare"), "flag"),
+    "prepare is skipped, and its flag is there": Fault("filters", without_phase("predict", "prepack"), "flag"),
     "the phase for few examples reads a copy of the other": Fault(
         "segments",
-        forgotten("predict", "few", "image_in_pad"),
-        "conv1_forward_few in predict few reads image_in_pad, which was not written before",
+        forgotten("predict", "small_batch", "image_in_pad"),
+        "conv1_forward_small_batch in predict small_batch reads image_in_pad, which was not written before",
     ),
     "the phase for few examples reads an activation of the other": Fault(
         "segments",
-        reading("predict", "few", "conv3_forward_few", {"relu2_out_few": "relu2_out"}),
+        reading("predict", "small_batch", "conv3_forward_small_batch", {"relu2_out_small_batch": "relu2_out"}),
         "relu2_out, which was not written before",
     ),
     "a prediction reads targets": Fault(
         "segments",
-        reading("predict", "few", "conv3_forward_few", {"conv3_bias": "output_target"}),
+        reading("predict", "small_batch", "conv3_forward_small_batch", {"conv3_bias": "output_target"}),
         "is not passed to it",
     ),
     "what is prepared reads the input": Fault(
-        "filters", reading("predict", "prepare", "conv1_weight_winograd4x3", {"conv1_weight": "image_in"}), "image_in"
+        "filters", reading("predict", "prepack", "conv1_weight_winograd4x3", {"conv1_weight": "image_in"}), "image_in"
     ),
     "a kernel is left out": Fault(
         "lenet5", dropped("predict", "forward", "dense1_forward"), "leaves out dense1_forward"
@@ -370,7 +370,9 @@ FAULTS = {
         "lenet5", forgotten("gradients", "backward", "conv1_merge_bias"), "gradients does not write conv1_bias_grad"
     ),
     "a pass has lost the output": Fault(
-        "segments", forgotten("predict", "few", "conv3_forward_few"), "output_output by the end of the phase few"
+        "segments",
+        forgotten("predict", "small_batch", "conv3_forward_small_batch"),
+        "output_output by the end of the phase small_batch",
     ),
     "a pass has lost an activation": Fault(
         "residual", forgotten("train", "forward", "batchnorm3_forward"), "relu3_out, which was not written before"
@@ -568,8 +570,10 @@ def test_wrong_numbers_are_found_by_verify(what: str, monkeypatch: pytest.Monkey
     model = Model(check_text(SEGMENTS), target=TARGET)
     assert all(row.ok for row in verify(model, 4))
     changes = {
-        "a formula is lost": context("predict", "few", "conv1_forward_few", formula=X),
-        "windows one off": context("predict", "few", "relu1_out_few_pad", d=_later(plan_of("segments"))),
+        "a formula is lost": context("predict", "small_batch", "conv1_forward_small_batch", formula=X),
+        "windows one off": context(
+            "predict", "small_batch", "relu1_out_small_batch_pad", d=_later(plan_of("segments"))
+        ),
     }
 
     def compile_faulty(plan: Plan) -> build.Library:
@@ -583,7 +587,7 @@ def test_wrong_numbers_are_found_by_verify(what: str, monkeypatch: pytest.Monkey
 
 def _later(plan: Plan) -> Any:
     """The padding of the second convolution, a column further to the left."""
-    phase = plan.steps[0].phase("few")
-    (pad,) = [k for k in phase.kernels if k.operation.name == "relu1_out_few_pad"]
+    phase = plan.steps[0].phase("small_batch")
+    (pad,) = [k for k in phase.kernels if k.operation.name == "relu1_out_small_batch_pad"]
     detail: Any = pad.operation.detail
     return replace(detail, before=(detail.before[0], 0))

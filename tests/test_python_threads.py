@@ -113,9 +113,9 @@ def test_a_copy_is_independent() -> None:
     model.fit(x, y, dev=(x[:20], y[:20]), epochs=2)
     twin = model.copy()
     assert (twin.step, twin.epoch, twin.seed) == (model.step, model.epoch, model.seed) == (16, 2, 3)
-    before, standing = model.copy_weights(), model.standing
+    before, fit_state = model.copy_weights(), model.fit_state
     histories = [twin.fit(x, y, epochs=2)]
-    assert standing is model.standing and len(standing.history.records) == 2 and model.step == 16
+    assert fit_state is model.fit_state and len(fit_state.history.records) == 2 and model.step == 16
     for name, array in before.items():
         np.testing.assert_array_equal(model.parameters[name].numpy(), array)
     histories.append(model.fit(x, y, epochs=2))

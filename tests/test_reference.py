@@ -1,4 +1,4 @@
-"""What the judge itself stands on: Philox's known answers, and dropout's statistics."""
+"""What the interpreter itself stands on: Philox's known answers, and dropout's statistics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dslc.layers import Mode
 from dslc.layers.dropout import Dropout
 from dslc.philox import philox4x32, random_words
 from dslc.runtime.model import Model
-from helpers import judge
+from helpers import interpreter
 
 # Random123's kat_vectors for philox4x32 with 10 rounds: counter, key, answer.
 KNOWN = [
@@ -99,5 +99,5 @@ def test_steps_beyond_32_bits() -> None:
     model.compiled.net.step = 2**32
     assert not np.array_equal(mask(model), first)
     x, t = {"x": np.ones((1, 4000))}, {"output": np.zeros((1, 1))}
-    _, gradients, _ = judge(model).loss_and_gradients(x, t)
+    _, gradients, _ = interpreter(model).loss_and_gradients(x, t)
     assert np.array_equal(gradients["dense1.weight"][0] != 0, mask(model))

@@ -152,7 +152,7 @@ def test_evaluate_of_a_few_examples() -> None:
     random = np.random.default_rng(0)
     x, y = random.random((33, 8, 8, 1)), random.integers(0, 3, 33)
     right = model.predict(x).astype(np.float64)[np.arange(33), y]
-    assert any(phase.name == "few" for phase in model.plan.graph.predict.phases)
+    assert any(phase.name == "small_batch" for phase in model.plan.graph.predict.phases)
     for count in range(1, 34):
         wanted = -np.log(right[:count]).mean()
         assert model.evaluate(x[:count], y[:count])["loss"] == pytest.approx(wanted, rel=1e-5), count
@@ -259,14 +259,14 @@ def test_training_touches_no_memory_of_gradients_that_it_does_not_store(dtype: s
     kept = model.parameters["dense1.weight"]
     announced = summarize(model.network, model.plan).memory
     weights = 2 * 700 * 1500 * model.dtype.itemsize
-    assert announced.asked_gradients >= weights and announced.gradients < weights / 100
+    assert announced.requested_gradients >= weights and announced.gradients < weights / 100
     assert announced.training < 1.1 * weights
     model.fit(x, y, epochs=1)
     model.train_step(x[:4], y[:4])
     model.loss(x[:4], y[:4])
     arena = model.compiled.arena
     assert model.memory_bytes == arena.bytes == announced.training
-    whole = announced.training + announced.asked_gradients
+    whole = announced.training + announced.requested_gradients
     assert present(arena.numbers, 0, announced.training) > weights * 0.99
     assert present(arena.numbers, announced.training, whole) == 0
     gradients = model.gradients(x[:4], y[:4])

@@ -75,7 +75,7 @@ def test_files_and_the_same_trials_again(folder: Path, capsys: pytest.CaptureFix
     assert drawn("d/trials.csv") != drawn("a/trials.csv")
     best = min(trials("a/trials.csv"), key=lambda t: float(t["dev_loss"]))
     model = load_run("a/best", 1)
-    assert {p.name: search.written(p.value) for p in model.network.params} == {
+    assert {p.name: search.to_source(p.value) for p in model.network.params} == {
         k: best[k] for k in ("lr", "beta", "kind")
     }
     data = np.load("d.npz")
@@ -133,7 +133,7 @@ def test_a_storage_that_cannot_be_made_is_told(name: str, folder: Path, capsys: 
 
 def test_values_spread_as_the_range_says() -> None:
     """On a log scale of 1 - beta a half of the draws lies above 0.99; on a linear scale only a tenth would."""
-    study = search.optuna.create_study(sampler=search._ByNumber("random", 1))
+    study = search.optuna.create_study(sampler=search._PerTrialSampler("random", 1))
     params = {p.name: p for p in check_text(SPEC).params}
     asked = [study.ask() for _ in range(400)]
     betas = np.array([search._suggest(t, params["beta"]) for t in asked])
@@ -159,7 +159,7 @@ def test_metric_with_bounds() -> None:
     metric = search.metric_of(training)
     records = [{"parameters": 9.0, "dev_f1": 0.5}, {"parameters": 12.0, "dev_f1": 0.7}]
     assert not metric.maximize and metric.best(History(records)) == 12
-    assert metric.why_none(History(records[:1])) == "no epoch met dev_f1 >= 0.6"
+    assert metric.why_nan(History(records[:1])) == "no epoch met dev_f1 >= 0.6"
 
 
 def test_trials_out_of_bounds_do_not_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

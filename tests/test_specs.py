@@ -224,11 +224,11 @@ def test_memory_is_what_check_announces(spec: Path, threads: int) -> None:
     assert arena.bytes == plan.arena_bytes(True) == arena.numbers.nbytes == most
     assert Arena(plan, training=False).bytes == plan.arena_bytes(False) == announced.prediction
     arena.add_gradients()
-    assert arena.bytes == arena.numbers.nbytes == most + announced.asked_gradients
+    assert arena.bytes == arena.numbers.nbytes == most + announced.requested_gradients
     sizes = f"for_training > 1 ? {arena.bytes}u : for_training ? {most}u : {announced.prediction}u;"
     assert f"return {sizes}" in emit(plan).code
     assert announced.threads == threads
-    asked = {name for name, b in plan.kept.items() if b.offset >= plan.region("asked_gradients").offset}
+    asked = {name for name, b in plan.kept.items() if b.offset >= plan.region("requested_gradients").offset}
     ends = [b.offset + b.elements for name, b in plan.kept.items() if name not in asked]
     ends += [b.offset + b.elements for step in plan.steps for b in step.workspace.values()]
     assert max(ends) * plan.itemsize <= most

@@ -23,13 +23,13 @@ from dslc.ir import Network
 from dslc.layers import Layer
 from dslc.losses import Loss
 from dslc.passes import memory
-from dslc.passes.memory import rounded
+from dslc.passes.memory import aligned_size
 from dslc.plan import ALIGNMENT
 from dslc.planning import planner as planning
 from dslc.planning.planner import DEFAULT, Options
 from dslc.target import TARGETS, Target, native
-from helpers import NETWORKS, REPO, data, example_statements, runs, shake
-from outside import Program, Toolchain, assert_program_agrees
+from helpers import NETWORKS, REPO, data, example_statements, randomize_parameters, runs
+from standalone import Program, Toolchain, assert_program_agrees
 from test_kernels import BATCHES, MACHINES, cases_for, fill, options_for, text_of
 
 GENERIC, V3, V4 = (Toolchain(name, TARGETS[name]) for name in ("generic", "x86-64-v3", "x86-64-v4"))
@@ -57,7 +57,7 @@ class Net:
 
     text: str
     options: Options = DEFAULT
-    fill: Callable[..., object] = shake
+    fill: Callable[..., object] = randomize_parameters
 
 
 def all_layers() -> str:
@@ -127,8 +127,10 @@ def require(tools: Toolchain, folder: Path) -> None:
 def fences(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans in which no two tensors share memory, and two cache lines lie free between any two."""
     for module in (memory, planning):
-        monkeypatch.setattr(module, "rounded", lambda n, itemsize: rounded(n, itemsize) + 2 * ALIGNMENT // itemsize)
-    monkeypatch.setattr(memory, "_together", lambda a, b: True)
+        monkeypatch.setattr(
+            module, "aligned_size", lambda n, itemsize: aligned_size(n, itemsize) + 2 * ALIGNMENT // itemsize
+        )
+    monkeypatch.setattr(memory, "_overlap", lambda a, b: True)
 
 
 def assert_agrees(tools: Toolchain, network: Network, net: Net, folder: Path, rng: np.random.Generator) -> None:

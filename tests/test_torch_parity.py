@@ -10,7 +10,7 @@ import pytest
 
 import dslc
 from dslc.runtime.model import Model
-from helpers import REPO, Arrays, assert_close, data, load, shake
+from helpers import REPO, Arrays, assert_close, data, load, randomize_parameters
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -207,7 +207,7 @@ def test_forward_gradients_and_ten_steps(name: str, rng: np.random.Generator) ->
 
 def test_the_spec_itself(rng: np.random.Generator) -> None:
     """specs/lenet5.net, in its own precision."""
-    model = shake(dslc.load(REPO / "specs" / "lenet5.net"), rng)
+    model = randomize_parameters(dslc.load(REPO / "specs" / "lenet5.net"), rng)
     p = {name: w.double() for name, w in weights_of(model).items()}
     xs, _ = data(model.network, 64, rng, "float32")
     wanted = F.softmax(lenet5(p, xs["image"], False), dim=1)

@@ -8,7 +8,7 @@ import pytest
 import dslc
 from dslc.compiler import check_text
 from dslc.planning.planner import Options
-from dslc.planning.tuned import keep_tuned, tuned_options
+from dslc.planning.tuned import save_tuned, tuned_options
 from dslc.runtime.tune import Trial, tune
 from helpers import assert_agrees
 
@@ -41,7 +41,7 @@ def test_times_what_fits() -> None:
 def test_what_was_kept_is_what_runs(choice: str, rng: np.random.Generator, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
     network = check_text(TEXT)
-    keep_tuned(network, None, 1, Options(algorithms=(("conv1_forward", choice),)))
+    save_tuned(network, None, 1, Options(algorithms=(("conv1_forward", choice),)))
     assert tuned_options(network, None, 1).algorithms == (("conv1_forward", choice),)
     assert not tuned_options(network, None, 2).algorithms
     model = dslc.loads(TEXT)
@@ -53,6 +53,6 @@ def test_what_was_kept_is_what_runs(choice: str, rng: np.random.Generator, tmp_p
 def test_a_broken_file_is_no_file(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
     network = check_text(TEXT)
-    path = keep_tuned(network, None, 1, Options(algorithms=(("conv1_forward", "direct"),)))
+    path = save_tuned(network, None, 1, Options(algorithms=(("conv1_forward", "direct"),)))
     path.write_text("{")
     assert not tuned_options(network, None, 1).algorithms

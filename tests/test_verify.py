@@ -8,7 +8,7 @@ import pytest
 import dslc
 from dslc.proofs.verify import Comparison, verify
 from dslc.runtime.data.random import random_batch
-from helpers import judge
+from helpers import interpreter
 
 NORMALIZED = """net Normalized {
   input image: 6x6x3
@@ -44,8 +44,8 @@ def test_these_gradients_are_zero() -> None:
     """Up to the epsilon in batch norm's root and the rounding of float64; what they are sums of is not."""
     model = dslc.loads(NORMALIZED.replace("OPTIMIZER", "sgd(0.1)"), dtype="float64")
     x, y = random_batch(model.network, 8, 0)
-    _, gradients, _ = judge(model).loss_and_gradients(x, y)
-    terms = judge(model).weighed_gradients(x, y, np.random.default_rng(0))
+    _, gradients, _ = interpreter(model).loss_and_gradients(x, y)
+    terms = interpreter(model).randomly_weighted_gradients(x, y, np.random.default_rng(0))
     small = {name for name, g in gradients.items() if np.abs(g).max() < 1e-4 * np.abs(terms[name]).max()}
     assert small == ZERO
 
@@ -57,12 +57,12 @@ def test_terms_weighed_at_random_have_the_size_of_their_squares() -> None:
     )
     model = dslc.loads(text, dtype="float64")
     x, y = random_batch(model.network, 50, 0)
-    reference = judge(model)
+    reference = interpreter(model)
     values, flowing = reference.flow(x, y)
     last = model.network.nodes[-1]
     dy, inputs = flowing[last.output.name], values[last.inputs[0].name]
     random = np.random.default_rng(1)
-    draws = [reference.weighed_gradients(x, y, random) for _ in range(2000)]
+    draws = [reference.randomly_weighted_gradients(x, y, random) for _ in range(2000)]
     for name, wanted in (("bias", dy**2), ("weight", dy[:, :, None] ** 2 * inputs[:, None, :] ** 2)):
         squares = np.mean([draw[f"dense2.{name}"] ** 2 for draw in draws], axis=0)
         np.testing.assert_allclose(squares, wanted.sum(axis=0), rtol=0.2)
@@ -80,7 +80,7 @@ def test_a_gradient_that_should_be_zero_is_still_judged(name: str, monkeypatch: 
     """Against the size of its terms: one number that is off by a thousandth of it."""
     model = dslc.loads(NORMALIZED.replace("OPTIMIZER", "sgd(0.1)"))
     x, y = random_batch(model.network, 8, 0)
-    terms = judge(model).weighed_gradients(x, y, np.random.default_rng(0))
+    terms = interpreter(model).randomly_weighted_gradients(x, y, np.random.default_rng(0))
     right = model.gradients
 
     def wrong(x: object, y: object) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
 from dslc.language.source import Span
 from dslc.losses import Loss
-from dslc.objective import MEASURED, Bound, Objective, rises
+from dslc.objective import MEASURED, Bound, Objective, higher_is_better
 
 CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 ERROR_METRICS = ("mae", "mse", "rmse")
@@ -199,7 +199,7 @@ class MetricReader:
         except BadValue as error:
             raise self.scope.fail(WrongValue(condition.bound.span, condition.name, str(error))) from None
         bound = Bound(metric, condition.comparison, limit)
-        shares = rises(metric)
+        shares = higher_is_better(metric)
         held = [bound.holds(end) for end in (0, 1 if shares else math.inf)]
         if held[0] == held[1]:
             never = NeverHolds(condition.span, condition.name, limit, shares)

@@ -36,8 +36,8 @@ def augment(
         draws: Columns beside the original, one for each of the first steps.
         seed: That of the file unless given.
     """
-    from dslc.cache import write_whole
-    from dslc.runtime.analysis.sheet import draw, image_format, sheet
+    from dslc.cache import write_atomically
+    from dslc.runtime.analysis.augmentation_sheet import draw, image_format, sheet
 
     kind = image_format(output)
     rows, columns = positive(examples_, "--examples"), positive(draws, "--draws")
@@ -45,5 +45,5 @@ def augment(
     parts = sheet(network, training_data(network, data, read).train.x, rows, columns, seed)
     picture = draw(network.name, parts, kind)
     with writing(output):
-        write_whole(Path(output), picture)
+        write_atomically(Path(output), picture)
     print(f"{output}: {len(parts[0].original)} examples, {columns} draws of each")

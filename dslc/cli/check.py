@@ -98,7 +98,7 @@ def _print_memory(summary: Summary) -> None:
         ("gradients", 0, m.gradients),
         ("optimizer state", 0, m.state),
         ("total, as allocated", m.prediction, m.training),
-        ("only if gradients are asked for", 0, m.asked_gradients),
+        ("only if gradients are asked for", 0, m.requested_gradients),
     ]
     shown = [(name, f"{predict:,}", f"{train:,}" if m.training else "-") for name, predict, train in rows]
     print()

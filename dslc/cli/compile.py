@@ -56,7 +56,7 @@ def compile_(
         output: The folder to write to; the cache unless given.
         tune: Time the algorithms that fit each operation on this machine, and keep the fastest for this network.
     """
-    from dslc.cache import write_whole
+    from dslc.cache import write_atomically
     from dslc.codegen.build import build
     from dslc.codegen.emit import emit as emit_c
 
@@ -72,7 +72,7 @@ def compile_(
             folder.mkdir(parents=True, exist_ok=True)
         library = build(source, plan.target, folder)
         c_file = library.path.parent / f"{source.prefix}.c"
-        write_whole(c_file, source.code.encode())
+        write_atomically(c_file, source.code.encode())
     how = "found in the cache" if library.cached else "compiled"
     print(f"module {library.path} ({library.path.stat().st_size:,} bytes, {how})")
     print(f"source {c_file} ({len(source.code.splitlines()):,} lines)")
@@ -81,7 +81,7 @@ def compile_(
 
 def _tune(network: Network, target: str, wanted: ThreadCount) -> None:
     from dslc.compiler import plan_network
-    from dslc.planning.tuned import keep_tuned
+    from dslc.planning.tuned import save_tuned
     from dslc.runtime.tune import Trial, tune
 
     if target != "native":
@@ -95,7 +95,7 @@ def _tune(network: Network, target: str, wanted: ThreadCount) -> None:
     options = tune(network, threads, tell)
     for name, algorithm in options.algorithms:
         print(f"tuned {name}: {algorithm}")
-    print(f"tuned for {threads} thread{'s' * (threads > 1)}: {keep_tuned(network, None, threads, options)}")
+    print(f"tuned for {threads} thread{'s' * (threads > 1)}: {save_tuned(network, None, threads, options)}")
 
 
 def plan_for(network: Network, target: str, threads: ThreadCount, disable: list[str] | None) -> Plan:

@@ -14,7 +14,7 @@ from dslc.language.diagnostics import CallError, DataError, UsageError
 
 if TYPE_CHECKING:
     from dslc.numerics import Array
-    from dslc.runtime.analysis.errors import Mistake
+    from dslc.runtime.analysis.mistakes import Mistake
     from dslc.runtime.model import Model
 
 TABLE, SHEET = "errors.csv", "errors.png"
@@ -75,7 +75,7 @@ def _beside(run: Path) -> Path:
 
 
 def _refuse_to_lose_tags(table: Path) -> None:
-    from dslc.runtime.analysis.errors import read_tags
+    from dslc.runtime.analysis.mistakes import read_tags
 
     try:
         tagged = sum(bool(tags) for tags in read_tags(table)) if table.exists() else 0
@@ -86,8 +86,8 @@ def _refuse_to_lose_tags(table: Path) -> None:
 
 
 def _errors(run: str, data: str, read: DataOptions, part: Part, folder: Path, most: int, threads: Threads) -> None:
-    from dslc.cache import write_whole
-    from dslc.runtime.analysis.errors import as_csv, find_mistakes
+    from dslc.cache import write_atomically
+    from dslc.runtime.analysis.mistakes import as_csv, find_mistakes
     from dslc.runtime.runs.folder import load_run, split_as_trained
 
     model = load_run(run, threads)
@@ -96,13 +96,13 @@ def _errors(run: str, data: str, read: DataOptions, part: Part, folder: Path, mo
     print(f"{part}: {found.wrong:,} of {found.examples:,} examples are wrong, an error rate of {found.rate:.4g}")
     if not found.worst:
         return
-    worst = found.placed(split).worst
+    worst = found.with_positions(split).worst
     drawn = _sheet(model, split.x[[m.index for m in found.worst]], worst)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / TABLE, as_csv(worst))
+        write_atomically(folder / TABLE, as_csv(worst))
         if drawn is not None:
-            write_whole(folder / SHEET, drawn)
+            write_atomically(folder / SHEET, drawn)
             print(f"sheet: {folder / SHEET}")
     print(f"table: {folder / TABLE}")
     if len(found.worst) < found.wrong:
@@ -129,7 +129,7 @@ def _sheet(model: Model, x: Array, worst: tuple[Mistake, ...]) -> bytes | None:
 
 def _tally(path: Path, rate: float | None) -> None:
     from dslc.cli.tables import print_table
-    from dslc.runtime.analysis.errors import read_tags, tally
+    from dslc.runtime.analysis.mistakes import read_tags, tally
 
     if rate is not None and not 0 < rate <= 1:
         raise CallError(f"--error-rate is a share above 0 and up to 1, not {rate:g}")

@@ -55,15 +55,15 @@ def inspect(
         weights: A file of weights in place of fresh ones.
     """
     from dslc.cli.tables import print_table
-    from dslc.proofs.inspection import some, started, usual_count
+    from dslc.proofs.inspection import default_count, sample_examples, untrained
     from dslc.proofs.scales import measure
 
     if output is not None and not output.endswith(".png"):
         raise CallError(f"the picture is a PNG: -o {Path(output).stem}.png")
     network = check_file(spec, overrides(define))
     train = training_data(network, data, read).train
-    inputs, targets = some(network, train, examples_ or usual_count(network), weights)
-    scales = measure(started(network, train, weights), inputs, targets)
+    inputs, targets = sample_examples(network, train, examples_ or default_count(network), weights)
+    scales = measure(untrained(network, train, weights), inputs, targets)
     title = f"{network.name}: scale by depth, {len(next(iter(inputs.values())))} examples"
     if output is not None:
         from dslc.proofs.scale_plot import plot_scales
@@ -81,9 +81,9 @@ def _cells(row: LayerScale) -> tuple[str, ...]:
 
 
 def _write(path: str, picture: bytes) -> None:
-    from dslc.cache import write_whole
+    from dslc.cache import write_atomically
 
     try:
-        write_whole(Path(path), picture)
+        write_atomically(Path(path), picture)
     except OSError as error:
         raise UsageError(f"cannot write to {path}: {error.strerror}") from None

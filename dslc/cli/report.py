@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dslc.runtime.analysis.diagnosis import Gap
     from dslc.runtime.data.datasets import Dataset
     from dslc.runtime.model import Model
-    from dslc.runtime.runs.metadata import Facts
+    from dslc.runtime.runs.metadata import RunMetadata
 
 
 @app.command(
@@ -45,29 +45,29 @@ def report(
         output: The page to write; RUN/report.html unless given.
         human_error: The error of people at this task; with it the page shows bias and variance, and what to try next.
     """
-    from dslc.cache import write_whole
-    from dslc.runtime.analysis.error_analysis import judge
+    from dslc.cache import write_atomically
+    from dslc.runtime.analysis.error_analysis import analyze_errors
     from dslc.runtime.analysis.report import render_report
     from dslc.runtime.runs.folder import HISTORY, REPORT, load_run, split_as_trained
-    from dslc.runtime.runs.metadata import read_facts
+    from dslc.runtime.runs.metadata import read_metadata
     from dslc.runtime.training.history import History
 
     folder = Path(run)
     if not folder.is_dir():
         raise DataError(f"{run} is not a run folder: a report shows a training, and weights alone do not have one")
     model = load_run(run, thread_option(threads))
-    facts = read_facts(folder)
-    best_epoch, stopped = (facts.best_epoch, facts.stopped) if facts else (None, "")
+    metadata = read_metadata(folder)
+    best_epoch, stopped = (metadata.best_epoch, metadata.stopped) if metadata else (None, "")
     history = History.from_csv(folder / HISTORY, best_epoch, stopped)
-    dataset = _dataset(model, data, read, facts)
-    results, judged = {}, None
+    dataset = _dataset(model, data, read, metadata)
+    results, error_analysis = {}, None
     if dataset is not None:
         dataset = split_as_trained(dataset, run, model.training.seed)
-        results, judged = results_of(model, dataset), judge(model, dataset)
+        results, error_analysis = results_of(model, dataset), analyze_errors(model, dataset)
     gaps = () if human_error is None else _gaps(results, human_error)
     path = folder / REPORT if output is None else Path(output)
     with writing(path):
-        write_whole(path, render_report(model.network, history, results, judged, gaps).encode())
+        write_atomically(path, render_report(model.network, history, results, error_analysis, gaps).encode())
     print(f"report: {path}")
 
 
@@ -85,15 +85,15 @@ def _gaps(results: Mapping[str, dict[str, float]], human: float) -> tuple[Gap, .
     return gaps
 
 
-def _dataset(model: Model, data: str | None, read: DataOptions, facts: Facts | None) -> Dataset | None:
+def _dataset(model: Model, data: str | None, read: DataOptions, metadata: RunMetadata | None) -> Dataset | None:
     """The data given, else those of the training; None, and a line that says so, where these are gone."""
 
     if data is not None:
         return run_data(model, data, read)
     try:
-        if facts is None:
+        if metadata is None:
             raise DataError("the run does not say with which data it was trained")
-        return run_data(model, facts.data, replace(read, target=read.target or facts.target))
+        return run_data(model, metadata.data, replace(read, target=read.target or metadata.target))
     except DataError as error:
         print(f"note: curves only, without results and examples: {error}; --data names others", file=sys.stderr)
         return None

@@ -29,7 +29,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes, exactly as they are allocated. `prediction` and `training` are whole arenas; `asked_gradients` come to
+    """Bytes, exactly as they are allocated. `prediction` and `training` are whole arenas; `requested_gradients` come to
     the latter if `gradients()` is called: training itself does not store them."""
 
     batch: int
@@ -41,7 +41,7 @@ class Memory:
     gradients: int = 0
     state: int = 0
     training: int = 0
-    asked_gradients: int = 0
+    requested_gradients: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _memory(plan: Plan) -> Memory:
         gradients=plan.bytes("gradients"),
         state=plan.bytes("state"),
         training=plan.arena_bytes(True),
-        asked_gradients=plan.bytes("asked_gradients"),
+        requested_gradients=plan.bytes("requested_gradients"),
     )
 
 

@@ -75,7 +75,7 @@ def train(
     """
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
-    from dslc.runtime.runs.folder import CHECKPOINT, keep_checkpoints, run_folder, write_partition
+    from dslc.runtime.runs.folder import CHECKPOINT, checkpoint_writer, run_folder, write_partition
 
     if epochs is not None:
         positive(epochs, "--epochs")
@@ -97,7 +97,7 @@ def train(
     check_parts(model.schema, network, dataset, anew=resume is None)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
     with run_folder(run, network.name) as folder:
-        keep = keep_checkpoints(model, folder)
+        keep = checkpoint_writer(model, folder)
         with writing(folder):
             write_partition(folder, dataset)
         history = model.fit(dataset.train.x, dataset.train.y, dev, epochs, progress, keep)
@@ -115,12 +115,12 @@ def train(
 def _resume(model: Model, resume: str, run: str | None, epochs: int | None) -> tuple[str | None, int | None]:
     """Puts the model where the run stopped; the folder to go on in, and for how many epochs: none for a run that was
     killed between its last epoch and its end."""
-    from dslc.runtime.runs.folder import checkpoint_of, is_whole
+    from dslc.runtime.runs.folder import checkpoint_of, is_complete
 
     model.resume(checkpoint_of(resume))
     if run is not None or not Path(resume).is_dir():
         return run, epochs
-    if epochs is None and model.standing is not None and model.standing.over and not is_whole(Path(resume)):
+    if epochs is None and model.fit_state is not None and model.fit_state.over and not is_complete(Path(resume)):
         print("note: this training is done: what the run lacks is written", file=sys.stderr)
         epochs = 0
     return resume, epochs
@@ -151,16 +151,16 @@ def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
 
 
 def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any]) -> None:
-    from dslc.cache import write_whole
-    from dslc.runtime.analysis.error_analysis import judge
+    from dslc.cache import write_atomically
+    from dslc.runtime.analysis.error_analysis import analyze_errors
     from dslc.runtime.analysis.report import render_report
     from dslc.runtime.runs.folder import HISTORY, REPORT, SPEC, WEIGHTS
-    from dslc.runtime.runs.metadata import FACTS, Facts
+    from dslc.runtime.runs.metadata import METADATA, RunMetadata
     from dslc.runtime.training.spec_text import as_trained
 
-    write_whole(folder / SPEC, as_trained(model.network).encode())
+    write_atomically(folder / SPEC, as_trained(model.network).encode())
     model.save(folder / WEIGHTS)
     history.to_csv(folder / HISTORY)
-    write_whole(folder / FACTS, Facts.of(dataset, history, model.schema).to_json())
-    page = render_report(model.network, history, dict(results), judge(model, dataset))
-    write_whole(folder / REPORT, page.encode())
+    write_atomically(folder / METADATA, RunMetadata.of(dataset, history, model.schema).to_json())
+    page = render_report(model.network, history, dict(results), analyze_errors(model, dataset))
+    write_atomically(folder / REPORT, page.encode())

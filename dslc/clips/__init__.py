@@ -20,10 +20,11 @@ SCALE = variable("scale[0]")
 
 @dataclass(frozen=True)
 class Clip:
-    """Base. `together`: the formula reads SCALE, so that all gradients must be known before the first update."""
+    """Base. `needs_all_gradients`: the formula reads SCALE, so that all gradients must be known before the first
+    update."""
 
     limit: Positive
-    together: ClassVar[bool] = False
+    needs_all_gradients: ClassVar[bool] = False
 
     def clipped(self) -> Scalar:
         """What the optimizer gets in place of one element `g` of a gradient."""

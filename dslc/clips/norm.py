@@ -15,7 +15,7 @@ from dslc.scalar import Scalar
 class Norm(Clip):
     """The norm is that of all gradients as one long vector, regularization included; its direction stays."""
 
-    together = True
+    needs_all_gradients = True
 
     def clipped(self) -> Scalar:
         """scale * g."""

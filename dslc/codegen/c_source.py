@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from dslc.ir import Network
 
 RUNS = {
-    "predict": ("predict_prepare", "predict_forward", "predict_few"),
-    "evaluate": ("predict_prepare", "predict_forward", "predict_losses"),
+    "predict": ("predict_prepack", "predict_forward", "predict_small_batch"),
+    "evaluate": ("predict_prepack", "predict_forward", "predict_losses"),
     "loss": ("train_forward",),
     "gradients": ("gradients_forward", "gradients_backward"),
     "train_step": ("train_forward", "train_backward", "train_update"),

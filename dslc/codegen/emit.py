@@ -14,9 +14,9 @@ from dslc.codegen.templating import render
 from dslc.codegen.text import tidy
 from dslc.codegen.tools import tools
 from dslc.operation import TARGET, Tensor
-from dslc.passes.few import most_examples
+from dslc.passes.small_batch import largest_small_batch
 from dslc.plan import Plan
-from dslc.planning.planner import given_tensors
+from dslc.planning.planner import caller_tensors
 
 Phases = Mapping[str, PhaseFunction]
 
@@ -73,7 +73,7 @@ def _targets(plan: Plan) -> tuple[Tensor, ...]:
     train = plan.graph.train
     if train is None:
         return ()
-    found = {t.name: t for t in given_tensors(train) if t.role == TARGET}
+    found = {t.name: t for t in caller_tensors(train) if t.role == TARGET}
     return tuple(found[f"{head.name}_target"] for head in plan.graph.network.heads)
 
 
@@ -97,7 +97,7 @@ def _threads(plan: Plan, sharing: set[str]) -> dict[str, object]:
         "sharing": [function for function, runs in RUNS.items() if sharing & set(runs)],
         "threads": plan.threads,
         "example_ns": {function: example_ns(plan, runs) for function, runs in RUNS.items()},
-        "few_share": "predict_few" in sharing,
+        "small_batch_share": "predict_small_batch" in sharing,
     }
 
 
@@ -106,12 +106,14 @@ def _prediction(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
     predict, prepare = plan.steps[0], []
     if "prepared" in plan.kept:
         names.constant(predict, plan.kept["prepared"].tensor)
-        prepare = phase_call(predict.phase("prepare"), phases["predict_prepare"])
-    few = most_examples(plan.graph.predict, plan.target.lanes(plan.itemsize))
+        prepare = phase_call(predict.phase("prepack"), phases["predict_prepack"])
+    small_batch = largest_small_batch(plan.graph.predict, plan.target.lanes(plan.itemsize))
     return {
-        "few": few,
-        "few_arguments": phase_call(predict.phase("few"), phases["predict_few"], shifted=True) if few else [],
-        "prepare_arguments": prepare,
+        "small_batch": small_batch,
+        "small_batch_arguments": phase_call(predict.phase("small_batch"), phases["predict_small_batch"], shifted=True)
+        if small_batch
+        else [],
+        "prepack_arguments": prepare,
         "predict_arguments": phase_call(predict.phase("forward"), phases["predict_forward"], shifted=True),
     }
 
@@ -124,7 +126,7 @@ def _training(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
                  "gradients_backward_arguments", "forward_arguments", "backward_arguments", "update_arguments",
                  "gathered", "gathered_arguments")  # fmt: skip
         return {key: [] for key in empty}
-    given = {t.name: t for t in given_tensors(plan.graph.train)}
+    given = {t.name: t for t in caller_tensors(plan.graph.train)}
     order = [*(f"{v.name}_in" for v in plan.graph.network.inputs), *(t.name for t in _targets(plan))]
     gathered = [_gathered(given[name], names) for name in order]
     return {

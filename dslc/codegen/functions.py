@@ -15,7 +15,7 @@ from dslc.operation import Operation, Tensor
 from dslc.plan import Kernel, Plan, PlannedStep
 
 RUNTIME_PARAMETERS = {
-    "meeting": "meeting_place *meeting",
+    "meeting": "thread_barrier *meeting",
     "n": "int n",
     "part": "int part",
     "parts": "int parts",

@@ -10,9 +10,9 @@ from dslc.plan import Plan, PlannedStep
 from dslc.shape import show_shape
 
 PHASES = {
-    "predict_prepare": "What depends on nothing but the parameters: once for many predictions.",
+    "predict_prepack": "What depends on nothing but the parameters: once for many predictions.",
     "predict_forward": "The network in prediction mode.",
-    "predict_few": "The same for few examples.",
+    "predict_small_batch": "The same for small batches.",
     "predict_losses": "The losses of what predict_forward left.",
     "gradients_forward": "The network in training mode, up to the loss.",
     "gradients_backward": "The gradients of all parameters that learn.",

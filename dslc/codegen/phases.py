@@ -59,7 +59,7 @@ def _phase(step: PlannedStep, phase: PlannedPhase, names: Names, functions: Func
     found = [functions.function(step, k) for k in kernels]
     arrays = (names.declare(t) for t in callers_tensors(phase))
     counts = ("int n",) if any("n" in f.takes for f in found) else ()
-    parameters = (f"const {names.prefix}_network *net", "meeting_place *meeting", *arrays, *counts)
+    parameters = (f"const {names.prefix}_network *net", "thread_barrier *meeting", *arrays, *counts)
     name = f"{step.name}_{phase.name}"
     groups = _groups(step, kernels, found, functions)
     return PhaseFunction(name, PHASES[name], (*parameters, "int part", "int parts"), groups)
@@ -110,6 +110,6 @@ def example_ns(plan: Plan, phases: Collection[str]) -> int:
     """Nanoseconds that one thread is estimated to need for an example, as one of a full mini-batch whose parameters
     are prepared."""
     named = {f"{step.name}_{phase.name}": phase for step in plan.steps for phase in step.phases}
-    named = {name: phase for name, phase in named.items() if phase.name not in ("prepare", "few")}
+    named = {name: phase for name, phase in named.items() if phase.name not in ("prepack", "small_batch")}
     kernels = [kernel for name in phases if name in named for kernel in named[name].kernels]
     return ceil(sum(kernel.variant.cost_ns for kernel in kernels) / plan.batch)

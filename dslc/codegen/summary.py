@@ -21,7 +21,7 @@ def summary(plan: Plan) -> list[str]:
         f"at most {plan.batch} examples at a time.",
         f"Memory: {plan.arena_bytes(False):,} bytes for prediction"
         + (f", {plan.arena_bytes(True):,} for training" if plan.graph.train else "")
-        + (f", {plan.bytes('asked_gradients'):,} more for gradients()." if plan.graph.train else "."),
+        + (f", {plan.bytes('requested_gradients'):,} more for gradients()." if plan.graph.train else "."),
         f"Vectors of {plan.target.lanes(plan.itemsize)} numbers ({plan.target.name}), "
         f"at most {plan.threads} thread{'s' * (plan.threads > 1)}.",
     ]

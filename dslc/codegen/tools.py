@@ -42,7 +42,7 @@ def tools(plan: Plan, functions: Functions, shares: bool) -> str:
         "products": sorted(functions.products),
         "transforms": sorted(functions.transforms),
         "largest_square": max((t.elements**2 for t in functions.transforms), default=0),
-        "most_rows": max((p.rows for p in functions.products), default=1),
+        "max_rows": max((p.rows for p in functions.products), default=1),
         "most_vectors": max((p.vectors for p in functions.products), default=1),
         "transpose_stages": transpose_stages(lanes),
         "single": single,

@@ -1,8 +1,8 @@
 """How operations run. One file per operation: its variants, what each costs, which layouts suit it.
 
 `variants(op, setting)` lists the ways to compute an operation in the chosen layouts; the plan takes the cheapest. A
-file may also have `wishes(op, lanes)`, the layouts it wants for the tensors that its operation reads or writes;
-`copies(op, lanes)`, what it reads in another form; and `algorithms(op, setting)`, the choices for tuning.
+file may also have `preferred_layouts(op, lanes)`, the layouts it wants for the tensors that its operation reads or
+writes; `copies(op, lanes)`, what it reads in another form; and `algorithms(op, setting)`, the choices for tuning.
 """
 
 from __future__ import annotations
@@ -113,20 +113,20 @@ class Setting:
         """Elements of a tensor over a whole mini-batch."""
         return tensor.elements * (self.batch if tensor.batched else 1)
 
-    def moving(self, *tensors: Tensor, factor: float = 1.0) -> float:
+    def memory_cost(self, *tensors: Tensor, factor: float = 1.0) -> float:
         """Cost in ns of passing once over the tensors; `factor` weighs what is done to each element."""
         return sum(self.total(t) for t in tensors) * factor / ELEMENTS_PER_NS
 
-    def multiplying(self, op: Operation, efficiency: float = 1.0) -> float:
+    def compute_cost(self, op: Operation, efficiency: float = 1.0) -> float:
         """Cost in ns of the operation's multiply-adds at a share of the vector units' peak."""
-        return self.vector_products(op.multiply_adds) / efficiency
+        return self.vector_cost(op.multiply_adds) / efficiency
 
-    def vector_products(self, products: float) -> float:
+    def vector_cost(self, products: float) -> float:
         """Cost in ns of that many multiply-adds per example at peak speed."""
         return products * self.batch / (MULTIPLY_ADDS_PER_NS * self.lanes)
 
 
-def finish(op: Operation) -> dict[str, object]:
+def epilogue(op: Operation) -> dict[str, object]:
     """The epilogue for the template: the formula for each element x before it is stored; with `kept`, y is the element
     of the last read."""
     if op.fused is None:
@@ -143,9 +143,9 @@ def detail(op: Operation, kind: type[D]) -> D:
     return op.detail
 
 
-def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """The layouts that suit the operation, by tensor name."""
-    found: Callable[[Operation, int], Mapping[str, Layout]] | None = getattr(_module(op), "wishes", None)
+    found: Callable[[Operation, int], Mapping[str, Layout]] | None = getattr(_module(op), "preferred_layouts", None)
     return found(op, lanes) if found else {}
 
 
@@ -179,9 +179,9 @@ def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     return found(op, lanes) if found else ()
 
 
-def alike(op: Operation) -> tuple[Tensor, ...]:
+def same_layout(op: Operation) -> tuple[Tensor, ...]:
     """Tensors that must have the same layout."""
-    found: Callable[[Operation], tuple[Tensor, ...]] | None = getattr(_module(op), "alike", None)
+    found: Callable[[Operation], tuple[Tensor, ...]] | None = getattr(_module(op), "same_layout", None)
     return found(op) if found else ()
 
 
@@ -196,9 +196,9 @@ def updates(op: Operation) -> bool:
     return bool(getattr(_module(op), "UPDATES", False))
 
 
-def follows(op: Operation) -> bool:
+def keeps_layout(op: Operation) -> bool:
     """Whether the kernel also works on interleaved examples, if all that it reads and writes is interleaved."""
-    return bool(getattr(_module(op), "FOLLOWS", False))
+    return bool(getattr(_module(op), "KEEPS_LAYOUT", False))
 
 
 def fuses(op: Operation) -> bool:

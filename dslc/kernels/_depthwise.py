@@ -25,7 +25,7 @@ def suits(d: ConvDetail) -> bool:
 def cost(d: ConvDetail, setting: Setting) -> float:
     """Nanoseconds for a mini-batch on one thread: all taps, with the channels rounded up to whole vectors."""
     channels = -(-d.output[2] // setting.lanes) * setting.lanes
-    return setting.vector_products(d.output[0] * d.output[1] * channels * prod(d.size)) * LOADS_PER_FMA
+    return setting.vector_cost(d.output[0] * d.output[1] * channels * prod(d.size)) * LOADS_PER_FMA
 
 
 def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from dslc.kernels import Copy, Setting
-from dslc.kernels.product import Tiles, even_rows, exact_count, most_rows, short
+from dslc.kernels.product import Tiles, even_rows, exact_count, max_rows, short
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 from dslc.operation import Tensor
@@ -68,21 +68,21 @@ def filters_layout(shape: tuple[int, ...], lanes: int) -> Layout:
     return Layout(shape, 3, lanes)
 
 
-def turned_filters(w: Tensor, d: ConvDetail, lanes: int) -> Copy:
+def rotated_filters(w: Tensor, d: ConvDetail, lanes: int) -> Copy:
     """The filters for the input gradient, packed in blocks of one vector of input channels."""
     shape = (*d.size, d.output[2] // d.groups, d.input[2])
-    return Copy(w, "turn_filters", filters_layout(shape, lanes), d)
+    return Copy(w, "rotate_filters", filters_layout(shape, lanes), d)
 
 
 def cost(d: ConvDetail, setting: Setting) -> float:
     """Nanoseconds for a mini-batch on one thread: 0.85 of peak, less where tiles are low or the last is not full."""
     lanes, most = setting.lanes, setting.tile_rows
     pixels = d.output[1] if not one_by_one(d) else d.output[0] * d.output[1]
-    height = even_rows(pixels, most_rows(most, -(-d.output[2] // lanes)))
+    height = even_rows(pixels, max_rows(most, -(-d.output[2] // lanes)))
     filled = pixels / (-(-pixels // height) * height) * min(1.0, (2 + height) / (2 + most))
     blocks = -(-d.output[2] // lanes) * lanes
     products = d.output[0] * d.output[1] * blocks * prod(d.size) * d.input[2] // d.groups
-    return setting.vector_products(products) / (0.85 * filled)
+    return setting.vector_cost(products) / (0.85 * filled)
 
 
 def one_by_one(d: ConvDetail) -> bool:
@@ -105,7 +105,7 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     channels, lanes = shape[2] // d.groups, setting.lanes
     blocks = -(-d.output[2] // (d.groups * lanes))
     whole = d.dilation[1] == 1 and d.groups == 1
-    most = most_rows(setting.tile_rows, blocks)
+    most = max_rows(setting.tile_rows, blocks)
     rows, columns = long_rows(d, most) if one_by_one(d) else d.output[:2]
     width = columns if one_by_one(d) else shape[1]
     height = even_rows(columns, most)
@@ -149,7 +149,7 @@ def weight_cost(d: ConvDetail, setting: Setting) -> float:
     blocks = -(-d.output[2] // setting.lanes) * setting.lanes
     tiles = exact_count(setting.tile_rows, rows, 1, blocks // setting.lanes)
     filled = min(1.0, (2 + tiles.heights[0]) / (2 + setting.tile_rows))
-    return setting.vector_products(rows * taps * blocks * d.output[0] * d.output[1]) / (0.75 * filled)
+    return setting.vector_cost(rows * taps * blocks * d.output[0] * d.output[1]) / (0.75 * filled)
 
 
 def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:

@@ -11,4 +11,4 @@ DRAW_NS = 100.0
 
 def drawing(op: Operation, setting: Setting, factor: float = 1.0) -> float:
     """Cost in ns of a draw for each example and a pass over the result."""
-    return setting.batch * DRAW_NS + setting.moving(op.writes[0], factor=factor)
+    return setting.batch * DRAW_NS + setting.memory_cost(op.writes[0], factor=factor)

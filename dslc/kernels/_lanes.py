@@ -27,7 +27,7 @@ def suits(d: ConvDetail, setting: Setting) -> bool:
 def cost(d: ConvDetail, setting: Setting) -> float:
     """Nanoseconds for a mini-batch on one thread, at 0.8 of peak."""
     products = prod(d.output) * prod(d.size) * d.input[2]
-    return setting.vector_products(products) / 0.8
+    return setting.vector_cost(products) / 0.8
 
 
 def padding(x: Tensor, d: ConvDetail, lanes: int) -> tuple[Copy, ...]:

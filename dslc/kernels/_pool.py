@@ -8,7 +8,7 @@ from dslc.kernels import Setting, detail
 from dslc.layers._pooling import PoolDetail
 from dslc.operation import Operation, Tensor
 
-MOST_PIXELS = 16
+MAX_PIXELS = 16
 """A window of up to this many pixels is unrolled by the C compiler instead of being looped over."""
 BLOCK = 128
 """Numbers of a pixel that are summed or compared at a time if windows are large."""
@@ -117,7 +117,7 @@ class Pool:
     @property
     def small(self) -> bool:
         """Whether all windows have the same few pixels, and there are several windows."""
-        return self.inside and self.area <= MOST_PIXELS and self.d.output[:2] != (1, 1)
+        return self.inside and self.area <= MAX_PIXELS and self.d.output[:2] != (1, 1)
 
     @property
     def area(self) -> int:

@@ -12,7 +12,7 @@ BLOCK = 64
 """Rows that are summed before their sums are added to others: short sums have less rounding error."""
 LONG = 128
 """A sum of more numbers than this is a sum of short ones."""
-MOST_NUMBERS = 1024
+MAX_NUMBERS = 1024
 """Rows longer than this are not rounded up to whole vectors."""
 
 
@@ -38,4 +38,4 @@ def rows_of(channels: int, lanes: int, least: int) -> Rows:
     """The shortest row of at least `least` numbers that ends at the end of a vector."""
     shortest = -(-least // channels)
     whole = next(p for p in range(shortest, shortest + lanes) if p * channels % lanes == 0)
-    return Rows(channels, whole if whole * channels <= MOST_NUMBERS else shortest)
+    return Rows(channels, whole if whole * channels <= MAX_NUMBERS else shortest)

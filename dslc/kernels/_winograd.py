@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from dslc.kernels import Copy, Scratch, Setting, Variant, finish
+from dslc.kernels import Copy, Scratch, Setting, Variant, epilogue
 from dslc.kernels.product import Tiles, even_rows
 from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
@@ -24,26 +24,26 @@ OUTPUTS = {3: (2, 4, 5), 5: (2, 4)}
 """The values of m that there are for a filter size r."""
 SQUARES = 56
 """About this many squares are in work at a time, so that their transforms stay in cache."""
-MANY_SQUARES = 112
+SQUARES_STREAMED = 112
 """The number for filters that do not stay in cache between two rounds, so that they are read less often."""
 STREAMED = 16 << 20
 """Bytes of transformed filters above which that is so."""
 LINE = 16
 """Numbers in a cache line, in float32."""
-ASKED = 8
+MAX_PREFETCHED = 8
 """Up to this many vectors of channels the memory of a square is prefetched; with more, too many lines would be in
 flight."""
-SECOND_CACHE = 1 << 20
+L2_BYTES = 1 << 20
 """Bytes of the L2 cache: what was written beyond them is read back from the L3 cache or from memory."""
-FAR = 16 << 20
+NON_TEMPORAL_BYTES = 16 << 20
 """Bytes of a result that fits in no cache: it is written with non-temporal stores, where its vectors are aligned."""
 GROUPED = 64
 """Channels that are summed at a time: a sum of sums has less rounding error."""
-NS_A_VECTOR = 3.3
+NS_PER_VECTOR = 3.3
 """Time to compute a vector of a transformed square and to write and read it."""
 BYTES_PER_NS = 22.0
 """How fast transformed filters are read from memory by one of two threads."""
-LESS_ACCURATE = 1.2
+ACCURACY_PENALTY = 1.2
 """F(5, 3) has four times the error of F(4, 3): it is taken only if its squares fit the image clearly better."""
 FEW_CHANNELS = 128
 """Over fewer channels a plain sum of products loses so little that F(5, 3) would be ten times worse."""
@@ -84,21 +84,21 @@ def cost(d: ConvDetail, choice: str, setting: Setting) -> float:
     count = prod(squares(d, outputs)) * elements
     lanes = setting.lanes
     channels, filters = (-(-n // lanes) * lanes for n in (d.input[2], d.output[2]))
-    products = setting.vector_products(count * channels * filters) / 0.75
-    moved = count * (channels + filters) // lanes * setting.batch * NS_A_VECTOR
+    products = setting.vector_cost(count * channels * filters) / 0.75
+    moved = count * (channels + filters) // lanes * setting.batch * NS_PER_VECTOR
     cost = products + moved + elements * channels * filters * setting.itemsize / BYTES_PER_NS
     if (outputs, taps) != (5, 3):
         return cost
-    return cost * (FAR_LESS_ACCURATE if min(d.input[2], d.output[2]) < FEW_CHANNELS else LESS_ACCURATE)
+    return cost * (FAR_LESS_ACCURATE if min(d.input[2], d.output[2]) < FEW_CHANNELS else ACCURACY_PENALTY)
 
 
 @dataclass(frozen=True)
 class FiltersDetail:
-    """Which transform. If the filters are rotated first, for the input gradient, `turned` is the forward
+    """Which transform. If the filters are rotated first, for the input gradient, `rotated` is the forward
     convolution."""
 
     choice: str
-    turned: ConvDetail | None = None
+    rotated: ConvDetail | None = None
 
 
 def spread(numbers: int) -> int:
@@ -108,13 +108,13 @@ def spread(numbers: int) -> int:
     return (lines + 1 - lines % 2) * LINE
 
 
-def filters_copy(w: Tensor, choice: str, lanes: int, turned: ConvDetail | None = None) -> Copy:
+def filters_copy(w: Tensor, choice: str, lanes: int, rotated: ConvDetail | None = None) -> Copy:
     """The transformed filters, stored as [filters / lanes][elements][channels][lanes]."""
     outputs, taps = sizes(choice)
-    channels, filters = w.shape[2:] if turned is None else w.shape[:1:-1]
+    channels, filters = w.shape[2:] if rotated is None else w.shape[:1:-1]
     layout = Layout(((outputs + taps - 1) ** 2, spread(channels * lanes) // lanes, filters), 2, lanes)
-    suffix = choice if turned is None else f"{choice}_turned"
-    return Copy(w, "winograd_filters", layout, FiltersDetail(choice, turned), suffix)
+    suffix = choice if rotated is None else f"{choice}_rotated"
+    return Copy(w, "winograd_filters", layout, FiltersDetail(choice, rotated), suffix)
 
 
 def streams(d: ConvDetail, choice: str, setting: Setting) -> bool:
@@ -127,15 +127,15 @@ def squares_at_once(d: ConvDetail, choice: str, setting: Setting) -> int:
     most of the time, there is a single task, and the threads share its filters."""
     count = prod(squares(d, sizes(choice)[0])) * setting.batch
     streamed = streams(d, choice, setting)
-    if streamed and count <= MANY_SQUARES:
+    if streamed and count <= SQUARES_STREAMED:
         return count
     share = -(-count // setting.threads)
-    return even_rows(share, MANY_SQUARES if streamed else SQUARES)
+    return even_rows(share, SQUARES_STREAMED if streamed else SQUARES)
 
 
-def is_far(vectors: int, setting: Setting) -> bool:
+def exceeds_l2(vectors: int, setting: Setting) -> bool:
     """Whether so many vectors exceed the L2 cache."""
-    return vectors * setting.lanes * setting.itemsize > SECOND_CACHE
+    return vectors * setting.lanes * setting.itemsize > L2_BYTES
 
 
 def context(
@@ -159,10 +159,10 @@ def context(
         "panels": panels, "square_step": spread(channel_blocks * room * lanes),
         "result_step": spread(2 * panels * room * lanes),
         "filter_step": spread(d.input[2] * lanes),
-        "tiles": Tiles((height,), lanes, blocks, asks=room > height and streams(d, choice, setting)),
-        "summed": max(1, GROUPED // lanes), "near": blocks <= ASKED,
-        "asked": elements if is_far(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
-        "far": aligned and prod(stored) * setting.batch * setting.itemsize > FAR,
+        "tiles": Tiles((height,), lanes, blocks, prefetches=room > height and streams(d, choice, setting)),
+        "summed": max(1, GROUPED // lanes), "near": blocks <= MAX_PREFETCHED,
+        "asked": elements if exceeds_l2(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
+        "far": aligned and prod(stored) * setting.batch * setting.itemsize > NON_TEMPORAL_BYTES,
         "stored": stored, "stored_m": outputs // window,
         "whole": int(whole_vectors or d.input[2] % lanes == 0),
         "input": Transform(outputs, taps, "input").name, "output": Transform(outputs, taps, "output").name,
@@ -187,7 +187,7 @@ def variant(op: Operation, d: ConvDetail, setting: Setting, names: tuple[str, ..
     return Variant(
         op.choice,
         names,
-        {**found, "bias": bias, **finish(op)},
+        {**found, "bias": bias, **epilogue(op)},
         cost(d, op.choice, setting),
         found["tiles"].products,
         transforms(op.choice),

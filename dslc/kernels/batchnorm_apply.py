@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._ending import ending
+from dslc.kernels._epilogue import fused_epilogue
 from dslc.kernels._rows import rows_of
 from dslc.layers.batchnorm import BatchNormDetail
-from dslc.lowering.site import MOST_CHANNELS
+from dslc.lowering.site import MAX_CHANNELS
 from dslc.operation import Operation
 
 FUSES = True
@@ -15,20 +15,22 @@ TEMPLATE = "kernels/batchnorm_apply{}.c.j2"
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over x in rows of whole vectors, for which the factor of each column is computed once. `plain`, at twice
-    the cost, computes it for every number: for more than MOST_CHANNELS channels."""
+    the cost, computes it for every number: for more than MAX_CHANNELS channels."""
     return in_one_pass(op, setting, ("in", "mean", "var", "gamma", "beta"))
 
 
 def in_one_pass(op: Operation, setting: Setting, names: tuple[str, ...]) -> list[Variant]:
     """A factor for every channel, and a summand where a mean and a beta are read."""
     d = detail(op, BatchNormDetail)
-    reads, end = ending(op, *names)
+    reads, end = fused_epilogue(op, *names)
     names = (*reads, "out")
     context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps, "shifts": "beta" in names, **end}
-    if d.channels > MOST_CHANNELS:
+    if d.channels > MAX_CHANNELS:
         context["channels"] = d.channels
         return [
-            Variant("plain", names, context, setting.moving(op.reads[0], factor=2), shared_template=TEMPLATE.format(""))
+            Variant(
+                "plain", names, context, setting.memory_cost(op.reads[0], factor=2), shared_template=TEMPLATE.format("")
+            )
         ]
     context["rows"] = rows_of(d.channels, setting.lanes, 512)
-    return [Variant("rows", names, context, setting.moving(op.reads[0]), shared_template=TEMPLATE.format("_rows"))]
+    return [Variant("rows", names, context, setting.memory_cost(op.reads[0]), shared_template=TEMPLATE.format("_rows"))]

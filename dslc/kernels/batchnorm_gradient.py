@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._ending import ending
+from dslc.kernels._epilogue import fused_epilogue
 from dslc.kernels._rows import rows_of
 from dslc.layers.batchnorm import BatchNormDetail
-from dslc.lowering.site import MOST_CHANNELS
+from dslc.lowering.site import MAX_CHANNELS
 from dslc.operation import Operation
 
 FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """One pass over dy and x in rows of whole vectors; `plain`, at three times the cost, for more than MOST_CHANNELS
+    """One pass over dy and x in rows of whole vectors; `plain`, at three times the cost, for more than MAX_CHANNELS
     channels."""
     d = detail(op, BatchNormDetail)
-    reads, end = ending(op, "dout", "in", "mean", "var", "gamma", "dgamma", "dbeta")
+    reads, end = fused_epilogue(op, "dout", "in", "mean", "var", "gamma", "dgamma", "dbeta")
     names = (*reads, "din")
     context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps, **end}
-    if d.channels > MOST_CHANNELS:
+    if d.channels > MAX_CHANNELS:
         context["channels"] = d.channels
-        return [Variant("plain", names, context, setting.moving(op.reads[0], factor=3))]
+        return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=3))]
     context["rows"] = rows_of(d.channels, setting.lanes, 512)
-    return [Variant("rows", names, context, setting.moving(op.reads[0]))]
+    return [Variant("rows", names, context, setting.memory_cost(op.reads[0]))]

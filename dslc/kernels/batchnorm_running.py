@@ -12,5 +12,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
     context = {"channels": d.channels, "momentum": d.momentum, "rest": 1 - d.momentum}
     return [
-        Variant("plain", ("batch_mean", "batch_var", "mean", "var"), context, setting.moving(op.reads[0], factor=1))
+        Variant(
+            "plain", ("batch_mean", "batch_var", "mean", "var"), context, setting.memory_cost(op.reads[0], factor=1)
+        )
     ]

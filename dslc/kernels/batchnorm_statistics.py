@@ -16,8 +16,10 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     x = op.reads[0]
     if len(op.writes) == 2:
         context = {"channels": d.channels, "pixels": d.pixels, "long": setting.batch * d.pixels > LONG}
-        return [Variant("plain", ("x", "mean", "var"), context, setting.moving(x, factor=2))]
+        return [Variant("plain", ("x", "mean", "var"), context, setting.memory_cost(x, factor=2))]
     rows = rows_of(d.channels, setting.lanes, 64)
     return [
-        Variant("chunks", ("x", "moments"), {"pixels": d.pixels, "chunks": CHUNKS, "rows": rows}, setting.moving(x))
+        Variant(
+            "chunks", ("x", "moments"), {"pixels": d.pixels, "chunks": CHUNKS, "rows": rows}, setting.memory_cost(x)
+        )
     ]

@@ -12,7 +12,7 @@ from dslc.operation import Operation
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over dy and x, of which threads share the channels; or over each chunk, for `chunk_sum`."""
     d = detail(op, BatchNormDetail)
-    cost = setting.moving(*op.reads[:2])
+    cost = setting.memory_cost(*op.reads[:2])
     context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps}
     if len(op.writes) == 2:
         names = ("dy", "x", "mean", "var", "dgamma", "dbeta")

@@ -7,7 +7,7 @@ from dslc.kernels._rows import LONG, rows_of
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
 
-FOLLOWS = True
+KEEPS_LAYOUT = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
@@ -21,9 +21,9 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
             "channels": channels, "pixels": pixels, "images": setting.images(dy), "lanes": setting.lanes,
             "chunks": 1 if total.shape == (channels,) else CHUNKS,
         }  # fmt: skip
-        return [Variant("lanes", ("dy", "sums"), context, setting.moving(dy, factor=0.5))]
+        return [Variant("lanes", ("dy", "sums"), context, setting.memory_cost(dy, factor=0.5))]
     if total.shape == (channels,):
         context = {"channels": channels, "pixels": pixels, "long": setting.batch * pixels > LONG}
-        return [Variant("plain", ("dy", "sum"), context, setting.moving(dy))]
+        return [Variant("plain", ("dy", "sum"), context, setting.memory_cost(dy))]
     context = {"pixels": pixels, "chunks": CHUNKS, "rows": rows_of(channels, setting.lanes, 64)}
-    return [Variant("chunks", ("dy", "sums"), context, setting.moving(dy, factor=0.5))]
+    return [Variant("chunks", ("dy", "sums"), context, setting.memory_cost(dy, factor=0.5))]

@@ -13,4 +13,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     context = {"weights": detail(op, ClassWeightsDetail).weights, "gradient": gradient}
     only_loss = ("unweighted", "target", "example_loss")
     names = ("unweighted", "unweighted_dz", "target", "example_loss", "dz") if gradient else only_loss
-    return [Variant("plain", names, context, setting.moving(*op.reads))]
+    return [Variant("plain", names, context, setting.memory_cost(*op.reads))]

@@ -12,4 +12,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     assert isinstance(parts, tuple)
     names = {t: f"x{i}" for i, t in enumerate(dict.fromkeys(op.reads), 1)}
     context = {"parts": list(zip([names[t] for t in op.reads], parts, strict=True)), "pixels": parts[0].pixels}
-    return [Variant("plain", (*names.values(), "y"), context, setting.moving(op.writes[0]))]
+    return [Variant("plain", (*names.values(), "y"), context, setting.memory_cost(op.writes[0]))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.kernels import Copy, Setting, Variant, _depthwise, _direct, _lanes, _winograd, detail, finish
+from dslc.kernels import Copy, Setting, Variant, _depthwise, _direct, _lanes, _winograd, detail, epilogue
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 from dslc.operation import Operation
@@ -18,7 +18,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     if _depthwise.suits(d):
         return {"depthwise": _depthwise.cost(d, setting)}
     if not _direct.fits(d, setting.lanes):
-        return {"plain": setting.multiplying(op, 0.05)}
+        return {"plain": setting.compute_cost(op, 0.05)}
     if _lanes.suits(d, setting):
         return {"lanes": _lanes.cost(d, setting)}
     return {"direct": _direct.cost(d, setting), **_winograd.costs(d, setting)}
@@ -27,7 +27,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """The kernel of the chosen algorithm; `known` is read only if the epilogue needs it."""
     d = detail(op, ConvDetail)
-    end = finish(op)
+    end = epilogue(op)
     bias = len(op.reads) > 2 + bool(end["kept"])
     ends = (*(("b",) if bias else ()), *(("known",) if end["kept"] else ()), "out")
     names = ("in", "w", *ends)
@@ -35,12 +35,12 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         context = {**_lanes.context(d, setting), "bias": bias, **end}
         return [Variant("lanes", names, context, _lanes.cost(d, setting), context["tiles"].products)]
     if op.choice == "depthwise":
-        context = {**_depthwise.context(d, setting), "turned": False, "bias": bias, **end}
+        context = {**_depthwise.context(d, setting), "rotated": False, "bias": bias, **end}
         cost = _depthwise.cost(d, setting)
         return [Variant("depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2")]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, "bias": bias}
-        return [Variant("plain", names, {**context, **end}, setting.multiplying(op, 0.05))]
+        return [Variant("plain", names, {**context, **end}, setting.compute_cost(op, 0.05))]
     if op.choice.startswith("winograd"):
         return [_winograd.variant(op, d, setting, ("in", "filters", *ends, "squares", "products"), bias)]
     context = {**_direct.context(d, setting), "bias": bias, **end}
@@ -70,7 +70,7 @@ def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice == "direct" else ()
 
 
-def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """Filters in blocks of one vector, [filters / lanes][rows][columns][channels][lanes], except for algorithms that
     read them in the language's order."""
     w = op.reads[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dslc.kernels import Copy, Setting, Variant, _depthwise, _direct, _lanes, _winograd, detail, finish
+from dslc.kernels import Copy, Setting, Variant, _depthwise, _direct, _lanes, _winograd, detail, epilogue
 from dslc.layers.conv import ConvDetail
 from dslc.operation import Operation
 
@@ -16,12 +16,12 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     """`gather` and Winograd sum all windows that cover a pixel, for stride 1; `scatter` adds each window to its pixels,
     for any stride, and costs half as much again because it reads and writes the sums."""
     d = detail(op, ConvDetail)
-    back = turned(d)
+    back = rotated(d)
     if _depthwise.suits(d):
         gathers = d.stride == (1, 1) and min(back.before) >= 0
         return {"depthwise" if gathers else "depthwise_scatter": _depthwise.cost(d, setting)}
     if not _direct.fits(d, setting.lanes):
-        return {"plain": setting.multiplying(op, 0.05)}
+        return {"plain": setting.compute_cost(op, 0.05)}
     if _lanes.suits(d, setting):
         return {"lanes": _lanes.cost(d, setting)}
     costs = {"scatter": 1.5 * _direct.cost(back, setting)}
@@ -31,7 +31,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     return costs
 
 
-def turned(d: ConvDetail) -> ConvDetail:
+def rotated(d: ConvDetail) -> ConvDetail:
     """The convolution that computes dx from dy for stride 1: rotated filters, padding of extent - 1 - before."""
     before = (
         (d.size[0] - 1) * d.dilation[0] - d.before[0],
@@ -43,13 +43,13 @@ def turned(d: ConvDetail) -> ConvDetail:
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """The kernel of the chosen algorithm; `known` is read only if the epilogue needs it."""
     d = detail(op, ConvDetail)
-    end = finish(op)
+    end = epilogue(op)
     names = ("in", "w", "known", "out") if end["kept"] else ("in", "w", "out")
     if op.choice == "lanes":
         context = {**_lanes.back_context(d, setting), **end}
         return [Variant("lanes", names, context, _lanes.cost(d, setting), context["tiles"].products)]
     if op.choice == "depthwise":
-        context = {**_depthwise.context(turned(d), setting), "turned": True, "bias": False, **end}
+        context = {**_depthwise.context(rotated(d), setting), "rotated": True, "bias": False, **end}
         cost = _depthwise.cost(d, setting)
         return [Variant("depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2")]
     if op.choice == "depthwise_scatter":
@@ -57,20 +57,20 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("depthwise_scatter", names, context, 2 * _depthwise.cost(d, setting))]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, **end}
-        return [Variant("plain", names, context, setting.multiplying(op, 0.05))]
+        return [Variant("plain", names, context, setting.compute_cost(op, 0.05))]
     if op.choice == "gather":
-        context = {**_direct.context(turned(d), setting), "bias": False, **end}
-        cost = _direct.cost(turned(d), setting)
+        context = {**_direct.context(rotated(d), setting), "bias": False, **end}
+        cost = _direct.cost(rotated(d), setting)
         return [
             Variant("gather", names, context, cost, context["tiles"].products, shared_template="kernels/_direct.c.j2")
         ]
     if op.choice.startswith("winograd"):
         known = ("known",) if end["kept"] else ()
         return [
-            _winograd.variant(op, turned(d), setting, ("in", "filters", *known, "out", "squares", "products"), False)
+            _winograd.variant(op, rotated(d), setting, ("in", "filters", *known, "out", "squares", "products"), False)
         ]
     context = {**_direct.scatter_context(d, setting), **end}
-    return [Variant("scatter", names, context, 1.5 * _direct.cost(turned(d), setting), context["tiles"].products)]
+    return [Variant("scatter", names, context, 1.5 * _direct.cost(rotated(d), setting), context["tiles"].products)]
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
@@ -80,5 +80,5 @@ def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
         return ()
     if op.choice.startswith("winograd"):
         return (_winograd.filters_copy(op.reads[1], op.choice, lanes, d),)
-    filters = _direct.turned_filters(op.reads[1], d, lanes)
-    return (*(_direct.padding(op.reads[0], turned(d)) if op.choice == "gather" else ()), filters)
+    filters = _direct.rotated_filters(op.reads[1], d, lanes)
+    return (*(_direct.padding(op.reads[0], rotated(d)) if op.choice == "gather" else ()), filters)

@@ -28,7 +28,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     if _depthwise.suits(d):
         return {"depthwise": _depthwise.cost(d, setting)}
     if not _direct.fits(d, setting.lanes):
-        return {"plain": setting.multiplying(op, 0.05)}
+        return {"plain": setting.compute_cost(op, 0.05)}
     if _lanes.suits(d, setting):
         return {"lanes": _lanes.cost(d, setting)}
     return {"direct": _direct.weight_cost(d, setting), **_winograd.costs(d, setting)}
@@ -52,7 +52,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("depthwise", ("x", "dy", "dw"), context, _depthwise.cost(d, setting))]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups}
-        return [Variant("plain", ("x", "dy", "dw"), context, setting.multiplying(op, 0.05))]
+        return [Variant("plain", ("x", "dy", "dw"), context, setting.compute_cost(op, 0.05))]
     context = _direct.weight_context(d, setting)
     return [Variant("direct", ("x", "dy", "dw"), context, _direct.weight_cost(d, setting), context["tiles"].products)]
 
@@ -64,7 +64,7 @@ def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     return _direct.padding(op.reads[0], detail(op, ConvDetail)) if op.choice in ("direct", "depthwise") else ()
 
 
-def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """A temporary gradient is stored like packed filters; that of a parameter is stored like the parameter."""
     dw = op.writes[0]
     if dw.role == GRADIENT or op.choice in _direct.PLAIN_FILTERS:

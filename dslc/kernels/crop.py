@@ -13,5 +13,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d, names = detail(op, CropDetail), ("in", "out")
     if d.stream is None:
         start = tuple((places - 1) // 2 for places in d.places)
-        return [Variant("centre", names, {"d": d, "start": start}, setting.moving(op.writes[0]))]
+        return [Variant("center", names, {"d": d, "start": start}, setting.memory_cost(op.writes[0]))]
     return [Variant("plain", names, {"d": d, "stream": d.stream}, drawing(op, setting))]

@@ -17,6 +17,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     }  # fmt: skip
     names = ("z", "target", "example_loss", "dz")[: 2 + len(op.writes)]
     if d.classes > FEW_CLASSES:
-        return [Variant("plain", names, context, setting.moving(op.reads[0], factor=2))]
+        return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=2))]
     context["lanes"] = setting.lanes
-    return [Variant("columns", names, context, setting.moving(op.reads[0], factor=3))]
+    return [Variant("columns", names, context, setting.memory_cost(op.reads[0], factor=3))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.kernels import Setting, Variant, finish
+from dslc.kernels import Setting, Variant, epilogue
 from dslc.kernels.product import Product, any_count
 from dslc.layout import Layout
 from dslc.operation import Operation
@@ -24,13 +24,13 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Register tiles of examples x vectors of units, with weights packed in panels. For fewer units than half a vector:
     `narrow`, whose vectors go along the inputs, at half the speed."""
     x, w, y = op.reads[0], op.reads[1], op.writes[0]
-    end = finish(op)
+    end = epilogue(op)
     bias = len(op.reads) > 2 + bool(end["kept"])
     names = ("in", "w", *(("b",) if bias else ()), *(("known",) if end["kept"] else ()), "out")
     if narrow(y.elements, setting.lanes):
         sums = side_by_side(x.elements // setting.lanes, NARROW_SUMS)
         few = {"inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "bias": bias, "sums": sums}
-        return [Variant("narrow", names, {**few, **end}, setting.multiplying(op, 0.5))]
+        return [Variant("narrow", names, {**few, **end}, setting.compute_cost(op, 0.5))]
     tiles = any_count(setting.tile_rows, setting.batch, x.elements, setting.layout(w).blocks)
     band = band_of(tiles.blocks, setting.threads)
     one = Product(1, band, x.elements)
@@ -41,7 +41,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         **end,
     }  # fmt: skip
     products = (*tiles.products, *((one,) if band else ()))
-    return [Variant("plain", names, context, setting.multiplying(op), products)]
+    return [Variant("plain", names, context, setting.compute_cost(op), products)]
 
 
 def band_of(blocks: int, threads: int) -> int:
@@ -58,7 +58,7 @@ def side_by_side(vectors: int, most: int) -> int:
     return dividing[0] if dividing else most
 
 
-def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """Weights packed in panels of one vector of units, [units / lanes][inputs][lanes]; unpacked for `narrow`."""
     w = op.reads[1]
     return {w.name: Layout(w.shape) if narrow(w.shape[0], lanes) else Layout(w.shape, 0, lanes)}

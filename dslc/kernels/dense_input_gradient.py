@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dslc.kernels import Copy, Scratch, Setting, Variant, finish
+from dslc.kernels import Copy, Scratch, Setting, Variant, epilogue
 from dslc.kernels.dense_forward import narrow
 from dslc.kernels.product import Product
 from dslc.layout import Layout
@@ -26,16 +26,16 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     once, in order. `narrow`, for few units, has vectors along the inputs."""
     dx, lanes = op.writes[0], setting.lanes
     units = setting.layout(op.reads[1]).shape[0]
-    end = finish(op)
+    end = epilogue(op)
     names = ("dout", "w", "known", "din") if end["kept"] else ("dout", "w", "din")
     if narrow(units, lanes):
         few = {"inputs": dx.elements, "units": units, **end}
-        return [Variant("narrow", names, few, setting.multiplying(op, 0.3))]
+        return [Variant("narrow", names, few, setting.compute_cost(op, 0.3))]
     if streams(op, setting):
         blocks = -(-units // lanes)
         context = {"inputs": dx.elements, "units": units, "blocks": blocks, "lanes": lanes, **end}
         sums = Scratch("sums", dx.elements * lanes)
-        return [Variant("streamed", (*names, "sums"), context, setting.multiplying(op), scratch=(sums,))]
+        return [Variant("streamed", (*names, "sums"), context, setting.compute_cost(op), scratch=(sums,))]
     rows = min(dx.elements, lanes * max(1, 8 // lanes))
     tile = Product(rows, 1, lanes)
     tiles, columns = -(-dx.elements // rows), -(-setting.batch // lanes)
@@ -45,7 +45,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "tiles": tiles, "tile": tile, "columns": columns, "stretch": min(STRETCH, full), "ahead": AHEAD * rows,
         "group": max(1, min(SUMS // columns, tiles // TASKS)), **end,
     }  # fmt: skip
-    return [Variant("plain", names, context, setting.multiplying(op), (tile,))]
+    return [Variant("plain", names, context, setting.compute_cost(op), (tile,))]
 
 
 def streams(op: Operation, setting: Setting) -> bool:

@@ -26,10 +26,10 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
             "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tile": tile, **_stretches(setting),
             **rule_context(op),
         }  # fmt: skip
-        return [Variant("narrow", names, few, setting.multiplying(op, 0.5), (tile,))]
+        return [Variant("narrow", names, few, setting.compute_cost(op, 0.5), (tile,))]
     found = context(op, setting)
     printed = {**found, **rule_context(op), "joined": False}
-    return [Variant("plain", names, printed, setting.multiplying(op, 0.7), found["tiles"].products)]
+    return [Variant("plain", names, printed, setting.compute_cost(op, 0.7), found["tiles"].products)]
 
 
 def context(op: Operation, setting: Setting) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._ending import ending
+from dslc.kernels._epilogue import fused_epilogue
 from dslc.layers.dropout import DropoutDetail
 from dslc.operation import Operation
 
@@ -13,8 +13,8 @@ FUSES = True
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass; drawing a word for each element makes it three times as expensive as a copy."""
     d = detail(op, DropoutDetail)
-    reads, end = ending(op, "in")
+    reads, end = fused_epilogue(op, "in")
     context = {
         "threshold": d.threshold, "scale": d.scale, "stream": d.stream, "elements": op.writes[0].elements, **end,
     }  # fmt: skip
-    return [Variant("plain", (*reads, "out"), context, setting.moving(op.writes[0], factor=3))]
+    return [Variant("plain", (*reads, "out"), context, setting.memory_cost(op.writes[0], factor=3))]

@@ -20,4 +20,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     }  # fmt: skip
     only_value, with_slope = ("outputs", "target", "example_loss"), ("outputs", "target", "count", "example_loss", "dz")
     names = with_slope if gradient else only_value
-    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=4))]
+    return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=4))]

@@ -19,9 +19,9 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "each": layout.elements // (-(-d.channels // lanes) * lanes),
     }  # fmt: skip
     names = ("w", "mean", "var", "gamma", "beta", *(("b",) if bias else ()), "folded", "term")
-    return [Variant("plain", names, context, setting.moving(*op.writes, factor=2))]
+    return [Variant("plain", names, context, setting.memory_cost(*op.writes, factor=2))]
 
 
-def alike(op: Operation) -> tuple[Tensor, ...]:
+def same_layout(op: Operation) -> tuple[Tensor, ...]:
     """The weights before and after."""
     return op.reads[0], op.writes[0]

@@ -11,4 +11,4 @@ from dslc.operation import Operation
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over the gradient as it is stored; its padding is zero and adds nothing."""
     context = {"elements": setting.layout(op.reads[0]).elements, "chunks": CHUNKS}
-    return [Variant("plain", ("gradient", "norms"), context, setting.moving(op.reads[0]))]
+    return [Variant("plain", ("gradient", "norms"), context, setting.memory_cost(op.reads[0]))]

@@ -13,4 +13,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "classes": op.reads[0].elements, "gradient": len(op.writes) > 1, "weight": detail(op, LossDetail).weight,
     }  # fmt: skip
     names = ("z", "target", "example_loss", "dz")[: 2 + len(op.writes)]
-    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=2))]
+    return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=2))]

@@ -12,4 +12,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Three passes over each example: mean, variance, result."""
     d = detail(op, LayerNormDetail)
     names = ("x", "gamma", "beta", "y", "moments")
-    return [Variant("plain", names, {"features": d.features, "eps": d.eps}, setting.moving(op.reads[0], factor=3))]
+    return [Variant("plain", names, {"features": d.features, "eps": d.eps}, setting.memory_cost(op.reads[0], factor=3))]

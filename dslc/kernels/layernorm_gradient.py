@@ -11,4 +11,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Two sums over each example, then dx."""
     context = {"features": detail(op, LayerNormDetail).features}
     names = ("dy", "x", "moments", "gamma", "dx")
-    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=3))]
+    return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=3))]

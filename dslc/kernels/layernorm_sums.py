@@ -12,4 +12,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over dy and x; threads share the numbers of an example."""
     context = {"features": detail(op, LayerNormDetail).features, "long": setting.batch > LONG}
     names = ("dy", "x", "moments", "dgamma", "dbeta")
-    return [Variant("plain", names, context, setting.moving(*op.reads[:2]))]
+    return [Variant("plain", names, context, setting.memory_cost(*op.reads[:2]))]

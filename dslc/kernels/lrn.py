@@ -14,4 +14,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     kept = len(op.writes) == 2
     context = {"d": d, "block": block(d), "half": d.size // 2, "power": power(d.beta), "kept": kept}
     names = ("x", "y", "sums") if kept else ("x", "y")
-    return [Variant("plain", names, context, setting.moving(op.reads[0], factor=4))]
+    return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=4))]

@@ -14,4 +14,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     context = {
         "d": d, "block": block(d), "half": d.size // 2, "power": power(d.beta), "factor": 2 * d.alpha * d.beta,
     }  # fmt: skip
-    return [Variant("plain", ("dy", "x", "sums", "dx"), context, setting.moving(op.reads[0], factor=6))]
+    return [Variant("plain", ("dy", "x", "sums", "dx"), context, setting.memory_cost(op.reads[0], factor=6))]

@@ -28,7 +28,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, ConstraintDetail)
     layout = setting.layout(op.reads[0])
     context = {"bundle": bundle(layout, d.units, setting.lanes), "limit": d.limit}
-    return [Variant("plain", ("weights",), context, setting.moving(op.reads[0], factor=2))]
+    return [Variant("plain", ("weights",), context, setting.memory_cost(op.reads[0], factor=2))]
 
 
 def bundle(layout: Layout, units: int, lanes: int) -> Bundle:

@@ -13,6 +13,9 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d, layout = detail(op, ConvDetail), setting.layout(op.reads[0])
     return [
         Variant(
-            "plain", ("wide", "dw"), context(d, layout.width or d.output[2]), setting.moving(op.writes[0], factor=4)
+            "plain",
+            ("wide", "dw"),
+            context(d, layout.width or d.output[2]),
+            setting.memory_cost(op.writes[0], factor=4),
         )
     ]

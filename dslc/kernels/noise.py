@@ -26,7 +26,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "sine": _series(highest),
         "cosine": _series(highest - 1),
     }
-    return [Variant("plain", ("in", "out"), context, setting.moving(written, factor=10))]
+    return [Variant("plain", ("in", "out"), context, setting.memory_cost(written, factor=10))]
 
 
 def _series(highest: int) -> tuple[float, ...]:

@@ -15,4 +15,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "each": prod(shape[:3]), "filters": shape[3], "lanes": setting.lanes,
         "blocks": setting.layout(op.writes[0]).blocks,
     }  # fmt: skip
-    return [Variant("plain", ("w", "packed"), context, setting.moving(op.writes[0], factor=2))]
+    return [Variant("plain", ("w", "packed"), context, setting.memory_cost(op.writes[0], factor=2))]

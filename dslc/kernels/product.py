@@ -13,21 +13,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Product:
-    """One size of the micro-kernel: `rows`, `vectors` in a row, and `a_row`, the distance between rows of `a`. `run` is
-    the length of a short sum that the C compiler should know, else 0; with `asks` the kernel prefetches what it will
-    need of `b`."""
+    """One size of the micro-kernel: `rows`, `vectors` in a row, and `a_row`, the distance between rows of `a`. `run`
+    is the length of a short sum that the C compiler should know, else 0; with `prefetches` the kernel prefetches what
+    it will need of `b`."""
 
     rows: int
     vectors: int
     a_row: int
     run: int = 0
-    asks: bool = False
+    prefetches: bool = False
 
     @property
     def name(self) -> str:
         """The name of the C function, such as `product6x2_784`."""
-        run, asks = f"_run{self.run}" if self.run else "", "_asking" if self.asks else ""
-        return f"product{self.rows}x{self.vectors}_{self.a_row}{run}{asks}"
+        run, prefetches = f"_run{self.run}" if self.run else "", "_prefetching" if self.prefetches else ""
+        return f"product{self.rows}x{self.vectors}_{self.a_row}{run}{prefetches}"
 
 
 SHORT_RUN = 40
@@ -39,7 +39,7 @@ def short(run: int) -> int:
     return run if run <= SHORT_RUN else 0
 
 
-def most_rows(tile_rows: int, blocks: int) -> int:
+def max_rows(tile_rows: int, blocks: int) -> int:
     """Rows of a tile that stay in registers: twice as many if a row is one vector and not two."""
     return tile_rows if blocks > 1 else 2 * tile_rows
 
@@ -61,7 +61,7 @@ class Tiles:
     a_row: int
     blocks: int
     run: int = 0
-    asks: bool = False
+    prefetches: bool = False
 
     @property
     def panels(self) -> int:
@@ -99,7 +99,7 @@ class Tiles:
         return self._of_size(rows, vectors).name if vectors in self.widths else "NULL"
 
     def _of_size(self, rows: int, vectors: int) -> Product:
-        return Product(rows, vectors, self.a_row, self.run, self.asks)
+        return Product(rows, vectors, self.a_row, self.run, self.prefetches)
 
     def _of_width(self, vectors: int) -> str:
         names = [self._of_size(rows, vectors).name for rows in self.heights]
@@ -109,7 +109,7 @@ class Tiles:
 
 def any_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
     """Tiles for a number of rows known at run time, up to `count`: the last tile overlaps the one before it."""
-    heights = [even_rows(count, most_rows(tile_rows, blocks))]
+    heights = [even_rows(count, max_rows(tile_rows, blocks))]
     while heights[-1] > 1:
         heights.append(heights[-1] // 2)
     return Tiles(tuple(heights), a_row, blocks)
@@ -117,7 +117,7 @@ def any_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
 
 def exact_count(tile_rows: int, count: int, a_row: int, blocks: int, run: int = 0) -> Tiles:
     """Tiles for exactly `count` rows without overlap: one height, and a lower one for the rest."""
-    most = most_rows(tile_rows, blocks)
+    most = max_rows(tile_rows, blocks)
     dividing = [rows for rows in range(most, most * 4 // 5, -1) if count % rows == 0]
     height = dividing[0] if dividing else even_rows(count, most)
     left = count % height

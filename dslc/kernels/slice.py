@@ -10,4 +10,4 @@ from dslc.operation import Operation
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """A copy of the channels of every pixel."""
     context = {"slice": detail(op, SliceDetail)}
-    return [Variant("plain", ("x", "y"), context, setting.moving(op.writes[0]))]
+    return [Variant("plain", ("x", "y"), context, setting.memory_cost(op.writes[0]))]

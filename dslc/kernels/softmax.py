@@ -16,6 +16,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     classes = op.writes[0].shape[-1]
     context = {"classes": classes, "rows": op.writes[0].elements // classes}
     if classes > FEW_CLASSES:
-        return [Variant("plain", ("x", "y"), context, setting.moving(op.writes[0], factor=2))]
+        return [Variant("plain", ("x", "y"), context, setting.memory_cost(op.writes[0], factor=2))]
     context["lanes"] = setting.lanes
-    return [Variant("columns", ("x", "y"), context, setting.moving(op.writes[0], factor=3))]
+    return [Variant("columns", ("x", "y"), context, setting.memory_cost(op.writes[0], factor=3))]

@@ -10,4 +10,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Two passes over each example: the sum, then dx."""
     classes = op.writes[0].shape[-1]
     context = {"classes": classes, "rows": op.writes[0].elements // classes}
-    return [Variant("plain", ("dy", "y", "dx"), context, setting.moving(*op.reads))]
+    return [Variant("plain", ("dy", "y", "dx"), context, setting.memory_cost(*op.reads))]

@@ -13,7 +13,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     context["elements"] = setting.layout(op.reads[0]).elements
     weights, *states = rule_names(op)
     names = (weights, "gradient", *states, "scale")[: len(op.reads)]
-    return [Variant("plain", names, context, setting.moving(*op.reads))]
+    return [Variant("plain", names, context, setting.memory_cost(*op.reads))]
 
 
 def rule_context(op: Operation) -> dict[str, object]:

@@ -13,7 +13,9 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """A copy with zeros around each group, as many times larger as there are groups."""
     d, layout = detail(op, ConvDetail), setting.layout(op.writes[0])
     return [
-        Variant("plain", ("w", "wide"), context(d, layout.width or d.output[2]), setting.moving(op.writes[0], factor=4))
+        Variant(
+            "plain", ("w", "wide"), context(d, layout.width or d.output[2]), setting.memory_cost(op.writes[0], factor=4)
+        )
     ]
 
 

@@ -19,11 +19,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "taps": transform.elements, "channels": channels, "step": layout.shape[1] * setting.lanes,
         "blocks": layout.blocks, "lanes": setting.lanes, "elements": layout.shape[0], "transform": transform.name,
     }  # fmt: skip
-    cost = setting.moving(op.writes[0], factor=2)
+    cost = setting.memory_cost(op.writes[0], factor=2)
     return [Variant("plain", ("w", "transformed"), context, cost, transforms=(transform,))]
 
 
-def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """Parameters in blocks of one vector of filters, over which the transform runs."""
     w = op.reads[0]
     return {w.name: _direct.filters_layout(w.shape, lanes)} if w.role == PARAMETER else {}
@@ -31,5 +31,5 @@ def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     """Rotated filters first, for the input gradient."""
-    d = detail(op, FiltersDetail).turned
-    return () if d is None else (_direct.turned_filters(op.reads[0], d, lanes),)
+    d = detail(op, FiltersDetail).rotated
+    return () if d is None else (_direct.rotated_filters(op.reads[0], d, lanes),)

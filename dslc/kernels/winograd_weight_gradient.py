@@ -20,11 +20,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "taps": transform.results, "size": transform.elements, "channels": made.conv.input[2], "lanes": setting.lanes,
         "blocks": op.reads[0].shape[1], "chunks": made.chunks, "step": made.step, "transform": transform.name,
     }  # fmt: skip
-    cost = setting.moving(*op.reads, factor=2)
+    cost = setting.memory_cost(*op.reads, factor=2)
     return [Variant("plain", ("sums", "dw"), context, cost, transforms=(transform,))]
 
 
-def wishes(op: Operation, lanes: int) -> Mapping[str, Layout]:
+def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """A temporary gradient is stored like packed filters."""
     dw = op.writes[0]
     return {} if dw.role == GRADIENT else {dw.name: _direct.filters_layout(dw.shape, lanes)}

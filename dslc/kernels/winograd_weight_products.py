@@ -67,8 +67,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "channel_blocks": channel_blocks, "filter_blocks": filter_blocks, "tiles": tiles, "chunks": made.chunks,
         "buffers": buffers, "row": row, "square_step": spread(at_once * row),
         "error_step": spread(2 * tiles.panels * at_once * lanes),
-        "asked": elements if _winograd.is_far(made_vectors, setting) else 0,
-        "sums_far": _winograd.is_far(elements * filter_blocks * made.step // lanes, setting),
+        "asked": elements if _winograd.exceeds_l2(made_vectors, setting) else 0,
+        "sums_far": _winograd.exceeds_l2(elements * filter_blocks * made.step // lanes, setting),
         "sum_step": made.step, "input": used["input"].name, "output": used["output_gradient"].name,
     }  # fmt: skip
     own = setting.threads if made.chunks > 1 else 1

@@ -70,14 +70,14 @@ class Loss:
     `through`: the layer whose input the loss is computed from (softmax, sigmoid); it must be the last of the head.
     `classes`: targets are class numbers, else real numbers of the output's shape.
     `scores`: the loss needs unbounded outputs, not those of a softmax or sigmoid.
-    `yes_or_no`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` means yes.
+    `binary`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` means yes.
     """
 
     through: ClassVar[str | None] = None
     classes: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ()
     scores: ClassVar[bool] = False
-    yes_or_no: ClassVar[bool] = False
+    binary: ClassVar[bool] = False
     threshold: ClassVar[float] = 0.5
     weight: Positive
 
@@ -152,17 +152,18 @@ class ClassLoss(Loss):
         """The weight of each example (n,), in NumPy."""
         return np.asarray(self.class_weights)[target] if self.class_weights else np.ones(len(target))
 
-    def judge(self, site: LossSite) -> None:
+    def lower_loss_and_gradient(self, site: LossSite) -> None:
         """Emits the operation that writes `site.results`, without class weights."""
         raise NotImplementedError
 
     def lower(self, site: LossSite) -> None:
-        """Counts the examples, then `judge`; with class weights `class_weights` multiplies its results."""
+        """Counts the examples, then `lower_loss_and_gradient`; with class weights `class_weights` multiplies its
+        results."""
         site.op("count_examples", "count", (), (site.count,), None)
         if not self.class_weights:
-            self.judge(site)
+            self.lower_loss_and_gradient(site)
             return
         before = site.unweighted()
-        self.judge(before)
+        self.lower_loss_and_gradient(before)
         detail = ClassWeightsDetail(self.class_weights)
         site.op("class_weights", "weigh_classes", (*before.results, site.target), site.results, detail)

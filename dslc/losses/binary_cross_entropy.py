@@ -20,7 +20,7 @@ class BinaryCrossEntropy(ElementLoss):
 
     through = "sigmoid"
     metrics = ("accuracy",)
-    yes_or_no = True
+    binary = True
 
     def value(self) -> Scalar:
         """max(z, 0) - z * t + log1p(e^-|z|), which is -(t log p + (1 - t) log(1 - p)) for p = sigmoid(z), without

@@ -24,7 +24,7 @@ class BinaryHinge(ElementLoss):
 
     metrics = ("accuracy",)
     scores = True
-    yes_or_no = True
+    binary = True
     threshold = 0.0
 
     def value(self) -> Scalar:

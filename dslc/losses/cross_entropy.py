@@ -44,7 +44,7 @@ class CrossEntropy(ClassLoss):
         weights = self.weight / count * self.of_examples(target)[:, None]
         return -(weights * q * log_p).sum(), weights * (np.exp(log_p) - q)
 
-    def judge(self, site: LossSite) -> None:
+    def lower_loss_and_gradient(self, site: LossSite) -> None:
         """One `cross_entropy`, which computes softmax, loss and gradient together."""
         detail = CrossEntropyDetail(self.weight, site.z.shape[0], self.label_smoothing)
         site.op("cross_entropy", "loss", (site.z, site.target), site.results, detail)

@@ -36,6 +36,6 @@ class Hinge(ClassLoss):
         losses = np.where(short < 0, 0, short)
         return self.weight * (self.of_examples(target) * losses).sum() / count, slope
 
-    def judge(self, site: LossSite) -> None:
+    def lower_loss_and_gradient(self, site: LossSite) -> None:
         """One `hinge`."""
         site.op("hinge", "loss", (site.z, site.target), site.results, LossDetail(self.weight))

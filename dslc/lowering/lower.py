@@ -78,7 +78,7 @@ class _Lowering:
     def output_tensor(self, node: Node) -> Tensor:
         return Tensor(f"{node.name}_out", node.output.shape)
 
-    def judged(self, head: Head) -> Value:
+    def loss_input(self, head: Head) -> Value:
         """What the head's loss is computed from: the logits under a softmax or sigmoid, else the value itself."""
         producer = self.network.producer(head.value)
         if head.loss is not None and head.loss.through is not None and producer is not None:
@@ -88,7 +88,7 @@ class _Lowering:
     def lower_loss(self, head: Head, dz: Tensor | None) -> tuple[Tensor, Tensor]:
         """Emits the head's loss: the losses of the examples, and what their sum is divided by."""
         assert head.loss is not None
-        z = self.values[self.judged(head).name]
+        z = self.values[self.loss_input(head).name]
         target = Tensor(
             f"{head.name}_target",
             head.loss.target_shape(head.value.shape),
@@ -162,17 +162,17 @@ class _Train(_Lowering):
             self._backward(node, index)
         self._regularize()
         backward = self.phase("backward")
-        self._after_and_update()
+        self._update_phase()
         return Step("train", (forward, backward, self.phase("update")))
 
     def _losses(self) -> None:
         summed: list[Tensor] = []
         for head in self.network.heads:
-            judged = self.judged(head)
+            loss_input = self.loss_input(head)
             dz = None
-            if judged.name in self.needs:
-                dz = Tensor(f"{head.name}_loss_grad", judged.shape)
-                self.contributions[judged.name].append(dz)
+            if loss_input.name in self.needs:
+                dz = Tensor(f"{head.name}_loss_grad", loss_input.shape)
+                self.contributions[loss_input.name].append(dz)
             summed.extend(self.lower_loss(head, dz))
         penalties = [self._penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
         out = Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
@@ -232,12 +232,14 @@ class _Train(_Lowering):
                 Operation("regularizer_gradient", name, (w, g), (g,), detail, p.name, self.lines[p.name])
             )
 
-    def _after_and_update(self) -> None:
+    def _update_phase(self) -> None:
         training = self.network.training
         assert training is not None
         for index, node in enumerate(self.network.nodes):
             node.layer.after(self.site(node, index))
-        scale = self._clip_scale(training.clip) if training.clip is not None and training.clip.together else ()
+        scale = (
+            self._clip_scale(training.clip) if training.clip is not None and training.clip.needs_all_gradients else ()
+        )
         for p in self.network.parameters:
             if p.learns:
                 self._update(p, training, scale)

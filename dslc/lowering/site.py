@@ -9,7 +9,7 @@ from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation, Tensor
 from dslc.shape import Shape
 
-MOST_CHANNELS = 4096
+MAX_CHANNELS = 4096
 """With more channels than this, threads share the channels and not the pixels."""
 
 
@@ -60,7 +60,7 @@ class Site:
         """Memory for sums over all pixels of `y`, one array of this shape for each chunk. None if threads had better
         share the channels: for vectors, and for very many channels."""
         channels = self.y.shape[-1]
-        if self.y.elements == channels or channels > MOST_CHANNELS:
+        if self.y.elements == channels or channels > MAX_CHANNELS:
             return None
         return self.save(what, (CHUNKS, *shape))
 

@@ -43,7 +43,7 @@ def _fuse_phase(phase: Phase, readers: Counter[Tensor]) -> Phase:
 
 def _producer(op: Operation, done: list[Operation], readers: Counter[Tensor]) -> int | None:
     """The index of an earlier operation that can compute `op` in its epilogue; the last if there are several."""
-    found = [at for turn in _turns(op) if (at := _producer_of(turn, done, readers)) is not None]
+    found = [at for turn in _operand_orders(op) if (at := _producer_of(turn, done, readers)) is not None]
     return max(found, default=None)
 
 
@@ -55,7 +55,7 @@ def _producer_of(op: Operation, done: list[Operation], readers: Counter[Tensor])
     for index in range(len(done) - 1, -1, -1):
         producer = done[index]
         if source in producer.writes:
-            fits = producer.writes == (source,) and kernels.fuses(producer) and _together(producer, op) is not None
+            fits = producer.writes == (source,) and kernels.fuses(producer) and _combined(producer, op) is not None
             taken = {t for later in done[index + 1 :] for t in later.writes}
             if op.kind == "add":  # a layer may read its own inputs from a copy in another layout
                 taken.update(producer.reads)
@@ -63,7 +63,7 @@ def _producer_of(op: Operation, done: list[Operation], readers: Counter[Tensor])
     return None
 
 
-def _turns(op: Operation) -> tuple[Operation, ...]:
+def _operand_orders(op: Operation) -> tuple[Operation, ...]:
     """The operation if it can be an epilogue, its first read being the producer's result; a sum in either order."""
     if _formula(op) is None:
         return ()
@@ -83,7 +83,7 @@ def _formula(op: Operation) -> Fused | None:
     return None
 
 
-def _together(producer: Operation, op: Operation) -> Fused | None:
+def _combined(producer: Operation, op: Operation) -> Fused | None:
     """The epilogue of the two combined: a single formula, or a formula of a sum; None if they cannot be combined."""
     formula = _formula(op)
     if producer.fused is None or formula is None:
@@ -94,7 +94,7 @@ def _together(producer: Operation, op: Operation) -> Fused | None:
 
 
 def _fused(producer: Operation, op: Operation) -> Operation:
-    fused = _together(producer, op)
+    fused = _combined(producer, op)
     assert fused is not None
     said = op.line == producer.line or producer.comment.endswith(op.comment)
     comment = producer.comment if said else f"{producer.comment} -> {op.comment}"

@@ -13,7 +13,7 @@ from dslc.kernels import _depthwise, _direct
 from dslc.layers.conv import ConvDetail
 from dslc.operation import ACTIVATION, Operation, Tensor
 
-MOST_TIMES = 16
+MAX_GROUPS = 16
 """Up to this many groups, and so this many times the work, the ordinary convolution is cheaper than narrow groups."""
 
 
@@ -33,7 +33,7 @@ def _widen(step: Step, lanes: int) -> Step:
 
 def _wide(op: Operation, lanes: int, widened: dict[Tensor, Tensor]) -> tuple[Operation, ...]:
     d = op.detail
-    if not isinstance(d, ConvDetail) or _direct.fits(d, lanes) or _depthwise.suits(d) or d.groups > MOST_TIMES:
+    if not isinstance(d, ConvDetail) or _direct.fits(d, lanes) or _depthwise.suits(d) or d.groups > MAX_GROUPS:
         return (op,)
     wide = replace(op, detail=replace(d, groups=1), multiply_adds=op.multiply_adds * d.groups)
     if op.kind == "conv_weight_gradient":

@@ -25,11 +25,11 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mappin
     chosen: dict[str, Layout] = {}
     for step in graph.steps:
         for op in step.operations:
-            for name, layout in kernels.wishes(op, lanes).items():
+            for name, layout in kernels.preferred_layouts(op, lanes).items():
                 chosen.setdefault(name, layout)
     for op in graph.predict.operations:
-        lying = [t for t in kernels.alike(op) if t.name in chosen]
-        chosen.update({t.name: replace(chosen[lying[0].name], shape=t.shape) for t in kernels.alike(op) if lying})
+        lying = [t for t in kernels.same_layout(op) if t.name in chosen]
+        chosen.update({t.name: replace(chosen[lying[0].name], shape=t.shape) for t in kernels.same_layout(op) if lying})
     states = graph.network.training.optimizer.states if graph.network.training else ()
     for parameter in graph.network.parameters:
         own = identifier(parameter.name)
@@ -67,7 +67,7 @@ def _converted(
     already made at this point."""
     done: list[Operation] = []
     for op in operations:
-        found = (*_turns(op, chosen, lanes), *_repacked(op, chosen, lanes), *kernels.copies(op, lanes))
+        found = (*_lane_conversions(op, chosen, lanes), *_repacked(op, chosen, lanes), *kernels.copies(op, lanes))
         wanted = {copy.tensor: copy for copy in found}
         for copy in wanted.values():
             if copy not in there:
@@ -75,16 +75,16 @@ def _converted(
                 tensor = _copied(copy, chosen, named)
                 done.extend(_converted((_copy_operation(copy, tensor, op),), chosen, lanes, named, there))
         reads = tuple(named[wanted[t]] if t in wanted else t for t in op.reads)
-        done.extend(_given_back(replace(op, reads=reads), chosen, lanes))
+        done.extend(_with_plain_result(replace(op, reads=reads), chosen, lanes))
     return tuple(done)
 
 
-def _turns(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
+def _lane_conversions(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
     """The conversions to and from lanes of what the operation reads; its results are stored in the same way."""
     batched = [t for t in op.reads if t.batched]
     lying = {t for t in batched if t.name in chosen and chosen[t.name].examples > 1}
     inside = all(t.role == ACTIVATION or not t.batched for t in op.writes)
-    if op.choice == "lanes" or (kernels.follows(op) and lying and inside):
+    if op.choice == "lanes" or (kernels.keeps_layout(op) and lying and inside):
         chosen.update({t.name: Layout(t.shape, examples=lanes) for t in op.writes if t.batched})
         return [Copy(t, "to_lanes", Layout(t.shape, examples=lanes)) for t in batched if t not in lying]
     return [Copy(t, "from_lanes", Layout(t.shape)) for t in batched if t in lying and op.kind != "from_lanes"]
@@ -92,15 +92,15 @@ def _turns(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
 
 def _repacked(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:
     """Copies of parameters whose layout an earlier operation chose differently from what this one wants."""
-    wishes = kernels.wishes(op, lanes)
+    preferred_layouts = kernels.preferred_layouts(op, lanes)
     return [
-        Copy(t, "pack_filters", wishes[t.name])
+        Copy(t, "pack_filters", preferred_layouts[t.name])
         for t in op.reads
-        if t.name in wishes and chosen.get(t.name, wishes[t.name]) != wishes[t.name]
+        if t.name in preferred_layouts and chosen.get(t.name, preferred_layouts[t.name]) != preferred_layouts[t.name]
     ]
 
 
-def _given_back(op: Operation, chosen: dict[str, Layout], lanes: int) -> tuple[Operation, ...]:
+def _with_plain_result(op: Operation, chosen: dict[str, Layout], lanes: int) -> tuple[Operation, ...]:
     """The operation; if it writes the caller's array in lanes, also one that converts that to the plain layout."""
     result = op.writes[0]
     if op.choice != "lanes" or result.role == ACTIVATION or not result.batched:

@@ -14,7 +14,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class _Life:
+class _LiveRange:
     """A tensor's live range: a span for every row that touches it."""
 
     tensor: Tensor
@@ -22,7 +22,7 @@ class _Life:
     spans: tuple[Span, ...]
 
 
-def rounded(elements: int, itemsize: int) -> int:
+def aligned_size(elements: int, itemsize: int) -> int:
     """The next multiple of the alignment that is not below this number of elements."""
     unit = ALIGNMENT // itemsize
     return -(-elements // unit) * unit
@@ -34,19 +34,19 @@ def place(
     batch: int,
     itemsize: int,
     start: int,
-    lasting: Collection[Tensor] = (),
+    persistent: Collection[Tensor] = (),
 ) -> dict[str, Buffer]:
     """A buffer for every activation that the kernels touch, by name: the largest first, each at the lowest free offset.
 
     rows: the kernels of each row of phases. batch: the largest mini-batch. start: the first free offset, in elements.
-    lasting: tensors that share memory with nothing else.
+    persistent: tensors that share memory with nothing else.
     """
     aliases = _aliases(rows)
     buffers: dict[str, Buffer] = {}
-    placed: list[tuple[int, _Life]] = []
-    lives = _lives(rows, layouts, aliases, batch, itemsize, lasting)
+    placed: list[tuple[int, _LiveRange]] = []
+    lives = _live_ranges(rows, layouts, aliases, batch, itemsize, persistent)
     for life in sorted(lives, key=lambda n: (-n.elements, n.spans[0])):
-        busy = sorted((o, o + other.elements) for o, other in placed if _together(life, other))
+        busy = sorted((o, o + other.elements) for o, other in placed if _overlap(life, other))
         offset = start
         for begin, end in busy:
             if offset + life.elements <= begin:
@@ -61,7 +61,7 @@ def place(
     return buffers
 
 
-def _together(a: _Life, b: _Life) -> bool:
+def _overlap(a: _LiveRange, b: _LiveRange) -> bool:
     """Whether both are live at the same time."""
     for first, last in a.spans:
         for begin, end in b.spans:
@@ -80,14 +80,14 @@ def _aliases(rows: Sequence[Sequence[Kernel]]) -> dict[Tensor, Tensor]:
     return roots
 
 
-def _lives(
+def _live_ranges(
     rows: Sequence[Sequence[Kernel]],
     layouts: Mapping[str, Layout],
     aliases: Mapping[Tensor, Tensor],
     batch: int,
     itemsize: int,
-    lasting: Collection[Tensor],
-) -> list[_Life]:
+    persistent: Collection[Tensor],
+) -> list[_LiveRange]:
     spans: dict[Tensor, dict[int, Span]] = {}
     now = 0
     for row, kernels in enumerate(rows):
@@ -98,8 +98,8 @@ def _lives(
                     own = spans.setdefault(root, {})
                     own[row] = (own.get(row, (now, now))[0], now)
             now += 1
-    spans.update({t: {0: (0, now)} for t in lasting if t in spans})
+    spans.update({t: {0: (0, now)} for t in persistent if t in spans})
     return [
-        _Life(t, rounded(layouts[t.name].total(batch if t.batched else 1), itemsize), tuple(own.values()))
+        _LiveRange(t, aligned_size(layouts[t.name].total(batch if t.batched else 1), itemsize), tuple(own.values()))
         for t, own in spans.items()
     ]

@@ -16,7 +16,7 @@ from dslc.layers._pooling import PoolDetail
 from dslc.operation import ACTIVATION, Operation, Tensor
 
 
-def pool_at_once(graph: Graph) -> Graph:
+def fuse_pooling(graph: Graph) -> Graph:
     """Fuses max pooling over 2x2 windows into the convolutions before it."""
     return graph.map(_pool_step)
 

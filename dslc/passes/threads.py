@@ -8,7 +8,7 @@ from dataclasses import replace
 from dslc.operation import Tensor
 from dslc.plan import Kernel, PlannedPhase
 
-WORTH_SHARING_NS = 10_000
+MIN_PARALLEL_NS = 10_000
 """Kernels cheaper than this run on the first thread alone: a barrier would cost more than sharing saves."""
 
 MEETING_NS = 150
@@ -19,10 +19,10 @@ Place = Callable[[Tensor], tuple[str, int, int]]
 
 
 def share_work(
-    phases: tuple[PlannedPhase, ...], place: Place, worth_ns: float = WORTH_SHARING_NS
+    phases: tuple[PlannedPhase, ...], place: Place, min_ns: float = MIN_PARALLEL_NS
 ) -> tuple[PlannedPhase, ...]:
-    """Sets `parallel` and `barrier` in all kernels. `worth_ns`: the cost from which on a kernel is shared."""
-    return tuple(replace(phase, kernels=_meeting(_shared(phase.kernels, worth_ns), place)) for phase in phases)
+    """Sets `parallel` and `barrier` in all kernels. `min_ns`: the cost from which on a kernel is shared."""
+    return tuple(replace(phase, kernels=_with_barriers(_shared(phase.kernels, min_ns), place)) for phase in phases)
 
 
 def estimated_ns(phases: Iterable[PlannedPhase], threads: int) -> float:
@@ -32,13 +32,13 @@ def estimated_ns(phases: Iterable[PlannedPhase], threads: int) -> float:
     return work + sum(k.barrier for k in kernels) * MEETING_NS * (threads if threads > 1 else 0)
 
 
-def _shared(kernels: tuple[Kernel, ...], worth_ns: float) -> tuple[Kernel, ...]:
+def _shared(kernels: tuple[Kernel, ...], min_ns: float) -> tuple[Kernel, ...]:
     return tuple(
-        replace(k, parallel=not k.variant.is_alias and k.variant.cost_ns >= worth_ns, barrier=False) for k in kernels
+        replace(k, parallel=not k.variant.is_alias and k.variant.cost_ns >= min_ns, barrier=False) for k in kernels
     )
 
 
-def _meeting(kernels: tuple[Kernel, ...], place: Place) -> tuple[Kernel, ...]:
+def _with_barriers(kernels: tuple[Kernel, ...], place: Place) -> tuple[Kernel, ...]:
     """Puts a barrier before every kernel that touches memory that another thread may still write, or writes memory that
     another may still read, and one at the end. Kernels that the first thread runs alone need none between them."""
     marked = list(kernels)
@@ -46,7 +46,7 @@ def _meeting(kernels: tuple[Kernel, ...], place: Place) -> tuple[Kernel, ...]:
     for index, kernel in enumerate(kernels):
         if kernel.variant.is_alias:
             continue
-        if any(_in_the_way(kernels[i], kernel, place) for i in running):
+        if any(_conflict(kernels[i], kernel, place) for i in running):
             marked[running[-1]] = replace(marked[running[-1]], barrier=True)
             running = []
         running.append(index)
@@ -55,7 +55,7 @@ def _meeting(kernels: tuple[Kernel, ...], place: Place) -> tuple[Kernel, ...]:
     return tuple(marked)
 
 
-def _in_the_way(earlier: Kernel, later: Kernel, place: Place) -> bool:
+def _conflict(earlier: Kernel, later: Kernel, place: Place) -> bool:
     if not earlier.parallel and not later.parallel:
         return False
     before, after = earlier.operation, later.operation

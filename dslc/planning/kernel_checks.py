@@ -13,7 +13,7 @@ from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 from dslc.operation import INPUT, Tensor
 from dslc.plan import Buffer, Kernel, Plan
-from dslc.planning.plan_error import demand
+from dslc.planning.plan_error import require
 
 Buffers = Mapping[Tensor, "Buffer | None"]
 """The buffers of a kernel's tensors; None for an array of the caller."""
@@ -36,12 +36,12 @@ def check_kernel(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
     """Checks that the tensors of a kernel are as it assumes. Raises PlanError if one is not."""
     op, variant = kernel.operation, kernel.variant
     named = len(variant.arguments)
-    demand(named == len(buffers), f"{op.name} has {len(buffers)} arrays but {named} argument names")
+    require(named == len(buffers), f"{op.name} has {len(buffers)} arrays but {named} argument names")
     _check_examples(kernel, buffers, plan)
     _check_aligned(kernel, buffers, plan)
     _check_scratch(kernel, buffers, plan)
     if check := CHECKS.get(op.kind):
-        check(_Seen(kernel, buffers, plan))
+        check(_KernelCheck(kernel, buffers, plan))
 
 
 def _layout(tensor: Tensor, buffers: Buffers) -> Layout:
@@ -61,24 +61,24 @@ def _check_examples(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
     elif op.choice == "lanes":
         fine = found == {lanes}
     else:
-        fine = len(found) <= 1 and (found <= {1} or (found == {lanes} and kernels.follows(op)))
-    demand(fine, f"{op.name} gets a tensor with examples in lanes where it expects the plain layout, or the reverse")
+        fine = len(found) <= 1 and (found <= {1} or (found == {lanes} and kernels.keeps_layout(op)))
+    require(fine, f"{op.name} gets a tensor with examples in lanes where it expects the plain layout, or the reverse")
 
 
 def _check_aligned(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
     """What a kernel assumes to be aligned is: it is in the arena, and pixels are whole vectors."""
     op, variant = kernel.operation, kernel.variant
-    demand(not variant.context.get("far") or "out" in variant.aligned,
+    require(not variant.context.get("far") or "out" in variant.aligned,
            f"{op.name} uses non-temporal stores but does not require aligned vectors")  # fmt: skip
     named = dict(zip(variant.arguments, buffers, strict=False))
     for name in variant.aligned:
         buffer = buffers[named[name]]
-        demand(buffer is not None, f"{op.name} assumes that {named[name].name}, the caller's array, is aligned")
+        require(buffer is not None, f"{op.name} assumes that {named[name].name}, the caller's array, is aligned")
         assert buffer is not None
         pixel = buffer.layout.stored[-1] * buffer.layout.examples * plan.itemsize
         bytes_of_vector = plan.target.lanes(plan.itemsize) * plan.itemsize
         aligned = buffer.offset * plan.itemsize % bytes_of_vector == 0 and pixel % bytes_of_vector == 0
-        demand(aligned, f"{op.name} assumes that the vectors of {named[name].name} are aligned, but they are not")
+        require(aligned, f"{op.name} assumes that the vectors of {named[name].name} are aligned, but they are not")
 
 
 def _check_scratch(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
@@ -87,15 +87,15 @@ def _check_scratch(kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
     own = op.writes[len(op.writes) - len(variant.scratch) :]
     for scratch, tensor in zip(variant.scratch, own, strict=True):
         right = tensor.name == f"{op.name}_{scratch.name}" and tensor.elements == scratch.elements
-        demand(right, f"{op.name} asks for {scratch.elements} numbers of {scratch.name} but gets {tensor.name}")
+        require(right, f"{op.name} asks for {scratch.elements} numbers of {scratch.name} but gets {tensor.name}")
     threads = variant.context.get("threads", plan.threads)
-    demand(threads == plan.threads, f"{op.name} is made for {threads} threads")
+    require(threads == plan.threads, f"{op.name} is made for {threads} threads")
 
 
 # ------------------------------------------------------------------------------------------------ by kind
 
 
-class _Seen:
+class _KernelCheck:
     """A kernel with its buffers and plan, and the checks that the kinds share. Each raises PlanError."""
 
     def __init__(self, kernel: Kernel, buffers: Buffers, plan: Plan) -> None:
@@ -106,26 +106,26 @@ class _Seen:
     def shape(self, tensor: Tensor, *shapes: tuple[int, ...]) -> None:
         """The tensor has one of these shapes."""
         known = tensor.shape in shapes
-        demand(known, f"{self.op.name} expects {tensor.name} to have the shape {shapes[0]}, but it is {tensor.shape}")
+        require(known, f"{self.op.name} expects {tensor.name} to have the shape {shapes[0]}, but it is {tensor.shape}")
 
     def plain(self, tensor: Tensor) -> None:
         """The tensor is stored as its shape says."""
-        self.lies(tensor, Layout(tensor.shape))
+        self.has_layout(tensor, Layout(tensor.shape))
 
     def blocked(self, tensor: Tensor, axis: int) -> None:
         """The tensor is stored in blocks of one vector along an axis."""
-        demand(axis < len(tensor.shape), f"{self.op.name} expects weights, but {tensor.name} is {tensor.shape}")
-        self.lies(tensor, Layout(tensor.shape, axis, self.lanes))
+        require(axis < len(tensor.shape), f"{self.op.name} expects weights, but {tensor.name} is {tensor.shape}")
+        self.has_layout(tensor, Layout(tensor.shape, axis, self.lanes))
 
-    def lies(self, tensor: Tensor, layout: Layout) -> None:
+    def has_layout(self, tensor: Tensor, layout: Layout) -> None:
         """The tensor is stored in this layout, or in one with the same order in memory."""
         found = _layout(tensor, self.buffers)
         fine = found.stored == layout.stored and (found.width == 0 or found.axis == layout.axis)
-        demand(fine, f"{self.op.name} wants {tensor.name} stored as {layout.describe()}, not as {found.describe()}")
+        require(fine, f"{self.op.name} wants {tensor.name} stored as {layout.describe()}, not as {found.describe()}")
 
-    def least(self, what: str, found: int, needed: int) -> None:
+    def at_least(self, what: str, found: int, needed: int) -> None:
         """There are no fewer than `needed` numbers of `what`."""
-        demand(found >= needed, f"{self.op.name} needs {needed} numbers of {what} but has {found}")
+        require(found >= needed, f"{self.op.name} needs {needed} numbers of {what} but has {found}")
 
     def scratch(self, name: str) -> int:
         """The size of a workspace of the kernel; 0 if it has none of this name."""
@@ -145,7 +145,7 @@ def _back(d: ConvDetail) -> ConvDetail:
     return replace(d, input=d.output, output=d.input, before=(top, left))
 
 
-def _conv_forward(seen: _Seen) -> None:
+def _conv_forward(seen: _KernelCheck) -> None:
     d = _conv(seen)
     x, w, y = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
     stored = (d.output[0] // 2, d.output[1] // 2, d.output[2]) if seen.op.pooled else d.output
@@ -159,7 +159,7 @@ def _conv_forward(seen: _Seen) -> None:
     seen.blocked(w, 3) if seen.op.choice == "direct" else seen.plain(w)
 
 
-def _conv_input_gradient(seen: _Seen) -> None:
+def _conv_input_gradient(seen: _KernelCheck) -> None:
     d = _conv(seen)
     dy, w, dx = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
     seen.shape(dx, d.input)
@@ -175,7 +175,7 @@ def _conv_input_gradient(seen: _Seen) -> None:
         seen.plain(w)
 
 
-def _conv_weight_gradient(seen: _Seen) -> None:
+def _conv_weight_gradient(seen: _KernelCheck) -> None:
     d = _conv(seen)
     x, dy, dw = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
     seen.shape(x, d.input if seen.op.choice == "plain" else _window(d))
@@ -183,16 +183,16 @@ def _conv_weight_gradient(seen: _Seen) -> None:
     seen.shape(dw, (*d.size, d.input[2] // d.groups, d.output[2]))
     seen.blocked(dw, 3) if seen.op.choice == "direct" else seen.plain(dw)
     if seen.op.choice == "lanes":
-        seen.least("sums", seen.scratch("sums"), prod(dw.shape) * seen.lanes)
+        seen.at_least("sums", seen.scratch("sums"), prod(dw.shape) * seen.lanes)
 
 
-def _conv(seen: _Seen) -> ConvDetail:
+def _conv(seen: _KernelCheck) -> ConvDetail:
     detail = seen.op.detail
     assert isinstance(detail, ConvDetail)
     return detail
 
 
-def _winograd(seen: _Seen, d: ConvDetail) -> None:
+def _winograd(seen: _KernelCheck, d: ConvDetail) -> None:
     """The workspace of every thread is large enough, the transformed filters have the stride that the C uses, and
     vectors are read beyond the last pixel only in the arena."""
     c, x, filters = seen.context, seen.op.reads[0], seen.op.reads[1]
@@ -200,33 +200,33 @@ def _winograd(seen: _Seen, d: ConvDetail) -> None:
     elements, lanes = (outputs + taps - 1) ** 2, seen.lanes
     channels, blocks = _whole(d.input[2], lanes), -(-d.output[2] // lanes)
     seen.shape(x, d.input)
-    seen.least("an element's filters", c["filter_step"], d.input[2] * lanes)
-    demand(_layout(filters, seen.buffers).stored == (blocks, elements, c["filter_step"] // lanes, lanes),
+    seen.at_least("an element's filters", c["filter_step"], d.input[2] * lanes)
+    require(_layout(filters, seen.buffers).stored == (blocks, elements, c["filter_step"] // lanes, lanes),
            f"{seen.op.name} reads {filters.name} in another layout than it has")  # fmt: skip
     height = c["tiles"].heights[0]
     room = _whole(c["at_once"], height)
-    seen.least("room for squares", c["room"], room)
-    seen.least("an element's squares", c["square_step"], channels * c["room"])
-    seen.least("an element's products", c["result_step"], _whole(blocks, 2) * c["room"] * lanes)
-    seen.least("squares", seen.scratch("squares"), seen.threads * elements * c["square_step"])
-    seen.least("products", seen.scratch("products"), seen.threads * elements * c["result_step"])
+    seen.at_least("room for squares", c["room"], room)
+    seen.at_least("an element's squares", c["square_step"], channels * c["room"])
+    seen.at_least("an element's products", c["result_step"], _whole(blocks, 2) * c["room"] * lanes)
+    seen.at_least("squares", seen.scratch("squares"), seen.threads * elements * c["square_step"])
+    seen.at_least("products", seen.scratch("products"), seen.threads * elements * c["result_step"])
     reads_on = c["whole"] and d.input[2] % lanes
-    demand(not reads_on or x.role != INPUT, f"{seen.op.name} reads past the end of {x.name}, the caller's array")
+    require(not reads_on or x.role != INPUT, f"{seen.op.name} reads past the end of {x.name}, the caller's array")
 
 
-def _winograd_filters(seen: _Seen) -> None:
+def _winograd_filters(seen: _KernelCheck) -> None:
     w, transformed = seen.op.reads[0], seen.op.writes[0]
     seen.blocked(w, 3)
     found = _layout(transformed, seen.buffers)
     blocks = -(-w.shape[3] // seen.lanes)
     step = found.stored[2] * seen.lanes
-    demand(found.stored[:1] == (blocks,), f"{seen.op.name} writes {blocks} blocks to {transformed.name}")
-    seen.least("an element's filters", step, w.shape[2] * seen.lanes)
-    demand(step == seen.context["step"] and found.stored[1] == seen.context["elements"],
+    require(found.stored[:1] == (blocks,), f"{seen.op.name} writes {blocks} blocks to {transformed.name}")
+    seen.at_least("an element's filters", step, w.shape[2] * seen.lanes)
+    require(step == seen.context["step"] and found.stored[1] == seen.context["elements"],
            f"{seen.op.name} writes {transformed.name} in another layout than it has")  # fmt: skip
 
 
-def _winograd_weight_products(seen: _Seen) -> None:
+def _winograd_weight_products(seen: _KernelCheck) -> None:
     made: Any = seen.op.detail
     c, d, lanes = seen.context, made.conv, seen.lanes
     (x, dy), sums = seen.op.reads[:2], seen.op.writes[0]
@@ -234,79 +234,79 @@ def _winograd_weight_products(seen: _Seen) -> None:
     elements, blocks = (outputs + taps - 1) ** 2, -(-d.output[2] // lanes)
     seen.shape(x, d.input)
     seen.shape(dy, d.output)
-    seen.least("an element's sums", c["sum_step"], d.input[2] * lanes)
-    seen.least(sums.name, sums.elements, c["chunks"] * blocks * elements * c["sum_step"])
-    seen.least("a square", c["row"], _whole(d.input[2], lanes))
-    seen.least("an element's squares", c["square_step"], c["at_once"] * c["row"])
-    seen.least("an element's errors", c["error_step"], _whole(blocks, 2) * c["at_once"] * lanes)
+    seen.at_least("an element's sums", c["sum_step"], d.input[2] * lanes)
+    seen.at_least(sums.name, sums.elements, c["chunks"] * blocks * elements * c["sum_step"])
+    seen.at_least("a square", c["row"], _whole(d.input[2], lanes))
+    seen.at_least("an element's squares", c["square_step"], c["at_once"] * c["row"])
+    seen.at_least("an element's errors", c["error_step"], _whole(blocks, 2) * c["at_once"] * lanes)
     # Either every thread has its own squares, or all share them in two buffers: one is read while the other is written.
     own = seen.threads if c["chunks"] > 1 else 1
     places = own if c["chunks"] > 1 else min(2, seen.threads)
-    seen.least("squares", seen.scratch("squares"), places * elements * c["square_step"])
-    seen.least("errors", seen.scratch("errors"), own * elements * c["error_step"])
+    seen.at_least("squares", seen.scratch("squares"), places * elements * c["square_step"])
+    seen.at_least("errors", seen.scratch("errors"), own * elements * c["error_step"])
 
 
-def _winograd_weight_gradient(seen: _Seen) -> None:
+def _winograd_weight_gradient(seen: _KernelCheck) -> None:
     c, sums, dw = seen.context, seen.op.reads[0], seen.op.writes[0]
     seen.blocked(dw, 3)
     blocks = -(-dw.shape[3] // seen.lanes)
-    seen.least(sums.name, sums.elements, c["chunks"] * blocks * c["size"] ** 2 * c["step"])
+    seen.at_least(sums.name, sums.elements, c["chunks"] * blocks * c["size"] ** 2 * c["step"])
 
 
-def _pad(seen: _Seen) -> None:
+def _pad(seen: _KernelCheck) -> None:
     d: Any = seen.op.detail
     seen.shape(seen.op.reads[0], d.input)
     seen.shape(seen.op.writes[0], d.output)
 
 
-def _weights(seen: _Seen, w: Tensor, units: int, inputs: int) -> None:
+def _weights(seen: _KernelCheck, w: Tensor, units: int, inputs: int) -> None:
     """A dense layer's weights: plain for few units, else blocked along the units."""
     seen.shape(w, (units, inputs))
     seen.plain(w) if 2 * units <= seen.lanes else seen.blocked(w, 0)
 
 
-def _dense_forward(seen: _Seen) -> None:
+def _dense_forward(seen: _KernelCheck) -> None:
     x, w, y = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
     _weights(seen, w, y.elements, x.elements)
 
 
-def _dense_input_gradient(seen: _Seen) -> None:
+def _dense_input_gradient(seen: _KernelCheck) -> None:
     dy, w, dx = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
     _weights(seen, w, dy.elements, dx.elements)
     wanted = 1 if 2 * dy.elements <= seen.lanes else seen.lanes
     found = _layout(dy, seen.buffers).examples
-    demand(found == wanted, f"{seen.op.name} wants {wanted} examples of {dy.name} interleaved, but there are {found}")
+    require(found == wanted, f"{seen.op.name} wants {wanted} examples of {dy.name} interleaved, but there are {found}")
     if seen.variant.name == "streamed":
-        seen.least("sums", seen.scratch("sums"), dx.elements * seen.lanes)
+        seen.at_least("sums", seen.scratch("sums"), dx.elements * seen.lanes)
 
 
-def _dense_weight_gradient(seen: _Seen) -> None:
+def _dense_weight_gradient(seen: _KernelCheck) -> None:
     x, dy, dw = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
     _weights(seen, dw, dy.elements, x.elements)
 
 
-def _dense_backward(seen: _Seen) -> None:
+def _dense_backward(seen: _KernelCheck) -> None:
     x, dy, in_lanes, dw = *seen.op.reads[:3], seen.op.writes[1]
     _weights(seen, dw, dy.elements, x.elements)
     sides = tuple(_layout(t, seen.buffers).examples for t in (x, dy, in_lanes))
-    demand(sides == (1, 1, seen.lanes), f"{seen.op.name} wants interleaved examples in {in_lanes.name} only")
-    seen.least("sums", seen.scratch("sums"), x.elements * seen.lanes)
+    require(sides == (1, 1, seen.lanes), f"{seen.op.name} wants interleaved examples in {in_lanes.name} only")
+    seen.at_least("sums", seen.scratch("sums"), x.elements * seen.lanes)
 
 
-def _elementwise(seen: _Seen) -> None:
+def _elementwise(seen: _KernelCheck) -> None:
     """Arrays that belong to one parameter have the same layout."""
     w = seen.op.reads[0]
     for other in (t for t in (*seen.op.reads, *seen.op.writes) if t.shape == w.shape):
-        seen.lies(other, _layout(w, seen.buffers))
+        seen.has_layout(other, _layout(w, seen.buffers))
     if seen.op.kind == "update":
         stored = prod(_layout(w, seen.buffers).stored)
-        demand(
+        require(
             seen.context["elements"] == stored,
             f"{seen.op.name} processes {seen.context['elements']} of {stored} numbers",
         )
 
 
-CHECKS: Mapping[str, Callable[[_Seen], None]] = {
+CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "conv_forward": _conv_forward,
     "conv_input_gradient": _conv_input_gradient,
     "conv_weight_gradient": _conv_weight_gradient,

@@ -8,7 +8,7 @@ class PlanError(AssertionError):
     The message is a sentence."""
 
 
-def demand(fine: bool, what: str) -> None:
+def require(fine: bool, what: str) -> None:
     """Raises PlanError with the message `what` unless `fine`."""
     if not fine:
         raise PlanError(what)

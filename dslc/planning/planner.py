@@ -13,17 +13,17 @@ from dslc.layout import Layout
 from dslc.operation import GRADIENT, PARAMETER, STATE, Operation, Tensor
 from dslc.passes.algorithms import choose_algorithms
 from dslc.passes.dead import remove_dead_operations
-from dslc.passes.few import split_few
 from dslc.passes.fold import fold_batchnorm
+from dslc.passes.fused_backward import fuse_backward
+from dslc.passes.fused_update import fuse_updates
 from dslc.passes.fusion import fuse
 from dslc.passes.groups import widen_groups
 from dslc.passes.layouts import choose_layouts
-from dslc.passes.memory import place, rounded
-from dslc.passes.pooling import pool_at_once
-from dslc.passes.prepare import prepare_parameters, prepared
-from dslc.passes.threads import WORTH_SHARING_NS, estimated_ns, share_work
-from dslc.passes.together import go_back_together
-from dslc.passes.updates import update_at_once
+from dslc.passes.memory import aligned_size, place
+from dslc.passes.pooling import fuse_pooling
+from dslc.passes.prepack import prepack_parameters, prepared
+from dslc.passes.small_batch import add_small_batch_phase
+from dslc.passes.threads import MIN_PARALLEL_NS, estimated_ns, share_work
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
 from dslc.target import Target
 
@@ -38,11 +38,11 @@ REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "dead": remove_dead_operations,
     "fold": fold_batchnorm,
     "fusion": fuse,
-    "pooling": pool_at_once,
-    "updates": update_at_once,
+    "pooling": fuse_pooling,
+    "fused_update": fuse_updates,
 }
 """The passes from graph to graph that need nothing else, in order."""
-PASSES = ("groups", "few", *REWRITES, "prepare", "together", "memory", "threads")
+PASSES = ("groups", "small_batch", *REWRITES, "prepack", "fused_backward", "memory", "threads")
 """The passes that can be disabled, by the names that `--disable` accepts."""
 
 
@@ -92,18 +92,18 @@ def make_plan(
     wanted = dict(options.algorithms)
     graph = graph if "groups" in options.disable else widen_groups(graph, setting.lanes)
     chosen = choose_algorithms(graph, setting, wanted)
-    graph = chosen if "few" in options.disable else split_few(graph, chosen, setting, wanted)
+    graph = chosen if "small_batch" in options.disable else add_small_batch_phase(graph, chosen, setting, wanted)
     for name, change in REWRITES.items():
         graph = graph if name in options.disable else change(graph)
     graph, layouts = choose_layouts(graph, setting.lanes)
     everywhere = {name: layout for step in graph.steps for name, layout in layouts[step.name].items()}
-    graph = graph if "prepare" in options.disable else prepare_parameters(graph)
-    if "together" not in options.disable:
-        graph = go_back_together(graph, replace(setting, layouts=layouts.get("train", {})))
+    graph = graph if "prepack" in options.disable else prepack_parameters(graph)
+    if "fused_backward" not in options.disable:
+        graph = fuse_backward(graph, replace(setting, layouts=layouts.get("train", {})))
     tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))
     kept: dict[str, Buffer] = {}
     parameters = _keep(tensors, PARAMETER, everywhere, itemsize, 0, kept)
-    flag = rounded(1, itemsize) if prepared(graph.predict) else 0
+    flag = aligned_size(1, itemsize) if prepared(graph.predict) else 0
     if flag:
         kept["prepared"] = Buffer(Tensor("prepared", (1,), batched=False), Layout((1,)), parameters, flag)
     steps = [
@@ -123,7 +123,7 @@ def make_plan(
         Region("activations", parameters, staging - parameters),
         Region("gradients", staging, gradients - staging),
         Region("state", gradients, states - gradients),
-        Region("asked_gradients", states, end - states),
+        Region("requested_gradients", states, end - states),
     )
     return Plan(graph, target, itemsize, capacity, threads, tuple(steps), kept, regions)
 
@@ -142,7 +142,7 @@ def _keep(
     """Places all tensors of a role one after the other, adds them to `kept`, and returns the offset of their end."""
     for tensor in tensors:
         if tensor.role == role:
-            size = rounded(layouts[tensor.name].elements, itemsize)
+            size = aligned_size(layouts[tensor.name].elements, itemsize)
             kept[tensor.name] = Buffer(tensor, layouts[tensor.name], offset, size)
             offset += size
     return offset
@@ -152,14 +152,14 @@ def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[st
     """Adds the buffers in which the training loop gathers a mini-batch, one for each input and target."""
     if graph.train is None:
         return offset
-    for tensor in given_tensors(graph.train):
-        size = rounded(tensor.elements * batch, itemsize)
+    for tensor in caller_tensors(graph.train):
+        size = aligned_size(tensor.elements * batch, itemsize)
         kept[f"{tensor.name}_staging"] = Buffer(tensor, Layout(tensor.shape), offset, size)
         offset += size
     return offset
 
 
-def given_tensors(step: Step) -> tuple[Tensor, ...]:
+def caller_tensors(step: Step) -> tuple[Tensor, ...]:
     """The inputs and targets of a step, which the caller passes, in the order of first use."""
     return tuple(t for t in step.tensors if t.role in ("input", "target"))
 
@@ -171,9 +171,9 @@ def _plan_step(
     run = [kernel for phase in phases for kernel in phase.kernels]
     layouts = _with_scratch(run, setting)
     everything = {t for kernel in run for t in (*kernel.operation.reads, *kernel.operation.writes)}
-    lasting = everything if "memory" in disable else prepared(step)
+    persistent = everything if "memory" in disable else prepared(step)
     in_rows = [[kernel for phase in row for kernel in phase.kernels] for row in rows(step.name, phases)]
-    workspace = place(in_rows, layouts, setting.batch, setting.itemsize, start, lasting)
+    workspace = place(in_rows, layouts, setting.batch, setting.itemsize, start, persistent)
 
     def where(tensor: Tensor) -> tuple[str, int, int]:
         buffer = workspace.get(tensor.name) or kept.get(tensor.name)
@@ -181,7 +181,7 @@ def _plan_step(
             return (tensor.name, 0, 1)
         return ("arena", buffer.offset, buffer.offset + buffer.elements)
 
-    worth = inf if "threads" in disable else WORTH_SHARING_NS
+    worth = inf if "threads" in disable else MIN_PARALLEL_NS
     return PlannedStep(step.name, share_work(phases, where, worth), workspace)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from dslc.cache import cache_folder, write_whole
+from dslc.cache import cache_folder, write_atomically
 from dslc.ir import Network
 from dslc.planning.planner import DEFAULT, Options
 from dslc.target import cpu_identity
@@ -21,11 +21,11 @@ def tuned_options(network: Network, batch: int | None, threads: int) -> Options:
     return Options(algorithms=tuple((str(name), str(choice)) for name, choice in found["algorithms"].items()))
 
 
-def keep_tuned(network: Network, batch: int | None, threads: int, options: Options) -> Path:
+def save_tuned(network: Network, batch: int | None, threads: int, options: Options) -> Path:
     """Stores the algorithms where `tuned_options` finds them, and returns the path. Raises OSError if that fails."""
     path = _place(network, batch, threads)
     content = {"net": network.name, "threads": threads, "cpu": cpu_identity(), "algorithms": dict(options.algorithms)}
-    write_whole(path, json.dumps(content, indent=1).encode())
+    write_atomically(path, json.dumps(content, indent=1).encode())
     return path
 
 

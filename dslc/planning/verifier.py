@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
-from dslc.graph import FEW, PREPARE
+from dslc.graph import PREPACK, SMALL_BATCH
 from dslc.graph import rows as rows_of
 from dslc.numerics import Array, np
 from dslc.operation import (
@@ -35,7 +35,7 @@ from dslc.operation import (
 )
 from dslc.plan import ALIGNMENT, Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
 from dslc.planning.kernel_checks import check_kernel, numbers
-from dslc.planning.plan_error import demand
+from dslc.planning.plan_error import require
 
 CALLERS = (INPUT, TARGET, OUTPUT)
 REGIONS = {PARAMETER: "parameters", STATE: "state"}
@@ -58,7 +58,7 @@ def verify_plan(plan: Plan) -> None:
                 memory.check_arguments(kernel)
             _check_barriers(memory, phase)
         for row in rows_of(step.name, step.phases):
-            _Row(memory, row).check()
+            _RowCheck(memory, row).check()
         _check_results(plan, step)
 
 
@@ -77,13 +77,13 @@ def _check_kept(plan: Plan) -> None:
             _check_inside(buffer, plan.region(region))
     ends = sorted((b.offset, b.offset + b.elements, name) for name, b in plan.kept.items())
     for (_, end, name), (start, _, other) in pairwise(ends):
-        demand(end <= start, f"{name} and {other} are kept in the same memory")
-    _check_alike(plan)
-    prepares = any(phase.name == PREPARE for phase in plan.steps[0].phases)
-    demand(prepares == ("prepared" in plan.kept), "a plan has a `prepared` flag if and only if it has prepacking")
+        require(end <= start, f"{name} and {other} are kept in the same memory")
+    _check_same_layout(plan)
+    prepares = any(phase.name == PREPACK for phase in plan.steps[0].phases)
+    require(prepares == ("prepared" in plan.kept), "a plan has a `prepared` flag if and only if it has prepacking")
 
 
-def _check_alike(plan: Plan) -> None:
+def _check_same_layout(plan: Plan) -> None:
     """A parameter's gradient and optimizer states have the parameter's layout."""
     training = plan.graph.network.training
     states = training.optimizer.states if training else ()
@@ -92,7 +92,7 @@ def _check_alike(plan: Plan) -> None:
         for name in (f"{own}_grad", *(state_name(parameter.name, state) for state in states)):
             if name in plan.kept:
                 alike = plan.kept[name].layout == plan.kept[own].layout
-                demand(alike, f"{name} has another layout than {own}")
+                require(alike, f"{name} has another layout than {own}")
 
 
 def _check_workspace(plan: Plan, step: PlannedStep) -> None:
@@ -106,30 +106,30 @@ def _check_workspace(plan: Plan, step: PlannedStep) -> None:
     for name, buffer in step.workspace.items():
         _check_buffer(plan, name, buffer)
         _check_inside(buffer, region)
-        demand(buffer.tensor.role == ACTIVATION, f"{name} is in the workspace of {step.name} but is not an activation")
+        require(buffer.tensor.role == ACTIVATION, f"{name} is in the workspace of {step.name} but is not an activation")
         at = bisect_left(starts, buffer.offset + buffer.elements)
         before = kept[at - 1] if at else (0, 0, "")
-        demand(before[1] <= buffer.offset, f"{name} of {step.name} overlaps {before[2]}, which is kept")
+        require(before[1] <= buffer.offset, f"{name} of {step.name} overlaps {before[2]}, which is kept")
 
 
 def _check_buffer(plan: Plan, name: str, buffer: Buffer) -> None:
     """It has room for a full mini-batch, and a vector load that starts at its last number stays inside the smallest
     arena that contains it."""
-    demand(buffer.layout.shape == buffer.tensor.shape, f"the layout of {name} is for another shape")
+    require(buffer.layout.shape == buffer.tensor.shape, f"the layout of {name} is for another shape")
     needed = numbers(buffer, plan.batch)
-    demand(needed <= buffer.elements, f"{name} takes {needed} numbers and has room for {buffer.elements}")
-    demand(buffer.offset >= 0, f"{name} begins before the arena")
-    demand(buffer.offset * plan.itemsize % ALIGNMENT == 0, f"{name} is not aligned: its offset is {buffer.offset}")
+    require(needed <= buffer.elements, f"{name} takes {needed} numbers and has room for {buffer.elements}")
+    require(buffer.offset >= 0, f"{name} begins before the arena")
+    require(buffer.offset * plan.itemsize % ALIGNMENT == 0, f"{name} is not aligned: its offset is {buffer.offset}")
     arenas = (plan.arena_bytes(False), plan.arena_bytes(True), plan.arena_bytes(True, gradients=True))
     end = (buffer.offset + needed) * plan.itemsize
     whole = next((arena for arena in arenas if end + ALIGNMENT <= arena), arenas[-1])
     overhang = (plan.target.lanes(plan.itemsize) - 1) * plan.itemsize
-    demand(end + overhang <= whole, f"the last vector of {name} reaches beyond the arena")
+    require(end + overhang <= whole, f"the last vector of {name} reaches beyond the arena")
 
 
 def _check_inside(buffer: Buffer, region: Region) -> None:
     inside = region.offset <= buffer.offset and buffer.offset + buffer.elements <= region.offset + region.elements
-    demand(inside, f"{buffer.tensor.name} is outside of the {region.name}")
+    require(inside, f"{buffer.tensor.name} is outside of the {region.name}")
 
 
 # ------------------------------------------------------------------------------------------------ operations
@@ -139,12 +139,12 @@ def _check_operations(plan: Plan, step: PlannedStep) -> None:
     """The kernels of each phase are the graph's operations in any order, with workspace added."""
     graph = next(s for s in plan.graph.steps if s.name == step.name)
     wanted = {phase.name: sorted(phase.operations, key=lambda op: op.name) for phase in graph.phases}
-    demand(wanted.keys() == {phase.name for phase in step.phases}, f"the phases of {step.name} are not its graph's")
+    require(wanted.keys() == {phase.name for phase in step.phases}, f"the phases of {step.name} are not its graph's")
     for phase in step.phases:
         found = sorted(map(_without_scratch, phase.kernels), key=lambda op: op.name)
         names, others = {op.name for op in wanted[phase.name]}, {op.name for op in found}
-        demand(names <= others, f"{step.name} {phase.name} leaves out {', '.join(sorted(names - others))}")
-        demand(found == wanted[phase.name], f"the operations of {step.name} {phase.name} are not its graph's")
+        require(names <= others, f"{step.name} {phase.name} leaves out {', '.join(sorted(names - others))}")
+        require(found == wanted[phase.name], f"the operations of {step.name} {phase.name} are not its graph's")
 
 
 def _without_scratch(kernel: Kernel) -> Operation:
@@ -161,13 +161,13 @@ def _check_results(plan: Plan, step: PlannedStep) -> None:
         "gradients": {"forward": ["loss"], "backward": [f"{name}_grad" for name in learning]},
         "train": {"forward": ["loss"], "update": learning},
     }[step.name]
-    if any(phase.name == FEW for phase in step.phases):
-        results = {**results, FEW: results["forward"]}
+    if any(phase.name == SMALL_BATCH for phase in step.phases):
+        results = {**results, SMALL_BATCH: results["forward"]}
     for phase, names in results.items():
         row = next(row for row in rows_of(step.name, step.phases) if any(p.name == phase for p in row))
         written = {t.name for p in row for k in p.kernels for t in k.operation.writes}
         missing = [name for name in names if name not in written]
-        demand(not missing, f"{step.name} does not write {', '.join(missing)} by the end of the phase {phase}")
+        require(not missing, f"{step.name} does not write {', '.join(missing)} by the end of the phase {phase}")
 
 
 # ------------------------------------------------------------------------------------------------ memory
@@ -196,20 +196,20 @@ class _Memory:
 
     def _check_alias(self, name: str, buffer: Buffer) -> None:
         root = self.roots.get(name)
-        demand(buffer.alias == root, f"{name} is marked as an alias of {buffer.alias} but is one of {root}")
+        require(buffer.alias == root, f"{name} is marked as an alias of {buffer.alias} but is one of {root}")
         if root is not None:
             shared = self.step.workspace.get(root) or self.plan.kept.get(root)
             same = shared is not None and shared.offset == buffer.offset and shared.elements == buffer.elements
-            demand(same, f"{name} is an alias of {root} but is stored elsewhere")
+            require(same, f"{name} is an alias of {root} but is stored elsewhere")
 
     def buffer(self, tensor: Tensor) -> Buffer | None:
         """The tensor's buffer; None for an array of the caller."""
         if tensor.role in CALLERS:
             return None
         found = self.step.workspace.get(tensor.name) or self.plan.kept.get(tensor.name)
-        demand(found is not None, f"{tensor.name} of {self.step.name} has no buffer")
+        require(found is not None, f"{tensor.name} of {self.step.name} has no buffer")
         assert found is not None
-        demand(found.tensor == tensor, f"the buffer of {tensor.name} is for another tensor")
+        require(found.tensor == tensor, f"the buffer of {tensor.name} is for another tensor")
         return found
 
     def root(self, tensor: Tensor) -> str:
@@ -230,7 +230,7 @@ class _Memory:
                 apart = (
                     other == written or cells.stop <= arguments[written].start or arguments[written].stop <= cells.start
                 )
-                demand(apart, f"{kernel.operation.name} writes {written.name}, which overlaps with {other.name}")
+                require(apart, f"{kernel.operation.name} writes {written.name}, which overlaps with {other.name}")
 
 
 def _roots(step: PlannedStep) -> dict[str, str]:
@@ -246,7 +246,7 @@ def _roots(step: PlannedStep) -> dict[str, str]:
 # ------------------------------------------------------------------------------------------------ rows
 
 
-class _Row:
+class _RowCheck:
     """Runs one row of phases symbolically, from a state in which only parameters and optimizer state are defined. Each
     cell has an owner: the array that was last written there."""
 
@@ -264,11 +264,11 @@ class _Row:
         for phase in self.row:
             for kernel in phase.kernels:
                 self._run(kernel, phase)
-            if phase.name == PREPARE:
+            if phase.name == PREPACK:
                 prepared = [t for k in phase.kernels for t in k.operation.writes]
         for tensor in prepared:
-            demand(
-                self._holds(tensor),
+            require(
+                self._is_intact(tensor),
                 f"{self._at(self.row[-1])} overwrites {tensor.name}, which is prepared once for many calls",
             )
 
@@ -277,7 +277,7 @@ class _Row:
         for tensor in kernel.operation.reads:
             self._check_read(name, tensor, kernel, phase)
         for tensor in kernel.operation.writes:
-            demand(tensor.role not in (INPUT, TARGET), f"{name} writes {tensor.name}, which is read-only")
+            require(tensor.role not in (INPUT, TARGET), f"{name} writes {tensor.name}, which is read-only")
             if not kernel.variant.is_alias:
                 self._write(tensor.name, self.memory.where(tensor))
             self.made.add(tensor.name)
@@ -287,15 +287,15 @@ class _Row:
     def _check_read(self, name: str, tensor: Tensor, kernel: Kernel, phase: PlannedPhase) -> None:
         what = f"{name} in {self._at(phase)} reads {tensor.name}"
         if tensor.role in (INPUT, TARGET):
-            demand(_is_given(self.memory.step.name, phase.name, tensor), f"{what}, which is not passed to it")
+            require(_is_given(self.memory.step.name, phase.name, tensor), f"{what}, which is not passed to it")
             return
         kept = tensor.role in (PARAMETER, STATE)
-        demand(kept or tensor.name in self.made, f"{what}, which was not written before")
-        demand(self._holds(tensor), f"{what}, which was overwritten")
+        require(kept or tensor.name in self.made, f"{what}, which was not written before")
+        require(self._is_intact(tensor), f"{what}, which was overwritten")
         renewed = tensor.name in self.updated and tensor not in kernel.operation.writes
-        demand(not renewed, f"{what}, which was already updated")
+        require(not renewed, f"{what}, which was already updated")
 
-    def _holds(self, tensor: Tensor) -> bool:
+    def _is_intact(self, tensor: Tensor) -> bool:
         """Whether the tensor still owns all of its cells."""
         return bool((self.owner[self.memory.where(tensor)] == self.memory.numbers[self.memory.root(tensor)]).all())
 
@@ -308,7 +308,7 @@ class _Row:
 
 def _is_given(step: str, phase: str, tensor: Tensor) -> bool:
     """Whether the caller passes an input or target to a phase: prepacking has no examples, prediction no targets."""
-    if phase == PREPARE:
+    if phase == PREPACK:
         return False
     return tensor.role == INPUT or step != "predict" or phase == "losses"
 
@@ -337,10 +337,10 @@ def _check_barriers(memory: _Memory, phase: PlannedPhase) -> None:
         if kernel.barrier:
             since[:] = 0
     at = f"{memory.step.name} {phase.name}"
-    demand(not running or running[-1].barrier, f"there is no barrier at the end of {at}")
+    require(not running or running[-1].barrier, f"there is no barrier at the end of {at}")
 
 
 def _check_apart(memory: _Memory, since: Array, name: str, tensors: Iterable[Tensor], marks: int) -> None:
     for tensor in tensors:
         touched = bool((since[memory.where(tensor)] & marks).any())
-        demand(not touched, f"{name} of {memory.step.name} accesses {tensor.name} too early: a barrier is missing")
+        require(not touched, f"{name} of {memory.step.name} accesses {tensor.name} too early: a barrier is missing")

@@ -95,7 +95,7 @@ def check_gradients(
     model: in float64. x, y: one mini-batch, arrays (n, *shape) by input and by head. epsilon: half the distance between
     the points of a difference. A gradient that is zero in all its entries fails, since it would hide a missing term.
     """
-    inputs, targets = only_one(x), only_one(y)
+    inputs, targets = unwrap_single(x), unwrap_single(y)
     exact = model.gradients(inputs, targets)
     differences = _Differences(model, inputs, targets, epsilon)
     random = np.random.default_rng(seed)
@@ -207,7 +207,7 @@ def without_dropout(network: Network) -> Network:
 
 
 @dataclass(frozen=True)
-class AsPredicted(Augmentation):
+class PredictionMode(Augmentation):
     """An augmentation that behaves in training as it does at prediction."""
 
     layer: Augmentation
@@ -232,10 +232,10 @@ def without_augmentation(network: Network) -> tuple[Network, tuple[str, ...]]:
     gradient flows through augmentation, so it has nothing to check.
     """
     augmenting = {node.name: node.layer for node in network.nodes if isinstance(node.layer, Augmentation)}
-    nodes = (replace(n, layer=AsPredicted(augmenting[n.name])) if n.name in augmenting else n for n in network.nodes)
+    nodes = (replace(n, layer=PredictionMode(augmenting[n.name])) if n.name in augmenting else n for n in network.nodes)
     return replace(network, nodes=tuple(nodes)), tuple(augmenting)
 
 
-def only_one(arrays: Mapping[str, Array]) -> object:
+def unwrap_single(arrays: Mapping[str, Array]) -> object:
     """The arrays in the form that a model accepts: the array itself if there is only one, else a dict by name."""
     return next(iter(arrays.values())) if len(arrays) == 1 else dict(arrays)

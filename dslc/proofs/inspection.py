@@ -17,19 +17,19 @@ from dslc.runtime.native.initial import start
 from dslc.runtime.training.weights import read_schema, read_weights
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-MOST = 64
+MAX_EXAMPLES = 64
 """The largest number of examples by default."""
-BYTES = 1e9
+MAX_BYTES = 1e9
 """The memory that values, their gradients and what layers keep for the backward pass may take together."""
 
 
-def usual_count(network: Network) -> int:
-    """The default number of examples: MOST, or fewer if a large network would need more than BYTES."""
+def default_count(network: Network) -> int:
+    """The default number of examples: MAX_EXAMPLES, or fewer if a large network would need more than MAX_BYTES."""
     elements = sum(value.elements for value in (*network.inputs, *(node.output for node in network.nodes)))
-    return max(1, min(MOST, int(BYTES / (3 * 8 * elements))))
+    return max(1, min(MAX_EXAMPLES, int(MAX_BYTES / (3 * 8 * elements))))
 
 
-def started(network: Network, train: Split, weights: str | None = None) -> Interpreter:
+def untrained(network: Network, train: Split, weights: str | None = None) -> Interpreter:
     """The network with fresh parameters, its layers such as standardize fitted on the training set; or with the
     parameters of a safetensors file, `weights`.
 
@@ -50,7 +50,7 @@ def started(network: Network, train: Split, weights: str | None = None) -> Inter
     return Interpreter(network, parameters, seed)
 
 
-def some(network: Network, train: Split, count: int, weights: str | None = None) -> tuple[Arrays, Arrays]:
+def sample_examples(network: Network, train: Split, count: int, weights: str | None = None) -> tuple[Arrays, Arrays]:
     """`count` examples, drawn by the network's seed: inputs (count, *shape) by name and targets by head. A file of
     weights that is given says how labels and offsets are understood.
 

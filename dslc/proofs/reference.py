@@ -48,7 +48,7 @@ class Interpreter:
         """In training mode: the loss, the gradients of all parameters that learn, and the nodes' references. Loss and
         gradients include regularization."""
         values, results = self.run(inputs, training=True)
-        loss, flowing = self._judge(values, targets)
+        loss, flowing = self._losses(values, targets)
         gradients = self._backward(flowing, results)
         examples = len(next(iter(inputs.values())))
         for p in self.network.parameters:
@@ -68,11 +68,11 @@ class Interpreter:
         self, inputs: Mapping[str, Array], targets: Mapping[str, Array]
     ) -> tuple[Arrays, Arrays, dict[str, Reference]]:
         values, results = self.run(inputs, training=True)
-        _, flowing = self._judge(values, targets)
+        _, flowing = self._losses(values, targets)
         self._backward(flowing, results)
         return values, flowing, results
 
-    def weighed_gradients(
+    def randomly_weighted_gradients(
         self, inputs: Mapping[str, Array], targets: Mapping[str, Array], random: np.random.Generator
     ) -> Arrays:
         """The gradients of the parameters that learn, with every element of a layer's output gradient multiplied by a
@@ -87,19 +87,19 @@ class Interpreter:
                 weighed |= {p.name: dps[p.name.removeprefix(f"{node.name}.")] for p in node.parameters if p.learns}
         return weighed
 
-    def _judge(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
+    def _losses(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
         """The sum of the losses, and their gradients with respect to the values that they are computed from."""
         flowing: Arrays = {}
         loss = 0.0
         for head in self.network.heads:
             assert head.loss is not None
-            judged = self.judged(head)
-            part, slope = head.loss.reference(values[judged.name], targets[head.name])
+            loss_input = self.loss_input(head)
+            part, slope = head.loss.reference(values[loss_input.name], targets[head.name])
             loss += float(part)
-            _add(flowing, judged.name, slope)
+            _add(flowing, loss_input.name, slope)
         return loss, flowing
 
-    def judged(self, head: Head) -> Value:
+    def loss_input(self, head: Head) -> Value:
         """The value that a head's loss is computed from: the input of its softmax or sigmoid, else its output."""
         producer = self.network.producer(head.value)
         through = head.loss is not None and head.loss.through is not None

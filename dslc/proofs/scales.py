@@ -55,32 +55,36 @@ class Scales:
     norm: Limits
 
 
-def measure(judge: Interpreter, inputs: Mapping[str, Array], targets: Mapping[str, Array]) -> Scales:
+def measure(interpreter: Interpreter, inputs: Mapping[str, Array], targets: Mapping[str, Array]) -> Scales:
     """Measures the scales on one mini-batch, in training mode; without `train`, only activations, at prediction.
 
     inputs, targets: arrays (n, *shape) by input and by head.
     """
-    network = judge.network
+    network = interpreter.network
     with np.errstate(all="ignore"):
-        values, gradients = _passes(judge, inputs, targets)
+        values, gradients = _passes(interpreter, inputs, targets)
         given = max(float(x.std()) for x in inputs.values())
         activation = Limits(min(given, 1.0) / FACTOR, max(given, 1.0) * FACTOR)
-        at_loss = max((_norm(gradients[judge.judged(head).name]) for head in network.heads if gradients), default=0.0)
+        at_loss = max(
+            (_norm(gradients[interpreter.loss_input(head).name]) for head in network.heads if gradients), default=0.0
+        )
         norm = Limits(at_loss / FACTOR, at_loss * FACTOR)
         layers = [_layer(node, values, gradients, activation, norm) for node in network.nodes]
     return Scales(tuple(layers), activation, norm)
 
 
-def _passes(judge: Interpreter, inputs: Mapping[str, Array], targets: Mapping[str, Array]) -> tuple[Arrays, Arrays]:
+def _passes(
+    interpreter: Interpreter, inputs: Mapping[str, Array], targets: Mapping[str, Array]
+) -> tuple[Arrays, Arrays]:
     """Every value, and the gradients of each example's own loss; the network's loss is the mean of those."""
-    if judge.network.training is None:
-        return judge.run(inputs, training=False)[0], {}
-    values, slopes = judge.flow(inputs, targets)
-    unasked = _unasked(judge.network)
+    if interpreter.network.training is None:
+        return interpreter.run(inputs, training=False)[0], {}
+    values, slopes = interpreter.flow(inputs, targets)
+    unasked = _without_gradient(interpreter.network)
     return values, {name: slope * len(slope) for name, slope in slopes.items() if name not in unasked}
 
 
-def _unasked(network: Network) -> set[str]:
+def _without_gradient(network: Network) -> set[str]:
     """The values that need no gradient: those that an augmentation reads, and all before them."""
     found: set[str] = set()
     for node in reversed(network.nodes):

@@ -1,12 +1,12 @@
 """Compares the compiled C with the NumPy interpreter: outputs, gradients, ten optimizer steps.
 
-A difference is judged relative to the largest number of its tensor. For gradients that is not enough. The gradient of a
-bias before a batchnorm, for example, is exactly zero because its terms cancel, and the C computes their rounding error.
-So a gradient is also judged relative to the size of its terms: `Interpreter.weighed_gradients` sums them with random
-weights, which gives about the root of the sum of their squares. If nothing cancels, this is no larger than the gradient
-itself. If everything cancels, one term that is missing, doubled or of the wrong sign is still 1 / sqrt(terms) of it:
-with a million terms, ten times what is allowed. The sum of the absolute values would be a possible scale too, but it
-would hide one such term in ten thousand.
+A difference is judged relative to the largest number of its tensor. For gradients that is not enough. The gradient of
+a bias before a batchnorm, for example, is exactly zero because its terms cancel, and the C computes their rounding
+error. So a gradient is also judged relative to the size of its terms: `Interpreter.randomly_weighted_gradients` sums
+them with random weights, which gives about the root of the sum of their squares. If nothing cancels, this is no
+larger than the gradient itself. If everything cancels, one term that is missing, doubled or of the wrong sign is
+still 1 / sqrt(terms) of it: with a million terms, ten times what is allowed. The sum of the absolute values would be
+a possible scale too, but it would hide one such term in ten thousand.
 
 An optimizer such as adam makes full steps even from numbers that are only rounding errors, be it a whole gradient or
 one entry of it, and these differ between any two programs. In the ten steps the interpreter therefore uses the C's
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dslc.numerics import Array, np
-from dslc.proofs.gradcheck import only_one
+from dslc.proofs.gradcheck import unwrap_single
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.data.random import random_batch
 
@@ -62,32 +62,34 @@ def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
     network = model.network
     model.plan.graph.verify()
     x, y = random_batch(network, count, seed)
-    judge = Interpreter(network, {n: v.numpy().astype(np.float64) for n, v in model.parameters.items()}, model.seed)
+    interpreter = Interpreter(
+        network, {n: v.numpy().astype(np.float64) for n, v in model.parameters.items()}, model.seed
+    )
     precise_x = {name: a.astype(np.float64) for name, a in x.items()}
     precise_y = {name: a if a.dtype.kind == "i" else a.astype(np.float64) for name, a in y.items()}
     for_outputs, for_gradients, for_steps = TOLERANCES[network.precision]
-    outputs = model.predict(only_one(x))
+    outputs = model.predict(unwrap_single(x))
     by_head = outputs if isinstance(outputs, dict) else {network.heads[0].name: outputs}
-    rows = _compare("output", by_head, judge.predict(precise_x), for_outputs, {})
+    rows = _compare("output", by_head, interpreter.predict(precise_x), for_outputs, {})
     if network.training is None:
         return rows
-    _, gradients, _ = judge.loss_and_gradients(precise_x, precise_y)
-    terms = _terms(judge, precise_x, precise_y, seed)
-    rows += _compare("gradient", model.gradients(only_one(x), only_one(y)), gradients, for_gradients, terms)
+    _, gradients, _ = interpreter.loss_and_gradients(precise_x, precise_y)
+    terms = _terms(interpreter, precise_x, precise_y, seed)
+    rows += _compare("gradient", model.gradients(unwrap_single(x), unwrap_single(y)), gradients, for_gradients, terms)
     for _ in range(STEPS):
-        _, exact, results = judge.loss_and_gradients(precise_x, precise_y)
-        found = model.gradients(only_one(x), only_one(y))
+        _, exact, results = interpreter.loss_and_gradients(precise_x, precise_y)
+        found = model.gradients(unwrap_single(x), unwrap_single(y))
         agreed = {n: _agreed(exact[n], found[n], for_gradients * terms[n]) for n in exact}
-        judge.update(agreed, results, model.learning_rate(model.epoch))
-        model.train_step(only_one(x), only_one(y))
+        interpreter.update(agreed, results, model.learning_rate(model.epoch))
+        model.train_step(unwrap_single(x), unwrap_single(y))
     after = {name: view.numpy() for name, view in model.parameters.items()}
-    return rows + _compare(f"after {STEPS} steps", after, judge.parameters, for_steps, {})
+    return rows + _compare(f"after {STEPS} steps", after, interpreter.parameters, for_steps, {})
 
 
-def _terms(judge: Interpreter, x: Mapping[str, Array], y: Mapping[str, Array], seed: int) -> dict[str, float]:
+def _terms(interpreter: Interpreter, x: Mapping[str, Array], y: Mapping[str, Array], seed: int) -> dict[str, float]:
     """For each parameter that learns, the size of the terms of its gradient."""
     random = np.random.default_rng(seed)
-    draws = [judge.weighed_gradients(x, y, random) for _ in range(DRAWS)]
+    draws = [interpreter.randomly_weighted_gradients(x, y, random) for _ in range(DRAWS)]
     return {name: max(float(np.abs(draw[name]).max()) for draw in draws) for name in draws[0]}
 
 

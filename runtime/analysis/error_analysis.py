@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 
 from dslc.language.diagnostics import UsageError
-from dslc.runtime.analysis.errors import MISSING, Mistakes, find_mistakes, tells_classes
+from dslc.runtime.analysis.mistakes import MISSING, Mistakes, find_mistakes, predicts_classes
 from dslc.runtime.analysis.pictures import as_png, pictures_of
 from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.metrics import confusion_of
 from dslc.runtime.model import Model
 
 Array = np.ndarray[Any, Any]
-WORST = 24
+MAX_MISTAKES = 24
 """How many of the worst mistakes are kept."""
 
 
 @dataclass(frozen=True)
-class Judged:
+class ErrorAnalysis:
     """The error analysis of a model on held-out data. `part`: `test` or `dev`. `matrix`: the confusion matrix (classes,
     classes) with true classes as rows. `pictures`: PNG files of the worst mistakes, empty if they are not images.
     `names`: those of the classes."""
@@ -33,7 +33,7 @@ class Judged:
     names: tuple[str, ...]
 
 
-def judge(model: Model, dataset: Dataset) -> Judged | None:
+def analyze_errors(model: Model, dataset: Dataset) -> ErrorAnalysis | None:
     """Analyzes a model's errors on the test set, else on the dev set. None if there is neither, or if the network does
     not have exactly one head that predicts classes.
 
@@ -41,15 +41,15 @@ def judge(model: Model, dataset: Dataset) -> Judged | None:
     """
     name, part = ("test", dataset.test) if dataset.test else ("dev", dataset.dev)
     head, *more = model.network.heads
-    if part is None or more or head.loss is None or not tells_classes(head):
+    if part is None or more or head.loss is None or not predicts_classes(head):
         return None
-    mistakes = find_mistakes(model, part.x, part.y, WORST)
+    mistakes = find_mistakes(model, part.x, part.y, MAX_MISTAKES)
     said = mistakes.answers
     there = said.true != MISSING
     matrix = confusion_of(said.predicted[there], said.true[there], head.value.shape[-1] if head.loss.classes else 2)
     names = model.schema.names(head) or ("0", "1")
     pictures = _pictures(model, part.x[[m.index for m in mistakes.worst]])
-    return Judged(name, matrix, mistakes.placed(part), pictures, names)
+    return ErrorAnalysis(name, matrix, mistakes.with_positions(part), pictures, names)
 
 
 def _pictures(model: Model, x: Array) -> tuple[bytes, ...]:

@@ -12,8 +12,8 @@ from jinja2 import Environment, StrictUndefined
 
 from dslc.ir import Network
 from dslc.runtime.analysis.diagnosis import Gap, worst
-from dslc.runtime.analysis.error_analysis import Judged
-from dslc.runtime.analysis.errors import Mistake
+from dslc.runtime.analysis.error_analysis import ErrorAnalysis
+from dslc.runtime.analysis.mistakes import Mistake
 from dslc.runtime.metrics import class_scores
 from dslc.runtime.training.history import History
 from dslc.shape import show_shape
@@ -21,7 +21,7 @@ from dslc.shape import show_shape
 Array = np.ndarray[Any, Any]
 WIDTH, HEIGHT = 360, 200
 COLORS = ("#1f6feb", "#d1242f")
-MOST_CLASSES = 30
+MAX_CLASSES = 30
 """The confusion matrix is shown for up to this many classes."""
 
 
@@ -69,10 +69,11 @@ def render_report(
     network: Network,
     history: History,
     results: dict[str, dict[str, float]],
-    judged: Judged | None,
+    error_analysis: ErrorAnalysis | None,
     gaps: tuple[Gap, ...] = (),
 ) -> str:
-    """Renders the page. results: the final metrics by data set. judged: the error analysis. gaps: bias and variance, if
+    """Renders the page. results: the final metrics by data set. error_analysis: the error analysis. gaps: bias and
+    variance, if
     known."""
     source = resources.files("dslc.templates").joinpath("report.html.j2").read_text("utf-8")
     env = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -88,10 +89,10 @@ def render_report(
         results=results,
         gaps=gaps,
         next_step=worst(gaps) if gaps else None,
-        judged=judged,
-        matrix=_shaded(judged.matrix) if judged and len(judged.matrix) <= MOST_CLASSES else [],
-        classes=_class_rows(judged) if judged else [],
-        worst=_worst(judged) if judged else [],
+        error_analysis=error_analysis,
+        matrix=_shaded(error_analysis.matrix) if error_analysis and len(error_analysis.matrix) <= MAX_CLASSES else [],
+        classes=_class_rows(error_analysis) if error_analysis else [],
+        worst=_worst(error_analysis) if error_analysis else [],
         layers=[(n.name, show_shape(n.output.shape), sum(p.elements for p in n.parameters)) for n in network.nodes],
         spec=network.source.text,
         width=WIDTH,
@@ -99,16 +100,16 @@ def render_report(
     )
 
 
-def _class_rows(judged: Judged) -> list[ClassRow]:
-    matrix = judged.matrix
+def _class_rows(error_analysis: ErrorAnalysis) -> list[ClassRow]:
+    matrix = error_analysis.matrix
     scores = [class_scores(name, matrix).tolist() for name in ("precision", "recall", "f1")]
-    rows = zip(judged.names, matrix, *scores, strict=True)
+    rows = zip(error_analysis.names, matrix, *scores, strict=True)
     return [ClassRow(name, int(row.sum()), *each) for name, row, *each in rows]
 
 
-def _worst(judged: Judged) -> list[Worst]:
-    sources = [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in judged.pictures]
-    mistakes = judged.mistakes.worst
+def _worst(error_analysis: ErrorAnalysis) -> list[Worst]:
+    sources = [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in error_analysis.pictures]
+    mistakes = error_analysis.mistakes.worst
     return [Worst(m, source) for m, source in zip(mistakes, sources or [""] * len(mistakes), strict=True)]
 
 

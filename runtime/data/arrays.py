@@ -126,7 +126,7 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
     converted = np.ascontiguousarray(array.reshape(len(array), *shape), dtype=dtype)
     if np.isinf(converted).any():
         raise ExampleError(f"target {head.name} is infinite in {{}}", np.argwhere(np.isinf(converted))[0][0])
-    if head.loss.yes_or_no and ((converted < 0) | (converted > 1)).any():
+    if head.loss.binary and ((converted < 0) | (converted > 1)).any():
         raise DataError(f"target {head.name}: {name_of(head.loss)} wants targets from 0 to 1")
     return converted
 

@@ -219,7 +219,7 @@ class Schema:
 
 def tells_labels(head: Head) -> bool:
     """Whether its answers are classes: those of a softmax, or the yes and no of one sigmoid."""
-    return head.loss is not None and (head.loss.classes or (head.loss.yes_or_no and head.value.elements == 1))
+    return head.loss is not None and (head.loss.classes or (head.loss.binary and head.value.elements == 1))
 
 
 def reading_for(network: Network) -> Reading:

@@ -50,7 +50,7 @@ class Arguments:
         shape = head.value.shape
         if head.loss is not None and head.loss.classes:
             return _Target(LABELS, self._labels, (), self._all_below, (shape[-1],))
-        if head.loss is not None and head.loss.yes_or_no:
+        if head.loss is not None and head.loss.binary:
             return _Target(self.dtype, self._real, shape, self._all_within, (0, 1))
         return _Target(self.dtype, self._real, shape, self._all_finite, ())
 
@@ -60,23 +60,25 @@ class Arguments:
 
     def inputs(self, x: Any) -> list[Array]:
         """The inputs as contiguous arrays (n, *shape). Raises DataError if they do not fit or are not finite."""
-        return [x] if self.fitting(x) is not None else as_inputs(self.network, x, self.dtype)
+        return [x] if self.direct_pointer(x) is not None else as_inputs(self.network, x, self.dtype)
 
     def targets(self, y: Any, count: int) -> list[Array]:
         """The targets of all heads for `count` examples, in the heads' order. Raises DataError if they do not fit."""
-        return [y] if self.fitting_target(y, count) is not None else as_targets(self.network, y, count, self.dtype)
+        return (
+            [y] if self.direct_target_pointer(y, count) is not None else as_targets(self.network, y, count, self.dtype)
+        )
 
     def batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
         """The pointers to inputs and targets, and the number of examples. Raises DataError if they do not fit."""
-        numbers = self.fitting(x)
+        numbers = self.direct_pointer(x)
         inputs = as_inputs(self.network, x, self.dtype) if numbers is None else [x]
         pointers, count = self.pointers(inputs) if numbers is None else [numbers], len(inputs[0])
-        target = self.fitting_target(y, count)
+        target = self.direct_target_pointer(y, count)
         if target is None:
             return [*pointers, *self.pointers(as_targets(self.network, y, count, self.dtype))], count
         return [*pointers, target], count
 
-    def fitting(self, x: Any) -> Any:
+    def direct_pointer(self, x: Any) -> Any:
         """The pointer to x if the network has one input and x can be passed without conversion; else None."""
         if type(x) is np.ndarray and x.dtype is self.dtype and x.shape[1:] == self._input and x.flags.c_contiguous:
             numbers, size = self.reals(x), x.size
@@ -84,7 +86,7 @@ class Arguments:
                 return numbers
         return None
 
-    def fitting_target(self, y: Any, count: int) -> Any:
+    def direct_target_pointer(self, y: Any, count: int) -> Any:
         """The pointer to y if the network has one head and y can be passed without conversion; else None."""
         target = self._target
         if (

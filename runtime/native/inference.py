@@ -17,7 +17,7 @@ def predict(compiled: Compiled, x: Any) -> Any:
     """The outputs for x: an array (n, *output), or a dict of arrays by head if there are several. Raises DataError if x
     does not fit."""
     arguments = compiled.arguments
-    if arguments.output is not None and (numbers := arguments.fitting(x)) is not None:
+    if arguments.output is not None and (numbers := arguments.direct_pointer(x)) is not None:
         # The general path below would take longer in Python than a small network in C.
         count = len(x)
         output = np.empty((count, *arguments.output), arguments.dtype)

@@ -20,13 +20,13 @@ def start(parameter: Parameter, seed: int) -> Array:
     return parameter.init.sample(random, parameter.shape, parameter.fan_in, parameter.fan_out)
 
 
-def drawn(network: Network, seed: int) -> Iterator[tuple[str, Array]]:
+def initial_parameters(network: Network, seed: int) -> Iterator[tuple[str, Array]]:
     """Initial values of all parameters, as pairs of name and array in the language's shape."""
     for p in network.parameters:
         yield p.name, start(p, seed)
 
 
-def first_layers(network: Network) -> set[str]:
+def fitted_layers(network: Network) -> set[str]:
     """The names of layers such as standardize, which are fitted on the training set before the first epoch."""
     return {node.name for node in network.nodes if node.layer.first}
 

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from dslc.cache import PART, write_whole
+from dslc.cache import PART, write_atomically
 from dslc.compiler import check_file, check_text
 from dslc.cores import Threads
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
-from dslc.runtime.runs.metadata import FACTS
+from dslc.runtime.runs.metadata import METADATA
 from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.training.weights import read_arrays
 
@@ -63,9 +63,9 @@ def _make_folder(wanted: str | None, net: str) -> Path:
         raise DataError(f"cannot make the run folder {folder}: {error.strerror}") from None
 
 
-def is_whole(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
     """Whether a run has all files that are written at its end, none of them older than its last checkpoint."""
-    ending = [folder / name for name in (WEIGHTS, HISTORY, FACTS, REPORT)]
+    ending = [folder / name for name in (WEIGHTS, HISTORY, METADATA, REPORT)]
     if not all(path.exists() for path in ending):
         return False
     return min(path.stat().st_mtime_ns for path in ending) >= (folder / CHECKPOINT).stat().st_mtime_ns
@@ -84,7 +84,7 @@ def checkpoint_of(run: str) -> Path:
     return found
 
 
-def keep_checkpoints(model: Model, folder: Path) -> Callable[[dict[str, float]], None]:
+def checkpoint_writer(model: Model, folder: Path) -> Callable[[dict[str, float]], None]:
     """A function for `on_epoch` that writes the run's spec and checkpoint after each epoch. If a parameter is not
     finite, the earlier checkpoint stays. The function raises DataError if they cannot be written; the earlier files
     stay then.
@@ -93,7 +93,7 @@ def keep_checkpoints(model: Model, folder: Path) -> Callable[[dict[str, float]],
 
     def keep(record: dict[str, float]) -> None:
         try:
-            write_whole(folder / SPEC, spec)
+            write_atomically(folder / SPEC, spec)
         except OSError as error:
             raise DataError(f"cannot write {folder / SPEC}: {error.strerror}") from None
         if model.first_not_finite() is None:
@@ -126,7 +126,7 @@ def write_partition(folder: Path, dataset: Dataset) -> None:
     """Writes how the data were split, if they were, to `split.json`. Training does this first, so that a run that is
     killed at any moment can be resumed with the same parts."""
     if dataset.partition is not None:
-        write_whole(folder / SPLIT, (json.dumps(asdict(dataset.partition), indent=2) + "\n").encode())
+        write_atomically(folder / SPLIT, (json.dumps(asdict(dataset.partition), indent=2) + "\n").encode())
 
 
 def partition_of(run: str) -> Partition | None:
@@ -159,8 +159,8 @@ def _fill(model: Model, folder: Path) -> None:
         model.load_weights(folder / WEIGHTS)
         return
     model.resume(folder / CHECKPOINT)
-    if model.standing is not None and model.standing.best_weights is not None:
-        model.restore_weights(model.standing.best_weights)
+    if model.fit_state is not None and model.fit_state.best_weights is not None:
+        model.restore_weights(model.fit_state.best_weights)
 
 
 def _spec_inside(path: Path) -> str:

@@ -12,11 +12,11 @@ from dslc.runtime.data.datasets import DATA_NAMES, Dataset
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.training.history import History
 
-FACTS = "run.json"
+METADATA = "run.json"
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunMetadata:
     """The metadata of a run: the data it was trained with (a name or an absolute path) and their target column, the
     epoch whose weights were kept, and why training ended (as in `History`). `schema`: what the weights know of the
     data, for people to read."""
@@ -28,32 +28,32 @@ class Facts:
     schema: dict[str, Any] | None = None
 
     @staticmethod
-    def of(dataset: Dataset, history: History, schema: Schema) -> Facts:
+    def of(dataset: Dataset, history: History, schema: Schema) -> RunMetadata:
         """The metadata of a training. A path is made absolute, so that it can be found from any folder."""
         named = dataset.name in DATA_NAMES
         data = dataset.name if named else str(Path(dataset.name).resolve())
-        return Facts(data, dataset.target, history.best_epoch, history.stopped, asdict(schema))
+        return RunMetadata(data, dataset.target, history.best_epoch, history.stopped, asdict(schema))
 
     def to_json(self) -> bytes:
         """The contents of `run.json`."""
         return (json.dumps(asdict(self), indent=2) + "\n").encode()
 
 
-def read_facts(folder: Path) -> Facts | None:
+def read_metadata(folder: Path) -> RunMetadata | None:
     """Reads the metadata of a run; None if it has none, as runs of earlier versions.
 
     Raises:
         DataError: the file cannot be read or holds something else.
     """
-    path = folder / FACTS
+    path = folder / METADATA
     if not path.exists():
         return None
     try:
-        facts = Facts(**json.loads(path.read_text("utf-8")))
-        facts.data.encode()  # raises if it is not a string
-        return facts
+        metadata = RunMetadata(**json.loads(path.read_text("utf-8")))
+        metadata.data.encode()  # raises if it is not a string
+        return metadata
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, AttributeError):
-        names = ", ".join(f.name for f in fields(Facts))
+        names = ", ".join(f.name for f in fields(RunMetadata))
         raise DataError(f"{path} does not hold the metadata of a run: {names}") from None

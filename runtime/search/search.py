@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dslc.cache import write_whole
+from dslc.cache import write_atomically
 from dslc.compiler import check_file
 from dslc.cores import Threads
 from dslc.ir import Network, ParamValue, Training
 from dslc.language.arguments import show
 from dslc.language.diagnostics import DataError, SpecError, UsageError
-from dslc.objective import Objective, rises
+from dslc.objective import Objective, higher_is_better
 from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.model import Model
 from dslc.runtime.training.fit import OutOfBounds
 from dslc.runtime.training.history import History
-from dslc.runtime.training.spec_text import written
+from dslc.runtime.training.spec_text import to_source
 
 try:
     import optuna
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 WARM_UP = 5
 """This many trials run to their end before any is pruned."""
-KEPT = "run"
+RUN_ATTRIBUTE = "run"
 """A trial's attribute: the folder where its network was saved."""
 
 
@@ -62,7 +62,7 @@ class Metric:
     @property
     def maximize(self) -> bool:
         """Whether higher is better."""
-        return rises(self.name)
+        return higher_is_better(self.name)
 
     def of(self, record: Mapping[str, float]) -> float:
         """The value in an epoch's record; NaN if the epoch violates a bound or the value is not finite."""
@@ -74,7 +74,7 @@ class Metric:
         values = [value for value in map(self.of, history.records) if math.isfinite(value)]
         return (max if self.maximize else min)(values, default=math.nan)
 
-    def why_none(self, history: History) -> str:
+    def why_nan(self, history: History) -> str:
         """Why `best` is NaN, in words."""
         broken = [bound for record in history.records for bound in self.objective.violated(record)]
         return f"no epoch met {broken[-1]}" if broken else "the loss stopped being finite"
@@ -133,7 +133,7 @@ class Search:
             study_name=study or self.network.name.lower(),
             load_if_exists=True,
             direction="maximize" if self.metric.maximize else "minimize",
-            sampler=_ByNumber(settings.sampler, self.seed),
+            sampler=_PerTrialSampler(settings.sampler, self.seed),
             pruner=optuna.pruners.MedianPruner(WARM_UP) if settings.prune else optuna.pruners.NopPruner(),
         )
         _require_same_ranges(self.study, self.ranges)
@@ -166,12 +166,12 @@ class Search:
             raise optuna.TrialPruned
         value = self.metric.best(history)
         if math.isnan(value):
-            trial.set_user_attr("why", self.metric.why_none(history))
+            trial.set_user_attr("why", self.metric.why_nan(history))
         elif self._leads(value):
             home = folder / f"trial-{trial.number}"
             home.mkdir(parents=True, exist_ok=True)
             keep(model, history, values, home)
-            trial.set_user_attr(KEPT, str(home.resolve()))
+            trial.set_user_attr(RUN_ATTRIBUTE, str(home.resolve()))
         return value
 
     def _fit(self, model: Model, trial: Trial) -> History:
@@ -181,7 +181,7 @@ class Search:
         assert data.dev is not None
 
         def report(record: dict[str, float]) -> str | None:
-            if self.metric.objective.hopeless(record):
+            if self.metric.objective.unreachable_bounds(record):
                 return "bounds"
             value = self.metric.of(record)
             if not math.isfinite(value):
@@ -206,7 +206,7 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
     return study.best_trial if done else None
 
 
-class _ByNumber(BaseSampler):
+class _PerTrialSampler(BaseSampler):
     """Samples each trial with its own generator, seeded by the study's seed and the trial's number."""
 
     def __init__(self, kind: str, seed: int) -> None:
@@ -362,7 +362,7 @@ def shown(value: object) -> str:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else written(value)
+    return "" if value is None else to_source(value)
 
 
 def write_csv(path: Path, rows: list[Row], names: tuple[str, ...], metric: str) -> None:
@@ -371,7 +371,7 @@ def write_csv(path: Path, rows: list[Row], names: tuple[str, ...], metric: str) 
     writer = csv.writer(text)
     writer.writerow(["trial", "state", metric, *names, "seconds", "why"])
     writer.writerows([r.number, r.state, r.value, *map(_cell, r.params), r.seconds, r.why] for r in rows)
-    write_whole(path, text.getvalue().encode())
+    write_atomically(path, text.getvalue().encode())
 
 
 def write_plots(folder: Path, study: optuna.Study, metric: str) -> list[Path]:
@@ -401,6 +401,6 @@ def write_plots(folder: Path, study: optuna.Study, metric: str) -> list[Path]:
             figure = draw(study, target_name=metric).figure
             data = io.BytesIO()
             figure.savefig(data, format="png", dpi=120, bbox_inches="tight")
-            write_whole(folder / f"{name}.png", data.getvalue())
+            write_atomically(folder / f"{name}.png", data.getvalue())
             files.append(folder / f"{name}.png")
     return files

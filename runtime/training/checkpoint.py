@@ -32,7 +32,7 @@ LAST, BEST, STATE = "last/", "best/", "state/"
 
 
 @dataclass(frozen=True)
-class Standing:
+class FitState:
     """The state of a call of `fit`: its history, the epoch `end` that it was meant to reach, and the best weights.
     `last_weights` are set if the network holds the best weights instead of the last."""
 
@@ -41,7 +41,7 @@ class Standing:
     best_weights: Arrays | None = None
     last_weights: Arrays | None = None
 
-    def copy(self) -> Standing:
+    def copy(self) -> FitState:
         """A copy with a history of its own, which no running `fit` extends."""
         return replace(self, history=replace(self.history, records=list(self.history.records)))
 
@@ -93,13 +93,13 @@ class Checkpoint:
     states: Arrays
 
     @property
-    def standing(self) -> Standing | None:
+    def fit_state(self) -> FitState | None:
         """The state that `fit` continues from; None if there was no `fit`."""
         p = self.position
         if not p.records:
             return None
         history = History(p.records, p.best_epoch, p.stopped)
-        return Standing(history, p.end, self.best or None, self.last if p.holds_best else None)
+        return FitState(history, p.end, self.best or None, self.last if p.holds_best else None)
 
     def write(self, path: str | Path, network: Network, schema: Schema) -> None:
         """Writes the file atomically, with the schema of the data.
@@ -117,22 +117,22 @@ class Checkpoint:
 
 
 def take(
-    held: Arrays, states: Arrays, standing: Standing | None, step: int, epoch: int, unfitted: set[str]
+    held: Arrays, states: Arrays, fit_state: FitState | None, step: int, epoch: int, unfitted: set[str]
 ) -> Checkpoint:
     """A checkpoint of a model that holds the weights `held` and the optimizer state `states`."""
-    standing = standing or Standing(History(), 0)
-    last, history = standing.last(held), standing.history
+    fit_state = fit_state or FitState(History(), 0)
+    last, history = fit_state.last(held), fit_state.history
     position = Position(
         step=step,
         epoch=epoch,
         unfitted=sorted(unfitted),
         holds_best=last is not held,
-        end=standing.end,
+        end=fit_state.end,
         records=list(history.records),
         best_epoch=history.best_epoch,
         stopped=history.stopped,
     )
-    return Checkpoint(position, last, standing.best_weights or {}, states)
+    return Checkpoint(position, last, fit_state.best_weights or {}, states)
 
 
 def read(path: str | Path, network: Network, parameters: Shapes, states: Shapes) -> Checkpoint:

@@ -8,7 +8,7 @@ from typing import Any
 from dslc.ir import Network
 from dslc.optimizers import Optimizer
 from dslc.registry import name_of
-from dslc.runtime.training.spec_text import written
+from dslc.runtime.training.spec_text import to_source
 from dslc.shape import show_shape
 
 
@@ -70,4 +70,4 @@ def _shown(thing: Any) -> str:
     if is_dataclass(thing):
         given = ", ".join(f"{f.name}={_shown(getattr(thing, f.name))}" for f in fields(thing))
         return f"{name_of(thing)}({given})" if given else name_of(thing)
-    return thing if isinstance(thing, str) else written(thing)
+    return thing if isinstance(thing, str) else to_source(thing)

@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 
 from dslc.language.diagnostics import DataError
-from dslc.objective import WORST, Objective
+from dslc.objective import WORST_RANK, Objective
 from dslc.runtime.metrics import mean_losses
 from dslc.runtime.native.steps import new_sums
-from dslc.runtime.training.checkpoint import Standing
+from dslc.runtime.training.checkpoint import FitState
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
 from dslc.runtime.training.progress import Progress
-from dslc.runtime.training.trainee import Trainee
+from dslc.runtime.training.trainable import Trainable
 
 Array = np.ndarray[Any, Any]
 SLICE_SECONDS = 0.15
 """How long the C trains before it returns to Python, for the progress bar and Ctrl-C."""
-GIVE_WAY_SECONDS = 0.0005
+YIELD_SECONDS = 0.0005
 """How long to pause between two slices if there are other Python threads, so that one waiting for the model gets it."""
 SHUFFLE_STREAM = 1 << 32
 OnEpoch = Callable[[dict[str, float]], str | None]
@@ -50,7 +50,7 @@ class Fit:
 
     def __init__(
         self,
-        model: Trainee,
+        model: Trainable,
         arrays: tuple[list[Array], list[Array]],
         dev: Any,
         progress: Progress,
@@ -61,8 +61,8 @@ class Fit:
         self.training = model.training
         self.history = History()
         self.best_weights: Mapping[str, Array] | None = None
-        self.rank, self.waited = WORST, 0
-        self.gave_way = time.monotonic()
+        self.rank, self.waited = WORST_RANK, 0
+        self.yielded_at = time.monotonic()
         self.objective = self._objective()
         self.measured: dict[str, float] = {}
 
@@ -92,19 +92,19 @@ class Fit:
             self.history.stopped = "interrupted"
         finally:
             self.progress.end()
-            self._leave()
-        self._tell_of_no_best()
+            self._restore_best()
+        self._warn_if_no_best()
         return self.history
 
     def _measure(self) -> None:
         """Measures speed and size once, since they do not depend on the weights; they go into every record."""
         if self.objective.measured:
             self.measured = measure(self.model, self.objective.measured, self.dev[0])
-        for bound in self.objective.hopeless(self.measured):
+        for bound in self.objective.unreachable_bounds(self.measured):
             text = f"no epoch can meet {bound}: it is {self.measured[bound.metric]:.4g}"
             warnings.warn(text, OutOfBounds, stacklevel=4)
 
-    def _tell_of_no_best(self) -> None:
+    def _warn_if_no_best(self) -> None:
         """Warns if there is a dev set but no epoch counts as the best."""
         records, objective = self.history.records, self.objective
         if self.dev is None or not records or self.history.best_epoch is not None:
@@ -116,13 +116,13 @@ class Fit:
         broken = " and ".join(map(str, objective.violated(records[-1]) or objective.bounds))
         warnings.warn(f"no epoch met {broken}: the last weights are kept", OutOfBounds, stacklevel=4)
 
-    def go_on(self, standing: Standing) -> None:
+    def resume_from(self, fit_state: FitState) -> None:
         """Continues an earlier training. Its best value and patience are recomputed from its records.
 
         Raises:
             DataError: it was judged on other data or by another metric.
         """
-        records, best_epoch = standing.history.records, standing.history.best_epoch
+        records, best_epoch = fit_state.history.records, fit_state.history.best_epoch
         for record in records:
             self._keep_best(record)
         if self.dev is None and any(key.startswith("dev_") for key in records[-1]):
@@ -132,16 +132,16 @@ class Fit:
                 f"the best epoch so far was {best_epoch}; by {self.objective.metric} on the dev set passed now it is "
                 f"{self.history.best_epoch}, whose weights are gone: use the same metric and dev set as before"
             )
-        self.history = History(list(records), best_epoch, standing.history.stopped)
-        self.best_weights = standing.best_weights
+        self.history = History(list(records), best_epoch, fit_state.history.stopped)
+        self.best_weights = fit_state.best_weights
 
-    def _leave(self) -> None:
+    def _restore_best(self) -> None:
         """Restores the best weights; the last ones are kept for a checkpoint to continue from."""
         last = None
         if self.best_weights is not None:
             last = self.model.copy_weights()
             self.model.restore_weights(self.best_weights)
-        self.model.standing = Standing(self.history, self.end, self.best_weights, last)
+        self.model.fit_state = FitState(self.history, self.end, self.best_weights, last)
 
     def _epoch(self) -> bool:
         """One pass over the data. Returns False when training is over."""
@@ -161,11 +161,11 @@ class Fit:
             self.history.records.append(record)
         goes_on = self._keep_best(record)
         self.progress.epoch(record)
-        return self._tell(record) and goes_on
+        return self._notify(record) and goes_on
 
-    def _tell(self, record: dict[str, float]) -> bool:
+    def _notify(self, record: dict[str, float]) -> bool:
         """Passes the record to `on_epoch`. Returns False if that ends training."""
-        self.model.standing = Standing(self.history, self.end, self.best_weights)
+        self.model.fit_state = FitState(self.history, self.end, self.best_weights)
         reason = self.on_epoch(record) if self.on_epoch else None
         self.history.stopped = reason or self.history.stopped
         return reason is None
@@ -187,18 +187,18 @@ class Fit:
             if not finite:
                 return None
             self.progress.advance(self.model.epoch + 1, done, sum(mean_losses(sums[:-1].tolist())))
-            self._give_way()
+            self._yield_to_threads()
         losses = {"loss": float(sum(mean_losses(sums[:-1].tolist())))}
         if any(p.regularizers for p in self.model.network.parameters):
             losses["penalty"] = float(sums[-1]) / len(order)
         return losses
 
-    def _give_way(self) -> None:
+    def _yield_to_threads(self) -> None:
         """Pauses now and then: a lock that is released and taken again at once starves the threads that wait for it."""
         now = time.monotonic()
-        if threading.active_count() > 1 and now - self.gave_way > SLICE_SECONDS:
-            time.sleep(GIVE_WAY_SECONDS)
-            self.gave_way = now
+        if threading.active_count() > 1 and now - self.yielded_at > SLICE_SECONDS:
+            time.sleep(YIELD_SECONDS)
+            self.yielded_at = now
 
     def _keep_best(self, record: dict[str, float]) -> bool:
         """Keeps the weights of an epoch that is the best so far. Returns False when patience has run out. An epoch that

@@ -22,7 +22,7 @@ def as_trained(network: Network) -> str:
     for declaration in reversed(program.declarations):
         if isinstance(declaration, ast.ParamDecl) and declaration.name in values:
             at = declaration.value.span
-            text = text[: at.start] + written(values[declaration.name]) + text[at.end :]
+            text = text[: at.start] + to_source(values[declaration.name]) + text[at.end :]
     return text
 
 
@@ -34,6 +34,6 @@ def _defaults(program: ast.Program) -> dict[str, object]:
         return {}
 
 
-def written(value: object) -> str:
+def to_source(value: object) -> str:
     """A value as the language writes it, with all digits, so that it can be read back exactly."""
     return repr(value) if isinstance(value, float) else show(value)

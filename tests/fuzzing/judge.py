@@ -15,7 +15,7 @@ from dslc.runtime.model import Model
 from dslc.runtime.training.fit import SHUFFLE_STREAM
 from fuzzing.rounding import Rounded
 from fuzzing.variations import Case
-from helpers import Arrays, data, judge, outputs, poison, shake, state_of
+from helpers import Arrays, data, fill_with_nan, judge, outputs, randomize_parameters, state_of
 
 FACTOR = 100.0
 """How many times further than `Rounded` scatters C may be off: Winograd's squares lose up to two digits."""
@@ -144,7 +144,7 @@ def computed(model: Model, given: Data) -> Arrays:
     found: Arrays = {}
     for n in given.counts:
         xs, _ = given.part(0, n)
-        poison(model)
+        fill_with_nan(model)
         first, again = outputs(model, xs), outputs(model, xs)
         for name, output in first.items():
             found[f"predict|{n} {name}"] = output
@@ -153,7 +153,7 @@ def computed(model: Model, given: Data) -> Arrays:
     if model.network.training is None:
         return found
     for n in evaluated_counts(given):
-        poison(model)
+        fill_with_nan(model)
         losses = model.evaluate(*given.part(0, n))
         found |= {f"evaluate|{n} {k}": np.asarray(v) for k, v in losses.items() if k.endswith("loss")}
     return found | _trained(model, given)
@@ -163,13 +163,13 @@ def _trained(model: Model, given: Data) -> Arrays:
     found: Arrays = {}
     for start, stop in given.mini_batches:
         batch = given.part(start, stop)
-        poison(model)
+        fill_with_nan(model)
         found[f"loss|{stop - start}"] = np.asarray(model.loss(*batch))
-        poison(model)
+        fill_with_nan(model)
         found |= {f"gradient|{stop - start} {name}": g for name, g in model.gradients(*batch).items()}
-    poison(model)
+    fill_with_nan(model)
     model.train_step(*given.part(*given.mini_batches[0]))
-    poison(model)
+    fill_with_nan(model)
     model.fit(*given.part(0, given.set), epochs=1)
     learning = [p.name for p in model.network.parameters if p.learns]
     states = {name: {s: state_of(model, name, s) for s in model.training.optimizer.states} for name in learning}
@@ -261,7 +261,7 @@ def check(case: Case) -> Tally:
     for variation in case.variations:
         try:
             network = check_text(case.text, dtype=variation.precision or None)
-            model = shake(variation.model(network), np.random.default_rng(case.seed))
+            model = randomize_parameters(variation.model(network), np.random.default_rng(case.seed))
             expected = by_precision.get(network.precision) or expect(model, case.seed)
             by_precision[network.precision] = expected
             if reason := unfit(expected):
@@ -295,7 +295,7 @@ def _with_one_thread(model: Model, case: Case, expected: Expected, found: Arrays
     for view in model.compiled.states().values():
         view[...] = 0
     model.compiled.step = model.epoch = 0
-    shake(model, np.random.default_rng(case.seed))
+    randomize_parameters(model, np.random.default_rng(case.seed))
     model.compiled.net.threads = 1
     for name, array in computed(model, expected.given).items():
         _same_bits(name, array, {name: np.asarray(found[name]).tobytes()})

@@ -57,7 +57,7 @@ typedef float real;
 typedef real vec __attribute__((vector_size(16), may_alias));
 typedef int32_t ivec __attribute__((vector_size(16), may_alias));
 /* The same anywhere in memory: loads and stores need no alignment beyond a number's own. */
-typedef real vec_anywhere __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
+typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -71,23 +71,23 @@ typedef real vec_anywhere __attribute__((vector_size(16), aligned(sizeof(real)),
 
 INLINE vec load(const real *p)
 {
-    return *(const vec_anywhere *)p;
+    return *(const vec_unaligned *)p;
 }
 
 INLINE void store(real *p, vec v)
 {
-    *(vec_anywhere *)p = v;
+    *(vec_unaligned *)p = v;
 }
 
 /* Past the caches, where a vector is a whole line of them and the machine can: p must be a multiple of its bytes. What is
  * written so is there when the threads have met, for their meeting is a locked addition. */
-INLINE void store_past_caches(real *p, vec v)
+INLINE void store_non_temporal(real *p, vec v)
 {
     store(p, v);
 }
 
 /* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
-INLINE vec load_part(const real *p, int lanes)
+INLINE vec load_partial(const real *p, int lanes)
 {
     if (lanes == 4)
         return load(p);
@@ -105,7 +105,7 @@ INLINE vec first_lanes(vec v, int lanes)
 }
 
 /* Only the first `lanes` numbers belong to the caller. */
-INLINE void store_part(real *p, vec v, int lanes)
+INLINE void store_partial(real *p, vec v, int lanes)
 {
     if (lanes == 4)
         store(p, v);
@@ -170,7 +170,7 @@ typedef struct {
 
 typedef void product(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w);
 
-INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, const int asks, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, const int prefetches, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[8][7];
@@ -182,7 +182,7 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
-            if (asks)
+            if (prefetches)
                 __builtin_prefetch(q + w->ahead);
             vec column[7];
 #pragma GCC unroll 8
@@ -353,7 +353,7 @@ INLINE void load_square(vec *square, const int size, const real *image, int64_t 
     memset(square, 0, (size_t)(size * size) * sizeof(vec));
     for (int64_t r = top < 0 ? -top : 0; r < size && top + r < height; ++r)
         for (int64_t s = left < 0 ? -left : 0; s < size && left + s < width; ++s)
-            square[r * size + s] = load_part(image + ((top + r) * width + left + s) * depth, channels);
+            square[r * size + s] = load_partial(image + ((top + r) * width + left + s) * depth, channels);
 }
 
 /* The same back; what lies beyond the edge is dropped. An image that is `far` is aligned, and so are its pixels. */
@@ -363,14 +363,14 @@ INLINE void store_square(const vec *square, const int size, const int far, real 
         for (int r = 0; r < size; ++r)
             for (int s = 0; s < size; ++s)
                 if (far)
-                    store_past_caches(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
+                    store_non_temporal(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
                 else
                     store(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
         return;
     }
     for (int64_t r = 0; r < size && top + r < height; ++r)
         for (int64_t s = 0; s < size && left + s < width; ++s)
-            store_part(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
+            store_partial(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
 }
 
 /* The largest of each 2x2 pixels of a square. */
@@ -549,7 +549,7 @@ typedef struct {
 typedef void transform(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step);
 
 /* So many lines of the cache are on their way from now on. */
-INLINE void ask_for(const real *first, const int count, int64_t step, const int writing)
+INLINE void prefetch(const real *first, const int count, int64_t step, const int writing)
 {
     for (int e = 0; e < count; ++e)
         if (writing)
@@ -559,10 +559,10 @@ INLINE void ask_for(const real *first, const int count, int64_t step, const int 
 }
 
 /* All numbers of a square of pixels. */
-INLINE void ask_for_square(const real *first, const int size, const int64_t width, const int64_t depth)
+INLINE void prefetch_square(const real *first, const int size, const int64_t width, const int64_t depth)
 {
     for (int row = 0; row < size; ++row)
-        ask_for(first + row * width * depth, (int)(size * depth / 4), 4, 0);
+        prefetch(first + row * width * depth, (int)(size * depth / 4), 4, 0);
 }
 
 /* Transforms some squares from the `first` on, of the blocks of channels from `begin` to `end`. Block b of square t goes to
@@ -579,8 +579,8 @@ INLINE void transform_squares(transform *apply, const int size, const cut c, int
             real *made = to + t * next_square + (block - begin) * next_block;
             const int channels = c.depth - block * 4 < 4 ? (int)(c.depth - block * 4) : 4;
             for (int row = 0; row < size; ++row)
-                ask_for(image + ((top + row) * c.width + left + size) * c.depth + block * 4, (int)c.step, c.depth, 0);
-            ask_for(made + next_block, asked, step, 1);
+                prefetch(image + ((top + row) * c.width + left + size) * c.depth + block * 4, (int)c.step, c.depth, 0);
+            prefetch(made + next_block, asked, step, 1);
             if (inside && (whole || channels == 4)) {
                 apply(image + (top * c.width + left) * c.depth + block * 4, c.width * c.depth, c.depth, made, step);
                 continue;
@@ -599,11 +599,11 @@ static __attribute__((noinline)) void winograd4x5_input_squares(cut c, int whole
 
 /* How Winograd's transformed squares, filters and products lie:
  *     squares [elements][channels / 4][room][4], filters [blocks][elements][channels][4], results [elements][blocks][room][4]
- * with so many numbers from one element to the next. Sums are of at most 4 * `summed` channels; `asks`: the filters come from
+ * with so many numbers from one element to the next. Sums are of at most 4 * `summed` channels; `prefetches`: the filters come from
  * memory. */
 typedef struct {
     int64_t elements, channels, blocks, room, square_step, filter_step, result_step;
-    int rows, summed, asks;
+    int rows, summed, prefetches;
 } square_products;
 
 /* The products of some squares with the filters of panels of two vectors, from `begin` to `end`. */
@@ -622,7 +622,7 @@ static __attribute__((noinline)) void multiply_squares(const square_products c, 
                 vec sum[16];
                 walk now = along;
                 /* While two tiles meet these filters, the two vectors of the next are on their way. */
-                now.ahead = c.asks && t < 2 * c.rows ? next + t / c.rows * next_block : 0;
+                now.ahead = c.prefetches && t < 2 * c.rows ? next + t / c.rows * next_block : 0;
                 for (int64_t block = 0; block < full; block += c.summed) {
                     now.segments = full - block < c.summed ? full - block : c.summed;
                     now.fresh = block == 0;
@@ -937,9 +937,9 @@ typedef struct {
     awaited round;
     int arrived, slept_us;
     pthread_t caller;
-} meeting_place;
+} thread_barrier;
 
-static void meet(meeting_place *p, int parts)
+static void meet(thread_barrier *p, int parts)
 {
     if (parts == 1)
         return;
@@ -959,12 +959,12 @@ static void meet(meeting_place *p, int parts)
 /* The pool: workers that are started when they are first wanted and sleep until a call offers them a part of its work. The
  * results do not depend on their number, so that a call goes on with those that come soon; a worker whose core another
  * process has is late, and gets no offer before it has run again. Several callers at a time get different workers. */
-typedef void region_body(const void *call, meeting_place *meeting, int part, int parts);
+typedef void region_body(const void *call, thread_barrier *meeting, int part, int parts);
 
 typedef struct {
     region_body *body;
     const void *call;
-    meeting_place meeting;
+    thread_barrier meeting;
     int parts;
 } region;
 
@@ -1228,8 +1228,8 @@ static const size_t dense1_weight_grad = 1048320; /* 30x400x4 */
 static const size_t dense1_bias_grad = 910528; /* 120 */
 static const size_t train_flatten1_in_grad = 653328; /* 64x5x5x16, the memory of dense1_in_grad */
 static const size_t train_tanh2_in_grad = 475664; /* 64x10x10x16 */
-static const size_t train_conv2_weight_turn_filters = 363024; /* 2x5x5x16x4 */
-static const size_t train_conv2_weight_winograd4x5_turned = 653328; /* 2x64x20x4 */
+static const size_t train_conv2_weight_rotate_filters = 363024; /* 2x5x5x16x4 */
+static const size_t train_conv2_weight_winograd4x5_rotated = 653328; /* 2x64x20x4 */
 static const size_t train_conv2_in_grad = 664080; /* 64x14x14x6 */
 static const size_t train_conv2_backward_input_squares = 363024; /* 112640 */
 static const size_t train_conv2_backward_input_products = 804880; /* 55296 */
@@ -1806,7 +1806,7 @@ static KERNEL void output_loss_grad_to_lanes(const float *restrict x, float *res
         const int width = 10 - from < 4 ? (int)(10 - from) : 4;
         vec square[4] = { 0 };
         for (int row = 0; row < rows; ++row)
-            square[row] = load_part(x + (first + row) * 10 + from, width);
+            square[row] = load_partial(x + (first + row) * 10 + from, width);
         transpose(square);
         for (int column = 0; column < width; ++column)
             store(y + first * 10 + (from + column) * 4, square[column]);
@@ -1910,7 +1910,7 @@ static KERNEL void tanh4_in_grad_to_lanes(const float *restrict x, float *restri
         const int width = 84 - from < 4 ? (int)(84 - from) : 4;
         vec square[4] = { 0 };
         for (int row = 0; row < rows; ++row)
-            square[row] = load_part(x + (first + row) * 84 + from, width);
+            square[row] = load_partial(x + (first + row) * 84 + from, width);
         transpose(square);
         for (int column = 0; column < width; ++column)
             store(y + first * 84 + (from + column) * 4, square[column]);
@@ -2011,7 +2011,7 @@ static KERNEL void tanh3_in_grad_to_lanes(const float *restrict x, float *restri
         const int width = 120 - from < 4 ? (int)(120 - from) : 4;
         vec square[4] = { 0 };
         for (int row = 0; row < rows; ++row)
-            square[row] = load_part(x + (first + row) * 120 + from, width);
+            square[row] = load_partial(x + (first + row) * 120 + from, width);
         transpose(square);
         for (int column = 0; column < width; ++column)
             store(y + first * 120 + (from + column) * 4, square[column]);
@@ -2124,8 +2124,8 @@ static KERNEL void avgpool2_backward(const float *restrict dout, const float *re
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * w [4][5][5][6][4], turned [2][5][5][16][4] */
-static KERNEL void conv2_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
+ * w [4][5][5][6][4], rotated [2][5][5][16][4] */
+static KERNEL void conv2_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(50, part, parts);
@@ -2134,7 +2134,7 @@ static KERNEL void conv2_weight_turn_filters(const float *restrict w, float *res
         const int channels = 6 - channel < 4 ? (int)(6 - channel) : 4;
         for (int filter = 0; filter < 16; filter += 4) {
             const real *from = w + (((int64_t)filter / 4 * 25 + tap) * 6 + channel) * 4;
-            real *to = turned + (task * 16 + filter) * 4;
+            real *to = rotated + (task * 16 + filter) * 4;
             vec square[4] = { 0 };
             for (int k = 0; k < channels; ++k)
                 square[k] = load(from + k * 4);
@@ -2147,7 +2147,7 @@ static KERNEL void conv2_weight_turn_filters(const float *restrict w, float *res
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * w [2][5][5][16][4], transformed [2][64][20][4] */
-static KERNEL void conv2_weight_winograd4x5_turned(const float *restrict w, float *restrict transformed, int part, int parts)
+static KERNEL void conv2_weight_winograd4x5_rotated(const float *restrict w, float *restrict transformed, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
     const range tasks = share_of(32, part, parts);
@@ -2697,7 +2697,7 @@ static KERNEL void dense3_bias_update(float *restrict weights, const float *rest
 }
 
 /* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const lenet5_network *net, meeting_place *meeting, const float *image_in, float *output_output, int n, int part, int parts)
+static void predict_forward(const lenet5_network *net, thread_barrier *meeting, const float *image_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + predict_image_in_pad, n, part, parts);
@@ -2722,7 +2722,7 @@ static void predict_forward(const lenet5_network *net, meeting_place *meeting, c
 }
 
 /* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_losses(const lenet5_network *net, meeting_place *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
+static void predict_losses(const lenet5_network *net, thread_barrier *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2734,7 +2734,7 @@ static void predict_losses(const lenet5_network *net, meeting_place *meeting, co
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const lenet5_network *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
+static void train_forward(const lenet5_network *net, thread_barrier *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
@@ -2772,7 +2772,7 @@ static void train_forward(const lenet5_network *net, meeting_place *meeting, con
 }
 
 /* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const lenet5_network *net, meeting_place *meeting, int n, int part, int parts)
+static void gradients_backward(const lenet5_network *net, thread_barrier *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2802,11 +2802,11 @@ static void gradients_backward(const lenet5_network *net, meeting_place *meeting
     avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);
     meet(meeting, parts);
     if (part == 0) {
-        conv2_weight_turn_filters(at + conv2_weight, at + train_conv2_weight_turn_filters, 0, 1);
-        conv2_weight_winograd4x5_turned(at + train_conv2_weight_turn_filters, at + train_conv2_weight_winograd4x5_turned, 0, 1);
+        conv2_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1);
+        conv2_weight_winograd4x5_rotated(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x5_rotated, 0, 1);
     }
     meet(meeting, parts);
-    conv2_backward_input_winograd4x5(at + train_tanh2_in_grad, at + train_conv2_weight_winograd4x5_turned, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
+    conv2_backward_input_winograd4x5(at + train_tanh2_in_grad, at + train_conv2_weight_winograd4x5_rotated, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
     conv2_backward_weight_direct(at + train_avgpool1_out, at + train_tanh2_in_grad, at + conv2_weight_grad, n, part, parts);
     meet(meeting, parts);
     conv2_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, n, part, parts);
@@ -2834,7 +2834,7 @@ static void gradients_backward(const lenet5_network *net, meeting_place *meeting
 }
 
 /* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const lenet5_network *net, meeting_place *meeting, int n, int part, int parts)
+static void train_backward(const lenet5_network *net, thread_barrier *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2866,11 +2866,11 @@ static void train_backward(const lenet5_network *net, meeting_place *meeting, in
     avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);
     meet(meeting, parts);
     if (part == 0) {
-        conv2_weight_turn_filters(at + conv2_weight, at + train_conv2_weight_turn_filters, 0, 1);
-        conv2_weight_winograd4x5_turned(at + train_conv2_weight_turn_filters, at + train_conv2_weight_winograd4x5_turned, 0, 1);
+        conv2_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1);
+        conv2_weight_winograd4x5_rotated(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x5_rotated, 0, 1);
     }
     meet(meeting, parts);
-    conv2_backward_input_winograd4x5(at + train_tanh2_in_grad, at + train_conv2_weight_winograd4x5_turned, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
+    conv2_backward_input_winograd4x5(at + train_tanh2_in_grad, at + train_conv2_weight_winograd4x5_rotated, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
     conv2_backward_weight_direct(at + train_avgpool1_out, at + train_tanh2_in_grad, at + conv2_weight_grad, n, part, parts);
     meet(meeting, parts);
     conv2_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, n, part, parts);
@@ -2891,7 +2891,7 @@ static void train_backward(const lenet5_network *net, meeting_place *meeting, in
 }
 
 /* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const lenet5_network *net, meeting_place *meeting, int n, int part, int parts)
+static void train_update(const lenet5_network *net, thread_barrier *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2972,7 +2972,7 @@ typedef struct {
     float *output_output;
 } predict_call;
 
-static void predict_part(const void *given, meeting_place *meeting, int part, int parts)
+static void predict_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const predict_call *const call = given;
     const lenet5_network *const net = call->net;
@@ -3000,7 +3000,7 @@ typedef struct {
     double *loss_sums;
 } evaluate_call;
 
-static void evaluate_part(const void *given, meeting_place *meeting, int part, int parts)
+static void evaluate_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const evaluate_call *const call = given;
     const lenet5_network *const net = call->net;
@@ -3035,7 +3035,7 @@ typedef struct {
     double *loss;
 } step_call;
 
-static void loss_part(const void *given, meeting_place *meeting, int part, int parts)
+static void loss_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const step_call *const call = given;
     const lenet5_network *const net = call->net;
@@ -3053,7 +3053,7 @@ int lenet5_loss(const lenet5_network *net, const float *image_in, const int32_t 
     return !isfinite(*loss);
 }
 
-static void gradients_part(const void *given, meeting_place *meeting, int part, int parts)
+static void gradients_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const step_call *const call = given;
     const lenet5_network *const net = call->net;
@@ -3073,7 +3073,7 @@ int lenet5_gradients(const lenet5_network *net, const float *image_in, const int
     return !isfinite(*loss);
 }
 
-static void train_step_part(const void *given, meeting_place *meeting, int part, int parts)
+static void train_step_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const step_call *const call = given;
     const lenet5_network *const net = call->net;

@@ -49,7 +49,7 @@ typedef float real;
 typedef real vec __attribute__((vector_size(16), may_alias));
 typedef int32_t ivec __attribute__((vector_size(16), may_alias));
 /* The same anywhere in memory: loads and stores need no alignment beyond a number's own. */
-typedef real vec_anywhere __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
+typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -63,23 +63,23 @@ typedef real vec_anywhere __attribute__((vector_size(16), aligned(sizeof(real)),
 
 INLINE vec load(const real *p)
 {
-    return *(const vec_anywhere *)p;
+    return *(const vec_unaligned *)p;
 }
 
 INLINE void store(real *p, vec v)
 {
-    *(vec_anywhere *)p = v;
+    *(vec_unaligned *)p = v;
 }
 
 /* Past the caches, where a vector is a whole line of them and the machine can: p must be a multiple of its bytes. What is
  * written so is there when the threads have met, for their meeting is a locked addition. */
-INLINE void store_past_caches(real *p, vec v)
+INLINE void store_non_temporal(real *p, vec v)
 {
     store(p, v);
 }
 
 /* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
-INLINE vec load_part(const real *p, int lanes)
+INLINE vec load_partial(const real *p, int lanes)
 {
     if (lanes == 4)
         return load(p);
@@ -97,7 +97,7 @@ INLINE vec first_lanes(vec v, int lanes)
 }
 
 /* Only the first `lanes` numbers belong to the caller. */
-INLINE void store_part(real *p, vec v, int lanes)
+INLINE void store_partial(real *p, vec v, int lanes)
 {
     if (lanes == 4)
         store(p, v);
@@ -162,7 +162,7 @@ typedef struct {
 
 typedef void product(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w);
 
-INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, const int asks, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, const int prefetches, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[1][7];
@@ -174,7 +174,7 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
-            if (asks)
+            if (prefetches)
                 __builtin_prefetch(q + w->ahead);
             vec column[7];
 #pragma GCC unroll 8
@@ -416,9 +416,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 #endif
 
 /* One thread alone computes this network: there is nobody to meet. */
-typedef void meeting_place;
+typedef void thread_barrier;
 
-INLINE void meet(meeting_place *p, int parts)
+INLINE void meet(thread_barrier *p, int parts)
 {
     (void)p, (void)parts;
 }
@@ -659,7 +659,7 @@ static KERNEL void dense1_bias_update(float *restrict weights, const float *rest
 }
 
 /* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const logisticregression_network *net, meeting_place *meeting, const float *x_in, float *output_output, int n, int part, int parts)
+static void predict_forward(const logisticregression_network *net, thread_barrier *meeting, const float *x_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -670,7 +670,7 @@ static void predict_forward(const logisticregression_network *net, meeting_place
 }
 
 /* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_losses(const logisticregression_network *net, meeting_place *meeting, const float *output_target, double *loss_sums, int n, int part, int parts)
+static void predict_losses(const logisticregression_network *net, thread_barrier *meeting, const float *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -682,7 +682,7 @@ static void predict_losses(const logisticregression_network *net, meeting_place 
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const logisticregression_network *net, meeting_place *meeting, const float *x_in, const float *output_target, double *loss, int n, int part, int parts)
+static void train_forward(const logisticregression_network *net, thread_barrier *meeting, const float *x_in, const float *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -695,7 +695,7 @@ static void train_forward(const logisticregression_network *net, meeting_place *
 }
 
 /* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const logisticregression_network *net, meeting_place *meeting, const float *x_in, int n, int part, int parts)
+static void gradients_backward(const logisticregression_network *net, thread_barrier *meeting, const float *x_in, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -706,7 +706,7 @@ static void gradients_backward(const logisticregression_network *net, meeting_pl
 }
 
 /* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const logisticregression_network *net, meeting_place *meeting, const float *x_in, int n, int part, int parts)
+static void train_backward(const logisticregression_network *net, thread_barrier *meeting, const float *x_in, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -717,7 +717,7 @@ static void train_backward(const logisticregression_network *net, meeting_place 
 }
 
 /* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const logisticregression_network *net, meeting_place *meeting, int part, int parts)
+static void train_update(const logisticregression_network *net, thread_barrier *meeting, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -781,7 +781,7 @@ typedef struct {
     float *output_output;
 } predict_call;
 
-static void predict_part(const void *given, meeting_place *meeting, int part, int parts)
+static void predict_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const predict_call *const call = given;
     const logisticregression_network *const net = call->net;
@@ -809,7 +809,7 @@ typedef struct {
     double *loss_sums;
 } evaluate_call;
 
-static void evaluate_part(const void *given, meeting_place *meeting, int part, int parts)
+static void evaluate_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const evaluate_call *const call = given;
     const logisticregression_network *const net = call->net;
@@ -844,7 +844,7 @@ typedef struct {
     double *loss;
 } step_call;
 
-static void loss_part(const void *given, meeting_place *meeting, int part, int parts)
+static void loss_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const step_call *const call = given;
     const logisticregression_network *const net = call->net;
@@ -862,7 +862,7 @@ int logisticregression_loss(const logisticregression_network *net, const float *
     return !isfinite(*loss);
 }
 
-static void gradients_part(const void *given, meeting_place *meeting, int part, int parts)
+static void gradients_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const step_call *const call = given;
     const logisticregression_network *const net = call->net;
@@ -882,7 +882,7 @@ int logisticregression_gradients(const logisticregression_network *net, const fl
     return !isfinite(*loss);
 }
 
-static void train_step_part(const void *given, meeting_place *meeting, int part, int parts)
+static void train_step_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const step_call *const call = given;
     const logisticregression_network *const net = call->net;

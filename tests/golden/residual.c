@@ -49,7 +49,7 @@ typedef float real;
 typedef real vec __attribute__((vector_size(16), may_alias));
 typedef int32_t ivec __attribute__((vector_size(16), may_alias));
 /* The same anywhere in memory: loads and stores need no alignment beyond a number's own. */
-typedef real vec_anywhere __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
+typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -63,23 +63,23 @@ typedef real vec_anywhere __attribute__((vector_size(16), aligned(sizeof(real)),
 
 INLINE vec load(const real *p)
 {
-    return *(const vec_anywhere *)p;
+    return *(const vec_unaligned *)p;
 }
 
 INLINE void store(real *p, vec v)
 {
-    *(vec_anywhere *)p = v;
+    *(vec_unaligned *)p = v;
 }
 
 /* Past the caches, where a vector is a whole line of them and the machine can: p must be a multiple of its bytes. What is
  * written so is there when the threads have met, for their meeting is a locked addition. */
-INLINE void store_past_caches(real *p, vec v)
+INLINE void store_non_temporal(real *p, vec v)
 {
     store(p, v);
 }
 
 /* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
-INLINE vec load_part(const real *p, int lanes)
+INLINE vec load_partial(const real *p, int lanes)
 {
     if (lanes == 4)
         return load(p);
@@ -97,7 +97,7 @@ INLINE vec first_lanes(vec v, int lanes)
 }
 
 /* Only the first `lanes` numbers belong to the caller. */
-INLINE void store_part(real *p, vec v, int lanes)
+INLINE void store_partial(real *p, vec v, int lanes)
 {
     if (lanes == 4)
         store(p, v);
@@ -162,7 +162,7 @@ typedef struct {
 
 typedef void product(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w);
 
-INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, const int asks, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, const int prefetches, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[8][3];
@@ -174,7 +174,7 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
-            if (asks)
+            if (prefetches)
                 __builtin_prefetch(q + w->ahead);
             vec column[3];
 #pragma GCC unroll 8
@@ -305,7 +305,7 @@ INLINE void load_square(vec *square, const int size, const real *image, int64_t 
     memset(square, 0, (size_t)(size * size) * sizeof(vec));
     for (int64_t r = top < 0 ? -top : 0; r < size && top + r < height; ++r)
         for (int64_t s = left < 0 ? -left : 0; s < size && left + s < width; ++s)
-            square[r * size + s] = load_part(image + ((top + r) * width + left + s) * depth, channels);
+            square[r * size + s] = load_partial(image + ((top + r) * width + left + s) * depth, channels);
 }
 
 /* The same back; what lies beyond the edge is dropped. An image that is `far` is aligned, and so are its pixels. */
@@ -315,14 +315,14 @@ INLINE void store_square(const vec *square, const int size, const int far, real 
         for (int r = 0; r < size; ++r)
             for (int s = 0; s < size; ++s)
                 if (far)
-                    store_past_caches(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
+                    store_non_temporal(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
                 else
                     store(image + ((top + r) * width + left + s) * depth, square[r * size + s]);
         return;
     }
     for (int64_t r = 0; r < size && top + r < height; ++r)
         for (int64_t s = 0; s < size && left + s < width; ++s)
-            store_part(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
+            store_partial(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
 }
 
 /* The largest of each 2x2 pixels of a square. */
@@ -565,7 +565,7 @@ typedef struct {
 typedef void transform(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step);
 
 /* So many lines of the cache are on their way from now on. */
-INLINE void ask_for(const real *first, const int count, int64_t step, const int writing)
+INLINE void prefetch(const real *first, const int count, int64_t step, const int writing)
 {
     for (int e = 0; e < count; ++e)
         if (writing)
@@ -575,10 +575,10 @@ INLINE void ask_for(const real *first, const int count, int64_t step, const int 
 }
 
 /* All numbers of a square of pixels. */
-INLINE void ask_for_square(const real *first, const int size, const int64_t width, const int64_t depth)
+INLINE void prefetch_square(const real *first, const int size, const int64_t width, const int64_t depth)
 {
     for (int row = 0; row < size; ++row)
-        ask_for(first + row * width * depth, (int)(size * depth / 4), 4, 0);
+        prefetch(first + row * width * depth, (int)(size * depth / 4), 4, 0);
 }
 
 /* Transforms some squares from the `first` on, of the blocks of channels from `begin` to `end`. Block b of square t goes to
@@ -595,8 +595,8 @@ INLINE void transform_squares(transform *apply, const int size, const cut c, int
             real *made = to + t * next_square + (block - begin) * next_block;
             const int channels = c.depth - block * 4 < 4 ? (int)(c.depth - block * 4) : 4;
             for (int row = 0; row < size; ++row)
-                ask_for(image + ((top + row) * c.width + left + size) * c.depth + block * 4, (int)c.step, c.depth, 0);
-            ask_for(made + next_block, asked, step, 1);
+                prefetch(image + ((top + row) * c.width + left + size) * c.depth + block * 4, (int)c.step, c.depth, 0);
+            prefetch(made + next_block, asked, step, 1);
             if (inside && (whole || channels == 4)) {
                 apply(image + (top * c.width + left) * c.depth + block * 4, c.width * c.depth, c.depth, made, step);
                 continue;
@@ -620,11 +620,11 @@ static __attribute__((noinline)) void winograd4x3_output_gradient_squares(cut c,
 
 /* How Winograd's transformed squares, filters and products lie:
  *     squares [elements][channels / 4][room][4], filters [blocks][elements][channels][4], results [elements][blocks][room][4]
- * with so many numbers from one element to the next. Sums are of at most 4 * `summed` channels; `asks`: the filters come from
+ * with so many numbers from one element to the next. Sums are of at most 4 * `summed` channels; `prefetches`: the filters come from
  * memory. */
 typedef struct {
     int64_t elements, channels, blocks, room, square_step, filter_step, result_step;
-    int rows, summed, asks;
+    int rows, summed, prefetches;
 } square_products;
 
 /* The products of some squares with the filters of panels of two vectors, from `begin` to `end`. */
@@ -643,7 +643,7 @@ static __attribute__((noinline)) void multiply_squares(const square_products c, 
                 vec sum[16];
                 walk now = along;
                 /* While two tiles meet these filters, the two vectors of the next are on their way. */
-                now.ahead = c.asks && t < 2 * c.rows ? next + t / c.rows * next_block : 0;
+                now.ahead = c.prefetches && t < 2 * c.rows ? next + t / c.rows * next_block : 0;
                 for (int64_t block = 0; block < full; block += c.summed) {
                     now.segments = full - block < c.summed ? full - block : c.summed;
                     now.fresh = block == 0;
@@ -683,7 +683,7 @@ static __attribute__((noinline)) void sum_squares(square_sums c, product *const 
                 vec sum[16];
                 for (int j = 0; j < vectors; ++j) {
                     if (c.far) /* The next sums are on their way meanwhile. */
-                        ask_for(sum_of_tile + j * next_block + rows * 4, rows, 4, 1);
+                        prefetch(sum_of_tile + j * next_block + rows * 4, rows, 4, 1);
                     for (int row = 0; row < rows && !fresh; ++row)
                         sum[row * vectors + j] = load(sum_of_tile + j * next_block + row * 4);
                 }
@@ -897,9 +897,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 #endif
 
 /* One thread alone computes this network: there is nobody to meet. */
-typedef void meeting_place;
+typedef void thread_barrier;
 
-INLINE void meet(meeting_place *p, int parts)
+INLINE void meet(thread_barrier *p, int parts)
 {
     (void)p, (void)parts;
 }
@@ -1113,8 +1113,8 @@ static const size_t train_batchnorm8_affine_chunks = 2371312; /* 16x2x32 */
 static const size_t batchnorm8_gamma_grad = 3429216; /* 32 */
 static const size_t batchnorm8_beta_grad = 3429248; /* 32 */
 static const size_t train_batchnorm8_in_grad = 3049776; /* 64x7x7x32 */
-static const size_t train_conv8_weight_turn_filters = 2270960; /* 8x3x3x32x4 */
-static const size_t train_conv8_weight_winograd4x3_turned = 2396528; /* 8x36x36x4 */
+static const size_t train_conv8_weight_rotate_filters = 2270960; /* 8x3x3x32x4 */
+static const size_t train_conv8_weight_winograd4x3_rotated = 2396528; /* 8x36x36x4 */
 static const size_t train_relu7_in_grad = 3150128; /* 64x7x7x32 */
 static const size_t train_conv8_backward_input_squares = 2270960; /* 62784 */
 static const size_t train_conv8_backward_input_products = 2333744; /* 62784 */
@@ -1126,8 +1126,8 @@ static const size_t train_batchnorm7_affine_chunks = 2270960; /* 16x2x32 */
 static const size_t batchnorm7_gamma_grad = 3438496; /* 32 */
 static const size_t batchnorm7_beta_grad = 3438528; /* 32 */
 static const size_t train_batchnorm7_in_grad = 2849072; /* 64x7x7x32 */
-static const size_t train_conv7_weight_turn_filters = 2270960; /* 8x3x3x32x4 */
-static const size_t train_conv7_weight_winograd4x3_turned = 2396528; /* 8x36x36x4 */
+static const size_t train_conv7_weight_rotate_filters = 2270960; /* 8x3x3x32x4 */
+static const size_t train_conv7_weight_winograd4x3_rotated = 2396528; /* 8x36x36x4 */
 static const size_t train_add3_in2_grad = 2949424; /* 64x7x7x32, the memory of relu8_in_grad */
 static const size_t train_relu6_grad = 2748720; /* 64x7x7x32 */
 static const size_t train_conv7_backward_input_squares = 2270960; /* 62784 */
@@ -1141,7 +1141,7 @@ static const size_t train_batchnorm6_affine_chunks = 2371312; /* 16x2x32 */
 static const size_t batchnorm6_gamma_grad = 3447776; /* 32 */
 static const size_t batchnorm6_beta_grad = 3447808; /* 32 */
 static const size_t train_batchnorm6_in_grad = 2648368; /* 64x7x7x32 */
-static const size_t train_conv6_weight_turn_filters = 2471664; /* 4x3x3x32x4 */
+static const size_t train_conv6_weight_rotate_filters = 2471664; /* 4x3x3x32x4 */
 static const size_t train_relu5_in_grad = 2270960; /* 64x14x14x16 */
 static const size_t conv6_weight_grad = 3447840; /* 8x3x3x16x4 */
 static const size_t train_add2_in1_grad = 2270960; /* 64x14x14x16, the memory of relu5_in_grad */
@@ -1149,8 +1149,8 @@ static const size_t train_batchnorm5_affine_chunks = 33520; /* 16x2x16 */
 static const size_t batchnorm5_gamma_grad = 3452448; /* 16 */
 static const size_t batchnorm5_beta_grad = 3452464; /* 16 */
 static const size_t train_batchnorm5_in_grad = 33520; /* 64x14x14x16 */
-static const size_t train_conv5_weight_turn_filters = 245744; /* 4x3x3x16x4 */
-static const size_t train_conv5_weight_winograd4x3_turned = 234224; /* 4x36x20x4 */
+static const size_t train_conv5_weight_rotate_filters = 245744; /* 4x3x3x16x4 */
+static const size_t train_conv5_weight_winograd4x3_rotated = 234224; /* 4x36x20x4 */
 static const size_t train_relu4_in_grad = 1869552; /* 64x14x14x16 */
 static const size_t train_conv5_backward_input_squares = 2070256; /* 31680 */
 static const size_t train_conv5_backward_input_products = 2101936; /* 31680 */
@@ -1162,8 +1162,8 @@ static const size_t train_batchnorm4_affine_chunks = 33520; /* 16x2x16 */
 static const size_t batchnorm4_gamma_grad = 3454784; /* 16 */
 static const size_t batchnorm4_beta_grad = 3454800; /* 16 */
 static const size_t train_batchnorm4_in_grad = 33520; /* 64x14x14x16 */
-static const size_t train_conv4_weight_turn_filters = 245744; /* 4x3x3x16x4 */
-static const size_t train_conv4_weight_winograd4x3_turned = 234224; /* 4x36x20x4 */
+static const size_t train_conv4_weight_rotate_filters = 245744; /* 4x3x3x16x4 */
+static const size_t train_conv4_weight_winograd4x3_rotated = 234224; /* 4x36x20x4 */
 static const size_t train_add2_in2_grad = 2270960; /* 64x14x14x16, the memory of relu5_in_grad */
 static const size_t train_relu3_grad = 1468144; /* 64x14x14x16 */
 static const size_t train_conv4_backward_input_squares = 1668848; /* 31680 */
@@ -1178,8 +1178,8 @@ static const size_t train_batchnorm3_affine_chunks = 234224; /* 16x2x16 */
 static const size_t batchnorm3_gamma_grad = 3457120; /* 16 */
 static const size_t batchnorm3_beta_grad = 3457136; /* 16 */
 static const size_t train_batchnorm3_in_grad = 1267440; /* 64x14x14x16 */
-static const size_t train_conv3_weight_turn_filters = 245744; /* 4x3x3x16x4 */
-static const size_t train_conv3_weight_winograd4x3_turned = 234224; /* 4x36x20x4 */
+static const size_t train_conv3_weight_rotate_filters = 245744; /* 4x3x3x16x4 */
+static const size_t train_conv3_weight_winograd4x3_rotated = 234224; /* 4x36x20x4 */
 static const size_t train_relu2_in_grad = 1066736; /* 64x14x14x16 */
 static const size_t train_conv3_backward_input_squares = 1468144; /* 31680 */
 static const size_t train_conv3_backward_input_products = 1499824; /* 31680 */
@@ -1191,8 +1191,8 @@ static const size_t train_batchnorm2_affine_chunks = 234224; /* 16x2x16 */
 static const size_t batchnorm2_gamma_grad = 3459456; /* 16 */
 static const size_t batchnorm2_beta_grad = 3459472; /* 16 */
 static const size_t train_batchnorm2_in_grad = 866032; /* 64x14x14x16 */
-static const size_t train_conv2_weight_turn_filters = 245744; /* 4x3x3x16x4 */
-static const size_t train_conv2_weight_winograd4x3_turned = 234224; /* 4x36x20x4 */
+static const size_t train_conv2_weight_rotate_filters = 245744; /* 4x3x3x16x4 */
+static const size_t train_conv2_weight_winograd4x3_rotated = 234224; /* 4x36x20x4 */
 static const size_t train_add1_in2_grad = 33520; /* 64x14x14x16, the memory of relu3_in_grad */
 static const size_t train_relu1_grad = 665328; /* 64x14x14x16 */
 static const size_t train_conv2_backward_input_squares = 1066736; /* 31680 */
@@ -1305,7 +1305,7 @@ static KERNEL void conv2_fold(const float *restrict w, const float *restrict mea
 }
 
 /* line 12: residual(16)
- * Also conv3_folded_weight_winograd4x3, conv4_folded_weight_winograd4x3, conv5_folded_weight_winograd4x3, conv2_weight_winograd4x3, conv3_weight_winograd4x3, conv4_weight_winograd4x3, conv5_weight_winograd4x3, conv5_weight_winograd4x3_turned, conv4_weight_winograd4x3_turned, conv3_weight_winograd4x3_turned, conv2_weight_winograd4x3_turned.
+ * Also conv3_folded_weight_winograd4x3, conv4_folded_weight_winograd4x3, conv5_folded_weight_winograd4x3, conv2_weight_winograd4x3, conv3_weight_winograd4x3, conv4_weight_winograd4x3, conv5_weight_winograd4x3, conv5_weight_winograd4x3_rotated, conv4_weight_winograd4x3_rotated, conv3_weight_winograd4x3_rotated, conv2_weight_winograd4x3_rotated.
  * w [4][3][3][16][4], transformed [4][36][20][4] */
 static KERNEL void conv2_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
@@ -1347,7 +1347,7 @@ static KERNEL void conv7_fold(const float *restrict w, const float *restrict mea
 }
 
 /* line 15: residual(32)
- * Also conv8_folded_weight_winograd4x3, conv7_weight_winograd4x3, conv8_weight_winograd4x3, conv8_weight_winograd4x3_turned, conv7_weight_winograd4x3_turned.
+ * Also conv8_folded_weight_winograd4x3, conv7_weight_winograd4x3, conv8_weight_winograd4x3, conv8_weight_winograd4x3_rotated, conv7_weight_winograd4x3_rotated.
  * w [8][3][3][32][4], transformed [8][36][36][4] */
 static KERNEL void conv7_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
 {
@@ -1434,7 +1434,7 @@ static KERNEL void conv2_forward_winograd4x3(const float *restrict in, const flo
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
-                const vec bias = load_part(b + block * 4, width);
+                const vec bias = load_partial(b + block * 4, width);
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
                 for (int e = 0; e < 64; ++e) {
@@ -1470,12 +1470,12 @@ static KERNEL void conv3_forward_winograd4x3(const float *restrict in, const flo
             const int64_t i = (first + t) / 16, place = (first + t) % 16;
             const int64_t top = place / 4 * 4, left = place % 4 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
+            prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
-                const vec bias = load_part(b + block * 4, width);
+                const vec bias = load_partial(b + block * 4, width);
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
                 vec others[16];
@@ -1565,7 +1565,7 @@ static KERNEL void conv7_forward_winograd4x3(const float *restrict in, const flo
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
-                const vec bias = load_part(b + block * 4, width);
+                const vec bias = load_partial(b + block * 4, width);
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
                 for (int e = 0; e < 64; ++e) {
@@ -1600,12 +1600,12 @@ static KERNEL void conv8_forward_winograd4x3(const float *restrict in, const flo
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
+            prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
                 vec result[16];
                 winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
-                const vec bias = load_part(b + block * 4, width);
+                const vec bias = load_partial(b + block * 4, width);
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
                 vec others[16];
@@ -2243,7 +2243,7 @@ static KERNEL void output_loss_grad_to_lanes(const float *restrict x, float *res
         const int width = 10 - from < 4 ? (int)(10 - from) : 4;
         vec square[4] = { 0 };
         for (int row = 0; row < rows; ++row)
-            square[row] = load_part(x + (first + row) * 10 + from, width);
+            square[row] = load_partial(x + (first + row) * 10 + from, width);
         transpose(square);
         for (int column = 0; column < width; ++column)
             store(y + first * 10 + (from + column) * 4, square[column]);
@@ -2447,9 +2447,9 @@ static KERNEL void batchnorm8_backward_input_rows(const float *restrict dout, co
 }
 
 /* line 15: residual(32)
- * Also conv7_weight_turn_filters.
- * w [8][3][3][32][4], turned [8][3][3][32][4] */
-static KERNEL void conv8_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
+ * Also conv7_weight_rotate_filters.
+ * w [8][3][3][32][4], rotated [8][3][3][32][4] */
+static KERNEL void conv8_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(72, part, parts);
@@ -2458,7 +2458,7 @@ static KERNEL void conv8_weight_turn_filters(const float *restrict w, float *res
         const int channels = 4;
         for (int filter = 0; filter < 32; filter += 4) {
             const real *from = w + (((int64_t)filter / 4 * 9 + tap) * 32 + channel) * 4;
-            real *to = turned + (task * 32 + filter) * 4;
+            real *to = rotated + (task * 32 + filter) * 4;
             vec square[4];
             for (int k = 0; k < channels; ++k)
                 square[k] = load(from + k * 4);
@@ -2491,7 +2491,7 @@ static KERNEL void conv8_backward_input_winograd4x3(const float *restrict in, co
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
+            prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
                 vec result[16];
@@ -2581,7 +2581,7 @@ static KERNEL void conv7_backward_input_winograd4x3(const float *restrict in, co
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
+            prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
                 vec result[16];
@@ -2611,8 +2611,8 @@ static KERNEL void relu6_backward(const float *restrict dout, const float *restr
 }
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu -> residual(16)
- * w [8][3][3][16][4], turned [4][3][3][32][4] */
-static KERNEL void conv6_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
+ * w [8][3][3][16][4], rotated [4][3][3][32][4] */
+static KERNEL void conv6_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(36, part, parts);
@@ -2621,7 +2621,7 @@ static KERNEL void conv6_weight_turn_filters(const float *restrict w, float *res
         const int channels = 4;
         for (int filter = 0; filter < 32; filter += 4) {
             const real *from = w + (((int64_t)filter / 4 * 9 + tap) * 16 + channel) * 4;
-            real *to = turned + (task * 32 + filter) * 4;
+            real *to = rotated + (task * 32 + filter) * 4;
             vec square[4];
             for (int k = 0; k < channels; ++k)
                 square[k] = load(from + k * 4);
@@ -2800,9 +2800,9 @@ static KERNEL void batchnorm5_backward_input_rows(const float *restrict dout, co
 }
 
 /* line 12: residual(16)
- * Also conv4_weight_turn_filters, conv3_weight_turn_filters, conv2_weight_turn_filters.
- * w [4][3][3][16][4], turned [4][3][3][16][4] */
-static KERNEL void conv5_weight_turn_filters(const float *restrict w, float *restrict turned, int part, int parts)
+ * Also conv4_weight_rotate_filters, conv3_weight_rotate_filters, conv2_weight_rotate_filters.
+ * w [4][3][3][16][4], rotated [4][3][3][16][4] */
+static KERNEL void conv5_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
     const range tasks = share_of(36, part, parts);
@@ -2811,7 +2811,7 @@ static KERNEL void conv5_weight_turn_filters(const float *restrict w, float *res
         const int channels = 4;
         for (int filter = 0; filter < 16; filter += 4) {
             const real *from = w + (((int64_t)filter / 4 * 9 + tap) * 16 + channel) * 4;
-            real *to = turned + (task * 16 + filter) * 4;
+            real *to = rotated + (task * 16 + filter) * 4;
             vec square[4];
             for (int k = 0; k < channels; ++k)
                 square[k] = load(from + k * 4);
@@ -2845,7 +2845,7 @@ static KERNEL void conv5_backward_input_winograd4x3(const float *restrict in, co
             const int64_t i = (first + t) / 16, place = (first + t) % 16;
             const int64_t top = place / 4 * 4, left = place % 4 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
+            prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
                 vec result[16];
@@ -2936,7 +2936,7 @@ static KERNEL void conv4_backward_input_winograd4x3(const float *restrict in, co
             const int64_t i = (first + t) / 16, place = (first + t) % 16;
             const int64_t top = place / 4 * 4, left = place % 4 * 4;
             /* The next square's place in memory is on its way meanwhile. */
-            ask_for_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
+            prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
                 vec result[16];
@@ -3207,7 +3207,7 @@ static KERNEL void dense1_bias_update(float *restrict weights, const float *rest
 }
 
 /* What depends on nothing but the parameters: once for many predictions. Every thread runs it with its own `part`. */
-static void predict_prepare(const residual_network *net, meeting_place *meeting, int part, int parts)
+static void predict_prepack(const residual_network *net, thread_barrier *meeting, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3246,7 +3246,7 @@ static void predict_prepare(const residual_network *net, meeting_place *meeting,
 }
 
 /* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const residual_network *net, meeting_place *meeting, const float *image_in, float *output_output, int n, int part, int parts)
+static void predict_forward(const residual_network *net, thread_barrier *meeting, const float *image_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + predict_image_in_pad, n, part, parts);
@@ -3279,7 +3279,7 @@ static void predict_forward(const residual_network *net, meeting_place *meeting,
 }
 
 /* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_losses(const residual_network *net, meeting_place *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
+static void predict_losses(const residual_network *net, thread_barrier *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3291,7 +3291,7 @@ static void predict_losses(const residual_network *net, meeting_place *meeting, 
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void gradients_forward(const residual_network *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
+static void gradients_forward(const residual_network *net, thread_barrier *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
@@ -3396,7 +3396,7 @@ static void gradients_forward(const residual_network *net, meeting_place *meetin
 }
 
 /* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const residual_network *net, meeting_place *meeting, int n, int part, int parts)
+static void gradients_backward(const residual_network *net, thread_barrier *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3417,12 +3417,12 @@ static void gradients_backward(const residual_network *net, meeting_place *meeti
     batchnorm8_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, n, part, parts);
     meet(meeting, parts);
     if (part == 0) {
-        conv8_weight_turn_filters(at + conv8_weight, at + train_conv8_weight_turn_filters, 0, 1);
+        conv8_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 0, 1);
     }
     meet(meeting, parts);
-    conv7_folded_weight_winograd4x3(at + train_conv8_weight_turn_filters, at + train_conv8_weight_winograd4x3_turned, part, parts); /* conv8_weight_winograd4x3_turned */
+    conv7_folded_weight_winograd4x3(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, part, parts); /* conv8_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_turned, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
+    conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
     meet(meeting, parts);
     conv8_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts);
     meet(meeting, parts);
@@ -3436,12 +3436,12 @@ static void gradients_backward(const residual_network *net, meeting_place *meeti
     meet(meeting, parts);
     batchnorm8_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts); /* batchnorm7_backward_input */
     if (part == 0) {
-        conv8_weight_turn_filters(at + conv7_weight, at + train_conv7_weight_turn_filters, 0, 1); /* conv7_weight_turn_filters */
+        conv8_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 0, 1); /* conv7_weight_rotate_filters */
     }
     meet(meeting, parts);
-    conv7_folded_weight_winograd4x3(at + train_conv7_weight_turn_filters, at + train_conv7_weight_winograd4x3_turned, part, parts); /* conv7_weight_winograd4x3_turned */
+    conv7_folded_weight_winograd4x3(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, part, parts); /* conv7_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_turned, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
+    conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
     meet(meeting, parts);
     conv8_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
     meet(meeting, parts);
@@ -3457,10 +3457,10 @@ static void gradients_backward(const residual_network *net, meeting_place *meeti
     meet(meeting, parts);
     batchnorm8_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, n, part, parts); /* batchnorm6_backward_input */
     if (part == 0) {
-        conv6_weight_turn_filters(at + conv6_weight, at + train_conv6_weight_turn_filters, 0, 1);
+        conv6_weight_rotate_filters(at + conv6_weight, at + train_conv6_weight_rotate_filters, 0, 1);
     }
     meet(meeting, parts);
-    conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_turn_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
+    conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_rotate_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
     conv6_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, n, part, parts);
     meet(meeting, parts);
     batchnorm5_backward_affine_chunks(at + train_add2_in1_grad, at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + train_batchnorm5_affine_chunks, n, part, parts);
@@ -3471,12 +3471,12 @@ static void gradients_backward(const residual_network *net, meeting_place *meeti
     meet(meeting, parts);
     batchnorm5_backward_input_rows(at + train_add2_in1_grad, at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, at + train_batchnorm5_in_grad, n, part, parts);
     if (part == 0) {
-        conv5_weight_turn_filters(at + conv5_weight, at + train_conv5_weight_turn_filters, 0, 1);
+        conv5_weight_rotate_filters(at + conv5_weight, at + train_conv5_weight_rotate_filters, 0, 1);
     }
     meet(meeting, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv5_weight_turn_filters, at + train_conv5_weight_winograd4x3_turned, part, parts); /* conv5_weight_winograd4x3_turned */
+    conv2_folded_weight_winograd4x3(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, part, parts); /* conv5_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv5_backward_input_winograd4x3(at + train_batchnorm5_in_grad, at + train_conv5_weight_winograd4x3_turned, at + train_relu4_out, at + train_relu4_in_grad, at + train_conv5_backward_input_squares, at + train_conv5_backward_input_products, n, part, parts);
+    conv5_backward_input_winograd4x3(at + train_batchnorm5_in_grad, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out, at + train_relu4_in_grad, at + train_conv5_backward_input_squares, at + train_conv5_backward_input_products, n, part, parts);
     meet(meeting, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu4_out, at + train_batchnorm5_in_grad, at + train_conv5_backward_weight_sums, at + train_conv5_backward_weight_products_squares, at + train_conv5_backward_weight_products_errors, n, part, parts);
     meet(meeting, parts);
@@ -3489,12 +3489,12 @@ static void gradients_backward(const residual_network *net, meeting_place *meeti
     meet(meeting, parts);
     batchnorm5_backward_input_rows(at + train_relu4_in_grad, at + train_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, at + train_batchnorm4_in_grad, n, part, parts); /* batchnorm4_backward_input */
     if (part == 0) {
-        conv5_weight_turn_filters(at + conv4_weight, at + train_conv4_weight_turn_filters, 0, 1); /* conv4_weight_turn_filters */
+        conv5_weight_rotate_filters(at + conv4_weight, at + train_conv4_weight_rotate_filters, 0, 1); /* conv4_weight_rotate_filters */
     }
     meet(meeting, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv4_weight_turn_filters, at + train_conv4_weight_winograd4x3_turned, part, parts); /* conv4_weight_winograd4x3_turned */
+    conv2_folded_weight_winograd4x3(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, part, parts); /* conv4_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv4_backward_input_winograd4x3(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_turned, at + train_add2_in2_grad, at + train_relu3_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts);
+    conv4_backward_input_winograd4x3(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad, at + train_relu3_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts);
     meet(meeting, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu3_out, at + train_batchnorm4_in_grad, at + train_conv4_backward_weight_sums, at + train_conv4_backward_weight_products_squares, at + train_conv4_backward_weight_products_errors, n, part, parts); /* conv4_backward_weight_products */
     meet(meeting, parts);
@@ -3509,12 +3509,12 @@ static void gradients_backward(const residual_network *net, meeting_place *meeti
     meet(meeting, parts);
     batchnorm5_backward_input_rows(at + train_add1_in1_grad, at + train_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, at + train_batchnorm3_in_grad, n, part, parts); /* batchnorm3_backward_input */
     if (part == 0) {
-        conv5_weight_turn_filters(at + conv3_weight, at + train_conv3_weight_turn_filters, 0, 1); /* conv3_weight_turn_filters */
+        conv5_weight_rotate_filters(at + conv3_weight, at + train_conv3_weight_rotate_filters, 0, 1); /* conv3_weight_rotate_filters */
     }
     meet(meeting, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv3_weight_turn_filters, at + train_conv3_weight_winograd4x3_turned, part, parts); /* conv3_weight_winograd4x3_turned */
+    conv2_folded_weight_winograd4x3(at + train_conv3_weight_rotate_filters, at + train_conv3_weight_winograd4x3_rotated, part, parts); /* conv3_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv5_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_turned, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts); /* conv3_backward_input */
+    conv5_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_rotated, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts); /* conv3_backward_input */
     meet(meeting, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu2_out, at + train_batchnorm3_in_grad, at + train_conv3_backward_weight_sums, at + train_conv3_backward_weight_products_squares, at + train_conv3_backward_weight_products_errors, n, part, parts); /* conv3_backward_weight_products */
     meet(meeting, parts);
@@ -3527,12 +3527,12 @@ static void gradients_backward(const residual_network *net, meeting_place *meeti
     meet(meeting, parts);
     batchnorm5_backward_input_rows(at + train_relu2_in_grad, at + train_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, at + train_batchnorm2_in_grad, n, part, parts); /* batchnorm2_backward_input */
     if (part == 0) {
-        conv5_weight_turn_filters(at + conv2_weight, at + train_conv2_weight_turn_filters, 0, 1); /* conv2_weight_turn_filters */
+        conv5_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1); /* conv2_weight_rotate_filters */
     }
     meet(meeting, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv2_weight_turn_filters, at + train_conv2_weight_winograd4x3_turned, part, parts); /* conv2_weight_winograd4x3_turned */
+    conv2_folded_weight_winograd4x3(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x3_rotated, part, parts); /* conv2_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv4_backward_input_winograd4x3(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_turned, at + train_add1_in2_grad, at + train_relu1_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts); /* conv2_backward_input */
+    conv4_backward_input_winograd4x3(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_rotated, at + train_add1_in2_grad, at + train_relu1_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts); /* conv2_backward_input */
     meet(meeting, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu1_out, at + train_batchnorm2_in_grad, at + train_conv2_backward_weight_sums, at + train_conv2_backward_weight_products_squares, at + train_conv2_backward_weight_products_errors, n, part, parts); /* conv2_backward_weight_products */
     meet(meeting, parts);
@@ -3553,7 +3553,7 @@ static void gradients_backward(const residual_network *net, meeting_place *meeti
 }
 
 /* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const residual_network *net, meeting_place *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
+static void train_forward(const residual_network *net, thread_barrier *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
@@ -3658,7 +3658,7 @@ static void train_forward(const residual_network *net, meeting_place *meeting, c
 }
 
 /* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const residual_network *net, meeting_place *meeting, int n, int part, int parts)
+static void train_backward(const residual_network *net, thread_barrier *meeting, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3679,12 +3679,12 @@ static void train_backward(const residual_network *net, meeting_place *meeting, 
     batchnorm8_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, n, part, parts);
     meet(meeting, parts);
     if (part == 0) {
-        conv8_weight_turn_filters(at + conv8_weight, at + train_conv8_weight_turn_filters, 0, 1);
+        conv8_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 0, 1);
     }
     meet(meeting, parts);
-    conv7_folded_weight_winograd4x3(at + train_conv8_weight_turn_filters, at + train_conv8_weight_winograd4x3_turned, part, parts); /* conv8_weight_winograd4x3_turned */
+    conv7_folded_weight_winograd4x3(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, part, parts); /* conv8_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_turned, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
+    conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
     meet(meeting, parts);
     conv8_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts);
     meet(meeting, parts);
@@ -3698,12 +3698,12 @@ static void train_backward(const residual_network *net, meeting_place *meeting, 
     meet(meeting, parts);
     batchnorm8_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts); /* batchnorm7_backward_input */
     if (part == 0) {
-        conv8_weight_turn_filters(at + conv7_weight, at + train_conv7_weight_turn_filters, 0, 1); /* conv7_weight_turn_filters */
+        conv8_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 0, 1); /* conv7_weight_rotate_filters */
     }
     meet(meeting, parts);
-    conv7_folded_weight_winograd4x3(at + train_conv7_weight_turn_filters, at + train_conv7_weight_winograd4x3_turned, part, parts); /* conv7_weight_winograd4x3_turned */
+    conv7_folded_weight_winograd4x3(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, part, parts); /* conv7_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_turned, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
+    conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
     meet(meeting, parts);
     conv8_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
     meet(meeting, parts);
@@ -3719,10 +3719,10 @@ static void train_backward(const residual_network *net, meeting_place *meeting, 
     meet(meeting, parts);
     batchnorm8_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, n, part, parts); /* batchnorm6_backward_input */
     if (part == 0) {
-        conv6_weight_turn_filters(at + conv6_weight, at + train_conv6_weight_turn_filters, 0, 1);
+        conv6_weight_rotate_filters(at + conv6_weight, at + train_conv6_weight_rotate_filters, 0, 1);
     }
     meet(meeting, parts);
-    conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_turn_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
+    conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_rotate_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
     conv6_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, n, part, parts);
     meet(meeting, parts);
     batchnorm5_backward_affine_chunks(at + train_add2_in1_grad, at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + train_batchnorm5_affine_chunks, n, part, parts);
@@ -3733,12 +3733,12 @@ static void train_backward(const residual_network *net, meeting_place *meeting, 
     meet(meeting, parts);
     batchnorm5_backward_input_rows(at + train_add2_in1_grad, at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, at + train_batchnorm5_in_grad, n, part, parts);
     if (part == 0) {
-        conv5_weight_turn_filters(at + conv5_weight, at + train_conv5_weight_turn_filters, 0, 1);
+        conv5_weight_rotate_filters(at + conv5_weight, at + train_conv5_weight_rotate_filters, 0, 1);
     }
     meet(meeting, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv5_weight_turn_filters, at + train_conv5_weight_winograd4x3_turned, part, parts); /* conv5_weight_winograd4x3_turned */
+    conv2_folded_weight_winograd4x3(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, part, parts); /* conv5_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv5_backward_input_winograd4x3(at + train_batchnorm5_in_grad, at + train_conv5_weight_winograd4x3_turned, at + train_relu4_out, at + train_relu4_in_grad, at + train_conv5_backward_input_squares, at + train_conv5_backward_input_products, n, part, parts);
+    conv5_backward_input_winograd4x3(at + train_batchnorm5_in_grad, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out, at + train_relu4_in_grad, at + train_conv5_backward_input_squares, at + train_conv5_backward_input_products, n, part, parts);
     meet(meeting, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu4_out, at + train_batchnorm5_in_grad, at + train_conv5_backward_weight_sums, at + train_conv5_backward_weight_products_squares, at + train_conv5_backward_weight_products_errors, n, part, parts);
     meet(meeting, parts);
@@ -3751,12 +3751,12 @@ static void train_backward(const residual_network *net, meeting_place *meeting, 
     meet(meeting, parts);
     batchnorm5_backward_input_rows(at + train_relu4_in_grad, at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, at + train_batchnorm4_in_grad, n, part, parts); /* batchnorm4_backward_input */
     if (part == 0) {
-        conv5_weight_turn_filters(at + conv4_weight, at + train_conv4_weight_turn_filters, 0, 1); /* conv4_weight_turn_filters */
+        conv5_weight_rotate_filters(at + conv4_weight, at + train_conv4_weight_rotate_filters, 0, 1); /* conv4_weight_rotate_filters */
     }
     meet(meeting, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv4_weight_turn_filters, at + train_conv4_weight_winograd4x3_turned, part, parts); /* conv4_weight_winograd4x3_turned */
+    conv2_folded_weight_winograd4x3(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, part, parts); /* conv4_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv4_backward_input_winograd4x3(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_turned, at + train_add2_in2_grad, at + train_relu3_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts);
+    conv4_backward_input_winograd4x3(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad, at + train_relu3_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts);
     meet(meeting, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu3_out, at + train_batchnorm4_in_grad, at + train_conv4_backward_weight_sums, at + train_conv4_backward_weight_products_squares, at + train_conv4_backward_weight_products_errors, n, part, parts); /* conv4_backward_weight_products */
     meet(meeting, parts);
@@ -3771,12 +3771,12 @@ static void train_backward(const residual_network *net, meeting_place *meeting, 
     meet(meeting, parts);
     batchnorm5_backward_input_rows(at + train_add1_in1_grad, at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, at + train_batchnorm3_in_grad, n, part, parts); /* batchnorm3_backward_input */
     if (part == 0) {
-        conv5_weight_turn_filters(at + conv3_weight, at + train_conv3_weight_turn_filters, 0, 1); /* conv3_weight_turn_filters */
+        conv5_weight_rotate_filters(at + conv3_weight, at + train_conv3_weight_rotate_filters, 0, 1); /* conv3_weight_rotate_filters */
     }
     meet(meeting, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv3_weight_turn_filters, at + train_conv3_weight_winograd4x3_turned, part, parts); /* conv3_weight_winograd4x3_turned */
+    conv2_folded_weight_winograd4x3(at + train_conv3_weight_rotate_filters, at + train_conv3_weight_winograd4x3_rotated, part, parts); /* conv3_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv5_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_turned, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts); /* conv3_backward_input */
+    conv5_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_rotated, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts); /* conv3_backward_input */
     meet(meeting, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu2_out, at + train_batchnorm3_in_grad, at + train_conv3_backward_weight_sums, at + train_conv3_backward_weight_products_squares, at + train_conv3_backward_weight_products_errors, n, part, parts); /* conv3_backward_weight_products */
     meet(meeting, parts);
@@ -3789,12 +3789,12 @@ static void train_backward(const residual_network *net, meeting_place *meeting, 
     meet(meeting, parts);
     batchnorm5_backward_input_rows(at + train_relu2_in_grad, at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, at + train_batchnorm2_in_grad, n, part, parts); /* batchnorm2_backward_input */
     if (part == 0) {
-        conv5_weight_turn_filters(at + conv2_weight, at + train_conv2_weight_turn_filters, 0, 1); /* conv2_weight_turn_filters */
+        conv5_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1); /* conv2_weight_rotate_filters */
     }
     meet(meeting, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv2_weight_turn_filters, at + train_conv2_weight_winograd4x3_turned, part, parts); /* conv2_weight_winograd4x3_turned */
+    conv2_folded_weight_winograd4x3(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x3_rotated, part, parts); /* conv2_weight_winograd4x3_rotated */
     meet(meeting, parts);
-    conv4_backward_input_winograd4x3(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_turned, at + train_add1_in2_grad, at + train_relu1_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts); /* conv2_backward_input */
+    conv4_backward_input_winograd4x3(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_rotated, at + train_add1_in2_grad, at + train_relu1_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts); /* conv2_backward_input */
     meet(meeting, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu1_out, at + train_batchnorm2_in_grad, at + train_conv2_backward_weight_sums, at + train_conv2_backward_weight_products_squares, at + train_conv2_backward_weight_products_errors, n, part, parts); /* conv2_backward_weight_products */
     meet(meeting, parts);
@@ -3815,7 +3815,7 @@ static void train_backward(const residual_network *net, meeting_place *meeting, 
 }
 
 /* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const residual_network *net, meeting_place *meeting, int part, int parts)
+static void train_update(const residual_network *net, thread_barrier *meeting, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3861,10 +3861,10 @@ static void train_update(const residual_network *net, meeting_place *meeting, in
 }
 
 /* Called by every thread before predictions; the phase ends with a barrier, so that all have read the flag by then. */
-static void prepare_once(const residual_network *net, meeting_place *meeting, int part, int parts)
+static void prepack_once(const residual_network *net, thread_barrier *meeting, int part, int parts)
 {
     if (net->arena[prepared] == 0) {
-        predict_prepare(net, meeting, part, parts);
+        predict_prepack(net, meeting, part, parts);
         if (part == 0)
             net->arena[prepared] = 1;
     }
@@ -3925,12 +3925,12 @@ typedef struct {
     float *output_output;
 } predict_call;
 
-static void predict_part(const void *given, meeting_place *meeting, int part, int parts)
+static void predict_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const predict_call *const call = given;
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
-    prepare_once(net, meeting, part, parts);
+    prepack_once(net, meeting, part, parts);
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
         predict_forward(net, meeting, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
@@ -3954,12 +3954,12 @@ typedef struct {
     double *loss_sums;
 } evaluate_call;
 
-static void evaluate_part(const void *given, meeting_place *meeting, int part, int parts)
+static void evaluate_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const evaluate_call *const call = given;
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
-    prepare_once(net, meeting, part, parts);
+    prepack_once(net, meeting, part, parts);
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
         predict_forward(net, meeting, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
@@ -3990,7 +3990,7 @@ typedef struct {
     double *loss;
 } step_call;
 
-static void loss_part(const void *given, meeting_place *meeting, int part, int parts)
+static void loss_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const step_call *const call = given;
     const residual_network *const net = call->net;
@@ -4009,7 +4009,7 @@ int residual_loss(const residual_network *net, const float *image_in, const int3
     return !isfinite(*loss);
 }
 
-static void gradients_part(const void *given, meeting_place *meeting, int part, int parts)
+static void gradients_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const step_call *const call = given;
     const residual_network *const net = call->net;
@@ -4030,7 +4030,7 @@ int residual_gradients(const residual_network *net, const float *image_in, const
     return !isfinite(*loss);
 }
 
-static void train_step_part(const void *given, meeting_place *meeting, int part, int parts)
+static void train_step_part(const void *given, thread_barrier *meeting, int part, int parts)
 {
     const step_call *const call = given;
     const residual_network *const net = call->net;

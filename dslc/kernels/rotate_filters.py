@@ -14,7 +14,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "taps": d.size[0] * d.size[1], "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups,
         "lanes": lanes, "blocks": setting.layout(op.writes[0]).blocks,
     }  # fmt: skip
-    cost = setting.moving(op.reads[0], factor=2)
+    cost = setting.memory_cost(op.reads[0], factor=2)
     if d.groups == 1:
-        return [Variant("plain", ("w", "turned"), context, cost)]
-    return [Variant("groups", ("w", "turned"), {**context, "all_channels": d.input[2]}, 2 * cost)]
+        return [Variant("plain", ("w", "rotated"), context, cost)]
+    return [Variant("groups", ("w", "rotated"), {**context, "all_channels": d.input[2]}, 2 * cost)]

@@ -76,7 +76,7 @@ class Mistakes:
         """The share of the examples that are misclassified."""
         return self.wrong / self.examples
 
-    def placed(self, part: Split) -> Mistakes:
+    def with_positions(self, part: Split) -> Mistakes:
         """The same mistakes of a part of the data, with each `index` replaced by the position in the whole data, and
         with files."""
         worst = (replace(m, index=int(part.places[m.index]), file=part.origin(m.index) or "") for m in self.worst)
@@ -104,7 +104,7 @@ def find_mistakes(model: Model, x: Any, y: Any, most: int) -> Mistakes:
         DataError: the network has several outputs or predicts real numbers, or the data do not fit it.
     """
     output, head = model.predict(x), model.network.heads[0]
-    given = answers(head, output, classes_wanted(model, y, len(output)))
+    given = answers(head, output, class_targets(model, y, len(output)))
     wrong, names = given.wrong, model.schema.names(head)
     losses = np.array([model.evaluate(_one(x, i), _one(y, i))["loss"] for i in wrong])
     order = np.argsort(-losses, kind="stable")[:most]
@@ -115,7 +115,7 @@ def find_mistakes(model: Model, x: Any, y: Any, most: int) -> Mistakes:
     return Mistakes(tuple(worst), given)
 
 
-def classes_wanted(model: Model, y: Any, count: int) -> Array:
+def class_targets(model: Model, y: Any, count: int) -> Array:
     """The targets of a network with one head that predicts classes, for `count` examples.
 
     Raises:
@@ -125,12 +125,12 @@ def classes_wanted(model: Model, y: Any, count: int) -> Array:
     if more:
         names = ", ".join(h.name for h in model.network.heads)
         raise DataError(f"error analysis needs a network with one output; {model.network.name} has several: {names}")
-    if head.loss is not None and not tells_classes(head):
+    if head.loss is not None and not predicts_classes(head):
         raise DataError(f"{model.network.name} predicts numbers, not classes: its answers are not just right or wrong")
     return as_targets(model.network, model.schema.targets(model.network, y), count, model.dtype)[0]
 
 
-def tells_classes(head: Head) -> bool:
+def predicts_classes(head: Head) -> bool:
     """Whether a head predicts classes, so that each answer is right or wrong."""
     return head.loss is not None and "accuracy" in head.loss.metrics
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dslc.graph import PREPARE, Graph, Phase, Step
+from dslc.graph import PREPACK, Graph, Phase, Step
 from dslc.operation import PARAMETER, Operation, Tensor
 
 
-def prepare_parameters(graph: Graph) -> Graph:
-    """Moves the operations of `predict` that depend only on parameters into a phase of their own, `prepare`."""
+def prepack_parameters(graph: Graph) -> Graph:
+    """Moves the operations of `predict` that depend only on parameters into a phase of their own, `prepack`."""
     return replace(graph, predict=_prepare(graph.predict))
 
 
@@ -26,9 +26,9 @@ def _prepare(step: Step) -> Step:
             else:
                 rest.append(op)
         late.append(replace(phase, operations=tuple(rest)))
-    return replace(step, phases=(Phase(PREPARE, tuple(early.values())), *late)) if early else step
+    return replace(step, phases=(Phase(PREPACK, tuple(early.values())), *late)) if early else step
 
 
 def prepared(step: Step) -> tuple[Tensor, ...]:
-    """The tensors that `prepare` writes, which must survive from one prediction to the next."""
-    return tuple(t for phase in step.phases if phase.name == PREPARE for op in phase.operations for t in op.writes)
+    """The tensors that `prepack` writes, which must survive from one prediction to the next."""
+    return tuple(t for phase in step.phases if phase.name == PREPACK for op in phase.operations for t in op.writes)

@@ -10,13 +10,13 @@ import numpy as np
 
 from dslc.ir import Network, Training
 from dslc.planning.planner import Options
-from dslc.runtime.training.checkpoint import Standing
+from dslc.runtime.training.checkpoint import FitState
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
 
 
-class Trainee(Protocol):
+class Trainable(Protocol):
     """A compiled network with parameters and its position in training. `Model` says more about each member."""
 
     network: Network
@@ -24,7 +24,7 @@ class Trainee(Protocol):
     options: Options | None
     seed: int
     epoch: int
-    standing: Standing | None
+    fit_state: FitState | None
 
     @property
     def lock(self) -> RLock:

@@ -20,7 +20,7 @@ from dslc.codegen.emit import emit
 from dslc.ir import Network
 from dslc.operation import Tensor, identifier
 from dslc.plan import Buffer, Plan
-from dslc.planning.planner import given_tensors
+from dslc.planning.planner import caller_tensors
 from dslc.proofs.reference import Interpreter
 from dslc.proofs.verify import TOLERANCES
 from dslc.runtime.native.memory import Arena
@@ -86,7 +86,7 @@ class Program:
         self.arena.add_gradients()
         self.parameters = Parameters({p.name: self.view(p.name) for p in self.network.parameters})
         assert plan.graph.train is not None
-        given = {t.name: t for t in given_tensors(plan.graph.train)}
+        given = {t.name: t for t in caller_tensors(plan.graph.train)}
         self.inputs = [given[f"{v.name}_in"] for v in self.network.inputs]
         self.targets = [given[f"{h.name}_target"] for h in self.network.heads]
         self.executable = folder / "program"
@@ -110,7 +110,7 @@ class Program:
         assert done.returncode == 0, done.stderr
 
     def _definitions(self, prefix: str) -> str:
-        """What `outside.c` asks for. A kernel that needs one number may read the vector that begins with it."""
+        """What `standalone.c` asks for. A kernel that needs one number may read the vector that begins with it."""
         given = [*self.inputs, *self.targets]
         casts = [f"(const {self._c_type(t)} *)given[{i}]" for i, t in enumerate(given)]
         heads = self.network.heads
@@ -144,7 +144,12 @@ class Program:
         every mini-batch of the examples in reverse. What no call leaves for the next is not-a-number at the start."""
         before, after = self.folder / "before", self.folder / "after"
         count = len(next(iter(xs.values())))
-        for name, start in (("activations", np.nan), ("gradients", np.nan), ("state", 0), ("asked_gradients", np.nan)):
+        for name, start in (
+            ("activations", np.nan),
+            ("gradients", np.nan),
+            ("state", 0),
+            ("requested_gradients", np.nan),
+        ):
             region = self.plan.region(name)
             self.arena.numbers[region.offset : region.offset + region.elements] = start
         if flag := self.plan.kept.get("prepared"):
@@ -211,7 +216,9 @@ def assert_program_agrees(program: Program, xs: Arrays, ys: Arrays, threads: int
     """All that a program leaves with one thread against the NumPy interpreter in float64, and the same bits with up to
     so many; its parameters are afterwards as before."""
     start = {name: view.numpy() for name, view in program.parameters.items()}
-    judge = Interpreter(program.network, {n: a.astype(np.float64) for n, a in start.items()}, program.seed, FIRST_STEP)
+    interpreter = Interpreter(
+        program.network, {n: a.astype(np.float64) for n, a in start.items()}, program.seed, FIRST_STEP
+    )
     alone = None
     for number in range(1, threads + 1):
         found = program.run(xs, ys, number, lr)
@@ -219,38 +226,42 @@ def assert_program_agrees(program: Program, xs: Arrays, ys: Arrays, threads: int
             program.parameters[name] = array
         if alone is None:
             alone = found
-            _assert_judged(program, found, judge, xs, ys, lr)
+            _assert_judged(program, found, interpreter, xs, ys, lr)
         else:
             assert found.bits() == alone.bits(), f"other bits with {number} threads"
 
 
-def _assert_judged(program: Program, found: Results, judge: Interpreter, xs: Arrays, ys: Arrays, lr: float) -> None:
+def _assert_judged(
+    program: Program, found: Results, interpreter: Interpreter, xs: Arrays, ys: Arrays, lr: float
+) -> None:
     for_outputs, for_gradients = LIMITS[str(program.dtype)]
-    assert_all_close(found.outputs, judge.predict(xs), for_outputs)
-    assert_close(found.loss_sums[:, 0] / found.loss_sums[:, 1], losses_of(judge, xs, ys), for_outputs, "evaluate")
+    assert_all_close(found.outputs, interpreter.predict(xs), for_outputs)
+    assert_close(found.loss_sums[:, 0] / found.loss_sums[:, 1], losses_of(interpreter, xs, ys), for_outputs, "evaluate")
     batch = program.plan.batch
     first = rows(xs, slice(batch)), rows(ys, slice(batch))
-    loss, gradients, _ = judge.loss_and_gradients(*first)
+    loss, gradients, _ = interpreter.loss_and_gradients(*first)
     assert_close(found.losses[:3, 0], np.full(3, loss), for_outputs, "loss")
     assert_all_close(found.gradients, gradients, for_gradients)
-    judge.train_step(*first, lr)
+    interpreter.train_step(*first, lr)
     order = np.arange(len(next(iter(xs.values()))))[::-1]
     total = sum(
-        len(part) * judge.train_step(rows(xs, part), rows(ys, part), lr)
+        len(part) * interpreter.train_step(rows(xs, part), rows(ys, part), lr)
         for part in (order[i : i + batch] for i in range(0, len(order), batch))
     )
     *sums, penalty = found.losses[3, : 2 * len(ys) + 1]
     mean = sum(numerator / labels for numerator, labels in zip(sums[::2], sums[1::2], strict=True))
     assert_close(len(order) * mean + penalty, total, for_gradients, "loss of the steps")
-    assert_all_close(found.parameters, judge.parameters, for_gradients)
+    assert_all_close(found.parameters, interpreter.parameters, for_gradients)
 
 
 def rows(arrays: Mapping[str, np.ndarray], chosen: slice | np.ndarray) -> Arrays:
     return {name: array[chosen] for name, array in arrays.items()}
 
 
-def losses_of(judge: Interpreter, xs: Arrays, ys: Arrays) -> np.ndarray:
+def losses_of(interpreter: Interpreter, xs: Arrays, ys: Arrays) -> np.ndarray:
     """The loss of every head in prediction mode."""
-    values, _ = judge.run(xs, training=False)
-    heads = [head for head in judge.network.heads if head.loss is not None]
-    return np.array([head.loss.reference(values[judge.judged(head).name], ys[head.name])[0] for head in heads])
+    values, _ = interpreter.run(xs, training=False)
+    heads = [head for head in interpreter.network.heads if head.loss is not None]
+    return np.array(
+        [head.loss.reference(values[interpreter.loss_input(head).name], ys[head.name])[0] for head in heads]
+    )

@@ -17,7 +17,7 @@ from dslc.lowering.details import ParameterDetail
 from dslc.operation import Operation, Tensor
 
 
-def update_at_once(graph: Graph) -> Graph:
+def fuse_updates(graph: Graph) -> Graph:
     """Fuses regularizers into the updates, and updates into the operations that compute the gradients."""
     return replace(graph, train=None if graph.train is None else _update_step(graph.train))
 

@@ -14,7 +14,7 @@ from dslc.kernels import Setting, dense_backward
 from dslc.operation import Operation
 
 
-def go_back_together(graph: Graph, setting: Setting) -> Graph:
+def fuse_backward(graph: Graph, setting: Setting) -> Graph:
     """Fuses the input gradient of each large dense layer with its weight gradient and update, in training."""
     if graph.train is None:
         return graph
@@ -27,7 +27,7 @@ def _join(phase: Phase, setting: Setting) -> Phase:
     for op in phase.operations:
         before = done[-1] if done else None
         if before is not None and _fit(before, op, setting):
-            done[-1] = dense_backward.join(before, op)
+            done[-1] = dense_backward.fuse(before, op)
         else:
             done.append(op)
     return replace(phase, operations=tuple(done))
@@ -39,5 +39,5 @@ def _fit(dx: Operation, update: Operation, setting: Setting) -> bool:
         dx.kind == "dense_input_gradient"
         and update.kind == "dense_weight_gradient"
         and dx.reads[1] == update.writes[0]
-        and dense_backward.joins(dx, setting)
+        and dense_backward.fits(dx, setting)
     )
