@@ -9,12 +9,46 @@ import numpy as np
 import pytest
 
 from dslc import cores
+from dslc.codegen import build
 from dslc.codegen.build import Library
 from dslc.runtime.native import compiled
 
 os.environ[cores.VARIABLE] = "1"
 """Plans are the same on every machine, and the cores are for several tests at once (pytest -n): where threads are the
 subject a test says how many. tests/test_cores.py tests what is done without."""
+
+
+QUICK = 4
+"""With --quick, so many cases of a parametrized test are run, spread evenly over all of them."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--quick: what `make test` runs."""
+    parser.addoption("--quick", action="store_true", help=f"{QUICK} cases of every test, and nothing marked slow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With --quick networks are compiled for a short time, for they run for a moment."""
+    if config.getoption("--quick"):
+        build.FLAGS = tuple("-O1" if flag == "-O3" else flag for flag in build.FLAGS)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what --quick leaves out. Every test that is not marked slow stays with some of its cases."""
+    if not config.getoption("--quick"):
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("slow") is None:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = {case for found in cases.values() for case in _spread(found)}
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
+def _spread(cases: list[pytest.Item]) -> list[pytest.Item]:
+    step = max(1, -(-len(cases) // QUICK))
+    return cases[::step]
 
 
 @pytest.fixture(autouse=True)

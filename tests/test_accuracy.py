@@ -11,7 +11,7 @@ from dslc.lowering.lower import lower
 from dslc.plan import Plan
 from dslc.planning.planner import Options, make_plan
 from dslc.runtime.model import Model
-from helpers import WIDE, data, judge
+from helpers import WIDE, data, interpreter
 
 CONVOLUTIONS = """net Convolutions {
   input image: 14x14x16
@@ -120,7 +120,7 @@ def test_precise_predicts_and_learns(rng: np.random.Generator) -> None:
     network = precise(check_text(CONVOLUTIONS))
     model = Model(network)
     xs, ys = data(network, 4, rng, "float32")
-    reference = judge(model)
+    reference = interpreter(model)
     wanted = reference.predict(xs)["output"]
     assert np.abs(model.predict(xs) - wanted).max() <= 5e-7 * np.abs(wanted).max()
     _, gradients, _ = reference.loss_and_gradients(xs, ys)

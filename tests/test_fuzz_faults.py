@@ -101,7 +101,7 @@ def move(steps: str, name: str, beside: str, by: int, end: bool = False) -> Call
 PREDICTION = {"predict", "predict twice"}
 TRAINING = {"loss", "gradient", "update"}
 FAULTS = {
-    "few examples read a padded copy of others": Fault(PREDICTION, drop("predict", "few", "pad")),
+    "few examples read a padded copy of others": Fault(PREDICTION, drop("predict", "small_batch", "pad")),
     "a padded copy is not made": Fault(PREDICTION, drop("predict", "forward", "pad")),
     "filters are not prepared": Fault(PREDICTION, drop("predict", "prepare", "pack_filters")),
     "batch norm is not folded": Fault(PREDICTION, drop("predict", "prepare", "fold_batchnorm")),

@@ -122,7 +122,7 @@ def test_copies_shared_between_alternatives_are_refused(monkeypatch: pytest.Monk
                 plan = plan_network(networks()[name], TARGETS[machine], options=Options(left_out))
             if reads_what_is_not_made(plan.graph):
                 refused += 1
-                with pytest.raises(AssertionError, match=r"_few in few reads \w+ before it is written"):
+                with pytest.raises(AssertionError, match=r"_small_batch in small_batch reads \w+ before it is written"):
                     plan.graph.verify()
                 with pytest.raises(PlanError, match=r"in predict few reads \w+, which no phase before it has made"):
                     verify_plan(plan)

@@ -15,7 +15,7 @@ from dslc.runtime.model import Model
 from dslc.runtime.training.fit import SHUFFLE_STREAM
 from fuzzing.rounding import Rounded
 from fuzzing.variations import Case
-from helpers import Arrays, data, fill_with_nan, judge, outputs, randomize_parameters, state_of
+from helpers import Arrays, data, fill_with_nan, interpreter, outputs, randomize_parameters, state_of
 
 FACTOR = 100.0
 """How many times further than `Rounded` scatters C may be off: Winograd's squares lose up to two digits."""
@@ -213,7 +213,7 @@ def scattered(expected: Expected, draws: int, eps: float) -> dict[str, float]:
 def expect(model: Model, seed: int) -> Expected:
     """The interpreter's numbers for a model as it stands."""
     given = draw_data(model.network, model.batch if model.network.training else 20, seed)
-    start = judge(model)
+    start = interpreter(model)
     exact = wanted(replace(start, parameters=dict(start.parameters), states=copy.deepcopy(start.states)), given, model)
     expected = Expected(model.network, given, start, model, exact, {})
     expected.scatter = scattered(expected, DRAWS, 1.0)

@@ -52,9 +52,9 @@ class Rounded(Interpreter):
 
         return Reference(self.off(exact.y, gain * x if x.shape == exact.y.shape else 0.0), pull, exact.updates)
 
-    def _judge(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
+    def _losses(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
         """The slope of a loss is a difference from a target, such as p - 1 where an output is sure of itself."""
-        loss, flowing = super()._judge(values, targets)
+        loss, flowing = super()._losses(values, targets)
         for head in self.network.heads:
             assert head.loss is not None
             judged, target = self.judged(head).name, targets[head.name]
