@@ -103,8 +103,8 @@ TRAINING = {"loss", "gradient", "update"}
 FAULTS = {
     "few examples read a padded copy of others": Fault(PREDICTION, drop("predict", "small_batch", "pad")),
     "a padded copy is not made": Fault(PREDICTION, drop("predict", "forward", "pad")),
-    "filters are not prepared": Fault(PREDICTION, drop("predict", "prepare", "pack_filters")),
-    "batch norm is not folded": Fault(PREDICTION, drop("predict", "prepare", "fold_batchnorm")),
+    "filters are not prepared": Fault(PREDICTION, drop("predict", "prepack", "pack_filters")),
+    "batch norm is not folded": Fault(PREDICTION, drop("predict", "prepack", "fold_batchnorm")),
     "examples stay in lanes": Fault(TRAINING, drop("gradients train", "backward", "from_lanes")),
     "a bias is never summed up": Fault(TRAINING, drop("gradients train", "backward", "chunk_sum")),
     "running averages stand still": Fault({"update"}, drop("train", "update", "batchnorm_running")),

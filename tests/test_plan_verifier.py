@@ -116,7 +116,7 @@ def test_copies_shared_between_alternatives_are_refused(monkeypatch: pytest.Monk
 
     refused = 0
     for name in (*PADDED_AND_NARROW, "lenet5", "residual", "far"):
-        for machine, left_out in ((m, o) for m in MACHINES for o in ((), ("prepare",))):
+        for machine, left_out in ((m, o) for m in MACHINES for o in ((), ("prepack",))):
             with monkeypatch.context() as patched:
                 patched.setattr(Step, "before", all_before)
                 plan = plan_network(networks()[name], TARGETS[machine], options=Options(left_out))
@@ -136,7 +136,7 @@ def reads_what_is_not_made(graph: Graph) -> bool:
     phases = {phase.name: phase for phase in graph.predict.phases}
     if SMALL_BATCH not in phases:
         return False
-    own = [op for name in ("prepare", SMALL_BATCH) if name in phases for op in phases[name].operations]
+    own = [op for name in ("prepack", SMALL_BATCH) if name in phases for op in phases[name].operations]
     made = {t for op in own for t in op.writes}
     return any(t.role == "activation" and t not in made for op in phases[SMALL_BATCH].operations for t in op.reads)
 
