@@ -87,7 +87,6 @@ def _gaps(results: Mapping[str, dict[str, float]], human: float) -> tuple[Gap, .
 
 def _dataset(model: Model, data: str | None, read: DataOptions, metadata: RunMetadata | None) -> Dataset | None:
     """The data given, else those of the training; None, and a line that says so, where these are gone."""
-
     if data is not None:
         return run_data(model, data, read)
     try:

@@ -151,6 +151,7 @@ def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
 
 
 def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any]) -> None:
+    """Writes what a run folder holds besides the checkpoint: spec, weights, history, metadata, report."""
     from dslc.cache import write_atomically
     from dslc.runtime.analysis.error_analysis import analyze_errors
     from dslc.runtime.analysis.report import render_report

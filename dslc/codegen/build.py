@@ -60,6 +60,7 @@ class Library:
     cached: bool
 
     def function(self, name: str):  # type: ignore[no-untyped-def]
+        """A public function by its name without the prefix."""
         return getattr(self.module.lib, f"{self.prefix}_{name}")
 
 

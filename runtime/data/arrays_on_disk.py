@@ -21,6 +21,7 @@ ALSO = {"_train": "", "_val": "_dev", "_valid": "_dev"}
 
 
 def reads(path: Path) -> bool:
+    """An .npz, or a folder with .npy files."""
     return path.suffix == ".npz" if path.is_file() else path.is_dir() and any(path.glob("*.npy"))
 
 

@@ -26,6 +26,7 @@ class Origins(Protocol):
     """Where examples come from."""
 
     def __call__(self, place: int) -> str:
+        """The path of the example at a place."""
         """The example at this place as people find it in their own files: a file's name, or a file and a line."""
 
 
@@ -36,6 +37,7 @@ class Files:
     paths: Sequence[str]
 
     def __call__(self, place: int) -> str:
+        """The path of the example at a place."""
         return self.paths[place]
 
 

@@ -20,6 +20,7 @@ TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 
 def reads(path: Path) -> bool:
+    """A folder with IDX files under the names of MNIST."""
     return path.is_dir() and any(_file(path, prefix, "images-idx3") for prefix in PREFIXES.values())
 
 

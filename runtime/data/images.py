@@ -30,6 +30,7 @@ class Found:
 
 
 def reads(path: Path) -> bool:
+    """Any folder: readers of other folders are asked first."""
     return path.is_dir()
 
 

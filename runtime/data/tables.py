@@ -42,10 +42,12 @@ class Table:
         return f"{self.path}, row {place + 1}" if self.text is None else f"{self.path}:{self.text.line(place)}"
 
     def column(self, name: str) -> Series:
+        """A column by its name."""
         return self.frame[name]
 
 
 def reads(path: Path) -> bool:
+    """A file whose name ends as tables do."""
     return path.is_file() and path.name.lower().endswith(ENDINGS)
 
 
