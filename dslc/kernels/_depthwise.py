@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from dslc.kernels import Setting
-from dslc.kernels._direct import padded_shape
+from dslc.kernels._direct import padded_shape, reaches_over
 from dslc.layers.conv import ConvDetail
 
 LOADS_PER_FMA = 4.0
@@ -31,7 +31,7 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     """What the template prints: windows that reach over the edge meet zeros there."""
     return {
         "d": d, "channels": d.output[2], "lanes": setting.lanes, "tail": d.output[2] % setting.lanes,
-        "taps": prod(d.size), "padded": padded_shape(d) != d.input, "columns": min(COLUMNS, d.output[1]),
+        "taps": prod(d.size), "padded": reaches_over(d), "columns": min(COLUMNS, d.output[1]),
     }  # fmt: skip
 
 

@@ -35,19 +35,24 @@ def reach(d: ConvDetail) -> tuple[int, int]:
     return tuple((d.output[i] - 1) * d.stride[i] + (d.size[i] - 1) * d.dilation[i] + 1 for i in (0, 1))  # type: ignore[return-value]
 
 
+def reaches_over(d: ConvDetail) -> bool:
+    """Windows reach over an edge. The shape that they cover does not tell: a stride may leave out as much behind the
+    image as lies before it."""
+    rows, columns = reach(d)
+    return d.before != (0, 0) or rows > d.input[0] or columns > d.input[1]
+
+
 def padded_shape(d: ConvDetail) -> tuple[int, int, int]:
     """The image that the windows slide over: padded, or as it is."""
-    rows, columns = reach(d)
-    if d.before == (0, 0) and rows <= d.input[0] and columns <= d.input[1]:
-        return (d.input[0], d.input[1], d.input[2])
+    rows, columns = reach(d) if reaches_over(d) else d.input[:2]
     return (rows, columns, d.input[2])
 
 
 def padding(x: Tensor, d: ConvDetail) -> tuple[Copy, ...]:
     """The copy with zeros around it, if the windows reach over the edge."""
-    shape = padded_shape(d)
-    if shape == d.input:
+    if not reaches_over(d):
         return ()
+    shape = padded_shape(d)
     return (Copy(x, "pad", Layout(shape), PadDetail(d.input, shape, d.before)),)
 
 
@@ -80,7 +85,7 @@ def cost(d: ConvDetail, setting: Setting) -> float:
 
 def one_by_one(d: ConvDetail) -> bool:
     """Every pixel on its own: the image is one long row."""
-    return d.size == (1, 1) and d.stride == (1, 1) and padded_shape(d) == d.input and d.input[:2] == d.output[:2]
+    return d.size == (1, 1) and d.stride == (1, 1) and not reaches_over(d) and d.input[:2] == d.output[:2]
 
 
 def long_rows(d: ConvDetail, most: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dslc.graph import Tensor
 from dslc.kernels import Copy, Setting
-from dslc.kernels._direct import PadDetail, padded_shape
+from dslc.kernels._direct import PadDetail, padded_shape, reaches_over
 from dslc.kernels.product import exact_count, short
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
@@ -31,9 +31,9 @@ def cost(d: ConvDetail, setting: Setting) -> float:
 
 def padding(x: Tensor, d: ConvDetail, lanes: int) -> tuple[Copy, ...]:
     """The copy with zeros around it, if the windows reach over the edge."""
-    shape = padded_shape(d)
-    if shape == d.input:
+    if not reaches_over(d):
         return ()
+    shape = padded_shape(d)
     return (Copy(x, "pad", Layout(shape, examples=lanes), PadDetail(d.input, shape, d.before)),)
 
 

@@ -48,6 +48,8 @@ class Conv(Layer):
         Example("conv(17, 3x3, groups=17, pad=same)", ((5, 7, 17),)),
         Example("conv(5, 5x3, groups=5, stride=2x1, bias=off)", ((9, 6, 5),)),
         Example("conv(33, 3x3, groups=33, dilation=2, pad=2)", ((7, 6, 33),)),
+        Example("conv(5, 3x3, stride=4, pad=1)", ((7, 7, 4),)),
+        Example("conv(3, 1x1, stride=3, pad=0x1, groups=3)", ((1, 4, 3),)),
     )
 
     @property
