@@ -51,6 +51,8 @@ class Conv(Layer):
         Example("conv(33, 3x3, groups=33, dilation=2, pad=2)", ((7, 6, 33),)),
         Example("conv(3, 1x1, stride=3, pad=0x1)", ((4, 4, 3),)),  # as wide as the image, and begins outside of it
         Example("conv(17, 1x1, groups=17, stride=3, pad=1)", ((4, 4, 17),)),
+        Example("conv(5, 3x3, stride=4, pad=1)", ((7, 7, 4),)),
+        Example("conv(3, 1x1, stride=3, pad=0x1, groups=3)", ((1, 4, 3),)),
     )
 
     @property

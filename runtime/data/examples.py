@@ -26,7 +26,6 @@ class Origins(Protocol):
     """Where examples come from."""
 
     def __call__(self, place: int) -> str:
-        """The path of the example at a place."""
         """The example at this place as people find it in their own files: a file's name, or a file and a line."""
 
 
