@@ -54,7 +54,7 @@ def _compiler() -> list[str]:
 
 def _first_line(command: list[str]) -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True).stdout.partition("\n")[0]
+        return subprocess.run(command, capture_output=True, check=False, text=True).stdout.partition("\n")[0]
     except OSError:
         return "none"
 

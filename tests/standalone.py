@@ -56,7 +56,7 @@ class Toolchain:
                 return program
         source = folder / "nothing.c"
         source.write_text("int main(void) { return 0; }\n")
-        done = subprocess.run(self.command(source, folder / "nothing"), capture_output=True)
+        done = subprocess.run(self.command(source, folder / "nothing"), capture_output=True, check=False)
         return f"what {self.compiler} needs for {' '.join(self.flags)}" if done.returncode else ""
 
 
@@ -106,7 +106,9 @@ class Program:
         source = emit(self.plan)
         file = self.folder / "program.c"
         file.write_text(f"{source.code}\n{self._definitions(source.prefix)}\n{MAIN.read_text()}")
-        done = subprocess.run(self.toolchain.command(file, self.executable), capture_output=True, text=True)
+        done = subprocess.run(
+            self.toolchain.command(file, self.executable), capture_output=True, check=False, text=True
+        )
         assert done.returncode == 0, done.stderr
 
     def _definitions(self, prefix: str) -> str:
@@ -165,7 +167,9 @@ class Program:
                 file.write(np.ascontiguousarray(array, self._number(tensor)).tobytes())
         command = [*self.toolchain.emulator, str(self.executable), str(before), str(after)]
         watched = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", env={**os.environ, **watched})
+        done = subprocess.run(
+            command, capture_output=True, check=False, text=True, errors="replace", env={**os.environ, **watched}
+        )
         assert done.returncode == 0, f"{self.toolchain.name}: exit {done.returncode}\n{done.stderr[:4000]}"
         return self._results(after.read_bytes(), count)
 

@@ -121,7 +121,7 @@ def test_as_many_as_pay_off(monkeypatch: pytest.MonkeyPatch) -> None:
 def dslc_command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != cores.VARIABLE} | variables
     command = [sys.executable, "-m", "dslc", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(command, capture_output=True, check=False, text=True, env=environment, timeout=120)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity cannot be set here")
@@ -138,7 +138,12 @@ def test_commands_take_the_cores_that_the_process_may_run_on() -> None:
     for arguments in ((), ("--threads", "2")):
         environment = {k: v for k, v in os.environ.items() if k != cores.VARIABLE}
         done = subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment, timeout=120
+            [sys.executable, "-c", code, *arguments],
+            capture_output=True,
+            check=False,
+            text=True,
+            env=environment,
+            timeout=120,
         )
         assert done.returncode == 0 and "1 thread," in done.stdout
         note = "note: --threads is 2, but this process may run on 1 core only: 1 it is\n"

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import dslc
+from dslc.ir import Head, Network
 from dslc.objective import Bound, Objective
 from dslc.runtime.metrics import head_metrics
+from dslc.runtime.model import Model
 from dslc.runtime.training.fit import OutOfBounds
 
 scores = pytest.importorskip("sklearn.metrics")
@@ -17,11 +19,11 @@ SPEC = "net A {{\n input x: 4\n {layers}\n}}\ntrain {{\n loss {loss}\n optimizer
 NAMES = ("accuracy", "precision", "recall", "f1")
 
 
-def head_of(layers: str, loss: str):
+def head_of(layers: str, loss: str) -> Head:
     return checked(layers, loss).heads[0]
 
 
-def checked(layers: str, loss: str, more: str = ""):
+def checked(layers: str, loss: str, more: str = "") -> Network:
     from dslc.compiler import check_text
 
     return check_text(SPEC.format(layers=layers, loss=loss, more=more))
@@ -92,7 +94,7 @@ def test_stop_keeps_the_best_by_its_metric(metric: str, rng: np.random.Generator
     assert model.evaluate(x[:20], y[:20])[metric.removeprefix("dev_")] == pytest.approx(best)
 
 
-def unsteady(more: str):
+def unsteady(more: str) -> Model:
     """A network whose learning rate is so large that epochs get better and worse."""
     text = SPEC.format(layers="dense(3) -> softmax", loss="cross_entropy", more=f"epochs 12\n batch 8\n {more}")
     return dslc.loads(text.replace("sgd(0.1)", "sgd(5)"))

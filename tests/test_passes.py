@@ -28,7 +28,7 @@ def decisions(plan: Plan) -> tuple[object, ...]:
     return *kernels, plan.arena_bytes(True)
 
 
-@pytest.mark.parametrize("left_out", [(), *((name,) for name in PASSES), PASSES], ids=lambda names: "+".join(names))
+@pytest.mark.parametrize("left_out", [(), *((name,) for name in PASSES), PASSES], ids="+".join)
 @pytest.mark.parametrize("name", NETS)
 def test_without_a_pass(name: str, left_out: tuple[str, ...]) -> None:
     """Outputs, gradients and ten steps against NumPy."""

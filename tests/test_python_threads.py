@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,7 +128,7 @@ def test_a_copy_is_independent() -> None:
     assert model.parameters["dense1.weight"].numpy().any()
 
 
-def test_a_copy_of_a_training_that_was_resumed_goes_on_too(tmp_path) -> None:
+def test_a_copy_of_a_training_that_was_resumed_goes_on_too(tmp_path: Path) -> None:
     x, y = learnable(61)
     model, twins = dslc.loads(SMALL % 8), []
     model.fit(x, y, epochs=2)

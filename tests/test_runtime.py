@@ -158,7 +158,7 @@ def test_evaluate_of_a_few_examples() -> None:
         assert model.evaluate(x[:count], y[:count])["loss"] == pytest.approx(wanted, rel=1e-5), count
 
 
-def test_weights_come_back(tmp_path) -> None:
+def test_weights_come_back(tmp_path: Path) -> None:
     x, y = learnable()
     model, other = small(), dslc.loads(SMALL.replace("seed      3", "seed      4") % 8)
     model.fit(x, y)
@@ -169,7 +169,7 @@ def test_weights_come_back(tmp_path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
 
 
-def test_weights_that_do_not_fit_are_refused(tmp_path) -> None:
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     small().save(tmp_path / "m.safetensors")
     wider = dslc.loads((SMALL % 8).replace("dense(3)", "dense(4)"))
     before = wider.parameters["dense1.weight"].numpy()
@@ -428,7 +428,7 @@ def test_every_head_needs_a_label() -> None:
         (lambda x, y: x, r"^dev is a pair, as in dev=\(x_dev, y_dev\)$"),
     ],
 )
-def test_messages_about_the_dev_set_say_so(dev, words: str) -> None:
+def test_messages_about_the_dev_set_say_so(dev: object, words: str) -> None:
     x, y = with_missing(40, 0)
     with pytest.raises(DataError, match=words):
         dslc.loads(REGRESSION % "").fit(x, y, dev=dev(x, y))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,9 @@ def test_times_what_fits() -> None:
 
 
 @pytest.mark.parametrize("choice", ["direct", "winograd2x3", "winograd4x3"])
-def test_what_was_kept_is_what_runs(choice: str, rng: np.random.Generator, tmp_path, monkeypatch) -> None:
+def test_what_was_kept_is_what_runs(
+    choice: str, rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
     network = check_text(TEXT)
     save_tuned(network, None, 1, Options(algorithms=(("conv1_forward", choice),)))
@@ -50,7 +54,7 @@ def test_what_was_kept_is_what_runs(choice: str, rng: np.random.Generator, tmp_p
     assert_agrees(model, 3, rng)
 
 
-def test_a_broken_file_is_no_file(tmp_path, monkeypatch) -> None:
+def test_a_broken_file_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
     network = check_text(TEXT)
     path = save_tuned(network, None, 1, Options(algorithms=(("conv1_forward", "direct"),)))

@@ -18,9 +18,11 @@ from dslc.compiler import check_file
 from dslc.language.diagnostics import DataError
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
     from dslc.runtime.data.datasets import Dataset
     from dslc.runtime.model import Model
-    from dslc.runtime.search.search import Search
+    from dslc.runtime.search.search import Finished, Search
     from dslc.runtime.training.history import History
 
 
@@ -83,7 +85,7 @@ def search(
         _finish(found, folder)
 
 
-def _keeper(dataset: Dataset):  # type: ignore[no-untyped-def]
+def _keeper(dataset: Dataset) -> Finished:
     from dslc.runtime.runs.folder import write_partition
 
     def keep(model: Model, history: History, values: Mapping[str, object], home: Path) -> None:
@@ -93,7 +95,7 @@ def _keeper(dataset: Dataset):  # type: ignore[no-untyped-def]
     return keep
 
 
-def _tell(trial) -> None:  # type: ignore[no-untyped-def]
+def _tell(trial: FrozenTrial) -> None:
     value = f" {trial.value:.6g}" if trial.value is not None and math.isfinite(trial.value) else ""
     print(f"trial {trial.number}: {trial.state.name.lower()}{value}", file=sys.stderr, flush=True)
 

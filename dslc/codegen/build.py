@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from cffi import FFI
 
@@ -59,7 +60,7 @@ class Library:
     prefix: str
     cached: bool
 
-    def function(self, name: str):  # type: ignore[no-untyped-def]
+    def function(self, name: str) -> Any:
         """A public function by its name without the prefix."""
         return getattr(self.module.lib, f"{self.prefix}_{name}")
 
@@ -132,7 +133,9 @@ def _identify(command: tuple[str, ...]) -> Compiler:
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            command, capture_output=True, check=False, text=True, errors="replace", stdin=subprocess.DEVNULL
+        )
     except OSError as error:
         raise UsageError(f"cannot run the C compiler: {shlex.join(command)}: {error.strerror}") from None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TypeVar
 
 from dslc.kernels.product import Product
@@ -212,5 +213,5 @@ def pools(op: Operation) -> bool:
     return found(op) if found else False
 
 
-def _module(op: Operation):  # type: ignore[no-untyped-def]
+def _module(op: Operation) -> ModuleType:
     return importlib.import_module(f"dslc.kernels.{op.kind}")
