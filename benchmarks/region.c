@@ -5,11 +5,11 @@
 
 enum { REGIONS = 20000, BARRIERS = 100, NAPS = 200 };
 
-static void barriers_part(const void *call, thread_barrier *meeting, int part, int parts)
+static void barriers_part(const void *call, thread_barrier *barrier, int part, int parts)
 {
     (void)part;
     for (int i = *(const int *)call; i > 0; --i)
-        meet(meeting, parts);
+        wait_at_barrier(barrier, parts);
 }
 
 static int ascending(const void *a, const void *b)

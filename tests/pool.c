@@ -34,18 +34,18 @@ static void demand(int fine, const char *what)
     }
 }
 
-static void job_part(const void *call, thread_barrier *meeting, int part, int parts)
+static void job_part(const void *call, thread_barrier *barrier, int part, int parts)
 {
     job *const j = *(job *const *)call;
     if (part == 0)
         j->parts = parts;
     for (int round = 0; round < ROUNDS; ++round) {
         j->numbers[part] += part + round;
-        meet(meeting, parts);
+        wait_at_barrier(barrier, parts);
         if (part == round % parts) /* Another one each time. */
             for (int i = 0; i < parts; ++i)
                 j->sum += j->numbers[i];
-        meet(meeting, parts);
+        wait_at_barrier(barrier, parts);
     }
 }
 

@@ -51,12 +51,12 @@ abort exit system getpid sleep usleep read write open close sched_yield clock_ge
 omp_get_num_threads
 """
 OURS = """
-x y n at net part parts step seed lr step_number meeting loss losses loss_sums batch_sums predict evaluate gradients
+x y n at net part parts step seed lr step_number barrier loss losses loss_sums batch_sums predict evaluate gradients
 train train_step train_batches update forward backward prepare prepared few output input_ target real vec ivec range
-walk load store product multiply_ transpose total_of share_of meet begin end first rows count order position rates
-seconds weight bias gamma beta mean var arena threads memory_size max_batch MAX_BATCH KERNEL INLINE SHUFFLE float_mode
-quad octet ffi lib _cffi _cffi_backend Python PyObject Py_None self dslc numpy np model runtime network kernels
-wrapper
+walk load store product multiply_ transpose total_of share_of wait_at_barrier begin end first rows count order position
+rates seconds weight bias gamma beta mean var arena threads memory_size max_batch MAX_BATCH KERNEL INLINE SHUFFLE
+float_mode quad octet ffi lib _cffi _cffi_backend Python PyObject Py_None self dslc numpy np model runtime network
+kernels wrapper
 """
 WORDS = sorted(
     {

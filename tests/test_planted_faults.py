@@ -119,7 +119,8 @@ FAULTS = {
         {"dense1.weight", "dense1.bias"},
     ),
     "layernorm gamma: a wrong scale": Fault(
-        "vectors", "layernorm1_backward_affine", "((in[f] - mean) * scale)", "(in[f] - mean)", {"layernorm1.gamma"}
+        "vectors", "layernorm1_backward_affine", "((x[at] - moments[2 * i]) * moments[2 * i + 1])",
+        "(x[at] - moments[2 * i])", {"layernorm1.gamma"},
     ),
     "maxpool: the wrong pixel of the window": Fault("pixels", "maxpool1_backward", TOP, "{\n    ++in;\n", CONV1),
     "conv bias: a chunk forgotten": Fault("pixels", "conv1_merge_bias", "chunk = 0", "chunk = 1", {"conv1.bias"}),

@@ -15,7 +15,7 @@ from dslc.operation import Operation, Tensor
 from dslc.plan import Kernel, Plan, PlannedStep
 
 RUNTIME_PARAMETERS = {
-    "meeting": "thread_barrier *meeting",
+    "barrier": "thread_barrier *barrier",
     "n": "int n",
     "part": "int part",
     "parts": "int parts",
@@ -27,7 +27,7 @@ RUNTIME_PARAMETERS = {
 """What a kernel may take besides its arrays; it gets what its body mentions."""
 
 RUNTIME_ARGUMENTS = {
-    "meeting": "meeting", "n": "n", "part": "part", "parts": "parts", "step": "net->step", "seed": "net->seed",
+    "barrier": "barrier", "n": "n", "part": "part", "parts": "parts", "step": "net->step", "seed": "net->seed",
     "lr": "(real)net->lr", "step_number": "(double)(net->step + 1)",
 }  # fmt: skip
 

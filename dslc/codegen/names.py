@@ -10,15 +10,15 @@ from dslc.plan import Plan, PlannedStep
 from dslc.shape import show_shape
 
 PHASES = {
-    "predict_prepack": "What depends on nothing but the parameters: once for many predictions.",
-    "predict_forward": "The network in prediction mode.",
-    "predict_small_batch": "The same for small batches.",
-    "predict_losses": "The losses of what predict_forward left.",
-    "gradients_forward": "The network in training mode, up to the loss.",
-    "gradients_backward": "The gradients of all parameters that learn.",
-    "train_forward": "The network in training mode, up to the loss.",
-    "train_backward": "The gradients of all parameters that learn, and of some at once the update.",
-    "train_update": "Running averages and the optimizer.",
+    "predict_prepack": "Prepacking: what depends on the parameters alone, once for many predictions.",
+    "predict_forward": "The forward pass in prediction mode.",
+    "predict_small_batch": "The forward pass in prediction mode, for small batches.",
+    "predict_losses": "The losses of what predict_forward has stored.",
+    "gradients_forward": "The forward pass in training mode, up to the loss.",
+    "gradients_backward": "The backward pass: the gradients of all trainable parameters.",
+    "train_forward": "The forward pass in training mode, up to the loss.",
+    "train_backward": "The backward pass: the gradients of all trainable parameters, some with their update fused.",
+    "train_update": "The running averages and the optimizer.",
 }
 """The functions of the phases and what their comments say."""
 

@@ -1,4 +1,4 @@
-"""Phases as functions of C: calls of kernels in a row, cut where the threads meet."""
+"""Phases as functions of C: calls of kernels in a row, cut at barriers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CallGroup:
 
     shared: bool
     calls: tuple[str, ...]
-    meet: bool
+    barrier: bool
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _phase(step: PlannedStep, phase: PlannedPhase, names: Names, functions: Func
     found = [functions.function(step, k) for k in kernels]
     arrays = (names.declare(t) for t in callers_tensors(phase))
     counts = ("int n",) if any("n" in f.takes for f in found) else ()
-    parameters = (f"const {names.prefix}_network *net", "thread_barrier *meeting", *arrays, *counts)
+    parameters = (f"const {names.prefix}_network *net", "thread_barrier *barrier", *arrays, *counts)
     name = f"{step.name}_{phase.name}"
     groups = _groups(step, kernels, found, functions)
     return PhaseFunction(name, PHASES[name], (*parameters, "int part", "int parts"), groups)
@@ -97,7 +97,7 @@ def phase_call(phase: PlannedPhase, function: PhaseFunction, shifted: bool = Fal
         else:
             arrays.append(f"call->{tensor.name}")
     numbers = [p.removeprefix("int ") for p in function.parameters if p in ("int n", "int part", "int parts")]
-    return ["net", "meeting", *arrays, *numbers]
+    return ["net", "barrier", *arrays, *numbers]
 
 
 def shared_phases(plan: Plan, phases: Mapping[str, PhaseFunction]) -> set[str]:

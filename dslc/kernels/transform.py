@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from dslc.winograd import Matrix, statements, transposed, winograd
 
 WORDS = {
-    "input": "A square of the input, B^T d B.",
-    "filter": "A filter, G g G^T.",
-    "output": "A square of the output, A^T m A.",
-    "output_gradient": "A square of dy, A dy A^T.",
-    "filter_gradient": "The gradient of a filter, G^T u G.",
+    "input": "an input tile, B^T d B.",
+    "filter": "a filter, G g G^T.",
+    "output": "an output tile, A^T m A.",
+    "output_gradient": "a tile of dy, A dy A^T.",
+    "filter_gradient": "the gradient of a filter, G^T u G.",
 }
 
 

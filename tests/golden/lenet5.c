@@ -26,25 +26,25 @@
 
 typedef struct {
     float *arena;
-    int threads; /* How many may share the work. */
+    int threads; /* At most this many share the work. */
     uint64_t seed;
     int64_t step;
     double lr;
-    void *pool; /* Whose threads they are: NULL for this network's own, or what the pool() of another returned. */
+    void *pool; /* The thread pool: NULL for this network's own, or what another's pool() returned. */
 } lenet5_network;
 
-/* The threads of this network, for others to use as well; NULL where there is nothing to share. */
+/* This network's thread pool, for others to use too; NULL if there is no work to share. */
 void *lenet5_pool(void);
-/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. The arena
- * begins at a multiple of 64 bytes, and is zero at the start. */
+/* Bytes of the arena: for_training is 0 for prediction only, 1 for training, 2 if gradients() is called too. The arena must
+ * be aligned to 64 bytes, and zero at the start. */
 size_t lenet5_memory_size(int for_training);
 int lenet5_max_batch(void);
 int lenet5_all_finite(const float *numbers, int64_t count);
 int lenet5_all_within(const float *numbers, int64_t count, float least, float most);
 int lenet5_all_below(const int32_t *labels, int64_t count, int32_t classes);
 void lenet5_predict(const lenet5_network *net, const float *image_in, int64_t count, float *output_output);
-/* `loss` takes the whole loss, for each head the sum over its labels with its weight and the number of labels that are there,
- * and the penalty of the regularizers for an example; `loss_sums` the same without the whole. */
+/* `loss` receives the total loss, for each head its weighted sum over the labels and the number of labels present, and the
+ * regularization penalty per example; `loss_sums` the same without the total. */
 void lenet5_evaluate(const lenet5_network *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double loss_sums[2]);
 int lenet5_loss(const lenet5_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
 int lenet5_gradients(const lenet5_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
@@ -53,16 +53,16 @@ int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32
 
 typedef float real;
 
-/* A vector of 4 numbers; in arrays of its own it lies on whole lines of the cache, which is faster. */
+/* A vector of 4 numbers. In arrays of vec it is aligned and never crosses a cache line, which is faster. */
 typedef real vec __attribute__((vector_size(16), may_alias));
 typedef int32_t ivec __attribute__((vector_size(16), may_alias));
-/* The same anywhere in memory: loads and stores need no alignment beyond a number's own. */
+/* The same for loads and stores anywhere in memory: aligned only as a single number is. */
 typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* The compiler must not know with what numbers a kernel is called: sums that it simplifies for one thread would have
- * other bits with several. */
+/* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
+ * differently from those of several. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define KERNEL __attribute__((noipa))
 #else
@@ -79,14 +79,14 @@ INLINE void store(real *p, vec v)
     *(vec_unaligned *)p = v;
 }
 
-/* Past the caches, where a vector is a whole line of them and the machine can: p must be a multiple of its bytes. What is
- * written so is there when the threads have met, for their meeting is a locked addition. */
+/* A non-temporal store, which bypasses the caches, where a vector fills a cache line and the machine has the instruction;
+ * p must be aligned to a vector. The locked addition of the next barrier makes it visible to other threads. */
 INLINE void store_non_temporal(real *p, vec v)
 {
     store(p, v);
 }
 
-/* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
+/* Loads the first `lanes` numbers, then zeros; memory beyond them is not touched. */
 INLINE vec load_partial(const real *p, int lanes)
 {
     if (lanes == 4)
@@ -96,7 +96,7 @@ INLINE vec load_partial(const real *p, int lanes)
     return v;
 }
 
-/* The first `lanes` numbers, and zeros. */
+/* Keeps the first `lanes` numbers and zeros the others. */
 INLINE vec first_lanes(vec v, int lanes)
 {
     for (int i = 0; i < 4; ++i)
@@ -104,7 +104,7 @@ INLINE vec first_lanes(vec v, int lanes)
     return v;
 }
 
-/* Only the first `lanes` numbers belong to the caller. */
+/* Stores only the first `lanes` numbers. */
 INLINE void store_partial(real *p, vec v, int lanes)
 {
     if (lanes == 4)
@@ -119,7 +119,7 @@ INLINE void store_partial(real *p, vec v, int lanes)
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){ __VA_ARGS__ })
 #endif
 
-/* Rows of a square become columns: squares of 1, 2, 4, ... numbers change places with those across the diagonal. */
+/* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
 INLINE void transpose(vec *square)
 {
 #pragma GCC unroll 16
@@ -146,7 +146,7 @@ INLINE real sum_lanes(vec v)
     return sum;
 }
 
-/* Sums that grow together, so that none has to wait for itself, and at last their sum. */
+/* Independent partial sums, so that no addition waits for the previous one, and their total. */
 enum { SIDE_BY_SIDE = 16 };
 
 INLINE double total_of(double *sums)
@@ -157,12 +157,11 @@ INLINE double total_of(double *sums)
     return sums[0];
 }
 
-/* The micro-kernel of all matrix products: rows x vectors sums stay in registers while a and b walk. In each of
- * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
- * one run to the next:
+/* The micro-kernel of all matrix products: a register tile of rows x vectors sums. a and b advance by a_step and b_step
+ * from one product to the next, and by a_segment and b_segment from one of `segments` runs to the next:
  *     sum[row][j] += a[row * a_row] * b[j * b_block]
- * Where they are `fresh`, what the sums held before does not count. What lies so far `ahead` of b is asked for on the way
- * by those that ask. */
+ * `fresh` sums replace the stored ones, others are added to them. Products that prefetch fetch what is `ahead` numbers
+ * beyond b. */
 typedef struct {
     int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments, ahead;
     int fresh;
@@ -196,7 +195,7 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             p += a_step;
             q += b_step;
 #ifdef __GNUC__
-            /* What is read of a is not carried over to the next products: the registers are for the sums. */
+            /* Keeps no value of a in a register for the next products: the registers are for the sums. */
             __asm__("" : "+r"(p));
 #endif
         }
@@ -341,7 +340,7 @@ static __attribute__((noinline)) void product8x1_4(vec *restrict sum, const real
     multiply(8, 1, 4, w->run, 0, sum, a, b, w);
 }
 
-/* The pixels of an image from (top, left) on, `size` rows and columns, `channels` numbers of each; zeros beyond its edge. */
+/* Loads size x size pixels of an image from (top, left) on, `channels` numbers of each; zeros outside the image. */
 INLINE void load_square(vec *square, const int size, const real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
 {
     if (channels == 4 && top >= 0 && top + size <= height && left >= 0 && left + size <= width) {
@@ -356,7 +355,7 @@ INLINE void load_square(vec *square, const int size, const real *image, int64_t 
             square[r * size + s] = load_partial(image + ((top + r) * width + left + s) * depth, channels);
 }
 
-/* The same back; what lies beyond the edge is dropped. An image that is `far` is aligned, and so are its pixels. */
+/* Stores a square, except what is outside the image. `far`: with non-temporal stores to aligned pixels. */
 INLINE void store_square(const vec *square, const int size, const int far, real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
 {
     if (channels == 4 && top + size <= height && left + size <= width) {
@@ -373,7 +372,7 @@ INLINE void store_square(const vec *square, const int size, const int far, real 
             store_partial(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
 }
 
-/* The largest of each 2x2 pixels of a square. */
+/* The maximum of each 2x2 pixels of a square. */
 INLINE void pool_square(vec *largest, const vec *square, const int size)
 {
     for (int r = 0; r < size; r += 2)
@@ -389,7 +388,7 @@ INLINE void pool_square(vec *largest, const vec *square, const int size)
             }
 }
 
-/* F(4x4, 5x5): A filter, G g G^T.
+/* F(4x4, 5x5): a filter, G g G^T.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 8 + j) * step. */
 static __attribute__((noinline)) void winograd4x5_filter(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
@@ -442,7 +441,7 @@ static __attribute__((noinline)) void winograd4x5_filter(const real *restrict fr
     }
 }
 
-/* F(4x4, 5x5): A square of the input, B^T d B.
+/* F(4x4, 5x5): an input tile, B^T d B.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 8 + j) * step. */
 static __attribute__((noinline)) void winograd4x5_input(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
@@ -495,7 +494,7 @@ static __attribute__((noinline)) void winograd4x5_input(const real *restrict fro
     }
 }
 
-/* F(4x4, 5x5): A square of the output, A^T m A.
+/* F(4x4, 5x5): an output tile, A^T m A.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 4 + j) * step. */
 static __attribute__((noinline)) void winograd4x5_output(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
@@ -540,15 +539,15 @@ static __attribute__((noinline)) void winograd4x5_output(const real *restrict fr
     }
 }
 
-/* How images of height x width x depth are cut into squares: so many an image, `across` of them in a row, each `step` pixels
- * further, the first one `top` and `left` pixels outside. */
+/* How images of height x width x depth are cut into Winograd's tiles: `squares` per image, `across` of them in a row, `step`
+ * pixels apart, the first one `top` and `left` pixels outside. */
 typedef struct {
     int64_t height, width, depth, squares, across, step, top, left;
 } cut;
 
 typedef void transform(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step);
 
-/* So many lines of the cache are on their way from now on. */
+/* Prefetches `count` cache lines, `step` numbers apart. */
 INLINE void prefetch(const real *first, const int count, int64_t step, const int writing)
 {
     for (int e = 0; e < count; ++e)
@@ -558,16 +557,16 @@ INLINE void prefetch(const real *first, const int count, int64_t step, const int
             __builtin_prefetch(first + e * step);
 }
 
-/* All numbers of a square of pixels. */
+/* Prefetches a square of pixels. */
 INLINE void prefetch_square(const real *first, const int size, const int64_t width, const int64_t depth)
 {
     for (int row = 0; row < size; ++row)
         prefetch(first + row * width * depth, (int)(size * depth / 4), 4, 0);
 }
 
-/* Transforms some squares from the `first` on, of the blocks of channels from `begin` to `end`. Block b of square t goes to
- * to + t * next_square + (b - begin) * next_block. Where vectors are `whole`, memory behind the last channel may be read.
- * The next square is asked for in time, and so many places of the next block as are to be `asked` for. */
+/* Transforms `some` squares from `first` on, for the channel blocks from `begin` to `end`. Block b of square t is written to
+ * to + t * next_square + (b - begin) * next_block. If `whole`, memory beyond the last channel may be read. Prefetches the
+ * next square, and `asked` cache lines of the next block's results. */
 INLINE void transform_squares(transform *apply, const int size, const cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
 {
     for (int64_t t = 0; t < some; ++t) {
@@ -597,16 +596,16 @@ static __attribute__((noinline)) void winograd4x5_input_squares(cut c, int whole
     transform_squares(winograd4x5_input, 8, c, whole, asked, images, first, some, begin, end, to, next_square, next_block, step);
 }
 
-/* How Winograd's transformed squares, filters and products lie:
+/* The layout of Winograd's transformed squares, filters and products:
  *     squares [elements][channels / 4][room][4], filters [blocks][elements][channels][4], results [elements][blocks][room][4]
- * with so many numbers from one element to the next. Sums are of at most 4 * `summed` channels; `prefetches`: the filters come from
- * memory. */
+ * with *_step numbers from one element to the next. A sum covers at most 4 * `summed` channels; `prefetches`: the filters come
+ * from memory. */
 typedef struct {
     int64_t elements, channels, blocks, room, square_step, filter_step, result_step;
     int rows, summed, prefetches;
 } square_products;
 
-/* The products of some squares with the filters of panels of two vectors, from `begin` to `end`. */
+/* Multiplies `some` squares by the filters of the panels from `begin` to `end`, two vectors each. */
 static __attribute__((noinline)) void multiply_squares(const square_products c, product *one_vector, product *two_vectors, const real *squares, const real *filters, real *results, int64_t begin, int64_t end, int64_t some)
 {
     const int64_t full = c.channels / 4, left = c.channels % 4, next_block = c.elements * c.filter_step;
@@ -621,7 +620,7 @@ static __attribute__((noinline)) void multiply_squares(const square_products c, 
                 const real *some_squares = squares + element * c.square_step + t * 4;
                 vec sum[16];
                 walk now = along;
-                /* While two tiles meet these filters, the two vectors of the next are on their way. */
+                /* The first two tiles prefetch the two vectors of the next filters. */
                 now.ahead = c.prefetches && t < 2 * c.rows ? next + t / c.rows * next_block : 0;
                 for (int64_t block = 0; block < full; block += c.summed) {
                     now.segments = full - block < c.summed ? full - block : c.summed;
@@ -643,14 +642,14 @@ typedef struct {
     int64_t begin, end;
 } range;
 
-/* The part of `tasks` that falls to one of `parts` threads. */
+/* The share of `tasks` of thread `part` of `parts`. */
 INLINE range share_of(int64_t tasks, int part, int parts)
 {
     return (range){tasks * part / parts, tasks * (part + 1) / parts};
 }
 
-/* exp(x) = 2^k * exp(r) with |r| <= log(2) / 2: exp(r) - 1 as a polynomial (Cephes' coefficients), and in `power` k
- * where the exponent of a number stands. */
+/* exp(x) = 2^k * exp(r) with |r| <= log(2) / 2: exp(r) - 1 as a polynomial (Cephes' coefficients), and k in the
+ * exponent bits of `power`. */
 INLINE real exp_parts(real x, uint32_t *power)
 {
     x = x < -87.0f ? -87.0f : x;
@@ -679,7 +678,7 @@ INLINE real real_exp(real x)
     return value;
 }
 
-/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): near 0, where k is 0, nothing is lost; 2 ulp. */
+/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): no cancellation near 0, where k is 0; 2 ulp. */
 INLINE real real_expm1(real x)
 {
     uint32_t power;
@@ -731,7 +730,7 @@ INLINE real log_and(real x, real error)
     p = p * z + 0.40000972152f;
     p = p * z + 0.66666662693f;
     const real value = k * 0.69313812256f - ((half - (s * (half + p * z) + (k * 9.0580006145e-06f + error))) - r);
-    const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: a loop with branches stays scalar */
+    const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: branches would prevent vectorization */
     return x > 0 && x < INFINITY ? value : edge;
 }
 
@@ -740,15 +739,15 @@ INLINE real real_log(real x)
     return log_and(x, 0);
 }
 
-/* log(1 + x), with what is lost when 1 is added. */
+/* log(1 + x), corrected for the rounding of 1 + x. */
 INLINE real real_log1p(real x)
 {
     const real sum = 1 + x;
     return log_and(sum, (x - (sum - 1)) / sum);
 }
 
-/* The normal distribution function: exp(-x^2 / 2) * T(|x|) below 0, 1 less that above. T is a polynomial in
- * 1 / (1 + 0.34 |x|), fitted for the smallest relative error up to |x| = 14; the tail is as exact as x^2 / 2 is. */
+/* The normal CDF: exp(-x^2 / 2) * T(|x|) below 0, 1 minus that above. T is a polynomial in 1 / (1 + 0.34 |x|), fitted for
+ * the smallest relative error up to |x| = 14; the tail is as accurate as x^2 / 2 is. */
 INLINE real real_normal(real x)
 {
     const real t = 1 / (1 + 0.34f * fabsf(x));
@@ -782,10 +781,10 @@ INLINE real real_abs(real x)
     return fabsf(x);
 }
 
-/* Philox4x32-10 (Salmon et al. 2011): four random words for each of 12 counters, `block` and the next, that depend on
- * nothing but the arguments. */
+/* Philox4x32-10 (Salmon et al. 2011): four random words for each of the 12 counters from `block` on, a function
+ * of the arguments alone. */
 #if defined(__AVX2__) && defined(__GNUC__) && !defined(__clang__)
-/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not find. */
+/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not choose. */
 typedef uint64_t quad __attribute__((vector_size(32)));
 typedef int32_t octet __attribute__((vector_size(32)));
 #define LOWER_PRODUCT(a, b) ((quad)__builtin_ia32_pmuludq256((octet)(a), (octet)(b)))
@@ -841,7 +840,7 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 }
 #endif
 
-/* A waiting thread spins for so long, since most waits are short, and then sleeps: its core is free for others. */
+/* A waiting thread spins this long, since most waits are short, and then sleeps to free its core for others. */
 enum { SPIN_NS = 20000 };
 
 INLINE int64_t now_ns(void)
@@ -861,7 +860,7 @@ INLINE void relax(void)
 #endif
 }
 
-/* A number that threads wait for, and how many of them sleep: on a futex where the system has it, else on a condition variable. */
+/* A value whose change threads wait for, and the number of sleepers: on a futex where there is one, else on a condition variable. */
 #ifdef SYS_futex
 typedef struct {
     int value, sleepers;
@@ -893,7 +892,7 @@ static void sleep_while(awaited *a, int value)
     pthread_mutex_unlock(&a->lock);
 }
 
-/* With the lock, so that a thread which has just seen the old value is already waiting. */
+/* Takes the lock, so that a thread that has just seen the old value is already waiting. */
 static void wake_all(awaited *a)
 {
     pthread_mutex_lock(&a->lock);
@@ -902,7 +901,7 @@ static void wake_all(awaited *a)
 }
 #endif
 
-/* Release: a thread that sees the value sees all that was written before. Sequentially consistent besides, as are the two
+/* Release: a thread that sees the value sees all that was written before. Also sequentially consistent, as are the two
  * steps of a thread that goes to sleep: here value then sleepers, there sleepers then value, so that one sees the other. */
 static void announce(awaited *a, int value)
 {
@@ -911,8 +910,8 @@ static void announce(awaited *a, int value)
         wake_all(a);
 }
 
-/* Waits for another value than the `old` one. Acquire: what was written before it was announced is seen. Returns the time
- * of a wait that ended in sleep, else 0. */
+/* Waits until the value is not `old`. Acquire: all that was written before its announcement is visible. Returns the
+ * microseconds of a wait in which the thread slept, else 0. */
 static int await_other(awaited *a, int old)
 {
     int64_t begun = 0, now = 0;
@@ -928,26 +927,26 @@ static int await_other(awaited *a, int old)
     __atomic_add_fetch(&a->sleepers, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&a->value, __ATOMIC_SEQ_CST) == old)
         sleep_while(a, old);
-    __atomic_sub_fetch(&a->sleepers, 1, __ATOMIC_RELAXED); /* Seen late, it costs a needless wake-up. */
+    __atomic_sub_fetch(&a->sleepers, 1, __ATOMIC_RELAXED); /* Seen late, this costs a needless wake-up. */
     return (int)((now_ns() - begun) / 1000);
 }
 
-/* Where the threads of a call meet: the barrier between kernels. `slept_us`: how long the caller has slept here. */
+/* The barrier between kernels, for the threads of a call. `slept_us`: how long the caller has slept here. */
 typedef struct {
     awaited round;
     int arrived, slept_us;
     pthread_t caller;
 } thread_barrier;
 
-static void meet(thread_barrier *p, int parts)
+static void wait_at_barrier(thread_barrier *p, int parts)
 {
     if (parts == 1)
         return;
     /* Relaxed: no other thread can end this round before this one has arrived. */
     const int round = __atomic_load_n(&p->round.value, __ATOMIC_RELAXED);
-    /* Release: what this thread wrote. Acquire: the last one sees what all others wrote, before it announces the round. */
+    /* Release: what this thread wrote. Acquire: the last one sees what all others wrote before it announces the round. */
     if (__atomic_add_fetch(&p->arrived, 1, __ATOMIC_ACQ_REL) == parts) {
-        __atomic_store_n(&p->arrived, 0, __ATOMIC_RELAXED); /* Released by what follows. */
+        __atomic_store_n(&p->arrived, 0, __ATOMIC_RELAXED); /* Released by announce. */
         announce(&p->round, (int)((unsigned)round + 1));
     } else {
         const int slept_us = await_other(&p->round, round);
@@ -956,34 +955,34 @@ static void meet(thread_barrier *p, int parts)
     }
 }
 
-/* The pool: workers that are started when they are first wanted and sleep until a call offers them a part of its work. The
- * results do not depend on their number, so that a call goes on with those that come soon; a worker whose core another
- * process has is late, and gets no offer before it has run again. Several callers at a time get different workers. */
-typedef void region_body(const void *call, thread_barrier *meeting, int part, int parts);
+/* The pool: workers that are started when first needed and sleep until a call offers them a part of its work. Results do
+ * not depend on how many join, so a call goes ahead with those that join soon; a worker whose core is taken by another
+ * process is late, and gets no offer until it has run again. Concurrent callers get different workers. */
+typedef void region_body(const void *call, thread_barrier *barrier, int part, int parts);
 
 typedef struct {
     region_body *body;
     const void *call;
-    thread_barrier meeting;
+    thread_barrier barrier;
     int parts;
 } region;
 
 /* The caller claims an IDLE worker, or starts an ABSENT one, and offers it a region; the worker has JOINED, the caller lets
- * it RUN with the others, the worker is DONE, the caller makes it IDLE. An offer that is taken back leaves it LATE, which
- * it turns into IDLE when it runs again. A thread that cannot be created is LOST. */
+ * it RUN with the others, the worker is DONE, the caller makes it IDLE. A withdrawn offer leaves it LATE until it runs again
+ * and becomes IDLE. A thread that cannot be created is LOST. */
 enum { ABSENT, IDLE, CLAIMED, OFFERED, JOINED, RUN, DONE, LATE, LOST };
 
 typedef struct {
     awaited state;
     region *offered;
     int part;
-} __attribute__((aligned(128))) worker; /* Two lines of the cache, which are fetched together. */
+} __attribute__((aligned(128))) worker; /* Two cache lines, since they are fetched in pairs. */
 
 enum { MOST_WORKERS = 255, MOST_PATIENCE_NS = 200000, LEAST_BACKOFF_NS = 1000000 };
-/* Where a core is free a worker that sleeps is there sooner: about 25 us were measured. */
+/* If a core is free, a sleeping worker wakes sooner than this: about 25 us were measured. */
 enum { WAKE_NS = 60000 };
 
-/* Calls wait for workers as long as `patience` at least. Where sharing did not pay they back off: they run alone for a while. */
+/* Calls wait for workers at least `patience`. Where sharing did not pay, they back off: they run alone for a while. */
 typedef struct thread_pool {
     void (*share)(struct thread_pool *, int threads, int64_t work_ns, region_body *, const void *call);
     int64_t patience, most_backoff, backoff, alone_until; /* Nanoseconds. */
@@ -1007,17 +1006,17 @@ static void *work(void *given)
         } else if (state == OFFERED && change_state(me, OFFERED, JOINED)) {
             await_other(&me->state, JOINED); /* Until RUN. */
             region *const r = me->offered;
-            r->body(r->call, &r->meeting, me->part, r->parts);
+            r->body(r->call, &r->barrier, me->part, r->parts);
             announce(&me->state, state = DONE);
         }
     }
-    return NULL; /* Never. */
+    return NULL; /* Never reached. */
 }
 
 static void share(thread_pool *, int threads, int64_t work_ns, region_body *, const void *call);
 static thread_pool own_pool = { .share = share, .patience = 5000, .most_backoff = 128000000 };
 
-/* In a forked process no thread but the one that forked lives on: it starts workers of its own. */
+/* Only the forking thread survives in the child process, which starts workers of its own. */
 static void forget_workers(void)
 {
     const worker absent = { .state = AWAITED };
@@ -1030,7 +1029,7 @@ static void watch_forks(void)
     pthread_atfork(NULL, NULL, forget_workers);
 }
 
-/* Workers block all signals: those are for the threads that the program has started. */
+/* Workers block all signals: those are for the program's own threads. */
 static int start_worker(worker *w)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -1064,8 +1063,8 @@ static int offer(worker *w, region *r)
     return 1;
 }
 
-/* Offers a region to so many workers, and gives them a while to come, more where more work waits for them. Returns how many
- * came; the others are late. */
+/* Offers a region to `wanted` workers and waits a while for them, longer if there is more work. Returns how many joined; the
+ * others are late. */
 static int gather(thread_pool *pool, region *r, worker **team, int wanted, int64_t now, int64_t work_ns)
 {
     int offers = 0, came = 0;
@@ -1083,8 +1082,8 @@ static int gather(thread_pool *pool, region *r, worker **team, int wanted, int64
     return came;
 }
 
-/* Calls run alone for a while, longer each time. Several callers may overwrite each other's back-off, hence relaxed: it is a
- * guess anyway. */
+/* Makes calls run alone for a while, longer each time. Relaxed: callers may overwrite each other's back-off, which is a guess
+ * anyway. */
 static void back_off(thread_pool *pool, int64_t now)
 {
     const int64_t before = __atomic_load_n(&pool->backoff, __ATOMIC_RELAXED);
@@ -1094,8 +1093,8 @@ static void back_off(thread_pool *pool, int64_t now)
     __atomic_store_n(&pool->alone_until, now + backoff, __ATOMIC_RELAXED);
 }
 
-/* Did a region of so many parts pay? The caller has done its part in the time that it has not `slept` waiting for workers
- * without a core, and all of the work would have taken it `parts` times that. */
+/* Did a region of `parts` parts pay? The caller did its part in the time that it has not `slept`, waiting for workers without
+ * a core; alone, it would have needed `parts` times as long. */
 static void judge(thread_pool *pool, int parts, int64_t slept, int64_t took, int64_t now)
 {
     const int64_t backoff = __atomic_load_n(&pool->backoff, __ATOMIC_RELAXED);
@@ -1105,7 +1104,7 @@ static void judge(thread_pool *pool, int parts, int64_t slept, int64_t took, int
         __atomic_store_n(&pool->backoff, backoff - backoff / 16, __ATOMIC_RELAXED);
 }
 
-/* Runs a call on at most so many threads. */
+/* Runs a call on at most `threads` threads. */
 static void share(thread_pool *pool, int threads, int64_t work_ns, region_body *body, const void *call)
 {
     region r = { body, call, { AWAITED, 0, 0, pthread_self() }, 1 };
@@ -1121,18 +1120,18 @@ static void share(thread_pool *pool, int threads, int64_t work_ns, region_body *
         team[i]->part = i + 1;
         announce(&team[i]->state, RUN);
     }
-    body(call, &r.meeting, 0, r.parts);
+    body(call, &r.barrier, 0, r.parts);
     for (int i = 0; i < workers; ++i) {
-        r.meeting.slept_us += await_other(&team[i]->state, RUN);
+        r.barrier.slept_us += await_other(&team[i]->state, RUN);
         __atomic_store_n(&team[i]->state.value, IDLE, __ATOMIC_RELEASE); /* Acquired by the next claim. */
     }
     if (workers) {
         const int64_t now = now_ns();
-        judge(pool, r.parts, 1000 * (int64_t)r.meeting.slept_us, now - begun, now);
+        judge(pool, r.parts, 1000 * (int64_t)r.barrier.slept_us, now - begun, now);
     }
 }
 
-/* Numbers too small for full precision would slow the arithmetic many times over: they count as zero meanwhile. */
+/* Denormals would slow the arithmetic many times over: they are flushed to zero during a call. */
 #if defined(__SSE__)
 typedef unsigned float_mode;
 INLINE float_mode flush_denormals(void)
@@ -1175,7 +1174,7 @@ INLINE void restore_denormals(float_mode before)
 
 enum { MAX_BATCH = 64 };
 
-/* Where everything lies in the arena, in numbers of 4 bytes. */
+/* Arena offsets, in numbers of 4 bytes. */
 static const size_t predict_image_in_pad = 363024; /* 64x32x32x1 */
 static const size_t conv1_weight = 0; /* 2x5x5x1x4 */
 static const size_t conv1_bias = 208; /* 6 */
@@ -1281,8 +1280,8 @@ static KERNEL void image_in_pad(const float *restrict x, float *restrict y, int 
  * in [n][32][32][1], w [2][5][5][1][4], b [6], out [n][28][28][6] */
 static KERNEL void conv1_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 filters over some rows of one image; a tile is 6 pixels side by side,
-     * the last of a row overlapping the one before. */
+    /* A task is a panel of 8 filters over some rows of one image; a tile is 6 adjacent pixels,
+     * the last of a row overlapping the previous one. */
     const walk along = { .a_step = 1, .a_segment = 32, .b_step = 4, .b_segment = 20, .b_block = 100, .run = 5, .segments = 5, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1340,8 +1339,8 @@ static KERNEL void avgpool1_forward(const float *restrict in, float *restrict ou
  * in [n][14][14][6], w [4][5][5][6][4], b [16], out [n][10][10][16] */
 static KERNEL void conv2_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 filters over some rows of one image; a tile is 5 pixels side by side,
-     * the last of a row overlapping the one before. */
+    /* A task is a panel of 8 filters over some rows of one image; a tile is 5 adjacent pixels,
+     * the last of a row overlapping the previous one. */
     const walk along = { .a_step = 1, .a_segment = 84, .b_step = 4, .b_segment = 120, .b_block = 600, .run = 30, .segments = 5, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1399,9 +1398,9 @@ static KERNEL void avgpool2_forward(const float *restrict in, float *restrict ou
  * in [n][400], w [30][400][4], b [120], out [n][120] */
 static KERNEL void dense1_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
+    /* A task is a panel of 8 units; tiles of examples, the last overlapping the previous one. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 1600, .run = 400, .segments = 1 };
-    /* One example meets 5 vectors of units at a time, so that no sum waits for itself. */
+    /* One example takes 5 vectors of units at a time, so that no addition waits for the previous one. */
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 5 : 2;
     const range panels = share_of(n == 1 ? 6 : 15, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
@@ -1412,7 +1411,7 @@ static KERNEL void dense1_forward(const float *restrict in, const float *restric
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
-            /* A stretch of the panel meets all these tiles while it is in cache. */
+            /* All these tiles use a stretch of the panel while it is in cache. */
             for (int k = 0; k < 400; k += 400) {
                 walk now = along;
                 now.fresh = k == 0;
@@ -1440,9 +1439,9 @@ static KERNEL void dense1_forward(const float *restrict in, const float *restric
  * in [n][120], w [21][120][4], b [84], out [n][84] */
 static KERNEL void dense2_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
+    /* A task is a panel of 8 units; tiles of examples, the last overlapping the previous one. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 480, .run = 120, .segments = 1 };
-    /* One example meets 7 vectors of units at a time, so that no sum waits for itself. */
+    /* One example takes 7 vectors of units at a time, so that no addition waits for the previous one. */
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 7 : 2;
     const range panels = share_of(n == 1 ? 3 : 11, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
@@ -1453,7 +1452,7 @@ static KERNEL void dense2_forward(const float *restrict in, const float *restric
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
-            /* A stretch of the panel meets all these tiles while it is in cache. */
+            /* All these tiles use a stretch of the panel while it is in cache. */
             for (int k = 0; k < 120; k += 120) {
                 walk now = along;
                 now.fresh = k == 0;
@@ -1481,9 +1480,9 @@ static KERNEL void dense2_forward(const float *restrict in, const float *restric
  * in [n][84], w [3][84][4], b [10], out [n][10] */
 static KERNEL void dense3_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
+    /* A task is a panel of 8 units; tiles of examples, the last overlapping the previous one. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 336, .run = 84, .segments = 1 };
-    /* One example meets 3 vectors of units at a time, so that no sum waits for itself. */
+    /* One example takes 3 vectors of units at a time, so that no addition waits for the previous one. */
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 3 : 2;
     const range panels = share_of(n == 1 ? 1 : 2, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
@@ -1494,7 +1493,7 @@ static KERNEL void dense3_forward(const float *restrict in, const float *restric
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
-            /* A stretch of the panel meets all these tiles while it is in cache. */
+            /* All these tiles use a stretch of the panel while it is in cache. */
             for (int k = 0; k < 84; k += 84) {
                 walk now = along;
                 now.fresh = k == 0;
@@ -1817,7 +1816,7 @@ static KERNEL void output_loss_grad_to_lanes(const float *restrict x, float *res
  * dout [n / 4][10][4], w [3][84][4], known [n][84], din [n][84] */
 static KERNEL void dense3_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
-    /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
+    /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 336, .b_step = 4, .b_segment = 16, .run = 4, .segments = 2 };
     const walk rest = { .a_step = 1, .b_step = 4, .run = 2, .segments = 1 };
     const range tasks = share_of(11, part, parts);
@@ -1829,7 +1828,7 @@ static KERNEL void dense3_backward_input(const float *restrict dout, const float
             now.segments = 2 - block < 2 ? 2 - block : 2;
             for (int64_t t = begin; t < end; ++t) {
                 const int64_t first = t * 8 + 8 <= 84 ? t * 8 : 76;
-                /* Weights are read in so many streams that they have to be asked for in time. */
+                /* Weights are read in so many streams that they have to be prefetched. */
                 for (int64_t segment = 0; segment < now.segments; ++segment)
                     for (int row = 0; row < 8; ++row)
                         __builtin_prefetch(w + ((block + segment) * 84 + first + 32 + row) * 4);
@@ -1921,7 +1920,7 @@ static KERNEL void tanh4_in_grad_to_lanes(const float *restrict x, float *restri
  * dout [n / 4][84][4], w [21][120][4], known [n][120], din [n][120] */
 static KERNEL void dense2_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
-    /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
+    /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 480, .b_step = 4, .b_segment = 16, .run = 4, .segments = 8 };
     const range tasks = share_of(15, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1932,7 +1931,7 @@ static KERNEL void dense2_backward_input(const float *restrict dout, const float
             now.segments = 21 - block < 8 ? 21 - block : 8;
             for (int64_t t = begin; t < end; ++t) {
                 const int64_t first = t * 8 + 8 <= 120 ? t * 8 : 112;
-                /* Weights are read in so many streams that they have to be asked for in time. */
+                /* Weights are read in so many streams that they have to be prefetched. */
                 for (int64_t segment = 0; segment < now.segments; ++segment)
                     for (int row = 0; row < 8; ++row)
                         __builtin_prefetch(w + ((block + segment) * 120 + first + 32 + row) * 4);
@@ -2022,7 +2021,7 @@ static KERNEL void tanh3_in_grad_to_lanes(const float *restrict x, float *restri
  * dout [n / 4][120][4], w [30][400][4], din [n][400] */
 static KERNEL void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
-    /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
+    /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 1600, .b_step = 4, .b_segment = 16, .run = 4, .segments = 8 };
     const range tasks = share_of(50, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -2033,7 +2032,7 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
             now.segments = 30 - block < 8 ? 30 - block : 8;
             for (int64_t t = begin; t < end; ++t) {
                 const int64_t first = t * 8 + 8 <= 400 ? t * 8 : 392;
-                /* Weights are read in so many streams that they have to be asked for in time. */
+                /* Weights are read in so many streams that they have to be prefetched. */
                 for (int64_t segment = 0; segment < now.segments; ++segment)
                     for (int row = 0; row < 8; ++row)
                         __builtin_prefetch(w + ((block + segment) * 400 + first + 32 + row) * 4);
@@ -2127,7 +2126,7 @@ static KERNEL void avgpool2_backward(const float *restrict dout, const float *re
  * w [4][5][5][6][4], rotated [2][5][5][16][4] */
 static KERNEL void conv2_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
 {
-    /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
+    /* A task is one tap of one block of 4 channels, for 4 filters at a time. */
     const range tasks = share_of(50, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t channel = task / 25 * 4, tap = 24 - task % 25;
@@ -2193,7 +2192,7 @@ static KERNEL void conv2_backward_input_winograd4x5(const float *restrict in, co
  * x [n][14][14][6], dy [n][10][10][16], dw [4][5][5][6][4] */
 static KERNEL void conv2_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
-    /* A task is 6 weights of 8 filters. All tasks of a thread meet some rows of an image before the next rows come. */
+    /* A task is 6 weights of 8 filters. All tasks of a thread use some rows of an image before the next rows. */
     const range tasks = share_of(50, part, parts);
     for (int i = 0; i < n; ++i)
         for (int row = 0; row < 10; row += 10) {
@@ -2223,7 +2222,7 @@ static KERNEL void conv2_backward_weight_direct(const float *restrict x, const f
  * dy [n][10][10][16], sums [16][16] */
 static KERNEL void conv2_backward_bias_chunks(const float *restrict dy, float *restrict sums, int n, int part, int parts)
 {
-    /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
+    /* Sums run down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range pixels = share_of((int64_t)n * 100, (int)chunk, 16);
@@ -2288,7 +2287,7 @@ static KERNEL void avgpool1_backward(const float *restrict dout, const float *re
  * x [n][32][32][1], dy [n][28][28][6], dw [2][5][5][1][4] */
 static KERNEL void conv1_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
-    /* A task is 5 weights of 8 filters. All tasks of a thread meet some rows of an image before the next rows come. */
+    /* A task is 5 weights of 8 filters. All tasks of a thread use some rows of an image before the next rows. */
     const range tasks = share_of(5, part, parts);
     for (int i = 0; i < n; ++i)
         for (int row = 0; row < 28; row += 28) {
@@ -2312,7 +2311,7 @@ static KERNEL void conv1_backward_weight_direct(const float *restrict x, const f
                         store(gradient + (j * 25 + k) * 4, sum[k * vectors + j]);
             }
         }
-    /* The last block has filters that do not exist: what they gathered is dropped. */
+    /* The last block is padded with filters that do not exist: their sums are dropped. */
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t tap = task % 5, first = task % 1 * 5;
         const int64_t rows = 5;
@@ -2327,7 +2326,7 @@ static KERNEL void conv1_backward_weight_direct(const float *restrict x, const f
  * dy [n][28][28][6], sums [16][6] */
 static KERNEL void conv1_backward_bias_chunks(const float *restrict dy, float *restrict sums, int n, int part, int parts)
 {
-    /* Sums go down rows of 72 numbers, in short blocks: the shorter, the more accurate. */
+    /* Sums run down rows of 72 numbers, in short blocks: the shorter, the more accurate. */
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range pixels = share_of((int64_t)n * 784, (int)chunk, 16);
@@ -2438,7 +2437,7 @@ static KERNEL void dense3_backward_weight_update(const float *restrict x, const 
         const int rows = 6, vectors = panel == 1 ? 1 : 2;
         product *const multiply_tile = vectors == 1 ? (product6x1_1) : product6x2_1;
         vec sum[12] = { 0 };
-        /* What the update will need is on its way while the products are summed. */
+        /* Prefetch what the update reads while the products are summed. */
         for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 84 + first + row) * 4;
@@ -2484,7 +2483,7 @@ static KERNEL void dense2_backward_weight_update(const float *restrict x, const 
         const int rows = 6, vectors = panel == 10 ? 1 : 2;
         product *const multiply_tile = vectors == 1 ? (product6x1_1) : product6x2_1;
         vec sum[12] = { 0 };
-        /* What the update will need is on its way while the products are summed. */
+        /* Prefetch what the update reads while the products are summed. */
         for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 120 + first + row) * 4;
@@ -2529,7 +2528,7 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
         const int rows = 5, vectors = 2;
         product *const multiply_tile = product5x2_1;
         vec sum[10] = { 0 };
-        /* What the update will need is on its way while the products are summed. */
+        /* Prefetch what the update reads while the products are summed. */
         for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 400 + first + row) * 4;
@@ -2696,33 +2695,33 @@ static KERNEL void dense3_bias_update(float *restrict weights, const float *rest
     }
 }
 
-/* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const lenet5_network *net, thread_barrier *meeting, const float *image_in, float *output_output, int n, int part, int parts)
+/* The forward pass in prediction mode. Every thread calls it with its own `part`. */
+static void predict_forward(const lenet5_network *net, thread_barrier *barrier, const float *image_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + predict_image_in_pad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv1_forward_direct(at + predict_image_in_pad, at + conv1_weight, at + conv1_bias, at + predict_tanh1_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     avgpool1_forward(at + predict_tanh1_out, at + predict_avgpool1_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_direct(at + predict_avgpool1_out, at + conv2_weight, at + conv2_bias, at + predict_tanh2_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     avgpool2_forward(at + predict_tanh2_out, at + predict_avgpool2_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense1_forward(at + predict_flatten1_out, at + dense1_weight, at + dense1_bias, at + predict_tanh3_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense2_forward(at + predict_tanh3_out, at + dense2_weight, at + dense2_bias, at + predict_tanh4_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         dense3_forward(at + predict_tanh4_out, at + dense3_weight, at + dense3_bias, at + predict_dense3_out, n, 0, 1);
         softmax1_forward_columns(at + predict_dense3_out, output_output, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_losses(const lenet5_network *net, thread_barrier *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
+/* The losses of what predict_forward has stored. Every thread calls it with its own `part`. */
+static void predict_losses(const lenet5_network *net, thread_barrier *barrier, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2730,27 +2729,27 @@ static void predict_losses(const lenet5_network *net, thread_barrier *meeting, c
         output_loss_columns(at + predict_dense3_out, output_target, at + predict_output_example_loss, n, 0, 1);
         sum_losses(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const lenet5_network *net, thread_barrier *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
+/* The forward pass in training mode, up to the loss. Every thread calls it with its own `part`. */
+static void train_forward(const lenet5_network *net, thread_barrier *barrier, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv1_forward_direct(at + train_image_in_pad, at + conv1_weight, at + conv1_bias, at + train_tanh1_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     avgpool1_forward(at + train_tanh1_out, at + train_avgpool1_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_direct(at + train_avgpool1_out, at + conv2_weight, at + conv2_bias, at + train_tanh2_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     avgpool2_forward(at + train_tanh2_out, at + train_avgpool2_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense1_forward(at + train_flatten1_out, at + dense1_weight, at + dense1_bias, at + train_tanh3_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense2_forward(at + train_tanh3_out, at + dense2_weight, at + dense2_bias, at + train_tanh4_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         dense3_forward(at + train_tanh4_out, at + dense3_weight, at + dense3_bias, at + train_dense3_out, n, 0, 1);
         output_count(at + train_output_count, n);
@@ -2758,21 +2757,21 @@ static void train_forward(const lenet5_network *net, thread_barrier *meeting, co
         conv1_weight_l2_penalty(at + conv1_weight, at + train_conv1_weight_l2, 0, 1);
         conv2_weight_l2_penalty(at + conv2_weight, at + train_conv2_weight_l2, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense1_weight_l2_penalty(at + dense1_weight, at + train_dense1_weight_l2, part, parts);
     if (part == 0) {
         dense2_weight_l2_penalty(at + dense2_weight, at + train_dense2_weight_l2, 0, 1);
         dense3_weight_l2_penalty(at + dense3_weight, at + train_dense3_weight_l2, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         add_losses(at + train_output_example_loss, at + train_output_count, at + train_conv1_weight_l2, at + train_conv2_weight_l2, at + train_dense1_weight_l2, at + train_dense2_weight_l2, at + train_dense3_weight_l2, loss, n);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const lenet5_network *net, thread_barrier *meeting, int n, int part, int parts)
+/* The backward pass: the gradients of all trainable parameters. Every thread calls it with its own `part`. */
+static void gradients_backward(const lenet5_network *net, thread_barrier *barrier, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2782,44 +2781,44 @@ static void gradients_backward(const lenet5_network *net, thread_barrier *meetin
         dense3_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, n, 0, 1);
         tanh4_in_grad_to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense2_backward_input(at + train_tanh4_in_grad_to_lanes, at + dense2_weight, at + train_tanh3_out, at + train_tanh3_in_grad, n, part, parts);
     dense2_backward_weight(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight_grad, n, part, parts);
     if (part == 0) {
         dense2_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         tanh3_in_grad_to_lanes(at + train_tanh3_in_grad, at + train_tanh3_in_grad_to_lanes, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense1_backward_input(at + train_tanh3_in_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, part, parts);
     dense1_backward_weight(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight_grad, n, part, parts);
     if (part == 0) {
         dense1_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         conv2_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1);
         conv2_weight_winograd4x5_rotated(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x5_rotated, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_backward_input_winograd4x5(at + train_tanh2_in_grad, at + train_conv2_weight_winograd4x5_rotated, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
     conv2_backward_weight_direct(at + train_avgpool1_out, at + train_tanh2_in_grad, at + conv2_weight_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         conv2_merge_bias(at + train_conv2_bias_chunks, at + conv2_bias_grad, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     avgpool1_backward(at + train_conv2_in_grad, at + train_tanh1_out, at + train_tanh1_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv1_backward_weight_direct(at + train_image_in_pad, at + train_tanh1_in_grad, at + conv1_weight_grad, n, part, parts);
     conv1_backward_bias_chunks(at + train_tanh1_in_grad, at + train_conv1_bias_chunks, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         conv1_merge_bias(at + train_conv1_bias_chunks, at + conv1_bias_grad, 0, 1);
         conv1_weight_regularize(at + conv1_weight, at + conv1_weight_grad, n, 0, 1);
@@ -2830,11 +2829,11 @@ static void gradients_backward(const lenet5_network *net, thread_barrier *meetin
         dense2_weight_regularize(at + dense2_weight, at + dense2_weight_grad, n, 0, 1);
         dense3_weight_regularize(at + dense3_weight, at + dense3_weight_grad, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const lenet5_network *net, thread_barrier *meeting, int n, int part, int parts)
+/* The backward pass: the gradients of all trainable parameters, some with their update fused. Every thread calls it with its own `part`. */
+static void train_backward(const lenet5_network *net, thread_barrier *barrier, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2844,54 +2843,54 @@ static void train_backward(const lenet5_network *net, thread_barrier *meeting, i
         dense3_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, n, 0, 1);
         tanh4_in_grad_to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense2_backward_input(at + train_tanh4_in_grad_to_lanes, at + dense2_weight, at + train_tanh3_out, at + train_tanh3_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense2_backward_weight_update(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight, at + dense2_weight_v_state, at + dense2_weight_s_state, n, part, parts, (real)net->lr, (double)(net->step + 1));
     if (part == 0) {
         dense2_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         tanh3_in_grad_to_lanes(at + train_tanh3_in_grad, at + train_tanh3_in_grad_to_lanes, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense1_backward_input(at + train_tanh3_in_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     dense1_backward_weight_update(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, n, part, parts, (real)net->lr, (double)(net->step + 1));
     if (part == 0) {
         dense1_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         conv2_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1);
         conv2_weight_winograd4x5_rotated(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x5_rotated, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_backward_input_winograd4x5(at + train_tanh2_in_grad, at + train_conv2_weight_winograd4x5_rotated, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
     conv2_backward_weight_direct(at + train_avgpool1_out, at + train_tanh2_in_grad, at + conv2_weight_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         conv2_merge_bias(at + train_conv2_bias_chunks, at + conv2_bias_grad, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     avgpool1_backward(at + train_conv2_in_grad, at + train_tanh1_out, at + train_tanh1_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv1_backward_weight_direct(at + train_image_in_pad, at + train_tanh1_in_grad, at + conv1_weight_grad, n, part, parts);
     conv1_backward_bias_chunks(at + train_tanh1_in_grad, at + train_conv1_bias_chunks, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         conv1_merge_bias(at + train_conv1_bias_chunks, at + conv1_bias_grad, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const lenet5_network *net, thread_barrier *meeting, int n, int part, int parts)
+/* The running averages and the optimizer. Every thread calls it with its own `part`. */
+static void train_update(const lenet5_network *net, thread_barrier *barrier, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -2903,10 +2902,10 @@ static void train_update(const lenet5_network *net, thread_barrier *meeting, int
         dense2_bias_update(at + dense2_bias, at + dense2_bias_grad, at + dense2_bias_v_state, at + dense2_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
         dense3_bias_update(at + dense3_bias, at + dense3_bias_grad, at + dense3_bias_v_state, at + dense3_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* Runs a call of about so much work on at most so many threads. */
+/* Runs a call of about `work_ns` of work on at most `most` threads. */
 static void run_shared(const lenet5_network *net, int most, int64_t work_ns, region_body *body, const void *call)
 {
     thread_pool *const pool = net->pool ? net->pool : &own_pool;
@@ -2946,7 +2945,7 @@ int lenet5_all_finite(const real *numbers, int64_t count)
     return total == 0;
 }
 
-/* Whether all numbers lie between two others; NaN lies nowhere. */
+/* Whether all numbers are from `least` to `most`; NaN is not. */
 int lenet5_all_within(const real *numbers, int64_t count, real least, real most)
 {
     int outside = 0;
@@ -2955,7 +2954,7 @@ int lenet5_all_within(const real *numbers, int64_t count, real least, real most)
     return !outside;
 }
 
-/* Whether all labels are from 0 to below `classes`. */
+/* Whether all labels are at least 0 and below `classes`. */
 int lenet5_all_below(const int32_t *labels, int64_t count, int32_t classes)
 {
     int bad = 0;
@@ -2964,7 +2963,7 @@ int lenet5_all_below(const int32_t *labels, int64_t count, int32_t classes)
     return !bad;
 }
 
-/* A call as each of its threads gets it. */
+/* The arguments of a call, for each of its threads. */
 typedef struct {
     const lenet5_network *net;
     const float *image_in;
@@ -2972,14 +2971,14 @@ typedef struct {
     float *output_output;
 } predict_call;
 
-static void predict_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void predict_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const predict_call *const call = given;
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
-        predict_forward(net, meeting, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
+        predict_forward(net, barrier, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
     }
     restore_denormals(before);
 }
@@ -3000,19 +2999,19 @@ typedef struct {
     double *loss_sums;
 } evaluate_call;
 
-static void evaluate_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void evaluate_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const evaluate_call *const call = given;
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
-        predict_forward(net, meeting, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
-        predict_losses(net, meeting, call->output_target + first, call->batch_sums, n, part, parts);
+        predict_forward(net, barrier, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
+        predict_losses(net, barrier, call->output_target + first, call->batch_sums, n, part, parts);
         if (part == 0)
             for (int i = 0; i < 2; ++i)
                 call->loss_sums[i] += call->batch_sums[i];
-        meet(meeting, parts);
+        wait_at_barrier(barrier, parts);
     }
     restore_denormals(before);
 }
@@ -3026,7 +3025,7 @@ void lenet5_evaluate(const lenet5_network *net, const float *image_in, const int
     run_shared(net, 2, 27830 * (int64_t)count, evaluate_part, &call);
 }
 
-/* A call for one mini-batch. */
+/* The arguments of a call for one mini-batch. */
 typedef struct {
     const lenet5_network *net;
     const float *image_in;
@@ -3035,13 +3034,13 @@ typedef struct {
     double *loss;
 } step_call;
 
-static void loss_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void loss_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const step_call *const call = given;
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-    train_forward(net, meeting, call->image_in, call->output_target, call->loss, n, part, parts);
+    train_forward(net, barrier, call->image_in, call->output_target, call->loss, n, part, parts);
     restore_denormals(before);
 }
 
@@ -3053,19 +3052,19 @@ int lenet5_loss(const lenet5_network *net, const float *image_in, const int32_t 
     return !isfinite(*loss);
 }
 
-static void gradients_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void gradients_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const step_call *const call = given;
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-    train_forward(net, meeting, call->image_in, call->output_target, call->loss, n, part, parts);
+    train_forward(net, barrier, call->image_in, call->output_target, call->loss, n, part, parts);
     if (isfinite(*call->loss))
-        gradients_backward(net, meeting, n, part, parts);
+        gradients_backward(net, barrier, n, part, parts);
     restore_denormals(before);
 }
 
-/* The gradients of every parameter that learns, left in the arena, which must be of memory_size(2). Nothing is updated. */
+/* The gradients of all trainable parameters, stored in the arena, which must have memory_size(2) bytes. Nothing is updated. */
 int lenet5_gradients(const lenet5_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4])
 {
     const step_call call = { net, image_in, output_target, n, loss };
@@ -3073,21 +3072,21 @@ int lenet5_gradients(const lenet5_network *net, const float *image_in, const int
     return !isfinite(*loss);
 }
 
-static void train_step_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void train_step_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const step_call *const call = given;
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-    train_forward(net, meeting, call->image_in, call->output_target, call->loss, n, part, parts);
+    train_forward(net, barrier, call->image_in, call->output_target, call->loss, n, part, parts);
     if (isfinite(*call->loss)) {
-        train_backward(net, meeting, n, part, parts);
-        train_update(net, meeting, n, part, parts);
+        train_backward(net, barrier, n, part, parts);
+        train_update(net, barrier, n, part, parts);
     }
     restore_denormals(before);
 }
 
-/* One update; `loss` is the loss before it. Returns 1, with nothing updated, if the loss is not finite. */
+/* One training step; `loss` is the loss before the update. Returns 1, with nothing updated, if it is not finite. */
 int lenet5_train_step(lenet5_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4])
 {
     const step_call call = { net, image_in, output_target, n, loss };
@@ -3099,8 +3098,8 @@ int lenet5_train_step(lenet5_network *net, const float *image_in, const int32_t 
 }
 
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
- * or the time is up, each with the next of the learning rates, and adds up what their losses consist of; the penalty
- * counts for each example. Returns what train_step returns. */
+ * or the time is up, each with the next learning rate, and adds up the parts of their losses; the penalty counts once per
+ * example. Returns what train_step returns. */
 int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
 {
     struct timespec start, now;

@@ -18,25 +18,25 @@
 
 typedef struct {
     float *arena;
-    int threads; /* How many may share the work. */
+    int threads; /* At most this many share the work. */
     uint64_t seed;
     int64_t step;
     double lr;
-    void *pool; /* Whose threads they are: NULL for this network's own, or what the pool() of another returned. */
+    void *pool; /* The thread pool: NULL for this network's own, or what another's pool() returned. */
 } logisticregression_network;
 
-/* The threads of this network, for others to use as well; NULL where there is nothing to share. */
+/* This network's thread pool, for others to use too; NULL if there is no work to share. */
 void *logisticregression_pool(void);
-/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. The arena
- * begins at a multiple of 64 bytes, and is zero at the start. */
+/* Bytes of the arena: for_training is 0 for prediction only, 1 for training, 2 if gradients() is called too. The arena must
+ * be aligned to 64 bytes, and zero at the start. */
 size_t logisticregression_memory_size(int for_training);
 int logisticregression_max_batch(void);
 int logisticregression_all_finite(const float *numbers, int64_t count);
 int logisticregression_all_within(const float *numbers, int64_t count, float least, float most);
 int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t classes);
 void logisticregression_predict(const logisticregression_network *net, const float *x_in, int64_t count, float *output_output);
-/* `loss` takes the whole loss, for each head the sum over its labels with its weight and the number of labels that are there,
- * and the penalty of the regularizers for an example; `loss_sums` the same without the whole. */
+/* `loss` receives the total loss, for each head its weighted sum over the labels and the number of labels present, and the
+ * regularization penalty per example; `loss_sums` the same without the total. */
 void logisticregression_evaluate(const logisticregression_network *net, const float *x_in, const float *output_target, int64_t count, float *output_output, double loss_sums[2]);
 int logisticregression_loss(const logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4]);
 int logisticregression_gradients(const logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4]);
@@ -45,16 +45,16 @@ int logisticregression_train_batches(logisticregression_network *net, const floa
 
 typedef float real;
 
-/* A vector of 4 numbers; in arrays of its own it lies on whole lines of the cache, which is faster. */
+/* A vector of 4 numbers. In arrays of vec it is aligned and never crosses a cache line, which is faster. */
 typedef real vec __attribute__((vector_size(16), may_alias));
 typedef int32_t ivec __attribute__((vector_size(16), may_alias));
-/* The same anywhere in memory: loads and stores need no alignment beyond a number's own. */
+/* The same for loads and stores anywhere in memory: aligned only as a single number is. */
 typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* The compiler must not know with what numbers a kernel is called: sums that it simplifies for one thread would have
- * other bits with several. */
+/* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
+ * differently from those of several. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define KERNEL __attribute__((noipa))
 #else
@@ -71,14 +71,14 @@ INLINE void store(real *p, vec v)
     *(vec_unaligned *)p = v;
 }
 
-/* Past the caches, where a vector is a whole line of them and the machine can: p must be a multiple of its bytes. What is
- * written so is there when the threads have met, for their meeting is a locked addition. */
+/* A non-temporal store, which bypasses the caches, where a vector fills a cache line and the machine has the instruction;
+ * p must be aligned to a vector. The locked addition of the next barrier makes it visible to other threads. */
 INLINE void store_non_temporal(real *p, vec v)
 {
     store(p, v);
 }
 
-/* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
+/* Loads the first `lanes` numbers, then zeros; memory beyond them is not touched. */
 INLINE vec load_partial(const real *p, int lanes)
 {
     if (lanes == 4)
@@ -88,7 +88,7 @@ INLINE vec load_partial(const real *p, int lanes)
     return v;
 }
 
-/* The first `lanes` numbers, and zeros. */
+/* Keeps the first `lanes` numbers and zeros the others. */
 INLINE vec first_lanes(vec v, int lanes)
 {
     for (int i = 0; i < 4; ++i)
@@ -96,7 +96,7 @@ INLINE vec first_lanes(vec v, int lanes)
     return v;
 }
 
-/* Only the first `lanes` numbers belong to the caller. */
+/* Stores only the first `lanes` numbers. */
 INLINE void store_partial(real *p, vec v, int lanes)
 {
     if (lanes == 4)
@@ -111,7 +111,7 @@ INLINE void store_partial(real *p, vec v, int lanes)
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){ __VA_ARGS__ })
 #endif
 
-/* Rows of a square become columns: squares of 1, 2, 4, ... numbers change places with those across the diagonal. */
+/* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
 INLINE void transpose(vec *square)
 {
 #pragma GCC unroll 16
@@ -138,7 +138,7 @@ INLINE real sum_lanes(vec v)
     return sum;
 }
 
-/* Sums that grow together, so that none has to wait for itself, and at last their sum. */
+/* Independent partial sums, so that no addition waits for the previous one, and their total. */
 enum { SIDE_BY_SIDE = 16 };
 
 INLINE double total_of(double *sums)
@@ -149,12 +149,11 @@ INLINE double total_of(double *sums)
     return sums[0];
 }
 
-/* The micro-kernel of all matrix products: rows x vectors sums stay in registers while a and b walk. In each of
- * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
- * one run to the next:
+/* The micro-kernel of all matrix products: a register tile of rows x vectors sums. a and b advance by a_step and b_step
+ * from one product to the next, and by a_segment and b_segment from one of `segments` runs to the next:
  *     sum[row][j] += a[row * a_row] * b[j * b_block]
- * Where they are `fresh`, what the sums held before does not count. What lies so far `ahead` of b is asked for on the way
- * by those that ask. */
+ * `fresh` sums replace the stored ones, others are added to them. Products that prefetch fetch what is `ahead` numbers
+ * beyond b. */
 typedef struct {
     int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments, ahead;
     int fresh;
@@ -188,7 +187,7 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             p += a_step;
             q += b_step;
 #ifdef __GNUC__
-            /* What is read of a is not carried over to the next products: the registers are for the sums. */
+            /* Keeps no value of a in a register for the next products: the registers are for the sums. */
             __asm__("" : "+r"(p));
 #endif
         }
@@ -217,14 +216,14 @@ typedef struct {
     int64_t begin, end;
 } range;
 
-/* The part of `tasks` that falls to one of `parts` threads. */
+/* The share of `tasks` of thread `part` of `parts`. */
 INLINE range share_of(int64_t tasks, int part, int parts)
 {
     return (range){tasks * part / parts, tasks * (part + 1) / parts};
 }
 
-/* exp(x) = 2^k * exp(r) with |r| <= log(2) / 2: exp(r) - 1 as a polynomial (Cephes' coefficients), and in `power` k
- * where the exponent of a number stands. */
+/* exp(x) = 2^k * exp(r) with |r| <= log(2) / 2: exp(r) - 1 as a polynomial (Cephes' coefficients), and k in the
+ * exponent bits of `power`. */
 INLINE real exp_parts(real x, uint32_t *power)
 {
     x = x < -87.0f ? -87.0f : x;
@@ -253,7 +252,7 @@ INLINE real real_exp(real x)
     return value;
 }
 
-/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): near 0, where k is 0, nothing is lost; 2 ulp. */
+/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): no cancellation near 0, where k is 0; 2 ulp. */
 INLINE real real_expm1(real x)
 {
     uint32_t power;
@@ -305,7 +304,7 @@ INLINE real log_and(real x, real error)
     p = p * z + 0.40000972152f;
     p = p * z + 0.66666662693f;
     const real value = k * 0.69313812256f - ((half - (s * (half + p * z) + (k * 9.0580006145e-06f + error))) - r);
-    const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: a loop with branches stays scalar */
+    const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: branches would prevent vectorization */
     return x > 0 && x < INFINITY ? value : edge;
 }
 
@@ -314,15 +313,15 @@ INLINE real real_log(real x)
     return log_and(x, 0);
 }
 
-/* log(1 + x), with what is lost when 1 is added. */
+/* log(1 + x), corrected for the rounding of 1 + x. */
 INLINE real real_log1p(real x)
 {
     const real sum = 1 + x;
     return log_and(sum, (x - (sum - 1)) / sum);
 }
 
-/* The normal distribution function: exp(-x^2 / 2) * T(|x|) below 0, 1 less that above. T is a polynomial in
- * 1 / (1 + 0.34 |x|), fitted for the smallest relative error up to |x| = 14; the tail is as exact as x^2 / 2 is. */
+/* The normal CDF: exp(-x^2 / 2) * T(|x|) below 0, 1 minus that above. T is a polynomial in 1 / (1 + 0.34 |x|), fitted for
+ * the smallest relative error up to |x| = 14; the tail is as accurate as x^2 / 2 is. */
 INLINE real real_normal(real x)
 {
     const real t = 1 / (1 + 0.34f * fabsf(x));
@@ -356,10 +355,10 @@ INLINE real real_abs(real x)
     return fabsf(x);
 }
 
-/* Philox4x32-10 (Salmon et al. 2011): four random words for each of 12 counters, `block` and the next, that depend on
- * nothing but the arguments. */
+/* Philox4x32-10 (Salmon et al. 2011): four random words for each of the 12 counters from `block` on, a function
+ * of the arguments alone. */
 #if defined(__AVX2__) && defined(__GNUC__) && !defined(__clang__)
-/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not find. */
+/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not choose. */
 typedef uint64_t quad __attribute__((vector_size(32)));
 typedef int32_t octet __attribute__((vector_size(32)));
 #define LOWER_PRODUCT(a, b) ((quad)__builtin_ia32_pmuludq256((octet)(a), (octet)(b)))
@@ -415,15 +414,15 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 }
 #endif
 
-/* One thread alone computes this network: there is nobody to meet. */
+/* This network runs on one thread: barriers do nothing. */
 typedef void thread_barrier;
 
-INLINE void meet(thread_barrier *p, int parts)
+INLINE void wait_at_barrier(thread_barrier *p, int parts)
 {
     (void)p, (void)parts;
 }
 
-/* Numbers too small for full precision would slow the arithmetic many times over: they count as zero meanwhile. */
+/* Denormals would slow the arithmetic many times over: they are flushed to zero during a call. */
 #if defined(__SSE__)
 typedef unsigned float_mode;
 INLINE float_mode flush_denormals(void)
@@ -466,7 +465,7 @@ INLINE void restore_denormals(float_mode before)
 
 enum { MAX_BATCH = 64 };
 
-/* Where everything lies in the arena, in numbers of 4 bytes. */
+/* Arena offsets, in numbers of 4 bytes. */
 static const size_t dense1_weight = 0; /* 1x784 */
 static const size_t dense1_bias = 784; /* 1 */
 static const size_t predict_dense1_out = 800; /* 64x1 */
@@ -485,7 +484,7 @@ static const size_t output_target_staging = 51184; /* 64x1, one mini-batch */
  * in [n][784], w [1][784], b [1], out [n][1] */
 static KERNEL void dense1_forward_narrow(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
-    /* So few units that vectors go along the inputs. */
+    /* There are so few units that vectors run along the inputs. */
     const range rows = share_of(n, part, parts);
     for (int64_t i = rows.begin; i < rows.end; ++i)
         for (int unit = 0; unit < 1; ++unit) {
@@ -579,7 +578,7 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
  * x [n][784], dy [n][1], dw [1][784] */
 static KERNEL void dense1_backward_weight_narrow(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
-    /* A task is the weights of all units for 28 inputs; inputs that fill no 7 vectors come last, one by one. */
+    /* A task is the weights of all units for 28 inputs; those that do not fill 7 vectors come last, one by one. */
     const walk along = { .a_step = 1, .b_step = 784, .b_block = 4, .run = n, .segments = 1 };
     const range tasks = share_of(28, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -620,7 +619,7 @@ static KERNEL void dense1_backward_bias(const float *restrict dy, float *restric
  * x [n][784], dy [n][1], weights [1][784] */
 static KERNEL void dense1_backward_weight_update_narrow(const float *restrict x, const float *restrict dy, float *restrict weights, int n, int part, int parts, real lr)
 {
-    /* A task is the weights of all units for 28 inputs; inputs that fill no 7 vectors come last, one by one. */
+    /* A task is the weights of all units for 28 inputs; those that do not fill 7 vectors come last, one by one. */
     const walk along = { .a_step = 1, .b_step = 784, .b_block = 4, .run = n, .segments = 1 };
     const range tasks = share_of(28, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -658,19 +657,19 @@ static KERNEL void dense1_bias_update(float *restrict weights, const float *rest
     }
 }
 
-/* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const logisticregression_network *net, thread_barrier *meeting, const float *x_in, float *output_output, int n, int part, int parts)
+/* The forward pass in prediction mode. Every thread calls it with its own `part`. */
+static void predict_forward(const logisticregression_network *net, thread_barrier *barrier, const float *x_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
         dense1_forward_narrow(x_in, at + dense1_weight, at + dense1_bias, at + predict_dense1_out, n, 0, 1);
         sigmoid1_forward(at + predict_dense1_out, output_output, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_losses(const logisticregression_network *net, thread_barrier *meeting, const float *output_target, double *loss_sums, int n, int part, int parts)
+/* The losses of what predict_forward has stored. Every thread calls it with its own `part`. */
+static void predict_losses(const logisticregression_network *net, thread_barrier *barrier, const float *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -678,11 +677,11 @@ static void predict_losses(const logisticregression_network *net, thread_barrier
         output_loss(at + predict_dense1_out, output_target, at + predict_output_example_loss, n, 0, 1);
         sum_losses(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const logisticregression_network *net, thread_barrier *meeting, const float *x_in, const float *output_target, double *loss, int n, int part, int parts)
+/* The forward pass in training mode, up to the loss. Every thread calls it with its own `part`. */
+static void train_forward(const logisticregression_network *net, thread_barrier *barrier, const float *x_in, const float *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -691,39 +690,39 @@ static void train_forward(const logisticregression_network *net, thread_barrier 
         output_loss_2(at + train_dense1_out, output_target, at + train_output_count, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
         add_losses(at + train_output_example_loss, at + train_output_count, loss, n);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const logisticregression_network *net, thread_barrier *meeting, const float *x_in, int n, int part, int parts)
+/* The backward pass: the gradients of all trainable parameters. Every thread calls it with its own `part`. */
+static void gradients_backward(const logisticregression_network *net, thread_barrier *barrier, const float *x_in, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
         dense1_backward_weight_narrow(x_in, at + train_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
         dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const logisticregression_network *net, thread_barrier *meeting, const float *x_in, int n, int part, int parts)
+/* The backward pass: the gradients of all trainable parameters, some with their update fused. Every thread calls it with its own `part`. */
+static void train_backward(const logisticregression_network *net, thread_barrier *barrier, const float *x_in, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
         dense1_backward_weight_update_narrow(x_in, at + train_output_loss_grad, at + dense1_weight, n, 0, 1, (real)net->lr);
         dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const logisticregression_network *net, thread_barrier *meeting, int part, int parts)
+/* The running averages and the optimizer. Every thread calls it with its own `part`. */
+static void train_update(const logisticregression_network *net, thread_barrier *barrier, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
         dense1_bias_update(at + dense1_bias, at + dense1_bias_grad, 0, 1, (real)net->lr);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
 void *logisticregression_pool(void)
@@ -755,7 +754,7 @@ int logisticregression_all_finite(const real *numbers, int64_t count)
     return total == 0;
 }
 
-/* Whether all numbers lie between two others; NaN lies nowhere. */
+/* Whether all numbers are from `least` to `most`; NaN is not. */
 int logisticregression_all_within(const real *numbers, int64_t count, real least, real most)
 {
     int outside = 0;
@@ -764,7 +763,7 @@ int logisticregression_all_within(const real *numbers, int64_t count, real least
     return !outside;
 }
 
-/* Whether all labels are from 0 to below `classes`. */
+/* Whether all labels are at least 0 and below `classes`. */
 int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t classes)
 {
     int bad = 0;
@@ -773,7 +772,7 @@ int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t c
     return !bad;
 }
 
-/* A call as each of its threads gets it. */
+/* The arguments of a call, for each of its threads. */
 typedef struct {
     const logisticregression_network *net;
     const float *x_in;
@@ -781,14 +780,14 @@ typedef struct {
     float *output_output;
 } predict_call;
 
-static void predict_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void predict_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const predict_call *const call = given;
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
-        predict_forward(net, meeting, call->x_in + first * 784, call->output_output + first, n, part, parts);
+        predict_forward(net, barrier, call->x_in + first * 784, call->output_output + first, n, part, parts);
     }
     restore_denormals(before);
 }
@@ -796,7 +795,7 @@ static void predict_part(const void *given, thread_barrier *meeting, int part, i
 void logisticregression_predict(const logisticregression_network *net, const float *x_in, int64_t count, float *output_output)
 {
     const predict_call call = { net, x_in, count, output_output };
-    predict_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+    predict_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
 }
 
 typedef struct {
@@ -809,19 +808,19 @@ typedef struct {
     double *loss_sums;
 } evaluate_call;
 
-static void evaluate_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void evaluate_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const evaluate_call *const call = given;
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
-        predict_forward(net, meeting, call->x_in + first * 784, call->output_output + first, n, part, parts);
-        predict_losses(net, meeting, call->output_target + first, call->batch_sums, n, part, parts);
+        predict_forward(net, barrier, call->x_in + first * 784, call->output_output + first, n, part, parts);
+        predict_losses(net, barrier, call->output_target + first, call->batch_sums, n, part, parts);
         if (part == 0)
             for (int i = 0; i < 2; ++i)
                 call->loss_sums[i] += call->batch_sums[i];
-        meet(meeting, parts);
+        wait_at_barrier(barrier, parts);
     }
     restore_denormals(before);
 }
@@ -832,10 +831,10 @@ void logisticregression_evaluate(const logisticregression_network *net, const fl
     for (int i = 0; i < 2; ++i)
         loss_sums[i] = 0;
     const evaluate_call call = { net, x_in, output_target, count, output_output, batch_sums, loss_sums };
-    evaluate_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+    evaluate_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
 }
 
-/* A call for one mini-batch. */
+/* The arguments of a call for one mini-batch. */
 typedef struct {
     const logisticregression_network *net;
     const float *x_in;
@@ -844,13 +843,13 @@ typedef struct {
     double *loss;
 } step_call;
 
-static void loss_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void loss_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const step_call *const call = given;
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-    train_forward(net, meeting, call->x_in, call->output_target, call->loss, n, part, parts);
+    train_forward(net, barrier, call->x_in, call->output_target, call->loss, n, part, parts);
     restore_denormals(before);
 }
 
@@ -858,49 +857,49 @@ static void loss_part(const void *given, thread_barrier *meeting, int part, int 
 int logisticregression_loss(const logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4])
 {
     const step_call call = { net, x_in, output_target, n, loss };
-    loss_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+    loss_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
     return !isfinite(*loss);
 }
 
-static void gradients_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void gradients_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const step_call *const call = given;
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-    train_forward(net, meeting, call->x_in, call->output_target, call->loss, n, part, parts);
+    train_forward(net, barrier, call->x_in, call->output_target, call->loss, n, part, parts);
     if (isfinite(*call->loss))
-        gradients_backward(net, meeting, call->x_in, n, part, parts);
+        gradients_backward(net, barrier, call->x_in, n, part, parts);
     restore_denormals(before);
 }
 
-/* The gradients of every parameter that learns, left in the arena, which must be of memory_size(2). Nothing is updated. */
+/* The gradients of all trainable parameters, stored in the arena, which must have memory_size(2) bytes. Nothing is updated. */
 int logisticregression_gradients(const logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4])
 {
     const step_call call = { net, x_in, output_target, n, loss };
-    gradients_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+    gradients_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
     return !isfinite(*loss);
 }
 
-static void train_step_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void train_step_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const step_call *const call = given;
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-    train_forward(net, meeting, call->x_in, call->output_target, call->loss, n, part, parts);
+    train_forward(net, barrier, call->x_in, call->output_target, call->loss, n, part, parts);
     if (isfinite(*call->loss)) {
-        train_backward(net, meeting, call->x_in, n, part, parts);
-        train_update(net, meeting, part, parts);
+        train_backward(net, barrier, call->x_in, n, part, parts);
+        train_update(net, barrier, part, parts);
     }
     restore_denormals(before);
 }
 
-/* One update; `loss` is the loss before it. Returns 1, with nothing updated, if the loss is not finite. */
+/* One training step; `loss` is the loss before the update. Returns 1, with nothing updated, if it is not finite. */
 int logisticregression_train_step(logisticregression_network *net, const float *x_in, const float *output_target, int n, double loss[4])
 {
     const step_call call = { net, x_in, output_target, n, loss };
-    train_step_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+    train_step_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
     if (!isfinite(*loss))
         return 1;
     ++net->step;
@@ -908,8 +907,8 @@ int logisticregression_train_step(logisticregression_network *net, const float *
 }
 
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
- * or the time is up, each with the next of the learning rates, and adds up what their losses consist of; the penalty
- * counts for each example. Returns what train_step returns. */
+ * or the time is up, each with the next learning rate, and adds up the parts of their losses; the penalty counts once per
+ * example. Returns what train_step returns. */
 int logisticregression_train_batches(logisticregression_network *net, const float *x_in, const float *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
 {
     struct timespec start, now;

@@ -18,25 +18,25 @@
 
 typedef struct {
     float *arena;
-    int threads; /* How many may share the work. */
+    int threads; /* At most this many share the work. */
     uint64_t seed;
     int64_t step;
     double lr;
-    void *pool; /* Whose threads they are: NULL for this network's own, or what the pool() of another returned. */
+    void *pool; /* The thread pool: NULL for this network's own, or what another's pool() returned. */
 } residual_network;
 
-/* The threads of this network, for others to use as well; NULL where there is nothing to share. */
+/* This network's thread pool, for others to use too; NULL if there is no work to share. */
 void *residual_pool(void);
-/* Bytes of the arena: for_training 0 for predictions alone, 1 to train, 2 if gradients() is called as well. The arena
- * begins at a multiple of 64 bytes, and is zero at the start. */
+/* Bytes of the arena: for_training is 0 for prediction only, 1 for training, 2 if gradients() is called too. The arena must
+ * be aligned to 64 bytes, and zero at the start. */
 size_t residual_memory_size(int for_training);
 int residual_max_batch(void);
 int residual_all_finite(const float *numbers, int64_t count);
 int residual_all_within(const float *numbers, int64_t count, float least, float most);
 int residual_all_below(const int32_t *labels, int64_t count, int32_t classes);
 void residual_predict(const residual_network *net, const float *image_in, int64_t count, float *output_output);
-/* `loss` takes the whole loss, for each head the sum over its labels with its weight and the number of labels that are there,
- * and the penalty of the regularizers for an example; `loss_sums` the same without the whole. */
+/* `loss` receives the total loss, for each head its weighted sum over the labels and the number of labels present, and the
+ * regularization penalty per example; `loss_sums` the same without the total. */
 void residual_evaluate(const residual_network *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double loss_sums[2]);
 int residual_loss(const residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
 int residual_gradients(const residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
@@ -45,16 +45,16 @@ int residual_train_batches(residual_network *net, const float *image_in, const i
 
 typedef float real;
 
-/* A vector of 4 numbers; in arrays of its own it lies on whole lines of the cache, which is faster. */
+/* A vector of 4 numbers. In arrays of vec it is aligned and never crosses a cache line, which is faster. */
 typedef real vec __attribute__((vector_size(16), may_alias));
 typedef int32_t ivec __attribute__((vector_size(16), may_alias));
-/* The same anywhere in memory: loads and stores need no alignment beyond a number's own. */
+/* The same for loads and stores anywhere in memory: aligned only as a single number is. */
 typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* The compiler must not know with what numbers a kernel is called: sums that it simplifies for one thread would have
- * other bits with several. */
+/* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
+ * differently from those of several. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define KERNEL __attribute__((noipa))
 #else
@@ -71,14 +71,14 @@ INLINE void store(real *p, vec v)
     *(vec_unaligned *)p = v;
 }
 
-/* Past the caches, where a vector is a whole line of them and the machine can: p must be a multiple of its bytes. What is
- * written so is there when the threads have met, for their meeting is a locked addition. */
+/* A non-temporal store, which bypasses the caches, where a vector fills a cache line and the machine has the instruction;
+ * p must be aligned to a vector. The locked addition of the next barrier makes it visible to other threads. */
 INLINE void store_non_temporal(real *p, vec v)
 {
     store(p, v);
 }
 
-/* The first `lanes` numbers; the others are zero, and memory behind them is not touched. */
+/* Loads the first `lanes` numbers, then zeros; memory beyond them is not touched. */
 INLINE vec load_partial(const real *p, int lanes)
 {
     if (lanes == 4)
@@ -88,7 +88,7 @@ INLINE vec load_partial(const real *p, int lanes)
     return v;
 }
 
-/* The first `lanes` numbers, and zeros. */
+/* Keeps the first `lanes` numbers and zeros the others. */
 INLINE vec first_lanes(vec v, int lanes)
 {
     for (int i = 0; i < 4; ++i)
@@ -96,7 +96,7 @@ INLINE vec first_lanes(vec v, int lanes)
     return v;
 }
 
-/* Only the first `lanes` numbers belong to the caller. */
+/* Stores only the first `lanes` numbers. */
 INLINE void store_partial(real *p, vec v, int lanes)
 {
     if (lanes == 4)
@@ -111,7 +111,7 @@ INLINE void store_partial(real *p, vec v, int lanes)
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){ __VA_ARGS__ })
 #endif
 
-/* Rows of a square become columns: squares of 1, 2, 4, ... numbers change places with those across the diagonal. */
+/* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
 INLINE void transpose(vec *square)
 {
 #pragma GCC unroll 16
@@ -138,7 +138,7 @@ INLINE real sum_lanes(vec v)
     return sum;
 }
 
-/* Sums that grow together, so that none has to wait for itself, and at last their sum. */
+/* Independent partial sums, so that no addition waits for the previous one, and their total. */
 enum { SIDE_BY_SIDE = 16 };
 
 INLINE double total_of(double *sums)
@@ -149,12 +149,11 @@ INLINE double total_of(double *sums)
     return sums[0];
 }
 
-/* The micro-kernel of all matrix products: rows x vectors sums stay in registers while a and b walk. In each of
- * `segments` runs, a moves by a_step and b by b_step from one product to the next, and by a_segment and b_segment from
- * one run to the next:
+/* The micro-kernel of all matrix products: a register tile of rows x vectors sums. a and b advance by a_step and b_step
+ * from one product to the next, and by a_segment and b_segment from one of `segments` runs to the next:
  *     sum[row][j] += a[row * a_row] * b[j * b_block]
- * Where they are `fresh`, what the sums held before does not count. What lies so far `ahead` of b is asked for on the way
- * by those that ask. */
+ * `fresh` sums replace the stored ones, others are added to them. Products that prefetch fetch what is `ahead` numbers
+ * beyond b. */
 typedef struct {
     int64_t a_step, a_segment, b_step, b_segment, b_block, run, segments, ahead;
     int fresh;
@@ -188,7 +187,7 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             p += a_step;
             q += b_step;
 #ifdef __GNUC__
-            /* What is read of a is not carried over to the next products: the registers are for the sums. */
+            /* Keeps no value of a in a register for the next products: the registers are for the sums. */
             __asm__("" : "+r"(p));
 #endif
         }
@@ -293,7 +292,7 @@ static __attribute__((noinline)) void product8x1_4(vec *restrict sum, const real
     multiply(8, 1, 4, w->run, 0, sum, a, b, w);
 }
 
-/* The pixels of an image from (top, left) on, `size` rows and columns, `channels` numbers of each; zeros beyond its edge. */
+/* Loads size x size pixels of an image from (top, left) on, `channels` numbers of each; zeros outside the image. */
 INLINE void load_square(vec *square, const int size, const real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
 {
     if (channels == 4 && top >= 0 && top + size <= height && left >= 0 && left + size <= width) {
@@ -308,7 +307,7 @@ INLINE void load_square(vec *square, const int size, const real *image, int64_t 
             square[r * size + s] = load_partial(image + ((top + r) * width + left + s) * depth, channels);
 }
 
-/* The same back; what lies beyond the edge is dropped. An image that is `far` is aligned, and so are its pixels. */
+/* Stores a square, except what is outside the image. `far`: with non-temporal stores to aligned pixels. */
 INLINE void store_square(const vec *square, const int size, const int far, real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
 {
     if (channels == 4 && top + size <= height && left + size <= width) {
@@ -325,7 +324,7 @@ INLINE void store_square(const vec *square, const int size, const int far, real 
             store_partial(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
 }
 
-/* The largest of each 2x2 pixels of a square. */
+/* The maximum of each 2x2 pixels of a square. */
 INLINE void pool_square(vec *largest, const vec *square, const int size)
 {
     for (int r = 0; r < size; r += 2)
@@ -341,7 +340,7 @@ INLINE void pool_square(vec *largest, const vec *square, const int size)
             }
 }
 
-/* F(4x4, 3x3): A filter, G g G^T.
+/* F(4x4, 3x3): a filter, G g G^T.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 6 + j) * step. */
 static __attribute__((noinline)) void winograd4x3_filter(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
@@ -386,7 +385,7 @@ static __attribute__((noinline)) void winograd4x3_filter(const real *restrict fr
     }
 }
 
-/* F(4x4, 3x3): The gradient of a filter, G^T u G.
+/* F(4x4, 3x3): the gradient of a filter, G^T u G.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 3 + j) * step. */
 static __attribute__((noinline)) void winograd4x3_filter_gradient(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
@@ -425,7 +424,7 @@ static __attribute__((noinline)) void winograd4x3_filter_gradient(const real *re
     }
 }
 
-/* F(4x4, 3x3): A square of the input, B^T d B.
+/* F(4x4, 3x3): an input tile, B^T d B.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 6 + j) * step. */
 static __attribute__((noinline)) void winograd4x3_input(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
@@ -470,7 +469,7 @@ static __attribute__((noinline)) void winograd4x3_input(const real *restrict fro
     }
 }
 
-/* F(4x4, 3x3): A square of the output, A^T m A.
+/* F(4x4, 3x3): an output tile, A^T m A.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 4 + j) * step. */
 static __attribute__((noinline)) void winograd4x3_output(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
@@ -511,7 +510,7 @@ static __attribute__((noinline)) void winograd4x3_output(const real *restrict fr
     }
 }
 
-/* F(4x4, 3x3): A square of dy, A dy A^T.
+/* F(4x4, 3x3): a tile of dy, A dy A^T.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 6 + j) * step. */
 static __attribute__((noinline)) void winograd4x3_output_gradient(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
@@ -556,15 +555,15 @@ static __attribute__((noinline)) void winograd4x3_output_gradient(const real *re
     }
 }
 
-/* How images of height x width x depth are cut into squares: so many an image, `across` of them in a row, each `step` pixels
- * further, the first one `top` and `left` pixels outside. */
+/* How images of height x width x depth are cut into Winograd's tiles: `squares` per image, `across` of them in a row, `step`
+ * pixels apart, the first one `top` and `left` pixels outside. */
 typedef struct {
     int64_t height, width, depth, squares, across, step, top, left;
 } cut;
 
 typedef void transform(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step);
 
-/* So many lines of the cache are on their way from now on. */
+/* Prefetches `count` cache lines, `step` numbers apart. */
 INLINE void prefetch(const real *first, const int count, int64_t step, const int writing)
 {
     for (int e = 0; e < count; ++e)
@@ -574,16 +573,16 @@ INLINE void prefetch(const real *first, const int count, int64_t step, const int
             __builtin_prefetch(first + e * step);
 }
 
-/* All numbers of a square of pixels. */
+/* Prefetches a square of pixels. */
 INLINE void prefetch_square(const real *first, const int size, const int64_t width, const int64_t depth)
 {
     for (int row = 0; row < size; ++row)
         prefetch(first + row * width * depth, (int)(size * depth / 4), 4, 0);
 }
 
-/* Transforms some squares from the `first` on, of the blocks of channels from `begin` to `end`. Block b of square t goes to
- * to + t * next_square + (b - begin) * next_block. Where vectors are `whole`, memory behind the last channel may be read.
- * The next square is asked for in time, and so many places of the next block as are to be `asked` for. */
+/* Transforms `some` squares from `first` on, for the channel blocks from `begin` to `end`. Block b of square t is written to
+ * to + t * next_square + (b - begin) * next_block. If `whole`, memory beyond the last channel may be read. Prefetches the
+ * next square, and `asked` cache lines of the next block's results. */
 INLINE void transform_squares(transform *apply, const int size, const cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
 {
     for (int64_t t = 0; t < some; ++t) {
@@ -618,16 +617,16 @@ static __attribute__((noinline)) void winograd4x3_output_gradient_squares(cut c,
     transform_squares(winograd4x3_output_gradient, 4, c, whole, asked, images, first, some, begin, end, to, next_square, next_block, step);
 }
 
-/* How Winograd's transformed squares, filters and products lie:
+/* The layout of Winograd's transformed squares, filters and products:
  *     squares [elements][channels / 4][room][4], filters [blocks][elements][channels][4], results [elements][blocks][room][4]
- * with so many numbers from one element to the next. Sums are of at most 4 * `summed` channels; `prefetches`: the filters come from
- * memory. */
+ * with *_step numbers from one element to the next. A sum covers at most 4 * `summed` channels; `prefetches`: the filters come
+ * from memory. */
 typedef struct {
     int64_t elements, channels, blocks, room, square_step, filter_step, result_step;
     int rows, summed, prefetches;
 } square_products;
 
-/* The products of some squares with the filters of panels of two vectors, from `begin` to `end`. */
+/* Multiplies `some` squares by the filters of the panels from `begin` to `end`, two vectors each. */
 static __attribute__((noinline)) void multiply_squares(const square_products c, product *one_vector, product *two_vectors, const real *squares, const real *filters, real *results, int64_t begin, int64_t end, int64_t some)
 {
     const int64_t full = c.channels / 4, left = c.channels % 4, next_block = c.elements * c.filter_step;
@@ -642,7 +641,7 @@ static __attribute__((noinline)) void multiply_squares(const square_products c, 
                 const real *some_squares = squares + element * c.square_step + t * 4;
                 vec sum[16];
                 walk now = along;
-                /* While two tiles meet these filters, the two vectors of the next are on their way. */
+                /* The first two tiles prefetch the two vectors of the next filters. */
                 now.ahead = c.prefetches && t < 2 * c.rows ? next + t / c.rows * next_block : 0;
                 for (int64_t block = 0; block < full; block += c.summed) {
                     now.segments = full - block < c.summed ? full - block : c.summed;
@@ -660,16 +659,16 @@ static __attribute__((noinline)) void multiply_squares(const square_products c, 
         }
 }
 
-/* How transformed squares of x and of dy lie, and the sums of their products:
+/* The layout of transformed squares of x and dy, and of the sums of their products:
  *     squares [elements][at_once][row], errors [elements][blocks][at_once][4], sums [blocks][elements][channels][4]
- * with so many numbers from one element to the next; sums that are `far` come from memory. */
+ * with *_step numbers from one element to the next; `far` sums come from memory. */
 typedef struct {
     int64_t elements, channels, blocks, row, square_step, error_step, sum_step, at_once;
     int rows, far;
 } square_sums;
 
-/* Adds the products of some squares for the filters of panels of two vectors, from `begin` to `end`; what the sums held
- * does not count if they are `fresh`. */
+/* Sums the products of `some` squares for the filters of the panels from `begin` to `end`, two vectors each; `fresh` sums
+ * replace the stored ones, others are added to them. */
 static __attribute__((noinline)) void sum_squares(square_sums c, product *const whole[2], product *const rest[2], const real *squares, const real *errors, real *sums, int64_t begin, int64_t end, int64_t some, int fresh)
 {
     const walk along = { .a_step = c.row, .b_step = 4, .b_block = c.at_once * 4, .run = some, .segments = 1, .fresh = fresh };
@@ -682,7 +681,7 @@ static __attribute__((noinline)) void sum_squares(square_sums c, product *const 
                 real *sum_of_tile = sums + 2 * panel * next_block + element * c.sum_step + channel * 4;
                 vec sum[16];
                 for (int j = 0; j < vectors; ++j) {
-                    if (c.far) /* The next sums are on their way meanwhile. */
+                    if (c.far) /* The next sums. */
                         prefetch(sum_of_tile + j * next_block + rows * 4, rows, 4, 1);
                     for (int row = 0; row < rows && !fresh; ++row)
                         sum[row * vectors + j] = load(sum_of_tile + j * next_block + row * 4);
@@ -698,14 +697,14 @@ typedef struct {
     int64_t begin, end;
 } range;
 
-/* The part of `tasks` that falls to one of `parts` threads. */
+/* The share of `tasks` of thread `part` of `parts`. */
 INLINE range share_of(int64_t tasks, int part, int parts)
 {
     return (range){tasks * part / parts, tasks * (part + 1) / parts};
 }
 
-/* exp(x) = 2^k * exp(r) with |r| <= log(2) / 2: exp(r) - 1 as a polynomial (Cephes' coefficients), and in `power` k
- * where the exponent of a number stands. */
+/* exp(x) = 2^k * exp(r) with |r| <= log(2) / 2: exp(r) - 1 as a polynomial (Cephes' coefficients), and k in the
+ * exponent bits of `power`. */
 INLINE real exp_parts(real x, uint32_t *power)
 {
     x = x < -87.0f ? -87.0f : x;
@@ -734,7 +733,7 @@ INLINE real real_exp(real x)
     return value;
 }
 
-/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): near 0, where k is 0, nothing is lost; 2 ulp. */
+/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): no cancellation near 0, where k is 0; 2 ulp. */
 INLINE real real_expm1(real x)
 {
     uint32_t power;
@@ -786,7 +785,7 @@ INLINE real log_and(real x, real error)
     p = p * z + 0.40000972152f;
     p = p * z + 0.66666662693f;
     const real value = k * 0.69313812256f - ((half - (s * (half + p * z) + (k * 9.0580006145e-06f + error))) - r);
-    const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: a loop with branches stays scalar */
+    const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: branches would prevent vectorization */
     return x > 0 && x < INFINITY ? value : edge;
 }
 
@@ -795,15 +794,15 @@ INLINE real real_log(real x)
     return log_and(x, 0);
 }
 
-/* log(1 + x), with what is lost when 1 is added. */
+/* log(1 + x), corrected for the rounding of 1 + x. */
 INLINE real real_log1p(real x)
 {
     const real sum = 1 + x;
     return log_and(sum, (x - (sum - 1)) / sum);
 }
 
-/* The normal distribution function: exp(-x^2 / 2) * T(|x|) below 0, 1 less that above. T is a polynomial in
- * 1 / (1 + 0.34 |x|), fitted for the smallest relative error up to |x| = 14; the tail is as exact as x^2 / 2 is. */
+/* The normal CDF: exp(-x^2 / 2) * T(|x|) below 0, 1 minus that above. T is a polynomial in 1 / (1 + 0.34 |x|), fitted for
+ * the smallest relative error up to |x| = 14; the tail is as accurate as x^2 / 2 is. */
 INLINE real real_normal(real x)
 {
     const real t = 1 / (1 + 0.34f * fabsf(x));
@@ -837,10 +836,10 @@ INLINE real real_abs(real x)
     return fabsf(x);
 }
 
-/* Philox4x32-10 (Salmon et al. 2011): four random words for each of 12 counters, `block` and the next, that depend on
- * nothing but the arguments. */
+/* Philox4x32-10 (Salmon et al. 2011): four random words for each of the 12 counters from `block` on, a function
+ * of the arguments alone. */
 #if defined(__AVX2__) && defined(__GNUC__) && !defined(__clang__)
-/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not find. */
+/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not choose. */
 typedef uint64_t quad __attribute__((vector_size(32)));
 typedef int32_t octet __attribute__((vector_size(32)));
 #define LOWER_PRODUCT(a, b) ((quad)__builtin_ia32_pmuludq256((octet)(a), (octet)(b)))
@@ -896,15 +895,15 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 }
 #endif
 
-/* One thread alone computes this network: there is nobody to meet. */
+/* This network runs on one thread: barriers do nothing. */
 typedef void thread_barrier;
 
-INLINE void meet(thread_barrier *p, int parts)
+INLINE void wait_at_barrier(thread_barrier *p, int parts)
 {
     (void)p, (void)parts;
 }
 
-/* Numbers too small for full precision would slow the arithmetic many times over: they count as zero meanwhile. */
+/* Denormals would slow the arithmetic many times over: they are flushed to zero during a call. */
 #if defined(__SSE__)
 typedef unsigned float_mode;
 INLINE float_mode flush_denormals(void)
@@ -947,7 +946,7 @@ INLINE void restore_denormals(float_mode before)
 
 enum { MAX_BATCH = 64 };
 
-/* Where everything lies in the arena, in numbers of 4 bytes. */
+/* Arena offsets, in numbers of 4 bytes. */
 static const size_t conv1_weight = 0; /* 4x3x3x1x4 */
 static const size_t batchnorm1_mean = 144; /* 16 */
 static const size_t batchnorm1_var = 160; /* 16 */
@@ -1377,8 +1376,8 @@ static KERNEL void image_in_pad(const float *restrict x, float *restrict y, int 
  * in [n][29][29][1], w [4][3][3][1][4], b [16], out [n][14][14][16] */
 static KERNEL void conv1_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 filters over some rows of one image; a tile is 5 pixels side by side,
-     * the last of a row overlapping the one before. */
+    /* A task is a panel of 8 filters over some rows of one image; a tile is 5 adjacent pixels,
+     * the last of a row overlapping the previous one. */
     const walk along = { .a_step = 1, .a_segment = 29, .b_step = 4, .b_segment = 12, .b_block = 36, .run = 3, .segments = 3, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1469,7 +1468,7 @@ static KERNEL void conv3_forward_winograd4x3(const float *restrict in, const flo
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 16, place = (first + t) % 16;
             const int64_t top = place / 4 * 4, left = place % 4 * 4;
-            /* The next square's place in memory is on its way meanwhile. */
+            /* Prefetch the pixels of the next square. */
             prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
@@ -1509,8 +1508,8 @@ static KERNEL void relu5_out_pad(const float *restrict x, float *restrict y, int
  * in [n][15][15][16], w [8][3][3][16][4], b [32], out [n][7][7][32] */
 static KERNEL void conv6_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 filters over some rows of one image; a tile is 4 pixels side by side,
-     * the last of a row overlapping the one before. */
+    /* A task is a panel of 8 filters over some rows of one image; a tile is 4 adjacent pixels,
+     * the last of a row overlapping the previous one. */
     const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 192, .b_block = 576, .run = 48, .segments = 3, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1599,7 +1598,7 @@ static KERNEL void conv8_forward_winograd4x3(const float *restrict in, const flo
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
-            /* The next square's place in memory is on its way meanwhile. */
+            /* Prefetch the pixels of the next square. */
             prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
@@ -1650,9 +1649,9 @@ static KERNEL void global_avgpool1_forward(const float *restrict in, float *rest
  * in [n][32], w [3][32][4], b [10], out [n][10] */
 static KERNEL void dense1_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 units; tiles of examples, the last one overlapping the one before. */
+    /* A task is a panel of 8 units; tiles of examples, the last overlapping the previous one. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 128, .run = 32, .segments = 1 };
-    /* One example meets 3 vectors of units at a time, so that no sum waits for itself. */
+    /* One example takes 3 vectors of units at a time, so that no addition waits for the previous one. */
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 3 : 2;
     const range panels = share_of(n == 1 ? 1 : 2, part, parts);
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
@@ -1663,7 +1662,7 @@ static KERNEL void dense1_forward(const float *restrict in, const float *restric
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
-            /* A stretch of the panel meets all these tiles while it is in cache. */
+            /* All these tiles use a stretch of the panel while it is in cache. */
             for (int k = 0; k < 32; k += 32) {
                 walk now = along;
                 now.fresh = k == 0;
@@ -1782,8 +1781,8 @@ static KERNEL void sum_losses(const float *restrict loss1, const float *restrict
  * in [n][29][29][1], w [4][3][3][1][4], out [n][14][14][16] */
 static KERNEL void conv1_forward_direct_2(const float *restrict in, const float *restrict w, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 filters over some rows of one image; a tile is 5 pixels side by side,
-     * the last of a row overlapping the one before. */
+    /* A task is a panel of 8 filters over some rows of one image; a tile is 5 adjacent pixels,
+     * the last of a row overlapping the previous one. */
     const walk along = { .a_step = 1, .a_segment = 29, .b_step = 4, .b_segment = 12, .b_block = 36, .run = 3, .segments = 3, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1818,8 +1817,8 @@ static KERNEL void conv1_forward_direct_2(const float *restrict in, const float 
  * x [n][14][14][16], moments [16][2][16] */
 static KERNEL void batchnorm1_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
 {
-    /* Each chunk leaves its mean and the sum of squares around it. Both are known for one block of rows of 64 numbers
-     * after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
+    /* Each chunk stores its mean and the sum of squared deviations. Both are computed for one block of rows of 64
+     * numbers after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
@@ -1865,7 +1864,7 @@ static KERNEL void batchnorm1_statistics_chunks(const float *restrict x, float *
  * moments [16][2][16], mean [16], var [16] */
 static KERNEL void batchnorm1_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
 {
-    /* The chunks' means by their sizes; to the squares around them comes what lies between those means and the whole's. */
+    /* Chunk means are weighted by chunk size; to the squared deviations are added those of chunk means from the total mean. */
     const range channels = share_of(16, part, parts);
     const int64_t pixels = (int64_t)n * 196;
     const real share = (real)1 / (real)pixels;
@@ -1976,8 +1975,8 @@ static KERNEL void batchnorm3_forward_rows(const float *restrict in, const float
  * in [n][15][15][16], w [8][3][3][16][4], out [n][7][7][32] */
 static KERNEL void conv6_forward_direct_2(const float *restrict in, const float *restrict w, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 filters over some rows of one image; a tile is 4 pixels side by side,
-     * the last of a row overlapping the one before. */
+    /* A task is a panel of 8 filters over some rows of one image; a tile is 4 adjacent pixels,
+     * the last of a row overlapping the previous one. */
     const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 192, .b_block = 576, .run = 48, .segments = 3, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -2012,8 +2011,8 @@ static KERNEL void conv6_forward_direct_2(const float *restrict in, const float 
  * x [n][7][7][32], moments [16][2][32] */
 static KERNEL void batchnorm6_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
 {
-    /* Each chunk leaves its mean and the sum of squares around it. Both are known for one block of rows of 64 numbers
-     * after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
+    /* Each chunk stores its mean and the sum of squared deviations. Both are computed for one block of rows of 64
+     * numbers after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range pixels = share_of((int64_t)n * 49, (int)chunk, 16);
@@ -2059,7 +2058,7 @@ static KERNEL void batchnorm6_statistics_chunks(const float *restrict x, float *
  * moments [16][2][32], mean [32], var [32] */
 static KERNEL void batchnorm6_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
 {
-    /* The chunks' means by their sizes; to the squares around them comes what lies between those means and the whole's. */
+    /* Chunk means are weighted by chunk size; to the squared deviations are added those of chunk means from the total mean. */
     const range channels = share_of(32, part, parts);
     const int64_t pixels = (int64_t)n * 49;
     const real share = (real)1 / (real)pixels;
@@ -2254,7 +2253,7 @@ static KERNEL void output_loss_grad_to_lanes(const float *restrict x, float *res
  * dout [n / 4][10][4], w [3][32][4], din [n][32] */
 static KERNEL void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
-    /* A task is 1 tile of 8 inputs; each meets every vector of examples. The last tile overlaps the one before. */
+    /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 128, .b_step = 4, .b_segment = 16, .run = 4, .segments = 2 };
     const walk rest = { .a_step = 1, .b_step = 4, .run = 2, .segments = 1 };
     const range tasks = share_of(4, part, parts);
@@ -2266,7 +2265,7 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
             now.segments = 2 - block < 2 ? 2 - block : 2;
             for (int64_t t = begin; t < end; ++t) {
                 const int64_t first = t * 8 + 8 <= 32 ? t * 8 : 24;
-                /* Weights are read in so many streams that they have to be asked for in time. */
+                /* Weights are read in so many streams that they have to be prefetched. */
                 for (int64_t segment = 0; segment < now.segments; ++segment)
                     for (int row = 0; row < 8; ++row)
                         __builtin_prefetch(w + ((block + segment) * 32 + first + 32 + row) * 4);
@@ -2361,7 +2360,7 @@ static KERNEL void global_avgpool1_backward(const float *restrict dout, const fl
  * dy [n][7][7][32], x [n][7][7][32], mean [32], var [32], sums [16][2][32] */
 static KERNEL void batchnorm8_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
 {
-    /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
+    /* Sums run down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
     real center[64], scale[32];
     for (int pixel = 0; pixel < 2; ++pixel)
         memcpy(center + pixel * 32, mean, 32 * sizeof(real));
@@ -2451,7 +2450,7 @@ static KERNEL void batchnorm8_backward_input_rows(const float *restrict dout, co
  * w [8][3][3][32][4], rotated [8][3][3][32][4] */
 static KERNEL void conv8_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
 {
-    /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
+    /* A task is one tap of one block of 4 channels, for 4 filters at a time. */
     const range tasks = share_of(72, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t channel = task / 9 * 4, tap = 8 - task % 9;
@@ -2490,7 +2489,7 @@ static KERNEL void conv8_backward_input_winograd4x3(const float *restrict in, co
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
-            /* The next square's place in memory is on its way meanwhile. */
+            /* Prefetch the pixels of the next square. */
             prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
@@ -2533,7 +2532,7 @@ static KERNEL void conv8_backward_weight_products_winograd4x3(const float *restr
             winograd4x3_output_gradient_squares(squares_of_dy, 0, 0, dy, first, some, 0, 8, error, 4, 256, 2064);
             sum_squares(c, whole, rest, square, error, sum_of_chunk, 0, 4, some, first == of_chunk.begin);
         }
-        /* With few examples a chunk may have no square at all. */
+        /* In a small batch a chunk may have no squares. */
         if (of_chunk.begin == of_chunk.end)
             memset(sum_of_chunk, 0, 41472 * sizeof(real));
     }
@@ -2580,7 +2579,7 @@ static KERNEL void conv7_backward_input_winograd4x3(const float *restrict in, co
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 4, place = (first + t) % 4;
             const int64_t top = place / 2 * 4, left = place % 2 * 4;
-            /* The next square's place in memory is on its way meanwhile. */
+            /* Prefetch the pixels of the next square. */
             prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
@@ -2614,7 +2613,7 @@ static KERNEL void relu6_backward(const float *restrict dout, const float *restr
  * w [8][3][3][16][4], rotated [4][3][3][32][4] */
 static KERNEL void conv6_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
 {
-    /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
+    /* A task is one tap of one block of 4 channels, for 4 filters at a time. */
     const range tasks = share_of(36, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t channel = task / 9 * 4, tap = 8 - task % 9;
@@ -2636,7 +2635,7 @@ static KERNEL void conv6_weight_rotate_filters(const float *restrict w, float *r
  * in [n][7][7][32], w [4][3][3][32][4], known [n][14][14][16], out [n][14][14][16] */
 static KERNEL void conv6_backward_input_scatter(const float *restrict in, const float *restrict w, const float *restrict known, float *restrict out, int n, int part, int parts)
 {
-    /* A task is a panel of 8 channels of one image; a tile is 4 pixels of the output side by side. */
+    /* A task is a panel of 8 channels of one image; a tile is 4 adjacent output pixels. */
     const walk along = { .a_step = 1, .b_step = 4, .b_block = 1152, .run = 32, .segments = 1 };
     const range tasks = share_of((int64_t)n * 2, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -2683,7 +2682,7 @@ static KERNEL void conv6_backward_input_scatter(const float *restrict in, const 
  * x [n][15][15][16], dy [n][7][7][32], dw [8][3][3][16][4] */
 static KERNEL void conv6_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
-    /* A task is 6 weights of 8 filters. All tasks of a thread meet some rows of an image before the next rows come. */
+    /* A task is 6 weights of 8 filters. All tasks of a thread use some rows of an image before the next rows. */
     const range tasks = share_of(96, part, parts);
     for (int i = 0; i < n; ++i)
         for (int row = 0; row < 7; row += 7) {
@@ -2714,7 +2713,7 @@ static KERNEL void conv6_backward_weight_direct(const float *restrict x, const f
  * dy [n][14][14][16], x [n][14][14][16], mean [16], var [16], sums [16][2][16] */
 static KERNEL void batchnorm5_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
 {
-    /* Sums go down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
+    /* Sums run down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
     real center[64], scale[16];
     for (int pixel = 0; pixel < 4; ++pixel)
         memcpy(center + pixel * 16, mean, 16 * sizeof(real));
@@ -2804,7 +2803,7 @@ static KERNEL void batchnorm5_backward_input_rows(const float *restrict dout, co
  * w [4][3][3][16][4], rotated [4][3][3][16][4] */
 static KERNEL void conv5_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
 {
-    /* A task is one tap of one block of 4 channels, which meets 4 filters at a time. */
+    /* A task is one tap of one block of 4 channels, for 4 filters at a time. */
     const range tasks = share_of(36, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t channel = task / 9 * 4, tap = 8 - task % 9;
@@ -2844,7 +2843,7 @@ static KERNEL void conv5_backward_input_winograd4x3(const float *restrict in, co
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 16, place = (first + t) % 16;
             const int64_t top = place / 4 * 4, left = place % 4 * 4;
-            /* The next square's place in memory is on its way meanwhile. */
+            /* Prefetch the pixels of the next square. */
             prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
@@ -2887,7 +2886,7 @@ static KERNEL void conv5_backward_weight_products_winograd4x3(const float *restr
             winograd4x3_output_gradient_squares(squares_of_dy, 0, 0, dy, first, some, 0, 4, error, 4, 344, 1392);
             sum_squares(c, whole, rest, square, error, sum_of_chunk, 0, 2, some, first == of_chunk.begin);
         }
-        /* With few examples a chunk may have no square at all. */
+        /* In a small batch a chunk may have no squares. */
         if (of_chunk.begin == of_chunk.end)
             memset(sum_of_chunk, 0, 11520 * sizeof(real));
     }
@@ -2935,7 +2934,7 @@ static KERNEL void conv4_backward_input_winograd4x3(const float *restrict in, co
         for (int64_t t = 0; t < some; ++t) {
             const int64_t i = (first + t) / 16, place = (first + t) % 16;
             const int64_t top = place / 4 * 4, left = place % 4 * 4;
-            /* The next square's place in memory is on its way meanwhile. */
+            /* Prefetch the pixels of the next square. */
             prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
                 const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
@@ -2970,7 +2969,7 @@ static KERNEL void relu3_backward(const float *restrict dout, const float *restr
  * x [n][29][29][1], dy [n][14][14][16], dw [4][3][3][1][4] */
 static KERNEL void conv1_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
-    /* A task is 3 weights of 8 filters. All tasks of a thread meet some rows of an image before the next rows come. */
+    /* A task is 3 weights of 8 filters. All tasks of a thread use some rows of an image before the next rows. */
     const range tasks = share_of(6, part, parts);
     for (int i = 0; i < n; ++i)
         for (int row = 0; row < 14; row += 14) {
@@ -3010,7 +3009,7 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
         const int rows = 32 - first >= 6 ? 6 : 2, vectors = panel == 1 ? 1 : 2;
         product *const multiply_tile = vectors == 1 ? (rows == 6 ? product6x1_1 : product2x1_1) : rows == 6 ? product6x2_1 : product2x2_1;
         vec sum[12] = { 0 };
-        /* What the update will need is on its way while the products are summed. */
+        /* Prefetch what the update reads while the products are summed. */
         for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 32 + first + row) * 4;
@@ -3206,80 +3205,80 @@ static KERNEL void dense1_bias_update(float *restrict weights, const float *rest
     }
 }
 
-/* What depends on nothing but the parameters: once for many predictions. Every thread runs it with its own `part`. */
-static void predict_prepack(const residual_network *net, thread_barrier *meeting, int part, int parts)
+/* Prepacking: what depends on the parameters alone, once for many predictions. Every thread calls it with its own `part`. */
+static void predict_prepack(const residual_network *net, thread_barrier *barrier, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
         conv1_fold(at + conv1_weight, at + batchnorm1_mean, at + batchnorm1_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + predict_conv1_folded_weight, at + predict_conv1_folded_bias, 0, 1);
         conv2_fold(at + conv2_weight, at + batchnorm2_mean, at + batchnorm2_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + predict_conv2_folded_weight, at + predict_conv2_folded_bias, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + predict_conv2_folded_weight, at + predict_conv2_folded_weight_winograd4x3, part, parts);
     if (part == 0) {
         conv2_fold(at + conv3_weight, at + batchnorm3_mean, at + batchnorm3_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + predict_conv3_folded_weight, at + predict_conv3_folded_bias, 0, 1); /* conv3_fold */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + predict_conv3_folded_weight, at + predict_conv3_folded_weight_winograd4x3, part, parts); /* conv3_folded_weight_winograd4x3 */
     if (part == 0) {
         conv2_fold(at + conv4_weight, at + batchnorm4_mean, at + batchnorm4_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + predict_conv4_folded_weight, at + predict_conv4_folded_bias, 0, 1); /* conv4_fold */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + predict_conv4_folded_weight, at + predict_conv4_folded_weight_winograd4x3, part, parts); /* conv4_folded_weight_winograd4x3 */
     if (part == 0) {
         conv2_fold(at + conv5_weight, at + batchnorm5_mean, at + batchnorm5_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + predict_conv5_folded_weight, at + predict_conv5_folded_bias, 0, 1); /* conv5_fold */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + predict_conv5_folded_weight, at + predict_conv5_folded_weight_winograd4x3, part, parts); /* conv5_folded_weight_winograd4x3 */
     if (part == 0) {
         conv6_fold(at + conv6_weight, at + batchnorm6_mean, at + batchnorm6_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + predict_conv6_folded_weight, at + predict_conv6_folded_bias, 0, 1);
         conv7_fold(at + conv7_weight, at + batchnorm7_mean, at + batchnorm7_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + predict_conv7_folded_weight, at + predict_conv7_folded_bias, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_folded_weight_winograd4x3(at + predict_conv7_folded_weight, at + predict_conv7_folded_weight_winograd4x3, part, parts);
     if (part == 0) {
         conv7_fold(at + conv8_weight, at + batchnorm8_mean, at + batchnorm8_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + predict_conv8_folded_weight, at + predict_conv8_folded_bias, 0, 1); /* conv8_fold */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_folded_weight_winograd4x3(at + predict_conv8_folded_weight, at + predict_conv8_folded_weight_winograd4x3, part, parts); /* conv8_folded_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The network in prediction mode. Every thread runs it with its own `part`. */
-static void predict_forward(const residual_network *net, thread_barrier *meeting, const float *image_in, float *output_output, int n, int part, int parts)
+/* The forward pass in prediction mode. Every thread calls it with its own `part`. */
+static void predict_forward(const residual_network *net, thread_barrier *barrier, const float *image_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + predict_image_in_pad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv1_forward_direct(at + predict_image_in_pad, at + predict_conv1_folded_weight, at + predict_conv1_folded_bias, at + predict_relu1_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_winograd4x3(at + predict_relu1_out, at + predict_conv2_folded_weight_winograd4x3, at + predict_conv2_folded_bias, at + predict_relu2_out, at + predict_conv2_forward_squares, at + predict_conv2_forward_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv3_forward_winograd4x3(at + predict_relu2_out, at + predict_conv3_folded_weight_winograd4x3, at + predict_conv3_folded_bias, at + predict_relu1_out, at + predict_relu3_out, at + predict_conv3_forward_squares, at + predict_conv3_forward_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_winograd4x3(at + predict_relu3_out, at + predict_conv4_folded_weight_winograd4x3, at + predict_conv4_folded_bias, at + predict_relu4_out, at + predict_conv4_forward_squares, at + predict_conv4_forward_products, n, part, parts); /* conv4_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv3_forward_winograd4x3(at + predict_relu4_out, at + predict_conv5_folded_weight_winograd4x3, at + predict_conv5_folded_bias, at + predict_relu3_out, at + predict_relu5_out, at + predict_conv5_forward_squares, at + predict_conv5_forward_products, n, part, parts); /* conv5_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     relu5_out_pad(at + predict_relu5_out, at + predict_relu5_out_pad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv6_forward_direct(at + predict_relu5_out_pad, at + predict_conv6_folded_weight, at + predict_conv6_folded_bias, at + predict_relu6_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_forward_winograd4x3(at + predict_relu6_out, at + predict_conv7_folded_weight_winograd4x3, at + predict_conv7_folded_bias, at + predict_relu7_out, at + predict_conv7_forward_squares, at + predict_conv7_forward_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_forward_winograd4x3(at + predict_relu7_out, at + predict_conv8_folded_weight_winograd4x3, at + predict_conv8_folded_bias, at + predict_relu6_out, at + predict_relu8_out, at + predict_conv8_forward_squares, at + predict_conv8_forward_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     global_avgpool1_forward(at + predict_relu8_out, at + predict_global_avgpool1_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         dense1_forward(at + predict_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + predict_dense1_out, n, 0, 1);
         softmax1_forward_columns(at + predict_dense1_out, output_output, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The losses of what predict_forward left. Every thread runs it with its own `part`. */
-static void predict_losses(const residual_network *net, thread_barrier *meeting, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
+/* The losses of what predict_forward has stored. Every thread calls it with its own `part`. */
+static void predict_losses(const residual_network *net, thread_barrier *barrier, const int32_t *output_target, double *loss_sums, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3287,116 +3286,116 @@ static void predict_losses(const residual_network *net, thread_barrier *meeting,
         output_loss_columns(at + predict_dense1_out, output_target, at + predict_output_example_loss, n, 0, 1);
         sum_losses(at + predict_output_example_loss, at + predict_output_count, loss_sums, n);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void gradients_forward(const residual_network *net, thread_barrier *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
+/* The forward pass in training mode, up to the loss. Every thread calls it with its own `part`. */
+static void gradients_forward(const residual_network *net, thread_barrier *barrier, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv1_forward_direct_2(at + train_image_in_pad, at + conv1_weight, at + train_conv1_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_statistics_chunks(at + train_conv1_out, at + train_batchnorm1_moments, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm1_merge_statistics(at + train_batchnorm1_moments, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_forward_rows(at + train_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_relu1_out, n, part, parts);
     conv2_folded_weight_winograd4x3(at + conv2_weight, at + train_conv2_weight_winograd4x3, part, parts); /* conv2_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_winograd4x3_2(at + train_relu1_out, at + train_conv2_weight_winograd4x3, at + train_conv2_out, at + train_conv2_forward_squares, at + train_conv2_forward_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_statistics_chunks(at + train_conv2_out, at + train_batchnorm2_moments, n, part, parts); /* batchnorm2_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm1_merge_statistics(at + train_batchnorm2_moments, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, n, 0, 1); /* batchnorm2_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_forward_rows(at + train_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + train_relu2_out, n, part, parts); /* batchnorm2_forward */
     conv2_folded_weight_winograd4x3(at + conv3_weight, at + train_conv3_weight_winograd4x3, part, parts); /* conv3_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_winograd4x3_2(at + train_relu2_out, at + train_conv3_weight_winograd4x3, at + train_conv3_out, at + train_conv3_forward_squares, at + train_conv3_forward_products, n, part, parts); /* conv3_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_statistics_chunks(at + train_conv3_out, at + train_batchnorm3_moments, n, part, parts); /* batchnorm3_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm1_merge_statistics(at + train_batchnorm3_moments, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, n, 0, 1); /* batchnorm3_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm3_forward_rows(at + train_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + train_relu1_out, at + train_relu3_out, n, part, parts);
     conv2_folded_weight_winograd4x3(at + conv4_weight, at + train_conv4_weight_winograd4x3, part, parts); /* conv4_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_winograd4x3_2(at + train_relu3_out, at + train_conv4_weight_winograd4x3, at + train_conv4_out, at + train_conv4_forward_squares, at + train_conv4_forward_products, n, part, parts); /* conv4_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_statistics_chunks(at + train_conv4_out, at + train_batchnorm4_moments, n, part, parts); /* batchnorm4_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm1_merge_statistics(at + train_batchnorm4_moments, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, n, 0, 1); /* batchnorm4_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_forward_rows(at + train_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + train_relu4_out, n, part, parts); /* batchnorm4_forward */
     conv2_folded_weight_winograd4x3(at + conv5_weight, at + train_conv5_weight_winograd4x3, part, parts); /* conv5_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_winograd4x3_2(at + train_relu4_out, at + train_conv5_weight_winograd4x3, at + train_conv5_out, at + train_conv5_forward_squares, at + train_conv5_forward_products, n, part, parts); /* conv5_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_statistics_chunks(at + train_conv5_out, at + train_batchnorm5_moments, n, part, parts); /* batchnorm5_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm1_merge_statistics(at + train_batchnorm5_moments, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, n, 0, 1); /* batchnorm5_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm3_forward_rows(at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + train_relu3_out, at + train_relu5_out, n, part, parts); /* batchnorm5_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     relu5_out_pad(at + train_relu5_out, at + train_relu5_out_pad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv6_forward_direct_2(at + train_relu5_out_pad, at + conv6_weight, at + train_conv6_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm6_statistics_chunks(at + train_conv6_out, at + train_batchnorm6_moments, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm6_merge_statistics(at + train_batchnorm6_moments, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm6_forward_rows(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_relu6_out, n, part, parts);
     conv7_folded_weight_winograd4x3(at + conv7_weight, at + train_conv7_weight_winograd4x3, part, parts); /* conv7_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_forward_winograd4x3_2(at + train_relu6_out, at + train_conv7_weight_winograd4x3, at + train_conv7_out, at + train_conv7_forward_squares, at + train_conv7_forward_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm6_statistics_chunks(at + train_conv7_out, at + train_batchnorm7_moments, n, part, parts); /* batchnorm7_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm6_merge_statistics(at + train_batchnorm7_moments, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, n, 0, 1); /* batchnorm7_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm6_forward_rows(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_relu7_out, n, part, parts); /* batchnorm7_forward */
     conv7_folded_weight_winograd4x3(at + conv8_weight, at + train_conv8_weight_winograd4x3, part, parts); /* conv8_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_forward_winograd4x3_2(at + train_relu7_out, at + train_conv8_weight_winograd4x3, at + train_conv8_out, at + train_conv8_forward_squares, at + train_conv8_forward_products, n, part, parts); /* conv8_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm6_statistics_chunks(at + train_conv8_out, at + train_batchnorm8_moments, n, part, parts); /* batchnorm8_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm6_merge_statistics(at + train_batchnorm8_moments, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, n, 0, 1); /* batchnorm8_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_forward_rows(at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + train_relu6_out, at + train_relu8_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     global_avgpool1_forward(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         dense1_forward(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
         output_count(at + train_output_count, n);
         output_loss_columns_2(at + train_dense1_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
         add_losses(at + train_output_example_loss, at + train_output_count, loss, n);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The gradients of all parameters that learn. Every thread runs it with its own `part`. */
-static void gradients_backward(const residual_network *net, thread_barrier *meeting, int n, int part, int parts)
+/* The backward pass: the gradients of all trainable parameters. Every thread calls it with its own `part`. */
+static void gradients_backward(const residual_network *net, thread_barrier *barrier, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3405,260 +3404,260 @@ static void gradients_backward(const residual_network *net, thread_barrier *meet
         dense1_backward_weight(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
         dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     global_avgpool1_backward(at + train_dense1_in_grad, at + train_relu8_out, at + train_relu8_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_affine_chunks(at + train_add3_in1_grad, at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + train_batchnorm8_affine_chunks, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm8_merge_affine(at + train_batchnorm8_affine_chunks, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         conv8_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_folded_weight_winograd4x3(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, part, parts); /* conv8_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, n, part, parts); /* batchnorm7_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm8_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 0, 1); /* batchnorm7_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts); /* batchnorm7_backward_input */
     if (part == 0) {
         conv8_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 0, 1); /* conv7_weight_rotate_filters */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_folded_weight_winograd4x3(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, part, parts); /* conv7_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, part, parts); /* conv7_backward_weight */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     relu6_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, n, part, parts); /* batchnorm6_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm8_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 0, 1); /* batchnorm6_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, n, part, parts); /* batchnorm6_backward_input */
     if (part == 0) {
         conv6_weight_rotate_filters(at + conv6_weight, at + train_conv6_weight_rotate_filters, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_rotate_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
     conv6_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_affine_chunks(at + train_add2_in1_grad, at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + train_batchnorm5_affine_chunks, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm5_merge_affine(at + train_batchnorm5_affine_chunks, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_input_rows(at + train_add2_in1_grad, at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, at + train_batchnorm5_in_grad, n, part, parts);
     if (part == 0) {
         conv5_weight_rotate_filters(at + conv5_weight, at + train_conv5_weight_rotate_filters, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, part, parts); /* conv5_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_input_winograd4x3(at + train_batchnorm5_in_grad, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out, at + train_relu4_in_grad, at + train_conv5_backward_input_squares, at + train_conv5_backward_input_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu4_out, at + train_batchnorm5_in_grad, at + train_conv5_backward_weight_sums, at + train_conv5_backward_weight_products_squares, at + train_conv5_backward_weight_products_errors, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight(at + train_conv5_backward_weight_sums, at + conv5_weight_grad, part, parts);
     batchnorm5_backward_affine_chunks(at + train_relu4_in_grad, at + train_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + train_batchnorm4_affine_chunks, n, part, parts); /* batchnorm4_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm5_merge_affine(at + train_batchnorm4_affine_chunks, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, 0, 1); /* batchnorm4_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_input_rows(at + train_relu4_in_grad, at + train_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, at + train_batchnorm4_in_grad, n, part, parts); /* batchnorm4_backward_input */
     if (part == 0) {
         conv5_weight_rotate_filters(at + conv4_weight, at + train_conv4_weight_rotate_filters, 0, 1); /* conv4_weight_rotate_filters */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, part, parts); /* conv4_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv4_backward_input_winograd4x3(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad, at + train_relu3_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu3_out, at + train_batchnorm4_in_grad, at + train_conv4_backward_weight_sums, at + train_conv4_backward_weight_products_squares, at + train_conv4_backward_weight_products_errors, n, part, parts); /* conv4_backward_weight_products */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight(at + train_conv4_backward_weight_sums, at + conv4_weight_grad, part, parts); /* conv4_backward_weight */
     relu3_backward(at + train_relu3_grad, at + train_relu3_out, at + train_relu3_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_affine_chunks(at + train_add1_in1_grad, at + train_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + train_batchnorm3_affine_chunks, n, part, parts); /* batchnorm3_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm5_merge_affine(at + train_batchnorm3_affine_chunks, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, 0, 1); /* batchnorm3_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_input_rows(at + train_add1_in1_grad, at + train_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, at + train_batchnorm3_in_grad, n, part, parts); /* batchnorm3_backward_input */
     if (part == 0) {
         conv5_weight_rotate_filters(at + conv3_weight, at + train_conv3_weight_rotate_filters, 0, 1); /* conv3_weight_rotate_filters */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + train_conv3_weight_rotate_filters, at + train_conv3_weight_winograd4x3_rotated, part, parts); /* conv3_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_rotated, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts); /* conv3_backward_input */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu2_out, at + train_batchnorm3_in_grad, at + train_conv3_backward_weight_sums, at + train_conv3_backward_weight_products_squares, at + train_conv3_backward_weight_products_errors, n, part, parts); /* conv3_backward_weight_products */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight(at + train_conv3_backward_weight_sums, at + conv3_weight_grad, part, parts); /* conv3_backward_weight */
     batchnorm5_backward_affine_chunks(at + train_relu2_in_grad, at + train_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + train_batchnorm2_affine_chunks, n, part, parts); /* batchnorm2_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm5_merge_affine(at + train_batchnorm2_affine_chunks, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, 0, 1); /* batchnorm2_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_input_rows(at + train_relu2_in_grad, at + train_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, at + train_batchnorm2_in_grad, n, part, parts); /* batchnorm2_backward_input */
     if (part == 0) {
         conv5_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1); /* conv2_weight_rotate_filters */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x3_rotated, part, parts); /* conv2_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv4_backward_input_winograd4x3(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_rotated, at + train_add1_in2_grad, at + train_relu1_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts); /* conv2_backward_input */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu1_out, at + train_batchnorm2_in_grad, at + train_conv2_backward_weight_sums, at + train_conv2_backward_weight_products_squares, at + train_conv2_backward_weight_products_errors, n, part, parts); /* conv2_backward_weight_products */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight(at + train_conv2_backward_weight_sums, at + conv2_weight_grad, part, parts); /* conv2_backward_weight */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     relu3_backward(at + train_relu1_grad, at + train_relu1_out, at + train_relu1_in_grad, n, part, parts); /* relu1_backward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, n, part, parts); /* batchnorm1_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm5_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 0, 1); /* batchnorm1_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, n, part, parts); /* batchnorm1_backward_input */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv1_backward_weight_direct(at + train_image_in_pad, at + train_batchnorm1_in_grad, at + conv1_weight_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The network in training mode, up to the loss. Every thread runs it with its own `part`. */
-static void train_forward(const residual_network *net, thread_barrier *meeting, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
+/* The forward pass in training mode, up to the loss. Every thread calls it with its own `part`. */
+static void train_forward(const residual_network *net, thread_barrier *barrier, const float *image_in, const int32_t *output_target, double *loss, int n, int part, int parts)
 {
     real *const at = net->arena;
     image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv1_forward_direct_2(at + train_image_in_pad, at + conv1_weight, at + train_conv1_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_statistics_chunks(at + train_conv1_out, at + train_batchnorm1_moments, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm1_merge_statistics(at + train_batchnorm1_moments, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_forward_rows(at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_relu1_out, n, part, parts);
     conv2_folded_weight_winograd4x3(at + conv2_weight, at + train_conv2_weight_winograd4x3, part, parts); /* conv2_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_winograd4x3_2(at + train_relu1_out, at + train_conv2_weight_winograd4x3, at + train_conv2_out, at + train_conv2_forward_squares, at + train_conv2_forward_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_statistics_chunks(at + train_conv2_out, at + train_batchnorm2_moments, n, part, parts); /* batchnorm2_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm1_merge_statistics(at + train_batchnorm2_moments, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, n, 0, 1); /* batchnorm2_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_forward_rows(at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + train_relu2_out, n, part, parts); /* batchnorm2_forward */
     conv2_folded_weight_winograd4x3(at + conv3_weight, at + train_conv3_weight_winograd4x3, part, parts); /* conv3_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_winograd4x3_2(at + train_relu2_out, at + train_conv3_weight_winograd4x3, at + train_conv3_out, at + train_conv3_forward_squares, at + train_conv3_forward_products, n, part, parts); /* conv3_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_statistics_chunks(at + train_conv3_out, at + train_batchnorm3_moments, n, part, parts); /* batchnorm3_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm1_merge_statistics(at + train_batchnorm3_moments, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, n, 0, 1); /* batchnorm3_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm3_forward_rows(at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + train_relu1_out, at + train_relu3_out, n, part, parts);
     conv2_folded_weight_winograd4x3(at + conv4_weight, at + train_conv4_weight_winograd4x3, part, parts); /* conv4_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_winograd4x3_2(at + train_relu3_out, at + train_conv4_weight_winograd4x3, at + train_conv4_out, at + train_conv4_forward_squares, at + train_conv4_forward_products, n, part, parts); /* conv4_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_statistics_chunks(at + train_conv4_out, at + train_batchnorm4_moments, n, part, parts); /* batchnorm4_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm1_merge_statistics(at + train_batchnorm4_moments, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, n, 0, 1); /* batchnorm4_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_forward_rows(at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + train_relu4_out, n, part, parts); /* batchnorm4_forward */
     conv2_folded_weight_winograd4x3(at + conv5_weight, at + train_conv5_weight_winograd4x3, part, parts); /* conv5_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_forward_winograd4x3_2(at + train_relu4_out, at + train_conv5_weight_winograd4x3, at + train_conv5_out, at + train_conv5_forward_squares, at + train_conv5_forward_products, n, part, parts); /* conv5_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm1_statistics_chunks(at + train_conv5_out, at + train_batchnorm5_moments, n, part, parts); /* batchnorm5_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm1_merge_statistics(at + train_batchnorm5_moments, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, n, 0, 1); /* batchnorm5_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm3_forward_rows(at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + train_relu3_out, at + train_relu5_out, n, part, parts); /* batchnorm5_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     relu5_out_pad(at + train_relu5_out, at + train_relu5_out_pad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv6_forward_direct_2(at + train_relu5_out_pad, at + conv6_weight, at + train_conv6_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm6_statistics_chunks(at + train_conv6_out, at + train_batchnorm6_moments, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm6_merge_statistics(at + train_batchnorm6_moments, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm6_forward_rows(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_relu6_out, n, part, parts);
     conv7_folded_weight_winograd4x3(at + conv7_weight, at + train_conv7_weight_winograd4x3, part, parts); /* conv7_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_forward_winograd4x3_2(at + train_relu6_out, at + train_conv7_weight_winograd4x3, at + train_conv7_out, at + train_conv7_forward_squares, at + train_conv7_forward_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm6_statistics_chunks(at + train_conv7_out, at + train_batchnorm7_moments, n, part, parts); /* batchnorm7_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm6_merge_statistics(at + train_batchnorm7_moments, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, n, 0, 1); /* batchnorm7_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm6_forward_rows(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_relu7_out, n, part, parts); /* batchnorm7_forward */
     conv7_folded_weight_winograd4x3(at + conv8_weight, at + train_conv8_weight_winograd4x3, part, parts); /* conv8_weight_winograd4x3 */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_forward_winograd4x3_2(at + train_relu7_out, at + train_conv8_weight_winograd4x3, at + train_conv8_out, at + train_conv8_forward_squares, at + train_conv8_forward_products, n, part, parts); /* conv8_forward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm6_statistics_chunks(at + train_conv8_out, at + train_batchnorm8_moments, n, part, parts); /* batchnorm8_statistics */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm6_merge_statistics(at + train_batchnorm8_moments, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, n, 0, 1); /* batchnorm8_merge_statistics */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_forward_rows(at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + train_relu6_out, at + train_relu8_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     global_avgpool1_forward(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         dense1_forward(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
         output_count(at + train_output_count, n);
         output_loss_columns_2(at + train_dense1_out, output_target, at + train_output_example_loss, at + train_output_loss_grad, n, 0, 1);
         add_losses(at + train_output_example_loss, at + train_output_count, loss, n);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* The gradients of all parameters that learn, and of some at once the update. Every thread runs it with its own `part`. */
-static void train_backward(const residual_network *net, thread_barrier *meeting, int n, int part, int parts)
+/* The backward pass: the gradients of all trainable parameters, some with their update fused. Every thread calls it with its own `part`. */
+static void train_backward(const residual_network *net, thread_barrier *barrier, int n, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3667,155 +3666,155 @@ static void train_backward(const residual_network *net, thread_barrier *meeting,
         dense1_backward_weight_update(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, n, 0, 1, (real)net->lr, (double)(net->step + 1));
         dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     global_avgpool1_backward(at + train_dense1_in_grad, at + train_relu8_out, at + train_relu8_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_affine_chunks(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + train_batchnorm8_affine_chunks, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm8_merge_affine(at + train_batchnorm8_affine_chunks, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         conv8_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_folded_weight_winograd4x3(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, part, parts); /* conv8_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, n, part, parts); /* batchnorm7_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm8_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 0, 1); /* batchnorm7_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts); /* batchnorm7_backward_input */
     if (part == 0) {
         conv8_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 0, 1); /* conv7_weight_rotate_filters */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_folded_weight_winograd4x3(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, part, parts); /* conv7_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv8_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, part, parts); /* conv7_backward_weight */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     relu6_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, n, part, parts); /* batchnorm6_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm8_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 0, 1); /* batchnorm6_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm8_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, n, part, parts); /* batchnorm6_backward_input */
     if (part == 0) {
         conv6_weight_rotate_filters(at + conv6_weight, at + train_conv6_weight_rotate_filters, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_rotate_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
     conv6_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_affine_chunks(at + train_add2_in1_grad, at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + train_batchnorm5_affine_chunks, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm5_merge_affine(at + train_batchnorm5_affine_chunks, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_input_rows(at + train_add2_in1_grad, at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, at + train_batchnorm5_in_grad, n, part, parts);
     if (part == 0) {
         conv5_weight_rotate_filters(at + conv5_weight, at + train_conv5_weight_rotate_filters, 0, 1);
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, part, parts); /* conv5_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_input_winograd4x3(at + train_batchnorm5_in_grad, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out, at + train_relu4_in_grad, at + train_conv5_backward_input_squares, at + train_conv5_backward_input_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu4_out, at + train_batchnorm5_in_grad, at + train_conv5_backward_weight_sums, at + train_conv5_backward_weight_products_squares, at + train_conv5_backward_weight_products_errors, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight(at + train_conv5_backward_weight_sums, at + conv5_weight_grad, part, parts);
     batchnorm5_backward_affine_chunks(at + train_relu4_in_grad, at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + train_batchnorm4_affine_chunks, n, part, parts); /* batchnorm4_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm5_merge_affine(at + train_batchnorm4_affine_chunks, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, 0, 1); /* batchnorm4_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_input_rows(at + train_relu4_in_grad, at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, at + train_batchnorm4_in_grad, n, part, parts); /* batchnorm4_backward_input */
     if (part == 0) {
         conv5_weight_rotate_filters(at + conv4_weight, at + train_conv4_weight_rotate_filters, 0, 1); /* conv4_weight_rotate_filters */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, part, parts); /* conv4_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv4_backward_input_winograd4x3(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad, at + train_relu3_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu3_out, at + train_batchnorm4_in_grad, at + train_conv4_backward_weight_sums, at + train_conv4_backward_weight_products_squares, at + train_conv4_backward_weight_products_errors, n, part, parts); /* conv4_backward_weight_products */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight(at + train_conv4_backward_weight_sums, at + conv4_weight_grad, part, parts); /* conv4_backward_weight */
     relu3_backward(at + train_relu3_grad, at + train_relu3_out, at + train_relu3_in_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_affine_chunks(at + train_add1_in1_grad, at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + train_batchnorm3_affine_chunks, n, part, parts); /* batchnorm3_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm5_merge_affine(at + train_batchnorm3_affine_chunks, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, 0, 1); /* batchnorm3_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_input_rows(at + train_add1_in1_grad, at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, at + train_batchnorm3_in_grad, n, part, parts); /* batchnorm3_backward_input */
     if (part == 0) {
         conv5_weight_rotate_filters(at + conv3_weight, at + train_conv3_weight_rotate_filters, 0, 1); /* conv3_weight_rotate_filters */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + train_conv3_weight_rotate_filters, at + train_conv3_weight_winograd4x3_rotated, part, parts); /* conv3_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_rotated, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts); /* conv3_backward_input */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu2_out, at + train_batchnorm3_in_grad, at + train_conv3_backward_weight_sums, at + train_conv3_backward_weight_products_squares, at + train_conv3_backward_weight_products_errors, n, part, parts); /* conv3_backward_weight_products */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight(at + train_conv3_backward_weight_sums, at + conv3_weight_grad, part, parts); /* conv3_backward_weight */
     batchnorm5_backward_affine_chunks(at + train_relu2_in_grad, at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + train_batchnorm2_affine_chunks, n, part, parts); /* batchnorm2_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm5_merge_affine(at + train_batchnorm2_affine_chunks, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, 0, 1); /* batchnorm2_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_input_rows(at + train_relu2_in_grad, at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, at + train_batchnorm2_in_grad, n, part, parts); /* batchnorm2_backward_input */
     if (part == 0) {
         conv5_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1); /* conv2_weight_rotate_filters */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv2_folded_weight_winograd4x3(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x3_rotated, part, parts); /* conv2_weight_winograd4x3_rotated */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv4_backward_input_winograd4x3(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_rotated, at + train_add1_in2_grad, at + train_relu1_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts); /* conv2_backward_input */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight_products_winograd4x3(at + train_relu1_out, at + train_batchnorm2_in_grad, at + train_conv2_backward_weight_sums, at + train_conv2_backward_weight_products_squares, at + train_conv2_backward_weight_products_errors, n, part, parts); /* conv2_backward_weight_products */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv5_backward_weight(at + train_conv2_backward_weight_sums, at + conv2_weight_grad, part, parts); /* conv2_backward_weight */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     relu3_backward(at + train_relu1_grad, at + train_relu1_out, at + train_relu1_in_grad, n, part, parts); /* relu1_backward */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, n, part, parts); /* batchnorm1_backward_affine */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     if (part == 0) {
         batchnorm5_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 0, 1); /* batchnorm1_merge_affine */
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     batchnorm5_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, n, part, parts); /* batchnorm1_backward_input */
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
     conv1_backward_weight_direct(at + train_image_in_pad, at + train_batchnorm1_in_grad, at + conv1_weight_grad, n, part, parts);
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* Running averages and the optimizer. Every thread runs it with its own `part`. */
-static void train_update(const residual_network *net, thread_barrier *meeting, int part, int parts)
+/* The running averages and the optimizer. Every thread calls it with its own `part`. */
+static void train_update(const residual_network *net, thread_barrier *barrier, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
@@ -3857,14 +3856,14 @@ static void train_update(const residual_network *net, thread_barrier *meeting, i
         batchnorm6_gamma_update(at + batchnorm8_beta, at + batchnorm8_beta_grad, at + batchnorm8_beta_v_state, at + batchnorm8_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_beta_update */
         dense1_bias_update(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
     }
-    meet(meeting, parts);
+    wait_at_barrier(barrier, parts);
 }
 
-/* Called by every thread before predictions; the phase ends with a barrier, so that all have read the flag by then. */
-static void prepack_once(const residual_network *net, thread_barrier *meeting, int part, int parts)
+/* Called by every thread before predictions; the phase ends with a barrier, so all have read the flag before it is set. */
+static void prepack_once(const residual_network *net, thread_barrier *barrier, int part, int parts)
 {
     if (net->arena[prepared] == 0) {
-        predict_prepack(net, meeting, part, parts);
+        predict_prepack(net, barrier, part, parts);
         if (part == 0)
             net->arena[prepared] = 1;
     }
@@ -3899,7 +3898,7 @@ int residual_all_finite(const real *numbers, int64_t count)
     return total == 0;
 }
 
-/* Whether all numbers lie between two others; NaN lies nowhere. */
+/* Whether all numbers are from `least` to `most`; NaN is not. */
 int residual_all_within(const real *numbers, int64_t count, real least, real most)
 {
     int outside = 0;
@@ -3908,7 +3907,7 @@ int residual_all_within(const real *numbers, int64_t count, real least, real mos
     return !outside;
 }
 
-/* Whether all labels are from 0 to below `classes`. */
+/* Whether all labels are at least 0 and below `classes`. */
 int residual_all_below(const int32_t *labels, int64_t count, int32_t classes)
 {
     int bad = 0;
@@ -3917,7 +3916,7 @@ int residual_all_below(const int32_t *labels, int64_t count, int32_t classes)
     return !bad;
 }
 
-/* A call as each of its threads gets it. */
+/* The arguments of a call, for each of its threads. */
 typedef struct {
     const residual_network *net;
     const float *image_in;
@@ -3925,15 +3924,15 @@ typedef struct {
     float *output_output;
 } predict_call;
 
-static void predict_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void predict_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const predict_call *const call = given;
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
-    prepack_once(net, meeting, part, parts);
+    prepack_once(net, barrier, part, parts);
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
-        predict_forward(net, meeting, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
+        predict_forward(net, barrier, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
     }
     restore_denormals(before);
 }
@@ -3941,7 +3940,7 @@ static void predict_part(const void *given, thread_barrier *meeting, int part, i
 void residual_predict(const residual_network *net, const float *image_in, int64_t count, float *output_output)
 {
     const predict_call call = { net, image_in, count, output_output };
-    predict_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+    predict_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
 }
 
 typedef struct {
@@ -3954,20 +3953,20 @@ typedef struct {
     double *loss_sums;
 } evaluate_call;
 
-static void evaluate_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void evaluate_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const evaluate_call *const call = given;
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
-    prepack_once(net, meeting, part, parts);
+    prepack_once(net, barrier, part, parts);
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
-        predict_forward(net, meeting, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
-        predict_losses(net, meeting, call->output_target + first, call->batch_sums, n, part, parts);
+        predict_forward(net, barrier, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
+        predict_losses(net, barrier, call->output_target + first, call->batch_sums, n, part, parts);
         if (part == 0)
             for (int i = 0; i < 2; ++i)
                 call->loss_sums[i] += call->batch_sums[i];
-        meet(meeting, parts);
+        wait_at_barrier(barrier, parts);
     }
     restore_denormals(before);
 }
@@ -3978,10 +3977,10 @@ void residual_evaluate(const residual_network *net, const float *image_in, const
     for (int i = 0; i < 2; ++i)
         loss_sums[i] = 0;
     const evaluate_call call = { net, image_in, output_target, count, output_output, batch_sums, loss_sums };
-    evaluate_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+    evaluate_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
 }
 
-/* A call for one mini-batch. */
+/* The arguments of a call for one mini-batch. */
 typedef struct {
     const residual_network *net;
     const float *image_in;
@@ -3990,13 +3989,13 @@ typedef struct {
     double *loss;
 } step_call;
 
-static void loss_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void loss_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const step_call *const call = given;
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-    train_forward(net, meeting, call->image_in, call->output_target, call->loss, n, part, parts);
+    train_forward(net, barrier, call->image_in, call->output_target, call->loss, n, part, parts);
     restore_denormals(before);
 }
 
@@ -4005,51 +4004,51 @@ int residual_loss(const residual_network *net, const float *image_in, const int3
 {
     net->arena[prepared] = 0;
     const step_call call = { net, image_in, output_target, n, loss };
-    loss_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+    loss_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
     return !isfinite(*loss);
 }
 
-static void gradients_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void gradients_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const step_call *const call = given;
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-    gradients_forward(net, meeting, call->image_in, call->output_target, call->loss, n, part, parts);
+    gradients_forward(net, barrier, call->image_in, call->output_target, call->loss, n, part, parts);
     if (isfinite(*call->loss))
-        gradients_backward(net, meeting, n, part, parts);
+        gradients_backward(net, barrier, n, part, parts);
     restore_denormals(before);
 }
 
-/* The gradients of every parameter that learns, left in the arena, which must be of memory_size(2). Nothing is updated. */
+/* The gradients of all trainable parameters, stored in the arena, which must have memory_size(2) bytes. Nothing is updated. */
 int residual_gradients(const residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4])
 {
     net->arena[prepared] = 0;
     const step_call call = { net, image_in, output_target, n, loss };
-    gradients_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+    gradients_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
     return !isfinite(*loss);
 }
 
-static void train_step_part(const void *given, thread_barrier *meeting, int part, int parts)
+static void train_step_part(const void *given, thread_barrier *barrier, int part, int parts)
 {
     const step_call *const call = given;
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-    train_forward(net, meeting, call->image_in, call->output_target, call->loss, n, part, parts);
+    train_forward(net, barrier, call->image_in, call->output_target, call->loss, n, part, parts);
     if (isfinite(*call->loss)) {
-        train_backward(net, meeting, n, part, parts);
-        train_update(net, meeting, part, parts);
+        train_backward(net, barrier, n, part, parts);
+        train_update(net, barrier, part, parts);
     }
     restore_denormals(before);
 }
 
-/* One update; `loss` is the loss before it. Returns 1, with nothing updated, if the loss is not finite. */
+/* One training step; `loss` is the loss before the update. Returns 1, with nothing updated, if it is not finite. */
 int residual_train_step(residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4])
 {
     net->arena[prepared] = 0;
     const step_call call = { net, image_in, output_target, n, loss };
-    train_step_part(&call, NULL, 0, 1); /* One thread alone: nothing here is worth sharing. */
+    train_step_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
     if (!isfinite(*loss))
         return 1;
     ++net->step;
@@ -4057,8 +4056,8 @@ int residual_train_step(residual_network *net, const float *image_in, const int3
 }
 
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
- * or the time is up, each with the next of the learning rates, and adds up what their losses consist of; the penalty
- * counts for each example. Returns what train_step returns. */
+ * or the time is up, each with the next learning rate, and adds up the parts of their losses; the penalty counts once per
+ * example. Returns what train_step returns. */
 int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
 {
     struct timespec start, now;
