@@ -49,6 +49,6 @@ def show_plan(plan: Plan) -> str:
             for kernel in phase.kernels:
                 how = "all threads" if kernel.parallel else "one thread"
                 about = f"{kernel.variant.cost_ns / 1000:.1f} us"
-                meet = ", then meet" if kernel.barrier else ""
+                meet = ", then a barrier" if kernel.barrier else ""
                 lines.append(f"  {kernel.function:<40} {kernel.operation.kind:<24} about {about}, {how}{meet}")
     return "\n".join(lines)
