@@ -28,9 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With --quick networks are compiled for a short time, for they run for a moment."""
+    """With --quick networks are compiled for a short time, since they run for a moment; by commands too."""
     if config.getoption("--quick"):
-        build.FLAGS = tuple("-O1" if flag == "-O3" else flag for flag in build.FLAGS)
+        os.environ[build.EXTRA_FLAGS] = "-O1"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

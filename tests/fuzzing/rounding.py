@@ -57,7 +57,7 @@ class Rounded(Interpreter):
         loss, flowing = super()._losses(values, targets)
         for head in self.network.heads:
             assert head.loss is not None
-            judged, target = self.judged(head).name, targets[head.name]
+            judged, target = self.loss_input(head).name, targets[head.name]
             flowing[judged] = self.off(flowing[judged], head.loss.weight / target.size)
         return float(self.off(np.asarray(loss))), flowing
 

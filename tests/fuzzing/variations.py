@@ -27,7 +27,7 @@ OTHERS = [t for name, t in TARGETS.items() if name != "aarch64"]
 MACHINES = {t.name: t for t in (NATIVE, *filter(runs, [*OTHERS, WIDE]))}
 MOST_RANKS = 6
 LIMITS = (
-    (planning, "MIN_PARALLEL_NS"), (_direct, "STREAMED"), (_winograd, "STREAMED"), (_winograd, "FAR"),
+    (planning, "MIN_PARALLEL_NS"), (_direct, "STREAMED"), (_winograd, "STREAMED"), (_winograd, "NON_TEMPORAL_BYTES"),
     (_winograd, "L2_BYTES"), (dense_input_gradient, "STREAMED"), (winograd_weight_products, "CHUNKED"),
 )  # fmt: skip
 """From which size on a network is treated as a large one; with zero a small one is."""
