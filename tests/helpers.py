@@ -168,12 +168,13 @@ def judge(model: Model) -> Interpreter:
     return Interpreter(model.network, values, model.seed, model.step, states)
 
 
-def poison(model: Model) -> None:
-    """Makes all memory that no call leaves for the next not-a-number: activations, scratch memory, gradients."""
+def poison(model: Model, value: float = np.nan) -> None:
+    """Makes all memory that no call leaves for the next a value, not-a-number unless given: activations, scratch
+    memory, gradients."""
     model.compiled.arena.add_gradients()
     for name in ("activations", "gradients", "asked_gradients"):
         region = model.plan.region(name)
-        model.compiled.arena.numbers[region.offset : region.offset + region.elements] = np.nan
+        model.compiled.arena.numbers[region.offset : region.offset + region.elements] = value
     model.compiled.changed()
 
 
