@@ -169,12 +169,13 @@ def interpreter(model: Model) -> Interpreter:
     return Interpreter(model.network, values, model.seed, model.step, states)
 
 
-def fill_with_nan(model: Model) -> None:
-    """Makes all memory that no call leaves for the next not-a-number: activations, scratch memory, gradients."""
+def spoil_memory(model: Model, value: float = np.nan) -> None:
+    """Fills all memory that no call leaves for the next with a value, not-a-number by default: activations, workspace,
+    gradients."""
     model.compiled.arena.add_gradients()
     for name in ("activations", "gradients", "requested_gradients"):
         region = model.plan.region(name)
-        model.compiled.arena.numbers[region.offset : region.offset + region.elements] = np.nan
+        model.compiled.arena.numbers[region.offset : region.offset + region.elements] = value
     model.compiled.changed()
 
 

@@ -10,7 +10,7 @@ from dslc.graph import SMALL_BATCH
 from dslc.planning.planner import Options
 from dslc.runtime.model import Model
 from dslc.target import TARGETS, native
-from helpers import FORWARD, assert_agrees, assert_close, data, fill_with_nan, interpreter, randomize_parameters, runs
+from helpers import FORWARD, assert_agrees, assert_close, data, interpreter, randomize_parameters, runs, spoil_memory
 
 BATCH = 16
 TRAIN = f"train {{\n  loss mse\n  optimizer sgd(0.01)\n  batch {BATCH}\n}}\n"
@@ -45,7 +45,7 @@ def test_predictions_of_any_number_of_examples(
     xs, _ = data(network, 2 * BATCH + 1, rng, dtype)
     wanted = next(iter(interpreter(model).predict(xs).values()))
     for n in range(1, 2 * BATCH + 2):
-        fill_with_nan(model)
+        spoil_memory(model)
         for some in (slice(n), slice(len(wanted) - n, None)):
             found = model.predict({"image": xs["image"][some]})
             assert_close(found, wanted[some], FORWARD[dtype], f"{n} examples")

@@ -34,10 +34,10 @@ from helpers import (
     assert_all_close,
     assert_close,
     data,
-    fill_with_nan,
     interpreter,
     outputs,
     runs,
+    spoil_memory,
 )
 
 LIMITS = {"float32": (1e-5, 1e-4), "float64": (1e-12, 1e-12)}
@@ -256,16 +256,16 @@ def compare(model: Model, xs: Arrays, ys: Arrays) -> None:
     """The model against the interpreter, from poisoned memory on."""
     for_outputs, for_gradients = LIMITS[str(model.dtype)]
     reference = interpreter(model)
-    fill_with_nan(model)
+    spoil_memory(model)
     assert_all_close(outputs(model, xs), reference.predict(xs), for_outputs)
     loss, gradients, _ = reference.loss_and_gradients(xs, ys)
-    fill_with_nan(model)
+    spoil_memory(model)
     assert_close(model.loss(xs, ys), loss, for_outputs, "loss")
-    fill_with_nan(model)
+    spoil_memory(model)
     found = model.gradients(xs, ys)
     assert all(gradient.any() for gradient in gradients.values())
     assert_all_close(found, gradients, for_gradients)
-    fill_with_nan(model)
+    spoil_memory(model)
     model.train_step(xs, ys)
     reference.train_step(xs, ys, model.learning_rate(0))
     assert_all_close(model.copy_weights(), reference.parameters, for_outputs)

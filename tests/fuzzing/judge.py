@@ -15,7 +15,7 @@ from dslc.runtime.model import Model
 from dslc.runtime.training.fit import SHUFFLE_STREAM
 from fuzzing.rounding import Rounded
 from fuzzing.variations import Case
-from helpers import Arrays, data, fill_with_nan, interpreter, outputs, randomize_parameters, state_of
+from helpers import Arrays, data, interpreter, outputs, randomize_parameters, spoil_memory, state_of
 
 FACTOR = 100.0
 """How many times further than `Rounded` scatters C may be off: Winograd's squares lose up to two digits."""
@@ -24,6 +24,8 @@ MANY_EPS = 16.0
 """Where C is off by more, so many draws with so much larger roundings must show that it is no matter of rounding."""
 LARGEST = {"float32": 1e4, "float64": 1e8}
 """A network that computes larger numbers is not judged: soon they are not finite."""
+SPOILED = (np.nan, 1e30)
+"""What memory is spoiled with: a maximum may pass over what is not a number."""
 ALL_COUNTS = 40
 """Up to so many examples, every number of them is predicted."""
 
@@ -144,7 +146,7 @@ def computed(model: Model, given: Data) -> Arrays:
     found: Arrays = {}
     for n in given.counts:
         xs, _ = given.part(0, n)
-        fill_with_nan(model)
+        spoil_memory(model, SPOILED[n % 2])
         first, again = outputs(model, xs), outputs(model, xs)
         for name, output in first.items():
             found[f"predict|{n} {name}"] = output
@@ -153,7 +155,7 @@ def computed(model: Model, given: Data) -> Arrays:
     if model.network.training is None:
         return found
     for n in evaluated_counts(given):
-        fill_with_nan(model)
+        spoil_memory(model)
         losses = model.evaluate(*given.part(0, n))
         found |= {f"evaluate|{n} {k}": np.asarray(v) for k, v in losses.items() if k.endswith("loss")}
     return found | _trained(model, given)
@@ -163,13 +165,13 @@ def _trained(model: Model, given: Data) -> Arrays:
     found: Arrays = {}
     for start, stop in given.mini_batches:
         batch = given.part(start, stop)
-        fill_with_nan(model)
+        spoil_memory(model)
         found[f"loss|{stop - start}"] = np.asarray(model.loss(*batch))
-        fill_with_nan(model)
+        spoil_memory(model)
         found |= {f"gradient|{stop - start} {name}": g for name, g in model.gradients(*batch).items()}
-    fill_with_nan(model)
+    spoil_memory(model)
     model.train_step(*given.part(*given.mini_batches[0]))
-    fill_with_nan(model)
+    spoil_memory(model)
     model.fit(*given.part(0, given.set), epochs=1)
     learning = [p.name for p in model.network.parameters if p.learns]
     states = {name: {s: state_of(model, name, s) for s in model.training.optimizer.states} for name in learning}

@@ -9,8 +9,8 @@ gradient that is nothing but rounding), the scatter shows it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from dslc.layers import Layer, Mode, Reference
 from dslc.layers.batchnorm import BatchNorm
@@ -30,27 +30,12 @@ class Rounded(Interpreter):
         """x, rounded; `beside` is what it may be the difference of."""
         return x + self.eps * self.random.uniform(-1, 1, x.shape) * np.maximum(np.abs(x), np.abs(beside))
 
+    def __post_init__(self) -> None:
+        nodes = tuple(replace(node, layer=RoundedLayer(node.layer, self.off)) for node in self.network.nodes)
+        self.network = replace(self.network, nodes=nodes)
+
     def run(self, inputs: Mapping[str, Array], training: bool) -> tuple[Arrays, dict[str, Reference]]:
-        values: Arrays = {name: self.off(x) for name, x in inputs.items()}
-        results: dict[str, Reference] = {}
-        for index, node in enumerate(self.network.nodes):
-            xs = tuple(values[v.name] for v in node.inputs)
-            own = {p.name.removeprefix(f"{node.name}."): self.off(self.parameters[p.name]) for p in node.parameters}
-            exact = node.layer.reference(xs, own, Mode(training, self.seed, self.step, index))
-            gain = gain_of(node.layer, xs[0], own) if training else 1.0
-            results[node.name] = self._rounded(exact, xs[0], gain)
-            values[node.output.name] = results[node.name].y
-        return values, results
-
-    def _rounded(self, exact: Reference, x: Array, gain: Array | float) -> Reference:
-        def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
-            dxs, dps = exact.pull(self.off(dy))
-            beside = gain * (1 + gain * np.abs(x)) * np.abs(dy).max() if x.shape == dy.shape else 0.0
-            # Winograd's sums of squares have no exact zeros where a filter meets nothing but padding.
-            dps = {role: self.off(dp, np.abs(dp).max()) for role, dp in dps.items()}
-            return tuple(self.off(dx, beside) for dx in dxs), dps
-
-        return Reference(self.off(exact.y, gain * x if x.shape == exact.y.shape else 0.0), pull, exact.updates)
+        return super().run({name: self.off(x) for name, x in inputs.items()}, training)
 
     def _losses(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
         """The slope of a loss is a difference from a target, such as p - 1 where an output is sure of itself."""
@@ -66,10 +51,35 @@ class Rounded(Interpreter):
         self.parameters = {name: self.off(p) for name, p in self.parameters.items()}
 
 
-def gain_of(layer: Layer, x: Array, p: Mapping[str, Array]) -> Array | float:
-    """By how much a layer multiplies what it subtracts: batchnorm computes scale * x + shift, whose terms are large
-    where x hardly differs from its mean."""
-    if not isinstance(layer, BatchNorm):
-        return 1.0
-    deviation = np.sqrt(x.var(axis=tuple(range(x.ndim - 1))) + layer.eps)
-    return np.asarray(np.maximum(np.abs(p["gamma"]), 1) / deviation)
+class RoundedLayer(Layer):
+    """A layer that takes rounded parameters, and rounds what flows out of it and back."""
+
+    def __init__(self, layer: Layer, off: Callable[..., Array]) -> None:
+        self.layer, self.off = layer, off
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        p = {role: self.off(array) for role, array in p.items()}
+        exact, x = self.layer.reference(xs, p, mode), xs[0]
+        deviation = self._deviation(x) if mode.training else None
+
+        def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+            dxs, dps = exact.pull(self.off(dy))
+            beside: Array | float = np.abs(dy) if x.shape == dy.shape else 0.0
+            if deviation is not None:  # gamma / deviation * (dy - (slope * x + shift))
+                slope = np.abs(dps["gamma"]) / (x.size // x.shape[-1]) / deviation
+                beside = np.abs(p["gamma"]) / deviation * (np.abs(dy) + slope * np.abs(x))
+            # Winograd's sums of squares have no exact zeros where a filter meets nothing but padding.
+            dps = {role: self.off(dp, np.abs(dp).max()) for role, dp in dps.items()}
+            return tuple(self.off(dx, beside) for dx in dxs), dps
+
+        beside: Array | float = x if x.shape == exact.y.shape else 0.0
+        if deviation is not None:  # gamma / deviation * x + shift
+            beside = p["gamma"] / deviation * x
+        return Reference(self.off(exact.y, beside), pull, exact.updates)
+
+    def _deviation(self, x: Array) -> Array | None:
+        """Of each channel of the mini-batch, for batchnorm: its terms are large where x hardly differs from its
+        mean."""
+        if not isinstance(self.layer, BatchNorm):
+            return None
+        return np.asarray(np.sqrt(x.var(axis=tuple(range(x.ndim - 1))) + self.layer.eps))
