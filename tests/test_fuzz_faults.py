@@ -17,13 +17,13 @@ import pytest
 
 from dslc.codegen import build
 from dslc.codegen.c_source import CSource
-from dslc.codegen.emit import CSource, emit
+from dslc.codegen.emit import emit
 from dslc.compiler import check_text
 from dslc.plan import Kernel, Plan, PlannedStep
 from dslc.runtime.native import compiled
 from fuzzing.judge import Wrong, check, expect
 from fuzzing.variations import Case, Variation
-from helpers import shake
+from helpers import randomize_parameters
 
 NET = """net Faulty {
   input x: 7x9x3
@@ -163,7 +163,7 @@ def test_a_planted_fault_is_reported(what: str) -> None:
 def test_rounding_moves_little(precision: str) -> None:
     """What is allowed to differ is a small part of the numbers, but for a gradient that is zero and steps along it."""
     network = check_text(NET, dtype=precision)
-    expected = expect(shake(CASE.variations[0].model(network), np.random.default_rng(1)), 1)
+    expected = expect(randomize_parameters(CASE.variations[0].model(network), np.random.default_rng(1)), 1)
     zero = ("conv2.bias", "batchnorm1.mean")  # the bias before batchnorm, and what it moves
     judged = {name: np.abs(exact).max() for name, exact in expected.exact.items() if not any(z in name for z in zero)}
     assert len(judged) > 60 and all(expected.scatter[n] <= 50 * np.finfo(precision).eps * judged[n] for n in judged)
