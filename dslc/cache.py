@@ -38,7 +38,7 @@ def _temporary_cache(wanted: str, reason: str) -> Path:
     return fallback
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """The file appears whole or not at all, also to another process that looks meanwhile.
 
     Raises:

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 import dslc
 from dslc import cache
-from dslc.cache import write_atomically
+from dslc.cache import write_whole
 from dslc.cli.main import run
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import load_dataset
@@ -271,21 +271,21 @@ def test_numbers_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_atomically(tmp_path / "c", b"old")
+    write_whole(tmp_path / "c", b"old")
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_atomically(tmp_path / "c", b"new")
+        write_whole(tmp_path / "c", b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["c"] and (tmp_path / "c").read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("moment", ["open", "write", "rename"])
 def test_ctrl_c_at_any_moment_leaves_a_whole_file(moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in the moment in which the file has got its name: it is a clean stop, and the folder holds no other file."""
-    write_atomically(tmp_path / "c", b"old")
+    write_whole(tmp_path / "c", b"old")
     real_open, real_replace = open, os.replace
 
     class Interrupted(io.BytesIO):
@@ -305,7 +305,7 @@ def test_ctrl_c_at_any_moment_leaves_a_whole_file(moment: str, tmp_path: Path, m
     monkeypatch.setattr(cache, "open", opened, raising=False)
     monkeypatch.setattr(os, "replace", replaced)
     with pytest.raises(KeyboardInterrupt):
-        write_atomically(tmp_path / "c", b"new")
+        write_whole(tmp_path / "c", b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["c"]
     assert (tmp_path / "c").read_bytes() == (b"new" if moment == "rename" else b"old")
 
@@ -339,7 +339,7 @@ def test_files_are_as_readable_as_the_process_makes_them(tmp_path: Path) -> None
     """As if they had been opened under their own name: by the umask of now."""
     before = os.umask(0o027)
     try:
-        write_atomically(tmp_path / "c", b"x")
+        write_whole(tmp_path / "c", b"x")
     finally:
         os.umask(before)
     assert (tmp_path / "c").stat().st_mode & 0o777 == 0o640

@@ -36,7 +36,7 @@ def augment(
         draws: Columns beside the original, one for each of the first steps.
         seed: That of the file unless given.
     """
-    from dslc.cache import write_atomically
+    from dslc.cache import write_whole
     from dslc.runtime.analysis.augmentation_sheet import draw, image_format, sheet
 
     kind = image_format(output)
@@ -45,5 +45,5 @@ def augment(
     parts = sheet(network, training_data(network, data, read).train.x, rows, columns, seed)
     picture = draw(network.name, parts, kind)
     with writing(output):
-        write_atomically(Path(output), picture)
+        write_whole(Path(output), picture)
     print(f"{output}: {len(parts[0].original)} examples, {columns} draws of each")

@@ -56,7 +56,7 @@ def compile_(
         output: The folder to write to; the cache unless given.
         tune: Time the algorithms that fit each operation on this machine, and keep the fastest for this network.
     """
-    from dslc.cache import write_atomically
+    from dslc.cache import write_whole
     from dslc.codegen.build import build
     from dslc.codegen.emit import emit as emit_c
 
@@ -72,7 +72,7 @@ def compile_(
             folder.mkdir(parents=True, exist_ok=True)
         library = build(source, plan.target, folder)
         c_file = library.path.parent / f"{source.prefix}.c"
-        write_atomically(c_file, source.code.encode())
+        write_whole(c_file, source.code.encode())
     how = "found in the cache" if library.cached else "compiled"
     print(f"module {library.path} ({library.path.stat().st_size:,} bytes, {how})")
     print(f"source {c_file} ({len(source.code.splitlines()):,} lines)")

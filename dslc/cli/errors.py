@@ -86,7 +86,7 @@ def _refuse_to_lose_tags(table: Path) -> None:
 
 
 def _errors(run: str, data: str, read: DataOptions, part: Part, folder: Path, most: int, threads: Threads) -> None:
-    from dslc.cache import write_atomically
+    from dslc.cache import write_whole
     from dslc.runtime.analysis.mistakes import as_csv, find_mistakes
     from dslc.runtime.runs.folder import load_run, split_as_trained
 
@@ -100,9 +100,9 @@ def _errors(run: str, data: str, read: DataOptions, part: Part, folder: Path, mo
     drawn = _sheet(model, split.x[[m.index for m in found.worst]], worst)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / TABLE, as_csv(worst))
+        write_whole(folder / TABLE, as_csv(worst))
         if drawn is not None:
-            write_atomically(folder / SHEET, drawn)
+            write_whole(folder / SHEET, drawn)
             print(f"sheet: {folder / SHEET}")
     print(f"table: {folder / TABLE}")
     if len(found.worst) < found.wrong:

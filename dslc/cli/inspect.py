@@ -81,9 +81,9 @@ def _cells(row: LayerScale) -> tuple[str, ...]:
 
 
 def _write(path: str, picture: bytes) -> None:
-    from dslc.cache import write_atomically
+    from dslc.cache import write_whole
 
     try:
-        write_atomically(Path(path), picture)
+        write_whole(Path(path), picture)
     except OSError as error:
         raise UsageError(f"cannot write to {path}: {error.strerror}") from None

@@ -45,7 +45,7 @@ def report(
         output: The page to write; RUN/report.html unless given.
         human_error: The error of people at this task; with it the page shows bias and variance, and what to try next.
     """
-    from dslc.cache import write_atomically
+    from dslc.cache import write_whole
     from dslc.runtime.analysis.error_analysis import analyze_errors
     from dslc.runtime.analysis.report import render_report
     from dslc.runtime.runs.folder import HISTORY, REPORT, load_run, split_as_trained
@@ -67,7 +67,7 @@ def report(
     gaps = () if human_error is None else _gaps(results, human_error)
     path = folder / REPORT if output is None else Path(output)
     with writing(path):
-        write_atomically(path, render_report(model.network, history, results, error_analysis, gaps).encode())
+        write_whole(path, render_report(model.network, history, results, error_analysis, gaps).encode())
     print(f"report: {path}")
 
 

@@ -152,16 +152,16 @@ def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
 
 def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any]) -> None:
     """Writes what a run folder holds besides the checkpoint: spec, weights, history, metadata, report."""
-    from dslc.cache import write_atomically
+    from dslc.cache import write_whole
     from dslc.runtime.analysis.error_analysis import analyze_errors
     from dslc.runtime.analysis.report import render_report
     from dslc.runtime.runs.folder import HISTORY, REPORT, SPEC, WEIGHTS
     from dslc.runtime.runs.metadata import METADATA, RunMetadata
     from dslc.runtime.training.spec_text import as_trained
 
-    write_atomically(folder / SPEC, as_trained(model.network).encode())
+    write_whole(folder / SPEC, as_trained(model.network).encode())
     model.save(folder / WEIGHTS)
     history.to_csv(folder / HISTORY)
-    write_atomically(folder / METADATA, RunMetadata.of(dataset, history, model.schema).to_json())
+    write_whole(folder / METADATA, RunMetadata.of(dataset, history, model.schema).to_json())
     page = render_report(model.network, history, dict(results), analyze_errors(model, dataset))
-    write_atomically(folder / REPORT, page.encode())
+    write_whole(folder / REPORT, page.encode())

@@ -23,7 +23,7 @@ from typing import Any
 
 from cffi import FFI
 
-from dslc.cache import cache_folder, write_atomically
+from dslc.cache import cache_folder, write_whole
 from dslc.codegen.c_source import CSource
 from dslc.language.diagnostics import UsageError
 from dslc.target import Target, cpu_identity
@@ -130,7 +130,7 @@ def _identify(command: tuple[str, ...]) -> Compiler:
         test.write_text("int main(void) { return 0; }\n")
         build = [*command, str(test), "-o", str(test.with_suffix(""))]
         known_flags = [flag for group in optional if _run([*build, *group]).returncode == 0 for flag in group]
-    write_atomically(known, f"{' '.join(known_flags)}\n{identity}".encode())
+    write_whole(known, f"{' '.join(known_flags)}\n{identity}".encode())
     return Compiler(command, identity, tuple(known_flags))
 
 

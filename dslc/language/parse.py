@@ -18,7 +18,7 @@ from lark import __version__ as lark_version
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 from lark.tree import Meta
 
-from dslc.cache import cache_folder, write_atomically
+from dslc.cache import cache_folder, write_whole
 from dslc.language import ast
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, SpecError
 from dslc.language.record import record
@@ -239,7 +239,7 @@ def _grammar() -> Lark:
         made = Lark(text, parser="lalr", start="program", propagate_positions=True, maybe_placeholders=True)
     tables = io.BytesIO()
     made.save(tables)
-    write_atomically(kept, tables.getvalue())
+    write_whole(kept, tables.getvalue())
     return made
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from dslc.cache import cache_folder, write_atomically
+from dslc.cache import cache_folder, write_whole
 from dslc.ir import Network
 from dslc.planning.planner import DEFAULT, Options
 from dslc.target import cpu_identity
@@ -25,7 +25,7 @@ def save_tuned(network: Network, batch: int | None, threads: int, options: Optio
     """Stores the algorithms where `tuned_options` finds them, and returns the path. Raises OSError if that fails."""
     path = _place(network, batch, threads)
     content = {"net": network.name, "threads": threads, "cpu": cpu_identity(), "algorithms": dict(options.algorithms)}
-    write_atomically(path, json.dumps(content, indent=1).encode())
+    write_whole(path, json.dumps(content, indent=1).encode())
     return path
 
 

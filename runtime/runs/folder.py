@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from dslc.cache import PART, write_atomically
+from dslc.cache import PART, write_whole
 from dslc.compiler import check_file, check_text
 from dslc.cores import Threads
 from dslc.language.diagnostics import DataError
@@ -93,7 +93,7 @@ def checkpoint_writer(model: Model, folder: Path) -> Callable[[dict[str, float]]
 
     def keep(record: dict[str, float]) -> None:
         try:
-            write_atomically(folder / SPEC, spec)
+            write_whole(folder / SPEC, spec)
         except OSError as error:
             raise DataError(f"cannot write {folder / SPEC}: {error.strerror}") from None
         if model.first_not_finite() is None:
@@ -126,7 +126,7 @@ def write_partition(folder: Path, dataset: Dataset) -> None:
     """Writes how the data were split, if they were, to `split.json`. Training does this first, so that a run that is
     killed at any moment can be resumed with the same parts."""
     if dataset.partition is not None:
-        write_atomically(folder / SPLIT, (json.dumps(asdict(dataset.partition), indent=2) + "\n").encode())
+        write_whole(folder / SPLIT, (json.dumps(asdict(dataset.partition), indent=2) + "\n").encode())
 
 
 def partition_of(run: str) -> Partition | None:

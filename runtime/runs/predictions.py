@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dslc.cache import write_atomically
+from dslc.cache import write_whole
 from dslc.ir import Head
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import Files, Split
@@ -34,7 +34,7 @@ def write_predictions(path: Path, model: Model, examples: Split, top: int | None
     count = len(next(iter(by_head.values())))
     flat = {name: array.reshape(count, -1) for name, array in by_head.items()}
     if path.suffix == ".npy":
-        write_atomically(path, _npy(flat))
+        write_whole(path, _npy(flat))
         return count
     columns: Columns = {}
     if isinstance(examples.origins, Files):
@@ -43,7 +43,7 @@ def write_predictions(path: Path, model: Model, examples: Split, top: int | None
         prefix = f"{head.name}_" if len(flat) > 1 else ""
         found = _outputs(model, head, flat[head.name], prefix) if top is None else _top(model, head, flat, prefix, top)
         columns |= found
-    write_atomically(path, _csv(columns))
+    write_whole(path, _csv(columns))
     return count
 
 

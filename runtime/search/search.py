@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dslc.cache import write_atomically
+from dslc.cache import write_whole
 from dslc.compiler import check_file
 from dslc.cores import Threads
 from dslc.ir import Network, ParamValue, Training
@@ -371,7 +371,7 @@ def write_csv(path: Path, rows: list[Row], names: tuple[str, ...], metric: str) 
     writer = csv.writer(text)
     writer.writerow(["trial", "state", metric, *names, "seconds", "why"])
     writer.writerows([r.number, r.state, r.value, *map(_cell, r.params), r.seconds, r.why] for r in rows)
-    write_atomically(path, text.getvalue().encode())
+    write_whole(path, text.getvalue().encode())
 
 
 def write_plots(folder: Path, study: optuna.Study, metric: str) -> list[Path]:
@@ -401,6 +401,6 @@ def write_plots(folder: Path, study: optuna.Study, metric: str) -> list[Path]:
             figure = draw(study, target_name=metric).figure
             data = io.BytesIO()
             figure.savefig(data, format="png", dpi=120, bbox_inches="tight")
-            write_atomically(folder / f"{name}.png", data.getvalue())
+            write_whole(folder / f"{name}.png", data.getvalue())
             files.append(folder / f"{name}.png")
     return files

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dslc.cache import write_atomically
+from dslc.cache import write_whole
 from dslc.language.diagnostics import DataError
 
 
@@ -53,7 +53,7 @@ class History:
         writer = csv.writer(text)
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
-        write_atomically(Path(path), text.getvalue().encode())
+        write_whole(Path(path), text.getvalue().encode())
 
     def plot(self, axes: Any = None) -> Any:
         """Plots the losses over the epochs with matplotlib, on `axes` if given, and returns the axes. Raises

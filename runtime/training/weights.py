@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from dslc.cache import write_atomically
+from dslc.cache import write_whole
 from dslc.codegen.summary import version
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
@@ -51,7 +51,7 @@ def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Array]
     data = save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {**about, **more})
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(Path(path), data)
+        write_whole(Path(path), data)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from None
 
