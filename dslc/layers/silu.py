@@ -24,7 +24,6 @@ class Silu(Activation):
         return sigmoid(X) * (1 + X * (1 - sigmoid(X)))
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
-        x = xs[0]
-        return Reference(
-            x / (1 + np.exp(-x)), lambda dy: ((dy * ((1 + np.exp(-x) * (1 + x)) / (1 + np.exp(-x)) ** 2),), {})
-        )
+        x, small = xs[0], np.exp(-np.abs(xs[0]))
+        below = np.where(x < 0, small, 1) / (1 + small)
+        return Reference(x * below, lambda dy: ((dy * (below + x * small / (1 + small) ** 2),), {}))
