@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.layers import Mode
+import dslc.layers
+from dslc import registry
+from dslc.layers import Activation, Layer, Mode
 from dslc.layers.dropout import Dropout
 from dslc.philox import philox4x32, random_words
 from dslc.runtime.model import Model
@@ -101,3 +103,17 @@ def test_steps_beyond_32_bits() -> None:
     x, t = {"x": np.ones((1, 4000))}, {"output": np.zeros((1, 1))}
     _, gradients, _ = interpreter(model).loss_and_gradients(x, t)
     assert np.array_equal(gradients["dense1.weight"][0] != 0, mask(model))
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, a in registry.every(dslc.layers, Layer).items() if issubclass(a, Activation)]
+)
+def test_activations_of_large_numbers(name: str) -> None:
+    """Values and slopes are numbers, and far from 0 the slope is a constant."""
+    layer = registry.every(dslc.layers, Layer)[name]()
+    x = np.array([-1e5, -1e3, -800.0, 0.0, 800.0, 1e3, 1e5])
+    with np.errstate(over="ignore"):
+        found = layer.reference((x,), {}, Mode(training=True))
+        ((slope,), _) = found.pull(np.ones(7))
+    assert np.isfinite(found.y).all() and np.isfinite(slope).all()
+    assert np.ptp(slope[:3]) == np.ptp(slope[4:]) == 0

@@ -26,8 +26,7 @@ class Silu(Activation):
         return sigmoid(X) * (1 + X * (1 - sigmoid(X)))
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
-        """y = x / (1 + np.exp(-x)); dx = dy * (1 + e^-x * (1 + x)) / (1 + e^-x)^2."""
-        x = xs[0]
-        return Reference(
-            x / (1 + np.exp(-x)), lambda dy: ((dy * ((1 + np.exp(-x) * (1 + x)) / (1 + np.exp(-x)) ** 2),), {})
-        )
+        """y = x * s, s = 1 / (1 + e^-x); dx = dy * (s + x * s * (1 - s)). e^-|x| does not overflow."""
+        x, small = xs[0], np.exp(-np.abs(xs[0]))
+        s = np.where(x < 0, small, 1) / (1 + small)
+        return Reference(x * s, lambda dy: ((dy * (s + x * small / (1 + small) ** 2),), {}))

@@ -283,8 +283,9 @@ def check(case: Case) -> Tally:
 
 def unfit(expected: Expected) -> str:
     """Why the numbers of a network are not judged; empty where they are."""
-    largest = max(float(np.abs(a).max(initial=0.0)) for a in expected.exact.values())
-    return "" if largest <= LARGEST[expected.network.precision] else f"numbers up to {largest:.3g}"
+    largest = [float(np.abs(a).max(initial=0.0)) for a in expected.exact.values()]
+    fit = all(number <= LARGEST[expected.network.precision] for number in largest)
+    return "" if fit else f"numbers up to {max(largest):.3g}"
 
 
 def _same_bits(name: str, array: np.ndarray, known: dict[str, bytes]) -> None:
