@@ -124,7 +124,7 @@ def test_copies_shared_between_alternatives_are_refused(monkeypatch: pytest.Monk
                 refused += 1
                 with pytest.raises(AssertionError, match=r"_small_batch in small_batch reads \w+ before it is written"):
                     plan.graph.verify()
-                with pytest.raises(PlanError, match=r"in predict few reads \w+, which no phase before it has made"):
+                with pytest.raises(PlanError, match=r"in predict small_batch reads \w+, which was not written before"):
                     verify_plan(plan)
             else:
                 verify_plan(plan)

@@ -336,7 +336,7 @@ FAULTS = {
         lambda plan: without_phase("predict", "prepack")(
             replace(plan, kept={name: b for name, b in plan.kept.items() if name != "prepared"})
         ),
-        "conv1_weight_winograd4x3, which no phase before it has made",
+        "conv1_weight_winograd4x3, which was not written before",
     ),
     "prepare is skipped, and its flag is there": Fault("filters", without_phase("predict", "prepack"), "flag"),
     "the phase for few examples reads a copy of the other": Fault(
