@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +99,7 @@ class Program:
 
     def view(self, name: str, suffix: str = "") -> ParameterView:
         buffer = self.plan.kept[f"{identifier(name)}{suffix}"]
-        return ParameterView(name, self.arena.view(buffer), buffer.layout, lambda: None)
+        return ParameterView(name, nullcontext(), lambda: (self.arena.view(buffer), buffer.layout), lambda: None)
 
     # ------------------------------------------------------------------------------------------- compile
 
