@@ -18,7 +18,7 @@ os.environ[cores.VARIABLE] = "1"
 subject a test says how many. tests/test_cores.py tests what is done without."""
 
 
-QUICK = 4
+QUICK = 2
 """With --quick, so many cases of a parametrized test are run, spread evenly over all of them."""
 
 
