@@ -15,8 +15,11 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,6 +41,7 @@ ON_ALL_CORES = ("-flto=auto", "-fno-fat-lto-objects", "-flto-partition=balanced"
 """GCC's link-time optimization compiles the functions of our one C file on all cores: it deals them out in parts, a
 small network's too, and runs `make` on these."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
+_loading = threading.Lock()
 
 
 class CompilerError(UsageError):
@@ -186,8 +190,9 @@ def _run_all(commands: list[list[str]]) -> None:
 
 
 def _load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """Imports a module that is on no path; one thread at a time, since importing an extension takes no lock itself."""
+    loader = ExtensionFileLoader(name, str(path))
+    with _loading:
+        module = module_from_spec(ModuleSpec(name, loader, origin=str(path)))
+        loader.exec_module(module)
     return module
