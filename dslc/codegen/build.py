@@ -50,11 +50,13 @@ class CompilerError(UsageError):
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C compiler, how it names itself, and those flags for compiling and linking that only some compilers know."""
+    """A C compiler, how it names itself, those flags for compiling and linking that only some compilers know, and the
+    user's own."""
 
     command: tuple[str, ...]
     identity: str
     flags: tuple[str, ...] = ()
+    own_flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
         *FLAGS,
         *target.flags,
         *compiler.flags,
+        *compiler.own_flags,
         compiler.identity,
         str(sysconfig.get_config_var("SOABI")),
         cpu_identity(),
@@ -112,7 +115,7 @@ def find_compiler() -> Compiler:
         found = shutil.which(command[0])
         if found:
             known = _identify((found, *command[1:]))
-            return replace(known, flags=(*known.flags, *shlex.split(os.environ.get(EXTRA_FLAGS, ""))))
+            return replace(known, own_flags=tuple(shlex.split(os.environ.get(EXTRA_FLAGS, ""))))
     if os.environ.get("CC"):
         raise UsageError(f"the C compiler that CC names, {os.environ['CC']!r}, is not there")
     raise UsageError("no C compiler was found: install gcc (apt install gcc) or clang, or pip install ziglang")
@@ -157,11 +160,12 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         ffi.set_source(name, source.declarations, compiler_verbose=0)
         ffi.emit_c_code(str(wrapper))
         python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
-        flags = [*FLAGS, *target.flags, *compiler.flags]
+        flags, own = [*FLAGS, *target.flags, *compiler.flags, *compiler.own_flags], compiler.own_flags
+        light = ["-O1", "-fPIC", "-w", *own]
         jobs = [
             [*compiler.command, *flags, *WARNINGS, "-c", str(kernels), "-o", str(folder / "kernels.o")],
-            [*compiler.command, "-O1", "-fPIC", "-w", *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],
-        ]  # fmt: skip
+            [*compiler.command, *light, *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],
+        ]
         _run_all(jobs)
         made = folder / path.name
         objects = [str(folder / "kernels.o"), str(folder / "wrapper.o")]
