@@ -47,7 +47,7 @@ def read(path: Path, how: Reading) -> Dataset:
     elif how.labelled or folders:
         found = {"train": _classes(path)}
     else:
-        files = tuple(sorted(file for file in path.iterdir() if file.is_file() and not _junk(file)))
+        files = tuple(sorted(file for file in path.iterdir() if not file.is_dir() and not _junk(file)))
         found = {"train": Found(files, np.zeros(len(files)), notes)}
     if not found["train"].files:
         raise DataError(
@@ -116,7 +116,7 @@ def _classes(path: Path) -> Found:
     files: list[tuple[Path, str]] = []
     for folder in folders:
         inside = sorted(folder.iterdir())
-        own = [file for file in inside if file.is_file() and not _junk(file)]
+        own = [file for file in inside if not file.is_dir() and not _junk(file)]
         deeper = [file.name for file in inside if file.is_dir() and not _junk(file)]
         junk = [file.name for file in inside if _junk(file)]
         left += [f"{folder}: skipped {_listed(junk)}"] if junk else []

@@ -10,6 +10,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import Reading
+from dslc.runtime.data.files import require_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,6 +42,7 @@ def read_pixels(file: Path, how: Reading) -> tuple[Array, str]:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    require_file(file)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -53,8 +55,8 @@ def read_pixels(file: Path, how: Reading) -> tuple[Array, str]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = Image.MAX_IMAGE_PIXELS or 0
         raise DataError(f"cannot read the image {file}: it has more than {most:,} pixels, as a bomb would") from None
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        raise DataError(f"cannot read the image {file}: {error}") from None
+    except Exception as error:  # each of Pillow's forty decoders stumbles in its own way over what is damaged
+        raise DataError(f"cannot read the image {file}: {str(error) or 'it is damaged'}") from None
     note = f"{file}: only the first of {frames} images is taken" if frames > 1 else ""
     return (pixels[..., None] if pixels.ndim == 2 else pixels), note
 

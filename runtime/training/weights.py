@@ -15,6 +15,7 @@ from dslc.cache import write_whole
 from dslc.codegen.summary import version
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.files import require_file
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.training.spec_text import as_trained
 
@@ -36,6 +37,7 @@ def read_schema(path: str | Path) -> Schema:
         DataError: the file cannot be read, or what it says is not understood.
     """
     try:
+        require_file(Path(path))
         with safe_open(str(path), framework="numpy") as file:
             text = (file.metadata() or {}).get(DATA)
     except (OSError, SafetensorError) as error:
@@ -59,6 +61,7 @@ def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Array]
 def read_arrays(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays of a safetensors file by name, and its metadata. Raises DataError if it cannot be read."""
     try:
+        require_file(Path(path))
         with safe_open(str(path), framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
