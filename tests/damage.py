@@ -44,7 +44,17 @@ WORDS = (
     b"\\",
 )
 NUMBERS = (0, 1, 127, 128, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63, 2**64 - 1)
-NETWORK = "net N { input x: 2\n dense(2, bias=off) -> softmax }\ntrain { loss cross_entropy\n optimizer sgd(lr=0.1)\n batch 1\n epochs 1 }"
+NETWORK = """net N {
+  input x: 2
+  dense(2, bias=off) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer sgd(lr=0.1)
+  batch 1
+  epochs 1
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ def damaged(number: int, kinds: list[str], folder: Path) -> Damaged:
     done: list[str] = []
 
     def change(data: bytes) -> bytes:
-        for _ in range(int(rng.integers(1, 4))):
+        for _ in range(int(rng.integers(0, 4))):
             data = _changed(data, rng, done)
         return data
 
@@ -167,17 +177,18 @@ LABELS = _idx(np.array([1, 0]), (2,))
 
 
 def _inside_png(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """One chunk is changed and gets a right checksum; pixels are changed unpacked."""
+    """Chunks are changed and get right checksums; pixels are changed unpacked."""
     chunks, at = [], 8
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "big")
         chunks.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + size]))
         at += 12 + size
     result = data[:8]
-    which = len(data) % 2 and b"IHDR" or b"IDAT"
     for name, body in chunks:
-        if name == which:
-            body = zlib.compress(change(zlib.decompress(body))) if name == b"IDAT" else change(body)
+        if name == b"IDAT":
+            body = zlib.compress(change(zlib.decompress(body)))
+        elif name != b"IEND":
+            body = change(body)
         result += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
     return result
 
@@ -288,10 +299,18 @@ def _pictures(form: str, mode: str = "RGB", end: str = "") -> Kind:
     return Kind(f"a/1.{end or form.lower()}", _image(form, mode), _load_above, inside=inside)
 
 
+SEMICOLONS = "sep=;\r\n" + TABLE.replace(",", ";").replace("\n", "\r\n")
+BESIDE_IMAGES = {"train-labels-idx1-ubyte": LABELS}
+
+
+def _two_pictures() -> dict[str, bytes]:
+    return {"1.png": _image("PNG")(), "2.png": _image("PNG")()}
+
+
 KINDS: dict[str, Kind] = {
     "csv": Kind("t.csv", TABLE.encode, _load_table),
     "tsv": Kind("t.tsv", TABLE.replace(",", "\t").encode, _load_table),
-    "semicolons": Kind("t.csv", lambda: ("sep=;\r\n" + TABLE.replace(",", ";").replace("\n", "\r\n")).encode("utf-8-sig"), _load_table),
+    "semicolons": Kind("t.csv", lambda: SEMICOLONS.encode("utf-8-sig"), _load_table),
     "utf16": Kind("t.csv", lambda: TABLE.encode("utf-16"), _load_table),
     "csv.gz": Kind("t.csv.gz", lambda: gzip.compress(TABLE.encode()), _load_table, inside=_inside_gzip),
     "parquet": Kind("t.parquet", _frame("parquet"), _load_table),
@@ -299,9 +318,13 @@ KINDS: dict[str, Kind] = {
     "npz": Kind("d.npz", lambda: _npz(False), _load, inside=_inside_zip),
     "npz packed": Kind("d.npz", lambda: _npz(True), _load, inside=_inside_zip),
     "npy folder": Kind("x.npy", lambda: _array(X), _load_folder, lambda: {"y.npy": _array(Y)}),
-    "idx": Kind("train-images-idx3-ubyte", lambda: IMAGES, _load_folder, lambda: {"train-labels-idx1-ubyte": LABELS}),
-    "idx.gz": Kind("train-images-idx3-ubyte.gz", lambda: gzip.compress(IMAGES), _load_folder, lambda: {"train-labels-idx1-ubyte": LABELS}, _inside_gzip),
-    "idx labels": Kind("train-labels-idx1-ubyte", lambda: LABELS, _load_folder, lambda: {"train-images-idx3-ubyte": IMAGES}),
+    "idx": Kind("train-images-idx3-ubyte", lambda: IMAGES, _load_folder, lambda: BESIDE_IMAGES),
+    "idx.gz": Kind(
+        "train-images-idx3-ubyte.gz", lambda: gzip.compress(IMAGES), _load_folder, lambda: BESIDE_IMAGES, _inside_gzip
+    ),
+    "idx labels": Kind(
+        "train-labels-idx1-ubyte", lambda: LABELS, _load_folder, lambda: {"train-images-idx3-ubyte": IMAGES}
+    ),
     "png": _pictures("PNG"),
     "palette": _pictures("PNG", "P"),
     "jpeg": _pictures("JPEG"),
@@ -312,7 +335,8 @@ KINDS: dict[str, Kind] = {
     "ppm": _pictures("PPM"),
     "tga": _pictures("TGA"),
     "jpeg2000": _pictures("JPEG2000", end="jp2"),
-    "list": Kind("list.csv", lambda: b"file,label\n1.png,a\n2.png,b\n1.png,b\n", _load, lambda: {"1.png": _image("PNG")(), "2.png": _image("PNG")()}),
+    "list": Kind("list.csv", lambda: b"file,label\n1.png,a\n2.png,b\n1.png,b\n", _load, _two_pictures),
     "weights": Kind("w.safetensors", _written(_weights), _open_weights, inside=_inside_safetensors),
     "checkpoint": Kind("c.safetensors", _written(_checkpoint), _open_checkpoint, inside=_inside_safetensors),
-}  # fmt: skip
+}
+"""What is damaged, by names that `fuzz_files.py` takes."""

@@ -22,8 +22,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-
 from damage import KINDS, Damaged, damaged
+
 from dslc.language.diagnostics import DataError
 
 BLOCK = 300
