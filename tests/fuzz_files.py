@@ -28,7 +28,7 @@ from dslc.language.diagnostics import DataError
 
 BLOCK = 300
 """So many files for a process."""
-MEMORY = 6 << 30
+MEMORY = 4 << 30
 """Bytes of addresses that a process gets: polars alone reserves some."""
 SECONDS = 20
 

@@ -133,3 +133,13 @@ def test_sixteen_bits_of_jpeg2000_are_refused(tmp_path: Path) -> None:
     assert data[at] == 7 and read_pixels(tmp_path / "a.jp2", Reading())[0].dtype == np.uint8
     with pytest.raises(DataError, match="12 bits"):
         read(tmp_path, data[:at] + b"\x0b" + data[at + 1 :], "b.jp2")
+
+
+def test_sixteen_bits_for_three_channels_are_few(tmp_path: Path) -> None:
+    """A BMP of 5, 6 and 5 bits: no more than 8 in any channel."""
+    masks = struct.pack("<3I", 0xF800, 0x07E0, 0x001F)
+    header = struct.pack("<IiiHHIIiiII", 40, 1, 1, 1, 16, 3, 4, 0, 0, 0, 0) + masks
+    begin = 14 + len(header)
+    data = b"BM" + struct.pack("<IHHI", begin + 4, 0, 0, begin) + header + struct.pack("<HH", 0xF800, 0)
+    found = read(tmp_path, data, "a.bmp")
+    assert found.dtype == np.uint8 and found.tolist() == [[[255, 0, 0]]]

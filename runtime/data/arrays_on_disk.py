@@ -13,7 +13,7 @@ from numpy.lib import format as npy
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import Dataset, Reading, Split
 from dslc.runtime.data.files import may_hold, require_file
-from dslc.runtime.data.sizes import bytes_of
+from dslc.runtime.data.sizes import bytes_of, require_memory
 
 Array = np.ndarray[Any, Any]
 ALSO = {"_train": "", "_val": "_dev", "_valid": "_dev"}
@@ -82,6 +82,7 @@ def _part(name: str, arrays: Mapping[str, Array], suffix: str, labelled: bool) -
 def _npz(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as file:
+            require_memory(sum(info.file_size for info in file.infolist()), f"{path} announces arrays")
             return {info.filename.removesuffix(".npy"): _member(file, info, path) for info in file.infolist()}
     except (DataError, OSError, MemoryError):
         raise

@@ -17,6 +17,8 @@ Array = np.ndarray[Any, Any]
 WHITE = 65535
 OTHER_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 """Pillow's words for the order of bytes in the files: big, little, the machine's own; and what is the reverse."""
+SIXTEEN = r";16[BLN ]"
+"""In Pillow's words for 16 bits a channel; `BGR;16` are 16 bits for all three."""
 WHOLE = ("zip", "raw", "libtiff")
 """Pillow's decoders that hand on all bits (PNG, TIFF)."""
 GREY_ALPHA = "LA;16B"
@@ -36,7 +38,7 @@ def deep_pixels(image: Image, file: Path) -> Array | None:
     modes = {_raw_mode(tile) for tile in image.tile}
     if image.mode.startswith("I"):
         return _with_transparency(image, _grey(image))
-    if not any("16" in mode for mode in modes):
+    if not any(re.search(SIXTEEN, mode) for mode in modes):
         _refuse_shortened(image)
         return None
     mode, order = (modes.pop().split(";") if len(modes) == 1 else ("", ""))[:2]

@@ -59,7 +59,7 @@ def _pair(path: Path, prefix: str, labelled: bool) -> Split | None:
 def _file(path: Path, prefix: str, kind: str) -> Path | None:
     name = f"{prefix}-{kind}-ubyte"
     candidates = (path / name, path / f"{name}.gz", path / name.replace("-idx", ".idx"))
-    return next((file for file in candidates if file.exists()), None)
+    return next((file for file in candidates if file.exists() or file.is_symlink()), None)
 
 
 def read_idx(path: Path) -> Array:

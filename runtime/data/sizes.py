@@ -24,11 +24,14 @@ def bytes_of(shape: Sequence[int], itemsize: int, what: str) -> int:
     if any(axis < 0 for axis in shape):
         raise DataError(f"{what} announces the shape {list(shape)}: no axis is shorter than 0")
     size = math.prod(shape) * itemsize
-    if size > memory():
-        raise DataError(
-            f"{what} announces the shape {list(shape)}, {size / 1e9:,.0f} GB: more than the memory there is"
-        )
+    require_memory(size, f"{what} announces the shape {list(shape)}")
     return size
+
+
+def require_memory(size: int, what: str) -> None:
+    """Raises DataError where so many bytes are more than there are."""
+    if size > memory():
+        raise DataError(f"{what}, {size / 1e9:,.3g} GB: more than the memory there is")
 
 
 def memory() -> int:

@@ -26,8 +26,8 @@ PARQUET, ARROW = (".parquet", ".pq"), (".arrow", ".feather", ".ipc")
 ENDINGS = (*TEXT, *PARQUET, *ARROW)
 LONGEST_LABEL = 1000
 """Characters of a class's name: all names take as much memory as the longest."""
-NUMBER = 8
-"""Bytes of a number of double precision."""
+NUMBER, COPIES = 8, 3
+"""Bytes of a number of double precision, and how often it is held: as polars does, by column, and in x."""
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 """Cells that stand for a value that is not there."""
 THOUSANDS = r"^[+-]?[1-9]\d{0,2}([,' \u00a0\u202f]\d{3})+(\.\d+)?$"
@@ -111,7 +111,7 @@ def _binary(path: Path) -> DataFrame:
         return polars.read_ipc(packed)
     lazy = polars.scan_parquet(packed)
     shape = (lazy.select(polars.len()).collect().item(), len(lazy.collect_schema()))
-    bytes_of(shape, NUMBER, str(path))
+    bytes_of(shape, COPIES * NUMBER, str(path))
     return polars.read_parquet(packed)
 
 
