@@ -22,7 +22,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from damage import KINDS, Damaged, damaged
+from damage import Damaged, damaged
+from whole_files import KINDS
 
 from dslc.language.diagnostics import DataError
 

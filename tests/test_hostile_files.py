@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import pickle
 import resource
 import struct
@@ -13,7 +12,6 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -169,100 +167,10 @@ def test_weights(data: bytes, tmp_path: Path) -> None:
             read(tmp_path / "w")
 
 
-# ------------------------------------------------------------------------------------------------ no files at all
-
-
-def _pipe(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def _broken_link(path: Path) -> None:
-    path.symlink_to("/nowhere/at/all")
-
-
-def _folder(path: Path) -> None:
-    path.mkdir()
-
-
 def test_stray_quotes_belong_to_their_cells(tmp_path: Path) -> None:
     """As Python's own reader and spreadsheets take them; between two of them stands no cell."""
     (tmp_path / "t.csv").write_text('a,t\n1,5" pipe\n2,y\n3,7" pipe\n4,"a ""b"", c"\n')
     assert load_dataset(str(tmp_path / "t.csv"), "t").train.y.tolist() == ['5" pipe', "y", '7" pipe', 'a "b", c']
-
-
-@pytest.mark.parametrize("name", ["t.csv", "t.parquet", "d.npz", "f/x.npy", "f/train-images-idx3-ubyte", "f/a/1.png"])
-@pytest.mark.parametrize(("make", "words"), [(_pipe, "is a pipe; a file"), (_broken_link, "is a link to /nowhere")])
-def test_pipes_and_broken_links(name: str, make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
-    """Opening a pipe would wait for ever."""
-    file = tmp_path / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    make(file)
-    if name.endswith("npy"):
-        np.save(tmp_path / "f/y.npy", np.zeros(3))
-    with pytest.raises(DataError, match=words):
-        load_dataset(str(tmp_path / Path(name).parts[0]), "t")
-
-
-@pytest.mark.parametrize(
-    ("make", "words"), [(_pipe, "is a pipe"), (_broken_link, "is a link"), (_folder, "is a folder")]
-)
-def test_weights_that_are_no_file(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
-    make(tmp_path / "w")
-    for read in (read_schema, read_arrays):
-        with pytest.raises(DataError, match=words):
-            read(tmp_path / "w")
-
-
-@pytest.mark.parametrize("name", ["t.csv", "d.npz", "t.parquet"])
-def test_folders_with_names_of_files(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).mkdir()
-    with pytest.raises(DataError, match=r"holds neither x\.npy and y.npy, nor"):
-        load_dataset(str(tmp_path / name), "t")
-
-
-@pytest.mark.parametrize("name", ["a b.csv", "-t.csv", "x=1.csv", "größe 木.csv", "[a]*?.csv", "%s{0}.csv"])
-def test_odd_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / name).write_bytes(ROWS)
-    monkeypatch.chdir(tmp_path)
-    assert load_dataset(name, "t").train.x.tolist() == [[1, 2], [3, 4]]
-    (tmp_path / name).write_bytes(ROWS + b"5,y,z\n")
-    with pytest.raises(DataError) as caught:
-        load_dataset(name, "t")
-    assert str(caught.value).startswith(f"{name}:4, column 'b': 'y' is no number")
-
-
-@pytest.mark.parametrize("name", ["[a]*?.parquet", "[a]*?.arrow"])
-def test_names_are_no_patterns(name: str, tmp_path: Path) -> None:
-    frame = polars.DataFrame({"a": [1, 2], "t": ["x", "y"]})
-    frame.write_parquet(tmp_path / name) if "parquet" in name else frame.write_ipc(tmp_path / name)
-    assert load_dataset(str(tmp_path / name), "t").train.x.tolist() == [[1], [2]]
-
-
-def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Said by the system: root, as whom tests may run, is not refused anything."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", str(tmp_path / "t.csv"))
-
-    (tmp_path / "t.csv").write_bytes(ROWS)
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(DataError, match=r"cannot read .*t.csv: permission denied"):
-        load_dataset(str(tmp_path / "t.csv"), "t")
-
-
-def test_bad_data_leave_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One line, exit status 1, no run folder."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "n.net").write_text(
-        "net N { input x: 2\n dense(2) -> softmax }\n"
-        "train { loss cross_entropy\n optimizer sgd(lr=0.1)\n batch 1\n epochs 1 }\n"
-    )
-    (tmp_path / "t.csv").write_bytes(ROWS + b"5,?,x\n")
-    assert dslc.cli.main.run(["train", "n.net", "--data", "t.csv", "--target", "t"]) == 1
-    assert capsys.readouterr().err == "error: t.csv:4, column 'b': is missing: fill it or leave the row out\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["n.net", "t.csv"]
 
 
 # ------------------------------------------------------------------------------------------------ memory
@@ -325,7 +233,7 @@ def test_damaged_files_are_read_or_refused() -> None:
 def test_cut_anywhere(name: str, tmp_path: Path) -> None:
     """A file of which some last bytes are missing, at any byte of its header and many of the rest."""
     sys.path.insert(0, str(HERE))
-    from damage import KINDS
+    from whole_files import KINDS
 
     kind = KINDS[name]
     whole, path = kind.whole(), tmp_path / kind.name

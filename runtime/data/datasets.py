@@ -45,8 +45,9 @@ def _load(data: str, how: Reading) -> Dataset:
         return from_arrays(data, named_arrays(data))
     path = Path(data)
     require_target(path)
-    if not path.exists():
-        raise DataError(f"there are no data at {data}: give {', '.join(DATA_NAMES)}, an .npz, a table or a folder")
+    if not data or not path.exists():
+        known = ", ".join(DATA_NAMES)
+        raise DataError(f"there are no data at {data or 'an empty path'}: give {known}, an .npz, a table or a folder")
     if not path.is_dir():
         require_file(path)
     reader = next((reader for reader in READERS if reader.reads(path)), None)

@@ -97,7 +97,8 @@ def _encoding(data: bytes) -> str:
 
 
 def _one_line_end(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return text if text.endswith("\n") else text + "\n"
 
 
 def first_rows(path: Path) -> list[list[str]]:
@@ -145,7 +146,7 @@ def records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[s
     try:
         for cells in csv.reader(lines(), delimiter=separator, strict=True):
             between = True
-            yield begins, cells if len(cells) != 1 or cells[0].strip() else []
+            yield begins, cells if len(cells) != 1 or not cells[0] or cells[0].strip() else []
     except csv.Error as error:
         raise DataError(f"{path}:{begins}: {_broken_quote(str(error))}") from None
 
@@ -190,16 +191,15 @@ def _frame(path: Path, text: str, separator: str, names: list[str], first: int) 
             comment_prefix=COMMENT,
             schema={name: polars.String for name in names},
         )
-    except polars.exceptions.PolarsError as error:
-        _refuse_ragged(path, text, separator, len(names))
-        raise DataError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+    except polars.exceptions.PolarsError:
+        return _frame_by_row(path, text, separator, names)
     if frame.height and frame[names[-1]].null_count():  # a short row looks like one with empty cells at its end
         blank = _refuse_ragged(path, text, separator, len(names))
         keep = [not empty for empty in blank]
         if len(keep) == frame.height:
             frame = frame.filter(polars.Series(keep, dtype=polars.Boolean))
         elif sum(keep) != frame.height:
-            raise DataError(f"cannot read {path}: its rows are not told apart; save it anew as CSV in UTF-8")
+            return _frame_by_row(path, text, separator, names)
     return frame
 
 
@@ -211,7 +211,11 @@ def _has_stray_quotes(text: str, separator: str) -> bool:
 
 
 def _frame_by_row(path: Path, text: str, separator: str, names: list[str]) -> DataFrame:
-    """The same by Python's reader, which is slower."""
+    """The same by Python's reader, which is slower and has the last word.
+
+    Raises:
+        DataError: as `parse`.
+    """
     import polars
 
     _refuse_ragged(path, text, separator, len(names))

@@ -44,6 +44,7 @@ def read(path: Path, how: Reading) -> Dataset:
     by_part = {part: folder for part, names in PARTS.items() for folder in folders if folder.name.lower() in names}
     if "train" in by_part and len(by_part) == len(folders):
         found = {part: _classes(folder) for part, folder in by_part.items()}
+        notes += _loose(path)
     elif how.labelled or folders:
         found = {"train": _classes(path)}
     else:
@@ -55,7 +56,8 @@ def read(path: Path, how: Reading) -> Dataset:
             "images a class"
         )
     parts, more = read_parts(found, how)
-    return Dataset(str(path), parts["train"], parts.get("dev"), parts.get("test"), labelled=bool(folders), notes=more)
+    told = tuple(dict.fromkeys((*notes, *more)))
+    return Dataset(str(path), parts["train"], parts.get("dev"), parts.get("test"), labelled=bool(folders), notes=told)
 
 
 def read_parts(found: dict[str, Found], how: Reading) -> tuple[dict[str, Split], tuple[str, ...]]:
@@ -111,8 +113,7 @@ def _left_out(broken: Sequence[str]) -> tuple[str, ...]:
 def _classes(path: Path) -> Found:
     """One folder a class. What else lies there is noted."""
     folders, notes = _folders(path)
-    loose = [file.name for file in path.iterdir() if file.is_file() and not _junk(file)]
-    left = [*notes, *([f"{path}: not looked at, for it is in no class: {_listed(loose)}"] if loose and folders else [])]
+    left = [*notes, *(_loose(path) if folders else ())]
     files: list[tuple[Path, str]] = []
     for folder in folders:
         inside = sorted(folder.iterdir())
@@ -126,6 +127,12 @@ def _classes(path: Path) -> Found:
         left += [] if own else [f"{folder} holds no images: there is no such class"]
         files += [(file, folder.name) for file in own]
     return Found(tuple(file for file, _ in files), np.array([label for _, label in files]), tuple(left))
+
+
+def _loose(path: Path) -> tuple[str, ...]:
+    """A note of the files beside folders."""
+    loose = [file.name for file in path.iterdir() if not file.is_dir() and not _junk(file)]
+    return (f"{path}: not looked at, for it is in no class: {_listed(loose)}",) if loose else ()
 
 
 def _folders(path: Path) -> tuple[list[Path], tuple[str, ...]]:
