@@ -41,9 +41,11 @@ def read(path: Path, how: Reading) -> Dataset:
         DataError: there are no images, one cannot be read, or they have different sizes; it names the file.
     """
     folders, notes = _folders(path)
-    by_part = {part: folder for part, names in PARTS.items() for folder in folders if folder.name.lower() in names}
-    if "train" in by_part and len(by_part) == len(folders):
+    by_part = _parts(folders)
+    if by_part:
         found = {part: _classes(folder) for part, folder in by_part.items()}
+        others = [folder.name for folder in folders if folder not in by_part.values()]
+        notes += (f"{path}: not looked at, for it is no part of the data: {_listed(others)}",) if others else ()
         notes += _loose(path)
     elif how.labelled or folders:
         found = {"train": _classes(path)}
@@ -58,6 +60,21 @@ def read(path: Path, how: Reading) -> Dataset:
     parts, more = read_parts(found, how)
     told = tuple(dict.fromkeys((*notes, *more)))
     return Dataset(str(path), parts["train"], parts.get("dev"), parts.get("test"), labelled=bool(folders), notes=told)
+
+
+def _parts(folders: Sequence[Path]) -> dict[str, Path]:
+    """The folders that hold parts of the data, by the part; none where `train` holds no folders: it may be a class.
+
+    Raises:
+        DataError: two of them mean the same part.
+    """
+    named = {part: [folder for folder in folders if folder.name.lower() in names] for part, names in PARTS.items()}
+    if not any(_folders(folder)[0] for folder in named["train"]):
+        return {}
+    for part, same in named.items():
+        if len(same) > 1:
+            raise DataError(f"{same[0]} and {same[1]} both stand for the {part} set: leave one")
+    return {part: same[0] for part, same in named.items() if same}
 
 
 def read_parts(found: dict[str, Found], how: Reading) -> tuple[dict[str, Split], tuple[str, ...]]:
