@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data.delimited import COMMA, Delimited, parse
+from dslc.runtime.data.decimal_commas import COMMA
+from dslc.runtime.data.delimited import Delimited, parse
 from dslc.runtime.data.examples import Dataset, Reading, Split
 from dslc.runtime.data.files import read_whole
 from dslc.runtime.data.frames import in_words, listed, quoted
