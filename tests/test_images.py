@@ -181,6 +181,14 @@ def test_broken_files_are_named(tmp_path: Path, rng: np.random.Generator) -> Non
     assert len(read(path).train.x) == 2
 
 
+def test_what_pillow_warns_of_is_told_with_the_file(tmp_path: Path, color: np.ndarray) -> None:
+    Image.fromarray(color).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pixels, note = read_pixels(tmp_path / "a.jpg", Reading())
+    assert pixels.shape == color.shape and note.startswith(f"{tmp_path / 'a.jpg'}: ") and "EXIF" in note.upper()
+
+
 def test_what_lies_beside_the_parts_is_noted(tmp_path: Path, color: np.ndarray) -> None:
     path = folder(tmp_path, {"train/a/1.png": color, "train/b/1.png": color, "test/a/1.png": 255 - color})
     (path / "labels").mkdir()

@@ -12,6 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 Array = np.ndarray[Any, Any]
 WHITE = 65535
@@ -21,14 +22,13 @@ SIXTEEN = r";16[BLN ]"
 """In Pillow's words for 16 bits a channel; `BGR;16` are 16 bits for all three."""
 WHOLE = ("zip", "raw", "libtiff")
 """Pillow's decoders that hand on all bits (PNG, TIFF)."""
-GREY_ALPHA = "LA;16B"
 DEPTHS = {"JPEG2000": rb"\xff\x51.{38}(.)", "AVIF": rb"pixi.{5}(.)"}
-"""Where the bits of a channel stand in formats whose pixels Pillow shortens to 8 bits: in the segment SIZ, less 1
-(ISO 15444-1, A.5.1), and in the box `pixi` (ISO 23008-12, 6.5.6)."""
+"""Where the bits of a channel stand in formats whose pixels Pillow shortens to 8 bits: in the segment of the
+image's size, less 1 (ISO 15444-1, A.5.1), and in the box `pixi` (ISO 23008-12, 6.5.6)."""
 HEADER = 1 << 16
 
 
-def deep_pixels(image: Image, file: Path) -> Array | None:
+def deep_pixels(image: ImageFile, file: Path) -> Array | None:
     """The pixels (h, w, channels) of 16 bits, as they are stored: grey, grey and alpha, color, color and alpha; None
     where they have 8. `file` is where the image comes from.
 
@@ -75,7 +75,7 @@ def _with_mode(tile: Any, mode: str) -> Any:
     return tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)
 
 
-def _refuse_shortened(image: Image) -> None:
+def _refuse_shortened(image: ImageFile) -> None:
     pattern = DEPTHS.get(image.format or "")
     if pattern is None or image.fp is None:
         return
@@ -111,7 +111,7 @@ def flat(pixels: Array, background: tuple[int, int, int]) -> Array:
     under = np.array(background) * 257
     alpha = pixels[..., -1:] / WHITE
     stays_grey = pixels.shape[2] == 2 and len(set(background)) == 1
-    mixed = alpha * pixels[..., :-1] + (1 - alpha) * (under[:1] if stays_grey else under)
+    mixed: Array = alpha * pixels[..., :-1] + (1 - alpha) * (under[:1] if stays_grey else under)
     return np.rint(mixed).astype(np.uint16)
 
 

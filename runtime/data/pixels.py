@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +27,14 @@ FITS = ("stretch", "crop", "pad")
 
 
 def require_pillow() -> None:
-    """Raises DataError where Pillow is not installed."""
+    """Raises DataError where Pillow is not installed. What it logs of broken files is in its errors too."""
     try:
         import PIL.Image  # noqa: F401
     except ImportError:
         raise DataError("images are read with Pillow: pip install 'dslc[data]'") from None
+    log = logging.getLogger("PIL")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())  # else Python would print it
 
 
 def read_pixels(file: Path, how: Reading) -> tuple[Array, str]:
@@ -47,7 +51,9 @@ def read_pixels(file: Path, how: Reading) -> tuple[Array, str]:
 
     require_file(file)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as image:
                 frames = getattr(image, "n_frames", 1)
@@ -65,8 +71,9 @@ def read_pixels(file: Path, how: Reading) -> tuple[Array, str]:
         raise DataError(f"cannot read the image {file}: it has more than {most:,} pixels, as a bomb would") from None
     except Exception as error:  # each of Pillow's forty decoders stumbles in its own way over what is damaged
         raise DataError(f"cannot read the image {file}: {str(error) or 'it is damaged'}") from None
-    note = f"{file}: only the first of {frames} images is taken" if frames > 1 else ""
-    return (pixels[..., None] if pixels.ndim == 2 else pixels), note
+    notes = [f"only the first of {frames} images is taken"] if frames > 1 else []
+    notes += list(dict.fromkeys(str(warning.message) for warning in told))
+    return (pixels[..., None] if pixels.ndim == 2 else pixels), f"{file}: {'; '.join(notes)}" if notes else ""
 
 
 def _plain(image: Image, background: tuple[int, int, int]) -> Image:

@@ -219,10 +219,10 @@ def targets(table: Table, name: str, numbers: bool) -> tuple[Array, tuple[str, .
     if kind == "number":
         return values, ()
     words = words_of(column)
-    long = words.str.len_chars() > LONGEST_LABEL
-    if long.any():
-        found = f"a class of {words.str.len_chars().max():,} characters: is there a quote that is not closed?"
-        raise DataError(f"{table(int(long.arg_max() or 0))}, column {quoted(name)}: {found}")
+    longest = words.str.len_chars().arg_max()
+    if longest is not None and len(words[longest]) > LONGEST_LABEL:
+        found = f"a class of {len(words[longest]):,} characters: is there a quote that is not closed?"
+        raise DataError(f"{table(longest)}, column {quoted(name)}: {found}")
     return words.to_numpy().astype(str), ()
 
 
