@@ -16,6 +16,7 @@ from dslc.ir import Head
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.arrays import as_targets
 from dslc.runtime.data.examples import Split
+from dslc.runtime.data.files import require_file
 from dslc.runtime.model import Model
 
 Array = np.ndarray[Any, Any]
@@ -185,6 +186,7 @@ def read_tags(path: Path) -> list[tuple[str, ...]]:
         DataError: the file cannot be read, or has no column `tags`.
     """
     try:
+        require_file(path)
         lines = path.read_text("utf-8-sig").splitlines(keepends=True)
         delimiter = max(",;\t", key=(lines or [""])[0].count)
         rows = list(csv.DictReader(lines, delimiter=delimiter))

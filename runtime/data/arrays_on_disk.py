@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +12,8 @@ from numpy.lib import format as npy
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import Dataset, Reading, Split
-from dslc.runtime.data.sizes import bytes_of
+from dslc.runtime.data.files import may_hold, require_file
+from dslc.runtime.data.sizes import bytes_of, require_memory
 
 Array = np.ndarray[Any, Any]
 ALSO = {"_train": "", "_val": "_dev", "_valid": "_dev"}
@@ -82,13 +82,18 @@ def _part(name: str, arrays: Mapping[str, Array], suffix: str, labelled: bool) -
 def _npz(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as file:
+            require_memory(sum(info.file_size for info in file.infolist()), f"{path} announces arrays")
             return {info.filename.removesuffix(".npy"): _member(file, info, path) for info in file.infolist()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (DataError, OSError, MemoryError):
+        raise
+    except Exception as error:  # zipfile and its ways to pack have an error each, and more where lengths are wrong
         raise DataError(f"{path} is no .npz, or it is cut short or damaged: {error}") from None
 
 
 def _member(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
     what = f"{path}: {info.filename.removesuffix('.npy')}"
+    if not may_hold(info.compress_size, info.file_size):
+        raise DataError(f"{what} announces {info.file_size:,} bytes; its {info.compress_size:,} packed ones hold fewer")
     with file.open(info) as member:
         _checked_header(member, info.file_size, what)
     with file.open(info) as member:
@@ -97,6 +102,7 @@ def _member(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
 
 
 def _mapped(path: Path) -> Array:
+    require_file(path)
     with path.open("rb") as file:
         _checked_header(file, path.stat().st_size, str(path), in_memory=False)
     array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -109,7 +115,7 @@ def _checked_header(file: IO[bytes], size: int, what: str, in_memory: bool = Tru
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read(file)
-    except (ValueError, EOFError, SyntaxError) as error:
+    except Exception as error:  # the header is a Python literal: what NumPy raises depends on where parsing it ends
         raise DataError(f"{what} is no array of NumPy: {error}") from None
     if dtype.hasobject:
         raise DataError(f"{what} holds Python objects, which are not unpacked: save numbers or words")

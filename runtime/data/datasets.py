@@ -13,6 +13,7 @@ from dslc.language.diagnostics import DataError
 from dslc.runtime.data import arrays_on_disk, idx, image_lists, images, tables
 from dslc.runtime.data.arrays_on_disk import from_arrays
 from dslc.runtime.data.examples import DataNote, Dataset, Reader, Reading, Split
+from dslc.runtime.data.files import reported, require_file, require_target
 from dslc.runtime.data.named import NAMES, named_arrays
 
 DATA_NAMES = ("mnist", *NAMES)
@@ -30,7 +31,8 @@ def load_dataset(data: str, target: str | None = None, how: Reading = Reading())
         DataError: it cannot be read or holds no x and y.
     """
     how = how if target is None else replace(how, target=target)
-    found = replace(_load(data, how), how=how)
+    with reported(Path(data)):
+        found = replace(_load(data, how), how=how)
     for note in found.notes:
         warnings.warn(note, DataNote, stacklevel=2)
     return found
@@ -42,8 +44,12 @@ def _load(data: str, how: Reading) -> Dataset:
     if data in NAMES:
         return from_arrays(data, named_arrays(data))
     path = Path(data)
-    if not path.exists():
-        raise DataError(f"there are no data at {data}: give {', '.join(DATA_NAMES)}, an .npz, a table or a folder")
+    require_target(path)
+    if not data or not path.exists():
+        known = ", ".join(DATA_NAMES)
+        raise DataError(f"there are no data at {data or 'an empty path'}: give {known}, an .npz, a table or a folder")
+    if not path.is_dir():
+        require_file(path)
     reader = next((reader for reader in READERS if reader.reads(path)), None)
     if reader is None:
         raise DataError(
@@ -53,7 +59,7 @@ def _load(data: str, how: Reading) -> Dataset:
         return reader.read(path, how)
     except DataError:
         raise
-    except (OSError, ValueError, EOFError) as error:
+    except (ValueError, EOFError) as error:
         raise DataError(f"cannot read {data}: {error}") from None
 
 

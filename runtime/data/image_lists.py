@@ -10,6 +10,7 @@ from dslc.language.diagnostics import DataError
 from dslc.runtime.data import tables
 from dslc.runtime.data.delimited import first_rows
 from dslc.runtime.data.examples import Dataset, Reading
+from dslc.runtime.data.frames import listed, quoted
 from dslc.runtime.data.images import Found, read_parts
 
 NAMES = ("file", "filename", "file_name", "path", "filepath", "image")
@@ -54,7 +55,7 @@ def _files(table: tables.Table, name: str) -> tuple[Path, ...]:
         file = table.path.parent / cell if cell else None
         if file is None or not file.is_file():
             found = "is missing" if file is None else f"there is no file {file}"
-            raise DataError(f"{table(place)}, column {name!r}: {found}")
+            raise DataError(f"{table(place)}, column {quoted(name)}: {found}")
         files.append(file)
     return tuple(files)
 
@@ -67,4 +68,4 @@ def _target(table: tables.Table, name: str, how: Reading) -> str | None:
         return None
     if how.target is None and len(others) == 1:
         return others[0]
-    raise DataError(f"name the column of the labels in {table.path} with --target; its columns: {', '.join(others)}")
+    raise DataError(f"name the column of the labels in {table.path} with --target; its columns: {listed(others)}")
