@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dslc.codegen.build import Library
-from dslc.compiler import plan_network
+from dslc.compiler import check_text, plan_network
 from dslc.cores import Threads, threads_to_use
 from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError
@@ -27,6 +26,7 @@ from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
+from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
 
@@ -105,12 +105,41 @@ class Model:
             UsageError: the machine has too little memory.
         """
         with self.compiled.lock:
-            twin = copy.copy(self)
+            twin = object.__new__(type(self))
+            twin.__dict__.update(self.__dict__)
             twin.compiled = self.compiled.copy()
             twin._fitting = threading.RLock()
             twin._unfitted = set(self._unfitted)
             twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
             return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: the spec's text, and what predictions and further training depend on. A training that was stopped
+        is not continued from it as from a checkpoint: it has no history."""
+        with self.compiled.lock:
+            return {
+                "spec": as_trained(self.network),
+                "precision": self.network.precision,
+                "patience": self.network.training and self.network.training.patience,
+                "setting": (self._wanted_threads, self.options, self.target),
+                "weights": self.copy_weights(),
+                "states": {name: view.numpy() for name, view in self.compiled.states().items()},
+                "position": (self.step, self.epoch),
+                "unfitted": self._unfitted,
+                "schema": self.schema.to_json(),
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The C comes from the cache, or it is compiled for the machine that reads the pickle."""
+        network = check_text(state["spec"], dtype=state["precision"])
+        if network.training is not None:
+            network = replace(network, training=replace(network.training, patience=state["patience"]))
+        Model.__init__(self, network, *state["setting"])
+        self.restore_weights(state["weights"])
+        for name, view in self.compiled.states().items():
+            view[...] = state["states"][name]
+        self.compiled.step, self.epoch = state["position"]
+        self._unfitted, self.schema = set(state["unfitted"]), Schema.from_json(state["schema"])
 
     def _check_dev(self, dev: Any) -> None:
         if not isinstance(dev, (tuple, list)) or len(dev) != 2:
