@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +14,7 @@ from dslc.ir import Head
 from dslc.runtime.data.labels import Classes, labels_of
 from dslc.runtime.data.schema import class_count, tells_labels
 from dslc.sklearn.estimator import Array, NetEstimator
-from dslc.sklearn.spec import built_in
+from dslc.sklearn.spec import Kind
 
 
 def _gives_probabilities(estimator: NetClassifier) -> bool:
@@ -58,6 +57,8 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         n_features_in_, feature_names_in_: columns of X; their names if X was a data frame.
     """
 
+    _kind = Kind("Classifier", "cross_entropy", "classes", "softmax")
+
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
         """Trains from the start. X: (n, features), or (n, H, W, C) for a spec that takes images; y: labels (n,).
 
@@ -69,7 +70,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         y = self._labels(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds 1 class, {self.classes_[0]!r}: there is nothing to tell apart")
+            raise ValueError(f"y holds 1 class, {self.classes_.tolist()[0]!r}: there is nothing to tell apart")
         return self._fit(X, y, self._classes())
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:  # noqa: N803
@@ -84,7 +85,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         y = self._labels(y)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
-            raise ValueError(f"y holds {unknown[0]!r}, which is not in classes: {self.classes_.tolist()}")
+            raise ValueError(f"y holds {unknown.tolist()[0]!r}, which is not in classes: {self.classes_.tolist()}")
         return self._partial_fit(X, y, self._classes())
 
     def predict(self, X: Any) -> Array:  # noqa: N803
@@ -111,9 +112,6 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         labels = labels_of(self.classes_)
         assert labels is not None
         return Classes(tuple(labels.tolist()))
-
-    def _built_in(self, hidden: Iterable[int], activation: str) -> str:
-        return built_in("Classifier", "cross_entropy", "classes", "softmax", hidden, activation)
 
     def _told(self) -> dict[str, object]:
         return {"classes": len(self.classes_)}

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -19,7 +19,7 @@ from dslc.language.source import Source
 from dslc.runtime.data.labels import Classes
 from dslc.runtime.model import Model
 from dslc.runtime.training.history import History
-from dslc.sklearn.spec import check_spec, spec_source
+from dslc.sklearn.spec import Kind, built_in, check_spec, spec_source
 
 Array = np.ndarray[Any, Any]
 ARGUMENTS = ("lr", "l2", "batch")
@@ -31,6 +31,8 @@ NESTED = "params__"
 
 class NetEstimator(BaseEstimator):  # type: ignore[misc]
     """A network as an estimator. `NetClassifier` and `NetRegressor` describe the parameters."""
+
+    _kind: ClassVar[Kind]
 
     def __init__(
         self,
@@ -91,10 +93,6 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
     # ------------------------------------------------------------------------------------------- the network
 
     @abstractmethod
-    def _built_in(self, hidden: Iterable[int], activation: str) -> str:
-        """The text of the network without a spec."""
-
-    @abstractmethod
     def _told(self) -> dict[str, object]:
         """Values for the spec's params that the targets tell."""
 
@@ -102,26 +100,34 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
     def _check_head(self, head: Head) -> None:
         """Raises ValueError if the head does not predict what the estimator does."""
 
-    def _source(self) -> Source:
+    def _built_in(self) -> Source:
+        """The network without a spec."""
+        hidden = (100,) if self.hidden is None else self.hidden
+        layers = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+        text = built_in(self._kind, layers, self.activation or "relu", 0.0001 if self.l2 is None else self.l2)
+        return Source("<built-in network>", text)
+
+    def _given(self) -> tuple[Source, dict[str, object]]:
+        """The spec, and the values that were given for its params."""
+        arguments = {name: getattr(self, name) for name in ARGUMENTS if getattr(self, name) is not None}
         if self.spec is None:
-            hidden = (100,) if self.hidden is None else self.hidden
-            layers = (hidden,) if isinstance(hidden, int) else tuple(hidden)
-            return Source("<built-in network>", self._built_in(layers, self.activation or "relu"))
+            arguments.pop("l2", None)
+            return self._built_in(), {**arguments, **(self.params or {})}
         for name in ("hidden", "activation"):
             if getattr(self, name) is not None:
                 raise ValueError(f"{name} describes the network that is built without a spec; this one has a spec")
-        return spec_source(self.spec)
+        return spec_source(self.spec), {**arguments, **(self.params or {})}
 
     def _network(self) -> Network:
         """The checked network, made for the data that were seen."""
-        given = {name: getattr(self, name) for name in ARGUMENTS if getattr(self, name) is not None}
+        source, params = self._given()
         seed = None
         if self.spec is None or self.random_state is not None:
             seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         told = {"features": self.n_features_in_, **self._told()}
         if self.epochs is not None:
             told["epochs"] = self.epochs
-        network = check_spec(self._source(), told, {**given, **(self.params or {})}, self.dtype, seed)
+        network = check_spec(source, told, params, self.dtype, seed)
         if len(network.inputs) != 1 or len(network.heads) != 1:
             raise ValueError(f"an estimator has one input and one output; {network.name} has more")
         if network.training is None:

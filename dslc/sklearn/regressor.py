@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.utils.validation import column_or_1d
 from dslc.ir import Head
 from dslc.runtime.data.schema import tells_labels
 from dslc.sklearn.estimator import Array, NetEstimator
-from dslc.sklearn.spec import built_in
+from dslc.sklearn.spec import Kind
 
 
 class NetRegressor(RegressorMixin, MultiOutputMixin, NetEstimator):  # type: ignore[misc]
@@ -26,6 +25,8 @@ class NetRegressor(RegressorMixin, MultiOutputMixin, NetEstimator):  # type: ign
         n_outputs_: how many numbers it predicts.
         model_, history_, loss_curve_, n_iter_, n_features_in_, feature_names_in_: as of `NetClassifier`.
     """
+
+    _kind = Kind("Regressor", "mse", "outputs", "linear")
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
         """Trains from the start. X: (n, features), or (n, H, W, C) for a spec that takes images; y: (n,) or
@@ -62,9 +63,6 @@ class NetRegressor(RegressorMixin, MultiOutputMixin, NetEstimator):  # type: ign
         if outputs != self.n_outputs_:
             raise ValueError(f"y has {outputs} columns; the first part had {self.n_outputs_}")
         return x, y
-
-    def _built_in(self, hidden: Iterable[int], activation: str) -> str:
-        return built_in("Regressor", "mse", "outputs", "linear", hidden, activation)
 
     def _told(self) -> dict[str, object]:
         return {"outputs": self.n_outputs_}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -16,7 +17,6 @@ BUILT = """\
 param features = 1
 param {outputs} = 2
 param lr       = 0.001
-param l2       = 0.0001
 param batch    = 32
 param epochs   = 200
 param seed     = 1
@@ -30,21 +30,32 @@ net {name} {{
 train {{
   loss       {loss}
   optimizer  adam(lr=lr)
-  regularize l2(l2)
-  batch      batch
+  init       glorot_uniform
+{penalty}  batch      batch
   epochs     epochs
   seed       seed
 }}
 """
-"""The network of an estimator without a spec. What GridSearchCV varies most, lr and l2, does not change its C but for
-numbers, so few networks are compiled."""
+"""The network of an estimator without a spec, much like scikit-learn's `MLPClassifier` behind a `StandardScaler`. The
+number of examples, the classes' names, lr, epochs and seed change nothing in its C: all of them share one module."""
 
 
-def built_in(name: str, loss: str, outputs: str, ending: str, hidden: Iterable[int], activation: str) -> str:
-    """A network of dense layers, `hidden` units each, as a spec. `outputs`: the param with the size of its output;
-    `ending`: what follows the last dense layer."""
-    layers = [*(f"dense({units}) -> {activation}" for units in hidden), f"dense({outputs}) -> {ending}"]
-    return BUILT.format(name=name, loss=loss, outputs=outputs, layers="\n".join(f"  {layer}" for layer in layers))
+@dataclass(frozen=True)
+class Kind:
+    """What tells a classifier's network from a regressor's. `outputs`: the param with the size of its output; `ending`:
+    what follows the last dense layer."""
+
+    name: str
+    loss: str
+    outputs: str
+    ending: str
+
+
+def built_in(kind: Kind, hidden: Iterable[int], activation: str, l2: float) -> str:
+    """A network of dense layers, `hidden` units each, as a spec; without a penalty if l2 is 0."""
+    layers = [*(f"dense({units}) -> {activation}" for units in hidden), f"dense({kind.outputs}) -> {kind.ending}"]
+    penalty = f"  regularize l2({float(l2)!r})\n" if l2 else ""
+    return BUILT.format(**asdict(kind), layers="\n".join(f"  {layer}" for layer in layers), penalty=penalty)
 
 
 def spec_source(spec: str | PathLike[str]) -> Source:

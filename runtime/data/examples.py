@@ -67,8 +67,9 @@ class Split:
 @dataclass(frozen=True)
 class Dataset:
     """`train` is always there, the others where the data have them. `partition` says how these parts were made,
-    `target` which column of a table y is, `features` which columns x has. `labelled`: whether y was given; else it
-    holds nothing to go by. `notes` say what was assumed, `how` how the data were read."""
+    `target` which column of a table y is, `features` which columns x has, `classes` the labels in the order of their
+    numbers where the data have one. `labelled`: whether y was given; else it holds nothing to go by. `notes` say what
+    was assumed, `how` how the data were read."""
 
     name: str
     train: Split
@@ -78,6 +79,7 @@ class Dataset:
     partition: Partition | None = None
     target: str | None = None
     features: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
     labelled: bool = True
     notes: tuple[str, ...] = ()
     how: Reading | None = None

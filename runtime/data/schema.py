@@ -44,11 +44,15 @@ class Schema:
     background: tuple[int, int, int] = (255, 255, 255)
 
     def describing(self, network: Network, dataset: Dataset) -> Schema:
-        """With how the data were read, and their columns."""
+        """With how the data were read, their columns, and the order of their classes if they have one."""
         how = dataset.how or Reading()
+        head, classes = network.heads[0], dict(self.classes)
+        if dataset.classes is not None and tells_labels(head) and len(dataset.classes) == class_count(head):
+            classes.setdefault(head.name, Classes(dataset.classes))
         columns = {} if dataset.features is None else {network.inputs[0].name: dataset.features}
         return replace(
             self,
+            classes=classes,
             features=columns,
             target=dataset.target,
             **{name: getattr(how, name) for name in READ_ALIKE},
