@@ -99,8 +99,9 @@ class Layer:
         """What the layer learns or keeps for inputs of these shapes; empty for most layers."""
         return ()
 
-    def fitted(self, x: Array) -> dict[str, Array]:
-        """For a layer with `first`: its parameters, by role, from the training set x (n, *input)."""
+    def fitted(self, x: Array, weights: Array | None = None) -> dict[str, Array]:
+        """For a layer with `first`: its parameters, by role, from the training set x (n, *input). weights: what each
+        example counts (n,)."""
         raise NotImplementedError
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:

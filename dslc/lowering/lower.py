@@ -15,9 +15,24 @@ from dslc.ir import Head, Network, Node, Parameter, Training, Value
 from dslc.losses import LossSite
 from dslc.lowering.details import CHUNKS, ClipDetail, ConstraintDetail, ParameterDetail, TotalDetail
 from dslc.lowering.site import Site
-from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, STATE, TARGET, Operation, Tensor, identifier, state_name
+from dslc.operation import (
+    GRADIENT,
+    INPUT,
+    OUTPUT,
+    PARAMETER,
+    STATE,
+    TARGET,
+    WEIGHTS,
+    Operation,
+    Tensor,
+    identifier,
+    state_name,
+)
 from dslc.registry import name_of
 from dslc.regularizers import Constraint
+
+SAMPLE_WEIGHTS = Tensor("sample_weights", (), WEIGHTS)
+"""What each example counts in the losses of all heads. No layer's parameter has this name: roles are singular."""
 
 
 def lower(network: Network) -> Graph:
@@ -101,7 +116,7 @@ class _Lowering:
         def emit(op: Operation) -> None:
             self.operations.append(replace(op, line=self.line_of(head.value)))
 
-        head.loss.lower(LossSite(head.name, z, target, parts, count, dz, emit))
+        head.loss.lower(LossSite(head.name, z, target, SAMPLE_WEIGHTS, parts, count, dz, emit))
         return parts, count
 
     def line_of(self, value: Value) -> int:

@@ -43,14 +43,14 @@ class Interpreter:
         return {head.name: values[head.value.name] for head in self.network.heads}
 
     def loss_and_gradients(
-        self, inputs: Mapping[str, Array], targets: Mapping[str, Array]
+        self, inputs: Mapping[str, Array], targets: Mapping[str, Array], weights: Array | None = None
     ) -> tuple[float, Arrays, dict[str, Reference]]:
         """In training mode: the loss, the gradients of all parameters that learn, and the nodes' references. Loss and
-        gradients include regularization."""
+        gradients include regularization. weights: what each example counts (n,)."""
         values, results = self.run(inputs, training=True)
-        loss, flowing = self._losses(values, targets)
+        loss, flowing = self._losses(values, targets, weights)
         gradients = self._backward(flowing, results)
-        examples = len(next(iter(inputs.values())))
+        examples = len(next(iter(inputs.values()))) if weights is None else float(weights.sum())
         for p in self.network.parameters:
             for regularizer in p.regularizers:
                 penalty, slope = regularizer.reference(self.parameters[p.name], examples)
@@ -87,14 +87,16 @@ class Interpreter:
                 weighed |= {p.name: dps[p.name.removeprefix(f"{node.name}.")] for p in node.parameters if p.learns}
         return weighed
 
-    def _losses(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
+    def _losses(
+        self, values: Arrays, targets: Mapping[str, Array], weights: Array | None = None
+    ) -> tuple[float, Arrays]:
         """The sum of the losses, and their gradients with respect to the values that they are computed from."""
         flowing: Arrays = {}
         loss = 0.0
         for head in self.network.heads:
             assert head.loss is not None
             loss_input = self.loss_input(head)
-            part, slope = head.loss.reference(values[loss_input.name], targets[head.name])
+            part, slope = head.loss.reference(values[loss_input.name], targets[head.name], weights)
             loss += float(part)
             _add(flowing, loss_input.name, slope)
         return loss, flowing
@@ -119,9 +121,11 @@ class Interpreter:
                     gradients[f"{node.name}.{role}"] += dp
         return gradients
 
-    def train_step(self, inputs: Mapping[str, Array], targets: Mapping[str, Array], lr: float) -> float:
+    def train_step(
+        self, inputs: Mapping[str, Array], targets: Mapping[str, Array], lr: float, weights: Array | None = None
+    ) -> float:
         """One training step: updates the parameters and returns the loss before the update."""
-        loss, gradients, results = self.loss_and_gradients(inputs, targets)
+        loss, gradients, results = self.loss_and_gradients(inputs, targets, weights)
         self.update(gradients, results, lr)
         return loss
 

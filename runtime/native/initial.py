@@ -31,10 +31,13 @@ def fitted_layers(network: Network) -> set[str]:
     return {node.name for node in network.nodes if node.layer.first}
 
 
-def fitted(network: Network, layers: Collection[str], inputs: list[Array]) -> Iterator[tuple[str, Array]]:
-    """The parameters of these layers, computed from the training set; inputs: (n, *shape) in the network's order."""
+def fitted(
+    network: Network, layers: Collection[str], inputs: list[Array], weights: Array | None
+) -> Iterator[tuple[str, Array]]:
+    """The parameters of these layers, computed from the training set; inputs: (n, *shape) in the network's order.
+    weights: what each example counts."""
     by_name = {value.name: x for value, x in zip(network.inputs, inputs, strict=True)}
     for node in network.nodes:
         if node.name in layers:
-            for role, array in node.layer.fitted(by_name[node.inputs[0].name]).items():
+            for role, array in node.layer.fitted(by_name[node.inputs[0].name], weights).items():
                 yield f"{node.name}.{role}", array
