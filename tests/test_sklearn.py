@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,16 @@ pytest.importorskip("sklearn")
 from sklearn import datasets
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.estimator_checks import check_estimator
 
 import dslc
+import estimators
 from dslc.language.diagnostics import SpecError
 from dslc.sklearn import NetClassifier, NetRegressor
 
@@ -55,8 +59,12 @@ NAMED = np.array(["setosa", "versicolor", "virginica"])[Y]
 @pytest.mark.slow
 @pytest.mark.parametrize("estimator", [NetClassifier(), NetRegressor()], ids=["classifier", "regressor"])
 def test_all_checks_of_scikit_learn(estimator: NetClassifier | NetRegressor, capsys: pytest.CaptureFixture) -> None:
-    """Every check is passed but the one that scikit-learn leaves out by itself, unless SCIPY_ARRAY_API is set. About a
-    dozen different networks are compiled."""
+    """Every check is passed but the one that scikit-learn leaves out by itself, unless SCIPY_ARRAY_API is set. Slow
+    because of some forty networks that are compiled, one for each number of columns and classes and for each precision.
+
+    That sample weights are as good as repeated examples is checked in double precision on data of one mini-batch: with
+    several ones, others would be together in them. (MLPClassifier is checked with L-BFGS there, for the same reason.)
+    """
     started = time.perf_counter()
     results = check_estimator(estimator)
     passed = [result["check_name"] for result in results if result["status"] == "passed"]
@@ -133,6 +141,29 @@ def test_early_stopping_keeps_the_best_weights() -> None:
     losses = [record["dev_loss"] for record in found.history_.records]
     assert found.history_.stopped == "early" and found.n_iter_ < 500
     assert found.history_.best_epoch == np.argmin(losses) + 1 == found.n_iter_ - 3
+
+
+def test_early_stopping_judges_by_sample_weights(rng: np.random.Generator) -> None:
+    """The least dev_loss is scikit-learn's log_loss of the part that was set aside, drawn again here."""
+    weights = rng.uniform(0.1, 3, len(X))
+    found = NetClassifier(SPEC, early_stopping=True, validation_fraction=0.4).fit(X, NAMED, weights)
+    parts = train_test_split(X, NAMED, weights, test_size=0.4, stratify=NAMED, random_state=found.model_.seed)
+    wanted = log_loss(parts[3], found.predict_proba(parts[1]), sample_weight=parts[5])
+    assert found.history_.records[found.history_.best_epoch - 1]["dev_loss"] == pytest.approx(wanted, rel=1e-5)
+    assert wanted != pytest.approx(log_loss(parts[3], found.predict_proba(parts[1])), rel=1e-3)
+
+
+def test_class_weights(rng: np.random.Generator) -> None:
+    """Balanced: n / (classes * examples of the class), by the sums of the sample weights; a dict: what it says."""
+    x, y, weights = X[20:], NAMED[20:], rng.uniform(0.5, 2, len(X) - 20)
+    total = {label: weights[label == y].sum() for label in np.unique(y)}
+    balanced = np.array([weights.sum() / (3 * total[label]) for label in y])
+    given = {"setosa": 0.5, "versicolor": 2.0, "virginica": 1.0}
+    for class_weight, by_class in (("balanced", balanced), (given, np.array([given[label] for label in y]))):
+        found = NetClassifier(SPEC, class_weight=class_weight).fit(x, y, weights)
+        wanted = NetClassifier(SPEC).fit(x, y, by_class * weights)
+        np.testing.assert_allclose(found.predict_proba(x), wanted.predict_proba(x), rtol=1e-4, atol=1e-6)
+        assert np.abs(found.predict_proba(x) - NetClassifier(SPEC).fit(x, y, weights).predict_proba(x)).max() > 0.01
 
 
 def test_the_spec_says_whether_to_stop_early() -> None:
@@ -234,6 +265,19 @@ def test_mixed_columns_in_a_pipeline() -> None:
     assert found.feature_names_in_.tolist() == wanted == list(found.model_.feature_names)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", estimators.TABLES)
+def test_as_good_as_scikit_learn(name: str, capsys: pytest.CaptureFixture) -> None:
+    """Not worse than MLPClassifier or MLPRegressor with like settings by more than two standard errors of the
+    difference, over the same five folds with each of three seeds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = estimators.compare(name, seeds=3)
+    with capsys.disabled():
+        print(f"\n{name}: {found.ours.mean():.4f}, scikit-learn's {found.theirs.mean():.4f} ± {found.error:.4f}")
+    assert found.difference > -2 * found.error
+
+
 # ------------------------------------------------------------------------------------------------ what is refused
 
 
@@ -276,9 +320,21 @@ def test_errors_of_the_spec(estimator: NetClassifier, words: str) -> None:
         estimator.fit(X, Y)
 
 
-def test_partial_fit_does_not_stop_early() -> None:
-    with pytest.raises(ValueError, match="early_stopping must be False"):
-        NetClassifier(early_stopping=True).partial_fit(X, Y, classes=[0, 1, 2])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"early_stopping": True}, "early_stopping must be False"),
+        ({"class_weight": "balanced"}, "class_weight as a dict"),
+    ],
+)
+def test_what_partial_fit_cannot(given: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        NetClassifier(**given).partial_fit(X, Y, classes=[0, 1, 2])
+
+
+def test_labels_that_are_one() -> None:
+    with pytest.raises(ValueError, match="'True' and 'true' cannot be told apart"):
+        NetClassifier().fit(X, np.where(Y > 0, "true", "True"))
 
 
 def test_probabilities_only_of_what_has_some() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from dslc.ir import Head, Network, Training
 from dslc.language.source import Source
@@ -118,16 +118,18 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"{name} describes the network that is built without a spec; this one has a spec")
         return spec_source(self.spec), {**arguments, **(self.params or {})}
 
-    def _network(self) -> Network:
+    def _network(self, x: Array) -> Network:
         """The checked network, made for the data that were seen."""
         source, params = self._given()
-        seed = None
+        seed, dtype = None, self.dtype
+        if self.spec is None and dtype is None:
+            dtype = "float32" if x.dtype == np.float32 else "float64"
         if self.spec is None or self.random_state is not None:
             seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         told = {"features": self.n_features_in_, **self._told()}
         if self.epochs is not None:
             told["epochs"] = self.epochs
-        network = check_spec(source, told, params, self.dtype, seed)
+        network = check_spec(source, told, params, dtype, seed)
         if len(network.inputs) != 1 or len(network.heads) != 1:
             raise ValueError(f"an estimator has one input and one output; {network.name} has more")
         if network.training is None:
@@ -146,21 +148,27 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------------------- training
 
-    def _fit(self, x: Array, y: Array, classes: Classes | None) -> Self:
+    def _fit(self, x: Array, y: Array, weights: Array | None, classes: Classes | None) -> Self:
         """A training from the start; where it is to stop early, on a part of the data set aside for that."""
-        network = self._network()
+        network = self._network(x)
         training = network.training
         assert training is not None
         patience = self._patience(training)
         model = self._compile(replace(network, training=replace(training, patience=patience)), classes)
-        dev = None
+        x, dev = self._shaped(model, x), None
         if patience is not None or training.objective.bounds:
-            share, strata = self.validation_fraction, None if classes is None else y
-            x, x_dev, y, y_dev = train_test_split(x, y, test_size=share, stratify=strata, random_state=model.seed)
-            dev = (self._shaped(model, x_dev), y_dev)
-        history = model.fit(self._shaped(model, x), y, dev, self.epochs, "auto" if self.verbose else "none")
+            x, y, weights, dev = self._set_aside(model.seed, x, y, weights, classes is not None)
+        history = model.fit(x, y, dev, self.epochs, "auto" if self.verbose else "none", sample_weight=weights)
         self.model_ = model
         return self._remember(history)
+
+    def _set_aside(self, seed: int, x: Array, y: Array, weights: Array | None, by_class: bool) -> tuple[Any, ...]:
+        """What is left to train on, and the part to judge by: x, y and perhaps weights."""
+        arrays = (x, y) if weights is None else (x, y, weights)
+        share, strata = self.validation_fraction, y if by_class else None
+        parts = train_test_split(*arrays, test_size=share, stratify=strata, random_state=seed)
+        kept, aside = parts[::2], parts[1::2]
+        return kept[0], kept[1], None if weights is None else kept[2], tuple(aside)
 
     def _patience(self, training: Training) -> int | None:
         """For how many epochs training waits for a better one; None: it has all epochs."""
@@ -170,17 +178,17 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
             return training.patience
         return (self.patience or training.patience or PATIENCE) if self.early_stopping else None
 
-    def _partial_fit(self, x: Array, y: Array, classes: Classes | None) -> Self:
+    def _partial_fit(self, x: Array, y: Array, weights: Array | None, classes: Classes | None) -> Self:
         """One epoch more."""
         if self.early_stopping:
             raise ValueError("partial_fit does not stop early: early_stopping must be False")
         goes_on = hasattr(self, "model_")
         if not goes_on:
-            network = self._network()
+            network = self._network(x)
             assert network.training is not None
             network = replace(network, training=replace(network.training, patience=None))
             self.model_ = self._compile(network, classes)
-        history = self.model_.fit(self._shaped(self.model_, x), y, epochs=1)
+        history = self.model_.fit(self._shaped(self.model_, x), y, epochs=1, sample_weight=weights)
         return self._remember(history, self.history_.records if goes_on else [])
 
     def _remember(self, history: History, earlier: Sequence[dict[str, float]] = ()) -> Self:
@@ -194,6 +202,14 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
     def _checked(self, x: Any, y: Any = "no_validation", reset: bool = False, **how: Any) -> Any:
         """X, or X and y, as scikit-learn wants them checked; images have more than two axes."""
         return validate_data(self, x, y, reset=reset, allow_nd=self.spec is not None, **how)
+
+    @staticmethod
+    def _weights(sample_weight: Any, x: Array) -> Array | None:
+        """What each example counts, (n,); None where all count the same."""
+        if sample_weight is None:
+            return None
+        found: Array = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+        return found
 
     @staticmethod
     def _shaped(model: Model, x: Array) -> Array:

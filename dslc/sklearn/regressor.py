@@ -28,25 +28,25 @@ class NetRegressor(RegressorMixin, MultiOutputMixin, NetEstimator):  # type: ign
 
     _kind = Kind("Regressor", "mse", "outputs", "linear")
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Trains from the start. X: (n, features), or (n, H, W, C) for a spec that takes images; y: (n,) or
-        (n, outputs).
+        (n, outputs); sample_weight: what each example counts (n,), as if it were there so many times.
 
         Raises:
             ValueError: the data do not fit, or the parameters do not go together.
             SpecError: the spec has errors, or does not declare a param that was given.
         """
         X, y = self._numbers(X, y, reset=True)  # noqa: N806
-        return self._fit(X, y, None)
+        return self._fit(X, y, self._weights(sample_weight, X), None)
 
-    def partial_fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Trains for one more epoch, on these examples. `standardize` goes by those of the first call.
 
         Raises:
             ValueError: as `fit`.
         """
         X, y = self._numbers(X, y, reset=not hasattr(self, "model_"))  # noqa: N806
-        return self._partial_fit(X, y, None)
+        return self._partial_fit(X, y, self._weights(sample_weight, X), None)
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """The numbers of each example: (n,), or (n, outputs) if there are several."""

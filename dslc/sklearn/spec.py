@@ -17,7 +17,7 @@ BUILT = """\
 param features = 1
 param {outputs} = 2
 param lr       = 0.001
-param batch    = 32
+param batch    = 64
 param epochs   = 200
 param seed     = 1
 
