@@ -17,7 +17,7 @@ from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
-from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.arrays import as_targets, require_labels
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
@@ -72,10 +72,14 @@ class Model:
             if self.training.batch is None and count > self.batch:
                 self.compiled.grow(self._plan(count))
 
-    def _fit_first_layers(self, inputs: list[Array], weights: Array | None) -> None:
-        """Fits layers such as standardize once: not when training continues, nor if their parameters were loaded."""
+    def _fit_layers(self, arrays: Arrays, y: Any) -> None:
+        """Fits layers such as standardize, and the unit of targets, once: not when training continues, nor if their
+        parameters were loaded."""
         if self.step == 0:
-            self.restore_weights(dict(initial.fitted(self.network, self._unfitted, inputs, weights)))
+            inputs, targets, weights = arrays
+            if any(node.layer.of_target and node.name in self._unfitted for node in self.network.nodes):
+                targets = as_targets(self.network, self.schema.targets(self.network, y), len(inputs[0]), np.float64)
+            self.restore_weights(dict(initial.fitted(self.network, self._unfitted, inputs, targets, weights)))
             self._unfitted = set()
 
     def _arrays(self, x: Any, y: Any, sample_weight: Any = None) -> Arrays:
@@ -310,7 +314,7 @@ class Model:
             self._check_dev(dev)
         with self._fitting:
             self._make_room(len(arrays[0][0]))
-            self._fit_first_layers(arrays[0], arrays[2])
+            self._fit_layers(arrays, y)
             run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch)
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs

@@ -83,6 +83,11 @@ class Loss:
     threshold: ClassVar[float] = 0.5
     weight: Positive
 
+    @property
+    def numbers(self) -> bool:
+        """Whether targets are numbers in a unit of their own: neither classes nor yes and no."""
+        return not self.classes and not self.binary
+
     def check(self, shape: Shape) -> None:
         """Raises SizeProblem if the loss cannot be computed for an output of this shape."""
 

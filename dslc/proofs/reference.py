@@ -96,15 +96,24 @@ class Interpreter:
         for head in self.network.heads:
             assert head.loss is not None
             loss_input = self.loss_input(head)
-            part, slope = head.loss.reference(values[loss_input.name], targets[head.name], weights)
+            target = self._standardized(head, targets[head.name])
+            part, slope = head.loss.reference(values[loss_input.name], target, weights)
             loss += float(part)
             _add(flowing, loss_input.name, slope)
         return loss, flowing
 
+    def _standardized(self, head: Head, target: Array) -> Array:
+        """The targets as the loss takes them: (target - mean) / std under `standardize_target`."""
+        node = self.network.producer(head.value)
+        if node is None or not node.layer.of_target:
+            return target
+        return (target - self.parameters[f"{node.name}.mean"]) / self.parameters[f"{node.name}.std"]
+
     def loss_input(self, head: Head) -> Value:
-        """The value that a head's loss is computed from: the input of its softmax or sigmoid, else its output."""
+        """The value that a head's loss is computed from: the input of its softmax or sigmoid, or of its change of
+        unit, else its output."""
         producer = self.network.producer(head.value)
-        through = head.loss is not None and head.loss.through is not None
+        through = head.loss is not None and (head.loss.through or (producer and producer.layer.of_target))
         return producer.inputs[0] if through and producer is not None else head.value
 
     def _backward(self, flowing: Arrays, results: dict[str, Reference]) -> Arrays:

@@ -25,6 +25,8 @@ def load_dataset(data: str, target: str | None = None, how: Reading = Reading())
     """
     how = how if target is None else replace(how, target=target)
     found = replace(_load(data, how), how=how)
+    if how.weight is not None and found.train.weights is None:
+        raise DataError(f"--weight names a column of a table or of a list of images, and {data} is neither")
     for note in found.notes:
         warnings.warn(note, DataNote, stacklevel=2)
     return found
