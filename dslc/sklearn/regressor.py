@@ -18,15 +18,15 @@ class NetRegressor(RegressorMixin, MultiOutputMixin, NetEstimator):  # type: ign
     """A network that predicts one number or several, as a regressor of scikit-learn.
 
     The parameters are those of `NetClassifier`. Of a spec's params, `features` and `outputs` get the numbers of columns
-    of X and y; the network without a spec ends in a dense layer and learns by `mse`. Targets are taken as they are: put
-    it into a `TransformedTargetRegressor` where they are far from the size of 1.
+    of X and y. The network without a spec ends in a dense layer and learns standardized targets by `mse`: its losses
+    are theirs, its predictions are in the unit of y.
 
     Attributes:
         n_outputs_: how many numbers it predicts.
         model_, history_, loss_curve_, n_iter_, n_features_in_, feature_names_in_: as of `NetClassifier`.
     """
 
-    _kind = Kind("Regressor", "mse", "outputs", "linear")
+    _kind = Kind("Regressor", "mse", "outputs", "linear", "  standardize_target on\n")
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Trains from the start. X: (n, features), or (n, H, W, C) for a spec that takes images; y: (n,) or
@@ -40,7 +40,8 @@ class NetRegressor(RegressorMixin, MultiOutputMixin, NetEstimator):  # type: ign
         return self._fit(X, y, self._weights(sample_weight, X), None)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
-        """Trains for one more epoch, on these examples. `standardize` goes by those of the first call.
+        """Trains for one more epoch, on these examples. `standardize` and `standardize_target` go by
+        those of the first call.
 
         Raises:
             ValueError: as `fit`.

@@ -29,7 +29,7 @@ net {name} {{
 
 train {{
   loss       {loss}
-  optimizer  adam(lr=lr)
+{more}  optimizer  adam(lr=lr)
   init       glorot_uniform
 {penalty}  batch      batch
   epochs     epochs
@@ -43,12 +43,13 @@ number of examples, the classes' names, lr, epochs and seed change nothing in it
 @dataclass(frozen=True)
 class Kind:
     """What tells a classifier's network from a regressor's. `outputs`: the param with the size of its output; `ending`:
-    what follows the last dense layer."""
+    what follows the last dense layer; `more`: lines of `train`."""
 
     name: str
     loss: str
     outputs: str
     ending: str
+    more: str = ""
 
 
 def built_in(kind: Kind, hidden: Iterable[int], activation: str, l2: float) -> str:
