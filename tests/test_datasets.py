@@ -208,7 +208,7 @@ def test_a_package_adds_a_name(package: Path) -> None:
         ("unlike", "its y must be class numbers .* from 0 to 1"),
         ("columns", r"2 feature_names, and x the shape \(2, 1\)"),
         ("moons", "several packages have a data set moons: dslc, shapes"),
-        ("triangels", "did you mean 'triangles'"),
+        ("triangless", "did you mean 'triangles'"),
     ],
 )
 def test_what_a_package_does_wrong(name: str, words: str, package: Path) -> None:

@@ -314,7 +314,7 @@ def test_what_does_not_go_together(estimator: NetClassifier | NetRegressor, word
     ("estimator", "words"),
     [
         (NetClassifier(SPEC, l2=0.1), "no param 'l2' to override"),
-        (NetClassifier(SPEC, params={"widht": 3}), "did you mean 'width'"),
+        (NetClassifier(SPEC, params={"widthe": 3}), "did you mean 'width'"),
         (NetClassifier("nowhere.net"), "nowhere.net"),
         (NetClassifier(activation="rellu"), "did you mean 'relu'"),
     ],
