@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from dslc.ir import Network
-from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, ROLES, STATE, TARGET, Operation, Tensor
+from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, ROLES, STATE, TARGET, WEIGHTS, Operation, Tensor
 
 PREPACK, SMALL_BATCH = "prepack", "small_batch"
 """Phases of `predict` that planning adds: what depends on parameters alone, and the network for few examples."""
@@ -135,7 +135,7 @@ def _verify_row(row: tuple[Phase, ...]) -> None:
     written: set[Tensor] = set()
     done: set[str] = set()
     for phase in row:
-        given = (PARAMETER,) if phase.name == PREPACK else (INPUT, TARGET, PARAMETER, STATE)
+        given = (PARAMETER,) if phase.name == PREPACK else (INPUT, TARGET, WEIGHTS, PARAMETER, STATE)
         for op in phase.operations:
             assert op.name not in done, f"{op.name} is done twice"
             done.add(op.name)

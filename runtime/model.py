@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -12,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from dslc.codegen.build import Library
-from dslc.compiler import plan_network
+from dslc.compiler import check_text, plan_network
 from dslc.cores import Threads, threads_to_use
 from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
-from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.arrays import as_targets, require_labels
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
@@ -27,6 +26,8 @@ from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
+from dslc.runtime.training.spec_text import as_trained
+from dslc.runtime.training.trainable import Arrays
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
 
@@ -71,21 +72,26 @@ class Model:
             if self.training.batch is None and count > self.batch:
                 self.compiled.grow(self._plan(count))
 
-    def _fit_first_layers(self, inputs: list[Array]) -> None:
-        """Fits layers such as standardize once: not when training continues, nor if their parameters were loaded."""
+    def _fit_layers(self, arrays: Arrays, y: Any) -> None:
+        """Fits layers such as standardize, and the unit of targets, once: not when training continues, nor if their
+        parameters were loaded."""
         if self.step == 0:
-            self.restore_weights(dict(initial.fitted(self.network, self._unfitted, inputs)))
+            inputs, targets, weights = arrays
+            if any(node.layer.of_target and node.name in self._unfitted for node in self.network.nodes):
+                targets = as_targets(self.network, self.schema.targets(self.network, y), len(inputs[0]), np.float64)
+            self.restore_weights(dict(initial.fitted(self.network, self._unfitted, inputs, targets, weights)))
             self._unfitted = set()
 
-    def _arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
+    def _arrays(self, x: Any, y: Any, sample_weight: Any = None) -> Arrays:
         self.training  # noqa: B018 - raises where the network cannot be judged
         arguments = self.compiled.arguments
         inputs = arguments.inputs(self.schema.inputs(self.network, x))
         targets = arguments.targets(self.schema.targets(self.network, y), len(inputs[0]))
-        require_labels(self.network, targets)
-        return inputs, targets
+        weights = arguments.weights(sample_weight, len(inputs[0]))
+        require_labels(self.network, targets, weights)
+        return inputs, targets, weights
 
-    def _training_arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
+    def _training_arrays(self, x: Any, y: Any, sample_weight: Any) -> Arrays:
         """A training that begins learns the names in its data; one that goes on knows them."""
         self.training  # noqa: B018 - raises where there is nothing to train
         anew, arguments = self.step == 0 and self._resumed is None, self.compiled.arguments
@@ -93,9 +99,10 @@ class Model:
         inputs = arguments.inputs(schema.inputs(self.network, x))
         schema = schema.of_targets(self.network, y, anew)
         targets = arguments.targets(schema.targets(self.network, y), len(inputs[0]))
-        require_labels(self.network, targets)
+        weights = arguments.weights(sample_weight, len(inputs[0]))
+        require_labels(self.network, targets, weights)
         self.schema = schema
-        return inputs, targets
+        return inputs, targets, weights
 
     def copy(self) -> Model:
         """An independent model with the same parameters, optimizer state and position in training, and memory of its
@@ -105,18 +112,47 @@ class Model:
             UsageError: the machine has too little memory.
         """
         with self.compiled.lock:
-            twin = copy.copy(self)
+            twin = object.__new__(type(self))
+            twin.__dict__.update(self.__dict__)
             twin.compiled = self.compiled.copy()
             twin._fitting = threading.RLock()
             twin._unfitted = set(self._unfitted)
             twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
             return twin
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: the spec's text, and what predictions and further training depend on. A training that was stopped
+        is not continued from it as from a checkpoint: it has no history."""
+        with self.compiled.lock:
+            return {
+                "spec": as_trained(self.network),
+                "precision": self.network.precision,
+                "patience": self.network.training and self.network.training.patience,
+                "setting": (self._wanted_threads, self.options, self.target),
+                "weights": self.copy_weights(),
+                "states": {name: view.numpy() for name, view in self.compiled.states().items()},
+                "position": (self.step, self.epoch),
+                "unfitted": self._unfitted,
+                "schema": self.schema.to_json(),
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The C comes from the cache, or it is compiled for the machine that reads the pickle."""
+        network = check_text(state["spec"], dtype=state["precision"])
+        if network.training is not None:
+            network = replace(network, training=replace(network.training, patience=state["patience"]))
+        Model.__init__(self, network, *state["setting"])
+        self.restore_weights(state["weights"])
+        for name, view in self.compiled.states().items():
+            view[...] = state["states"][name]
+        self.compiled.step, self.epoch = state["position"]
+        self._unfitted, self.schema = set(state["unfitted"]), Schema.from_json(state["schema"])
+
     def _check_dev(self, dev: Any) -> None:
-        if not isinstance(dev, (tuple, list)) or len(dev) != 2:
-            raise DataError("dev is a pair, as in dev=(x_dev, y_dev)")
-        x, y = dev
-        self.schema.check_part(self.network, x, y, "dev set")
+        if not isinstance(dev, (tuple, list)) or len(dev) not in (2, 3):
+            raise DataError("dev is a pair, as in dev=(x_dev, y_dev), or has sample weights behind it")
+        x, y, *weights = dev
+        self.schema.check_part(self.network, x, y, "dev set", sample_weight=weights[0] if weights else None)
 
     # ------------------------------------------------------------------------------------------- properties
 
@@ -223,22 +259,24 @@ class Model:
         with self.compiled.lock:
             return inference.times(self.compiled, first, runs)
 
-    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """Loss (without regularization) and metrics by name over all examples, in prediction mode.
 
-        x: (n, *input). y: class numbers (n,) or (n, *output); with several heads a dict by head.
+        x: (n, *input). y: class numbers (n,) or (n, *output); with several heads a dict by head. sample_weight: what
+        each example counts (n,), in the loss and in the metrics, as if it were there so many times.
 
         Raises:
             DataError: the data do not fit, or all labels of a head are missing.
         """
-        arrays = self._arrays(x, y)
+        arrays = self._arrays(x, y, sample_weight)
         with self.compiled.lock:
             return inference.evaluate(self.compiled, *arrays, self.training.metrics)
 
-    def confusion(self, x: Any, y: Any) -> dict[str, Array]:
+    def confusion(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Array]:
         """The confusion matrix (classes, classes) of every head that predicts classes: rows are the true classes,
-        columns the predicted ones. For a sigmoid the classes are no and yes. Raises DataError as `evaluate` does."""
-        arrays = self._arrays(x, y)
+        columns the predicted ones. For a sigmoid the classes are no and yes. With sample weights it holds their sums.
+        Raises DataError as `evaluate` does."""
+        arrays = self._arrays(x, y, sample_weight)
         with self.compiled.lock:
             return inference.confusion(self.compiled, *arrays)
 
@@ -248,16 +286,18 @@ class Model:
         self,
         x: Any,
         y: Any,
-        dev: tuple[Any, Any] | None = None,
+        dev: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         epochs: int | None = None,
         progress: str = "none",
         on_epoch: fitting.OnEpoch | None = None,
+        sample_weight: Any = None,
     ) -> History:
         """Trains for a number of epochs, by default the file's.
 
-        x, y: the training set, shapes as for `evaluate`. dev: a pair (x_dev, y_dev); with one, the best weights are
-        kept. progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with each epoch's record; if it
-        returns a word, training ends and the word becomes `History.stopped`.
+        x, y: the training set, shapes as for `evaluate`. dev: a pair (x_dev, y_dev), or with sample weights behind it;
+        with one, the best weights are kept. progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with
+        each epoch's record; if it returns a word, training ends and the word becomes `History.stopped`. sample_weight:
+        what each example counts (n,), as if it were there so many times; one that weighs 0 is left out.
 
         After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
         the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
@@ -269,12 +309,12 @@ class Model:
         Raises:
             DataError: the data do not fit or have no labels, or a resumed training has no epochs left.
         """
-        arrays = self._training_arrays(x, y)
+        arrays = self._training_arrays(x, y, sample_weight)
         if dev is not None:
             self._check_dev(dev)
         with self._fitting:
             self._make_room(len(arrays[0][0]))
-            self._fit_first_layers(arrays[0])
+            self._fit_layers(arrays, y)
             run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch)
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
@@ -284,54 +324,55 @@ class Model:
                 self._resumed = None
             return run.run(epochs)
 
-    def train_batches(
-        self, inputs: list[Array], targets: list[Array], order: Array, done: int, sums: Array, seconds: float
-    ) -> tuple[bool, int]:
+    def train_batches(self, arrays: Arrays, order: Array, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
         """Trains on mini-batches from position `done` of `order` on, for about `seconds`. Returns whether the loss
         stayed finite, and the new position. The parts of the losses are added to `sums`, see `steps.new_sums`."""
         with self.compiled.lock:
             first, count = self.step, -(-(len(order) - done) // self.batch)
             rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
-            return steps.train_batches(self.compiled, [*inputs, *targets], order, done, sums, rates, seconds)
+            inputs, targets, weights = arrays
+            return steps.train_batches(self.compiled, [*inputs, *targets, weights], order, done, sums, rates, seconds)
 
-    def train_step(self, x: Any, y: Any) -> float:
-        """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated. Raises
-        DataError if the mini-batch does not fit or is too large."""
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
+        """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated.
+        sample_weight: what each example counts (n,). Raises DataError if the mini-batch does not fit or is too
+        large."""
         with self.compiled.lock:
-            batch = self._batch(x, y)
+            batch = self._batch(x, y, sample_weight)
             self.compiled.net.lr = self.learning_rate(self.epoch)
             return steps.on_batch(self.compiled, "train_step", *batch)
 
-    def loss(self, x: Any, y: Any) -> float:
+    def loss(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """The loss of a mini-batch in training mode, regularization included. Raises DataError as `train_step` does."""
         with self.compiled.lock:
-            return steps.on_batch(self.compiled, "loss", *self._batch(x, y))
+            return steps.on_batch(self.compiled, "loss", *self._batch(x, y, sample_weight))
 
-    def gradients(self, x: Any, y: Any) -> dict[str, Array]:
+    def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Array]:
         """The gradient of every parameter that learns, by name and in the language's shapes, regularization included;
-        nothing is updated. The first call takes memory for the gradients that training does not store.
+        nothing is updated. sample_weight: what each example counts (n,). The first call takes memory for the gradients
+        that training does not store.
 
         Raises:
             DataError: the mini-batch does not fit or is too large, or its loss is not finite.
             UsageError: the machine has too little memory.
         """
         with self.compiled.lock:
-            loss = self.time_gradients(x, y)
+            loss = self.time_gradients(x, y, sample_weight)
             if not np.isfinite(loss):
                 raise DataError(f"the loss of this mini-batch is {loss}: it has no gradients")
             return self.compiled.gradients()
 
-    def time_gradients(self, x: Any, y: Any) -> float:
+    def time_gradients(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Computes the gradients without copying them, for timing; returns the loss."""
         with self.compiled.lock:
-            batch = self._batch(x, y)
+            batch = self._batch(x, y, sample_weight)
             self.compiled.arena.add_gradients()
             return steps.on_batch(self.compiled, "gradients", *batch)
 
-    def _batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
+    def _batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[list[Any], int]:
         """The pointers to a mini-batch and its size; with `batch all` the memory grows if needed."""
         x, y = self.schema.inputs(self.network, x), self.schema.targets(self.network, y)
-        pointers, count = self.compiled.arguments.batch(x, y)
+        pointers, count = self.compiled.arguments.batch(x, y, sample_weight)
         if count > self.compiled.plan.batch:
             self._make_room(count)
         return pointers, count

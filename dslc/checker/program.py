@@ -16,6 +16,7 @@ from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, ev
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, misfit
+from dslc.checker.target_units import with_target_units
 from dslc.checker.train import TrainReader, TrainSettings
 from dslc.inits import Init
 from dslc.ir import Head, Network, Node, Parameter, ParamValue, Range
@@ -247,6 +248,8 @@ class _Checker:
             for p in node.parameters:
                 if p.elements > MAX_ELEMENTS:
                     self.report(TooManyElements(node.span, p.name, p.elements))
+        if settings.units_span is not None:
+            heads, nodes = with_target_units(heads, nodes, settings.units_span)
         return Network(
             name=net.name,
             source=self.program.source,

@@ -11,6 +11,7 @@ from dslc.checker.effect import frozen_penalties, useless_init, useless_precise,
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
 from dslc.checker.losses import Heads, LossReader
 from dslc.checker.metrics import MetricReader
+from dslc.checker.target_units import misused
 from dslc.clips import Clip
 from dslc.inits import Init
 from dslc.ir import Training
@@ -155,7 +156,8 @@ class NothingLearns(Diagnostic):
 @record
 @dataclass(frozen=True)
 class TrainSettings:
-    """What `train` means for the rest of the network; `training` is None if the file has no `train`."""
+    """What `train` means for the rest of the network; `training` is None if the file has no `train`, `units_span` if it
+    does not say `standardize_target on`."""
 
     training: Training | None = None
     losses: Mapping[str, Loss] = field(default_factory=dict)
@@ -164,6 +166,7 @@ class TrainSettings:
     constraints: tuple[Constraint, ...] = ()
     frozen: tuple[str, ...] = ()
     precision: str = "float32"
+    units_span: Span | None = None
 
 
 class TrainReader:
@@ -176,6 +179,7 @@ class TrainReader:
         self.regularizers: list[tuple[Regularizer, Span]] = []
         self.init_span: Span | None = None
         self.precise_span: Span | None = None
+        self.units_span: Span | None = None
         self.failed: set[str] = set()
         self.written: set[str] = set()
 
@@ -204,7 +208,7 @@ class TrainReader:
         return self._settings()
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
-            "metrics", "optimize", "freeze", "precision", "precise")  # fmt: skip
+            "metrics", "optimize", "freeze", "precision", "precise", "standardize_target")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
@@ -297,6 +301,9 @@ class TrainReader:
         self.found["precise"] = self._switch(setting)
         self.precise_span = setting.span
 
+    def _standardize_target(self, setting: ast.Setting) -> None:
+        self.units_span = setting.span if self._switch(setting) else None
+
     def _switch(self, setting: ast.Setting) -> bool:
         value = evaluate(setting.values[0], self.scope)
         if not isinstance(value, bool):
@@ -345,6 +352,9 @@ class TrainReader:
             self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
         if self.complete and self.precise_span is not None and self.found["precise"]:
             for found in useless_precise(self.drafts, self.precise_span):
+                self.report(found)
+        if self.complete and self.units_span is not None and "loss" not in self.failed:
+            for found in misused(self.losses, self.heads, self.drafts, self.units_span):
                 self.report(found)
         if self.complete and "freeze" not in self.failed:
             self._check_effects(word)
@@ -399,4 +409,5 @@ class TrainReader:
             constraints=tuple(r for r, _ in self.regularizers if isinstance(r, Constraint)),
             frozen=found.get("freeze", ()),  # type: ignore[arg-type]
             precision=str(found.get("precision", "float32")),
+            units_span=self.units_span,
         )

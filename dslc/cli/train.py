@@ -95,12 +95,13 @@ def train(
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
     check_parts(model.schema, network, dataset, anew=resume is None)
-    dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
+    dev = dataset.dev.given if dataset.dev else None
     with run_folder(run, network.name) as folder:
         keep = checkpoint_writer(model, folder)
         with writing(folder):
             write_partition(folder, dataset)
-        history = model.fit(dataset.train.x, dataset.train.y, dev, epochs, progress, keep)
+        part = dataset.train
+        history = model.fit(part.x, part.y, dev, epochs, progress, keep, sample_weight=part.weights)
         results = results_of(model, dataset)
         with writing(folder):
             write_run(folder, model, history, dataset, results)
@@ -140,14 +141,15 @@ def check_parts(schema: Schema, network: Network, dataset: Dataset, anew: bool) 
     """Looks through all parts before training: what is wrong with the test set should not be found out behind it."""
     for name, part in dataset.parts.items():
         try:
-            schema = schema.check_part(network, part.x, part.y, f"{name} set", anew and name == "train")
+            first = anew and name == "train"
+            schema = schema.check_part(network, part.x, part.y, f"{name} set", first, part.weights)
         except ExampleError as error:
             raise error.at(part.name(error.example)) from None
 
 
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
     """The final numbers on each part of the data."""
-    return {name: model.evaluate(part.x, part.y) for name, part in dataset.parts.items()}
+    return {name: model.evaluate(*part.given) for name, part in dataset.parts.items()}
 
 
 def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any]) -> None:

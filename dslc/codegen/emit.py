@@ -13,6 +13,7 @@ from dslc.codegen.summary import summary, version
 from dslc.codegen.templating import render
 from dslc.codegen.text import tidy
 from dslc.codegen.tools import tools
+from dslc.lowering.lower import SAMPLE_WEIGHTS
 from dslc.operation import TARGET, Tensor
 from dslc.passes.small_batch import largest_small_batch
 from dslc.plan import Plan
@@ -64,6 +65,7 @@ def _interface(plan: Plan, names: Names) -> dict[str, object]:
         "outputs": [f"{names.real} *{h.name}_output" for h in network.heads],
         "trains": plan.graph.train is not None,
         "targets": [names.declare(t) for t in _targets(plan)],
+        "sample_weights": names.declare(SAMPLE_WEIGHTS),
         "heads": len(network.heads),
     }
 
@@ -124,7 +126,7 @@ def _training(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
     if train is None or gradients is None or plan.graph.train is None:
         empty = ("evaluate_arguments", "gradients_forward", "gradients_backward", "gradients_forward_arguments",
                  "gradients_backward_arguments", "forward_arguments", "backward_arguments", "update_arguments",
-                 "gathered", "gathered_arguments")  # fmt: skip
+                 "gathered", "gathered_arguments", "weights_staging")  # fmt: skip
         return {key: [] for key in empty}
     given = {t.name: t for t in caller_tensors(plan.graph.train)}
     order = [*(f"{v.name}_in" for v in plan.graph.network.inputs), *(t.name for t in _targets(plan))]
@@ -139,6 +141,7 @@ def _training(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
         "backward_arguments": phase_call(train.phase("backward"), phases["train_backward"]),
         "update_arguments": phase_call(train.phase("update"), phases["train_update"]),
         "gathered": gathered,
+        "weights_staging": names.staging(SAMPLE_WEIGHTS),
         "gathered_arguments": [f"(const {g.type} *)(net->arena + {g.staging})" for g in gathered],
     }
 

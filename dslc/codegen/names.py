@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.codegen.c_source import PUBLIC, RUNS, c_prefix
-from dslc.operation import INPUT, OUTPUT, TARGET, Tensor
+from dslc.operation import CALLERS, OUTPUT, Tensor
 from dslc.plan import Plan, PlannedStep
 from dslc.shape import show_shape
 
@@ -89,5 +89,5 @@ class Names:
 
 
 def is_callers(tensor: Tensor) -> bool:
-    """Whether the array belongs to the caller: inputs, targets and outputs."""
-    return tensor.role in (INPUT, TARGET, OUTPUT)
+    """Whether the array belongs to the caller: inputs, targets, sample weights and outputs."""
+    return tensor.role in CALLERS

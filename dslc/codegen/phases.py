@@ -6,10 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from dslc.codegen.functions import Function, Functions, tensors_of
+from dslc.codegen.functions import RUNTIME_PARAMETERS, Function, Functions, tensors_of
 from dslc.codegen.names import PHASES, Names, is_callers
-from dslc.operation import Tensor
+from dslc.operation import WEIGHTS, Tensor
 from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
+
+COUNTS = ("n", "total_weight")
+"""What a phase is told of its mini-batch where a kernel of it asks."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def _phase(step: PlannedStep, phase: PlannedPhase, names: Names, functions: Func
     kernels = [k for k in phase.kernels if not k.variant.is_alias]
     found = [functions.function(step, k) for k in kernels]
     arrays = (names.declare(t) for t in callers_tensors(phase))
-    counts = ("int n",) if any("n" in f.takes for f in found) else ()
+    counts = [RUNTIME_PARAMETERS[word] for word in COUNTS if any(word in f.takes for f in found)]
     parameters = (f"const {names.prefix}_network *net", "thread_barrier *barrier", *arrays, *counts)
     name = f"{step.name}_{phase.name}"
     groups = _groups(step, kernels, found, functions)
@@ -92,11 +95,13 @@ def phase_call(phase: PlannedPhase, function: PhaseFunction, shifted: bool = Fal
     for tensor in callers_tensors(phase):
         if tensor.name == "loss_sums":
             arrays.append("call->batch_sums")
+        elif tensor.role == WEIGHTS:
+            arrays.append(tensor.name)  # of this mini-batch already, or NULL
         elif shifted:
             arrays.append(f"call->{tensor.name} + first * {tensor.elements}")
         else:
             arrays.append(f"call->{tensor.name}")
-    numbers = [p.removeprefix("int ") for p in function.parameters if p in ("int n", "int part", "int parts")]
+    numbers = [word for word in (*COUNTS, "part", "parts") if RUNTIME_PARAMETERS[word] in function.parameters]
     return ["net", "barrier", *arrays, *numbers]
 
 

@@ -21,12 +21,14 @@ from dslc.shape import Shape, SizeProblem
 class LossSite:
     """One head being lowered. `z` is what the loss is computed from; `dz` is None when only the loss is needed.
 
-    `example_loss` holds one number for each example; the head's loss is their sum divided by `count`.
+    `sample_weights` holds what each example counts; the kernel multiplies by it what it writes. `example_loss` holds
+    one number for each example; the head's loss is their sum divided by `count`, what its targets count together.
     """
 
     head: str
     z: Tensor
     target: Tensor
+    sample_weights: Tensor
     example_loss: Tensor
     count: Tensor
     dz: Tensor | None
@@ -81,6 +83,11 @@ class Loss:
     threshold: ClassVar[float] = 0.5
     weight: Positive
 
+    @property
+    def numbers(self) -> bool:
+        """Whether targets are numbers in a unit of their own: neither classes nor yes and no."""
+        return not self.classes and not self.binary
+
     def check(self, shape: Shape) -> None:
         """Raises SizeProblem if the loss cannot be computed for an output of this shape."""
 
@@ -88,8 +95,9 @@ class Loss:
         """The shape of one target for an output of this shape: () for a class number."""
         return () if self.classes else shape
 
-    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
-        """The loss in NumPy and its gradient with respect to z (n, *output), both times `weight`."""
+    def reference(self, z: Array, target: Array, weights: Array | None = None) -> tuple[float, Array]:
+        """The loss in NumPy and its gradient with respect to z (n, *output), both times `weight`. weights: what each
+        example counts (n,), one where None: means are weighted means."""
         raise NotImplementedError
 
     def lower(self, site: LossSite) -> None:
@@ -102,6 +110,14 @@ def require_vector(shape: Shape, what: str) -> None:
     if len(shape) != 1:
         raise SizeProblem(f"{what} needs a vector, but this output is an image",
                           notes=("help: end with flatten, global_avgpool or dense",))  # fmt: skip
+
+
+def shares(target: Array, weights: Array | None) -> tuple[Array, Array]:
+    """Which targets are present, and the share that each has in a weighted mean of those; both (n, ...)."""
+    there = ~np.isnan(target)
+    each = np.ones(len(target)) if weights is None else weights
+    counts = np.where(there, each.reshape(-1, *[1] * (target.ndim - 1)), 0)
+    return there, counts / (counts.sum() or 1)
 
 
 class ElementLoss(Loss):
@@ -118,8 +134,9 @@ class ElementLoss(Loss):
     def lower(self, site: LossSite) -> None:
         """Counts the targets that are present, then one `element_loss` for value and gradient."""
         detail = LossDetail(self.weight, self.value(), self.slope())
-        site.op("count_present", "count", (site.target,), (site.count,), detail)
-        reads = (site.z, site.target) if site.dz is None else (site.z, site.target, site.count)
+        site.op("count_present", "count", (site.target, site.sample_weights), (site.count,), detail)
+        needed = () if site.dz is None else (site.count,)
+        reads = (site.z, site.target, site.sample_weights, *needed)
         site.op("element_loss", "loss", reads, site.results, detail)
 
 
@@ -148,9 +165,11 @@ class ClassLoss(Loss):
         if self.class_weights and len(self.class_weights) != shape[0]:
             raise SizeProblem(f"class_weights has {len(self.class_weights)} numbers, but there are {shape[0]} classes")
 
-    def of_examples(self, target: Array) -> Array:
-        """The weight of each example (n,), in NumPy."""
-        return np.asarray(self.class_weights)[target] if self.class_weights else np.ones(len(target))
+    def of_examples(self, target: Array, weights: Array | None) -> Array:
+        """The factor of each example's loss (n,), in NumPy: its share of all sample weights times the weight of its
+        class."""
+        share = shares(target, weights)[1]
+        return share * np.asarray(self.class_weights)[target] if self.class_weights else share
 
     def lower_loss_and_gradient(self, site: LossSite) -> None:
         """Emits the operation that writes `site.results`, without class weights."""

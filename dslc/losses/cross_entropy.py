@@ -33,7 +33,7 @@ class CrossEntropy(ClassLoss):
     through = "softmax"
     instead = "dense(1) -> sigmoid with loss binary_cross_entropy"
 
-    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+    def reference(self, z: Array, target: Array, weights: Array | None = None) -> tuple[float, Array]:
         """With p = softmax(z) and q the smoothed target: -sum(w * q * log p) / n and w * (p - q) / n, where w is the
         weight of the example's class (notes: 'Softmax regression')."""
         count, classes = z.shape
@@ -41,10 +41,10 @@ class CrossEntropy(ClassLoss):
         log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         q = np.full_like(z, self.label_smoothing / classes)
         q[np.arange(count), target] += 1 - self.label_smoothing
-        weights = self.weight / count * self.of_examples(target)[:, None]
-        return -(weights * q * log_p).sum(), weights * (np.exp(log_p) - q)
+        share = self.weight * self.of_examples(target, weights)[:, None]
+        return -(share * q * log_p).sum(), share * (np.exp(log_p) - q)
 
     def lower_loss_and_gradient(self, site: LossSite) -> None:
         """One `cross_entropy`, which computes softmax, loss and gradient together."""
         detail = CrossEntropyDetail(self.weight, site.z.shape[0], self.label_smoothing)
-        site.op("cross_entropy", "loss", (site.z, site.target), site.results, detail)
+        site.op("cross_entropy", "loss", (site.z, site.target, site.sample_weights), site.results, detail)

@@ -12,12 +12,28 @@ from dataclasses import replace
 from dslc.clips import Clip
 from dslc.graph import Graph, Phase, Step
 from dslc.ir import Head, Network, Node, Parameter, Training, Value
+from dslc.layers.standardize import StandardizeDetail
 from dslc.losses import LossSite
 from dslc.lowering.details import CHUNKS, ClipDetail, ConstraintDetail, ParameterDetail, TotalDetail
 from dslc.lowering.site import Site
-from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, STATE, TARGET, Operation, Tensor, identifier, state_name
+from dslc.operation import (
+    GRADIENT,
+    INPUT,
+    OUTPUT,
+    PARAMETER,
+    STATE,
+    TARGET,
+    WEIGHTS,
+    Operation,
+    Tensor,
+    identifier,
+    state_name,
+)
 from dslc.registry import name_of
 from dslc.regularizers import Constraint
+
+SAMPLE_WEIGHTS = Tensor("sample_weights", (), WEIGHTS)
+"""What each example counts in the losses of all heads. No layer's parameter has this name: roles are singular."""
 
 
 def lower(network: Network) -> Graph:
@@ -79,9 +95,10 @@ class _Lowering:
         return Tensor(f"{node.name}_out", node.output.shape)
 
     def loss_input(self, head: Head) -> Value:
-        """What the head's loss is computed from: the logits under a softmax or sigmoid, else the value itself."""
+        """What the head's loss is computed from: the logits under a softmax or sigmoid, standardized numbers, else the
+        value itself."""
         producer = self.network.producer(head.value)
-        if head.loss is not None and head.loss.through is not None and producer is not None:
+        if head.loss is not None and producer is not None and (head.loss.through or producer.layer.of_target):
             return producer.inputs[0]
         return head.value
 
@@ -95,14 +112,30 @@ class _Lowering:
             TARGET,
             dtype="int" if head.loss.classes else "real",
         )
+        target = self.standardized(head, target)
         parts = Tensor(f"{head.name}_example_loss", ())
         count = Tensor(f"{head.name}_count", (1,), batched=False)
 
         def emit(op: Operation) -> None:
             self.operations.append(replace(op, line=self.line_of(head.value)))
 
-        head.loss.lower(LossSite(head.name, z, target, parts, count, dz, emit))
+        head.loss.lower(LossSite(head.name, z, target, SAMPLE_WEIGHTS, parts, count, dz, emit))
         return parts, count
+
+    def standardized(self, head: Head, target: Tensor) -> Tensor:
+        """What the loss compares with: (target - mean) / std where the head's unit is that of its targets."""
+        node = self.network.producer(head.value)
+        if node is None or not node.layer.of_target:
+            return target
+        found = Tensor(f"{target.name}_standardized", target.shape)
+        statistics = tuple(self.parameter(p.name) for p in node.parameters)
+        channels = target.shape[-1]
+        detail = StandardizeDetail(channels, target.elements // channels)
+        about, line = f"the targets of {head.name}", node.span.line
+        self.operations.append(
+            Operation("standardize", found.name, (target, *statistics), (found,), detail, about, line)
+        )
+        return found
 
     def line_of(self, value: Value) -> int:
         """The line of the spec that computes a value; 0 for an input."""

@@ -10,7 +10,7 @@ from dslc import kernels
 from dslc.graph import Graph, Phase, Step, rows
 from dslc.kernels import Setting
 from dslc.layout import Layout
-from dslc.operation import GRADIENT, PARAMETER, STATE, Operation, Tensor
+from dslc.operation import GRADIENT, INPUT, PARAMETER, STATE, TARGET, WEIGHTS, Operation, Tensor
 from dslc.passes.algorithms import choose_algorithms
 from dslc.passes.dead import remove_dead_operations
 from dslc.passes.fold import fold_batchnorm
@@ -149,7 +149,8 @@ def _keep(
 
 
 def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
-    """Adds the buffers in which the training loop gathers a mini-batch, one for each input and target."""
+    """Adds the buffers in which the training loop gathers a mini-batch, one for each input and target, and
+    one for the sample weights."""
     if graph.train is None:
         return offset
     for tensor in caller_tensors(graph.train):
@@ -160,8 +161,8 @@ def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[st
 
 
 def caller_tensors(step: Step) -> tuple[Tensor, ...]:
-    """The inputs and targets of a step, which the caller passes, in the order of first use."""
-    return tuple(t for t in step.tensors if t.role in ("input", "target"))
+    """What the caller passes to a step, inputs, targets and sample weights, in the order of first use."""
+    return tuple(t for t in step.tensors if t.role in (INPUT, TARGET, WEIGHTS))
 
 
 def _plan_step(

@@ -28,6 +28,7 @@ from dslc.operation import (
     PARAMETER,
     STATE,
     TARGET,
+    WEIGHTS,
     Operation,
     Tensor,
     identifier,
@@ -37,7 +38,8 @@ from dslc.plan import ALIGNMENT, Buffer, Kernel, Plan, PlannedPhase, PlannedStep
 from dslc.planning.kernel_checks import check_kernel, numbers
 from dslc.planning.plan_error import require
 
-CALLERS = (INPUT, TARGET, OUTPUT)
+CALLERS = (INPUT, TARGET, WEIGHTS, OUTPUT)
+READ_ONLY = (INPUT, TARGET, WEIGHTS)
 REGIONS = {PARAMETER: "parameters", STATE: "state"}
 
 
@@ -277,7 +279,7 @@ class _RowCheck:
         for tensor in kernel.operation.reads:
             self._check_read(name, tensor, kernel, phase)
         for tensor in kernel.operation.writes:
-            require(tensor.role not in (INPUT, TARGET), f"{name} writes {tensor.name}, which is read-only")
+            require(tensor.role not in READ_ONLY, f"{name} writes {tensor.name}, which is read-only")
             if not kernel.variant.is_alias:
                 self._write(tensor.name, self.memory.where(tensor))
             self.made.add(tensor.name)
@@ -286,7 +288,7 @@ class _RowCheck:
 
     def _check_read(self, name: str, tensor: Tensor, kernel: Kernel, phase: PlannedPhase) -> None:
         what = f"{name} in {self._at(phase)} reads {tensor.name}"
-        if tensor.role in (INPUT, TARGET):
+        if tensor.role in READ_ONLY:
             require(_is_given(self.memory.step.name, phase.name, tensor), f"{what}, which is not passed to it")
             return
         kept = tensor.role in (PARAMETER, STATE)

@@ -43,14 +43,14 @@ class Interpreter:
         return {head.name: values[head.value.name] for head in self.network.heads}
 
     def loss_and_gradients(
-        self, inputs: Mapping[str, Array], targets: Mapping[str, Array]
+        self, inputs: Mapping[str, Array], targets: Mapping[str, Array], weights: Array | None = None
     ) -> tuple[float, Arrays, dict[str, Reference]]:
         """In training mode: the loss, the gradients of all parameters that learn, and the nodes' references. Loss and
-        gradients include regularization."""
+        gradients include regularization. weights: what each example counts (n,)."""
         values, results = self.run(inputs, training=True)
-        loss, flowing = self._losses(values, targets)
+        loss, flowing = self._losses(values, targets, weights)
         gradients = self._backward(flowing, results)
-        examples = len(next(iter(inputs.values())))
+        examples = len(next(iter(inputs.values()))) if weights is None else float(weights.sum())
         for p in self.network.parameters:
             for regularizer in p.regularizers:
                 penalty, slope = regularizer.reference(self.parameters[p.name], examples)
@@ -87,22 +87,33 @@ class Interpreter:
                 weighed |= {p.name: dps[p.name.removeprefix(f"{node.name}.")] for p in node.parameters if p.learns}
         return weighed
 
-    def _losses(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
+    def _losses(
+        self, values: Arrays, targets: Mapping[str, Array], weights: Array | None = None
+    ) -> tuple[float, Arrays]:
         """The sum of the losses, and their gradients with respect to the values that they are computed from."""
         flowing: Arrays = {}
         loss = 0.0
         for head in self.network.heads:
             assert head.loss is not None
             loss_input = self.loss_input(head)
-            part, slope = head.loss.reference(values[loss_input.name], targets[head.name])
+            target = self._standardized(head, targets[head.name])
+            part, slope = head.loss.reference(values[loss_input.name], target, weights)
             loss += float(part)
             _add(flowing, loss_input.name, slope)
         return loss, flowing
 
+    def _standardized(self, head: Head, target: Array) -> Array:
+        """The targets as the loss takes them: (target - mean) / std under `standardize_target`."""
+        node = self.network.producer(head.value)
+        if node is None or not node.layer.of_target:
+            return target
+        return (target - self.parameters[f"{node.name}.mean"]) / self.parameters[f"{node.name}.std"]
+
     def loss_input(self, head: Head) -> Value:
-        """The value that a head's loss is computed from: the input of its softmax or sigmoid, else its output."""
+        """The value that a head's loss is computed from: the input of its softmax or sigmoid, or of its change of
+        unit, else its output."""
         producer = self.network.producer(head.value)
-        through = head.loss is not None and head.loss.through is not None
+        through = head.loss is not None and (head.loss.through or (producer and producer.layer.of_target))
         return producer.inputs[0] if through and producer is not None else head.value
 
     def _backward(self, flowing: Arrays, results: dict[str, Reference]) -> Arrays:
@@ -119,9 +130,11 @@ class Interpreter:
                     gradients[f"{node.name}.{role}"] += dp
         return gradients
 
-    def train_step(self, inputs: Mapping[str, Array], targets: Mapping[str, Array], lr: float) -> float:
+    def train_step(
+        self, inputs: Mapping[str, Array], targets: Mapping[str, Array], lr: float, weights: Array | None = None
+    ) -> float:
         """One training step: updates the parameters and returns the loss before the update."""
-        loss, gradients, results = self.loss_and_gradients(inputs, targets)
+        loss, gradients, results = self.loss_and_gradients(inputs, targets, weights)
         self.update(gradients, results, lr)
         return loss
 

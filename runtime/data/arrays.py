@@ -33,15 +33,16 @@ def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:
     return arrays
 
 
-def require_labels(network: Network, targets: list[Array]) -> None:
+def require_labels(network: Network, targets: list[Array], weights: Array | None = None) -> None:
     """For data to learn from or to judge by: of nothing the mean loss would be 0, the best there can be.
 
     Raises:
-        DataError: a head has no target that is there.
+        DataError: a head has no target that is there, of an example that counts.
     """
     for head, array in zip(network.heads, targets, strict=True):
-        if array.dtype.kind == "f" and np.isnan(array).all():
-            raise DataError(f"target {head.name} has no label: all {len(array)} are missing (NaN)")
+        counted = array if weights is None else array[weights > 0]
+        if counted.dtype.kind == "f" and np.isnan(counted).all():
+            raise DataError(f"target {head.name} has no label: all {len(counted)} are missing (NaN)")
 
 
 def by_name(given: Any, names: list[str], what: str) -> list[Any]:
@@ -61,7 +62,12 @@ def by_name(given: Any, names: list[str], what: str) -> list[Any]:
     raise DataError(f"this network has {len(names)} {what}s: pass a dict with {', '.join(names)}")
 
 
-def _as_array(given: Any, what: str) -> Array:
+def as_numbers(given: Any, what: str) -> Array:
+    """What was given as an array of numbers, what is missing as NaN.
+
+    Raises:
+        DataError: it holds something else; `what` names it.
+    """
     try:
         array = given.to_numpy() if hasattr(given, "to_numpy") else np.asarray(given)
     except ValueError as error:
@@ -80,7 +86,7 @@ def _as_array(given: Any, what: str) -> Array:
 def as_input(value: Value, given: Any, dtype: Any) -> Array:
     """One input as (n, *shape). An image may lack a last axis of one channel; for a vector images are flattened. Images
     of 8 or 16 bits are scaled, see `scaling`."""
-    array = _as_array(given, f"input {value.name}")
+    array = as_numbers(given, f"input {value.name}")
     _refuse_masked(given, f"input {value.name}", "fill it")
     shape = _fitting_shape(array, value)
     if shape is None:
@@ -111,7 +117,7 @@ def _fitting_shape(array: Array, value: Value) -> tuple[int, ...] | None:
 
 def as_target(head: Head, given: Any, dtype: Any) -> Array:
     """Class numbers as int32, other targets as (n, *shape). A masked number is a missing target, NaN."""
-    array = _as_array(given, f"target {head.name}")
+    array = as_numbers(given, f"target {head.name}")
     if head.loss is None:
         raise DataError("the network has no `train`: it predicts only")
     if head.loss.classes:

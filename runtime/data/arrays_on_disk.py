@@ -26,7 +26,8 @@ def reads(path: Path) -> bool:
 
 
 def read(path: Path, how: Reading) -> Dataset:
-    """`x` and `y`, and where there are `x_dev`, `y_dev`, `x_test`, `y_test`; Keras' names are understood.
+    """`x` and `y`, and where there are `x_dev`, `y_dev`, `x_test`, `y_test`; Keras' names are understood. `weight`,
+    `weight_dev` and `weight_test` are sample weights.
 
     Raises:
         DataError: a file is none, is cut short, holds Python objects, or announces what cannot be.
@@ -53,8 +54,9 @@ def from_arrays(name: str, arrays: Mapping[str, Array], labelled: bool = True) -
 def _with_our_names(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     given: dict[str, Array] = {}
     for key, array in arrays.items():
-        ending = next((e for e in ALSO if key in (f"x{e}", f"y{e}")), None)
-        ours = key if ending is None else key[0] + ALSO[ending]
+        what, underline, ending = key.partition("_")
+        known = what in ("x", "y", "weight") and underline + ending in ALSO
+        ours = what + ALSO[underline + ending] if known else key
         if ours in given or (ours != key and ours in arrays):
             raise DataError(f"{name} holds both {ours} and another array that means the same")
         given[ours] = array
@@ -73,7 +75,10 @@ def _part(name: str, arrays: Mapping[str, Array], suffix: str, labelled: bool) -
         raise DataError(f"{name}: x{suffix} and y{suffix} must have an axis of examples")
     if len(x) != len(y):
         raise DataError(f"{name}: x{suffix} has {len(x)} examples and y{suffix} {len(y)}")
-    return Split(x, y.astype(str) if y.dtype.kind == "S" else y)
+    weights = arrays.get(f"weight{suffix}")
+    if weights is not None and weights.shape != (len(x),):
+        raise DataError(f"{name}: weight{suffix} has the shape {weights.shape}, and there are {len(x)} examples")
+    return Split(x, y.astype(str) if y.dtype.kind == "S" else y, weights=weights)
 
 
 # ------------------------------------------------------------------------------------------------ files

@@ -39,7 +39,7 @@ def read(path: Path, how: Reading) -> Dataset:
     files = _files(table, name)
     target = _target(table, name, how)
     y, notes = (np.zeros(len(files)), ()) if target is None else tables.targets(table, target, how.numbers)
-    parts, more = read_parts({"train": Found(files, y)}, how)
+    parts, more = read_parts({"train": Found(files, y, weights=tables.weights(table, how.weight))}, how)
     notes = (*table.notes, *notes, *more)
     return Dataset(str(path), parts["train"], target=target, labelled=target is not None, notes=notes)
 
@@ -61,7 +61,7 @@ def _files(table: tables.Table, name: str) -> tuple[Path, ...]:
 
 
 def _target(table: tables.Table, name: str, how: Reading) -> str | None:
-    others = [column for column in table.frame.columns if column != name]
+    others = [column for column in table.frame.columns if column not in (name, how.weight)]
     if how.target in others:
         return how.target
     if not how.labelled:

@@ -22,11 +22,12 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Found:
-    """Image files with their labels (n,), and what was not looked at."""
+    """Image files with their labels (n,), what was not looked at, and perhaps sample weights (n,)."""
 
     files: tuple[Path, ...]
     labels: Array
     notes: tuple[str, ...] = ()
+    weights: Array | None = None
 
 
 def reads(path: Path) -> bool:
@@ -107,7 +108,8 @@ def read_parts(found: dict[str, Found], how: Reading) -> tuple[dict[str, Split],
         own = [i for its, i in kept if its == part]
         if own:
             origins = Files([str(one.files[i]) for i in own])
-            splits[part] = Split(x[begin : begin + len(own)], one.labels[own], origins=origins)
+            weights = None if one.weights is None else one.weights[own]
+            splits[part] = Split(x[begin : begin + len(own)], one.labels[own], origins=origins, weights=weights)
         begin += len(own)
     told = [*(note for one in found.values() for note in one.notes), *notes, *changed]
     return splits, (*told, *_left_out(broken))

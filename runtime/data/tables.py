@@ -73,7 +73,7 @@ def read(path: Path, how: Reading) -> Dataset:
     notes += tuple(note for _, found in x for note in found)
     labelled = how.labelled and target is not None
     y, more = targets(table, str(target), how.numbers) if labelled else (np.zeros(table.frame.height), ())
-    split = Split(np.column_stack([array for array, _ in x]), y, origins=table)
+    split = Split(np.column_stack([array for array, _ in x]), y, origins=table, weights=weights(table, how.weight))
     notes = (*table.notes, *notes, *more)
     return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=notes)
 
@@ -149,16 +149,16 @@ def _features(table: Table, how: Reading, target: str | None) -> tuple[tuple[str
     """The columns of x, and what is to be noted of others."""
     names = table.frame.columns
     if how.columns is None:
-        found = tuple(name for name in names if name != target)
+        found = tuple(name for name in names if name not in (target, how.weight))
         if not found:
-            raise DataError(f"{table.path} has no column but the target {target}")
+            raise DataError(f"{table.path} has no column of features: only {in_words(names)}")
         return found, ()
     missing = [name for name in how.columns if name not in names]
     if missing:
         raise DataError(
             f"{table.path} lacks {in_words(missing)}, which the run was trained with; it has {listed(names)}"
         )
-    extra = [name for name in names if name not in how.columns and name not in (target, how.target)]
+    extra = [name for name in names if name not in how.columns and name not in (target, how.target, how.weight)]
     return how.columns, (f"{table.path}: not looked at: {in_words(extra)}",) if extra else ()
 
 
@@ -224,6 +224,20 @@ def targets(table: Table, name: str, numbers: bool) -> tuple[Array, tuple[str, .
         found = f"a class of {len(words[longest]):,} characters: is there a quote that is not closed?"
         raise DataError(f"{table(longest)}, column {quoted(name)}: {found}")
     return words.to_numpy().astype(str), ()
+
+
+def weights(table: Table, name: str | None) -> Array | None:
+    """What each row counts, by the column of this name; None where none is named.
+
+    Raises:
+        DataError: there is no such column, or a cell is no number.
+    """
+    if name is None:
+        return None
+    if name not in table.frame.columns:
+        columns = ", ".join(table.frame.columns)
+        raise DataError(f"there is no column {name!r} in {table.path} for --weight; its columns: {columns}")
+    return _numbers(table, name)[0]
 
 
 def _missing_targets(table: Table, name: str, gone: Array) -> tuple[str, ...]:

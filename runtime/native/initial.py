@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 
 from dslc.ir import Network, Parameter
+from dslc.runtime.data.examples import DataNote
 
 Array = np.ndarray[Any, Any]
+FAR = 1000
+"""Deviations from zero from which on targets lose what float32 can tell apart."""
 
 
 def start(parameter: Parameter, seed: int) -> Array:
@@ -28,13 +32,37 @@ def initial_parameters(network: Network, seed: int) -> Iterator[tuple[str, Array
 
 def fitted_layers(network: Network) -> set[str]:
     """The names of layers such as standardize, which are fitted on the training set before the first epoch."""
-    return {node.name for node in network.nodes if node.layer.first}
+    return {node.name for node in network.nodes if node.layer.first or node.layer.of_target}
 
 
-def fitted(network: Network, layers: Collection[str], inputs: list[Array]) -> Iterator[tuple[str, Array]]:
-    """The parameters of these layers, computed from the training set; inputs: (n, *shape) in the network's order."""
+def fitted(
+    network: Network, layers: Collection[str], inputs: list[Array], targets: list[Array], weights: Array | None
+) -> Iterator[tuple[str, Array]]:
+    """The parameters of these layers, computed from the training set: inputs and targets, each (n, *shape) in the
+    network's order, targets in double precision. weights: what each example counts."""
     by_name = {value.name: x for value, x in zip(network.inputs, inputs, strict=True)}
+    of_heads = {head.value: (head.name, t) for head, t in zip(network.heads, targets, strict=True)}
     for node in network.nodes:
         if node.name in layers:
-            for role, array in node.layer.fitted(by_name[node.inputs[0].name]).items():
+            if node.layer.of_target:
+                head, examples = of_heads[node.output]
+            else:
+                head, examples = None, by_name[node.inputs[0].name]
+            found = node.layer.fitted(examples, weights)
+            if head is not None:
+                _note_units(head, found["mean"], found["std"], examples, network.precision)
+            for role, array in found.items():
                 yield f"{node.name}.{role}", array
+
+
+def _note_units(head: str, mean: Array, std: Array, targets: Array, precision: str) -> None:
+    """Tells of targets that are all the same, and of some that lie so far from zero that rounding blurs them."""
+    columns = targets.reshape(-1, targets.shape[-1])
+    for c in range(columns.shape[1]):
+        which = f"target {head}" if columns.shape[1] == 1 else f"target {head}, number {c} (counted from 0)"
+        if np.nanmin(columns[:, c]) == np.nanmax(columns[:, c]):
+            text = f"{which} is always {mean[c]:g}: it has no deviation to be standardized by, and is only shifted"
+            warnings.warn(text, DataNote, stacklevel=5)
+        elif precision == "float32" and abs(mean[c]) > FAR * std[c]:
+            text = f"{which} lies {abs(mean[c]) / std[c]:.2g} deviations from 0: float32 rounds it, float64 does not"
+            warnings.warn(f"{text}; or subtract {mean[c]:g} beforehand", DataNote, stacklevel=5)

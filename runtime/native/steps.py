@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -33,10 +34,17 @@ def new_sums(network: Network) -> Array:
 
 
 def train_batches(
-    compiled: Compiled, arrays: list[Array], order: Array, done: int, sums: Array, rates: Array, seconds: float
+    compiled: Compiled,
+    arrays: Sequence[Array | None],
+    order: Array,
+    done: int,
+    sums: Array,
+    rates: Array,
+    seconds: float,
 ) -> tuple[bool, int]:
     """Trains on mini-batches from position `done` of `order` on, each with the next learning rate of `rates`, for about
-    `seconds`. Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
+    `seconds`. arrays: inputs, targets, and sample weights or None. Returns whether the loss stayed finite, and the new
+    position. Adds to `sums`, see `new_sums`."""
     ffi = compiled.ffi
     position = ffi.new("int64_t *", done)
     pointers = compiled.arguments.pointers([*arrays, order.astype(np.int64)])

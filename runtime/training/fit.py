@@ -19,7 +19,7 @@ from dslc.runtime.training.checkpoint import FitState
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
 from dslc.runtime.training.progress import Progress
-from dslc.runtime.training.trainable import Trainable
+from dslc.runtime.training.trainable import Arrays, Trainable
 
 Array = np.ndarray[Any, Any]
 SLICE_SECONDS = 0.15
@@ -42,7 +42,8 @@ class OutOfBounds(RuntimeWarning):
 class Fit:
     """One call of `fit`. With a dev set it keeps the best weights by the file's metric.
 
-    model: what is trained. arrays: inputs and targets, each a list in the network's order. dev: a pair (x, y) or None.
+    model: what is trained. arrays: inputs and targets, each a list in the network's order, and sample weights or None.
+    dev: (x, y), (x, y, sample weights) or None.
 
     Raises:
         DataError: the file has bounds (`subject_to`), and there is no dev set.
@@ -51,7 +52,7 @@ class Fit:
     def __init__(
         self,
         model: Trainable,
-        arrays: tuple[list[Array], list[Array]],
+        arrays: Arrays,
         dev: Any,
         progress: Progress,
         on_epoch: OnEpoch | None = None,
@@ -59,6 +60,8 @@ class Fit:
         self.on_epoch = on_epoch
         self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
         self.training = model.training
+        inputs, _, weights = arrays
+        self.counted = np.arange(len(inputs[0])) if weights is None else np.flatnonzero(weights)
         self.history = History()
         self.best_weights: Mapping[str, Array] | None = None
         self.rank, self.waited = WORST_RANK, 0
@@ -83,7 +86,7 @@ class Fit:
         self.end = self.model.epoch + epochs
         if epochs:
             self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
-        self.progress.begin(epochs, len(self.arrays[0][0]))
+        self.progress.begin(epochs, len(self.counted))
         try:
             for _ in range(epochs):
                 if not self._epoch():
@@ -171,19 +174,20 @@ class Fit:
         return reason is None
 
     def _order(self, epoch: int) -> Array:
-        """The order of the examples in an epoch. It depends on seed and epoch only."""
-        count = len(self.arrays[0][0])
+        """The order of the examples in an epoch, those that weigh nothing left out. It depends on seed and epoch
+        only."""
+        counted = self.counted
         if not self.training.shuffle:
-            return np.arange(count)
+            return counted
         bits = np.random.Philox(key=[self.model.seed, SHUFFLE_STREAM + epoch])
-        return np.random.Generator(bits).permutation(count)
+        return counted[np.random.Generator(bits).permutation(len(counted))]
 
     def _batches(self, order: Array) -> dict[str, float] | None:
         """Trains for an epoch. Returns its mean loss and, where there are regularizers, the mean penalty; None if the
         loss was not finite."""
         done, sums = 0, new_sums(self.model.network)
         while done < len(order):
-            finite, done = self.model.train_batches(*self.arrays, order, done, sums, SLICE_SECONDS)
+            finite, done = self.model.train_batches(self.arrays, order, done, sums, SLICE_SECONDS)
             if not finite:
                 return None
             self.progress.advance(self.model.epoch + 1, done, sum(mean_losses(sums[:-1].tolist())))

@@ -14,6 +14,8 @@ from dslc.runtime.training.checkpoint import FitState
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
+Arrays = tuple[list[Array], list[Array], Array | None]
+"""Inputs and targets, each a list in the network's order, and what each example counts: None where all count alike."""
 
 
 class Trainable(Protocol):
@@ -45,15 +47,13 @@ class Trainable(Protocol):
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0."""
 
-    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """Loss and metrics by name over all examples, in prediction mode."""
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of x, measured `runs` times."""
 
-    def train_batches(
-        self, inputs: list[Array], targets: list[Array], order: Array, done: int, sums: Array, seconds: float
-    ) -> tuple[bool, int]:
+    def train_batches(self, arrays: Arrays, order: Array, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
         """Trains on mini-batches from position `done` of `order` on, for about `seconds`. Returns whether the loss
         stayed finite, and the new position. The parts of the losses are added to `sums`."""
 
