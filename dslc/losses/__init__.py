@@ -70,7 +70,7 @@ class Loss:
     """Base class of all losses; a subclass is a frozen dataclass whose annotated fields are its arguments.
 
     `through`: the layer whose input the loss is computed from (softmax, sigmoid); it must be the last of the head.
-    `classes`: targets are class numbers, else real numbers of the output's shape.
+    `classes`: targets are classes, by their numbers where `numbered`, else real numbers of the output's shape.
     `scores`: the loss needs unbounded outputs, not those of a softmax or sigmoid.
     `binary`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` means yes.
     """
@@ -82,6 +82,11 @@ class Loss:
     binary: ClassVar[bool] = False
     threshold: ClassVar[float] = 0.5
     weight: Positive
+
+    @property
+    def numbered(self) -> bool:
+        """Whether a target is a class number; soft labels are not."""
+        return self.classes
 
     @property
     def numbers(self) -> bool:
@@ -168,7 +173,7 @@ class ClassLoss(Loss):
     def of_examples(self, target: Array, weights: Array | None) -> Array:
         """The factor of each example's loss (n,), in NumPy: its share of all sample weights times the weight of its
         class."""
-        share = shares(target, weights)[1]
+        share = shares(target[:, 0] if target.ndim > 1 else target, weights)[1]
         return share * np.asarray(self.class_weights)[target] if self.class_weights else share
 
     def lower_loss_and_gradient(self, site: LossSite) -> None:

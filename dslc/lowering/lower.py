@@ -110,7 +110,7 @@ class _Lowering:
             f"{head.name}_target",
             head.loss.target_shape(head.value.shape),
             TARGET,
-            dtype="int" if head.loss.classes else "real",
+            dtype="int" if head.loss.numbered else "real",
         )
         target = self.standardized(head, target)
         parts = Tensor(f"{head.name}_example_loss", ())
