@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from dslc.language.arguments import ClassWeights, Positive
+from dslc.language.arguments import BALANCED, ClassWeights, Positive
 from dslc.numerics import Array, np
 from dslc.operation import Operation, Tensor
 from dslc.registry import name_of
@@ -23,6 +23,7 @@ class LossSite:
 
     `sample_weights` holds what each example counts; the kernel multiplies by it what it writes. `example_loss` holds
     one number for each example; the head's loss is their sum divided by `count`, what its targets count together.
+    `class_weights` are those that `fit` balances.
     """
 
     head: str
@@ -33,6 +34,7 @@ class LossSite:
     count: Tensor
     dz: Tensor | None
     emit: Callable[[Operation], None]
+    class_weights: Tensor | None = None
 
     def op(self, kind: str, job: str, reads: tuple[Tensor, ...], writes: tuple[Tensor, ...], detail: object) -> None:
         """Emits an operation named `<head>_<job>`."""
@@ -61,8 +63,9 @@ class LossDetail:
 
 @dataclass(frozen=True)
 class ClassWeightsDetail:
-    """One weight for each class."""
+    """One weight for each class; none if they are a tensor that the operation reads."""
 
+    classes: int
     weights: tuple[float, ...]
 
 
@@ -87,6 +90,11 @@ class Loss:
     def numbered(self) -> bool:
         """Whether a target is a class number; soft labels are not."""
         return self.classes
+
+    @property
+    def balanced(self) -> bool:
+        """Whether `fit` sets class weights by how often each class occurs."""
+        return False
 
     @property
     def numbers(self) -> bool:
@@ -167,8 +175,13 @@ class ClassLoss(Loss):
                 f"{name} needs at least two classes, but this output has one",
                 notes=(f"help: for yes or no: {self.instead}",),
             )
-        if self.class_weights and len(self.class_weights) != shape[0]:
+        if isinstance(self.class_weights, tuple) and self.class_weights and len(self.class_weights) != shape[0]:
             raise SizeProblem(f"class_weights has {len(self.class_weights)} numbers, but there are {shape[0]} classes")
+
+    @property
+    def balanced(self) -> bool:
+        """`class_weights=balanced`."""
+        return self.class_weights == BALANCED
 
     def of_examples(self, target: Array, weights: Array | None) -> Array:
         """The factor of each example's loss (n,), in NumPy: its share of all sample weights times the weight of its
@@ -189,5 +202,6 @@ class ClassLoss(Loss):
             return
         before = site.unweighted()
         self.lower_loss_and_gradient(before)
-        detail = ClassWeightsDetail(self.class_weights)
-        site.op("class_weights", "weigh_classes", (*before.results, site.target), site.results, detail)
+        detail = ClassWeightsDetail(site.z.shape[0], () if isinstance(self.class_weights, str) else self.class_weights)
+        balanced = () if site.class_weights is None else (site.class_weights,)
+        site.op("class_weights", "weigh_classes", (*before.results, site.target, *balanced), site.results, detail)
