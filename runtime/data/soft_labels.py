@@ -33,8 +33,8 @@ def as_probabilities(head: Head, array: Array) -> Array:
         expected = f"(n, {classes}) with probabilities or (n,) with class numbers"
         raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
     rows = array.astype(np.float64)
-    _refuse(head, ~np.isfinite(rows).all(axis=1), rows, "a number that is not finite")
-    _refuse(head, (rows < 0).any(axis=1), rows, "a probability below 0")
+    _refuse(head, ~np.isfinite(rows), rows, "a number that is not finite")
+    _refuse(head, rows < 0, rows, "a probability below 0")
     sums = rows.sum(axis=1)
     off = np.abs(sums - 1) > OFF
     if off.any():
@@ -45,7 +45,7 @@ def as_probabilities(head: Head, array: Array) -> Array:
 
 def _refuse(head: Head, bad: Array, rows: Array, what: str) -> None:
     if bad.any():
-        first = int(np.argmax(bad))
+        first = int(np.argwhere(bad)[0][0])
         found = ", ".join(f"{p:g}" for p in rows[first][:8])
         raise ExampleError(f"target {head.name}: {{}} has {what}: {found}", first)
 
