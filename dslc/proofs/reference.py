@@ -109,7 +109,7 @@ class Interpreter:
         weights = self.network.class_weights(head)
         if weights is None:
             return head.loss
-        return replace(head.loss, class_weights=tuple(self.parameters[weights.name]))  # type: ignore[call-arg]
+        return replace(head.loss, class_weights=tuple(self.parameters[weights.name]))  # type: ignore[type-var]
 
     def _standardized(self, head: Head, target: Array) -> Array:
         """The targets as the loss takes them: (target - mean) / std under `standardize_target`."""

@@ -49,14 +49,14 @@ def fitted(
             for role, array in node.layer.fitted(by_name[node.inputs[0].name], weights).items():
                 yield f"{node.name}.{role}", array
     for head, target in zip(network.heads, targets, strict=True):
-        node = network.producer(head.value)
-        if node is None or node.name not in layers:
+        last = network.producer(head.value)
+        if last is None or last.name not in layers:
             continue
-        if node.layer.of_target:
-            found = node.layer.fitted(target, weights)
+        if last.layer.of_target:
+            found = last.layer.fitted(target, weights)
             _note_units(head.name, found["mean"], found["std"], target, network.precision)
             for role, array in found.items():
-                yield f"{node.name}.{role}", array
+                yield f"{last.name}.{role}", array
         balanced = network.class_weights(head)
         if balanced is not None:
             yield balanced.name, balanced_weights(head.name, target, head.value.shape[-1], weights)
