@@ -98,6 +98,11 @@ class Head:
     loss: Loss | None = None
 
 
+def class_weights_role(head: str) -> str:
+    """The parameter of a head's last layer that holds balanced class weights."""
+    return f"{head}_class_weights"
+
+
 @dataclass(frozen=True)
 class Training:
     """What `train` says. `batch` is None for `batch all`; `objective` decides which epoch is best. `precise`: only
@@ -157,6 +162,11 @@ class Network:
     def precise(self) -> bool:
         """Whether `train` asks for the most accurate algorithms."""
         return self.training is not None and self.training.precise
+
+    def class_weights(self, head: Head) -> Parameter | None:
+        """The balanced class weights of a head; None where the file gives numbers or none."""
+        node = self.producer(head.value)
+        return None if node is None else node.parameter(class_weights_role(head.name))
 
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for an input."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from dslc.ir import Head
 from dslc.objective import SCORES
+from dslc.runtime.data.soft_labels import likeliest
 
 Array = np.ndarray[Any, Any]
 ERRORS = ("mae", "mse", "rmse")
@@ -21,7 +22,8 @@ def head_metrics(
     """The metrics of a head by name: those of its loss, and those in `wanted` that suit it. Missing targets do not
     count; a metric without any target is NaN.
 
-    output: (n, *shape of the head). target: class numbers (n,), or the shape of the output. weights: what each example
+    output: (n, *shape of the head). target: class numbers (n,), or the shape of the output; of soft labels the
+    likeliest class counts. weights: what each example
     counts (n,), as if it were there so many times; once where None.
     """
     if head.loss is None:
@@ -33,6 +35,7 @@ def head_metrics(
     if not head.loss.classes:
         names = [name for name in names if name in SCORES]
         return {name: _binary_metric(name, output, target, head.loss.threshold, weights) for name in names}
+    target = likeliest(target)
     return {name: _ranked(name, output, target, weights) for name in names if name in SCORES or _ranks(name)}
 
 
@@ -126,7 +129,7 @@ def head_confusion(head: Head, output: Array, target: Array, weights: Array | No
     if head.loss is None or "accuracy" not in head.loss.metrics:
         return None
     if head.loss.classes:
-        return confusion(output, target, weights)
+        return confusion(output, likeliest(target), weights)
     return binary_confusion(output, target, head.loss.threshold, weights)
 
 

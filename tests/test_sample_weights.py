@@ -22,6 +22,7 @@ TEXTS = [
     "cross_entropy(label_smoothing=0.1, class_weights=(1, 2, 0.5, 0, 3), weight=0.4)",
     "hinge(class_weights=(1, 2, 0.5, 0, 3))",
     "mse(weight=0.3)",
+    "cross_entropy(soft_labels=on, label_smoothing=0.1)",
 ]
 OPTIMIZERS = [optimizer.examples[0] for optimizer in registry.every(dslc.optimizers, Optimizer).values()]
 COUNTS = np.array([2, 0, 1, 3, 1, 0, 1])
@@ -75,7 +76,10 @@ def repeated(arrays: Arrays, counts: np.ndarray) -> Arrays:
 
 def with_gaps(ys: Arrays, rng: np.random.Generator) -> Arrays:
     """Some real targets missing."""
-    return {n: y if y.dtype.kind == "i" else np.where(rng.random(y.shape) < 0.2, np.nan, y) for n, y in ys.items()}
+    return {
+        n: y if y.dtype.kind == "i" or np.allclose(y.sum(axis=1), 1) else np.where(rng.random(y.shape) < 0.2, np.nan, y)
+        for n, y in ys.items()
+    }
 
 
 # ------------------------------------------------------------------------------------------- the mini-batch

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dslc import inits, layers, registry
+from dslc.checker.class_balance import with_class_weights
 from dslc.checker.draft import Draft
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, unknown_param
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
@@ -248,6 +249,7 @@ class _Checker:
             for p in node.parameters:
                 if p.elements > MAX_ELEMENTS:
                     self.report(TooManyElements(node.span, p.name, p.elements))
+        nodes = with_class_weights(heads, nodes)
         if settings.units_span is not None:
             heads, nodes = with_target_units(heads, nodes, settings.units_span)
         return Network(

@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 from dslc.shape import Pair
 
 Scalar = int | float | bool | str
+BALANCED = "balanced"
 
 
 @dataclass(frozen=True)
@@ -162,13 +163,15 @@ class Each:
 
 @dataclass(frozen=True)
 class Weighting:
-    """`(1, 2, 1)`: a weight for each class."""
+    """`(1, 2, 1)`: a weight for each class; `balanced`: by how often each occurs."""
 
-    def convert(self, value: object) -> tuple[float, ...]:
-        """`(1, 2, 1)` as (1.0, 2.0, 1.0). Raises BadValue for a single number, a negative weight, and if all weights
-        are 0."""
+    def convert(self, value: object) -> tuple[float, ...] | str:
+        """`(1, 2, 1)` as (1.0, 2.0, 1.0), `balanced` as it is. Raises BadValue for a single number, a negative weight,
+        and if all weights are 0."""
+        if value == Symbol(BALANCED):
+            return BALANCED
         if not isinstance(value, Items):
-            raise BadValue(f"expected a number for each class, such as (1, 2, 1), not {show(value)}")
+            raise BadValue(f"expected a number for each class, such as (1, 2, 1), or balanced, not {show(value)}")
         weights = tuple(Real(0).convert(part) for part in value.values)
         if not any(weights):
             raise BadValue("at least one class must weigh more than 0")
@@ -184,7 +187,7 @@ Numbers = Annotated[tuple[float, ...], Each(Real())]
 Flag = Annotated[bool, OnOff()]
 Size = Annotated[Pair, HeightWidth()]
 Padding = Annotated[str | Pair, PaddingKind()]
-ClassWeights = Annotated[tuple[float, ...], Weighting()]
+ClassWeights = Annotated[tuple[float, ...] | str, Weighting()]
 ShapeOf = Annotated[tuple[int, ...], Dims()]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from dslc.language.arguments import ClassWeights, Positive
+from dslc.language.arguments import BALANCED, ClassWeights, Positive
 from dslc.numerics import Array, np
 from dslc.operation import Operation, Tensor
 from dslc.registry import name_of
@@ -23,6 +23,7 @@ class LossSite:
 
     `sample_weights` holds what each example counts; the kernel multiplies by it what it writes. `example_loss` holds
     one number for each example; the head's loss is their sum divided by `count`, what its targets count together.
+    `class_weights` are those that `fit` balances.
     """
 
     head: str
@@ -33,6 +34,7 @@ class LossSite:
     count: Tensor
     dz: Tensor | None
     emit: Callable[[Operation], None]
+    class_weights: Tensor | None = None
 
     def op(self, kind: str, job: str, reads: tuple[Tensor, ...], writes: tuple[Tensor, ...], detail: object) -> None:
         """Emits an operation named `<head>_<job>`."""
@@ -61,8 +63,9 @@ class LossDetail:
 
 @dataclass(frozen=True)
 class ClassWeightsDetail:
-    """One weight for each class."""
+    """One weight for each class; none if they are a tensor that the operation reads."""
 
+    classes: int
     weights: tuple[float, ...]
 
 
@@ -70,7 +73,7 @@ class Loss:
     """Base class of all losses; a subclass is a frozen dataclass whose annotated fields are its arguments.
 
     `through`: the layer whose input the loss is computed from (softmax, sigmoid); it must be the last of the head.
-    `classes`: targets are class numbers, else real numbers of the output's shape.
+    `classes`: targets are classes, by their numbers where `numbered`, else real numbers of the output's shape.
     `scores`: the loss needs unbounded outputs, not those of a softmax or sigmoid.
     `binary`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` means yes.
     """
@@ -82,6 +85,16 @@ class Loss:
     binary: ClassVar[bool] = False
     threshold: ClassVar[float] = 0.5
     weight: Positive
+
+    @property
+    def numbered(self) -> bool:
+        """Whether a target is a class number; soft labels are not."""
+        return self.classes
+
+    @property
+    def balanced(self) -> bool:
+        """Whether `fit` sets class weights by how often each class occurs."""
+        return False
 
     @property
     def numbers(self) -> bool:
@@ -162,13 +175,18 @@ class ClassLoss(Loss):
                 f"{name} needs at least two classes, but this output has one",
                 notes=(f"help: for yes or no: {self.instead}",),
             )
-        if self.class_weights and len(self.class_weights) != shape[0]:
+        if isinstance(self.class_weights, tuple) and self.class_weights and len(self.class_weights) != shape[0]:
             raise SizeProblem(f"class_weights has {len(self.class_weights)} numbers, but there are {shape[0]} classes")
+
+    @property
+    def balanced(self) -> bool:
+        """`class_weights=balanced`."""
+        return self.class_weights == BALANCED
 
     def of_examples(self, target: Array, weights: Array | None) -> Array:
         """The factor of each example's loss (n,), in NumPy: its share of all sample weights times the weight of its
         class."""
-        share = shares(target, weights)[1]
+        share = shares(target[:, 0] if target.ndim > 1 else target, weights)[1]
         return share * np.asarray(self.class_weights)[target] if self.class_weights else share
 
     def lower_loss_and_gradient(self, site: LossSite) -> None:
@@ -184,5 +202,6 @@ class ClassLoss(Loss):
             return
         before = site.unweighted()
         self.lower_loss_and_gradient(before)
-        detail = ClassWeightsDetail(self.class_weights)
-        site.op("class_weights", "weigh_classes", (*before.results, site.target), site.results, detail)
+        detail = ClassWeightsDetail(site.z.shape[0], () if isinstance(self.class_weights, str) else self.class_weights)
+        balanced = () if site.class_weights is None else (site.class_weights,)
+        site.op("class_weights", "weigh_classes", (*before.results, site.target, *balanced), site.results, detail)

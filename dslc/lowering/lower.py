@@ -110,16 +110,19 @@ class _Lowering:
             f"{head.name}_target",
             head.loss.target_shape(head.value.shape),
             TARGET,
-            dtype="int" if head.loss.classes else "real",
+            dtype="int" if head.loss.numbered else "real",
         )
         target = self.standardized(head, target)
         parts = Tensor(f"{head.name}_example_loss", ())
         count = Tensor(f"{head.name}_count", (1,), batched=False)
 
+        weights = self.network.class_weights(head)
+        balanced = None if weights is None else self.parameter(weights.name)
+
         def emit(op: Operation) -> None:
             self.operations.append(replace(op, line=self.line_of(head.value)))
 
-        head.loss.lower(LossSite(head.name, z, target, SAMPLE_WEIGHTS, parts, count, dz, emit))
+        head.loss.lower(LossSite(head.name, z, target, SAMPLE_WEIGHTS, parts, count, dz, emit, balanced))
         return parts, count
 
     def standardized(self, head: Head, target: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ It uses no operations, plans or C.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dslc.ir import Head, Network, Value
 from dslc.layers import Mode, Reference
+from dslc.losses import Loss
 from dslc.numerics import Array, np
 
 Arrays = dict[str, Array]
@@ -97,10 +98,18 @@ class Interpreter:
             assert head.loss is not None
             loss_input = self.loss_input(head)
             target = self._standardized(head, targets[head.name])
-            part, slope = head.loss.reference(values[loss_input.name], target, weights)
+            part, slope = self._loss(head).reference(values[loss_input.name], target, weights)
             loss += float(part)
             _add(flowing, loss_input.name, slope)
         return loss, flowing
+
+    def _loss(self, head: Head) -> Loss:
+        """A head's loss, with balanced class weights as the numbers that they are now."""
+        assert head.loss is not None
+        weights = self.network.class_weights(head)
+        if weights is None:
+            return head.loss
+        return replace(head.loss, class_weights=tuple(self.parameters[weights.name]))  # type: ignore[type-var]
 
     def _standardized(self, head: Head, target: Array) -> Array:
         """The targets as the loss takes them: (target - mean) / std under `standardize_target`."""

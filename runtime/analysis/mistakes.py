@@ -17,6 +17,7 @@ from dslc.language.diagnostics import DataError
 from dslc.runtime.data.arrays import as_targets
 from dslc.runtime.data.examples import Split
 from dslc.runtime.data.files import require_file
+from dslc.runtime.data.soft_labels import likeliest
 from dslc.runtime.model import Model
 
 Array = np.ndarray[Any, Any]
@@ -141,7 +142,7 @@ def answers(head: Head, output: Array, target: Array) -> Answers:
     sigmoid, with a target of the same shape."""
     assert head.loss is not None
     if head.loss.classes:
-        return Answers(target[:, None], output.argmax(axis=1)[:, None], output.max(axis=1))
+        return Answers(likeliest(target)[:, None], output.argmax(axis=1)[:, None], output.max(axis=1))
     yes, asked = output.reshape(len(output), -1), target.reshape(len(target), -1)
     there, predicted = ~np.isnan(asked), yes >= head.loss.threshold
     each = np.where(there, np.where(predicted, yes, 1 - yes), 1)

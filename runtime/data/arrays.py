@@ -11,6 +11,7 @@ from dslc.language.diagnostics import DataError, ExampleError
 from dslc.registry import name_of
 from dslc.runtime.data.frames import is_missing
 from dslc.runtime.data.scaling import holds_images, scaled
+from dslc.runtime.data.soft_labels import as_probabilities
 
 Array = np.ndarray[Any, Any]
 
@@ -116,12 +117,15 @@ def _fitting_shape(array: Array, value: Value) -> tuple[int, ...] | None:
 
 
 def as_target(head: Head, given: Any, dtype: Any) -> Array:
-    """Class numbers as int32, other targets as (n, *shape). A masked number is a missing target, NaN."""
+    """Class numbers as int32, soft labels as (n, classes), other targets as (n, *shape). A masked number is a missing
+    target, NaN."""
     array = as_numbers(given, f"target {head.name}")
     if head.loss is None:
         raise DataError("the network has no `train`: it predicts only")
     if head.loss.classes:
         _refuse_masked(given, f"target {head.name}", "a class cannot be missing")
+        if not head.loss.numbered:
+            return np.ascontiguousarray(as_probabilities(head, array), dtype=dtype)
         return _as_classes(head, array)
     if np.ma.is_masked(given):
         array = np.where(np.ma.getmaskarray(given), np.nan, array)
@@ -143,7 +147,10 @@ def _as_classes(head: Head, array: Array) -> Array:
         array = array[:, 0]
     if array.ndim == 2 and array.shape[1] == classes:
         if not (((array == 0) | (array == 1)).all() and (array.sum(axis=1) == 1).all()):
-            raise DataError(f"target {head.name}: rows of {classes} columns must be one-hot")
+            raise DataError(
+                f"target {head.name}: rows of {classes} columns must be one-hot; for probabilities the loss is "
+                "cross_entropy(soft_labels=on)"
+            )
         array = array.argmax(axis=1)
     if array.ndim != 1:
         expected = f"(n,) with class numbers or (n, {classes}) one-hot"

@@ -53,7 +53,7 @@ class Split:
     weights: Array | None = None
 
     @property
-    def given(self) -> tuple[Array, ...]:
+    def given(self) -> tuple[Array, Array] | tuple[Array, Array, Array]:
         """x, y, and the sample weights where there are some: what `evaluate` takes, and `fit` as its dev set."""
         return (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
 

@@ -48,9 +48,12 @@ class Arguments:
         self.output = heads[0].value.shape if len(heads) == 1 else None
         self._target = self._only_target(heads[0]) if len(heads) == 1 and heads[0].loss is not None else None
 
-    def _only_target(self, head: Head) -> _Target:
+    def _only_target(self, head: Head) -> _Target | None:
+        """None for soft labels, whose sums C does not check."""
         shape = head.value.shape
-        if head.loss is not None and head.loss.classes:
+        if head.loss is not None and head.loss.classes and not head.loss.numbered:
+            return None
+        if head.loss is not None and head.loss.numbered:
             return _Target(LABELS, self._labels, (), self._all_below, (shape[-1],))
         if head.loss is not None and head.loss.binary:
             return _Target(self.dtype, self._real, shape, self._all_within, (0, 1))

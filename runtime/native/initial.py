@@ -13,6 +13,8 @@ from dslc.ir import Network, Parameter
 from dslc.runtime.data.examples import DataNote
 
 Array = np.ndarray[Any, Any]
+SHOWN = 10
+"""Up to how many class weights a note tells."""
 FAR = 1000
 """Deviations from zero from which on targets lose what float32 can tell apart."""
 
@@ -32,27 +34,44 @@ def initial_parameters(network: Network, seed: int) -> Iterator[tuple[str, Array
 
 def fitted_layers(network: Network) -> set[str]:
     """The names of layers such as standardize, which are fitted on the training set before the first epoch."""
-    return {node.name for node in network.nodes if node.layer.first or node.layer.of_target}
+    fitted = {node.name for node in network.nodes if node.layer.first or node.layer.of_target}
+    return fitted | {p.name.partition(".")[0] for p in map(network.class_weights, network.heads) if p is not None}
 
 
 def fitted(
     network: Network, layers: Collection[str], inputs: list[Array], targets: list[Array], weights: Array | None
 ) -> Iterator[tuple[str, Array]]:
     """The parameters of these layers, computed from the training set: inputs and targets, each (n, *shape) in the
-    network's order, targets in double precision. weights: what each example counts."""
+    network's order, targets of numbers in double precision. weights: what each example counts."""
     by_name = {value.name: x for value, x in zip(network.inputs, inputs, strict=True)}
-    of_heads = {head.value: (head.name, t) for head, t in zip(network.heads, targets, strict=True)}
     for node in network.nodes:
-        if node.name in layers:
-            if node.layer.of_target:
-                head, examples = of_heads[node.output]
-            else:
-                head, examples = None, by_name[node.inputs[0].name]
-            found = node.layer.fitted(examples, weights)
-            if head is not None:
-                _note_units(head, found["mean"], found["std"], examples, network.precision)
-            for role, array in found.items():
+        if node.name in layers and node.layer.first:
+            for role, array in node.layer.fitted(by_name[node.inputs[0].name], weights).items():
                 yield f"{node.name}.{role}", array
+    for head, target in zip(network.heads, targets, strict=True):
+        last = network.producer(head.value)
+        if last is None or last.name not in layers:
+            continue
+        if last.layer.of_target:
+            found = last.layer.fitted(target, weights)
+            _note_units(head.name, found["mean"], found["std"], target, network.precision)
+            for role, array in found.items():
+                yield f"{last.name}.{role}", array
+        balanced = network.class_weights(head)
+        if balanced is not None:
+            yield balanced.name, balanced_weights(head.name, target, head.value.shape[-1], weights)
+
+
+def balanced_weights(head: str, target: Array, classes: int, weights: Array | None) -> Array:
+    """n / (classes that occur * n of the class), for class numbers (n,), as scikit-learn's compute_class_weight; 1 for
+    a class that does not occur. weights: what each example counts. A note tells them."""
+    counts = np.bincount(target, None if weights is None else weights.astype(np.float64), minlength=classes)
+    there = counts > 0
+    found = np.ones(classes)
+    found[there] = counts.sum() / (there.sum() * counts[there])
+    shown = ", ".join(f"{w:.4g}" for w in found[:SHOWN]) + (", ..." if classes > SHOWN else "")
+    warnings.warn(f"target {head}: the balanced weights of classes 0, 1, ... are {shown}", DataNote, stacklevel=5)
+    return found
 
 
 def _note_units(head: str, mean: Array, std: Array, targets: Array, precision: str) -> None:

@@ -37,9 +37,11 @@ class Rounded(Interpreter):
     def run(self, inputs: Mapping[str, Array], training: bool) -> tuple[Arrays, dict[str, Reference]]:
         return super().run({name: self.off(x) for name, x in inputs.items()}, training)
 
-    def _losses(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
+    def _losses(
+        self, values: Arrays, targets: Mapping[str, Array], weights: Array | None = None
+    ) -> tuple[float, Arrays]:
         """The slope of a loss is a difference from a target, such as p - 1 where an output is sure of itself."""
-        loss, flowing = super()._losses(values, targets)
+        loss, flowing = super()._losses(values, targets, weights)
         for head in self.network.heads:
             assert head.loss is not None
             judged, target = self.loss_input(head).name, targets[head.name]

@@ -215,7 +215,10 @@ class Body:
     def given(self, thing: type[Any], shape: Shape, optional: bool = True) -> dict[str, Any]:
         """Arguments by name: those that must be given, and some of the others."""
         chosen = [s for s in slots(thing) if s.required or (optional and self.chance(2))]
-        return {s.name: self.value(s, shape) for s in chosen}
+        given = {s.name: self.value(s, shape) for s in chosen}
+        if given.get("soft_labels"):
+            given.pop("class_weights", None)  # they weigh class numbers
+        return given
 
     def usual(self, layer: type[Layer]) -> dict[str, Any]:
         """A square window that keeps rows and columns, or halves them."""
