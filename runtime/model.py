@@ -36,7 +36,7 @@ Array = np.ndarray[Any, Any]
 class Model:
     """A compiled network, as `dslc.load` returns it. `network` is the checked spec, `compiled` its C and memory,
     `epoch` and `step` the position in training, `fit_state` the state of the last `fit`, `schema` what is known
-    of the data. `threads` is as in `dslc.load`.
+    of the data, `watched` the metric that the schedule goes by, of every epoch (smaller is better). `threads` is as in `dslc.load`.
 
     Several Python threads may share a model: one call at a time works in its memory and the others wait, for a running
     `fit` at most a fraction of a second. Threads that are to work in parallel take a `copy()` each.
@@ -55,6 +55,8 @@ class Model:
         self.schema = Schema()
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
+        self.watched: list[float] = []
+        self._schedule = network.training.schedule if network.training else None
         self.compiled = Compiled(network, self._plan(None), self.seed)
         self.restore_weights(dict(initial.initial_parameters(network, self.seed)))
         self._unfitted = initial.fitted_layers(network)
@@ -108,7 +110,7 @@ class Model:
             twin = copy.copy(self)
             twin.compiled = self.compiled.copy()
             twin._fitting = threading.RLock()
-            twin._unfitted = set(self._unfitted)
+            twin._unfitted, twin.watched = set(self._unfitted), list(self.watched)
             twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
             return twin
 
@@ -188,9 +190,13 @@ class Model:
 
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0. step: by default the next update."""
-        training = self.training
-        lr, schedule = training.optimizer.lr, training.schedule
+        lr, schedule = self.training.optimizer.lr, self._schedule
         return schedule.learning_rate(lr, epoch, self.step if step is None else step) if schedule else lr
+
+    def begin_epoch(self, epoch_steps: int) -> None:
+        """Tells the schedule how many updates the next epoch has, and the metric that it goes by."""
+        schedule = self.training.schedule
+        self._schedule = schedule and schedule.during(epoch_steps, self.watched)
 
     # ------------------------------------------------------------------------------------------- prediction
 
@@ -390,7 +396,8 @@ class Model:
         """
         with self.compiled.lock:
             states = {name: view.numpy() for name, view in self.compiled.states().items()}
-            taken = checkpoints.take(self.copy_weights(), states, self.fit_state, self.step, self.epoch, self._unfitted)
+            position = (self.step, self.epoch, self._unfitted, self.watched)
+            taken = checkpoints.take(self.copy_weights(), states, self.fit_state, *position)
         taken.write(path, self.network, self.schema)
 
     def resume(self, path: str | Path) -> None:
@@ -410,4 +417,5 @@ class Model:
             for name, view in self.compiled.states().items():
                 view[...] = found.states[name]
             self.compiled.step, self.epoch, self._unfitted = position.step, position.epoch, set(position.unfitted)
+            self.watched = list(position.watched)
             self.fit_state = self._resumed = found.fit_state

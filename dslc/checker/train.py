@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from dslc import clips, losses, optimizers, registry, regularizers, schedules
+from dslc import clips, losses, optimizers, registry, regularizers
 from dslc.checker.draft import Draft
 from dslc.checker.effect import frozen_penalties, useless_init, useless_precise, useless_regularizers, weights_of
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
 from dslc.checker.losses import Heads, LossReader
 from dslc.checker.metrics import MetricReader
+from dslc.checker.schedules import read_schedule, useless_learning_rate, with_metric
 from dslc.clips import Clip
 from dslc.inits import Init
 from dslc.ir import Training
@@ -24,7 +25,6 @@ from dslc.optimizers import Optimizer
 from dslc.optimizers.sgd import Sgd
 from dslc.regularizers import Constraint, Penalty, Regularizer
 from dslc.schedules import Schedule
-from dslc.schedules.warmup import Warmup
 
 DEFAULT_BATCH, DEFAULT_EPOCHS = 64, 10
 MAX_BATCH = 2**20
@@ -111,15 +111,6 @@ class NoConditions(Diagnostic):
     key: str
     message = "'{key}' takes no conditions"
     hints = ("help: they follow what is optimized: optimize accuracy subject_to predict_us <= 50",)
-
-
-@record
-class ScheduleWithoutEnd(Diagnostic):
-    """A chain of schedules that is not warmups and one other: `cosine(10) -> step(3, 0.5)`."""
-
-    schedule: str
-    message = "no schedule follows {schedule}"
-    hints = ("help: a chain is warmup(steps) and one other schedule: warmup(500) -> cosine(10)",)
 
 
 @record
@@ -241,16 +232,10 @@ class TrainReader:
         optimizer = resolve(optimizers, Optimizer, "optimizer", setting.values[0], self.scope)
         if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
             raise self.scope.fail(NesterovAlone(setting.values[0].span))
-        self.found["optimizer"] = optimizer
+        self.found["optimizer"], self.optimizer_expr = optimizer, setting.values[0]
 
     def _schedule(self, setting: ast.Setting) -> None:
-        links = [(e, resolve(schedules, Schedule, "schedule", e, self.scope)) for e in (*setting.values, *setting.then)]
-        _, schedule = links.pop()
-        for expr, earlier in reversed(links):
-            if not isinstance(earlier, Warmup) or isinstance(schedule, Warmup):
-                raise self.scope.fail(ScheduleWithoutEnd(expr.span, expr.span.text))
-            schedule = replace(earlier, then=schedule)
-        self.found["schedule"] = schedule
+        self.found["schedule"] = read_schedule(setting, self.scope, self.metric_reader)
 
     def _regularize(self, setting: ast.Setting) -> None:
         for expr in setting.values:
@@ -343,6 +328,10 @@ class TrainReader:
             self._check_losses()
         if "optimizer" not in self.written:
             self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
+        schedule = self.found.get("schedule")
+        if isinstance(schedule, Schedule) and "optimizer" in self.found:
+            if (found := useless_learning_rate(schedule, self.optimizer_expr)) is not None:
+                self.report(found)
         if self.complete and self.precise_span is not None and self.found["precise"]:
             for found in useless_precise(self.drafts, self.precise_span):
                 self.report(found)
@@ -377,14 +366,15 @@ class TrainReader:
         optimizer = found.get("optimizer")
         if not isinstance(optimizer, Optimizer):
             return TrainSettings()
+        objective, schedule = self.metric_reader.objective, found.get("schedule")
         training = Training(
             optimizer=optimizer,
-            schedule=found.get("schedule"),  # type: ignore[arg-type]
+            schedule=with_metric(schedule, objective.metric) if isinstance(schedule, Schedule) else None,
             batch=found.get("batch", DEFAULT_BATCH),  # type: ignore[arg-type]
             epochs=found.get("epochs", DEFAULT_EPOCHS),  # type: ignore[arg-type]
             shuffle=found.get("shuffle", True) is True,
             patience=found.get("patience"),  # type: ignore[arg-type]
-            objective=self.metric_reader.objective,
+            objective=objective,
             metrics=self.metric_reader.names,
             confusion=self.metric_reader.confusion,
             seed=found.get("seed", 0),  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -73,9 +73,18 @@ class Fit:
             return wanted
         if wanted.bounds:
             raise DataError("`subject_to` is judged on a dev set: pass one, as in fit(x, y, dev=(x_dev, y_dev))")
-        if wanted.metric != "loss" and self.training.patience is not None:
-            warnings.warn("early stopping watches the training loss: no dev set was given", stacklevel=5)
+        for what, metric in self._watching():
+            if metric != "loss":
+                warnings.warn(f"{what} watches the training loss: no dev set was given", stacklevel=5)
         return Objective("loss")
+
+    def _watching(self) -> Iterator[tuple[str, str]]:
+        """What goes by a metric, and which one."""
+        if self.training.patience is not None:
+            yield "early stopping", self.training.objective.metric
+        schedule = self.training.schedule
+        if schedule is not None and schedule.watched is not None:
+            yield "the schedule", schedule.watched
 
     def run(self, epochs: int) -> History:
         """Trains for `epochs`, and restores the best weights however training ends."""
@@ -146,8 +155,9 @@ class Fit:
     def _epoch(self) -> bool:
         """One pass over the data. Returns False when training is over."""
         started = time.perf_counter()
-        model, number = self.model, self.model.epoch
-        losses = self._batches(self._order(number))
+        model, number, order = self.model, self.model.epoch, self._order(self.model.epoch)
+        model.begin_epoch(-(-len(order) // model.batch))
+        losses = self._batches(order)
         if losses is None:
             self._diverged()
             return False
@@ -159,9 +169,17 @@ class Fit:
         with model.lock:  # a checkpoint taken by another thread has both or neither
             model.epoch += 1
             self.history.records.append(record)
+            self._watch(record)
         goes_on = self._keep_best(record)
         self.progress.epoch(record)
         return self._notify(record) and goes_on
+
+    def _watch(self, record: dict[str, float]) -> None:
+        """Keeps what the schedule goes by: the training loss where it is a metric of a dev set that there is not."""
+        schedule = self.training.schedule
+        if schedule is not None and schedule.watched is not None:
+            watched = schedule.watched if self.dev is not None else "loss"
+            self.model.watched.append(Objective(watched).value(record))
 
     def _notify(self, record: dict[str, float]) -> bool:
         """Passes the record to `on_epoch`. Returns False if that ends training."""

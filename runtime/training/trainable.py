@@ -24,6 +24,7 @@ class Trainable(Protocol):
     options: Options | None
     seed: int
     epoch: int
+    watched: list[float]
     fit_state: FitState | None
 
     @property
@@ -44,6 +45,13 @@ class Trainable(Protocol):
 
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0."""
+
+    def begin_epoch(self, epoch_steps: int) -> None:
+        """Tells the schedule how many updates the next epoch has, and the metric that it goes by."""
+
+    @property
+    def batch(self) -> int:
+        """The largest number of examples in a mini-batch."""
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Loss and metrics by name over all examples, in prediction mode."""

@@ -244,6 +244,10 @@ class Body:
             return Symbol(self.of(kind.words))
         if isinstance(kind, arguments.Weighting):
             return Items(tuple(self.of((1.0, 0.5, 2.0, 3.0)) for _ in range(shape[0])))
+        if isinstance(kind, arguments.Increasing):
+            return Items((1, self.of((2, 3))))
+        if isinstance(kind, arguments.MetricName):
+            return Symbol("dev_loss")
         assert isinstance(kind, arguments.Dims), f"no values for {slot.name}, a {type(kind).__name__}"
         return self.turned(shape) if len(shape) == 1 else self.of(((prod(shape),), shape[::-1]))
 
@@ -305,7 +309,9 @@ class Body:
         given = self.given(thing, shape)
         if given.get("nesterov") and not given.get("momentum"):
             given["momentum"] = 0.9
-        written = [f"{key}={show(value)}" for key, value in given.items()]
+        if name == "one_cycle":
+            given |= {"epochs": None, "steps": 3}
+        written = [f"{key}={show(value)}" for key, value in given.items() if value is not None]
         return f"{name}({', '.join(written)})" if written else name
 
     # ------------------------------------------------------------------------------------------- train
@@ -313,10 +319,13 @@ class Body:
     def train(self) -> Iterator[str]:
         """The settings."""
         yield from (f"loss {head}: {loss}" for head, loss in self.heads.items())
-        yield f"optimizer {self.one(registry.every(optimizers, Optimizer))}"
+        optimizer = self.one(registry.every(optimizers, Optimizer))
+        yield f"optimizer {optimizer}"
         yield f"batch {self.of(BATCHES)}"
-        if self.chance(4):
+        if self.chance(3):
             known = registry.every(schedules, Schedule)
+            if "lr=" in optimizer:
+                known.pop("one_cycle")
             warm = "warmup(3) -> " if self.chance(2) else ""
             yield f"schedule {warm}{self.one({n: s for n, s in known.items() if not warm or n != 'warmup'})}"
         if found := list(self.regularizers()):
