@@ -36,7 +36,8 @@ Array = np.ndarray[Any, Any]
 class Model:
     """A compiled network, as `dslc.load` returns it. `network` is the checked spec, `compiled` its C and memory,
     `epoch` and `step` the position in training, `fit_state` the state of the last `fit`, `schema` what is known
-    of the data, `watched` the metric that the schedule goes by, of every epoch (smaller is better). `threads` is as in `dslc.load`.
+    of the data, `watched` the metric that the schedule goes by, of every epoch (smaller is better).
+    `threads` is as in `dslc.load`.
 
     Several Python threads may share a model: one call at a time works in its memory and the others wait, for a running
     `fit` at most a fraction of a second. Threads that are to work in parallel take a `copy()` each.

@@ -184,7 +184,9 @@ def test_a_checkpoint_goes_on_with_the_schedule(
     """Stopped after each of nine epochs, and in the middle of another call of fit: the same bits and records."""
     dev = tuple(a[::-1] + 1 for a in examples)
     whole = model_with(schedule, "")
-    wanted = whole.fit(*examples, dev=dev, epochs=9, on_epoch=lambda r: whole.checkpoint(tmp_path / f"{r['epoch']:.0f}"))
+    wanted = whole.fit(
+        *examples, dev=dev, epochs=9, on_epoch=lambda r: whole.checkpoint(tmp_path / f"{r['epoch']:.0f}")
+    )
     rates = [record["lr"] for record in wanted.records]
     assert len(set(rates)) > 3
     for epoch in range(1, 9):

@@ -328,15 +328,19 @@ class TrainReader:
             self._check_losses()
         if "optimizer" not in self.written:
             self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
-        schedule = self.found.get("schedule")
-        if isinstance(schedule, Schedule) and "optimizer" in self.found:
-            if (found := useless_learning_rate(schedule, self.optimizer_expr)) is not None:
-                self.report(found)
+        self._check_schedule()
         if self.complete and self.precise_span is not None and self.found["precise"]:
             for found in useless_precise(self.drafts, self.precise_span):
                 self.report(found)
         if self.complete and "freeze" not in self.failed:
             self._check_effects(word)
+
+    def _check_schedule(self) -> None:
+        schedule = self.found.get("schedule")
+        if isinstance(schedule, Schedule) and "optimizer" in self.found:
+            useless = useless_learning_rate(schedule, self.optimizer_expr)
+            if useless is not None:
+                self.report(useless)
 
     def _check_effects(self, word: Span) -> None:
         """Whether anything learns, and every setting has an effect."""

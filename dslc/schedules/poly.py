@@ -10,7 +10,7 @@ from dslc.schedules import Schedule
 
 @dataclass(frozen=True)
 class Poly(Schedule):
-    """end + (lr - end) * (1 - epoch / epochs)^power, then end; `end` is a learning rate, and power 1 a straight line."""
+    """end + (lr - end) * (1 - epoch / epochs)^power, then end, which is a learning rate; power 1 is a straight line."""
 
     power: Positive
     epochs: Count

@@ -15,6 +15,7 @@ from dslc.language.diagnostics import DataError
 from dslc.objective import WORST_RANK, Objective
 from dslc.runtime.metrics import mean_losses
 from dslc.runtime.native.steps import new_sums
+from dslc.runtime.training.cautions import small_last_batch
 from dslc.runtime.training.checkpoint import FitState
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
@@ -75,7 +76,7 @@ class Fit:
             raise DataError("`subject_to` is judged on a dev set: pass one, as in fit(x, y, dev=(x_dev, y_dev))")
         for what, metric in self._watching():
             if metric != "loss":
-                warnings.warn(f"{what} watches the training loss: no dev set was given", stacklevel=5)
+                warnings.warn(f"{what} watches the training loss: no dev set was given as dev=(x, y)", stacklevel=5)
         return Objective("loss")
 
     def _watching(self) -> Iterator[tuple[str, str]]:
@@ -89,6 +90,8 @@ class Fit:
     def run(self, epochs: int) -> History:
         """Trains for `epochs`, and restores the best weights however training ends."""
         self._measure()
+        if caution := small_last_batch(self.model.network, len(self.arrays[0][0])):
+            warnings.warn(caution, UserWarning, stacklevel=3)
         self.end = self.model.epoch + epochs
         if epochs:
             self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
