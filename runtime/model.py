@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.parameters import Parameters
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
+from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
@@ -259,12 +260,13 @@ class Model:
         epochs: int | None = None,
         progress: str = "none",
         on_epoch: fitting.OnEpoch | None = None,
+        callbacks: Iterable[Callback] = (),
     ) -> History:
         """Trains for a number of epochs, by default the file's.
 
         x, y: the training set, shapes as for `evaluate`. dev: a pair (x_dev, y_dev); with one, the best weights are
         kept. progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with each epoch's record; if it
-        returns a word, training ends and the word becomes `History.stopped`.
+        returns a word, training ends and the word becomes `History.stopped`. callbacks: see `dslc.callbacks`.
 
         After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
         the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
@@ -274,7 +276,8 @@ class Model:
         first has ended.
 
         Raises:
-            DataError: the data do not fit or have no labels, or a resumed training has no epochs left.
+            DataError: the data do not fit or have no labels, a resumed training has no epochs left, or a callback is
+                none.
         """
         arrays = self._training_arrays(x, y)
         if dev is not None:
@@ -282,7 +285,7 @@ class Model:
         with self._fitting:
             self._make_room(len(arrays[0][0]))
             self._fit_first_layers(arrays[0])
-            run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch)
+            run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch, callbacks)
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:

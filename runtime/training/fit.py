@@ -6,7 +6,7 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from dslc.language.diagnostics import DataError
 from dslc.objective import WORST_RANK, Objective
 from dslc.runtime.metrics import mean_losses
 from dslc.runtime.native.steps import new_sums
+from dslc.runtime.training.callbacks import Callback, Callbacks
 from dslc.runtime.training.cautions import small_last_batch
 from dslc.runtime.training.checkpoint import FitState
 from dslc.runtime.training.history import History
@@ -46,7 +47,7 @@ class Fit:
     model: what is trained. arrays: inputs and targets, each a list in the network's order. dev: a pair (x, y) or None.
 
     Raises:
-        DataError: the file has bounds (`subject_to`), and there is no dev set.
+        DataError: the file has bounds (`subject_to`), and there is no dev set; or a callback is none.
     """
 
     def __init__(
@@ -56,8 +57,9 @@ class Fit:
         dev: Any,
         progress: Progress,
         on_epoch: OnEpoch | None = None,
+        callbacks: Iterable[Callback] = (),
     ) -> None:
-        self.on_epoch = on_epoch
+        self.on_epoch, self.callbacks = on_epoch, Callbacks(callbacks)
         self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
         self.training = model.training
         self.history = History()
@@ -66,6 +68,7 @@ class Fit:
         self.yielded_at = time.monotonic()
         self.objective = self._objective()
         self.measured: dict[str, float] = {}
+        self.word: str | None = None
 
     def _objective(self) -> Objective:
         """The file's objective; without a dev set, the training loss."""
@@ -97,14 +100,19 @@ class Fit:
             self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
         self.progress.begin(epochs, len(self.arrays[0][0]))
         try:
+            self.callbacks.begin(self.model)
             for _ in range(epochs):
                 if not self._epoch():
                     break
         except KeyboardInterrupt:
             self.history.stopped = "interrupted"
+        except BaseException:
+            self.history.stopped = "failed"
+            raise
         finally:
             self.progress.end()
             self._restore_best()
+            self.callbacks.end(self.history)
         self._warn_if_no_best()
         return self.history
 
@@ -162,7 +170,6 @@ class Fit:
         model.begin_epoch(-(-len(order) // model.batch))
         losses = self._batches(order)
         if losses is None:
-            self._diverged()
             return False
         record = {"epoch": float(number + 1), **losses}
         if self.dev is not None:
@@ -185,9 +192,13 @@ class Fit:
             self.model.watched.append(Objective(watched).value(record))
 
     def _notify(self, record: dict[str, float]) -> bool:
-        """Passes the record to `on_epoch`. Returns False if that ends training."""
+        """Passes the record to `on_epoch` and the callbacks. Returns False if one of them ends training."""
         self.model.fit_state = FitState(self.history, self.end, self.best_weights)
-        reason = self.on_epoch(record) if self.on_epoch else None
+        reasons = (self.word, self.on_epoch(record) if self.on_epoch else None, self.callbacks.epoch(record))
+        return self._goes_on(next((reason for reason in reasons if reason is not None), None))
+
+    def _goes_on(self, reason: str | None) -> bool:
+        """Whether training goes on: not if there is a word for why it ends."""
         self.history.stopped = reason or self.history.stopped
         return reason is None
 
@@ -200,19 +211,33 @@ class Fit:
         return np.random.Generator(bits).permutation(count)
 
     def _batches(self, order: Array) -> dict[str, float] | None:
-        """Trains for an epoch. Returns its mean loss and, where there are regularizers, the mean penalty; None if the
-        loss was not finite."""
+        """Trains for an epoch. Returns its mean loss and, where there are regularizers, the mean penalty; None if
+        training ends within it."""
         done, sums = 0, new_sums(self.model.network)
+        seconds = 0.0 if self.callbacks.every_batch else SLICE_SECONDS
         while done < len(order):
-            finite, done = self.model.train_batches(*self.arrays, order, done, sums, SLICE_SECONDS)
+            finite, done = self.model.train_batches(*self.arrays, order, done, sums, seconds)
             if not finite:
+                self._diverged()
                 return None
-            self.progress.advance(self.model.epoch + 1, done, sum(mean_losses(sums[:-1].tolist())))
+            loss = float(sum(mean_losses(sums[:-1].tolist())))
+            self.progress.advance(self.model.epoch + 1, done, loss)
+            self.word = self._batch_done(done, loss)
+            if done < len(order) and not self._goes_on(self.word):
+                return None
             self._yield_to_threads()
         losses = {"loss": float(sum(mean_losses(sums[:-1].tolist())))}
         if any(p.regularizers for p in self.model.network.parameters):
             losses["penalty"] = float(sums[-1]) / len(order)
         return losses
+
+    def _batch_done(self, done: int, loss: float) -> str | None:
+        """Tells the callbacks how far the epoch is; a word if one of them ends training."""
+        if not self.callbacks.listening:
+            return None
+        epoch, step = self.model.epoch, self.model.step
+        lr = self.model.learning_rate(epoch, step - 1)
+        return self.callbacks.batch({"epoch": epoch + 1.0, "step": step, "examples": done, "loss": loss, "lr": lr})
 
     def _yield_to_threads(self) -> None:
         """Pauses now and then: a lock that is released and taken again at once starves the threads that wait for it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from threading import RLock
 from typing import Any, Protocol
 
@@ -70,6 +71,9 @@ class Trainable(Protocol):
 
     def restore_weights(self, weights: Mapping[str, Array]) -> None:
         """Sets these parameters: arrays by name."""
+
+    def checkpoint(self, path: str | Path) -> None:
+        """Writes a file with all that training needs to continue. Raises DataError if that fails."""
 
     def first_not_finite(self) -> str | None:
         """The name of the first parameter with a value that is not finite; None if all are finite."""
