@@ -100,7 +100,8 @@ class Head:
 
 @dataclass(frozen=True)
 class Training:
-    """What `train` says. `batch` is None for `batch all`; `objective` decides which epoch is best. `precise`: only
+    """What `train` says. `batch` is None for `batch all`; it is worked through in `slices` parts of equal size, whose
+    gradients are accumulated. `objective` decides which epoch is best. `precise`: only
     algorithms with no more rounding error than the plain sum of products, in prediction too."""
 
     optimizer: Optimizer
@@ -115,6 +116,12 @@ class Training:
     seed: int
     clip: Clip | None = None
     precise: bool = False
+    slices: int = 1
+
+    @property
+    def slice(self) -> int | None:
+        """The most examples that are worked on at a time; None for `batch all`."""
+        return None if self.batch is None else self.batch // self.slices
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ class Model:
     @property
     def batch(self) -> int:
         """The largest number of examples in a mini-batch."""
-        return self.plan.batch
+        return self.plan.step_batch
 
     @property
     def dtype(self) -> Any:
@@ -342,7 +342,7 @@ class Model:
         """The pointers to a mini-batch and its size; with `batch all` the memory grows if needed."""
         x, y = self.schema.inputs(self.network, x), self.schema.targets(self.network, y)
         pointers, count = self.compiled.arguments.batch(x, y)
-        if count > self.compiled.plan.batch:
+        if count > self.batch:
             self._make_room(count)
         return pointers, count
 

@@ -66,3 +66,12 @@ def test_the_advice_helps(batch: int, examples: int) -> None:
         better = int(text.partition("use batch ")[2].partition(",")[0])
         assert small_last_batch(network_with(better), examples) is None
     assert examples < 3 or text is None or "use batch" in text
+
+
+def test_slices_are_noted() -> None:
+    """A batch norm sees one slice at a time, which may be of two examples."""
+    titles = [note.title for note in network_with("12 in 3").notes]
+    assert titles[0] == "batchnorm1 gets mean and variance from each slice of 4 examples, not from the whole mini-batch"
+    assert "only 2 examples" in network_with("12 in 6").notes[1].title
+    text = small_last_batch(network_with("12 in 3"), 29)
+    assert text is not None and "29 examples in slices of 4 the last one has a single example" in text

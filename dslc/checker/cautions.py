@@ -29,10 +29,24 @@ class FewToNormalize(Diagnostic):
         return f"{self.layer} gets mean and variance from {many}, and its running averages too"
 
 
+@record
+class NormalizedInSlices(Diagnostic):
+    """A note: `batch 256 in 8` around a batchnorm."""
+
+    layer: str
+    examples: int
+    message = "{layer} gets mean and variance from each slice of {examples} examples, not from the whole mini-batch"
+    severity = "note"
+
+
 def cautions(nodes: Sequence[Node], training: Training | None) -> Iterator[Diagnostic]:
     """The notes about a network."""
-    if training is None or training.batch is None or training.batch > FEW:
+    if training is None or training.slice is None:
         return
     for node in nodes:
-        if isinstance(node.layer, BatchNorm) and not node.frozen:
-            yield FewToNormalize(node.span, node.name, training.batch)
+        if not isinstance(node.layer, BatchNorm) or node.frozen:
+            continue
+        if training.slice <= FEW:
+            yield FewToNormalize(node.span, node.name, training.slice)
+        elif training.slices > 1:
+            yield NormalizedInSlices(node.span, node.name, training.slice)

@@ -105,6 +105,43 @@ class NoChain(Diagnostic):
 
 
 @record
+class NoSlices(Diagnostic):
+    """`epochs 10 in 2`: only a mini-batch is divided."""
+
+    key: str
+    message = "'{key}' takes no 'in'"
+    hints = ("help: only a mini-batch is worked through in slices: batch 256 in 8",)
+
+
+@record
+class UnevenSlices(Diagnostic):
+    """`batch 256 in 7`."""
+
+    batch: int
+    slices: int
+
+    @property
+    def title(self) -> str:
+        """The two numbers."""
+        return f"{self.batch} examples cannot be divided into {self.slices} slices of equal size"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The nearest number of slices that divides the batch."""
+        fitting = [k for k in range(2, self.batch + 1) if self.batch % k == 0]
+        best = min(fitting, key=lambda k: (abs(k - self.slices), k), default=None)
+        return (f"help: for example batch {self.batch} in {best}",) if best else ()
+
+
+@record
+class SlicesOfAll(Diagnostic):
+    """`batch all in 8`."""
+
+    message = "how many examples `batch all` has is known in training only: it cannot be divided"
+    hints = ("help: give the number of examples: batch 1024 in 8",)
+
+
+@record
 class NoConditions(Diagnostic):
     """`metrics accuracy subject_to predict_us <= 50`."""
 
@@ -218,6 +255,8 @@ class TrainReader:
             raise self.scope.fail(NoHead(setting.head.span, setting.key))
         if len(setting.values) > 1 and setting.key not in ("regularize", "freeze", "metrics"):
             raise self.scope.fail(OneValue(setting.values[1].span, setting.key))
+        if setting.slices is not None and setting.key != "batch":
+            raise self.scope.fail(NoSlices(setting.slices.span, setting.key))
         if setting.then and setting.key != "schedule":
             raise self.scope.fail(NoChain(setting.then[0].span, setting.key))
         if setting.conditions and setting.key != "optimize":
@@ -260,6 +299,17 @@ class TrainReader:
                 reason = f"expected a whole number or all, not {value.name}"
                 raise self.scope.fail(WrongValue(setting.values[0].span, "batch", reason))
             self.found["batch"] = self._whole("batch", value, setting.values[0].span, MAX_BATCH)
+        if setting.slices is not None:
+            self.found["slices"] = self._slices(setting.slices)
+
+    def _slices(self, expr: ast.Expr) -> int:
+        batch, at = self.found["batch"], expr.span
+        if not isinstance(batch, int):
+            raise self.scope.fail(SlicesOfAll(at))
+        slices = self._whole("slices of a batch", evaluate(expr, self.scope), at, MAX_BATCH, low=2)
+        if batch % slices:
+            raise self.scope.fail(UnevenSlices(at, batch, slices))
+        return slices
 
     def _epochs(self, setting: ast.Setting) -> None:
         value = evaluate(setting.values[0], self.scope)
@@ -384,6 +434,7 @@ class TrainReader:
             seed=found.get("seed", 0),  # type: ignore[arg-type]
             clip=found.get("clip"),  # type: ignore[arg-type]
             precise=found.get("precise", False) is True,
+            slices=found.get("slices", 1),  # type: ignore[arg-type]
         )
         return TrainSettings(
             training=training,

@@ -6,10 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from dslc.codegen.functions import Function, Functions, tensors_of
+from dslc.codegen.functions import RUNTIME_PARAMETERS, Function, Functions, tensors_of
 from dslc.codegen.names import PHASES, Names, is_callers
 from dslc.operation import Tensor
 from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
+
+COUNTS = ("n", "earlier")
+"""Numbers of examples that a phase may take: those it works on, and those in the slices before."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def phase_functions(plan: Plan, names: Names, functions: Functions) -> dict[str,
         for step in plan.steps
         for phase in step.phases
     }
-    for name in phases.keys() & {"gradients_forward", "gradients_backward"}:
+    for name in phases.keys() & {"gradients_begin", "gradients_forward", "gradients_backward"}:
         twin = phases[name.replace("gradients", "train")]
         phases[name] = twin if twin.code == phases[name].code else phases[name]
     return phases
@@ -58,7 +61,7 @@ def _phase(step: PlannedStep, phase: PlannedPhase, names: Names, functions: Func
     kernels = [k for k in phase.kernels if not k.variant.is_alias]
     found = [functions.function(step, k) for k in kernels]
     arrays = (names.declare(t) for t in callers_tensors(phase))
-    counts = ("int n",) if any("n" in f.takes for f in found) else ()
+    counts = tuple(RUNTIME_PARAMETERS[count] for count in COUNTS if any(count in f.takes for f in found))
     parameters = (f"const {names.prefix}_network *net", "thread_barrier *barrier", *arrays, *counts)
     name = f"{step.name}_{phase.name}"
     groups = _groups(step, kernels, found, functions)
@@ -86,17 +89,22 @@ def callers_tensors(phase: PlannedPhase) -> tuple[Tensor, ...]:
     return tuple(dict.fromkeys(used))
 
 
-def phase_call(phase: PlannedPhase, function: PhaseFunction, shifted: bool = False) -> list[str]:
-    """The arguments with which a thread calls a phase; `shifted` by the first example of the mini-batch."""
+def phase_call(phase: PlannedPhase, function: PhaseFunction, start: str = "", sliced: bool = False) -> list[str]:
+    """The arguments with which a thread calls a phase. start: what says, in C, from which example on; by default from
+    the first. sliced: of a step in slices, which keeps the loss of each apart."""
     arrays = []
     for tensor in callers_tensors(phase):
         if tensor.name == "loss_sums":
             arrays.append("call->batch_sums")
-        elif shifted:
-            arrays.append(f"call->{tensor.name} + first * {tensor.elements}")
+        elif tensor.name == "loss" and sliced:
+            arrays.append("call->slice_loss")
+        elif start:
+            arrays.append(f"call->{tensor.name} + {start} * {tensor.elements}")
         else:
             arrays.append(f"call->{tensor.name}")
-    numbers = [p.removeprefix("int ") for p in function.parameters if p in ("int n", "int part", "int parts")]
+    names = [p.removeprefix("int ") for p in function.parameters if p.startswith("int ")]
+    whole = {"n": "call->n"} if sliced and not start else {}
+    numbers = [whole.get(name, name) for name in names]
     return ["net", "barrier", *arrays, *numbers]
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
-from dslc.graph import PREPACK, SMALL_BATCH
+from dslc.graph import BEGIN, PREPACK, SMALL_BATCH
 from dslc.graph import rows as rows_of
 from dslc.numerics import Array, np
 from dslc.operation import (
@@ -58,8 +58,17 @@ def verify_plan(plan: Plan) -> None:
                 memory.check_arguments(kernel)
             _check_barriers(memory, phase)
         for row in rows_of(step.name, step.phases):
-            _RowCheck(memory, row).check()
+            _RowCheck(memory, _as_run(row)).check()
         _check_results(plan, step)
+
+
+def _as_run(row: tuple[PlannedPhase, ...]) -> tuple[PlannedPhase, ...]:
+    """A row of phases as it runs: for two slices where there are slices."""
+    names = [phase.name for phase in row]
+    if BEGIN not in names:
+        return row
+    loop = [phase for phase in row if phase.name in ("forward", "backward")]
+    return (row[names.index(BEGIN)], *loop, *loop, *(p for p in row if p.name not in (BEGIN, "forward", "backward")))
 
 
 def _touched(kernel: Kernel) -> tuple[Tensor, ...]:
@@ -89,6 +98,11 @@ def _check_same_layout(plan: Plan) -> None:
     states = training.optimizer.states if training else ()
     for parameter in plan.graph.network.parameters:
         own = identifier(parameter.name)
+        slice_gradient = f"{own}_slice_grad"
+        for step in plan.steps:
+            if slice_gradient in step.workspace:
+                alike = step.workspace[slice_gradient].layout == plan.kept[own].layout
+                require(alike, f"{slice_gradient} has another layout than {own}")
         for name in (f"{own}_grad", *(state_name(parameter.name, state) for state in states)):
             if name in plan.kept:
                 alike = plan.kept[name].layout == plan.kept[own].layout

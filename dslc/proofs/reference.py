@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from dslc.ir import Head, Network, Value
-from dslc.layers import Mode, Reference
+from dslc.layers import Layer, Mode, Reference
+from dslc.layers.batchnorm import BatchNorm
 from dslc.numerics import Array, np
 
 Arrays = dict[str, Array]
@@ -33,9 +35,17 @@ class Interpreter:
             xs = tuple(values[v.name] for v in node.inputs)
             own = {p.name.removeprefix(f"{node.name}."): self.parameters[p.name] for p in node.parameters}
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
-            results[node.name] = node.layer.reference(xs, own, mode)
+            in_slices = self.slice is not None and mode.training and isinstance(node.layer, BatchNorm)
+            reference = partial(_in_slices, self.slice) if in_slices else type(node.layer).reference
+            results[node.name] = reference(node.layer, xs, own, mode)
             values[node.output.name] = results[node.name].y
         return values, results
+
+    @property
+    def slice(self) -> int | None:
+        """How many examples a batch norm sees at a time in training; None for the whole mini-batch."""
+        training = self.network.training
+        return training.slice if training is not None and training.slices > 1 else None
 
     def predict(self, inputs: Mapping[str, Array]) -> Arrays:
         """The outputs (n, *shape) by head, in prediction mode."""
@@ -145,6 +155,26 @@ class Interpreter:
                 )
             for constraint in p.constraints:
                 self.parameters[p.name] = constraint.reference(self.parameters[p.name], p.units)
+
+
+def _in_slices(
+    slice_: int | None, layer: Layer, xs: tuple[Array, ...], own: Mapping[str, Array], mode: Mode
+) -> Reference:
+    """A layer with one input whose results depend on which examples it sees together: in slices, one after the other,
+    each of which updates what the layer keeps."""
+    (x,), parts, kept = xs, [], dict(own)
+    cuts = range(slice_ or len(x), len(x), slice_ or len(x))
+    for part in np.split(x, cuts):
+        parts.append(layer.reference((part,), kept, mode))
+        kept |= parts[-1].updates
+
+    def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+        pulled = [p.pull(part) for p, part in zip(parts, np.split(dy, cuts), strict=True)]
+        sums = {role: np.sum([dps[role] for _, dps in pulled], axis=0) for role in pulled[0][1]}
+        return (np.concatenate([dxs[0] for dxs, _ in pulled]),), sums
+
+    updates = {role: kept[role] for role in parts[0].updates}
+    return Reference(np.concatenate([p.y for p in parts]), pull, updates)
 
 
 def _add(flowing: Arrays, name: str, part: Array) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dslc.language.arguments import Count, NonNegative, Positive
@@ -19,4 +20,4 @@ class Poly(Schedule):
     def learning_rate(self, lr: float, epoch: int, step: int) -> float:
         """The formula of the class: lr in epoch 0, end from epoch `epochs` on."""
         left = 1 - min(epoch, self.epochs) / self.epochs
-        return self.end + (lr - self.end) * left**self.power
+        return self.end + (lr - self.end) * math.pow(left, self.power)

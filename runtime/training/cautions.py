@@ -11,16 +11,18 @@ def small_last_batch(network: Network, examples: int) -> str | None:
     """A warning where the last mini-batch of an epoch leaves one or two examples to a batchnorm that learns its running
     averages; None where it does not.
 
-    examples: how many are trained with in an epoch.
+    In slices, the last of them. examples: how many are trained with in an epoch.
     """
-    batch = network.training.batch if network.training is not None else None
+    training = network.training
+    batch = training.slice if training is not None else None
     layers = [node for node in network.nodes if isinstance(node.layer, BatchNorm) and not node.frozen]
     if batch is None or batch <= FEW or not layers or not 0 < examples % batch <= FEW:
         return None
     names, share = " and ".join(node.name for node in layers), 1 - min(_momentum(node.layer) for node in layers)
+    parts = "mini-batches" if training is None or training.slices == 1 else "slices"
     left = "a single example" if examples % batch == 1 else f"only {examples % batch} examples"
     return (
-        f"of {examples} examples in mini-batches of {batch} the last one has {left}, whose mean and variance make up "
+        f"of {examples} examples in {parts} of {batch} the last one has {left}, whose mean and variance make up "
         f"{share:.3g} of the running averages of {names} at the end of an epoch: {_advice(examples, batch)}"
     )
 
