@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
+from dslc.averages import Average
 from dslc.clips import Clip
 from dslc.inits import Init
 from dslc.language.diagnostics import Diagnostic
@@ -101,8 +102,9 @@ class Head:
 @dataclass(frozen=True)
 class Training:
     """What `train` says. `batch` is None for `batch all`; it is worked through in `slices` parts of equal size, whose
-    gradients are accumulated. `objective` decides which epoch is best. `precise`: only
-    algorithms with no more rounding error than the plain sum of products, in prediction too."""
+    gradients are accumulated. With an `average`, predictions use the average of the parameters. `objective` decides
+    which epoch is best. `precise`: only algorithms with no more rounding error than the plain sum of products, in
+    prediction too."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -117,6 +119,7 @@ class Training:
     clip: Clip | None = None
     precise: bool = False
     slices: int = 1
+    average: Average | None = None
 
     @property
     def slice(self) -> int | None:
@@ -164,6 +167,10 @@ class Network:
     def precise(self) -> bool:
         """Whether `train` asks for the most accurate algorithms."""
         return self.training is not None and self.training.precise
+
+    def averages(self, parameter: Parameter) -> bool:
+        """Whether predictions use an average of the parameter over the updates."""
+        return parameter.learns and self.training is not None and self.training.average is not None
 
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for an input."""

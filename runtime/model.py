@@ -290,7 +290,7 @@ class Model:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
                 run.resume_from(self._resumed)
-                self.restore_weights(self._resumed.last(self.copy_weights()))
+                self.show_weights(self._resumed.last(self.copy_weights()))
                 self._resumed = None
             return run.run(epochs)
 
@@ -358,6 +358,11 @@ class Model:
         with self.compiled.lock:
             for name, array in weights.items():
                 self.parameters[name][...] = array
+
+    def show_weights(self, weights: Mapping[str, Array]) -> None:
+        """Sets these parameters for predictions. Where these are averages, training goes on from what it had."""
+        with self.compiled.lock:
+            self.compiled.show(weights)
 
     def first_not_finite(self) -> str | None:
         """The name of the first parameter with a value that is not finite; None if all are finite."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dslc import clips, losses, optimizers, registry, regularizers
+from dslc import averages, clips, losses, optimizers, registry, regularizers
+from dslc.averages import Average
 from dslc.checker.draft import Draft
 from dslc.checker.effect import frozen_penalties, useless_init, useless_precise, useless_regularizers, weights_of
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
@@ -232,7 +233,7 @@ class TrainReader:
         return self._settings()
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
-            "metrics", "optimize", "freeze", "precision", "precise")  # fmt: skip
+            "metrics", "optimize", "freeze", "precision", "precise", "average")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
@@ -285,6 +286,9 @@ class TrainReader:
 
     def _clip(self, setting: ast.Setting) -> None:
         self.found["clip"] = resolve(clips, Clip, "clip", setting.values[0], self.scope)
+
+    def _average(self, setting: ast.Setting) -> None:
+        self.found["average"] = resolve(averages, Average, "average", setting.values[0], self.scope)
 
     def _init(self, setting: ast.Setting) -> None:
         self.found["init"] = resolve_init(setting.values[0], self.scope)
@@ -434,6 +438,7 @@ class TrainReader:
             seed=found.get("seed", 0),  # type: ignore[arg-type]
             clip=found.get("clip"),  # type: ignore[arg-type]
             precise=found.get("precise", False) is True,
+            average=found.get("average"),  # type: ignore[arg-type]
             slices=found.get("slices", 1),  # type: ignore[arg-type]
         )
         return TrainSettings(

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
+from dslc.averages import Average
 from dslc.clips import Clip
 from dslc.graph import BEGIN, FINISH, Graph, Phase, Step
 from dslc.ir import Head, Network, Node, Parameter, Training, Value
 from dslc.losses import LossSite
-from dslc.lowering.details import CHUNKS, ClipDetail, ConstraintDetail, ParameterDetail, TotalDetail
+from dslc.lowering.details import CHUNKS, AverageDetail, ClipDetail, ConstraintDetail, ParameterDetail, TotalDetail
 from dslc.lowering.site import Site
 from dslc.operation import (
     GRADIENT,
@@ -24,6 +25,7 @@ from dslc.operation import (
     TARGET,
     Operation,
     Tensor,
+    average_name,
     identifier,
     slice_gradient_name,
     state_name,
@@ -60,6 +62,9 @@ class _Lowering:
 
     def parameter(self, name: str) -> Tensor:
         return Tensor(identifier(name), self.parameters[name].shape, PARAMETER, batched=False)
+
+    def average(self, name: str) -> Tensor:
+        return Tensor(average_name(name), self.parameters[name].shape, PARAMETER, batched=False)
 
     def gradient(self, name: str) -> Tensor:
         return Tensor(f"{identifier(name)}_grad", self.parameters[name].shape, GRADIENT, batched=False)
@@ -131,7 +136,12 @@ class _Lowering:
 
 
 class _Predict(_Lowering):
-    """The forward pass in prediction mode, then the loss."""
+    """The forward pass in prediction mode, then the loss; with the averages of parameters where there are some."""
+
+    def parameter(self, name: str) -> Tensor:
+        if not self.network.averages(self.parameters[name]):
+            return super().parameter(name)
+        return self.average(name)
 
     def step(self) -> Step:
         self.forward()
@@ -315,6 +325,9 @@ class _Train(_Lowering):
         for p in self.network.parameters:
             for constraint in p.constraints:
                 self._constrain(p, constraint)
+        for p in self.network.parameters:
+            if training.average is not None and p.learns:
+                self._move_average(p, training.average)
 
     def _clip_scale(self, clip: Clip) -> tuple[Tensor]:
         """What all gradients are multiplied by, from the norm of each."""
@@ -341,6 +354,11 @@ class _Train(_Lowering):
         detail = ParameterDetail(p.name, rule=training.optimizer.rule(p.decays), clipped=clipped)
         name, reads = f"{identifier(p.name)}_update", (w, g, *kept, *scale)
         self.operations.append(Operation("update", name, reads, (w, *kept), detail, p.name, self.lines[p.name]))
+
+    def _move_average(self, p: Parameter, average: Average) -> None:
+        w, mean = self.parameter(p.name), self.average(p.name)
+        name, detail = f"{mean.name}_update", AverageDetail(average.keep)
+        self.operations.append(Operation("average", name, (w, mean), (mean,), detail, p.name, self.lines[p.name]))
 
     def _constrain(self, p: Parameter, constraint: Constraint) -> None:
         w, kind = self.parameter(p.name), name_of(constraint)

@@ -103,7 +103,7 @@ def _check_same_layout(plan: Plan) -> None:
             if slice_gradient in step.workspace:
                 alike = step.workspace[slice_gradient].layout == plan.kept[own].layout
                 require(alike, f"{slice_gradient} has another layout than {own}")
-        for name in (f"{own}_grad", *(state_name(parameter.name, state) for state in states)):
+        for name in (f"{own}_grad", f"{own}_average", *(state_name(parameter.name, state) for state in states)):
             if name in plan.kept:
                 alike = plan.kept[name].layout == plan.kept[own].layout
                 require(alike, f"{name} has another layout than {own}")
@@ -170,10 +170,11 @@ def _check_results(plan: Plan, step: PlannedStep) -> None:
     """The results that the caller gets are written: outputs, the loss, gradients, parameters."""
     network = plan.graph.network
     learning = [identifier(p.name) for p in network.parameters if p.learns]
+    averages = [f"{identifier(p.name)}_average" for p in network.parameters if network.averages(p)]
     results = {
         "predict": {"forward": [f"{head.name}_output" for head in network.heads]},
         "gradients": {"forward": ["loss"], "backward": [f"{name}_grad" for name in learning]},
-        "train": {"forward": ["loss"], "update": learning},
+        "train": {"forward": ["loss"], "update": [*learning, *averages]},
     }[step.name]
     if any(phase.name == SMALL_BATCH for phase in step.phases):
         results = {**results, SMALL_BATCH: results["forward"]}
@@ -307,7 +308,10 @@ class _RowCheck:
         require(kept or tensor.name in self.made, f"{what}, which was not written before")
         require(self._is_intact(tensor), f"{what}, which was overwritten")
         renewed = tensor.name in self.updated and tensor not in kernel.operation.writes
-        require(not renewed, f"{what}, which was already updated")
+        if kernel.operation.kind == "average" and tensor == kernel.operation.reads[0]:
+            require(renewed, f"{what}, which was not updated yet")
+        else:
+            require(not renewed, f"{what}, which was already updated")
 
     def _is_intact(self, tensor: Tensor) -> bool:
         """Whether the tensor still owns all of its cells."""

@@ -19,21 +19,29 @@ Arrays = dict[str, Array]
 
 @dataclass
 class Interpreter:
-    """A network with its parameters and optimizer states, NumPy arrays in one precision. `step` counts the updates."""
+    """A network with its parameters and optimizer states, NumPy arrays in one precision. `step` counts the updates;
+    `averages` are those of parameters, where they are averaged, from the first update on."""
 
     network: Network
     parameters: Arrays
     seed: int = 0
     step: int = 0
     states: dict[str, Arrays] = field(default_factory=dict)
+    averages: Arrays = field(default_factory=dict)
+
+    @property
+    def shown(self) -> Arrays:
+        """What predictions use: the averages where there are some, else the parameters themselves."""
+        return {**self.parameters, **self.averages}
 
     def run(self, inputs: Mapping[str, Array], training: bool) -> tuple[Arrays, dict[str, Reference]]:
         """Forward pass: every value (n, *shape) by name, and the reference of every node, which holds its backward."""
         values: Arrays = dict(inputs)
         results: dict[str, Reference] = {}
+        used = self.parameters if training else self.shown
         for index, node in enumerate(self.network.nodes):
             xs = tuple(values[v.name] for v in node.inputs)
-            own = {p.name.removeprefix(f"{node.name}."): self.parameters[p.name] for p in node.parameters}
+            own = {p.name.removeprefix(f"{node.name}."): used[p.name] for p in node.parameters}
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
             in_slices = self.slice is not None and mode.training and isinstance(node.layer, BatchNorm)
             reference = partial(_in_slices, self.slice) if in_slices else type(node.layer).reference
@@ -143,6 +151,7 @@ class Interpreter:
         if training.clip is not None:
             gradients = training.clip.reference(gradients)
         self.step += 1
+        known = self.shown
         for node in self.network.nodes:
             for role, value in results[node.name].updates.items():
                 self.parameters[f"{node.name}.{role}"] = value
@@ -155,6 +164,8 @@ class Interpreter:
                 )
             for constraint in p.constraints:
                 self.parameters[p.name] = constraint.reference(self.parameters[p.name], p.units)
+            if training.average is not None and p.learns:
+                self.averages[p.name] = training.average.reference(known[p.name], self.parameters[p.name], self.step)
 
 
 def _in_slices(

@@ -19,11 +19,13 @@ def small_last_batch(network: Network, examples: int) -> str | None:
     if batch is None or batch <= FEW or not layers or not 0 < examples % batch <= FEW:
         return None
     names, share = " and ".join(node.name for node in layers), 1 - min(_momentum(node.layer) for node in layers)
-    parts = "mini-batches" if training is None or training.slices == 1 else "slices"
+    whole = training is None or training.slices == 1
+    parts = "mini-batches" if whole else "slices"
     left = "a single example" if examples % batch == 1 else f"only {examples % batch} examples"
+    advice = _advice(examples, batch, "batch" if whole else "slices of")
     return (
         f"of {examples} examples in {parts} of {batch} the last one has {left}, whose mean and variance make up "
-        f"{share:.3g} of the running averages of {names} at the end of an epoch: {_advice(examples, batch)}"
+        f"{share:.3g} of the running averages of {names} at the end of an epoch: {advice}"
     )
 
 
@@ -32,8 +34,8 @@ def _momentum(layer: object) -> float:
     return layer.momentum
 
 
-def _advice(examples: int, batch: int) -> str:
-    """The nearest batch that leaves none or more."""
+def _advice(examples: int, batch: int, what: str) -> str:
+    """The nearest size, of `what`, that leaves none or more."""
     fits = [b for b in range(FEW + 1, 2 * batch + 1) if not 0 < examples % b <= FEW]
     leave = f"leave out {examples % batch}"
-    return f"use batch {min(fits, key=lambda b: (abs(b - batch), -b))}, or {leave}" if fits else leave
+    return f"use {what} {min(fits, key=lambda b: (abs(b - batch), -b))}, or {leave}" if fits else leave

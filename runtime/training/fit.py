@@ -160,7 +160,7 @@ class Fit:
         last = None
         if self.best_weights is not None:
             last = self.model.copy_weights()
-            self.model.restore_weights(self.best_weights)
+            self.model.show_weights(self.best_weights)
         self.model.fit_state = FitState(self.history, self.end, self.best_weights, last)
 
     def _epoch(self) -> bool:

@@ -69,8 +69,8 @@ class Trainable(Protocol):
     def copy_weights(self) -> dict[str, Array]:
         """Copies of all parameters by name."""
 
-    def restore_weights(self, weights: Mapping[str, Array]) -> None:
-        """Sets these parameters: arrays by name."""
+    def show_weights(self, weights: Mapping[str, Array]) -> None:
+        """Sets these parameters for predictions: arrays by name."""
 
     def checkpoint(self, path: str | Path) -> None:
         """Writes a file with all that training needs to continue. Raises DataError if that fails."""

@@ -321,7 +321,11 @@ class Body:
         yield from (f"loss {head}: {loss}" for head, loss in self.heads.items())
         optimizer = self.one(registry.every(optimizers, Optimizer))
         yield f"optimizer {optimizer}"
-        yield f"batch {self.of(BATCHES)}"
+        batch = self.of(BATCHES)
+        slices = [k for k in (2, 3, 5) if batch % k == 0]
+        yield f"batch {batch} in {self.of(slices)}" if slices and self.chance(5) else f"batch {batch}"
+        if self.chance(6):
+            yield "average ema(decay=0.5)"
         if self.chance(3):
             known = registry.every(schedules, Schedule)
             if "lr=" in optimizer:
