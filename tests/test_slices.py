@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import dslc
 from dslc.compiler import check_text, plan_network
 from dslc.language.diagnostics import DataError
+from dslc.planning.plan_error import PlanError
+from dslc.planning.verifier import verify_plan
 from dslc.proofs.verify import verify
 from dslc.runtime.model import Model
 from helpers import assert_all_close, assert_close, data, interpreter, load, spoil_memory, state_of
@@ -233,3 +237,21 @@ def test_verify_takes_slices(rng: np.random.Generator) -> None:
     """What `dslc verify` does, on a network in which slices matter."""
     found = verify(load(text_of(NETS["batch norm"]), rng), 11)
     assert [c.what for c in found if not c.ok] == [] and len(found) > 10
+
+
+def test_the_verifier_sees_what_slices_destroy() -> None:
+    """A plan in which a slice overwrites what all slices need is refused; so is one whose average moves too early."""
+    text = text_of(NETS["dropout of odd vectors"], more="average ema(0.9)")
+    plan = plan_network(check_text(text), threads=1)
+    verify_plan(plan)
+    train = plan.steps[-1]
+    count, victim = train.workspace["output_count_of_all"], train.workspace["dense1_weight_slice_grad"]
+    spoiled = {**train.workspace, count.tensor.name: replace(count, offset=victim.offset)}
+    with pytest.raises(PlanError, match="output_count_of_all, which was overwritten"):
+        verify_plan(replace(plan, steps=(*plan.steps[:-1], replace(train, workspace=spoiled))))
+    update = train.phases[-1]
+    early = sorted(update.kernels, key=lambda k: k.operation.kind != "average")
+    early[-1], early[0] = replace(early[-1], barrier=True), replace(early[0], barrier=True)
+    phases = (*train.phases[:-1], replace(update, kernels=tuple(early)))
+    with pytest.raises(PlanError, match="not updated yet"):
+        verify_plan(replace(plan, steps=(*plan.steps[:-1], replace(train, phases=phases))))

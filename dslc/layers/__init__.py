@@ -77,6 +77,8 @@ class Layer:
     """Must come directly after an input, because `fit` fits it to the data: see `fitted`."""
     augments: ClassVar[bool] = False
     """Changes examples at random in training, so it must come before every layer that learns."""
+    mixes: ClassVar[bool] = False
+    """In training an example's result depends on the others of the mini-batch."""
     smooth: ClassVar[bool] = True
     """Differentiable everywhere: finite differences need not avoid kinks."""
     suits: ClassVar[str | None] = None

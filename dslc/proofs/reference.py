@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from dslc.ir import Head, Network, Value
 from dslc.layers import Layer, Mode, Reference
-from dslc.layers.batchnorm import BatchNorm
 from dslc.numerics import Array, np
 
 Arrays = dict[str, Array]
@@ -27,7 +25,7 @@ class Interpreter:
     seed: int = 0
     step: int = 0
     states: dict[str, Arrays] = field(default_factory=dict)
-    averages: Arrays = field(default_factory=dict)
+    averages: Arrays = field(default_factory=dict, kw_only=True)
 
     @property
     def shown(self) -> Arrays:
@@ -43,9 +41,10 @@ class Interpreter:
             xs = tuple(values[v.name] for v in node.inputs)
             own = {p.name.removeprefix(f"{node.name}."): used[p.name] for p in node.parameters}
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
-            in_slices = self.slice is not None and mode.training and isinstance(node.layer, BatchNorm)
-            reference = partial(_in_slices, self.slice) if in_slices else type(node.layer).reference
-            results[node.name] = reference(node.layer, xs, own, mode)
+            if self.slice is not None and mode.training and node.layer.mixes:
+                results[node.name] = _in_slices(self.slice, node.layer, xs, own, mode)
+            else:
+                results[node.name] = node.layer.reference(xs, own, mode)
             values[node.output.name] = results[node.name].y
         return values, results
 
@@ -168,13 +167,11 @@ class Interpreter:
                 self.averages[p.name] = training.average.reference(known[p.name], self.parameters[p.name], self.step)
 
 
-def _in_slices(
-    slice_: int | None, layer: Layer, xs: tuple[Array, ...], own: Mapping[str, Array], mode: Mode
-) -> Reference:
-    """A layer with one input whose results depend on which examples it sees together: in slices, one after the other,
-    each of which updates what the layer keeps."""
+def _in_slices(examples: int, layer: Layer, xs: tuple[Array, ...], own: Mapping[str, Array], mode: Mode) -> Reference:
+    """A layer with one input whose results depend on the examples that it sees together: in slices, one after the
+    other, each of which updates what the layer keeps."""
     (x,), parts, kept = xs, [], dict(own)
-    cuts = range(slice_ or len(x), len(x), slice_ or len(x))
+    cuts = range(examples, len(x), examples)
     for part in np.split(x, cuts):
         parts.append(layer.reference((part,), kept, mode))
         kept |= parts[-1].updates
