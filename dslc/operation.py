@@ -73,6 +73,16 @@ def identifier(parameter: str) -> str:
     return parameter.replace(".", "_")
 
 
+def slice_gradient_name(parameter: str) -> str:
+    """The C identifier of a parameter's gradient for one slice of a mini-batch: `conv1_weight_slice_grad`."""
+    return f"{identifier(parameter)}_slice_grad"
+
+
+def average_name(parameter: str) -> str:
+    """The C identifier of the average of a parameter over the updates: `conv1_weight_average`."""
+    return f"{identifier(parameter)}_average"
+
+
 def state_name(parameter: str, state: str) -> str:
     """The C identifier of an optimizer state of a parameter: `conv1_weight_v_state`."""
     return f"{identifier(parameter)}_{state}_state"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.parameters import Parameters
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
+from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
 from dslc.runtime.training.spec_text import as_trained
@@ -37,7 +38,8 @@ Array = np.ndarray[Any, Any]
 class Model:
     """A compiled network, as `dslc.load` returns it. `network` is the checked spec, `compiled` its C and memory,
     `epoch` and `step` the position in training, `fit_state` the state of the last `fit`, `schema` what is known
-    of the data. `threads` is as in `dslc.load`.
+    of the data, `watched` the metric that the schedule goes by, of every epoch (smaller is better).
+    `threads` is as in `dslc.load`.
 
     Several Python threads may share a model: one call at a time works in its memory and the others wait, for a running
     `fit` at most a fraction of a second. Threads that are to work in parallel take a `copy()` each.
@@ -56,6 +58,8 @@ class Model:
         self.schema = Schema()
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
+        self.watched: list[float] = []
+        self._schedule = network.training.schedule if network.training else None
         self.compiled = Compiled(network, self._plan(None), self.seed)
         self.restore_weights(dict(initial.initial_parameters(network, self.seed)))
         self._unfitted = initial.fitted_layers(network)
@@ -116,7 +120,7 @@ class Model:
             twin.__dict__.update(self.__dict__)
             twin.compiled = self.compiled.copy()
             twin._fitting = threading.RLock()
-            twin._unfitted = set(self._unfitted)
+            twin._unfitted, twin.watched = set(self._unfitted), list(self.watched)
             twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
             return twin
 
@@ -205,7 +209,7 @@ class Model:
     @property
     def batch(self) -> int:
         """The largest number of examples in a mini-batch."""
-        return self.plan.batch
+        return self.plan.step_batch
 
     @property
     def dtype(self) -> Any:
@@ -224,9 +228,13 @@ class Model:
 
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0. step: by default the next update."""
-        training = self.training
-        lr, schedule = training.optimizer.lr, training.schedule
+        lr, schedule = self.training.optimizer.lr, self._schedule
         return schedule.learning_rate(lr, epoch, self.step if step is None else step) if schedule else lr
+
+    def begin_epoch(self, epoch_steps: int) -> None:
+        """Tells the schedule how many updates the next epoch has, and the metric that it goes by."""
+        schedule = self.training.schedule
+        self._schedule = schedule and schedule.during(epoch_steps, self.watched)
 
     # ------------------------------------------------------------------------------------------- prediction
 
@@ -291,13 +299,15 @@ class Model:
         progress: str = "none",
         on_epoch: fitting.OnEpoch | None = None,
         sample_weight: Any = None,
+        callbacks: Iterable[Callback] = (),
     ) -> History:
         """Trains for a number of epochs, by default the file's.
 
         x, y: the training set, shapes as for `evaluate`. dev: a pair (x_dev, y_dev), or with sample weights behind it;
         with one, the best weights are kept. progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with
         each epoch's record; if it returns a word, training ends and the word becomes `History.stopped`. sample_weight:
-        what each example counts (n,), as if it were there so many times; one that weighs 0 is left out.
+        what each example counts (n,), as if it were there so many times; one that weighs 0 is left out. callbacks: see
+        `dslc.callbacks`.
 
         After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
         the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
@@ -307,7 +317,8 @@ class Model:
         first has ended.
 
         Raises:
-            DataError: the data do not fit or have no labels, or a resumed training has no epochs left.
+            DataError: the data do not fit or have no labels, a resumed training has no epochs left, or a callback is
+                none.
         """
         arrays = self._training_arrays(x, y, sample_weight)
         if dev is not None:
@@ -315,12 +326,12 @@ class Model:
         with self._fitting:
             self._make_room(len(arrays[0][0]))
             self._fit_layers(arrays, y)
-            run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch)
+            run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch, callbacks)
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
                 run.resume_from(self._resumed)
-                self.restore_weights(self._resumed.last(self.copy_weights()))
+                self.show_weights(self._resumed.last(self.copy_weights()))
                 self._resumed = None
             return run.run(epochs)
 
@@ -373,7 +384,7 @@ class Model:
         """The pointers to a mini-batch and its size; with `batch all` the memory grows if needed."""
         x, y = self.schema.inputs(self.network, x), self.schema.targets(self.network, y)
         pointers, count = self.compiled.arguments.batch(x, y, sample_weight)
-        if count > self.compiled.plan.batch:
+        if count > self.batch:
             self._make_room(count)
         return pointers, count
 
@@ -389,6 +400,11 @@ class Model:
         with self.compiled.lock:
             for name, array in weights.items():
                 self.parameters[name][...] = array
+
+    def show_weights(self, weights: Mapping[str, Array]) -> None:
+        """Sets these parameters for predictions. Where these are averages, training goes on from what it had."""
+        with self.compiled.lock:
+            self.compiled.show(weights)
 
     def first_not_finite(self) -> str | None:
         """The name of the first parameter with a value that is not finite; None if all are finite."""
@@ -431,7 +447,8 @@ class Model:
         """
         with self.compiled.lock:
             states = {name: view.numpy() for name, view in self.compiled.states().items()}
-            taken = checkpoints.take(self.copy_weights(), states, self.fit_state, self.step, self.epoch, self._unfitted)
+            position = (self.step, self.epoch, self._unfitted, self.watched)
+            taken = checkpoints.take(self.copy_weights(), states, self.fit_state, *position)
         taken.write(path, self.network, self.schema)
 
     def resume(self, path: str | Path) -> None:
@@ -451,4 +468,5 @@ class Model:
             for name, view in self.compiled.states().items():
                 view[...] = found.states[name]
             self.compiled.step, self.epoch, self._unfitted = position.step, position.epoch, set(position.unfitted)
+            self.watched = list(position.watched)
             self.fit_state = self._resumed = found.fit_state

@@ -80,7 +80,8 @@ def test_random_networks_have_everything() -> None:
     assert not set(THINGS) - words
     named = {f"{name}({slot.name}=)" for name, thing in THINGS.items() for slot in slots(thing)}
     without_names = {f"{name}(" for name in (*registry.names(inits), *registry.names(regularizers))}
-    assert not {call for call in named if not call.startswith(tuple(without_names))} - words
+    named.remove("one_cycle(epochs=)")  # is known within fit alone; steps says the same
+    assert sorted({call for call in named if not call.startswith(tuple(without_names))} - words) == []
 
 
 def test_a_number_is_a_network() -> None:

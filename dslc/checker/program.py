@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dslc import inits, layers, registry
+from dslc.checker.cautions import cautions
 from dslc.checker.class_balance import with_class_weights
 from dslc.checker.draft import Draft
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, unknown_param
@@ -261,7 +262,7 @@ class _Checker:
             training=settings.training,
             precision=precision or settings.precision,
             params=tuple(self.params),
-            notes=tuple(builder.notes),
+            notes=(*builder.notes, *cautions(nodes, settings.training)),
         )
 
 

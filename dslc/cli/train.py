@@ -23,6 +23,7 @@ from dslc.cli.app import (
     writing,
 )
 from dslc.cli.data import DataOptions, training_data
+from dslc.cli.watching import WatchOptions
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, ExampleError
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         "dslc train specs/lenet5.net --data mnist",
         "dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3",
         "dslc train specs/lenet5.net --data mnist --resume runs/lenet5-1",
+        "dslc train specs/lenet5.net --data mnist --time-budget 30m --tensorboard boards/lenet5",
     )
 )
 def train(
@@ -55,6 +57,7 @@ def train(
     train_dev: float = 0.0,
     threads: Threads = "auto",
     progress: Progress = "auto",
+    watch: WatchOptions = WatchOptions(),
     define: Define = None,
 ) -> None:
     """Train, and leave a run folder with spec, weights, history, report, and the checkpoint of the last epoch.
@@ -79,7 +82,7 @@ def train(
 
     if epochs is not None:
         positive(epochs, "--epochs")
-    shares = parse_shares(split, train_dev)
+    shares, callbacks = parse_shares(split, train_dev), watch.callbacks()
     network = check_file(spec, overrides(define))
     if only is not None and weights is None:
         raise CallError("--only names layers of a file: it goes with --weights FILE")
@@ -101,7 +104,9 @@ def train(
         with writing(folder):
             write_partition(folder, dataset)
         part = dataset.train
-        history = model.fit(part.x, part.y, dev, epochs, progress, keep, sample_weight=part.weights)
+        history = model.fit(
+            part.x, part.y, dev, epochs, progress, keep, sample_weight=part.weights, callbacks=callbacks(folder)
+        )
         results = results_of(model, dataset)
         with writing(folder):
             write_run(folder, model, history, dataset, results)

@@ -71,8 +71,8 @@ class Variant:
 @dataclass(frozen=True)
 class Setting:
     """What a kernel may depend on besides its operation: layouts by tensor name, the largest mini-batch, bytes of a
-    number, numbers in a vector, rows of a register tile, threads, and whether algorithms that lose accuracy are left
-    out (`precise`)."""
+    number, numbers in a vector, rows of a register tile, threads, whether algorithms that lose accuracy are left out
+    (`precise`), and whether training works through a mini-batch in slices (`sliced`)."""
 
     layouts: Mapping[str, Layout]
     batch: int
@@ -82,6 +82,7 @@ class Setting:
 
     threads: int
     precise: bool = False
+    sliced: bool = False
 
     def layout(self, tensor: Tensor) -> Layout:
         """How the tensor is stored."""

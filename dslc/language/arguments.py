@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, Field, dataclass, fields
+from itertools import pairwise
 from typing import Annotated, Any, get_type_hints
 
 from dslc.shape import Pair
@@ -176,6 +177,29 @@ class Weighting:
         if not any(weights):
             raise BadValue("at least one class must weigh more than 0")
         return weights
+
+
+@dataclass(frozen=True)
+class Increasing:
+    """`(30, 60, 80)`: whole numbers from 1, each above the one before it."""
+
+    def convert(self, value: object) -> tuple[int, ...]:
+        """`(30, 60)` as it is, and `30` as (30,). Raises BadValue for numbers that do not increase."""
+        whole = tuple(Whole(1).convert(part) for part in (value.values if isinstance(value, Items) else (value,)))
+        if any(after <= before for before, after in pairwise(whole)):
+            raise BadValue(f"each number must be above the one before it, not {show(value)}")
+        return whole
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """A word; which words are metrics depends on the heads and is looked up later."""
+
+    def convert(self, value: object) -> str:
+        """The word. Raises BadValue for anything else."""
+        if not isinstance(value, Symbol):
+            raise BadValue(f"expected the name of a metric, not {show(value)}")
+        return value.name
 
 
 Count = Annotated[int, Whole(1)]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from dslc.ir import Head, Network, Value
-from dslc.layers import Mode, Reference
+from dslc.layers import Layer, Mode, Reference
 from dslc.losses import Loss
 from dslc.numerics import Array, np
 
@@ -18,25 +18,42 @@ Arrays = dict[str, Array]
 
 @dataclass
 class Interpreter:
-    """A network with its parameters and optimizer states, NumPy arrays in one precision. `step` counts the updates."""
+    """A network with its parameters and optimizer states, NumPy arrays in one precision. `step` counts the updates;
+    `averages` are those of parameters, where they are averaged, from the first update on."""
 
     network: Network
     parameters: Arrays
     seed: int = 0
     step: int = 0
     states: dict[str, Arrays] = field(default_factory=dict)
+    averages: Arrays = field(default_factory=dict, kw_only=True)
+
+    @property
+    def shown(self) -> Arrays:
+        """What predictions use: the averages where there are some, else the parameters themselves."""
+        return {**self.parameters, **self.averages}
 
     def run(self, inputs: Mapping[str, Array], training: bool) -> tuple[Arrays, dict[str, Reference]]:
         """Forward pass: every value (n, *shape) by name, and the reference of every node, which holds its backward."""
         values: Arrays = dict(inputs)
         results: dict[str, Reference] = {}
+        used = self.parameters if training else self.shown
         for index, node in enumerate(self.network.nodes):
             xs = tuple(values[v.name] for v in node.inputs)
-            own = {p.name.removeprefix(f"{node.name}."): self.parameters[p.name] for p in node.parameters}
+            own = {p.name.removeprefix(f"{node.name}."): used[p.name] for p in node.parameters}
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
-            results[node.name] = node.layer.reference(xs, own, mode)
+            if self.slice is not None and mode.training and node.layer.mixes:
+                results[node.name] = _in_slices(self.slice, node.layer, xs, own, mode)
+            else:
+                results[node.name] = node.layer.reference(xs, own, mode)
             values[node.output.name] = results[node.name].y
         return values, results
+
+    @property
+    def slice(self) -> int | None:
+        """How many examples a batch norm sees at a time in training; None for the whole mini-batch."""
+        training = self.network.training
+        return training.slice if training is not None and training.slices > 1 else None
 
     def predict(self, inputs: Mapping[str, Array]) -> Arrays:
         """The outputs (n, *shape) by head, in prediction mode."""
@@ -155,6 +172,7 @@ class Interpreter:
         if training.clip is not None:
             gradients = training.clip.reference(gradients)
         self.step += 1
+        known = self.shown
         for node in self.network.nodes:
             for role, value in results[node.name].updates.items():
                 self.parameters[f"{node.name}.{role}"] = value
@@ -167,6 +185,26 @@ class Interpreter:
                 )
             for constraint in p.constraints:
                 self.parameters[p.name] = constraint.reference(self.parameters[p.name], p.units)
+            if training.average is not None and p.learns:
+                self.averages[p.name] = training.average.reference(known[p.name], self.parameters[p.name], self.step)
+
+
+def _in_slices(examples: int, layer: Layer, xs: tuple[Array, ...], own: Mapping[str, Array], mode: Mode) -> Reference:
+    """A layer with one input whose results depend on the examples that it sees together: in slices, one after the
+    other, each of which updates what the layer keeps."""
+    (x,), parts, kept = xs, [], dict(own)
+    cuts = range(examples, len(x), examples)
+    for part in np.split(x, cuts):
+        parts.append(layer.reference((part,), kept, mode))
+        kept |= parts[-1].updates
+
+    def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+        pulled = [p.pull(part) for p, part in zip(parts, np.split(dy, cuts), strict=True)]
+        sums = {role: np.sum([dps[role] for _, dps in pulled], axis=0) for role in pulled[0][1]}
+        return (np.concatenate([dxs[0] for dxs, _ in pulled]),), sums
+
+    updates = {role: kept[role] for role in parts[0].updates}
+    return Reference(np.concatenate([p.y for p in parts]), pull, updates)
 
 
 def _add(flowing: Arrays, name: str, part: Array) -> None:

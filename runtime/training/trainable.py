@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from threading import RLock
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ class Trainable(Protocol):
     options: Options | None
     seed: int
     epoch: int
+    watched: list[float]
     fit_state: FitState | None
 
     @property
@@ -47,6 +49,13 @@ class Trainable(Protocol):
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0."""
 
+    def begin_epoch(self, epoch_steps: int) -> None:
+        """Tells the schedule how many updates the next epoch has, and the metric that it goes by."""
+
+    @property
+    def batch(self) -> int:
+        """The largest number of examples in a mini-batch."""
+
     def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """Loss and metrics by name over all examples, in prediction mode."""
 
@@ -60,8 +69,11 @@ class Trainable(Protocol):
     def copy_weights(self) -> dict[str, Array]:
         """Copies of all parameters by name."""
 
-    def restore_weights(self, weights: Mapping[str, Array]) -> None:
-        """Sets these parameters: arrays by name."""
+    def show_weights(self, weights: Mapping[str, Array]) -> None:
+        """Sets these parameters for predictions: arrays by name."""
+
+    def checkpoint(self, path: str | Path) -> None:
+        """Writes a file with all that training needs to continue. Raises DataError if that fails."""
 
     def first_not_finite(self) -> str | None:
         """The name of the first parameter with a value that is not finite; None if all are finite."""
