@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,17 @@ from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
-from dslc.runtime.data.arrays import require_labels
 from dslc.runtime.data.schema import Schema
+from dslc.runtime.data.stream import as_stream, is_stream
+from dslc.runtime.data.stream_schema import schema_of
 from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
+from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.parameters import Parameters
+from dslc.runtime.native.portions import input_portions, labelled_portions
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
+from dslc.runtime.training.batches import Batches, Order, batches_of
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
@@ -71,31 +76,32 @@ class Model:
             if self.training.batch is None and count > self.batch:
                 self.compiled.grow(self._plan(count))
 
-    def _fit_first_layers(self, inputs: list[Array]) -> None:
+    def _fit_first_layers(self, batches: Batches) -> None:
         """Fits layers such as standardize once: not when training continues, nor if their parameters were loaded."""
         if self.step == 0:
-            self.restore_weights(dict(initial.fitted(self.network, self._unfitted, inputs)))
+            self.restore_weights(dict(initial.fitted(self.network, self._unfitted, batches.portions)))
             self._unfitted = set()
 
-    def _arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
-        self.training  # noqa: B018 - raises where the network cannot be judged
-        arguments = self.compiled.arguments
-        inputs = arguments.inputs(self.schema.inputs(self.network, x))
-        targets = arguments.targets(self.schema.targets(self.network, y), len(inputs[0]))
-        require_labels(self.network, targets)
-        return inputs, targets
+    def _conversion(self) -> Conversion:
+        return Conversion(self.network, self.schema, self.compiled.arguments)
 
-    def _training_arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
+    def _labelled(self, x: Any, y: Any) -> AbstractContextManager[inference.Portions]:
+        self.training  # noqa: B018 - raises where the network cannot be judged
+        return labelled_portions(self._conversion(), x, y, self.batch)
+
+    def _training_batches(self, x: Any, y: Any) -> Batches:
         """A training that begins learns the names in its data; one that goes on knows them."""
-        self.training  # noqa: B018 - raises where there is nothing to train
-        anew, arguments = self.step == 0 and self._resumed is None, self.compiled.arguments
-        schema = self.schema.of_inputs(self.network, x, self._unfitted if anew else (), anew)
-        inputs = arguments.inputs(schema.inputs(self.network, x))
-        schema = schema.of_targets(self.network, y, anew)
-        targets = arguments.targets(schema.targets(self.network, y), len(inputs[0]))
-        require_labels(self.network, targets)
+        training, anew = self.training, self.step == 0 and self._resumed is None
+        unfitted = self._unfitted if anew else ()
+        if y is None:
+            x = as_stream(x)
+            schema = schema_of(self.schema, self.network, x, unfitted, anew)
+        else:
+            schema = self.schema.of_inputs(self.network, x, unfitted, anew).of_targets(self.network, y, anew)
+        order = Order(self.seed, training.shuffle)
+        found = batches_of(replace(self._conversion(), schema=schema), x, y, order, training.batch)
         self.schema = schema
-        return inputs, targets
+        return found
 
     def copy(self) -> Model:
         """An independent model with the same parameters, optimizer state and position in training, and memory of its
@@ -112,11 +118,15 @@ class Model:
             twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
             return twin
 
-    def _check_dev(self, dev: Any) -> None:
+    def _checked_dev(self, dev: Any) -> tuple[Any, Any]:
+        """x and y of a dev set that was looked through; a stream and None."""
+        if is_stream(dev):
+            return as_stream(dev), None
         if not isinstance(dev, (tuple, list)) or len(dev) != 2:
-            raise DataError("dev is a pair, as in dev=(x_dev, y_dev)")
+            raise DataError("dev is a pair, as in dev=(x_dev, y_dev), or a stream")
         x, y = dev
         self.schema.check_part(self.network, x, y, "dev set")
+        return x, y
 
     # ------------------------------------------------------------------------------------------- properties
 
@@ -196,14 +206,18 @@ class Model:
 
     def predict(self, x: Any) -> Any:
         """The outputs for x of shape (n, *input): an array (n, *output), or a dict of arrays by head if there are
-        several. A network with several inputs takes a dict by input or a tuple.
+        several. A network with several inputs takes a dict by input or a tuple. x may be a stream of batches, as
+        `dslc.Stream` describes it.
 
         Raises:
             DataError: x does not fit the network or is not finite.
         """
-        compiled = self.compiled
+        compiled, convert = self.compiled, self._conversion()
         with compiled.lock:
-            return inference.predict(compiled, self.schema.inputs(self.network, x))
+            if not is_stream(x) and not convert.wants_portions(x):
+                return inference.predict(compiled, self.schema.inputs(self.network, x))
+            with input_portions(convert, x, self.batch) as portions:
+                return inference.predict_portions(compiled, portions)
 
     def predict_classes(self, x: Any) -> Any:
         """The likeliest class of each example as its label, in the type that the training targets had: an array (n,),
@@ -219,45 +233,51 @@ class Model:
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of x, measured `runs` times."""
+        if is_stream(x):
+            with closing(self._conversion().batches(as_stream(x), labelled=False)) as batches:
+                inputs = next(batches)
+            with self.compiled.lock:
+                return inference.times(self.compiled, [array[:1].copy() for array in inputs], runs)
         first = [array[:1] for array in self.compiled.arguments.inputs(self.schema.inputs(self.network, x))]
         with self.compiled.lock:
             return inference.times(self.compiled, first, runs)
 
-    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
         """Loss (without regularization) and metrics by name over all examples, in prediction mode.
 
-        x: (n, *input). y: class numbers (n,) or (n, *output); with several heads a dict by head.
+        x: (n, *input). y: class numbers (n,) or (n, *output); with several heads a dict by head. Or a stream of
+        batches (x, y) alone, as `dslc.Stream` describes it.
 
         Raises:
             DataError: the data do not fit, or all labels of a head are missing.
         """
-        arrays = self._arrays(x, y)
-        with self.compiled.lock:
-            return inference.evaluate(self.compiled, *arrays, self.training.metrics)
+        with self.compiled.lock, self._labelled(x, y) as portions:
+            return inference.evaluate(self.compiled, portions, self.training.metrics)
 
-    def confusion(self, x: Any, y: Any) -> dict[str, Array]:
+    def confusion(self, x: Any, y: Any = None) -> dict[str, Array]:
         """The confusion matrix (classes, classes) of every head that predicts classes: rows are the true classes,
         columns the predicted ones. For a sigmoid the classes are no and yes. Raises DataError as `evaluate` does."""
-        arrays = self._arrays(x, y)
-        with self.compiled.lock:
-            return inference.confusion(self.compiled, *arrays)
+        with self.compiled.lock, self._labelled(x, y) as portions:
+            return inference.confusion(self.compiled, portions)
 
     # ------------------------------------------------------------------------------------------- training
 
     def fit(
         self,
         x: Any,
-        y: Any,
-        dev: tuple[Any, Any] | None = None,
+        y: Any = None,
+        dev: Any = None,
         epochs: int | None = None,
         progress: str = "none",
         on_epoch: fitting.OnEpoch | None = None,
     ) -> History:
         """Trains for a number of epochs, by default the file's.
 
-        x, y: the training set, shapes as for `evaluate`. dev: a pair (x_dev, y_dev); with one, the best weights are
-        kept. progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with each epoch's record; if it
-        returns a word, training ends and the word becomes `History.stopped`.
+        x, y: the training set, shapes as for `evaluate`; or a stream of batches (x, y) alone: `dslc.Stream`, a
+        DataLoader, a data set of Hugging Face, anything that yields batches each time it is iterated over. dev: a pair
+        (x_dev, y_dev) or a stream; with one, the best weights are kept. progress: `none`, `bar`, `plain`, `json` or
+        `auto`. on_epoch: called with each epoch's record; if it returns a word, training ends and the word becomes
+        `History.stopped`.
 
         After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
         the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
@@ -269,13 +289,12 @@ class Model:
         Raises:
             DataError: the data do not fit or have no labels, or a resumed training has no epochs left.
         """
-        arrays = self._training_arrays(x, y)
-        if dev is not None:
-            self._check_dev(dev)
+        batches = self._training_batches(x, y)
+        dev = None if dev is None else self._checked_dev(dev)
         with self._fitting:
-            self._make_room(len(arrays[0][0]))
-            self._fit_first_layers(arrays[0])
-            run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch)
+            self._make_room(batches.examples or 0)
+            self._fit_first_layers(batches)
+            run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch)
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
@@ -292,7 +311,7 @@ class Model:
         with self.compiled.lock:
             first, count = self.step, -(-(len(order) - done) // self.batch)
             rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
-            return steps.train_batches(self.compiled, [*inputs, *targets], order, done, sums, rates, seconds)
+            return steps.train_batches(self.compiled, inputs, targets, order, done, sums, rates, seconds)
 
     def train_step(self, x: Any, y: Any) -> float:
         """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated. Raises

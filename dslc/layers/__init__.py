@@ -99,8 +99,8 @@ class Layer:
         """What the layer learns or keeps for inputs of these shapes; empty for most layers."""
         return ()
 
-    def fitted(self, x: Array) -> dict[str, Array]:
-        """For a layer with `first`: its parameters, by role, from the training set x (n, *input)."""
+    def fitted(self, portions: Iterable[Array]) -> dict[str, Array]:
+        """For a layer with `first`: its parameters, by role, from the training set in portions (n, *input)."""
         raise NotImplementedError
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:

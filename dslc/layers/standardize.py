@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dslc.layers import Example, Layer, Mode, Reference, Weights
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
 from dslc.shape import Shape
-
-PORTION = 4096
-"""Examples that are read at a time while the statistics are computed."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +39,18 @@ class Standardize(Layer):
         shape = (inputs[0][-1],)
         return (Weights("mean", shape, "zeros", trained=False), Weights("std", shape, "ones", trained=False))
 
-    def fitted(self, x: Array) -> dict[str, Array]:
-        """Mean and biased standard deviation over all axes of x (n, *input) but the last, in one pass that merges
-        portions as in Chan, Golub and LeVeque (1983). A constant feature gets the deviation 1, so that it becomes
+    def fitted(self, portions: Iterable[Array]) -> dict[str, Array]:
+        """Mean and biased standard deviation over all axes of the portions (n, *input) but the last, in one pass that
+        merges them as in Chan, Golub and LeVeque (1983). A constant feature gets the deviation 1, so that it becomes
         zero."""
-        channels = x.shape[-1]
-        count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
-        low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
-        for start in range(0, len(x), PORTION):
-            part = x[start : start + PORTION].reshape(-1, channels).astype(np.float64)
+        count, mean, squares = 0, np.zeros(()), np.zeros(())
+        low, high = np.full((), np.inf), np.full((), -np.inf)
+        for portion in portions:
+            part = portion.reshape(-1, portion.shape[-1]).astype(np.float64)
             low, high = np.minimum(low, part.min(axis=0)), np.maximum(high, part.max(axis=0))
             center = part.mean(axis=0)
             away, total = center - mean, count + len(part)
-            squares += ((part - center) ** 2).sum(axis=0) + away**2 * (count * len(part) / total)
+            squares = squares + ((part - center) ** 2).sum(axis=0) + away**2 * (count * len(part) / total)
             mean, count = mean + away * (len(part) / total), total
         constant = low == high
         return {"mean": np.where(constant, low, mean), "std": np.where(constant, 1.0, np.sqrt(squares / count))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from dslc.runtime.metrics import head_confusion, head_metrics, mean_losses
 from dslc.runtime.native.compiled import Compiled
 
 Array = np.ndarray[Any, Any]
+Portions = Iterable[tuple[list[Array], list[Array]]]
+"""Inputs and targets in portions of whole mini-batches, but for the last."""
 
 
 def predict(compiled: Compiled, x: Any) -> Any:
@@ -27,6 +30,13 @@ def predict(compiled: Compiled, x: Any) -> Any:
     if len(outputs) == 1:
         return outputs[0]
     return {head.name: output for head, output in zip(heads, outputs, strict=True)}
+
+
+def predict_portions(compiled: Compiled, portions: Iterable[list[Array]]) -> Any:
+    """The same for inputs that come in portions of whole mini-batches."""
+    heads = compiled.network.heads
+    found = _joined([_outputs(compiled, inputs) for inputs in portions])
+    return found[0] if len(found) == 1 else {head.name: array for head, array in zip(heads, found, strict=True)}
 
 
 def _outputs(compiled: Compiled, inputs: list[Array]) -> list[Array]:
@@ -50,26 +60,32 @@ def times(compiled: Compiled, inputs: list[Array], runs: int) -> list[float]:
     return found
 
 
-def confusion(compiled: Compiled, inputs: list[Array], targets: list[Array]) -> dict[str, Array]:
+def confusion(compiled: Compiled, portions: Portions) -> dict[str, Array]:
     """The confusion matrix (classes, classes) of every head that predicts classes, by head."""
-    outputs = _outputs(compiled, inputs)
-    found = {
-        head.name: head_confusion(head, output, target)
-        for head, output, target in zip(compiled.network.heads, outputs, targets, strict=True)
-    }
-    return {name: matrix for name, matrix in found.items() if matrix is not None}
+    matrices: dict[str, Array] = {}
+    for inputs, targets in portions:
+        outputs = _outputs(compiled, inputs)
+        for head, output, target in zip(compiled.network.heads, outputs, targets, strict=True):
+            matrix = head_confusion(head, output, target)
+            if matrix is not None:
+                matrices[head.name] = matrices.get(head.name, 0) + matrix
+    return matrices
 
 
-def evaluate(
-    compiled: Compiled, inputs: list[Array], targets: list[Array], metrics: tuple[str, ...]
-) -> dict[str, float]:
+def evaluate(compiled: Compiled, portions: Portions, metrics: tuple[str, ...]) -> dict[str, float]:
     """Loss (without regularization) and metrics by name. With several heads, the total `loss` and each head's own loss
     and metrics, prefixed with its name."""
-    count, pointers, heads = len(inputs[0]), compiled.arguments.pointers, compiled.network.heads
-    outputs = _new_outputs(compiled, count)
+    pointers, heads = compiled.arguments.pointers, compiled.network.heads
     sums = compiled.ffi.new("double[]", 2 * len(heads))
-    given = (*pointers(inputs), *pointers(targets))
-    compiled.functions["evaluate"](compiled.net, *given, count, *pointers(outputs), sums)
+    made, wanted = [], []
+    for inputs, targets in portions:
+        count = len(inputs[0])
+        outputs = _new_outputs(compiled, count)
+        given = (*pointers(inputs), *pointers(targets))
+        compiled.functions["evaluate"](compiled.net, *given, count, *pointers(outputs), sums)
+        made.append(outputs)
+        wanted.append(targets)
+    outputs, targets = _joined(made), _joined(wanted)
     losses = mean_losses(list(sums))
     results = {"loss": sum(losses)}
     for head, loss, output, target in zip(heads, losses, outputs, targets, strict=True):
@@ -78,6 +94,11 @@ def evaluate(
             results[f"{prefix}loss"] = loss
         results |= {prefix + key: value for key, value in head_metrics(head, output, target, metrics).items()}
     return results
+
+
+def _joined(parts: list[list[Array]]) -> list[Array]:
+    """Arrays of portions one after the other."""
+    return parts[0] if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
 def _new_outputs(compiled: Compiled, count: int) -> list[Array]:

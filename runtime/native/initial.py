@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,14 @@ def fitted_layers(network: Network) -> set[str]:
     return {node.name for node in network.nodes if node.layer.first}
 
 
-def fitted(network: Network, layers: Collection[str], inputs: list[Array]) -> Iterator[tuple[str, Array]]:
-    """The parameters of these layers, computed from the training set; inputs: (n, *shape) in the network's order."""
-    by_name = {value.name: x for value, x in zip(network.inputs, inputs, strict=True)}
+def fitted(
+    network: Network, layers: Collection[str], portions: Callable[[], Iterable[list[Array]]]
+) -> Iterator[tuple[str, Array]]:
+    """The parameters of these layers, computed from the training set, of which each layer goes through the portions:
+    the inputs (n, *shape) in the network's order."""
+    place = {value.name: i for i, value in enumerate(network.inputs)}
     for node in network.nodes:
         if node.name in layers:
-            for role, array in node.layer.fitted(by_name[node.inputs[0].name]).items():
+            at = place[node.inputs[0].name]
+            for role, array in node.layer.fitted(inputs[at] for inputs in portions()).items():
                 yield f"{node.name}.{role}", array

@@ -15,6 +15,7 @@ from dslc.language.diagnostics import DataError
 from dslc.objective import WORST_RANK, Objective
 from dslc.runtime.metrics import mean_losses
 from dslc.runtime.native.steps import new_sums
+from dslc.runtime.training.batches import Batches, Piece
 from dslc.runtime.training.checkpoint import FitState
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
@@ -26,7 +27,6 @@ SLICE_SECONDS = 0.15
 """How long the C trains before it returns to Python, for the progress bar and Ctrl-C."""
 YIELD_SECONDS = 0.0005
 """How long to pause between two slices if there are other Python threads, so that one waiting for the model gets it."""
-SHUFFLE_STREAM = 1 << 32
 OnEpoch = Callable[[dict[str, float]], str | None]
 """Called with each epoch's record; if it returns a word, training ends and the word becomes `History.stopped`."""
 
@@ -42,7 +42,7 @@ class OutOfBounds(RuntimeWarning):
 class Fit:
     """One call of `fit`. With a dev set it keeps the best weights by the file's metric.
 
-    model: what is trained. arrays: inputs and targets, each a list in the network's order. dev: a pair (x, y) or None.
+    model: what is trained. batches: where the mini-batches come from. dev: a pair (x, y) or None.
 
     Raises:
         DataError: the file has bounds (`subject_to`), and there is no dev set.
@@ -51,13 +51,13 @@ class Fit:
     def __init__(
         self,
         model: Trainable,
-        arrays: tuple[list[Array], list[Array]],
+        batches: Batches,
         dev: Any,
         progress: Progress,
         on_epoch: OnEpoch | None = None,
     ) -> None:
         self.on_epoch = on_epoch
-        self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
+        self.model, self.batches, self.dev, self.progress = model, batches, dev, progress
         self.training = model.training
         self.history = History()
         self.best_weights: Mapping[str, Array] | None = None
@@ -83,7 +83,7 @@ class Fit:
         self.end = self.model.epoch + epochs
         if epochs:
             self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
-        self.progress.begin(epochs, len(self.arrays[0][0]))
+        self.progress.begin(epochs, self.batches.examples)
         try:
             for _ in range(epochs):
                 if not self._epoch():
@@ -147,7 +147,7 @@ class Fit:
         """One pass over the data. Returns False when training is over."""
         started = time.perf_counter()
         model, number = self.model, self.model.epoch
-        losses = self._batches(self._order(number))
+        losses = self._batches(number)
         if losses is None:
             self._diverged()
             return False
@@ -170,28 +170,31 @@ class Fit:
         self.history.stopped = reason or self.history.stopped
         return reason is None
 
-    def _order(self, epoch: int) -> Array:
-        """The order of the examples in an epoch. It depends on seed and epoch only."""
-        count = len(self.arrays[0][0])
-        if not self.training.shuffle:
-            return np.arange(count)
-        bits = np.random.Philox(key=[self.model.seed, SHUFFLE_STREAM + epoch])
-        return np.random.Generator(bits).permutation(count)
-
-    def _batches(self, order: Array) -> dict[str, float] | None:
+    def _batches(self, epoch: int) -> dict[str, float] | None:
         """Trains for an epoch. Returns its mean loss and, where there are regularizers, the mean penalty; None if the
         loss was not finite."""
-        done, sums = 0, new_sums(self.model.network)
-        while done < len(order):
-            finite, done = self.model.train_batches(*self.arrays, order, done, sums, SLICE_SECONDS)
-            if not finite:
-                return None
-            self.progress.advance(self.model.epoch + 1, done, sum(mean_losses(sums[:-1].tolist())))
-            self._yield_to_threads()
+        examples, sums = 0, new_sums(self.model.network)
+        with self.batches.epoch(epoch) as pieces:
+            for piece in pieces:
+                if not self._piece(piece, examples, sums):
+                    return None
+                examples += len(piece.order)
         losses = {"loss": float(sum(mean_losses(sums[:-1].tolist())))}
         if any(p.regularizers for p in self.model.network.parameters):
-            losses["penalty"] = float(sums[-1]) / len(order)
+            losses["penalty"] = float(sums[-1]) / examples
         return losses
+
+    def _piece(self, piece: Piece, before: int, sums: Array) -> bool:
+        """Trains on a piece of an epoch, of which so many examples are done before it. Returns False if the loss was
+        not finite."""
+        done = 0
+        while done < len(piece.order):
+            finite, done = self.model.train_batches(*piece, done, sums, SLICE_SECONDS)
+            if not finite:
+                return False
+            self.progress.advance(self.model.epoch + 1, before + done, sum(mean_losses(sums[:-1].tolist())))
+            self._yield_to_threads()
+        return True
 
     def _yield_to_threads(self) -> None:
         """Pauses now and then: a lock that is released and taken again at once starves the threads that wait for it."""

@@ -44,12 +44,13 @@ int lenet5_all_within(const float *numbers, int64_t count, float least, float mo
 int lenet5_all_below(const int32_t *labels, int64_t count, int32_t classes);
 void lenet5_predict(const lenet5_network *net, const float *image_in, int64_t count, float *output_output);
 /* `loss` receives the total loss, for each head its weighted sum over the labels and the number of labels present, and the
- * regularization penalty per example; `loss_sums` the same without the total. */
+ * regularization penalty per example; `loss_sums` gets the same without the total added to what it holds. The bytes of an
+ * input are NULL, or what train_batches reads in place of its numbers. */
 void lenet5_evaluate(const lenet5_network *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double loss_sums[2]);
 int lenet5_loss(const lenet5_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
 int lenet5_gradients(const lenet5_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
 int lenet5_train_step(lenet5_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
-int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
+int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32_t *output_target, const uint8_t *image_bytes, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
 
 typedef float real;
 
@@ -840,8 +841,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 }
 #endif
 
-/* A waiting thread spins this long, since most waits are short, and then sleeps to free its core for others. */
-enum { SPIN_NS = 20000 };
+/* A waiting thread spins this long, since most waits are short, and then sleeps to free its core for others. A worker waits
+ * longer for the next call while cores are free: between two calls Python has things to do, and waking up takes longer. */
+enum { SPIN_NS = 20000, IDLE_SPIN_NS = 200000 };
 
 INLINE int64_t now_ns(void)
 {
@@ -910,12 +912,12 @@ static void announce(awaited *a, int value)
         wake_all(a);
 }
 
-/* Waits until the value is not `old`. Acquire: all that was written before its announcement is visible. Returns the
- * microseconds of a wait in which the thread slept, else 0. */
-static int await_other(awaited *a, int old)
+/* Waits until the value is not `old`. Acquire: all that was written before its announcement is visible. Spins for
+ * `spin_ns` before it sleeps. Returns the microseconds of a wait in which the thread slept, else 0. */
+static int await_other(awaited *a, int old, int64_t spin_ns)
 {
     int64_t begun = 0, now = 0;
-    while (now - begun <= SPIN_NS) {
+    while (now - begun <= spin_ns) {
         for (int spins = 0; spins < 32; ++spins) {
             if (__atomic_load_n(&a->value, __ATOMIC_ACQUIRE) != old)
                 return 0;
@@ -949,7 +951,7 @@ static void wait_at_barrier(thread_barrier *p, int parts)
         __atomic_store_n(&p->arrived, 0, __ATOMIC_RELAXED); /* Released by announce. */
         announce(&p->round, (int)((unsigned)round + 1));
     } else {
-        const int slept_us = await_other(&p->round, round);
+        const int slept_us = await_other(&p->round, round, SPIN_NS);
         if (slept_us && pthread_equal(p->caller, pthread_self()))
             p->slept_us += slept_us;
     }
@@ -995,16 +997,25 @@ static int change_state(worker *w, int from, int to)
     return __atomic_compare_exchange_n(&w->state.value, &from, to, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+static void share(thread_pool *, int threads, int64_t work_ns, region_body *, const void *call);
+static thread_pool own_pool = { .share = share, .patience = 5000, .most_backoff = 128000000 };
+
+/* Has sharing paid lately? */
+static int cores_are_free(void)
+{
+    return __atomic_load_n(&own_pool.backoff, __ATOMIC_RELAXED) < LEAST_BACKOFF_NS;
+}
+
 static void *work(void *given)
 {
     worker *const me = given;
     for (int state = ABSENT;;) {
-        await_other(&me->state, state);
+        await_other(&me->state, state, cores_are_free() ? IDLE_SPIN_NS : SPIN_NS);
         state = __atomic_load_n(&me->state.value, __ATOMIC_RELAXED);
         if (state == LATE) {
             change_state(me, LATE, IDLE);
         } else if (state == OFFERED && change_state(me, OFFERED, JOINED)) {
-            await_other(&me->state, JOINED); /* Until RUN. */
+            await_other(&me->state, JOINED, SPIN_NS); /* Until RUN. */
             region *const r = me->offered;
             r->body(r->call, &r->barrier, me->part, r->parts);
             announce(&me->state, state = DONE);
@@ -1012,9 +1023,6 @@ static void *work(void *given)
     }
     return NULL; /* Never reached. */
 }
-
-static void share(thread_pool *, int threads, int64_t work_ns, region_body *, const void *call);
-static thread_pool own_pool = { .share = share, .patience = 5000, .most_backoff = 128000000 };
 
 /* Only the forking thread survives in the child process, which starts workers of its own. */
 static void forget_workers(void)
@@ -1122,7 +1130,7 @@ static void share(thread_pool *pool, int threads, int64_t work_ns, region_body *
     }
     body(call, &r.barrier, 0, r.parts);
     for (int i = 0; i < workers; ++i) {
-        r.barrier.slept_us += await_other(&team[i]->state, RUN);
+        r.barrier.slept_us += await_other(&team[i]->state, RUN, SPIN_NS);
         __atomic_store_n(&team[i]->state.value, IDLE, __ATOMIC_RELEASE); /* Acquired by the next claim. */
     }
     if (workers) {
@@ -3019,8 +3027,6 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
 void lenet5_evaluate(const lenet5_network *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double loss_sums[2])
 {
     double batch_sums[2];
-    for (int i = 0; i < 2; ++i)
-        loss_sums[i] = 0;
     const evaluate_call call = { net, image_in, output_target, count, output_output, batch_sums, loss_sums };
     run_shared(net, 2, 27830 * (int64_t)count, evaluate_part, &call);
 }
@@ -3097,10 +3103,18 @@ int lenet5_train_step(lenet5_network *net, const float *image_in, const int32_t 
     return 0;
 }
 
+/* Stored bytes as numbers from 0 to 1. */
+static void numbers_of_bytes(real *restrict numbers, const uint8_t *restrict bytes, int64_t count)
+{
+    for (int64_t i = 0; i < count; ++i)
+        numbers[i] = (real)bytes[i] / 255;
+}
+
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
  * or the time is up, each with the next learning rate, and adds up the parts of their losses; the penalty counts once per
- * example. Returns what train_step returns. */
-int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
+ * example. An input may be bytes, which are divided by 255 as they are gathered; its numbers are not read then. Returns
+ * what train_step returns. */
+int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32_t *output_target, const uint8_t *image_bytes, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
 {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -3109,7 +3123,10 @@ int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32
         double loss[4];
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
-            memcpy((float *)(net->arena + image_in_staging) + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(float));
+            if (image_bytes)
+                numbers_of_bytes(net->arena + image_in_staging + (int64_t)i * 784, image_bytes + from * 784, 784);
+            else
+                memcpy(net->arena + image_in_staging + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(real));
             memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i, output_target + from, sizeof(int32_t));
         }
         net->lr = *rates++;

@@ -36,12 +36,13 @@ int residual_all_within(const float *numbers, int64_t count, float least, float 
 int residual_all_below(const int32_t *labels, int64_t count, int32_t classes);
 void residual_predict(const residual_network *net, const float *image_in, int64_t count, float *output_output);
 /* `loss` receives the total loss, for each head its weighted sum over the labels and the number of labels present, and the
- * regularization penalty per example; `loss_sums` the same without the total. */
+ * regularization penalty per example; `loss_sums` gets the same without the total added to what it holds. The bytes of an
+ * input are NULL, or what train_batches reads in place of its numbers. */
 void residual_evaluate(const residual_network *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double loss_sums[2]);
 int residual_loss(const residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
 int residual_gradients(const residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
 int residual_train_step(residual_network *net, const float *image_in, const int32_t *output_target, int n, double loss[4]);
-int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
+int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const uint8_t *image_bytes, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
 
 typedef float real;
 
@@ -3974,8 +3975,6 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
 void residual_evaluate(const residual_network *net, const float *image_in, const int32_t *output_target, int64_t count, float *output_output, double loss_sums[2])
 {
     double batch_sums[2];
-    for (int i = 0; i < 2; ++i)
-        loss_sums[i] = 0;
     const evaluate_call call = { net, image_in, output_target, count, output_output, batch_sums, loss_sums };
     evaluate_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
 }
@@ -4055,10 +4054,18 @@ int residual_train_step(residual_network *net, const float *image_in, const int3
     return 0;
 }
 
+/* Stored bytes as numbers from 0 to 1. */
+static void numbers_of_bytes(real *restrict numbers, const uint8_t *restrict bytes, int64_t count)
+{
+    for (int64_t i = 0; i < count; ++i)
+        numbers[i] = (real)bytes[i] / 255;
+}
+
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
  * or the time is up, each with the next learning rate, and adds up the parts of their losses; the penalty counts once per
- * example. Returns what train_step returns. */
-int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
+ * example. An input may be bytes, which are divided by 255 as they are gathered; its numbers are not read then. Returns
+ * what train_step returns. */
+int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const uint8_t *image_bytes, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
 {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -4067,7 +4074,10 @@ int residual_train_batches(residual_network *net, const float *image_in, const i
         double loss[4];
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
-            memcpy((float *)(net->arena + image_in_staging) + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(float));
+            if (image_bytes)
+                numbers_of_bytes(net->arena + image_in_staging + (int64_t)i * 784, image_bytes + from * 784, 784);
+            else
+                memcpy(net->arena + image_in_staging + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(real));
             memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i, output_target + from, sizeof(int32_t));
         }
         net->lr = *rates++;

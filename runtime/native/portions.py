@@ -1,0 +1,66 @@
+"""Data for prediction and evaluation, so much at a time as is converted at once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from dslc.language.diagnostics import DataError
+from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.prefetch import Prefetch
+from dslc.runtime.data.stream import as_stream, is_stream
+from dslc.runtime.native.conversion import Arrays, Conversion, nbytes, recut
+
+
+@contextmanager
+def input_portions(convert: Conversion, x: Any, batch: int) -> Generator[Generator[Arrays]]:
+    """The inputs of arrays or a stream, in portions of whole mini-batches, each made while the one before is used."""
+    if is_stream(x):
+        made = recut(convert.batches(as_stream(x), labelled=False), batch)
+    else:
+        made = (inputs for inputs, _ in convert.in_order(x, batch))
+    with Prefetch(made, nbytes) as portions:
+        yield portions
+
+
+@contextmanager
+def labelled_portions(convert: Conversion, x: Any, y: Any, batch: int) -> Generator[Generator[tuple[Arrays, Arrays]]]:
+    """The same with targets: pairs of inputs and targets. All at once where nothing is to be converted.
+
+    Raises:
+        DataError: the data do not fit, or all labels of a head are missing.
+    """
+    if y is None:
+        made = recut(convert.batches(as_stream(x)), batch)
+        with Prefetch(made, nbytes) as portions:
+            yield _with_labels(convert, ((p[: _inputs(convert)], p[_inputs(convert) :]) for p in portions))
+    elif is_stream(x):
+        raise DataError("a stream has its targets in its batches (x, y): leave out y")
+    elif convert.wants_portions(x):
+        targets = convert.targets(y, convert.count(x))
+        require_labels(convert.network, targets)
+        with Prefetch(convert.in_order(x, batch), lambda portion: nbytes(portion[0])) as found:
+            yield ((inputs, [t[at : at + len(inputs[0])] for t in targets]) for inputs, at in found)
+    else:
+        inputs = convert.inputs(x)
+        targets = convert.targets(y, len(inputs[0]))
+        require_labels(convert.network, targets)
+        yield (pair for pair in [(inputs, targets)])
+
+
+def _inputs(convert: Conversion) -> int:
+    return len(convert.network.inputs)
+
+
+def _with_labels(convert: Conversion, pairs: Generator[tuple[Arrays, Arrays]]) -> Generator[tuple[Arrays, Arrays]]:
+    """The same pairs; DataError behind the last where a head has had no label."""
+    missing = [True] * len(convert.network.heads)
+    for inputs, targets in pairs:
+        missing = [m and t.dtype.kind == "f" and bool(np.isnan(t).all()) for m, t in zip(missing, targets, strict=True)]
+        yield inputs, targets
+    for head, nothing in zip(convert.network.heads, missing, strict=True):
+        if nothing:
+            raise DataError(f"target {head.name} has no label: all are missing (NaN)")
