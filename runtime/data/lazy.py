@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ class Rows(LazyArray):
 
 def row_bytes(array: Any) -> int:
     """The size of a row of an array in bytes."""
-    return max(1, int(np.prod(array.shape[1:])) * array.dtype.itemsize)
+    return max(1, math.prod(array.shape[1:]) * int(array.dtype.itemsize))
 
 
 def block_rows(array: Any) -> int:

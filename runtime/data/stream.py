@@ -194,7 +194,7 @@ def pair_of(batch: Any, stream: Stream, inputs: tuple[str, ...], heads: tuple[st
     if isinstance(batch, (tuple, list)):
         if len(batch) != 2:
             raise DataError(f"a batch is a pair (x, y); this one is a {type(batch).__name__} of {len(batch)}")
-        return tuple(map(plain, batch))  # type: ignore[return-value]
+        return tuple(map(plain, batch))
     return plain(batch), None
 
 

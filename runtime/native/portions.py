@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from dslc.runtime.native.conversion import Arrays, Conversion, nbytes, recut
 
 
 @contextmanager
-def input_portions(convert: Conversion, x: Any, batch: int) -> Generator[Generator[Arrays]]:
+def input_portions(convert: Conversion, x: Any, batch: int) -> Generator[Iterator[Arrays]]:
     """The inputs of arrays or a stream, in portions of whole mini-batches, each made while the one before is used."""
     if is_stream(x):
         made = recut(convert.batches(as_stream(x), labelled=False), batch)
@@ -27,7 +27,7 @@ def input_portions(convert: Conversion, x: Any, batch: int) -> Generator[Generat
 
 
 @contextmanager
-def labelled_portions(convert: Conversion, x: Any, y: Any, batch: int) -> Generator[Generator[tuple[Arrays, Arrays]]]:
+def labelled_portions(convert: Conversion, x: Any, y: Any, batch: int) -> Generator[Iterator[tuple[Arrays, Arrays]]]:
     """The same with targets: pairs of inputs and targets. All at once where nothing is to be converted.
 
     Raises:
