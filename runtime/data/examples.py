@@ -47,7 +47,7 @@ class Split:
     `drawn`: their places in the arrays that they were drawn from. `origins` says where those at these places come
     from."""
 
-    x: Array
+    x: Any
     y: Array
     drawn: Array | None = None
     origins: Origins | None = None

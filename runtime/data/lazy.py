@@ -15,7 +15,7 @@ ON_DISK = 256 << 20
 """A memory map of more bytes is read in windows; a smaller one is shuffled as arrays in memory are."""
 BLOCK, WINDOW = 1 << 20, 64 << 20
 """Bytes of neighbouring examples that are read together, and of the blocks among which an epoch shuffles."""
-PORTION, MOST_ROWS = 16 << 20, 4096
+PORTION, MOST_ROWS = 4 << 20, 4096
 """Bytes of numbers, and examples, that are converted at a time."""
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-AHEAD = 32 << 20
+AHEAD = 16 << 20
 """So many bytes may wait; one item may always."""
 PATIENCE = 5.0
 """How many seconds to wait for an item that is being made when nobody wants it any more."""

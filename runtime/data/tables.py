@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data import parquet
 from dslc.runtime.data.delimited import Delimited, parse
 from dslc.runtime.data.examples import Dataset, Reading, Split
 from dslc.runtime.data.frames import in_words
@@ -58,6 +59,8 @@ def read(path: Path, how: Reading) -> Dataset:
     Raises:
         DataError: with the file, the line and the column.
     """
+    if path.name.lower().endswith(PARQUET) and (on_disk := _on_disk(path, how)) is not None:
+        return on_disk
     table = open_table(path, how.header)
     target = _target(table, how)
     columns, notes = _features(table, how, target)
@@ -70,16 +73,40 @@ def read(path: Path, how: Reading) -> Dataset:
     return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=notes)
 
 
+def _on_disk(path: Path, how: Reading) -> Dataset | None:
+    """A large Parquet file, whose features are read when they are needed; None where it is to be read whole."""
+    _require_polars(path)
+    frame, count = parquet.head(path)
+    table = Table(path, frame, None)
+    target = _target(table, how) if frame.width else None
+    columns, notes = _features(table, how, target) if frame.width else ((), ())
+    if not parquet.stays_on_disk(frame.select(columns), count):
+        return None
+    truth = [name for name in columns if str(frame[name].dtype) == "Boolean"]
+    notes += tuple(f"{path}, column {name!r}: true is 1, false is 0" for name in truth)
+    labelled = how.labelled and target is not None
+    whole = Table(path, parquet.column(path, target), None) if labelled and target is not None else None
+    y, more = (np.zeros(count), ()) if whole is None else targets(whole, str(target), how.numbers)
+    split = Split(parquet.ParquetRows(path, columns, count), y, origins=table)
+    return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=(*notes, *more))
+
+
+def _require_polars(path: Path) -> None:
+    try:
+        import polars  # noqa: F401
+    except ImportError:
+        raise DataError(f"{path} is a table; tables are read with polars: pip install 'dslc[data]'") from None
+
+
 def open_table(path: Path, header: bool = True) -> Table:
     """The table in a file, with its columns as they stand there.
 
     Raises:
         DataError: it cannot be read, or two columns have one name.
     """
-    try:
-        import polars
-    except ImportError:
-        raise DataError(f"{path} is a table; tables are read with polars: pip install 'dslc[data]'") from None
+    _require_polars(path)
+    import polars
+
     name = path.name.lower()
     if name.endswith(TEXT):
         text = parse(path, header)
