@@ -1,6 +1,6 @@
 """Whether a training step waits for its data: the time of an epoch read from a file, a stream and image files beside
-that of the same examples in memory, in turns; how long the next step is waited for once warm; and how long the data alone
-take.
+that of the same examples in memory, in turns; how long the next step is waited for once warm; and how long the data
+alone take.
 
     python benchmarks/loading.py --examples 4096
 """
@@ -13,6 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def waiting(model: Any, x: Any, y: Any) -> float:
     model.fit(x, y, epochs=1)
     del model.train_batches
     warm = ends[len(ends) // 4 :]
-    return sum(after[0] - before[1] for before, after in zip(warm, warm[1:], strict=False)) * 4 / 3
+    return sum(after[0] - before[1] for before, after in pairwise(warm)) * 4 / 3
 
 
 def seconds(work: Callable[[], object]) -> float:

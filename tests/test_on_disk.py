@@ -106,6 +106,19 @@ def test_offsets_of_a_parquet_file(data: tuple[np.ndarray, np.ndarray], tmp_path
     assert np.allclose(*std, rtol=1e-5)
 
 
+def test_a_bad_number_is_named_by_its_place_in_the_file(data: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    x, y = data
+    x[321, 1] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", y)
+    split = load_dataset(str(tmp_path)).with_dev(0)
+    part = split.train if 321 in split.train.places else split.dev
+    assert part is not None
+    for use in (dslc.loads(SPEC).fit, dslc.loads(SPEC).evaluate):
+        with pytest.raises(DataError, match=r"input x is not finite .* in example 321 "):
+            use(part.x, part.y)
+
+
 @pytest.mark.parametrize(("cell", "words"), [(None, "is missing"), (np.inf, "inf is no finite number")])
 def test_a_bad_cell_is_named_by_its_row(
     cell: float | None, words: str, data: tuple[np.ndarray, np.ndarray], tmp_path: Path

@@ -418,8 +418,10 @@ def test_nothing_and_what_is_used_up(data: tuple[np.ndarray, np.ndarray]) -> Non
     model.fit(iter(Batches(x, y, SIZES)), epochs=1)
     with pytest.raises(DataError, match="leave out y"):
         model.evaluate(dslc.Stream([]), y)
-    with pytest.raises(DataError, match="a stream of batches"):
-        model.fit(3)
+    for no_stream in (3, x, {"image": x}, "mnist"):
+        for use in (model.fit, model.evaluate):
+            with pytest.raises(DataError, match="y is missing"):
+                use(no_stream)
     with pytest.raises(DataError, match="batch all"):
         dslc.loads(SPEC.replace("batch 16", "batch all")).fit(Batches(x, y, SIZES))
 

@@ -81,7 +81,8 @@ class Rows(LazyArray):
 
 def row_bytes(array: Any) -> int:
     """The size of a row of an array in bytes."""
-    return max(1, math.prod(array.shape[1:]) * int(array.dtype.itemsize))
+    elements: int = math.prod(array.shape[1:])
+    return max(1, elements * array.dtype.itemsize)
 
 
 def block_rows(array: Any) -> int:

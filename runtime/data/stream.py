@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.frames import is_frame
 from dslc.runtime.data.lazy import windows
 
 Array = np.ndarray[Any, Any]
@@ -127,8 +128,12 @@ def _takes_an_argument(function: Callable[..., Any]) -> bool:
 
 def is_stream(given: Any) -> bool:
     """Whether it is certainly no array: a stream, an iterator, a DataLoader, a data set with columns."""
-    loader = hasattr(given, "__iter__") and hasattr(given, "dataset") and hasattr(given, "batch_size")
-    return isinstance(given, (Stream, Iterator)) or loader or has_columns(given)
+    return isinstance(given, (Stream, Iterator)) or _is_loader(given) or has_columns(given)
+
+
+def _is_loader(given: Any) -> bool:
+    named = all(hasattr(given, name) for name in ("__iter__", "dataset", "batch_size"))
+    return named and not is_frame(given)
 
 
 def has_columns(given: Any) -> bool:
@@ -140,7 +145,7 @@ def as_stream(given: Any) -> Stream:
     """What people give instead of arrays, as a stream.
 
     Raises:
-        DataError: it is nothing to iterate over.
+        DataError: it is an array, or nothing to iterate over.
     """
     source = given.source if type(given) is Stream else given
     if has_columns(source):
@@ -148,9 +153,14 @@ def as_stream(given: Any) -> Stream:
         return rows if source is given else rows.described(given)
     if isinstance(given, Stream):
         return given
-    if isinstance(given, Iterable) or callable(given):
-        return Stream(given)
-    raise DataError(f"fit takes x and y, or a stream of batches (x, y); this is {type(given).__name__}")
+    if _is_loader(given):
+        return Stream(given, length=len(given.dataset) if hasattr(given.dataset, "__len__") else None)
+    array = hasattr(given, "__array__") or is_frame(given) or isinstance(given, (str, bytes, Mapping))
+    if array or not (isinstance(given, Iterable) or callable(given)):
+        raise DataError(
+            f"y is missing: give x and y, or a stream of batches (x, y) alone; this is {type(given).__name__}"
+        )
+    return Stream(given)
 
 
 class Columns(Stream):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from dslc.ir import Network, Value
 from dslc.language.diagnostics import DataError, ExampleError
 from dslc.runtime.data.arrays import as_inputs, by_name
-from dslc.runtime.data.lazy import PORTION, LazyArray, on_disk, portion_rows, rows_of, windows
+from dslc.runtime.data.lazy import PORTION, LazyArray, Rows, on_disk, portion_rows, rows_of, windows
 from dslc.runtime.data.scaling import holds_images
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import Stream, pair_of
@@ -108,7 +108,19 @@ class Conversion:
         """The inputs by portions of whole mini-batches, with the place of the first example."""
         each = -(-self.portion() // batch) * batch
         for at in windows(self.count(x), 1, each, None):
-            yield located(self.inputs, self.rows(x, at), at), int(at[0])
+            yield self.converted(self.inputs, x, at), int(at[0])
+
+    def converted(self, convert: Callable[[Any], Arrays], x: Any, at: Array) -> Arrays:
+        """Some rows of inputs that are arrays, converted. An error names the example's place in the whole, also where
+        the array is a part of a larger one on the disk."""
+        try:
+            return convert(self.rows(x, at))
+        except ExampleError as error:
+            place = int(at[error.example])
+            part = next((array for array in self.arrays(x) or () if isinstance(array, Rows)), None)
+            if part is not None:
+                raise error.at(f"example {part.at[place]} (counted from 0)") from None
+            raise ExampleError(error.text, place) from None
 
     # ------------------------------------------------------------------------------------------- streams
 
@@ -143,15 +155,6 @@ class Conversion:
         if y is None:
             raise DataError("it has no y")
         return self.targets(y, count)
-
-
-def located(convert: Any, given: Any, at: Array) -> Arrays:
-    """Rows converted; an error names the place that the example has in the whole."""
-    try:
-        found: Arrays = convert(given)
-        return found
-    except ExampleError as error:
-        raise ExampleError(error.text, int(at[error.example])) from None
 
 
 def recut(blocks: Iterable[Arrays], batch: int) -> Generator[Arrays]:

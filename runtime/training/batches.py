@@ -16,7 +16,7 @@ from dslc.runtime.data.prefetch import Prefetch
 from dslc.runtime.data.scaling import scaled
 from dslc.runtime.data.stream import Stream
 from dslc.runtime.native.arguments import BYTES
-from dslc.runtime.native.conversion import Arrays, Conversion, located, nbytes, recut, shuffled
+from dslc.runtime.native.conversion import Arrays, Conversion, nbytes, recut, shuffled
 
 Array = np.ndarray[Any, Any]
 SHUFFLE_STREAM = 1 << 32
@@ -120,7 +120,7 @@ class InPortions:
 
     def _windows(self, random: np.random.Generator | None) -> Generator[Arrays]:
         for at in windows(self.examples, *self._sizes(), random):
-            yield [*located(self.convert.stored, self.convert.rows(self.x, at), at), *(t[at] for t in self.targets)]
+            yield [*self.convert.converted(self.convert.stored, self.x, at), *(t[at] for t in self.targets)]
 
     def _sizes(self) -> tuple[int, int]:
         """How many examples a block and a window have."""
