@@ -15,7 +15,7 @@ ON_DISK = 256 << 20
 """A memory map of more bytes is read in windows; a smaller one is shuffled as arrays in memory are."""
 BLOCK, WINDOW = 1 << 20, 64 << 20
 """Bytes of neighbouring examples that are read together, and of the blocks among which an epoch shuffles."""
-PORTION, MOST_ROWS = 4 << 20, 4096
+PORTION, MOST_ROWS = 2 << 20, 4096
 """Bytes of numbers, and examples, that are converted at a time."""
 
 
@@ -81,8 +81,8 @@ class Rows(LazyArray):
 
 def row_bytes(array: Any) -> int:
     """The size of a row of an array in bytes."""
-    elements: int = math.prod(array.shape[1:])
-    return max(1, elements * array.dtype.itemsize)
+    size: int = math.prod(array.shape[1:]) * array.dtype.itemsize
+    return max(1, size)
 
 
 def block_rows(array: Any) -> int:

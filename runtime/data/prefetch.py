@@ -10,20 +10,21 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 AHEAD = 16 << 20
-"""So many bytes may wait; one item may always."""
+"""Enough for a source that now and then takes longer than a step."""
 PATIENCE = 5.0
 """How many seconds to wait for an item that is being made when nobody wants it any more."""
 
 
 class Prefetch(Generic[T]):
-    """Iterates over `items` in a background thread, as long as less than AHEAD bytes wait to be taken.
+    """Iterates over `items` in a background thread, as long as at most `ahead` bytes wait to be taken; one item may
+    always.
 
     items: closed in that thread when the reading ends, also before its end. size: the bytes of an item. An error of
     `items` is raised where its item would have come. Use it as a context: leaving it ends the thread.
     """
 
-    def __init__(self, items: Generator[T], size: Callable[[T], int]) -> None:
-        self._items, self._size = items, size
+    def __init__(self, items: Generator[T], size: Callable[[T], int], ahead: int = AHEAD) -> None:
+        self._items, self._size, self._ahead = items, size, ahead
         self._waiting: deque[T] = deque()
         self._bytes, self._done, self._closed = 0, False, False
         self._error: BaseException | None = None
@@ -56,7 +57,7 @@ class Prefetch(Generic[T]):
     def _put(self, item: T) -> bool:
         size = self._size(item)
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or not self._waiting or self._bytes + size <= AHEAD)
+            self._changed.wait_for(lambda: self._closed or not self._waiting or self._bytes + size <= self._ahead)
             if self._closed:
                 return False
             self._waiting.append(item)

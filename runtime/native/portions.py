@@ -22,7 +22,7 @@ def input_portions(convert: Conversion, x: Any, batch: int) -> Generator[Iterato
         made = recut(convert.batches(as_stream(x), labelled=False), batch)
     else:
         made = (inputs for inputs, _ in convert.in_order(x, batch))
-    with Prefetch(made, nbytes) as portions:
+    with Prefetch(made, nbytes, ahead=0) as portions:
         yield portions
 
 
@@ -42,7 +42,7 @@ def labelled_portions(convert: Conversion, x: Any, y: Any, batch: int) -> Genera
     elif convert.wants_portions(x):
         targets = convert.targets(y, convert.count(x))
         require_labels(convert.network, targets)
-        with Prefetch(convert.in_order(x, batch), lambda portion: nbytes(portion[0])) as found:
+        with Prefetch(convert.in_order(x, batch), lambda portion: nbytes(portion[0]), ahead=0) as found:
             yield ((inputs, [t[at : at + len(inputs[0])] for t in targets]) for inputs, at in found)
     else:
         inputs = convert.inputs(x)
