@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.parameters import Parameters
-from dslc.runtime.native.portions import input_portions, labelled_portions
+from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.batches import Batches, Order, batches_of
@@ -212,11 +212,11 @@ class Model:
         Raises:
             DataError: x does not fit the network or is not finite.
         """
-        compiled, convert = self.compiled, self._conversion()
+        compiled = self.compiled
         with compiled.lock:
-            if not is_stream(x) and not convert.wants_portions(x):
+            if is_small(x) or not wants_portions(self._conversion(), x):
                 return inference.predict(compiled, self.schema.inputs(self.network, x))
-            with input_portions(convert, x, self.batch) as portions:
+            with input_portions(self._conversion(), x, self.batch) as portions:
                 return inference.predict_portions(compiled, portions)
 
     def predict_classes(self, x: Any) -> Any:
@@ -233,12 +233,7 @@ class Model:
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of x, measured `runs` times."""
-        if is_stream(x):
-            with closing(self._conversion().batches(as_stream(x), labelled=False)) as batches:
-                inputs = next(batches)
-            with self.compiled.lock:
-                return inference.times(self.compiled, [array[:1].copy() for array in inputs], runs)
-        first = [array[:1] for array in self.compiled.arguments.inputs(self.schema.inputs(self.network, x))]
+        first = first_inputs(self._conversion(), x)
         with self.compiled.lock:
             return inference.times(self.compiled, first, runs)
 

@@ -261,6 +261,15 @@ def test_a_dev_set_may_be_a_stream(data: tuple[np.ndarray, np.ndarray]) -> None:
     )
 
 
+def test_the_first_example_alone_is_timed(data: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = as_floats(data[0]), data[1]
+    model = dslc.loads(SPEC)
+    one_at_a_time = Rows(x, np.arange(90))
+    one_at_a_time.rows = lambda at: x[at] if len(at) == 1 else pytest.fail("read more")  # type: ignore[method-assign]
+    for given in (x, one_at_a_time, dslc.Stream(Batches(x, y, SIZES)), {"image": x}):
+        assert len(model.prediction_times(given, 2)) == 2
+
+
 def test_standardize_and_offsets_on_a_stream(rng: np.random.Generator) -> None:
     """Unix seconds: the stream keeps what float32 would round away."""
     x = rng.standard_normal((90, 3)) + np.array([1.7e9, 0, 5])

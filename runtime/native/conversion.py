@@ -68,8 +68,6 @@ class Conversion:
 
     def wants_portions(self, x: Any, limit: int = PORTION, keep_bytes: bool = False) -> bool:
         """Whether inputs lie on the disk, or their conversion takes more than `limit` bytes."""
-        if type(x) is np.ndarray and x.nbytes <= limit // 8:
-            return False
         found = self.arrays(x)
         values = self.network.inputs
         return found is not None and any(

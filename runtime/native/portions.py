@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.lazy import PORTION
 from dslc.runtime.data.prefetch import Prefetch
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.native.conversion import Arrays, Conversion, nbytes, recut
+
+
+def is_small(x: Any) -> bool:
+    """Whether it is an array that is not worth another look: predictions of few examples take microseconds."""
+    return type(x) is np.ndarray and x.nbytes <= PORTION // 8
+
+
+def wants_portions(convert: Conversion, x: Any) -> bool:
+    """Whether inputs are a stream, lie on the disk, or are too large to be converted as a whole."""
+    return is_stream(x) or convert.wants_portions(x)
+
+
+def first_inputs(convert: Conversion, x: Any) -> Arrays:
+    """The inputs of the first example alone."""
+    if is_stream(x):
+        with closing(convert.batches(as_stream(x), labelled=False)) as batches:
+            return [array[:1].copy() for array in next(batches)]
+    if convert.arrays(x) is not None:
+        return convert.inputs(convert.rows(x, np.arange(1)))
+    return [array[:1] for array in convert.inputs(x)]
 
 
 @contextmanager
