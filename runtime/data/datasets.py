@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data import arrays_on_disk, idx, image_lists, images, tables
+from dslc.runtime.data import arrays_on_disk, idx, image_lists, images, parquet, tables
 from dslc.runtime.data.arrays_on_disk import from_arrays
 from dslc.runtime.data.examples import DataNote, Dataset, Reader, Reading, Split
 from dslc.runtime.data.named import NAMES, named_arrays
 
 DATA_NAMES = ("mnist", *NAMES)
 """What `load_dataset` knows by name."""
-READERS: tuple[Reader, ...] = (arrays_on_disk, image_lists, tables, idx, images)
+READERS: tuple[Reader, ...] = (arrays_on_disk, image_lists, parquet, tables, idx, images)
 """The first that reads a path is taken."""
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data import lazy
+from dslc.runtime.data import lazy, tables
+from dslc.runtime.data.examples import Dataset, Reading, Split
 from dslc.runtime.data.lazy import LazyArray
+from dslc.runtime.data.tables import Table
 
 if TYPE_CHECKING:
     from polars import DataFrame, LazyFrame
@@ -70,12 +72,40 @@ def _scan(path: Path) -> LazyFrame:
     return polars.scan_parquet(path, glob=False)
 
 
-def head(path: Path) -> tuple[DataFrame, int]:
-    """The columns of a file without its rows, and how many there are.
+def reads(path: Path) -> bool:
+    """A Parquet file that is too large to be taken into memory."""
+    if not path.is_file() or not path.name.lower().endswith(tables.PARQUET):
+        return False
+    tables.require_polars(path)
+    frame, count = _head(path)
+    return count * frame.width * 8 > lazy.ON_DISK
+
+
+def read(path: Path, how: Reading) -> Dataset:
+    """The features as a lazy array and the target in memory. A file with words among the features is read whole: what
+    they mean is told by all of them.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, or a column or target is missing; it names the place.
     """
+    frame, count = _head(path)
+    table = Table(path, frame, None)
+    target = tables.target_of(table, how)
+    columns, notes = tables.features_of(table, how, target)
+    truth = [name for name in columns if str(frame[name].dtype) == "Boolean"]
+    if not all(name in truth or frame[name].dtype.is_numeric() for name in columns):
+        return tables.read(path, how)
+    notes += tuple(f"{path}, column {name!r}: true is 1, false is 0" for name in truth)
+    y, more = np.zeros(count), ()
+    if labelled := how.labelled and target is not None:
+        whole = Table(path, _scan(path).select(target).collect(), None)
+        y, more = tables.targets(whole, str(target), how.numbers)
+    split = Split(ParquetRows(path, columns, count), y, origins=table)
+    return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=(*notes, *more))
+
+
+def _head(path: Path) -> tuple[DataFrame, int]:
+    """The columns of a file without its rows, and how many there are."""
     import polars
 
     try:
@@ -83,15 +113,3 @@ def head(path: Path) -> tuple[DataFrame, int]:
         return found.head(0).collect(), int(found.select(polars.len()).collect().item())
     except (polars.exceptions.PolarsError, OSError) as error:
         raise DataError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
-
-
-def column(path: Path, name: str) -> DataFrame:
-    """One column alone."""
-    return _scan(path).select(name).collect()
-
-
-def stays_on_disk(frame: DataFrame, count: int) -> bool:
-    """Whether a file with these columns is too large to be taken into memory. Words are always: what they mean is told
-    by all of them."""
-    plain = all(kind.is_numeric() or str(kind) == "Boolean" for kind in frame.dtypes)
-    return plain and count * frame.width * 8 > lazy.ON_DISK

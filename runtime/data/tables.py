@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data import parquet
 from dslc.runtime.data.delimited import Delimited, parse
 from dslc.runtime.data.examples import Dataset, Reading, Split
 from dslc.runtime.data.frames import in_words
@@ -59,11 +58,9 @@ def read(path: Path, how: Reading) -> Dataset:
     Raises:
         DataError: with the file, the line and the column.
     """
-    if path.name.lower().endswith(PARQUET) and (on_disk := _on_disk(path, how)) is not None:
-        return on_disk
     table = open_table(path, how.header)
-    target = _target(table, how)
-    columns, notes = _features(table, how, target)
+    target = target_of(table, how)
+    columns, notes = features_of(table, how, target)
     x = [_numbers(table, name) for name in columns]
     notes += tuple(note for _, found in x for note in found)
     labelled = how.labelled and target is not None
@@ -73,25 +70,8 @@ def read(path: Path, how: Reading) -> Dataset:
     return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=notes)
 
 
-def _on_disk(path: Path, how: Reading) -> Dataset | None:
-    """A large Parquet file, whose features are read when they are needed; None where it is to be read whole."""
-    _require_polars(path)
-    frame, count = parquet.head(path)
-    table = Table(path, frame, None)
-    target = _target(table, how) if frame.width else None
-    columns, notes = _features(table, how, target) if frame.width else ((), ())
-    if not parquet.stays_on_disk(frame.select(columns), count):
-        return None
-    truth = [name for name in columns if str(frame[name].dtype) == "Boolean"]
-    notes += tuple(f"{path}, column {name!r}: true is 1, false is 0" for name in truth)
-    labelled = how.labelled and target is not None
-    whole = Table(path, parquet.column(path, target), None) if labelled and target is not None else None
-    y, more = (np.zeros(count), ()) if whole is None else targets(whole, str(target), how.numbers)
-    split = Split(parquet.ParquetRows(path, columns, count), y, origins=table)
-    return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=(*notes, *more))
-
-
-def _require_polars(path: Path) -> None:
+def require_polars(path: Path) -> None:
+    """Raises DataError where polars is not installed."""
     try:
         import polars  # noqa: F401
     except ImportError:
@@ -104,7 +84,7 @@ def open_table(path: Path, header: bool = True) -> Table:
     Raises:
         DataError: it cannot be read, or two columns have one name.
     """
-    _require_polars(path)
+    require_polars(path)
     import polars
 
     name = path.name.lower()
@@ -125,7 +105,12 @@ def open_table(path: Path, header: bool = True) -> Table:
 # ------------------------------------------------------------------------------------------------ which columns
 
 
-def _target(table: Table, how: Reading) -> str | None:
+def target_of(table: Table, how: Reading) -> str | None:
+    """The column of the targets; None where there is none and none is needed.
+
+    Raises:
+        DataError: it is not named, or is not there.
+    """
     names = table.frame.columns
     if how.target in names:
         return how.target
@@ -151,8 +136,12 @@ def _is_number(word: str) -> bool:
         return False
 
 
-def _features(table: Table, how: Reading, target: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The columns of x, and what is to be noted of others."""
+def features_of(table: Table, how: Reading, target: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns of x, and what is to be noted of others.
+
+    Raises:
+        DataError: one that a model knows is missing, or there is none but the target.
+    """
     names = table.frame.columns
     if how.columns is None:
         found = tuple(name for name in names if name != target)
