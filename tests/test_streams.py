@@ -14,6 +14,7 @@ import pytest
 import dslc
 from dslc import DataError
 from dslc.runtime.data import lazy
+from dslc.runtime.data.arrays_on_disk import from_arrays
 from dslc.runtime.data.lazy import Rows, windows
 from dslc.runtime.model import Model
 from dslc.runtime.native import conversion
@@ -135,6 +136,24 @@ def test_an_error_names_the_example_in_the_whole(data: tuple[np.ndarray, np.ndar
         with pytest.raises(DataError, match="example 73"):
             use(x, y)
     assert model.step == 0
+
+
+def test_parts_of_a_large_array_are_no_copies(
+    data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They train with the bits of copies, shuffled as a whole."""
+    x, y = data
+    whole = from_arrays("data", {"x": x, "y": y})
+    copied = whole.with_dev(0)
+    monkeypatch.setattr(lazy, "NO_COPY", 0)
+    parts = whole.with_dev(0)
+    assert parts.dev is not None and copied.dev is not None
+    assert isinstance(parts.train.x, Rows) and parts.train.x.base is x and isinstance(copied.train.x, np.ndarray)
+    with pytest.warns(UserWarning, match="divided by 255"):
+        ours = trained(parts.train.x, parts.train.y, dev=(parts.dev.x, parts.dev.y))
+    with pytest.warns(UserWarning, match="divided by 255"):
+        theirs = trained(copied.train.x, copied.train.y, dev=(copied.dev.x, copied.dev.y))
+    assert_same_bits(ours, theirs)
 
 
 # ------------------------------------------------------------------------------------------------ on the disk

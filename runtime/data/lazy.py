@@ -13,6 +13,8 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 ON_DISK = 256 << 20
 """A memory map of more bytes is read in windows; a smaller one is shuffled as arrays in memory are."""
+NO_COPY = 16 << 20
+"""Rows of an array of more bytes are not copied when it is split."""
 BLOCK, WINDOW = 1 << 20, 64 << 20
 """Bytes of neighbouring examples that are read together, and of the blocks among which an epoch shuffles."""
 PORTION, MOST_ROWS = 2 << 20, 4096
@@ -63,7 +65,7 @@ class LazyArray(ABC):
 
 
 class Rows(LazyArray):
-    """Some rows of an array on the disk: a memory map or another lazy array."""
+    """Some rows of a large array, of which they are no copy: in memory, a memory map, or another lazy array."""
 
     def __init__(self, base: Any, at: Array) -> None:
         self.base, self.at = base, at
@@ -91,13 +93,16 @@ def block_rows(array: Any) -> int:
 
 
 def on_disk(array: Any) -> bool:
-    """Whether an array is too large to be taken into memory: lazy, or a large memory map."""
+    """Whether an array is too large to be taken into memory: lazy, or a large memory map, or rows of one."""
+    if isinstance(array, Rows):
+        return on_disk(array.base)
     return isinstance(array, LazyArray) or (isinstance(array, np.memmap) and array.nbytes > ON_DISK)
 
 
 def taken(array: Any, at: Array) -> Any:
-    """Some rows of an array, which stay on the disk if they lie there."""
-    return Rows(array, at) if on_disk(array) else array[at]
+    """Some rows of an array, which stay where they are if they are on the disk or many."""
+    large = on_disk(array) or isinstance(array, LazyArray) or array.nbytes > NO_COPY
+    return Rows(array, at) if large else array[at]
 
 
 def rows_of(array: Any, at: Array) -> Array:

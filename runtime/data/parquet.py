@@ -96,7 +96,8 @@ def read(path: Path, how: Reading) -> Dataset:
     if not all(name in truth or frame[name].dtype.is_numeric() for name in columns):
         return tables.read(path, how)
     notes += tuple(f"{path}, column {name!r}: true is 1, false is 0" for name in truth)
-    y, more = np.zeros(count), ()
+    y: Array = np.zeros(count)
+    more: tuple[str, ...] = ()
     if labelled := how.labelled and target is not None:
         whole = Table(path, _scan(path).select(target).collect(), None)
         y, more = tables.targets(whole, str(target), how.numbers)

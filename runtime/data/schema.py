@@ -176,7 +176,7 @@ class Schema:
         xs = dict(_given(network.inputs, x, "input"))
         for value in network.inputs if self.scale else ():
             array = xs[value.name]
-            if isinstance(array, np.ndarray) and holds_images(array, value.shape):
+            if isinstance(array, np.ndarray | LazyArray) and holds_images(array, value.shape):
                 what = f"images of {8 * array.dtype.itemsize} bits are divided by {LARGEST[array.dtype]}"
                 warnings.warn(f"input {value.name}: {what}", DataNote, stacklevel=4)
         features = {name: columns_of(frame) for name, frame in xs.items() if is_frame(frame)} if anew else {}

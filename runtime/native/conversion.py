@@ -71,7 +71,7 @@ class Conversion:
         found = self.arrays(x)
         values = self.network.inputs
         return found is not None and any(
-            on_disk(array) or self._converted_bytes(value, array, keep_bytes) > limit
+            isinstance(array, LazyArray) or on_disk(array) or self._converted_bytes(value, array, keep_bytes) > limit
             for value, array in zip(values, found, strict=True)
         )
 
