@@ -91,8 +91,9 @@ class Conversion:
         """How many examples inputs that are arrays have.
 
         Raises:
-            DataError: they have different numbers.
+            DataError: they have different numbers, or the first does not fit the network.
         """
+        self.converted(self.inputs, x, np.arange(1))
         counts = sorted({len(array) for array in self.arrays(x) or ()})
         if len(counts) > 1:
             raise DataError(f"the inputs have different numbers of examples: {', '.join(map(str, counts))}")
