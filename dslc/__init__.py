@@ -16,6 +16,7 @@ from dslc.language.diagnostics import DataError, SpecError, UsageError
 if TYPE_CHECKING:
     from dslc.cores import Threads
     from dslc.ir import Network
+    from dslc.runtime.data.stream import Stream
     from dslc.runtime.model import Model
 
 
@@ -64,4 +65,13 @@ def _precision(dtype: str | None) -> str | None:
     return dtype
 
 
-__all__ = ["DataError", "SpecError", "UsageError", "check", "load", "loads"]
+def __getattr__(name: str) -> object:
+    """`Stream`, imported when it is first used: it needs NumPy."""
+    if name != "Stream":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dslc.runtime.data.stream import Stream
+
+    return Stream
+
+
+__all__ = ["DataError", "SpecError", "Stream", "UsageError", "check", "load", "loads"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,22 @@ from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
-from dslc.runtime.data.arrays import as_targets, require_labels
+from dslc.runtime.data.arrays import as_targets
 from dslc.runtime.data.schema import Schema
+from dslc.runtime.data.stream import as_stream, is_stream
+from dslc.runtime.data.stream_schema import schema_of
 from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
+from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.parameters import Parameters
+from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
+from dslc.runtime.training.batches import Batches, Order, batches_of
 from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
 from dslc.runtime.training.spec_text import as_trained
-from dslc.runtime.training.trainable import Arrays
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
 
@@ -76,37 +81,37 @@ class Model:
             if self.training.batch is None and count > self.batch:
                 self.compiled.grow(self._plan(count))
 
-    def _fit_layers(self, arrays: Arrays, y: Any) -> None:
+    def _fit_layers(self, batches: Batches, y: Any) -> None:
         """Fits layers such as standardize, and the unit of targets, once: not when training continues, nor if their
         parameters were loaded."""
         if self.step == 0:
-            inputs, targets, weights = arrays
-            if any(node.layer.of_target and node.name in self._unfitted for node in self.network.nodes):
-                targets = as_targets(self.network, self.schema.targets(self.network, y), len(inputs[0]), np.float64)
-            self.restore_weights(dict(initial.fitted(self.network, self._unfitted, inputs, targets, weights)))
+            targets, weights = batches.labels() if initial.wants_targets(self.network, self._unfitted) else ([], None)
+            if targets and y is not None:  # in double precision: their unit is found before they are rounded
+                targets = as_targets(self.network, self.schema.targets(self.network, y), len(targets[0]), np.float64)
+            found = initial.fitted(self.network, self._unfitted, batches.portions, targets, weights)
+            self.restore_weights(dict(found))
             self._unfitted = set()
 
-    def _arrays(self, x: Any, y: Any, sample_weight: Any = None) -> Arrays:
-        self.training  # noqa: B018 - raises where the network cannot be judged
-        arguments = self.compiled.arguments
-        inputs = arguments.inputs(self.schema.inputs(self.network, x))
-        targets = arguments.targets(self.schema.targets(self.network, y), len(inputs[0]))
-        weights = arguments.weights(sample_weight, len(inputs[0]))
-        require_labels(self.network, targets, weights)
-        return inputs, targets, weights
+    def _conversion(self) -> Conversion:
+        return Conversion(self.network, self.schema, self.compiled.arguments)
 
-    def _training_arrays(self, x: Any, y: Any, sample_weight: Any) -> Arrays:
+    def _labelled(self, x: Any, y: Any, sample_weight: Any) -> AbstractContextManager[inference.Portions]:
+        self.training  # noqa: B018 - raises where the network cannot be judged
+        return labelled_portions(self._conversion(), x, y, sample_weight, self.batch)
+
+    def _training_batches(self, x: Any, y: Any, sample_weight: Any = None) -> Batches:
         """A training that begins learns the names in its data; one that goes on knows them."""
-        self.training  # noqa: B018 - raises where there is nothing to train
-        anew, arguments = self.step == 0 and self._resumed is None, self.compiled.arguments
-        schema = self.schema.of_inputs(self.network, x, self._unfitted if anew else (), anew)
-        inputs = arguments.inputs(schema.inputs(self.network, x))
-        schema = schema.of_targets(self.network, y, anew)
-        targets = arguments.targets(schema.targets(self.network, y), len(inputs[0]))
-        weights = arguments.weights(sample_weight, len(inputs[0]))
-        require_labels(self.network, targets, weights)
+        training, anew = self.training, self.step == 0 and self._resumed is None
+        unfitted = self._unfitted if anew else ()
+        if y is None:
+            x = as_stream(x)
+            schema = schema_of(self.schema, self.network, x, unfitted, anew)
+        else:
+            schema = self.schema.of_inputs(self.network, x, unfitted, anew).of_targets(self.network, y, anew)
+        order = Order(self.seed, training.shuffle)
+        found = batches_of(replace(self._conversion(), schema=schema), x, y, sample_weight, order, training.batch)
         self.schema = schema
-        return inputs, targets, weights
+        return found
 
     def copy(self) -> Model:
         """An independent model with the same parameters, optimizer state and position in training, and memory of its
@@ -152,11 +157,15 @@ class Model:
         self.compiled.step, self.epoch = state["position"]
         self._unfitted, self.schema = set(state["unfitted"]), Schema.from_json(state["schema"])
 
-    def _check_dev(self, dev: Any) -> None:
+    def _checked_dev(self, dev: Any) -> tuple[Any, Any, Any]:
+        """x, y and sample weights or None of a dev set that was looked through; a stream and twice None."""
+        if is_stream(dev):
+            return as_stream(dev), None, None
         if not isinstance(dev, (tuple, list)) or len(dev) not in (2, 3):
-            raise DataError("dev is a pair, as in dev=(x_dev, y_dev), or has sample weights behind it")
-        x, y, *weights = dev
-        self.schema.check_part(self.network, x, y, "dev set", sample_weight=weights[0] if weights else None)
+            raise DataError("dev is a pair, as in dev=(x_dev, y_dev), or has sample weights behind it, or is a stream")
+        x, y, weights = (*dev, None)[:3]
+        self.schema.check_part(self.network, x, y, "dev set", sample_weight=weights)
+        return x, y, weights
 
     # ------------------------------------------------------------------------------------------- properties
 
@@ -231,7 +240,7 @@ class Model:
         lr, schedule = self.training.optimizer.lr, self._schedule
         return schedule.learning_rate(lr, epoch, self.step if step is None else step) if schedule else lr
 
-    def begin_epoch(self, epoch_steps: int) -> None:
+    def begin_epoch(self, epoch_steps: int | None) -> None:
         """Tells the schedule how many updates the next epoch has, and the metric that it goes by."""
         schedule = self.training.schedule
         self._schedule = schedule and schedule.during(epoch_steps, self.watched)
@@ -240,14 +249,18 @@ class Model:
 
     def predict(self, x: Any) -> Any:
         """The outputs for x of shape (n, *input): an array (n, *output), or a dict of arrays by head if there are
-        several. A network with several inputs takes a dict by input or a tuple.
+        several. A network with several inputs takes a dict by input or a tuple. x may be a stream of batches, as
+        `dslc.Stream` describes it.
 
         Raises:
             DataError: x does not fit the network or is not finite.
         """
         compiled = self.compiled
         with compiled.lock:
-            return inference.predict(compiled, self.schema.inputs(self.network, x))
+            if is_small(x) or not wants_portions(self._conversion(), x):
+                return inference.predict(compiled, self.schema.inputs(self.network, x))
+            with input_portions(self._conversion(), x, self.batch) as portions:
+                return inference.predict_portions(compiled, portions)
 
     def predict_classes(self, x: Any) -> Any:
         """The likeliest class of each example as its label, in the type that the training targets had: an array (n,),
@@ -263,38 +276,37 @@ class Model:
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of x, measured `runs` times."""
-        first = [array[:1] for array in self.compiled.arguments.inputs(self.schema.inputs(self.network, x))]
+        first = first_inputs(self._conversion(), x)
         with self.compiled.lock:
             return inference.times(self.compiled, first, runs)
 
-    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
         """Loss (without regularization) and metrics by name over all examples, in prediction mode.
 
-        x: (n, *input). y: class numbers (n,) or (n, *output); with several heads a dict by head. sample_weight: what
-        each example counts (n,), in the loss and in the metrics, as if it were there so many times.
+        x: (n, *input). y: class numbers (n,) or (n, *output); with several heads a dict by head. Or a stream of
+        batches (x, y) alone, as `dslc.Stream` describes it. sample_weight: what each example counts (n,), in the loss
+        and in the metrics, as if it were there so many times.
 
         Raises:
             DataError: the data do not fit, or all labels of a head are missing.
         """
-        arrays = self._arrays(x, y, sample_weight)
-        with self.compiled.lock:
-            return inference.evaluate(self.compiled, *arrays, self.training.metrics)
+        with self.compiled.lock, self._labelled(x, y, sample_weight) as portions:
+            return inference.evaluate(self.compiled, portions, self.training.metrics)
 
-    def confusion(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Array]:
+    def confusion(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Array]:
         """The confusion matrix (classes, classes) of every head that predicts classes: rows are the true classes,
         columns the predicted ones. For a sigmoid the classes are no and yes. With sample weights it holds their sums.
         Raises DataError as `evaluate` does."""
-        arrays = self._arrays(x, y, sample_weight)
-        with self.compiled.lock:
-            return inference.confusion(self.compiled, *arrays)
+        with self.compiled.lock, self._labelled(x, y, sample_weight) as portions:
+            return inference.confusion(self.compiled, portions)
 
     # ------------------------------------------------------------------------------------------- training
 
     def fit(
         self,
         x: Any,
-        y: Any,
-        dev: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
+        y: Any = None,
+        dev: Any = None,
         epochs: int | None = None,
         progress: str = "none",
         on_epoch: fitting.OnEpoch | None = None,
@@ -303,11 +315,12 @@ class Model:
     ) -> History:
         """Trains for a number of epochs, by default the file's.
 
-        x, y: the training set, shapes as for `evaluate`. dev: a pair (x_dev, y_dev), or with sample weights behind it;
-        with one, the best weights are kept. progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with
-        each epoch's record; if it returns a word, training ends and the word becomes `History.stopped`. sample_weight:
-        what each example counts (n,), as if it were there so many times; one that weighs 0 is left out. callbacks: see
-        `dslc.callbacks`.
+        x, y: the training set, shapes as for `evaluate`; or a stream of batches (x, y) alone: `dslc.Stream`, a
+        DataLoader, a data set of Hugging Face, anything that yields batches each time it is iterated over. dev: a pair
+        (x_dev, y_dev), perhaps with sample weights behind it, or a stream; with one, the best weights are kept.
+        progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with each epoch's record; if it returns a
+        word, training ends and the word becomes `History.stopped`. sample_weight: what each example counts (n,), as if
+        it were there so many times; one that weighs 0 is left out. callbacks: see `dslc.callbacks`.
 
         After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
         the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
@@ -320,13 +333,12 @@ class Model:
             DataError: the data do not fit or have no labels, a resumed training has no epochs left, or a callback is
                 none.
         """
-        arrays = self._training_arrays(x, y, sample_weight)
-        if dev is not None:
-            self._check_dev(dev)
+        batches = self._training_batches(x, y, sample_weight)
+        dev = None if dev is None else self._checked_dev(dev)
         with self._fitting:
-            self._make_room(len(arrays[0][0]))
-            self._fit_layers(arrays, y)
-            run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch, callbacks)
+            self._make_room(batches.examples or 0)
+            self._fit_layers(batches, y)
+            run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks)
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
@@ -335,14 +347,22 @@ class Model:
                 self._resumed = None
             return run.run(epochs)
 
-    def train_batches(self, arrays: Arrays, order: Array, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
+    def train_batches(
+        self,
+        inputs: list[Array],
+        targets: list[Array],
+        weights: Array | None,
+        order: Array,
+        done: int,
+        sums: Array,
+        seconds: float,
+    ) -> tuple[bool, int]:
         """Trains on mini-batches from position `done` of `order` on, for about `seconds`. Returns whether the loss
         stayed finite, and the new position. The parts of the losses are added to `sums`, see `steps.new_sums`."""
         with self.compiled.lock:
             first, count = self.step, -(-(len(order) - done) // self.batch)
             rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
-            inputs, targets, weights = arrays
-            return steps.train_batches(self.compiled, [*inputs, *targets, weights], order, done, sums, rates, seconds)
+            return steps.train_batches(self.compiled, inputs, targets, weights, order, done, sums, rates, seconds)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated.

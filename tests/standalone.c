@@ -3,7 +3,7 @@
  *     program FROM TO
  *
  * Stands behind the network in one file, with these defined by outside.py: `NET_TYPE`, `CALL(function)`, the casts
- * `INPUTS`, `TARGETS` and `OUTPUTS` of the arrays `given` and `made`, how many there are of them (GIVEN, MADE), the bytes
+ * `INPUTS`, `TARGETS`, `NO_BYTES` and `OUTPUTS` of the arrays `given` and `made`, how many there are of them (GIVEN, MADE), the bytes
  * of one example in each, and how far behind a tensor kernels may read (READ_AHEAD). All memory is as large as the network asks for, to the byte. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +105,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < MADE; ++i)
         write_bytes(to, made[i], (size_t)s->count * made_bytes[i]);
     double *sums = new_bytes(2 * MADE * sizeof *sums);
+    memset(sums, 0, 2 * MADE * sizeof *sums);
     CALL(evaluate)(&net, INPUTS, TARGETS, NULL, s->count, OUTPUTS, sums);
     write_bytes(to, sums, 2 * MADE * sizeof *sums);
     open_gaps(&net, predicting);
@@ -125,7 +126,7 @@ int main(int argc, char **argv)
     close_gaps(&net, training);
     demand(!CALL(loss)(&net, INPUTS, TARGETS, NULL, n, losses[1]), "loss: it is not finite");
     demand(!CALL(train_step)(&net, INPUTS, TARGETS, NULL, n, losses[2]), "train_step: the loss is not finite");
-    demand(!CALL(train_batches)(&net, INPUTS, TARGETS, NULL, order, s->count, &position, rates, 1e9, losses[3]), "train_batches: the loss is not finite");
+    demand(!CALL(train_batches)(&net, INPUTS, TARGETS, NULL, NO_BYTES, order, s->count, &position, rates, 1e9, losses[3]), "train_batches: the loss is not finite");
     open_gaps(&net, training);
     write_bytes(to, losses, sizeof losses);
     write_bytes(to, net.arena, arena_bytes);

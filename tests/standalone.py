@@ -127,6 +127,7 @@ class Program:
                 f"#define CALL(function) {prefix}_##function",
                 f"#define INPUTS {', '.join(casts[: len(self.inputs)])}",
                 f"#define TARGETS {', '.join(casts[len(self.inputs) :])}",
+                f"#define NO_BYTES {', '.join(['NULL'] * len(self.inputs))}",
                 f"#define OUTPUTS {', '.join(made)}",
                 f"enum {{ GIVEN = {len(given)}, MADE = {len(heads)}, READ_AHEAD = {read_ahead} }};",
                 f"static const size_t given_bytes[] = {{ {', '.join(map(str, given_bytes))} }};",

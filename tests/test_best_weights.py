@@ -45,7 +45,7 @@ def test_best_weights(
     model = dslc.loads(SPEC % patience)
     x, y = rng.standard_normal((60, 4)), rng.integers(0, 3, 60)
     dev = (x[:20], y[:20])
-    fit = Fit(model, model._arrays(x, y), dev, Ends(ending, 12))
+    fit = Fit(model, model._training_batches(x, y), dev, Ends(ending, 12))
     with pytest.raises(RuntimeError) if ending is RuntimeError else contextlib.nullcontext():
         fit.run(12)
     losses = fit.history.to_dict()["dev_loss"]
@@ -62,7 +62,7 @@ def test_best_weights_after_divergence(rng: np.random.Generator) -> None:
             if record["epoch"] == 12:
                 model.parameters["dense1.weight"][0, 0] = np.nan
 
-    fit = Fit(model, model._arrays(x, y), (x[:20], y[:20]), Spoils())
+    fit = Fit(model, model._training_batches(x, y), (x[:20], y[:20]), Spoils())
     with pytest.warns(Diverged, match="the best weights so far are kept"):
         fit.run(20)
     losses = fit.history.to_dict()["dev_loss"]

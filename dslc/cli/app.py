@@ -96,10 +96,10 @@ def _value(text: str) -> object:
     return text
 
 
-def positive(value: int, option: str) -> int:
-    """The value; CallError where it is below 1."""
-    if value < 1:
-        raise CallError(f"{option} must be at least 1, not {value}")
+def positive(value: int, option: str, least: int = 1) -> int:
+    """The value; CallError where it is below the least."""
+    if value < least:
+        raise CallError(f"{option} must be at least {least}, not {value}")
     return value
 
 

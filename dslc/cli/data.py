@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli.app import app, examples
+from dslc.cli.app import app, examples, positive
 from dslc.language.diagnostics import CallError
 
 if TYPE_CHECKING:
@@ -46,6 +46,14 @@ class DataOptions:
     skip_broken: Annotated[
         bool, Parameter(negative=(), help="Go on without images that cannot be read, and list them.")
     ] = False
+    workers: Annotated[
+        int | None,
+        Parameter(help="How many processes decode images; 0: none but this one. By the number of images unless given."),
+    ] = None
+    cache: Annotated[
+        str | None,
+        Parameter(help="A file in which decoded images are kept, and found again as long as they do not change."),
+    ] = None
 
     def reading(self, usual: Reading) -> Reading:
         """As these options say, else as usual.
@@ -63,6 +71,8 @@ class DataOptions:
             fit=self.fit or usual.fit,
             background=usual.background if self.background is None else _color(self.background),
             skip_broken=self.skip_broken,
+            workers=None if self.workers is None else positive(self.workers, "--workers", 0),
+            cache=self.cache,
         )
 
 

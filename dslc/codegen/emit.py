@@ -24,12 +24,14 @@ Phases = Mapping[str, PhaseFunction]
 
 @dataclass(frozen=True)
 class Gathered:
-    """An array of which the loop over mini-batches copies the rows of one batch to the buffer `staging`."""
+    """An array of which the loop over mini-batches copies the rows of one batch to the buffer `staging`. `bytes`: the
+    name of the array that an input may be instead; a target has none."""
 
     name: str
     type: str
     elements: int
     staging: str
+    bytes: str | None
 
 
 def emit(plan: Plan) -> CSource:
@@ -66,6 +68,7 @@ def _interface(plan: Plan, names: Names) -> dict[str, object]:
         "trains": plan.graph.train is not None,
         "targets": [names.declare(t) for t in _targets(plan)],
         "sample_weights": names.declare(SAMPLE_WEIGHTS),
+        "stored": [f"const uint8_t *{_bytes(v.name)}" for v in network.inputs],
         "heads": len(network.heads),
     }
 
@@ -129,7 +132,8 @@ def _training(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
         return {"sliced": False, **{key: [] for key in empty}}
     given = {t.name: t for t in caller_tensors(plan.graph.train)}
     order = [*(f"{v.name}_in" for v in plan.graph.network.inputs), *(t.name for t in _targets(plan))]
-    gathered = [_gathered(given[name], names) for name in order]
+    stored = {f"{v.name}_in": _bytes(v.name) for v in plan.graph.network.inputs}
+    gathered = [_gathered(given[name], names, stored.get(name)) for name in order]
     return {
         "sliced": plan.step_batch > plan.batch,
         "evaluate_arguments": phase_call(plan.steps[0].phase("losses"), phases["predict_losses"], "first"),
@@ -154,5 +158,10 @@ def _calls(plan: Plan, phases: Phases) -> dict[str, object]:
     return found
 
 
-def _gathered(tensor: Tensor, names: Names) -> Gathered:
-    return Gathered(tensor.name, names.c_type(tensor), tensor.elements, names.staging(tensor))
+def _bytes(value: str) -> str:
+    """What the array is called that holds an input as bytes."""
+    return f"{value}_bytes"
+
+
+def _gathered(tensor: Tensor, names: Names, stored: str | None) -> Gathered:
+    return Gathered(tensor.name, names.c_type(tensor), tensor.elements, names.staging(tensor), stored)

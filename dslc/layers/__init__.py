@@ -68,6 +68,10 @@ class Example:
     inputs: tuple[Shape, ...]
 
 
+Portion = tuple[Array, Array | None]
+"""Some examples of the training set (n, *input), and what each of them counts (n,); None where all count alike."""
+
+
 class Layer:
     """Base class of all layers; a subclass is a frozen dataclass whose annotated fields are the layer's arguments."""
 
@@ -103,9 +107,13 @@ class Layer:
         """What the layer learns or keeps for inputs of these shapes; empty for most layers."""
         return ()
 
-    def fitted(self, x: Array, weights: Array | None = None) -> dict[str, Array]:
-        """For a layer with `first`: its parameters, by role, from the training set x (n, *input); with `of_target`
-        from its targets. weights: what each example counts (n,)."""
+    def fitted(self, portions: Iterable[Portion]) -> dict[str, Array]:
+        """For a layer with `first`: its parameters, by role, from the training set in portions."""
+        raise NotImplementedError
+
+    def fitted_to_target(self, target: Array, weights: Array | None) -> dict[str, Array]:
+        """For a layer with `of_target`: its parameters, by role, from the training set's targets (n, *output). weights:
+        what each example counts (n,)."""
         raise NotImplementedError
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:

@@ -28,13 +28,13 @@ class TargetUnit(Layer):
         shape = (inputs[0][-1],)
         return (Weights("mean", shape, "zeros", trained=False), Weights("std", shape, "ones", trained=False))
 
-    def fitted(self, x: Array, weights: Array | None = None) -> dict[str, Array]:
-        """Mean and biased standard deviation of targets x (n, *output), in double precision, over all axes but the
+    def fitted_to_target(self, target: Array, weights: Array | None) -> dict[str, Array]:
+        """Mean and biased standard deviation of targets (n, *output), in double precision, over all axes but the
         last and those that are not missing (NaN). One that is constant, or always missing, gets the deviation 1.
         weights: what each example counts (n,)."""
-        t = x.reshape(-1, x.shape[-1]).astype(np.float64)
-        each = np.ones(len(x)) if weights is None else weights.astype(np.float64)
-        counts = np.where(np.isnan(t), 0, np.repeat(each, len(t) // len(x))[:, None])
+        t = target.reshape(-1, target.shape[-1]).astype(np.float64)
+        each = np.ones(len(target)) if weights is None else weights.astype(np.float64)
+        counts = np.where(np.isnan(t), 0, np.repeat(each, len(t) // len(target))[:, None])
         total = np.maximum(counts.sum(axis=0), np.finfo(np.float64).tiny)
         counted = np.where(counts > 0, t, 0)
         mean = (counts * counted).sum(axis=0) / total

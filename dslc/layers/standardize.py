@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.layers import Example, Layer, Mode, Portion, Reference, Weights
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
 from dslc.shape import Shape
-
-PORTION = 4096
-"""Examples that are read at a time while the statistics are computed."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +39,22 @@ class Standardize(Layer):
         shape = (inputs[0][-1],)
         return (Weights("mean", shape, "zeros", trained=False), Weights("std", shape, "ones", trained=False))
 
-    def fitted(self, x: Array, weights: Array | None = None) -> dict[str, Array]:
-        """Mean and biased standard deviation over all axes of x (n, *input) but the last, in one pass that merges
+    def fitted(self, portions: Iterable[Portion]) -> dict[str, Array]:
+        """Mean and biased standard deviation over all axes of the training set but the last, in one pass that merges
         portions as in Chan, Golub and LeVeque (1983). A constant feature gets the deviation 1, so that it becomes
-        zero. weights: what each example counts (n,); one that weighs 0 is not looked at."""
-        channels = x.shape[-1]
-        count, mean, squares = 0.0, np.zeros(channels), np.zeros(channels)
-        low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
-        for start in range(0, len(x), PORTION):
-            part, each, weight = _portion(x[start : start + PORTION], weights, start)
+        zero. An example that weighs 0 is not looked at."""
+        count, mean, squares = 0.0, np.zeros(()), np.zeros(())
+        low, high = np.full((), np.inf), np.full((), -np.inf)
+        for portion in portions:
+            part, each, weight = _rows_that_count(*portion)
             if not weight:
                 continue
             low, high = np.minimum(low, part.min(axis=0)), np.maximum(high, part.max(axis=0))
             center = np.average(part, axis=0, weights=each)
             away, total = center - mean, count + weight
             off = (part - center) ** 2
-            squares += (off if each is None else each[:, None] * off).sum(axis=0) + away**2 * (count * weight / total)
+            within = (off if each is None else each[:, None] * off).sum(axis=0)
+            squares = squares + within + away**2 * (count * weight / total)
             mean, count = mean + away * (weight / total), total
         constant = low == high
         return {"mean": np.where(constant, low, mean), "std": np.where(constant, 1.0, np.sqrt(squares / count))}
@@ -76,13 +73,13 @@ class Standardize(Layer):
         """Emits nothing: only the input comes before it."""
 
 
-def _portion(x: Array, weights: Array | None, start: int) -> tuple[Array, Array | None, float]:
+def _rows_that_count(x: Array, weights: Array | None) -> tuple[Array, Array | None, float]:
     """The pixels (pixels, channels) of the examples that count, what each of them weighs (None: one), and their sum."""
     channels = x.shape[-1]
     if weights is None:
         part = x.reshape(-1, channels).astype(np.float64)
         return part, None, float(len(part))
-    each = weights[start : start + len(x)].astype(np.float64)
+    each = weights.astype(np.float64)
     part = x[each > 0].reshape(-1, channels).astype(np.float64)
     of_pixels = np.repeat(each[each > 0], x[0].size // channels)
     return part, of_pixels, float(of_pixels.sum())

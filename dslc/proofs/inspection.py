@@ -12,6 +12,7 @@ from dslc.language.diagnostics import DataError
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.data.arrays import as_inputs, as_targets
 from dslc.runtime.data.datasets import Split
+from dslc.runtime.data.lazy import portions_of
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.native.initial import start
 from dslc.runtime.training.weights import read_schema, read_weights
@@ -45,7 +46,9 @@ def untrained(network: Network, train: Split, weights: str | None = None) -> Int
         names = [value.name for value in network.inputs]
         inputs = dict(zip(names, as_inputs(network, train.x, np.float64), strict=True))
         for node in (n for n in network.nodes if n.layer.first):
-            for role, array in node.layer.fitted(inputs[node.inputs[0].name]).items():
+            for role, array in node.layer.fitted(
+                (part, None) for part in portions_of(inputs[node.inputs[0].name])
+            ).items():
                 parameters[f"{node.name}.{role}"] = array
     return Interpreter(network, parameters, seed)
 

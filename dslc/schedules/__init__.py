@@ -13,9 +13,10 @@ class Schedule:
         """The column of the history that it goes by; None if it goes by epoch and step alone."""
         return None
 
-    def during(self, epoch_steps: int, watched: Sequence[float]) -> Schedule:
-        """The schedule as it is in the next epoch of a training with `epoch_steps` updates an epoch. watched: the
-        values of the column `watched` in the epochs so far, with their signs turned so that smaller is better."""
+    def during(self, epoch_steps: int | None, watched: Sequence[float]) -> Schedule:
+        """The schedule as it is in the next epoch of a training with `epoch_steps` updates an epoch (None: not known).
+        watched: the values of the column `watched` in the epochs so far, with their signs turned so that smaller is
+        better."""
         return self
 
     def learning_rate(self, lr: float, epoch: int, step: int) -> float:

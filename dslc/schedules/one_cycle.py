@@ -27,9 +27,13 @@ class OneCycle(Schedule):
     start: Positive = 25.0
     end: Positive = 1e4
 
-    def during(self, epoch_steps: int, watched: Sequence[float]) -> Schedule:
-        """With its length in updates."""
-        return self if self.epochs is None else replace(self, epochs=None, steps=self.epochs * epoch_steps)
+    def during(self, epoch_steps: int | None, watched: Sequence[float]) -> Schedule:
+        """With its length in updates. Raises DataError if it is given in epochs, and these have no known length."""
+        if self.epochs is None:
+            return self
+        if epoch_steps is None:
+            raise DataError("one_cycle(epochs=...) needs a stream that knows its length: write one_cycle(steps=...)")
+        return replace(self, epochs=None, steps=self.epochs * epoch_steps)
 
     def learning_rate(self, lr: float, epoch: int, step: int) -> float:
         """The wave at update `step`; the highest is number warm * steps - 1, the lowest number steps - 1.

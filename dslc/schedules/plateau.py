@@ -32,7 +32,7 @@ class Plateau(Schedule):
         """The metric."""
         return self.metric
 
-    def during(self, epoch_steps: int, watched: Sequence[float]) -> Schedule:
+    def during(self, epoch_steps: int | None, watched: Sequence[float]) -> Schedule:
         """With the number of reductions that these values of the metric lead to."""
         best, bad, reductions = math.inf, 0, 0
         for value in watched:

@@ -23,7 +23,7 @@ class Warmup(Schedule):
         """What the next schedule goes by."""
         return None if self.then is None else self.then.watched
 
-    def during(self, epoch_steps: int, watched: Sequence[float]) -> Schedule:
+    def during(self, epoch_steps: int | None, watched: Sequence[float]) -> Schedule:
         """With the next schedule as it is in the next epoch."""
         return self if self.then is None else replace(self, then=self.then.during(epoch_steps, watched))
 

@@ -14,6 +14,7 @@ from dslc.ir import Network, Node, Value
 from dslc.language.diagnostics import DataError, UsageError
 from dslc.layers import Mode
 from dslc.runtime.data.arrays import as_inputs
+from dslc.runtime.data.lazy import portions_of
 from dslc.shape import show_shape
 
 Array = np.ndarray[Any, Any]
@@ -83,7 +84,7 @@ def _part(network: Network, chain: Chain, inputs: dict[str, Array], examples: in
         raise DataError(f"{chain.name}: a sheet shows images of 1 or 3 channels, and {chain.start.name} is {shape}")
     before = network.producer(chain.start)
     x = inputs[chain.start.name if before is None else before.inputs[0].name]
-    fitted = {} if before is None else before.layer.fitted(x)
+    fitted = {} if before is None else before.layer.fitted((part, None) for part in portions_of(x))
 
     def seen(array: Array) -> Array:
         """The array as the first augmentation layer reads it."""

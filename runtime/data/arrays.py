@@ -10,16 +10,18 @@ from dslc.ir import Head, Network, Value
 from dslc.language.diagnostics import DataError, ExampleError
 from dslc.registry import name_of
 from dslc.runtime.data.frames import is_missing
+from dslc.runtime.data.lazy import portion_rows
 from dslc.runtime.data.scaling import holds_images, scaled
 from dslc.runtime.data.soft_labels import as_probabilities
 
 Array = np.ndarray[Any, Any]
 
 
-def as_inputs(network: Network, x: Any, dtype: Any) -> list[Array]:
-    """The network's inputs, in the order in which it declares them; several come as a dict or a tuple."""
+def as_inputs(network: Network, x: Any, dtype: Any, keep_bytes: bool = False) -> list[Array]:
+    """The network's inputs, in the order in which it declares them; several come as a dict or a tuple. `keep_bytes`:
+    images of 8 bits stay as they are, for C to scale."""
     given = by_name(x, [value.name for value in network.inputs], "input")
-    arrays = [as_input(value, array, dtype) for value, array in zip(network.inputs, given, strict=True)]
+    arrays = [as_input(value, array, dtype, keep_bytes) for value, array in zip(network.inputs, given, strict=True)]
     _same_count(arrays, "inputs")
     return arrays
 
@@ -84,7 +86,7 @@ def as_numbers(given: Any, what: str) -> Array:
     return array
 
 
-def as_input(value: Value, given: Any, dtype: Any) -> Array:
+def as_input(value: Value, given: Any, dtype: Any, keep_bytes: bool = False) -> Array:
     """One input as (n, *shape). An image may lack a last axis of one channel; for a vector images are flattened. Images
     of 8 or 16 bits are scaled, see `scaling`."""
     array = as_numbers(given, f"input {value.name}")
@@ -97,12 +99,24 @@ def as_input(value: Value, given: Any, dtype: Any) -> Array:
     if len(array) == 0:
         raise DataError(f"input {value.name} holds no examples")
     if holds_images(array, value.shape):
+        if keep_bytes and array.dtype == np.uint8:
+            return np.ascontiguousarray(array.reshape(shape))
         return np.ascontiguousarray(scaled(array.reshape(shape), dtype))
     converted = np.ascontiguousarray(array.reshape(shape), dtype=dtype)
-    if not np.isfinite(converted).all():
-        where = np.argwhere(~np.isfinite(converted))[0]
-        raise ExampleError(f"input {value.name} is not finite (NaN or infinite) in {{}}", where[0])
+    bad = _first_not_finite(converted)
+    if bad is not None:
+        raise ExampleError(f"input {value.name} is not finite (NaN or infinite) in {{}}", bad)
     return converted
+
+
+def _first_not_finite(array: Array) -> int | None:
+    """The first example with such a number; without a mask of the array's size."""
+    each = portion_rows(array[0].size)
+    for first in range(0, len(array), each):
+        finite = np.isfinite(array[first : first + each])
+        if not finite.all():
+            return first + int(np.argwhere(~finite)[0][0])
+    return None
 
 
 def _fitting_shape(array: Array, value: Value) -> tuple[int, ...] | None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from dslc.language.diagnostics import DataError, did_you_mean
-from dslc.runtime.data import arrays_on_disk, idx, image_lists, images, tables
+from dslc.runtime.data import arrays_on_disk, idx, image_lists, images, parquet, tables
 from dslc.runtime.data.examples import DataNote, Dataset, Reader, Reading, Split
 from dslc.runtime.data.files import reported, require_file, require_target
 from dslc.runtime.data.named import data_names, is_data_name, load_named
 
-READERS: tuple[Reader, ...] = (arrays_on_disk, image_lists, tables, idx, images)
+READERS: tuple[Reader, ...] = (arrays_on_disk, image_lists, parquet, tables, idx, images)
 """The first that reads a path is taken."""
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.lazy import taken
 from dslc.runtime.data.splits import Partition, Shares, fingerprint, stratified_order
 
 Array = np.ndarray[Any, Any]
@@ -42,11 +43,11 @@ class Files:
 
 @dataclass(frozen=True)
 class Split:
-    """Some examples: x (n, ...) and y (n, ...), which are class numbers, labels or numbers, and `weights` (n,), what
-    each of them counts; None where all count alike. `drawn`: their places in
-    the arrays that they were drawn from. `origins` says where those at these places come from."""
+    """Some examples: x (n, ...), perhaps a lazy array, and y (n, ...), which are class numbers, labels or numbers, and
+    `weights` (n,), what each of them counts; None where all count alike. `drawn`: their places in the arrays that they
+    were drawn from. `origins` says where those at these places come from."""
 
-    x: Array
+    x: Any
     y: Array
     drawn: Array | None = None
     origins: Origins | None = None
@@ -145,7 +146,7 @@ class Dataset:
         if not len(at):
             return None
         weights = None if self.train.weights is None else self.train.weights[at]
-        return replace(self.train, x=self.train.x[at], y=self.train.y[at], drawn=at, weights=weights)
+        return replace(self.train, x=taken(self.train.x, at), y=self.train.y[at], drawn=at, weights=weights)
 
 
 def _part(count: int, share: float) -> int:
@@ -163,7 +164,8 @@ class Reading:
     table names its columns. `scale`: integers of images are scaled to 0...1. `resize`: (height, width) of all images;
     `fit`: how an image comes to it. `channels`: one or three, as the network's input has them; else as the images have
     them. `background`: the color under transparent pixels, red, green and blue. `skip_broken`: goes on without images
-    that cannot be read.
+    that cannot be read. `workers`: how many processes decode images, by their number unless given. `cache`: a file in
+    which decoded images are kept.
     """
 
     target: str | None = None
@@ -178,6 +180,8 @@ class Reading:
     channels: int | None = None
     background: tuple[int, int, int] = (255, 255, 255)
     skip_broken: bool = False
+    workers: int | None = None
+    cache: str | None = None
 
 
 class Reader(Protocol):

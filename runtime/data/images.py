@@ -11,7 +11,9 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import Dataset, Files, Reading, Split
-from dslc.runtime.data.pixels import read_pixels, require_pillow, stacked
+from dslc.runtime.data.image_arrays import cached_images, look_through
+from dslc.runtime.data.lazy import LazyArray, Rows
+from dslc.runtime.data.pixels import require_pillow
 
 Array = np.ndarray[Any, Any]
 PARTS = {"train": ("train", "training"), "dev": ("dev", "val", "valid", "validation"), "test": ("test", "testing")}
@@ -79,54 +81,33 @@ def _parts(folders: Sequence[Path]) -> dict[str, Path]:
 
 
 def read_parts(found: dict[str, Found], how: Reading) -> tuple[dict[str, Split], tuple[str, ...]]:
-    """The images of each part, all of one form, and what is to be noted.
+    """The images of each part, all of one form, and what is to be noted. They are decoded once to look at all of them;
+    those that are too many to be kept are decoded again whenever they are used, or kept in a cache if there is to be
+    one.
 
     Raises:
-        DataError: as `read`.
+        DataError: as `read`, or the cache is something else.
     """
     require_pillow()
-    images, kept, notes, broken = [], [], [], []
-    listed = [(part, i) for part, one in found.items() for i in range(len(one.files))]
-    for part, i in listed:
-        file = found[part].files[i]
-        try:
-            pixels, note = read_pixels(file, how)
-        except DataError as error:
-            if not how.skip_broken:
-                raise DataError(f"{error}; --skip-broken goes on without it") from None
-            broken.append(str(error))
-            continue
-        notes += [note] if note else []
-        images.append(pixels)
-        kept.append((part, i))
-        _refuse_other_size(images, found[kept[0][0]].files[kept[0][1]], file)
-    if not any(part == "train" for part, _ in kept):
-        raise DataError(f"no image of the training set can be read; the first: {broken[0]}")
-    x, changed = stacked(images, how.channels)
-    splits, begin = {}, 0
+    listed = [(part, file) for part, one in found.items() for file in one.files]
+    files = [file for _, file in listed]
+    x, kept = cached_images(files, how) if how.cache else look_through(files, how)
+    if not any(listed[place][0] == "train" for place in kept.places):
+        raise DataError(f"no image of the training set can be read; {kept.notes[-1]}")
+    splits, begin, before = {}, 0, 0
     for part, one in found.items():
-        own = [i for its, i in kept if its == part]
+        own = [place - before for place in kept.places if before <= place < before + len(one.files)]
         if own:
             origins = Files([str(one.files[i]) for i in own])
             weights = None if one.weights is None else one.weights[own]
-            splits[part] = Split(x[begin : begin + len(own)], one.labels[own], origins=origins, weights=weights)
-        begin += len(own)
-    told = [*(note for one in found.values() for note in one.notes), *notes, *changed]
-    return splits, (*told, *_left_out(broken))
+            pixels = _rows(x, begin, begin + len(own))
+            splits[part] = Split(pixels, one.labels[own], origins=origins, weights=weights)
+        begin, before = begin + len(own), before + len(one.files)
+    return splits, (*(note for one in found.values() for note in one.notes), *kept.notes)
 
 
-def _refuse_other_size(images: Sequence[Array], before: Path, file: Path) -> None:
-    first, last = images[0].shape[:2], images[-1].shape[:2]
-    if first != last:
-        sizes = f"{file} is {last[0]}x{last[1]}, {before} is {first[0]}x{first[1]} (rows x columns)"
-        raise DataError(f"{sizes}: give them one size, as with --resize {first[0]}x{first[1]}")
-
-
-def _left_out(broken: Sequence[str]) -> tuple[str, ...]:
-    if not broken:
-        return ()
-    more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-    return (f"{len(broken)} images left out: {'; '.join(broken[:SHOWN])}{more}",)
+def _rows(x: Any, begin: int, end: int) -> Any:
+    return Rows(x, np.arange(begin, end)) if isinstance(x, LazyArray) else x[begin:end]
 
 
 def _classes(path: Path) -> Found:

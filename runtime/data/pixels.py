@@ -126,22 +126,29 @@ def _brightness(color: tuple[int, int, int]) -> int:
     return round(float(BRIGHTNESS @ color))
 
 
-def stacked(images: list[Array], channels: int | None = None) -> tuple[Array, tuple[str, ...]]:
+def stacked(
+    images: list[Array], channels: int | None = None, itemsize: int | None = None
+) -> tuple[Array, tuple[str, ...]]:
     """Images of one size as (n, h, w, c), and what was done to some of them. The list is emptied.
 
     They get so many channels, one or three; unless told, three if any has color. Grey becomes three equal channels,
-    color its brightness as ITU-R 601-2 weighs it. 8 bits become 16 where others have those, with the same share of
-    white.
+    color its brightness as ITU-R 601-2 weighs it. 8 bits become 16 where others have those, or `itemsize` says so, with
+    the same share of white.
     """
-    channels = channels or max(image.shape[2] for image in images)
-    grey = sum(image.shape[2] < channels for image in images)
-    color = sum(image.shape[2] > channels for image in images)
-    kind = max(image.dtype.itemsize for image in images)
+    given = [image.shape[2] for image in images]
+    channels = channels or max(given)
+    kind = itemsize or max(image.dtype.itemsize for image in images)
     result = np.empty((len(images), *images[0].shape[:2], channels), np.uint8 if kind == 1 else np.uint16)
     for i in range(len(images) - 1, -1, -1):
         image = images.pop()
         if image.shape[2] > channels:
             image = np.rint(image @ BRIGHTNESS)[..., None].astype(image.dtype)
         result[i] = image.astype(np.uint16) * 257 if image.dtype.itemsize < kind else image
+    return result, channel_notes(given, channels)
+
+
+def channel_notes(given: list[int], channels: int) -> tuple[str, ...]:
+    """What is to be noted of images with so many channels each that get `channels`."""
+    grey, color = sum(found < channels for found in given), sum(found > channels for found in given)
     notes = (f"{grey} grey images have three equal channels now",) if grey else ()
-    return result, (*notes, *((f"{color} images of color are grey now",) if color else ()))
+    return (*notes, *((f"{color} images of color are grey now",) if color else ()))

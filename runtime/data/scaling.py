@@ -11,9 +11,10 @@ Array = np.ndarray[Any, Any]
 LARGEST = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 
-def holds_images(array: Array, shape: tuple[int, ...]) -> bool:
-    """Whether an array for an input of this shape holds images as they are stored: integers of 8 or 16 bits in rows
-    and columns, (n, h, w) or (n, h, w, c), or whatever such integers a network is given whose input is HxWxC."""
+def holds_images(array: Any, shape: tuple[int, ...]) -> bool:
+    """Whether an array, perhaps a lazy one, for an input of this shape holds images as they are stored: integers of 8
+    or 16 bits in rows and columns, (n, h, w) or (n, h, w, c), or whatever such integers a network is given whose input
+    is HxWxC."""
     return array.dtype in LARGEST and (array.ndim >= 3 or len(shape) == 3)
 
 

@@ -18,6 +18,7 @@ from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_lab
 from dslc.runtime.data.examples import DataNote, Dataset, Reading
 from dslc.runtime.data.frames import columns_of, frame_array, in_words, is_frame
 from dslc.runtime.data.labels import Classes, labels_of, learned
+from dslc.runtime.data.lazy import LazyArray, on_disk, portions_of
 from dslc.runtime.data.sample_weights import as_weights
 from dslc.runtime.data.scaling import LARGEST, holds_images
 
@@ -127,10 +128,9 @@ class Schema:
             DataError: it does not fit the network, or has no labels; the message begins with the part's name.
         """
         try:
-            inputs = as_inputs(network, self.inputs(network, x), network.precision)
+            count = self._checked_count(network, x)
             known = self.of_targets(network, y, anew)
-            targets = as_targets(network, known.targets(network, y), len(inputs[0]), network.precision)
-            count = len(inputs[0])
+            targets = as_targets(network, known.targets(network, y), count, network.precision)
             weights = None if sample_weight is None else as_weights(sample_weight, count, network.precision)
             require_labels(network, targets, weights)
         except ExampleError as error:
@@ -138,6 +138,21 @@ class Schema:
         except DataError as error:
             raise DataError(f"{part}: {error}") from None
         return known
+
+    def _checked_count(self, network: Network, x: Any) -> int:
+        """The number of examples in inputs that fit the network; of what lies on the disk only the first is read."""
+        if isinstance(x, np.ndarray | LazyArray) and not isinstance(x, np.ma.MaskedArray) and x.ndim and len(x):
+            parts = [x[:1]] if on_disk(x) else portions_of(x)
+        else:
+            parts = [x]
+        first = count = 0
+        for part in parts:
+            try:
+                count = len(as_inputs(network, self.inputs(network, part), network.precision)[0])
+            except ExampleError as error:
+                raise ExampleError(error.text, first + error.example) from None
+            first += count
+        return len(x) if isinstance(x, np.ndarray | LazyArray) else count
 
     def names(self, head: Head) -> tuple[str, ...] | None:
         """The names of a head's classes, in the order of their numbers; None where it tells none."""
@@ -169,7 +184,7 @@ class Schema:
         xs = dict(_given(network.inputs, x, "input"))
         for value in network.inputs if self.scale else ():
             array = xs[value.name]
-            if isinstance(array, np.ndarray) and holds_images(array, value.shape):
+            if isinstance(array, np.ndarray | LazyArray) and holds_images(array, value.shape):
                 what = f"images of {8 * array.dtype.itemsize} bits are divided by {LARGEST[array.dtype]}"
                 warnings.warn(f"input {value.name}: {what}", DataNote, stacklevel=4)
         features = {name: columns_of(frame) for name, frame in xs.items() if is_frame(frame)} if anew else {}
@@ -266,11 +281,16 @@ def _offsets(network: Network, xs: Mapping[str, Any], unfitted: Collection[str])
 
 def _offset(layer: Layer, value: Value, given: Any) -> tuple[float, ...] | None:
     """The mean of each feature that lies so far from zero that rounding would blur it; None where none does."""
-    array = frame_array(given, columns_of(given)) if is_frame(given) else np.asarray(given)
+    if is_frame(given):
+        given = frame_array(given, columns_of(given))
+    array = given if isinstance(given, LazyArray) else np.asarray(given)
     wide = array.dtype in (np.float64, np.int64, np.uint64, np.int32, np.uint32)
-    if len(value.shape) != 1 or not wide or array.size != len(array) * value.elements or not np.isfinite(array).all():
+    if len(value.shape) != 1 or not wide or not len(array) or np.prod(array.shape[1:]) != value.elements:
         return None
-    about = layer.fitted(array.reshape(len(array), -1))
+    with np.errstate(invalid="ignore"):
+        about = layer.fitted((part.reshape(len(part), -1), None) for part in portions_of(array))
+    if not np.isfinite(about["mean"]).all():
+        return None  # the numbers are refused, with the example
     mean, std = about["mean"], about["std"]
     far = np.abs(mean) > FAR * std
     return tuple(np.where(far, mean, 0.0).tolist()) if far.any() else None

@@ -67,8 +67,8 @@ def read(path: Path, how: Reading) -> Dataset:
         DataError: with the file, the line and the column.
     """
     table = open_table(path, how.header)
-    target = _target(table, how)
-    columns, notes = _features(table, how, target)
+    target = target_of(table, how)
+    columns, notes = features_of(table, how, target)
     x = [_numbers(table, name) for name in columns]
     notes += tuple(note for _, found in x for note in found)
     labelled = how.labelled and target is not None
@@ -78,16 +78,23 @@ def read(path: Path, how: Reading) -> Dataset:
     return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=notes)
 
 
+def require_polars(path: Path) -> None:
+    """Raises DataError where polars is not installed."""
+    try:
+        import polars  # noqa: F401
+    except ImportError:
+        raise DataError(f"{path} is a table; tables are read with polars: pip install 'dslc[data]'") from None
+
+
 def open_table(path: Path, header: bool = True) -> Table:
     """The table in a file, with its columns as they stand there.
 
     Raises:
         DataError: it cannot be read, or two columns have one name.
     """
-    try:
-        import polars
-    except ImportError:
-        raise DataError(f"{path} is a table; tables are read with polars: pip install 'dslc[data]'") from None
+    require_polars(path)
+    import polars
+
     name = path.name.lower()
     if name.endswith(TEXT):
         text = parse(path, header)
@@ -119,7 +126,12 @@ def _binary(path: Path) -> DataFrame:
 # ------------------------------------------------------------------------------------------------ which columns
 
 
-def _target(table: Table, how: Reading) -> str | None:
+def target_of(table: Table, how: Reading) -> str | None:
+    """The column of the targets; None where there is none and none is needed.
+
+    Raises:
+        DataError: it is not named, or is not there.
+    """
     names = table.frame.columns
     if how.target in names:
         return how.target
@@ -145,8 +157,12 @@ def _is_number(word: str) -> bool:
         return False
 
 
-def _features(table: Table, how: Reading, target: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The columns of x, and what is to be noted of others."""
+def features_of(table: Table, how: Reading, target: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns of x, and what is to be noted of others.
+
+    Raises:
+        DataError: one that a model knows is missing, or there is none but the target.
+    """
     names = table.frame.columns
     if how.columns is None:
         found = tuple(name for name in names if name not in (target, how.weight))

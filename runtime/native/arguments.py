@@ -17,6 +17,7 @@ from dslc.shape import Shape
 
 Array = np.ndarray[Any, Any]
 LABELS = np.dtype(np.int32)
+BYTES = np.dtype(np.uint8)
 
 
 class _Target(NamedTuple):
@@ -43,6 +44,7 @@ class Arguments:
         self._real, self._labels = named("float[]" if self.dtype == np.float32 else "double[]"), named("int32_t[]")
         self.reals = partial(self._from_buffer, self._real)  # the pointer to an array of the network's precision
         self._kinds = {self.dtype: self._real, LABELS: self._labels, np.dtype(np.int64): named("int64_t[]")}
+        self._kinds[BYTES] = named("uint8_t[]")
         self._input = network.inputs[0].shape if len(network.inputs) == 1 else None
         self._sliced = network.training is not None and network.training.slices > 1
         heads = network.heads

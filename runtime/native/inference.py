@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from dslc.runtime.metrics import head_confusion, head_metrics, mean_losses
 from dslc.runtime.native.compiled import Compiled
 
 Array = np.ndarray[Any, Any]
+Portions = Iterable[tuple[list[Array], list[Array], Array | None]]
+"""Inputs and targets in portions of whole mini-batches, but for the last."""
 
 
 def predict(compiled: Compiled, x: Any) -> Any:
@@ -27,6 +30,13 @@ def predict(compiled: Compiled, x: Any) -> Any:
     if len(outputs) == 1:
         return outputs[0]
     return {head.name: output for head, output in zip(heads, outputs, strict=True)}
+
+
+def predict_portions(compiled: Compiled, portions: Iterable[list[Array]]) -> Any:
+    """The same for inputs that come in portions of whole mini-batches."""
+    heads = compiled.network.heads
+    found = _joined([_outputs(compiled, inputs) for inputs in portions])
+    return found[0] if len(found) == 1 else {head.name: array for head, array in zip(heads, found, strict=True)}
 
 
 def _outputs(compiled: Compiled, inputs: list[Array]) -> list[Array]:
@@ -50,26 +60,34 @@ def times(compiled: Compiled, inputs: list[Array], runs: int) -> list[float]:
     return found
 
 
-def confusion(compiled: Compiled, inputs: list[Array], targets: list[Array], weights: Array | None) -> dict[str, Array]:
+def confusion(compiled: Compiled, portions: Portions) -> dict[str, Array]:
     """The confusion matrix (classes, classes) of every head that predicts classes, by head."""
-    outputs = _outputs(compiled, inputs)
-    found = {
-        head.name: head_confusion(head, output, target, weights)
-        for head, output, target in zip(compiled.network.heads, outputs, targets, strict=True)
-    }
-    return {name: matrix for name, matrix in found.items() if matrix is not None}
+    matrices: dict[str, Array] = {}
+    for inputs, targets, weights in portions:
+        outputs = _outputs(compiled, inputs)
+        for head, output, target in zip(compiled.network.heads, outputs, targets, strict=True):
+            matrix = head_confusion(head, output, target, weights)
+            if matrix is not None:
+                matrices[head.name] = matrices.get(head.name, 0) + matrix
+    return matrices
 
 
-def evaluate(
-    compiled: Compiled, inputs: list[Array], targets: list[Array], weights: Array | None, metrics: tuple[str, ...]
-) -> dict[str, float]:
+def evaluate(compiled: Compiled, portions: Portions, metrics: tuple[str, ...]) -> dict[str, float]:
     """Loss (without regularization) and metrics by name. With several heads, the total `loss` and each head's own loss
-    and metrics, prefixed with its name. weights: what each example counts, in the losses and in the metrics."""
-    count, pointers, heads = len(inputs[0]), compiled.arguments.pointers, compiled.network.heads
-    outputs = _new_outputs(compiled, count)
+    and metrics, prefixed with its name."""
+    pointers, heads = compiled.arguments.pointers, compiled.network.heads
     sums = compiled.ffi.new("double[]", 2 * len(heads))
-    given = pointers([*inputs, *targets, weights])
-    compiled.functions["evaluate"](compiled.net, *given, count, *pointers(outputs), sums)
+    made, wanted, weighed = [], [], []
+    for inputs, targets, each in portions:
+        count = len(inputs[0])
+        outputs = _new_outputs(compiled, count)
+        given = pointers([*inputs, *targets, each])
+        compiled.functions["evaluate"](compiled.net, *given, count, *pointers(outputs), sums)
+        made.append(outputs)
+        wanted.append(targets)
+        weighed.append(each)
+    outputs, targets = _joined(made), _joined(wanted)
+    weights = None if weighed[0] is None else np.concatenate(weighed)
     losses = mean_losses(list(sums))
     results = {"loss": sum(losses)}
     for head, loss, output, target in zip(heads, losses, outputs, targets, strict=True):
@@ -79,6 +97,11 @@ def evaluate(
         found = head_metrics(head, output, target, metrics, weights)
         results |= {prefix + key: value for key, value in found.items()}
     return results
+
+
+def _joined(parts: list[list[Array]]) -> list[Array]:
+    """Arrays of portions one after the other."""
+    return parts[0] if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
 def _new_outputs(compiled: Compiled, count: int) -> list[Array]:

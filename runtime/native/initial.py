@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -38,22 +38,35 @@ def fitted_layers(network: Network) -> set[str]:
     return fitted | {p.name.partition(".")[0] for p in map(network.class_weights, network.heads) if p is not None}
 
 
+def wants_targets(network: Network, layers: Collection[str]) -> bool:
+    """Whether some of these layers are fitted to targets."""
+    of_target = any(node.layer.of_target and node.name in layers for node in network.nodes)
+    weights = (p for p in map(network.class_weights, network.heads) if p is not None)
+    return of_target or any(p.name.partition(".")[0] in layers for p in weights)
+
+
 def fitted(
-    network: Network, layers: Collection[str], inputs: list[Array], targets: list[Array], weights: Array | None
+    network: Network,
+    layers: Collection[str],
+    portions: Callable[[], Iterable[tuple[list[Array], Array | None]]],
+    targets: list[Array],
+    weights: Array | None,
 ) -> Iterator[tuple[str, Array]]:
-    """The parameters of these layers, computed from the training set: inputs and targets, each (n, *shape) in the
-    network's order, targets of numbers in double precision. weights: what each example counts."""
-    by_name = {value.name: x for value, x in zip(network.inputs, inputs, strict=True)}
+    """The parameters of these layers, computed from the training set. portions: the inputs (n, *shape) in the network's
+    order and what each example counts, None where all count alike; each layer goes through them. targets: whole, those
+    of numbers in double precision, with their weights; empty where no layer asks for them."""
+    place = {value.name: i for i, value in enumerate(network.inputs)}
     for node in network.nodes:
         if node.name in layers and node.layer.first:
-            for role, array in node.layer.fitted(by_name[node.inputs[0].name], weights).items():
+            at = place[node.inputs[0].name]
+            for role, array in node.layer.fitted((inputs[at], each) for inputs, each in portions()).items():
                 yield f"{node.name}.{role}", array
-    for head, target in zip(network.heads, targets, strict=True):
+    for head, target in zip(network.heads if targets else (), targets, strict=True):
         last = network.producer(head.value)
         if last is None or last.name not in layers:
             continue
         if last.layer.of_target:
-            found = last.layer.fitted(target, weights)
+            found = last.layer.fitted_to_target(target, weights)
             _note_units(head.name, found["mean"], found["std"], target, network.precision)
             for role, array in found.items():
                 yield f"{last.name}.{role}", array

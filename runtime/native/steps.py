@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
+from dslc.runtime.native.arguments import BYTES
 from dslc.runtime.native.compiled import Compiled
 
 Array = np.ndarray[Any, Any]
@@ -35,7 +35,9 @@ def new_sums(network: Network) -> Array:
 
 def train_batches(
     compiled: Compiled,
-    arrays: Sequence[Array | None],
+    inputs: list[Array],
+    targets: list[Array],
+    weights: Array | None,
     order: Array,
     done: int,
     sums: Array,
@@ -43,13 +45,23 @@ def train_batches(
     seconds: float,
 ) -> tuple[bool, int]:
     """Trains on mini-batches from position `done` of `order` on, each with the next learning rate of `rates`, for about
-    `seconds`. arrays: inputs, targets, and sample weights or None. Returns whether the loss stayed finite, and the new
-    position. Adds to `sums`, see `new_sums`."""
+    `seconds`. An input of bytes is divided by 255. weights: what each example counts, None where all count alike.
+    Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
     ffi = compiled.ffi
     position = ffi.new("int64_t *", done)
-    pointers = compiled.arguments.pointers([*arrays, order.astype(np.int64)])
-    learning_rates = ffi.from_buffer("double[]", rates)
+    given = compiled.arguments.pointers([*inputs, *targets, weights, order.astype(np.int64)])
+    stored = [pointer if array.dtype == BYTES else ffi.NULL for array, pointer in zip(inputs, given, strict=False)]
+    numbers = [ffi.NULL if array.dtype == BYTES else pointer for array, pointer in zip(inputs, given, strict=False)]
     failed = compiled.functions["train_batches"](
-        compiled.net, *pointers, len(order), position, learning_rates, seconds, ffi.from_buffer("double[]", sums)
+        compiled.net,
+        *numbers,
+        *given[len(inputs) : -1],
+        *stored,
+        given[-1],
+        len(order),
+        position,
+        ffi.from_buffer("double[]", rates),
+        seconds,
+        ffi.from_buffer("double[]", sums),
     )
     return not failed, int(position[0])

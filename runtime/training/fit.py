@@ -15,20 +15,20 @@ from dslc.language.diagnostics import DataError
 from dslc.objective import WORST_RANK, Objective
 from dslc.runtime.metrics import mean_losses
 from dslc.runtime.native.steps import new_sums
+from dslc.runtime.training.batches import Batches, Piece
 from dslc.runtime.training.callbacks import Callback, Callbacks
 from dslc.runtime.training.cautions import small_last_batch
 from dslc.runtime.training.checkpoint import FitState
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
 from dslc.runtime.training.progress import Progress
-from dslc.runtime.training.trainable import Arrays, Trainable
+from dslc.runtime.training.trainable import Trainable
 
 Array = np.ndarray[Any, Any]
 SLICE_SECONDS = 0.15
 """How long the C trains before it returns to Python, for the progress bar and Ctrl-C."""
 YIELD_SECONDS = 0.0005
 """How long to pause between two slices if there are other Python threads, so that one waiting for the model gets it."""
-SHUFFLE_STREAM = 1 << 32
 OnEpoch = Callable[[dict[str, float]], str | None]
 """Called with each epoch's record; if it returns a word, training ends and the word becomes `History.stopped`."""
 
@@ -44,8 +44,7 @@ class OutOfBounds(RuntimeWarning):
 class Fit:
     """One call of `fit`. With a dev set it keeps the best weights by the file's metric.
 
-    model: what is trained. arrays: inputs and targets, each a list in the network's order, and sample weights or None.
-    dev: (x, y), (x, y, sample weights) or None.
+    model: what is trained. batches: where the mini-batches come from. dev: (x, y, sample weights or None) or None.
 
     Raises:
         DataError: the file has bounds (`subject_to`), and there is no dev set; or a callback is none.
@@ -54,17 +53,15 @@ class Fit:
     def __init__(
         self,
         model: Trainable,
-        arrays: Arrays,
+        batches: Batches,
         dev: Any,
         progress: Progress,
         on_epoch: OnEpoch | None = None,
         callbacks: Iterable[Callback] = (),
     ) -> None:
         self.on_epoch, self.callbacks = on_epoch, Callbacks(callbacks)
-        self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
+        self.model, self.batches, self.dev, self.progress = model, batches, dev, progress
         self.training = model.training
-        inputs, _, weights = arrays
-        self.counted = np.arange(len(inputs[0])) if weights is None else np.flatnonzero(weights)
         self.history = History()
         self.best_weights: Mapping[str, Array] | None = None
         self.rank, self.waited = WORST_RANK, 0
@@ -96,12 +93,12 @@ class Fit:
     def run(self, epochs: int) -> History:
         """Trains for `epochs`, and restores the best weights however training ends."""
         self._measure()
-        if caution := small_last_batch(self.model.network, len(self.arrays[0][0])):
+        if caution := small_last_batch(self.model.network, self.batches.examples or 0):
             warnings.warn(caution, UserWarning, stacklevel=3)
         self.end = self.model.epoch + epochs
         if epochs:
             self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
-        self.progress.begin(epochs, len(self.counted))
+        self.progress.begin(epochs, self.batches.examples)
         try:
             self.callbacks.begin(self.model)
             for _ in range(epochs):
@@ -169,9 +166,9 @@ class Fit:
     def _epoch(self) -> bool:
         """One pass over the data. Returns False when training is over."""
         started = time.perf_counter()
-        model, number, order = self.model, self.model.epoch, self._order(self.model.epoch)
-        model.begin_epoch(-(-len(order) // model.batch))
-        losses = self._batches(order)
+        model, number, examples = self.model, self.model.epoch, self.batches.examples
+        model.begin_epoch(None if examples is None else -(-examples // model.batch))
+        losses = self._batches(number)
         if losses is None:
             return False
         record = {"epoch": float(number + 1), **losses}
@@ -205,35 +202,37 @@ class Fit:
         self.history.stopped = reason or self.history.stopped
         return reason is None
 
-    def _order(self, epoch: int) -> Array:
-        """The order of the examples in an epoch, those that weigh nothing left out. It depends on seed and epoch
-        only."""
-        counted = self.counted
-        if not self.training.shuffle:
-            return counted
-        bits = np.random.Philox(key=[self.model.seed, SHUFFLE_STREAM + epoch])
-        return counted[np.random.Generator(bits).permutation(len(counted))]
-
-    def _batches(self, order: Array) -> dict[str, float] | None:
+    def _batches(self, epoch: int) -> dict[str, float] | None:
         """Trains for an epoch. Returns its mean loss and, where there are regularizers, the mean penalty; None if
         training ends within it."""
-        done, sums = 0, new_sums(self.model.network)
-        seconds = 0.0 if self.callbacks.every_batch else SLICE_SECONDS
-        while done < len(order):
-            finite, done = self.model.train_batches(self.arrays, order, done, sums, seconds)
-            if not finite:
-                self._diverged()
-                return None
-            loss = float(sum(mean_losses(sums[:-1].tolist())))
-            self.progress.advance(self.model.epoch + 1, done, loss)
-            self.word = self._batch_done(done, loss)
-            if done < len(order) and not self._goes_on(self.word):
-                return None
-            self._yield_to_threads()
+        examples, sums = 0, new_sums(self.model.network)
+        with self.batches.epoch(epoch) as pieces:
+            for piece in pieces:
+                if not self._piece(piece, examples, sums):
+                    return None
+                examples += len(piece.order)
         losses = {"loss": float(sum(mean_losses(sums[:-1].tolist())))}
         if any(p.regularizers for p in self.model.network.parameters):
-            losses["penalty"] = float(sums[-1]) / len(order)
+            losses["penalty"] = float(sums[-1]) / examples
         return losses
+
+    def _piece(self, piece: Piece, before: int, sums: Array) -> bool:
+        """Trains on a piece of an epoch, of which so many examples are done before it. Returns False if training ends
+        within it."""
+        done, last = 0, self.batches.examples
+        seconds = 0.0 if self.callbacks.every_batch else SLICE_SECONDS
+        while done < len(piece.order):
+            finite, done = self.model.train_batches(*piece, done, sums, seconds)
+            if not finite:
+                self._diverged()
+                return False
+            loss = float(sum(mean_losses(sums[:-1].tolist())))
+            self.progress.advance(self.model.epoch + 1, before + done, loss)
+            self.word = self._batch_done(before + done, loss)
+            if before + done != last and not self._goes_on(self.word):
+                return False
+            self._yield_to_threads()
+        return True
 
     def _batch_done(self, done: int, loss: float) -> str | None:
         """Tells the callbacks how far the epoch is; a word if one of them ends training."""

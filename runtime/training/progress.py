@@ -12,8 +12,8 @@ from typing import Any
 class Progress:
     """Shows nothing; the base class of the others."""
 
-    def begin(self, epochs: int, examples: int) -> None:
-        """Called before the first epoch, with the number of epochs and of examples in each."""
+    def begin(self, epochs: int, examples: int | None) -> None:
+        """Called before the first epoch, with the number of epochs and of examples in each, if that is known."""
 
     def advance(self, epoch: int, done: int, loss: float) -> None:
         """Called several times a second, with the examples done in this epoch and the mean loss so far."""
@@ -54,9 +54,9 @@ class BarProgress(Progress):
 
     bar: Any = None
     task: Any = None
-    examples: int = 0
+    examples: int | None = None
 
-    def begin(self, epochs: int, examples: int) -> None:
+    def begin(self, epochs: int, examples: int | None) -> None:
         """Starts the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

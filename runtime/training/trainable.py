@@ -15,8 +15,6 @@ from dslc.runtime.training.checkpoint import FitState
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
-Arrays = tuple[list[Array], list[Array], Array | None]
-"""Inputs and targets, each a list in the network's order, and what each example counts: None where all count alike."""
 
 
 class Trainable(Protocol):
@@ -49,7 +47,7 @@ class Trainable(Protocol):
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0."""
 
-    def begin_epoch(self, epoch_steps: int) -> None:
+    def begin_epoch(self, epoch_steps: int | None) -> None:
         """Tells the schedule how many updates the next epoch has, and the metric that it goes by."""
 
     @property
@@ -62,7 +60,16 @@ class Trainable(Protocol):
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of x, measured `runs` times."""
 
-    def train_batches(self, arrays: Arrays, order: Array, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
+    def train_batches(
+        self,
+        inputs: list[Array],
+        targets: list[Array],
+        weights: Array | None,
+        order: Array,
+        done: int,
+        sums: Array,
+        seconds: float,
+    ) -> tuple[bool, int]:
         """Trains on mini-batches from position `done` of `order` on, for about `seconds`. Returns whether the loss
         stayed finite, and the new position. The parts of the losses are added to `sums`."""
 

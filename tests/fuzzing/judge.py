@@ -12,7 +12,7 @@ from dslc.compiler import check_text
 from dslc.ir import Network
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.model import Model
-from dslc.runtime.training.fit import SHUFFLE_STREAM
+from dslc.runtime.training.batches import SHUFFLE_STREAM
 from fuzzing.rounding import Rounded
 from fuzzing.variations import Case
 from helpers import Arrays, data, interpreter, outputs, randomize_parameters, spoil_memory, state_of

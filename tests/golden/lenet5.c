@@ -44,13 +44,14 @@ int lenet5_all_within(const float *numbers, int64_t count, float least, float mo
 int lenet5_all_below(const int32_t *labels, int64_t count, int32_t classes);
 void lenet5_predict(const lenet5_network *net, const float *image_in, int64_t count, float *output_output);
 /* `loss` receives the total loss, for each head its weighted sum over the labels and the number of labels present, and the
- * regularization penalty per example; `loss_sums` the same without the total. `sample_weights` has a number for each
- * example, which counts as if it were there so many times (at least one must be above 0); NULL: all count once. */
+ * regularization penalty per example; `loss_sums` gets the same without the total added to what it holds. `sample_weights`
+ * has a number for each example, which counts as if it were there so many times (at least one must be above 0); NULL: all
+ * count once. The bytes of an input are NULL, or what train_batches reads in place of its numbers. */
 void lenet5_evaluate(const lenet5_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int64_t count, float *output_output, double loss_sums[2]);
 int lenet5_loss(const lenet5_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int n, double loss[4]);
 int lenet5_gradients(const lenet5_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int n, double loss[4]);
 int lenet5_train_step(lenet5_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int n, double loss[4]);
-int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
+int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, const uint8_t *image_bytes, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
 
 typedef float real;
 
@@ -3039,6 +3040,7 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
     const float_mode before = flush_denormals();
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
+
         const real *const sample_weights = call->sample_weights ? call->sample_weights + first : NULL;
         const double total_weight = total_weight_of(sample_weights, n);
         predict_forward(net, barrier, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
@@ -3054,8 +3056,6 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
 void lenet5_evaluate(const lenet5_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int64_t count, float *output_output, double loss_sums[2])
 {
     double batch_sums[2];
-    for (int i = 0; i < 2; ++i)
-        loss_sums[i] = 0;
     const evaluate_call call = { net, image_in, output_target, sample_weights, count, output_output, batch_sums, loss_sums };
     run_shared(net, 2, 27830 * (int64_t)count, evaluate_part, &call);
 }
@@ -3076,6 +3076,7 @@ static void loss_part(const void *given, thread_barrier *barrier, int part, int 
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
+
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
@@ -3096,6 +3097,7 @@ static void gradients_part(const void *given, thread_barrier *barrier, int part,
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
+
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
@@ -3118,6 +3120,7 @@ static void train_step_part(const void *given, thread_barrier *barrier, int part
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
+
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
@@ -3139,10 +3142,18 @@ int lenet5_train_step(lenet5_network *net, const float *image_in, const int32_t 
     return 0;
 }
 
+/* Stored bytes as numbers from 0 to 1. */
+static void numbers_of_bytes(real *restrict numbers, const uint8_t *restrict bytes, int64_t count)
+{
+    for (int64_t i = 0; i < count; ++i)
+        numbers[i] = (real)bytes[i] / 255;
+}
+
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
  * or the time is up, each with the next learning rate, and adds up the parts of their losses; the penalty counts once per
- * example. Returns what train_step returns. */
-int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
+ * example. An input may be bytes, which are divided by 255 as they are gathered; its numbers are not read then. Returns
+ * what train_step returns. */
+int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, const uint8_t *image_bytes, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
 {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -3151,7 +3162,10 @@ int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32
         double loss[4];
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
-            memcpy((float *)(net->arena + image_in_staging) + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(float));
+            if (image_bytes)
+                numbers_of_bytes(net->arena + image_in_staging + (int64_t)i * 784, image_bytes + from * 784, 784);
+            else
+                memcpy(net->arena + image_in_staging + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(real));
             memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i, output_target + from, sizeof(int32_t));
             if (sample_weights)
                 (net->arena + sample_weights_staging)[i] = sample_weights[from];

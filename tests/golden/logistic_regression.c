@@ -36,13 +36,14 @@ int logisticregression_all_within(const float *numbers, int64_t count, float lea
 int logisticregression_all_below(const int32_t *labels, int64_t count, int32_t classes);
 void logisticregression_predict(const logisticregression_network *net, const float *x_in, int64_t count, float *output_output);
 /* `loss` receives the total loss, for each head its weighted sum over the labels and the number of labels present, and the
- * regularization penalty per example; `loss_sums` the same without the total. `sample_weights` has a number for each
- * example, which counts as if it were there so many times (at least one must be above 0); NULL: all count once. */
+ * regularization penalty per example; `loss_sums` gets the same without the total added to what it holds. `sample_weights`
+ * has a number for each example, which counts as if it were there so many times (at least one must be above 0); NULL: all
+ * count once. The bytes of an input are NULL, or what train_batches reads in place of its numbers. */
 void logisticregression_evaluate(const logisticregression_network *net, const float *x_in, const float *output_target, const float *sample_weights, int64_t count, float *output_output, double loss_sums[2]);
 int logisticregression_loss(const logisticregression_network *net, const float *x_in, const float *output_target, const float *sample_weights, int n, double loss[4]);
 int logisticregression_gradients(const logisticregression_network *net, const float *x_in, const float *output_target, const float *sample_weights, int n, double loss[4]);
 int logisticregression_train_step(logisticregression_network *net, const float *x_in, const float *output_target, const float *sample_weights, int n, double loss[4]);
-int logisticregression_train_batches(logisticregression_network *net, const float *x_in, const float *output_target, const float *sample_weights, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
+int logisticregression_train_batches(logisticregression_network *net, const float *x_in, const float *output_target, const float *sample_weights, const uint8_t *x_bytes, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
 
 typedef float real;
 
@@ -848,6 +849,7 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
     const float_mode before = flush_denormals();
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
+
         const real *const sample_weights = call->sample_weights ? call->sample_weights + first : NULL;
         predict_forward(net, barrier, call->x_in + first * 784, call->output_output + first, n, part, parts);
         predict_losses(net, barrier, call->output_target + first, sample_weights, call->batch_sums, n, part, parts);
@@ -862,8 +864,6 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
 void logisticregression_evaluate(const logisticregression_network *net, const float *x_in, const float *output_target, const float *sample_weights, int64_t count, float *output_output, double loss_sums[2])
 {
     double batch_sums[2];
-    for (int i = 0; i < 2; ++i)
-        loss_sums[i] = 0;
     const evaluate_call call = { net, x_in, output_target, sample_weights, count, output_output, batch_sums, loss_sums };
     evaluate_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
 }
@@ -884,6 +884,7 @@ static void loss_part(const void *given, thread_barrier *barrier, int part, int 
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
+
     const real *const sample_weights = call->sample_weights;
     train_forward(net, barrier, call->x_in, call->output_target, sample_weights, call->loss, n, part, parts);
     restore_denormals(before);
@@ -903,6 +904,7 @@ static void gradients_part(const void *given, thread_barrier *barrier, int part,
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
+
     const real *const sample_weights = call->sample_weights;
     train_forward(net, barrier, call->x_in, call->output_target, sample_weights, call->loss, n, part, parts);
     if (isfinite(*call->loss))
@@ -924,6 +926,7 @@ static void train_step_part(const void *given, thread_barrier *barrier, int part
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
+
     const real *const sample_weights = call->sample_weights;
     train_forward(net, barrier, call->x_in, call->output_target, sample_weights, call->loss, n, part, parts);
     if (isfinite(*call->loss)) {
@@ -944,10 +947,18 @@ int logisticregression_train_step(logisticregression_network *net, const float *
     return 0;
 }
 
+/* Stored bytes as numbers from 0 to 1. */
+static void numbers_of_bytes(real *restrict numbers, const uint8_t *restrict bytes, int64_t count)
+{
+    for (int64_t i = 0; i < count; ++i)
+        numbers[i] = (real)bytes[i] / 255;
+}
+
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
  * or the time is up, each with the next learning rate, and adds up the parts of their losses; the penalty counts once per
- * example. Returns what train_step returns. */
-int logisticregression_train_batches(logisticregression_network *net, const float *x_in, const float *output_target, const float *sample_weights, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
+ * example. An input may be bytes, which are divided by 255 as they are gathered; its numbers are not read then. Returns
+ * what train_step returns. */
+int logisticregression_train_batches(logisticregression_network *net, const float *x_in, const float *output_target, const float *sample_weights, const uint8_t *x_bytes, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
 {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -956,7 +967,10 @@ int logisticregression_train_batches(logisticregression_network *net, const floa
         double loss[4];
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
-            memcpy((float *)(net->arena + x_in_staging) + (int64_t)i * 784, x_in + from * 784, 784 * sizeof(float));
+            if (x_bytes)
+                numbers_of_bytes(net->arena + x_in_staging + (int64_t)i * 784, x_bytes + from * 784, 784);
+            else
+                memcpy(net->arena + x_in_staging + (int64_t)i * 784, x_in + from * 784, 784 * sizeof(real));
             memcpy((float *)(net->arena + output_target_staging) + (int64_t)i, output_target + from, sizeof(float));
             if (sample_weights)
                 (net->arena + sample_weights_staging)[i] = sample_weights[from];

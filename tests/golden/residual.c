@@ -36,13 +36,14 @@ int residual_all_within(const float *numbers, int64_t count, float least, float 
 int residual_all_below(const int32_t *labels, int64_t count, int32_t classes);
 void residual_predict(const residual_network *net, const float *image_in, int64_t count, float *output_output);
 /* `loss` receives the total loss, for each head its weighted sum over the labels and the number of labels present, and the
- * regularization penalty per example; `loss_sums` the same without the total. `sample_weights` has a number for each
- * example, which counts as if it were there so many times (at least one must be above 0); NULL: all count once. */
+ * regularization penalty per example; `loss_sums` gets the same without the total added to what it holds. `sample_weights`
+ * has a number for each example, which counts as if it were there so many times (at least one must be above 0); NULL: all
+ * count once. The bytes of an input are NULL, or what train_batches reads in place of its numbers. */
 void residual_evaluate(const residual_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int64_t count, float *output_output, double loss_sums[2]);
 int residual_loss(const residual_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int n, double loss[4]);
 int residual_gradients(const residual_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int n, double loss[4]);
 int residual_train_step(residual_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int n, double loss[4]);
-int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
+int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, const uint8_t *image_bytes, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3]);
 
 typedef float real;
 
@@ -3987,6 +3988,7 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
     prepack_once(net, barrier, part, parts);
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
+
         const real *const sample_weights = call->sample_weights ? call->sample_weights + first : NULL;
         const double total_weight = total_weight_of(sample_weights, n);
         predict_forward(net, barrier, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
@@ -4002,8 +4004,6 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
 void residual_evaluate(const residual_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int64_t count, float *output_output, double loss_sums[2])
 {
     double batch_sums[2];
-    for (int i = 0; i < 2; ++i)
-        loss_sums[i] = 0;
     const evaluate_call call = { net, image_in, output_target, sample_weights, count, output_output, batch_sums, loss_sums };
     evaluate_part(&call, NULL, 0, 1); /* One thread: nothing here is worth sharing. */
 }
@@ -4024,6 +4024,7 @@ static void loss_part(const void *given, thread_barrier *barrier, int part, int 
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
+
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
@@ -4045,6 +4046,7 @@ static void gradients_part(const void *given, thread_barrier *barrier, int part,
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
+
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     gradients_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
@@ -4068,6 +4070,7 @@ static void train_step_part(const void *given, thread_barrier *barrier, int part
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
+
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
@@ -4090,10 +4093,18 @@ int residual_train_step(residual_network *net, const float *image_in, const int3
     return 0;
 }
 
+/* Stored bytes as numbers from 0 to 1. */
+static void numbers_of_bytes(real *restrict numbers, const uint8_t *restrict bytes, int64_t count)
+{
+    for (int64_t i = 0; i < count; ++i)
+        numbers[i] = (real)bytes[i] / 255;
+}
+
 /* Trains on the examples order[*position], order[*position + 1], ... in mini-batches until `count` examples are done
  * or the time is up, each with the next learning rate, and adds up the parts of their losses; the penalty counts once per
- * example. Returns what train_step returns. */
-int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
+ * example. An input may be bytes, which are divided by 255 as they are gathered; its numbers are not read then. Returns
+ * what train_step returns. */
+int residual_train_batches(residual_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, const uint8_t *image_bytes, const int64_t *order, int64_t count, int64_t *position, const double *rates, double seconds, double loss_sums[3])
 {
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -4102,7 +4113,10 @@ int residual_train_batches(residual_network *net, const float *image_in, const i
         double loss[4];
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
-            memcpy((float *)(net->arena + image_in_staging) + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(float));
+            if (image_bytes)
+                numbers_of_bytes(net->arena + image_in_staging + (int64_t)i * 784, image_bytes + from * 784, 784);
+            else
+                memcpy(net->arena + image_in_staging + (int64_t)i * 784, image_in + from * 784, 784 * sizeof(real));
             memcpy((int32_t *)(net->arena + output_target_staging) + (int64_t)i, output_target + from, sizeof(int32_t));
             if (sample_weights)
                 (net->arena + sample_weights_staging)[i] = sample_weights[from];

@@ -1,0 +1,106 @@
+"""Data for prediction and evaluation, so much at a time as is converted at once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import numpy as np
+
+from dslc.language.diagnostics import DataError
+from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.lazy import PORTION
+from dslc.runtime.data.prefetch import Prefetch
+from dslc.runtime.data.stream import as_stream, is_stream
+from dslc.runtime.native.conversion import Array, Arrays, Conversion, nbytes, recut
+
+
+def is_small(x: Any) -> bool:
+    """Whether it is an array that is not worth another look: predictions of few examples take microseconds."""
+    return type(x) is np.ndarray and x.nbytes <= PORTION // 8
+
+
+def wants_portions(convert: Conversion, x: Any) -> bool:
+    """Whether inputs are a stream, lie on the disk, or are too large to be converted as a whole."""
+    return is_stream(x) or convert.wants_portions(x)
+
+
+def first_inputs(convert: Conversion, x: Any) -> Arrays:
+    """The inputs of the first example alone."""
+    if is_stream(x):
+        with closing(convert.batches(as_stream(x), labelled=False)) as batches:
+            return [array[:1].copy() for array in next(batches)]
+    if convert.arrays(x) is not None:
+        return convert.inputs(convert.rows(x, np.arange(1)))
+    return [array[:1] for array in convert.inputs(x)]
+
+
+@contextmanager
+def input_portions(convert: Conversion, x: Any, batch: int) -> Generator[Iterator[Arrays]]:
+    """The inputs of arrays or a stream, in portions of whole mini-batches, each made while the one before is used."""
+    if is_stream(x):
+        made = recut(convert.batches(as_stream(x), labelled=False), batch)
+    else:
+        made = (inputs for inputs, _ in convert.in_order(x, batch))
+    with Prefetch(made, nbytes, ahead=0) as portions:
+        yield portions
+
+
+Labelled = tuple[Arrays, Arrays, Array | None]
+"""Inputs, targets, and what each example counts (n,); None where all count alike."""
+
+
+@contextmanager
+def labelled_portions(
+    convert: Conversion, x: Any, y: Any, sample_weight: Any, batch: int
+) -> Generator[Iterator[Labelled]]:
+    """The same with targets and sample weights. All at once where nothing is to be converted.
+
+    Raises:
+        DataError: the data do not fit, or all labels of a head are missing.
+    """
+    if y is None:
+        refuse_weights(sample_weight)
+        made = recut(convert.batches(as_stream(x)), batch)
+        with Prefetch(made, nbytes) as portions:
+            yield _with_labels(convert, ((p[: _inputs(convert)], p[_inputs(convert) :]) for p in portions))
+    elif is_stream(x):
+        raise DataError("a stream has its targets in its batches (x, y): leave out y")
+    elif convert.wants_portions(x):
+        targets = convert.targets(y, convert.count(x))
+        weights = convert.weights(sample_weight, len(targets[0]))
+        require_labels(convert.network, targets, weights)
+        with Prefetch(convert.in_order(x, batch), lambda portion: nbytes(portion[0]), ahead=0) as found:
+            yield (_beside(inputs, targets, weights, slice(at, at + len(inputs[0]))) for inputs, at in found)
+    else:
+        inputs = convert.inputs(x)
+        targets = convert.targets(y, len(inputs[0]))
+        weights = convert.weights(sample_weight, len(inputs[0]))
+        require_labels(convert.network, targets, weights)
+        yield (portion for portion in [(inputs, targets, weights)])
+
+
+def refuse_weights(sample_weight: Any) -> None:
+    """Raises DataError if there are weights: a stream has nowhere to put them."""
+    if sample_weight is not None:
+        raise DataError("sample_weight goes with arrays: a stream has x and y only")
+
+
+def _beside(inputs: Arrays, targets: Arrays, weights: Array | None, rows: slice) -> Labelled:
+    return inputs, [t[rows] for t in targets], None if weights is None else weights[rows]
+
+
+def _inputs(convert: Conversion) -> int:
+    return len(convert.network.inputs)
+
+
+def _with_labels(convert: Conversion, pairs: Generator[tuple[Arrays, Arrays]]) -> Generator[Labelled]:
+    """The same, no weights; DataError behind the last where a head has had no label."""
+    missing = [True] * len(convert.network.heads)
+    for inputs, targets in pairs:
+        missing = [m and t.dtype.kind == "f" and bool(np.isnan(t).all()) for m, t in zip(missing, targets, strict=True)]
+        yield inputs, targets, None
+    for head, nothing in zip(convert.network.heads, missing, strict=True):
+        if nothing:
+            raise DataError(f"target {head.name} has no label: all are missing (NaN)")

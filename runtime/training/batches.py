@@ -1,0 +1,241 @@
+"""Where the mini-batches of an epoch come from: arrays in memory, arrays on the disk, or a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from dslc.language.diagnostics import DataError
+from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.lazy import WINDOW, block_rows, on_disk, row_bytes, windows
+from dslc.runtime.data.prefetch import Prefetch
+from dslc.runtime.data.scaling import scaled
+from dslc.runtime.data.stream import Stream
+from dslc.runtime.native.arguments import BYTES
+from dslc.runtime.native.conversion import Arrays, Conversion, nbytes, recut, shuffled
+from dslc.runtime.native.portions import refuse_weights
+
+Array = np.ndarray[Any, Any]
+SHUFFLE_STREAM = 1 << 32
+IN_MEMORY = 256 << 20
+"""Arrays whose conversion takes more bytes are converted by portions, in every epoch anew."""
+
+
+class Piece(NamedTuple):
+    """Whole mini-batches, but for the last piece of an epoch: the examples at `order` of inputs and targets (n, ...).
+    Inputs of bytes are scaled by C. weights: what each example counts (n,); None where all count alike."""
+
+    inputs: Arrays
+    targets: Arrays
+    weights: Array | None
+    order: Array
+
+
+class Batches(Protocol):
+    """The training set. `examples` is None where that is not known."""
+
+    @property
+    def examples(self) -> int | None:
+        """How many examples an epoch has, without those that weigh nothing."""
+
+    def epoch(self, number: int) -> AbstractContextManager[Iterable[Piece]]:
+        """The pieces of an epoch, counted from 0. Their order depends on seed and epoch only.
+
+        Raises:
+            DataError: while they are read: the data do not fit.
+        """
+
+    def portions(self) -> Iterable[tuple[Arrays, Array | None]]:
+        """The inputs as numbers, in the order of the data, and what each example counts."""
+
+    def labels(self) -> tuple[Arrays, Array | None]:
+        """The targets of all examples, and what each counts."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Whether and by which seed the examples are shuffled."""
+
+    seed: int
+    shuffle: bool
+
+    def random(self, epoch: int) -> np.random.Generator | None:
+        """What an epoch's order is drawn by; None where it is that of the data."""
+        if not self.shuffle:
+            return None
+        return np.random.Generator(np.random.Philox(key=[self.seed, SHUFFLE_STREAM + epoch]))
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Arrays as C takes them, shuffled as a whole."""
+
+    convert: Conversion
+    inputs: Arrays
+    targets: Arrays
+    weights: Array | None
+    order: Order
+
+    @cached_property
+    def counted(self) -> Array:
+        """The examples that weigh something."""
+        return np.arange(len(self.inputs[0])) if self.weights is None else np.flatnonzero(self.weights)
+
+    @property
+    def examples(self) -> int:
+        """How many of them there are."""
+        return len(self.counted)
+
+    def epoch(self, number: int) -> AbstractContextManager[Iterable[Piece]]:
+        """One piece with all of them."""
+        random = self.order.random(number)
+        order = self.counted if random is None else self.counted[random.permutation(self.examples)]
+        return nullcontext([Piece(self.inputs, self.targets, self.weights, order)])
+
+    def portions(self) -> Iterable[tuple[Arrays, Array | None]]:
+        """The inputs as numbers."""
+        for at in windows(len(self.inputs[0]), 1, self.convert.portion(), None):
+            rows = slice(at[0], at[-1] + 1)
+            numbers = [self._numbers(array[rows]) for array in self.inputs]
+            yield numbers, None if self.weights is None else self.weights[rows]
+
+    def labels(self) -> tuple[Arrays, Array | None]:
+        """The targets as C takes them."""
+        return self.targets, self.weights
+
+    def _numbers(self, array: Array) -> Array:
+        return scaled(array, self.convert.arguments.dtype) if array.dtype == BYTES else array
+
+
+@dataclass(frozen=True)
+class InPortions:
+    """Arrays that are read and converted a window at a time. Those in memory are shuffled as a whole, those on the disk
+    by blocks, see `windows`. `x` as it was given; targets as C takes them."""
+
+    convert: Conversion
+    x: Any
+    targets: Arrays
+    weights: Array | None
+    order: Order
+    batch: int
+
+    @property
+    def examples(self) -> int:
+        """How many there are, without those that weigh nothing."""
+        return len(self.targets[0]) if self.weights is None else int(np.count_nonzero(self.weights))
+
+    def epoch(self, number: int) -> AbstractContextManager[Iterable[Piece]]:
+        """Windows one after the other, read ahead."""
+        made = recut(self._windows(self.order.random(number)), self.batch)
+        return Ahead(made, len(self.convert.input_names), len(self.targets))
+
+    def portions(self) -> Iterable[tuple[Arrays, Array | None]]:
+        """The inputs as numbers."""
+        for inputs, first in self.convert.in_order(self.x, 1):
+            yield inputs, None if self.weights is None else self.weights[first : first + len(inputs[0])]
+
+    def labels(self) -> tuple[Arrays, Array | None]:
+        """The targets as C takes them."""
+        return self.targets, self.weights
+
+    def _windows(self, random: np.random.Generator | None) -> Generator[Arrays]:
+        weights = () if self.weights is None else (self.weights,)
+        for window in windows(len(self.targets[0]), *self._sizes(), random):
+            at = window if self.weights is None else window[self.weights[window] > 0]
+            if len(at):
+                inputs = self.convert.converted(self.convert.stored, self.x, at)
+                yield [*inputs, *(array[at] for array in (*self.targets, *weights))]
+
+    def _sizes(self) -> tuple[int, int]:
+        """How many examples a block and a window have."""
+        stored = [array for array in self.convert.arrays(self.x) or () if on_disk(array)]
+        if not stored:
+            return 1, self.convert.portion()
+        return max(map(block_rows, stored)), max(1, WINDOW // max(map(row_bytes, stored)))
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """The batches of a stream, shuffled as far as it says."""
+
+    convert: Conversion
+    stream: Stream
+    order: Order
+    batch: int
+
+    @property
+    def examples(self) -> int | None:
+        """How many the stream says that it has."""
+        return self.stream.length
+
+    def epoch(self, number: int) -> AbstractContextManager[Iterable[Piece]]:
+        """The batches cut to mini-batches, read ahead."""
+        random = self.order.random(number)
+        blocks = self.convert.batches(self.stream, number, random, keep_bytes=True)
+        if random is not None and self.stream.shuffle:
+            blocks = shuffled(blocks, self.stream.shuffle, random)
+        return Ahead(recut(blocks, self.batch), len(self.convert.input_names), len(self.convert.head_names))
+
+    def portions(self) -> Iterable[tuple[Arrays, Array | None]]:
+        """The inputs as numbers."""
+        found = recut(self.convert.batches(self.stream, labelled=False), self.convert.portion())
+        return ((inputs, None) for inputs in found)
+
+    def labels(self) -> tuple[Arrays, Array | None]:
+        """The targets of all batches, which are few numbers beside the inputs."""
+        first = len(self.convert.input_names)
+        parts = [batch[first:] for batch in self.convert.batches(self.stream)]
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)], None
+
+
+class Ahead:
+    """The pieces of an epoch, made in a thread of their own while C trains; a context, which ends the thread.
+
+    made: inputs and targets, so many, and perhaps sample weights of whole mini-batches.
+    """
+
+    def __init__(self, made: Generator[Arrays], inputs: int, targets: int) -> None:
+        self._prefetch, self._inputs, self._targets = Prefetch(made, nbytes), inputs, targets
+
+    def __enter__(self) -> Iterable[Piece]:
+        return map(self._piece, self._prefetch.__enter__())
+
+    def _piece(self, made: Arrays) -> Piece:
+        inputs, targets = self._inputs, self._inputs + self._targets
+        weights = made[targets] if len(made) > targets else None
+        return Piece(made[:inputs], made[inputs:targets], weights, np.arange(len(made[0])))
+
+    def __exit__(self, *reason: object) -> None:
+        self._prefetch.__exit__(*reason)
+
+
+def batches_of(convert: Conversion, x: Any, y: Any, sample_weight: Any, order: Order, batch: int | None) -> Batches:
+    """The training set as a source of mini-batches of `batch` examples, None for all at once.
+
+    x, y, sample_weight: arrays as `fit` takes them, or a stream and twice None.
+
+    Raises:
+        DataError: the data do not fit or have no labels, or are to be in memory as a whole and cannot.
+    """
+    portions = y is not None and convert.wants_portions(x, IN_MEMORY, keep_bytes=True)
+    if batch is None and (y is None or portions):
+        raise DataError("`batch all` needs all examples at once: streams and data on the disk want a number")
+    if y is None:
+        refuse_weights(sample_weight)
+        return Streamed(convert, x, order, batch or 1)
+    inputs = [] if portions else convert.stored(x)
+    targets = convert.targets(y, convert.count(x) if portions else len(inputs[0]))
+    weights = convert.weights(sample_weight, len(targets[0]))
+    require_labels(convert.network, targets, weights)
+    if not portions:
+        return InMemory(convert, inputs, targets, weights, order)
+    found = InPortions(convert, x, targets, weights, order, batch or 1)
+    if not any(map(on_disk, convert.arrays(x) or ())):
+        for _ in found.portions():
+            pass  # what does not fit is told before training
+    return found
