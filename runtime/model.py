@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dslc.checker.columns import require_values
 from dslc.codegen.build import Library
 from dslc.compiler import plan_network
 from dslc.cores import Threads, threads_to_use
@@ -27,6 +28,7 @@ from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
+from dslc.runtime.training.spec_text import completed
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
 
@@ -55,12 +57,19 @@ class Model:
         self.schema = Schema()
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
-        self.compiled = Compiled(network, self._plan(None), self.seed)
-        self.restore_weights(dict(initial.initial_parameters(network, self.seed)))
-        self._unfitted = initial.fitted_layers(network)
+        self._compiled: Compiled | None = None
+        if not network.open:
+            self._compile(network)
         self.fit_state: checkpoints.FitState | None = None
         self._resumed: checkpoints.FitState | None = None
         self._fitting = threading.RLock()
+
+    def _compile(self, network: Network) -> None:
+        """Compiles the network, with fresh parameters."""
+        self.network = network
+        self._compiled = Compiled(network, self._plan(None), self.seed)
+        self.restore_weights(dict(initial.initial_parameters(network, self.seed)))
+        self._unfitted = initial.fitted_layers(network)
 
     def _plan(self, batch: int | None) -> Plan:
         return plan_network(self.network, self.target, batch, self._wanted_threads, self.options)
@@ -88,6 +97,7 @@ class Model:
     def _training_arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
         """A training that begins learns the names in its data; one that goes on knows them."""
         self.training  # noqa: B018 - raises where there is nothing to train
+        self.learn_columns(x)
         anew, arguments = self.step == 0 and self._resumed is None, self.compiled.arguments
         schema = self.schema.of_inputs(self.network, x, self._unfitted if anew else (), anew)
         inputs = arguments.inputs(schema.inputs(self.network, x))
@@ -106,17 +116,31 @@ class Model:
         """
         with self.compiled.lock:
             twin = copy.copy(self)
-            twin.compiled = self.compiled.copy()
+            twin._compiled = self.compiled.copy()
             twin._fitting = threading.RLock()
             twin._unfitted = set(self._unfitted)
             twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
             return twin
 
-    def _check_dev(self, dev: Any) -> None:
+    def learn_columns(self, x: Any) -> None:
+        """Learns from training inputs how the columns that the spec declares become numbers: once, and not if weights
+        were loaded. The values of categories are filled into the spec, and the network is compiled. `fit` does it.
+
+        Raises:
+            DataError: a column is missing, holds something else than is declared, or never varies.
+        """
+        schema = self.schema.of_tables(self.network, x)
+        if self.network.open:
+            self._compile(completed(self.network, schema))
+        self.schema = schema
+
+    def _checked_dev(self, dev: Any) -> tuple[Any, Any]:
+        """The dev set, its tables as the network takes them."""
         if not isinstance(dev, (tuple, list)) or len(dev) != 2:
             raise DataError("dev is a pair, as in dev=(x_dev, y_dev)")
         x, y = dev
         self.schema.check_part(self.network, x, y, "dev set")
+        return self.schema.inputs(self.network, x) if self.network.tables else x, y
 
     # ------------------------------------------------------------------------------------------- properties
 
@@ -140,6 +164,17 @@ class Model:
         input if there are several."""
         found = {value.name: self.schema.features.get(value.name) for value in self.network.inputs}
         return found if len(found) > 1 else next(iter(found.values()))
+
+    @property
+    def compiled(self) -> Compiled:
+        """The network's C and memory.
+
+        Raises:
+            SpecError: the values of a column come from the training set, and there was none yet.
+        """
+        require_values(self.network)
+        assert self._compiled is not None
+        return self._compiled
 
     @property
     def plan(self) -> Plan:
@@ -271,7 +306,7 @@ class Model:
         """
         arrays = self._training_arrays(x, y)
         if dev is not None:
-            self._check_dev(dev)
+            dev = self._checked_dev(dev)
         with self._fitting:
             self._make_room(len(arrays[0][0]))
             self._fit_first_layers(arrays[0])
@@ -367,10 +402,15 @@ class Model:
         Raises:
             DataError: the file cannot be read or does not fit; the message lists the differences.
         """
+        schema = read_schema(path)
+        if self.network.open:
+            self._compile(completed(self.network, schema))
         shapes = {name: view.shape for name, view in self.parameters.items()}
         found, left_out = read_weights(path, shapes, only, strict)
         layers = {name.partition(".")[0] for name in found}
-        schema, whole = read_schema(path), only is None and not left_out
+        whole = only is None and not left_out
+        if whole:
+            schema.require_tables(self.network)
         if whole or layers & initial.fitted_layers(self.network):
             self.schema = schema if whole else replace(self.schema, offsets=schema.offsets)
         self.restore_weights(found)
@@ -400,11 +440,14 @@ class Model:
             DataError: the file is not a checkpoint of this network; the message lists the differences, and the model is
                 unchanged.
         """
+        schema = read_schema(path)
+        if self.network.open:
+            self._compile(completed(self.network, schema))
         shapes = [
             {name: view.shape for name, view in views.items()} for views in (self.parameters, self.compiled.states())
         ]
         found = checkpoints.read(path, self.network, *shapes)
-        position, self.schema = found.position, read_schema(path)
+        position, self.schema = found.position, schema
         with self.compiled.lock:
             self.restore_weights(found.best if position.holds_best else found.last)
             for name, view in self.compiled.states().items():

@@ -145,6 +145,7 @@ def _part(count: int, share: float) -> int:
 class Reading:
     """How data are to be read.
 
+    `declared`: `columns` are those that a spec declares, and stay as they are in the file, for the model to encode.
     `target`: the column of a table that is y, or of a list of images. `numbers`: the targets are numbers, so that
     words among them are errors. `labelled`: y is needed; to predict it is not. `columns`: the feature columns that a
     model knows, by which those of a table are found. `header`: the first row of a table names its columns. `scale`:
@@ -158,6 +159,7 @@ class Reading:
     numbers: bool = False
     labelled: bool = True
     columns: tuple[str, ...] | None = None
+    declared: bool = False
     header: bool = True
     scale: bool = True
     resize: tuple[int, int] | None = None

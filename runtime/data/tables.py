@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dslc.columns import MISSING
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.delimited import Delimited, parse
 from dslc.runtime.data.examples import Dataset, Reading, Split
@@ -22,8 +23,6 @@ Array = np.ndarray[Any, Any]
 TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 PARQUET, ARROW = (".parquet", ".pq"), (".arrow", ".feather", ".ipc")
 ENDINGS = (*TEXT, *PARQUET, *ARROW)
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
-"""Cells that stand for a value that is not there."""
 THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"
 TRUE_FALSE = {"true": 1.0, "false": 0.0}
 
@@ -53,7 +52,7 @@ def reads(path: Path) -> bool:
 
 def read(path: Path, how: Reading) -> Dataset:
     """The columns that a model knows, or all but the target, as x (n, columns), and the target as y (n,): numbers, in
-    which NaN stands for a missing one, or words.
+    which NaN stands for a missing one, or words. Columns that a spec declares are a frame, as they stand there.
 
     Raises:
         DataError: with the file, the line and the column.
@@ -61,11 +60,11 @@ def read(path: Path, how: Reading) -> Dataset:
     table = open_table(path, how.header)
     target = _target(table, how)
     columns, notes = _features(table, how, target)
-    x = [_numbers(table, name) for name in columns]
-    notes += tuple(note for _, found in x for note in found)
+    x, more = (table.frame.select(columns), ()) if how.declared else _matrix(table, columns)
+    notes += more
     labelled = how.labelled and target is not None
     y, more = targets(table, str(target), how.numbers) if labelled else (np.zeros(table.frame.height), ())
-    split = Split(np.column_stack([array for array, _ in x]), y, origins=table)
+    split = Split(x, y, origins=table)
     notes = (*table.notes, *notes, *more)
     return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=notes)
 
@@ -134,14 +133,19 @@ def _features(table: Table, how: Reading, target: str | None) -> tuple[tuple[str
         return found, ()
     missing = [name for name in how.columns if name not in names]
     if missing:
-        raise DataError(
-            f"{table.path} lacks {in_words(missing)}, which the run was trained with; it has {', '.join(names)}"
-        )
+        why = "which the spec declares" if how.declared else "which the run was trained with"
+        raise DataError(f"{table.path} lacks {in_words(missing)}, {why}; it has {', '.join(names)}")
     extra = [name for name in names if name not in how.columns and name not in (target, how.target)]
     return how.columns, (f"{table.path}: not looked at: {in_words(extra)}",) if extra else ()
 
 
 # ------------------------------------------------------------------------------------------------ what they hold
+
+
+def _matrix(table: Table, columns: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
+    """The columns as numbers (n, columns), and what was assumed."""
+    found = [_numbers(table, name) for name in columns]
+    return np.column_stack([array for array, _ in found]), tuple(note for _, notes in found for note in notes)
 
 
 def _numbers(table: Table, name: str) -> tuple[Array, tuple[str, ...]]:
