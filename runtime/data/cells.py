@@ -95,5 +95,8 @@ def _number(cell: Any, name: str, row: int) -> float:
         return float(text)
     if text.lower() in TRUE_FALSE:
         return TRUE_FALSE[text.lower()]
-    hint = f"write {text.replace(',', '')}" if re.match(THOUSANDS, text) else "a column of words is a category"
-    raise ExampleError(f"{{}}, column {name!r}: {text!r} is no number; {hint}", row)
+    if re.match(THOUSANDS, text):
+        told = f"has a separator of thousands: write {text.replace(',', '')}"
+    else:
+        told = "is no number; a column of words is a category"
+    raise ExampleError(f"{{}}, column {name!r}: {text!r} {told}", row)

@@ -35,6 +35,8 @@ def completed(network: Network, schema: Schema) -> Network:
     Raises:
         DataError: the schema does not know them.
     """
+    if not network.open:
+        return network
     text = network.source.text
     opened = [(table.input, column) for table in network.tables for column in table.open]
     for name, column in sorted(opened, key=lambda found: -found[1].kind_span.end):
