@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -445,3 +446,23 @@ def test_a_table_beside_another_input() -> None:
     both.fit(x, [0, 1, 0])
     assert both.predict(x).shape == (3, 2)
     assert both.schema.tables["row"] == (Encoding("a", "category", values=("x", "y")),)
+
+
+def test_the_example_of_the_data_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "data.md").read_text()
+    table, spec, shown, note, _ = re.findall(
+        r"```(?:python)?\n(.*?)```", page.split("## Declared columns")[1], re.DOTALL
+    )[:5]
+    (tmp_path / "trees.csv").write_text(table)
+    (tmp_path / "trees.net").write_text(spec)
+    (tmp_path / "new.csv").write_text("county,soil,girth,height\nKent,chalk,130,17\nSurrey,loam,255,25\n")
+    data = ("--data", tmp_path / "trees.csv", "--target", "kind")
+    assert run("data", tmp_path / "trees.csv", "--target", "kind", "--spec", tmp_path / "trees.net") == 0
+    assert shown in capsys.readouterr().out
+    assert run("train", tmp_path / "trees.net", *data, "--run", tmp_path / "run", "--progress", "none") == 0
+    assert "county: category(Devon, Essex, Kent)" in (tmp_path / "run" / "spec.net").read_text()
+    with pytest.warns(DataNote) as told:
+        asked = ("predict", tmp_path / "run", "--data", tmp_path / "new.csv", "-o", tmp_path / "p.csv")
+        assert dslc.cli.main.run([str(a) for a in asked]) == 0
+    assert note.strip() in [f"note: {one.message}" for one in told]
+    assert [row["class"] for row in csv.DictReader((tmp_path / "p.csv").open())] == ["ash", "elm"]
