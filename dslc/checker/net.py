@@ -223,7 +223,7 @@ class NetBuilder:
     def _input_shape(self, statement: ast.InputDecl, frame: Frame) -> tuple[int, ...] | None:
         try:
             if statement.columns is not None or is_table(statement.size):
-                shape = (self._table(statement, frame).width,)
+                shape: tuple[int, ...] = (self._table(statement, frame).width,)
             else:
                 shape = Dims().convert(evaluate(statement.size, frame.scope))
         except BadValue as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -116,7 +116,7 @@ def encode_tables(model: Model, dataset: Dataset) -> Dataset:
         return dataset
     with locating(dataset.train):
         model.learn_columns(dataset.train.x)
-    parts = {}
+    parts: dict[str, Any] = {}
     for name, part in dataset.parts.items():
         with locating(part):
             parts[name.replace("-", "_")] = replace(part, x=model.schema.inputs(model.network, part.x))

@@ -24,7 +24,8 @@ def cells_of(column: Any, name: str) -> Array:
         DataError: it is no column.
     """
     if isinstance(column, np.ma.MaskedArray):
-        array: Array = np.where(np.ma.getmaskarray(column), None, column.astype(object))
+        array: Array = np.array(column.data, object)
+        array[np.ma.getmaskarray(column)] = None
     elif hasattr(column, "to_numpy"):
         array = column.to_numpy()
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -92,8 +92,8 @@ def _learned_number(column: Column, kind: Number, given: Array) -> Encoding:
     if isinstance(kind.missing, float):
         fill: float | None = kind.missing
     else:
-        of = {"median": np.median, "mean": np.mean}.get(kind.missing)
-        fill = None if of is None else float(of(there))
+        of: Mapping[str, Callable[[Array], Any]] = {"median": np.median, "mean": np.mean}
+        fill = float(of[kind.missing](there)) if kind.missing in of else None
     encoding = Encoding(column.name, "number", fill=fill, indicator=kind.indicator)
     if not kind.standardize:
         return encoding

@@ -60,8 +60,10 @@ def read(path: Path, how: Reading) -> Dataset:
     table = open_table(path, how.header)
     target = _target(table, how)
     columns, notes = _features(table, how, target)
-    x, more = (table.frame.select(columns), ()) if how.declared else _matrix(table, columns)
-    notes += more
+    x: Any = table.frame.select(columns)
+    if not how.declared:
+        x, assumed = _matrix(table, columns)
+        notes += assumed
     labelled = how.labelled and target is not None
     y, more = targets(table, str(target), how.numbers) if labelled else (np.zeros(table.frame.height), ())
     split = Split(x, y, origins=table)
