@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from itertools import count
 
 from dslc import columns, registry
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, bind
@@ -13,6 +15,7 @@ from dslc.language import ast
 from dslc.language.diagnostics import Diagnostic, SpecError
 from dslc.language.record import record
 from dslc.language.source import Span
+from dslc.layers._embedding import Embedding, Part
 
 EXAMPLE = "table {{ age: number, sex: category(female, male) }}"
 
@@ -129,6 +132,30 @@ def read_table(statement: ast.InputDecl, scope: Scope) -> Table:
     if len(read) < len(statement.columns):
         raise Failed
     return Table(statement.name, tuple(read))
+
+
+def embedding_of(table: Table) -> Embedding | None:
+    """The layer that looks up the embeddings of a table's columns; None where it declares none."""
+    parts: list[Part] = []
+    start = out = 0
+    for column in table.columns:
+        kind = column.kind
+        if isinstance(kind, Category) and kind.embedding is not None:
+            parts.append(Part(start, out, kind.embedding, kind.count, _identifier(column.name, parts)))
+        elif parts and not parts[-1].values:
+            parts[-1] = replace(parts[-1], size=parts[-1].size + kind.width)
+        else:
+            parts.append(Part(start, out, kind.width))
+        start += kind.width
+        out = parts[-1].out + parts[-1].size
+    return Embedding(tuple(parts)) if any(part.values for part in parts) else None
+
+
+def _identifier(column: str, parts: list[Part]) -> str:
+    """A column's name in letters, digits and _, and unlike those before."""
+    word = re.sub(r"[^A-Za-z0-9_]", "_", column)
+    taken = {part.column for part in parts}
+    return next(name for i in count(1) if (name := word if i == 1 else f"{word}_{i}") not in taken)
 
 
 def _column(declared: ast.Column, scope: Scope) -> Column:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dslc import layers, registry
-from dslc.checker.columns import ValuesLearned, is_table, read_table
+from dslc.checker.columns import ValuesLearned, embedding_of, is_table, read_table
 from dslc.checker.common import COMMON, read_common, without_weights
 from dslc.checker.draft import Common, Draft
 from dslc.checker.expressions import (
@@ -214,11 +214,26 @@ class NetBuilder:
         shape = self._input_shape(statement, frame)
         value = None if shape is None else Value(statement.name, shape)
         self._define(statement.name, statement.name_span, value, frame)
-        if value is not None:
-            self.inputs[statement.name] = value
-        else:
-            self.poisoned = True
-        return value
+        if value is None:
+            return self._poison()
+        self.inputs[statement.name] = value
+        return self._embedded(value, statement, frame)
+
+    def _embedded(self, value: Value, statement: ast.InputDecl, frame: Frame) -> Value:
+        """What an input's name stands for: the input, or where its columns have embeddings the numbers from there."""
+        table = next((table for table in self.tables if table.input == value.name), None)
+        layer = None if table is None else embedding_of(table)
+        if layer is None:
+            return value
+        name = f"{value.name}_embedding"
+        taken = (name, *(f"{name}_{part.column}" for part in layer.learned))  # of which the C makes names
+        self.layer_spans |= dict.fromkeys(taken, statement.name_span)
+        output = Value(name, layer.infer((value.shape,)))
+        call = ast.Call(statement.name_span, "embedding", statement.name_span, None)
+        self.used.add(value.name)
+        self.drafts.append(Draft(name, "embedding", layer, (value,), output, Common(), call, statement.span))
+        frame.values[statement.name] = (output, statement.name_span)
+        return output
 
     def _input_shape(self, statement: ast.InputDecl, frame: Frame) -> tuple[int, ...] | None:
         try:

@@ -38,7 +38,8 @@ class Encoding:
     A `number` x becomes (x - mean) / std; `fill` stands for a missing one, unless it is None, where that is an error.
     With `indicator` a second number follows, 1 where the first was missing and else 0. A `category` becomes a number
     for each of `values`, 1 for the one that it has; with `own` one more, 1 where the cell is missing, else an error.
-    A value that is none of them is 0 in all.
+    A value that is none of them is 0 in all. With an `embedding` it becomes one number instead, the place among
+    `values`, behind them where it is missing, and -1 where it is none of them.
     """
 
     column: str
@@ -49,11 +50,14 @@ class Encoding:
     indicator: bool = False
     values: tuple[str, ...] = ()
     own: bool = False
+    embedding: int | None = None
 
     @property
     def width(self) -> int:
         """How many numbers the column becomes."""
-        return 1 + self.indicator if self.kind == "number" else len(self.values) + self.own
+        if self.kind == "number":
+            return 1 + self.indicator
+        return len(self.values) + self.own if self.embedding is None else 1
 
     @property
     def told(self) -> str:
@@ -127,7 +131,7 @@ def _learned_category(column: Column, kind: Category, given: Array) -> Encoding:
         _note(column.name, f"the training set has no {shown(unseen)}: nothing is learned of it")
     if own and len(there) == len(given):
         _note(column.name, "no cell of the training set is missing: nothing is learned of missing=own")
-    return Encoding(column.name, "category", values=values, own=own)
+    return Encoding(column.name, "category", values=values, own=own, embedding=kind.embedding)
 
 
 def in_order(found: Mapping[str, int]) -> tuple[str, ...]:
@@ -153,14 +157,18 @@ def _declared(column: Column) -> str:
     if isinstance(column.kind, Number):
         return _layout(Encoding(column.name, "number", indicator=column.kind.indicator))
     assert isinstance(column.kind, Category)
-    return _layout(Encoding(column.name, "category", values=column.kind.values or (), own=column.kind.missing == "own"))
+    kind = column.kind
+    return _layout(
+        Encoding(column.name, "category", values=kind.values or (), own=kind.missing == "own", embedding=kind.embedding)
+    )
 
 
 def _layout(encoding: Encoding) -> str:
     """What each of the column's numbers stands for."""
     if encoding.kind == "number":
         return f"{encoding.column}: number" + " with an indicator" * encoding.indicator
-    return f"{encoding.column}: category({', '.join(encoding.values)})" + " missing=own" * encoding.own
+    size = "" if encoding.embedding is None else f" embedding={encoding.embedding}"
+    return f"{encoding.column}: category({', '.join(encoding.values)})" + " missing=own" * encoding.own + size
 
 
 # ---------------------------------------------------------------------------------------------------- applying
@@ -179,7 +187,8 @@ def encode(table: Table, encodings: Sequence[Encoding], given: Any) -> Encoded:
 
 def _encoded(encoding: Encoding, cells: Array) -> Array:
     if encoding.kind == "category":
-        return _one_hot(encoding, words(cells, encoding.column))
+        codes = _codes(encoding, words(cells, encoding.column))
+        return codes[:, None] if encoding.embedding is not None else _one_hot(encoding.width, codes)
     given = numbers(cells, encoding.column)
     scaled = (_filled(encoding, given) - encoding.mean) / encoding.std
     return np.column_stack([scaled, np.isnan(given)]) if encoding.indicator else scaled[:, None]
@@ -193,21 +202,24 @@ def _filled(encoding: Encoding, given: Array) -> Array:
     return np.where(gone, encoding.fill, given)
 
 
-def _one_hot(encoding: Encoding, given: Array) -> Array:
+def _codes(encoding: Encoding, given: Array) -> Array:
+    """The place of each word among the values (n,): behind them if it is missing, -1 if it is none of them."""
     gone = np.array([word is None for word in given], bool)
     if not encoding.own:
         _refuse_missing(encoding.column, gone, "declare missing=own")
     place = {value: i for i, value in enumerate(encoding.values)}
-    codes = np.array([-1 if word is None else place.get(word, -1) for word in given])
-    unknown = Counter(given[(codes < 0) & ~gone])
+    codes = np.array([len(place) if word is None else place.get(word, -1) for word in given])
+    unknown = Counter(given[codes < 0])
     if unknown:
         told = shown([f"{value!r} ({count} row{'s' * (count > 1)})" for value, count in unknown.most_common()])
         _note(encoding.column, f"not among its values, and 0 in all of them: {told}")
-    found = np.zeros((len(given), encoding.width))
+    return codes
+
+
+def _one_hot(width: int, codes: Array) -> Array:
+    found = np.zeros((len(codes), width))
     known = np.flatnonzero(codes >= 0)
     found[known, codes[known]] = 1
-    if encoding.own:
-        found[gone, -1] = 1
     return found
 
 

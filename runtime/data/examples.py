@@ -43,7 +43,8 @@ class Files:
 @dataclass(frozen=True)
 class Split:
     """Some examples: x (n, ...), or a frame of columns that a spec declares, and y (n, ...), which are class numbers,
-    labels or numbers. `drawn`: their places in the arrays that they were drawn from. `origins` says where those at these places come from."""
+    labels or numbers. `drawn`: their places in the arrays that they were drawn from. `origins` says where those at
+    these places come from."""
 
     x: Array
     y: Array

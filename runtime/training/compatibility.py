@@ -45,7 +45,7 @@ def _layers(network: Network) -> dict[str, str]:
     facts, before = {}, network.inputs[:1]
     for node in network.nodes:
         reads = "" if node.inputs == before else f" of {', '.join(value.name for value in node.inputs)}"
-        frozen = [p.name.rpartition(".")[2] for p in node.parameters if p.frozen]
+        frozen = [p.name.removeprefix(f"{node.name}.") for p in node.parameters if p.frozen]
         held = f" with {' and '.join(frozen)} frozen" if frozen else ""
         facts[f"layer {node.name}"] = f"{_shown(node.layer)}{reads} to {show_shape(node.output.shape)}{held}"
         before = (node.output,)
