@@ -42,7 +42,7 @@ class EmbeddingDetail:
 @dataclass(frozen=True)
 class Embedding(Layer):
     """y = (x, W[code], ...) part by part, as torch.nn.Embedding has it; a code that no row has, such as -1 for an
-    unknown value, becomes zeros."""
+    unknown value, becomes zeros. Of a code that is no whole number the whole part counts."""
 
     parts: tuple[Part, ...]
 
@@ -80,7 +80,7 @@ class Embedding(Layer):
         return Reference(np.concatenate([of(part) for part in self.parts], axis=1), pull)
 
     def _one_hot(self, part: Part, x: Array) -> Array:
-        return (x[:, part.start, None] == np.arange(part.values)).astype(x.dtype)
+        return (np.floor(x[:, part.start, None]) == np.arange(part.values)).astype(x.dtype)
 
     def _detail(self, site: Site, *parts: Part) -> EmbeddingDetail:
         return EmbeddingDetail(parts, site.x[0].elements, site.y.elements)
