@@ -129,10 +129,11 @@ class Model:
         Raises:
             DataError: a column is missing, holds something else than is declared, or never varies.
         """
-        schema = self.schema.of_tables(self.network, x)
-        if self.network.open:
-            self._compile(completed(self.network, schema))
-        self.schema = schema
+        with self._fitting:
+            schema = self.schema.of_tables(self.network, x)
+            if self.network.open:
+                self._compile(completed(self.network, schema))
+            self.schema = schema
 
     def _checked_dev(self, dev: Any) -> tuple[Any, Any]:
         """The dev set, its tables as the network takes them."""

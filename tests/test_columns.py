@@ -371,6 +371,22 @@ def test_a_column_that_the_table_lacks(files: Path, trained: Path, capsys: pytes
         )
 
 
+def test_the_target_is_no_input(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train", files / "titanic.net", "--data", files / "train.csv", "--target", "sex") == 1
+    assert "train.csv: the spec declares the column 'sex', which is the target, as an input" in capsys.readouterr().err
+
+
+def test_evaluation_learns_nothing(
+    model: Model, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights that were saved before any training do not take what they need from the data that they are judged on."""
+    unfitted = dslc.loads(model.network.source.text)
+    unfitted.save(tmp_path / "w.safetensors")
+    data = ("--data", files / "new.csv", "--target", "survived")
+    assert run("evaluate", tmp_path / "w.safetensors", *data) == 1
+    assert "the columns of input passenger are learned by `fit`" in capsys.readouterr().err
+
+
 def test_what_is_no_table_is_refused(model: Model) -> None:
     lacking = {name: NEW[name] for name in COLUMNS if name != "sex"}
     with pytest.raises(DataError, match="input passenger: the data lack the column 'sex'; they have age"):

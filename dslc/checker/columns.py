@@ -46,7 +46,7 @@ class ColumnTwice(Diagnostic):
     @property
     def title(self) -> str:
         """Gives the line of the first declaration."""
-        return f"the column '{self.name}' is declared twice: first in line {self.first.line}"
+        return f"the column {self.name!r} is declared twice: first in line {self.first.line}"
 
 
 @record
@@ -54,7 +54,7 @@ class ValueTwice(Diagnostic):
     """`category(a, b, a)`."""
 
     value: str
-    message = "the value '{value}' is listed twice"
+    message = "the value {value!r} is listed twice"
 
 
 @record
@@ -81,7 +81,7 @@ class ValuesLearned(Diagnostic):
 
     name: str
     severity = "note"
-    message = "the values of '{name}' come from the training set; until then one stands for them"
+    message = "the values of {name!r} come from the training set; until then one stands for them"
     hints = ("help: `dslc train` fills them in; to fix them, list them: category(red, blue)",)
 
 
@@ -90,7 +90,7 @@ class ValuesUnknown(Diagnostic):
     """A network that is to be compiled or used before it has seen the values of a category."""
 
     name: str
-    message = "the values of '{name}' are not known yet"
+    message = "the values of {name!r} are not known yet"
     hints = (
         "help: list them, as in category(red, blue), or let the training set tell: `dslc train`, fit",
         "help: weights.safetensors and spec.net of a run have them",
@@ -199,5 +199,5 @@ def _value(argument: ast.Argument, scope: Scope) -> str:
     else:
         raise scope.fail(NoValue(argument.span, "it is computed"))
     if as_word(text) in MISSING:
-        raise scope.fail(NoValue(argument.span, f"'{text}' stands for a missing cell, see missing="))
+        raise scope.fail(NoValue(argument.span, f"{text!r} stands for a missing cell, see missing="))
     return as_word(text)

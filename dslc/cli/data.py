@@ -106,16 +106,13 @@ def run_data(model: Model, data: str, options: DataOptions, labelled: bool = Tru
 
 
 def encode_tables(model: Model, dataset: Dataset) -> Dataset:
-    """The data with declared columns as the network takes them; how is learned from the training set, unless the model
-    knows it.
+    """The data with declared columns as the network takes them.
 
     Raises:
-        DataError: with the file, the line and the column.
+        DataError: with the file, the line and the column; or the model has not learned them.
     """
     if not model.network.tables:
         return dataset
-    with locating(dataset.train):
-        model.learn_columns(dataset.train.x)
     parts: dict[str, Any] = {}
     for name, part in dataset.parts.items():
         with locating(part):

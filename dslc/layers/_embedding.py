@@ -80,7 +80,8 @@ class Embedding(Layer):
         return Reference(np.concatenate([of(part) for part in self.parts], axis=1), pull)
 
     def _one_hot(self, part: Part, x: Array) -> Array:
-        return (np.floor(x[:, part.start, None]) == np.arange(part.values)).astype(x.dtype)
+        found: Array = (np.floor(x[:, part.start, None]) == np.arange(part.values)).astype(x.dtype)
+        return found
 
     def _detail(self, site: Site, *parts: Part) -> EmbeddingDetail:
         return EmbeddingDetail(parts, site.x[0].elements, site.y.elements)

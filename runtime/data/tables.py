@@ -59,6 +59,8 @@ def read(path: Path, how: Reading) -> Dataset:
     """
     table = open_table(path, how.header)
     target = _target(table, how)
+    if how.declared and target in (how.columns or ()):
+        raise DataError(f"{path}: the spec declares the column {target!r}, which is the target, as an input")
     columns, notes = _features(table, how, target)
     x: Any = table.frame.select(columns)
     if not how.declared:
