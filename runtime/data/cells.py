@@ -4,20 +4,46 @@ or numbers, with None or NaN where one is missing."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from dslc.columns import MISSING, as_word
+from dslc.columns import MISSING, Table, as_word
 from dslc.language.diagnostics import DataError, ExampleError
-from dslc.runtime.data.frames import is_missing
+from dslc.runtime.data.frames import columns_of, in_words, is_frame, is_missing
 from dslc.runtime.data.tables import THOUSANDS, TRUE_FALSE
 
 Array = np.ndarray[Any, Any]
+PLAIN = re.compile(r"[0-9.eE+\- ]*")
+"""What numbers consist of."""
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-def cells_of(column: Any, name: str) -> Array:
+def columns(table: Table, given: Any) -> dict[str, Array]:
+    """The declared columns of a frame or a dict of arrays, by name.
+
+    Raises:
+        DataError: it has no columns with names, or lacks one of these.
+    """
+    if is_frame(given):
+        names = dict(zip(columns_of(given), given.columns, strict=True))
+    elif isinstance(given, Mapping):
+        names = {str(name): name for name in given}
+    else:
+        raise DataError(f"input {table.input} is a table: give a frame or a dict of columns, by their names")
+    lacking = [name for name in table.names if name not in names]
+    if lacking:
+        raise DataError(f"input {table.input}: the data lack {in_words(lacking)}; they have {', '.join(names)}")
+    found = {name: _cells_of(given[names[name]], name) for name in table.names}
+    lengths = {name: len(array) for name, array in found.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name!r} {length}" for name, length in lengths.items())
+        raise DataError(f"input {table.input}: the columns have different numbers of rows: {told}")
+    return found
+
+
+def _cells_of(column: Any, name: str) -> Array:
     """The cells of a column (n,) as NumPy has them; what is masked is None.
 
     Raises:
@@ -53,18 +79,24 @@ def words(array: Array, name: str) -> Array:
 
 
 def _words(array: Array, name: str) -> Array:
-    found, known = np.empty(len(array), object), {}
+    known: dict[str, str | None] = {}
+    found = np.empty(len(array), object)
     for row, cell in enumerate(array):
-        if is_missing(cell) or cell != cell:
-            continue
-        if not isinstance(cell, (str, int, float, np.number, np.bool_)):
-            raise ExampleError(f"{{}}, column {name!r}: {cell!r} is no word", row)
-        text = str(cell)
+        text = cell if type(cell) is str else _text(cell, name, row)
         if text not in known:
             word = as_word(text)
             known[text] = None if word in MISSING else word
         found[row] = known[text]
     return found
+
+
+def _text(cell: Any, name: str, row: int) -> str:
+    """What stands in a cell; nothing where it is missing."""
+    if is_missing(cell) or cell != cell:
+        return ""
+    if not isinstance(cell, (str, int, float, np.number, np.bool_)):
+        raise ExampleError(f"{{}}, column {name!r}: {cell!r} is no word", row)
+    return str(cell)
 
 
 def numbers(array: Array, name: str) -> Array:
@@ -76,12 +108,25 @@ def numbers(array: Array, name: str) -> Array:
     if array.dtype.kind in "fiub":
         found = array.astype(np.float64)
     else:
-        found = np.array([_number(cell, name, row) for row, cell in enumerate(array)], np.float64)
+        plain = _plain_numbers(array)
+        found = plain if plain is not None else np.array([_number(c, name, row) for row, c in enumerate(array)])
     infinite = np.flatnonzero(np.isinf(found))
     if len(infinite):
         row = int(infinite[0])
         raise ExampleError(f"{{}}, column {name!r}: {array[row]} is no finite number", row)
     return found
+
+
+def _plain_numbers(array: Array) -> Array | None:
+    """Words that are all numbers, or nothing, read at once; None where it is not that simple."""
+    texts = array.tolist()
+    there = [text for text in texts if text is not None]
+    if not all(type(text) is str for text in there) or not PLAIN.fullmatch("".join(there)):
+        return None
+    try:
+        return np.array([np.nan if text is None else text for text in texts], np.float64)
+    except ValueError:
+        return None
 
 
 def _number(cell: Any, name: str, row: int) -> float:

@@ -16,9 +16,8 @@ from dslc.columns import Column, Table
 from dslc.columns.category import Category
 from dslc.columns.number import Number
 from dslc.language.diagnostics import DataError, ExampleError
-from dslc.runtime.data.cells import cells_of, numbers, words
+from dslc.runtime.data.cells import columns, numbers, words
 from dslc.runtime.data.examples import DataNote
-from dslc.runtime.data.frames import columns_of, in_words, is_frame
 
 Array = np.ndarray[Any, Any]
 MOST_VALUES = 10_000
@@ -229,29 +228,6 @@ def _refuse_missing(name: str, gone: Array, hint: str) -> None:
         raise ExampleError(
             f"{{}}, column {name!r}: is missing: fill it, leave the row out, or {hint}{more}", int(np.argmax(gone))
         )
-
-
-def columns(table: Table, given: Any) -> dict[str, Array]:
-    """The declared columns of a frame or a dict of arrays, by name.
-
-    Raises:
-        DataError: it has no columns with names, or lacks one of these.
-    """
-    if is_frame(given):
-        names = dict(zip(columns_of(given), given.columns, strict=True))
-    elif isinstance(given, Mapping):
-        names = {str(name): name for name in given}
-    else:
-        raise DataError(f"input {table.input} is a table: give a frame or a dict of columns, by their names")
-    lacking = [name for name in table.names if name not in names]
-    if lacking:
-        raise DataError(f"input {table.input}: the data lack {in_words(lacking)}; they have {', '.join(names)}")
-    found = {name: cells_of(given[names[name]], name) for name in table.names}
-    lengths = {name: len(array) for name, array in found.items()}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name!r} {length}" for name, length in lengths.items())
-        raise DataError(f"input {table.input}: the columns have different numbers of rows: {told}")
-    return found
 
 
 def _note(column: str, text: str) -> None:
