@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,6 @@ class Model:
     def _training_arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
         """A training that begins learns the names in its data; one that goes on knows them."""
         self.training  # noqa: B018 - raises where there is nothing to train
-        self.learn_columns(x)
         anew, arguments = self.step == 0 and self._resumed is None, self.compiled.arguments
         schema = self.schema.of_inputs(self.network, x, self._unfitted if anew else (), anew)
         inputs = arguments.inputs(schema.inputs(self.network, x))
@@ -135,13 +135,21 @@ class Model:
                 self._compile(completed(self.network, schema))
             self.schema = schema
 
-    def _checked_dev(self, dev: Any) -> tuple[Any, Any]:
-        """The dev set, its tables as the network takes them."""
+    @contextmanager
+    def _unchanged_by_errors(self) -> Iterator[None]:
+        """Data that are refused leave no trace of what was learned from them."""
+        before = self.network, self._compiled, self.schema
+        try:
+            yield
+        except DataError:
+            self.network, self._compiled, self.schema = before
+            raise
+
+    def _check_dev(self, dev: Any) -> None:
         if not isinstance(dev, (tuple, list)) or len(dev) != 2:
             raise DataError("dev is a pair, as in dev=(x_dev, y_dev)")
         x, y = dev
         self.schema.check_part(self.network, x, y, "dev set")
-        return self.schema.inputs(self.network, x) if self.network.tables else x, y
 
     # ------------------------------------------------------------------------------------------- properties
 
@@ -305,9 +313,13 @@ class Model:
         Raises:
             DataError: the data do not fit or have no labels, or a resumed training has no epochs left.
         """
-        arrays = self._training_arrays(x, y)
-        if dev is not None:
-            dev = self._checked_dev(dev)
+        with self._unchanged_by_errors():
+            self.learn_columns(x)
+            arrays = self._training_arrays(x, y)
+            if dev is not None:
+                self._check_dev(dev)
+        if dev is not None and self.network.tables:
+            dev = (self.schema.inputs(self.network, dev[0]), *dev[1:])  # once, not in each epoch
         with self._fitting:
             self._make_room(len(arrays[0][0]))
             self._fit_first_layers(arrays[0])

@@ -20,6 +20,7 @@ import dslc
 import dslc.cli.main
 from dslc.compiler import check_text
 from dslc.language.diagnostics import DataError, ExampleError, SpecError
+from dslc.runtime.data.cells import numbers
 from dslc.runtime.data.encoding import Encoding
 from dslc.runtime.data.examples import DataNote
 from dslc.runtime.data.schema import Schema
@@ -311,6 +312,17 @@ def test_inspect_and_search(files: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert "category(female, male)" in (tmp_path / "found" / "best" / "spec.net").read_text()
 
 
+@pytest.mark.parametrize("gone", [None, "", "NA"])
+def test_numbers_in_words(gone: str | None) -> None:
+    """Read at once or one by one, they are the same."""
+    texts = ["1.5", " -2e3 ", gone, "+.25", "7."]
+    found = numbers(np.array(texts, object), "a")
+    np.testing.assert_array_equal(found, [1.5, -2000, np.nan, 0.25, 7])
+    for wrong in ("1 2", "-", "e", "1_0", "0x1", "infinity"):
+        with pytest.raises(ExampleError, match=f"example 5, column 'a': '{wrong}' is no number"):
+            numbers(np.array([*texts, wrong], object), "a")
+
+
 # ------------------------------------------------------------------------------------------------ what is odd
 
 
@@ -451,6 +463,20 @@ def test_the_dev_set_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "encode", lambda t, e, g: rows.append(len(g)) or encode(t, e, g))
     quiet(dslc.loads(SPEC).fit, TRAIN, TRAIN["survived"], (NEW, NEW["survived"]), 5)
     assert rows.count(len(TRAIN)) == 1 and rows.count(len(NEW)) == 2  # looked through, then taken
+
+
+def test_data_that_are_refused_leave_no_trace() -> None:
+    """The second call learns everything from its own data."""
+    model = dslc.loads(SPEC)
+    odd = NEW.assign(cabin="Z", survived=9)
+    with pytest.raises(DataError, match="has the class 9"):
+        quiet(model.fit, odd, odd["survived"])
+    dev = {name: [*TRAIN[name][:40]] for name in COLUMNS} | {"age": ["old"] * 40}
+    with pytest.raises(DataError, match="dev set: example 0, column 'age': 'old' is no number"):
+        quiet(model.fit, odd, TRAIN["survived"][:40], (dev, TRAIN["survived"][:40]))
+    assert model.network.open and not model.schema.tables
+    quiet(model.fit, TRAIN, TRAIN["survived"])
+    assert "cabin: category(A, B, C) missing=own" in model.network.source.text
 
 
 def test_a_table_beside_another_input() -> None:
