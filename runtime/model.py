@@ -181,7 +181,8 @@ class Model:
         Raises:
             SpecError: the values of a column come from the training set, and there was none yet.
         """
-        require_values(self.network)
+        if self._compiled is None:
+            require_values(self.network)
         assert self._compiled is not None
         return self._compiled
 

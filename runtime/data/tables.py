@@ -174,7 +174,7 @@ def _numbers(table: Table, name: str) -> tuple[Array, tuple[str, ...]]:
 def _no_number(cell: str) -> str:
     if re.match(THOUSANDS, cell):
         return f"{cell!r} has a separator of thousands: write {cell.replace(',', '')}"
-    return f"{cell!r} is no number; leave the column out, or make columns of 0 and 1 of its words"
+    return f"{cell!r} is no number; leave the column out, or declare columns in the spec, it as a category"
 
 
 def targets(table: Table, name: str, numbers: bool) -> tuple[Array, tuple[str, ...]]:
