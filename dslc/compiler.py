@@ -82,9 +82,15 @@ def plan_network(
 def emit_network(
     network: Network, target: Target | None = None, batch: int | None = None, threads: Threads = 1
 ) -> CSource:
-    """Generates the C of a network; the arguments are those of `plan_network`."""
+    """Generates the C of a network; the arguments are those of `plan_network`.
+
+    Raises:
+        SpecError: the values of a column come from the training set.
+    """
+    from dslc.checker.columns import require_values
     from dslc.codegen.emit import emit
 
+    require_values(network)
     return emit(plan_network(network, target, batch, threads))
 
 

@@ -7,6 +7,7 @@ from math import prod
 
 from dslc.averages import Average
 from dslc.clips import Clip
+from dslc.columns import Table
 from dslc.inits import Init
 from dslc.language.diagnostics import Diagnostic
 from dslc.language.source import Source, Span
@@ -151,7 +152,8 @@ class ParamValue:
 
 @dataclass(frozen=True)
 class Network:
-    """A whole checked file. `nodes` are in an order in which they can run."""
+    """A whole checked file. `nodes` are in an order in which they can run; `tables` are the inputs that declare
+    columns."""
 
     name: str
     source: Source
@@ -162,6 +164,16 @@ class Network:
     precision: str
     params: tuple[ParamValue, ...]
     notes: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    tables: tuple[Table, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether a column's values, and with them the sizes of layers, are not known before there are data."""
+        return any(table.open for table in self.tables)
+
+    def table(self, input_name: str) -> Table | None:
+        """The columns of an input; None if it declares none."""
+        return next((table for table in self.tables if table.input == input_name), None)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dslc.checker.columns import require_values
 from dslc.codegen.build import Library
 from dslc.compiler import check_text, plan_network
 from dslc.cores import Threads, threads_to_use
@@ -33,7 +34,7 @@ from dslc.runtime.training.batches import Batches, Order, batches_of
 from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
-from dslc.runtime.training.spec_text import as_trained
+from dslc.runtime.training.spec_text import as_trained, completed
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
 
@@ -65,12 +66,19 @@ class Model:
         self.epoch = 0
         self.watched: list[float] = []
         self._schedule = network.training.schedule if network.training else None
-        self.compiled = Compiled(network, self._plan(None), self.seed)
-        self.restore_weights(dict(initial.initial_parameters(network, self.seed)))
-        self._unfitted = initial.fitted_layers(network)
+        self._compiled: Compiled | None = None
+        if not network.open:
+            self._compile(network)
         self.fit_state: checkpoints.FitState | None = None
         self._resumed: checkpoints.FitState | None = None
         self._fitting = threading.RLock()
+
+    def _compile(self, network: Network) -> None:
+        """Compiles the network, with fresh parameters."""
+        self.network = network
+        self._compiled = Compiled(network, self._plan(None), self.seed)
+        self.restore_weights(dict(initial.initial_parameters(network, self.seed)))
+        self._unfitted = initial.fitted_layers(network)
 
     def _plan(self, batch: int | None) -> Plan:
         return plan_network(self.network, self.target, batch, self._wanted_threads, self.options)
@@ -123,7 +131,7 @@ class Model:
         with self.compiled.lock:
             twin = object.__new__(type(self))
             twin.__dict__.update(self.__dict__)
-            twin.compiled = self.compiled.copy()
+            twin._compiled = self.compiled.copy()
             twin._fitting = threading.RLock()
             twin._unfitted, twin.watched = set(self._unfitted), list(self.watched)
             twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
@@ -132,12 +140,16 @@ class Model:
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: the spec's text, and what predictions and further training depend on. A training that was stopped
         is not continued from it as from a checkpoint: it has no history."""
+        state = {
+            "spec": as_trained(self.network),
+            "precision": self.network.precision,
+            "patience": self.network.training and self.network.training.patience,
+            "setting": (self._wanted_threads, self.options, self.target),
+        }
+        if self._compiled is None:
+            return state
         with self.compiled.lock:
-            return {
-                "spec": as_trained(self.network),
-                "precision": self.network.precision,
-                "patience": self.network.training and self.network.training.patience,
-                "setting": (self._wanted_threads, self.options, self.target),
+            return state | {
                 "weights": self.copy_weights(),
                 "states": {name: view.numpy() for name, view in self.compiled.states().items()},
                 "position": (self.step, self.epoch),
@@ -151,11 +163,36 @@ class Model:
         if network.training is not None:
             network = replace(network, training=replace(network.training, patience=state["patience"]))
         Model.__init__(self, network, *state["setting"])
+        if "weights" not in state:
+            return
         self.restore_weights(state["weights"])
         for name, view in self.compiled.states().items():
             view[...] = state["states"][name]
         self.compiled.step, self.epoch = state["position"]
         self._unfitted, self.schema = set(state["unfitted"]), Schema.from_json(state["schema"])
+
+    def learn_columns(self, x: Any) -> None:
+        """Learns from training inputs how the columns that the spec declares become numbers: once, and not if weights
+        were loaded. The values of categories are filled into the spec, and the network is compiled. `fit` does it.
+
+        Raises:
+            DataError: a column is missing, holds something else than is declared, or never varies.
+        """
+        with self._fitting:
+            schema = self.schema.of_tables(self.network, x)
+            if self.network.open:
+                self._compile(completed(self.network, schema))
+            self.schema = schema
+
+    @contextmanager
+    def _unchanged_by_errors(self) -> Iterator[None]:
+        """Data that are refused leave no trace of what was learned from them."""
+        before = self.network, self._compiled, self.schema
+        try:
+            yield
+        except DataError:
+            self.network, self._compiled, self.schema = before
+            raise
 
     def _checked_dev(self, dev: Any) -> tuple[Any, Any, Any]:
         """x, y and sample weights or None of a dev set that was looked through; a stream and twice None."""
@@ -165,6 +202,8 @@ class Model:
             raise DataError("dev is a pair, as in dev=(x_dev, y_dev), or has sample weights behind it, or is a stream")
         x, y, weights = (*dev, None)[:3]
         self.schema.check_part(self.network, x, y, "dev set", sample_weight=weights)
+        if self.network.tables:
+            x = self.schema.inputs(self.network, x)  # once, not in each epoch
         return x, y, weights
 
     # ------------------------------------------------------------------------------------------- properties
@@ -189,6 +228,18 @@ class Model:
         input if there are several."""
         found = {value.name: self.schema.features.get(value.name) for value in self.network.inputs}
         return found if len(found) > 1 else next(iter(found.values()))
+
+    @property
+    def compiled(self) -> Compiled:
+        """The network's C and memory.
+
+        Raises:
+            SpecError: the values of a column come from the training set, and there was none yet.
+        """
+        if self._compiled is None:
+            require_values(self.network)
+        assert self._compiled is not None
+        return self._compiled
 
     @property
     def plan(self) -> Plan:
@@ -333,8 +384,15 @@ class Model:
             DataError: the data do not fit or have no labels, a resumed training has no epochs left, or a callback is
                 none.
         """
-        batches = self._training_batches(x, y, sample_weight)
-        dev = None if dev is None else self._checked_dev(dev)
+        with self._unchanged_by_errors():
+            if y is not None:
+                self.learn_columns(x)
+            elif any(table.input not in self.schema.tables for table in self.network.tables):
+                raise DataError(
+                    "declared columns are learned from a whole table: first call model.learn_columns(table)"
+                )
+            batches = self._training_batches(x, y, sample_weight)
+            dev = None if dev is None else self._checked_dev(dev)
         with self._fitting:
             self._make_room(batches.examples or 0)
             self._fit_layers(batches, y)
@@ -444,10 +502,15 @@ class Model:
         Raises:
             DataError: the file cannot be read or does not fit; the message lists the differences.
         """
+        schema = read_schema(path)
+        if self.network.open:
+            self._compile(completed(self.network, schema))
         shapes = {name: view.shape for name, view in self.parameters.items()}
         found, left_out = read_weights(path, shapes, only, strict)
         layers = {name.partition(".")[0] for name in found}
-        schema, whole = read_schema(path), only is None and not left_out
+        whole = only is None and not left_out
+        if whole:
+            schema.require_tables(self.network)
         if whole or layers & initial.fitted_layers(self.network):
             self.schema = schema if whole else replace(self.schema, offsets=schema.offsets)
         self.restore_weights(found)
@@ -478,11 +541,14 @@ class Model:
             DataError: the file is not a checkpoint of this network; the message lists the differences, and the model is
                 unchanged.
         """
+        schema = read_schema(path)
+        if self.network.open:
+            self._compile(completed(self.network, schema))
         shapes = [
             {name: view.shape for name, view in views.items()} for views in (self.parameters, self.compiled.states())
         ]
         found = checkpoints.read(path, self.network, *shapes)
-        position, self.schema = found.position, read_schema(path)
+        position, self.schema = found.position, schema
         with self.compiled.lock:
             self.restore_weights(found.best if position.holds_best else found.last)
             for name, view in self.compiled.states().items():

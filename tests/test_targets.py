@@ -103,9 +103,22 @@ def all_algorithms(target: Target, batch: int) -> Net:
     return Net(text_of(cases, copies), options, fill)
 
 
+TABLES = network_text(
+    [
+        "input row: table { a: number, b: category(x, y, z) embedding=5, c: category(x) missing=own embedding=17 }",
+        "input other: table { a: category(x, y) embedding=1 }",
+        "output one = row -> dense(3)",
+        "output two = concat(row, other)",
+    ],
+    ["loss one: mse", "loss two: mse", "optimizer sgd(0.1, momentum=0.9)", "batch 7"],
+)
+"""Embeddings of columns, also where they are an output."""
+
+
 NETS: dict[str, Callable[[Target], Net]] = {
     "losses": lambda target: Net(all_losses("float32")),
     "losses float64": lambda target: Net(all_losses("float64")),
+    "tables": lambda target: Net(TABLES),
     "layers": lambda target: Net(all_layers()),
     **{f"algorithms {b}": lambda target, b=b: all_algorithms(target, b) for b in BATCHES},
 }
@@ -151,7 +164,10 @@ def cases(tools: tuple[Toolchain, ...], nets: tuple[str, ...]) -> list[Any]:
 
 @pytest.mark.parametrize(
     ("tools", "name"),
-    [*cases((GENERIC, V3, V4), ("layers", "losses")), *cases((V4,), ("algorithms 1", "algorithms 3", "algorithms 64"))],
+    [
+        *cases((GENERIC, V3, V4), ("layers", "losses", "tables")),
+        *cases((V4,), ("algorithms 1", "algorithms 3", "algorithms 64")),
+    ],
 )
 @pytest.mark.usefixtures("fences")
 def test_vector_widths(tools: Toolchain, name: str, tmp_path: Path, rng: np.random.Generator) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dslc import layers, registry
+from dslc.checker.columns import ValuesLearned, embedding_of, is_table, read_table
 from dslc.checker.common import COMMON, read_common, without_weights
 from dslc.checker.draft import Common, Draft
 from dslc.checker.expressions import (
@@ -26,6 +27,7 @@ from dslc.checker.expressions import (
 from dslc.checker.names import NamedLike, NeverUsed, Redefined, UnknownName, ValueTooEarly, dead_ends
 from dslc.checker.position import misplaced, wrong_ends
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, Unreached, misfit
+from dslc.columns import Table
 from dslc.ir import Value
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Dims, Slot, Symbol, Whole, slots
@@ -164,6 +166,7 @@ class NetBuilder:
     def __init__(self, scope: Scope, blocks: Mapping[str, ast.BlockDecl]) -> None:
         self.scope, self.blocks, self.report = scope, blocks, scope.report
         self.inputs: dict[str, Value] = {}
+        self.tables: list[Table] = []
         self.heads: dict[str, tuple[Value, Span]] = {}
         self.drafts: list[Draft] = []
         self.notes: list[Diagnostic] = []
@@ -211,15 +214,33 @@ class NetBuilder:
         shape = self._input_shape(statement, frame)
         value = None if shape is None else Value(statement.name, shape)
         self._define(statement.name, statement.name_span, value, frame)
-        if value is not None:
-            self.inputs[statement.name] = value
-        else:
-            self.poisoned = True
-        return value
+        if value is None:
+            return self._poison()
+        self.inputs[statement.name] = value
+        return self._embedded(value, statement, frame)
+
+    def _embedded(self, value: Value, statement: ast.InputDecl, frame: Frame) -> Value:
+        """What an input's name stands for: the input, or where its columns have embeddings the numbers from there."""
+        table = next((table for table in self.tables if table.input == value.name), None)
+        layer = None if table is None else embedding_of(table)
+        if layer is None:
+            return value
+        name = f"{value.name}_embedding"
+        taken = (name, *(f"{name}_{part.column}" for part in layer.learned))  # of which the C makes names
+        self.layer_spans |= dict.fromkeys(taken, statement.name_span)
+        output = Value(name, layer.infer((value.shape,)))
+        call = ast.Call(statement.name_span, "embedding", statement.name_span, None)
+        self.used.add(value.name)
+        self.drafts.append(Draft(name, "embedding", layer, (value,), output, Common(), call, statement.span))
+        frame.values[statement.name] = (output, statement.name_span)
+        return output
 
     def _input_shape(self, statement: ast.InputDecl, frame: Frame) -> tuple[int, ...] | None:
         try:
-            shape = Dims().convert(evaluate(statement.size, frame.scope))
+            if statement.columns is not None or is_table(statement.size):
+                shape: tuple[int, ...] = (self._table(statement, frame).width,)
+            else:
+                shape = Dims().convert(evaluate(statement.size, frame.scope))
         except BadValue as error:
             self.report(WrongValue(statement.size.span, f"size of input {statement.name}", str(error)))
             return None
@@ -230,6 +251,12 @@ class NetBuilder:
             self.report(TooManyElements(statement.size.span, "an input", value.elements))
             return None
         return shape
+
+    def _table(self, statement: ast.InputDecl, frame: Frame) -> Table:
+        table = read_table(statement, frame.scope)
+        self.tables.append(table)
+        self.notes += [ValuesLearned(column.kind_span, column.name) for column in table.open]
+        return table
 
     def _repeat(self, statement: ast.Repeat, frame: Frame, flowing: Value | None) -> Value | None:
         try:

@@ -257,6 +257,7 @@ class _Checker:
             name=net.name,
             source=self.program.source,
             inputs=tuple(builder.inputs.values()),
+            tables=tuple(builder.tables),
             nodes=nodes,
             heads=heads,
             training=settings.training,

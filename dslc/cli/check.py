@@ -15,7 +15,7 @@ from dslc.ir import Network
 from dslc.language.diagnostics import CallError, SpecError, render
 
 if TYPE_CHECKING:
-    from dslc.cli.summary import Summary
+    from dslc.cli.summary import ColumnRow, Summary
 
 
 @app.command(
@@ -77,6 +77,8 @@ def _print_summary(network: Network, summary: Summary) -> None:
     total = ("total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}", "")
     columns = ("layer", "output", "size", "parameters", "multiply-adds", "bytes")
     print_table(f"{summary.net}: input {inputs}, {summary.precision}", columns, [*rows, total], "lllrrr")
+    for name, _ in summary.inputs:
+        _print_columns(name, [column for column in summary.columns if column.input == name])
     if (work := summary.training_step) is not None:
         both = f"{work.forward:,} forward, {work.backward:,} backward"
         print(f"\nmultiply-adds of a training step, an example: {both}")
@@ -86,6 +88,17 @@ def _print_summary(network: Network, summary: Summary) -> None:
     if summary.frozen:
         print(f"frozen: {', '.join(summary.frozen)}")
     print()
+
+
+def _print_columns(name: str, columns: list[ColumnRow]) -> None:
+    from dslc.cli.tables import print_table
+
+    if columns:
+        cells = [
+            (c.name, c.declared, "from the training set" if c.numbers is None else str(c.numbers)) for c in columns
+        ]
+        print()
+        print_table(f"columns of {name}", ("column", "declared as", "numbers"), cells, "llr")
 
 
 def _print_memory(summary: Summary) -> None:

@@ -99,7 +99,13 @@ def _tune(network: Network, target: str, wanted: ThreadCount) -> None:
 
 
 def plan_for(network: Network, target: str, threads: ThreadCount, disable: list[str] | None) -> Plan:
-    """The plan as the options of a command want it."""
+    """The plan as the options of a command want it.
+
+    Raises:
+        SpecError: the values of a column come from the training set.
+    """
+    from dslc.checker.columns import require_values
     from dslc.compiler import plan_network
 
+    require_values(network)
     return plan_network(network, target_named(target), threads=threads, options=options_without(disable))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from dslc.cli.app import app, examples, positive
-from dslc.language.diagnostics import CallError
+from dslc.language.diagnostics import CallError, ExampleError
 
 if TYPE_CHECKING:
     from dslc.ir import Network
-    from dslc.runtime.data.examples import Dataset, Reading
+    from dslc.runtime.data.examples import Dataset, Reading, Split
     from dslc.runtime.model import Model
 
 
@@ -114,11 +116,48 @@ def run_data(model: Model, data: str, options: DataOptions, labelled: bool = Tru
     """
     from dslc.runtime.data.datasets import load_dataset
 
-    return load_dataset(data, how=options.reading(model.schema.reading(model.network, labelled)))
+    found = load_dataset(data, how=options.reading(model.schema.reading(model.network, labelled)))
+    return encode_tables(model, found)
 
 
-@app.command(help_epilogue=examples("dslc data titanic.csv --target survived", "dslc data measured.parquet"))
-def data(table: str, *, target: str | None = None, no_header: Annotated[bool, Parameter(negative=())] = False) -> None:
+def encode_tables(model: Model, dataset: Dataset) -> Dataset:
+    """The data with declared columns as the network takes them.
+
+    Raises:
+        DataError: with the file, the line and the column; or the model has not learned them.
+    """
+    if not model.network.tables:
+        return dataset
+    parts: dict[str, Any] = {}
+    for name, part in dataset.parts.items():
+        with locating(part):
+            parts[name.replace("-", "_")] = replace(part, x=model.schema.inputs(model.network, part.x))
+    return replace(dataset, **parts)
+
+
+@contextmanager
+def locating(part: Split) -> Iterator[None]:
+    """Errors of examples name the file and line of the example."""
+    try:
+        yield
+    except ExampleError as error:
+        raise error.at(part.name(error.example)) from None
+
+
+@app.command(
+    help_epilogue=examples(
+        "dslc data titanic.csv --target survived",
+        "dslc data titanic.csv --spec titanic.net",
+        "dslc data measured.parquet",
+    )
+)
+def data(
+    table: str,
+    *,
+    target: str | None = None,
+    spec: str | None = None,
+    no_header: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
     """Show what a table holds: a row a column with its type, missing cells, range and distinct values.
 
     A word stands beside what a network should not be given: constants,
@@ -127,6 +166,7 @@ def data(table: str, *, target: str | None = None, no_header: Annotated[bool, Pa
     Args:
         table: A .csv, .tsv, .parquet, .arrow or the like.
         target: The column to be predicted.
+        spec: A .net file whose input declares columns: shows what becomes of each.
         no_header: The first row is data: the columns are called 1, 2, ...
     """
     from dslc.cli.tables import print_table
@@ -136,3 +176,28 @@ def data(table: str, *, target: str | None = None, no_header: Annotated[bool, Pa
     cells = [(c.name, c.kind, f"{c.missing:,}", c.range, f"{c.distinct:,}", c.warning) for c in found.columns]
     columns = ("column", "type", "missing", "range", "distinct", "")
     print_table(f"{table}: {found.rows:,} rows, {len(cells)} columns", columns, cells, "llrlrl")
+    if spec is not None:
+        _print_encodings(spec, table, target, not no_header)
+
+
+def _print_encodings(spec: str, path: str, target: str | None, header: bool) -> None:
+    """What the columns that a spec declares become, learned from the whole table."""
+    from dslc.cli.tables import print_table
+    from dslc.compiler import check_file
+    from dslc.runtime.data.datasets import load_dataset
+    from dslc.runtime.data.schema import Schema, reading_for
+
+    network = check_file(spec)
+    declared = network.table(network.inputs[0].name)
+    if declared is None:
+        raise CallError(f"--spec: the input of {spec} declares no columns")
+    how = replace(reading_for(network), target=target, labelled=False, header=header)
+    train = load_dataset(path, how=how).train
+    with locating(train):
+        learned = Schema().of_tables(network, train.x).tables[declared.input]
+    cells = [
+        (encoding.column, column.declared, str(encoding.width), encoding.told)
+        for column, encoding in zip(declared.columns, learned, strict=True)
+    ]
+    print()
+    print_table(f"input {declared.input} of {spec}", ("column", "declared as", "numbers", ""), cells, "llrl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +10,14 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from dslc.cli.app import Data, Define, Spec, app, examples, overrides
-from dslc.cli.data import DataOptions, training_data
+from dslc.cli.data import DataOptions, locating, training_data
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, UsageError
 
 if TYPE_CHECKING:
+    from dslc.ir import Network
     from dslc.proofs.scales import LayerScale
+    from dslc.runtime.data.examples import Split
 
 
 @app.command(
@@ -61,7 +64,7 @@ def inspect(
     if output is not None and not output.endswith(".png"):
         raise CallError(f"the picture is a PNG: -o {Path(output).stem}.png")
     network = check_file(spec, overrides(define))
-    train = training_data(network, data, read).train
+    network, train = _with_tables(network, training_data(network, data, read).train, weights)
     inputs, targets = sample_examples(network, train, examples_ or default_count(network), weights)
     scales = measure(untrained(network, train, weights), inputs, targets)
     title = f"{network.name}: scale by depth, {len(next(iter(inputs.values())))} examples"
@@ -73,6 +76,20 @@ def inspect(
     print_table(title, columns, [_cells(row) for row in scales.layers], "llrrrrl")
     if output is not None:
         print(f"wrote {output}")
+
+
+def _with_tables(network: Network, train: Split, weights: str | None) -> tuple[Network, Split]:
+    """Declared columns as the network takes them, as the weights know it or the training set tells."""
+    from dslc.runtime.data.schema import Schema
+    from dslc.runtime.training.spec_text import completed
+    from dslc.runtime.training.weights import read_schema
+
+    if not network.tables:
+        return network, train
+    with locating(train):
+        schema = (Schema() if weights is None else read_schema(weights)).of_tables(network, train.x)
+        network = completed(network, schema)
+        return network, replace(train, x=schema.inputs(network, train.x))
 
 
 def _cells(row: LayerScale) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from dslc.cli.app import Data, Define, Spec, Threads, app, examples, overrides, positive, thread_option, writing
-from dslc.cli.data import DataOptions, training_data
+from dslc.cli.data import DataOptions, locating, training_data
 from dslc.cli.train import check_parts, results_of, write_run
 from dslc.compiler import check_file
 from dslc.language.diagnostics import DataError
@@ -66,6 +66,7 @@ def search(
     from dslc.runtime.data.schema import Schema
     from dslc.runtime.runs.folder import run_folder
     from dslc.runtime.search.search import Search, Settings
+    from dslc.runtime.training.spec_text import completed
 
     if epochs is not None:
         positive(epochs, "--epochs")
@@ -76,7 +77,10 @@ def search(
     found.dataset = found.dataset.with_dev(found.seed)
     if found.dataset.dev is None:
         raise DataError("a search judges by a dev set, and the data are too few to split one off")
-    check_parts(Schema().describing(network, found.dataset), network, found.dataset, anew=True)
+    schema = Schema().describing(network, found.dataset)
+    with locating(found.dataset.train):
+        schema = schema.of_tables(network, found.dataset.train.x)
+    check_parts(schema, completed(network, schema), found.dataset, anew=True)
     with run_folder(run, f"{found.network.name}-search") as folder, writing(folder):
         try:
             found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)

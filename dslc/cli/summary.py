@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dslc.columns import Column
 from dslc.ir import Network, Node
 from dslc.lowering.lower import lower
 from dslc.registry import name_of
@@ -25,6 +26,17 @@ class Row:
     parameters: int
     multiply_adds: int
     bytes: int
+
+
+@dataclass(frozen=True)
+class ColumnRow:
+    """A column that an input declares: how, and how many of the input's numbers come from it; None where the training
+    set is to tell its values."""
+
+    input: str
+    name: str
+    declared: str
+    numbers: int | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,7 @@ class Summary:
     net: str
     precision: str
     inputs: tuple[tuple[str, str], ...]
+    columns: tuple[ColumnRow, ...]
     rows: tuple[Row, ...]
     parameters: int
     multiply_adds: int
@@ -79,6 +92,7 @@ def summarize(network: Network, plan: Plan) -> Summary:
         net=network.name,
         precision=network.precision,
         inputs=tuple((value.name, show_shape(value.shape)) for value in network.inputs),
+        columns=tuple(_column(table.input, column) for table in network.tables for column in table.columns),
         rows=rows,
         parameters=sum(row.parameters for row in rows),
         multiply_adds=sum(row.multiply_adds for row in rows),
@@ -87,6 +101,11 @@ def summarize(network: Network, plan: Plan) -> Summary:
         regularized=_regularized(network),
         frozen=tuple(p.name for p in network.parameters if p.frozen),
     )
+
+
+def _column(input_name: str, column: Column) -> ColumnRow:
+    numbers = None if column.kind.open else column.kind.width
+    return ColumnRow(input_name, column.name, column.declared, numbers)
 
 
 def _row(node: Node, itemsize: int) -> Row:

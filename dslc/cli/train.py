@@ -22,7 +22,7 @@ from dslc.cli.app import (
     thread_option,
     writing,
 )
-from dslc.cli.data import DataOptions, training_data
+from dslc.cli.data import DataOptions, encode_tables, locating, training_data
 from dslc.cli.watching import WatchOptions
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, ExampleError
@@ -95,6 +95,9 @@ def train(
         run, epochs = _resume(model, resume, run, epochs)
     dataset = _parts(training_data(network, data, read), shares, model.training.seed, resume)
     model.schema = model.schema.describing(network, dataset)
+    with locating(dataset.train):
+        model.learn_columns(dataset.train.x)
+    dataset, network = encode_tables(model, dataset), model.network
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
     check_parts(model.schema, network, dataset, anew=resume is None)

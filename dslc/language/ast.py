@@ -105,13 +105,25 @@ class Chain(Record):
 
 
 @record
+class Column(Record):
+    """`fare: number missing=median` in a table: `kind` is a name, or a call that lists values."""
+
+    span: Span
+    name: str
+    name_span: Span
+    kind: Call
+    options: tuple[Argument, ...]
+
+
+@record
 class InputDecl(Record):
-    """`input name: size`."""
+    """`input name: size`, or `input name: table { columns }`; `columns` is None where there are no braces."""
 
     span: Span
     name: str
     name_span: Span
     size: Expr
+    columns: tuple[Column, ...] | None
 
 
 @record

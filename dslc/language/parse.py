@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import math
 import re
 import sys
@@ -131,7 +132,7 @@ class BadCharacter(Diagnostic):
         hints = {
             ";": "help: one statement a line, without a semicolon",
             "'": 'help: text goes in double quotes: "..."',
-            '"': "help: this quote is never closed on its line",
+            '"': "help: this quote is never closed on its line; a \\ in quotes is written twice",
             "|": "help: write -> between two layers",
             "[": "help: lists use round brackets: choice(1, 2, 3)",
             "×": "help: write sizes with the letter x: 28x28x1",
@@ -263,10 +264,12 @@ def _check_depth(tree: Tree[Token], source: Source) -> None:
 
 def _brackets(source: Source, end: int | None = None) -> Iterator[tuple[int, str]]:
     """Every bracket with its offset; those in comments and texts do not count."""
-    skipping = ""
+    skipping, escaped = "", False
     for offset, char in enumerate(source.text[:end]):
         if skipping:
-            skipping = "" if char in (skipping, "\n") else skipping
+            if not escaped and char in (skipping, "\n"):
+                skipping = ""
+            escaped = char == "\\" and skipping == '"' and not escaped
         elif char in '#"':
             skipping = "\n" if char == "#" else '"'
         elif char in "(){}":
@@ -304,6 +307,7 @@ TERMINALS = {
 }
 OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR"}
 DECLARATION = re.compile(r"[ \t]*(param|block|net|train)\b")
+IN_A_TABLE = re.compile(r"\btable\s*\{[^}]*$")
 SIZE_REST = re.compile(r"x[0-9]*(x[0-9]+)*")
 
 
@@ -343,7 +347,7 @@ def _readable(expected: set[str]) -> tuple[str, ...]:
     shown = expected - OPERATORS - {"_NL"} if len(expected) > 1 else expected
     words: list[str] = []
     if "_NL" in expected and not expected & {"NAME", "PARAM"}:
-        words, shown = ["a new line"], shown - {"RBRACE", "$END"}
+        words, shown = ["a new line"], shown - {"RBRACE", "LBRACE", "$END"}
     elif {"NAME", "INPUT", "OUTPUT"} <= shown:
         words, shown = ["a statement"], shown - {"NAME", "IN", "INPUT", "OUTPUT", "REPEAT"}
     elif {"NAME", "IN"} <= shown:
@@ -378,6 +382,8 @@ def _sign_hint(token: Token, expected: set[str], before: str) -> str:
         return LEARNING_RATE_HELP.removeprefix("help: ")
     if "NUMBER" in expected and "RPAR" not in expected:
         return f"settings of train have no '{token}': batch 64"
+    if IN_A_TABLE.search(before):
+        return "columns stand one a line or with commas between them, each with a colon: age: number missing=0"
     if token.type == "COLON":
         return "write = here" if "EQUAL" in expected else ""
     if "COLON" in expected:
@@ -481,7 +487,15 @@ class _Builder(Transformer[Token, Any]):
         return tuple(items)
 
     def input(self, meta: Meta, items: list[Any]) -> ast.InputDecl:
-        return ast.InputDecl(self._span(meta), str(items[0]), self._token(items[0]), items[1])
+        return ast.InputDecl(self._span(meta), str(items[0]), self._token(items[0]), items[1], items[2])
+
+    def columns(self, meta: Meta, items: list[Any]) -> tuple[ast.Column, ...]:
+        return tuple(item for item in items if item is not None)
+
+    def column(self, meta: Meta, items: list[Any]) -> ast.Column:
+        name, kind, *options = items
+        word = _unquoted(name) if name.type == "STRING" else str(name)
+        return ast.Column(self._span(meta), word, self._token(name), kind, tuple(options))
 
     def output(self, meta: Meta, items: list[Any]) -> ast.OutputDecl:
         return ast.OutputDecl(self._span(meta), str(items[0]), self._token(items[0]), items[1])
@@ -507,6 +521,8 @@ class _Builder(Transformer[Token, Any]):
     def argument(self, meta: Meta, items: list[Any]) -> ast.Argument:
         name = None if items[0] is None else str(items[0])
         return ast.Argument(self._span(meta), name, items[1])
+
+    option = argument
 
     def setting(self, meta: Meta, items: list[Any]) -> ast.Setting:
         key, head, values, slices, then, subject = items
@@ -557,10 +573,15 @@ class _Builder(Transformer[Token, Any]):
         return ast.Items(self._span(meta), tuple(items))
 
     def text(self, meta: Meta, items: list[Any]) -> ast.Text:
-        return ast.Text(self._span(meta), str(items[0])[1:-1])
+        return ast.Text(self._span(meta), _unquoted(items[0]))
 
     def name(self, meta: Meta, items: list[Any]) -> ast.Name | ast.Switch:
         word = str(items[0])
         if word in ("on", "off"):
             return ast.Switch(self._span(meta), word == "on")
         return ast.Name(self._span(meta), word)
+
+
+def _unquoted(token: Token) -> str:
+    r"""What stands between quotes, where \" and \\ and \n mean what they do in JSON."""
+    return json.loads(token, strict=False)  # type: ignore[no-any-return]

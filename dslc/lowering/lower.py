@@ -80,7 +80,7 @@ class _Lowering:
 
     def site(self, node: Node, index: int) -> Site:
         span = node.span
-        roles = {p.name.rpartition(".")[2]: p for p in node.parameters}
+        roles = {p.name.removeprefix(f"{node.name}."): p for p in node.parameters}
         return Site(
             name=node.name,
             line=span.line,

@@ -306,6 +306,23 @@ def _elementwise(seen: _KernelCheck) -> None:
         )
 
 
+def _embedding(seen: _KernelCheck) -> None:
+    """Every part lies inside of both sides, and every table has a row for each of its values."""
+    d: Any = seen.op.detail
+    gradient = seen.op.kind == "embedding_gradient"
+    x, y = seen.op.reads[0], seen.op.reads[1] if gradient else seen.op.writes[0]
+    seen.shape(x, (d.inputs,))
+    seen.shape(y, (d.outputs,))
+    tables = iter(seen.op.writes if gradient else seen.op.reads[1:])
+    for part in d.parts:
+        seen.at_least(x.name, d.inputs, part.start + (1 if part.values else part.size))
+        seen.at_least(y.name, d.outputs, part.out + part.size)
+        if part.values:
+            table = next(tables)
+            seen.shape(table, (part.values, part.size))
+            seen.plain(table)
+
+
 CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "conv_forward": _conv_forward,
     "conv_input_gradient": _conv_input_gradient,
@@ -314,6 +331,8 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "dense_forward": _dense_forward,
     "dense_input_gradient": _dense_input_gradient,
     "dense_weight_gradient": _dense_weight_gradient,
+    "embedding": _embedding,
+    "embedding_gradient": _embedding,
     "fold_batchnorm": _elementwise,
     "pad": _pad,
     "regularizer_gradient": _elementwise,

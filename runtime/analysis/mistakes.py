@@ -105,6 +105,8 @@ def find_mistakes(model: Model, x: Any, y: Any, most: int) -> Mistakes:
     Raises:
         DataError: the network has several outputs or predicts real numbers, or the data do not fit it.
     """
+    if model.network.tables:
+        x = model.schema.inputs(model.network, x)  # once, not for each example
     output, head = model.predict(x), model.network.heads[0]
     given = answers(head, output, class_targets(model, y, len(output)))
     wrong, names = given.wrong, model.schema.names(head)

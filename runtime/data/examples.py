@@ -43,9 +43,10 @@ class Files:
 
 @dataclass(frozen=True)
 class Split:
-    """Some examples: x (n, ...), perhaps a lazy array, and y (n, ...), which are class numbers, labels or numbers, and
-    `weights` (n,), what each of them counts; None where all count alike. `drawn`: their places in the arrays that they
-    were drawn from. `origins` says where those at these places come from."""
+    """Some examples: x (n, ...), perhaps a lazy array or a frame of columns that a spec declares, and y (n, ...), which
+    are class numbers, labels or numbers, and `weights` (n,), what each of them counts; None where all count alike.
+    `drawn`: their places in the arrays that they were drawn from. `origins` says where those at these places come
+    from."""
 
     x: Any
     y: Array
@@ -158,6 +159,7 @@ def _part(count: int, share: float) -> int:
 class Reading:
     """How data are to be read.
 
+    `declared`: `columns` are those that a spec declares, and stay as they are in the file, for the model to encode.
     `target`: the column of a table that is y, or of a list of images; `weight`: that of the sample weights. `numbers`:
     the targets are numbers, so that words among them are errors. `labelled`: y is needed; to predict it is not.
     `columns`: the feature columns that a model knows, by which those of a table are found. `header`: the first row of a
@@ -173,6 +175,7 @@ class Reading:
     numbers: bool = False
     labelled: bool = True
     columns: tuple[str, ...] | None = None
+    declared: bool = False
     header: bool = True
     scale: bool = True
     resize: tuple[int, int] | None = None

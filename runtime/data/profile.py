@@ -103,8 +103,8 @@ def _warning(
         return "neither numbers nor words"
     if words:
         numbers = int((~np.isnan(values)).sum())
-        return f"{numbers:,} of {rows:,} cells are numbers" if numbers else "words: no input as they are"
-    return "missing cells: no input as they are" if gone.any() else ""
+        return f"{numbers:,} of {rows:,} cells are numbers" if numbers else "words: declare a category"
+    return "missing cells: declare what stands for them" if gone.any() else ""
 
 
 def codes(column: Series) -> Array:

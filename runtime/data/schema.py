@@ -14,7 +14,9 @@ import numpy as np
 from dslc.ir import Head, Network, Value
 from dslc.language.diagnostics import DataError, ExampleError
 from dslc.layers import Layer
+from dslc.runtime.data import encoding
 from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_labels
+from dslc.runtime.data.encoding import Encoded, Encoding
 from dslc.runtime.data.examples import DataNote, Dataset, Reading
 from dslc.runtime.data.frames import columns_of, frame_array, in_words, is_frame
 from dslc.runtime.data.labels import Classes, labels_of, learned
@@ -33,11 +35,13 @@ FAR = 1024
 class Schema:
     """`classes` by head that learned names, `features` the columns by input that was fitted on a table, `target` the
     column that y was. `offsets` by input: what is subtracted from each feature in double precision before it is
-    rounded to the network's. `header`, `scale`, `resize`, `fit`, `background`: how files are read, as in `Reading`."""
+    rounded to the network's. `tables` by input: how each column that the spec declares becomes numbers. `header`,
+    `scale`, `resize`, `fit`, `background`: how files are read, as in `Reading`."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
     features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     offsets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    tables: Mapping[str, tuple[Encoding, ...]] = field(default_factory=dict)
     target: str | None = None
     header: bool = True
     scale: bool = True
@@ -62,25 +66,28 @@ class Schema:
 
     def reading(self, network: Network, labelled: bool) -> Reading:
         """How data for the model are read: as those of its training were; `labelled`: with targets to judge by."""
-        columns = self.features.get(network.inputs[0].name)
-        alike = {name: getattr(self, name) for name in READ_ALIKE}
         given = reading_for(network)
+        columns = self.features.get(network.inputs[0].name, given.columns)
+        alike = {name: getattr(self, name) for name in READ_ALIKE}
         return replace(given, target=self.target, labelled=labelled, columns=columns, **alike)
 
     # ------------------------------------------------------------------------------------------- what it does
 
     def inputs(self, network: Network, x: Any) -> Any:
-        """The inputs with columns in the order of the fit and offsets subtracted.
+        """The inputs with columns in the order of the fit and offsets subtracted; tables as their columns are declared.
 
         Raises:
-            DataError: a column is missing, or holds something else than numbers.
+            DataError: a column is missing, or holds something else than numbers or what is declared.
         """
-        if len(network.inputs) == 1 and type(x) is np.ndarray and self.scale and not self.offsets:
+        plain = not self.offsets and not network.tables
+        if len(network.inputs) == 1 and type(x) is np.ndarray and self.scale and plain:
             return x
-        given = by_name(x, [value.name for value in network.inputs], "input")
-        return _together(network.inputs, [self._input(v, a) for v, a in zip(network.inputs, given, strict=True)])
+        return _together(network.inputs, [self._input(network, v, a) for v, a in _given_inputs(network, x)])
 
-    def _input(self, value: Value, given: Any) -> Any:
+    def _input(self, network: Network, value: Value, given: Any) -> Any:
+        table = network.table(value.name)
+        if table is not None:
+            return given if isinstance(given, Encoded) else encoding.encode(table, self._encodings(value.name), given)
         if np.ma.is_masked(given):
             return given  # it is refused, with the example
         array = self._columns(value, given) if is_frame(given) else given
@@ -90,6 +97,11 @@ class Schema:
         if offset is None or np.size(array) != len(array) * len(offset):
             return array
         return np.asarray(array, np.float64).reshape(len(array), -1) - np.array(offset)
+
+    def _encodings(self, name: str) -> tuple[Encoding, ...]:
+        if name not in self.tables:
+            raise DataError(f"the columns of input {name} are learned by `fit`: train the model, or load its weights")
+        return self.tables[name]
 
     def _columns(self, value: Value, frame: Any) -> Array:
         known, found = self.features.get(value.name), columns_of(frame)
@@ -118,6 +130,16 @@ class Schema:
         if labels is None or (head.name not in self.classes and labels.dtype.kind in "iu"):
             return given
         return self._known(head).numbers(head.name, labels)
+
+    def require_tables(self, network: Network) -> None:
+        """Compares what is known of tables with what the network declares.
+
+        Raises:
+            DataError: a column is another one, or has other values or numbers.
+        """
+        for table in network.tables:
+            if table.input in self.tables:
+                encoding.require_same(table, self.tables[table.input])
 
     def check_part(
         self, network: Network, x: Any, y: Any, part: str, anew: bool = False, sample_weight: Any = None
@@ -181,15 +203,29 @@ class Schema:
         Raises:
             DataError: they are not the inputs that the network declares.
         """
-        xs = dict(_given(network.inputs, x, "input"))
+        xs = {value.name: given for value, given in _given_inputs(network, x) if network.table(value.name) is None}
         for value in network.inputs if self.scale else ():
-            array = xs[value.name]
+            array = xs.get(value.name)
             if isinstance(array, np.ndarray | LazyArray) and holds_images(array, value.shape):
                 what = f"images of {8 * array.dtype.itemsize} bits are divided by {LARGEST[array.dtype]}"
                 warnings.warn(f"input {value.name}: {what}", DataNote, stacklevel=4)
         features = {name: columns_of(frame) for name, frame in xs.items() if is_frame(frame)} if anew else {}
+        features |= {table.input: table.names for table in network.tables}
         offsets = _offsets(network, xs, unfitted)
         return replace(self, features={**self.features, **features}, offsets={**self.offsets, **offsets})
+
+    def of_tables(self, network: Network, x: Any) -> Schema:
+        """With how the declared columns of tables become numbers, learned from training inputs where it is not known.
+
+        Raises:
+            DataError: a column is missing, holds something else than is declared, or never varies.
+        """
+        new = [table for table in network.tables if table.input not in self.tables]
+        if not new:
+            return self
+        given = {value.name: array for value, array in _given_inputs(network, x)}
+        found = {table.input: encoding.learned(table, given[table.input]) for table in new}
+        return replace(self, tables={**self.tables, **found})
 
     def of_targets(self, network: Network, y: Any, anew: bool) -> Schema:
         """With what training targets tell: labels, where a training begins `anew` and some are unknown yet.
@@ -234,6 +270,9 @@ class Schema:
             given["classes"] = {head: Classes(tuple(found["labels"])) for head, found in given["classes"].items()}
             for name in ("features", "offsets"):
                 given[name] = {key: tuple(values) for key, values in given[name].items()}
+            given["tables"] = {
+                name: tuple(map(_encoding, columns)) for name, columns in given.get("tables", {}).items()
+            }
             given["resize"] = None if given["resize"] is None else tuple(given["resize"])
             given["background"] = tuple(given["background"])
             return Schema(**given)
@@ -249,7 +288,9 @@ def tells_labels(head: Head) -> bool:
 def reading_for(network: Network) -> Reading:
     """What a network asks of its data: numbers for targets unless it tells classes, and images of its channels."""
     numbers = network.training is not None and not any(tells_labels(head) for head in network.heads)
-    shape = network.inputs[0].shape
+    shape, table = network.inputs[0].shape, network.table(network.inputs[0].name)
+    if table is not None:
+        return Reading(numbers=numbers, columns=table.names, declared=True)
     return Reading(numbers=numbers, channels=shape[2] if len(shape) == 3 and shape[2] in (1, 3) else None)
 
 
@@ -263,14 +304,28 @@ def _given(wanted: tuple[Any, ...], given: Any, what: str) -> list[tuple[str, An
     return list(zip(names, by_name(given, names, what), strict=True))
 
 
+def _given_inputs(network: Network, x: Any) -> list[tuple[Value, Any]]:
+    """What was given for each input. A dict with the columns of the only input is that input."""
+    table = network.table(network.inputs[0].name)
+    if len(network.inputs) == 1 and table is not None and isinstance(x, Mapping) and set(x) >= set(table.names):
+        return [(network.inputs[0], x)]
+    return list(zip(network.inputs, by_name(x, [value.name for value in network.inputs], "input"), strict=True))
+
+
+def _encoding(given: dict[str, Any]) -> Encoding:
+    return Encoding(**{**given, "values": tuple(given["values"])})
+
+
 def _together(wanted: tuple[Any, ...], arrays: list[Any]) -> Any:
     return arrays[0] if len(arrays) == 1 else {one.name: array for one, array in zip(wanted, arrays, strict=True)}
 
 
 def _offsets(network: Network, xs: Mapping[str, Any], unfitted: Collection[str]) -> dict[str, tuple[float, ...]]:
-    """For inputs that only a first layer such as standardize reads, and whose numbers lie far from zero."""
+    """For inputs `xs` that only a first layer such as standardize reads, and whose numbers lie far from zero."""
     found = {}
     for value in network.inputs:
+        if value.name not in xs:
+            continue
         readers = [node for node in network.nodes if value.name in {v.name for v in node.inputs}]
         if network.precision == "float32" and readers and all(node.name in unfitted for node in readers):
             offset = _offset(readers[0].layer, value, xs[value.name])

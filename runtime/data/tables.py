@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dslc.columns import MISSING
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.decimal_commas import COMMA
 from dslc.runtime.data.delimited import Delimited, parse
@@ -29,8 +30,6 @@ LONGEST_LABEL = 1000
 """Characters of a class's name: all names take as much memory as the longest."""
 NUMBER, COPIES = 8, 3
 """Bytes of a number of double precision, and how often it is held: as polars does, by column, and in x."""
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
-"""Cells that stand for a value that is not there."""
 THOUSANDS = r"^[+-]?[1-9]\d{0,2}([,' \u00a0\u202f]\d{3})+(\.\d+)?$"
 """Numbers with a comma, an apostrophe or a space (also one that keeps its line, or a narrow one) between thousands."""
 TRUE_FALSE = {"true": 1.0, "false": 0.0}
@@ -61,19 +60,23 @@ def reads(path: Path) -> bool:
 
 def read(path: Path, how: Reading) -> Dataset:
     """The columns that a model knows, or all but the target, as x (n, columns), and the target as y (n,): numbers, in
-    which NaN stands for a missing one, or words.
+    which NaN stands for a missing one, or words. Columns that a spec declares are a frame, as they stand there.
 
     Raises:
         DataError: with the file, the line and the column.
     """
     table = open_table(path, how.header)
     target = target_of(table, how)
+    if how.declared and target in (how.columns or ()):
+        raise DataError(f"{path}: the spec declares the column {target!r}, which is the target, as an input")
     columns, notes = features_of(table, how, target)
-    x = [_numbers(table, name) for name in columns]
-    notes += tuple(note for _, found in x for note in found)
+    x: Any = table.frame.select(columns)
+    if not how.declared:
+        x, assumed = _matrix(table, columns)
+        notes += assumed
     labelled = how.labelled and target is not None
     y, more = targets(table, str(target), how.numbers) if labelled else (np.zeros(table.frame.height), ())
-    split = Split(np.column_stack([array for array, _ in x]), y, origins=table, weights=weights(table, how.weight))
+    split = Split(x, y, origins=table, weights=weights(table, how.weight))
     notes = (*table.notes, *notes, *more)
     return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=notes)
 
@@ -171,14 +174,19 @@ def features_of(table: Table, how: Reading, target: str | None) -> tuple[tuple[s
         return found, ()
     missing = [name for name in how.columns if name not in names]
     if missing:
-        raise DataError(
-            f"{table.path} lacks {in_words(missing)}, which the run was trained with; it has {listed(names)}"
-        )
+        why = "which the spec declares" if how.declared else "which the run was trained with"
+        raise DataError(f"{table.path} lacks {in_words(missing)}, {why}; it has {listed(names)}")
     extra = [name for name in names if name not in how.columns and name not in (target, how.target, how.weight)]
     return how.columns, (f"{table.path}: not looked at: {in_words(extra)}",) if extra else ()
 
 
 # ------------------------------------------------------------------------------------------------ what they hold
+
+
+def _matrix(table: Table, columns: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
+    """The columns as numbers (n, columns), and what was assumed."""
+    found = [_numbers(table, name) for name in columns]
+    return np.column_stack([array for array, _ in found]), tuple(note for _, notes in found for note in notes)
 
 
 def _numbers(table: Table, name: str) -> tuple[Array, tuple[str, ...]]:
@@ -210,7 +218,7 @@ def _no_number(cell: str) -> str:
         return f"{quoted(cell)} has a separator of thousands: write {re.sub(r'[^0-9.+-]', '', cell)}"
     if re.match(COMMA, cell):
         return f"{quoted(cell)} has a decimal comma: write {cell.replace(',', '.')}, or part the cells by semicolons"
-    return f"{quoted(cell)} is no number; leave the column out, or make columns of 0 and 1 of its words"
+    return f"{quoted(cell)} is no number; leave the column out, or declare columns in the spec, it as a category"
 
 
 def targets(table: Table, name: str, numbers: bool) -> tuple[Array, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from dslc.columns import Table
 from dslc.ir import Network
 from dslc.optimizers import Optimizer
 from dslc.registry import name_of
@@ -30,6 +31,7 @@ def _compared(theirs: dict[str, str], ours: dict[str, str]) -> list[str]:
 def _identity(network: Network) -> dict[str, str]:
     facts = {"the precision": network.precision}
     facts |= {f"input {value.name}": show_shape(value.shape) for value in network.inputs}
+    facts |= {f"the table {table.input}": _columns(table) for table in network.tables}
     facts |= _layers(network)
     facts |= {f"output {head.name}": head.value.name for head in network.heads}
     if network.training is not None:
@@ -44,11 +46,15 @@ def _layers(network: Network) -> dict[str, str]:
     facts, before = {}, network.inputs[:1]
     for node in network.nodes:
         reads = "" if node.inputs == before else f" of {', '.join(value.name for value in node.inputs)}"
-        frozen = [p.name.rpartition(".")[2] for p in node.parameters if p.frozen]
+        frozen = [p.name.removeprefix(f"{node.name}.") for p in node.parameters if p.frozen]
         held = f" with {' and '.join(frozen)} frozen" if frozen else ""
         facts[f"layer {node.name}"] = f"{_shown(node.layer)}{reads} to {show_shape(node.output.shape)}{held}"
         before = (node.output,)
     return facts
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(f"{column.name} {_shown(column.kind)}" for column in table.columns)
 
 
 def _kind(optimizer: Optimizer) -> str:

@@ -1,14 +1,17 @@
-"""The text of a spec with the params' values that its network was built with."""
+"""The text of a spec with what its network was built with: values of params, and of columns of tables."""
 
 from __future__ import annotations
+
+import json
 
 from dslc.checker.program import check
 from dslc.ir import Network
 from dslc.language import ast
 from dslc.language.arguments import show
-from dslc.language.diagnostics import SpecError
+from dslc.language.diagnostics import DataError, SpecError
 from dslc.language.parse import parse
 from dslc.language.source import Source
+from dslc.runtime.data.schema import Schema
 
 
 def as_trained(network: Network) -> str:
@@ -24,6 +27,31 @@ def as_trained(network: Network) -> str:
             at = declaration.value.span
             text = text[: at.start] + to_source(values[declaration.name]) + text[at.end :]
     return text
+
+
+def completed(network: Network, schema: Schema) -> Network:
+    """The network with the values of its columns, which the schema has learned, filled into its text.
+
+    Raises:
+        DataError: the schema does not know them.
+    """
+    if not network.open:
+        return network
+    text = network.source.text
+    opened = [(table.input, column) for table in network.tables for column in table.open]
+    for name, column in sorted(opened, key=lambda found: -found[1].kind_span.end):
+        values = {encoding.column: encoding.values for encoding in schema.tables.get(name, ())}
+        if column.name not in values:
+            raise DataError(f"the values of the column {column.name!r} are not known: fit on data that have it")
+        at = column.kind_span.end
+        text = f"{text[:at]}({', '.join(map(_value, values[column.name]))}){text[at:]}"
+    params = {param.name: param.value for param in network.params}
+    return check(parse(Source(network.source.name, text)), params, network.precision)
+
+
+def _value(word: str) -> str:
+    """A value of a category as the language writes it."""
+    return word if word.isidentifier() and word.isascii() else json.dumps(word, ensure_ascii=False)
 
 
 def _defaults(program: ast.Program) -> dict[str, object]:
