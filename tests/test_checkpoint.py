@@ -497,7 +497,7 @@ def test_the_split_is_written_before_the_first_epoch(
     np.savez("d.npz", x=x, y=y)
     found = []
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         found.append(partition_of("r"))
         raise DataError("it fails")
 

@@ -100,9 +100,9 @@ def on_disk(array: Any) -> bool:
 
 
 def taken(array: Any, at: Array) -> Any:
-    """Some rows of an array, which stay where they are if they are on the disk or many."""
-    large = on_disk(array) or isinstance(array, LazyArray) or array.nbytes > NO_COPY
-    return Rows(array, at) if large else array[at]
+    """Some rows of an array, which stay where they are if they are on the disk or many; or of a frame."""
+    many = isinstance(array, np.ndarray) and array.nbytes > NO_COPY
+    return Rows(array, at) if many or on_disk(array) else array[at]
 
 
 def rows_of(array: Any, at: Array) -> Array:
