@@ -194,6 +194,16 @@ def read(path: str | Path) -> Source:
         raise SpecError([NotReadable(nowhere, (error.strerror or str(error)).lower())]) from None
     except ValueError as error:
         raise SpecError([NotReadable(nowhere, str(error))]) from None
+    return decode(data, str(path))
+
+
+def decode(data: bytes, name: str) -> Source:
+    """The bytes of a file as a source, see `read`. `name` is shown in errors.
+
+    Raises:
+        SpecError: the file is too large, or is not text.
+    """
+    nowhere = Span(Source(name, ""), 0, 0)
     if len(data) > MAX_BYTES:
         raise SpecError([TooLarge(nowhere, len(data))])
     try:
@@ -202,7 +212,7 @@ def read(path: str | Path) -> Source:
         raise SpecError([NotText(nowhere)]) from None
     if "\0" in text:
         raise SpecError([NotText(nowhere)])
-    return Source(str(path), text.replace("\r\n", "\n"))
+    return Source(name, text.replace("\r\n", "\n"))
 
 
 def parse(source: Source) -> ast.Program:
