@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_cli import DATA_SPEC, dslc
 
 from dslc.compiler import check_text
 from dslc.ir import Network
@@ -20,7 +21,6 @@ from dslc.language.parse import parse
 from dslc.language.source import Source, Span
 from fuzzing.specs import networks
 from helpers import REPO
-from test_cli import DATA_SPEC, dslc
 
 FOLDERS = ("specs", "benchmarks/specs", "benchmarks/specs/accuracy", "benchmarks/specs/untuned", "tests/fuzz_found")
 FILES = [path for folder in FOLDERS for path in sorted((REPO / folder).glob("*.net"))]

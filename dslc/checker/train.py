@@ -395,7 +395,7 @@ class TrainReader:
             training=training,
             losses=self.losses,
             init=found.get("init"),  # type: ignore[arg-type]
-            penalties=tuple(r for r, _ in self.regularizers if isinstance(r, Penalty)),
+            penalties=tuple(r for r, _ in self.regularizers if isinstance(r, Penalty) and r.strength),
             constraints=tuple(r for r, _ in self.regularizers if isinstance(r, Constraint)),
             frozen=found.get("freeze", ()),  # type: ignore[arg-type]
             precision=str(found.get("precision", "float32")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -100,6 +101,23 @@ def run_data(model: Model, data: str, options: DataOptions, labelled: bool = Tru
     from dslc.runtime.data.datasets import load_dataset
 
     return load_dataset(data, how=options.reading(model.schema.reading(model.network, labelled)))
+
+
+def data_of(run: str, data: str | None, options: DataOptions) -> tuple[str, DataOptions]:
+    """The data and how to read them: those that are given, else those of the run's training, with its target.
+
+    Raises:
+        CallError: none are given, and the run does not say which it had.
+        DataError: its `run.json` cannot be read.
+    """
+    from dslc.runtime.runs.metadata import read_metadata
+
+    if data is not None:
+        return data, options
+    metadata = read_metadata(Path(run))
+    if metadata is None:
+        raise CallError(f"{run} does not say with which data it was trained: name data, as in --data mnist")
+    return metadata.data, replace(options, target=options.target or metadata.target)
 
 
 @app.command(help_epilogue=examples("dslc data titanic.csv --target survived", "dslc data measured.parquet"))

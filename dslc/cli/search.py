@@ -11,7 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Data, Define, Spec, Threads, app, examples, overrides, positive, thread_option, writing
+from dslc.cli.app import (
+    Batch,
+    Data,
+    Define,
+    Overwrite,
+    Rate,
+    Spec,
+    Threads,
+    app,
+    examples,
+    overrides,
+    positive,
+    thread_option,
+    writing,
+)
 from dslc.cli.data import DataOptions, training_data
 from dslc.cli.train import check_parts, results_of, write_run
 from dslc.compiler import check_file
@@ -43,6 +57,9 @@ def search(
     study: str | None = None,
     read: DataOptions = DataOptions(),
     run: Annotated[str | None, Parameter(name="--run")] = None,
+    overwrite: Overwrite = False,
+    lr: Rate = None,
+    batch: Batch = None,
     epochs: int | None = None,
     seed: int | None = None,
     threads: Threads = "auto",
@@ -69,7 +86,9 @@ def search(
 
     if epochs is not None:
         positive(epochs, "--epochs")
-    settings = Settings(spec, overrides(define), sampler, prune, thread_option(threads), epochs, seed)
+    settings = Settings(
+        spec, overrides(define, lr=lr, batch=batch), sampler, prune, thread_option(threads), epochs, seed
+    )
     network = check_file(spec, settings.fixed)
     found = Search(settings, training_data(network, data, read), storage, study)
     positive(trials, "--trials")
@@ -77,7 +96,8 @@ def search(
     if found.dataset.dev is None:
         raise DataError("a search judges by a dev set, and the data are too few to split one off")
     check_parts(Schema().describing(network, found.dataset), network, found.dataset, anew=True)
-    with run_folder(run, f"{found.network.name}-search") as folder, writing(folder):
+    existing = "replaced" if overwrite else "refused"
+    with run_folder(run, f"{found.network.name}-search", existing) as folder, writing(folder):
         try:
             found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)
         except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """One way to write a spec: two spaces a level, one around `->`, the settings of `train` in a column.
 
-Words are neither added nor taken away, and comments, line breaks and groups between blank lines stay where they are: what
-changes is the space between words, and a brace over several lines gets lines of its own.
+Words are neither added nor taken away, and comments, line breaks and groups between blank lines stay where they are:
+what changes is the space between words, and a brace over several lines gets lines of its own.
 """
 
 from __future__ import annotations

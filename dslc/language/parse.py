@@ -22,6 +22,7 @@ from dslc.cache import cache_folder, write_whole
 from dslc.language import ast
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, SpecError
 from dslc.language.record import record
+from dslc.language.shipped import names_like, shipped
 from dslc.language.source import Source, Span
 
 MAX_BYTES = 1_000_000
@@ -34,6 +35,8 @@ class NotReadable(Diagnostic):
     """The file cannot be opened: it does not exist, is a folder, or may not be read."""
 
     reason: str
+    hint: str = ""
+    hints = ("{hint}",)
 
     @property
     def title(self) -> str:
@@ -182,16 +185,18 @@ class NeverClosed(Diagnostic):
 
 
 def read(path: str | Path) -> Source:
-    """The file as a source: UTF-8 with or without a byte order mark, with CR LF read as LF.
+    """The file as a source: UTF-8 with or without a byte order mark, with CR LF read as LF. A name such as `lenet5`
+    that is no file is the spec of this name that ships with the package.
 
     Raises:
         SpecError: the path cannot be read, is too large, or is not text.
     """
     nowhere = Span(Source(str(path), ""), 0, 0)
     try:
-        data = Path(path).read_bytes()
+        data = (shipped(str(path)) or Path(path)).read_bytes()
     except OSError as error:
-        raise SpecError([NotReadable(nowhere, (error.strerror or str(error)).lower())]) from None
+        hint = names_like(str(path)) if isinstance(error, FileNotFoundError) else ""
+        raise SpecError([NotReadable(nowhere, (error.strerror or str(error)).lower(), hint)]) from None
     except ValueError as error:
         raise SpecError([NotReadable(nowhere, str(error))]) from None
     return decode(data, str(path))
