@@ -85,7 +85,7 @@ class MergeOfOne(Diagnostic):
 
 @record
 class TooManyLayers(Diagnostic):
-    """Blocks and repeats that unroll to more than MAX_NODES layers or calls."""
+    """Blocks and repeats that unroll to too many layers or calls."""
 
     message = f"this makes more than {MAX_NODES} layers or calls of blocks"
 

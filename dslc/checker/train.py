@@ -74,7 +74,7 @@ class MissingSetting(Diagnostic):
 
 @record
 class OneValue(Diagnostic):
-    """`batch 32, 64`."""
+    """Several values for a setting that takes one: `batch 32, 64`."""
 
     key: str
     message = "'{key}' takes one value"
@@ -82,7 +82,7 @@ class OneValue(Diagnostic):
 
 @record
 class NoHead(Diagnostic):
-    """`batch price: 32`: only a loss belongs to an output."""
+    """A setting of the network for one output, `batch price: 32`: only a loss belongs to an output."""
 
     key: str
     message = "'{key}' belongs to the whole network, not to one output"
@@ -90,7 +90,7 @@ class NoHead(Diagnostic):
 
 @record
 class NesterovAlone(Diagnostic):
-    """`sgd(0.1, nesterov=on)`."""
+    """Nesterov without momentum: `sgd(0.1, nesterov=on)`."""
 
     message = "nesterov=on has no effect without momentum"
     hints = ("help: sgd(0.1, momentum=0.9, nesterov=on)",)
@@ -98,7 +98,7 @@ class NesterovAlone(Diagnostic):
 
 @record
 class NoChain(Diagnostic):
-    """`optimizer adam(lr=0.001) -> sgd(0.1)`."""
+    """A chain of anything but schedules: `optimizer adam(lr=0.001) -> sgd(0.1)`."""
 
     key: str
     message = "'{key}' takes no chain: only schedules can be chained"
@@ -106,7 +106,7 @@ class NoChain(Diagnostic):
 
 @record
 class NoConditions(Diagnostic):
-    """`metrics accuracy subject_to predict_us <= 50`."""
+    """Conditions where nothing is optimized: `metrics accuracy subject_to predict_us <= 50`."""
 
     key: str
     message = "'{key}' takes no conditions"
@@ -124,7 +124,7 @@ class ScheduleWithoutEnd(Diagnostic):
 
 @record
 class UnknownLayerName(Diagnostic):
-    """`freeze dense3` where no layer has this name."""
+    """A layer that is not there: `freeze dense3` where no layer has this name."""
 
     name: str
     known: tuple[str, ...]
@@ -138,7 +138,7 @@ class UnknownLayerName(Diagnostic):
 
 @record
 class NothingToFreeze(Diagnostic):
-    """`freeze relu1`: a layer without parameters."""
+    """A layer without parameters to freeze: `freeze relu1`."""
 
     name: str
     message = "{name} has no parameters: there is nothing to freeze"

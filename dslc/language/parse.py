@@ -56,7 +56,7 @@ class NotText(Diagnostic):
 
 @record
 class TooLarge(Diagnostic):
-    """The file has more than MAX_BYTES; `size` is in bytes."""
+    """The file is larger than any spec; `size` is in bytes."""
 
     size: int
 
@@ -78,7 +78,7 @@ class FannFile(Diagnostic):
 
 @record
 class TooDeep(Diagnostic):
-    """More than MAX_DEPTH brackets or operators inside each other, as in `dense(((( ... 8 ... ))))`."""
+    """Too many brackets or operators inside each other, as in `dense(((( ... 8 ... ))))`."""
 
     @property
     def title(self) -> str:
@@ -88,7 +88,7 @@ class TooDeep(Diagnostic):
 
 @record
 class NumberTooLong(Diagnostic):
-    """A number with more than MAX_DIGITS digits: `dense(12345678901234567890)`."""
+    """A number of more digits than fit: `dense(12345678901234567890)`."""
 
     @property
     def title(self) -> str:
