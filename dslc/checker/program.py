@@ -290,7 +290,10 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
             constraints=settings.constraints if weights.decays and not frozen else (),
         )
 
-    return Node(draft.name, draft.layer, draft.inputs, draft.output, tuple(parameter(w) for w in declared), draft.span)
+    parameters = tuple(parameter(w) for w in declared)
+    return Node(
+        draft.name, draft.layer, draft.inputs, draft.output, parameters, draft.span, draft.call.span, draft.block
+    )
 
 
 def _usual_init(draft: Draft, following: list[Draft]) -> Init:
