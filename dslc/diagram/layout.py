@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dslc.diagram.boxes import Diagram
 
@@ -37,7 +38,7 @@ def lay_out(diagram: Diagram, widths: Sequence[float]) -> Layout:
     """Places for boxes of these widths."""
     rows = _rows(diagram)
     places, chains = _with_points(diagram, rows)
-    links = [(a, b) for chain in chains for a, b in zip(chain, chain[1:], strict=False)]
+    links = [(a, b) for chain in chains for a, b in pairwise(chain)]
     order = _ordered(places, links)
     widths = [*widths, *[0.0] * (len(places) - len(widths))]
     x = _positions(order, links, widths, len(diagram.boxes))
@@ -98,7 +99,7 @@ def _mean(numbers: Sequence[float], otherwise: float) -> float:
 
 def _crossings(order: Sequence[Sequence[int]], below: dict[int, list[int]]) -> int:
     count = 0
-    for row, following in zip(order, order[1:], strict=False):
+    for row, following in pairwise(order):
         spot = {p: i for i, p in enumerate(following)}
         ends = [spot[q] for p in row for q in sorted(below[p], key=spot.__getitem__)]
         count += sum(a > b for i, a in enumerate(ends) for b in ends[i + 1 :])
@@ -132,7 +133,7 @@ def _place_row(
     """Writes places into `x` that are as near as possible to the wanted ones, by weighted least squares, in this order
     and with gaps: isotonic regression by pooling adjacent violators (Ayer et al. 1955)."""
     shifts = [0.0]
-    for a, b in zip(row, row[1:], strict=False):
+    for a, b in pairwise(row):
         shifts.append(shifts[-1] + widths[a] / 2 + GAP + widths[b] / 2)
     pools: list[tuple[float, float, int]] = []
     for want, weight, shift in zip(wanted, weights, shifts, strict=True):
