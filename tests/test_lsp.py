@@ -332,3 +332,10 @@ def test_lexer_colors_every_word() -> None:
     kinds = {text: str(kind) for kind, text in NetLexer().get_tokens(SPEC)}
     assert kinds["conv"] == kinds["unit"] == "Token.Name.Function"
     assert (kinds["optimizer"], kinds["12x12x1"]) == ("Token.Keyword.Type", "Token.Literal.Number")
+
+
+def test_the_extension_colors_every_setting() -> None:
+    """What it has of the language that is no pattern is the list of settings."""
+    grammar = json.loads((REPO / "editors/vscode/syntaxes/dslc.tmLanguage.json").read_text())
+    keys = next(p["match"] for p in grammar["patterns"] if "optimizer" in p["match"])
+    assert set(keys[keys.index("(") + 1 : keys.index(")")].split("|")) == set(SETTINGS)

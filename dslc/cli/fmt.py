@@ -79,8 +79,6 @@ def _source(path: str) -> Source:
 
 
 def _difference(source: Source, formatted: str) -> str:
-    lines = (text.splitlines(keepends=True) for text in (source.text, formatted))
-    return "".join(
-        line if line.endswith("\n") else f"{line}\n"
-        for line in difflib.unified_diff(*lines, source.name, f"{source.name} (formatted)")
-    )
+    before, after = (text.splitlines(keepends=True) for text in (source.text, formatted))
+    lines = difflib.unified_diff(before, after, source.name, f"{source.name} (formatted)")
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)

@@ -66,7 +66,7 @@ def new(name: str | None = None, kind: Kind | None = None) -> None:
         kind: What it is about.
     """
     if name in KINDS and kind is None:
-        name, kind = None, name  # type: ignore[assignment]
+        name, kind = None, name
     if kind is None:
         kind = _ask_kind()
     name = name or kind

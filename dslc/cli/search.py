@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from dslc.runtime.data.datasets import Dataset
     from dslc.runtime.model import Model
+    from dslc.runtime.runs.folder import Existing
     from dslc.runtime.search.search import Finished, Search
     from dslc.runtime.training.history import History
 
@@ -96,7 +97,7 @@ def search(
     if found.dataset.dev is None:
         raise DataError("a search judges by a dev set, and the data are too few to split one off")
     check_parts(Schema().describing(network, found.dataset), network, found.dataset, anew=True)
-    existing = "replaced" if overwrite else "refused"
+    existing: Existing = "replaced" if overwrite else "refused"
     with run_folder(run, f"{found.network.name}-search", existing) as folder, writing(folder):
         try:
             found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)

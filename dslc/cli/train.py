@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dslc.runtime.data.schema import Schema
     from dslc.runtime.data.splits import Shares
     from dslc.runtime.model import Model
+    from dslc.runtime.runs.folder import Existing
 
 
 @app.command(
@@ -107,7 +108,7 @@ def train(
         print(f"note: {text}", file=sys.stderr)
     check_parts(model.schema, network, dataset, anew=resume is None)
     dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
-    existing = "goes on" if run is not None and run == resume else "replaced" if overwrite else "refused"
+    existing: Existing = "goes on" if run is not None and run == resume else "replaced" if overwrite else "refused"
     with run_folder(run, network.name, existing) as folder:
         keep = checkpoint_writer(model, folder)
         with writing(folder):

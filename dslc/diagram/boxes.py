@@ -114,7 +114,7 @@ def _shown(value: object, in_full: bool) -> str:
 
 def call_text(layer: Layer) -> str:
     """A layer as a call with the values that it has, without those that are the defaults."""
-    defaults = {f.name: f.default for f in fields(layer)}
+    defaults = {f.name: f.default for f in fields(layer)}  # type: ignore[arg-type]
     written = []
     for place, slot in enumerate(slots(type(layer))):
         value = getattr(layer, slot.name)

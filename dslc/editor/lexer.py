@@ -10,7 +10,7 @@ from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation
 from dslc.editor.vocabulary import SETTINGS, names
 
 
-class NetLexer(RegexLexer):
+class NetLexer(RegexLexer):  # type: ignore[misc]
     """Words that start a line are keywords and settings; layers stand in chains, everything else in brackets."""
 
     name = "dslc"
