@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 import dslc
+from dslc.checker.overrides import as_params
 from dslc.compiler import check_text
 from dslc.language.diagnostics import SpecError
+from dslc.language.parse import parse
+from dslc.language.source import Source
 from dslc.runtime.training.spec_text import as_trained
 
 SPEC = """param rate = 0.1 in log(1e-3, 1)
@@ -39,6 +42,10 @@ def test_a_setting_that_is_a_param_stands_for_the_param() -> None:
     assert {p.name: p.value for p in network.params} == {"rate": 0.25, "start": 9, "size": 4}
     with pytest.raises(SpecError, match="outside its own range"):
         check_text(SPEC, {"lr": 2.0})
+
+
+def test_a_search_fixes_the_param_that_a_setting_stands_for() -> None:
+    assert as_params(parse(Source("", SPEC)), {"lr": 0.25, "epochs": 2}) == {"rate": 0.25, "epochs": 2}
 
 
 @pytest.mark.parametrize(

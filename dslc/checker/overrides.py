@@ -70,15 +70,15 @@ def settle(program: ast.Program, values: Mapping[str, object]) -> tuple[ast.Prog
     """
     params, edits = _sorted_out(program, values)
     text = program.source.text
-    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+    for edit in sorted(edits.values(), key=lambda edit: edit.start, reverse=True):
         text = text[: edit.start] + edit.text + text[edit.end :]
     return (parse(Source(program.source.name, text)) if edits else program), params
 
 
 def as_params(program: ast.Program, values: Mapping[str, object]) -> dict[str, object]:
     """`values` with the name of the param for every setting that is one. Raises SpecError as `settle` does."""
-    params, _ = _sorted_out(program, values)
-    return {name: value for name, value in values.items() if name in SETTINGS or name == RATE} | params
+    params, edits = _sorted_out(program, values)
+    return {name: values[name] for name in edits} | params
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,11 @@ class _Edit:
     text: str
 
 
-def _sorted_out(program: ast.Program, values: Mapping[str, object]) -> tuple[dict[str, object], list[_Edit]]:
+def _sorted_out(program: ast.Program, values: Mapping[str, object]) -> tuple[dict[str, object], dict[str, _Edit]]:
+    """The values of params, and by name the edits of the settings that are none."""
     declared = tuple(d.name for d in program.declarations if isinstance(d, ast.ParamDecl))
     params = {name: value for name, value in values.items() if name in declared}
-    edits: list[_Edit] = []
+    edits: dict[str, _Edit] = {}
     for name, value in values.items():
         if name in declared:
             continue
@@ -103,7 +104,7 @@ def _sorted_out(program: ast.Program, values: Mapping[str, object]) -> tuple[dic
         elif isinstance(found, (ast.Binary, ast.Negate)) and _names(found) & set(declared):
             raise SpecError([NotOneValue(found.span, name)])
         else:
-            edits.append(_edit(found, name, _written(program, name, value)))
+            edits[name] = _edit(found, name, _written(program, name, value))
     return params, edits
 
 

@@ -27,7 +27,7 @@ def examples(*calls: str) -> str:
 app = App(
     name="dslc",
     help="A compiler for neural networks: a short .net file becomes specialized C that trains and predicts.",
-    help_epilogue=examples("dslc check specs/lenet5.net", "dslc train specs/lenet5.net --data mnist"),
+    help_epilogue=examples("dslc new", "dslc check lenet5", "dslc train lenet5 --data mnist"),
     help_format="plaintext",
     version_flags=["--version"],
 )

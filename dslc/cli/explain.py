@@ -26,7 +26,7 @@ def explain(code: str | None = None) -> None:
     found = sections.get(f"DSLC{int(digits[1]):03}") if digits else None
     if found is None:
         raise CallError(f"there is no error {code!r}: codes go from {min(sections)} to {max(sections)}")
-    print(found)
+    print(f"{found}\n\nalso in {PAGE}#{found.split()[0].lower()}")
 
 
 def _sections() -> dict[str, str]:
