@@ -74,15 +74,16 @@ def _tangled() -> Diagram:
 def test_nothing_lies_on_something_else(path: Path | None, unfold: bool) -> None:
     diagram = _tangled() if path is None else diagram_of(check_file(path), unfold)
     widths = [20.0 + 7 * max(map(len, box.lines)) for box in diagram.boxes]
-    layout = lay_out(diagram, widths)
+    labels = [7.0 * len(arrow.size) for arrow in diagram.arrows]
+    layout = lay_out(diagram, widths, labels)
     taken: dict[int, list[tuple[float, float]]] = {}
     for row, x, width in zip(layout.rows, layout.x, widths, strict=True):
         taken.setdefault(row, []).append((x - width / 2, x + width / 2))
-    for arrow, bends in zip(diagram.arrows, layout.bends, strict=True):
+    for arrow, bends, label in zip(diagram.arrows, layout.bends, labels, strict=True):
         start, end = layout.rows[arrow.source], layout.rows[arrow.target]
         assert len(bends) == end - start - 1 >= 0
         for row, x in enumerate(bends, start + 1):
-            taken[row].append((x, x))
+            taken[row].append((x, x + label * (row == start + 1)))
     for spans in taken.values():
         spans.sort()
         assert spans[0][0] >= -1e-6
@@ -91,9 +92,9 @@ def test_nothing_lies_on_something_else(path: Path | None, unfold: bool) -> None
 
 def test_a_chain_is_straight_and_a_crossing_is_undone() -> None:
     chain = diagram_of(check_file(REPO / "specs" / "mlp.net"))
-    assert len(set(lay_out(chain, [50.0] * len(chain.boxes)).x)) == 1
+    assert len(set(lay_out(chain, [50.0] * len(chain.boxes), [9.0] * len(chain.arrows)).x)) == 1
     text = "net A {\n  input x: 4\n  input z: 3\n  output a = z -> dense(2)\n  output b = x -> dense(2)\n}\n"
-    layout = lay_out(crossed := diagram_of(check_text(text)), [50.0] * 6)
+    layout = lay_out(crossed := diagram_of(check_text(text)), [50.0] * 6, [9.0] * 4)
     x = layout.x
     assert all((x[a.source] - x[b.source]) * (x[a.target] - x[b.target]) > 0
                for a in crossed.arrows for b in crossed.arrows

@@ -34,13 +34,17 @@ class Layout:
     bends: tuple[tuple[float, ...], ...]
 
 
-def lay_out(diagram: Diagram, widths: Sequence[float]) -> Layout:
-    """Places for boxes of these widths."""
+def lay_out(diagram: Diagram, widths: Sequence[float], labels: Sequence[float]) -> Layout:
+    """Places for boxes of these widths. labels: for each arrow the width of what is written on its right where it
+    passes the first row, if it passes any."""
     rows = _rows(diagram)
     places, chains = _with_points(diagram, rows)
     links = [(a, b) for chain in chains for a, b in pairwise(chain)]
     order = _ordered(places, links)
     widths = [*widths, *[0.0] * (len(places) - len(widths))]
+    for chain, label in zip(chains, labels, strict=True):
+        if len(chain) > 2:
+            widths[chain[1]] = 2 * label
     x = _positions(order, links, widths, len(diagram.boxes))
     left = min(at - width / 2 for at, width in zip(x, widths, strict=True))
     moved = [at - left for at in x]

@@ -42,7 +42,8 @@ class _Rows:
 def to_svg(diagram: Diagram) -> str:
     """The diagram with its name and number of parameters above it."""
     widths = [max(len(line) for line in box.lines) * LETTER + 2 * PADDING for box in diagram.boxes]
-    layout = lay_out(diagram, widths)
+    labels = [_label_width(arrow.size) for arrow in diagram.arrows]
+    layout = lay_out(diagram, widths, labels)
     rows = _row_sizes(diagram, layout)
     parts = [*_arrows(diagram, layout, rows)]
     for box, x, row, width in zip(diagram.boxes, layout.x, layout.rows, widths, strict=True):
@@ -50,7 +51,8 @@ def to_svg(diagram: Diagram) -> str:
     total = sum(box.parameters for box in diagram.boxes)
     title = f"{diagram.name}: {total:,} parameters"
     right = [x + width / 2 for x, width in zip(layout.x, widths, strict=True)]
-    right += [x + 70 for bends in layout.bends for x in bends] + [x + 70 for x in layout.x]
+    for arrow, bends, label in zip(diagram.arrows, layout.bends, labels, strict=True):
+        right.append((bends[0] if bends else layout.x[arrow.source]) + label)
     width = max(*right, len(title) * 10.5) + 2 * MARGIN
     height = rows.top[-1] + rows.height[-1] + MARGIN
     return (
@@ -114,7 +116,7 @@ def _arrows(diagram: Diagram, layout: Layout, rows: _Rows) -> Sequence[str]:
         for row, bend in enumerate(bends, start + 1):
             path += [_curve(x, y, bend + MARGIN, rows.top[row]), f"V{rows.top[row] + rows.height[row]:.1f}"]
             if row == start + 1:
-                label = (bend + MARGIN, rows.top[row] - 14)
+                label = (bend + MARGIN, rows.top[row] + rows.height[row] / 2)
             x, y = bend + MARGIN, rows.top[row] + rows.height[row]
         last = (layout.x[arrow.target] + MARGIN, _edge(diagram.boxes[arrow.target], rows, end, -1))
         path.append(_curve(x, y, last[0], last[1] - 6))
@@ -126,11 +128,14 @@ def _arrows(diagram: Diagram, layout: Layout, rows: _Rows) -> Sequence[str]:
     return [*lines, *above]
 
 
+def _label_width(text: str) -> float:
+    return len(text) * LETTER * 0.95 + 8
+
+
 def _size(text: str, x: float, y: float) -> str:
     """The size of a value, on white, to the right of its line."""
-    width = len(text) * LETTER * 0.95
     return (
-        f'<g class="size"><rect x="{x + 3:.1f}" y="{y - 8:.1f}" width="{width + 3:.1f}" height="15"/>'
+        f'<g class="size"><rect x="{x + 3:.1f}" y="{y - 8:.1f}" width="{_label_width(text) - 4:.1f}" height="15"/>'
         f'<text x="{x + 5:.1f}" y="{y + 4:.1f}">{escape(text)}</text></g>'
     )
 
