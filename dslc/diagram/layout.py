@@ -22,6 +22,8 @@ GAP = 36.0
 """Between neighbours in a row, in the units of the widths."""
 STRAIGHT = 8.0
 """So much more two points of one value attract each other than two boxes do."""
+Extent = tuple[float, float]
+"""How far something reaches to the left and to the right of its place."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +37,16 @@ class Layout:
 
 
 def lay_out(diagram: Diagram, widths: Sequence[float], labels: Sequence[float]) -> Layout:
-    """Places for boxes of these widths. labels: for each arrow the width of what is written on its right where it
-    passes the first row, if it passes any."""
+    """Places for boxes of these widths. labels: for each arrow the width that is free on its right where it passes
+    rows: its size is written there."""
     rows = _rows(diagram)
     places, chains = _with_points(diagram, rows)
     links = [(a, b) for chain in chains for a, b in pairwise(chain)]
     order = _ordered(places, links)
-    widths = [*widths, *[0.0] * (len(places) - len(widths))]
-    for chain, label in zip(chains, labels, strict=True):
-        if len(chain) > 2:
-            widths[chain[1]] = 2 * label
-    x = _positions(order, links, widths, len(diagram.boxes))
-    left = min(at - width / 2 for at, width in zip(x, widths, strict=True))
+    extents = [(width / 2, width / 2) for width in widths]
+    extents += [(0.0, label) for chain, label in zip(chains, labels, strict=True) for _ in chain[1:-1]]
+    x = _positions(order, links, extents, len(diagram.boxes))
+    left = min(at - before for at, (before, _) in zip(x, extents, strict=True))
     moved = [at - left for at in x]
     boxes = len(diagram.boxes)
     return Layout(rows, tuple(moved[:boxes]), tuple(tuple(moved[p] for p in chain[1:-1]) for chain in chains))
@@ -111,12 +111,12 @@ def _crossings(order: Sequence[Sequence[int]], below: dict[int, list[int]]) -> i
 
 
 def _positions(
-    order: Sequence[Sequence[int]], links: Sequence[tuple[int, int]], widths: Sequence[float], boxes: int
+    order: Sequence[Sequence[int]], links: Sequence[tuple[int, int]], extents: Sequence[Extent], boxes: int
 ) -> list[float]:
     """The middle of everything: each row in turn moves to the mean places of its neighbours, as its order allows."""
-    x = [0.0] * len(widths)
+    x = [0.0] * len(extents)
     for row in order:
-        _place_row(row, [0.0] * len(row), [1.0] * len(row), widths, x)
+        _place_row(row, [0.0] * len(row), [1.0] * len(row), extents, x)
     near: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for a, b in links:
         weight = STRAIGHT if a >= boxes and b >= boxes else 1.0
@@ -127,18 +127,18 @@ def _positions(
             weights = [sum(w for _, w in near[p]) or 1.0 for p in row]
             means = [sum(x[q] * w for q, w in near[p]) for p in row]
             wanted = [mean / weight for mean, weight in zip(means, weights, strict=True)]
-            _place_row(row, wanted, weights, widths, x)
+            _place_row(row, wanted, weights, extents, x)
     return x
 
 
 def _place_row(
-    row: Sequence[int], wanted: Sequence[float], weights: Sequence[float], widths: Sequence[float], x: list[float]
+    row: Sequence[int], wanted: Sequence[float], weights: Sequence[float], extents: Sequence[Extent], x: list[float]
 ) -> None:
     """Writes places into `x` that are as near as possible to the wanted ones, by weighted least squares, in this order
     and with gaps: isotonic regression by pooling adjacent violators (Ayer et al. 1955)."""
     shifts = [0.0]
     for a, b in pairwise(row):
-        shifts.append(shifts[-1] + widths[a] / 2 + GAP + widths[b] / 2)
+        shifts.append(shifts[-1] + extents[a][1] + GAP + extents[b][0])
     pools: list[tuple[float, float, int]] = []
     for want, weight, shift in zip(wanted, weights, shifts, strict=True):
         mean, total, count = want - shift, weight, 1
