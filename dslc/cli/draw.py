@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from dslc.cache import write_whole
 from dslc.cli.app import Define, Spec, app, examples, overrides, writing
 from dslc.compiler import check_file
-from dslc.diagram.boxes import Diagram, diagram_of
-from dslc.diagram.dot import to_dot
-from dslc.diagram.svg import to_html, to_svg
 from dslc.language.diagnostics import CallError, UsageError
+
+if TYPE_CHECKING:
+    from dslc.diagram.boxes import Diagram
 
 FORMATS = (".svg", ".html", ".dot", ".png")
 
@@ -40,6 +38,8 @@ def draw(
         output: The file to write: an .svg, an .html, a .dot for Graphviz, or a .png, which needs Graphviz.
         unfold: Draw the layers of blocks, too.
     """
+    from dslc.diagram.boxes import diagram_of
+
     path = Path(output)
     if path.suffix not in FORMATS:
         raise CallError(f"the ending of {output} tells the format: {', '.join(FORMATS)}")
@@ -50,6 +50,9 @@ def draw(
 
 
 def _drawn(diagram: Diagram, ending: str) -> bytes:
+    from dslc.diagram.dot import to_dot
+    from dslc.diagram.svg import to_html, to_svg
+
     if ending == ".png":
         return _png(diagram)
     return {".svg": to_svg, ".html": to_html, ".dot": to_dot}[ending](diagram).encode()
@@ -57,6 +60,11 @@ def _drawn(diagram: Diagram, ending: str) -> bytes:
 
 def _png(diagram: Diagram) -> bytes:
     """As Graphviz draws it."""
+    import shutil
+    import subprocess
+
+    from dslc.diagram.dot import to_dot
+
     program = shutil.which("dot")
     if program is None:
         raise UsageError("a .png is drawn by Graphviz's dot, which is not installed; an .svg needs nothing")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,6 @@ from cyclopts import Parameter
 from dslc.cache import write_whole
 from dslc.cli.app import app, examples, writing
 from dslc.language.diagnostics import CallError, SpecError
-from dslc.language.format import format_source
 from dslc.language.parse import decode, read
 from dslc.language.source import Source
 
@@ -58,6 +56,8 @@ def fmt(
 
 def _format(path: str, check: bool, diff: bool) -> bool:
     """Formats one file, or says what would change; whether that is a failure."""
+    from dslc.language.format import format_source
+
     source = _source(path)
     formatted = format_source(source)
     if diff:
@@ -79,6 +79,8 @@ def _source(path: str) -> Source:
 
 
 def _difference(source: Source, formatted: str) -> str:
+    import difflib
+
     before, after = (text.splitlines(keepends=True) for text in (source.text, formatted))
     lines = difflib.unified_diff(before, after, source.name, f"{source.name} (formatted)")
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)

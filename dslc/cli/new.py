@@ -11,7 +11,6 @@ from typing import Literal, get_args
 
 from dslc.cache import write_whole
 from dslc.cli.app import app, examples, writing
-from dslc.cli.starter_data import write_images, write_table
 from dslc.language.diagnostics import CallError, UsageError
 
 Kind = Literal["digits", "table", "images", "regression"]
@@ -109,6 +108,8 @@ def _train(net: str, starter: Starter, command: str = "train") -> str:
 
 
 def _write(folder: Path, net: str, kind: Kind) -> None:
+    from dslc.cli.starter_data import write_images, write_table
+
     starter = STARTERS[kind]
     made = starter.data != "mnist"
     target = f', target="{starter.target}"' if starter.target else ""
