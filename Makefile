@@ -7,14 +7,14 @@ BENCH  ?= .venv-bench
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test test-all fuzz lint format parity bench clean
+.PHONY: demo test test-all fuzz fuzz-files lint format parity bench clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
 	$(BIN)/dslc compile specs/lenet5.net
 	$(BIN)/dslc train specs/lenet5.net --data mnist
 
-test: $(VENV)/installed  ## a sample of every test, in about five minutes on two cores
+test: $(VENV)/installed  ## a sample of every test, in about three minutes on two cores
 	$(BIN)/python -m pytest -n auto --quick
 
 test-all: $(VENV)/installed  ## all tests; those against PyTorch run where it is installed
@@ -22,6 +22,9 @@ test-all: $(VENV)/installed  ## all tests; those against PyTorch run where it is
 
 fuzz: $(VENV)/installed  ## random networks against NumPy, for MINUTES from network number SEED on; what fails is kept
 	$(BIN)/python tests/fuzz.py --minutes $(MINUTES) --seed $(SEED)
+
+fuzz-files: $(VENV)/installed  ## damaged files of all kinds, for MINUTES from file number SEED on: read, or refused with a DataError
+	$(BIN)/python tests/fuzz_files.py --minutes $(MINUTES) --seed $(SEED)
 
 lint: $(VENV)/installed  ## style, spelling, types, and which part may import which
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from contextlib import suppress
@@ -44,6 +45,8 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OSError: it cannot be written; what stood there before is left.
     """
+    if not path.name:  # `.` and `/`
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}{PART}")
     try:
         with open(temporary, "xb") as file:

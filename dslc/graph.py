@@ -7,6 +7,11 @@ and then backward; `train` also updates the parameters. Each step is a sequence 
     gradients   forward (with the loss), backward
     train       forward (with the loss), backward, update
 
+Where a mini-batch is worked through in slices, whose gradients are accumulated, it is
+
+    gradients   begin, (forward, backward) for each slice, finish
+    train       begin, (forward, backward) for each slice, update
+
 Planning adds phases to `predict`; `ROWS` says which phases run before which.
 """
 
@@ -17,14 +22,16 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from dslc.ir import Network
-from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, ROLES, STATE, TARGET, Operation, Tensor
+from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, ROLES, STATE, TARGET, WEIGHTS, Operation, Tensor
 
 PREPACK, SMALL_BATCH = "prepack", "small_batch"
 """Phases of `predict` that planning adds: what depends on parameters alone, and the network for few examples."""
+BEGIN, FINISH = "begin", "finish"
+"""Phases for a whole mini-batch that is worked through in slices. What `begin` makes serves all slices."""
 ROWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "predict": ((PREPACK, "forward", "losses"), (PREPACK, SMALL_BATCH)),
-    "gradients": (("forward", "backward"),),
-    "train": (("forward", "backward", "update"),),
+    "gradients": ((BEGIN, "forward", "backward", FINISH),),
+    "train": ((BEGIN, "forward", "backward", "update"),),
 }
 """The rows of phases of each step: a call runs one row from its beginning, perhaps not to its end, and a phase finds
 what those before it in its row have left. Phases of different rows are alternatives, of which neither finds what the
@@ -135,7 +142,7 @@ def _verify_row(row: tuple[Phase, ...]) -> None:
     written: set[Tensor] = set()
     done: set[str] = set()
     for phase in row:
-        given = (PARAMETER,) if phase.name == PREPACK else (INPUT, TARGET, PARAMETER, STATE)
+        given = (PARAMETER,) if phase.name == PREPACK else (INPUT, TARGET, WEIGHTS, PARAMETER, STATE)
         for op in phase.operations:
             assert op.name not in done, f"{op.name} is done twice"
             done.add(op.name)

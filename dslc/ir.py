@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
+from dslc.averages import Average
 from dslc.clips import Clip
 from dslc.inits import Init
 from dslc.language.diagnostics import Diagnostic
@@ -101,10 +102,17 @@ class Head:
     loss: Loss | None = None
 
 
+def class_weights_role(head: str) -> str:
+    """The parameter of a head's last layer that holds balanced class weights."""
+    return f"{head}_class_weights"
+
+
 @dataclass(frozen=True)
 class Training:
-    """What `train` says. `batch` is None for `batch all`; `objective` decides which epoch is best. `precise`: only
-    algorithms with no more rounding error than the plain sum of products, in prediction too."""
+    """What `train` says. `batch` is None for `batch all`; it is worked through in `slices` parts of equal size, whose
+    gradients are accumulated. With an `average`, predictions use the average of the parameters. `objective` decides
+    which epoch is best. `precise`: only algorithms with no more rounding error than the plain sum of products, in
+    prediction too."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -118,6 +126,13 @@ class Training:
     seed: int
     clip: Clip | None = None
     precise: bool = False
+    slices: int = 1
+    average: Average | None = None
+
+    @property
+    def slice(self) -> int | None:
+        """The most examples that are worked on at a time; None for `batch all`."""
+        return None if self.batch is None else self.batch // self.slices
 
 
 @dataclass(frozen=True)
@@ -160,6 +175,15 @@ class Network:
     def precise(self) -> bool:
         """Whether `train` asks for the most accurate algorithms."""
         return self.training is not None and self.training.precise
+
+    def class_weights(self, head: Head) -> Parameter | None:
+        """The balanced class weights of a head; None where the file gives numbers or none."""
+        node = self.producer(head.value)
+        return None if node is None else node.parameter(class_weights_role(head.name))
+
+    def averages(self, parameter: Parameter) -> bool:
+        """Whether predictions use an average of the parameter over the updates."""
+        return parameter.learns and self.training is not None and self.training.average is not None
 
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for an input."""

@@ -8,17 +8,20 @@ from math import prod
 from dslc.scalar import Scalar
 from dslc.shape import Shape
 
-INPUT, TARGET, OUTPUT = "input", "target", "output"
+INPUT, TARGET, WEIGHTS, OUTPUT = "input", "target", "sample weights", "output"
 ACTIVATION, PARAMETER, GRADIENT, STATE = "activation", "parameter", "gradient", "state"
-ROLES = (INPUT, TARGET, OUTPUT, ACTIVATION, PARAMETER, GRADIENT, STATE)
+CALLERS = (INPUT, TARGET, WEIGHTS, OUTPUT)
+"""What belongs to the caller; all but the output is only read."""
+ROLES = (*CALLERS, ACTIVATION, PARAMETER, GRADIENT, STATE)
 
 
 @dataclass(frozen=True)
 class Tensor:
     """An array of one step. `shape` is that of one example if `batched`, else of the whole.
 
-    `role`: input, target and output belong to the caller; parameter, gradient (of a parameter) and state (of the
-    optimizer) live as long as the network; activation is everything in between.
+    `role`: input, target, sample weights (NULL where all examples count alike) and output belong to the caller;
+    parameter, gradient (of a parameter) and state (of the optimizer) live as long as the network; activation is
+    everything in between.
     """
 
     name: str
@@ -68,6 +71,16 @@ class Operation:
 def identifier(parameter: str) -> str:
     """`conv1.weight` as a C identifier, `conv1_weight`."""
     return parameter.replace(".", "_")
+
+
+def slice_gradient_name(parameter: str) -> str:
+    """The C identifier of a parameter's gradient for one slice of a mini-batch: `conv1_weight_slice_grad`."""
+    return f"{identifier(parameter)}_slice_grad"
+
+
+def average_name(parameter: str) -> str:
+    """The C identifier of the average of a parameter over the updates: `conv1_weight_average`."""
+    return f"{identifier(parameter)}_average"
 
 
 def state_name(parameter: str, state: str) -> str:

@@ -92,7 +92,7 @@ class Region:
 class Plan:
     """A network ready for code generation.
 
-    `itemsize`: bytes of an element. `batch`: the largest mini-batch; the number of examples is an argument at run time.
+    `itemsize`: bytes of an element. `batch`: the most examples at a time; their number is an argument at run time.
     `threads`: at most this many; each has its own part of the kernels' workspace. `kept`: the buffers that live as long
     as the network, by name: parameters, gradients, optimizer state.
     """
@@ -113,6 +113,12 @@ class Plan:
     def step(self, name: str) -> PlannedStep | None:
         """The step of this name; None if the network has none, as without `train`."""
         return next((step for step in self.steps if step.name == name), None)
+
+    @property
+    def step_batch(self) -> int:
+        """The largest mini-batch of a training step: several times `batch` where it is worked through in slices."""
+        training = self.graph.network.training
+        return self.batch * (training.slices if training is not None else 1)
 
     def bytes(self, name: str) -> int:
         """The size of a region in bytes."""

@@ -34,7 +34,7 @@ def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
 
 def name_of(thing: object) -> str:
     """The name of a layer, a loss, ... in the language, which is that of its file."""
-    return type(thing).__module__.rpartition(".")[2]
+    return type(thing).__module__.rpartition(".")[2].strip("_")
 
 
 def every(package: ModuleType, base: type[T]) -> dict[str, type[T]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,24 @@ from typing import Any
 import numpy as np
 
 from dslc.codegen.build import Library
-from dslc.compiler import plan_network
+from dslc.compiler import check_text, plan_network
 from dslc.cores import Threads, threads_to_use
 from dslc.ir import Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
-from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.arrays import as_targets, require_labels
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.parameters import Parameters
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
+from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
+from dslc.runtime.training.spec_text import as_trained
+from dslc.runtime.training.trainable import Arrays
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
 
@@ -36,7 +38,8 @@ Array = np.ndarray[Any, Any]
 class Model:
     """A compiled network, as `dslc.load` returns it. `network` is the checked spec, `compiled` its C and memory,
     `epoch` and `step` the position in training, `fit_state` the state of the last `fit`, `schema` what is known
-    of the data. `threads` is as in `dslc.load`.
+    of the data, `watched` the metric that the schedule goes by, of every epoch (smaller is better).
+    `threads` is as in `dslc.load`.
 
     Several Python threads may share a model: one call at a time works in its memory and the others wait, for a running
     `fit` at most a fraction of a second. Threads that are to work in parallel take a `copy()` each.
@@ -55,6 +58,8 @@ class Model:
         self.schema = Schema()
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
+        self.watched: list[float] = []
+        self._schedule = network.training.schedule if network.training else None
         self.compiled = Compiled(network, self._plan(None), self.seed)
         self.restore_weights(dict(initial.initial_parameters(network, self.seed)))
         self._unfitted = initial.fitted_layers(network)
@@ -71,21 +76,26 @@ class Model:
             if self.training.batch is None and count > self.batch:
                 self.compiled.grow(self._plan(count))
 
-    def _fit_first_layers(self, inputs: list[Array]) -> None:
-        """Fits layers such as standardize once: not when training continues, nor if their parameters were loaded."""
+    def _fit_layers(self, arrays: Arrays, y: Any) -> None:
+        """Fits layers such as standardize, and the unit of targets, once: not when training continues, nor if their
+        parameters were loaded."""
         if self.step == 0:
-            self.restore_weights(dict(initial.fitted(self.network, self._unfitted, inputs)))
+            inputs, targets, weights = arrays
+            if any(node.layer.of_target and node.name in self._unfitted for node in self.network.nodes):
+                targets = as_targets(self.network, self.schema.targets(self.network, y), len(inputs[0]), np.float64)
+            self.restore_weights(dict(initial.fitted(self.network, self._unfitted, inputs, targets, weights)))
             self._unfitted = set()
 
-    def _arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
+    def _arrays(self, x: Any, y: Any, sample_weight: Any = None) -> Arrays:
         self.training  # noqa: B018 - raises where the network cannot be judged
         arguments = self.compiled.arguments
         inputs = arguments.inputs(self.schema.inputs(self.network, x))
         targets = arguments.targets(self.schema.targets(self.network, y), len(inputs[0]))
-        require_labels(self.network, targets)
-        return inputs, targets
+        weights = arguments.weights(sample_weight, len(inputs[0]))
+        require_labels(self.network, targets, weights)
+        return inputs, targets, weights
 
-    def _training_arrays(self, x: Any, y: Any) -> tuple[list[Array], list[Array]]:
+    def _training_arrays(self, x: Any, y: Any, sample_weight: Any) -> Arrays:
         """A training that begins learns the names in its data; one that goes on knows them."""
         self.training  # noqa: B018 - raises where there is nothing to train
         anew, arguments = self.step == 0 and self._resumed is None, self.compiled.arguments
@@ -93,9 +103,10 @@ class Model:
         inputs = arguments.inputs(schema.inputs(self.network, x))
         schema = schema.of_targets(self.network, y, anew)
         targets = arguments.targets(schema.targets(self.network, y), len(inputs[0]))
-        require_labels(self.network, targets)
+        weights = arguments.weights(sample_weight, len(inputs[0]))
+        require_labels(self.network, targets, weights)
         self.schema = schema
-        return inputs, targets
+        return inputs, targets, weights
 
     def copy(self) -> Model:
         """An independent model with the same parameters, optimizer state and position in training, and memory of its
@@ -105,18 +116,47 @@ class Model:
             UsageError: the machine has too little memory.
         """
         with self.compiled.lock:
-            twin = copy.copy(self)
+            twin = object.__new__(type(self))
+            twin.__dict__.update(self.__dict__)
             twin.compiled = self.compiled.copy()
             twin._fitting = threading.RLock()
-            twin._unfitted = set(self._unfitted)
+            twin._unfitted, twin.watched = set(self._unfitted), list(self.watched)
             twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
             return twin
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: the spec's text, and what predictions and further training depend on. A training that was stopped
+        is not continued from it as from a checkpoint: it has no history."""
+        with self.compiled.lock:
+            return {
+                "spec": as_trained(self.network),
+                "precision": self.network.precision,
+                "patience": self.network.training and self.network.training.patience,
+                "setting": (self._wanted_threads, self.options, self.target),
+                "weights": self.copy_weights(),
+                "states": {name: view.numpy() for name, view in self.compiled.states().items()},
+                "position": (self.step, self.epoch),
+                "unfitted": self._unfitted,
+                "schema": self.schema.to_json(),
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The C comes from the cache, or it is compiled for the machine that reads the pickle."""
+        network = check_text(state["spec"], dtype=state["precision"])
+        if network.training is not None:
+            network = replace(network, training=replace(network.training, patience=state["patience"]))
+        Model.__init__(self, network, *state["setting"])
+        self.restore_weights(state["weights"])
+        for name, view in self.compiled.states().items():
+            view[...] = state["states"][name]
+        self.compiled.step, self.epoch = state["position"]
+        self._unfitted, self.schema = set(state["unfitted"]), Schema.from_json(state["schema"])
+
     def _check_dev(self, dev: Any) -> None:
-        if not isinstance(dev, (tuple, list)) or len(dev) != 2:
-            raise DataError("dev is a pair, as in dev=(x_dev, y_dev)")
-        x, y = dev
-        self.schema.check_part(self.network, x, y, "dev set")
+        if not isinstance(dev, (tuple, list)) or len(dev) not in (2, 3):
+            raise DataError("dev is a pair, as in dev=(x_dev, y_dev), or has sample weights behind it")
+        x, y, *weights = dev
+        self.schema.check_part(self.network, x, y, "dev set", sample_weight=weights[0] if weights else None)
 
     # ------------------------------------------------------------------------------------------- properties
 
@@ -169,7 +209,7 @@ class Model:
     @property
     def batch(self) -> int:
         """The largest number of examples in a mini-batch."""
-        return self.plan.batch
+        return self.plan.step_batch
 
     @property
     def dtype(self) -> Any:
@@ -188,9 +228,13 @@ class Model:
 
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0. step: by default the next update."""
-        training = self.training
-        lr, schedule = training.optimizer.lr, training.schedule
+        lr, schedule = self.training.optimizer.lr, self._schedule
         return schedule.learning_rate(lr, epoch, self.step if step is None else step) if schedule else lr
+
+    def begin_epoch(self, epoch_steps: int) -> None:
+        """Tells the schedule how many updates the next epoch has, and the metric that it goes by."""
+        schedule = self.training.schedule
+        self._schedule = schedule and schedule.during(epoch_steps, self.watched)
 
     # ------------------------------------------------------------------------------------------- prediction
 
@@ -223,22 +267,24 @@ class Model:
         with self.compiled.lock:
             return inference.times(self.compiled, first, runs)
 
-    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """Loss (without regularization) and metrics by name over all examples, in prediction mode.
 
-        x: (n, *input). y: class numbers (n,) or (n, *output); with several heads a dict by head.
+        x: (n, *input). y: class numbers (n,) or (n, *output); with several heads a dict by head. sample_weight: what
+        each example counts (n,), in the loss and in the metrics, as if it were there so many times.
 
         Raises:
             DataError: the data do not fit, or all labels of a head are missing.
         """
-        arrays = self._arrays(x, y)
+        arrays = self._arrays(x, y, sample_weight)
         with self.compiled.lock:
             return inference.evaluate(self.compiled, *arrays, self.training.metrics)
 
-    def confusion(self, x: Any, y: Any) -> dict[str, Array]:
+    def confusion(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Array]:
         """The confusion matrix (classes, classes) of every head that predicts classes: rows are the true classes,
-        columns the predicted ones. For a sigmoid the classes are no and yes. Raises DataError as `evaluate` does."""
-        arrays = self._arrays(x, y)
+        columns the predicted ones. For a sigmoid the classes are no and yes. With sample weights it holds their sums.
+        Raises DataError as `evaluate` does."""
+        arrays = self._arrays(x, y, sample_weight)
         with self.compiled.lock:
             return inference.confusion(self.compiled, *arrays)
 
@@ -248,16 +294,20 @@ class Model:
         self,
         x: Any,
         y: Any,
-        dev: tuple[Any, Any] | None = None,
+        dev: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         epochs: int | None = None,
         progress: str = "none",
         on_epoch: fitting.OnEpoch | None = None,
+        sample_weight: Any = None,
+        callbacks: Iterable[Callback] = (),
     ) -> History:
         """Trains for a number of epochs, by default the file's.
 
-        x, y: the training set, shapes as for `evaluate`. dev: a pair (x_dev, y_dev); with one, the best weights are
-        kept. progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with each epoch's record; if it
-        returns a word, training ends and the word becomes `History.stopped`.
+        x, y: the training set, shapes as for `evaluate`. dev: a pair (x_dev, y_dev), or with sample weights behind it;
+        with one, the best weights are kept. progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with
+        each epoch's record; if it returns a word, training ends and the word becomes `History.stopped`. sample_weight:
+        what each example counts (n,), as if it were there so many times; one that weighs 0 is left out. callbacks: see
+        `dslc.callbacks`.
 
         After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
         the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
@@ -267,72 +317,74 @@ class Model:
         first has ended.
 
         Raises:
-            DataError: the data do not fit or have no labels, or a resumed training has no epochs left.
+            DataError: the data do not fit or have no labels, a resumed training has no epochs left, or a callback is
+                none.
         """
-        arrays = self._training_arrays(x, y)
+        arrays = self._training_arrays(x, y, sample_weight)
         if dev is not None:
             self._check_dev(dev)
         with self._fitting:
             self._make_room(len(arrays[0][0]))
-            self._fit_first_layers(arrays[0])
-            run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch)
+            self._fit_layers(arrays, y)
+            run = fitting.Fit(self, arrays, dev, make_progress(progress), on_epoch, callbacks)
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
                 run.resume_from(self._resumed)
-                self.restore_weights(self._resumed.last(self.copy_weights()))
+                self.show_weights(self._resumed.last(self.copy_weights()))
                 self._resumed = None
             return run.run(epochs)
 
-    def train_batches(
-        self, inputs: list[Array], targets: list[Array], order: Array, done: int, sums: Array, seconds: float
-    ) -> tuple[bool, int]:
+    def train_batches(self, arrays: Arrays, order: Array, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
         """Trains on mini-batches from position `done` of `order` on, for about `seconds`. Returns whether the loss
         stayed finite, and the new position. The parts of the losses are added to `sums`, see `steps.new_sums`."""
         with self.compiled.lock:
             first, count = self.step, -(-(len(order) - done) // self.batch)
             rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
-            return steps.train_batches(self.compiled, [*inputs, *targets], order, done, sums, rates, seconds)
+            inputs, targets, weights = arrays
+            return steps.train_batches(self.compiled, [*inputs, *targets, weights], order, done, sums, rates, seconds)
 
-    def train_step(self, x: Any, y: Any) -> float:
-        """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated. Raises
-        DataError if the mini-batch does not fit or is too large."""
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
+        """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated.
+        sample_weight: what each example counts (n,). Raises DataError if the mini-batch does not fit or is too
+        large."""
         with self.compiled.lock:
-            batch = self._batch(x, y)
+            batch = self._batch(x, y, sample_weight)
             self.compiled.net.lr = self.learning_rate(self.epoch)
             return steps.on_batch(self.compiled, "train_step", *batch)
 
-    def loss(self, x: Any, y: Any) -> float:
+    def loss(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """The loss of a mini-batch in training mode, regularization included. Raises DataError as `train_step` does."""
         with self.compiled.lock:
-            return steps.on_batch(self.compiled, "loss", *self._batch(x, y))
+            return steps.on_batch(self.compiled, "loss", *self._batch(x, y, sample_weight))
 
-    def gradients(self, x: Any, y: Any) -> dict[str, Array]:
+    def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Array]:
         """The gradient of every parameter that learns, by name and in the language's shapes, regularization included;
-        nothing is updated. The first call takes memory for the gradients that training does not store.
+        nothing is updated. sample_weight: what each example counts (n,). The first call takes memory for the gradients
+        that training does not store.
 
         Raises:
             DataError: the mini-batch does not fit or is too large, or its loss is not finite.
             UsageError: the machine has too little memory.
         """
         with self.compiled.lock:
-            loss = self.time_gradients(x, y)
+            loss = self.time_gradients(x, y, sample_weight)
             if not np.isfinite(loss):
                 raise DataError(f"the loss of this mini-batch is {loss}: it has no gradients")
             return self.compiled.gradients()
 
-    def time_gradients(self, x: Any, y: Any) -> float:
+    def time_gradients(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Computes the gradients without copying them, for timing; returns the loss."""
         with self.compiled.lock:
-            batch = self._batch(x, y)
+            batch = self._batch(x, y, sample_weight)
             self.compiled.arena.add_gradients()
             return steps.on_batch(self.compiled, "gradients", *batch)
 
-    def _batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
+    def _batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[list[Any], int]:
         """The pointers to a mini-batch and its size; with `batch all` the memory grows if needed."""
         x, y = self.schema.inputs(self.network, x), self.schema.targets(self.network, y)
-        pointers, count = self.compiled.arguments.batch(x, y)
-        if count > self.compiled.plan.batch:
+        pointers, count = self.compiled.arguments.batch(x, y, sample_weight)
+        if count > self.batch:
             self._make_room(count)
         return pointers, count
 
@@ -348,6 +400,11 @@ class Model:
         with self.compiled.lock:
             for name, array in weights.items():
                 self.parameters[name][...] = array
+
+    def show_weights(self, weights: Mapping[str, Array]) -> None:
+        """Sets these parameters for predictions. Where these are averages, training goes on from what it had."""
+        with self.compiled.lock:
+            self.compiled.show(weights)
 
     def first_not_finite(self) -> str | None:
         """The name of the first parameter with a value that is not finite; None if all are finite."""
@@ -390,7 +447,8 @@ class Model:
         """
         with self.compiled.lock:
             states = {name: view.numpy() for name, view in self.compiled.states().items()}
-            taken = checkpoints.take(self.copy_weights(), states, self.fit_state, self.step, self.epoch, self._unfitted)
+            position = (self.step, self.epoch, self._unfitted, self.watched)
+            taken = checkpoints.take(self.copy_weights(), states, self.fit_state, *position)
         taken.write(path, self.network, self.schema)
 
     def resume(self, path: str | Path) -> None:
@@ -410,4 +468,5 @@ class Model:
             for name, view in self.compiled.states().items():
                 view[...] = found.states[name]
             self.compiled.step, self.epoch, self._unfitted = position.step, position.epoch, set(position.unfitted)
+            self.watched = list(position.watched)
             self.fit_state = self._resumed = found.fit_state

@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """With --quick networks are compiled for a short time, since they run for a moment; by commands too."""
     if config.getoption("--quick"):
-        os.environ[build.EXTRA_FLAGS] = "-O1"
+        os.environ[build.EXTRA_FLAGS] = "-O0 -fno-lto"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -105,13 +105,13 @@ int main(int argc, char **argv)
     for (int i = 0; i < MADE; ++i)
         write_bytes(to, made[i], (size_t)s->count * made_bytes[i]);
     double *sums = new_bytes(2 * MADE * sizeof *sums);
-    CALL(evaluate)(&net, INPUTS, TARGETS, s->count, OUTPUTS, sums);
+    CALL(evaluate)(&net, INPUTS, TARGETS, NULL, s->count, OUTPUTS, sums);
     write_bytes(to, sums, 2 * MADE * sizeof *sums);
     open_gaps(&net, predicting);
 
     double losses[4][2 * MADE + 2] = { 0 };
     close_gaps(&net, differentiating);
-    demand(!CALL(gradients)(&net, INPUTS, TARGETS, n, losses[0]), "gradients: the loss is not finite");
+    demand(!CALL(gradients)(&net, INPUTS, TARGETS, NULL, n, losses[0]), "gradients: the loss is not finite");
     open_gaps(&net, differentiating);
     write_bytes(to, net.arena, arena_bytes);
 
@@ -123,9 +123,9 @@ int main(int argc, char **argv)
     for (int64_t i = 0; i < batches; ++i)
         rates[i] = s->lr;
     close_gaps(&net, training);
-    demand(!CALL(loss)(&net, INPUTS, TARGETS, n, losses[1]), "loss: it is not finite");
-    demand(!CALL(train_step)(&net, INPUTS, TARGETS, n, losses[2]), "train_step: the loss is not finite");
-    demand(!CALL(train_batches)(&net, INPUTS, TARGETS, order, s->count, &position, rates, 1e9, losses[3]), "train_batches: the loss is not finite");
+    demand(!CALL(loss)(&net, INPUTS, TARGETS, NULL, n, losses[1]), "loss: it is not finite");
+    demand(!CALL(train_step)(&net, INPUTS, TARGETS, NULL, n, losses[2]), "train_step: the loss is not finite");
+    demand(!CALL(train_batches)(&net, INPUTS, TARGETS, NULL, order, s->count, &position, rates, 1e9, losses[3]), "train_batches: the loss is not finite");
     open_gaps(&net, training);
     write_bytes(to, losses, sizeof losses);
     write_bytes(to, net.arena, arena_bytes);

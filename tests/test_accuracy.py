@@ -87,12 +87,14 @@ def times_torch(network: Network) -> float:
     return max(error.ratio for error in measure(network, network.training.batch))
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("name", NETWORKS)
 def test_at_most_ten_times_the_error_of_pytorch(name: str) -> None:
     assert times_torch(check_text(NETWORKS[name])) <= 10
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_at_most_three_times_where_it_is_precise() -> None:
     assert times_torch(precise(check_text(CONVOLUTIONS))) <= 3

@@ -40,7 +40,7 @@ Y = plain(np.arange(3))
 @pytest.mark.parametrize(
     ("x", "words"),
     [
-        (header((3, 10**12)), "more than this machine's memory"),
+        (header((3, 10**12)), "more than the memory there is"),
         (header((3, -1)), "no axis is shorter than 0"),
         (header((3, 4)) + b"\0" * 90, r"announces the shape \[3, 4\], 96 bytes, and holds 90"),
         (header((3, 4)) + b"\0" * 97, "holds 97"),
@@ -97,7 +97,7 @@ def test_names_of_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (bytes([0, 0, 8, 3]) + b"\x7f\xff\xff\xff" * 3, "more than this machine's memory"),
+        (bytes([0, 0, 8, 3]) + b"\x7f\xff\xff\xff" * 3, "more than the memory there is"),
         (bytes([0, 0, 8, 3]) + b"\xff\xff\xff\xff" * 3, "no axis is shorter than 0"),
         (bytes([0, 0, 8, 3, 0, 0]), "no IDX file"),
         (bytes([0, 0, 9, 1, 0, 0, 0, 2, 1, 2, 3]), "holds more"),

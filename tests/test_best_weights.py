@@ -37,7 +37,7 @@ class Ends(Progress):
 
 @pytest.mark.parametrize(
     ("ending", "patience", "stopped"),
-    [(None, 99, "epochs"), (None, 3, "early"), (KeyboardInterrupt, 99, "interrupted"), (RuntimeError, 99, "epochs")],
+    [(None, 99, "epochs"), (None, 3, "early"), (KeyboardInterrupt, 99, "interrupted"), (RuntimeError, 99, "failed")],
 )
 def test_best_weights(
     ending: type[BaseException] | None, patience: int, stopped: str, rng: np.random.Generator

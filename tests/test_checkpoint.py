@@ -459,6 +459,7 @@ def test_a_run_that_was_killed_when_it_had_gone_on_is_finished(tmp_path: Path, m
     assert_same_run(Path("r"), Path("whole"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_its_own_split(tmp_path: Path) -> None:
     """Killed before its end, it has learned from 60 of 100 examples: what goes on learns from the same ones, whether
     the run is named or its checkpoint."""

@@ -125,6 +125,18 @@ def test_top(trees: list[tuple[object, ...]], capsys: pytest.CaptureFixture[str]
     assert "CSV" in capsys.readouterr().err
 
 
+def test_classes_called_like_columns(here: Path, rng: np.random.Generator) -> None:
+    """`class` and `file` as names of classes take no column away."""
+    x, names = rng.normal(size=(30, 2)), np.array(["class", "elm", "file"])
+    write("d.csv", ["size", "age", "kind"], [(*row, names[i % 3]) for i, row in enumerate(x.tolist())])
+    Path("three.net").write_text(THREE)
+    assert run("train", "three.net", "--data", "d.csv", "--target", "kind", "--run", "t", "--progress", "none") == 0
+    assert run("predict", "t", "--data", "d.csv", "-o", "p.csv") == 0
+    said = rows_of("p.csv")
+    assert list(said[0]) == ["class", "probability_class", "elm", "probability_file"]
+    assert all(row["class"] in names for row in said)
+
+
 def test_words_under_mse(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("r.net").write_text(THREE.replace("dense(3) -> softmax", "dense(1)").replace("cross_entropy", "mse")
                              .replace("  metrics confusion\n", ""))  # fmt: skip

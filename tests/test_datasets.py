@@ -8,10 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dslc
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data import sklearn_sets
 from dslc.runtime.data.datasets import load_dataset
-from dslc.runtime.data.named import NAMES
-from helpers import Arrays
+from dslc.runtime.data.named import data_names
+from dslc.runtime.data.schema import Schema
+from dslc.runtime.runs.metadata import RunMetadata
+from dslc.runtime.training.history import History
+from helpers import REPO, Arrays
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -27,7 +32,7 @@ def arrays(rng: np.random.Generator) -> Arrays:
 @pytest.mark.parametrize(
     ("name", "shape", "test"),
     [("digits", (1438, 8, 8, 1), 359), ("breast_cancer", (456, 30), 113), ("iris", (120, 4), 30),
-     ("wine", (143, 13), 35), ("diabetes", (354, 10), 88)],
+     ("wine", (143, 13), 35), ("diabetes", (354, 10), 88), ("linnerud", (16, 3), 4)],
 )  # fmt: skip
 def test_named(name: str, shape: tuple[int, ...], test: int) -> None:
     """Nothing is lost and nothing is twice: training and test set together are scikit-learn's."""
@@ -37,7 +42,7 @@ def test_named(name: str, shape: tuple[int, ...], test: int) -> None:
     both = np.sort(np.concatenate([found.train.x, found.test.x]).reshape(shape[0] + test, -1).sum(axis=1))
     whole = getattr(sklearn, f"load_{name}")().data / (16 if name == "digits" else 1)
     np.testing.assert_allclose(both, np.sort(whole.sum(axis=1)), rtol=1e-5, atol=1e-5)
-    assert name in NAMES
+    assert name in data_names()
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -108,3 +113,104 @@ def test_image_folders(arrays: Arrays, tmp_path: Path) -> None:
 def test_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds neither"):
         load_dataset(str(tmp_path))
+
+
+# ------------------------------------------------------------------------------------------------ by name
+
+
+def test_all_of_scikit_learn_and_more() -> None:
+    pytest.importorskip("sklearn")
+    own = {"mnist", *sklearn_sets.SHIPPED, *sklearn_sets.MADE, *sklearn_sets.FETCHED}
+    assert own <= set(data_names())
+    shipped = {name.removeprefix("load_") for name in dir(pytest.importorskip("sklearn.datasets")) if "load_" in name}
+    files = {"files", "sample_image", "sample_images", "svmlight_file", "svmlight_files"}
+    assert shipped - files == set(sklearn_sets.SHIPPED)
+
+
+@pytest.mark.parametrize("name", sorted(sklearn_sets.MADE))
+def test_made(name: str) -> None:
+    """A thousand examples, always the same, in a mixed order."""
+    pytest.importorskip("sklearn")
+    found, again = load_dataset(name), load_dataset(name)
+    assert found.test is not None and (len(found.train.x), len(found.test.x)) == (800, 200)
+    assert (found.train.x == again.train.x).all() and np.isfinite(found.train.x).all()
+    assert found.train.y[:400].mean() == pytest.approx(found.train.y[400:].mean(), abs=0.5 * found.train.y.std())
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])
+def test_classes_and_columns_keep_their_names(name: str) -> None:
+    """Each row of scikit-learn's is there with the name of its class."""
+    bunch = getattr(pytest.importorskip("sklearn.datasets"), f"load_{name}")()
+    found = load_dataset(name)
+    assert found.features == tuple(bunch.feature_names) and found.classes == tuple(bunch.target_names)
+    class_of = {tuple(row): bunch.target_names[number] for row, number in zip(bunch.data, bunch.target, strict=True)}
+    assert [class_of[tuple(row)] for row in found.train.x] == found.train.y.tolist()
+
+
+def test_class_names_keep_their_numbers() -> None:
+    """breast_cancer's class 1 is benign, although the alphabet has it first; a network of other classes learns anew."""
+    pytest.importorskip("sklearn")
+    dataset = load_dataset("breast_cancer")
+    network = dslc.check(REPO / "specs" / "breast_cancer.net")
+    schema = Schema().describing(network, dataset)
+    assert schema.names(network.heads[0]) == ("malignant", "benign")
+    known = schema.of_targets(network, dataset.train.y, anew=True)
+    assert known.targets(network, np.array(["benign", "malignant"])).tolist() == [1, 0]
+
+
+def test_fetched_are_read_where_scikit_learn_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is downloaded: an error says how to."""
+    joblib = pytest.importorskip("joblib")
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"california_housing is not on this machine.*fetch_california_housing\(\)"):
+        load_dataset("california_housing")
+    joblib.dump(np.arange(90.0).reshape(10, 9) + 1, tmp_path / "cal_housing_py3.pkz")
+    found = load_dataset("california_housing")
+    assert found.features is not None and found.features[0] == "MedInc" and found.train.x.shape == (8, 8)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package that adds data sets."""
+    about = tmp_path / "shapes-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: shapes\nVersion: 1.0\n")
+    names = ("triangles", "broken", "numbers", "unlike", "columns", "moons")
+    (about / "entry_points.txt").write_text("[dslc.datasets]\n" + "".join(f"{n} = shapes_data:{n}\n" for n in names))
+    (tmp_path / "shapes_data.py").write_text(
+        "def triangles():\n"
+        "    return {'x': [[1, 2], [3, 4], [5, 6]], 'y': [1, 0, 1], 'x_test': [[7, 8]], 'y_test': [0],\n"
+        "            'class_names': ['flat', 'acute'], 'feature_names': ['a', 'b']}\n"
+        "def broken():\n    raise OSError('no such shelf')\n"
+        "def numbers():\n    return 7\n"
+        "def unlike():\n    return {'x': [[1], [2]], 'y': [0, 2], 'class_names': ['flat', 'acute']}\n"
+        "def columns():\n    return {'x': [[1], [2]], 'y': [0, 1], 'feature_names': ['a', 'b']}\n"
+        "moons = triangles\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_a_package_adds_a_name(package: Path) -> None:
+    assert "triangles" in data_names()
+    found = load_dataset("triangles")
+    assert found.train.x.tolist() == [[1, 2], [3, 4], [5, 6]] and found.train.y.tolist() == ["acute", "flat", "acute"]
+    assert found.test is not None and found.test.y.tolist() == ["flat"]
+    assert found.features == ("a", "b") and found.classes == ("flat", "acute")
+    assert RunMetadata.of(found, History(), Schema()).data == "triangles"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("broken", "broken fails, shapes_data:broken: OSError: no such shelf"),
+        ("numbers", "must return a mapping with x and y, not 7"),
+        ("unlike", "its y must be class numbers .* from 0 to 1"),
+        ("columns", r"2 feature_names, and x the shape \(2, 1\)"),
+        ("moons", "several packages have a data set moons: dslc, shapes"),
+        ("triangless", "did you mean 'triangles'"),
+    ],
+)
+def test_what_a_package_does_wrong(name: str, words: str, package: Path) -> None:
+    with pytest.raises(DataError, match=words):
+        load_dataset(name)

@@ -67,6 +67,7 @@ def test_random_networks(first: int) -> None:
     assert sum(tally.unsure for tally in tallies) <= 0.01 * sum(tally.checks for tally in tallies)
 
 
+@pytest.mark.slow
 def test_random_networks_have_everything() -> None:
     """Every layer, loss, optimizer, ... and every of their arguments is in some of them, and all are valid."""
     words: set[str] = set()
@@ -79,13 +80,15 @@ def test_random_networks_have_everything() -> None:
     assert not set(THINGS) - words
     named = {f"{name}({slot.name}=)" for name, thing in THINGS.items() for slot in slots(thing)}
     without_names = {f"{name}(" for name in (*registry.names(inits), *registry.names(regularizers))}
-    assert not {call for call in named if not call.startswith(tuple(without_names))} - words
+    named.remove("one_cycle(epochs=)")  # is known within fit alone; steps says the same
+    assert sorted({call for call in named if not call.startswith(tuple(without_names))} - words) == []
 
 
 def test_a_number_is_a_network() -> None:
     assert case_of(7, 2) == case_of(7, 2) != case_of(8, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(FOUND.glob("*.net")), ids=lambda path: path.stem)
 def test_found(path: Path) -> None:
     """In the variation in which it failed, and in all others."""

@@ -181,6 +181,37 @@ def test_broken_files_are_named(tmp_path: Path, rng: np.random.Generator) -> Non
     assert len(read(path).train.x) == 2
 
 
+def test_what_pillow_warns_of_is_told_with_the_file(tmp_path: Path, color: np.ndarray) -> None:
+    Image.fromarray(color).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pixels, note = read_pixels(tmp_path / "a.jpg", Reading())
+    assert pixels.shape == color.shape and note.startswith(f"{tmp_path / 'a.jpg'}: ") and "EXIF" in note.upper()
+
+
+def test_what_lies_beside_the_parts_is_noted(tmp_path: Path, color: np.ndarray) -> None:
+    path = folder(tmp_path, {"train/a/1.png": color, "train/b/1.png": color, "test/a/1.png": 255 - color})
+    (path / "labels").mkdir()
+    (path / "README").write_text("")
+    (path / ".git").mkdir()
+    found = read(path)
+    assert found.train.y.tolist() == ["a", "b"] and found.test is not None and (found.test.x == 255 - color).all()
+    assert [note.split(": ", 1)[1] for note in found.notes] == [
+        "skipped .git",
+        "not looked at, for it is no part of the data: labels",
+        "not looked at, for it is in no class: README",
+    ]
+    (path / "val" / "a").mkdir(parents=True)
+    (path / "valid" / "a").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"val and .*valid both stand for the dev set"):
+        read(path)
+
+
+def test_a_class_may_be_called_train(tmp_path: Path, color: np.ndarray) -> None:
+    path = folder(tmp_path, {"train/1.png": color, "bus/1.png": color, "test/1.png": color})
+    assert read(path).train.y.tolist() == ["bus", "test", "train"]
+
+
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, color: np.ndarray) -> None:
     path = folder(tmp_path, {"a/1.png": color})
     for most in (23, 11):  # Pillow warns beyond its limit, and refuses beyond twice of it

@@ -25,6 +25,8 @@ LOSSES = registry.every(dslc.losses, Loss)
 OF_ELEMENTS = [name for name, loss in LOSSES.items() if not loss.classes]
 TEXTS = [*LOSSES, *(f"{name}(weight=0.3)" for name in LOSSES)]
 TEXTS += [
+    "cross_entropy(soft_labels=on)",
+    "cross_entropy(soft_labels=on, label_smoothing=0.1, weight=2.5)",
     "cross_entropy(label_smoothing=0.2)",
     "cross_entropy(label_smoothing=0.1, weight=2.5)",
     "huber(delta=0.4)",

@@ -100,6 +100,7 @@ def test_there_are_many_words() -> None:
     assert len(NETS) > 500 and len(VALUES) > 480
 
 
+@pytest.mark.slow
 def test_nets_by_these_names_have_symbols_of_their_own(tmp_path: Path) -> None:
     """What a net's name makes up is the interface, the rest of the C does not depend on it: all interfaces at once,
     behind every header that the C or its wrapper includes, for the compiler and for cffi."""
@@ -125,6 +126,7 @@ def test_nets_by_these_names_run(name: str, rng: np.random.Generator) -> None:
     assert_agrees(load(net(name), rng), 4, rng)
 
 
+@pytest.mark.slow
 def test_values_by_these_names_run(rng: np.random.Generator) -> None:
     """Inputs, layers and heads, all in one net; no two values of it share a name, so that there are three nets."""
     third = len(VALUES) // 3

@@ -18,6 +18,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # from other cases, which are collected along
 @pytest.mark.parametrize("name", CASES)
 def test_node_case(name: str) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -240,10 +241,10 @@ def test_ctrl_c_while_another_thread_is_at_work(interruptible: None) -> None:
     assert model.predict(x).shape == (1, 3)
 
 
-@pytest.mark.slow  # with -O1 sums of another tile have other bits
 def test_views_stay_live_when_the_network_grows() -> None:
     """`batch all` is compiled again for more examples: what was handed out before shows and writes the parameters of
-    now, and the optimizer's state and the step come along."""
+    now, and the optimizer's state and the step come along. A plan for fewer examples may add up in another order."""
+    close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7)
     x, y = learnable(150)
     model, wanted = dslc.loads(SMALL % "all"), dslc.loads(SMALL % 150)
     mapping, view = model.parameters, model.parameters["dense1.weight"]
@@ -252,9 +253,9 @@ def test_views_stay_live_when_the_network_grows() -> None:
         model.fit(x[:count], y[:count], epochs=2)
         wanted.fit(x[:count], y[:count], epochs=2)
         assert model.batch == count
-        np.testing.assert_array_equal(view.numpy(), wanted.parameters["dense1.weight"].numpy())
+        close(view.numpy(), wanted.parameters["dense1.weight"].numpy())
         np.testing.assert_array_equal(mapping["dense1.weight"].numpy(), view.numpy())
-        np.testing.assert_array_equal(state.numpy(), wanted.compiled.states()["dense1.weight.v"].numpy())
+        close(state.numpy(), wanted.compiled.states()["dense1.weight.v"].numpy())
     assert model.step == wanted.step == 4
     before = model.predict(x[:5])
     view[...] = 0

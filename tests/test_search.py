@@ -60,6 +60,7 @@ def drawn(file: str) -> list[tuple[str, ...]]:
     return [(t["lr"], t["beta"], t["kind"]) for t in trials(file)]
 
 
+@pytest.mark.slow
 def test_files_and_the_same_trials_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Five trials at once are the five of two calls that share a journal; the best one's run is kept as trained."""
     command = ["search", "tiny.net", "--data", "d.npz"]
@@ -177,6 +178,7 @@ def test_trials_out_of_bounds_do_not_count(folder: Path, capsys: pytest.CaptureF
     assert model.evaluate(data["x_dev"], data["y_dev"])["accuracy"] == pytest.approx(best)
 
 
+@pytest.mark.slow
 def test_hopeless_trials_are_pruned(folder: Path) -> None:
     """Learning rates that blow the loss up end before their last epoch."""
     Path("tiny.net").write_text(SPEC.replace("log(1e-4, 1)", "log(1e-4, 1000)").replace("epochs    2", "epochs 4"))

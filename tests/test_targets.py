@@ -104,9 +104,9 @@ def all_algorithms(target: Target, batch: int) -> Net:
 
 
 NETS: dict[str, Callable[[Target], Net]] = {
-    "layers": lambda target: Net(all_layers()),
     "losses": lambda target: Net(all_losses("float32")),
     "losses float64": lambda target: Net(all_losses("float64")),
+    "layers": lambda target: Net(all_layers()),
     **{f"algorithms {b}": lambda target, b=b: all_algorithms(target, b) for b in BATCHES},
 }
 
@@ -174,6 +174,7 @@ WATCHED_NETS = [case for case in cases(WATCHED, tuple(NETS)) if case.id != "c99 
 """The one left out is a long wait and has nothing of its own: plain C has no lanes to leave empty."""
 
 
+@pytest.mark.slow
 @pytest.mark.sanitizers
 @pytest.mark.parametrize(("tools", "name"), WATCHED_NETS)
 @pytest.mark.usefixtures("fences")

@@ -11,7 +11,7 @@ from typing import Annotated
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, as_call, bind, evaluate
 from dslc.checker.losses import Heads
 from dslc.language import ast
-from dslc.language.arguments import BadValue, Count, Real, Symbol, show
+from dslc.language.arguments import BadValue, Count, MetricName, Real
 from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
 from dslc.language.source import Span
@@ -130,17 +130,6 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class MetricName:
-    """A word; which words are metrics depends on the heads and is looked up later."""
-
-    def convert(self, value: object) -> str:
-        """The word. Raises BadValue for anything else."""
-        if not isinstance(value, Symbol):
-            raise BadValue(f"expected the name of a metric, not {show(value)}")
-        return value.name
-
-
-@dataclass(frozen=True)
 class Early:
     """`early(patience, metric)`: stop after that many epochs in which the metric did not improve."""
 
@@ -180,8 +169,12 @@ class MetricReader:
         given = [a for a in arguments if a.name == "metric"] or arguments[1:]
         if given:
             self.watched_at = given[0].value.span
-            self.watched = "loss" if early.metric == "loss" else self._column(early.metric, self.watched_at)
+            self.watched = self.watch(early.metric, self.watched_at)
         return early.patience
+
+    def watch(self, word: str, span: Span) -> str:
+        """The column of the history that a setting watches. Raises Failed after reporting."""
+        return "loss" if word == "loss" else self._column(word, span)
 
     def read_optimize(self, setting: ast.Setting) -> None:
         """`optimize METRIC subject_to METRIC <= NUMBER, ...`. Raises Failed after reporting."""

@@ -11,12 +11,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dslc import inits, layers, registry
+from dslc.checker.cautions import cautions
+from dslc.checker.class_balance import with_class_weights
 from dslc.checker.draft import Draft
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, unknown_param
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
 from dslc.checker.overrides import settle
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, misfit
+from dslc.checker.target_units import with_target_units
 from dslc.checker.train import TrainReader, TrainSettings
 from dslc.inits import Init
 from dslc.ir import Head, Network, Node, Parameter, ParamValue, Range
@@ -228,6 +231,9 @@ class _Checker:
             for p in node.parameters:
                 if p.elements > MAX_ELEMENTS:
                     self.report(TooManyElements(node.span, p.name, p.elements))
+        nodes = with_class_weights(heads, nodes)
+        if settings.units_span is not None:
+            heads, nodes = with_target_units(heads, nodes, settings.units_span)
         return Network(
             name=net.name,
             source=self.program.source,
@@ -237,7 +243,7 @@ class _Checker:
             training=settings.training,
             precision=precision or settings.precision,
             params=tuple(self.params),
-            notes=tuple(builder.notes),
+            notes=(*builder.notes, *cautions(nodes, settings.training)),
         )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from dslc import clips, losses, optimizers, registry, regularizers, schedules
+from dslc import averages, clips, losses, optimizers, registry, regularizers
+from dslc.averages import Average
 from dslc.checker.draft import Draft
 from dslc.checker.effect import frozen_penalties, useless_init, useless_precise, useless_regularizers, weights_of
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
 from dslc.checker.losses import Heads, LossReader
 from dslc.checker.metrics import MetricReader
+from dslc.checker.schedules import read_schedule, useless_learning_rate, with_metric
+from dslc.checker.target_units import misused
 from dslc.clips import Clip
 from dslc.inits import Init
 from dslc.ir import Training
@@ -24,7 +27,6 @@ from dslc.optimizers import Optimizer
 from dslc.optimizers.sgd import Sgd
 from dslc.regularizers import Constraint, Penalty, Regularizer
 from dslc.schedules import Schedule
-from dslc.schedules.warmup import Warmup
 
 DEFAULT_BATCH, DEFAULT_EPOCHS = 64, 10
 MAX_BATCH = 2**20
@@ -105,21 +107,49 @@ class NoChain(Diagnostic):
 
 
 @record
+class NoSlices(Diagnostic):
+    """Slices of something else, `epochs 10 in 2`: only a mini-batch is divided."""
+
+    key: str
+    message = "'{key}' takes no 'in'"
+    hints = ("help: only a mini-batch is worked through in slices: batch 256 in 8",)
+
+
+@record
+class UnevenSlices(Diagnostic):
+    """Slices of different sizes: `batch 256 in 7`."""
+
+    batch: int
+    slices: int
+
+    @property
+    def title(self) -> str:
+        """The two numbers."""
+        return f"{self.batch} examples cannot be divided into {self.slices} slices of equal size"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The nearest number of slices that divides the batch."""
+        fitting = [k for k in range(2, self.batch + 1) if self.batch % k == 0]
+        best = min(fitting, key=lambda k: (abs(k - self.slices), k), default=None)
+        return (f"help: for example batch {self.batch} in {best}",) if best else ()
+
+
+@record
+class SlicesOfAll(Diagnostic):
+    """Slices of no fixed number of examples: `batch all in 8`."""
+
+    message = "how many examples `batch all` has is known in training only: it cannot be divided"
+    hints = ("help: give the number of examples: batch 1024 in 8",)
+
+
+@record
 class NoConditions(Diagnostic):
     """Conditions where nothing is optimized: `metrics accuracy subject_to predict_us <= 50`."""
 
     key: str
     message = "'{key}' takes no conditions"
     hints = ("help: they follow what is optimized: optimize accuracy subject_to predict_us <= 50",)
-
-
-@record
-class ScheduleWithoutEnd(Diagnostic):
-    """A chain of schedules that is not warmups and one other: `cosine(10) -> step(3, 0.5)`."""
-
-    schedule: str
-    message = "no schedule follows {schedule}"
-    hints = ("help: a chain is warmup(steps) and one other schedule: warmup(500) -> cosine(10)",)
 
 
 @record
@@ -155,7 +185,8 @@ class NothingLearns(Diagnostic):
 @record
 @dataclass(frozen=True)
 class TrainSettings:
-    """What `train` means for the rest of the network; `training` is None if the file has no `train`."""
+    """What `train` means for the rest of the network; `training` is None if the file has no `train`, `units_span` if it
+    does not say `standardize_target on`."""
 
     training: Training | None = None
     losses: Mapping[str, Loss] = field(default_factory=dict)
@@ -164,6 +195,7 @@ class TrainSettings:
     constraints: tuple[Constraint, ...] = ()
     frozen: tuple[str, ...] = ()
     precision: str = "float32"
+    units_span: Span | None = None
 
 
 class TrainReader:
@@ -176,6 +208,7 @@ class TrainReader:
         self.regularizers: list[tuple[Regularizer, Span]] = []
         self.init_span: Span | None = None
         self.precise_span: Span | None = None
+        self.units_span: Span | None = None
         self.failed: set[str] = set()
         self.written: set[str] = set()
 
@@ -204,7 +237,7 @@ class TrainReader:
         return self._settings()
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
-            "metrics", "optimize", "freeze", "precision", "precise")  # fmt: skip
+            "metrics", "optimize", "freeze", "precision", "precise", "standardize_target", "average")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
@@ -227,6 +260,8 @@ class TrainReader:
             raise self.scope.fail(NoHead(setting.head.span, setting.key))
         if len(setting.values) > 1 and setting.key not in ("regularize", "freeze", "metrics"):
             raise self.scope.fail(OneValue(setting.values[1].span, setting.key))
+        if setting.slices is not None and setting.key != "batch":
+            raise self.scope.fail(NoSlices(setting.slices.span, setting.key))
         if setting.then and setting.key != "schedule":
             raise self.scope.fail(NoChain(setting.then[0].span, setting.key))
         if setting.conditions and setting.key != "optimize":
@@ -241,16 +276,10 @@ class TrainReader:
         optimizer = resolve(optimizers, Optimizer, "optimizer", setting.values[0], self.scope)
         if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
             raise self.scope.fail(NesterovAlone(setting.values[0].span))
-        self.found["optimizer"] = optimizer
+        self.found["optimizer"], self.optimizer_expr = optimizer, setting.values[0]
 
     def _schedule(self, setting: ast.Setting) -> None:
-        links = [(e, resolve(schedules, Schedule, "schedule", e, self.scope)) for e in (*setting.values, *setting.then)]
-        _, schedule = links.pop()
-        for expr, earlier in reversed(links):
-            if not isinstance(earlier, Warmup) or isinstance(schedule, Warmup):
-                raise self.scope.fail(ScheduleWithoutEnd(expr.span, expr.span.text))
-            schedule = replace(earlier, then=schedule)
-        self.found["schedule"] = schedule
+        self.found["schedule"] = read_schedule(setting, self.scope, self.metric_reader)
 
     def _regularize(self, setting: ast.Setting) -> None:
         for expr in setting.values:
@@ -261,6 +290,9 @@ class TrainReader:
 
     def _clip(self, setting: ast.Setting) -> None:
         self.found["clip"] = resolve(clips, Clip, "clip", setting.values[0], self.scope)
+
+    def _average(self, setting: ast.Setting) -> None:
+        self.found["average"] = resolve(averages, Average, "average", setting.values[0], self.scope)
 
     def _init(self, setting: ast.Setting) -> None:
         self.found["init"] = resolve_init(setting.values[0], self.scope)
@@ -275,6 +307,17 @@ class TrainReader:
                 reason = f"expected a whole number or all, not {value.name}"
                 raise self.scope.fail(WrongValue(setting.values[0].span, "batch", reason))
             self.found["batch"] = self._whole("batch", value, setting.values[0].span, MAX_BATCH)
+        if setting.slices is not None:
+            self.found["slices"] = self._slices(setting.slices)
+
+    def _slices(self, expr: ast.Expr) -> int:
+        batch, at = self.found["batch"], expr.span
+        if not isinstance(batch, int):
+            raise self.scope.fail(SlicesOfAll(at))
+        slices = self._whole("slices of a batch", evaluate(expr, self.scope), at, MAX_BATCH, low=2)
+        if batch % slices:
+            raise self.scope.fail(UnevenSlices(at, batch, slices))
+        return slices
 
     def _epochs(self, setting: ast.Setting) -> None:
         value = evaluate(setting.values[0], self.scope)
@@ -296,6 +339,9 @@ class TrainReader:
     def _precise(self, setting: ast.Setting) -> None:
         self.found["precise"] = self._switch(setting)
         self.precise_span = setting.span
+
+    def _standardize_target(self, setting: ast.Setting) -> None:
+        self.units_span = setting.span if self._switch(setting) else None
 
     def _switch(self, setting: ast.Setting) -> bool:
         value = evaluate(setting.values[0], self.scope)
@@ -343,11 +389,22 @@ class TrainReader:
             self._check_losses()
         if "optimizer" not in self.written:
             self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
+        self._check_schedule()
         if self.complete and self.precise_span is not None and self.found["precise"]:
             for found in useless_precise(self.drafts, self.precise_span):
                 self.report(found)
+        if self.complete and self.units_span is not None and "loss" not in self.failed:
+            for found in misused(self.losses, self.heads, self.drafts, self.units_span):
+                self.report(found)
         if self.complete and "freeze" not in self.failed:
             self._check_effects(word)
+
+    def _check_schedule(self) -> None:
+        schedule = self.found.get("schedule")
+        if isinstance(schedule, Schedule) and "optimizer" in self.found:
+            useless = useless_learning_rate(schedule, self.optimizer_expr)
+            if useless is not None:
+                self.report(useless)
 
     def _check_effects(self, word: Span) -> None:
         """Whether anything learns, and every setting has an effect."""
@@ -377,19 +434,22 @@ class TrainReader:
         optimizer = found.get("optimizer")
         if not isinstance(optimizer, Optimizer):
             return TrainSettings()
+        objective, schedule = self.metric_reader.objective, found.get("schedule")
         training = Training(
             optimizer=optimizer,
-            schedule=found.get("schedule"),  # type: ignore[arg-type]
+            schedule=with_metric(schedule, objective.metric) if isinstance(schedule, Schedule) else None,
             batch=found.get("batch", DEFAULT_BATCH),  # type: ignore[arg-type]
             epochs=found.get("epochs", DEFAULT_EPOCHS),  # type: ignore[arg-type]
             shuffle=found.get("shuffle", True) is True,
             patience=found.get("patience"),  # type: ignore[arg-type]
-            objective=self.metric_reader.objective,
+            objective=objective,
             metrics=self.metric_reader.names,
             confusion=self.metric_reader.confusion,
             seed=found.get("seed", 0),  # type: ignore[arg-type]
             clip=found.get("clip"),  # type: ignore[arg-type]
             precise=found.get("precise", False) is True,
+            average=found.get("average"),  # type: ignore[arg-type]
+            slices=found.get("slices", 1),  # type: ignore[arg-type]
         )
         return TrainSettings(
             training=training,
@@ -399,4 +459,5 @@ class TrainReader:
             constraints=tuple(r for r, _ in self.regularizers if isinstance(r, Constraint)),
             frozen=found.get("freeze", ()),  # type: ignore[arg-type]
             precision=str(found.get("precision", "float32")),
+            units_span=self.units_span,
         )

@@ -38,8 +38,9 @@ Data = Annotated[
     str,
     Parameter(
         name="--data",
-        help="mnist, breast_cancer, diabetes, digits, iris or wine; an .npz with x and y; a table such as a .csv or a "
-        ".parquet (with --target); a folder of IDX or .npy files; or a folder with one folder of images a class.",
+        help="A name (mnist, digits, iris, moons, ...; docs/data.md lists them); an .npz with x and y; a table such as "
+        "a .csv or a .parquet (with --target); a folder of IDX or .npy files; or a folder with one folder of images a "
+        "class.",
     ),
 ]
 Machine = Annotated[

@@ -102,5 +102,6 @@ def _print_memory(summary: Summary) -> None:
     ]
     shown = [(name, f"{predict:,}", f"{train:,}" if m.training else "-") for name, predict, train in rows]
     print()
+    slices = f" in {m.slices}" if m.slices > 1 else ""
     threads = f" and {m.threads} threads" if m.threads > 1 else ""
-    print_table(f"bytes at a batch of {m.batch}{threads}", ("", "prediction", "training"), shown, "lrr")
+    print_table(f"bytes at a batch of {m.batch}{slices}{threads}", ("", "prediction", "training"), shown, "lrr")

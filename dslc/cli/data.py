@@ -25,6 +25,10 @@ class DataOptions:
     target: Annotated[
         str | None, Parameter(help="The column that is to be predicted, of a table or a list of images.")
     ] = None
+    weight: Annotated[
+        str | None,
+        Parameter(help="The column that says what each example counts, as if it were there so many times."),
+    ] = None
     no_header: Annotated[
         bool, Parameter(negative=(), help="The first row of a table is data: its columns are called 1, 2, ...")
     ] = False
@@ -53,6 +57,7 @@ class DataOptions:
         return replace(
             usual,
             target=usual.target if self.target is None else self.target,
+            weight=self.weight,
             header=not self.no_header and usual.header,
             scale=usual.scale if self.scale is None else self.scale == "on",
             resize=usual.resize if self.resize is None else _size(self.resize),

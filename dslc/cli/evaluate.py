@@ -60,7 +60,7 @@ def evaluate(
     name = "the test set" if part is dataset.test else "the dev set" if part is dataset.dev else "all of it"
     print(f"judged on {name}: {len(part.x):,} examples", file=sys.stderr)
     try:
-        found = model.evaluate(part.x, part.y)
+        found = model.evaluate(*part.given)
     except ExampleError as error:
         raise error.at(part.name(error.example)) from None
     for key, value in found.items():
@@ -75,20 +75,25 @@ def _print_confusion(model: Model, part: Split) -> None:
     """The matrix and what it says of each class, of every head that judges classes."""
     from dslc.runtime.metrics import class_scores
 
-    matrices = model.confusion(part.x, part.y)
+    matrices = model.confusion(*part.given)
     names = {head.name: model.schema.names(head) for head in model.network.heads}
     for name, matrix in matrices.items():
         title = f"confusion of {name}" if len(matrices) > 1 else "confusion"
         classes = names[name] or ("0", "1")
-        rows = [(true, *(str(count) for count in row)) for true, row in zip(classes, matrix, strict=True)]
+        rows = [(true, *(_count(count) for count in row)) for true, row in zip(classes, matrix, strict=True)]
         sides = "r" * (len(classes) + 1)
         print()
         print_table(f"{title}: a row a true class, a column a predicted one", ("", *classes), rows, sides)
         scores = [class_scores(score, matrix) for score in ("precision", "recall", "f1")]
         numbers = zip(classes, *scores, matrix.sum(axis=1), strict=True)
-        cells = [(i, f"{p:.4f}", f"{r:.4f}", f"{f:.4f}", str(count)) for i, p, r, f, count in numbers]
+        cells = [(i, f"{p:.4f}", f"{r:.4f}", f"{f:.4f}", _count(count)) for i, p, r, f, count in numbers]
         print()
         print_table("by class", ("class", "precision", "recall", "f1", "examples"), cells, "rrrrr")
+
+
+def _count(examples: float) -> str:
+    """How many examples; a sum of weights is no whole number."""
+    return f"{examples:.6g}" if isinstance(examples, float) else str(examples)
 
 
 def _print_diagnosis(model: Model, dataset: Dataset, human: float) -> None:

@@ -30,9 +30,12 @@ class Row:
 @dataclass(frozen=True)
 class Memory:
     """Bytes, exactly as they are allocated. `prediction` and `training` are whole arenas; `requested_gradients` come to
-    the latter if `gradients()` is called: training itself does not store them."""
+    the latter if `gradients()` is called: training itself does not store them. A mini-batch of `batch` examples is
+    worked through in `slices`.
+    """
 
     batch: int
+    slices: int
     threads: int
     parameters: int
     prediction_activations: int
@@ -102,13 +105,14 @@ def _training_step(network: Network) -> Work | None:
     train = lower(network).train
     if train is None:
         return None
-    forward, backward, _ = (sum(op.multiply_adds for op in phase.operations) for phase in train.phases)
-    return Work(forward, backward)
+    done = {phase.name: sum(op.multiply_adds for op in phase.operations) for phase in train.phases}
+    return Work(done["forward"], done["backward"])
 
 
 def _memory(plan: Plan) -> Memory:
     common = {
-        "batch": plan.batch,
+        "batch": plan.step_batch,
+        "slices": plan.step_batch // plan.batch,
         "threads": plan.threads,
         "parameters": plan.bytes("parameters"),
         "prediction_activations": plan.bytes("prediction"),

@@ -27,6 +27,7 @@ from dslc.cli.app import (
     writing,
 )
 from dslc.cli.data import DataOptions, training_data
+from dslc.cli.watching import WatchOptions
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, ExampleError
 from dslc.language.shipped import shipped_names
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         "dslc train lenet5 --data mnist",
         "dslc train specs/mlp.net --data mnist --lr 0.01 --batch 32 --epochs 3",
         "dslc train specs/lenet5.net --data mnist --resume runs/lenet5-1",
+        "dslc train specs/lenet5.net --data mnist --time-budget 30m --tensorboard boards/lenet5",
     )
 )
 def train(
@@ -65,6 +67,7 @@ def train(
     train_dev: float = 0.0,
     threads: Threads = "auto",
     progress: Progress = "auto",
+    watch: WatchOptions = WatchOptions(),
     define: Define = None,
 ) -> None:
     """Train, and leave a run folder with spec, weights, history, report, and the checkpoint of the last epoch.
@@ -91,7 +94,7 @@ def train(
         raise CallError(_what_to_do(spec))
     if epochs is not None:
         positive(epochs, "--epochs")
-    shares = parse_shares(split, train_dev)
+    shares, callbacks = parse_shares(split, train_dev), watch.callbacks()
     network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed))
     if only is not None and weights is None:
         raise CallError("--only names layers of a file: it goes with --weights FILE")
@@ -107,13 +110,16 @@ def train(
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
     check_parts(model.schema, network, dataset, anew=resume is None)
-    dev = (dataset.dev.x, dataset.dev.y) if dataset.dev else None
+    dev = dataset.dev.given if dataset.dev else None
     existing: Existing = "goes on" if run is not None and run == resume else "replaced" if overwrite else "refused"
     with run_folder(run, network.name, existing) as folder:
         keep = checkpoint_writer(model, folder)
         with writing(folder):
             write_partition(folder, dataset)
-        history = model.fit(dataset.train.x, dataset.train.y, dev, epochs, progress, keep)
+        part = dataset.train
+        history = model.fit(
+            part.x, part.y, dev, epochs, progress, keep, sample_weight=part.weights, callbacks=callbacks(folder)
+        )
         results = results_of(model, dataset)
         with writing(folder):
             write_run(folder, model, history, dataset, results)
@@ -163,14 +169,15 @@ def check_parts(schema: Schema, network: Network, dataset: Dataset, anew: bool) 
     """Looks through all parts before training: what is wrong with the test set should not be found out behind it."""
     for name, part in dataset.parts.items():
         try:
-            schema = schema.check_part(network, part.x, part.y, f"{name} set", anew and name == "train")
+            first = anew and name == "train"
+            schema = schema.check_part(network, part.x, part.y, f"{name} set", first, part.weights)
         except ExampleError as error:
             raise error.at(part.name(error.example)) from None
 
 
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
     """The final numbers on each part of the data."""
-    return {name: model.evaluate(part.x, part.y) for name, part in dataset.parts.items()}
+    return {name: model.evaluate(*part.given) for name, part in dataset.parts.items()}
 
 
 def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any]) -> None:

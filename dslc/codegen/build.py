@@ -15,8 +15,11 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,6 +41,7 @@ ON_ALL_CORES = ("-flto=auto", "-fno-fat-lto-objects", "-flto-partition=balanced"
 """GCC's link-time optimization compiles the functions of our one C file on all cores: it deals them out in parts, a
 small network's too, and runs `make` on these."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
+_loading = threading.Lock()
 
 
 class CompilerError(UsageError):
@@ -46,11 +50,13 @@ class CompilerError(UsageError):
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C compiler, how it names itself, and those flags for compiling and linking that only some compilers know."""
+    """A C compiler, how it names itself, those flags for compiling and linking that only some compilers know, and the
+    user's own."""
 
     command: tuple[str, ...]
     identity: str
     flags: tuple[str, ...] = ()
+    own_flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,7 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
         *FLAGS,
         *target.flags,
         *compiler.flags,
+        *compiler.own_flags,
         compiler.identity,
         str(sysconfig.get_config_var("SOABI")),
         cpu_identity(),
@@ -108,7 +115,7 @@ def find_compiler() -> Compiler:
         found = shutil.which(command[0])
         if found:
             known = _identify((found, *command[1:]))
-            return replace(known, flags=(*known.flags, *shlex.split(os.environ.get(EXTRA_FLAGS, ""))))
+            return replace(known, own_flags=tuple(shlex.split(os.environ.get(EXTRA_FLAGS, ""))))
     if os.environ.get("CC"):
         raise UsageError(f"the C compiler that CC names, {os.environ['CC']!r}, is not there")
     raise UsageError("no C compiler was found: install gcc (apt install gcc) or clang, or pip install ziglang")
@@ -153,11 +160,12 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         ffi.set_source(name, source.declarations, compiler_verbose=0)
         ffi.emit_c_code(str(wrapper))
         python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
-        flags = [*FLAGS, *target.flags, *compiler.flags]
+        flags, own = [*FLAGS, *target.flags, *compiler.flags, *compiler.own_flags], compiler.own_flags
+        light = ["-O1", "-fPIC", "-w", *own]
         jobs = [
             [*compiler.command, *flags, *WARNINGS, "-c", str(kernels), "-o", str(folder / "kernels.o")],
-            [*compiler.command, "-O1", "-fPIC", "-w", *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],
-        ]  # fmt: skip
+            [*compiler.command, *light, *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],
+        ]
         _run_all(jobs)
         made = folder / path.name
         objects = [str(folder / "kernels.o"), str(folder / "wrapper.o")]
@@ -186,8 +194,9 @@ def _run_all(commands: list[list[str]]) -> None:
 
 
 def _load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """Imports a module that is on no path; one thread at a time, since importing an extension takes no lock itself."""
+    loader = ExtensionFileLoader(name, str(path))
+    with _loading:
+        module = module_from_spec(ModuleSpec(name, loader, origin=str(path)))
+        loader.exec_module(module)
     return module

@@ -9,9 +9,9 @@ from dslc.ir import Network
 RUNS = {
     "predict": ("predict_prepack", "predict_forward", "predict_small_batch"),
     "evaluate": ("predict_prepack", "predict_forward", "predict_losses"),
-    "loss": ("train_forward",),
-    "gradients": ("gradients_forward", "gradients_backward"),
-    "train_step": ("train_forward", "train_backward", "train_update"),
+    "loss": ("train_begin", "train_forward"),
+    "gradients": ("gradients_begin", "gradients_forward", "gradients_backward", "gradients_finish"),
+    "train_step": ("train_begin", "train_forward", "train_backward", "train_update"),
 }
 """The public functions that compute, and the phases that they run."""
 

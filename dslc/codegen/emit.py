@@ -13,6 +13,7 @@ from dslc.codegen.summary import summary, version
 from dslc.codegen.templating import render
 from dslc.codegen.text import tidy
 from dslc.codegen.tools import tools
+from dslc.lowering.lower import SAMPLE_WEIGHTS
 from dslc.operation import TARGET, Tensor
 from dslc.passes.small_batch import largest_small_batch
 from dslc.plan import Plan
@@ -64,6 +65,7 @@ def _interface(plan: Plan, names: Names) -> dict[str, object]:
         "outputs": [f"{names.real} *{h.name}_output" for h in network.heads],
         "trains": plan.graph.train is not None,
         "targets": [names.declare(t) for t in _targets(plan)],
+        "sample_weights": names.declare(SAMPLE_WEIGHTS),
         "heads": len(network.heads),
     }
 
@@ -83,6 +85,7 @@ def _numbers(plan: Plan) -> dict[str, object]:
         "version": version(),
         "summary": summary(plan),
         "batch": plan.batch,
+        "step_batch": plan.step_batch,
         "lanes": plan.target.lanes(plan.itemsize),
         "itemsize": plan.itemsize,
         "prediction_bytes": plan.arena_bytes(False),
@@ -110,11 +113,11 @@ def _prediction(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
     small_batch = largest_small_batch(plan.graph.predict, plan.target.lanes(plan.itemsize))
     return {
         "small_batch": small_batch,
-        "small_batch_arguments": phase_call(predict.phase("small_batch"), phases["predict_small_batch"], shifted=True)
+        "small_batch_arguments": phase_call(predict.phase("small_batch"), phases["predict_small_batch"], "first")
         if small_batch
         else [],
         "prepack_arguments": prepare,
-        "predict_arguments": phase_call(predict.phase("forward"), phases["predict_forward"], shifted=True),
+        "predict_arguments": phase_call(predict.phase("forward"), phases["predict_forward"], "first"),
     }
 
 
@@ -122,25 +125,33 @@ def _training(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
     """What the phases of training are called with, and the arrays that the loop over mini-batches gathers."""
     train, gradients = plan.step("train"), plan.step("gradients")
     if train is None or gradients is None or plan.graph.train is None:
-        empty = ("evaluate_arguments", "gradients_forward", "gradients_backward", "gradients_forward_arguments",
-                 "gradients_backward_arguments", "forward_arguments", "backward_arguments", "update_arguments",
-                 "gathered", "gathered_arguments")  # fmt: skip
-        return {key: [] for key in empty}
+        empty = ("evaluate_arguments", "gathered", "gathered_arguments", "weights_staging")
+        return {"sliced": False, **{key: [] for key in empty}}
     given = {t.name: t for t in caller_tensors(plan.graph.train)}
     order = [*(f"{v.name}_in" for v in plan.graph.network.inputs), *(t.name for t in _targets(plan))]
     gathered = [_gathered(given[name], names) for name in order]
     return {
-        "evaluate_arguments": phase_call(plan.steps[0].phase("losses"), phases["predict_losses"], shifted=True),
-        "forward_arguments": phase_call(train.phase("forward"), phases["train_forward"]),
-        "gradients_forward": phases["gradients_forward"].name,
-        "gradients_backward": phases["gradients_backward"].name,
-        "gradients_forward_arguments": phase_call(gradients.phase("forward"), phases["gradients_forward"]),
-        "gradients_backward_arguments": phase_call(gradients.phase("backward"), phases["gradients_backward"]),
-        "backward_arguments": phase_call(train.phase("backward"), phases["train_backward"]),
-        "update_arguments": phase_call(train.phase("update"), phases["train_update"]),
+        "sliced": plan.step_batch > plan.batch,
+        "evaluate_arguments": phase_call(plan.steps[0].phase("losses"), phases["predict_losses"], "first"),
+        **_calls(plan, phases),
         "gathered": gathered,
+        "weights_staging": names.staging(SAMPLE_WEIGHTS),
         "gathered_arguments": [f"(const {g.type} *)(net->arena + {g.staging})" for g in gathered],
     }
+
+
+def _calls(plan: Plan, phases: Phases) -> dict[str, object]:
+    """What the phases of `gradients` and `train` are called with, by the name of the phase."""
+    sliced = plan.step_batch > plan.batch
+    found: dict[str, object] = {}
+    for step in (s for s in plan.steps if s.name != "predict"):
+        for phase in step.phases:
+            name = f"{step.name}_{phase.name}"
+            start = "earlier" if sliced and phase.name in ("forward", "backward") else ""
+            if step.name == "gradients":
+                found[name] = phases[name].name
+            found[f"{name}_arguments"] = phase_call(phase, phases[name], start, sliced)
+    return found
 
 
 def _gathered(tensor: Tensor, names: Names) -> Gathered:

@@ -17,6 +17,8 @@ from dslc.plan import Kernel, Plan, PlannedStep
 RUNTIME_PARAMETERS = {
     "barrier": "thread_barrier *barrier",
     "n": "int n",
+    "earlier": "int earlier",
+    "total_weight": "double total_weight",
     "part": "int part",
     "parts": "int parts",
     "step": "int64_t step",
@@ -27,8 +29,9 @@ RUNTIME_PARAMETERS = {
 """What a kernel may take besides its arrays; it gets what its body mentions."""
 
 RUNTIME_ARGUMENTS = {
-    "barrier": "barrier", "n": "n", "part": "part", "parts": "parts", "step": "net->step", "seed": "net->seed",
-    "lr": "(real)net->lr", "step_number": "(double)(net->step + 1)",
+    "barrier": "barrier", "n": "n", "earlier": "earlier", "total_weight": "total_weight", "part": "part",
+    "parts": "parts", "step": "net->step", "seed": "net->seed", "lr": "(real)net->lr",
+    "step_number": "(double)(net->step + 1)",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.codegen.c_source import PUBLIC, RUNS, c_prefix
-from dslc.operation import INPUT, OUTPUT, TARGET, Tensor
+from dslc.operation import CALLERS, OUTPUT, Tensor
 from dslc.plan import Plan, PlannedStep
 from dslc.shape import show_shape
 
@@ -14,8 +14,11 @@ PHASES = {
     "predict_forward": "The forward pass in prediction mode.",
     "predict_small_batch": "The forward pass in prediction mode, for small batches.",
     "predict_losses": "The losses of what predict_forward has stored.",
+    "gradients_begin": "What all slices of a mini-batch need.",
     "gradients_forward": "The forward pass in training mode, up to the loss.",
     "gradients_backward": "The backward pass: the gradients of all trainable parameters.",
+    "gradients_finish": "What is added once to the gradients of all slices.",
+    "train_begin": "What all slices of a mini-batch need.",
     "train_forward": "The forward pass in training mode, up to the loss.",
     "train_backward": "The backward pass: the gradients of all trainable parameters, some with their update fused.",
     "train_update": "The running averages and the optimizer.",
@@ -39,7 +42,8 @@ class Names:
         self.plan = plan
         self.prefix = c_prefix(plan.graph.network)
         self.real = "float" if plan.itemsize == 4 else "double"
-        calls = ("predict_call", "evaluate_call", "step_call", *(f"{name}_part" for name in RUNS))
+        calls = ("predict_call", "evaluate_call", "step_call", "add_slice", "total_loss_of_slices",
+                 *(f"{name}_part" for name in RUNS))  # fmt: skip
         self.taken = {*PHASES, *calls, *(f"{self.prefix}_{name}" for name in PUBLIC)}
         self.constants: dict[tuple[str, str], Constant] = {}
 
@@ -71,7 +75,7 @@ class Names:
         """The constant of the buffer in which the examples of a mini-batch are gathered."""
         buffer = self.plan.kept[f"{tensor.name}_staging"]
         name = self.unique(f"{tensor.name}_staging")
-        each = show_shape((self.plan.batch, *tensor.shape))
+        each = show_shape((self.plan.step_batch, *tensor.shape))
         self.constants["", name] = Constant(name, buffer.offset, f"{each}, one mini-batch")
         return name
 
@@ -89,5 +93,5 @@ class Names:
 
 
 def is_callers(tensor: Tensor) -> bool:
-    """Whether the array belongs to the caller: inputs, targets and outputs."""
-    return tensor.role in (INPUT, TARGET, OUTPUT)
+    """Whether the array belongs to the caller: inputs, targets, sample weights and outputs."""
+    return tensor.role in CALLERS

@@ -6,10 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from dslc.codegen.functions import Function, Functions, tensors_of
+from dslc.codegen.functions import RUNTIME_PARAMETERS, Function, Functions, tensors_of
 from dslc.codegen.names import PHASES, Names, is_callers
-from dslc.operation import Tensor
+from dslc.operation import WEIGHTS, Tensor
 from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
+
+COUNTS = ("n", "earlier", "total_weight")
+"""What a phase is told of the examples where a kernel of it asks: how many it works on, how many were in the slices
+before, and their weights' sum."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def phase_functions(plan: Plan, names: Names, functions: Functions) -> dict[str,
         for step in plan.steps
         for phase in step.phases
     }
-    for name in phases.keys() & {"gradients_forward", "gradients_backward"}:
+    for name in phases.keys() & {"gradients_begin", "gradients_forward", "gradients_backward"}:
         twin = phases[name.replace("gradients", "train")]
         phases[name] = twin if twin.code == phases[name].code else phases[name]
     return phases
@@ -58,7 +62,7 @@ def _phase(step: PlannedStep, phase: PlannedPhase, names: Names, functions: Func
     kernels = [k for k in phase.kernels if not k.variant.is_alias]
     found = [functions.function(step, k) for k in kernels]
     arrays = (names.declare(t) for t in callers_tensors(phase))
-    counts = ("int n",) if any("n" in f.takes for f in found) else ()
+    counts = tuple(RUNTIME_PARAMETERS[word] for word in COUNTS if any(word in f.takes for f in found))
     parameters = (f"const {names.prefix}_network *net", "thread_barrier *barrier", *arrays, *counts)
     name = f"{step.name}_{phase.name}"
     groups = _groups(step, kernels, found, functions)
@@ -86,17 +90,24 @@ def callers_tensors(phase: PlannedPhase) -> tuple[Tensor, ...]:
     return tuple(dict.fromkeys(used))
 
 
-def phase_call(phase: PlannedPhase, function: PhaseFunction, shifted: bool = False) -> list[str]:
-    """The arguments with which a thread calls a phase; `shifted` by the first example of the mini-batch."""
+def phase_call(phase: PlannedPhase, function: PhaseFunction, start: str = "", sliced: bool = False) -> list[str]:
+    """The arguments with which a thread calls a phase. start: what says, in C, from which example on; by default from
+    the first. sliced: of a step in slices, which keeps the loss of each apart."""
     arrays = []
     for tensor in callers_tensors(phase):
         if tensor.name == "loss_sums":
             arrays.append("call->batch_sums")
-        elif shifted:
-            arrays.append(f"call->{tensor.name} + first * {tensor.elements}")
+        elif tensor.role == WEIGHTS:  # of this mini-batch or slice already, or NULL
+            arrays.append("slice_weights" if sliced and start else tensor.name)
+        elif tensor.name == "loss" and sliced:
+            arrays.append("call->slice_loss")
+        elif start:
+            arrays.append(f"call->{tensor.name} + {start} * {tensor.elements}")
         else:
             arrays.append(f"call->{tensor.name}")
-    numbers = [p.removeprefix("int ") for p in function.parameters if p in ("int n", "int part", "int parts")]
+    words = [word for word in (*COUNTS, "part", "parts") if RUNTIME_PARAMETERS[word] in function.parameters]
+    other = ({"total_weight": "slice_weight"} if start else {"n": "call->n"}) if sliced else {}
+    numbers = [other.get(word, word) for word in words]
     return ["net", "barrier", *arrays, *numbers]
 
 

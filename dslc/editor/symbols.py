@@ -162,4 +162,4 @@ class _Walk:
                     if isinstance(name, ast.Name) and name.name in self.layers:
                         self.layers[name.name].uses.append(name.span)
                 continue
-            self._expressions(*setting.values, *setting.then, *(c.bound for c in setting.conditions))
+            self._expressions(*setting.values, setting.slices, *setting.then, *(c.bound for c in setting.conditions))

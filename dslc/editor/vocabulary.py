@@ -7,7 +7,8 @@ from inspect import getdoc
 from types import ModuleType
 from typing import Any
 
-from dslc import clips, inits, layers, losses, optimizers, registry, regularizers, schedules
+from dslc import averages, clips, inits, layers, losses, optimizers, registry, regularizers, schedules
+from dslc.averages import Average
 from dslc.checker.common import COMMON
 from dslc.checker.metrics import METRICS
 from dslc.clips import Clip
@@ -27,6 +28,7 @@ THINGS: dict[str, tuple[ModuleType, type[Any]]] = {
     "regularize": (regularizers, Regularizer),
     "clip": (clips, Clip),
     "init": (inits, Init),
+    "average": (averages, Average),
 }
 """Kinds of things that have arguments; all but layers are called as the setting that they belong to."""
 SETTINGS = {
@@ -36,7 +38,7 @@ SETTINGS = {
     "regularize": "Penalties on large weights, and bounds of them.",
     "clip": "Bounds gradients.",
     "init": "The initial weights of all layers without `init=`.",
-    "batch": "How many examples a step sees, or `all`.",
+    "batch": "How many examples a step sees, or `all`; `batch 256 in 8` works through them in slices.",
     "epochs": "How often training goes through the data.",
     "seed": "Of every random number.",
     "shuffle": "Whether every epoch has an order of its own: `on` or `off`.",
@@ -45,12 +47,15 @@ SETTINGS = {
     "optimize": "The metric that tells which epoch is best, `subject_to` bounds.",
     "freeze": "Layers that do not learn.",
     "precision": "`float32` or `float64`.",
+    "standardize_target": "`on`: outputs of numbers learn standardized targets and answer in the targets' own unit.",
+    "average": "Predictions use averages of the parameters over the updates.",
     "precise": "`on`: only algorithms with no more rounding error than the plain sum.",
 }
 WORDS = {
     "batch": ("all",),
     "shuffle": ("on", "off"),
     "precise": ("on", "off"),
+    "standardize_target": ("on", "off"),
     "precision": ("float32", "float64"),
     "stop": ("early",),
     "metrics": (*METRICS, "confusion"),

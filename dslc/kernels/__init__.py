@@ -16,7 +16,7 @@ from typing import TypeVar
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
 from dslc.layout import Layout
-from dslc.operation import INPUT, OUTPUT, TARGET, Operation, Tensor
+from dslc.operation import CALLERS, Operation, Tensor
 from dslc.scalar import variable
 
 MULTIPLY_ADDS_PER_NS = 6.0
@@ -71,8 +71,8 @@ class Variant:
 @dataclass(frozen=True)
 class Setting:
     """What a kernel may depend on besides its operation: layouts by tensor name, the largest mini-batch, bytes of a
-    number, numbers in a vector, rows of a register tile, threads, and whether algorithms that lose accuracy are left
-    out (`precise`)."""
+    number, numbers in a vector, rows of a register tile, threads, whether algorithms that lose accuracy are left out
+    (`precise`), and whether training works through a mini-batch in slices (`sliced`)."""
 
     layouts: Mapping[str, Layout]
     batch: int
@@ -82,6 +82,7 @@ class Setting:
 
     threads: int
     precise: bool = False
+    sliced: bool = False
 
     def layout(self, tensor: Tensor) -> Layout:
         """How the tensor is stored."""
@@ -108,7 +109,7 @@ class Setting:
     def aligned(self, tensor: Tensor) -> bool:
         """Whether every vector of a pixel begins at a multiple of its bytes: in the arena, where tensors do, and the
         pixels are whole vectors. The caller's arrays begin anywhere."""
-        return tensor.role not in (INPUT, TARGET, OUTPUT) and self.depth(tensor) % self.lanes == 0
+        return tensor.role not in CALLERS and self.depth(tensor) % self.lanes == 0
 
     def total(self, tensor: Tensor) -> int:
         """Elements of a tensor over a whole mini-batch."""

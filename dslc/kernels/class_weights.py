@@ -10,7 +10,9 @@ from dslc.operation import Operation
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over the losses and, in training, over dz."""
     gradient = len(op.writes) > 1
-    context = {"weights": detail(op, ClassWeightsDetail).weights, "gradient": gradient}
-    only_loss = ("unweighted", "target", "example_loss")
-    names = ("unweighted", "unweighted_dz", "target", "example_loss", "dz") if gradient else only_loss
+    d = detail(op, ClassWeightsDetail)
+    context = {"weights": d.weights, "classes": d.classes, "gradient": gradient}
+    given = ("unweighted", "unweighted_dz", "target") if gradient else ("unweighted", "target")
+    balanced = () if d.weights else ("weights",)
+    names = (*given, *balanced, *(("example_loss", "dz") if gradient else ("example_loss",)))
     return [Variant("plain", names, context, setting.memory_cost(*op.reads))]

@@ -1,4 +1,4 @@
-"""The divisor of a loss: the number of examples."""
+"""The divisor of a loss: the number of examples, or the sum of their sample weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The divisor of a loss: the number of targets that are present, at least 1."""
+"""The divisor of a loss: the number of targets that are present, or the sum of their sample weights."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from dslc.operation import Operation
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over the targets, a few numbers per example."""
-    return [Variant("plain", ("target", "count"), {"elements": op.reads[0].elements}, 0.0)]
+    return [Variant("plain", ("target", "sample_weights", "count"), {"elements": op.reads[0].elements}, 0.0)]

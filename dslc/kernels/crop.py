@@ -14,4 +14,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if d.stream is None:
         start = tuple((places - 1) // 2 for places in d.places)
         return [Variant("center", names, {"d": d, "start": start}, setting.memory_cost(op.writes[0]))]
-    return [Variant("plain", names, {"d": d, "stream": d.stream}, drawing(op, setting))]
+    return [Variant("plain", names, {"d": d, "stream": d.stream, "sliced": setting.sliced}, drawing(op, setting))]

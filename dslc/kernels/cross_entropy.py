@@ -15,7 +15,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "classes": d.classes, "gradient": len(op.writes) > 1, "weight": d.weight, "smoothing": d.smoothing,
         "share": d.smoothing / d.classes,
     }  # fmt: skip
-    names = ("z", "target", "example_loss", "dz")[: 2 + len(op.writes)]
+    names = ("z", "target", "sample_weights", "example_loss", "dz")[: 3 + len(op.writes)]
     if d.classes > FEW_CLASSES:
         return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=2))]
     context["lanes"] = setting.lanes

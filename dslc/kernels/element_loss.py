@@ -18,6 +18,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "elements": elements, "gradient": gradient, "value": d.value, "slope": d.slope, "weight": d.weight,
         "rows": SIDE_BY_SIDE // elements, "side_by_side": SIDE_BY_SIDE,
     }  # fmt: skip
-    only_value, with_slope = ("outputs", "target", "example_loss"), ("outputs", "target", "count", "example_loss", "dz")
-    names = with_slope if gradient else only_value
+    given = ("outputs", "target", "sample_weights")
+    names = (*given, "count", "example_loss", "dz") if gradient else (*given, "example_loss")
     return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=4))]

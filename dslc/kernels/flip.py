@@ -11,4 +11,6 @@ from dslc.operation import Operation
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """A copy of each image with its rows or columns in reverse order if its bit is set."""
     d = detail(op, FlipDetail)
-    return [Variant("plain", ("in", "out"), {"d": d, "stream": d.stream}, drawing(op, setting))]
+    return [
+        Variant("plain", ("in", "out"), {"d": d, "stream": d.stream, "sliced": setting.sliced}, drawing(op, setting))
+    ]

@@ -12,5 +12,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     context = {
         "classes": op.reads[0].elements, "gradient": len(op.writes) > 1, "weight": detail(op, LossDetail).weight,
     }  # fmt: skip
-    names = ("z", "target", "example_loss", "dz")[: 2 + len(op.writes)]
+    names = ("z", "target", "sample_weights", "example_loss", "dz")[: 3 + len(op.writes)]
     return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=2))]

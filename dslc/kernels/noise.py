@@ -22,6 +22,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "std": d.std,
         "stream": d.stream,
         "elements": written.elements,
+        "sliced": setting.sliced,
         "unit": pi / 2 / 2**22,
         "sine": _series(highest),
         "cosine": _series(highest - 1),

@@ -11,4 +11,11 @@ from dslc.operation import Operation
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Four pixels with a weight each for every pixel of the result: some twenty times as expensive as a copy."""
     d = detail(op, RotateDetail)
-    return [Variant("plain", ("in", "out"), {"d": d, "stream": d.stream}, drawing(op, setting, factor=20))]
+    return [
+        Variant(
+            "plain",
+            ("in", "out"),
+            {"d": d, "stream": d.stream, "sliced": setting.sliced},
+            drawing(op, setting, factor=20),
+        )
+    ]

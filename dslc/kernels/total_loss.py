@@ -1,4 +1,5 @@
-"""The loss and its parts: the weighted sum of all heads, and the penalties divided by the number of examples."""
+"""The loss and its parts: the weighted sum of all heads, and the penalties divided by the number of examples or
+the sum of their sample weights."""
 
 from __future__ import annotations
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, Field, dataclass, fields
+from itertools import pairwise
 from typing import Annotated, Any, get_type_hints
 
 from dslc.shape import Pair
 
 Scalar = int | float | bool | str
+BALANCED = "balanced"
 
 
 @dataclass(frozen=True)
@@ -162,17 +164,42 @@ class Each:
 
 @dataclass(frozen=True)
 class Weighting:
-    """`(1, 2, 1)`: a weight for each class."""
+    """`(1, 2, 1)`: a weight for each class; `balanced`: by how often each occurs."""
 
-    def convert(self, value: object) -> tuple[float, ...]:
-        """`(1, 2, 1)` as (1.0, 2.0, 1.0). Raises BadValue for a single number, a negative weight, and if all weights
-        are 0."""
+    def convert(self, value: object) -> tuple[float, ...] | str:
+        """`(1, 2, 1)` as (1.0, 2.0, 1.0), `balanced` as it is. Raises BadValue for a single number, a negative weight,
+        and if all weights are 0."""
+        if value == Symbol(BALANCED):
+            return BALANCED
         if not isinstance(value, Items):
-            raise BadValue(f"expected a number for each class, such as (1, 2, 1), not {show(value)}")
+            raise BadValue(f"expected a number for each class, such as (1, 2, 1), or balanced, not {show(value)}")
         weights = tuple(Real(0).convert(part) for part in value.values)
         if not any(weights):
             raise BadValue("at least one class must weigh more than 0")
         return weights
+
+
+@dataclass(frozen=True)
+class Increasing:
+    """`(30, 60, 80)`: whole numbers from 1, each above the one before it."""
+
+    def convert(self, value: object) -> tuple[int, ...]:
+        """`(30, 60)` as it is, and `30` as (30,). Raises BadValue for numbers that do not increase."""
+        whole = tuple(Whole(1).convert(part) for part in (value.values if isinstance(value, Items) else (value,)))
+        if any(after <= before for before, after in pairwise(whole)):
+            raise BadValue(f"each number must be above the one before it, not {show(value)}")
+        return whole
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """A word; which words are metrics depends on the heads and is looked up later."""
+
+    def convert(self, value: object) -> str:
+        """The word. Raises BadValue for anything else."""
+        if not isinstance(value, Symbol):
+            raise BadValue(f"expected the name of a metric, not {show(value)}")
+        return value.name
 
 
 Count = Annotated[int, Whole(1)]
@@ -184,7 +211,7 @@ Numbers = Annotated[tuple[float, ...], Each(Real())]
 Flag = Annotated[bool, OnOff()]
 Size = Annotated[Pair, HeightWidth()]
 Padding = Annotated[str | Pair, PaddingKind()]
-ClassWeights = Annotated[tuple[float, ...], Weighting()]
+ClassWeights = Annotated[tuple[float, ...] | str, Weighting()]
 ShapeOf = Annotated[tuple[int, ...], Dims()]
 
 

@@ -199,13 +199,14 @@ class Condition(Record):
 
 @record
 class Setting(Record):
-    """One line of `train`: `key value, ...`, `key head: value` or `key a -> b`."""
+    """One line of `train`: `key value, ...`, `key head: value`, `key value in slices` or `key a -> b`."""
 
     span: Span
     key: str
     key_span: Span
     head: Name | None
     values: tuple[Expr, ...]
+    slices: Expr | None
     then: tuple[Expr, ...]
     conditions: tuple[Condition, ...]
 

@@ -105,6 +105,15 @@ CODES: dict[str, Entry] = {
     "ObjectiveTwice": Entry("DSLC085", "objective_twice"),
     "NeverHolds": Entry("DSLC086", "bound_in_percent"),
     "AlwaysHolds": Entry("DSLC087", "bound_without_effect"),
+    "NoSlices": Entry("DSLC088", "slices_of_epochs"),
+    "UnevenSlices": Entry("DSLC089", "batch_in_uneven_slices"),
+    "SlicesOfAll": Entry("DSLC090", "batch_all_in_slices"),
+    "FewToNormalize": Entry("DSLC091", "batchnorm_of_two"),
+    "NoTargetToStandardize": Entry("DSLC092", "standardize_target_of_classes"),
+    "TargetOutOfReach": Entry("DSLC093", "standardize_target_after_relu"),
+    "WhichLength": Entry("DSLC094", "one_cycle_two_lengths"),
+    "NormalizedInSlices": Entry("DSLC095", "batchnorm_in_slices"),
+    "LearningRateTwice": Entry("DSLC096", "one_cycle_and_learning_rate"),
 }
 
 

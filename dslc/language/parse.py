@@ -524,8 +524,14 @@ class _Builder(Transformer[Token, Any]):
         return ast.Argument(self._span(meta), name, items[1])
 
     def setting(self, meta: Meta, items: list[Any]) -> ast.Setting:
-        key, head, values, then, subject = items
-        return ast.Setting(self._span(meta), str(key), self._token(key), head, values, then or (), subject or ())
+        key, head, values, slices, then, subject = items
+        at, word = self._span(meta), self._token(key)
+        return ast.Setting(at, str(key), word, head, values, slices, then or (), subject or ())
+
+    def slices(self, meta: Meta, items: list[Any]) -> ast.Expr:
+        """The number after `in`."""
+        expr: ast.Expr = items[-1]
+        return expr
 
     def head(self, meta: Meta, items: list[Any]) -> ast.Name:
         """A name, also where the word is `on` or `off`."""

@@ -75,8 +75,12 @@ class Layer:
     """Takes several values: `add(a, b)`."""
     first: ClassVar[bool] = False
     """Must come directly after an input, because `fit` fits it to the data: see `fitted`."""
+    of_target: ClassVar[bool] = False
+    """Ends a head: `fit` fits it to the targets, (target - mean) / std is compared with its input."""
     augments: ClassVar[bool] = False
     """Changes examples at random in training, so it must come before every layer that learns."""
+    mixes: ClassVar[bool] = False
+    """In training an example's result depends on the others of the mini-batch."""
     smooth: ClassVar[bool] = True
     """Differentiable everywhere: finite differences need not avoid kinks."""
     suits: ClassVar[str | None] = None
@@ -99,8 +103,9 @@ class Layer:
         """What the layer learns or keeps for inputs of these shapes; empty for most layers."""
         return ()
 
-    def fitted(self, x: Array) -> dict[str, Array]:
-        """For a layer with `first`: its parameters, by role, from the training set x (n, *input)."""
+    def fitted(self, x: Array, weights: Array | None = None) -> dict[str, Array]:
+        """For a layer with `first`: its parameters, by role, from the training set x (n, *input); with `of_target`
+        from its targets. weights: what each example counts (n,)."""
         raise NotImplementedError
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:

@@ -31,6 +31,7 @@ class BatchNorm(Layer):
     momentum: Fraction = 0.9
     eps: Positive = 1e-5
 
+    mixes = True
     examples = (Example("batchnorm", ((5,),)), Example("batchnorm(momentum=0.5, eps=1e-3)", ((3, 4, 17),)))
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:

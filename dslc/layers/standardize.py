@@ -42,20 +42,23 @@ class Standardize(Layer):
         shape = (inputs[0][-1],)
         return (Weights("mean", shape, "zeros", trained=False), Weights("std", shape, "ones", trained=False))
 
-    def fitted(self, x: Array) -> dict[str, Array]:
+    def fitted(self, x: Array, weights: Array | None = None) -> dict[str, Array]:
         """Mean and biased standard deviation over all axes of x (n, *input) but the last, in one pass that merges
         portions as in Chan, Golub and LeVeque (1983). A constant feature gets the deviation 1, so that it becomes
-        zero."""
+        zero. weights: what each example counts (n,); one that weighs 0 is not looked at."""
         channels = x.shape[-1]
-        count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
+        count, mean, squares = 0.0, np.zeros(channels), np.zeros(channels)
         low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
         for start in range(0, len(x), PORTION):
-            part = x[start : start + PORTION].reshape(-1, channels).astype(np.float64)
+            part, each, weight = _portion(x[start : start + PORTION], weights, start)
+            if not weight:
+                continue
             low, high = np.minimum(low, part.min(axis=0)), np.maximum(high, part.max(axis=0))
-            center = part.mean(axis=0)
-            away, total = center - mean, count + len(part)
-            squares += ((part - center) ** 2).sum(axis=0) + away**2 * (count * len(part) / total)
-            mean, count = mean + away * (len(part) / total), total
+            center = np.average(part, axis=0, weights=each)
+            away, total = center - mean, count + weight
+            off = (part - center) ** 2
+            squares += (off if each is None else each[:, None] * off).sum(axis=0) + away**2 * (count * weight / total)
+            mean, count = mean + away * (weight / total), total
         constant = low == high
         return {"mean": np.where(constant, low, mean), "std": np.where(constant, 1.0, np.sqrt(squares / count))}
 
@@ -71,3 +74,15 @@ class Standardize(Layer):
 
     def backward(self, site: Site) -> None:
         """Emits nothing: only the input comes before it."""
+
+
+def _portion(x: Array, weights: Array | None, start: int) -> tuple[Array, Array | None, float]:
+    """The pixels (pixels, channels) of the examples that count, what each of them weighs (None: one), and their sum."""
+    channels = x.shape[-1]
+    if weights is None:
+        part = x.reshape(-1, channels).astype(np.float64)
+        return part, None, float(len(part))
+    each = weights[start : start + len(x)].astype(np.float64)
+    part = x[each > 0].reshape(-1, channels).astype(np.float64)
+    of_pixels = np.repeat(each[each > 0], x[0].size // channels)
+    return part, of_pixels, float(of_pixels.sum())

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from dslc.language.arguments import ClassWeights, Positive
+from dslc.language.arguments import BALANCED, ClassWeights, Positive
 from dslc.numerics import Array, np
 from dslc.operation import Operation, Tensor
 from dslc.registry import name_of
@@ -21,16 +21,20 @@ from dslc.shape import Shape, SizeProblem
 class LossSite:
     """One head being lowered. `z` is what the loss is computed from; `dz` is None when only the loss is needed.
 
-    `example_loss` holds one number for each example; the head's loss is their sum divided by `count`.
+    `sample_weights` holds what each example counts; the kernel multiplies by it what it writes. `example_loss` holds
+    one number for each example; the head's loss is their sum divided by `count`, what its targets count together.
+    `class_weights` are those that `fit` balances.
     """
 
     head: str
     z: Tensor
     target: Tensor
+    sample_weights: Tensor
     example_loss: Tensor
     count: Tensor
     dz: Tensor | None
     emit: Callable[[Operation], None]
+    class_weights: Tensor | None = None
 
     def op(self, kind: str, job: str, reads: tuple[Tensor, ...], writes: tuple[Tensor, ...], detail: object) -> None:
         """Emits an operation named `<head>_<job>`."""
@@ -59,8 +63,9 @@ class LossDetail:
 
 @dataclass(frozen=True)
 class ClassWeightsDetail:
-    """One weight for each class."""
+    """One weight for each class; none if they are a tensor that the operation reads."""
 
+    classes: int
     weights: tuple[float, ...]
 
 
@@ -68,7 +73,7 @@ class Loss:
     """Base class of all losses; a subclass is a frozen dataclass whose annotated fields are its arguments.
 
     `through`: the layer whose input the loss is computed from (softmax, sigmoid); it must be the last of the head.
-    `classes`: targets are class numbers, else real numbers of the output's shape.
+    `classes`: targets are classes, by their numbers where `numbered`, else real numbers of the output's shape.
     `scores`: the loss needs unbounded outputs, not those of a softmax or sigmoid.
     `binary`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` means yes.
     """
@@ -81,6 +86,21 @@ class Loss:
     threshold: ClassVar[float] = 0.5
     weight: Positive
 
+    @property
+    def numbered(self) -> bool:
+        """Whether a target is a class number; soft labels are not."""
+        return self.classes
+
+    @property
+    def balanced(self) -> bool:
+        """Whether `fit` sets class weights by how often each class occurs."""
+        return False
+
+    @property
+    def numbers(self) -> bool:
+        """Whether targets are numbers in a unit of their own: neither classes nor yes and no."""
+        return not self.classes and not self.binary
+
     def check(self, shape: Shape) -> None:
         """Raises SizeProblem if the loss cannot be computed for an output of this shape."""
 
@@ -88,8 +108,9 @@ class Loss:
         """The shape of one target for an output of this shape: () for a class number."""
         return () if self.classes else shape
 
-    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
-        """The loss in NumPy and its gradient with respect to z (n, *output), both times `weight`."""
+    def reference(self, z: Array, target: Array, weights: Array | None = None) -> tuple[float, Array]:
+        """The loss in NumPy and its gradient with respect to z (n, *output), both times `weight`. weights: what each
+        example counts (n,), one where None: means are weighted means."""
         raise NotImplementedError
 
     def lower(self, site: LossSite) -> None:
@@ -102,6 +123,14 @@ def require_vector(shape: Shape, what: str) -> None:
     if len(shape) != 1:
         raise SizeProblem(f"{what} needs a vector, but this output is an image",
                           notes=("help: end with flatten, global_avgpool or dense",))  # fmt: skip
+
+
+def shares(target: Array, weights: Array | None) -> tuple[Array, Array]:
+    """Which targets are present, and the share that each has in a weighted mean of those; both (n, ...)."""
+    there = ~np.isnan(target)
+    each = np.ones(len(target)) if weights is None else weights
+    counts = np.where(there, each.reshape(-1, *[1] * (target.ndim - 1)), 0)
+    return there, counts / (counts.sum() or 1)
 
 
 class ElementLoss(Loss):
@@ -118,8 +147,9 @@ class ElementLoss(Loss):
     def lower(self, site: LossSite) -> None:
         """Counts the targets that are present, then one `element_loss` for value and gradient."""
         detail = LossDetail(self.weight, self.value(), self.slope())
-        site.op("count_present", "count", (site.target,), (site.count,), detail)
-        reads = (site.z, site.target) if site.dz is None else (site.z, site.target, site.count)
+        site.op("count_present", "count", (site.target, site.sample_weights), (site.count,), detail)
+        needed = () if site.dz is None else (site.count,)
+        reads = (site.z, site.target, site.sample_weights, *needed)
         site.op("element_loss", "loss", reads, site.results, detail)
 
 
@@ -145,12 +175,19 @@ class ClassLoss(Loss):
                 f"{name} needs at least two classes, but this output has one",
                 notes=(f"help: for yes or no: {self.instead}",),
             )
-        if self.class_weights and len(self.class_weights) != shape[0]:
+        if isinstance(self.class_weights, tuple) and self.class_weights and len(self.class_weights) != shape[0]:
             raise SizeProblem(f"class_weights has {len(self.class_weights)} numbers, but there are {shape[0]} classes")
 
-    def of_examples(self, target: Array) -> Array:
-        """The weight of each example (n,), in NumPy."""
-        return np.asarray(self.class_weights)[target] if self.class_weights else np.ones(len(target))
+    @property
+    def balanced(self) -> bool:
+        """`class_weights=balanced`."""
+        return self.class_weights == BALANCED
+
+    def of_examples(self, target: Array, weights: Array | None) -> Array:
+        """The factor of each example's loss (n,), in NumPy: its share of all sample weights times the weight of its
+        class."""
+        share = shares(target[:, 0] if target.ndim > 1 else target, weights)[1]
+        return share * np.asarray(self.class_weights)[target] if self.class_weights else share
 
     def lower_loss_and_gradient(self, site: LossSite) -> None:
         """Emits the operation that writes `site.results`, without class weights."""
@@ -165,5 +202,6 @@ class ClassLoss(Loss):
             return
         before = site.unweighted()
         self.lower_loss_and_gradient(before)
-        detail = ClassWeightsDetail(self.class_weights)
-        site.op("class_weights", "weigh_classes", (*before.results, site.target), site.results, detail)
+        detail = ClassWeightsDetail(site.z.shape[0], () if isinstance(self.class_weights, str) else self.class_weights)
+        balanced = () if site.class_weights is None else (site.class_weights,)
+        site.op("class_weights", "weigh_classes", (*before.results, site.target, *balanced), site.results, detail)

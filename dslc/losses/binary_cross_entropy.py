@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.language.arguments import Positive
-from dslc.losses import ElementLoss
+from dslc.losses import ElementLoss, shares
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, absolute, exp, log1p, sigmoid, variable, where
 
@@ -31,9 +31,10 @@ class BinaryCrossEntropy(ElementLoss):
         """sigmoid(z) - t (notes: 'Gradient computation')."""
         return sigmoid(Z) - T
 
-    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+    def reference(self, z: Array, target: Array, weights: Array | None = None) -> tuple[float, Array]:
         """mean(np.logaddexp(0, z) - t * z) and (sigmoid(z) - t) / count over the targets that are present."""
-        there = ~np.isnan(target)
-        t, count = np.where(there, target, 0), max(1, there.sum())
+        there, share = shares(target, weights)
+        t = np.where(there, target, 0)
         losses = np.where(there, np.logaddexp(0, z) - t * z, 0)
-        return self.weight * losses.sum() / count, self.weight * np.where(there, 1 / (1 + np.exp(-z)) - t, 0) / count
+        slopes = np.where(there, 1 / (1 + np.exp(-z)) - t, 0)
+        return self.weight * (share * losses).sum(), self.weight * share * slopes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.language.arguments import Positive
-from dslc.losses import ElementLoss
+from dslc.losses import ElementLoss, shares
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, variable, where
 
@@ -35,10 +35,10 @@ class BinaryHinge(ElementLoss):
         """-s below the margin, else 0."""
         return where(SHORT > 0, -SIGN, 0)
 
-    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+    def reference(self, z: Array, target: Array, weights: Array | None = None) -> tuple[float, Array]:
         """mean(max(0, 1 - s * z)) and -s * (s * z < 1) / count over the targets that are present."""
-        there = ~np.isnan(target)
-        sign, count = np.where(there, 2 * target - 1, 0), max(1, there.sum())
+        there, share = shares(target, weights)
+        sign = np.where(there, 2 * target - 1, 0)
         short = np.where(there, 1 - sign * z, 0)
         losses, slopes = np.where(short < 0, 0, short), np.where(short > 0, -sign, 0)
-        return self.weight * losses.sum() / count, self.weight * slopes / count
+        return self.weight * (share * losses).sum(), self.weight * share * slopes

@@ -22,20 +22,20 @@ class Hinge(ClassLoss):
     scores = True
     instead = "dense(1) with loss binary_hinge"
 
-    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+    def reference(self, z: Array, target: Array, weights: Array | None = None) -> tuple[float, Array]:
         """mean(w * max(0, 1 + z_rival - z_right)); within the margin the gradient is w / n for the rival, -w / n for
         the right class."""
-        count, everyone = len(z), np.arange(len(z))
+        everyone, share = np.arange(len(z)), self.of_examples(target, weights)
         others = z.copy()
         others[everyone, target] = -np.inf
         rival = others.argmax(axis=1)
         short = 1 + z[everyone, rival] - z[everyone, target]
-        pushed = self.weight / count * self.of_examples(target) * (short > 0)
+        pushed = self.weight * share * (short > 0)
         slope = np.zeros_like(z)
         slope[everyone, rival], slope[everyone, target] = pushed, -pushed
         losses = np.where(short < 0, 0, short)
-        return self.weight * (self.of_examples(target) * losses).sum() / count, slope
+        return self.weight * (share * losses).sum(), slope
 
     def lower_loss_and_gradient(self, site: LossSite) -> None:
         """One `hinge`."""
-        site.op("hinge", "loss", (site.z, site.target), site.results, LossDetail(self.weight))
+        site.op("hinge", "loss", (site.z, site.target, site.sample_weights), site.results, LossDetail(self.weight))

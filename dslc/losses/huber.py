@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.language.arguments import Positive
-from dslc.losses import ElementLoss
+from dslc.losses import ElementLoss, shares
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, absolute, variable, where
 
@@ -30,10 +30,10 @@ class Huber(ElementLoss):
         error = Z - T
         return where(error > self.delta, self.delta, where(error < -self.delta, -self.delta, error))
 
-    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+    def reference(self, z: Array, target: Array, weights: Array | None = None) -> tuple[float, Array]:
         """With c = clip(e, -delta, delta): mean(c * (e - c / 2)) and c / count over the targets that are present."""
-        there = ~np.isnan(target)
-        error, count = np.where(there, z - target, 0), max(1, there.sum())
+        there, share = shares(target, weights)
+        error = np.where(there, z - target, 0)
         near = np.clip(error, -self.delta, self.delta)
         losses = near * (error - near / 2)
-        return self.weight * losses.sum() / count, self.weight * near / count
+        return self.weight * (share * losses).sum(), self.weight * share * near

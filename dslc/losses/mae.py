@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.language.arguments import Positive
-from dslc.losses import ElementLoss
+from dslc.losses import ElementLoss, shares
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, absolute, sign, variable
 
@@ -26,8 +26,8 @@ class Mae(ElementLoss):
         """The sign of z - t."""
         return sign(Z - T)
 
-    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+    def reference(self, z: Array, target: Array, weights: Array | None = None) -> tuple[float, Array]:
         """mean(|z - t|) and sign(z - t) / count over the targets that are present."""
-        there = ~np.isnan(target)
-        error, count = np.where(there, z - target, 0), max(1, there.sum())
-        return self.weight * np.abs(error).sum() / count, self.weight * np.sign(error) / count
+        there, share = shares(target, weights)
+        error = np.where(there, z - target, 0)
+        return self.weight * (share * np.abs(error)).sum(), self.weight * share * np.sign(error)

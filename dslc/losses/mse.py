@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.language.arguments import Positive
-from dslc.losses import ElementLoss
+from dslc.losses import ElementLoss, shares
 from dslc.numerics import Array, np
 from dslc.scalar import Scalar, variable
 
@@ -26,8 +26,8 @@ class Mse(ElementLoss):
         """2 * (z - t)."""
         return 2 * (Z - T)
 
-    def reference(self, z: Array, target: Array) -> tuple[float, Array]:
+    def reference(self, z: Array, target: Array, weights: Array | None = None) -> tuple[float, Array]:
         """mean((z - t)^2) and 2 * (z - t) / count over the targets that are present."""
-        there = ~np.isnan(target)
-        error, count = np.where(there, z - target, 0), max(1, there.sum())
-        return self.weight * (error**2).sum() / count, 2 * self.weight * error / count
+        there, share = shares(target, weights)
+        error = np.where(there, z - target, 0)
+        return self.weight * (share * error**2).sum(), 2 * self.weight * share * error

@@ -38,6 +38,13 @@ class ClipDetail:
 
 
 @dataclass(frozen=True)
+class AverageDetail:
+    """The share of the old average that an update keeps."""
+
+    keep: float
+
+
+@dataclass(frozen=True)
 class ConstraintDetail:
     """A limit for every unit of a layer; `units` is the axis of the units in the weights."""
 

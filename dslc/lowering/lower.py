@@ -9,15 +9,34 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
+from dslc.averages import Average
 from dslc.clips import Clip
-from dslc.graph import Graph, Phase, Step
+from dslc.graph import BEGIN, FINISH, Graph, Phase, Step
 from dslc.ir import Head, Network, Node, Parameter, Training, Value
+from dslc.layers.standardize import StandardizeDetail
 from dslc.losses import LossSite
-from dslc.lowering.details import CHUNKS, ClipDetail, ConstraintDetail, ParameterDetail, TotalDetail
+from dslc.lowering.details import CHUNKS, AverageDetail, ClipDetail, ConstraintDetail, ParameterDetail, TotalDetail
 from dslc.lowering.site import Site
-from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, STATE, TARGET, Operation, Tensor, identifier, state_name
+from dslc.operation import (
+    GRADIENT,
+    INPUT,
+    OUTPUT,
+    PARAMETER,
+    STATE,
+    TARGET,
+    WEIGHTS,
+    Operation,
+    Tensor,
+    average_name,
+    identifier,
+    slice_gradient_name,
+    state_name,
+)
 from dslc.registry import name_of
 from dslc.regularizers import Constraint
+
+SAMPLE_WEIGHTS = Tensor("sample_weights", (), WEIGHTS)
+"""What each example counts in the losses of all heads. No layer's parameter has this name: roles are singular."""
 
 
 def lower(network: Network) -> Graph:
@@ -25,8 +44,7 @@ def lower(network: Network) -> Graph:
     predict = _Predict(network).step()
     if network.training is None:
         return Graph(network, predict)
-    train = _Train(network).step()
-    return Graph(network, predict, Step("gradients", train.phases[:2]), train)
+    return Graph(network, predict, *_Train(network).steps())
 
 
 class _Lowering:
@@ -50,8 +68,15 @@ class _Lowering:
     def parameter(self, name: str) -> Tensor:
         return Tensor(identifier(name), self.parameters[name].shape, PARAMETER, batched=False)
 
+    def average(self, name: str) -> Tensor:
+        return Tensor(average_name(name), self.parameters[name].shape, PARAMETER, batched=False)
+
     def gradient(self, name: str) -> Tensor:
         return Tensor(f"{identifier(name)}_grad", self.parameters[name].shape, GRADIENT, batched=False)
+
+    def computed_gradient(self, name: str) -> Tensor:
+        """What a layer's backward pass writes."""
+        return self.gradient(name)
 
     def site(self, node: Node, index: int) -> Site:
         span = node.span
@@ -66,7 +91,7 @@ class _Lowering:
             y=self.values[node.output.name],
             emit=self.operations.append,
             parameters={role: self.parameter(p.name) for role, p in roles.items()},
-            gradients={role: self.gradient(p.name) for role, p in roles.items() if p.learns},
+            gradients={role: self.computed_gradient(p.name) for role, p in roles.items() if p.learns},
             saved=self.saved[node.name],
         )
 
@@ -79,9 +104,10 @@ class _Lowering:
         return Tensor(f"{node.name}_out", node.output.shape)
 
     def loss_input(self, head: Head) -> Value:
-        """What the head's loss is computed from: the logits under a softmax or sigmoid, else the value itself."""
+        """What the head's loss is computed from: the logits under a softmax or sigmoid, standardized numbers, else the
+        value itself."""
         producer = self.network.producer(head.value)
-        if head.loss is not None and head.loss.through is not None and producer is not None:
+        if head.loss is not None and producer is not None and (head.loss.through or producer.layer.of_target):
             return producer.inputs[0]
         return head.value
 
@@ -93,16 +119,35 @@ class _Lowering:
             f"{head.name}_target",
             head.loss.target_shape(head.value.shape),
             TARGET,
-            dtype="int" if head.loss.classes else "real",
+            dtype="int" if head.loss.numbered else "real",
         )
+        target = self.standardized(head, target)
         parts = Tensor(f"{head.name}_example_loss", ())
         count = Tensor(f"{head.name}_count", (1,), batched=False)
+
+        weights = self.network.class_weights(head)
+        balanced = None if weights is None else self.parameter(weights.name)
 
         def emit(op: Operation) -> None:
             self.operations.append(replace(op, line=self.line_of(head.value)))
 
-        head.loss.lower(LossSite(head.name, z, target, parts, count, dz, emit))
+        head.loss.lower(LossSite(head.name, z, target, SAMPLE_WEIGHTS, parts, count, dz, emit, balanced))
         return parts, count
+
+    def standardized(self, head: Head, target: Tensor) -> Tensor:
+        """What the loss compares with: (target - mean) / std where the head's unit is that of its targets."""
+        node = self.network.producer(head.value)
+        if node is None or not node.layer.of_target:
+            return target
+        found = Tensor(f"{target.name}_standardized", target.shape)
+        statistics = tuple(self.parameter(p.name) for p in node.parameters)
+        channels = target.shape[-1]
+        detail = StandardizeDetail(channels, target.elements // channels)
+        about, line = f"the targets of {head.name}", node.span.line
+        self.operations.append(
+            Operation("standardize", found.name, (target, *statistics), (found,), detail, about, line)
+        )
+        return found
 
     def line_of(self, value: Value) -> int:
         """The line of the spec that computes a value; 0 for an input."""
@@ -116,7 +161,12 @@ class _Lowering:
 
 
 class _Predict(_Lowering):
-    """The forward pass in prediction mode, then the loss."""
+    """The forward pass in prediction mode, then the loss; with the averages of parameters where there are some."""
+
+    def parameter(self, name: str) -> Tensor:
+        if not self.network.averages(self.parameters[name]):
+            return super().parameter(name)
+        return self.average(name)
 
     def step(self) -> Step:
         self.forward()
@@ -148,11 +198,22 @@ class _Predict(_Lowering):
 
 
 class _Train(_Lowering):
-    """The forward pass in training mode with the loss, the backward pass, and the update."""
+    """The forward pass in training mode with the loss, the backward pass, and the update.
+
+    In slices: each is divided by its own number of labels, as a mini-batch would be; `slice_share` turns that into its
+    part of the whole, `accumulate` adds the gradients up. Penalties, their slopes and the update come once.
+    """
 
     training = True
 
-    def step(self) -> Step:
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        assert network.training is not None
+        self.settings, self.sliced = network.training, network.training.slices > 1
+        self.once: list[Operation] = []
+
+    def steps(self) -> tuple[Step, Step]:
+        """The steps `gradients` and `train`."""
         self.contributions: dict[str, list[Tensor]] = defaultdict(list)
         self.needs = _needing_gradient(self.network)
         self.forward()
@@ -160,10 +221,30 @@ class _Train(_Lowering):
         forward = self.phase("forward")
         for index, node in reversed(list(enumerate(self.network.nodes))):
             self._backward(node, index)
+        return self._steps_in_slices(forward) if self.sliced else self._steps_at_once(forward)
+
+    def _steps_at_once(self, forward: Phase) -> tuple[Step, Step]:
         self._regularize()
-        backward = self.phase("backward")
-        self._update_phase()
-        return Step("train", (forward, backward, self.phase("update")))
+        both = (forward, self.phase("backward"))
+        self._running_averages()
+        self._update_all()
+        return Step("gradients", both), Step("train", (*both, self.phase("update")))
+
+    def _steps_in_slices(self, forward: Phase) -> tuple[Step, Step]:
+        """Running averages move with each slice, as if it were a mini-batch."""
+        begin, backward = Phase(BEGIN, tuple(self.once)), self.phase("backward")
+        self._regularize()
+        finish = self.phase(FINISH)
+        self._running_averages()
+        moving = Phase("backward", (*backward.operations, *self.phase("backward").operations))
+        self._update_all()
+        update = Phase("update", (*finish.operations, *self.phase("update").operations))
+        return Step("gradients", (begin, forward, backward, finish)), Step("train", (begin, forward, moving, update))
+
+    def computed_gradient(self, name: str) -> Tensor:
+        if not self.sliced:
+            return self.gradient(name)
+        return Tensor(slice_gradient_name(name), self.parameters[name].shape, batched=False)
 
     def _losses(self) -> None:
         summed: list[Tensor] = []
@@ -173,21 +254,35 @@ class _Train(_Lowering):
             if loss_input.name in self.needs:
                 dz = Tensor(f"{head.name}_loss_grad", loss_input.shape)
                 self.contributions[loss_input.name].append(dz)
-            summed.extend(self.lower_loss(head, dz))
+            summed.extend(self._sliced_loss(head, dz) if self.sliced else self.lower_loss(head, dz))
         penalties = [self._penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
         out = Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
         self.totals("total_loss", "add_losses", summed, penalties, out)
+
+    def _sliced_loss(self, head: Head, dz: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Emits the loss of a slice, its part `dz` of the gradient, and once the number of labels in all slices."""
+        at = len(self.operations)
+        own = None if dz is None else replace(dz, name=f"{dz.name}_of_slice")
+        parts, count = self.lower_loss(head, own)
+        if own is None or dz is None:
+            return parts, count
+        whole = replace(count, name=f"{count.name}_of_all")
+        (counting,) = (op for op in self.operations[at:] if op.writes == (count,))
+        self.once.append(replace(counting, name=f"{counting.name}_all", writes=(whole,)))
+        reads, line = (own, count, whole), self.line_of(head.value)
+        name, about = f"{head.name}_slice_share", f"loss of {head.name}"
+        self.operations.append(Operation("slice_share", name, reads, (dz,), None, about, line))
+        return parts, count
 
     def _penalty(self, p: Parameter, index: int) -> Tensor:
         regularizer = p.regularizers[index]
         name = f"{identifier(p.name)}_{name_of(regularizer)}"
         out = Tensor(name, (CHUNKS,), batched=False)
         detail = ParameterDetail(p.name, regularizer.penalty())
-        self.operations.append(
-            Operation(
-                "penalty", f"{name}_penalty", (self.parameter(p.name),), (out,), detail, p.name, self.lines[p.name]
-            )
+        penalty = Operation(
+            "penalty", f"{name}_penalty", (self.parameter(p.name),), (out,), detail, p.name, self.lines[p.name]
         )
+        (self.once if self.sliced else self.operations).append(penalty)
         return out
 
     def _backward(self, node: Node, index: int) -> None:
@@ -198,9 +293,17 @@ class _Train(_Lowering):
         site.dy = dy
         site.dx = tuple(self._input_gradient(node, i) for i in range(len(node.inputs)))
         node.layer.backward(site)
+        for p in node.parameters if self.sliced else ():
+            if p.learns:
+                self._accumulate(p)
         for value, dx in zip(node.inputs, site.dx, strict=True):
             if dx is not None:
                 self.contributions[value.name].append(dx)
+
+    def _accumulate(self, p: Parameter) -> None:
+        reads, writes = (self.computed_gradient(p.name),), (self.gradient(p.name),)
+        name = f"{identifier(p.name)}_accumulate"
+        self.operations.append(Operation("accumulate", name, reads, writes, None, p.name, self.lines[p.name]))
 
     def _input_gradient(self, node: Node, i: int) -> Tensor | None:
         if node.inputs[i].name not in self.needs:
@@ -232,11 +335,12 @@ class _Train(_Lowering):
                 Operation("regularizer_gradient", name, (w, g), (g,), detail, p.name, self.lines[p.name])
             )
 
-    def _update_phase(self) -> None:
-        training = self.network.training
-        assert training is not None
+    def _running_averages(self) -> None:
         for index, node in enumerate(self.network.nodes):
             node.layer.after(self.site(node, index))
+
+    def _update_all(self) -> None:
+        training = self.settings
         scale = (
             self._clip_scale(training.clip) if training.clip is not None and training.clip.needs_all_gradients else ()
         )
@@ -246,6 +350,9 @@ class _Train(_Lowering):
         for p in self.network.parameters:
             for constraint in p.constraints:
                 self._constrain(p, constraint)
+        for p in self.network.parameters:
+            if training.average is not None and p.learns:
+                self._move_average(p, training.average)
 
     def _clip_scale(self, clip: Clip) -> tuple[Tensor]:
         """What all gradients are multiplied by, from the norm of each."""
@@ -272,6 +379,11 @@ class _Train(_Lowering):
         detail = ParameterDetail(p.name, rule=training.optimizer.rule(p.decays), clipped=clipped)
         name, reads = f"{identifier(p.name)}_update", (w, g, *kept, *scale)
         self.operations.append(Operation("update", name, reads, (w, *kept), detail, p.name, self.lines[p.name]))
+
+    def _move_average(self, p: Parameter, average: Average) -> None:
+        w, mean = self.parameter(p.name), self.average(p.name)
+        name, detail = f"{mean.name}_update", AverageDetail(average.keep)
+        self.operations.append(Operation("average", name, (w, mean), (mean,), detail, p.name, self.lines[p.name]))
 
     def _constrain(self, p: Parameter, constraint: Constraint) -> None:
         w, kind = self.parameter(p.name), name_of(constraint)

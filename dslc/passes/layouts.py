@@ -14,7 +14,7 @@ from dslc import kernels
 from dslc.graph import Graph, Phase, Step
 from dslc.kernels import Copy
 from dslc.layout import Layout
-from dslc.operation import ACTIVATION, Operation, Tensor, identifier, state_name
+from dslc.operation import ACTIVATION, Operation, Tensor, average_name, identifier, slice_gradient_name, state_name
 
 
 def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mapping[str, Layout]]]:
@@ -33,8 +33,10 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mappin
     states = graph.network.training.optimizer.states if graph.network.training else ()
     for parameter in graph.network.parameters:
         own = identifier(parameter.name)
-        layout = chosen.get(own, Layout(parameter.shape))
-        names = (own, f"{own}_grad", *(state_name(parameter.name, s) for s in states))
+        average = average_name(parameter.name)
+        layout = chosen.get(average, chosen.get(own, Layout(parameter.shape)))
+        gradients = (f"{own}_grad", slice_gradient_name(parameter.name))
+        names = (own, average, *gradients, *(state_name(parameter.name, s) for s in states))
         chosen.update(dict.fromkeys(names, layout))
     by_step = {step.name: dict(chosen) for step in graph.steps}
     return graph.map(lambda step: _convert(step, by_step[step.name], lanes)), by_step

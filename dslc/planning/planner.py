@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from dslc import kernels
-from dslc.graph import Graph, Phase, Step, rows
+from dslc.graph import BEGIN, Graph, Phase, Step, rows
 from dslc.kernels import Setting
 from dslc.layout import Layout
-from dslc.operation import GRADIENT, PARAMETER, STATE, Operation, Tensor
+from dslc.operation import GRADIENT, INPUT, PARAMETER, STATE, TARGET, WEIGHTS, Operation, Tensor
 from dslc.passes.algorithms import choose_algorithms
 from dslc.passes.dead import remove_dead_operations
 from dslc.passes.fold import fold_batchnorm
@@ -67,17 +67,18 @@ DEFAULT = Options()
 
 
 def default_batch(graph: Graph) -> int:
-    """The batch capacity that the file asks for; PREDICT_BATCH if it does not say."""
+    """The batch capacity that the file asks for, one slice of its mini-batch; PREDICT_BATCH if it does not say."""
     training = graph.network.training
-    return (training.batch if training else None) or PREDICT_BATCH
+    return (training.slice if training else None) or PREDICT_BATCH
 
 
 def default_setting(graph: Graph, target: Target, batch: int | None, threads: int) -> Setting:
     """What kernels know of the machine and the mini-batch before layouts are chosen."""
     itemsize = ITEMSIZE[graph.network.precision]
     capacity = batch or default_batch(graph)
-    lanes, precise = target.lanes(itemsize), graph.network.precise
-    return Setting({}, capacity, itemsize, lanes, target.tile_rows, threads, precise)
+    lanes, precise, training = target.lanes(itemsize), graph.network.precise, graph.network.training
+    sliced = training is not None and training.slices > 1
+    return Setting({}, capacity, itemsize, lanes, target.tile_rows, threads, precise, sliced)
 
 
 def make_plan(
@@ -112,7 +113,8 @@ def make_plan(
     ]
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
-    staging = _staging(graph, capacity, itemsize, workspace, kept)
+    slices = graph.network.training.slices if graph.network.training is not None else 1
+    staging = _staging(graph, capacity * slices, itemsize, workspace, kept)
     trained = set(graph.train.tensors) if graph.train else set()
     gradients = _keep([t for t in tensors if t in trained], GRADIENT, everywhere, itemsize, staging, kept)
     states = _keep(tensors, STATE, everywhere, itemsize, gradients, kept)
@@ -149,7 +151,8 @@ def _keep(
 
 
 def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
-    """Adds the buffers in which the training loop gathers a mini-batch, one for each input and target."""
+    """Adds the buffers in which the training loop gathers a mini-batch, one for each input and target, and
+    one for the sample weights."""
     if graph.train is None:
         return offset
     for tensor in caller_tensors(graph.train):
@@ -160,8 +163,8 @@ def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[st
 
 
 def caller_tensors(step: Step) -> tuple[Tensor, ...]:
-    """The inputs and targets of a step, which the caller passes, in the order of first use."""
-    return tuple(t for t in step.tensors if t.role in ("input", "target"))
+    """What the caller passes to a step, inputs, targets and sample weights, in the order of first use."""
+    return tuple(t for t in step.tensors if t.role in (INPUT, TARGET, WEIGHTS))
 
 
 def _plan_step(
@@ -171,7 +174,7 @@ def _plan_step(
     run = [kernel for phase in phases for kernel in phase.kernels]
     layouts = _with_scratch(run, setting)
     everything = {t for kernel in run for t in (*kernel.operation.reads, *kernel.operation.writes)}
-    persistent = everything if "memory" in disable else prepared(step)
+    persistent = everything if "memory" in disable else (*prepared(step), *_begun(step))
     in_rows = [[kernel for phase in row for kernel in phase.kernels] for row in rows(step.name, phases)]
     workspace = place(in_rows, layouts, setting.batch, setting.itemsize, start, persistent)
 
@@ -183,6 +186,11 @@ def _plan_step(
 
     worth = inf if "threads" in disable else MIN_PARALLEL_NS
     return PlannedStep(step.name, share_work(phases, where, worth), workspace)
+
+
+def _begun(step: Step) -> tuple[Tensor, ...]:
+    """The tensors that `begin` writes, which all slices read."""
+    return tuple(t for phase in step.phases if phase.name == BEGIN for op in phase.operations for t in op.writes)
 
 
 def _with_scratch(planned: list[Kernel], setting: Setting) -> Mapping[str, Layout]:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
-from dslc.graph import PREPACK, SMALL_BATCH
+from dslc.graph import BEGIN, PREPACK, SMALL_BATCH
 from dslc.graph import rows as rows_of
 from dslc.numerics import Array, np
 from dslc.operation import (
@@ -28,6 +28,7 @@ from dslc.operation import (
     PARAMETER,
     STATE,
     TARGET,
+    WEIGHTS,
     Operation,
     Tensor,
     identifier,
@@ -37,7 +38,8 @@ from dslc.plan import ALIGNMENT, Buffer, Kernel, Plan, PlannedPhase, PlannedStep
 from dslc.planning.kernel_checks import check_kernel, numbers
 from dslc.planning.plan_error import require
 
-CALLERS = (INPUT, TARGET, OUTPUT)
+CALLERS = (INPUT, TARGET, WEIGHTS, OUTPUT)
+READ_ONLY = (INPUT, TARGET, WEIGHTS)
 REGIONS = {PARAMETER: "parameters", STATE: "state"}
 
 
@@ -58,8 +60,17 @@ def verify_plan(plan: Plan) -> None:
                 memory.check_arguments(kernel)
             _check_barriers(memory, phase)
         for row in rows_of(step.name, step.phases):
-            _RowCheck(memory, row).check()
+            _RowCheck(memory, _as_run(row)).check()
         _check_results(plan, step)
+
+
+def _as_run(row: tuple[PlannedPhase, ...]) -> tuple[PlannedPhase, ...]:
+    """A row of phases as it runs: for two slices where there are slices."""
+    names = [phase.name for phase in row]
+    if BEGIN not in names:
+        return row
+    loop = [phase for phase in row if phase.name in ("forward", "backward")]
+    return (row[names.index(BEGIN)], *loop, *loop, *(p for p in row if p.name not in (BEGIN, "forward", "backward")))
 
 
 def _touched(kernel: Kernel) -> tuple[Tensor, ...]:
@@ -89,7 +100,12 @@ def _check_same_layout(plan: Plan) -> None:
     states = training.optimizer.states if training else ()
     for parameter in plan.graph.network.parameters:
         own = identifier(parameter.name)
-        for name in (f"{own}_grad", *(state_name(parameter.name, state) for state in states)):
+        slice_gradient = f"{own}_slice_grad"
+        for step in plan.steps:
+            if slice_gradient in step.workspace:
+                alike = step.workspace[slice_gradient].layout == plan.kept[own].layout
+                require(alike, f"{slice_gradient} has another layout than {own}")
+        for name in (f"{own}_grad", f"{own}_average", *(state_name(parameter.name, state) for state in states)):
             if name in plan.kept:
                 alike = plan.kept[name].layout == plan.kept[own].layout
                 require(alike, f"{name} has another layout than {own}")
@@ -156,10 +172,11 @@ def _check_results(plan: Plan, step: PlannedStep) -> None:
     """The results that the caller gets are written: outputs, the loss, gradients, parameters."""
     network = plan.graph.network
     learning = [identifier(p.name) for p in network.parameters if p.learns]
+    averages = [f"{identifier(p.name)}_average" for p in network.parameters if network.averages(p)]
     results = {
         "predict": {"forward": [f"{head.name}_output" for head in network.heads]},
         "gradients": {"forward": ["loss"], "backward": [f"{name}_grad" for name in learning]},
-        "train": {"forward": ["loss"], "update": learning},
+        "train": {"forward": ["loss"], "update": [*learning, *averages]},
     }[step.name]
     if any(phase.name == SMALL_BATCH for phase in step.phases):
         results = {**results, SMALL_BATCH: results["forward"]}
@@ -277,7 +294,7 @@ class _RowCheck:
         for tensor in kernel.operation.reads:
             self._check_read(name, tensor, kernel, phase)
         for tensor in kernel.operation.writes:
-            require(tensor.role not in (INPUT, TARGET), f"{name} writes {tensor.name}, which is read-only")
+            require(tensor.role not in READ_ONLY, f"{name} writes {tensor.name}, which is read-only")
             if not kernel.variant.is_alias:
                 self._write(tensor.name, self.memory.where(tensor))
             self.made.add(tensor.name)
@@ -286,14 +303,17 @@ class _RowCheck:
 
     def _check_read(self, name: str, tensor: Tensor, kernel: Kernel, phase: PlannedPhase) -> None:
         what = f"{name} in {self._at(phase)} reads {tensor.name}"
-        if tensor.role in (INPUT, TARGET):
+        if tensor.role in READ_ONLY:
             require(_is_given(self.memory.step.name, phase.name, tensor), f"{what}, which is not passed to it")
             return
         kept = tensor.role in (PARAMETER, STATE)
         require(kept or tensor.name in self.made, f"{what}, which was not written before")
         require(self._is_intact(tensor), f"{what}, which was overwritten")
         renewed = tensor.name in self.updated and tensor not in kernel.operation.writes
-        require(not renewed, f"{what}, which was already updated")
+        if kernel.operation.kind == "average" and tensor == kernel.operation.reads[0]:
+            require(renewed, f"{what}, which was not updated yet")
+        else:
+            require(not renewed, f"{what}, which was already updated")
 
     def _is_intact(self, tensor: Tensor) -> bool:
         """Whether the tensor still owns all of its cells."""

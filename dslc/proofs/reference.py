@@ -6,10 +6,11 @@ It uses no operations, plans or C.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dslc.ir import Head, Network, Value
-from dslc.layers import Mode, Reference
+from dslc.layers import Layer, Mode, Reference
+from dslc.losses import Loss
 from dslc.numerics import Array, np
 
 Arrays = dict[str, Array]
@@ -17,25 +18,42 @@ Arrays = dict[str, Array]
 
 @dataclass
 class Interpreter:
-    """A network with its parameters and optimizer states, NumPy arrays in one precision. `step` counts the updates."""
+    """A network with its parameters and optimizer states, NumPy arrays in one precision. `step` counts the updates;
+    `averages` are those of parameters, where they are averaged, from the first update on."""
 
     network: Network
     parameters: Arrays
     seed: int = 0
     step: int = 0
     states: dict[str, Arrays] = field(default_factory=dict)
+    averages: Arrays = field(default_factory=dict, kw_only=True)
+
+    @property
+    def shown(self) -> Arrays:
+        """What predictions use: the averages where there are some, else the parameters themselves."""
+        return {**self.parameters, **self.averages}
 
     def run(self, inputs: Mapping[str, Array], training: bool) -> tuple[Arrays, dict[str, Reference]]:
         """Forward pass: every value (n, *shape) by name, and the reference of every node, which holds its backward."""
         values: Arrays = dict(inputs)
         results: dict[str, Reference] = {}
+        used = self.parameters if training else self.shown
         for index, node in enumerate(self.network.nodes):
             xs = tuple(values[v.name] for v in node.inputs)
-            own = {p.name.removeprefix(f"{node.name}."): self.parameters[p.name] for p in node.parameters}
+            own = {p.name.removeprefix(f"{node.name}."): used[p.name] for p in node.parameters}
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
-            results[node.name] = node.layer.reference(xs, own, mode)
+            if self.slice is not None and mode.training and node.layer.mixes:
+                results[node.name] = _in_slices(self.slice, node.layer, xs, own, mode)
+            else:
+                results[node.name] = node.layer.reference(xs, own, mode)
             values[node.output.name] = results[node.name].y
         return values, results
+
+    @property
+    def slice(self) -> int | None:
+        """How many examples a batch norm sees at a time in training; None for the whole mini-batch."""
+        training = self.network.training
+        return training.slice if training is not None and training.slices > 1 else None
 
     def predict(self, inputs: Mapping[str, Array]) -> Arrays:
         """The outputs (n, *shape) by head, in prediction mode."""
@@ -43,14 +61,14 @@ class Interpreter:
         return {head.name: values[head.value.name] for head in self.network.heads}
 
     def loss_and_gradients(
-        self, inputs: Mapping[str, Array], targets: Mapping[str, Array]
+        self, inputs: Mapping[str, Array], targets: Mapping[str, Array], weights: Array | None = None
     ) -> tuple[float, Arrays, dict[str, Reference]]:
         """In training mode: the loss, the gradients of all parameters that learn, and the nodes' references. Loss and
-        gradients include regularization."""
+        gradients include regularization. weights: what each example counts (n,)."""
         values, results = self.run(inputs, training=True)
-        loss, flowing = self._losses(values, targets)
+        loss, flowing = self._losses(values, targets, weights)
         gradients = self._backward(flowing, results)
-        examples = len(next(iter(inputs.values())))
+        examples = len(next(iter(inputs.values()))) if weights is None else float(weights.sum())
         for p in self.network.parameters:
             for regularizer in p.regularizers:
                 penalty, slope = regularizer.reference(self.parameters[p.name], examples)
@@ -87,22 +105,41 @@ class Interpreter:
                 weighed |= {p.name: dps[p.name.removeprefix(f"{node.name}.")] for p in node.parameters if p.learns}
         return weighed
 
-    def _losses(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
+    def _losses(
+        self, values: Arrays, targets: Mapping[str, Array], weights: Array | None = None
+    ) -> tuple[float, Arrays]:
         """The sum of the losses, and their gradients with respect to the values that they are computed from."""
         flowing: Arrays = {}
         loss = 0.0
         for head in self.network.heads:
             assert head.loss is not None
             loss_input = self.loss_input(head)
-            part, slope = head.loss.reference(values[loss_input.name], targets[head.name])
+            target = self._standardized(head, targets[head.name])
+            part, slope = self._loss(head).reference(values[loss_input.name], target, weights)
             loss += float(part)
             _add(flowing, loss_input.name, slope)
         return loss, flowing
 
+    def _loss(self, head: Head) -> Loss:
+        """A head's loss, with balanced class weights as the numbers that they are now."""
+        assert head.loss is not None
+        weights = self.network.class_weights(head)
+        if weights is None:
+            return head.loss
+        return replace(head.loss, class_weights=tuple(self.parameters[weights.name]))  # type: ignore[type-var]
+
+    def _standardized(self, head: Head, target: Array) -> Array:
+        """The targets as the loss takes them: (target - mean) / std under `standardize_target`."""
+        node = self.network.producer(head.value)
+        if node is None or not node.layer.of_target:
+            return target
+        return (target - self.parameters[f"{node.name}.mean"]) / self.parameters[f"{node.name}.std"]
+
     def loss_input(self, head: Head) -> Value:
-        """The value that a head's loss is computed from: the input of its softmax or sigmoid, else its output."""
+        """The value that a head's loss is computed from: the input of its softmax or sigmoid, or of its change of
+        unit, else its output."""
         producer = self.network.producer(head.value)
-        through = head.loss is not None and head.loss.through is not None
+        through = head.loss is not None and (head.loss.through or (producer and producer.layer.of_target))
         return producer.inputs[0] if through and producer is not None else head.value
 
     def _backward(self, flowing: Arrays, results: dict[str, Reference]) -> Arrays:
@@ -119,9 +156,11 @@ class Interpreter:
                     gradients[f"{node.name}.{role}"] += dp
         return gradients
 
-    def train_step(self, inputs: Mapping[str, Array], targets: Mapping[str, Array], lr: float) -> float:
+    def train_step(
+        self, inputs: Mapping[str, Array], targets: Mapping[str, Array], lr: float, weights: Array | None = None
+    ) -> float:
         """One training step: updates the parameters and returns the loss before the update."""
-        loss, gradients, results = self.loss_and_gradients(inputs, targets)
+        loss, gradients, results = self.loss_and_gradients(inputs, targets, weights)
         self.update(gradients, results, lr)
         return loss
 
@@ -133,6 +172,7 @@ class Interpreter:
         if training.clip is not None:
             gradients = training.clip.reference(gradients)
         self.step += 1
+        known = self.shown
         for node in self.network.nodes:
             for role, value in results[node.name].updates.items():
                 self.parameters[f"{node.name}.{role}"] = value
@@ -145,6 +185,26 @@ class Interpreter:
                 )
             for constraint in p.constraints:
                 self.parameters[p.name] = constraint.reference(self.parameters[p.name], p.units)
+            if training.average is not None and p.learns:
+                self.averages[p.name] = training.average.reference(known[p.name], self.parameters[p.name], self.step)
+
+
+def _in_slices(examples: int, layer: Layer, xs: tuple[Array, ...], own: Mapping[str, Array], mode: Mode) -> Reference:
+    """A layer with one input whose results depend on the examples that it sees together: in slices, one after the
+    other, each of which updates what the layer keeps."""
+    (x,), parts, kept = xs, [], dict(own)
+    cuts = range(examples, len(x), examples)
+    for part in np.split(x, cuts):
+        parts.append(layer.reference((part,), kept, mode))
+        kept |= parts[-1].updates
+
+    def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+        pulled = [p.pull(part) for p, part in zip(parts, np.split(dy, cuts), strict=True)]
+        sums = {role: np.sum([dps[role] for _, dps in pulled], axis=0) for role in pulled[0][1]}
+        return (np.concatenate([dxs[0] for dxs, _ in pulled]),), sums
+
+    updates = {role: kept[role] for role in parts[0].updates}
+    return Reference(np.concatenate([p.y for p in parts]), pull, updates)
 
 
 def _add(flowing: Arrays, name: str, part: Array) -> None:

@@ -83,7 +83,7 @@ def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
         interpreter.update(agreed, results, model.learning_rate(model.epoch))
         model.train_step(unwrap_single(x), unwrap_single(y))
     after = {name: view.numpy() for name, view in model.parameters.items()}
-    return rows + _compare(f"after {STEPS} steps", after, interpreter.parameters, for_steps, {})
+    return rows + _compare(f"after {STEPS} steps", after, interpreter.shown, for_steps, {})
 
 
 def _terms(interpreter: Interpreter, x: Mapping[str, Array], y: Mapping[str, Array], seed: int) -> dict[str, float]:

@@ -31,7 +31,7 @@ class Penalty(Regularizer):
         """The derivative of `penalty` with respect to `w`."""
         raise NotImplementedError
 
-    def reference(self, w: Array, m: int) -> tuple[float, Array]:
+    def reference(self, w: Array, m: float) -> tuple[float, Array]:
         """The whole penalty in NumPy for a mini-batch of m examples, and its gradient (of the shape of w)."""
         raise NotImplementedError
 

@@ -22,6 +22,6 @@ class L1(Penalty):
         """lambda * sign(w)."""
         return self.strength * sign(W)
 
-    def reference(self, w: Array, m: int) -> tuple[float, Array]:
+    def reference(self, w: Array, m: float) -> tuple[float, Array]:
         """lambda / m * sum |W| and lambda / m * sign(W)."""
         return self.strength / m * np.abs(w).sum(), self.strength / m * np.sign(w)

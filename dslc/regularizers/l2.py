@@ -22,6 +22,6 @@ class L2(Penalty):
         """lambda * w."""
         return self.strength * W
 
-    def reference(self, w: Array, m: int) -> tuple[float, Array]:
+    def reference(self, w: Array, m: float) -> tuple[float, Array]:
         """lambda / (2m) * sum W^2 and lambda / m * W."""
         return self.strength / (2 * m) * (w**2).sum(), self.strength / m * w

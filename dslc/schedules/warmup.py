@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from dslc.language.arguments import Whole
@@ -16,6 +17,15 @@ class Warmup(Schedule):
 
     steps: Annotated[int, Whole(2)]
     then: Schedule | None = None
+
+    @property
+    def watched(self) -> str | None:
+        """What the next schedule goes by."""
+        return None if self.then is None else self.then.watched
+
+    def during(self, epoch_steps: int, watched: Sequence[float]) -> Schedule:
+        """With the next schedule as it is in the next epoch."""
+        return self if self.then is None else replace(self, then=self.then.during(epoch_steps, watched))
 
     def learning_rate(self, lr: float, epoch: int, step: int) -> float:
         """min(1, (step + 1) / steps) times the learning rate of `then`."""

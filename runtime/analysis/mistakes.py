@@ -16,6 +16,8 @@ from dslc.ir import Head
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.arrays import as_targets
 from dslc.runtime.data.examples import Split
+from dslc.runtime.data.files import require_file
+from dslc.runtime.data.soft_labels import likeliest
 from dslc.runtime.model import Model
 
 Array = np.ndarray[Any, Any]
@@ -140,7 +142,7 @@ def answers(head: Head, output: Array, target: Array) -> Answers:
     sigmoid, with a target of the same shape."""
     assert head.loss is not None
     if head.loss.classes:
-        return Answers(target[:, None], output.argmax(axis=1)[:, None], output.max(axis=1))
+        return Answers(likeliest(target)[:, None], output.argmax(axis=1)[:, None], output.max(axis=1))
     yes, asked = output.reshape(len(output), -1), target.reshape(len(target), -1)
     there, predicted = ~np.isnan(asked), yes >= head.loss.threshold
     each = np.where(there, np.where(predicted, yes, 1 - yes), 1)
@@ -185,6 +187,7 @@ def read_tags(path: Path) -> list[tuple[str, ...]]:
         DataError: the file cannot be read, or has no column `tags`.
     """
     try:
+        require_file(path)
         lines = path.read_text("utf-8-sig").splitlines(keepends=True)
         delimiter = max(",;\t", key=(lines or [""])[0].count)
         rows = list(csv.DictReader(lines, delimiter=delimiter))

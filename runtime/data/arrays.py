@@ -11,6 +11,7 @@ from dslc.language.diagnostics import DataError, ExampleError
 from dslc.registry import name_of
 from dslc.runtime.data.frames import is_missing
 from dslc.runtime.data.scaling import holds_images, scaled
+from dslc.runtime.data.soft_labels import as_probabilities
 
 Array = np.ndarray[Any, Any]
 
@@ -33,15 +34,16 @@ def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:
     return arrays
 
 
-def require_labels(network: Network, targets: list[Array]) -> None:
+def require_labels(network: Network, targets: list[Array], weights: Array | None = None) -> None:
     """For data to learn from or to judge by: of nothing the mean loss would be 0, the best there can be.
 
     Raises:
-        DataError: a head has no target that is there.
+        DataError: a head has no target that is there, of an example that counts.
     """
     for head, array in zip(network.heads, targets, strict=True):
-        if array.dtype.kind == "f" and np.isnan(array).all():
-            raise DataError(f"target {head.name} has no label: all {len(array)} are missing (NaN)")
+        counted = array if weights is None else array[weights > 0]
+        if counted.dtype.kind == "f" and np.isnan(counted).all():
+            raise DataError(f"target {head.name} has no label: all {len(counted)} are missing (NaN)")
 
 
 def by_name(given: Any, names: list[str], what: str) -> list[Any]:
@@ -61,7 +63,12 @@ def by_name(given: Any, names: list[str], what: str) -> list[Any]:
     raise DataError(f"this network has {len(names)} {what}s: pass a dict with {', '.join(names)}")
 
 
-def _as_array(given: Any, what: str) -> Array:
+def as_numbers(given: Any, what: str) -> Array:
+    """What was given as an array of numbers, what is missing as NaN.
+
+    Raises:
+        DataError: it holds something else; `what` names it.
+    """
     try:
         array = given.to_numpy() if hasattr(given, "to_numpy") else np.asarray(given)
     except ValueError as error:
@@ -80,7 +87,7 @@ def _as_array(given: Any, what: str) -> Array:
 def as_input(value: Value, given: Any, dtype: Any) -> Array:
     """One input as (n, *shape). An image may lack a last axis of one channel; for a vector images are flattened. Images
     of 8 or 16 bits are scaled, see `scaling`."""
-    array = _as_array(given, f"input {value.name}")
+    array = as_numbers(given, f"input {value.name}")
     _refuse_masked(given, f"input {value.name}", "fill it")
     shape = _fitting_shape(array, value)
     if shape is None:
@@ -110,12 +117,15 @@ def _fitting_shape(array: Array, value: Value) -> tuple[int, ...] | None:
 
 
 def as_target(head: Head, given: Any, dtype: Any) -> Array:
-    """Class numbers as int32, other targets as (n, *shape). A masked number is a missing target, NaN."""
-    array = _as_array(given, f"target {head.name}")
+    """Class numbers as int32, soft labels as (n, classes), other targets as (n, *shape). A masked number is a missing
+    target, NaN."""
+    array = as_numbers(given, f"target {head.name}")
     if head.loss is None:
         raise DataError("the network has no `train`: it predicts only")
     if head.loss.classes:
         _refuse_masked(given, f"target {head.name}", "a class cannot be missing")
+        if not head.loss.numbered:
+            return np.ascontiguousarray(as_probabilities(head, array), dtype=dtype)
         return _as_classes(head, array)
     if np.ma.is_masked(given):
         array = np.where(np.ma.getmaskarray(given), np.nan, array)
@@ -137,7 +147,10 @@ def _as_classes(head: Head, array: Array) -> Array:
         array = array[:, 0]
     if array.ndim == 2 and array.shape[1] == classes:
         if not (((array == 0) | (array == 1)).all() and (array.sum(axis=1) == 1).all()):
-            raise DataError(f"target {head.name}: rows of {classes} columns must be one-hot")
+            raise DataError(
+                f"target {head.name}: rows of {classes} columns must be one-hot; for probabilities the loss is "
+                "cross_entropy(soft_labels=on)"
+            )
         array = array.argmax(axis=1)
     if array.ndim != 1:
         expected = f"(n,) with class numbers or (n, {classes}) one-hot"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +12,8 @@ from numpy.lib import format as npy
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import Dataset, Reading, Split
-from dslc.runtime.data.sizes import bytes_of
+from dslc.runtime.data.files import may_hold, require_file
+from dslc.runtime.data.sizes import bytes_of, require_memory
 
 Array = np.ndarray[Any, Any]
 ALSO = {"_train": "", "_val": "_dev", "_valid": "_dev"}
@@ -26,7 +26,8 @@ def reads(path: Path) -> bool:
 
 
 def read(path: Path, how: Reading) -> Dataset:
-    """`x` and `y`, and where there are `x_dev`, `y_dev`, `x_test`, `y_test`; Keras' names are understood.
+    """`x` and `y`, and where there are `x_dev`, `y_dev`, `x_test`, `y_test`; Keras' names are understood. `weight`,
+    `weight_dev` and `weight_test` are sample weights.
 
     Raises:
         DataError: a file is none, is cut short, holds Python objects, or announces what cannot be.
@@ -53,8 +54,9 @@ def from_arrays(name: str, arrays: Mapping[str, Array], labelled: bool = True) -
 def _with_our_names(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     given: dict[str, Array] = {}
     for key, array in arrays.items():
-        ending = next((e for e in ALSO if key in (f"x{e}", f"y{e}")), None)
-        ours = key if ending is None else key[0] + ALSO[ending]
+        what, underline, ending = key.partition("_")
+        known = what in ("x", "y", "weight") and underline + ending in ALSO
+        ours = what + ALSO[underline + ending] if known else key
         if ours in given or (ours != key and ours in arrays):
             raise DataError(f"{name} holds both {ours} and another array that means the same")
         given[ours] = array
@@ -73,7 +75,10 @@ def _part(name: str, arrays: Mapping[str, Array], suffix: str, labelled: bool) -
         raise DataError(f"{name}: x{suffix} and y{suffix} must have an axis of examples")
     if len(x) != len(y):
         raise DataError(f"{name}: x{suffix} has {len(x)} examples and y{suffix} {len(y)}")
-    return Split(x, y.astype(str) if y.dtype.kind == "S" else y)
+    weights = arrays.get(f"weight{suffix}")
+    if weights is not None and weights.shape != (len(x),):
+        raise DataError(f"{name}: weight{suffix} has the shape {weights.shape}, and there are {len(x)} examples")
+    return Split(x, y.astype(str) if y.dtype.kind == "S" else y, weights=weights)
 
 
 # ------------------------------------------------------------------------------------------------ files
@@ -82,13 +87,18 @@ def _part(name: str, arrays: Mapping[str, Array], suffix: str, labelled: bool) -
 def _npz(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as file:
+            require_memory(sum(info.file_size for info in file.infolist()), f"{path} announces arrays")
             return {info.filename.removesuffix(".npy"): _member(file, info, path) for info in file.infolist()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (DataError, OSError, MemoryError):
+        raise
+    except Exception as error:  # zipfile and its ways to pack have an error each, and more where lengths are wrong
         raise DataError(f"{path} is no .npz, or it is cut short or damaged: {error}") from None
 
 
 def _member(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
     what = f"{path}: {info.filename.removesuffix('.npy')}"
+    if not may_hold(info.compress_size, info.file_size):
+        raise DataError(f"{what} announces {info.file_size:,} bytes; its {info.compress_size:,} packed ones hold fewer")
     with file.open(info) as member:
         _checked_header(member, info.file_size, what)
     with file.open(info) as member:
@@ -97,6 +107,7 @@ def _member(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
 
 
 def _mapped(path: Path) -> Array:
+    require_file(path)
     with path.open("rb") as file:
         _checked_header(file, path.stat().st_size, str(path), in_memory=False)
     array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -109,7 +120,7 @@ def _checked_header(file: IO[bytes], size: int, what: str, in_memory: bool = Tru
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read(file)
-    except (ValueError, EOFError, SyntaxError) as error:
+    except Exception as error:  # the header is a Python literal: what NumPy raises depends on where parsing it ends
         raise DataError(f"{what} is no array of NumPy: {error}") from None
     if dtype.hasobject:
         raise DataError(f"{what} holds Python objects, which are not unpacked: save numbers or words")

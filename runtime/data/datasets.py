@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
-import numpy as np
-
-from dslc.language.diagnostics import DataError
+from dslc.language.diagnostics import DataError, did_you_mean
 from dslc.runtime.data import arrays_on_disk, idx, image_lists, images, tables
-from dslc.runtime.data.arrays_on_disk import from_arrays
 from dslc.runtime.data.examples import DataNote, Dataset, Reader, Reading, Split
-from dslc.runtime.data.named import NAMES, named_arrays
+from dslc.runtime.data.files import reported, require_file, require_target
+from dslc.runtime.data.named import data_names, is_data_name, load_named
 
-DATA_NAMES = ("mnist", *NAMES)
-"""What `load_dataset` knows by name."""
 READERS: tuple[Reader, ...] = (arrays_on_disk, image_lists, tables, idx, images)
 """The first that reads a path is taken."""
 
 
 def load_dataset(data: str, target: str | None = None, how: Reading = Reading()) -> Dataset:
-    """`mnist`, a data set of scikit-learn by its name, or what stands at a path: an .npz, a folder of .npy or IDX
+    """A data set by its name, see `named`, or what stands at a path: an .npz, a folder of .npy or IDX
     files, a table with `target` as its target column, a folder of images by class, a list of images. What the reader
     assumed is warned of.
 
@@ -30,20 +25,29 @@ def load_dataset(data: str, target: str | None = None, how: Reading = Reading())
         DataError: it cannot be read or holds no x and y.
     """
     how = how if target is None else replace(how, target=target)
-    found = replace(_load(data, how), how=how)
+    with reported(Path(data)):
+        found = replace(_load(data, how), how=how)
+    if how.weight is not None and found.train.weights is None:
+        raise DataError(f"--weight names a column of a table or of a list of images, and {data} is neither")
     for note in found.notes:
         warnings.warn(note, DataNote, stacklevel=2)
     return found
 
 
 def _load(data: str, how: Reading) -> Dataset:
-    if data == "mnist":
-        return _mnist()
-    if data in NAMES:
-        return from_arrays(data, named_arrays(data))
+    if is_data_name(data):
+        return load_named(data)
     path = Path(data)
-    if not path.exists():
-        raise DataError(f"there are no data at {data}: give {', '.join(DATA_NAMES)}, an .npz, a table or a folder")
+    require_target(path)
+    if not data or not path.exists():
+        known = data_names()
+        near = did_you_mean(data, known).removeprefix("help: ")
+        raise DataError(
+            f"there are no data at {data or 'an empty path'}: give an .npz, a table, a folder or one of the names "
+            f"{', '.join(known)}" + (f"; {near}" if near else "")
+        )
+    if not path.is_dir():
+        require_file(path)
     reader = next((reader for reader in READERS if reader.reads(path)), None)
     if reader is None:
         raise DataError(
@@ -53,13 +57,8 @@ def _load(data: str, how: Reading) -> Dataset:
         return reader.read(path, how)
     except DataError:
         raise
-    except (OSError, ValueError, EOFError) as error:
+    except (ValueError, EOFError) as error:
         raise DataError(f"cannot read {data}: {error}") from None
 
 
-def _mnist() -> Dataset:
-    with resources.files("dslc.runtime.data.mnist").joinpath("mnist.npz").open("rb") as file, np.load(file) as arrays:
-        return from_arrays("mnist", {name: arrays[name] for name in arrays.files})
-
-
-__all__ = ["DATA_NAMES", "Dataset", "Split", "load_dataset"]
+__all__ = ["Dataset", "Split", "load_dataset"]

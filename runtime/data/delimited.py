@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.decimal_commas import decimal_points
+from dslc.runtime.data.files import read_beginning, read_whole
+from dslc.runtime.data.frames import quoted
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -25,7 +26,8 @@ COMMENT = "#"
 BYTE_ORDER = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 BEGINNING = 1 << 16
 """So many bytes are enough to see two rows."""
-GZIP = b"\x1f\x8b"
+COPIES = 4
+"""So many times as much memory as the text itself takes what is made of it on the way to numbers."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def parse(path: Path, header: bool) -> Delimited:
     if comments:
         notes += (f"{path}: {comments} line{'s' * (comments > 1)} left out that begin with {COMMENT}",)
     if separator != ",":
-        frame, more = _decimal_points(path, frame)
+        frame, more = decimal_points(path, frame)
         notes += more
     return Delimited(path, text, separator, header, frame, notes)
 
@@ -74,7 +76,7 @@ def parse(path: Path, header: bool) -> Delimited:
 
 def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text with one kind of line end."""
-    data = _bytes(path)
+    data = read_whole(path, COPIES)
     encoding = _encoding(data)
     notes: tuple[str, ...] = ()
     try:
@@ -91,29 +93,18 @@ def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
     return _one_line_end(text), notes
 
 
-def _bytes(path: Path, most: int = -1) -> bytes:
-    """What a file holds, unpacked if it is packed; no more than so many bytes of it."""
-    with path.open("rb") as file:
-        packed = file.read(len(GZIP)) == GZIP
-    try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            data: bytes = file.read(most)
-            return data
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is compressed and cut short or damaged: {error}") from None
-
-
 def _encoding(data: bytes) -> str:
     return next((name for mark, name in BYTE_ORDER.items() if data.startswith(mark)), "utf-8")
 
 
 def _one_line_end(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return text if text.endswith("\n") else text + "\n"
 
 
 def first_rows(path: Path) -> list[list[str]]:
     """The cells of the first two rows, from the beginning of the file, to see what it is; fewer where it is broken."""
-    data = _bytes(path, BEGINNING)
+    data = read_beginning(path, BEGINNING)
     separator, text = _separator(_one_line_end(data.decode(_encoding(data), errors="replace")))
     try:
         return list(islice((cells for _, cells in records(path, text, separator) if cells), 2))
@@ -156,9 +147,15 @@ def records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[s
     try:
         for cells in csv.reader(lines(), delimiter=separator, strict=True):
             between = True
-            yield begins, cells if len(cells) != 1 or cells[0].strip() else []
+            yield begins, cells if len(cells) != 1 or not cells[0] or cells[0].strip() else []
     except csv.Error as error:
-        raise DataError(f"{path}:{begins}: a quote is not closed, or text stands behind it ({error})") from None
+        raise DataError(f"{path}:{begins}: {_broken_quote(str(error))}") from None
+
+
+def _broken_quote(error: str) -> str:
+    if "field larger" in error:
+        return f"a cell has more than {csv.field_size_limit():,} characters: is there a quote that is not closed?"
+    return f"a quote is not closed, or text stands behind it ({error})"
 
 
 def _names(path: Path, text: str, separator: str, header: bool) -> tuple[int, list[str]]:
@@ -169,7 +166,7 @@ def _names(path: Path, text: str, separator: str, header: bool) -> tuple[int, li
     names = [cell.strip() for cell in cells]
     for name, count in Counter(names).items():
         if count > 1 and name:
-            raise DataError(f"{path}:{line}: {count} columns are called {name!r}: give each a name of its own")
+            raise DataError(f"{path}:{line}: {count} columns are called {quoted(name)}: give each a name of its own")
     if "" in names:
         at = names.index("") + 1
         raise DataError(
@@ -184,6 +181,8 @@ def _frame(path: Path, text: str, separator: str, names: list[str], first: int) 
 
     if not names:
         raise DataError(f"{path} holds no rows")
+    if _has_stray_quotes(text, separator):
+        return _frame_by_row(path, text, separator, names)
     try:
         frame = polars.read_csv(
             text[_start_of(text, first) :].encode(),
@@ -193,17 +192,36 @@ def _frame(path: Path, text: str, separator: str, names: list[str], first: int) 
             comment_prefix=COMMENT,
             schema={name: polars.String for name in names},
         )
-    except polars.exceptions.PolarsError as error:
-        _refuse_ragged(path, text, separator, len(names))
-        raise DataError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+    except polars.exceptions.PolarsError:
+        return _frame_by_row(path, text, separator, names)
     if frame.height and frame[names[-1]].null_count():  # a short row looks like one with empty cells at its end
         blank = _refuse_ragged(path, text, separator, len(names))
         keep = [not empty for empty in blank]
         if len(keep) == frame.height:
             frame = frame.filter(polars.Series(keep, dtype=polars.Boolean))
         elif sum(keep) != frame.height:
-            raise DataError(f"cannot read {path}: its rows are not told apart; save it anew as CSV in UTF-8")
+            return _frame_by_row(path, text, separator, names)
     return frame
+
+
+def _has_stray_quotes(text: str, separator: str) -> bool:
+    """Whether there are quotes but around cells, as in `5" pipe`: to Python's reader they are part of the cell, and
+    polars would look for their partners."""
+    quoted_cell = rf'(?m)(?:^|{re.escape(separator)})"(?:[^"]|"")*+"(?={re.escape(separator)}|$)'
+    return '"' in text and '"' in re.sub(quoted_cell, separator, text)
+
+
+def _frame_by_row(path: Path, text: str, separator: str, names: list[str]) -> DataFrame:
+    """The same by Python's reader, which is slower and has the last word.
+
+    Raises:
+        DataError: as `parse`.
+    """
+    import polars
+
+    _refuse_ragged(path, text, separator, len(names))
+    rows = [[cell or None for cell in cells] for _, cells in records(path, text, separator) if cells]
+    return polars.DataFrame(rows, schema={name: polars.String for name in names}, orient="row")
 
 
 def _start_of(text: str, line: int) -> int:
@@ -223,39 +241,3 @@ def _refuse_ragged(path: Path, text: str, separator: str, width: int) -> list[bo
         if cells or blank:
             blank.append(not cells)
     return blank
-
-
-# ------------------------------------------------------------------------------------------------ numbers as words
-
-
-COMMA = r"^\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*$"
-MAYBE_THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
-
-
-def _decimal_points(path: Path, frame: DataFrame) -> tuple[DataFrame, tuple[str, ...]]:
-    """Where cells are not parted by commas, a comma may stand for the decimal point, as in German or French. Whether it
-    does is told by the whole file.
-
-    Raises:
-        DataError: all numbers with a comma might as well have separators of thousands.
-    """
-    import polars
-
-    with_comma = {name: frame[name].str.contains(COMMA).fill_null(False) for name in frame.columns}
-    found = [name for name, there in with_comma.items() if there.any()]
-    if not found:
-        return frame, ()
-    cells = polars.concat([frame[name].filter(with_comma[name]) for name in found])
-    if cells.str.contains(MAYBE_THOUSANDS).all():
-        raise DataError(
-            f"{path}, column {found[0]!r}: {cells[0]!r} may mean {cells[0].replace(',', '')} or "
-            f"{cells[0].replace(',', '.')}: write numbers with a point and without separators of thousands"
-        )
-    turned = [
-        polars.when(polars.col(name).str.contains(COMMA))
-        .then(polars.col(name).str.replace(",", ".", literal=True))
-        .otherwise(polars.col(name))
-        .alias(name)
-        for name in found
-    ]
-    return frame.with_columns(turned), (f"{path}: commas are decimal points, as in {cells[0]}",)

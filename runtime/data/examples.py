@@ -42,13 +42,20 @@ class Files:
 
 @dataclass(frozen=True)
 class Split:
-    """Some examples: x (n, ...) and y (n, ...), which are class numbers, labels or numbers. `drawn`: their places in
+    """Some examples: x (n, ...) and y (n, ...), which are class numbers, labels or numbers, and `weights` (n,), what
+    each of them counts; None where all count alike. `drawn`: their places in
     the arrays that they were drawn from. `origins` says where those at these places come from."""
 
     x: Array
     y: Array
     drawn: Array | None = None
     origins: Origins | None = None
+    weights: Array | None = None
+
+    @property
+    def given(self) -> tuple[Array, Array] | tuple[Array, Array, Array]:
+        """x, y, and the sample weights where there are some: what `evaluate` takes, and `fit` as its dev set."""
+        return (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
 
     @property
     def places(self) -> Array:
@@ -67,8 +74,9 @@ class Split:
 @dataclass(frozen=True)
 class Dataset:
     """`train` is always there, the others where the data have them. `partition` says how these parts were made,
-    `target` which column of a table y is, `features` which columns x has. `labelled`: whether y was given; else it
-    holds nothing to go by. `notes` say what was assumed, `how` how the data were read."""
+    `target` which column of a table y is, `features` which columns x has, `classes` the labels in the order of their
+    numbers where the data have one. `labelled`: whether y was given; else it holds nothing to go by. `notes` say what
+    was assumed, `how` how the data were read."""
 
     name: str
     train: Split
@@ -78,6 +86,7 @@ class Dataset:
     partition: Partition | None = None
     target: str | None = None
     features: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
     labelled: bool = True
     notes: tuple[str, ...] = ()
     how: Reading | None = None
@@ -133,7 +142,10 @@ class Dataset:
     def _take(self, at: Array) -> Split | None:
         """These examples, in the order of the data."""
         at = np.sort(at)
-        return replace(self.train, x=self.train.x[at], y=self.train.y[at], drawn=at) if len(at) else None
+        if not len(at):
+            return None
+        weights = None if self.train.weights is None else self.train.weights[at]
+        return replace(self.train, x=self.train.x[at], y=self.train.y[at], drawn=at, weights=weights)
 
 
 def _part(count: int, share: float) -> int:
@@ -145,16 +157,17 @@ def _part(count: int, share: float) -> int:
 class Reading:
     """How data are to be read.
 
-    `target`: the column of a table that is y, or of a list of images. `numbers`: the targets are numbers, so that
-    words among them are errors. `labelled`: y is needed; to predict it is not. `columns`: the feature columns that a
-    model knows, by which those of a table are found. `header`: the first row of a table names its columns. `scale`:
-    integers of images are scaled to 0...1. `resize`: (height, width) of all images; `fit`: how an image comes to it.
-    `channels`: one or three, as the network's input has them; else as the images have them.
-    `background`: the color under transparent pixels, red, green and blue. `skip_broken`: goes on without images that
-    cannot be read.
+    `target`: the column of a table that is y, or of a list of images; `weight`: that of the sample weights. `numbers`:
+    the targets are numbers, so that words among them are errors. `labelled`: y is needed; to predict it is not.
+    `columns`: the feature columns that a model knows, by which those of a table are found. `header`: the first row of a
+    table names its columns. `scale`: integers of images are scaled to 0...1. `resize`: (height, width) of all images;
+    `fit`: how an image comes to it. `channels`: one or three, as the network's input has them; else as the images have
+    them. `background`: the color under transparent pixels, red, green and blue. `skip_broken`: goes on without images
+    that cannot be read.
     """
 
     target: str | None = None
+    weight: str | None = None
     numbers: bool = False
     labelled: bool = True
     columns: tuple[str, ...] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from dslc.language.diagnostics import DataError
 
 Array = np.ndarray[Any, Any]
 SHOWN = 10
+"""So many names of many are shown."""
+LONGEST = 60
+"""Of a longer name or cell the beginning is shown."""
 
 
 def is_frame(given: Any) -> bool:
@@ -38,7 +42,18 @@ def frame_array(frame: Any, columns: tuple[str, ...]) -> Array:
 def in_words(columns: list[str] | tuple[str, ...]) -> str:
     """`the column 'a'`, `the columns 'a', 'b'`; of many the first."""
     more = f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
-    return f"the column{'s' * (len(columns) > 1)} {', '.join(map(repr, columns[:SHOWN]))}{more}"
+    return f"the column{'s' * (len(columns) > 1)} {', '.join(map(quoted, columns[:SHOWN]))}{more}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message; of many the first."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name in names[:SHOWN]) + more
+
+
+def quoted(cell: str) -> str:
+    """A name or a cell in quotes; of a long one the beginning."""
+    return repr(cell) if len(cell) <= LONGEST else f"{cell[:LONGEST]!r}... ({len(cell):,} characters)"
 
 
 def _numbers(column: Any, name: str) -> Array:

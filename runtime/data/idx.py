@@ -11,6 +11,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import Dataset, Reading, Split
+from dslc.runtime.data.files import may_hold, require_file
 from dslc.runtime.data.sizes import bytes_of
 
 Array = np.ndarray[Any, Any]
@@ -58,7 +59,7 @@ def _pair(path: Path, prefix: str, labelled: bool) -> Split | None:
 def _file(path: Path, prefix: str, kind: str) -> Path | None:
     name = f"{prefix}-{kind}-ubyte"
     candidates = (path / name, path / f"{name}.gz", path / name.replace("-idx", ".idx"))
-    return next((file for file in candidates if file.exists()), None)
+    return next((file for file in candidates if file.exists() or file.is_symlink()), None)
 
 
 def read_idx(path: Path) -> Array:
@@ -67,6 +68,7 @@ def read_idx(path: Path) -> Array:
     Raises:
         DataError: it is none, or cut short or damaged.
     """
+    require_file(path)
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             return _read(file, path)
@@ -82,7 +84,9 @@ def _read(file: IO[bytes] | gzip.GzipFile, path: Path) -> Array:
         raise DataError(f"{path} is no IDX file")
     shape = np.frombuffer(lengths, ">i4").tolist()
     dtype = np.dtype(TYPES[head[2]])
-    size = bytes_of(shape, dtype.itemsize, str(path))
+    size, stored = bytes_of(shape, dtype.itemsize, str(path)), path.stat().st_size
+    if size > stored if path.suffix != ".gz" else not may_hold(stored, size):
+        raise DataError(f"{path} announces {shape} and is cut short: its {stored:,} bytes cannot hold so many numbers")
     body = file.read(size + 1)
     if len(body) != size:
         found = f"holds {len(body)} bytes" if len(body) < size else "holds more"

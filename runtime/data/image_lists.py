@@ -10,6 +10,7 @@ from dslc.language.diagnostics import DataError
 from dslc.runtime.data import tables
 from dslc.runtime.data.delimited import first_rows
 from dslc.runtime.data.examples import Dataset, Reading
+from dslc.runtime.data.frames import listed, quoted
 from dslc.runtime.data.images import Found, read_parts
 
 NAMES = ("file", "filename", "file_name", "path", "filepath", "image")
@@ -38,7 +39,7 @@ def read(path: Path, how: Reading) -> Dataset:
     files = _files(table, name)
     target = _target(table, name, how)
     y, notes = (np.zeros(len(files)), ()) if target is None else tables.targets(table, target, how.numbers)
-    parts, more = read_parts({"train": Found(files, y)}, how)
+    parts, more = read_parts({"train": Found(files, y, weights=tables.weights(table, how.weight))}, how)
     notes = (*table.notes, *notes, *more)
     return Dataset(str(path), parts["train"], target=target, labelled=target is not None, notes=notes)
 
@@ -54,17 +55,17 @@ def _files(table: tables.Table, name: str) -> tuple[Path, ...]:
         file = table.path.parent / cell if cell else None
         if file is None or not file.is_file():
             found = "is missing" if file is None else f"there is no file {file}"
-            raise DataError(f"{table(place)}, column {name!r}: {found}")
+            raise DataError(f"{table(place)}, column {quoted(name)}: {found}")
         files.append(file)
     return tuple(files)
 
 
 def _target(table: tables.Table, name: str, how: Reading) -> str | None:
-    others = [column for column in table.frame.columns if column != name]
+    others = [column for column in table.frame.columns if column not in (name, how.weight)]
     if how.target in others:
         return how.target
     if not how.labelled:
         return None
     if how.target is None and len(others) == 1:
         return others[0]
-    raise DataError(f"name the column of the labels in {table.path} with --target; its columns: {', '.join(others)}")
+    raise DataError(f"name the column of the labels in {table.path} with --target; its columns: {listed(others)}")

@@ -22,11 +22,12 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Found:
-    """Image files with their labels (n,), and what was not looked at."""
+    """Image files with their labels (n,), what was not looked at, and perhaps sample weights (n,)."""
 
     files: tuple[Path, ...]
     labels: Array
     notes: tuple[str, ...] = ()
+    weights: Array | None = None
 
 
 def reads(path: Path) -> bool:
@@ -41,13 +42,16 @@ def read(path: Path, how: Reading) -> Dataset:
         DataError: there are no images, one cannot be read, or they have different sizes; it names the file.
     """
     folders, notes = _folders(path)
-    by_part = {part: folder for part, names in PARTS.items() for folder in folders if folder.name.lower() in names}
-    if "train" in by_part and len(by_part) == len(folders):
+    by_part = _parts(folders)
+    if by_part:
         found = {part: _classes(folder) for part, folder in by_part.items()}
+        others = [folder.name for folder in folders if folder not in by_part.values()]
+        notes += (f"{path}: not looked at, for it is no part of the data: {_listed(others)}",) if others else ()
+        notes += _loose(path)
     elif how.labelled or folders:
         found = {"train": _classes(path)}
     else:
-        files = tuple(sorted(file for file in path.iterdir() if file.is_file() and not _junk(file)))
+        files = tuple(sorted(file for file in path.iterdir() if not file.is_dir() and not _junk(file)))
         found = {"train": Found(files, np.zeros(len(files)), notes)}
     if not found["train"].files:
         raise DataError(
@@ -55,7 +59,23 @@ def read(path: Path, how: Reading) -> Dataset:
             "images a class"
         )
     parts, more = read_parts(found, how)
-    return Dataset(str(path), parts["train"], parts.get("dev"), parts.get("test"), labelled=bool(folders), notes=more)
+    told = tuple(dict.fromkeys((*notes, *more)))
+    return Dataset(str(path), parts["train"], parts.get("dev"), parts.get("test"), labelled=bool(folders), notes=told)
+
+
+def _parts(folders: Sequence[Path]) -> dict[str, Path]:
+    """The folders that hold parts of the data, by the part; none where `train` holds no folders: it may be a class.
+
+    Raises:
+        DataError: two of them mean the same part.
+    """
+    named = {part: [folder for folder in folders if folder.name.lower() in names] for part, names in PARTS.items()}
+    if not any(_folders(folder)[0] for folder in named["train"]):
+        return {}
+    for part, same in named.items():
+        if len(same) > 1:
+            raise DataError(f"{same[0]} and {same[1]} both stand for the {part} set: leave one")
+    return {part: same[0] for part, same in named.items() if same}
 
 
 def read_parts(found: dict[str, Found], how: Reading) -> tuple[dict[str, Split], tuple[str, ...]]:
@@ -88,7 +108,8 @@ def read_parts(found: dict[str, Found], how: Reading) -> tuple[dict[str, Split],
         own = [i for its, i in kept if its == part]
         if own:
             origins = Files([str(one.files[i]) for i in own])
-            splits[part] = Split(x[begin : begin + len(own)], one.labels[own], origins=origins)
+            weights = None if one.weights is None else one.weights[own]
+            splits[part] = Split(x[begin : begin + len(own)], one.labels[own], origins=origins, weights=weights)
         begin += len(own)
     told = [*(note for one in found.values() for note in one.notes), *notes, *changed]
     return splits, (*told, *_left_out(broken))
@@ -111,12 +132,11 @@ def _left_out(broken: Sequence[str]) -> tuple[str, ...]:
 def _classes(path: Path) -> Found:
     """One folder a class. What else lies there is noted."""
     folders, notes = _folders(path)
-    loose = [file.name for file in path.iterdir() if file.is_file() and not _junk(file)]
-    left = [*notes, *([f"{path}: not looked at, for it is in no class: {_listed(loose)}"] if loose and folders else [])]
+    left = [*notes, *(_loose(path) if folders else ())]
     files: list[tuple[Path, str]] = []
     for folder in folders:
         inside = sorted(folder.iterdir())
-        own = [file for file in inside if file.is_file() and not _junk(file)]
+        own = [file for file in inside if not file.is_dir() and not _junk(file)]
         deeper = [file.name for file in inside if file.is_dir() and not _junk(file)]
         junk = [file.name for file in inside if _junk(file)]
         left += [f"{folder}: skipped {_listed(junk)}"] if junk else []
@@ -126,6 +146,12 @@ def _classes(path: Path) -> Found:
         left += [] if own else [f"{folder} holds no images: there is no such class"]
         files += [(file, folder.name) for file in own]
     return Found(tuple(file for file, _ in files), np.array([label for _, label in files]), tuple(left))
+
+
+def _loose(path: Path) -> tuple[str, ...]:
+    """A note of the files beside folders."""
+    loose = [file.name for file in path.iterdir() if not file.is_dir() and not _junk(file)]
+    return (f"{path}: not looked at, for it is in no class: {_listed(loose)}",) if loose else ()
 
 
 def _folders(path: Path) -> tuple[list[Path], tuple[str, ...]]:

@@ -19,9 +19,20 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Classes:
-    """The labels of a head's classes; the number of a class is the place of its label."""
+    """The labels of a head's classes; the number of a class is the place of its label.
+
+    Raises:
+        DataError: two labels have one text.
+    """
 
     labels: tuple[Label, ...]
+
+    def __post_init__(self) -> None:
+        first: dict[str, Label] = {}
+        for label in self.labels:
+            if _key(label) in first:
+                raise DataError(f"the labels {first[_key(label)]!r} and {label!r} cannot be told apart: rename one")
+            first[_key(label)] = label
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.deep_pixels import deep_pixels, flat, upright
 from dslc.runtime.data.examples import Reading
+from dslc.runtime.data.files import require_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,21 +20,26 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 BRIGHTNESS = np.array([0.299, 0.587, 0.114])
 """What red, green and blue add to grey (ITU-R 601-2)."""
+ORIENTATION = 0x0112
+"""The EXIF tag that says how an image is turned."""
 FITS = ("stretch", "crop", "pad")
 """How an image comes to the size asked for: its sides change freely, its middle is taken, its edges are filled up."""
 
 
 def require_pillow() -> None:
-    """Raises DataError where Pillow is not installed."""
+    """Raises DataError where Pillow is not installed. What it logs of broken files is in its errors too."""
     try:
         import PIL.Image  # noqa: F401
     except ImportError:
         raise DataError("images are read with Pillow: pip install 'dslc[data]'") from None
+    log = logging.getLogger("PIL")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())  # else Python would print it
 
 
 def read_pixels(file: Path, how: Reading) -> tuple[Array, str]:
-    """The pixels (h, w, 1) of a grey image or (h, w, 3) of one in color, as integers of 8 bits, or of 16 where a grey
-    image has so many, and what is to be noted of it, if anything.
+    """The pixels (h, w, 1) of a grey image or (h, w, 3) of one in color, as integers of 8 bits, or of 16 where the
+    file has so many, and what is to be noted of it, if anything.
 
     An image is turned as its EXIF data say; transparent pixels lie on the background; palettes, CMYK and other color
     spaces become red, green and blue.
@@ -41,30 +49,37 @@ def read_pixels(file: Path, how: Reading) -> tuple[Array, str]:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    require_file(file)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as image:
                 frames = getattr(image, "n_frames", 1)
-                upright = ImageOps.exif_transpose(image)
-                pixels = np.asarray(_sized(_plain(upright, how.background), how))
+                deep = deep_pixels(image, file)
+                if deep is None:
+                    plain = _plain(ImageOps.exif_transpose(image), how.background)
+                    pixels = np.asarray(_sized(plain, how, _fill(plain.mode, how)))
+                else:
+                    turned = upright(flat(deep, how.background), image.getexif().get(ORIENTATION, 1))
+                    pixels = _sized_by_channel(turned, how)
     except UnidentifiedImageError:
         raise DataError(f"cannot read the image {file}: it is no image that Pillow knows, or damaged") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = Image.MAX_IMAGE_PIXELS or 0
         raise DataError(f"cannot read the image {file}: it has more than {most:,} pixels, as a bomb would") from None
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        raise DataError(f"cannot read the image {file}: {error}") from None
-    note = f"{file}: only the first of {frames} images is taken" if frames > 1 else ""
-    return (pixels[..., None] if pixels.ndim == 2 else pixels), note
+    except Exception as error:  # each of Pillow's forty decoders stumbles in its own way over what is damaged
+        raise DataError(f"cannot read the image {file}: {str(error) or 'it is damaged'}") from None
+    notes = [f"only the first of {frames} images is taken"] if frames > 1 else []
+    notes += list(dict.fromkeys(str(warning.message) for warning in told))
+    return (pixels[..., None] if pixels.ndim == 2 else pixels), f"{file}: {'; '.join(notes)}" if notes else ""
 
 
 def _plain(image: Image, background: tuple[int, int, int]) -> Image:
-    """In one of three modes: L (grey, 8 bits), I;16 (grey, 16 bits), RGB."""
+    """In one of two modes: L (grey) or RGB, of 8 bits."""
     from PIL import Image
 
-    if image.mode.startswith("I"):
-        return _sixteen_bits(image)
     if image.mode == "F":
         raise ValueError("its pixels are fractions: save it with 8 or 16 bits")
     if image.has_transparency_data:
@@ -75,16 +90,18 @@ def _plain(image: Image, background: tuple[int, int, int]) -> Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _sixteen_bits(image: Image) -> Image:
+def _sized_by_channel(pixels: Array, how: Reading) -> Array:
+    """Pixels (h, w, channels) of 16 bits, which Pillow resizes where there is one channel."""
     from PIL import Image
 
-    values = np.asarray(image)
-    if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-        raise ValueError("its pixels have more than 16 bits: save it with 8 or 16")
-    return Image.fromarray(values.astype(np.uint16))
+    channels = pixels.shape[2]
+    fills = [257 * _brightness(how.background)] if channels == 1 else [257 * part for part in how.background]
+    planes = [Image.fromarray(np.ascontiguousarray(pixels[..., i])) for i in range(channels)]
+    return np.dstack([np.asarray(_sized(plane, how, fill)) for plane, fill in zip(planes, fills, strict=True)])
 
 
-def _sized(image: Image, how: Reading) -> Image:
+def _sized(image: Image, how: Reading, fill: Any) -> Image:
+    """Of the size asked for; `fill` is the color of what is padded."""
     from PIL import Image, ImageOps
 
     if how.resize is None or image.size == how.resize[::-1]:
@@ -95,17 +112,18 @@ def _sized(image: Image, how: Reading) -> Image:
     if how.fit == "stretch":
         return image.resize(size, smooth)
     inside = ImageOps.contain(image, size, smooth)
-    canvas = Image.new(image.mode, size, _color(image.mode, how.background))
+    canvas = Image.new(image.mode, size, fill)
     canvas.paste(inside, ((size[0] - inside.width) // 2, (size[1] - inside.height) // 2))
     return canvas
 
 
-def _color(mode: str, background: tuple[int, int, int]) -> Any:
-    """The background in an image's mode; of grey ones its brightness."""
-    if mode == "RGB":
-        return background
-    grey = round(float(BRIGHTNESS @ background))
-    return grey if mode == "L" else 257 * grey
+def _fill(mode: str, how: Reading) -> Any:
+    """The background of an image of 8 bits; of grey ones its brightness."""
+    return how.background if mode == "RGB" else _brightness(how.background)
+
+
+def _brightness(color: tuple[int, int, int]) -> int:
+    return round(float(BRIGHTNESS @ color))
 
 
 def stacked(images: list[Array], channels: int | None = None) -> tuple[Array, tuple[str, ...]]:

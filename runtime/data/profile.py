@@ -12,6 +12,7 @@ import numpy as np
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data import tables
 from dslc.runtime.data.examples import DataNote
+from dslc.runtime.data.frames import listed
 
 if TYPE_CHECKING:
     from polars import Series
@@ -59,7 +60,7 @@ def profile(path: str, target: str | None = None, header: bool = True) -> Profil
         warnings.warn(note, DataNote, stacklevel=2)
     names = table.frame.columns
     if target is not None and target not in names:
-        raise DataError(f"{path} has no column {target!r}; its columns: {', '.join(names)}")
+        raise DataError(f"{path} has no column {target!r}; its columns: {listed(names)}")
     wanted = None if target is None else codes(table.column(target))
     return Profile(table.frame.height, tuple(_column(table.column(name), name == target, wanted) for name in names))
 

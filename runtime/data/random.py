@@ -17,7 +17,9 @@ def random_batch(network: Network, count: int, seed: int) -> tuple[dict[str, Arr
     x = {v.name: random.standard_normal((count, *v.shape)).astype(np.float32) for v in network.inputs}
     y: dict[str, Array] = {}
     for head in network.heads:
-        classes = head.loss is not None and head.loss.classes
+        classes = head.loss is not None and head.loss.numbered
         shape = (count, *head.value.shape)
         y[head.name] = random.integers(0, shape[-1], count) if classes else random.random(shape).astype(np.float32)
+        if head.loss is not None and head.loss.classes and not classes:
+            y[head.name] /= y[head.name].sum(axis=1, keepdims=True)
     return x, y

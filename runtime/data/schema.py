@@ -18,6 +18,7 @@ from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_lab
 from dslc.runtime.data.examples import DataNote, Dataset, Reading
 from dslc.runtime.data.frames import columns_of, frame_array, in_words, is_frame
 from dslc.runtime.data.labels import Classes, labels_of, learned
+from dslc.runtime.data.sample_weights import as_weights
 from dslc.runtime.data.scaling import LARGEST, holds_images
 
 Array = np.ndarray[Any, Any]
@@ -44,11 +45,15 @@ class Schema:
     background: tuple[int, int, int] = (255, 255, 255)
 
     def describing(self, network: Network, dataset: Dataset) -> Schema:
-        """With how the data were read, and their columns."""
+        """With how the data were read, their columns, and the order of their classes if they have one."""
         how = dataset.how or Reading()
+        head, classes = network.heads[0], dict(self.classes)
+        if dataset.classes is not None and tells_labels(head) and len(dataset.classes) == class_count(head):
+            classes.setdefault(head.name, Classes(dataset.classes))
         columns = {} if dataset.features is None else {network.inputs[0].name: dataset.features}
         return replace(
             self,
+            classes=classes,
             features=columns,
             target=dataset.target,
             **{name: getattr(how, name) for name in READ_ALIKE},
@@ -113,7 +118,9 @@ class Schema:
             return given
         return self._known(head).numbers(head.name, labels)
 
-    def check_part(self, network: Network, x: Any, y: Any, part: str, anew: bool = False) -> Schema:
+    def check_part(
+        self, network: Network, x: Any, y: Any, part: str, anew: bool = False, sample_weight: Any = None
+    ) -> Schema:
         """Looks through a part of the data before it is used; with what its targets tell, see `of_targets`.
 
         Raises:
@@ -123,7 +130,9 @@ class Schema:
             inputs = as_inputs(network, self.inputs(network, x), network.precision)
             known = self.of_targets(network, y, anew)
             targets = as_targets(network, known.targets(network, y), len(inputs[0]), network.precision)
-            require_labels(network, targets)
+            count = len(inputs[0])
+            weights = None if sample_weight is None else as_weights(sample_weight, count, network.precision)
+            require_labels(network, targets, weights)
         except ExampleError as error:
             raise error.within(part) from None
         except DataError as error:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.decimal_commas import COMMA
 from dslc.runtime.data.delimited import Delimited, parse
 from dslc.runtime.data.examples import Dataset, Reading, Split
-from dslc.runtime.data.frames import in_words
+from dslc.runtime.data.files import read_whole
+from dslc.runtime.data.frames import in_words, listed, quoted
+from dslc.runtime.data.sizes import bytes_of
 
 if TYPE_CHECKING:
     from polars import DataFrame, Series
@@ -22,9 +25,14 @@ Array = np.ndarray[Any, Any]
 TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 PARQUET, ARROW = (".parquet", ".pq"), (".arrow", ".feather", ".ipc")
 ENDINGS = (*TEXT, *PARQUET, *ARROW)
+LONGEST_LABEL = 1000
+"""Characters of a class's name: all names take as much memory as the longest."""
+NUMBER, COPIES = 8, 3
+"""Bytes of a number of double precision, and how often it is held: as polars does, by column, and in x."""
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 """Cells that stand for a value that is not there."""
-THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"
+THOUSANDS = r"^[+-]?[1-9]\d{0,2}([,' \u00a0\u202f]\d{3})+(\.\d+)?$"
+"""Numbers with a comma, an apostrophe or a space (also one that keeps its line, or a narrow one) between thousands."""
 TRUE_FALSE = {"true": 1.0, "false": 0.0}
 
 
@@ -65,7 +73,7 @@ def read(path: Path, how: Reading) -> Dataset:
     notes += tuple(note for _, found in x for note in found)
     labelled = how.labelled and target is not None
     y, more = targets(table, str(target), how.numbers) if labelled else (np.zeros(table.frame.height), ())
-    split = Split(np.column_stack([array for array, _ in x]), y, origins=table)
+    split = Split(np.column_stack([array for array, _ in x]), y, origins=table, weights=weights(table, how.weight))
     notes = (*table.notes, *notes, *more)
     return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=notes)
 
@@ -86,13 +94,26 @@ def open_table(path: Path, header: bool = True) -> Table:
         table = Table(path, text.frame, text, text.notes)
     else:
         try:
-            read = polars.read_parquet if name.endswith(PARQUET) else polars.read_ipc
-            table = Table(path, read(path.read_bytes()), None)
-        except polars.exceptions.PolarsError as error:
-            raise DataError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+            table = Table(path, _binary(path), None)
+        except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, MemoryError) as error:
+            raise DataError(f"cannot read {path}: {(str(error) or 'it is damaged').splitlines()[0]}") from None
+    bytes_of(table.frame.shape, NUMBER, str(path))
     if not table.frame.height or not table.frame.width:
         raise DataError(f"{path} holds no rows")
     return table
+
+
+def _binary(path: Path) -> DataFrame:
+    """A Parquet or Arrow file. How many numbers a Parquet announces is looked at before they are unpacked."""
+    import polars
+
+    packed = read_whole(path, 1)
+    if not path.name.lower().endswith(PARQUET):
+        return polars.read_ipc(packed)
+    lazy = polars.scan_parquet(packed)
+    shape = (lazy.select(polars.len()).collect().item(), len(lazy.collect_schema()))
+    bytes_of(shape, COPIES * NUMBER, str(path))
+    return polars.read_parquet(packed)
 
 
 # ------------------------------------------------------------------------------------------------ which columns
@@ -105,7 +126,7 @@ def _target(table: Table, how: Reading) -> str | None:
     if how.labelled or (how.target is not None and how.columns is None):
         wanted = "name the target column" if how.target is None else f"there is no column {how.target!r}: name one"
         raise DataError(
-            f"{wanted} of {table.path} with --target; its columns: {', '.join(names)}{_looks_like_data(names, how)}"
+            f"{wanted} of {table.path} with --target; its columns: {listed(names)}{_looks_like_data(names, how)}"
         )
     return None
 
@@ -128,16 +149,16 @@ def _features(table: Table, how: Reading, target: str | None) -> tuple[tuple[str
     """The columns of x, and what is to be noted of others."""
     names = table.frame.columns
     if how.columns is None:
-        found = tuple(name for name in names if name != target)
+        found = tuple(name for name in names if name not in (target, how.weight))
         if not found:
-            raise DataError(f"{table.path} has no column but the target {target}")
+            raise DataError(f"{table.path} has no column of features: only {in_words(names)}")
         return found, ()
     missing = [name for name in how.columns if name not in names]
     if missing:
         raise DataError(
-            f"{table.path} lacks {in_words(missing)}, which the run was trained with; it has {', '.join(names)}"
+            f"{table.path} lacks {in_words(missing)}, which the run was trained with; it has {listed(names)}"
         )
-    extra = [name for name in names if name not in how.columns and name not in (target, how.target)]
+    extra = [name for name in names if name not in how.columns and name not in (target, how.target, how.weight)]
     return how.columns, (f"{table.path}: not looked at: {in_words(extra)}",) if extra else ()
 
 
@@ -149,24 +170,31 @@ def _numbers(table: Table, name: str) -> tuple[Array, tuple[str, ...]]:
     column = table.column(name)
     kind, values = numbers_of(column)
     if values is None:
-        raise DataError(f"{table.path}, column {name!r}: holds {column.dtype}, and a network takes numbers")
+        raise DataError(f"{table.path}, column {quoted(name)}: holds {column.dtype}, and a network takes numbers")
+    gone = np.flatnonzero(~np.isfinite(values))
+    if len(gone):
+        _refuse_no_numbers(table, column, values, gone)
+    return values, (f"{table.path}, column {quoted(name)}: true is 1, false is 0",) if kind == "truth" else ()
+
+
+def _refuse_no_numbers(table: Table, column: Series, values: Array, gone: Array) -> None:
+    """The first cell of a feature that is no number, else the first that is missing or infinite."""
     strange = np.flatnonzero(np.isnan(values) & ~missing_of(column))
     if len(strange):
         place = int(strange[0])
-        raise DataError(f"{table(place)}, column {name!r}: {_no_number(str(column[place]))}")
-    gone = np.flatnonzero(~np.isfinite(values))
-    if len(gone):
-        cell = column[int(gone[0])]
-        found = "is missing" if np.isnan(values[gone[0]]) else f"{cell} is no finite number"
-        more = f"; so are {len(gone) - 1} more of this column" if len(gone) > 1 else ""
-        raise DataError(f"{table(int(gone[0]))}, column {name!r}: {found}: fill it or leave the row out{more}")
-    return values, (f"{table.path}, column {name!r}: true is 1, false is 0",) if kind == "truth" else ()
+        raise DataError(f"{table(place)}, column {quoted(column.name)}: {_no_number(str(column[place]))}")
+    cell = column[int(gone[0])]
+    found = "is missing" if np.isnan(values[gone[0]]) else f"{cell} is no finite number"
+    more = f"; so are {len(gone) - 1} more of this column" if len(gone) > 1 else ""
+    raise DataError(f"{table(int(gone[0]))}, column {quoted(column.name)}: {found}: fill it or leave the row out{more}")
 
 
 def _no_number(cell: str) -> str:
     if re.match(THOUSANDS, cell):
-        return f"{cell!r} has a separator of thousands: write {cell.replace(',', '')}"
-    return f"{cell!r} is no number; leave the column out, or make columns of 0 and 1 of its words"
+        return f"{quoted(cell)} has a separator of thousands: write {re.sub(r'[^0-9.+-]', '', cell)}"
+    if re.match(COMMA, cell):
+        return f"{quoted(cell)} has a decimal comma: write {cell.replace(',', '.')}, or part the cells by semicolons"
+    return f"{quoted(cell)} is no number; leave the column out, or make columns of 0 and 1 of its words"
 
 
 def targets(table: Table, name: str, numbers: bool) -> tuple[Array, tuple[str, ...]]:
@@ -179,22 +207,44 @@ def targets(table: Table, name: str, numbers: bool) -> tuple[Array, tuple[str, .
     column = table.column(name)
     kind, values = numbers_of(column)
     if values is None:
-        raise DataError(f"{table.path}, column {name!r}: holds {column.dtype}; targets are numbers or words")
+        raise DataError(f"{table.path}, column {quoted(name)}: holds {column.dtype}; targets are numbers or words")
     gone = missing_of(column)
     if kind == "word":
         _refuse_odd_words(table, column, np.flatnonzero(np.isnan(values) & ~gone), numbers)
     if numbers:
         return values, _missing_targets(table, name, gone)
     if gone.any():
-        raise DataError(f"{table(int(np.argmax(gone)))}, column {name!r}: the class is missing: leave the row out")
-    return values if kind == "number" else words_of(column).to_numpy().astype(str), ()
+        place = table(int(np.argmax(gone)))
+        raise DataError(f"{place}, column {quoted(name)}: the class is missing: leave the row out")
+    if kind == "number":
+        return values, ()
+    words = words_of(column)
+    longest = words.str.len_chars().arg_max()
+    if longest is not None and len(words[longest]) > LONGEST_LABEL:
+        found = f"a class of {len(words[longest]):,} characters: is there a quote that is not closed?"
+        raise DataError(f"{table(longest)}, column {quoted(name)}: {found}")
+    return words.to_numpy().astype(str), ()
+
+
+def weights(table: Table, name: str | None) -> Array | None:
+    """What each row counts, by the column of this name; None where none is named.
+
+    Raises:
+        DataError: there is no such column, or a cell is no number.
+    """
+    if name is None:
+        return None
+    if name not in table.frame.columns:
+        columns = ", ".join(table.frame.columns)
+        raise DataError(f"there is no column {name!r} in {table.path} for --weight; its columns: {columns}")
+    return _numbers(table, name)[0]
 
 
 def _missing_targets(table: Table, name: str, gone: Array) -> tuple[str, ...]:
     if not gone.any():
         return ()
     if gone.all():
-        raise DataError(f"{table.path}, column {name!r}: all targets are missing")
+        raise DataError(f"{table.path}, column {quoted(name)}: all targets are missing")
     first = table(int(np.argmax(gone)))
     return (f"{gone.sum()} of {len(gone)} targets are missing and do not count, the first at {first}",)
 
@@ -203,12 +253,11 @@ def _refuse_odd_words(table: Table, column: Series, places: Array, numbers: bool
     """Words where numbers are wanted, and anywhere numbers with separators of thousands."""
     for place in map(int, places):
         cell = str(column[place])
-        if re.match(THOUSANDS, cell):
-            raise DataError(f"{table(place)}, column {column.name!r}: {_no_number(cell)}")
+        if re.match(THOUSANDS, cell) or (numbers and re.match(COMMA, cell)):
+            raise DataError(f"{table(place)}, column {quoted(column.name)}: {_no_number(cell)}")
         if numbers:
-            raise DataError(
-                f"{table(place)}, column {column.name!r}: the network predicts numbers, and {cell!r} is none"
-            )
+            found = f"the network predicts numbers, and {quoted(cell)} is none"
+            raise DataError(f"{table(place)}, column {quoted(column.name)}: {found}")
 
 
 def words_of(column: Series) -> Series:
@@ -246,6 +295,9 @@ def numbers_of(column: Series) -> tuple[str, Array | None]:
         return "number", np.full(len(column), np.nan)
     if not kind.startswith(("String", "Categorical", "Enum")):
         return kind, None
+    plain = column.cast(polars.Float64, strict=False).fill_null(float("nan")).to_numpy()
+    if np.isfinite(plain).all():
+        return "number", plain
     words = words_of(column)
     values = words.cast(polars.Float64, strict=False).fill_null(float("nan")).to_numpy()
     gone = missing_of(column)

@@ -3,7 +3,7 @@ converted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 from dslc.codegen.build import Library
 from dslc.ir import Head, Network
 from dslc.runtime.data.arrays import as_inputs, as_targets
+from dslc.runtime.data.sample_weights import as_weights
 from dslc.shape import Shape
 
 Array = np.ndarray[Any, Any]
@@ -35,6 +36,7 @@ class Arguments:
     def __init__(self, network: Network, library: Library, dtype: Any) -> None:
         self.network, self.dtype = network, np.dtype(dtype)
         self._from_buffer, named = library.module.ffi.from_buffer, library.module.ffi.typeof
+        self._null = library.module.ffi.NULL
         self._all_finite, self._all_within, self._all_below = (
             library.function(name) for name in ("all_finite", "all_within", "all_below")
         )
@@ -42,21 +44,25 @@ class Arguments:
         self.reals = partial(self._from_buffer, self._real)  # the pointer to an array of the network's precision
         self._kinds = {self.dtype: self._real, LABELS: self._labels, np.dtype(np.int64): named("int64_t[]")}
         self._input = network.inputs[0].shape if len(network.inputs) == 1 else None
+        self._sliced = network.training is not None and network.training.slices > 1
         heads = network.heads
         self.output = heads[0].value.shape if len(heads) == 1 else None
         self._target = self._only_target(heads[0]) if len(heads) == 1 and heads[0].loss is not None else None
 
-    def _only_target(self, head: Head) -> _Target:
+    def _only_target(self, head: Head) -> _Target | None:
+        """None for soft labels, whose sums C does not check."""
         shape = head.value.shape
-        if head.loss is not None and head.loss.classes:
+        if head.loss is not None and head.loss.classes and not head.loss.numbered:
+            return None
+        if head.loss is not None and head.loss.numbered:
             return _Target(LABELS, self._labels, (), self._all_below, (shape[-1],))
         if head.loss is not None and head.loss.binary:
             return _Target(self.dtype, self._real, shape, self._all_within, (0, 1))
         return _Target(self.dtype, self._real, shape, self._all_finite, ())
 
-    def pointers(self, arrays: list[Array]) -> list[Any]:
-        """Pointers to these arrays, typed for C by their dtype."""
-        return [self._from_buffer(self._kinds[array.dtype], array) for array in arrays]
+    def pointers(self, arrays: Sequence[Array | None]) -> list[Any]:
+        """Pointers to these arrays, typed for C by their dtype; NULL where there is none."""
+        return [self._null if a is None else self._from_buffer(self._kinds[a.dtype], a) for a in arrays]
 
     def inputs(self, x: Any) -> list[Array]:
         """The inputs as contiguous arrays (n, *shape). Raises DataError if they do not fit or are not finite."""
@@ -68,15 +74,29 @@ class Arguments:
             [y] if self.direct_target_pointer(y, count) is not None else as_targets(self.network, y, count, self.dtype)
         )
 
-    def batch(self, x: Any, y: Any) -> tuple[list[Any], int]:
-        """The pointers to inputs and targets, and the number of examples. Raises DataError if they do not fit."""
+    def weights(self, given: Any, count: int) -> Array | None:
+        """The sample weights of `count` examples; None where all count alike. Raises DataError if they do not fit."""
+        return None if given is None else as_weights(given, count, self.dtype)
+
+    def batch(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[list[Any], int]:
+        """The pointers to inputs, targets and sample weights, and the number of examples. Raises DataError if they do
+        not fit."""
+        if sample_weight is not None and self._sliced:
+            return self._batch_that_counts(x, y, sample_weight)
         numbers = self.direct_pointer(x)
         inputs = as_inputs(self.network, x, self.dtype) if numbers is None else [x]
         pointers, count = self.pointers(inputs) if numbers is None else [numbers], len(inputs[0])
         target = self.direct_target_pointer(y, count)
-        if target is None:
-            return [*pointers, *self.pointers(as_targets(self.network, y, count, self.dtype))], count
-        return [*pointers, target], count
+        targets = self.pointers(as_targets(self.network, y, count, self.dtype)) if target is None else [target]
+        return [*pointers, *targets, *self.pointers([self.weights(sample_weight, count)])], count
+
+    def _batch_that_counts(self, x: Any, y: Any, sample_weight: Any) -> tuple[list[Any], int]:
+        """As `batch`, without the examples that weigh nothing: a slice of these alone would have no mean."""
+        inputs = as_inputs(self.network, x, self.dtype)
+        targets = as_targets(self.network, y, len(inputs[0]), self.dtype)
+        weights = as_weights(sample_weight, len(inputs[0]), self.dtype)
+        counted = np.flatnonzero(weights)
+        return self.pointers([array[counted] for array in (*inputs, *targets, weights)]), len(counted)
 
     def direct_pointer(self, x: Any) -> Any:
         """The pointer to x if the network has one input and x can be passed without conversion; else None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from dslc.codegen.build import Library
 from dslc.compiler import compile_plan
-from dslc.ir import Network
+from dslc.ir import Network, Parameter
 from dslc.layout import Layout
-from dslc.operation import identifier, state_name
+from dslc.operation import average_name, identifier, state_name
 from dslc.plan import Plan
 from dslc.runtime.native.arguments import Arguments
 from dslc.runtime.native.memory import Arena
@@ -50,7 +50,7 @@ class Compiled:
         self.network, self.seed = network, seed
         self.lock = threading.RLock()
         self._set_up(plan, library or compile_plan(plan))
-        self.parameters = Parameters({p.name: self.view(p.name, identifier(p.name)) for p in network.parameters})
+        self.parameters = Parameters({p.name: self._parameter_view(p) for p in network.parameters})
 
     def _set_up(self, plan: Plan, library: Library) -> None:
         """Allocates memory for a plan and looks up its functions. Raises UsageError if the machine has too little
@@ -87,6 +87,26 @@ class Compiled:
         """A view of a buffer in the language's shape, under the name `name`; it stays valid when the network grows."""
         return ParameterView(name, self.lock, partial(self._stored, buffer_name), self.changed)
 
+    def _parameter_view(self, p: Parameter) -> ParameterView:
+        """A view of what predictions use. Where that is an average, writing to it changes what is trained too."""
+        if not self.network.averages(p):
+            return self.view(p.name, identifier(p.name))
+        average = average_name(p.name)
+        return ParameterView(p.name, self.lock, partial(self._stored, average), partial(self._train_from, p.name))
+
+    def _train_from(self, name: str) -> None:
+        """Training goes on from the average of a parameter."""
+        average, _ = self._stored(average_name(name))
+        trained, _ = self._stored(identifier(name))
+        trained[:] = average
+        self.changed()
+
+    def show(self, weights: Mapping[str, Array]) -> None:
+        """Sets parameters for predictions; where these are averages, training goes on from what it had."""
+        for name, array in weights.items():
+            averaged = average_name(name) in self.plan.kept
+            self.view(name, average_name(name) if averaged else identifier(name))[...] = array
+
     def _stored(self, buffer_name: str) -> tuple[Array, Layout]:
         """The numbers of a buffer at their present place, and their layout."""
         buffer = self.plan.kept[buffer_name]
@@ -104,9 +124,12 @@ class Compiled:
         return {name: self.view(name, f"{identifier(name)}_grad").numpy() for name in names}
 
     def states(self) -> dict[str, ParameterView]:
-        """Views of the optimizer state, named `<layer>.<parameter>.<state>`."""
+        """Views of the optimizer state, named `<layer>.<parameter>.<state>`; where predictions use averages, with the
+        parameters that are trained, as the state `trained`."""
         training = self.network.training
-        return {
+        averaged = [p.name for p in self.network.parameters if self.network.averages(p)]
+        trained = {f"{name}.trained": self.view(name, identifier(name)) for name in averaged}
+        return trained | {
             f"{p.name}.{state}": self.view(p.name, state_name(p.name, state))
             for p in self.network.parameters
             if p.learns and training is not None

@@ -50,25 +50,25 @@ def times(compiled: Compiled, inputs: list[Array], runs: int) -> list[float]:
     return found
 
 
-def confusion(compiled: Compiled, inputs: list[Array], targets: list[Array]) -> dict[str, Array]:
+def confusion(compiled: Compiled, inputs: list[Array], targets: list[Array], weights: Array | None) -> dict[str, Array]:
     """The confusion matrix (classes, classes) of every head that predicts classes, by head."""
     outputs = _outputs(compiled, inputs)
     found = {
-        head.name: head_confusion(head, output, target)
+        head.name: head_confusion(head, output, target, weights)
         for head, output, target in zip(compiled.network.heads, outputs, targets, strict=True)
     }
     return {name: matrix for name, matrix in found.items() if matrix is not None}
 
 
 def evaluate(
-    compiled: Compiled, inputs: list[Array], targets: list[Array], metrics: tuple[str, ...]
+    compiled: Compiled, inputs: list[Array], targets: list[Array], weights: Array | None, metrics: tuple[str, ...]
 ) -> dict[str, float]:
     """Loss (without regularization) and metrics by name. With several heads, the total `loss` and each head's own loss
-    and metrics, prefixed with its name."""
+    and metrics, prefixed with its name. weights: what each example counts, in the losses and in the metrics."""
     count, pointers, heads = len(inputs[0]), compiled.arguments.pointers, compiled.network.heads
     outputs = _new_outputs(compiled, count)
     sums = compiled.ffi.new("double[]", 2 * len(heads))
-    given = (*pointers(inputs), *pointers(targets))
+    given = pointers([*inputs, *targets, weights])
     compiled.functions["evaluate"](compiled.net, *given, count, *pointers(outputs), sums)
     losses = mean_losses(list(sums))
     results = {"loss": sum(losses)}
@@ -76,7 +76,8 @@ def evaluate(
         prefix = f"{head.name}_" if len(heads) > 1 else ""
         if prefix:
             results[f"{prefix}loss"] = loss
-        results |= {prefix + key: value for key, value in head_metrics(head, output, target, metrics).items()}
+        found = head_metrics(head, output, target, metrics, weights)
+        results |= {prefix + key: value for key, value in found.items()}
     return results
 
 

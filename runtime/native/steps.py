@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ def on_batch(
 ) -> float:
     """Calls a C function on a mini-batch of `count` examples and returns the loss. Raises DataError if the mini-batch
     is larger than the network was compiled for."""
-    capacity = compiled.plan.batch
+    capacity = compiled.plan.step_batch
     if count > capacity:
         raise DataError(f"this mini-batch has {count} examples; the network was compiled for at most {capacity}")
     compiled.functions[function](compiled.net, *pointers, count, compiled.loss)
@@ -33,10 +34,17 @@ def new_sums(network: Network) -> Array:
 
 
 def train_batches(
-    compiled: Compiled, arrays: list[Array], order: Array, done: int, sums: Array, rates: Array, seconds: float
+    compiled: Compiled,
+    arrays: Sequence[Array | None],
+    order: Array,
+    done: int,
+    sums: Array,
+    rates: Array,
+    seconds: float,
 ) -> tuple[bool, int]:
     """Trains on mini-batches from position `done` of `order` on, each with the next learning rate of `rates`, for about
-    `seconds`. Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
+    `seconds`. arrays: inputs, targets, and sample weights or None. Returns whether the loss stayed finite, and the new
+    position. Adds to `sums`, see `new_sums`."""
     ffi = compiled.ffi
     position = ffi.new("int64_t *", done)
     pointers = compiled.arguments.pointers([*arrays, order.astype(np.int64)])

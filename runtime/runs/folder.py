@@ -14,6 +14,7 @@ from dslc.compiler import check_file, check_text
 from dslc.cores import Threads
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import Dataset
+from dslc.runtime.data.files import require_file
 from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
 from dslc.runtime.runs.metadata import METADATA
@@ -125,6 +126,7 @@ def load_run(run: str, threads: Threads) -> Model:
     if path.is_dir():
         if not (path / SPEC).exists() or not ((path / WEIGHTS).exists() or (path / CHECKPOINT).exists()):
             raise DataError(f"{run} is not a run folder: it has no {SPEC} with {WEIGHTS}")
+        require_file(path / SPEC)
         model = Model(check_file(path / SPEC), threads)
         _fill(model, path)
         return model
@@ -151,7 +153,10 @@ def partition_of(run: str) -> Partition | None:
         return None
     try:
         given = json.loads(path.read_text("utf-8"))
-        return Partition(Shares(**given["shares"]), int(given["seed"]), str(given["fingerprint"]))
+        shares = Shares(**given["shares"])
+        if not all(share is None or 0 <= share < 1 for share in asdict(shares).values()):
+            raise ValueError("shares go from 0 to 1")
+        return Partition(shares, int(given["seed"]), str(given["fingerprint"]))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"cannot read {path}: {error}") from None
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data.datasets import DATA_NAMES, Dataset
+from dslc.runtime.data.datasets import Dataset
+from dslc.runtime.data.named import is_data_name
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.training.history import History
 
@@ -30,7 +31,7 @@ class RunMetadata:
     @staticmethod
     def of(dataset: Dataset, history: History, schema: Schema) -> RunMetadata:
         """The metadata of a training. A path is made absolute, so that it can be found from any folder."""
-        named = dataset.name in DATA_NAMES
+        named = is_data_name(dataset.name)
         data = dataset.name if named else str(Path(dataset.name).resolve())
         return RunMetadata(data, dataset.target, history.best_epoch, history.stopped, asdict(schema))
 

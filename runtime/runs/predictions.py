@@ -53,7 +53,8 @@ def _outputs(model: Model, head: Head, output: Any, prefix: str) -> Columns:
         return {f"{head.name}_{i}": column for i, column in enumerate(output.T.tolist())}
     names = model.schema.classes[head.name].names[-output.shape[1] :]  # of one sigmoid: the one that it says yes to
     said = {f"{prefix}class": model.schema.predicted(head, output).tolist()}
-    return said | {prefix + name: column for name, column in zip(names, output.T.tolist(), strict=True)}
+    titles = [f"probability_{name}" if prefix + name in ("file", *said) else prefix + name for name in names]
+    return said | dict(zip(titles, output.T.tolist(), strict=True))
 
 
 def _top(model: Model, head: Head, flat: dict[str, Any], prefix: str, top: int) -> Columns:

@@ -194,7 +194,8 @@ class Search:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OutOfBounds)  # the table shows it
-            return model.fit(data.train.x, data.train.y, (data.dev.x, data.dev.y), epochs, on_epoch=report)
+            x, y, weights = data.train.x, data.train.y, data.train.weights
+            return model.fit(x, y, data.dev.given, epochs, on_epoch=report, sample_weight=weights)
 
     def _leads(self, value: float) -> bool:
         best = best_trial(self.study)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,8 @@ class FitState:
 @dataclass(frozen=True)
 class Position:
     """The part of a checkpoint that is not arrays. `holds_best`: the network held the best weights, not the last.
-    `unfitted`: layers such as standardize that were not fitted yet. Without records there was no `fit`."""
+    `unfitted`: layers such as standardize that were not fitted yet. Without records there was no `fit`. `watched`: the
+    metric that the schedule goes by, of every epoch, smaller being better."""
 
     step: int
     epoch: int
@@ -81,6 +82,7 @@ class Position:
     records: list[dict[str, float]]
     best_epoch: int | None
     stopped: str
+    watched: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,13 @@ class Checkpoint:
 
 
 def take(
-    held: Arrays, states: Arrays, fit_state: FitState | None, step: int, epoch: int, unfitted: set[str]
+    held: Arrays,
+    states: Arrays,
+    fit_state: FitState | None,
+    step: int,
+    epoch: int,
+    unfitted: set[str],
+    watched: list[float],
 ) -> Checkpoint:
     """A checkpoint of a model that holds the weights `held` and the optimizer state `states`."""
     fit_state = fit_state or FitState(History(), 0)
@@ -131,6 +139,7 @@ def take(
         records=list(history.records),
         best_epoch=history.best_epoch,
         stopped=history.stopped,
+        watched=list(watched),
     )
     return Checkpoint(position, last, fit_state.best_weights or {}, states)
 

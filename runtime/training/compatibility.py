@@ -34,6 +34,7 @@ def _identity(network: Network) -> dict[str, str]:
     facts |= {f"output {head.name}": head.value.name for head in network.heads}
     if network.training is not None:
         facts |= {f"loss of {head.name}": _shown(head.loss) for head in network.heads}
+        facts["averaging of parameters"] = "off" if network.training.average is None else "on"
         facts["the optimizer"] = _kind(network.training.optimizer)
     return facts
 

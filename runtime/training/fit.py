@@ -6,7 +6,7 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,13 @@ from dslc.language.diagnostics import DataError
 from dslc.objective import WORST_RANK, Objective
 from dslc.runtime.metrics import mean_losses
 from dslc.runtime.native.steps import new_sums
+from dslc.runtime.training.callbacks import Callback, Callbacks
+from dslc.runtime.training.cautions import small_last_batch
 from dslc.runtime.training.checkpoint import FitState
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
 from dslc.runtime.training.progress import Progress
-from dslc.runtime.training.trainable import Trainable
+from dslc.runtime.training.trainable import Arrays, Trainable
 
 Array = np.ndarray[Any, Any]
 SLICE_SECONDS = 0.15
@@ -42,29 +44,34 @@ class OutOfBounds(RuntimeWarning):
 class Fit:
     """One call of `fit`. With a dev set it keeps the best weights by the file's metric.
 
-    model: what is trained. arrays: inputs and targets, each a list in the network's order. dev: a pair (x, y) or None.
+    model: what is trained. arrays: inputs and targets, each a list in the network's order, and sample weights or None.
+    dev: (x, y), (x, y, sample weights) or None.
 
     Raises:
-        DataError: the file has bounds (`subject_to`), and there is no dev set.
+        DataError: the file has bounds (`subject_to`), and there is no dev set; or a callback is none.
     """
 
     def __init__(
         self,
         model: Trainable,
-        arrays: tuple[list[Array], list[Array]],
+        arrays: Arrays,
         dev: Any,
         progress: Progress,
         on_epoch: OnEpoch | None = None,
+        callbacks: Iterable[Callback] = (),
     ) -> None:
-        self.on_epoch = on_epoch
+        self.on_epoch, self.callbacks = on_epoch, Callbacks(callbacks)
         self.model, self.arrays, self.dev, self.progress = model, arrays, dev, progress
         self.training = model.training
+        inputs, _, weights = arrays
+        self.counted = np.arange(len(inputs[0])) if weights is None else np.flatnonzero(weights)
         self.history = History()
         self.best_weights: Mapping[str, Array] | None = None
         self.rank, self.waited = WORST_RANK, 0
         self.yielded_at = time.monotonic()
         self.objective = self._objective()
         self.measured: dict[str, float] = {}
+        self.word: str | None = None
 
     def _objective(self) -> Objective:
         """The file's objective; without a dev set, the training loss."""
@@ -73,26 +80,42 @@ class Fit:
             return wanted
         if wanted.bounds:
             raise DataError("`subject_to` is judged on a dev set: pass one, as in fit(x, y, dev=(x_dev, y_dev))")
-        if wanted.metric != "loss" and self.training.patience is not None:
-            warnings.warn("early stopping watches the training loss: no dev set was given", stacklevel=5)
+        for what, metric in self._watching():
+            if metric != "loss":
+                warnings.warn(f"{what} watches the training loss: no dev set was given as dev=(x, y)", stacklevel=5)
         return Objective("loss")
+
+    def _watching(self) -> Iterator[tuple[str, str]]:
+        """What goes by a metric, and which one."""
+        if self.training.patience is not None:
+            yield "early stopping", self.training.objective.metric
+        schedule = self.training.schedule
+        if schedule is not None and schedule.watched is not None:
+            yield "the schedule", schedule.watched
 
     def run(self, epochs: int) -> History:
         """Trains for `epochs`, and restores the best weights however training ends."""
         self._measure()
+        if caution := small_last_batch(self.model.network, len(self.arrays[0][0])):
+            warnings.warn(caution, UserWarning, stacklevel=3)
         self.end = self.model.epoch + epochs
         if epochs:
             self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
-        self.progress.begin(epochs, len(self.arrays[0][0]))
+        self.progress.begin(epochs, len(self.counted))
         try:
+            self.callbacks.begin(self.model)
             for _ in range(epochs):
                 if not self._epoch():
                     break
         except KeyboardInterrupt:
             self.history.stopped = "interrupted"
+        except BaseException:
+            self.history.stopped = "failed"
+            raise
         finally:
             self.progress.end()
             self._restore_best()
+            self.callbacks.end(self.history)
         self._warn_if_no_best()
         return self.history
 
@@ -140,16 +163,16 @@ class Fit:
         last = None
         if self.best_weights is not None:
             last = self.model.copy_weights()
-            self.model.restore_weights(self.best_weights)
+            self.model.show_weights(self.best_weights)
         self.model.fit_state = FitState(self.history, self.end, self.best_weights, last)
 
     def _epoch(self) -> bool:
         """One pass over the data. Returns False when training is over."""
         started = time.perf_counter()
-        model, number = self.model, self.model.epoch
-        losses = self._batches(self._order(number))
+        model, number, order = self.model, self.model.epoch, self._order(self.model.epoch)
+        model.begin_epoch(-(-len(order) // model.batch))
+        losses = self._batches(order)
         if losses is None:
-            self._diverged()
             return False
         record = {"epoch": float(number + 1), **losses}
         if self.dev is not None:
@@ -159,39 +182,66 @@ class Fit:
         with model.lock:  # a checkpoint taken by another thread has both or neither
             model.epoch += 1
             self.history.records.append(record)
+            self._watch(record)
         goes_on = self._keep_best(record)
         self.progress.epoch(record)
         return self._notify(record) and goes_on
 
+    def _watch(self, record: dict[str, float]) -> None:
+        """Keeps what the schedule goes by: the training loss where it is a metric of a dev set that there is not."""
+        schedule = self.training.schedule
+        if schedule is not None and schedule.watched is not None:
+            watched = schedule.watched if self.dev is not None else "loss"
+            self.model.watched.append(Objective(watched).value(record))
+
     def _notify(self, record: dict[str, float]) -> bool:
-        """Passes the record to `on_epoch`. Returns False if that ends training."""
+        """Passes the record to `on_epoch` and the callbacks. Returns False if one of them ends training."""
         self.model.fit_state = FitState(self.history, self.end, self.best_weights)
-        reason = self.on_epoch(record) if self.on_epoch else None
+        reasons = (self.word, self.on_epoch(record) if self.on_epoch else None, self.callbacks.epoch(record))
+        return self._goes_on(next((reason for reason in reasons if reason is not None), None))
+
+    def _goes_on(self, reason: str | None) -> bool:
+        """Whether training goes on: not if there is a word for why it ends."""
         self.history.stopped = reason or self.history.stopped
         return reason is None
 
     def _order(self, epoch: int) -> Array:
-        """The order of the examples in an epoch. It depends on seed and epoch only."""
-        count = len(self.arrays[0][0])
+        """The order of the examples in an epoch, those that weigh nothing left out. It depends on seed and epoch
+        only."""
+        counted = self.counted
         if not self.training.shuffle:
-            return np.arange(count)
+            return counted
         bits = np.random.Philox(key=[self.model.seed, SHUFFLE_STREAM + epoch])
-        return np.random.Generator(bits).permutation(count)
+        return counted[np.random.Generator(bits).permutation(len(counted))]
 
     def _batches(self, order: Array) -> dict[str, float] | None:
-        """Trains for an epoch. Returns its mean loss and, where there are regularizers, the mean penalty; None if the
-        loss was not finite."""
+        """Trains for an epoch. Returns its mean loss and, where there are regularizers, the mean penalty; None if
+        training ends within it."""
         done, sums = 0, new_sums(self.model.network)
+        seconds = 0.0 if self.callbacks.every_batch else SLICE_SECONDS
         while done < len(order):
-            finite, done = self.model.train_batches(*self.arrays, order, done, sums, SLICE_SECONDS)
+            finite, done = self.model.train_batches(self.arrays, order, done, sums, seconds)
             if not finite:
+                self._diverged()
                 return None
-            self.progress.advance(self.model.epoch + 1, done, sum(mean_losses(sums[:-1].tolist())))
+            loss = float(sum(mean_losses(sums[:-1].tolist())))
+            self.progress.advance(self.model.epoch + 1, done, loss)
+            self.word = self._batch_done(done, loss)
+            if done < len(order) and not self._goes_on(self.word):
+                return None
             self._yield_to_threads()
         losses = {"loss": float(sum(mean_losses(sums[:-1].tolist())))}
         if any(p.regularizers for p in self.model.network.parameters):
             losses["penalty"] = float(sums[-1]) / len(order)
         return losses
+
+    def _batch_done(self, done: int, loss: float) -> str | None:
+        """Tells the callbacks how far the epoch is; a word if one of them ends training."""
+        if not self.callbacks.listening:
+            return None
+        epoch, step = self.model.epoch, self.model.step
+        lr = self.model.learning_rate(epoch, step - 1)
+        return self.callbacks.batch({"epoch": epoch + 1.0, "step": step, "examples": done, "loss": loss, "lr": lr})
 
     def _yield_to_threads(self) -> None:
         """Pauses now and then: a lock that is released and taken again at once starves the threads that wait for it."""

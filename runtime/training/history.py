@@ -18,7 +18,7 @@ class History:
     `dev_loss`), penalty (its mean, where there are regularizers), seconds, and the dev set's metrics.
 
     `best_epoch` is the epoch whose weights were kept. `stopped` says why training ended: `epochs`, `early`,
-    `interrupted`, `diverged`, or the word that `on_epoch` returned.
+    `interrupted`, `diverged`, `failed` (a callback raised), or the word that `on_epoch` or a callback returned.
     """
 
     records: list[dict[str, float]] = field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from threading import RLock
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from dslc.runtime.training.checkpoint import FitState
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
+Arrays = tuple[list[Array], list[Array], Array | None]
+"""Inputs and targets, each a list in the network's order, and what each example counts: None where all count alike."""
 
 
 class Trainable(Protocol):
@@ -24,6 +27,7 @@ class Trainable(Protocol):
     options: Options | None
     seed: int
     epoch: int
+    watched: list[float]
     fit_state: FitState | None
 
     @property
@@ -45,23 +49,31 @@ class Trainable(Protocol):
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0."""
 
-    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+    def begin_epoch(self, epoch_steps: int) -> None:
+        """Tells the schedule how many updates the next epoch has, and the metric that it goes by."""
+
+    @property
+    def batch(self) -> int:
+        """The largest number of examples in a mini-batch."""
+
+    def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """Loss and metrics by name over all examples, in prediction mode."""
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of x, measured `runs` times."""
 
-    def train_batches(
-        self, inputs: list[Array], targets: list[Array], order: Array, done: int, sums: Array, seconds: float
-    ) -> tuple[bool, int]:
+    def train_batches(self, arrays: Arrays, order: Array, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
         """Trains on mini-batches from position `done` of `order` on, for about `seconds`. Returns whether the loss
         stayed finite, and the new position. The parts of the losses are added to `sums`."""
 
     def copy_weights(self) -> dict[str, Array]:
         """Copies of all parameters by name."""
 
-    def restore_weights(self, weights: Mapping[str, Array]) -> None:
-        """Sets these parameters: arrays by name."""
+    def show_weights(self, weights: Mapping[str, Array]) -> None:
+        """Sets these parameters for predictions: arrays by name."""
+
+    def checkpoint(self, path: str | Path) -> None:
+        """Writes a file with all that training needs to continue. Raises DataError if that fails."""
 
     def first_not_finite(self) -> str | None:
         """The name of the first parameter with a value that is not finite; None if all are finite."""

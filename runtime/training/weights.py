@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dslc.cache import write_whole
 from dslc.codegen.summary import version
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.files import reported, require_file
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.training.spec_text import as_trained
 
@@ -35,11 +37,8 @@ def read_schema(path: str | Path) -> Schema:
     Raises:
         DataError: the file cannot be read, or what it says is not understood.
     """
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            text = (file.metadata() or {}).get(DATA)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"cannot read {path}: {error}") from None
+    with _opened(path) as file:
+        text = (file.metadata() or {}).get(DATA)
     return Schema() if text is None else Schema.from_json(text)
 
 
@@ -58,11 +57,24 @@ def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Array]
 
 def read_arrays(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays of a safetensors file by name, and its metadata. Raises DataError if it cannot be read."""
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"cannot read {path}: {error}") from None
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    """A safetensors file.
+
+    Raises:
+        DataError: it is none, or cannot be read.
+    """
+    with reported(Path(path)):
+        require_file(Path(path))
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                yield file
+        except SafetensorError as error:
+            raise DataError(f"cannot read {path}: {error}") from None
 
 
 def read_weights(

@@ -110,7 +110,7 @@ def wanted(interpreter: Interpreter, given: Data, rate: Model) -> Arrays:
         batches.append(({n: x[part] for n, x in given.xs.items()}, {n: y[part] for n, y in given.ys.items()}))
     for number, batch in enumerate(batches):
         interpreter.train_step(*batch, rate.learning_rate(0, number))
-    return found | _standing(interpreter.parameters, interpreter.states)
+    return found | _standing(interpreter.shown, interpreter.states)
 
 
 def shuffled(count: int, seed: int) -> np.ndarray:

@@ -37,9 +37,11 @@ class Rounded(Interpreter):
     def run(self, inputs: Mapping[str, Array], training: bool) -> tuple[Arrays, dict[str, Reference]]:
         return super().run({name: self.off(x) for name, x in inputs.items()}, training)
 
-    def _losses(self, values: Arrays, targets: Mapping[str, Array]) -> tuple[float, Arrays]:
+    def _losses(
+        self, values: Arrays, targets: Mapping[str, Array], weights: Array | None = None
+    ) -> tuple[float, Arrays]:
         """The slope of a loss is a difference from a target, such as p - 1 where an output is sure of itself."""
-        loss, flowing = super()._losses(values, targets)
+        loss, flowing = super()._losses(values, targets, weights)
         for head in self.network.heads:
             assert head.loss is not None
             judged, target = self.loss_input(head).name, targets[head.name]
@@ -56,6 +58,7 @@ class RoundedLayer(Layer):
 
     def __init__(self, layer: Layer, off: Callable[..., Array]) -> None:
         self.layer, self.off = layer, off
+        self.mixes = layer.mixes  # type: ignore[misc]
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         p = {role: self.off(array) for role, array in p.items()}

@@ -215,7 +215,10 @@ class Body:
     def given(self, thing: type[Any], shape: Shape, optional: bool = True) -> dict[str, Any]:
         """Arguments by name: those that must be given, and some of the others."""
         chosen = [s for s in slots(thing) if s.required or (optional and self.chance(2))]
-        return {s.name: self.value(s, shape) for s in chosen}
+        given = {s.name: self.value(s, shape) for s in chosen}
+        if given.get("soft_labels"):
+            given.pop("class_weights", None)  # they weigh class numbers
+        return given
 
     def usual(self, layer: type[Layer]) -> dict[str, Any]:
         """A square window that keeps rows and columns, or halves them."""
@@ -244,6 +247,10 @@ class Body:
             return Symbol(self.of(kind.words))
         if isinstance(kind, arguments.Weighting):
             return Items(tuple(self.of((1.0, 0.5, 2.0, 3.0)) for _ in range(shape[0])))
+        if isinstance(kind, arguments.Increasing):
+            return Items((1, self.of((2, 3))))
+        if isinstance(kind, arguments.MetricName):
+            return Symbol("dev_loss")
         assert isinstance(kind, arguments.Dims), f"no values for {slot.name}, a {type(kind).__name__}"
         return self.turned(shape) if len(shape) == 1 else self.of(((prod(shape),), shape[::-1]))
 
@@ -305,7 +312,9 @@ class Body:
         given = self.given(thing, shape)
         if given.get("nesterov") and not given.get("momentum"):
             given["momentum"] = 0.9
-        written = [f"{key}={show(value)}" for key, value in given.items()]
+        if name == "one_cycle":
+            given |= {"epochs": None, "steps": 3}
+        written = [f"{key}={show(value)}" for key, value in given.items() if value is not None]
         return f"{name}({', '.join(written)})" if written else name
 
     # ------------------------------------------------------------------------------------------- train
@@ -313,10 +322,17 @@ class Body:
     def train(self) -> Iterator[str]:
         """The settings."""
         yield from (f"loss {head}: {loss}" for head, loss in self.heads.items())
-        yield f"optimizer {self.one(registry.every(optimizers, Optimizer))}"
-        yield f"batch {self.of(BATCHES)}"
-        if self.chance(4):
+        optimizer = self.one(registry.every(optimizers, Optimizer))
+        yield f"optimizer {optimizer}"
+        batch = self.of(BATCHES)
+        slices = [k for k in (2, 3, 5) if batch % k == 0]
+        yield f"batch {batch} in {self.of(slices)}" if slices and self.chance(5) else f"batch {batch}"
+        if self.chance(6):
+            yield "average ema(decay=0.5)"
+        if self.chance(3):
             known = registry.every(schedules, Schedule)
+            if "lr=" in optimizer:
+                known.pop("one_cycle")
             warm = "warmup(3) -> " if self.chance(2) else ""
             yield f"schedule {warm}{self.one({n: s for n, s in known.items() if not warm or n != 'warmup'})}"
         if found := list(self.regularizers()):

@@ -1,0 +1,41 @@
+"""What to be warned of before training begins, about the data and the network together."""
+
+from __future__ import annotations
+
+from dslc.checker.cautions import FEW
+from dslc.ir import Network
+from dslc.layers.batchnorm import BatchNorm
+
+
+def small_last_batch(network: Network, examples: int) -> str | None:
+    """A warning where the last mini-batch of an epoch leaves one or two examples to a batchnorm that learns its running
+    averages; None where it does not.
+
+    In slices, the last of them. examples: how many are trained with in an epoch.
+    """
+    training = network.training
+    batch = training.slice if training is not None else None
+    layers = [node for node in network.nodes if isinstance(node.layer, BatchNorm) and not node.frozen]
+    if batch is None or batch <= FEW or not layers or not 0 < examples % batch <= FEW:
+        return None
+    names, share = " and ".join(node.name for node in layers), 1 - min(_momentum(node.layer) for node in layers)
+    whole = training is None or training.slices == 1
+    parts = "mini-batches" if whole else "slices"
+    left = "a single example" if examples % batch == 1 else f"only {examples % batch} examples"
+    advice = _advice(examples, batch, "batch" if whole else "slices of")
+    return (
+        f"of {examples} examples in {parts} of {batch} the last one has {left}, whose mean and variance make up "
+        f"{share:.3g} of the running averages of {names} at the end of an epoch: {advice}"
+    )
+
+
+def _momentum(layer: object) -> float:
+    assert isinstance(layer, BatchNorm)
+    return layer.momentum
+
+
+def _advice(examples: int, batch: int, what: str) -> str:
+    """The nearest size, of `what`, that leaves none or more."""
+    fits = [b for b in range(FEW + 1, 2 * batch + 1) if not 0 < examples % b <= FEW]
+    leave = f"leave out {examples % batch}"
+    return f"use {what} {min(fits, key=lambda b: (abs(b - batch), -b))}, or {leave}" if fits else leave

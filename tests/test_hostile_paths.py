@@ -1,0 +1,137 @@
+"""Pipes, broken links, folders and odd names where files should be: one plain error, no waiting, nothing written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dslc.cli.main
+from dslc.cache import write_whole
+from dslc.language.diagnostics import DataError
+from dslc.runtime.data.datasets import load_dataset
+from dslc.runtime.runs.folder import partition_of
+from dslc.runtime.training.weights import read_arrays, read_schema
+
+polars = pytest.importorskip("polars")
+pytest.importorskip("PIL.Image")
+ROWS = b"a,b,t\n1,2,x\n3,4,y\n"
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _broken_link(path: Path) -> None:
+    path.symlink_to("/nowhere/at/all")
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet", "d.npz", "f/x.npy", "f/train-images-idx3-ubyte", "f/a/1.png"])
+@pytest.mark.parametrize(("make", "words"), [(_pipe, "is a pipe; a file"), (_broken_link, "is a link to /nowhere")])
+def test_pipes_and_broken_links(name: str, make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
+    """Opening a pipe would wait for ever."""
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    make(file)
+    if name.endswith("npy"):
+        np.save(tmp_path / "f/y.npy", np.zeros(3))
+    with pytest.raises(DataError, match=words):
+        load_dataset(str(tmp_path / Path(name).parts[0]), "t")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"), [(_pipe, "is a pipe"), (_broken_link, "is a link"), (_folder, "is a folder")]
+)
+def test_weights_that_are_no_file(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
+    make(tmp_path / "w")
+    for read in (read_schema, read_arrays):
+        with pytest.raises(DataError, match=words):
+            read(tmp_path / "w")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "d.npz", "t.parquet"])
+def test_folders_with_names_of_files(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(DataError, match=r"holds neither x\.npy and y.npy, nor"):
+        load_dataset(str(tmp_path / name), "t")
+
+
+@pytest.mark.parametrize("name", ["a b.csv", "-t.csv", "x=1.csv", "größe 木.csv", "[a]*?.csv", "%s{0}.csv"])
+def test_odd_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).write_bytes(ROWS)
+    monkeypatch.chdir(tmp_path)
+    assert load_dataset(name, "t").train.x.tolist() == [[1, 2], [3, 4]]
+    (tmp_path / name).write_bytes(ROWS + b"5,y,z\n")
+    with pytest.raises(DataError) as caught:
+        load_dataset(name, "t")
+    assert str(caught.value).startswith(f"{name}:4, column 'b': 'y' is no number")
+
+
+@pytest.mark.parametrize("name", ["[a]*?.parquet", "[a]*?.arrow"])
+def test_names_are_no_patterns(name: str, tmp_path: Path) -> None:
+    frame = polars.DataFrame({"a": [1, 2], "t": ["x", "y"]})
+    frame.write_parquet(tmp_path / name) if "parquet" in name else frame.write_ipc(tmp_path / name)
+    assert load_dataset(str(tmp_path / name), "t").train.x.tolist() == [[1], [2]]
+
+
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said by the system: root, as whom tests may run, is not refused anything."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "t.csv"))
+
+    (tmp_path / "t.csv").write_bytes(ROWS)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"cannot read .*t.csv: permission denied"):
+        load_dataset(str(tmp_path / "t.csv"), "t")
+
+
+def test_bad_data_leave_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, exit status 1, no run folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "n.net").write_text(
+        "net N { input x: 2\n dense(2) -> softmax }\n"
+        "train { loss cross_entropy\n optimizer sgd(lr=0.1)\n batch 1\n epochs 1 }\n"
+    )
+    (tmp_path / "t.csv").write_bytes(ROWS + b"5,?,x\n")
+    assert dslc.cli.main.run(["train", "n.net", "--data", "t.csv", "--target", "t"]) == 1
+    assert capsys.readouterr().err == "error: t.csv:4, column 'b': is missing: fill it or leave the row out\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["n.net", "t.csv"]
+
+
+def test_outputs_that_are_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (".", "/"):
+        with pytest.raises(IsADirectoryError):
+            write_whole(Path(path), b"")
+    assert not list(tmp_path.iterdir())
+
+
+def test_tags_and_specs_that_are_pipes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "spec.net")
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    for call in (["errors", "--tally", str(tmp_path / "spec.net")], ["predict", str(tmp_path), "--data", "mnist"]):
+        assert dslc.cli.main.run(call) == 1
+        assert "spec.net is a pipe; a file is wanted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dev", ["NaN", "-1", "7"])
+def test_a_broken_split(dev: str, tmp_path: Path) -> None:
+    shares = f'{{"dev": {dev}, "test": 0, "train_dev": 0}}'
+    (tmp_path / "split.json").write_text(f'{{"shares": {shares}, "seed": 0, "fingerprint": "3-0"}}')
+    with pytest.raises(DataError, match=r"cannot read .*split\.json: shares go from 0 to 1"):
+        partition_of(str(tmp_path))
+
+
+def test_an_empty_path() -> None:
+    with pytest.raises(DataError, match="there are no data at an empty path"):
+        load_dataset("")
