@@ -18,7 +18,8 @@ Kind = Literal["input", "layer", "block", "merge", "output"]
 
 @dataclass(frozen=True)
 class Box:
-    """One box: its kind, its lines of text, and how many parameters are in it, which the last line says."""
+    """One box: its kind, its lines of text, and how many parameters are trained in it, which the last line
+    says."""
 
     kind: Kind
     lines: tuple[str, ...]
@@ -90,7 +91,7 @@ def _belongs(node: Node, last: Node, readers: Counter[str], unfold: bool) -> boo
 
 
 def _box(group: Sequence[Node], unfold: bool) -> Box:
-    parameters = sum(p.elements for node in group for p in node.parameters)
+    parameters = sum(p.elements for node in group for p in node.parameters if p.trained)
     folded = bool(group[0].block) and not unfold
     lines = [" ".join(group[0].span.text.split())] if folded else _chain(group)
     if parameters:

@@ -82,7 +82,7 @@ def _symbol(network: Network | None, symbol: Symbol, start: int) -> str:
         return f"{head}\n\n{_value(network, symbol)}".strip()
     if symbol.kind == "block" and (nodes := [node for node in network.nodes if node.span.start == start]):
         one_run = [node for node in nodes if node.block == nodes[0].block]
-        parameters = sum(p.elements for node in one_run for p in node.parameters)
+        parameters = sum(p.elements for node in one_run for p in node.parameters if p.trained)
         sizes = f"{show_shape(one_run[0].input_shapes[0])} → {show_shape(one_run[-1].output.shape)}"
         return f"{head}\n\n{sizes}, {len(one_run)} layers, {parameters:,} parameters"
     return head
