@@ -13,15 +13,17 @@ def dslc(*arguments: str) -> str:
     return done.stdout
 
 
-dslc("check", "specs/lenet5.net")
-dslc("train", "specs/lenet5.net", "--data", "mnist", "--run", "run")
-lines = dict(line.split() for line in dslc("evaluate", "run", "--data", "mnist").splitlines())
+dslc("check", "lenet5")
+dslc("train", "lenet5", "--data", "mnist", "--run", "run")
+lines = dict(line.split() for line in dslc("evaluate", "run").splitlines())
 assert float(lines["accuracy"]) >= 0.97, lines
 dslc("predict", "run", "--data", "mnist", "-o", "predictions.csv")
 with Path("predictions.csv").open() as file:
     rows = list(csv.reader(file))
 assert len(rows) == 2001 and len(rows[0]) == 10, (len(rows), rows[0])
 assert "<html" in Path("run/report.html").read_text()
-dslc("verify", "specs/lenet5.net")
-dslc("gradcheck", "specs/residual.net", "--entries", "5")
+dslc("new", "digits", "digits")
+dslc("check", "digits/digits.net")
+dslc("verify", "lenet5")
+dslc("gradcheck", "residual", "--entries", "5")
 print("1 passed, 0 failed")

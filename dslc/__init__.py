@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def check(path: str | Path, **params: object) -> Network:
     """Parses and checks a spec file.
 
-    params: values for the file's params, in place of its own.
+    params: values for the file's params and settings, in place of its own: `lr=0.01, epochs=3`.
 
     Raises:
         SpecError: the file has errors; `diagnostics` lists all of them.
@@ -38,7 +38,7 @@ def load(path: str | Path, *, dtype: str | None = None, threads: Threads = "auto
 
     dtype: `float32` or `float64`, the file's precision unless given. threads: how many share the work at most; `auto`
     is $DSLC_THREADS, or as many as pay off on the cores that this process may use. The results have the same bits for
-    any number. params: values for the file's params, in place of its own.
+    any number. params: values for the file's params and settings, in place of its own: `lr=0.01, epochs=3`.
 
     Raises:
         SpecError: the file has errors; `diagnostics` lists all of them.

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 
 def check_file(path: str | Path, params: Mapping[str, object] | None = None, dtype: str | None = None) -> Network:
-    """Parses and checks a spec file. `params` and `dtype` replace the file's values.
+    """Parses and checks a spec file. `params` and `dtype` replace the file's values: its params,
+    settings such as `epochs`, and `lr`.
 
     Raises:
         SpecError: with every error of the file.

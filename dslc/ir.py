@@ -67,7 +67,8 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Node:
-    """A layer in its place: its inputs, its output and the parameters it owns. `span` is the call in the spec."""
+    """A layer in its place: its inputs, its output and the parameters it owns. `span` is the call in the net, that of
+    a block for the layers in it; `call` is the layer's own call, and `block` names this run of the outermost block."""
 
     name: str
     layer: Layer
@@ -75,6 +76,8 @@ class Node:
     output: Value
     parameters: tuple[Parameter, ...]
     span: Span
+    call: Span
+    block: str = ""
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:

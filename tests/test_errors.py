@@ -15,7 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dslc.checker.program import check
-from dslc.language.diagnostics import SpecError
+from dslc.cli.app import overrides
+from dslc.language.diagnostics import Diagnostic, SpecError, render_all
 from dslc.language.parse import MAX_DIGITS, parse, read
 from dslc.language.source import Source
 
@@ -43,6 +44,15 @@ def error_of(text: str, name: str = "spec.net") -> SpecError:
     return caught.value
 
 
+def said_of(text: str, name: str) -> tuple[Diagnostic, ...]:
+    """What is reported of a file: errors, or notes where it checks. Values from outside stand in its first line."""
+    given = overrides(re.findall(r"-D (\S+)", text.partition("\n")[0]))
+    try:
+        return check(parse(Source(name, text)), given).notes
+    except SpecError as error:
+        return error.diagnostics
+
+
 def error_of_file(path: Path) -> SpecError:
     with pytest.raises(SpecError) as caught:
         check(parse(read(path)))
@@ -67,7 +77,7 @@ def test_no_message_is_left_over() -> None:
 
 @pytest.mark.parametrize("path", WRONG, ids=lambda p: p.stem)
 def test_message(path: Path) -> None:
-    shown = str(error_of(path.read_text("utf-8"), f"tests/errors/{path.name}"))
+    shown = render_all(said_of(path.read_text("utf-8"), f"tests/errors/{path.name}"))
     golden = path.with_suffix(".err")
     if UPDATE:
         golden.write_text(shown, "utf-8")
@@ -77,7 +87,7 @@ def test_message(path: Path) -> None:
 @pytest.mark.parametrize("path", WRONG, ids=lambda p: p.stem)
 def test_message_names_a_place_inside_the_file(path: Path) -> None:
     text = path.read_text("utf-8")
-    for diagnostic in error_of(text, path.name).diagnostics:
+    for diagnostic in said_of(text, path.name):
         assert 0 <= diagnostic.span.start <= diagnostic.span.end <= len(text)
         assert diagnostic.title and "\n" not in diagnostic.title + diagnostic.label
         assert not re.search(r"[{}]\w*[{}]|None|<.*object", diagnostic.title + diagnostic.label)
@@ -112,7 +122,7 @@ def test_failed_param_does_not_cascade() -> None:
 def test_very_many_errors_are_counted() -> None:
     error = error_of(VALID.removesuffix("}\n") + "  epoch 3\n" * 250 + "}\n")
     assert len(error.diagnostics) > 200
-    assert str(error).count("error: ") == 100
+    assert str(error).count("error[DSLC") == 100
     assert str(error).endswith(f"... and {len(error.diagnostics) - 100} more\n")
 
 
@@ -130,7 +140,7 @@ def test_the_example_of_the_language_page() -> None:
     """`conv(16, 7x7)` on 5x5x6: the page shows title, place, label, formula and help."""
     error = error_of((ROOT / "tests" / "errors" / "conv_filter_too_large.net").read_text("utf-8"), "specs/tiny.net")
     assert str(error) == (
-        "error: the filter is larger than its input\n"
+        "error[DSLC052]: the filter is larger than its input\n"
         "  --> specs/tiny.net:6:12\n"
         "   |\n"
         " 6 |   conv(16, 7x7) -> relu\n"
@@ -313,4 +323,4 @@ def test_mutated_specs_check_or_raise_spec_errors(path: Path, seed: int) -> None
         check(parse(Source(path.name, mutated(path.read_text("utf-8"), seed))))
     except SpecError as error:
         assert error.diagnostics
-        assert str(error).startswith(("error: ", "note: "))
+        assert str(error).startswith("error[DSLC")

@@ -151,8 +151,8 @@ def test_tally(folder: Path, capsys: pytest.CaptureFixture[str], delimiter: str,
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        ([], 2, "name a run and data"),
-        (["w.safetensors"], 2, "name a run and data"),
+        ([], 2, "name a run, as in"),
+        (["w.safetensors"], 2, "name data, as in --data mnist"),
         (["w.safetensors", "--data", "d.npz", "--tally", "d.npz"], 2, "without RUN"),
         (["w.safetensors", "--data", "d.npz", "--error-rate", "0.1"], 2, "goes with --tally"),
         (["w.safetensors", "--data", "d.npz", "--most", "0"], 2, "--most must be at least 1"),

@@ -20,7 +20,7 @@ COMMON = ("name", "init", "l1", "l2", "freeze")
 
 @record
 class NoWeights(Diagnostic):
-    """One of these arguments for a layer without weights: `dense(8) -> relu(l2=0.1)`."""
+    """An argument about weights for a layer without them: `dense(8) -> relu(l2=0.1)`."""
 
     layer: str
     argument: str

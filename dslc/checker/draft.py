@@ -26,7 +26,7 @@ class Common:
 class Draft:
     """A node whose parameters are not known yet, because their inits depend on what follows.
 
-    `call` is the layer's call; `span` is that of the block it is in, if there is one.
+    `call` is the layer's call; `span` is that of the block it is in, if there is one, and `block` which run of it.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Draft:
     common: Common
     call: ast.Call
     span: Span
+    block: str = ""
 
     @property
     def frozen(self) -> bool:

@@ -58,10 +58,13 @@ def weights_of(draft: Draft) -> tuple[Weights, ...]:
 def useless_regularizers(
     drafts: Sequence[Draft], frozen: Collection[str], wanted: Sequence[tuple[Regularizer, Span]]
 ) -> Iterator[Diagnostic]:
-    """Reports the regularizers of `train` that reach no weights. `frozen`: names of layers."""
+    """Reports the regularizers of `train` that reach no weights; those of strength 0 are off on purpose. `frozen`:
+    names of layers."""
     weighted = [d for d in drafts if any(w.decays for w in weights_of(d))]
     learning = [d for d in weighted if d.name not in frozen]
     for regularizer, span in wanted:
+        if not regularizer.strength:
+            continue
         if not weighted:
             yield NothingToRegularize(span, span.text, "no layer has weights")
         elif not learning:

@@ -29,7 +29,7 @@ class NotANumber(Diagnostic):
 
 @record
 class DividedByZero(Diagnostic):
-    """`dense(8 / 0)`."""
+    """A division by zero: `dense(8 / 0)`."""
 
     message = "this divides by zero"
 
@@ -99,7 +99,7 @@ class TooManyArguments(Diagnostic):
 
 @record
 class TwiceGiven(Diagnostic):
-    """By position and by name, or by name twice: `dense(8, units=9)`."""
+    """An argument by position and by name, or by name twice: `dense(8, units=9)`."""
 
     name: str
     message = "the argument '{name}' is given twice"
@@ -107,7 +107,7 @@ class TwiceGiven(Diagnostic):
 
 @record
 class PositionalAfterNamed(Diagnostic):
-    """`conv(size=3x3, 8)`."""
+    """A positional argument behind a named one: `conv(size=3x3, 8)`."""
 
     message = "an argument without a name cannot follow one with a name"
 

@@ -21,7 +21,7 @@ Heads = Mapping[str, tuple[Value, Span]]
 
 @record
 class UnknownHead(Diagnostic):
-    """`loss prise: mse` where no output is called prise."""
+    """A loss for an output that is not there: `loss prise: mse` where no output is called prise."""
 
     name: str
     known: tuple[str, ...]
@@ -44,7 +44,7 @@ class HeadWithoutLoss(Diagnostic):
 
 @record
 class WhichHead(Diagnostic):
-    """`loss cross_entropy` in a network with several outputs."""
+    """A loss that may belong to any of several outputs: `loss cross_entropy`."""
 
     heads: tuple[str, ...]
     message = "this network has several outputs: say which one this loss is for"

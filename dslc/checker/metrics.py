@@ -27,7 +27,7 @@ CONFUSION = "confusion"
 
 @record
 class MetricDoesNotFit(Diagnostic):
-    """`metrics accuracy` in a network whose losses are all for real numbers."""
+    """A metric that says nothing here: `metrics accuracy` in a network whose losses are all for real numbers."""
 
     metric: str
     head: str | None
@@ -54,7 +54,7 @@ class MetricDoesNotFit(Diagnostic):
 
 @record
 class AlwaysAmongThem(Diagnostic):
-    """`metrics top5` with five classes or fewer."""
+    """A top-k metric that is always 1: `metrics top5` with five classes or fewer."""
 
     metric: str
     classes: int
@@ -63,8 +63,8 @@ class AlwaysAmongThem(Diagnostic):
 
 
 @record
-class WhichHead(Diagnostic):
-    """`optimize accuracy` in a network with several outputs that have it."""
+class WhichHeadsMetric(Diagnostic):
+    """A metric that may belong to any of several outputs: `optimize accuracy` where two have it."""
 
     metric: str
     heads: tuple[str, ...]
@@ -78,7 +78,7 @@ class WhichHead(Diagnostic):
 
 @record
 class ObjectiveTwice(Diagnostic):
-    """`stop early(3, metric=dev_loss)` next to `optimize accuracy`."""
+    """Two different objectives: `stop early(3, metric=dev_loss)` next to `optimize accuracy`."""
 
     message = "`optimize` already says which epoch is best"
     hints = ("help: leave out metric: early stopping watches what is optimized",)
@@ -236,7 +236,7 @@ class MetricReader:
             if not having:
                 self.scope.report(MetricDoesNotFit(wanted.span, wanted.name, wanted.head))
             elif wanted.single and len(self.heads) > 1:
-                self.scope.report(WhichHead(wanted.span, wanted.name, having))
+                self.scope.report(WhichHeadsMetric(wanted.span, wanted.name, having))
             elif _ranks(wanted.name):
                 self._check_rank(wanted, max(self.heads[name][0].shape[-1] for name in having))
         if self.optimized is not None and self.watched_at is not None:

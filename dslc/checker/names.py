@@ -54,7 +54,8 @@ class DeadEnd(Diagnostic):
 
 @record
 class UnknownName(Diagnostic):
-    """`hiden(8)` where the block is called hidden. `value_wanted`: only a value can be here, as in `add(skp)`."""
+    """A name that nothing has: `hiden(8)` where the block is called hidden. `value_wanted`: only a
+    value can be here, as in `add(skp)`."""
 
     name: str
     known: tuple[str, ...]

@@ -87,7 +87,7 @@ class MergeOfOne(Diagnostic):
 
 @record
 class TooManyLayers(Diagnostic):
-    """Blocks and repeats that unroll to more than MAX_NODES layers or calls."""
+    """Blocks and repeats that unroll to too many layers or calls."""
 
     message = f"this makes more than {MAX_NODES} layers or calls of blocks"
 
@@ -148,8 +148,8 @@ class LayerNameTaken(Diagnostic):
 class Frame:
     """Where statements run: the net itself, one call of a block or one turn of a repeat.
 
-    `later`: names that the body defines; `blocks`: the calls around it; `site`: the outermost of them; `depth`: how
-    many blocks and repeats it is inside.
+    `later`: names that the body defines; `blocks`: the calls around it; `site`: the outermost of them, and
+    `run` its name with a number; `depth`: how many blocks and repeats it is inside.
     """
 
     scope: Scope
@@ -158,6 +158,7 @@ class Frame:
     blocks: tuple[str, ...] = ()
     site: Span | None = None
     depth: int = 0
+    run: str = ""
 
 
 class NetBuilder:
@@ -372,10 +373,9 @@ class NetBuilder:
             return self._poison()
         inner_scope = Scope(self.report, arguments, set(), self.scope)
         values: dict[str, tuple[Value | None, Span]] = {"in": (flowing, link.span)}
-        site = frame.site or link.span
-        inner = Frame(
-            inner_scope, values, frozenset(_defined(block.body)), (*frame.blocks, block.name), site, frame.depth + 1
-        )
+        site, run = frame.site or link.span, frame.run or f"{block.name} {self.entered[block.name]}"
+        later, around = frozenset(_defined(block.body)), (*frame.blocks, block.name)
+        inner = Frame(inner_scope, values, later, around, site, frame.depth + 1, run)
         result = self._run(block.body, inner, flowing)
         for formal in block.formals:
             if formal.name not in inner_scope.used and not self.poisoned:
@@ -480,7 +480,9 @@ class NetBuilder:
         if skipped := layer.unreached(shapes):
             self.notes.append(Unreached(link.span, name, skipped))
         self.used.update(value.name for value in inputs)
-        self.drafts.append(Draft(name, link.name, layer, inputs, output, common, link, frame.site or link.span))
+        self.drafts.append(
+            Draft(name, link.name, layer, inputs, output, common, link, frame.site or link.span, frame.run)
+        )
         return output
 
     def _number(self, link: ast.Call, common: Common) -> str:

@@ -25,7 +25,7 @@ class NoLayers(Diagnostic):
 
 @record
 class DropoutAtTheEnd(Diagnostic):
-    """`dense(3) -> dropout(0.5)` as the end of an output."""
+    """Dropout as the last layer of an output: `dense(3) -> dropout(0.5)`."""
 
     message = "a dropout after the last layer drops predictions"
     hints = ("help: put it before the last dense or conv",)

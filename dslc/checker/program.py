@@ -17,6 +17,7 @@ from dslc.checker.draft import Draft
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, unknown_param
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
+from dslc.checker.overrides import settle
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, misfit
 from dslc.checker.target_units import with_target_units
 from dslc.checker.train import TrainReader, TrainSettings
@@ -24,7 +25,7 @@ from dslc.inits import Init
 from dslc.ir import Head, Network, Node, Parameter, ParamValue, Range
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Real, Symbol, show
-from dslc.language.diagnostics import Diagnostic, SpecError, did_you_mean
+from dslc.language.diagnostics import Diagnostic, SpecError
 from dslc.language.record import record
 from dslc.language.source import Span
 from dslc.layers import Weights
@@ -49,24 +50,6 @@ class SecondDeclaration(Diagnostic):
 
 
 @record
-class UnknownOverride(Diagnostic):
-    """A value for a param that the file does not declare: `dslc check SPEC -D width=8`."""
-
-    name: str
-    known: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """Names the param."""
-        return f"the file has no param '{self.name}' to override"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The nearest param, or all of them."""
-        return (did_you_mean(self.name, self.known) or f"help: its params: {', '.join(self.known) or 'none'}",)
-
-
-@record
 class BadRange(Diagnostic):
     """A range that is empty or has no such scale: `in log(0, 0.1)`."""
 
@@ -87,13 +70,14 @@ class OutsideRange(Diagnostic):
 def check(program: ast.Program, overrides: Mapping[str, object] | None = None, precision: str | None = None) -> Network:
     """The checked network.
 
-    overrides: values for the file's params. precision: replaces that of the file.
+    overrides: values for the file's params, its settings of one value, and `lr`. precision: replaces that of the file.
 
     Raises:
         SpecError: with every error of the file.
     """
     errors: list[Diagnostic] = []
-    network = _Checker(program, overrides or {}, errors).network(precision)
+    program, params = settle(program, overrides or {})
+    network = _Checker(program, params, errors).network(precision)
     if errors or network is None:
         raise SpecError(dict.fromkeys(errors))
     return network
@@ -148,9 +132,6 @@ class _Checker:
             value = self._param_value(param)
             self.scope.values = {**self.scope.values, param.name: value}
             self.params.append(ParamValue(param.name, value, self._range(param.range)))
-        for name in self.overrides:
-            if name not in declared:
-                self.report(UnknownOverride(Span(self.program.source, 0, 0), name, tuple(declared)))
 
     def _param_value(self, param: ast.ParamDecl) -> object:
         try:
@@ -316,7 +297,10 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
             constraints=settings.constraints if weights.decays and not frozen else (),
         )
 
-    return Node(draft.name, draft.layer, draft.inputs, draft.output, tuple(parameter(w) for w in declared), draft.span)
+    parameters = tuple(parameter(w) for w in declared)
+    return Node(
+        draft.name, draft.layer, draft.inputs, draft.output, parameters, draft.span, draft.call.span, draft.block
+    )
 
 
 def _usual_init(draft: Draft, following: list[Draft]) -> Init:

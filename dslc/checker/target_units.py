@@ -76,4 +76,4 @@ def _unit(name: str, value: Value, span: Span) -> Node:
         Parameter(f"{name}.{w.role}", w.shape, INITS[str(w.init)](), trained=False)
         for w in layer.parameters((value.shape,))
     )
-    return Node(name, layer, (value,), Value(name, value.shape), parameters, span)
+    return Node(name, layer, (value,), Value(name, value.shape), parameters, span, call=span)

@@ -76,7 +76,7 @@ class MissingSetting(Diagnostic):
 
 @record
 class OneValue(Diagnostic):
-    """`batch 32, 64`."""
+    """Several values for a setting that takes one: `batch 32, 64`."""
 
     key: str
     message = "'{key}' takes one value"
@@ -84,7 +84,7 @@ class OneValue(Diagnostic):
 
 @record
 class NoHead(Diagnostic):
-    """`batch price: 32`: only a loss belongs to an output."""
+    """A setting of the network for one output, `batch price: 32`: only a loss belongs to an output."""
 
     key: str
     message = "'{key}' belongs to the whole network, not to one output"
@@ -92,7 +92,7 @@ class NoHead(Diagnostic):
 
 @record
 class NesterovAlone(Diagnostic):
-    """`sgd(0.1, nesterov=on)`."""
+    """Nesterov without momentum: `sgd(0.1, nesterov=on)`."""
 
     message = "nesterov=on has no effect without momentum"
     hints = ("help: sgd(0.1, momentum=0.9, nesterov=on)",)
@@ -100,7 +100,7 @@ class NesterovAlone(Diagnostic):
 
 @record
 class NoChain(Diagnostic):
-    """`optimizer adam(lr=0.001) -> sgd(0.1)`."""
+    """A chain of anything but schedules: `optimizer adam(lr=0.001) -> sgd(0.1)`."""
 
     key: str
     message = "'{key}' takes no chain: only schedules can be chained"
@@ -108,7 +108,7 @@ class NoChain(Diagnostic):
 
 @record
 class NoSlices(Diagnostic):
-    """`epochs 10 in 2`: only a mini-batch is divided."""
+    """Slices of something else, `epochs 10 in 2`: only a mini-batch is divided."""
 
     key: str
     message = "'{key}' takes no 'in'"
@@ -117,7 +117,7 @@ class NoSlices(Diagnostic):
 
 @record
 class UnevenSlices(Diagnostic):
-    """`batch 256 in 7`."""
+    """Slices of different sizes: `batch 256 in 7`."""
 
     batch: int
     slices: int
@@ -137,7 +137,7 @@ class UnevenSlices(Diagnostic):
 
 @record
 class SlicesOfAll(Diagnostic):
-    """`batch all in 8`."""
+    """Slices of no fixed number of examples: `batch all in 8`."""
 
     message = "how many examples `batch all` has is known in training only: it cannot be divided"
     hints = ("help: give the number of examples: batch 1024 in 8",)
@@ -145,7 +145,7 @@ class SlicesOfAll(Diagnostic):
 
 @record
 class NoConditions(Diagnostic):
-    """`metrics accuracy subject_to predict_us <= 50`."""
+    """Conditions where nothing is optimized: `metrics accuracy subject_to predict_us <= 50`."""
 
     key: str
     message = "'{key}' takes no conditions"
@@ -154,7 +154,7 @@ class NoConditions(Diagnostic):
 
 @record
 class UnknownLayerName(Diagnostic):
-    """`freeze dense3` where no layer has this name."""
+    """A layer that is not there: `freeze dense3` where no layer has this name."""
 
     name: str
     known: tuple[str, ...]
@@ -168,7 +168,7 @@ class UnknownLayerName(Diagnostic):
 
 @record
 class NothingToFreeze(Diagnostic):
-    """`freeze relu1`: a layer without parameters."""
+    """A layer without parameters to freeze: `freeze relu1`."""
 
     name: str
     message = "{name} has no parameters: there is nothing to freeze"
@@ -455,7 +455,7 @@ class TrainReader:
             training=training,
             losses=self.losses,
             init=found.get("init"),  # type: ignore[arg-type]
-            penalties=tuple(r for r, _ in self.regularizers if isinstance(r, Penalty)),
+            penalties=tuple(r for r, _ in self.regularizers if isinstance(r, Penalty) and r.strength),
             constraints=tuple(r for r, _ in self.regularizers if isinstance(r, Constraint)),
             frozen=found.get("freeze", ()),  # type: ignore[arg-type]
             precision=str(found.get("precision", "float32")),

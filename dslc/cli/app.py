@@ -27,12 +27,12 @@ def examples(*calls: str) -> str:
 app = App(
     name="dslc",
     help="A compiler for neural networks: a short .net file becomes specialized C that trains and predicts.",
-    help_epilogue=examples("dslc check specs/lenet5.net", "dslc train specs/lenet5.net --data mnist"),
+    help_epilogue=examples("dslc new", "dslc check lenet5", "dslc train lenet5 --data mnist"),
     help_format="plaintext",
     version_flags=["--version"],
 )
 
-Spec = Annotated[str, Parameter(help="The .net file.")]
+Spec = Annotated[str, Parameter(help="The .net file, or the name of a spec that ships, such as lenet5.")]
 Run = Annotated[str, Parameter(name="RUN", help="A run folder, or a weights file that `save` or `dslc train` wrote.")]
 Data = Annotated[
     str,
@@ -60,7 +60,17 @@ Threads = Annotated[
 ]
 Define = Annotated[
     list[str] | None,
-    Parameter(name=["-D", "--define"], negative=(), help="name=value: a value for a param of the file. Repeatable."),
+    Parameter(
+        name=["-D", "--define"],
+        negative=(),
+        help="name=value: a value for a param of the file, a setting such as epochs, or lr. Repeatable.",
+    ),
+]
+Rate = Annotated[float | None, Parameter(name="--lr", help="The learning rate, as -D lr=.")]
+Batch = Annotated[str | None, Parameter(name="--batch", help="Examples in a mini-batch or all, as -D batch=.")]
+Seed = Annotated[int | None, Parameter(name="--seed", help="As -D seed=.")]
+Overwrite = Annotated[
+    bool, Parameter(name="--overwrite", negative=(), help="Replace the run that --run names, if there is one.")
 ]
 Disable = Annotated[
     list[str] | None,
@@ -72,13 +82,19 @@ Progress = Annotated[
 ]
 
 
-def overrides(define: list[str] | None) -> dict[str, object]:
-    """`-D name=value` as values of the language."""
-    found: dict[str, object] = {}
+def overrides(define: list[str] | None, **settings: object) -> dict[str, object]:
+    """`-D name=value` as values of the language, and settings with an option of their own, None where it is not given.
+
+    Raises:
+        CallError: a -D is not of this form, or a setting is given both ways.
+    """
+    found = {name: _value(str(value)) for name, value in settings.items() if value is not None}
     for text in define or ():
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
             raise CallError(f"-D wants name=value, not {text!r}")
+        if settings.get(name) is not None:
+            raise CallError(f"--{name} and -D {name}= say the same thing: give one of them")
         found[name] = _value(value)
     return found
 

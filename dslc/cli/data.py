@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -142,6 +143,23 @@ def locating(part: Split) -> Iterator[None]:
         yield
     except ExampleError as error:
         raise error.at(part.name(error.example)) from None
+
+
+def data_of(run: str, data: str | None, options: DataOptions) -> tuple[str, DataOptions]:
+    """The data and how to read them: those that are given, else those of the run's training, with its target.
+
+    Raises:
+        CallError: none are given, and the run does not say which it had.
+        DataError: its `run.json` cannot be read.
+    """
+    from dslc.runtime.runs.metadata import read_metadata
+
+    if data is not None:
+        return data, options
+    metadata = read_metadata(Path(run))
+    if metadata is None:
+        raise CallError(f"{run} does not say with which data it was trained: name data, as in --data mnist")
+    return metadata.data, replace(options, target=options.target or metadata.target)
 
 
 @app.command(

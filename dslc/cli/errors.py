@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from dslc.cli.app import Threads, app, examples, positive, thread_option, writing
-from dslc.cli.data import DataOptions, run_data
+from dslc.cli.data import DataOptions, data_of, run_data
 from dslc.language.diagnostics import CallError, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Part = Literal["train", "train-dev", "dev", "test"]
 
 @app.command(
     help_epilogue=examples(
-        "dslc errors runs/lenet5-1 --data mnist",
+        "dslc errors runs/lenet5-1",
         "dslc errors runs/lenet5-1 --data mnist --part test --most 40",
         "dslc errors --tally runs/lenet5-1/errors/errors.csv --error-rate 0.04",
     )
@@ -49,7 +49,7 @@ def errors(
 
     Args:
         run: A run folder, or a weights file.
-        data: The data, as for `dslc train`.
+        data: The data, as for `dslc train`; those of the training unless given.
         output: The folder to write to; RUN/errors unless given.
         part: Of the data; dev is drawn as in training where the data bring none.
         most: How many examples at most.
@@ -61,8 +61,8 @@ def errors(
             raise CallError("--tally FILE counts the tags in a file: it goes without RUN, --data and --output")
         _tally(Path(tally), error_rate)
         return
-    if run is None or data is None:
-        raise CallError("name a run and data, as in dslc errors runs/lenet5-1 --data mnist, or --tally FILE")
+    if run is None:
+        raise CallError("name a run, as in dslc errors runs/lenet5-1, or --tally FILE")
     if error_rate is not None:
         raise CallError("--error-rate goes with --tally FILE")
     folder = Path(output) if output is not None else _beside(Path(run))
@@ -85,11 +85,14 @@ def _refuse_to_lose_tags(table: Path) -> None:
         raise UsageError(f"{table} has tags in {tagged} of its rows: move it, or name another folder with -o")
 
 
-def _errors(run: str, data: str, read: DataOptions, part: Part, folder: Path, most: int, threads: Threads) -> None:
+def _errors(
+    run: str, data: str | None, read: DataOptions, part: Part, folder: Path, most: int, threads: Threads
+) -> None:
     from dslc.cache import write_whole
     from dslc.runtime.analysis.mistakes import as_csv, find_mistakes
     from dslc.runtime.runs.folder import load_run, split_as_trained
 
+    data, read = data_of(run, data, read)
     model = load_run(run, threads)
     split = split_as_trained(run_data(model, data, read), run, model.training.seed).part(part)
     found = find_mistakes(model, split.x, split.y, most)

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from dslc.cli.app import Data, Run, Threads, app, examples, thread_option
-from dslc.cli.data import DataOptions, run_data
+from dslc.cli.data import DataOptions, data_of, run_data
 from dslc.cli.tables import print_table
 from dslc.cli.train import results_of
 from dslc.language.diagnostics import CallError, DataError, ExampleError
@@ -20,19 +20,22 @@ WRONG = "1 - accuracy"
 
 @app.command(
     help_epilogue=examples(
-        "dslc evaluate runs/lenet5-1 --data mnist",
-        "dslc evaluate runs/lenet5-1 --data mnist --human-error 0.002",
+        "dslc evaluate runs/lenet5-1",
+        "dslc evaluate runs/lenet5-1 --data more.npz",
+        "dslc evaluate runs/lenet5-1 --human-error 0.002",
     )
 )
 def evaluate(
     run: Run,
     *,
-    data: Data,
+    data: Data | None = None,
     read: DataOptions = DataOptions(),
     human_error: float | None = None,
     threads: Threads = "auto",
 ) -> None:
     """Loss and metrics of a run (or a weights file) on data; on its test part where it has one.
+
+    The data are those of the training unless --data names others.
 
     Args:
         human_error: The error of people at this task, which stands for the best possible one. With it comes a table of
@@ -42,6 +45,7 @@ def evaluate(
 
     if human_error is not None and not human_error >= 0:
         raise CallError(f"--human-error must be at least 0, not {human_error:g}")
+    data, read = data_of(run, data, read)
     model = load_run(run, thread_option(threads))
     dataset = run_data(model, data, read)
     partition = partition_of(run)

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from dslc.cli.app import Data, Run, Threads, app, examples, positive, thread_option, writing
-from dslc.cli.data import DataOptions, run_data
+from dslc.cli.data import DataOptions, data_of, run_data
 from dslc.language.diagnostics import CallError
 
 
@@ -21,13 +21,13 @@ from dslc.language.diagnostics import CallError
 def predict(
     run: Run,
     *,
-    data: Data,
+    data: Data | None = None,
     output: Annotated[str, Parameter(name=["-o", "--output"])] = "predictions.csv",
     top: int | None = None,
     read: DataOptions = DataOptions(),
     threads: Threads = "auto",
 ) -> None:
-    """Write what a run says of data, which need no targets.
+    """Write what a run says of data, which need no targets; of those of the training unless --data names others.
 
     A CSV has the class of each example and a column a class with its
     probability; a column an output where classes have no names or numbers
@@ -42,6 +42,7 @@ def predict(
 
     if top is not None and positive(top, "--top") and output.endswith(".npy"):
         raise CallError("--top writes classes by name, which goes into a CSV: name one with -o")
+    data, read = data_of(run, data, read)
     model = load_run(run, thread_option(threads))
     dataset = run_data(model, data, read, labelled=False)
     with writing(output):

@@ -11,7 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Data, Define, Spec, Threads, app, examples, overrides, positive, thread_option, writing
+from dslc.cli.app import (
+    Batch,
+    Data,
+    Define,
+    Overwrite,
+    Rate,
+    Spec,
+    Threads,
+    app,
+    examples,
+    overrides,
+    positive,
+    thread_option,
+    writing,
+)
 from dslc.cli.data import DataOptions, locating, training_data
 from dslc.cli.train import check_parts, results_of, write_run
 from dslc.compiler import check_file
@@ -22,6 +36,7 @@ if TYPE_CHECKING:
 
     from dslc.runtime.data.datasets import Dataset
     from dslc.runtime.model import Model
+    from dslc.runtime.runs.folder import Existing
     from dslc.runtime.search.search import Finished, Search
     from dslc.runtime.training.history import History
 
@@ -43,6 +58,9 @@ def search(
     study: str | None = None,
     read: DataOptions = DataOptions(),
     run: Annotated[str | None, Parameter(name="--run")] = None,
+    overwrite: Overwrite = False,
+    lr: Rate = None,
+    batch: Batch = None,
     epochs: int | None = None,
     seed: int | None = None,
     threads: Threads = "auto",
@@ -70,7 +88,9 @@ def search(
 
     if epochs is not None:
         positive(epochs, "--epochs")
-    settings = Settings(spec, overrides(define), sampler, prune, thread_option(threads), epochs, seed)
+    settings = Settings(
+        spec, overrides(define, lr=lr, batch=batch), sampler, prune, thread_option(threads), epochs, seed
+    )
     network = check_file(spec, settings.fixed)
     found = Search(settings, training_data(network, data, read), storage, study)
     positive(trials, "--trials")
@@ -81,7 +101,8 @@ def search(
     with locating(found.dataset.train):
         schema = schema.of_tables(network, found.dataset.train.x)
     check_parts(schema, completed(network, schema), found.dataset, anew=True)
-    with run_folder(run, f"{found.network.name}-search") as folder, writing(folder):
+    existing: Existing = "replaced" if overwrite else "refused"
+    with run_folder(run, f"{found.network.name}-search", existing) as folder, writing(folder):
         try:
             found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)
         except KeyboardInterrupt:

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from dslc.cli.app import (
+    Batch,
     Data,
     Define,
+    Overwrite,
     Progress,
+    Rate,
+    Seed,
     Spec,
     Threads,
     app,
@@ -26,6 +30,7 @@ from dslc.cli.data import DataOptions, encode_tables, locating, training_data
 from dslc.cli.watching import WatchOptions
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, ExampleError
+from dslc.language.shipped import shipped_names
 
 if TYPE_CHECKING:
     from dslc.ir import Network
@@ -33,24 +38,29 @@ if TYPE_CHECKING:
     from dslc.runtime.data.schema import Schema
     from dslc.runtime.data.splits import Shares
     from dslc.runtime.model import Model
+    from dslc.runtime.runs.folder import Existing
 
 
 @app.command(
     help_epilogue=examples(
-        "dslc train specs/lenet5.net --data mnist",
-        "dslc train specs/mlp.net --data mnist -D lr=0.01 --epochs 3",
+        "dslc train lenet5 --data mnist",
+        "dslc train specs/mlp.net --data mnist --lr 0.01 --batch 32 --epochs 3",
         "dslc train specs/lenet5.net --data mnist --resume runs/lenet5-1",
         "dslc train specs/lenet5.net --data mnist --time-budget 30m --tensorboard boards/lenet5",
     )
 )
 def train(
-    spec: Spec,
+    spec: Spec | None = None,
     *,
-    data: Data,
+    data: Data | None = None,
     read: DataOptions = DataOptions(),
     run: Annotated[str | None, Parameter(name="--run")] = None,
+    overwrite: Overwrite = False,
     resume: str | None = None,
     epochs: int | None = None,
+    lr: Rate = None,
+    batch: Batch = None,
+    seed: Seed = None,
     weights: str | None = None,
     only: str | None = None,
     split: str | None = None,
@@ -80,10 +90,12 @@ def train(
     from dslc.runtime.model import Model
     from dslc.runtime.runs.folder import CHECKPOINT, checkpoint_writer, run_folder, write_partition
 
+    if spec is None or data is None:
+        raise CallError(_what_to_do(spec))
     if epochs is not None:
         positive(epochs, "--epochs")
     shares, callbacks = parse_shares(split, train_dev), watch.callbacks()
-    network = check_file(spec, overrides(define))
+    network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed))
     if only is not None and weights is None:
         raise CallError("--only names layers of a file: it goes with --weights FILE")
     if resume is not None and weights is not None:
@@ -102,7 +114,8 @@ def train(
         print(f"note: {text}", file=sys.stderr)
     check_parts(model.schema, network, dataset, anew=resume is None)
     dev = dataset.dev.given if dataset.dev else None
-    with run_folder(run, network.name) as folder:
+    existing: Existing = "goes on" if run is not None and run == resume else "replaced" if overwrite else "refused"
+    with run_folder(run, network.name, existing) as folder:
         keep = checkpoint_writer(model, folder)
         with writing(folder):
             write_partition(folder, dataset)
@@ -119,6 +132,16 @@ def train(
     print(f"report: {folder / 'report.html'}")
     if history.stopped == "interrupted" and (folder / CHECKPOINT).exists():
         print(f"interrupted: --resume {folder} goes on after the last whole epoch", file=sys.stderr)
+
+
+def _what_to_do(spec: str | None) -> str:
+    """What is said where spec or data are missing."""
+    name = spec or "lenet5"
+    first = "name a spec and data" if spec is None else "name data"
+    return (
+        f"{first}, as in: dslc train {name} --data mnist\n"
+        f"specs that ship are called {', '.join(shipped_names())}; `dslc new` writes one to start from"
+    )
 
 
 def _resume(model: Model, resume: str, run: str | None, epochs: int | None) -> tuple[str | None, int | None]:

@@ -11,6 +11,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import ClassVar
 
+from dslc.language.codes import code_of
 from dslc.language.record import Record, record
 from dslc.language.source import Span
 
@@ -37,6 +38,11 @@ class Diagnostic(Record):
 
     def _fill(self, text: str) -> str:
         return text.format(**{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @property
+    def code(self) -> str:
+        """`DSLC012`: what `dslc explain` takes."""
+        return code_of(type(self))
 
     @property
     def title(self) -> str:
@@ -105,7 +111,8 @@ def one_of(words: Iterable[str]) -> str:
 def render(diagnostic: Diagnostic) -> str:
     """The diagnostic as text: title, place, the line with the place underlined, and the notes."""
     span = diagnostic.span
-    head = f"{diagnostic.severity}: {diagnostic.title}\n"
+    code = f"[{diagnostic.code}]" if diagnostic.code else ""
+    head = f"{diagnostic.severity}{code}: {diagnostic.title}\n"
     if not span.source.text:
         return head + f"  --> {span.source.name}\n" + _notes(diagnostic, "")
     line_number, column = span.source.position(span.start)

@@ -23,6 +23,7 @@ from dslc.cache import cache_folder, write_whole
 from dslc.language import ast
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, SpecError
 from dslc.language.record import record
+from dslc.language.shipped import names_like, shipped
 from dslc.language.source import Source, Span
 
 MAX_BYTES = 1_000_000
@@ -35,6 +36,8 @@ class NotReadable(Diagnostic):
     """The file cannot be opened: it does not exist, is a folder, or may not be read."""
 
     reason: str
+    hint: str = ""
+    hints = ("{hint}",)
 
     @property
     def title(self) -> str:
@@ -54,7 +57,7 @@ class NotText(Diagnostic):
 
 @record
 class TooLarge(Diagnostic):
-    """The file has more than MAX_BYTES; `size` is in bytes."""
+    """The file is larger than any spec; `size` is in bytes."""
 
     size: int
 
@@ -76,7 +79,7 @@ class FannFile(Diagnostic):
 
 @record
 class TooDeep(Diagnostic):
-    """More than MAX_DEPTH brackets or operators inside each other, as in `dense(((( ... 8 ... ))))`."""
+    """Too many brackets or operators inside each other, as in `dense(((( ... 8 ... ))))`."""
 
     @property
     def title(self) -> str:
@@ -86,7 +89,7 @@ class TooDeep(Diagnostic):
 
 @record
 class NumberTooLong(Diagnostic):
-    """A number with more than MAX_DIGITS digits: `dense(12345678901234567890)`."""
+    """A number of more digits than fit: `dense(12345678901234567890)`."""
 
     @property
     def title(self) -> str:
@@ -183,18 +186,30 @@ class NeverClosed(Diagnostic):
 
 
 def read(path: str | Path) -> Source:
-    """The file as a source: UTF-8 with or without a byte order mark, with CR LF read as LF.
+    """The file as a source: UTF-8 with or without a byte order mark, with CR LF read as LF. A name such as `lenet5`
+    that is no file is the spec of this name that ships with the package.
 
     Raises:
         SpecError: the path cannot be read, is too large, or is not text.
     """
     nowhere = Span(Source(str(path), ""), 0, 0)
     try:
-        data = Path(path).read_bytes()
+        data = (shipped(str(path)) or Path(path)).read_bytes()
     except OSError as error:
-        raise SpecError([NotReadable(nowhere, (error.strerror or str(error)).lower())]) from None
+        hint = names_like(str(path)) if isinstance(error, FileNotFoundError) else ""
+        raise SpecError([NotReadable(nowhere, (error.strerror or str(error)).lower(), hint)]) from None
     except ValueError as error:
         raise SpecError([NotReadable(nowhere, str(error))]) from None
+    return decode(data, str(path))
+
+
+def decode(data: bytes, name: str) -> Source:
+    """The bytes of a file as a source, see `read`. `name` is shown in errors.
+
+    Raises:
+        SpecError: the file is too large, or is not text.
+    """
+    nowhere = Span(Source(name, ""), 0, 0)
     if len(data) > MAX_BYTES:
         raise SpecError([TooLarge(nowhere, len(data))])
     try:
@@ -203,7 +218,7 @@ def read(path: str | Path) -> Source:
         raise SpecError([NotText(nowhere)]) from None
     if "\0" in text:
         raise SpecError([NotText(nowhere)])
-    return Source(str(path), text.replace("\r\n", "\n"))
+    return Source(name, text.replace("\r\n", "\n"))
 
 
 def parse(source: Source) -> ast.Program:

@@ -18,6 +18,11 @@ class Augmentation(Layer):
 
     augments = True
 
+    @property
+    def off(self) -> bool:
+        """It leaves examples as they are in training too, as in `noise(0)`."""
+        return False
+
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         """The shape of the input; `crop` makes it smaller."""
         return inputs[0]
@@ -37,8 +42,9 @@ class Augmentation(Layer):
         return Reference(y, lambda dy: ((np.full_like(x, np.nan),), {}))
 
     def forward(self, site: Site) -> None:
-        """In training the operation named after the layer, with its random stream; else what `predict` emits."""
-        if site.training:
+        """In training the operation named after the layer, with its random stream; else, and if it is off, what
+        `predict` emits."""
+        if site.training and not self.off:
             site.op(name_of(self), "forward", site.x, (site.y,), self.detail(site.x[0].shape, site.index))
         else:
             self.predict(site)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.language.arguments import Positive
+from dslc.language.arguments import NonNegative
 from dslc.layers import Example, Mode
 from dslc.layers._augmentation import Augmentation
 from dslc.numerics import Array, np
@@ -22,11 +22,17 @@ class NoiseDetail:
 
 @dataclass(frozen=True)
 class Noise(Augmentation):
-    """In training adds to every number a sample of the normal distribution with mean 0 and standard deviation std."""
+    """In training adds to every number a sample of the normal distribution with mean 0 and standard deviation std; 0 is
+    off."""
 
-    std: Positive
+    std: NonNegative
 
     examples = (Example("noise(0.3)", ((7,),)), Example("noise(2)", ((3, 5, 3),)))
+
+    @property
+    def off(self) -> bool:
+        """A deviation of 0."""
+        return self.std == 0
 
     def augmented(self, x: Array, mode: Mode) -> Array:
         """By the method of Box and Muller (1958): the upper 24 bits of two words, which float32 holds exactly, are a

@@ -25,15 +25,20 @@ class RotateDetail:
 @dataclass(frozen=True)
 class Rotate(ImageAugmentation):
     """In training rotates each image by an angle from -degrees to degrees, all equally likely. Pixels are interpolated
-    bilinearly between the four nearest; outside the image there are zeros."""
+    bilinearly between the four nearest; outside the image there are zeros. 0 is off."""
 
-    degrees: Annotated[float, Real(0, 180, open_low=True)]
+    degrees: Annotated[float, Real(0, 180)]
 
     examples = (
         Example("rotate(20)", ((7, 6, 3),)),
         Example("rotate(180)", ((5, 8, 1),)),
         Example("rotate(90)", ((1, 4, 2),)),
     )
+
+    @property
+    def off(self) -> bool:
+        """A rotation by 0 degrees."""
+        return self.degrees == 0
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         """The shape of the input. Raises SizeProblem for an image of a single pixel."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from dslc.language.arguments import Count
+from dslc.language.arguments import Whole
 from dslc.layers import Example, Mode
 from dslc.layers._augmentation import ImageAugmentation, below, example_words
 from dslc.numerics import Array, np
@@ -24,11 +25,16 @@ class ShiftDetail:
 @dataclass(frozen=True)
 class Shift(ImageAugmentation):
     """In training moves each image up or down and left or right by whole pixels from -pixels to pixels, all equally
-    likely; zeros fill the gap."""
+    likely; zeros fill the gap. 0 is off."""
 
-    pixels: Count
+    pixels: Annotated[int, Whole(0)]
 
     examples = (Example("shift(2)", ((5, 4, 3),)), Example("shift(5)", ((6, 9, 1),)))
+
+    @property
+    def off(self) -> bool:
+        """A shift by 0 pixels."""
+        return self.pixels == 0
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         """The shape of the input. Raises SizeProblem if the image could move out of sight."""

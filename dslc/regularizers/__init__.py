@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslc.language.arguments import Positive
+from dslc.language.arguments import NonNegative, Positive
 from dslc.numerics import Array
 from dslc.scalar import Scalar
 
@@ -17,11 +17,11 @@ from dslc.scalar import Scalar
 class Regularizer:
     """Base: `strength` is the argument in brackets, the notes' lambda or the limit of a constraint."""
 
-    strength: Positive
+    strength: NonNegative
 
 
 class Penalty(Regularizer):
-    """A term of the loss."""
+    """A term of the loss; of strength 0, which means off, none."""
 
     def penalty(self) -> Scalar:
         """What one weight `w` adds to the loss, before the division by m."""
@@ -36,8 +36,11 @@ class Penalty(Regularizer):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
 class Constraint(Regularizer):
     """Applied to weights after the update, by the operation with the name of the constraint."""
+
+    strength: Positive
 
     def reference(self, w: Array, units: int) -> Array:
         """The constrained weights in NumPy; `units` is the axis of the units or filters."""

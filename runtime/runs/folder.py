@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 from dslc.cache import PART, write_whole
 from dslc.compiler import check_file, check_text
@@ -24,16 +25,21 @@ SPEC, WEIGHTS, HISTORY, REPORT = "spec.net", "weights.safetensors", "history.csv
 CHECKPOINT, SPLIT = "checkpoint", "split.json"
 
 
+Existing = Literal["refused", "replaced", "goes on"]
+"""What becomes of a run folder that has files in it."""
+
+
 @contextmanager
-def run_folder(wanted: str | None, net: str) -> Iterator[Path]:
+def run_folder(wanted: str | None, net: str, existing: Existing = "refused") -> Iterator[Path]:
     """Makes the folder of a run, and removes it again if the run fails and leaves no file but `split.json`.
 
-    wanted: its path; by default the next free `runs/<net>-<number>`.
+    wanted: its path; by default the next free `runs/<net>-<number>`. existing: `replaced` removes the files of the run
+    that is there, and no others.
 
     Raises:
-        DataError: the folder cannot be made.
+        DataError: the folder cannot be made, or holds files and is `refused`.
     """
-    folder = _make_folder(wanted, net)
+    folder = _make_folder(wanted, net, existing)
     try:
         yield folder
     except BaseException:
@@ -45,12 +51,17 @@ def run_folder(wanted: str | None, net: str) -> Iterator[Path]:
         raise
 
 
-def _make_folder(wanted: str | None, net: str) -> Path:
+def _make_folder(wanted: str | None, net: str, existing: Existing) -> Path:
     """The folder `wanted`, or `runs/<net>-<number>` with the first free number."""
     try:
         if wanted is not None:
             folder = Path(wanted)
             folder.mkdir(parents=True, exist_ok=True)
+            if existing == "refused" and any(folder.iterdir()):
+                raise DataError(f"{wanted} exists already: name another folder with --run, or add --overwrite")
+            if existing == "replaced":
+                for name in (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, SPLIT):
+                    (folder / name).unlink(missing_ok=True)
             return folder
         number = 1
         while True:

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dslc.cache import write_whole
+from dslc.checker.overrides import as_params
 from dslc.compiler import check_file
 from dslc.cores import Threads
 from dslc.ir import Network, ParamValue, Training
 from dslc.language.arguments import show
 from dslc.language.diagnostics import DataError, SpecError, UsageError
+from dslc.language.parse import parse, read
 from dslc.objective import Objective, higher_is_better
 from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.model import Model
@@ -90,8 +92,8 @@ def metric_of(training: Training) -> Metric:
 class Settings:
     """The settings of a search.
 
-    `spec`: path of the spec. `fixed`: values of params that are not searched. `sampler`: `random` or `tpe`. `prune`:
-    stop trials that are worse than the median. `epochs`, `seed`: None for the file's.
+    `spec`: path of the spec. `fixed`: values of settings, and of params that are not searched. `sampler`: `random` or
+    `tpe`. `prune`: stop trials that are worse than the median. `epochs`, `seed`: None for the file's.
     """
 
     spec: str
@@ -121,10 +123,11 @@ class Search:
 
     def __init__(self, settings: Settings, dataset: Dataset, storage: str | None, study: str | None) -> None:
         self.settings, self.dataset = settings, dataset
-        self.network = check_file(settings.spec, settings.fixed)
+        self.fixed = as_params(parse(read(settings.spec)), settings.fixed)
+        self.network = check_file(settings.spec, self.fixed)
         if self.network.training is None:
             raise DataError("this network has no `train`: there is nothing to search for")
-        self.ranges = _searched(self.network, settings.fixed)
+        self.ranges = _searched(self.network, self.fixed)
         self.metric = metric_of(self.network.training)
         self.seed = self.network.training.seed if settings.seed is None else settings.seed
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -152,7 +155,7 @@ class Search:
         started = time.perf_counter()
         values = {p.name: _suggest(trial, p) for p in self.ranges}
         try:
-            network = check_file(self.settings.spec, {**self.settings.fixed, **values})
+            network = check_file(self.settings.spec, {**self.fixed, **values})
         except SpecError as error:
             trial.set_user_attr("why", next(iter(error.diagnostics)).title)
             return math.nan

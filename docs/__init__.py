@@ -1,0 +1,1 @@
+"""The page of errors, which `dslc explain` prints parts of."""
