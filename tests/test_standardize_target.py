@@ -80,6 +80,21 @@ def test_is_training_on_standardized_targets(loss: str, rng: np.random.Generator
     assert model.evaluate(x, y)["rmse"] == pytest.approx(np.sqrt((errors**2).mean()), rel=1e-9)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_mini_batches_in_slices(loss: str, rng: np.random.Generator) -> None:
+    """As the interpreter, and the training of whole mini-batches, also with missing targets and sample weights."""
+    x, y = examples(rng)
+    y[3, 0] = y[5, 1] = np.nan
+    w = rng.integers(0, 3, 40)
+    sliced, whole = (dslc.loads(prices(loss, batch=batch), dtype="float64") for batch in ("16 in 4", "16"))
+    for n in (16, 13, 3):
+        assert_agrees(sliced, n, rng)
+    sliced, whole = (dslc.loads(prices(loss, batch=batch), dtype="float64") for batch in ("16 in 4", "16"))
+    mine, its = (model.fit(x, y, (x, y, w), 3, sample_weight=w) for model in (sliced, whole))
+    assert_all_close(sliced.copy_weights(), whole.copy_weights(), 1e-9)
+    assert mine.records[-1]["dev_loss"] == pytest.approx(its.records[-1]["dev_loss"], rel=1e-9)
+
+
 def test_it_makes_raw_prices_learnable(rng: np.random.Generator) -> None:
     x, y = examples(rng, 200)
     model = dslc.loads(prices(units=1))

@@ -115,13 +115,7 @@ class _Lowering:
         """Emits the head's loss: the losses of the examples, and what their sum is divided by."""
         assert head.loss is not None
         z = self.values[self.loss_input(head).name]
-        target = Tensor(
-            f"{head.name}_target",
-            head.loss.target_shape(head.value.shape),
-            TARGET,
-            dtype="int" if head.loss.numbered else "real",
-        )
-        target = self.standardized(head, target)
+        target = self.standardized(head, given_target(head))
         parts = Tensor(f"{head.name}_example_loss", ())
         count = Tensor(f"{head.name}_count", (1,), batched=False)
 
@@ -139,7 +133,7 @@ class _Lowering:
         node = self.network.producer(head.value)
         if node is None or not node.layer.of_target:
             return target
-        found = Tensor(f"{target.name}_standardized", target.shape)
+        found = Tensor(standardized_name(target), target.shape)
         statistics = tuple(self.parameter(p.name) for p in node.parameters)
         channels = target.shape[-1]
         detail = StandardizeDetail(channels, target.elements // channels)
@@ -268,7 +262,9 @@ class _Train(_Lowering):
             return parts, count
         whole = replace(count, name=f"{count.name}_of_all")
         (counting,) = (op for op in self.operations[at:] if op.writes == (count,))
-        self.once.append(replace(counting, name=f"{counting.name}_all", writes=(whole,)))
+        given = given_target(head)  # standardized slice by slice, later; the same labels are missing before
+        reads = tuple(given if t.name == standardized_name(given) else t for t in counting.reads)
+        self.once.append(replace(counting, name=f"{counting.name}_all", reads=reads, writes=(whole,)))
         reads, line = (own, count, whole), self.line_of(head.value)
         name, about = f"{head.name}_slice_share", f"loss of {head.name}"
         self.operations.append(Operation("slice_share", name, reads, (dz,), None, about, line))
@@ -390,6 +386,18 @@ class _Train(_Lowering):
         detail = ConstraintDetail(constraint.strength, p.units)
         name = f"{identifier(p.name)}_{kind}"
         self.operations.append(Operation(kind, name, (w,), (w,), detail, p.name, self.lines[p.name]))
+
+
+def given_target(head: Head) -> Tensor:
+    """The targets of a head as they are given."""
+    assert head.loss is not None
+    shape, dtype = head.loss.target_shape(head.value.shape), "int" if head.loss.numbered else "real"
+    return Tensor(f"{head.name}_target", shape, TARGET, dtype=dtype)
+
+
+def standardized_name(target: Tensor) -> str:
+    """What the same targets are called in deviations from their mean."""
+    return f"{target.name}_standardized"
 
 
 def _needing_gradient(network: Network) -> set[str]:
