@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import dslc
 import dslc.cli.main
 from dslc.runtime.data.examples import DataNote
 
@@ -98,6 +100,40 @@ def test_a_run_knows_its_table(trees: list[tuple[object, ...]], capsys: pytest.C
     assert rows_of("new.out.csv") == said
     assert run("evaluate", "t", "--data", "new.csv") == 1
     assert "--target" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", ["--resume", "--weights"])
+def test_training_that_goes_on_finds_columns_by_name(
+    how: str, trees: list[tuple[object, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table with its columns in another order trains the same bits."""
+    write("turned.csv", ["age", "kind", "size"], [(age, kind, size) for size, age, kind in trees])
+    models = []
+    for data in ("trees.csv", "turned.csv"):
+        shutil.copytree("t", data[:-4])
+        start = [data[:-4]] if how == "--resume" else ["t/weights.safetensors", "--run", f"{data}.run"]
+        given = ["--data", data, "--target", "kind", "--epochs", 2, "--progress", "none"]
+        assert run("train", "three.net", *given, how, *start) == 0
+        models.append(dslc.load("three.net"))
+        models[-1].load_weights(f"{data[:-4] if how == '--resume' else data + '.run'}/weights.safetensors")
+    for name, view in models[0].parameters.items():
+        assert (view.numpy() == models[1].parameters[name].numpy()).all(), name
+    assert models[0].feature_names == models[1].feature_names == ("size", "age")
+
+
+def test_training_that_goes_on_reads_images_alike(here: Path, rng: np.random.Generator) -> None:
+    """What was not scaled is not scaled later."""
+    Path("stripes.net").write_text(STRIPES)
+    np.savez("d.npz", x=rng.integers(0, 256, (48, 12, 12, 1), dtype=np.uint8), y=np.tile(np.arange(12), 4))
+    given = ["train", "stripes.net", "--data", "d.npz", "--progress", "none"]
+    assert run(*given, "--scale", "off", "--epochs", 3, "--run", "whole") == 0
+    assert run(*given, "--scale", "off", "--epochs", 2, "--run", "some") == 0
+    assert run(*given, "--resume", "some", "--epochs", 1) == 0
+    models = [dslc.load("stripes.net"), dslc.load("stripes.net")]
+    for model, name in zip(models, ("whole", "some"), strict=True):
+        model.load_weights(f"{name}/weights.safetensors")
+    for name, view in models[0].parameters.items():
+        assert (view.numpy() == models[1].parameters[name].numpy()).all(), name
 
 
 def test_names_everywhere(trees: list[tuple[object, ...]], capsys: pytest.CaptureFixture[str]) -> None:

@@ -186,3 +186,16 @@ def test_memory_is_constant(kind: str, most: float, tmp_path: Path) -> None:
         [sys.executable, "-c", MEMORY, kind, str(tmp_path / "x")], check=True, capture_output=True, text=True
     )
     assert float(found.stdout) < most
+
+
+def test_sample_weights_of_a_parquet_file(data: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    """Their column is no feature, and the numbers are those of the file in memory."""
+    x, y, *_ = data
+    counts = np.arange(len(y)) % 4
+    path = parquet_file(tmp_path / "d.parquet", x, y, often=counts)
+    found = load_dataset(str(path), how=Reading(target="kind", weight="often"))
+    assert found.features is not None and "often" not in found.features
+    assert found.train.weights is not None and (found.train.weights == counts).all()
+    assert isinstance(found.train.x, parquet.ParquetRows)
+    with pytest.raises(DataError, match=r"no column 'wheight' in .*d.parquet for --weight"):
+        load_dataset(str(path), how=Reading(target="kind", weight="wheight"))

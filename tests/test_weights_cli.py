@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import dslc
 import dslc.cli.main
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import load_dataset
-from dslc.runtime.data.examples import Reading
+from dslc.runtime.data.examples import DataNote, Reading
 from dslc.runtime.data.splits import Shares
 
 pytest.importorskip("polars")
@@ -73,6 +74,28 @@ def test_a_column_is_as_if_rows_were_repeated(here: Path, capsys: pytest.Capture
         assert run("evaluate", "repeated", "--data", f"{name}.csv", *more) == 0
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]
+
+
+def test_a_run_remembers_its_column(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where training goes on; other data may lack it, which is told."""
+    given = ["--data", "weighed.csv", "--target", "kind", "--weight", "often", "--progress", "none"]
+    assert run("train", "three.net", *given, "--epochs", 2, "--run", "run") == 0
+    capsys.readouterr()
+    assert run("evaluate", "run") == 0
+    printed = capsys.readouterr().out
+    assert run("evaluate", "run", "--weight", "often") == 0
+    assert printed == capsys.readouterr().out
+    with pytest.warns(DataNote, match=r"repeated.csv has no column 'often', the sample weights of the training"):
+        assert run("evaluate", "run", "--data", "repeated.csv") == 0
+    assert printed == capsys.readouterr().out
+    assert run("train", "three.net", *given, "--epochs", 4, "--run", "whole") == 0
+    assert run("train", "three.net", "--data", "weighed.csv", "--resume", "run", "--epochs", 2) == 0
+    found = [np.frombuffer(Path(f"{name}/weights.safetensors").read_bytes()[-60:], np.uint8) for name in ("whole", "run")]
+    assert (found[0] == found[1]).all()
+    Path("new.csv").write_text("b,a\n1,2\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataNote)
+        assert run("predict", "run", "--data", "new.csv") == 0
 
 
 def test_arrays(here: Path) -> None:

@@ -16,6 +16,7 @@ from dslc.language.diagnostics import CallError, ExampleError
 if TYPE_CHECKING:
     from dslc.ir import Network
     from dslc.runtime.data.examples import Dataset, Reading, Split
+    from dslc.runtime.data.schema import Schema
     from dslc.runtime.model import Model
 
 
@@ -67,7 +68,8 @@ class DataOptions:
         return replace(
             usual,
             target=usual.target if self.target is None else self.target,
-            weight=self.weight,
+            weight=usual.weight if self.weight is None else self.weight,
+            weight_known=usual.weight_known and self.weight is None,
             header=not self.no_header and usual.header,
             scale=usual.scale if self.scale is None else self.scale == "on",
             resize=usual.resize if self.resize is None else _size(self.resize),
@@ -97,16 +99,16 @@ def _color(text: str) -> tuple[int, int, int]:
         raise CallError(f"--background wants white, black, or a color as in #a0b1c2, not {text!r}") from None
 
 
-def training_data(network: Network, data: str, options: DataOptions) -> Dataset:
-    """The data for a network that is to be trained.
+def training_data(network: Network, data: str, options: DataOptions, schema: Schema | None = None) -> Dataset:
+    """The data for a network that is to be trained; `schema`: what it knows of those it has seen before.
 
     Raises:
         DataError: as `load_dataset`.
     """
     from dslc.runtime.data.datasets import load_dataset
-    from dslc.runtime.data.schema import reading_for
+    from dslc.runtime.data.schema import Schema
 
-    return load_dataset(data, how=options.reading(reading_for(network)))
+    return load_dataset(data, how=options.reading((schema or Schema()).reading(network, labelled=True)))
 
 
 def run_data(model: Model, data: str, options: DataOptions, labelled: bool = True) -> Dataset:

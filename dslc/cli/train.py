@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,7 +106,8 @@ def train(
         model.load_weights(weights, only.split(",") if only else None)
     if resume is not None:
         run, epochs = _resume(model, resume, run, epochs)
-    dataset = _parts(training_data(network, data, read), shares, model.training.seed, resume)
+    known = model.schema if resume is not None else replace(model.schema, target=None, weight=None)
+    dataset = _parts(training_data(network, data, read, known), shares, model.training.seed, resume)
     model.schema = model.schema.describing(network, dataset)
     with locating(dataset.train):
         model.learn_columns(dataset.train.x)

@@ -27,9 +27,12 @@ def load_dataset(data: str, target: str | None = None, how: Reading = Reading())
     how = how if target is None else replace(how, target=target)
     with reported(Path(data)):
         found = replace(_load(data, how), how=how)
-    if how.weight is not None and found.train.weights is None:
-        raise DataError(f"--weight names a column of a table or of a list of images, and {data} is neither")
-    for note in found.notes:
+    notes = found.notes
+    if how.weight is not None and found.train.weights is None and how.labelled:
+        if not how.weight_known:
+            raise DataError(f"--weight names a column of a table or of a list of images, and {data} is neither")
+        notes += (f"{data} has no column {how.weight!r}, the sample weights of the training: each example counts once",)
+    for note in notes:
         warnings.warn(note, DataNote, stacklevel=2)
     return found
 

@@ -82,8 +82,8 @@ def reads(path: Path) -> bool:
 
 
 def read(path: Path, how: Reading) -> Dataset:
-    """The features as a lazy array and the target in memory. A file with words among the features is read whole: what
-    they mean is told by all of them.
+    """The features as a lazy array, the target and the sample weights in memory. A file with words among the features,
+    or whose columns are declared, is read whole: what they mean is told by all of them.
 
     Raises:
         DataError: it cannot be read, or a column or target is missing; it names the place.
@@ -93,7 +93,7 @@ def read(path: Path, how: Reading) -> Dataset:
     target = tables.target_of(table, how)
     columns, notes = tables.features_of(table, how, target)
     truth = [name for name in columns if str(frame[name].dtype) == "Boolean"]
-    if not all(name in truth or frame[name].dtype.is_numeric() for name in columns):
+    if how.declared or not all(name in truth or frame[name].dtype.is_numeric() for name in columns):
         return tables.read(path, how)
     notes += tuple(f"{path}, column {name!r}: true is 1, false is 0" for name in truth)
     y: Array = np.zeros(count)
@@ -101,7 +101,9 @@ def read(path: Path, how: Reading) -> Dataset:
     if labelled := how.labelled and target is not None:
         whole = Table(path, _scan(path).select(target).collect(), None)
         y, more = tables.targets(whole, str(target), how.numbers)
-    split = Split(ParquetRows(path, columns, count), y, origins=table)
+    weighing = [name for name in frame.columns if name == how.weight]
+    weights = tables.weights(Table(path, _scan(path).select(weighing).collect(), None), how)
+    split = Split(ParquetRows(path, columns, count), y, origins=table, weights=weights)
     return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=(*notes, *more))
 
 

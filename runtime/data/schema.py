@@ -34,7 +34,7 @@ FAR = 1024
 @dataclass(frozen=True)
 class Schema:
     """`classes` by head that learned names, `features` the columns by input that was fitted on a table, `target` the
-    column that y was. `offsets` by input: what is subtracted from each feature in double precision before it is
+    column that y was, `weight` that of the sample weights. `offsets` by input: what is subtracted from each feature in double precision before it is
     rounded to the network's. `tables` by input: how each column that the spec declares becomes numbers. `header`,
     `scale`, `resize`, `fit`, `background`: how files are read, as in `Reading`."""
 
@@ -43,6 +43,7 @@ class Schema:
     offsets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     tables: Mapping[str, tuple[Encoding, ...]] = field(default_factory=dict)
     target: str | None = None
+    weight: str | None = None
     header: bool = True
     scale: bool = True
     resize: tuple[int, int] | None = None
@@ -61,6 +62,7 @@ class Schema:
             classes=classes,
             features=columns,
             target=dataset.target,
+            weight=how.weight,
             **{name: getattr(how, name) for name in READ_ALIKE},
         )
 
@@ -69,7 +71,8 @@ class Schema:
         given = reading_for(network)
         columns = self.features.get(network.inputs[0].name, given.columns)
         alike = {name: getattr(self, name) for name in READ_ALIKE}
-        return replace(given, target=self.target, labelled=labelled, columns=columns, **alike)
+        given = replace(given, target=self.target, weight=self.weight, weight_known=self.weight is not None)
+        return replace(given, labelled=labelled, columns=columns, **alike)
 
     # ------------------------------------------------------------------------------------------- what it does
 

@@ -76,7 +76,7 @@ def read(path: Path, how: Reading) -> Dataset:
         notes += assumed
     labelled = how.labelled and target is not None
     y, more = targets(table, str(target), how.numbers) if labelled else (np.zeros(table.frame.height), ())
-    split = Split(x, y, origins=table, weights=weights(table, how.weight))
+    split = Split(x, y, origins=table, weights=weights(table, how))
     notes = (*table.notes, *notes, *more)
     return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=notes)
 
@@ -250,17 +250,18 @@ def targets(table: Table, name: str, numbers: bool) -> tuple[Array, tuple[str, .
     return words.to_numpy().astype(str), ()
 
 
-def weights(table: Table, name: str | None) -> Array | None:
-    """What each row counts, by the column of this name; None where none is named.
+def weights(table: Table, how: Reading) -> Array | None:
+    """What each row counts, by the column that is named; None where none is. The column of a run's training may be
+    missing, and says nothing where there is nothing to judge.
 
     Raises:
         DataError: there is no such column, or a cell is no number.
     """
-    if name is None:
+    name, columns = how.weight, table.frame.columns
+    if name is None or (how.weight_known and (not how.labelled or name not in columns)):
         return None
-    if name not in table.frame.columns:
-        columns = ", ".join(table.frame.columns)
-        raise DataError(f"there is no column {name!r} in {table.path} for --weight; its columns: {columns}")
+    if name not in columns:
+        raise DataError(f"there is no column {name!r} in {table.path} for --weight; its columns: {', '.join(columns)}")
     return _numbers(table, name)[0]
 
 
