@@ -34,9 +34,9 @@ FAR = 1024
 @dataclass(frozen=True)
 class Schema:
     """`classes` by head that learned names, `features` the columns by input that was fitted on a table, `target` the
-    column that y was, `weight` that of the sample weights. `offsets` by input: what is subtracted from each feature in double precision before it is
-    rounded to the network's. `tables` by input: how each column that the spec declares becomes numbers. `header`,
-    `scale`, `resize`, `fit`, `background`: how files are read, as in `Reading`."""
+    column that y was, `weight` that of the sample weights. `offsets` by input: what is subtracted from each feature in
+    double precision before it is rounded to the network's. `tables` by input: how each column that the spec declares
+    becomes numbers. `header`, `scale`, `resize`, `fit`, `background`: how files are read, as in `Reading`."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
     features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
