@@ -171,15 +171,16 @@ class Model:
         self.compiled.step, self.epoch = state["position"]
         self._unfitted, self.schema = set(state["unfitted"]), Schema.from_json(state["schema"])
 
-    def learn_columns(self, x: Any) -> None:
+    def learn_columns(self, x: Any, sample_weight: Any = None) -> None:
         """Learns from training inputs how the columns that the spec declares become numbers: once, and not if weights
         were loaded. The values of categories are filled into the spec, and the network is compiled. `fit` does it.
 
         Raises:
-            DataError: a column is missing, holds something else than is declared, or never varies.
+            DataError: a column is missing, holds something else than is declared, or never varies; or sample weights
+                are not what they should be.
         """
         with self._fitting:
-            schema = self.schema.of_tables(self.network, x)
+            schema = self.schema.of_tables(self.network, x, sample_weight)
             if self.network.open:
                 self._compile(completed(self.network, schema))
             self.schema = schema
@@ -386,7 +387,7 @@ class Model:
         """
         with self._unchanged_by_errors():
             if y is not None:
-                self.learn_columns(x)
+                self.learn_columns(x, sample_weight)
             elif any(table.input not in self.schema.tables for table in self.network.tables):
                 raise DataError(
                     "declared columns are learned from a whole table: first call model.learn_columns(table)"

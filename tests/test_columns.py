@@ -8,6 +8,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,22 @@ def test_values_are_filled_into_the_spec(model: Model) -> None:
     assert model.network.inputs[0].shape == (2 + 1 + 1 + 3 + 2 + 4 + 3,) and not model.network.open
     assert model.feature_names == COLUMNS
     assert check_text(text).inputs == model.network.inputs
+
+
+def test_sample_weights_are_as_repeating_rows() -> None:
+    """Fills, means, deviations and values of categories; one that only rows of weight 0 have is none."""
+    counts = np.random.default_rng(4).integers(0, 4, 90)
+    odd = TRAIN.assign(port=np.where(counts == 0, "Hull", TRAIN["port"]))
+    network = check_text(SPEC)
+    weighed = quiet(Schema().of_tables, network, odd, counts).tables["passenger"]
+    again = quiet(Schema().of_tables, network, odd.iloc[np.repeat(np.arange(90), counts)]).tables["passenger"]
+    for mine, its in zip(weighed, again, strict=True):
+        assert (mine.mean, mine.std) == pytest.approx((its.mean, its.std), rel=1e-12), mine.column
+        assert mine.fill == (its.fill if its.fill is None else pytest.approx(its.fill, rel=1e-12)), mine.column
+        assert replace(mine, mean=0, std=1, fill=None) == replace(its, mean=0, std=1, fill=None)
+    assert quiet(Schema().of_tables, network, TRAIN, np.ones(90)) == quiet(Schema().of_tables, network, TRAIN)
+    with pytest.raises(ExampleError, match="sample_weight is negative"):
+        Schema().of_tables(network, TRAIN, -counts)
 
 
 def test_nothing_is_computed_before_the_values_are_known() -> None:

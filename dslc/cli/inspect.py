@@ -87,7 +87,7 @@ def _with_tables(network: Network, train: Split, weights: str | None) -> tuple[N
     if not network.tables:
         return network, train
     with locating(train):
-        schema = (Schema() if weights is None else read_schema(weights)).of_tables(network, train.x)
+        schema = (Schema() if weights is None else read_schema(weights)).of_tables(network, train.x, train.weights)
         network = completed(network, schema)
         return network, replace(train, x=schema.inputs(network, train.x))
 

@@ -99,7 +99,7 @@ def search(
         raise DataError("a search judges by a dev set, and the data are too few to split one off")
     schema = Schema().describing(network, found.dataset)
     with locating(found.dataset.train):
-        schema = schema.of_tables(network, found.dataset.train.x)
+        schema = schema.of_tables(network, found.dataset.train.x, found.dataset.train.weights)
     check_parts(schema, completed(network, schema), found.dataset, anew=True)
     existing: Existing = "replaced" if overwrite else "refused"
     with run_folder(run, f"{found.network.name}-search", existing) as folder, writing(folder):

@@ -110,7 +110,7 @@ def train(
     dataset = _parts(training_data(network, data, read, known), shares, model.training.seed, resume)
     model.schema = model.schema.describing(network, dataset)
     with locating(dataset.train):
-        model.learn_columns(dataset.train.x)
+        model.learn_columns(dataset.train.x, dataset.train.weights)
     dataset, network = encode_tables(model, dataset), model.network
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -18,6 +18,7 @@ from dslc.columns.number import Number
 from dslc.language.diagnostics import DataError, ExampleError
 from dslc.runtime.data.cells import columns, numbers, words
 from dslc.runtime.data.examples import DataNote
+from dslc.runtime.data.sample_weights import as_weights, deviation, mean, median
 
 Array = np.ndarray[Any, Any]
 MOST_VALUES = 10_000
@@ -70,45 +71,50 @@ class Encoding:
 # ---------------------------------------------------------------------------------------------------- learning
 
 
-def learned(table: Table, given: Any) -> tuple[Encoding, ...]:
-    """How each column of the training set is encoded.
+def learned(table: Table, given: Any, sample_weight: Any = None) -> tuple[Encoding, ...]:
+    """How each column of the training set is encoded; with sample weights as if rows were repeated.
 
     Raises:
-        DataError: a column is missing, holds something else than is declared, or never varies.
+        DataError: a column is missing, holds something else than is declared, or never varies; or sample weights are
+            not what they should be.
     """
     cells = columns(table, given)
-    return tuple(_learned(column, cells[column.name]) for column in table.columns)
+    rows = len(cells[table.names[0]])
+    weights = None if sample_weight is None else as_weights(sample_weight, rows, np.float64)
+    return tuple(_learned(column, cells[column.name], weights) for column in table.columns)
 
 
-def _learned(column: Column, cells: Array) -> Encoding:
+def _learned(column: Column, cells: Array, weights: Array | None) -> Encoding:
     if isinstance(column.kind, Number):
-        return _learned_number(column, column.kind, numbers(cells, column.name))
+        return _learned_number(column, column.kind, numbers(cells, column.name), weights)
     assert isinstance(column.kind, Category)
-    return _learned_category(column, column.kind, words(cells, column.name))
+    found = words(cells, column.name)
+    return _learned_category(column, column.kind, found if weights is None else found[weights > 0])
 
 
-def _learned_number(column: Column, kind: Number, given: Array) -> Encoding:
-    """Mean and standard deviation over all rows, the missing ones as they are filled."""
-    there = given[~np.isnan(given)]
-    if not len(there):
+def _learned_number(column: Column, kind: Number, given: Array, weights: Array | None) -> Encoding:
+    """Mean and standard deviation over all rows that count, the missing ones as they are filled."""
+    counts = np.full(len(given), True) if weights is None else weights > 0
+    there = counts & ~np.isnan(given)
+    if not there.any():
         raise DataError(f"{column.span}: no cell of the column {column.name!r} holds a number: leave it out")
     if isinstance(kind.missing, float):
         fill: float | None = kind.missing
     else:
-        of: Mapping[str, Callable[[Array], Any]] = {"median": np.median, "mean": np.mean}
-        fill = float(of[kind.missing](there)) if kind.missing in of else None
+        of: Mapping[str, Callable[[Array, Array | None], float]] = {"median": median, "mean": mean}
+        its = None if weights is None else weights[there]
+        fill = of[kind.missing](given[there], its) if kind.missing in of else None
     encoding = Encoding(column.name, "number", fill=fill, indicator=kind.indicator)
     if not kind.standardize:
         return encoding
-    filled = _filled(encoding, given)
+    filled = _filled(encoding, given)[counts]
     if (filled == filled[0]).all():
         raise DataError(
             f"{column.span}: the column {column.name!r} is {filled[0]:g} in all of the training set and tells nothing: "
             "leave it out, or say standardize=off"
         )
-    return Encoding(
-        column.name, "number", float(filled.mean()), float(filled.std()), fill=fill, indicator=kind.indicator
-    )
+    its = None if weights is None else weights[counts]
+    return replace(encoding, mean=mean(filled, its), std=deviation(filled, its))
 
 
 def _learned_category(column: Column, kind: Category, given: Array) -> Encoding:

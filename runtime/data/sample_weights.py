@@ -44,3 +44,28 @@ def as_weights(given: Any, count: int, dtype: Any) -> Array:
 
 def _first(bad: Array) -> int:
     return int(np.argmax(np.ravel(bad)))
+
+
+# ---------------------------------------------------------------------- statistics, as if examples were repeated
+
+
+def mean(values: Array, weights: Array | None) -> float:
+    """sum(w x) / sum(w)."""
+    return float(values.mean() if weights is None else np.average(values, weights=weights))
+
+
+def deviation(values: Array, weights: Array | None) -> float:
+    """The biased standard deviation: the root of sum(w (x - mean)^2) / sum(w)."""
+    if weights is None:
+        return float(values.std())
+    return float(np.sqrt(np.average((values - mean(values, weights)) ** 2, weights=weights)))
+
+
+def median(values: Array, weights: Array | None) -> float:
+    """Where half of the weight is reached: the middle between two values where it is reached between them."""
+    if weights is None:
+        return float(np.median(values))
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    ends = (np.searchsorted(reached, reached[-1] / 2, side) for side in ("left", "right"))
+    return float(np.mean([values[order[end]] for end in ends]))

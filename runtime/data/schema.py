@@ -217,17 +217,18 @@ class Schema:
         offsets = _offsets(network, xs, unfitted)
         return replace(self, features={**self.features, **features}, offsets={**self.offsets, **offsets})
 
-    def of_tables(self, network: Network, x: Any) -> Schema:
+    def of_tables(self, network: Network, x: Any, sample_weight: Any = None) -> Schema:
         """With how the declared columns of tables become numbers, learned from training inputs where it is not known.
 
         Raises:
-            DataError: a column is missing, holds something else than is declared, or never varies.
+            DataError: a column is missing, holds something else than is declared, or never varies; or sample weights
+                are not what they should be.
         """
         new = [table for table in network.tables if table.input not in self.tables]
         if not new:
             return self
         given = {value.name: array for value, array in _given_inputs(network, x)}
-        found = {table.input: encoding.learned(table, given[table.input]) for table in new}
+        found = {table.input: encoding.learned(table, given[table.input], sample_weight) for table in new}
         return replace(self, tables={**self.tables, **found})
 
     def of_targets(self, network: Network, y: Any, anew: bool) -> Schema:
