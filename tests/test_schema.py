@@ -100,6 +100,8 @@ def test_a_sigmoid_tells_two_labels(labels: Any, x: np.ndarray) -> None:
         (["ash", None] * 30, "the class of example 1 is missing"),
         (["ash", 3.5] * 30, "the class of example 1 is 3.5 among words"),
         (np.ma.masked_array(np.zeros(60), np.arange(60) == 4), "masked in example 4"),
+        (np.where(np.arange(60) == 4, np.nan, 1), "example 4: the class is missing"),
+        (np.where(np.arange(60) == 4, 0.5, 1), "example 4: 0.5 is no class number"),
     ],
 )
 def test_labels_that_do_not_fit(y: Any, words: str, x: np.ndarray) -> None:

@@ -269,6 +269,45 @@ def test_mixed_columns_in_a_pipeline() -> None:
     assert found.feature_names_in_.tolist() == wanted == list(found.model_.feature_names)
 
 
+TABLE = """net Mixed {
+  input row: table { size: number missing=median, color: category, note: category missing=own }
+  dense(4) -> tanh -> dense(2) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer adam(lr=0.05)
+  batch 16
+  epochs 3
+  stop early(1, metric=accuracy)
+}
+"""
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_that_the_spec_declares(library: str, rng: np.random.Generator) -> None:
+    """A frame as it is, with words and gaps: as the model alone, by the names of columns."""
+    frames = pytest.importorskip(library)
+    size, color = rng.standard_normal(60), np.where(rng.random(60) < 0.5, "blue", "red")
+    size[3], note = np.nan, [None if i % 3 else "x" for i in range(60)]
+    frame = frames.DataFrame({"note": note, "size": size, "id": np.arange(60), "color": color.tolist()})
+    kinds, weights = np.where((color == "blue") ^ (rng.random(60) < 0.2), "yes", "no"), rng.integers(0, 3, 60)
+    found = NetClassifier(TABLE, early_stopping=False).fit(frame, kinds, sample_weight=weights)
+    alone = dslc.loads(TABLE.replace("  stop early(1, metric=accuracy)\n", ""))
+    alone.fit(frame, kinds, sample_weight=weights)
+    assert found.n_iter_ == 3 and found.feature_names_in_.tolist() == list(frame.columns)
+    assert np.array_equal(found.predict_proba(frame), alone.predict(frame))
+    assert np.array_equal(found.predict(frame[["color", "size", "note"]]), alone.predict_classes(frame))
+    NetClassifier(TABLE, early_stopping=True).fit(frame, kinds)
+    again = pickle.loads(pickle.dumps(found))
+    for estimator in (found, again):
+        estimator.partial_fit(frame, kinds)
+    assert np.array_equal(found.predict_proba(frame), again.predict_proba(frame))
+    with pytest.raises(ValueError, match="X must be a frame of pandas or polars, not ndarray"):
+        found.predict(np.ones((2, 3)))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        found.fit(frame, kinds[1:])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", estimators.TABLES)
 def test_as_good_as_scikit_learn(name: str, capsys: pytest.CaptureFixture) -> None:

@@ -12,14 +12,21 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _check_y,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
 from dslc.ir import Head, Network, Training
 from dslc.language.source import Source
+from dslc.runtime.data.frames import columns_of, is_frame
 from dslc.runtime.data.labels import Classes
 from dslc.runtime.model import Model
 from dslc.runtime.training.history import History
-from dslc.sklearn.spec import Kind, built_in, check_spec, spec_source
+from dslc.sklearn.spec import Kind, built_in, check_spec, declares_columns, spec_source
 
 Array = np.ndarray[Any, Any]
 ARGUMENTS = ("lr", "l2", "batch")
@@ -200,8 +207,21 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
     # ------------------------------------------------------------------------------------------- data
 
     def _checked(self, x: Any, y: Any = "no_validation", reset: bool = False, **how: Any) -> Any:
-        """X, or X and y, as scikit-learn wants them checked; images have more than two axes."""
-        return validate_data(self, x, y, reset=reset, allow_nd=self.spec is not None, **how)
+        """X, or X and y, as scikit-learn wants them checked; images have more than two axes. A frame of which the spec
+        declares columns stays as it is: the model finds them by name and checks their cells."""
+        if self.spec is None or not declares_columns(spec_source(self.spec)):
+            return validate_data(self, x, y, reset=reset, allow_nd=self.spec is not None, **how)
+        if not is_frame(x):
+            raise ValueError(
+                f"the spec declares columns: X must be a frame of pandas or polars, not {type(x).__name__}"
+            )
+        if reset:
+            self.feature_names_in_ = np.array(columns_of(x), object)
+            self.n_features_in_ = len(self.feature_names_in_)
+        if isinstance(y, str) and y == "no_validation":
+            return x
+        check_consistent_length(x, y)
+        return x, _check_y(y, estimator=self, **how)
 
     @staticmethod
     def _weights(sample_weight: Any, x: Array) -> Array | None:
@@ -212,8 +232,10 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
         return found
 
     @staticmethod
-    def _shaped(model: Model, x: Array) -> Array:
+    def _shaped(model: Model, x: Any) -> Any:
         """Rows of a table as the images that the network takes, where it takes some."""
+        if model.network.tables:
+            return x
         (value,) = model.network.inputs
         return x.reshape(len(x), *value.shape) if x.ndim == 2 and x.shape[1] == value.elements else x
 

@@ -66,6 +66,12 @@ def spec_source(spec: str | PathLike[str]) -> Source:
     return read(Path(spec))
 
 
+def declares_columns(source: Source) -> bool:
+    """Whether an input is declared by the columns of a table. Raises SpecError if the text cannot be parsed."""
+    nets = (d for d in parse(source).declarations if isinstance(d, ast.NetDecl))
+    return any(isinstance(s, ast.InputDecl) and s.columns is not None for net in nets for s in net.body)
+
+
 def check_spec(
     source: Source, told: Mapping[str, object], params: Mapping[str, object], dtype: str | None, seed: int | None
 ) -> Network:

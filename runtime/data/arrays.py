@@ -169,8 +169,11 @@ def _as_classes(head: Head, array: Array) -> Array:
     if array.ndim != 1:
         expected = f"(n,) with class numbers or (n, {classes}) one-hot"
         raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
-    if not np.isfinite(array).all() or (array != np.floor(array)).any():
-        raise DataError(f"target {head.name}: class numbers are whole numbers")
+    odd = ~np.isfinite(array) | (array != np.floor(array))
+    if odd.any():
+        bad = int(np.argmax(odd))
+        found = "the class is missing" if np.isnan(array[bad]) else f"{array[bad]:g} is no class number"
+        raise ExampleError(f"target {head.name}: {{}}: {found}; class numbers are whole numbers", bad)
     if len(array) and (array.min() < 0 or array.max() >= classes):
         bad = int(np.argmax((array < 0) | (array >= classes)))
         found = f"has the class {int(array[bad])}; classes go from 0 to {classes - 1}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from dslc.checker.program import check
 from dslc.ir import Network
@@ -30,7 +31,8 @@ def as_trained(network: Network) -> str:
 
 
 def completed(network: Network, schema: Schema) -> Network:
-    """The network with the values of its columns, which the schema has learned, filled into its text.
+    """The network with the values of its columns, which the schema has learned, filled into its text. How it is trained
+    stays as it is, also where a caller has changed it.
 
     Raises:
         DataError: the schema does not know them.
@@ -46,7 +48,8 @@ def completed(network: Network, schema: Schema) -> Network:
         at = column.kind_span.end
         text = f"{text[:at]}({', '.join(map(_value, values[column.name]))}){text[at:]}"
     params = {param.name: param.value for param in network.params}
-    return check(parse(Source(network.source.name, text)), params, network.precision)
+    found = check(parse(Source(network.source.name, text)), params, network.precision)
+    return replace(found, training=network.training)
 
 
 def _value(word: str) -> str:
