@@ -7,19 +7,27 @@ from dslc.ir import Network
 from dslc.layers.batchnorm import BatchNorm
 
 
-def small_last_batch(network: Network, examples: int) -> str | None:
-    """A warning where the last mini-batch of an epoch leaves one or two examples to a batchnorm that learns its running
-    averages; None where it does not.
+def small_batches(network: Network, examples: int) -> str | None:
+    """A warning where each mini-batch, or the last one of an epoch, has but one or two examples for a batchnorm that
+    learns its running averages; None where that is not so.
 
-    In slices, the last of them. examples: how many are trained with in an epoch.
+    In slices, each or the last of them. examples: how many are trained with in an epoch.
     """
     training = network.training
     batch = training.slice if training is not None else None
     layers = [node for node in network.nodes if isinstance(node.layer, BatchNorm) and not node.frozen]
-    if batch is None or batch <= FEW or not layers or not 0 < examples % batch <= FEW:
+    if batch is None or not layers:
         return None
-    names, share = " and ".join(node.name for node in layers), 1 - min(_momentum(node.layer) for node in layers)
+    names = " and ".join(node.name for node in layers)
     whole = training is None or training.slices == 1
+    if batch <= FEW:
+        each = (
+            f"each {'mini-batch' if whole else 'slice'} has {'a single example' if batch == 1 else 'only 2 examples'}"
+        )
+        return f"{each} to give mean and variance to {names}: use a larger batch, or layernorm"
+    if not 0 < examples % batch <= FEW:
+        return None
+    share = 1 - min(_momentum(node.layer) for node in layers)
     parts = "mini-batches" if whole else "slices"
     left = "a single example" if examples % batch == 1 else f"only {examples % batch} examples"
     advice = _advice(examples, batch, "batch" if whole else "slices of")

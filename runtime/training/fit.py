@@ -17,7 +17,7 @@ from dslc.runtime.metrics import mean_losses
 from dslc.runtime.native.steps import new_sums
 from dslc.runtime.training.batches import Batches, Piece
 from dslc.runtime.training.callbacks import Callback, Callbacks
-from dslc.runtime.training.cautions import small_last_batch
+from dslc.runtime.training.cautions import small_batches
 from dslc.runtime.training.checkpoint import FitState
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
@@ -93,7 +93,7 @@ class Fit:
     def run(self, epochs: int) -> History:
         """Trains for `epochs`, and restores the best weights however training ends."""
         self._measure()
-        if caution := small_last_batch(self.model.network, self.batches.examples or 0):
+        if caution := small_batches(self.model.network, self.batches.examples or 0):
             warnings.warn(caution, UserWarning, stacklevel=3)
         self.end = self.model.epoch + epochs
         if epochs:
