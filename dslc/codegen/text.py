@@ -17,6 +17,11 @@ def in_comment(text: str) -> str:
     )
 
 
+def unshared(code: str) -> str:
+    """C of a kernel that one thread runs alone: its share is everything."""
+    return re.sub(r"= share_of\((.*), part, parts\);", r"= { 0, \1 };", code)
+
+
 def tidy(code: str) -> str:
     """No factors of one, no trailing blanks, no more than one empty line in a row, one at the end."""
     lines = (line.rstrip() for line in without_ones(code).splitlines())

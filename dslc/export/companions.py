@@ -1,0 +1,51 @@
+"""What comes with the C: a program that predicts, and a README with the line that compiles it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dslc.codegen.templating import render
+from dslc.export.interface import Interface
+from dslc.target import Target
+
+FLAGS = ("-std=c99", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+"""What an exported network is compiled with, besides the flags of its target."""
+
+
+def compile_flags(target: Target) -> tuple[str, ...]:
+    """The compiler's flags for a target."""
+    return (*FLAGS, *target.flags)
+
+
+def companions(interface: Interface, shared: Mapping[str, object], target: Target, embedded: bool) -> dict[str, bytes]:
+    """`main.c` and `README.md` by name. `shared` is what they have in common with the header."""
+    prefix, single = interface.prefix, interface.real == "float"
+    flags = " ".join(compile_flags(target))
+    usage = f"./{prefix} examples.bin" + ("" if embedded else f" {prefix}.weights")
+    common = {
+        "title": shared["title"], "prefix": prefix, "real": interface.real, "inputs": interface.inputs,
+        "outputs": interface.outputs, "embedded": embedded, "usage": usage,
+    }  # fmt: skip
+    program = {**common, "upper": shared["upper"], "digits": 9 if single else 17}
+    readme = {
+        **common,
+        "version": shared["version"],
+        "about": shared["about"],
+        "flags": flags,
+        "compile": f"{target.compiler} {flags} main.c {prefix}.c -lm -o {prefix}",
+        "runs_on": runs_on(target),
+        "standardizes": any(type(n.layer).__name__ == "Standardize" for n in interface.trained.network.nodes),
+    }
+    return {
+        "main.c": render("export/main.c.j2", program, single).encode(),
+        "README.md": render("export/README.md.j2", readme, single).encode(),
+    }
+
+
+def runs_on(target: Target) -> str:
+    """Which machines and compilers a target is for, in words."""
+    if target.vector_bytes == 0:
+        return "For any CPU and any compiler of C99."
+    if not target.machine:
+        return "For any CPU, with gcc or clang, whose vectors of 16 bytes it uses."
+    return f"For CPUs as of the target {target.name} ({target.machine}), with gcc or clang."
