@@ -28,6 +28,11 @@ class Target:
         return max(1, self.vector_bytes // itemsize)
 
     @property
+    def of_this_machine(self) -> bool:
+        """Whether this kind of machine can load what is compiled for it."""
+        return self.machine in ("", os.uname().machine)
+
+    @property
     def tile_rows(self) -> int:
         """Rows of the largest register tile, with two vectors a row, that leaves room for one row of the other
         operand."""

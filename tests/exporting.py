@@ -57,7 +57,15 @@ class Export:
 
     def compile(self, made: Path, *flags: str, compiler: tuple[str, ...] = ("gcc",)) -> Path:
         """The network as an object or library, by the README's flags and then others."""
-        run_compiler(*compiler, *compile_flags(self.wishes.target), *STRICT, *flags, str(self.source), "-o", str(made))
+        run_compiler(
+            *compiler,
+            *compile_flags(self.wishes.target, self.wishes.small),
+            *STRICT,
+            *flags,
+            str(self.source),
+            "-o",
+            str(made),
+        )
         return made
 
     def predict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import subprocess
 from pathlib import Path
@@ -9,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dslc
 from dslc.codegen import build
-from dslc.compiler import plan_network
+from dslc.compiler import check_text, plan_network
 from dslc.export.network import Trained, Wishes
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.inference import predict
+from dslc.runtime.runs.trained import trained
 from dslc.target import TARGETS, Target, native
-from exporting import STRICT, Export, export, run_compiler
+from exporting import STRICT, Export, export, random_parameters, run_compiler, write
 from helpers import FORWARD, NETWORKS, assert_close, runs
 
 DIGITS = """net Digits {
@@ -102,6 +105,34 @@ def test_the_same_bits_as_in_python(
     wanted = python_module(exported.trained, target, batch, x)
     build.find_compiler.cache_clear()
     np.testing.assert_array_equal(exported.predict(x), wanted)
+
+
+def test_offsets_are_subtracted(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that was fitted on features far from zero, such as years, predicts the same in C."""
+    monkeypatch.delenv(build.EXTRA_FLAGS, raising=False)
+    build.find_compiler.cache_clear()
+    text = f"{CASES['tabular']}train {{\n  loss cross_entropy\n  optimizer sgd(0.1)\n  batch 5\n}}\n"
+    model = dslc.loads(text)
+    build.find_compiler.cache_clear()
+    x = rng.standard_normal((40, 13)) + np.linspace(0, 1e6, 13)
+    model.fit(x, rng.integers(0, 3, 40), epochs=1, progress="none")
+    assert model.schema.offsets
+    fitted = trained(model.network, model.copy_weights(), model.schema)
+    given = x[:5].astype(np.float32)
+    for target in (PORTABLE, native()):
+        exported = write(fitted, Wishes(target, 3), tmp_path / target.name)
+        assert_close(exported.predict(given), model.predict(given), FORWARD["float32"], target.name)
+    np.testing.assert_array_equal(exported.predict(given), model.predict(given))
+
+
+def test_class_names(tmp_path: Path, rng: np.random.Generator) -> None:
+    names = ('plain "quoted" \\', "größer", "??/ %s", *map(str, range(7)))
+    network = check_text(DIGITS)
+    known = Trained(network, random_parameters(network, rng), {"output": names})
+    library = write(known, Wishes(GENERIC), tmp_path).library()
+    library.digits_class_name.restype = ctypes.c_char_p
+    assert [library.digits_class_name(i).decode() for i in range(10)] == list(names)
+    assert library.digits_class_name(10) is library.digits_class_name(-1) is None
 
 
 # ------------------------------------------------------------------------------------------------ what it is

@@ -53,7 +53,8 @@ def export(
         output: The folder to write to; by default the net's name and -c.
         weights: The weights of a .net file.
         max_batch: The most examples of a call; memory is planned for them.
-        target: The machine: native (this one), x86-64-v3, x86-64-v4, aarch64, armv7; generic, the default, is any that gcc or clang compile for.
+        target: The machine: native (this one), x86-64-v3, x86-64-v4, aarch64 or armv7; generic, the default, is any
+            that gcc or clang compile for.
         portable: Plain C for any compiler, without vectors.
         optimize: size: the least code and memory.
         embed: The weights as an array in the C (--no-embed: never); by default where they are less than 64 KB.
@@ -73,13 +74,24 @@ def export(
         folder.mkdir(parents=True, exist_ok=True)
         for name, contents in exported.files.items():
             (folder / name).write_bytes(contents)
-    _tell(exported, folder)
-
-
-def _tell(exported: Exported, folder: Path) -> None:
-    """What was written, what it takes, and for which machines."""
-    from dslc.export.companions import runs_on
-
     for name, contents in exported.files.items():
         print(f"{folder / name} ({len(contents):,} bytes)")
-    print(runs_on(exported.prediction.plan.target))
+    _tell(exported, trained.prefix, optimize == "size")
+
+
+def _tell(exported: Exported, prefix: str, small: bool) -> None:
+    """For which machines it is, and what it takes there."""
+    from dslc.export.companions import runs_on
+    from dslc.export.report import footprint
+
+    target, constants = exported.target, exported.constant_bytes
+    code, header = (exported.files[f"{prefix}.{kind}"].decode() for kind in "ch")
+    print(runs_on(target))
+    found = footprint(code, header, prefix, target, small)
+    if found is None:
+        print(f"flash: {constants:,} bytes of weights, and code (unknown: {target.compiler} does not compile it here)")
+    else:
+        inside = found.constants if exported.embedded else found.constants + constants
+        print(f"flash: {found.text + inside:,} bytes ({found.text:,} text, {inside:,} constants)")
+    stack = "unknown" if found is None or found.stack is None else f"{found.stack:,} bytes"
+    print(f"RAM: {exported.memory_bytes:,} bytes that the caller gives; stack: {stack}")

@@ -1,2 +1,2 @@
-"""Networks as C for other programs: `prediction.py` plans it, `prepared.py` computes what prediction reads, `weights.py`
-lays that out as a file, and `c_files.py` prints the C around it."""
+"""Networks as C for other programs. `export.py` makes the files: from a plan (`prediction.py`) and what it reads
+(`prepared.py`), stored as `weights.py` says, the header (`interface.py`), the C (`source.py`), and `companions.py`."""

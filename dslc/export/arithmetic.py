@@ -1,4 +1,4 @@
-"""float32 and float64 arithmetic of a target: with or without fused multiply-adds, where C leaves that to the compiler."""
+"""Arithmetic as a target rounds it: with or without fused multiply-adds, where C leaves that to the compiler."""
 
 from __future__ import annotations
 

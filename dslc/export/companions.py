@@ -8,19 +8,21 @@ from dslc.codegen.templating import render
 from dslc.export.interface import Interface
 from dslc.target import Target
 
-FLAGS = ("-std=c99", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
-"""What an exported network is compiled with, besides the flags of its target."""
+FLAGS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+"""What an exported network is compiled with, as modules for Python are."""
 
 
-def compile_flags(target: Target) -> tuple[str, ...]:
-    """The compiler's flags for a target."""
-    return (*FLAGS, *target.flags)
+def compile_flags(target: Target, small: bool) -> tuple[str, ...]:
+    """The compiler's flags for a target; `small`: for the least code."""
+    return ("-std=c99", "-Os" if small else "-O3", *FLAGS, *target.flags)
 
 
-def companions(interface: Interface, shared: Mapping[str, object], target: Target, embedded: bool) -> dict[str, bytes]:
+def companions(
+    interface: Interface, shared: Mapping[str, object], target: Target, embedded: bool, small: bool
+) -> dict[str, bytes]:
     """`main.c` and `README.md` by name. `shared` is what they have in common with the header."""
     prefix, single = interface.prefix, interface.real == "float"
-    flags = " ".join(compile_flags(target))
+    flags = " ".join(compile_flags(target, small))
     usage = f"./{prefix} examples.bin" + ("" if embedded else f" {prefix}.weights")
     common = {
         "title": shared["title"], "prefix": prefix, "real": interface.real, "inputs": interface.inputs,

@@ -13,16 +13,20 @@ from dslc.export.interface import header, interface_of
 from dslc.export.network import EMBEDDED_BELOW, Trained, Wishes
 from dslc.export.prediction import Prediction, plan_prediction
 from dslc.export.prepared import constants_image
-from dslc.export.source import source
+from dslc.export.source import offsets_of, source
 from dslc.export.weights import fingerprint_of, weights_file
+from dslc.target import Target
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The files by their names, and the plan that they were printed from. `embedded`: the C holds the weights."""
+    """The files by their names, and the target that they are for. `memory_bytes` is what the caller gives,
+    `constant_bytes` what the weights take; `embedded`: the C holds them."""
 
     files: Mapping[str, bytes]
-    prediction: Prediction
+    target: Target
+    memory_bytes: int
+    constant_bytes: int
     embedded: bool
 
 
@@ -51,13 +55,16 @@ def export_c(trained: Trained, wishes: Wishes) -> Exported:
         + (" Those in the C are taken by init." if embeds else ""),
         "init_note": "for_training is 0, and seed without effect.",
     }
+    narrow = wishes.small and max(prediction.constant_bytes, prediction.workspace_bytes) < 2**31
+    code = source(prediction, interface, shared, fingerprint, image if embeds else None, narrow)
     files = {
         f"{prefix}.h": header(interface, in_header).encode(),
-        f"{prefix}.c": source(prediction, interface, shared, fingerprint, image if embeds else None).encode(),
+        f"{prefix}.c": code.encode(),
         f"{prefix}.weights": weights_file(image, fingerprint),
-        **companions(interface, shared, plan.target, embeds),
+        **companions(interface, shared, plan.target, embeds, wishes.small),
     }
-    return Exported(files, prediction, embeds)
+    _, memory_bytes = offsets_of(prediction, interface)
+    return Exported(files, plan.target, memory_bytes, prediction.constant_bytes, embeds)
 
 
 def _about(prediction: Prediction, wishes: Wishes) -> list[str]:

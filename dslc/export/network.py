@@ -17,7 +17,8 @@ EMBEDDED_BELOW = 64 << 10
 @dataclass(frozen=True)
 class Trained:
     """A network with its parameters, arrays by the names and in the shapes of the language, and what is known of its
-    data: `classes` are their names by head, `offsets` what is subtracted from the features, by input."""
+    data: `classes` are their names by head, `offsets` what is subtracted from each feature in double precision, by
+    input."""
 
     network: Network
     parameters: Mapping[str, Array]

@@ -31,12 +31,14 @@ def constants_image(prediction: Prediction, parameters: Mapping[str, Array], ari
     Raises:
         KeyError: a parameter is missing.
     """
-    arrays = {identifier(name): np.asarray(array, arithmetic.dtype) for name, array in parameters.items()}
+    arrays: dict[str, Array] = {
+        identifier(name): np.asarray(array, arithmetic.dtype) for name, array in parameters.items()
+    }
     for kernel in prediction.prepack:
         op = kernel.operation
         made = PREPARATIONS[op.kind](op, tuple(arrays[t.name] for t in op.reads), arithmetic)
         arrays.update({t.name: array for t, array in zip(op.writes, made, strict=True)})
-    image = np.zeros(prediction.plan.region("constants").elements, arithmetic.dtype)
+    image: Array = np.zeros(prediction.plan.region("constants").elements, arithmetic.dtype)
     for name, buffer in prediction.constants.items():
         stored = _stored(arrays[name], buffer.layout)
         image[buffer.offset : buffer.offset + stored.size] = stored
