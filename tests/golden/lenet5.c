@@ -811,7 +811,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
     quad a[3], b[3], c[3], d[3];
 #pragma GCC unroll 3
     for (int j = 0; j < 3; ++j) {
-        a[j] = (quad){ block + 4u * j, block + 4u * j + 1u, block + 4u * j + 2u, block + 4u * j + 3u };
+        const uint32_t first = block + 4u * (uint32_t)j;
+        const quad counters = { first, first + 1u, first + 2u, first + 3u };
+        a[j] = counters;
         b[j] = zero + stream;
         c[j] = zero + (uint64_t)step;
         d[j] = zero + ((uint64_t)step >> 32);
@@ -1626,9 +1628,9 @@ static KERNEL void sum_losses(const float *restrict loss1, const float *restrict
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
-        sum1 += loss1[i];
+        sum1 += (double)loss1[i];
     sums[0] = 1.0 * sum1;
-    sums[1] = count1[0];
+    sums[1] = (double)count1[0];
 }
 
 /* line 12: loss of output
@@ -1693,11 +1695,11 @@ static KERNEL void conv1_weight_l2_penalty(const float *restrict weights, float 
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += 0.005f * w * w;
+                sum[k] += (double)(0.005f * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += 0.005f * w * w;
+            sum[0] += (double)(0.005f * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1715,11 +1717,11 @@ static KERNEL void conv2_weight_l2_penalty(const float *restrict weights, float 
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += 0.005f * w * w;
+                sum[k] += (double)(0.005f * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += 0.005f * w * w;
+            sum[0] += (double)(0.005f * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1737,11 +1739,11 @@ static KERNEL void dense1_weight_l2_penalty(const float *restrict weights, float
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += 0.005f * w * w;
+                sum[k] += (double)(0.005f * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += 0.005f * w * w;
+            sum[0] += (double)(0.005f * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1759,11 +1761,11 @@ static KERNEL void dense2_weight_l2_penalty(const float *restrict weights, float
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += 0.005f * w * w;
+                sum[k] += (double)(0.005f * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += 0.005f * w * w;
+            sum[0] += (double)(0.005f * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1781,11 +1783,11 @@ static KERNEL void dense3_weight_l2_penalty(const float *restrict weights, float
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += 0.005f * w * w;
+                sum[k] += (double)(0.005f * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += 0.005f * w * w;
+            sum[0] += (double)(0.005f * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1798,17 +1800,17 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
     double total = 0;
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
-        sum1 += loss1[i];
-    total += count1[0] > 0 ? sum1 / count1[0] : 0;
+        sum1 += (double)loss1[i];
+    total += count1[0] > 0 ? sum1 / (double)count1[0] : 0;
     loss[1] = sum1;
-    loss[2] = count1[0];
+    loss[2] = (double)count1[0];
     double penalty = 0;
     for (int chunk = 0; chunk < 16; ++chunk) {
-        penalty += penalty1[chunk];
-        penalty += penalty2[chunk];
-        penalty += penalty3[chunk];
-        penalty += penalty4[chunk];
-        penalty += penalty5[chunk];
+        penalty += (double)penalty1[chunk];
+        penalty += (double)penalty2[chunk];
+        penalty += (double)penalty3[chunk];
+        penalty += (double)penalty4[chunk];
+        penalty += (double)penalty5[chunk];
     }
     total += penalty / n;
     loss[3] = penalty / n;

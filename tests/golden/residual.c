@@ -866,7 +866,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
     quad a[3], b[3], c[3], d[3];
 #pragma GCC unroll 3
     for (int j = 0; j < 3; ++j) {
-        a[j] = (quad){ block + 4u * j, block + 4u * j + 1u, block + 4u * j + 2u, block + 4u * j + 3u };
+        const uint32_t first = block + 4u * (uint32_t)j;
+        const quad counters = { first, first + 1u, first + 2u, first + 3u };
+        a[j] = counters;
         b[j] = zero + stream;
         c[j] = zero + (uint64_t)step;
         d[j] = zero + ((uint64_t)step >> 32);
@@ -1788,9 +1790,9 @@ static KERNEL void sum_losses(const float *restrict loss1, const float *restrict
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
-        sum1 += loss1[i];
+        sum1 += (double)loss1[i];
     sums[0] = 1.0 * sum1;
-    sums[1] = count1[0];
+    sums[1] = (double)count1[0];
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
@@ -2237,10 +2239,10 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
     double total = 0;
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
-        sum1 += loss1[i];
-    total += count1[0] > 0 ? sum1 / count1[0] : 0;
+        sum1 += (double)loss1[i];
+    total += count1[0] > 0 ? sum1 / (double)count1[0] : 0;
     loss[1] = sum1;
-    loss[2] = count1[0];
+    loss[2] = (double)count1[0];
     loss[3] = 0;
     loss[0] = total;
 }
