@@ -25,7 +25,7 @@ Switch = Annotated[bool, Parameter(negative=())]
     help_epilogue=examples(
         "dslc export runs/lenet5-1 --to c",
         "dslc export runs/lenet5-1 --to c -o firmware --portable --optimize size",
-        "dslc export runs/lenet5-1 --to c --target aarch64 --max-batch 16",
+        "dslc export runs/lenet5-1 --to c --target aarch64 --max-batch 16 --training",
         "dslc export specs/lenet5.net --weights lenet5.safetensors --to c --embed",
     )
 )
@@ -40,6 +40,7 @@ def export(
     portable: Switch = False,
     optimize: Literal["speed", "size"] = "speed",
     embed: bool | None = None,
+    training: Switch = False,
     define: Define = None,
 ) -> None:
     """Write a trained network as C for other programs.
@@ -58,6 +59,7 @@ def export(
         portable: Plain C for any compiler, without vectors.
         optimize: size: the least code and memory.
         embed: The weights as an array in the C (--no-embed: never); by default where they are less than 64 KB.
+        training: The C learns too: train_step with the optimizer of the spec, evaluate, save_weights.
     """
     from dslc.export.export import export_c
     from dslc.export.network import Wishes
@@ -68,7 +70,9 @@ def export(
         raise CallError("--portable is a target of its own: it goes without --target")
     machine = exported_target("c99" if portable else target or "generic")
     trained = read_trained(run, weights, overrides(define))
-    exported = export_c(trained, Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed))
+    exported = export_c(
+        trained, Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training)
+    )
     folder = Path(output or f"{trained.prefix}-c")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,4 +98,5 @@ def _tell(exported: Exported, prefix: str, small: bool) -> None:
         inside = found.constants if exported.embedded else found.constants + constants
         print(f"flash: {found.text + inside:,} bytes ({found.text:,} text, {inside:,} constants)")
     stack = "unknown" if found is None or found.stack is None else f"{found.stack:,} bytes"
-    print(f"RAM: {exported.memory_bytes:,} bytes that the caller gives; stack: {stack}")
+    learning = f" ({exported.training_bytes:,} for training)" if exported.training_bytes else ""
+    print(f"RAM: {exported.memory_bytes:,} bytes that the caller gives{learning}; stack of a prediction: {stack}")

@@ -18,7 +18,8 @@ def in_comment(text: str) -> str:
 
 
 def unshared(code: str) -> str:
-    """C of a kernel that one thread runs alone: its share is everything."""
+    """C of a kernel that one thread runs alone: its share is everything, and it waits for nobody."""
+    code = re.sub(r"^ *wait_at_barrier\(barrier, parts\);\n", "", code, flags=re.MULTILINE)
     return re.sub(r"= share_of\((.*), part, parts\);", r"= { 0, \1 };", code)
 
 

@@ -9,72 +9,119 @@ from dslc.codegen.summary import version
 from dslc.codegen.text import in_comment
 from dslc.export.arithmetic import Arithmetic
 from dslc.export.companions import companions
-from dslc.export.interface import header, interface_of
+from dslc.export.interface import Interface, header, interface_of
 from dslc.export.network import EMBEDDED_BELOW, Trained, Wishes
-from dslc.export.prediction import Prediction, plan_prediction
+from dslc.export.prediction import plan_prediction
 from dslc.export.prepared import constants_image
-from dslc.export.source import offsets_of, source
+from dslc.export.source import Stored, offsets_of, prediction_source
+from dslc.export.training import parameters_image, plan_training, trained_buffers, training_bytes, training_source
 from dslc.export.weights import fingerprint_of, weights_file
+from dslc.language.diagnostics import CallError
+from dslc.numerics import Array
+from dslc.plan import Plan
 from dslc.target import Target
 
 
 @dataclass(frozen=True)
 class Exported:
     """The files by their names, and the target that they are for. `memory_bytes` is what the caller gives,
-    `constant_bytes` what the weights take; `embedded`: the C holds them."""
+    `training_bytes` for training too (0 where it only predicts), `constant_bytes` what the weights take; `embedded`:
+    the C holds them."""
 
     files: Mapping[str, bytes]
     target: Target
     memory_bytes: int
+    training_bytes: int
     constant_bytes: int
     embedded: bool
 
 
 def export_c(trained: Trained, wishes: Wishes) -> Exported:
-    """The C of a network that predicts, its weights, an example and a README."""
+    """The C of a network, its weights, an example and a README.
+
+    Raises:
+        CallError: it should learn, and its spec has no `train`.
+    """
+    return _that_trains(trained, wishes) if wishes.training else _that_predicts(trained, wishes)
+
+
+def _that_predicts(trained: Trained, wishes: Wishes) -> Exported:
     prediction = plan_prediction(trained.network, wishes.target, wishes.batch, wishes.small)
-    plan, prefix = prediction.plan, trained.prefix
-    image = constants_image(prediction, trained.parameters, Arithmetic(plan.itemsize, plan.target.fuses))
-    embeds = image.nbytes < EMBEDDED_BELOW if wishes.embed is None else wishes.embed
-    fingerprint = fingerprint_of(prediction.constants, plan.itemsize)
+    plan = prediction.plan
     interface = interface_of(trained, plan.itemsize)
-    shared = {
+    image = constants_image(prediction, trained.parameters, Arithmetic(plan.itemsize, plan.target.fuses))
+    stored = _stored(image, fingerprint_of(prediction.constants, plan.itemsize), wishes)
+    end = offsets_of(plan, interface, plan.region("workspace").elements)[1]
+    memory_bytes = end * plan.itemsize
+    alignment = plan.target.lanes(plan.itemsize) * plan.itemsize
+    sizes = [f"{image.nbytes:,} bytes of constants, {memory_bytes:,} of memory."]
+    shared = _shared(trained, plan, alignment, [*_about(plan, wishes), *sizes])
+    narrow = wishes.small and max(image.nbytes, memory_bytes) < 2**31
+    code = prediction_source(prediction, interface, shared, stored, narrow)
+    note = "Takes weights where they lie: data must stay as they are while the network predicts."
+    files = _files(interface, shared, wishes, image, stored, code, note)
+    return Exported(files, plan.target, memory_bytes, 0, image.nbytes, stored.embedded is not None)
+
+
+def _that_trains(trained: Trained, wishes: Wishes) -> Exported:
+    if trained.network.training is None:
+        raise CallError("--training: this network has no `train` that says how it learns")
+    plan = plan_training(trained.network, wishes.target, wishes.batch, wishes.small)
+    interface = interface_of(trained, plan.itemsize)
+    image = parameters_image(plan, trained.parameters)
+    stored = _stored(image, fingerprint_of(trained_buffers(plan), plan.itemsize), wishes)
+    predicting, training = (training_bytes(plan, interface, trains) for trains in (False, True))
+    alignment = plan.target.vector_bytes or plan.itemsize
+    sizes = [f"{predicting:,} bytes of memory for prediction, {training:,} for training."]
+    shared = _shared(trained, plan, alignment, [*_about(plan, wishes), *sizes])
+    code = training_source(plan, interface, shared, stored)
+    files = _files(interface, shared, wishes, image, stored, code, "Copies weights into memory.")
+    return Exported(files, plan.target, predicting, training, image.nbytes, stored.embedded is not None)
+
+
+def _stored(image: Array, fingerprint: int, wishes: Wishes) -> Stored:
+    embeds = image.nbytes < EMBEDDED_BELOW if wishes.embed is None else wishes.embed
+    return Stored(image.nbytes, fingerprint, image if embeds else None)
+
+
+def _shared(trained: Trained, plan: Plan, alignment: int, about: list[str]) -> dict[str, object]:
+    """What header and source have in common."""
+    return {
         "title": in_comment(trained.network.name),
         "version": version(),
-        "about": _about(prediction, wishes),
-        "upper": prefix.upper(),
-        "prefix": prefix,
+        "about": about,
+        "upper": trained.prefix.upper(),
+        "prefix": trained.prefix,
         "batch": plan.batch,
-        "alignment": plan.target.lanes(plan.itemsize) * plan.itemsize,
+        "alignment": alignment,
     }
-    in_header = {
-        **shared,
-        "fields": [f"{interface.real} *memory", f"const {interface.real} *weights", "int max_batch"],
-        "trains": False,
-        "weights_note": "Takes weights where they lie: data must stay as they are while the network predicts."
-        + (" Those in the C are taken by init." if embeds else ""),
-        "init_note": "for_training is 0, and seed without effect.",
-    }
-    narrow = wishes.small and max(prediction.constant_bytes, prediction.workspace_bytes) < 2**31
-    code = source(prediction, interface, shared, fingerprint, image if embeds else None, narrow)
-    files = {
-        f"{prefix}.h": header(interface, in_header).encode(),
+
+
+def _files(
+    interface: Interface,
+    shared: Mapping[str, object],
+    wishes: Wishes,
+    image: Array,
+    stored: Stored,
+    code: str,
+    weights_note: str,
+) -> dict[str, bytes]:
+    prefix, embedded = interface.prefix, stored.embedded is not None
+    note = f"{weights_note} Those in the C are taken by init." if embedded else weights_note
+    return {
+        f"{prefix}.h": header(interface, shared, wishes.training, note).encode(),
         f"{prefix}.c": code.encode(),
-        f"{prefix}.weights": weights_file(image, fingerprint),
-        **companions(interface, shared, plan.target, embeds, wishes.small),
+        f"{prefix}.weights": weights_file(image, stored.fingerprint),
+        **companions(interface, shared, wishes.target, embedded, wishes.small),
     }
-    _, memory_bytes = offsets_of(prediction, interface)
-    return Exported(files, plan.target, memory_bytes, prediction.constant_bytes, embeds)
 
 
-def _about(prediction: Prediction, wishes: Wishes) -> list[str]:
-    """Size, memory and vectors, a line each."""
-    plan = prediction.plan
+def _about(plan: Plan, wishes: Wishes) -> list[str]:
+    """Size and vectors, a line each."""
     network, lanes = plan.graph.network, plan.target.lanes(plan.itemsize)
     return [
         f"{len(network.nodes)} layers, {sum(p.elements for p in network.parameters):,} parameters, "
         f"{network.precision}, at most {plan.batch} example{'s' * (plan.batch > 1)} in a call.",
-        f"{prediction.constant_bytes:,} bytes of constants, {prediction.workspace_bytes:,} of memory.",
         f"Vectors of {lanes} numbers ({plan.target.name})." if lanes > 1 else f"Plain C99 ({plan.target.name}).",
         *(["For the least code and memory."] if wishes.small else []),
     ]

@@ -1,150 +1,159 @@
-"""NAME.c of a network that only predicts: the kernels of its plan, and the functions around them."""
+"""NAME.c: the kernels of a plan, the phases that call them, and the public functions."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dslc.codegen.functions import Functions
-from dslc.codegen.names import PHASES, Names
-from dslc.codegen.phases import callers_tensors
+from dslc.codegen.names import Names
 from dslc.codegen.prune import needed
 from dslc.codegen.templating import render
 from dslc.codegen.text import tidy
 from dslc.codegen.tools import tools
 from dslc.export.interface import Interface, Port
+from dslc.export.phases import PhaseFunction, phase_function
 from dslc.export.prediction import Prediction
 from dslc.export.weights import HEAD_BYTES, MAGIC
 from dslc.numerics import Array
 from dslc.passes.small_batch import largest_small_batch
-from dslc.plan import PlannedPhase
+from dslc.plan import Plan, PlannedStep
 
-
-@dataclass(frozen=True)
-class PhaseFunction:
-    """A phase as a function that calls kernels in a row. `arguments` are what predict calls it with."""
-
-    name: str
-    comment: str
-    parameters: tuple[str, ...]
-    arguments: tuple[str, ...]
-    calls: tuple[str, ...]
-
-    @property
-    def uses_memory(self) -> bool:
-        """Whether it works in the memory that the caller gave."""
-        return any("at + " in call for call in self.calls)
-
-    @property
-    def uses_weights(self) -> bool:
-        """Whether it reads constants."""
-        return any("weights + " in call for call in self.calls)
+OWN_NAMES = {"embedded", "find", "is_aligned", "outdate", "parameter", "parameters", "place_of", "prepack", "size_of",
+             "weights_error", "weights_head"}  # fmt: skip
+"""What the templates define besides."""
 
 
 @dataclass(frozen=True)
 class Offsets:
-    """What is subtracted from the features of an input, `at` which place in memory the differences lie."""
+    """What is subtracted from the features of an input, and `at` which place in memory the differences lie."""
 
     port: Port
     values: tuple[str, ...]
     at: int
 
 
-def offsets_of(prediction: Prediction, interface: Interface) -> tuple[list[Offsets], int]:
-    """The inputs with offsets, whose differences lie behind the workspace, and the bytes of all memory."""
-    plan, end, found = prediction.plan, prediction.plan.region("workspace").elements, []
-    lanes = plan.target.lanes(plan.itemsize)
+@dataclass(frozen=True)
+class Stored:
+    """How weights lie in a file: bytes of the numbers, the fingerprint of their places, and the numbers themselves
+    where the C holds them."""
+
+    image_bytes: int
+    fingerprint: int
+    embedded: Array | None
+
+
+def offsets_of(plan: Plan, interface: Interface, end: int) -> tuple[list[Offsets], int]:
+    """The inputs with offsets, whose differences lie behind the `end` of the memory in numbers, and the new end."""
+    lanes, found = plan.target.lanes(plan.itemsize), []
     for value, port in zip(interface.trained.network.inputs, interface.inputs, strict=True):
         if value.name in interface.trained.offsets:
             at = -(-end // lanes) * lanes
             values = tuple(map(repr, map(float, interface.trained.offsets[value.name])))
             found.append(Offsets(port, values, at))
             end = at + plan.batch * port.elements + lanes - 1
-    return found, end * plan.itemsize
+    return found, end
 
 
-def source(
-    prediction: Prediction,
-    interface: Interface,
-    shared: Mapping[str, object],
-    fingerprint: int,
-    embedded: Array | None,
-    narrow: bool,
+def callers_arrays(interface: Interface, offsets: Sequence[Offsets]) -> dict[str, str]:
+    """What the caller's inputs and outputs are called where a phase is called, by the names that the phase has."""
+    network, shifted = interface.trained.network, {o.port for o in offsets}
+    inputs = {
+        f"{v.name}_in": f"{port.name}_shifted" if port in shifted else port.name
+        for v, port in zip(network.inputs, interface.inputs, strict=True)
+    }
+    outputs = {f"{h.name}_output": port.name for h, port in zip(network.heads, interface.outputs, strict=True)}
+    return inputs | outputs
+
+
+def prediction_source(
+    prediction: Prediction, interface: Interface, shared: Mapping[str, object], stored: Stored, narrow: bool
 ) -> str:
-    """The whole file. `shared` is what it has in common with the header. `embedded`: the constants, where they are an
-    array in it. `narrow`: indices of 32 bits, in float32."""
+    """The whole file of a network that only predicts. `shared` is what it has in common with the header. `narrow`:
+    indices of 32 bits, in float32."""
     plan = prediction.plan
     names = Names(plan, apart=True)
     functions = Functions(plan, names, alone=True)
-    offsets, memory_bytes = offsets_of(prediction, interface)
-    arrays = _arrays(interface, offsets)
-    phases = [_phase(phase, prediction, arrays, names, functions) for phase in plan.steps[0].phases]
-    single, by_name = plan.itemsize == 4, {phase.name: phase for phase in phases}
-    small_batch = largest_small_batch(plan.graph.predict, plan.target.lanes(plan.itemsize))
-    few = by_name.get("predict_small_batch")
+    offsets, end = offsets_of(plan, interface, plan.region("workspace").elements)
+    arrays = callers_arrays(interface, offsets)
+    phases = phases_of(plan.steps[0], arrays, names, functions)
     context = {
         **shared,
+        **common_context(plan, interface, stored, offsets, phases),
+        "trains": False,
+        "memory_bytes": end * plan.itemsize,
+    }
+    code = whole_file("export/network.c.j2", context, plan, names, functions, list(phases.values()))
+    return with_short_indices(code) if narrow and plan.itemsize == 4 else code
+
+
+def phases_of(
+    step: PlannedStep, arrays: Mapping[str, str], names: Names, functions: Functions
+) -> dict[str, PhaseFunction]:
+    """The functions of a step's phases by name."""
+    names.taken |= OWN_NAMES
+    found = (phase_function(step, phase, arrays, names, functions) for phase in step.phases)
+    return {phase.name: phase for phase in found}
+
+
+def common_context(
+    plan: Plan,
+    interface: Interface,
+    stored: Stored,
+    offsets: Sequence[Offsets],
+    phases: Mapping[str, PhaseFunction],
+) -> dict[str, object]:
+    """What both kinds of file print: weights, and prediction."""
+    single, few = plan.itemsize == 4, phases.get("predict_small_batch")
+    return {
+        "embedded": [] if stored.embedded is None else [_literal(x, single) for x in stored.embedded.tolist()],
+        "itemsize": plan.itemsize,
+        "real": interface.real,
+        "offsets": offsets,
+        "image_bytes": stored.image_bytes,
+        "head_bytes": HEAD_BYTES,
+        "magic": MAGIC.decode().replace("\n", "\\n"),
+        "fingerprint": f"0x{stored.fingerprint:016x}u",
+        "given": interface.given,
+        "made": interface.made,
+        "missing_arrays": any_missing(port.name for port in (*interface.inputs, *interface.outputs)),
+        "small_batch": largest_small_batch(plan.graph.predict, plan.target.lanes(plan.itemsize)) if few else 0,
+        "small_batch_arguments": few.arguments if few else (),
+        "forward_arguments": phases["predict_forward"].arguments,
+        "classes": interface.classes,
+    }
+
+
+def any_missing(names: Iterable[str]) -> str:
+    """The condition that one of several pointers is NULL."""
+    return " || ".join(f"!{name}" for name in names)
+
+
+def whole_file(
+    template: str,
+    context: dict[str, object],
+    plan: Plan,
+    names: Names,
+    functions: Functions,
+    phases: Sequence[PhaseFunction],
+) -> str:
+    """The file with the tools that it needs, and no others."""
+    single = plan.itemsize == 4
+    context = {
+        **context,
         "tools": "",
         "constants": list(names.constants.values()),
         "functions": list(functions.by_code.values()),
         "phases": phases,
-        "embedded": [] if embedded is None else [_literal(x, single) for x in embedded.tolist()],
-        "itemsize": plan.itemsize,
-        "real": interface.real,
-        "memory_bytes": memory_bytes,
-        "offsets": offsets,
-        "image_bytes": prediction.constant_bytes,
-        "head_bytes": HEAD_BYTES,
-        "magic": MAGIC.decode().replace("\n", "\\n"),
-        "fingerprint": f"0x{fingerprint:016x}u",
-        "given": interface.given,
-        "made": interface.made,
-        "missing": " || ".join(f"!{port.name}" for port in (*interface.inputs, *interface.outputs)),
-        "small_batch": small_batch,
-        "small_batch_arguments": few.arguments if few else (),
-        "forward_arguments": by_name["predict_forward"].arguments,
-        "classes": interface.classes,
     }
-    code = render("export/network.c.j2", context, single)
-    context["tools"] = needed(tools(plan, functions, False), code)
-    whole = tidy(render("export/network.c.j2", context, single))
-    return with_short_indices(whole) if narrow and single else whole
+    context["tools"] = needed(tools(plan, functions, False), render(template, context, single))
+    return tidy(render(template, context, single))
 
 
 def with_short_indices(code: str) -> str:
     """C that counts in 32 bits, for machines whose registers are no wider; no array here has 2^31 numbers."""
     return re.sub(r"\bint64_t\b", "int32_t", code)
-
-
-def _arrays(interface: Interface, offsets: list[Offsets]) -> dict[str, str]:
-    """What the caller's arrays are called where a phase is called, by the names that the phase has for them."""
-    network, shifted = interface.trained.network, {o.port for o in offsets}
-    return {
-        **{
-            f"{v.name}_in": f"{port.name}_shifted" if port in shifted else port.name
-            for v, port in zip(network.inputs, interface.inputs, strict=True)
-        },
-        **{f"{h.name}_output": port.name for h, port in zip(network.heads, interface.outputs, strict=True)},
-    }
-
-
-def _phase(
-    phase: PlannedPhase, prediction: Prediction, arrays: Mapping[str, str], names: Names, functions: Functions
-) -> PhaseFunction:
-    step = prediction.plan.steps[0]
-    kernels = [k for k in phase.kernels if not k.variant.is_alias]
-    found = [functions.function(step, k) for k in kernels]
-    given = callers_tensors(phase)
-    count = ("n",) if any("n" in f.takes for f in found) else ()
-    name = f"predict_{phase.name}"
-    return PhaseFunction(
-        name,
-        PHASES[name],
-        (*(names.declare(t) for t in given), *(f"int {n}" for n in count)),
-        ("net", *(arrays[t.name] for t in given), *count),
-        tuple(functions.call(step, k, f) for k, f in zip(kernels, found, strict=True)),
-    )
 
 
 def _literal(value: float, single: bool) -> str:
