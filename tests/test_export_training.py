@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_export_errors import aligned, aligned_copy
 
 from dslc.codegen.build import EXTRA_FLAGS
 from dslc.compiler import check_text
@@ -23,6 +22,7 @@ from dslc.target import Target, native
 from exporting import STRICT, Export, random_parameters, run_compiler, write
 from helpers import FORWARD, assert_all_close, assert_close
 from test_export import GENERIC, MACHINES, PORTABLE, symbols_of
+from test_export_errors import aligned, aligned_copy
 
 LEARNER = """net Learner {
   input image: 8x8x1
