@@ -39,6 +39,13 @@ class Target:
         return 14 if self.registers >= 32 else 6
 
 
+CORTEX_M = {
+    3: ("-mfloat-abi=soft",),
+    4: ("-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
+    7: ("-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"),
+}
+"""How the microcontrollers compute with floats."""
+
 TARGETS = {
     "c99": Target("c99", 0, ()),
     "generic": Target("generic", 16, ()),
@@ -53,6 +60,17 @@ TARGETS = {
         machine="armv7l",
         compiler="arm-linux-gnueabihf-gcc",
     ),
+    **{
+        f"cortex-m{n}": Target(
+            f"cortex-m{n}",
+            0,
+            (f"-mcpu=cortex-m{n}", "-mthumb", *floats),
+            fuses=n != 3,
+            machine="arm",
+            compiler="arm-none-eabi-gcc",
+        )
+        for n, floats in CORTEX_M.items()
+    },
 }
 
 

@@ -2,7 +2,9 @@
  *
  *     program WEIGHTS N FROM TO
  *
+ * WEIGHTS is - for those in the C.
  * Behind `-include NAME.h`; NET is the name, NAME_ its symbols in capitals as CONSTANT(...). Predicts N examples a call. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +25,8 @@ static void demand(int fine, const char *what)
 /* As many bytes as asked for, at an address that is a multiple of the alignment and of nothing more. */
 static void *exact_memory(size_t bytes)
 {
-    void *memory = NULL;
-    const size_t unit = CONSTANT(ALIGNMENT) < sizeof(void *) ? sizeof(void *) : CONSTANT(ALIGNMENT);
-    demand(posix_memalign(&memory, unit, bytes ? bytes : 1) == 0, "no memory");
+    void *memory = memalign(CONSTANT(ALIGNMENT), bytes ? bytes : 1);
+    demand(memory != NULL, "no memory");
     return memory;
 }
 
@@ -44,8 +45,9 @@ static void *contents(const char *path, size_t *bytes)
 int main(int argc, char **argv)
 {
     demand(argc == 5, "usage: program WEIGHTS N FROM TO");
-    size_t weights_bytes, x_bytes;
-    void *weights = contents(argv[1], &weights_bytes);
+    size_t weights_bytes = 0, x_bytes;
+    const int embedded = strcmp(argv[1], "-") == 0;
+    void *weights = embedded ? NULL : contents(argv[1], &weights_bytes);
     const int each = atoi(argv[2]);
     char *x = (char *)contents(argv[3], &x_bytes);
     FILE *to = fopen(argv[4], "wb");
@@ -56,7 +58,7 @@ int main(int argc, char **argv)
     void *memory = exact_memory(bytes);
     memset(memory, 0xFF, bytes); /* Not-a-number: nothing may be read before it was written. */
     demand(CALL(init)(&net, memory, bytes, each, 0, 0) == 0, "init");
-    demand(CALL(load_weights)(&net, weights, weights_bytes) == 0, "load_weights");
+    demand(embedded || CALL(load_weights)(&net, weights, weights_bytes) == 0, "load_weights");
     const size_t example = CONSTANT(INPUTS) * sizeof(REAL), result = CONSTANT(OUTPUTS) * sizeof(REAL);
     const int count = (int)(x_bytes / example);
     for (int first = 0; first < count; first += each) {

@@ -4,6 +4,7 @@
  *
  * Behind `-include NAME.h`; NET is the name, UPPER the name in capitals. FROM holds mini-batches: their number n, n
  * examples, n classes. TO gets the loss of each step, and at the end the file of weights. Memory is exact to the byte. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +24,8 @@ static void demand(int fine, const char *what)
 
 static void *exact_memory(size_t bytes)
 {
-    void *memory = NULL;
-    const size_t unit = CONSTANT(ALIGNMENT) < sizeof(void *) ? sizeof(void *) : CONSTANT(ALIGNMENT);
-    demand(posix_memalign(&memory, unit, bytes) == 0, "no memory");
+    void *memory = memalign(CONSTANT(ALIGNMENT), bytes);
+    demand(memory != NULL, "no memory");
     return memory;
 }
 

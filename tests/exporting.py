@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dslc.compiler import check_text
 from dslc.export.companions import compile_flags
@@ -29,6 +32,35 @@ def random_parameters(network: Network, rng: np.random.Generator) -> Arrays:
         p.name: (p.init.sample(rng, p.shape, p.fan_in, p.fan_out) + rng.uniform(-0.1, 0.1, p.shape)).astype(dtype)
         for p in network.parameters
     }
+
+
+@dataclass(frozen=True)
+class Host:
+    """What compiles a program and runs it: this machine, an emulated one, or a `board` without a system."""
+
+    compiler: str = "gcc"
+    link: tuple[str, ...] = ()
+    emulator: tuple[str, ...] = ()
+    board: str = ""
+
+    def command(self, program: str, arguments: list[str]) -> list[str]:
+        if not self.board:
+            return [*self.emulator, program, *arguments]
+        files = ",".join(f"arg={argument}" for argument in [program, *arguments])
+        semihosting = ["-semihosting-config", f"enable=on,target=native,{files}"]
+        return ["qemu-system-arm", "-M", self.board, "-nographic", *semihosting, "-kernel", program]
+
+    def require(self) -> None:
+        """Skips the test where a program is not installed; fails it where all must be."""
+        emulators = (*self.emulator[:1], *(["qemu-system-arm"] if self.board else []))
+        for program in (self.compiler, *emulators):
+            if shutil.which(program) is None:
+                reason = f"not installed: {program}"
+                pytest.fail(reason) if os.environ.get("DSLC_REQUIRE_TARGETS") else pytest.skip(reason)
+
+
+HERE = Host()
+AARCH64 = Host("aarch64-linux-gnu-gcc", ("-static",), ("qemu-aarch64",))
 
 
 @dataclass(frozen=True)
@@ -55,33 +87,40 @@ class Export:
     def real(self) -> type:
         return np.float32 if self.trained.network.precision == "float32" else np.float64
 
-    def compile(self, made: Path, *flags: str, compiler: tuple[str, ...] = ("gcc",)) -> Path:
+    def compile(self, made: Path, *flags: str, compiler: str = "gcc") -> Path:
         """The network as an object or library, by the README's flags and then others."""
-        run_compiler(
-            *compiler,
-            *compile_flags(self.wishes.target, self.wishes.small),
-            *STRICT,
-            *flags,
-            str(self.source),
-            "-o",
-            str(made),
-        )
+        wishes = self.wishes
+        readme = compile_flags(wishes.target, wishes.small)
+        run_compiler(compiler, *readme, *STRICT, *flags, str(self.source), "-o", str(made))
         return made
 
-    def predict(
-        self, x: np.ndarray, *flags: str, compiler: tuple[str, ...] = ("gcc",), emulator: tuple[str, ...] = ()
-    ) -> np.ndarray:
-        """The outputs of examples, from `exported.c` around the network; `flags` are for compiler and linker."""
-        net = self.compile(self.folder / "network.o", "-c", *flags, compiler=compiler)
+    def program(self, main: Path, host: Host, *flags: str) -> Path:
+        """The program of a `main` around the network; `flags` are for compiler and linker."""
+        net = self.compile(self.folder / "network.o", "-c", *flags, compiler=host.compiler)
         real = "float" if self.real is np.float32 else "double"
-        names = (f"-DNET={self.prefix}", f"-DUPPER={self.prefix.upper()}", f"-DREAL={real}")
+        names = (f"-DNET={self.prefix}", f"-DUPPER={self.prefix.upper()}", f"-DREAL={real}", "-DSEED=0")
         include = ("-include", str(self.folder / f"{self.prefix}.h"))
-        program, given, made = (self.folder / name for name in ("program", "given", "made"))
-        run_compiler(*compiler, "-std=gnu99", *flags, *names, *include, str(MAIN), str(net), "-lm", "-o", str(program))
+        made = self.folder / "program"
+        objects = (str(main), str(net), *host.link, "-lm", "-o", str(made))
+        run_compiler(host.compiler, "-std=gnu99", *self.wishes.target.flags, *flags, *names, *include, *objects)
+        return made
+
+    def run(self, program: Path, host: Host, *arguments: Path | str) -> None:
+        """In the folder of the network, whose files it names briefly: microcontrollers have short command lines."""
+        names = [a.name if isinstance(a, Path) else a for a in arguments]
+        command = host.command(f"./{program.name}", names)
+        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment, cwd=self.folder, timeout=300
+        )
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"[:4000]
+
+    def predict(self, x: np.ndarray, *flags: str, host: Host = HERE) -> np.ndarray:
+        """The outputs of examples, from `exported.c` around the network."""
+        given, made = self.folder / "given", self.folder / "made"
         given.write_bytes(np.ascontiguousarray(x, self.real).tobytes())
-        call = [*emulator, str(program), str(self.weights), str(self.wishes.batch), str(given), str(made)]
-        done = subprocess.run(call, capture_output=True, text=True, check=False, env={"ASAN_OPTIONS": "detect_leaks=0"})
-        assert done.returncode == 0, done.stderr[:4000]
+        weights = "-" if self.wishes.embed else self.weights
+        self.run(self.program(MAIN, host, *flags), host, weights, str(self.wishes.batch), given, made)
         (head,) = self.trained.network.heads
         return np.fromfile(made, self.real).reshape(len(x), *head.value.shape)
 

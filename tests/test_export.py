@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.inference import predict
 from dslc.runtime.runs.trained import trained
 from dslc.target import TARGETS, Target, native
-from exporting import STRICT, Export, export, random_parameters, run_compiler, write
+from exporting import STRICT, Export, Host, export, random_parameters, run_compiler, write
 from helpers import FORWARD, NETWORKS, assert_close, runs
 
 DIGITS = """net Digits {
@@ -145,12 +146,30 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Export:
     return export(DIGITS, Wishes(GENERIC, 2, embed=False), tmp_path_factory.mktemp("digits"), rng)
 
 
+OTHERS = [c for c in (("g++", "-x", "c++", "-std=c++20"), ("clang", "-std=c99"), ("clang", "-x", "c++", "-std=c++20"))
+          if shutil.which(c[0])]  # fmt: skip
+"""Compilers besides gcc, in which all other tests are."""
+
+
+@pytest.mark.parametrize("compiler", OTHERS, ids=" ".join)
 @pytest.mark.parametrize("target", MACHINES, ids=lambda target: target.name)
 @pytest.mark.parametrize("name", CASES)
-def test_is_c_plus_plus_too(name: str, target: Target, tmp_path: Path, rng: np.random.Generator) -> None:
+def test_is_clean_to_other_compilers(
+    name: str, target: Target, compiler: tuple[str, ...], tmp_path: Path, rng: np.random.Generator
+) -> None:
     exported = export(CASES[name], Wishes(target, 3), tmp_path, rng)
-    command = ("g++", "-x", "c++", "-std=c++20", "-fsyntax-only", *target.flags, *STRICT)
-    run_compiler(*command, str(exported.source))
+    run_compiler(*compiler, "-fsyntax-only", *target.flags, *STRICT, str(exported.source))
+
+
+@pytest.mark.skipif(shutil.which("clang") is None, reason="not installed: clang")
+@pytest.mark.parametrize("target", [PORTABLE, native()], ids=lambda target: target.name)
+@pytest.mark.parametrize("name", CASES)
+def test_predicts_by_clang(name: str, target: Target, tmp_path: Path, rng: np.random.Generator) -> None:
+    exported = export(CASES[name], Wishes(target, 3), tmp_path, rng)
+    x = examples(exported, 5, rng)
+    assert_close(
+        exported.predict(x, "-O1", host=Host("clang")), reference(exported.trained, x), FORWARD["float32"], name
+    )
 
 
 def test_a_header_for_any_c_plus_plus(digits: Export) -> None:

@@ -21,7 +21,7 @@ from dslc.runtime.model import Model
 from dslc.target import Target, native
 from exporting import STRICT, Export, random_parameters, run_compiler, write
 from helpers import FORWARD, assert_all_close, assert_close
-from test_export import GENERIC, MACHINES, PORTABLE, symbols_of
+from test_export import GENERIC, MACHINES, OTHERS, PORTABLE, symbols_of
 from test_export_errors import aligned, aligned_copy
 
 LEARNER = """net Learner {
@@ -254,7 +254,8 @@ def test_is_clean_c_and_c_plus_plus(target: Target, tmp_path: Path) -> None:
     network: Network = check_text(LEARNER)
     trained = Trained(network, random_parameters(network, np.random.default_rng(0)))
     exported = write(trained, Wishes(target, BATCH, embed=True, training=True), tmp_path)
-    run_compiler("g++", "-x", "c++", "-std=c++20", "-fsyntax-only", *target.flags, *STRICT, str(exported.source))
+    for compiler in OTHERS:
+        run_compiler(*compiler, "-fsyntax-only", *target.flags, *STRICT, str(exported.source))
     symbols = symbols_of(exported.compile(tmp_path / "object.o", "-c", "-O1"))
     assert all(name.startswith("learner_") for kind, name in symbols if kind in "TRDB")
     assert not [name for kind, name in symbols if kind in "dDbBcC"], "a variable that can change"

@@ -1847,7 +1847,8 @@ static KERNEL void dense3_backward_input(const float *restrict dout, const float
     const range tasks = share_of(11, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 11 ? begin + 1 : 11;
-        vec sums[1][16][8] = { 0 };
+        vec sums[1][16][8];
+        memset(sums, 0, sizeof sums);
         walk now = along;
         for (int64_t block = 0; block < 2; block += 2) {
             now.segments = 2 - block < 2 ? 2 - block : 2;
@@ -1950,7 +1951,8 @@ static KERNEL void dense2_backward_input(const float *restrict dout, const float
     const range tasks = share_of(15, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 15 ? begin + 1 : 15;
-        vec sums[1][16][8] = { 0 };
+        vec sums[1][16][8];
+        memset(sums, 0, sizeof sums);
         walk now = along;
         for (int64_t block = 0; block < 21; block += 8) {
             now.segments = 21 - block < 8 ? 21 - block : 8;
@@ -2051,7 +2053,8 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
     const range tasks = share_of(50, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 50 ? begin + 1 : 50;
-        vec sums[1][16][8] = { 0 };
+        vec sums[1][16][8];
+        memset(sums, 0, sizeof sums);
         walk now = along;
         for (int64_t block = 0; block < 30; block += 8) {
             now.segments = 30 - block < 8 ? 30 - block : 8;

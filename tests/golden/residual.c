@@ -2277,7 +2277,8 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
     const range tasks = share_of(4, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 4 ? begin + 1 : 4;
-        vec sums[1][16][8] = { 0 };
+        vec sums[1][16][8];
+        memset(sums, 0, sizeof sums);
         walk now = along;
         for (int64_t block = 0; block < 2; block += 2) {
             now.segments = 2 - block < 2 ? 2 - block : 2;
