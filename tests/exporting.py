@@ -61,6 +61,7 @@ class Host:
 
 HERE = Host()
 AARCH64 = Host("aarch64-linux-gnu-gcc", ("-static",), ("qemu-aarch64",))
+ARMV7 = Host("arm-linux-gnueabihf-gcc", ("-static",), ("qemu-arm",))
 
 
 @dataclass(frozen=True)

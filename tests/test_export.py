@@ -126,6 +126,56 @@ def test_offsets_are_subtracted(tmp_path: Path, rng: np.random.Generator, monkey
     np.testing.assert_array_equal(exported.predict(given), model.predict(given))
 
 
+def test_two_inputs_and_two_outputs(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Arrays are named after them; names that differ by case alone stay apart."""
+    text = """net Two {
+  input a: 5
+  input A: 4x4x2
+  h = a -> dense(6) -> tanh
+  g = A -> conv(3, 3x3) -> flatten
+  output p = concat(h, g) -> dense(3) -> softmax
+  output P = h -> dense(2) -> linear
+}
+"""
+    exported = export(text, Wishes(PORTABLE, 4), tmp_path, rng)
+    given = {"a": rng.standard_normal((4, 5)), "A": rng.standard_normal((4, 4, 4, 2))}
+    given = {name: array.astype(np.float32) for name, array in given.items()}
+    p, q, memory, net = (
+        np.zeros((4, 3), np.float32),
+        np.zeros((4, 2), np.float32),
+        np.zeros(9999, np.float32),
+        bytes(99),
+    )
+    library = exported.library()
+    header = (exported.folder / "two.h").read_text()
+    assert "const float *a_in, const float *A_in, int n, float *p_out, float *P_out" in header
+    at = [ctypes.c_void_p(array.ctypes.data) for array in (given["a"], given["A"], p, q, memory)]
+    assert library.two_init(net, at[4], ctypes.c_size_t(memory.nbytes), 4, 0, ctypes.c_uint64(0)) == 0
+    assert library.two_predict(net, at[0], at[1], 4, at[2], at[3]) == 0
+    interpreter = Interpreter(
+        exported.trained.network, {n: a.astype(np.float64) for n, a in exported.trained.parameters.items()}
+    )
+    wanted = interpreter.predict({name: array.astype(np.float64) for name, array in given.items()})
+    assert_close(p, wanted["p"], FORWARD["float32"], "p")
+    assert_close(q, wanted["P"], FORWARD["float32"], "P")
+
+
+@pytest.mark.parametrize("target", [PORTABLE, native()], ids=lambda target: target.name)
+def test_double_precision(target: Target, tmp_path: Path, rng: np.random.Generator) -> None:
+    for name in ("tabular", "branches"):
+        network = check_text(CASES[name], dtype="float64")
+        exported = write(Trained(network, random_parameters(network, rng)), Wishes(target, 2), tmp_path / name)
+        x = examples(exported, 3, rng)
+        assert_close(exported.predict(x, "-O1"), reference(exported.trained, x), FORWARD["float64"], name)
+
+
+def test_a_net_called_main(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Its C and the example's have two names."""
+    exported = export(DIGITS.replace("Digits", "Main"), Wishes(PORTABLE), tmp_path, rng)
+    assert {path.name for path in tmp_path.iterdir()} == {"main.h", "main.c", "main.weights", "example.c", "README.md"}
+    assert "main_predict" in exported.source.read_text() and "main.c -lm" in (tmp_path / "README.md").read_text()
+
+
 def test_class_names(tmp_path: Path, rng: np.random.Generator) -> None:
     names = ('plain "quoted" \\', "größer", "??/ %s", *map(str, range(7)))
     network = check_text(DIGITS)

@@ -83,6 +83,8 @@ BAD = [
     (("export", "tiny.net", "--weights", "data.npz"), 1, "cannot read data.npz"),
     (("export", "other.net", "--weights", "r/weights.safetensors"), 1, "do not fit"),
     (("export", "r", "--max-batch", 0), 2, "at least 1"),
+    (("export", "r", "--max-batch", 10**9), 2, "bytes of memory"),
+    (("export", "edges.net", "--weights", "edges.safetensors", "--training"), 2, "no `train`"),
     (("export", "r", "--target", "pdp11"), 2, "no target"),
     (("export", "r", "--target", "native", "--portable"), 2, "without --target"),
     (("export", "r", "--to", "fortran"), 2, "fortran"),
@@ -93,6 +95,8 @@ BAD = [
 
 def test_bad_calls(run: Path) -> None:
     (run / "other.net").write_text((run / "tiny.net").read_text().replace("dense(5)", "dense(6)"))
+    (run / "edges.net").write_text("net Edges {\n  input x: 4\n  relu\n}\n")
+    package.load(run / "edges.net").save(run / "edges.safetensors")
     for arguments, status, words in BAD:
         done = dslc(*arguments, cwd=run)
         assert done.returncode == status and words in done.stderr + done.stdout, (arguments, done.stderr, done.stdout)

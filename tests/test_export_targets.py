@@ -1,6 +1,7 @@
 """Exported C on other machines, under an emulator, and training watched by sanitizers: against NumPy alone.
 
-`-m neon` needs aarch64-linux-gnu-gcc and qemu-aarch64, `-m devices` arm-none-eabi-gcc and qemu-system-arm.
+`-m neon` needs aarch64-linux-gnu-gcc, arm-linux-gnueabihf-gcc and qemu-user, `-m devices` arm-none-eabi-gcc and
+qemu-system-arm; `make devices` installs them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dslc.export.training import plan_training, trained_buffers
 from dslc.export.weights import HEAD_BYTES
 from dslc.proofs.reference import Interpreter
 from dslc.target import TARGETS, Target, native
-from exporting import AARCH64, HERE, Export, Host, export, random_parameters, write
+from exporting import AARCH64, ARMV7, HERE, Export, Host, export, random_parameters, write
 from helpers import FORWARD, Arrays, assert_close
 from test_export import CASES, DIGITS, GENERIC, PORTABLE, examples, reference
 
@@ -60,6 +61,17 @@ def test_predicts_on_aarch64(name: str, target: Target, tmp_path: Path, rng: np.
     exported = export(CASES[name], Wishes(target, 3), tmp_path, rng)
     x = examples(exported, 5, rng)
     assert_close(exported.predict(x, host=AARCH64), reference(exported.trained, x), FORWARD["float32"], name)
+
+
+@pytest.mark.neon
+@pytest.mark.parametrize("target", [TARGETS["armv7"], PORTABLE], ids=lambda target: target.name)
+@pytest.mark.parametrize("name", CASES)
+def test_predicts_on_armv7(name: str, target: Target, tmp_path: Path, rng: np.random.Generator) -> None:
+    """Addresses of 32 bits."""
+    ARMV7.require()
+    exported = export(CASES[name], Wishes(target, 3), tmp_path, rng)
+    x = examples(exported, 5, rng)
+    assert_close(exported.predict(x, host=ARMV7), reference(exported.trained, x), FORWARD["float32"], name)
 
 
 def ten_batches(rng: np.random.Generator) -> Batches:

@@ -61,6 +61,7 @@ def export(
         embed: The weights as an array in the C (--no-embed: never); by default where they are less than 64 KB.
         training: The C learns too: train_step with the optimizer of the spec, evaluate, save_weights.
     """
+    from dslc.cache import write_whole
     from dslc.export.export import export_c
     from dslc.export.network import Wishes
     from dslc.runtime.runs.trained import read_trained
@@ -77,7 +78,7 @@ def export(
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, contents in exported.files.items():
-            (folder / name).write_bytes(contents)
+            write_whole(folder / name, contents)
     for name, contents in exported.files.items():
         print(f"{folder / name} ({len(contents):,} bytes)")
     _tell(exported, trained.prefix, optimize == "size")

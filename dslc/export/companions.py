@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from dslc.codegen.templating import render
 from dslc.export.interface import Interface
+from dslc.export.network import Wishes
 from dslc.target import Target
 
 FLAGS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
@@ -17,12 +18,12 @@ def compile_flags(target: Target, small: bool) -> tuple[str, ...]:
     return ("-std=c99", "-Os" if small else "-O3", *FLAGS, *target.flags)
 
 
-def companions(
-    interface: Interface, shared: Mapping[str, object], target: Target, embedded: bool, small: bool
-) -> dict[str, bytes]:
-    """`main.c` and `README.md` by name. `shared` is what they have in common with the header."""
+def companions(interface: Interface, shared: Mapping[str, object], wishes: Wishes, embedded: bool) -> dict[str, bytes]:
+    """`main.c` and `README.md` by name. `shared` is what they have in common with the header. Beside a net called main
+    the program is `example.c`."""
     prefix, single = interface.prefix, interface.real == "float"
-    flags = " ".join(compile_flags(target, small))
+    flags = " ".join(compile_flags(wishes.target, wishes.small))
+    example = "main.c" if prefix != "main" else "example.c"
     usage = f"./{prefix} examples.bin" + ("" if embedded else f" {prefix}.weights")
     common = {
         "title": shared["title"], "prefix": prefix, "real": interface.real, "inputs": interface.inputs,
@@ -31,15 +32,18 @@ def companions(
     program = {**common, "upper": shared["upper"], "digits": 9 if single else 17}
     readme = {
         **common,
+        "example": example,
         "version": shared["version"],
         "about": shared["about"],
         "flags": flags,
-        "compile": f"{target.compiler} {flags} main.c {prefix}.c -lm -o {prefix}",
-        "runs_on": runs_on(target),
+        "compile": f"{wishes.target.compiler} {flags} {example} {prefix}.c -lm -o {prefix}",
+        "runs_on": runs_on(wishes.target),
+        "trains": wishes.training,
+        "upper": shared["upper"],
         "standardizes": any(type(n.layer).__name__ == "Standardize" for n in interface.trained.network.nodes),
     }
     return {
-        "main.c": render("export/main.c.j2", program, single).encode(),
+        example: render("export/main.c.j2", program, single).encode(),
         "README.md": render("export/README.md.j2", readme, single).encode(),
     }
 

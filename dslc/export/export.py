@@ -21,6 +21,8 @@ from dslc.numerics import Array
 from dslc.plan import Plan
 from dslc.target import Target
 
+LARGEST_PLACE = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -40,7 +42,7 @@ def export_c(trained: Trained, wishes: Wishes) -> Exported:
     """The C of a network, its weights, an example and a README.
 
     Raises:
-        CallError: it should learn, and its spec has no `train`.
+        CallError: it should learn, and its spec has no `train`; or it needs more memory than C has numbers for here.
     """
     return _that_trains(trained, wishes) if wishes.training else _that_predicts(trained, wishes)
 
@@ -53,6 +55,7 @@ def _that_predicts(trained: Trained, wishes: Wishes) -> Exported:
     stored = _stored(image, fingerprint_of(prediction.constants, plan.itemsize), wishes)
     end = offsets_of(plan, interface, plan.region("workspace").elements)[1]
     memory_bytes = end * plan.itemsize
+    _require_room(memory_bytes, image, wishes)
     alignment = plan.target.lanes(plan.itemsize) * plan.itemsize
     sizes = [f"{image.nbytes:,} bytes of constants, {memory_bytes:,} of memory."]
     shared = _shared(trained, plan, alignment, [*_about(plan, wishes), *sizes])
@@ -71,6 +74,7 @@ def _that_trains(trained: Trained, wishes: Wishes) -> Exported:
     image = parameters_image(plan, trained.parameters)
     stored = _stored(image, fingerprint_of(trained_buffers(plan), plan.itemsize), wishes)
     predicting, training = (training_bytes(plan, interface, trains) for trains in (False, True))
+    _require_room(training, image, wishes)
     alignment = plan.target.vector_bytes or plan.itemsize
     sizes = [f"{predicting:,} bytes of memory for prediction, {training:,} for training."]
     shared = _shared(trained, plan, alignment, [*_about(plan, wishes), *sizes])
@@ -82,6 +86,15 @@ def _that_trains(trained: Trained, wishes: Wishes) -> Exported:
 def _stored(image: Array, fingerprint: int, wishes: Wishes) -> Stored:
     embeds = image.nbytes < EMBEDDED_BELOW if wishes.embed is None else wishes.embed
     return Stored(image.nbytes, fingerprint, image if embeds else None)
+
+
+def _require_room(memory_bytes: int, image: Array, wishes: Wishes) -> None:
+    """Places are counted in numbers by an int."""
+    if max(memory_bytes, image.nbytes) // image.dtype.itemsize > LARGEST_PLACE:
+        raise CallError(
+            f"--max-batch {wishes.batch} needs {memory_bytes:,} bytes of memory; exported C counts up to "
+            f"{LARGEST_PLACE * image.dtype.itemsize:,}"
+        )
 
 
 def _shared(trained: Trained, plan: Plan, alignment: int, about: list[str]) -> dict[str, object]:
@@ -112,7 +125,7 @@ def _files(
         f"{prefix}.h": header(interface, shared, wishes.training, note).encode(),
         f"{prefix}.c": code.encode(),
         f"{prefix}.weights": weights_file(image, stored.fingerprint),
-        **companions(interface, shared, wishes.target, embedded, wishes.small),
+        **companions(interface, shared, wishes, embedded),
     }
 
 

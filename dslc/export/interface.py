@@ -136,7 +136,7 @@ def _target(head: Head, real: str, single: bool) -> Target:
 
 
 def _port(value: Value, alone: str, name: str, kind: str, single: bool) -> Port:
-    constant = f"{kind}S" if single else f"{name.upper()}_{kind}S"
+    constant = f"{kind}S" if single else f"{name}_{kind}S"
     own = alone if single else f"{name}_{'in' if kind == 'INPUT' else 'out'}"
     return Port(own, constant, value.elements, show_shape(value.shape))
 
