@@ -125,9 +125,24 @@ class Export:
         (head,) = self.trained.network.heads
         return np.fromfile(made, self.real).reshape(len(x), *head.value.shape)
 
-    def library(self) -> ctypes.CDLL:
+    def outputs(self, xs: Arrays, n: int) -> Arrays:
+        """The outputs of a network with any inputs and heads, from a library in this process."""
+        network, library = self.trained.network, self.library("-O1")
+        given = [np.ascontiguousarray(xs[v.name], self.real) for v in network.inputs]
+        made = {h.name: np.zeros((n, *h.value.shape), self.real) for h in network.heads}
+        functions = {name: getattr(library, f"{self.prefix}_{name}") for name in ("memory_size", "init", "predict")}
+        functions["memory_size"].restype = ctypes.c_size_t
+        size = functions["memory_size"](n, 0)
+        memory, net = np.zeros(size + 64, np.uint8), ctypes.create_string_buffer(99)
+        start = ctypes.c_void_p(-(-memory.ctypes.data // 64) * 64)
+        assert functions["init"](net, start, ctypes.c_size_t(size), n, 0, ctypes.c_uint64(0)) == 0
+        pointers = [[ctypes.c_void_p(a.ctypes.data) for a in arrays] for arrays in (given, made.values())]
+        assert functions["predict"](net, *pointers[0], n, *pointers[1]) == 0
+        return made
+
+    def library(self, *flags: str) -> ctypes.CDLL:
         """The network as a library of this process."""
-        return ctypes.CDLL(str(self.compile(self.folder / f"{self.prefix}.so", "-shared", "-fPIC")))
+        return ctypes.CDLL(str(self.compile(self.folder / f"{self.prefix}.so", "-shared", "-fPIC", *flags)))
 
 
 def run_compiler(*command: str) -> None:

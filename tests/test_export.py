@@ -12,16 +12,19 @@ import numpy as np
 import pytest
 
 import dslc
+import dslc.layers
+from dslc import registry
 from dslc.codegen import build
 from dslc.compiler import check_text, plan_network
 from dslc.export.network import Trained, Wishes
+from dslc.layers import Example, Layer
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.inference import predict
 from dslc.runtime.runs.trained import trained
 from dslc.target import TARGETS, Target, native
 from exporting import STRICT, Export, Host, export, random_parameters, run_compiler, write
-from helpers import FORWARD, NETWORKS, assert_close, runs
+from helpers import FORWARD, NETWORKS, assert_all_close, assert_close, data, example_spec, runs
 
 DIGITS = """net Digits {
   input image: 8x8x1
@@ -138,26 +141,28 @@ def test_two_inputs_and_two_outputs(tmp_path: Path, rng: np.random.Generator) ->
 }
 """
     exported = export(text, Wishes(PORTABLE, 4), tmp_path, rng)
-    given = {"a": rng.standard_normal((4, 5)), "A": rng.standard_normal((4, 4, 4, 2))}
-    given = {name: array.astype(np.float32) for name, array in given.items()}
-    p, q, memory, net = (
-        np.zeros((4, 3), np.float32),
-        np.zeros((4, 2), np.float32),
-        np.zeros(9999, np.float32),
-        bytes(99),
-    )
-    library = exported.library()
     header = (exported.folder / "two.h").read_text()
     assert "const float *a_in, const float *A_in, int n, float *p_out, float *P_out" in header
-    at = [ctypes.c_void_p(array.ctypes.data) for array in (given["a"], given["A"], p, q, memory)]
-    assert library.two_init(net, at[4], ctypes.c_size_t(memory.nbytes), 4, 0, ctypes.c_uint64(0)) == 0
-    assert library.two_predict(net, at[0], at[1], 4, at[2], at[3]) == 0
-    interpreter = Interpreter(
-        exported.trained.network, {n: a.astype(np.float64) for n, a in exported.trained.parameters.items()}
-    )
-    wanted = interpreter.predict({name: array.astype(np.float64) for name, array in given.items()})
-    assert_close(p, wanted["p"], FORWARD["float32"], "p")
-    assert_close(q, wanted["P"], FORWARD["float32"], "P")
+    assert_outputs_agree(exported, rng)
+
+
+def assert_outputs_agree(exported: Export, rng: np.random.Generator) -> None:
+    """All outputs of a full mini-batch against the NumPy interpreter."""
+    xs, _ = data(exported.trained.network, exported.wishes.batch, rng, "float32")
+    parameters = {n: a.astype(np.float64) for n, a in exported.trained.parameters.items()}
+    wanted = Interpreter(exported.trained.network, parameters).predict(xs)
+    assert_all_close(exported.outputs(xs, exported.wishes.batch), wanted, FORWARD["float32"])
+
+
+EXAMPLES = [example for layer in registry.every(dslc.layers, Layer).values() for example in layer.examples]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.text)
+def test_every_layer(example: Example, tmp_path: Path, rng: np.random.Generator) -> None:
+    """Each example of each layer compiles without a warning and agrees."""
+    text = example_spec(example).partition("train {")[0]
+    assert_outputs_agree(export(text, Wishes(native(), 3, embed=True), tmp_path, rng), rng)
 
 
 @pytest.mark.parametrize("target", [PORTABLE, native()], ids=lambda target: target.name)
