@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from dslc.export.network import Wishes
+from dslc.compiler import check_text
+from dslc.export.export import export_c
+from dslc.export.network import Trained, Wishes
+from dslc.language.diagnostics import CallError
 from dslc.target import TARGETS
 from exporting import Export, export
 from test_export import DIGITS
@@ -210,3 +213,20 @@ def test_fewer_examples_than_planned(net: Loaded) -> None:
 def test_the_header_lists_every_error(net: Loaded) -> None:
     wanted = {error for cases in (INIT, WEIGHTS, PREDICT) for error, _ in cases.values()} | {"OK", "NO_WEIGHTS"}
     assert wanted == set(net.errors) and sorted(net.errors.values()) == list(range(len(net.errors)))
+
+
+@pytest.mark.parametrize(
+    ("text", "training", "said"),
+    [
+        ("net A {\n  input row: table { a: number, b: category(x, y) }\n  dense(2)\n}\n", False, "encoded in Python"),
+        (
+            "net A {\n  input x: 3\n  dense(2)\n}\ntrain {\n  loss mse\n  optimizer sgd(0.1)\n  average ema(0.9)\n}\n",
+            True,
+            "keeps no average",
+        ),
+    ],
+)
+def test_what_exported_c_does_not_do(text: str, training: bool, said: str) -> None:
+    trained = Trained(check_text(text), {})
+    with pytest.raises(CallError, match=said):
+        export_c(trained, Wishes(TARGETS["generic"], training=training))

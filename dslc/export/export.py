@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dslc.codegen.summary import version
 from dslc.codegen.text import in_comment
@@ -42,8 +42,17 @@ def export_c(trained: Trained, wishes: Wishes) -> Exported:
     """The C of a network, its weights, an example and a README.
 
     Raises:
-        CallError: it should learn, and its spec has no `train`; or it needs more memory than C has numbers for here.
+        CallError: it should learn, and its spec has no `train` or averages its parameters; or its input is a table that
+            Python encodes; or it needs more memory than C has numbers for here.
     """
+    network = trained.network
+    if network.tables:
+        raise CallError("exported C takes numbers, and the columns that this spec declares are encoded in Python")
+    if network.training is not None:
+        if wishes.training and network.training.average is not None:
+            raise CallError("--training: exported C keeps no average of the parameters: take `average` out of the spec")
+        whole = replace(network.training, average=None, slices=1)  # the caller says how many examples go at once
+        trained = replace(trained, network=replace(network, training=whole))
     return _that_trains(trained, wishes) if wishes.training else _that_predicts(trained, wishes)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc.codegen.functions import Functions
+from dslc.codegen.functions import RUNTIME_PARAMETERS, Functions
 from dslc.codegen.names import PHASES, Names
-from dslc.codegen.phases import callers_tensors
+from dslc.codegen.phases import COUNTS, callers_tensors
 from dslc.plan import PlannedPhase, PlannedStep
 
 
@@ -39,12 +39,12 @@ def phase_function(
     kernels = [k for k in phase.kernels if not k.variant.is_alias]
     found = [functions.function(step, k) for k in kernels]
     given = callers_tensors(phase)
-    count = ("n",) if any("n" in f.takes for f in found) else ()
+    counts = [word for word in COUNTS if any(word in f.takes for f in found)]
     name = f"{step.name}_{phase.name}"
     return PhaseFunction(
         name,
         PHASES[name],
-        (f"const {names.prefix}_t *net", *(names.declare(t) for t in given), *(f"int {n}" for n in count)),
-        ("net", *(arrays[t.name] for t in given), *count),
+        (f"const {names.prefix}_t *net", *(names.declare(t) for t in given), *(RUNTIME_PARAMETERS[c] for c in counts)),
+        ("net", *(arrays[t.name] for t in given), *("n" for _ in counts)),  # all examples weigh 1
         tuple(functions.call(step, k, f) for k, f in zip(kernels, found, strict=True)),
     )

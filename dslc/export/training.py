@@ -21,7 +21,7 @@ from dslc.export.source import (
 from dslc.export.weights import MAGIC
 from dslc.ir import Network
 from dslc.layout import Layout
-from dslc.lowering.lower import lower
+from dslc.lowering.lower import SAMPLE_WEIGHTS, lower
 from dslc.numerics import Array, np
 from dslc.operation import identifier
 from dslc.plan import Buffer, Plan
@@ -80,7 +80,13 @@ def training_source(plan: Plan, interface: Interface, shared: Mapping[str, objec
     assert train is not None and network.training is not None
     offsets, _ = offsets_of(plan, interface, plan.arena_bytes(True) // plan.itemsize)
     targets = {f"{h.name}_target": t.name for h, t in zip(network.heads, interface.targets, strict=True)}
-    arrays = {**callers_arrays(interface, offsets), **targets, "loss_sums": "sums", "loss": "parts"}
+    arrays = {
+        **callers_arrays(interface, offsets),
+        **targets,
+        "loss_sums": "sums",
+        "loss": "parts",
+        SAMPLE_WEIGHTS.name: "NULL",
+    }
     phases = {**phases_of(predict, arrays, names, functions), **phases_of(train, arrays, names, functions)}
     prepared = plan.kept.get("prepared")
     if prepared:

@@ -245,7 +245,7 @@ INLINE double total_weight_of(const real *sample_weights, int n)
         return n;
     double total = 0;
     for (int i = 0; i < n; ++i)
-        total += sample_weights[i];
+        total += (double)sample_weights[i];
     return total;
 }
 
@@ -549,7 +549,7 @@ static KERNEL void output_count(const float *restrict target, const float *restr
     double present = 0;
     if (sample_weights)
         for (int64_t i = 0; i < (int64_t)n; ++i)
-            present += target[i] == target[i] ? sample_weights[i] : 0;
+            present += target[i] == target[i] ? (double)sample_weights[i] : 0;
     else {
         int64_t labels = 0;
         for (int64_t i = 0; i < (int64_t)n; ++i)

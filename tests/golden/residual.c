@@ -728,7 +728,7 @@ INLINE double total_weight_of(const real *sample_weights, int n)
         return n;
     double total = 0;
     for (int i = 0; i < n; ++i)
-        total += sample_weights[i];
+        total += (double)sample_weights[i];
     return total;
 }
 
