@@ -31,7 +31,7 @@ from fuzzing.judge import Tally, Wrong, check
 from fuzzing.run import FOUND, Judge, read_saved, saved_text, search
 from fuzzing.variations import Case, Variation, every_variation
 
-NETWORKS, CHUNK = 200, 10
+NETWORKS, CHUNK = 100, 5
 QUICK = Variation(level="-O0")
 THINGS = {
     name: thing

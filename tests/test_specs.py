@@ -95,6 +95,7 @@ def test_c_compiles_without_a_warning(spec: Path, threads: int, tmp_path: Path) 
     compile_strictly(emit_network(check_file(spec), threads=threads).code, list(native().flags), tmp_path)
 
 
+@pytest.mark.slow
 @distinct_specs
 @pytest.mark.parametrize("target", [*WIDTHS, TARGETS["x86-64-v4"]], ids=lambda target: target.name)
 def test_c_for_any_width_compiles(spec: Path, target: Target, tmp_path: Path) -> None:

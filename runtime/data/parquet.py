@@ -12,6 +12,7 @@ from dslc.language.diagnostics import DataError
 from dslc.runtime.data import lazy, tables
 from dslc.runtime.data.examples import Dataset, Reading, Split
 from dslc.runtime.data.lazy import LazyArray
+from dslc.runtime.data.sizes import require_memory
 from dslc.runtime.data.tables import Table
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 ROWS = 16384
 """Rows that are read together."""
+BOMB = 100
+"""A file that takes so many times its size in memory was not made from data."""
 
 
 class ParquetRows(LazyArray):
@@ -78,16 +81,21 @@ def reads(path: Path) -> bool:
         return False
     tables.require_polars(path)
     frame, count = _head(path)
-    return count * frame.width * 8 > lazy.ON_DISK
+    size = count * frame.width * 8
+    if size > BOMB * path.stat().st_size:  # all of it may be one group of rows, which is read at once
+        require_memory(size, f"{path} announces {count:,} rows of {frame.width} columns")
+    return size > lazy.ON_DISK
 
 
 def read(path: Path, how: Reading) -> Dataset:
-    """The features as a lazy array and the target in memory. A file with words among the features is read whole: what
-    they mean is told by all of them.
+    """The features as a lazy array and the target in memory. A file with words among the features is read whole, since
+    what they mean is told by all of them, and so is one whose columns the spec declares.
 
     Raises:
         DataError: it cannot be read, or a column or target is missing; it names the place.
     """
+    if how.declared:
+        return tables.read(path, how)
     frame, count = _head(path)
     table = Table(path, frame, None)
     target = tables.target_of(table, how)
