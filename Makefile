@@ -7,7 +7,7 @@ BENCH  ?= .venv-bench
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test test-all fuzz fuzz-files lint format parity bench clean
+.PHONY: demo test test-all fuzz fuzz-files lint format parity devices bench clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
@@ -42,6 +42,10 @@ format: $(VENV)/installed
 parity: $(VENV)/installed  ## the comparison with PyTorch, which this installs
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/python -m pytest -m torch
+
+devices: $(VENV)/installed  ## exported C on Arm: under qemu-user, and bare metal on emulated microcontrollers; installs what that needs
+	sudo apt-get install --yes gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+	DSLC_REQUIRE_TARGETS=1 $(BIN)/python -m pytest tests/test_export_targets.py
 
 bench: $(BENCH)/installed  ## how fast it is beside PyTorch, JAX and ONNX Runtime, into docs/; takes about two hours
 	$(BENCH)/bin/python benchmarks/run.py --write $(BENCHFLAGS)

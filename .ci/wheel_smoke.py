@@ -22,6 +22,8 @@ with Path("predictions.csv").open() as file:
     rows = list(csv.reader(file))
 assert len(rows) == 2001 and len(rows[0]) == 10, (len(rows), rows[0])
 assert "<html" in Path("run/report.html").read_text()
+dslc("export", "run", "--to", "c")
+assert "lenet5_predict" in Path("lenet5-c/lenet5.c").read_text()
 dslc("new", "digits", "digits")
 dslc("check", "digits/digits.net")
 dslc("verify", "lenet5")

@@ -11,16 +11,26 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Target:
     """`vector_bytes` is the width of the vectors that the emitted C computes with, 0 for plain C; `flags` are for the
-    compiler; `registers` is the number of vector registers."""
+    compiler; `registers` is the number of vector registers. `fuses`: compilers find multiply-adds of one rounding.
+    `machine`: the kind of CPU that runs it; empty where any does. `compiler`: what
+    makes programs for it on a PC."""
 
     name: str
     vector_bytes: int
     flags: tuple[str, ...]
     registers: int = 16
+    fuses: bool = False
+    machine: str = ""
+    compiler: str = "gcc"
 
     def lanes(self, itemsize: int) -> int:
         """Numbers of `itemsize` bytes in a vector; 1 for plain C."""
         return max(1, self.vector_bytes // itemsize)
+
+    @property
+    def of_this_machine(self) -> bool:
+        """Whether this kind of machine can load what is compiled for it."""
+        return self.machine in ("", os.uname().machine)
 
     @property
     def tile_rows(self) -> int:
@@ -29,12 +39,38 @@ class Target:
         return 14 if self.registers >= 32 else 6
 
 
+CORTEX_M = {
+    3: ("-mfloat-abi=soft",),
+    4: ("-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
+    7: ("-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"),
+}
+"""How the microcontrollers compute with floats."""
+
 TARGETS = {
     "c99": Target("c99", 0, ()),
     "generic": Target("generic", 16, ()),
-    "x86-64-v3": Target("x86-64-v3", 32, ("-march=x86-64-v3",)),
-    "x86-64-v4": Target("x86-64-v4", 64, ("-march=x86-64-v4", "-mprefer-vector-width=512"), 32),
-    "aarch64": Target("aarch64", 16, ("-march=armv8-a",), 32),
+    "x86-64-v3": Target("x86-64-v3", 32, ("-march=x86-64-v3",), fuses=True, machine="x86_64"),
+    "x86-64-v4": Target("x86-64-v4", 64, ("-march=x86-64-v4", "-mprefer-vector-width=512"), 32, True, "x86_64"),
+    "aarch64": Target("aarch64", 16, ("-march=armv8-a",), 32, True, "aarch64", "aarch64-linux-gnu-gcc"),
+    "armv7": Target(
+        "armv7",
+        16,
+        ("-march=armv7-a", "-mfpu=neon-vfpv4", "-mfloat-abi=hard"),
+        fuses=True,
+        machine="armv7l",
+        compiler="arm-linux-gnueabihf-gcc",
+    ),
+    **{
+        f"cortex-m{n}": Target(
+            f"cortex-m{n}",
+            0,
+            (f"-mcpu=cortex-m{n}", "-mthumb", *floats),
+            fuses=n != 3,
+            machine="arm",
+            compiler="arm-none-eabi-gcc",
+        )
+        for n, floats in CORTEX_M.items()
+    },
 }
 
 
@@ -43,9 +79,11 @@ def native() -> Target:
     flags = _cpu_flags()
     wide = 64 if "avx512f" in flags else 32 if "avx2" in flags else 16
     extra = ("-mprefer-vector-width=512",) if wide == 64 else ()
-    intel = os.uname().machine == "x86_64"
+    machine = os.uname().machine
+    intel = machine == "x86_64"
+    fuses = "fma" in flags or machine == "aarch64"
     registers = 16 if intel and wide < 64 else 32
-    return Target("native", wide, ("-march=native" if intel else "-mcpu=native", *extra), registers)
+    return Target("native", wide, ("-march=native" if intel else "-mcpu=native", *extra), registers, fuses, machine)
 
 
 @cache

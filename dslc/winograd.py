@@ -149,6 +149,15 @@ def statements(matrix: Matrix, source: str, result: str) -> list[str]:
     return [line.code() for line in _cheapest(matrix, source, result)]
 
 
+def sums(matrix: Matrix) -> list[tuple[str, list[Term], Fraction]]:
+    """The same statements from `x[j]` to `y[i]` as data: what each defines, its terms in their order, and the factor of
+    the whole."""
+    return [
+        (line.target.removeprefix("const vec "), _readable(line.terms) if line.terms else [], line.factor)
+        for line in _cheapest(matrix, "x", "y")
+    ]
+
+
 def operations(matrix: Matrix) -> tuple[int, int]:
     """Additions and multiplications in the statements of a matrix."""
     lines = _cheapest(matrix, "source", "result")
@@ -173,7 +182,7 @@ class _Sum:
 
     def code(self) -> str:
         if not self.terms:
-            return f"{self.target} = (vec){{0}};"
+            return f"{self.target} = zeros();"
         (c, name), *rest = _readable(self.terms)
         total = _product(c, name) if abs(c) != 1 else name if c > 0 else f"-{name}"
         for c, name in rest:

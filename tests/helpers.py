@@ -35,7 +35,7 @@ def runs(target: Target) -> bool:
     """This CPU can run what is compiled for the target."""
     machine, *has = cpu_identity().split()
     needed = [NEEDS.get(flag, {flag}) for flag in target.flags if flag.startswith("-march")]
-    return not needed or (machine == "x86_64" and set().union(*needed) <= set(has))
+    return target.of_this_machine and (not needed or (machine == "x86_64" and set().union(*needed) <= set(has)))
 
 
 GROUPED = """net Grouped {

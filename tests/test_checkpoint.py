@@ -353,6 +353,7 @@ def finished(command: list[str], folder: Path) -> subprocess.CompletedProcess[st
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     """Killed with no warning at any moment: the checkpoint is a whole one, and going on ends in the same bits."""
     (tmp_path / "s.net").write_text(SPEC.replace("epochs    7", "epochs    400"))

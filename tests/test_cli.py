@@ -181,6 +181,7 @@ def test_threads_and_passes_of_the_plan(tiny: Path) -> None:
     assert (tiny / "out" / "tiny.c").read_text() == code
 
 
+@pytest.mark.slow
 def test_augment_draws_a_sheet(tiny: Path) -> None:
     """A picture as large as its rows and columns want; nothing is left of one that cannot be drawn."""
     image = pytest.importorskip("matplotlib.image")
@@ -284,6 +285,7 @@ def test_a_compiler_that_fails_shows_its_command_and_words(tiny: Path) -> None:
     assert not list((tiny / "c").rglob("*.so")), "no half-written module"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 def test_gcc_without_make(tiny: Path) -> None:
     """GCC shares compiling out with the help of make; it has to do without where there is none."""
@@ -328,6 +330,7 @@ print(found[0] if found.count(found[0]) == 4 else found)
 """
 
 
+@pytest.mark.slow
 def test_threads_load_a_new_spec_at_once(tiny: Path) -> None:
     """All of them get the network, and the process keeps its standard output."""
     command = [sys.executable, "-c", TOGETHER, "tiny.net"]

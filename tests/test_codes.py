@@ -17,6 +17,8 @@ from test_errors import said_of
 
 import dslc.checker
 import dslc.language
+from dslc.checker.columns import require_values
+from dslc.compiler import check_text
 from dslc.language.codes import CODES, PAGE, RETIRED
 from dslc.language.diagnostics import Diagnostic, SpecError, render
 from dslc.language.parse import MAX_BYTES, decode, read
@@ -32,8 +34,11 @@ NO_TEXT = {
     "NotReadable": lambda: read("nowhere.net"),
     "NotText": lambda: decode(b"\x89PNG\r\n\x1a\n", "picture.png"),
     "TooLarge": lambda: decode(b"#" * 2 * MAX_BYTES, "data.net"),
+    "ValuesUnknown": lambda: require_values(
+        check_text("net A {\n  input row: table { sex: category }\n  dense(1)\n}\n")
+    ),
 }
-"""Diagnostics of files that are no specs."""
+"""Diagnostics of files that are no specs, and of what commands need of one that is right."""
 
 
 def classes() -> dict[str, type[Diagnostic]]:

@@ -31,7 +31,7 @@ from fuzzing.judge import Tally, Wrong, check
 from fuzzing.run import FOUND, Judge, read_saved, saved_text, search
 from fuzzing.variations import Case, Variation, every_variation
 
-NETWORKS, CHUNK = 200, 10
+NETWORKS, CHUNK = 100, 10
 QUICK = Variation(level="-O0")
 THINGS = {
     name: thing
@@ -71,7 +71,7 @@ def test_random_networks(first: int) -> None:
 def test_random_networks_have_everything() -> None:
     """Every layer, loss, optimizer, ... and every of their arguments is in some of them, and all are valid."""
     words: set[str] = set()
-    for number in range(NETWORKS):
+    for number in range(300):
         text = case_of(number).text
         check_text(text)
         words.update(re.findall(r"\w+", text))

@@ -30,6 +30,7 @@ def test_right_gradients_pass(model: Model) -> None:
     assert set(verdicts(model).values()) == {"ok"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["conv1.weight", "conv2.bias", "dense2.weight"])
 def test_a_wrong_gradient_is_named(model: Model, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     right = model.gradients

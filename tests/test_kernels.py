@@ -271,6 +271,7 @@ def compare(model: Model, xs: Arrays, ys: Arrays) -> None:
     assert_all_close(model.copy_weights(), reference.parameters, for_outputs)
 
 
+@pytest.mark.slow
 def test_every_algorithm_of_the_specs_is_tried() -> None:
     """An algorithm that only large layers have would need a case of its own."""
     tried = set()

@@ -205,6 +205,7 @@ def test_softmax_in_the_middle(classes: int, rng: np.random.Generator) -> None:
     assert_agrees(load(text, rng, "float32"), 5, rng)
 
 
+@pytest.mark.slow
 def test_losses_with_any_number_of_threads(rng: np.random.Generator) -> None:
     text = net("input x: 40", "dense(1000) -> softmax", batch=64).replace("mse", "cross_entropy")
     assert_same_bits(text, rng, (64, 13, 1))

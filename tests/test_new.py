@@ -77,6 +77,7 @@ def test_train_alone_says_what_to_do(tmp_path: Path) -> None:
     assert "dslc train mlp --data mnist" in dslc("train", "mlp", cwd=tmp_path).stderr
 
 
+@pytest.mark.slow
 def test_settings_on_the_command_line_and_a_run_that_knows_its_data(tiny: Path) -> None:  # noqa: F811
     train = ("train", "tiny.net", "--data", "data.csv", "--target", "kind", "--run", "out")
     options = ("--lr", "0.25", "--batch", "4", "--seed", "3", "-D", "epochs=2")

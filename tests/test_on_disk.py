@@ -177,6 +177,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "most"), [("map", 130), ("stream", 130), ("memory", 1.3 * 192)])
 def test_memory_is_constant(kind: str, most: float, tmp_path: Path) -> None:
     """192 MiB of bytes; as floats they were 768 MiB. Arrays in memory take 1.3 times their size at most."""

@@ -45,6 +45,7 @@ def test_every_pass_does_something(name: str) -> None:
     assert any(decisions(with_it) != decisions(without) for with_it, without in plans)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [2, 4])
 def test_pooling_in_winograd(outputs: int) -> None:
     """The largest of each window straight from the squares, against NumPy; in training all pixels are needed."""

@@ -99,6 +99,7 @@ def in_float64(name: str) -> Network:
     return check_file(REPO / "specs" / f"{name}.net", dtype="float64")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("name", [*(s.stem for s in SPECS if s.stem != "vgg19"), *SHAPES])
 def test_no_false_alarm(name: str, machine: str) -> None:

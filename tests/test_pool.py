@@ -126,6 +126,7 @@ rows = np.random.default_rng(1).standard_normal((50, 500), dtype=np.float32)
 """
 
 
+@pytest.mark.slow
 def test_one_pool_for_all_networks_and_threads_of_a_process() -> None:
     """Models of two networks, used by many Python threads at once, have the right numbers, and together no more workers
     than one of them."""

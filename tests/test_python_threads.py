@@ -64,6 +64,7 @@ def lenet(request: pytest.FixtureRequest) -> Model:
     return dslc.load(REPO / "specs" / "lenet5.net", threads=request.param)
 
 
+@pytest.mark.slow
 def test_threads_that_share_a_model_get_their_own_answers(lenet: Model, rng: np.random.Generator) -> None:
     images = [rng.random((64, 28, 28, 1), dtype=np.float32) for _ in range(WORKERS)]
     wanted = [lenet.predict(x) for x in images]

@@ -162,6 +162,7 @@ def cases(tools: tuple[Toolchain, ...], nets: tuple[str, ...]) -> list[Any]:
     return [pytest.param(t, name, id=f"{t.name} {name}") for t in tools for name in nets]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tools", "name"),
     [
@@ -177,6 +178,7 @@ def test_vector_widths(tools: Toolchain, name: str, tmp_path: Path, rng: np.rand
     assert_agrees(tools, check_text(net.text), net, tmp_path, rng)
 
 
+@pytest.mark.slow
 @pytest.mark.neon
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.usefixtures("fences")

@@ -140,9 +140,9 @@ def test_a_bad_weight_is_told_with_its_line(
 
 def test_no_such_weights(here: Path) -> None:
     with pytest.raises(
-        DataError, match=r"no column 'wheight' in weighed.csv for --weight; its columns: often, a, b, kind"
+        DataError, match=r"no column 'gewicht' in weighed.csv for --weight; its columns: often, a, b, kind"
     ):
-        load_dataset("weighed.csv", how=Reading(target="kind", weight="wheight"))
+        load_dataset("weighed.csv", how=Reading(target="kind", weight="gewicht"))
     with pytest.raises(DataError, match=r"--weight names a column of a table .* iris is neither"):
         load_dataset("iris", how=Reading(weight="often"))
     np.savez("short.npz", x=np.ones((3, 2)), y=np.arange(3), weight=np.ones(2))

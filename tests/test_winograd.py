@@ -235,5 +235,5 @@ def test_text() -> None:
     two = Fraction(2)
     assert statements(((two, -two), (0 * two, 0 * two)), "x", "y") == [
         "y[0] = REAL(2.0) * (x[0] - x[1]);",
-        "y[1] = (vec){0};",
+        "y[1] = zeros();",
     ]

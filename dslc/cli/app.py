@@ -47,7 +47,7 @@ Machine = Annotated[
     str,
     Parameter(
         name="--target",
-        help="The machine to compile for: native (this one), x86-64-v4, x86-64-v3, generic, aarch64 or c99.",
+        help="The machine to compile for: native (this one), x86-64-v4, x86-64-v3, generic, aarch64, armv7 or c99.",
     ),
 ]
 Threads = Annotated[
@@ -147,6 +147,13 @@ def target_named(name: str) -> MachineType | None:
     if name != "native" and name not in TARGETS:
         raise CallError(f"there is no target {name!r}; there are native, {', '.join(TARGETS)}")
     return None if name == "native" else TARGETS[name]
+
+
+def exported_target(name: str) -> MachineType:
+    """The target of a name, this machine's as one of its own."""
+    from dslc.target import native
+
+    return target_named(name) or native()
 
 
 def options_without(disable: list[str] | None) -> Options | None:

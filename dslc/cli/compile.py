@@ -57,7 +57,7 @@ def compile_(
         tune: Time the algorithms that fit each operation on this machine, and keep the fastest for this network.
     """
     from dslc.cache import write_whole
-    from dslc.codegen.build import build
+    from dslc.codegen.build import build_file
     from dslc.codegen.emit import emit as emit_c
 
     started = time.perf_counter()
@@ -70,11 +70,11 @@ def compile_(
         folder = None if output is None else Path(output)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        library = build(source, plan.target, folder)
-        c_file = library.path.parent / f"{source.prefix}.c"
+        module, cached = build_file(source, plan.target, folder)
+        c_file = module.parent / f"{source.prefix}.c"
         write_whole(c_file, source.code.encode())
-    how = "found in the cache" if library.cached else "compiled"
-    print(f"module {library.path} ({library.path.stat().st_size:,} bytes, {how})")
+    how = "found in the cache" if cached else "compiled"
+    print(f"module {module} ({module.stat().st_size:,} bytes, {how})")
     print(f"source {c_file} ({len(source.code.splitlines()):,} lines)")
     print(f"{time.perf_counter() - started:.2f} s")
 
@@ -98,7 +98,9 @@ def _tune(network: Network, target: str, wanted: ThreadCount) -> None:
     print(f"tuned for {threads} thread{'s' * (threads > 1)}: {save_tuned(network, None, threads, options)}")
 
 
-def plan_for(network: Network, target: str, threads: ThreadCount, disable: list[str] | None) -> Plan:
+def plan_for(
+    network: Network, target: str, threads: ThreadCount, disable: list[str] | None, batch: int | None = None
+) -> Plan:
     """The plan as the options of a command want it.
 
     Raises:
@@ -108,4 +110,4 @@ def plan_for(network: Network, target: str, threads: ThreadCount, disable: list[
     from dslc.compiler import plan_network
 
     require_values(network)
-    return plan_network(network, target_named(target), threads=threads, options=options_without(disable))
+    return plan_network(network, target_named(target), batch, threads, options_without(disable))

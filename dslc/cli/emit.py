@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
-from dslc.cli.app import Define, Disable, Machine, Spec, Threads, app, examples, overrides, thread_option
+from dslc.cli.app import Define, Disable, Machine, Spec, Threads, app, examples, overrides, positive, thread_option
 from dslc.cli.compile import plan_for
 from dslc.compiler import check_file
 
@@ -13,6 +14,7 @@ from dslc.compiler import check_file
     help_epilogue=examples(
         "dslc emit specs/lenet5.net --stage plan",
         "dslc emit specs/mlp.net --stage c > mlp.c",
+        "dslc emit specs/mlp.net --stage c --target aarch64 --batch 1 > mlp.c",
     )
 )
 def emit(
@@ -21,6 +23,7 @@ def emit(
     stage: Literal["ast", "ir", "plan", "c"] = "c",
     target: Machine = "native",
     threads: Threads = "auto",
+    batch: int | None = None,
     disable: Disable = None,
     define: Define = None,
 ) -> None:
@@ -28,6 +31,7 @@ def emit(
 
     Args:
         stage: ast: the syntax tree; ir: the checked network; plan: kernels and memory; c: the C source.
+        batch: The largest mini-batch, in place of the file's.
     """
     from dslc.cli.show import show_plan, show_tree
     from dslc.codegen.emit import emit as emit_c
@@ -40,5 +44,7 @@ def emit(
     if stage == "ir":
         print(show_tree(network))
         return
-    plan = plan_for(network, target, thread_option(threads), disable)
+    capacity = None if batch is None else positive(batch, "--batch")
+    plan = plan_for(network, target, thread_option(threads), disable, capacity)
+    print(f"for the target {plan.target.name}, at most {plan.batch} examples at a time", file=sys.stderr)
     print(show_plan(plan) if stage == "plan" else emit_c(plan).code, end="\n" if stage == "plan" else "")

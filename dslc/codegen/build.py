@@ -79,14 +79,20 @@ def build(source: CSource, target: Target, folder: Path | None = None) -> Librar
     Raises:
         UsageError: there is no C compiler, or it fails.
     """
-    compiler = find_compiler()
+    path, cached = build_file(source, target, folder)
+    return Library(_load(path.name.removesuffix(module_suffix(target)), path), path, source.prefix, cached)
+
+
+def build_file(source: CSource, target: Target, folder: Path | None = None) -> tuple[Path, bool]:
+    """The file of a native module, not yet imported, and whether it was in the cache; see `build`. One for another
+    kind of machine is named as Python names modules there."""
+    compiler = compiler_for(target)
     name = f"_{source.prefix}_{cache_key(source, target, compiler)}"
-    home = folder or cache_folder()
-    path = home / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    path = (folder or cache_folder()) / f"{name}{module_suffix(target)}"
     cached = path.exists()
     if not cached:
         _compile(source, target, compiler, name, path)
-    return Library(_load(name, path), path, source.prefix, cached)
+    return path, cached
 
 
 def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
@@ -105,6 +111,30 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
+def module_suffix(target: Target) -> str:
+    """How Python's modules end on the machines of a target, such as `.cpython-311-x86_64-linux-gnu.so`."""
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
+    return suffix if target.of_this_machine else suffix.replace(os.uname().machine, target.machine)
+
+
+def compiler_for(target: Target) -> Compiler:
+    """The compiler of this machine, or what makes programs for another kind of machine; $CC goes before both.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if target.of_this_machine or os.environ.get("CC"):
+        return find_compiler()
+    found = shutil.which(target.compiler)
+    if found is None:
+        raise UsageError(f"no C compiler for {target.name} was found: install {target.compiler}, or name one with CC")
+    return _with_extra_flags(_identify((found,)))
+
+
+def _with_extra_flags(known: Compiler) -> Compiler:
+    return replace(known, own_flags=tuple(shlex.split(os.environ.get(EXTRA_FLAGS, ""))))
+
+
 @cache
 def find_compiler() -> Compiler:
     """$CC, else gcc, clang or zig, whichever is there first; $DSLC_CFLAGS are flags that come after all others."""
@@ -114,8 +144,7 @@ def find_compiler() -> Compiler:
     for command in candidates:
         found = shutil.which(command[0])
         if found:
-            known = _identify((found, *command[1:]))
-            return replace(known, own_flags=tuple(shlex.split(os.environ.get(EXTRA_FLAGS, ""))))
+            return _with_extra_flags(_identify((found, *command[1:])))
     if os.environ.get("CC"):
         raise UsageError(f"the C compiler that CC names, {os.environ['CC']!r}, is not there")
     raise UsageError("no C compiler was found: install gcc (apt install gcc) or clang, or pip install ziglang")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from dslc.codegen.names import Names
 from dslc.codegen.templating import render
-from dslc.codegen.text import in_comment, without_comments
+from dslc.codegen.text import in_comment, unshared, without_comments
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
 from dslc.layout import Layout
@@ -49,10 +49,11 @@ class Function:
 
 
 class Functions:
-    """The functions of one file by what they say; `products` and `transforms` are the tools that they call."""
+    """The functions of one file by what they say; `products` and `transforms` are the tools that they call. `alone`:
+    one thread runs them, and there is nothing to share."""
 
-    def __init__(self, plan: Plan, names: Names) -> None:
-        self.plan, self.names = plan, names
+    def __init__(self, plan: Plan, names: Names, alone: bool = False) -> None:
+        self.plan, self.names, self.alone = plan, names, alone
         self.by_code: dict[tuple[tuple[str, ...], str], Function] = {}
         self.products: set[Product] = set()
         self.transforms: set[Transform] = set()
@@ -63,6 +64,7 @@ class Functions:
         self.products.update(variant.products)
         self.transforms.update(variant.transforms)
         body = render(variant.template(op.kind), dict(variant.context), self.plan.itemsize == 4)
+        body = unshared(body) if self.alone else body
         takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", without_comments(body)))
         parameters = (*self._arrays(kernel), *(RUNTIME_PARAMETERS[word] for word in takes))
         key = (parameters, body)

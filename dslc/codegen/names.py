@@ -36,10 +36,11 @@ class Constant:
 
 
 class Names:
-    """The names of one file. `constants` grows with the buffers that are asked for; its keys are step and tensor."""
+    """The names of one file. `constants` grows with the buffers that are asked for; its keys are step and tensor.
+    `apart`: the buffers that are kept lie in a memory of their own, `weights`, which nothing writes."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, apart: bool = False) -> None:
+        self.plan, self.apart = plan, apart
         self.prefix = c_prefix(plan.graph.network)
         self.real = "float" if plan.itemsize == 4 else "double"
         calls = ("predict_call", "evaluate_call", "step_call", "add_slice", "total_loss_of_slices",
@@ -85,7 +86,10 @@ class Names:
 
     def argument(self, step: PlannedStep, tensor: Tensor) -> str:
         """An array as a phase hands it to a kernel: the caller's by its name, others by their place in the arena."""
-        return tensor.name if is_callers(tensor) else f"at + {self.constant(step, tensor)}"
+        if is_callers(tensor):
+            return tensor.name
+        memory = "weights" if self.apart and tensor.name in self.plan.kept else "at"
+        return f"{memory} + {self.constant(step, tensor)}"
 
     def declare(self, tensor: Tensor) -> str:
         """A parameter that is the caller's array."""

@@ -17,6 +17,12 @@ def in_comment(text: str) -> str:
     )
 
 
+def unshared(code: str) -> str:
+    """C of a kernel that one thread runs alone: its share is everything, and it waits for nobody."""
+    code = re.sub(r"^ *wait_at_barrier\(barrier, parts\);\n", "", code, flags=re.MULTILINE)
+    return re.sub(r"= share_of\((.*), part, parts\);", r"= { 0, \1 };", code)
+
+
 def tidy(code: str) -> str:
     """No factors of one, no trailing blanks, no more than one empty line in a row, one at the end."""
     lines = (line.rstrip() for line in without_ones(code).splitlines())

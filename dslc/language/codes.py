@@ -114,6 +114,14 @@ CODES: dict[str, Entry] = {
     "WhichLength": Entry("DSLC094", "one_cycle_two_lengths"),
     "NormalizedInSlices": Entry("DSLC095", "batchnorm_in_slices"),
     "LearningRateTwice": Entry("DSLC096", "one_cycle_and_learning_rate"),
+    "NoColumns": Entry("DSLC097", "table_without_columns"),
+    "NotATable": Entry("DSLC098", "columns_of_a_size"),
+    "ColumnTwice": Entry("DSLC099", "column_twice"),
+    "ValueTwice": Entry("DSLC100", "category_value_twice"),
+    "NoValue": Entry("DSLC101", "category_value_missing"),
+    "NumberWithValues": Entry("DSLC102", "number_with_values"),
+    "ValuesLearned": Entry("DSLC103", "category_values_learned"),
+    "ValuesUnknown": Entry("DSLC104"),
 }
 
 

@@ -49,6 +49,7 @@ PASSES = ("groups", "small_batch", *REWRITES, "prepack", "fused_backward", "memo
 @dataclass(frozen=True)
 class Options:
     """Options of planning: passes to disable, and pairs of operation and algorithm that override the cost estimates.
+    `gathers`: there is room to gather mini-batches for a loop over them.
 
     Raises:
         ValueError: there is no such pass.
@@ -56,6 +57,7 @@ class Options:
 
     disable: tuple[str, ...] = ()
     algorithms: tuple[tuple[str, str], ...] = ()
+    gathers: bool = True
 
     def __post_init__(self) -> None:
         for name in self.disable:
@@ -114,7 +116,7 @@ def make_plan(
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
     slices = graph.network.training.slices if graph.network.training is not None else 1
-    staging = _staging(graph, capacity * slices, itemsize, workspace, kept)
+    staging = _staging(graph, capacity * slices, itemsize, workspace, kept) if options.gathers else workspace
     trained = set(graph.train.tensors) if graph.train else set()
     gradients = _keep([t for t in tensors if t in trained], GRADIENT, everywhere, itemsize, staging, kept)
     states = _keep(tensors, STATE, everywhere, itemsize, gradients, kept)

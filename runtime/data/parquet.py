@@ -12,6 +12,7 @@ from dslc.language.diagnostics import DataError
 from dslc.runtime.data import lazy, tables
 from dslc.runtime.data.examples import Dataset, Reading, Split
 from dslc.runtime.data.lazy import LazyArray
+from dslc.runtime.data.sizes import require_memory
 from dslc.runtime.data.tables import Table
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 ROWS = 16384
 """Rows that are read together."""
+BOMB = 100
+"""A file that takes so many times its size in memory was not made from data."""
 
 
 class ParquetRows(LazyArray):
@@ -78,7 +81,10 @@ def reads(path: Path) -> bool:
         return False
     tables.require_polars(path)
     frame, count = _head(path)
-    return count * frame.width * 8 > lazy.ON_DISK
+    size = count * frame.width * 8
+    if size > BOMB * path.stat().st_size:  # all of it may be one group of rows, which is read at once
+        require_memory(size, f"{path} announces {count:,} rows of {frame.width} columns")
+    return size > lazy.ON_DISK
 
 
 def read(path: Path, how: Reading) -> Dataset:
@@ -88,12 +94,14 @@ def read(path: Path, how: Reading) -> Dataset:
     Raises:
         DataError: it cannot be read, or a column or target is missing; it names the place.
     """
+    if how.declared:
+        return tables.read(path, how)
     frame, count = _head(path)
     table = Table(path, frame, None)
     target = tables.target_of(table, how)
     columns, notes = tables.features_of(table, how, target)
     truth = [name for name in columns if str(frame[name].dtype) == "Boolean"]
-    if how.declared or not all(name in truth or frame[name].dtype.is_numeric() for name in columns):
+    if not all(name in truth or frame[name].dtype.is_numeric() for name in columns):
         return tables.read(path, how)
     notes += tuple(f"{path}, column {name!r}: true is 1, false is 0" for name in truth)
     y: Array = np.zeros(count)

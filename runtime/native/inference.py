@@ -87,7 +87,7 @@ def evaluate(compiled: Compiled, portions: Portions, metrics: tuple[str, ...]) -
         wanted.append(targets)
         weighed.append(each)
     outputs, targets = _joined(made), _joined(wanted)
-    weights = None if weighed[0] is None else np.concatenate(weighed)
+    weights = _joined_weights(weighed)
     losses = mean_losses(list(sums))
     results = {"loss": sum(losses)}
     for head, loss, output, target in zip(heads, losses, outputs, targets, strict=True):
@@ -102,6 +102,12 @@ def evaluate(compiled: Compiled, portions: Portions, metrics: tuple[str, ...]) -
 def _joined(parts: list[list[Array]]) -> list[Array]:
     """Arrays of portions one after the other."""
     return parts[0] if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _joined_weights(parts: list[Array | None]) -> Array | None:
+    """Sample weights of portions one after the other; None where all examples count alike."""
+    given = [part for part in parts if part is not None]
+    return np.concatenate(given) if given else None
 
 
 def _new_outputs(compiled: Compiled, count: int) -> list[Array]:

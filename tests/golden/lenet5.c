@@ -20,9 +20,6 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #endif
-#ifdef __SSE__
-#include <xmmintrin.h>
-#endif
 
 typedef struct {
     float *arena;
@@ -61,14 +58,24 @@ typedef int32_t ivec __attribute__((vector_size(16), may_alias));
 /* The same for loads and stores anywhere in memory: aligned only as a single number is. */
 typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 
+#ifdef __GNUC__
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define PREFETCH(address, writing) __builtin_prefetch(address, writing)
+#else
+#define INLINE static inline
+#define NOINLINE
+#define PREFETCH(address, writing) (void)(address)
+#endif
 
 /* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
  * differently from those of several. */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__clang__)
+#define KERNEL __attribute__((noinline, used))
+#elif defined(__GNUC__)
 #define KERNEL __attribute__((noipa))
 #else
-#define KERNEL __attribute__((noinline, used))
+#define KERNEL
 #endif
 
 INLINE vec load(const real *p)
@@ -79,6 +86,12 @@ INLINE vec load(const real *p)
 INLINE void store(real *p, vec v)
 {
     *(vec_unaligned *)p = v;
+}
+
+INLINE vec zeros(void)
+{
+    const vec none = { 0 };
+    return none;
 }
 
 /* A non-temporal store, which bypasses the caches, where a vector fills a cache line and the machine has the instruction;
@@ -93,7 +106,7 @@ INLINE vec load_partial(const real *p, int lanes)
 {
     if (lanes == 4)
         return load(p);
-    vec v = { 0 };
+    vec v = zeros();
     memcpy(&v, p, (size_t)lanes * sizeof(real));
     return v;
 }
@@ -179,12 +192,12 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     for (int row = 0; row < rows; ++row)
 #pragma GCC unroll 8
         for (int j = 0; j < vectors; ++j)
-            total[row][j] = (vec){ 0 };
+            total[row][j] = zeros();
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
             if (prefetches)
-                __builtin_prefetch(q + w->ahead);
+                PREFETCH(q + w->ahead, 0);
             vec column[7];
 #pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
@@ -217,127 +230,127 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             sum[row * vectors + j] += total[row][j];
 }
 
-static __attribute__((noinline)) void product1x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 1, 84, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product1x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 1, 120, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product1x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 2, 84, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product1x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 2, 120, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product1x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 2, 400, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product1x3_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x3_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 3, 84, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product1x5_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x5_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 5, 400, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product1x7_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x7_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 7, 120, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product3x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product3x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(3, 1, 84, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product3x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product3x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(3, 1, 120, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product3x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product3x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(3, 2, 84, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product3x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product3x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(3, 2, 120, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product3x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product3x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(3, 2, 400, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product5x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product5x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(5, 2, 1, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product5x2_6_run30(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product5x2_6_run30(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(5, 2, 6, 30, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 1, 1, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 1, 84, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 1, 120, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 2, 1, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x2_1_run5(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x2_1_run5(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 2, 1, 5, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x2_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x2_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 2, 4, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 2, 84, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 2, 120, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 2, 400, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product8x1_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product8x1_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(8, 1, 4, w->run, 0, sum, a, b, w);
 }
@@ -392,9 +405,11 @@ INLINE void pool_square(vec *largest, const vec *square, const int size)
 
 /* F(4x4, 5x5): a filter, G g G^T.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 8 + j) * step. */
-static __attribute__((noinline)) void winograd4x5_filter(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
+static NOINLINE void winograd4x5_filter(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[8][5];
+    /* As a loop, so that no product of this pass is fused with a sum of the next: exported networks round as this does. */
+#pragma GCC unroll 1
     for (int j = 0; j < 5; ++j) {
         vec x[5], y[8];
 #pragma GCC unroll 8
@@ -445,7 +460,7 @@ static __attribute__((noinline)) void winograd4x5_filter(const real *restrict fr
 
 /* F(4x4, 5x5): an input tile, B^T d B.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 8 + j) * step. */
-static __attribute__((noinline)) void winograd4x5_input(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
+static NOINLINE void winograd4x5_input(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[8][8];
     for (int j = 0; j < 8; ++j) {
@@ -498,7 +513,7 @@ static __attribute__((noinline)) void winograd4x5_input(const real *restrict fro
 
 /* F(4x4, 5x5): an output tile, A^T m A.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 4 + j) * step. */
-static __attribute__((noinline)) void winograd4x5_output(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
+static NOINLINE void winograd4x5_output(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[4][8];
     for (int j = 0; j < 8; ++j) {
@@ -554,9 +569,9 @@ INLINE void prefetch(const real *first, const int count, int64_t step, const int
 {
     for (int e = 0; e < count; ++e)
         if (writing)
-            __builtin_prefetch(first + e * step, 1);
+            PREFETCH(first + e * step, 1);
         else
-            __builtin_prefetch(first + e * step);
+            PREFETCH(first + e * step, 0);
 }
 
 /* Prefetches a square of pixels. */
@@ -593,7 +608,7 @@ INLINE void transform_squares(transform *apply, const int size, const cut c, int
     }
 }
 
-static __attribute__((noinline)) void winograd4x5_input_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+static NOINLINE void winograd4x5_input_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
 {
     transform_squares(winograd4x5_input, 8, c, whole, asked, images, first, some, begin, end, to, next_square, next_block, step);
 }
@@ -608,10 +623,10 @@ typedef struct {
 } square_products;
 
 /* Multiplies `some` squares by the filters of the panels from `begin` to `end`, two vectors each. */
-static __attribute__((noinline)) void multiply_squares(const square_products c, product *one_vector, product *two_vectors, const real *squares, const real *filters, real *results, int64_t begin, int64_t end, int64_t some)
+static NOINLINE void multiply_squares(const square_products c, product *one_vector, product *two_vectors, const real *squares, const real *filters, real *results, int64_t begin, int64_t end, int64_t some)
 {
     const int64_t full = c.channels / 4, left = c.channels % 4, next_block = c.elements * c.filter_step;
-    const walk along = { .a_step = 1, .a_segment = c.room * 4, .b_step = 4, .b_segment = 16, .b_block = next_block, .run = 4, .segments = c.summed };
+    const walk along = { .a_step = 1, .a_segment = c.room * 4, .b_step = 4, .b_segment = 16, .b_block = next_block, .run = 4, .segments = c.summed, .ahead = 0, .fresh = 0 };
     for (int64_t element = 0; element < c.elements; ++element)
         for (int64_t panel = begin; panel < end; ++panel) {
             const int vectors = 2 * panel + 1 < c.blocks ? 2 : 1;
@@ -647,7 +662,8 @@ typedef struct {
 /* The share of `tasks` of thread `part` of `parts`. */
 INLINE range share_of(int64_t tasks, int part, int parts)
 {
-    return (range){tasks * part / parts, tasks * (part + 1) / parts};
+    const range share = { tasks * part / parts, tasks * (part + 1) / parts };
+    return share;
 }
 
 /* What n examples count together: the sum of their weights, or n where all count alike. */
@@ -657,7 +673,7 @@ INLINE double total_weight_of(const real *sample_weights, int n)
         return n;
     double total = 0;
     for (int i = 0; i < n; ++i)
-        total += sample_weights[i];
+        total += (double)sample_weights[i];
     return total;
 }
 
@@ -808,7 +824,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
     quad a[3], b[3], c[3], d[3];
 #pragma GCC unroll 3
     for (int j = 0; j < 3; ++j) {
-        a[j] = (quad){ block + 4u * j, block + 4u * j + 1u, block + 4u * j + 2u, block + 4u * j + 3u };
+        const uint32_t first = block + 4u * (uint32_t)j;
+        const quad counters = { first, first + 1u, first + 2u, first + 3u };
+        a[j] = counters;
         b[j] = zero + stream;
         c[j] = zero + (uint64_t)step;
         d[j] = zero + ((uint64_t)step >> 32);
@@ -868,7 +886,7 @@ INLINE int64_t now_ns(void)
 INLINE void relax(void)
 {
 #if defined(__SSE__)
-    _mm_pause();
+    __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("isb" : : : "memory");
 #endif
@@ -1156,14 +1174,14 @@ static void share(thread_pool *pool, int threads, int64_t work_ns, region_body *
 typedef unsigned float_mode;
 INLINE float_mode flush_denormals(void)
 {
-    const float_mode before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040u);
+    const float_mode before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | 0x8040u);
     return before;
 }
 
 INLINE void restore_denormals(float_mode before)
 {
-    _mm_setcsr(before);
+    __builtin_ia32_ldmxcsr(before);
 }
 #elif defined(__aarch64__)
 typedef uint64_t float_mode;
@@ -1303,7 +1321,7 @@ static KERNEL void conv1_forward_direct(const float *restrict in, const float *r
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 6 adjacent pixels,
      * the last of a row overlapping the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 32, .b_step = 4, .b_segment = 20, .b_block = 100, .run = 5, .segments = 5, .fresh = 1 };
+    const walk along = { .a_step = 1, .a_segment = 32, .b_step = 4, .b_segment = 20, .b_block = 100, .run = 5, .segments = 5, .ahead = 0, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t i = task / 16, panel = task / 16 % 1;
@@ -1362,7 +1380,7 @@ static KERNEL void conv2_forward_direct(const float *restrict in, const float *r
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 5 adjacent pixels,
      * the last of a row overlapping the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 84, .b_step = 4, .b_segment = 120, .b_block = 600, .run = 30, .segments = 5, .fresh = 1 };
+    const walk along = { .a_step = 1, .a_segment = 84, .b_step = 4, .b_segment = 120, .b_block = 600, .run = 30, .segments = 5, .ahead = 0, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t i = task / 16, panel = task / 8 % 2;
@@ -1420,7 +1438,7 @@ static KERNEL void avgpool2_forward(const float *restrict in, float *restrict ou
 static KERNEL void dense1_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 units; tiles of examples, the last overlapping the previous one. */
-    const walk along = { .a_step = 1, .b_step = 4, .b_block = 1600, .run = 400, .segments = 1 };
+    const walk along = { .a_step = 1, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = 1600, .run = 400, .segments = 1, .ahead = 0, .fresh = 0 };
     /* One example takes 5 vectors of units at a time, so that no addition waits for the previous one. */
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 5 : 2;
     const range panels = share_of(n == 1 ? 6 : 15, part, parts);
@@ -1461,7 +1479,7 @@ static KERNEL void dense1_forward(const float *restrict in, const float *restric
 static KERNEL void dense2_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 units; tiles of examples, the last overlapping the previous one. */
-    const walk along = { .a_step = 1, .b_step = 4, .b_block = 480, .run = 120, .segments = 1 };
+    const walk along = { .a_step = 1, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = 480, .run = 120, .segments = 1, .ahead = 0, .fresh = 0 };
     /* One example takes 7 vectors of units at a time, so that no addition waits for the previous one. */
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 7 : 2;
     const range panels = share_of(n == 1 ? 3 : 11, part, parts);
@@ -1502,7 +1520,7 @@ static KERNEL void dense2_forward(const float *restrict in, const float *restric
 static KERNEL void dense3_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 units; tiles of examples, the last overlapping the previous one. */
-    const walk along = { .a_step = 1, .b_step = 4, .b_block = 336, .run = 84, .segments = 1 };
+    const walk along = { .a_step = 1, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = 336, .run = 84, .segments = 1, .ahead = 0, .fresh = 0 };
     /* One example takes 3 vectors of units at a time, so that no addition waits for the previous one. */
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 3 : 2;
     const range panels = share_of(n == 1 ? 1 : 2, part, parts);
@@ -1629,9 +1647,9 @@ static KERNEL void sum_losses(const float *restrict loss1, const float *restrict
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
-        sum1 += loss1[i];
+        sum1 += (double)loss1[i];
     sums[0] = 1.0 * sum1;
-    sums[1] = count1[0];
+    sums[1] = (double)count1[0];
 }
 
 /* line 12: loss of output
@@ -1703,11 +1721,11 @@ static KERNEL void conv1_weight_l2_penalty(const float *restrict weights, float 
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += 0.005f * w * w;
+                sum[k] += (double)(0.005f * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += 0.005f * w * w;
+            sum[0] += (double)(0.005f * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1725,11 +1743,11 @@ static KERNEL void conv2_weight_l2_penalty(const float *restrict weights, float 
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += 0.005f * w * w;
+                sum[k] += (double)(0.005f * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += 0.005f * w * w;
+            sum[0] += (double)(0.005f * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1747,11 +1765,11 @@ static KERNEL void dense1_weight_l2_penalty(const float *restrict weights, float
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += 0.005f * w * w;
+                sum[k] += (double)(0.005f * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += 0.005f * w * w;
+            sum[0] += (double)(0.005f * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1769,11 +1787,11 @@ static KERNEL void dense2_weight_l2_penalty(const float *restrict weights, float
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += 0.005f * w * w;
+                sum[k] += (double)(0.005f * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += 0.005f * w * w;
+            sum[0] += (double)(0.005f * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1791,11 +1809,11 @@ static KERNEL void dense3_weight_l2_penalty(const float *restrict weights, float
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += 0.005f * w * w;
+                sum[k] += (double)(0.005f * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += 0.005f * w * w;
+            sum[0] += (double)(0.005f * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1808,17 +1826,17 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
     double total = 0;
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
-        sum1 += loss1[i];
-    total += count1[0] > 0 ? sum1 / count1[0] : 0;
+        sum1 += (double)loss1[i];
+    total += count1[0] > 0 ? sum1 / (double)count1[0] : 0;
     loss[1] = sum1;
-    loss[2] = count1[0];
+    loss[2] = (double)count1[0];
     double penalty = 0;
     for (int chunk = 0; chunk < 16; ++chunk) {
-        penalty += penalty1[chunk];
-        penalty += penalty2[chunk];
-        penalty += penalty3[chunk];
-        penalty += penalty4[chunk];
-        penalty += penalty5[chunk];
+        penalty += (double)penalty1[chunk];
+        penalty += (double)penalty2[chunk];
+        penalty += (double)penalty3[chunk];
+        penalty += (double)penalty4[chunk];
+        penalty += (double)penalty5[chunk];
     }
     total += penalty / total_weight;
     loss[3] = penalty / total_weight;
@@ -1850,12 +1868,13 @@ static KERNEL void output_loss_grad_to_lanes(const float *restrict x, float *res
 static KERNEL void dense3_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 336, .b_step = 4, .b_segment = 16, .run = 4, .segments = 2 };
-    const walk rest = { .a_step = 1, .b_step = 4, .run = 2, .segments = 1 };
+    const walk along = { .a_step = 1, .a_segment = 336, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 2, .ahead = 0, .fresh = 0 };
+    const walk rest = { .a_step = 1, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = 0, .run = 2, .segments = 1, .ahead = 0, .fresh = 0 };
     const range tasks = share_of(11, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 11 ? begin + 1 : 11;
-        vec sums[1][16][8] = { 0 };
+        vec sums[1][16][8];
+        memset(sums, 0, sizeof sums);
         walk now = along;
         for (int64_t block = 0; block < 2; block += 2) {
             now.segments = 2 - block < 2 ? 2 - block : 2;
@@ -1864,7 +1883,7 @@ static KERNEL void dense3_backward_input(const float *restrict dout, const float
                 /* Weights are read in so many streams that they have to be prefetched. */
                 for (int64_t segment = 0; segment < now.segments; ++segment)
                     for (int row = 0; row < 8; ++row)
-                        __builtin_prefetch(w + ((block + segment) * 84 + first + 32 + row) * 4);
+                        PREFETCH(w + ((block + segment) * 84 + first + 32 + row) * 4, 0);
                 for (int example = 0; example < n; example += 4)
                     product8x1_4(sums[t - begin][example / 4], w + (block * 84 + first) * 4, dout + (int64_t)example * 10 + block * 16, &now);
             }
@@ -1895,7 +1914,7 @@ static KERNEL void dense3_backward_input(const float *restrict dout, const float
 static KERNEL void dense3_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 6 inputs of a panel of 8 units. */
-    const walk along = { .a_step = 84, .b_step = 10, .b_block = 4, .run = n, .segments = 1 };
+    const walk along = { .a_step = 84, .a_segment = 0, .b_step = 10, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
     const range tasks = share_of(28, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t panel = task / 14, first = task % 14 * 6;
@@ -1954,11 +1973,12 @@ static KERNEL void tanh4_in_grad_to_lanes(const float *restrict x, float *restri
 static KERNEL void dense2_backward_input(const float *restrict dout, const float *restrict w, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 480, .b_step = 4, .b_segment = 16, .run = 4, .segments = 8 };
+    const walk along = { .a_step = 1, .a_segment = 480, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 8, .ahead = 0, .fresh = 0 };
     const range tasks = share_of(15, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 15 ? begin + 1 : 15;
-        vec sums[1][16][8] = { 0 };
+        vec sums[1][16][8];
+        memset(sums, 0, sizeof sums);
         walk now = along;
         for (int64_t block = 0; block < 21; block += 8) {
             now.segments = 21 - block < 8 ? 21 - block : 8;
@@ -1967,7 +1987,7 @@ static KERNEL void dense2_backward_input(const float *restrict dout, const float
                 /* Weights are read in so many streams that they have to be prefetched. */
                 for (int64_t segment = 0; segment < now.segments; ++segment)
                     for (int row = 0; row < 8; ++row)
-                        __builtin_prefetch(w + ((block + segment) * 120 + first + 32 + row) * 4);
+                        PREFETCH(w + ((block + segment) * 120 + first + 32 + row) * 4, 0);
                 for (int example = 0; example < n; example += 4)
                     product8x1_4(sums[t - begin][example / 4], w + (block * 120 + first) * 4, dout + (int64_t)example * 84 + block * 16, &now);
             }
@@ -1997,7 +2017,7 @@ static KERNEL void dense2_backward_input(const float *restrict dout, const float
 static KERNEL void dense2_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 6 inputs of a panel of 8 units. */
-    const walk along = { .a_step = 120, .b_step = 84, .b_block = 4, .run = n, .segments = 1 };
+    const walk along = { .a_step = 120, .a_segment = 0, .b_step = 84, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
     const range tasks = share_of(220, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t panel = task / 20, first = task % 20 * 6;
@@ -2055,11 +2075,12 @@ static KERNEL void tanh3_in_grad_to_lanes(const float *restrict x, float *restri
 static KERNEL void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 1600, .b_step = 4, .b_segment = 16, .run = 4, .segments = 8 };
+    const walk along = { .a_step = 1, .a_segment = 1600, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 8, .ahead = 0, .fresh = 0 };
     const range tasks = share_of(50, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 50 ? begin + 1 : 50;
-        vec sums[1][16][8] = { 0 };
+        vec sums[1][16][8];
+        memset(sums, 0, sizeof sums);
         walk now = along;
         for (int64_t block = 0; block < 30; block += 8) {
             now.segments = 30 - block < 8 ? 30 - block : 8;
@@ -2068,7 +2089,7 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
                 /* Weights are read in so many streams that they have to be prefetched. */
                 for (int64_t segment = 0; segment < now.segments; ++segment)
                     for (int row = 0; row < 8; ++row)
-                        __builtin_prefetch(w + ((block + segment) * 400 + first + 32 + row) * 4);
+                        PREFETCH(w + ((block + segment) * 400 + first + 32 + row) * 4, 0);
                 for (int example = 0; example < n; example += 4)
                     product8x1_4(sums[t - begin][example / 4], w + (block * 400 + first) * 4, dout + (int64_t)example * 120 + block * 16, &now);
             }
@@ -2097,7 +2118,7 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
 static KERNEL void dense1_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 5 inputs of a panel of 8 units. */
-    const walk along = { .a_step = 400, .b_step = 120, .b_block = 4, .run = n, .segments = 1 };
+    const walk along = { .a_step = 400, .a_segment = 0, .b_step = 120, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
     const range tasks = share_of(1200, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t panel = task / 80, first = task % 80 * 5;
@@ -2196,8 +2217,8 @@ static KERNEL void conv2_backward_input_winograd4x5(const float *restrict in, co
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { 10, 10, 16, .squares = 16, .across = 4, .step = 4, .top = 4, .left = 4 };
-    const square_products c = { .elements = 64, .channels = 16, .blocks = 2, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 432, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 10, .width = 10, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 4, .left = 4 };
+    const square_products c = { .elements = 64, .channels = 16, .blocks = 2, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 432, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)56320;
     real *const results = products + part * (int64_t)27648;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -2230,7 +2251,7 @@ static KERNEL void conv2_backward_weight_direct(const float *restrict x, const f
     for (int i = 0; i < n; ++i)
         for (int row = 0; row < 10; row += 10) {
             const int64_t rows_left = 10 - row, some = rows_left < 10 ? rows_left : 10;
-            const walk along = { .a_step = 6, .a_segment = 84, .b_step = 16, .b_segment = 160, .b_block = 4, .run = 10, .segments = some };
+            const walk along = { .a_step = 6, .a_segment = 84, .b_step = 16, .b_segment = 160, .b_block = 4, .run = 10, .segments = some, .ahead = 0, .fresh = 0 };
             for (int64_t task = tasks.begin; task < tasks.end; ++task) {
                 const int64_t tap = task / 5 % 5, first = task % 5 * 6, panel = task / 25 % 2;
                 const int64_t block = 2 * panel;
@@ -2325,7 +2346,7 @@ static KERNEL void conv1_backward_weight_direct(const float *restrict x, const f
     for (int i = 0; i < n; ++i)
         for (int row = 0; row < 28; row += 28) {
             const int64_t rows_left = 28 - row, some = rows_left < 28 ? rows_left : 28;
-            const walk along = { .a_step = 1, .a_segment = 32, .b_step = 6, .b_segment = 168, .b_block = 4, .run = 28, .segments = some };
+            const walk along = { .a_step = 1, .a_segment = 32, .b_step = 6, .b_segment = 168, .b_block = 4, .run = 28, .segments = some, .ahead = 0, .fresh = 0 };
             for (int64_t task = tasks.begin; task < tasks.end; ++task) {
                 const int64_t tap = task % 5, first = task % 1 * 5, panel = task / 5 % 1;
                 const int64_t block = 2 * panel;
@@ -2460,7 +2481,7 @@ static KERNEL void dense3_weight_regularize(const float *restrict weights, float
 static KERNEL void dense3_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, double total_weight, int part, int parts, real lr, double step_number)
 {
     /* A task is 6 inputs of a panel of 8 units. */
-    const walk along = { .a_step = 84, .b_step = 10, .b_block = 4, .run = n, .segments = 1 };
+    const walk along = { .a_step = 84, .a_segment = 0, .b_step = 10, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     const real share = (real)1 / (real)total_weight;
@@ -2474,9 +2495,9 @@ static KERNEL void dense3_backward_weight_update(const float *restrict x, const 
         for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 84 + first + row) * 4;
-                __builtin_prefetch(weights + ahead, 1);
-                __builtin_prefetch(v_state + ahead, 1);
-                __builtin_prefetch(s_state + ahead, 1);
+                PREFETCH(weights + ahead, 1);
+                PREFETCH(v_state + ahead, 1);
+                PREFETCH(s_state + ahead, 1);
             }
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         for (int j = 0; j < vectors; ++j) {
@@ -2506,7 +2527,7 @@ static KERNEL void dense3_backward_weight_update(const float *restrict x, const 
 static KERNEL void dense2_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, double total_weight, int part, int parts, real lr, double step_number)
 {
     /* A task is 6 inputs of a panel of 8 units. */
-    const walk along = { .a_step = 120, .b_step = 84, .b_block = 4, .run = n, .segments = 1 };
+    const walk along = { .a_step = 120, .a_segment = 0, .b_step = 84, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     const real share = (real)1 / (real)total_weight;
@@ -2520,9 +2541,9 @@ static KERNEL void dense2_backward_weight_update(const float *restrict x, const 
         for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 120 + first + row) * 4;
-                __builtin_prefetch(weights + ahead, 1);
-                __builtin_prefetch(v_state + ahead, 1);
-                __builtin_prefetch(s_state + ahead, 1);
+                PREFETCH(weights + ahead, 1);
+                PREFETCH(v_state + ahead, 1);
+                PREFETCH(s_state + ahead, 1);
             }
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         for (int j = 0; j < vectors; ++j) {
@@ -2551,7 +2572,7 @@ static KERNEL void dense2_backward_weight_update(const float *restrict x, const 
 static KERNEL void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, double total_weight, int part, int parts, real lr, double step_number)
 {
     /* A task is 5 inputs of a panel of 8 units. */
-    const walk along = { .a_step = 400, .b_step = 120, .b_block = 4, .run = n, .segments = 1 };
+    const walk along = { .a_step = 400, .a_segment = 0, .b_step = 120, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     const real share = (real)1 / (real)total_weight;
@@ -2565,9 +2586,9 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
         for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 400 + first + row) * 4;
-                __builtin_prefetch(weights + ahead, 1);
-                __builtin_prefetch(v_state + ahead, 1);
-                __builtin_prefetch(s_state + ahead, 1);
+                PREFETCH(weights + ahead, 1);
+                PREFETCH(v_state + ahead, 1);
+                PREFETCH(s_state + ahead, 1);
             }
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         for (int j = 0; j < vectors; ++j) {

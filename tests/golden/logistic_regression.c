@@ -12,9 +12,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
-#ifdef __SSE__
-#include <xmmintrin.h>
-#endif
 
 typedef struct {
     float *arena;
@@ -53,14 +50,24 @@ typedef int32_t ivec __attribute__((vector_size(16), may_alias));
 /* The same for loads and stores anywhere in memory: aligned only as a single number is. */
 typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 
+#ifdef __GNUC__
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define PREFETCH(address, writing) __builtin_prefetch(address, writing)
+#else
+#define INLINE static inline
+#define NOINLINE
+#define PREFETCH(address, writing) (void)(address)
+#endif
 
 /* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
  * differently from those of several. */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__clang__)
+#define KERNEL __attribute__((noinline, used))
+#elif defined(__GNUC__)
 #define KERNEL __attribute__((noipa))
 #else
-#define KERNEL __attribute__((noinline, used))
+#define KERNEL
 #endif
 
 INLINE vec load(const real *p)
@@ -71,6 +78,12 @@ INLINE vec load(const real *p)
 INLINE void store(real *p, vec v)
 {
     *(vec_unaligned *)p = v;
+}
+
+INLINE vec zeros(void)
+{
+    const vec none = { 0 };
+    return none;
 }
 
 /* A non-temporal store, which bypasses the caches, where a vector fills a cache line and the machine has the instruction;
@@ -85,7 +98,7 @@ INLINE vec load_partial(const real *p, int lanes)
 {
     if (lanes == 4)
         return load(p);
-    vec v = { 0 };
+    vec v = zeros();
     memcpy(&v, p, (size_t)lanes * sizeof(real));
     return v;
 }
@@ -171,12 +184,12 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     for (int row = 0; row < rows; ++row)
 #pragma GCC unroll 8
         for (int j = 0; j < vectors; ++j)
-            total[row][j] = (vec){ 0 };
+            total[row][j] = zeros();
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
             if (prefetches)
-                __builtin_prefetch(q + w->ahead);
+                PREFETCH(q + w->ahead, 0);
             vec column[7];
 #pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
@@ -209,7 +222,7 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             sum[row * vectors + j] += total[row][j];
 }
 
-static __attribute__((noinline)) void product1x7_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x7_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 7, 1, w->run, 0, sum, a, b, w);
 }
@@ -221,7 +234,8 @@ typedef struct {
 /* The share of `tasks` of thread `part` of `parts`. */
 INLINE range share_of(int64_t tasks, int part, int parts)
 {
-    return (range){tasks * part / parts, tasks * (part + 1) / parts};
+    const range share = { tasks * part / parts, tasks * (part + 1) / parts };
+    return share;
 }
 
 /* What n examples count together: the sum of their weights, or n where all count alike. */
@@ -231,7 +245,7 @@ INLINE double total_weight_of(const real *sample_weights, int n)
         return n;
     double total = 0;
     for (int i = 0; i < n; ++i)
-        total += sample_weights[i];
+        total += (double)sample_weights[i];
     return total;
 }
 
@@ -382,7 +396,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
     quad a[3], b[3], c[3], d[3];
 #pragma GCC unroll 3
     for (int j = 0; j < 3; ++j) {
-        a[j] = (quad){ block + 4u * j, block + 4u * j + 1u, block + 4u * j + 2u, block + 4u * j + 3u };
+        const uint32_t first = block + 4u * (uint32_t)j;
+        const quad counters = { first, first + 1u, first + 2u, first + 3u };
+        a[j] = counters;
         b[j] = zero + stream;
         c[j] = zero + (uint64_t)step;
         d[j] = zero + ((uint64_t)step >> 32);
@@ -440,14 +456,14 @@ INLINE void wait_at_barrier(thread_barrier *p, int parts)
 typedef unsigned float_mode;
 INLINE float_mode flush_denormals(void)
 {
-    const float_mode before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040u);
+    const float_mode before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | 0x8040u);
     return before;
 }
 
 INLINE void restore_denormals(float_mode before)
 {
-    _mm_setcsr(before);
+    __builtin_ia32_ldmxcsr(before);
 }
 #elif defined(__aarch64__)
 typedef uint64_t float_mode;
@@ -533,7 +549,7 @@ static KERNEL void output_count(const float *restrict target, const float *restr
     double present = 0;
     if (sample_weights)
         for (int64_t i = 0; i < (int64_t)n; ++i)
-            present += target[i] == target[i] ? sample_weights[i] : 0;
+            present += target[i] == target[i] ? (double)sample_weights[i] : 0;
     else {
         int64_t labels = 0;
         for (int64_t i = 0; i < (int64_t)n; ++i)
@@ -566,9 +582,9 @@ static KERNEL void sum_losses(const float *restrict loss1, const float *restrict
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
-        sum1 += loss1[i];
+        sum1 += (double)loss1[i];
     sums[0] = 1.0 * sum1;
-    sums[1] = count1[0];
+    sums[1] = (double)count1[0];
 }
 
 /* line 6: loss of output
@@ -599,10 +615,10 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
     double total = 0;
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
-        sum1 += loss1[i];
-    total += count1[0] > 0 ? sum1 / count1[0] : 0;
+        sum1 += (double)loss1[i];
+    total += count1[0] > 0 ? sum1 / (double)count1[0] : 0;
     loss[1] = sum1;
-    loss[2] = count1[0];
+    loss[2] = (double)count1[0];
     loss[3] = 0;
     loss[0] = total;
 }
@@ -612,7 +628,7 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
 static KERNEL void dense1_backward_weight_narrow(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is the weights of all units for 28 inputs; those that do not fill 7 vectors come last, one by one. */
-    const walk along = { .a_step = 1, .b_step = 784, .b_block = 4, .run = n, .segments = 1 };
+    const walk along = { .a_step = 1, .a_segment = 0, .b_step = 784, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
     const range tasks = share_of(28, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * 28;
@@ -653,7 +669,7 @@ static KERNEL void dense1_backward_bias(const float *restrict dy, float *restric
 static KERNEL void dense1_backward_weight_update_narrow(const float *restrict x, const float *restrict dy, float *restrict weights, int n, int part, int parts, real lr)
 {
     /* A task is the weights of all units for 28 inputs; those that do not fill 7 vectors come last, one by one. */
-    const walk along = { .a_step = 1, .b_step = 784, .b_block = 4, .run = n, .segments = 1 };
+    const walk along = { .a_step = 1, .a_segment = 0, .b_step = 784, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
     const range tasks = share_of(28, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task * 28;

@@ -12,9 +12,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
-#ifdef __SSE__
-#include <xmmintrin.h>
-#endif
 
 typedef struct {
     float *arena;
@@ -53,14 +50,24 @@ typedef int32_t ivec __attribute__((vector_size(16), may_alias));
 /* The same for loads and stores anywhere in memory: aligned only as a single number is. */
 typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 
+#ifdef __GNUC__
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define PREFETCH(address, writing) __builtin_prefetch(address, writing)
+#else
+#define INLINE static inline
+#define NOINLINE
+#define PREFETCH(address, writing) (void)(address)
+#endif
 
 /* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
  * differently from those of several. */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__clang__)
+#define KERNEL __attribute__((noinline, used))
+#elif defined(__GNUC__)
 #define KERNEL __attribute__((noipa))
 #else
-#define KERNEL __attribute__((noinline, used))
+#define KERNEL
 #endif
 
 INLINE vec load(const real *p)
@@ -71,6 +78,12 @@ INLINE vec load(const real *p)
 INLINE void store(real *p, vec v)
 {
     *(vec_unaligned *)p = v;
+}
+
+INLINE vec zeros(void)
+{
+    const vec none = { 0 };
+    return none;
 }
 
 /* A non-temporal store, which bypasses the caches, where a vector fills a cache line and the machine has the instruction;
@@ -85,7 +98,7 @@ INLINE vec load_partial(const real *p, int lanes)
 {
     if (lanes == 4)
         return load(p);
-    vec v = { 0 };
+    vec v = zeros();
     memcpy(&v, p, (size_t)lanes * sizeof(real));
     return v;
 }
@@ -171,12 +184,12 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
     for (int row = 0; row < rows; ++row)
 #pragma GCC unroll 8
         for (int j = 0; j < vectors; ++j)
-            total[row][j] = (vec){ 0 };
+            total[row][j] = zeros();
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
         for (int64_t k = 0; k < run; ++k) {
             if (prefetches)
-                __builtin_prefetch(q + w->ahead);
+                PREFETCH(q + w->ahead, 0);
             vec column[3];
 #pragma GCC unroll 8
             for (int j = 0; j < vectors; ++j)
@@ -209,87 +222,87 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             sum[row * vectors + j] += total[row][j];
 }
 
-static __attribute__((noinline)) void product1x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 1, 32, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product1x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 2, 32, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product1x3_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product1x3_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(1, 3, 32, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product2x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product2x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(2, 1, 1, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product2x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product2x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(2, 2, 1, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product3x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product3x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(3, 1, 32, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product3x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product3x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(3, 2, 1, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product3x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product3x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(3, 2, 32, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product4x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product4x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(4, 2, 1, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product4x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product4x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(4, 2, 32, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product5x2_2_run3(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product5x2_2_run3(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(5, 2, 2, 3, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 1, 1, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 1, 32, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 2, 1, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x2_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x2_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 2, 4, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product6x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product6x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(6, 2, 32, w->run, 0, sum, a, b, w);
 }
 
-static __attribute__((noinline)) void product8x1_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
+static NOINLINE void product8x1_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     multiply(8, 1, 4, w->run, 0, sum, a, b, w);
 }
@@ -344,9 +357,11 @@ INLINE void pool_square(vec *largest, const vec *square, const int size)
 
 /* F(4x4, 3x3): a filter, G g G^T.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 6 + j) * step. */
-static __attribute__((noinline)) void winograd4x3_filter(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
+static NOINLINE void winograd4x3_filter(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[6][3];
+    /* As a loop, so that no product of this pass is fused with a sum of the next: exported networks round as this does. */
+#pragma GCC unroll 1
     for (int j = 0; j < 3; ++j) {
         vec x[3], y[6];
 #pragma GCC unroll 8
@@ -389,7 +404,7 @@ static __attribute__((noinline)) void winograd4x3_filter(const real *restrict fr
 
 /* F(4x4, 3x3): the gradient of a filter, G^T u G.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 3 + j) * step. */
-static __attribute__((noinline)) void winograd4x3_filter_gradient(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
+static NOINLINE void winograd4x3_filter_gradient(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[3][6];
     for (int j = 0; j < 6; ++j) {
@@ -428,7 +443,7 @@ static __attribute__((noinline)) void winograd4x3_filter_gradient(const real *re
 
 /* F(4x4, 3x3): an input tile, B^T d B.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 6 + j) * step. */
-static __attribute__((noinline)) void winograd4x3_input(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
+static NOINLINE void winograd4x3_input(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[6][6];
     for (int j = 0; j < 6; ++j) {
@@ -473,7 +488,7 @@ static __attribute__((noinline)) void winograd4x3_input(const real *restrict fro
 
 /* F(4x4, 3x3): an output tile, A^T m A.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 4 + j) * step. */
-static __attribute__((noinline)) void winograd4x3_output(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
+static NOINLINE void winograd4x3_output(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[4][6];
     for (int j = 0; j < 6; ++j) {
@@ -514,7 +529,7 @@ static __attribute__((noinline)) void winograd4x3_output(const real *restrict fr
 
 /* F(4x4, 3x3): a tile of dy, A dy A^T.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 6 + j) * step. */
-static __attribute__((noinline)) void winograd4x3_output_gradient(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
+static NOINLINE void winograd4x3_output_gradient(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[6][4];
     for (int j = 0; j < 4; ++j) {
@@ -570,9 +585,9 @@ INLINE void prefetch(const real *first, const int count, int64_t step, const int
 {
     for (int e = 0; e < count; ++e)
         if (writing)
-            __builtin_prefetch(first + e * step, 1);
+            PREFETCH(first + e * step, 1);
         else
-            __builtin_prefetch(first + e * step);
+            PREFETCH(first + e * step, 0);
 }
 
 /* Prefetches a square of pixels. */
@@ -609,12 +624,12 @@ INLINE void transform_squares(transform *apply, const int size, const cut c, int
     }
 }
 
-static __attribute__((noinline)) void winograd4x3_input_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+static NOINLINE void winograd4x3_input_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
 {
     transform_squares(winograd4x3_input, 6, c, whole, asked, images, first, some, begin, end, to, next_square, next_block, step);
 }
 
-static __attribute__((noinline)) void winograd4x3_output_gradient_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
+static NOINLINE void winograd4x3_output_gradient_squares(cut c, int whole, int asked, const real *images, int64_t first, int64_t some, int64_t begin, int64_t end, real *to, int64_t next_square, int64_t next_block, int64_t step)
 {
     transform_squares(winograd4x3_output_gradient, 4, c, whole, asked, images, first, some, begin, end, to, next_square, next_block, step);
 }
@@ -629,10 +644,10 @@ typedef struct {
 } square_products;
 
 /* Multiplies `some` squares by the filters of the panels from `begin` to `end`, two vectors each. */
-static __attribute__((noinline)) void multiply_squares(const square_products c, product *one_vector, product *two_vectors, const real *squares, const real *filters, real *results, int64_t begin, int64_t end, int64_t some)
+static NOINLINE void multiply_squares(const square_products c, product *one_vector, product *two_vectors, const real *squares, const real *filters, real *results, int64_t begin, int64_t end, int64_t some)
 {
     const int64_t full = c.channels / 4, left = c.channels % 4, next_block = c.elements * c.filter_step;
-    const walk along = { .a_step = 1, .a_segment = c.room * 4, .b_step = 4, .b_segment = 16, .b_block = next_block, .run = 4, .segments = c.summed };
+    const walk along = { .a_step = 1, .a_segment = c.room * 4, .b_step = 4, .b_segment = 16, .b_block = next_block, .run = 4, .segments = c.summed, .ahead = 0, .fresh = 0 };
     for (int64_t element = 0; element < c.elements; ++element)
         for (int64_t panel = begin; panel < end; ++panel) {
             const int vectors = 2 * panel + 1 < c.blocks ? 2 : 1;
@@ -671,9 +686,9 @@ typedef struct {
 
 /* Sums the products of `some` squares for the filters of the panels from `begin` to `end`, two vectors each; `fresh` sums
  * replace the stored ones, others are added to them. */
-static __attribute__((noinline)) void sum_squares(square_sums c, product *const whole[2], product *const rest[2], const real *squares, const real *errors, real *sums, int64_t begin, int64_t end, int64_t some, int fresh)
+static NOINLINE void sum_squares(square_sums c, product *const whole[2], product *const rest[2], const real *squares, const real *errors, real *sums, int64_t begin, int64_t end, int64_t some, int fresh)
 {
-    const walk along = { .a_step = c.row, .b_step = 4, .b_block = c.at_once * 4, .run = some, .segments = 1, .fresh = fresh };
+    const walk along = { .a_step = c.row, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = c.at_once * 4, .run = some, .segments = 1, .ahead = 0, .fresh = fresh };
     const int64_t next_block = c.elements * c.sum_step;
     for (int64_t element = 0; element < c.elements; ++element)
         for (int64_t panel = begin; panel < end; ++panel)
@@ -702,7 +717,8 @@ typedef struct {
 /* The share of `tasks` of thread `part` of `parts`. */
 INLINE range share_of(int64_t tasks, int part, int parts)
 {
-    return (range){tasks * part / parts, tasks * (part + 1) / parts};
+    const range share = { tasks * part / parts, tasks * (part + 1) / parts };
+    return share;
 }
 
 /* What n examples count together: the sum of their weights, or n where all count alike. */
@@ -712,7 +728,7 @@ INLINE double total_weight_of(const real *sample_weights, int n)
         return n;
     double total = 0;
     for (int i = 0; i < n; ++i)
-        total += sample_weights[i];
+        total += (double)sample_weights[i];
     return total;
 }
 
@@ -863,7 +879,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
     quad a[3], b[3], c[3], d[3];
 #pragma GCC unroll 3
     for (int j = 0; j < 3; ++j) {
-        a[j] = (quad){ block + 4u * j, block + 4u * j + 1u, block + 4u * j + 2u, block + 4u * j + 3u };
+        const uint32_t first = block + 4u * (uint32_t)j;
+        const quad counters = { first, first + 1u, first + 2u, first + 3u };
+        a[j] = counters;
         b[j] = zero + stream;
         c[j] = zero + (uint64_t)step;
         d[j] = zero + ((uint64_t)step >> 32);
@@ -921,14 +939,14 @@ INLINE void wait_at_barrier(thread_barrier *p, int parts)
 typedef unsigned float_mode;
 INLINE float_mode flush_denormals(void)
 {
-    const float_mode before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040u);
+    const float_mode before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | 0x8040u);
     return before;
 }
 
 INLINE void restore_denormals(float_mode before)
 {
-    _mm_setcsr(before);
+    __builtin_ia32_ldmxcsr(before);
 }
 #elif defined(__aarch64__)
 typedef uint64_t float_mode;
@@ -1392,7 +1410,7 @@ static KERNEL void conv1_forward_direct(const float *restrict in, const float *r
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 5 adjacent pixels,
      * the last of a row overlapping the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 29, .b_step = 4, .b_segment = 12, .b_block = 36, .run = 3, .segments = 3, .fresh = 1 };
+    const walk along = { .a_step = 1, .a_segment = 29, .b_step = 4, .b_segment = 12, .b_block = 36, .run = 3, .segments = 3, .ahead = 0, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t i = task / 16, panel = task / 8 % 2;
@@ -1429,8 +1447,8 @@ static KERNEL void conv2_forward_winograd4x3(const float *restrict in, const flo
     /* A task is at most 54 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
     const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { 14, 14, 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)31680;
     real *const results = products + part * (int64_t)31680;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -1468,8 +1486,8 @@ static KERNEL void conv3_forward_winograd4x3(const float *restrict in, const flo
     /* A task is at most 54 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
     const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { 14, 14, 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)31680;
     real *const results = products + part * (int64_t)31680;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -1524,7 +1542,7 @@ static KERNEL void conv6_forward_direct(const float *restrict in, const float *r
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 4 adjacent pixels,
      * the last of a row overlapping the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 192, .b_block = 576, .run = 48, .segments = 3, .fresh = 1 };
+    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 192, .b_block = 576, .run = 48, .segments = 3, .ahead = 0, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t i = task / 16, panel = task / 4 % 4;
@@ -1560,8 +1578,8 @@ static KERNEL void conv7_forward_winograd4x3(const float *restrict in, const flo
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -1598,8 +1616,8 @@ static KERNEL void conv8_forward_winograd4x3(const float *restrict in, const flo
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -1664,7 +1682,7 @@ static KERNEL void global_avgpool1_forward(const float *restrict in, float *rest
 static KERNEL void dense1_forward(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 units; tiles of examples, the last overlapping the previous one. */
-    const walk along = { .a_step = 1, .b_step = 4, .b_block = 128, .run = 32, .segments = 1 };
+    const walk along = { .a_step = 1, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = 128, .run = 32, .segments = 1, .ahead = 0, .fresh = 0 };
     /* One example takes 3 vectors of units at a time, so that no addition waits for the previous one. */
     const int rows = n >= 6 ? 6 : n >= 3 ? 3 : 1, most = n == 1 ? 3 : 2;
     const range panels = share_of(n == 1 ? 1 : 2, part, parts);
@@ -1791,9 +1809,9 @@ static KERNEL void sum_losses(const float *restrict loss1, const float *restrict
 {
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
-        sum1 += loss1[i];
+        sum1 += (double)loss1[i];
     sums[0] = 1.0 * sum1;
-    sums[1] = count1[0];
+    sums[1] = (double)count1[0];
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
@@ -1802,7 +1820,7 @@ static KERNEL void conv1_forward_direct_2(const float *restrict in, const float 
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 5 adjacent pixels,
      * the last of a row overlapping the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 29, .b_step = 4, .b_segment = 12, .b_block = 36, .run = 3, .segments = 3, .fresh = 1 };
+    const walk along = { .a_step = 1, .a_segment = 29, .b_step = 4, .b_segment = 12, .b_block = 36, .run = 3, .segments = 3, .ahead = 0, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t i = task / 16, panel = task / 8 % 2;
@@ -1938,8 +1956,8 @@ static KERNEL void conv2_forward_winograd4x3_2(const float *restrict in, const f
     /* A task is at most 54 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
     const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { 14, 14, 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)31680;
     real *const results = products + part * (int64_t)31680;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -1996,7 +2014,7 @@ static KERNEL void conv6_forward_direct_2(const float *restrict in, const float 
 {
     /* A task is a panel of 8 filters over some rows of one image; a tile is 4 adjacent pixels,
      * the last of a row overlapping the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 192, .b_block = 576, .run = 48, .segments = 3, .fresh = 1 };
+    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 192, .b_block = 576, .run = 48, .segments = 3, .ahead = 0, .fresh = 1 };
     const range tasks = share_of((int64_t)n * 16, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t i = task / 16, panel = task / 4 % 4;
@@ -2132,8 +2150,8 @@ static KERNEL void conv7_forward_winograd4x3_2(const float *restrict in, const f
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -2247,10 +2265,10 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
     double total = 0;
     double sum1 = 0;
     for (int i = 0; i < n; ++i)
-        sum1 += loss1[i];
-    total += count1[0] > 0 ? sum1 / count1[0] : 0;
+        sum1 += (double)loss1[i];
+    total += count1[0] > 0 ? sum1 / (double)count1[0] : 0;
     loss[1] = sum1;
-    loss[2] = count1[0];
+    loss[2] = (double)count1[0];
     loss[3] = 0;
     loss[0] = total;
 }
@@ -2280,12 +2298,13 @@ static KERNEL void output_loss_grad_to_lanes(const float *restrict x, float *res
 static KERNEL void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 128, .b_step = 4, .b_segment = 16, .run = 4, .segments = 2 };
-    const walk rest = { .a_step = 1, .b_step = 4, .run = 2, .segments = 1 };
+    const walk along = { .a_step = 1, .a_segment = 128, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 2, .ahead = 0, .fresh = 0 };
+    const walk rest = { .a_step = 1, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = 0, .run = 2, .segments = 1, .ahead = 0, .fresh = 0 };
     const range tasks = share_of(4, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 4 ? begin + 1 : 4;
-        vec sums[1][16][8] = { 0 };
+        vec sums[1][16][8];
+        memset(sums, 0, sizeof sums);
         walk now = along;
         for (int64_t block = 0; block < 2; block += 2) {
             now.segments = 2 - block < 2 ? 2 - block : 2;
@@ -2294,7 +2313,7 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
                 /* Weights are read in so many streams that they have to be prefetched. */
                 for (int64_t segment = 0; segment < now.segments; ++segment)
                     for (int row = 0; row < 8; ++row)
-                        __builtin_prefetch(w + ((block + segment) * 32 + first + 32 + row) * 4);
+                        PREFETCH(w + ((block + segment) * 32 + first + 32 + row) * 4, 0);
                 for (int example = 0; example < n; example += 4)
                     product8x1_4(sums[t - begin][example / 4], w + (block * 32 + first) * 4, dout + (int64_t)example * 10 + block * 16, &now);
             }
@@ -2324,7 +2343,7 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
 static KERNEL void dense1_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 6 inputs of a panel of 8 units. */
-    const walk along = { .a_step = 32, .b_step = 10, .b_block = 4, .run = n, .segments = 1 };
+    const walk along = { .a_step = 32, .a_segment = 0, .b_step = 10, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
     const range tasks = share_of(12, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t panel = task / 6, first = task % 6 * 6;
@@ -2501,8 +2520,8 @@ static KERNEL void conv8_backward_input_winograd4x3(const float *restrict in, co
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -2540,10 +2559,10 @@ static KERNEL void conv8_backward_input_winograd4x3(const float *restrict in, co
 static KERNEL void conv8_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
 {
     /* A task is one of 4 chunks of the squares. */
-    const cut squares_of_x = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const cut squares_of_dy = { 7, 7, 32, .squares = 4, .across = 2, .step = 4 };
+    const cut squares_of_x = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
+    const cut squares_of_dy = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 0, .left = 0 };
     const int64_t count = (int64_t)n * 4;
-    const square_sums c = { .elements = 36, .channels = 32, .blocks = 8, .row = 48, .square_step = 3088, .error_step = 2064, .sum_step = 144, .at_once = 64, .rows = 6 };
+    const square_sums c = { .elements = 36, .channels = 32, .blocks = 8, .row = 48, .square_step = 3088, .error_step = 2064, .sum_step = 144, .at_once = 64, .rows = 6, .far = 0 };
     product *const whole[2] = { NULL, product6x2_1 };
     product *const rest[2] = { NULL, product2x2_1 };
     real *const square = squares + part * (int64_t)111168;
@@ -2591,8 +2610,8 @@ static KERNEL void conv7_backward_input_winograd4x3(const float *restrict in, co
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 4;
     const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { 7, 7, 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)62784;
     real *const results = products + part * (int64_t)62784;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -2662,7 +2681,7 @@ static KERNEL void conv6_weight_rotate_filters(const float *restrict w, float *r
 static KERNEL void conv6_backward_input_scatter(const float *restrict in, const float *restrict w, const float *restrict known, float *restrict out, int n, int part, int parts)
 {
     /* A task is a panel of 8 channels of one image; a tile is 4 adjacent output pixels. */
-    const walk along = { .a_step = 1, .b_step = 4, .b_block = 1152, .run = 32, .segments = 1 };
+    const walk along = { .a_step = 1, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = 1152, .run = 32, .segments = 1, .ahead = 0, .fresh = 0 };
     const range tasks = share_of((int64_t)n * 2, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t i = task / 2, panel = task % 2;
@@ -2713,7 +2732,7 @@ static KERNEL void conv6_backward_weight_direct(const float *restrict x, const f
     for (int i = 0; i < n; ++i)
         for (int row = 0; row < 7; row += 7) {
             const int64_t rows_left = 7 - row, some = rows_left < 7 ? rows_left : 7;
-            const walk along = { .a_step = 32, .a_segment = 480, .b_step = 32, .b_segment = 224, .b_block = 4, .run = 7, .segments = some };
+            const walk along = { .a_step = 32, .a_segment = 480, .b_step = 32, .b_segment = 224, .b_block = 4, .run = 7, .segments = some, .ahead = 0, .fresh = 0 };
             for (int64_t task = tasks.begin; task < tasks.end; ++task) {
                 const int64_t tap = task / 8 % 3, first = task % 8 * 6, panel = task / 24 % 4;
                 const int64_t block = 2 * panel;
@@ -2855,8 +2874,8 @@ static KERNEL void conv5_backward_input_winograd4x3(const float *restrict in, co
     /* A task is at most 54 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
     const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { 14, 14, 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)31680;
     real *const results = products + part * (int64_t)31680;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -2894,10 +2913,10 @@ static KERNEL void conv5_backward_input_winograd4x3(const float *restrict in, co
 static KERNEL void conv5_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
 {
     /* A task is one of 4 chunks of the squares. */
-    const cut squares_of_x = { 14, 14, 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const cut squares_of_dy = { 14, 14, 16, .squares = 16, .across = 4, .step = 4 };
+    const cut squares_of_x = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
+    const cut squares_of_dy = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 0, .left = 0 };
     const int64_t count = (int64_t)n * 16;
-    const square_sums c = { .elements = 36, .channels = 16, .blocks = 4, .row = 16, .square_step = 1392, .error_step = 1392, .sum_step = 80, .at_once = 86, .rows = 6 };
+    const square_sums c = { .elements = 36, .channels = 16, .blocks = 4, .row = 16, .square_step = 1392, .error_step = 1392, .sum_step = 80, .at_once = 86, .rows = 6, .far = 0 };
     product *const whole[2] = { NULL, product6x2_1 };
     product *const rest[2] = { NULL, product4x2_1 };
     real *const square = squares + part * (int64_t)50112;
@@ -2946,8 +2965,8 @@ static KERNEL void conv4_backward_input_winograd4x3(const float *restrict in, co
     /* A task is at most 54 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
     const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { 14, 14, 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16 };
+    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)31680;
     real *const results = products + part * (int64_t)31680;
     const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
@@ -3000,7 +3019,7 @@ static KERNEL void conv1_backward_weight_direct(const float *restrict x, const f
     for (int i = 0; i < n; ++i)
         for (int row = 0; row < 14; row += 14) {
             const int64_t rows_left = 14 - row, some = rows_left < 14 ? rows_left : 14;
-            const walk along = { .a_step = 2, .a_segment = 58, .b_step = 16, .b_segment = 224, .b_block = 4, .run = 14, .segments = some };
+            const walk along = { .a_step = 2, .a_segment = 58, .b_step = 16, .b_segment = 224, .b_block = 4, .run = 14, .segments = some, .ahead = 0, .fresh = 0 };
             for (int64_t task = tasks.begin; task < tasks.end; ++task) {
                 const int64_t tap = task % 3, first = task % 1 * 3, panel = task / 3 % 2;
                 const int64_t block = 2 * panel;
@@ -3026,7 +3045,7 @@ static KERNEL void conv1_backward_weight_direct(const float *restrict x, const f
 static KERNEL void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
 {
     /* A task is 6 inputs of a panel of 8 units. */
-    const walk along = { .a_step = 32, .b_step = 10, .b_block = 4, .run = n, .segments = 1 };
+    const walk along = { .a_step = 32, .a_segment = 0, .b_step = 10, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     const range tasks = share_of(12, part, parts);
@@ -3039,9 +3058,9 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
         for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 32 + first + row) * 4;
-                __builtin_prefetch(weights + ahead, 1);
-                __builtin_prefetch(v_state + ahead, 1);
-                __builtin_prefetch(s_state + ahead, 1);
+                PREFETCH(weights + ahead, 1);
+                PREFETCH(v_state + ahead, 1);
+                PREFETCH(s_state + ahead, 1);
             }
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         for (int j = 0; j < vectors; ++j) {

@@ -1,0 +1,103 @@
+"""`dslc export`: a trained network for the outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from dslc.cli.app import Define, app, examples, exported_target, overrides, positive, writing
+from dslc.language.diagnostics import CallError
+
+if TYPE_CHECKING:
+    from dslc.export.export import Exported
+
+Source = Annotated[
+    str,
+    Parameter(name="RUN", help="A run folder, a weights file that `save` wrote, or a .net file (with --weights)."),
+]
+Output = Annotated[str | None, Parameter(name=["-o", "--output"])]
+Switch = Annotated[bool, Parameter(negative=())]
+
+
+@app.command(
+    help_epilogue=examples(
+        "dslc export runs/lenet5-1 --to c",
+        "dslc export runs/lenet5-1 --to c -o firmware --portable --optimize size",
+        "dslc export runs/lenet5-1 --to c --target aarch64 --max-batch 16 --training",
+        "dslc export specs/lenet5.net --weights lenet5.safetensors --to c --embed",
+    )
+)
+def export(
+    run: Source,
+    *,
+    to: Literal["c"] = "c",
+    output: Output = None,
+    weights: str | None = None,
+    max_batch: int = 1,
+    target: str | None = None,
+    portable: Switch = False,
+    optimize: Literal["speed", "size"] = "speed",
+    embed: bool | None = None,
+    training: Switch = False,
+    define: Define = None,
+) -> None:
+    """Write a trained network as C for other programs.
+
+    The C is C99, allocates nothing and needs only the C library's string
+    and math functions. What it computes from the weights alone is computed
+    now: the weights stay constant, in flash or in a mapped file, and a small
+    workspace is all the memory that it asks for.
+
+    Args:
+        output: The folder to write to; by default the net's name and -c.
+        weights: The weights of a .net file.
+        max_batch: The most examples of a call; memory is planned for them.
+        target: The machine: native (this one), x86-64-v3, x86-64-v4, aarch64 or armv7; generic, the default, is any
+            that gcc or clang compile for.
+        portable: Plain C for any compiler, without vectors.
+        optimize: size: the least code and memory.
+        embed: The weights as an array in the C (--no-embed: never); by default where they are less than 64 KB.
+        training: The C learns too: train_step with the optimizer of the spec, evaluate, save_weights.
+    """
+    from dslc.cache import write_whole
+    from dslc.export.export import export_c
+    from dslc.export.network import Wishes
+    from dslc.runtime.runs.trained import read_trained
+
+    del to  # C is all there is
+    if portable and target is not None:
+        raise CallError("--portable is a target of its own: it goes without --target")
+    machine = exported_target("c99" if portable else target or "generic")
+    trained = read_trained(run, weights, overrides(define))
+    exported = export_c(
+        trained, Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training)
+    )
+    folder = Path(output or f"{trained.prefix}-c")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, contents in exported.files.items():
+            write_whole(folder / name, contents)
+    for name, contents in exported.files.items():
+        print(f"{folder / name} ({len(contents):,} bytes)")
+    _tell(exported, trained.prefix, optimize == "size")
+
+
+def _tell(exported: Exported, prefix: str, small: bool) -> None:
+    """For which machines it is, and what it takes there."""
+    from dslc.export.companions import runs_on
+    from dslc.export.report import footprint
+
+    target, constants = exported.target, exported.constant_bytes
+    code, header = (exported.files[f"{prefix}.{kind}"].decode() for kind in "ch")
+    print(runs_on(target))
+    found = footprint(code, header, prefix, target, small)
+    if found is None:
+        print(f"flash: {constants:,} bytes of weights, and code (unknown: {target.compiler} does not compile it here)")
+    else:
+        inside = found.constants if exported.embedded else found.constants + constants
+        print(f"flash: {found.text + inside:,} bytes ({found.text:,} text, {inside:,} constants)")
+    stack = "unknown" if found is None or found.stack is None else f"{found.stack:,} bytes"
+    learning = f" ({exported.training_bytes:,} for training)" if exported.training_bytes else ""
+    print(f"RAM: {exported.memory_bytes:,} bytes that the caller gives{learning}; stack of a prediction: {stack}")

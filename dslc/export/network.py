@@ -1,0 +1,44 @@
+"""What is exported, and how: a network with its numbers, and the wishes of whoever exports it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dslc.codegen.c_source import c_prefix
+from dslc.ir import Network
+from dslc.numerics import Array
+from dslc.target import Target
+
+EMBEDDED_BELOW = 64 << 10
+"""Bytes of constants below which they become an array in the C, unless one says otherwise."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its parameters, arrays by the names and in the shapes of the language, and what is known of its
+    data: `classes` are their names by head, `offsets` what is subtracted from each feature in double precision, by
+    input."""
+
+    network: Network
+    parameters: Mapping[str, Array]
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    offsets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        """What every file and every symbol begins with."""
+        return c_prefix(self.network)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a network is exported. `batch`: the most examples of a call. `small`: the least code and memory instead of
+    the fastest. `embed`: the weights as an array in the C; None for those below EMBEDDED_BELOW. `training`: it learns
+    too."""
+
+    target: Target
+    batch: int = 1
+    small: bool = False
+    embed: bool | None = None
+    training: bool = False

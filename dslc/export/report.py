@@ -1,0 +1,80 @@
+"""What an exported network takes on its target, as the compiler of the target says it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dslc.export.companions import compile_flags
+from dslc.target import Target
+
+INDIRECT = "__indirect_call"
+"""What GCC calls a function that is reached through a pointer."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes: of instructions (`text`), of constants in the object file, and of stack in the deepest call."""
+
+    text: int
+    constants: int
+    stack: int | None
+
+
+def footprint(code: str, header: str, prefix: str, target: Target, small: bool) -> Footprint | None:
+    """Compiles the C of a network as its README says; None where the target's compiler is not installed, or fails."""
+    size = shutil.which(target.compiler.removesuffix("gcc") + "size")
+    if shutil.which(target.compiler) is None or size is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="dslc-") as name:
+        folder = Path(name)
+        (folder / f"{prefix}.c").write_text(code)
+        (folder / f"{prefix}.h").write_text(header)
+        flags = (*compile_flags(target, small), "-fcallgraph-info=su", "-fno-asynchronous-unwind-tables")
+        command = [target.compiler, *flags, "-c", f"{prefix}.c", "-o", f"{prefix}.o"]
+        if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
+            return None
+        sizes = subprocess.run(
+            [size, "-A", f"{prefix}.o"], cwd=folder, capture_output=True, text=True, check=False
+        ).stdout
+        found = re.findall(r"^\.(text|rodata)\S*\s+(\d+)", sizes, re.MULTILINE)
+        graph = folder / f"{prefix}.ci"
+        return Footprint(
+            sum(int(bytes_) for section, bytes_ in found if section == "text"),
+            sum(int(bytes_) for section, bytes_ in found if section == "rodata"),
+            deepest(graph.read_text(), f"{prefix}_predict") if graph.exists() else None,
+        )
+
+
+def deepest(graph: str, start: str) -> int | None:
+    """The stack of the deepest chain of calls from a function, in bytes, from GCC's call graph; None if a function's
+    stack is not bounded. Through a pointer any function may be called that nothing calls by its name."""
+    frames: dict[str, int] = {}
+    for name, label in re.findall(r'node: \{ title: "([^"]+)" label: "([^"]*)"', graph):
+        found = re.search(r"(\d+) bytes \(([\w,]+)\)", label)
+        if found and found[2] == "dynamic":
+            return None
+        frames[name] = int(found[1]) if found else 0
+    calls: Mapping[str, set[str]] = defaultdict(set)
+    for source, called in re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', graph):
+        calls[source].add(called)
+    named = {called for some in calls.values() for called in some}
+    calls[INDIRECT].update(name for name in frames if name not in named and not _is(name, start))
+
+    def depth(name: str, above: frozenset[str]) -> int:
+        if name in above:
+            return 0
+        return frames.get(name, 0) + max((depth(called, above | {name}) for called in calls[name]), default=0)
+
+    return max((depth(name, frozenset()) for name in frames if _is(name, start)), default=None)
+
+
+def _is(name: str, function: str) -> bool:
+    """Titles of static functions begin with their file."""
+    return name.rpartition(":")[2] == function

@@ -1,0 +1,164 @@
+"""NAME.c: the kernels of a plan, the phases that call them, and the public functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dslc.codegen.functions import Functions
+from dslc.codegen.names import Names
+from dslc.codegen.prune import needed
+from dslc.codegen.templating import render
+from dslc.codegen.text import tidy
+from dslc.codegen.tools import tools
+from dslc.export.interface import Interface, Port
+from dslc.export.phases import PhaseFunction, phase_function
+from dslc.export.prediction import Prediction
+from dslc.export.weights import HEAD_BYTES, MAGIC
+from dslc.numerics import Array
+from dslc.passes.small_batch import largest_small_batch
+from dslc.plan import Plan, PlannedStep
+
+OWN_NAMES = {"embedded", "find", "is_aligned", "outdate", "parameter", "parameters", "place_of", "prepack", "size_of",
+             "weights_error", "weights_head"}  # fmt: skip
+"""What the templates define besides."""
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """What is subtracted from the features of an input, and `at` which place in memory the differences lie."""
+
+    port: Port
+    values: tuple[str, ...]
+    at: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How weights lie in a file: bytes of the numbers, the fingerprint of their places, and the numbers themselves
+    where the C holds them."""
+
+    image_bytes: int
+    fingerprint: int
+    embedded: Array | None
+
+
+def offsets_of(plan: Plan, interface: Interface, end: int) -> tuple[list[Offsets], int]:
+    """The inputs with offsets, whose differences lie behind the `end` of the memory in numbers, and the new end."""
+    lanes, found = plan.target.lanes(plan.itemsize), []
+    for value, port in zip(interface.trained.network.inputs, interface.inputs, strict=True):
+        if value.name in interface.trained.offsets:
+            at = -(-end // lanes) * lanes
+            values = tuple(map(repr, map(float, interface.trained.offsets[value.name])))
+            found.append(Offsets(port, values, at))
+            end = at + plan.batch * port.elements + lanes - 1
+    return found, end
+
+
+def callers_arrays(interface: Interface, offsets: Sequence[Offsets]) -> dict[str, str]:
+    """What the caller's inputs and outputs are called where a phase is called, by the names that the phase has."""
+    network, shifted = interface.trained.network, {o.port for o in offsets}
+    inputs = {
+        f"{v.name}_in": f"{port.name}_shifted" if port in shifted else port.name
+        for v, port in zip(network.inputs, interface.inputs, strict=True)
+    }
+    outputs = {f"{h.name}_output": port.name for h, port in zip(network.heads, interface.outputs, strict=True)}
+    return inputs | outputs
+
+
+def prediction_source(
+    prediction: Prediction, interface: Interface, shared: Mapping[str, object], stored: Stored, narrow: bool
+) -> str:
+    """The whole file of a network that only predicts. `shared` is what it has in common with the header. `narrow`:
+    indices of 32 bits, in float32."""
+    plan = prediction.plan
+    names = Names(plan, apart=True)
+    functions = Functions(plan, names, alone=True)
+    offsets, end = offsets_of(plan, interface, plan.region("workspace").elements)
+    arrays = callers_arrays(interface, offsets)
+    phases = phases_of(plan.steps[0], arrays, names, functions)
+    context = {
+        **shared,
+        **common_context(plan, interface, stored, offsets, phases),
+        "trains": False,
+        "memory_bytes": end * plan.itemsize,
+    }
+    code = whole_file("export/network.c.j2", context, plan, names, functions, list(phases.values()))
+    return with_short_indices(code) if narrow and plan.itemsize == 4 else code
+
+
+def phases_of(
+    step: PlannedStep, arrays: Mapping[str, str], names: Names, functions: Functions
+) -> dict[str, PhaseFunction]:
+    """The functions of a step's phases by name."""
+    names.taken |= OWN_NAMES
+    found = (phase_function(step, phase, arrays, names, functions) for phase in step.phases)
+    return {phase.name: phase for phase in found}
+
+
+def common_context(
+    plan: Plan,
+    interface: Interface,
+    stored: Stored,
+    offsets: Sequence[Offsets],
+    phases: Mapping[str, PhaseFunction],
+) -> dict[str, object]:
+    """What both kinds of file print: weights, and prediction."""
+    single, few = plan.itemsize == 4, phases.get("predict_small_batch")
+    return {
+        "embedded": [] if stored.embedded is None else [_literal(x, single) for x in stored.embedded.tolist()],
+        "itemsize": plan.itemsize,
+        "real": interface.real,
+        "offsets": offsets,
+        "image_bytes": stored.image_bytes,
+        "head_bytes": HEAD_BYTES,
+        "magic": MAGIC.decode().replace("\n", "\\n"),
+        "fingerprint": f"0x{stored.fingerprint:016x}u",
+        "given": interface.given,
+        "made": interface.made,
+        "missing_arrays": any_missing(port.name for port in (*interface.inputs, *interface.outputs)),
+        "small_batch": largest_small_batch(plan.graph.predict, plan.target.lanes(plan.itemsize)) if few else 0,
+        "small_batch_arguments": few.arguments if few else (),
+        "forward_arguments": phases["predict_forward"].arguments,
+        "classes": interface.classes,
+    }
+
+
+def any_missing(names: Iterable[str]) -> str:
+    """The condition that one of several pointers is NULL."""
+    return " || ".join(f"!{name}" for name in names)
+
+
+def whole_file(
+    template: str,
+    context: dict[str, object],
+    plan: Plan,
+    names: Names,
+    functions: Functions,
+    phases: Sequence[PhaseFunction],
+) -> str:
+    """The file with the tools that it needs, and no others."""
+    single = plan.itemsize == 4
+    context = {
+        **context,
+        "tools": "",
+        "constants": list(names.constants.values()),
+        "functions": list(functions.by_code.values()),
+        "phases": phases,
+    }
+    context["tools"] = needed(tools(plan, functions, False), render(template, context, single))
+    return tidy(render(template, context, single))
+
+
+def with_short_indices(code: str) -> str:
+    """C that counts in 32 bits, for machines whose registers are no wider; no array here has 2^31 numbers."""
+    return re.sub(r"\bint64_t\b", "int32_t", code)
+
+
+def _literal(value: float, single: bool) -> str:
+    """The shortest decimal number that is this one in its precision."""
+    if not single:
+        return repr(value)
+    text = f"{value:.9g}"
+    return f"{text if any(c in text for c in '.en') else text + '.0'}f"

@@ -1,0 +1,63 @@
+"""A trained network as it lies in files, without compiling it: what an export begins with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dslc.compiler import check_file, check_text
+from dslc.export.network import Trained
+from dslc.ir import Network
+from dslc.language.diagnostics import DataError
+from dslc.runtime.data.schema import Schema
+from dslc.runtime.runs.folder import CHECKPOINT, SPEC, WEIGHTS
+from dslc.runtime.training.checkpoint import BEST, LAST
+from dslc.runtime.training.weights import differences, read_arrays, read_schema
+
+Array = np.ndarray[Any, Any]
+
+
+def read_trained(run: str, weights: str | None = None, params: dict[str, object] | None = None) -> Trained:
+    """The network of a run folder with its best weights, of a weights file with the spec inside, or of a spec with the
+    weights of another file; `params` are for that spec.
+
+    Raises:
+        DataError: there is no such run, or its files do not fit together.
+        SpecError: the spec is wrong.
+    """
+    path = Path(run)
+    if weights is not None:
+        return _fitting(check_file(path, params), Path(weights))
+    if path.is_dir():
+        found = next((path / name for name in (WEIGHTS, CHECKPOINT) if (path / name).exists()), None)
+        if not (path / SPEC).exists() or found is None:
+            raise DataError(f"{run} is not a run folder: it has no {SPEC} with {WEIGHTS}")
+        return _fitting(check_file(path / SPEC), found)
+    if path.suffix == ".net":
+        raise DataError(f"{run} is a spec without numbers: name its weights with --weights")
+    _, metadata = read_arrays(path)
+    if "spec" not in metadata:
+        raise DataError(f"{run} does not contain the spec of the network that its weights belong to")
+    return _fitting(check_text(metadata["spec"]), path)
+
+
+def _fitting(network: Network, path: Path) -> Trained:
+    """A network with the arrays of a file, and what that says of the data. Raises DataError if they do not fit."""
+    arrays, _ = read_arrays(path)
+    arrays = next((part for part in (_part(arrays, BEST), _part(arrays, LAST)) if part), arrays)
+    shapes = {p.name: p.shape for p in network.parameters}
+    if problems := differences(arrays, shapes):
+        raise DataError(f"the weights in {path} do not fit this network:\n  " + "\n  ".join(problems))
+    return trained(network, arrays, read_schema(path))
+
+
+def _part(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def trained(network: Network, arrays: dict[str, Array], schema: Schema) -> Trained:
+    """A network with its parameters and what is known of its data."""
+    classes = {head: known.names for head, known in schema.classes.items()}
+    return Trained(network, arrays, classes, schema.offsets)
