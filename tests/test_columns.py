@@ -296,7 +296,7 @@ def test_check_and_data_show_the_columns(files: Path, trained: Path, capsys: pyt
     assert run("check", files / "titanic.net") == 0
     said = capsys.readouterr()
     assert "cabin      category missing=own" in said.out and "from the training set" in said.out
-    assert "note: the values of 'cabin' come from the training set" in said.err
+    assert "]: the values of 'cabin' come from the training set" in said.err
     assert run("check", trained / "spec.net") == 0
     said = capsys.readouterr()
     assert "cabin      category(A, B, C) missing=own" in said.out and not said.err and "input passenger 16" in said.out
