@@ -109,6 +109,11 @@ def sigmoid(x: Scalar) -> Scalar:
     return _function("real_sigmoid", x)
 
 
+def tanh_softplus(x: Scalar) -> Scalar:
+    """tanh(log(1 + e^x)), as accurate below 0 as above."""
+    return _function("real_tanh_softplus", x)
+
+
 def log(x: Scalar) -> Scalar:
     """The natural logarithm of x > 0."""
     return _function("real_log", x)
