@@ -14,8 +14,8 @@ FUSES = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """One pass in rows of whole vectors, for which the factors are laid out once; `plain`, at twice the cost, for more than
-    MAX_CHANNELS channels."""
+    """One pass in rows of whole vectors, for which the factors are laid out once; `plain`, at twice the cost, for more
+    than MAX_CHANNELS channels."""
     reads, end = fused_epilogue(op, "in", "weight")
     value = detail(op, ChannelMapDetail).formula
     return row_variants(op, setting, (*reads, "out"), {"value": value}, end)
@@ -24,8 +24,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 def row_variants(
     op: Operation, setting: Setting, names: tuple[str, ...], formulas: dict[str, Scalar], more: dict[str, object]
 ) -> list[Variant]:
-    """The same for all operations on every number with its channel's factor: `formulas` in x and w for the template, with
-    x and w as elements of the arrays."""
+    """The same for all operations on every number with its channel's factor: `formulas` in x and w for the template,
+    with x and w as elements of the arrays."""
     channels = op.writes[0].shape[-1]
     pixels = op.writes[0].elements // channels
     if channels > MAX_CHANNELS:

@@ -1,4 +1,4 @@
-"""The gradient of a factor a channel: the sums over mini-batch and pixels of dy times the derivative along the factor."""
+"""The gradient of a factor a channel: sums over mini-batch and pixels of dy times the derivative along the factor."""
 
 from __future__ import annotations
 

@@ -83,6 +83,8 @@ class Layer:
     """Ends a head: `fit` fits it to the targets, (target - mean) / std is compared with its input."""
     augments: ClassVar[bool] = False
     """Changes examples at random in training, so it must come before every layer that learns."""
+    drops: ClassVar[bool] = False
+    """In training leaves out a part of its input at random."""
     mixes: ClassVar[bool] = False
     """In training an example's result depends on the others of the mini-batch."""
     smooth: ClassVar[bool] = True

@@ -13,8 +13,8 @@ from dslc.scalar import Scalar
 
 @dataclass(frozen=True)
 class Scale(Channelwise):
-    """x times a learned factor a channel that begins as `initial`; small factors, such as 1e-4, let a deep residual network
-    start as almost the identity (Touvron et al. 2021)."""
+    """x times a learned factor a channel that begins as `initial`; small factors, such as 1e-4, let a deep residual
+    network start as almost the identity (Touvron et al. 2021)."""
 
     initial: Number = 1.0
 
