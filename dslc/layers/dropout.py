@@ -19,13 +19,14 @@ from dslc.shape import Shape, SizeProblem
 @dataclass(frozen=True)
 class DropoutDetail:
     """An element is dropped, which makes it `dropped`, if its random word is below `threshold` (a share of 2^32); the
-    others are multiplied by `scale`, and `shift` is added."""
+    others are multiplied by `scale`, and `shift` is added. `words` are drawn for an example."""
 
     threshold: int
     scale: float
     stream: int
     dropped: float = 0.0
     shift: float = 0.0
+    words: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,15 @@ class Dropout(Passing):
         if not site.training or not self.drop:
             super().forward(site)
         else:
-            site.op(self.kind, "forward", site.x, (site.y,), self.detail(site.index))
+            site.op(self.kind, "forward", site.x, (site.y,), self._detail(site))
 
     def backward(self, site: Site) -> None:
         """The same operation on dy: the mask is drawn again from the same random words instead of being stored."""
         if not self.drop:
             super().backward(site)
         elif (dx := site.dx[0]) is not None:
-            slope = replace(self.detail(site.index), dropped=0.0, shift=0.0)
+            slope = replace(self._detail(site), dropped=0.0, shift=0.0)
             site.op(self.kind, "backward", (site.dy,), (dx,), slope)
+
+    def _detail(self, site: Site) -> DropoutDetail:
+        return replace(self.detail(site.index), words=prod(self.mask(site.y.shape)))
