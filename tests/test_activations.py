@@ -117,7 +117,7 @@ def test_prelu_at_zero() -> None:
 
 
 def test_log_softmax_of_large_numbers() -> None:
-    """Where the logarithm of softmax would be -inf. Near 0 as right as a sum of about 1 can be, whose logarithm it is."""
+    """Where the logarithm of softmax would be -inf. Near 0 it is as right as the sum of about 1 that it comes from."""
     for size in (3, 200):
         model = dslc.loads(f"net Far {{\n  input x: {size}\n  log_softmax\n}}")
         x = np.linspace(-500, 500, size).round()[None]  # float32 holds them

@@ -328,8 +328,8 @@ def test_dropped_channels_and_examples_with_any_number_of_threads(layer: str, rn
 
 
 def test_drop_path_drops_as_often_as_its_rate_says() -> None:
-    """Of ones arrives 1 / (1 - rate) or, all numbers of an example together, 0; the gradients of factors behind tell the
-    mean of the squares."""
+    """Of ones arrives 1 / (1 - rate) or, all numbers of an example together, 0; the gradients of factors behind tell
+    the mean of the squares."""
     text = net("input x: 6", "drop_path(0.25) -> scale", batch=4000)
     model = dslc.loads(text, dtype="float64")
     gradient = model.gradients(np.ones((4000, 6)), np.zeros((4000, 6)))["scale1.factor"]
