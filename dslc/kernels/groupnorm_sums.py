@@ -12,7 +12,5 @@ from dslc.operation import Operation
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over dy and x of each example."""
     d = detail(op, GroupNormDetail)
-    names = ("dy", "x", "moments", "slopes")
-    if d.affine:
-        names = ("dy", "x", "moments", "gamma", "slopes", "gamma_parts", "beta_parts")
-    return [Variant("plain", names, sizes(d, op.reads[0]), setting.memory_cost(*op.reads[:2]))]
+    names = ("gamma", "slopes", "gamma_parts", "beta_parts") if d.affine else ("slopes",)
+    return [Variant("plain", ("dy", "x", "moments", *names), sizes(d, op.reads[0]), setting.memory_cost(*op.reads[:2]))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from dslc.layers import Layer, Mode, Reference, Weights
 from dslc.lowering.site import Site
@@ -26,8 +25,8 @@ class GroupNormalization(Layer):
     channels, of each example alone. A subclass has the fields `eps` and `affine`, and says how many groups there
     are."""
 
-    eps: ClassVar[float]
-    affine: ClassVar[bool]
+    eps: float
+    affine: bool
 
     def groups_of(self, shape: Shape) -> int:
         """The number of groups for an input of this shape."""
@@ -50,7 +49,8 @@ class GroupNormalization(Layer):
         gamma, beta = p.get("gamma", np.ones(())), p.get("beta", np.zeros(()))
 
         def mean(values: Array) -> Array:
-            return values.mean(axis=(1, 3), keepdims=True)
+            means: Array = values.mean(axis=(1, 3), keepdims=True)
+            return means
 
         x = xs[0].reshape(apart)
         deviation = np.sqrt(mean((x - mean(x)) ** 2) + self.eps)

@@ -40,7 +40,10 @@ class Dropout(Passing):
     kind: ClassVar[str] = "dropout"
     """The operation."""
     drops = True
-    examples = (Example("dropout(0.4)", ((9, 5, 3),)), Example("dropout(keep=0.8)", ((33,),)))
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("dropout(0.4)", ((9, 5, 3),)),
+        Example("dropout(keep=0.8)", ((33,),)),
+    )
 
     @property
     def drop(self) -> float:
