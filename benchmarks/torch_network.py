@@ -239,7 +239,14 @@ LAYERS: dict[str, LayerFunction] = {
     "concat": lambda node, xs, p, training: torch.cat(xs, -1),
     "linear": _elementwise(lambda x: x),
     "relu": _elementwise(functional.relu), "silu": _elementwise(functional.silu),
-    "gelu": _elementwise(functional.gelu), "elu": _elementwise(functional.elu),
+    "relu6": _elementwise(functional.relu6), "swish": _elementwise(functional.silu),
+    "hard_sigmoid": _elementwise(functional.hardsigmoid), "hard_swish": _elementwise(functional.hardswish),
+    "mish": _elementwise(functional.mish), "selu": _elementwise(functional.selu),
+    "softsign": _elementwise(functional.softsign), "log_softmax": _elementwise(lambda x: torch.log_softmax(x, -1)),
+    "glu": _elementwise(lambda x: functional.glu(x, -1)),
+    "scale": lambda node, xs, p, training: xs[0] * p["factor"],
+    "gelu": lambda node, xs, p, training: functional.gelu(xs[0], approximate=node.layer.approximate),  # type: ignore[attr-defined]
+    "elu": _elementwise(functional.elu),
     "softplus": _elementwise(functional.softplus),
     "tanh": _elementwise(torch.tanh), "sigmoid": _elementwise(torch.sigmoid),
     "leaky_relu": lambda node, xs, p, training: functional.leaky_relu(xs[0], node.layer.alpha),  # type: ignore[attr-defined]

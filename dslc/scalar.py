@@ -57,6 +57,10 @@ class Scalar:
         """The formula with `value` in place of the variable `name`."""
         return Scalar(re.sub(rf"\b{name}\b", value.inside(9), self.code), self.level)
 
+    def reads(self, name: str) -> bool:
+        """Whether the variable `name` is in the formula."""
+        return re.search(rf"\b{name}\b", self.code) is not None
+
     def inside(self, level: int) -> str:
         """The C text as an operand of an operator of precedence `level`: in brackets if it binds less strongly."""
         return self.code if self.level >= level else f"({self.code})"
@@ -107,6 +111,11 @@ def tanh(x: Scalar) -> Scalar:
 def sigmoid(x: Scalar) -> Scalar:
     """1 / (1 + e^-x), without overflow at either end (notes: 'Sigmoid function')."""
     return _function("real_sigmoid", x)
+
+
+def tanh_softplus(x: Scalar) -> Scalar:
+    """tanh(log(1 + e^x)), as accurate below 0 as above."""
+    return _function("real_tanh_softplus", x)
 
 
 def log(x: Scalar) -> Scalar:

@@ -24,6 +24,7 @@ MOMENTS = {
     "normal(0.3)": (0, lambda i, o: 0.09, False),
     "uniform(-1, 2)": (0.5, lambda i, o: 9 / 12, True),
     "xavier": (0, lambda i, o: 1 / i, False),
+    "lecun": (0, lambda i, o: 1 / i, False),
     "he": (0, lambda i, o: 2 / i, False),
     "he_uniform": (0, lambda i, o: 2 / i, True),
     "glorot": (0, lambda i, o: 2 / (i + o), False),

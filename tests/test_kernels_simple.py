@@ -312,6 +312,33 @@ def test_dropout_draws_the_words_of_the_reference(size: int, target: Target, rng
         assert_agrees(model, n, rng)
 
 
+def test_dropped_channels_and_examples_with_formulas_behind(rng: np.random.Generator) -> None:
+    """Fused into the kernel, and the derivative before it on the way back."""
+    body = "conv(53, 1x1) -> relu -> spatial_dropout(0.3) -> tanh -> drop_path(0.4) -> relu -> flatten -> dense(3)"
+    model = randomize_parameters(Model(check_text(net("input x: 3x2x5", body), dtype="float64")), rng)
+    kernels = {k.operation.name: k.operation for s in model.plan.steps for k in s.kernels}
+    assert kernels["spatial_dropout1_forward"].fused and kernels["drop_path1_forward"].fused
+    for n in (8, 1):
+        assert_agrees(model, n, rng)
+
+
+@pytest.mark.parametrize("layer", ["spatial_dropout(0.5)", "drop_path(0.5)"])
+def test_dropped_channels_and_examples_with_any_number_of_threads(layer: str, rng: np.random.Generator) -> None:
+    text = net("input x: 9x9x3", f"conv(30, 1x1) -> relu -> {layer} -> flatten -> dense(3)", batch=100)
+    assert_same_bits(text, rng, (100, 33, 1))
+
+
+def test_drop_path_drops_as_often_as_its_rate_says() -> None:
+    """Of ones arrives 1 / (1 - rate) or, all numbers of an example together, 0; the gradients of factors behind tell
+    the mean of the squares."""
+    text = net("input x: 6", "drop_path(0.25) -> scale", batch=4000)
+    model = dslc.loads(text, dtype="float64")
+    gradient = model.gradients(np.ones((4000, 6)), np.zeros((4000, 6)))["scale1.factor"]
+    kept = gradient / (2 / 6) * 0.75**2
+    assert abs(kept[0] - 0.75) < 4 * np.sqrt(0.75 * 0.25 / 4000)
+    assert np.allclose(kept, kept[0], rtol=1e-12)
+
+
 def test_dropout_with_any_number_of_threads(rng: np.random.Generator) -> None:
     text = net("input x: 40", "dense(701) -> relu -> dropout(0.5) -> dense(3)", batch=100)
     assert_same_bits(text, rng, (100, 33, 1))

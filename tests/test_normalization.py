@@ -39,19 +39,49 @@ def lrn(size: int, alpha: float, beta: float, k: float) -> Layer:
     return lambda y, p: norm(y.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
+def groupnorm(groups: int, name: str = "", eps: float = 1e-5) -> Layer:
+    """By PyTorch's group_norm, with the gamma and beta of a layer, or with none."""
+
+    def norm(y: torch.Tensor, p: dict[str, torch.Tensor]) -> torch.Tensor:
+        affine = (p[f"{name}.gamma"], p[f"{name}.beta"]) if name else (None, None)
+        return torch.nn.functional.group_norm(y.permute(0, 3, 1, 2), groups, *affine, eps).permute(0, 2, 3, 1)
+
+    return norm
+
+
+def instancenorm(y: torch.Tensor, p: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.nn.functional.instance_norm(y.permute(0, 3, 1, 2), eps=1e-3).permute(0, 2, 3, 1)
+
+
+def rmsnorm(y: torch.Tensor, p: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.nn.functional.rms_norm(y, y.shape[-1:], p["rmsnorm1.weight"], 1e-6)
+
+
 CASES = {
+    "groupnorm(3)": groupnorm(3, "groupnorm1"),
+    "groupnorm(9, eps=0.1, affine=off)": groupnorm(9, eps=0.1),
+    "instancenorm(eps=1e-3)": instancenorm,
+    "instancenorm(affine=on)": groupnorm(9, "instancenorm1"),
+    "rmsnorm": rmsnorm,
+    "l2_normalize": lambda y, p: torch.nn.functional.normalize(y, dim=-1),
+    "l2_normalize(eps=3)": lambda y, p: torch.nn.functional.normalize(y, dim=-1, eps=3),
     "layernorm(eps=1e-3)": layernorm,
     "lrn": lrn(5, 1e-4, 0.75, 2.0),
     "lrn(size=3, alpha=0.4, beta=0.6, k=0.5)": lrn(3, 0.4, 0.6, 0.5),
 }
 
 
+EACH_CHANNEL = ("groupnorm(9, eps=0.1, affine=off)", "instancenorm(eps=1e-3)", "instancenorm(affine=on)")
+"""Before these a bias would have the gradient 0, as before batchnorm."""
+
+
 @pytest.mark.parametrize("text", CASES)
 def test_agrees_with_pytorch(text: str, rng: np.random.Generator) -> None:
-    model = load(NET.format(channels=9, layer=text) + TRAIN, rng)
+    net = NET.replace("1x1", "1x1, bias=off") if text in EACH_CHANNEL else NET
+    model = load(net.format(channels=9, layer=text) + TRAIN, rng)
     p = {name: torch.tensor(view.numpy(), requires_grad=True) for name, view in model.parameters.items()}
     xs, ys = data(model.network, 7, rng)
-    y = torch.einsum("nhwc,ck->nhwk", torch.tensor(xs["image"]), p["conv1.weight"][0, 0]) + p["conv1.bias"]
+    y = torch.einsum("nhwc,ck->nhwk", torch.tensor(xs["image"]), p["conv1.weight"][0, 0]) + p.get("conv1.bias", 0)
     result = CASES[text](y, p)
     assert_close(model.predict(xs), result.detach().numpy(), 1e-10, "prediction")
     torch.nn.functional.mse_loss(result, torch.tensor(ys["output"])).backward()
@@ -59,13 +89,20 @@ def test_agrees_with_pytorch(text: str, rng: np.random.Generator) -> None:
         assert_close(gradient, p[name].grad.numpy(), 1e-9, name)
 
 
-@pytest.mark.parametrize("text", ["layernorm", "lrn"])
+SHARED = {"groupnorm(5)": "groupnorm", "instancenorm": "groupnorm", "rmsnorm": "row_norm", "l2_normalize": "row_norm",
+          "prelu": "channel_map_gradient", "scale": "channel_map_sums", "log_softmax": "log_softmax", "glu": "glu",
+          "maxout(2)": "maxout"}  # fmt: skip
+"""Layers whose kernels have another name, and one of those."""
+
+
+@pytest.mark.parametrize("text", ["layernorm", "lrn", *SHARED])
 def test_the_same_bits_with_any_number_of_threads(text: str, rng: np.random.Generator) -> None:
     """Large enough that the work is shared."""
     text = NET.replace("5x6", "20x20").format(channels=70, layer=text) + TRAIN
     models = [randomize_parameters(dslc.loads(text, threads=n), np.random.default_rng(1)) for n in (1, 3)]
     shared = {k.operation.kind for s in models[1].plan.steps for k in s.kernels if k.parallel}
-    assert text.split("-> ")[1].split("\n")[0] in shared
+    layer = text.split("-> ")[1].split("\n")[0]
+    assert SHARED.get(layer, layer) in shared
     xs, ys = data(models[0].network, 8, rng, "float32")
     results = [(m.train_step(xs, ys), m.predict(xs).tobytes()) for m in models]
     assert results[0] == results[1]

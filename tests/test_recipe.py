@@ -16,7 +16,7 @@ from dslc import registry
 from dslc.layers import Layer
 from helpers import REPO, assert_agrees, assert_differentiates, data, example_spec, load
 
-NAME = "hard_sigmoid"
+NAME = "hard_tanh"
 
 
 def recipe() -> str:
@@ -47,8 +47,8 @@ def test_without_the_file_there_is_no_such_layer() -> None:
 
 def test_the_layer_is_in_the_language(layer: type[Layer]) -> None:
     model = dslc.loads(f"net Toy {{\n  input x: 5\n  {NAME}\n}}", dtype="float64")
-    x = np.array([[-9, -1.5, 0, 1.5, 9]])
-    assert np.allclose(model.predict(x), [[0, 0.25, 0.5, 0.75, 1]], rtol=1e-15)
+    x = np.array([[-9, -0.5, 0, 0.25, 9]])
+    assert np.allclose(model.predict(x), [[-1, -0.5, 0, 0.25, 1]], rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

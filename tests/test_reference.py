@@ -109,11 +109,11 @@ def test_steps_beyond_32_bits() -> None:
     "name", [n for n, a in registry.every(dslc.layers, Layer).items() if issubclass(a, Activation)]
 )
 def test_activations_of_large_numbers(name: str) -> None:
-    """Values and slopes are numbers, and far from 0 the slope is a constant."""
+    """Values and slopes are numbers, and far from 0 the slope is a constant; softsign's only falls as 1 / x^2."""
     layer = registry.every(dslc.layers, Layer)[name]()
     x = np.array([-1e5, -1e3, -800.0, 0.0, 800.0, 1e3, 1e5])
     with np.errstate(over="ignore"):
         found = layer.reference((x,), {}, Mode(training=True))
         ((slope,), _) = found.pull(np.ones(7))
     assert np.isfinite(found.y).all() and np.isfinite(slope).all()
-    assert np.ptp(slope[:3]) == np.ptp(slope[4:]) == 0
+    assert max(np.ptp(slope[:3]), np.ptp(slope[4:])) <= (1 / 800**2 if name == "softsign" else 0)

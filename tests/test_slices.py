@@ -31,6 +31,12 @@ NETS = {
   dense(9) -> tanh -> dropout(0.3) -> dense(5) -> dropout(keep=0.5) -> dense(3) -> softmax
 }
 """,
+    "dropped channels and examples": """net A2 {
+  input image: 4x3x5
+  conv(7, 1x1) -> spatial_dropout(0.3) -> tanh -> conv(50, 1x1) -> spatial_dropout(0.3)
+  drop_path(0.4) -> flatten -> dense(3) -> softmax
+}
+""",
     "augmented images": """net B {
   input image: 6x5x3
   flip(horizontal) -> shift(2) -> rotate(30) -> crop(5x5) -> noise(0.2)
@@ -130,7 +136,7 @@ def test_a_slice_without_labels(rng: np.random.Generator) -> None:
     assert_all_close(model.gradients(xs, ys), gradients, 1e-12)
 
 
-@pytest.mark.parametrize("net", ["dropout of odd vectors", "augmented images"])
+@pytest.mark.parametrize("net", ["dropout of odd vectors", "dropped channels and examples", "augmented images"])
 def test_float32(net: str, rng: np.random.Generator) -> None:
     assert_steps_agree(load(text_of(NETS[net], optimizer="sgd(0.1)"), rng, "float32"), (12, 6), rng)
 

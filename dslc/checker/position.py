@@ -82,7 +82,7 @@ def wrong_ends(
         last = next((d for d in drafts if d.output == value), None)
         if last is None and not poisoned:
             yield NoLayers(span, name)
-        if last is not None and last.kind == "dropout":
+        if last is not None and last.layer.drops:
             yield DropoutAtTheEnd(last.call.span)
         if last is not None and last.layer.augments:
             yield AugmentsForNothing(last.call.span, last.kind)

@@ -276,7 +276,9 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
     frozen = draft.common.freeze or draft.name in settings.frozen
 
     def parameter(weights: Weights) -> Parameter:
-        if weights.init is not None:
+        if isinstance(weights.init, Init):
+            init = weights.init
+        elif weights.init is not None:
             init_class = registry.find(inits, weights.init, Init)
             assert init_class is not None
             init = init_class()

@@ -14,7 +14,7 @@ from dslc.language.source import Span
 from dslc.layers._target_unit import TargetUnit
 from dslc.losses import Loss
 
-BOUNDED = ("relu", "sigmoid", "softmax", "softplus", "tanh")
+BOUNDED = ("hard_sigmoid", "log_softmax", "relu", "relu6", "sigmoid", "softmax", "softplus", "softsign", "tanh")
 """Activations that cannot reach every standardized target."""
 INITS = {"zeros": Zeros, "ones": Ones}
 

@@ -23,7 +23,10 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         }  # fmt: skip
         return [Variant("lanes", ("dy", "sums"), context, setting.memory_cost(dy, factor=0.5))]
     if total.shape == (channels,):
-        context = {"channels": channels, "pixels": pixels, "long": setting.batch * pixels > LONG}
+        context = {"channels": channels, "pixels": pixels, "long": setting.batch * pixels > LONG, "term": "dy[at]"}
         return [Variant("plain", ("dy", "sum"), context, setting.memory_cost(dy))]
-    context = {"pixels": pixels, "chunks": CHUNKS, "rows": rows_of(channels, setting.lanes, 64)}
+    context = {
+        "pixels": pixels, "chunks": CHUNKS, "rows": rows_of(channels, setting.lanes, 64),
+        "term": "dout[i + k]", "reads_x": False,
+    }  # fmt: skip
     return [Variant("chunks", ("dy", "sums"), context, setting.memory_cost(dy, factor=0.5))]

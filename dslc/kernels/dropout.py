@@ -15,7 +15,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, DropoutDetail)
     reads, end = fused_epilogue(op, "in")
     context = {
-        "threshold": d.threshold, "scale": d.scale, "stream": d.stream, "elements": op.writes[0].elements,
+        "d": d, "stream": d.stream, "elements": op.writes[0].elements,
         "sliced": setting.sliced, **end,
     }  # fmt: skip
     return [Variant("plain", (*reads, "out"), context, setting.memory_cost(op.writes[0], factor=3))]

@@ -13,6 +13,11 @@ need horizontal sums."""
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """`columns` for few classes, `plain` for many; three passes over the logits: maximum, exponentials and their sum,
     division."""
+    return in_rows_or_columns(op, setting)
+
+
+def in_rows_or_columns(op: Operation, setting: Setting) -> list[Variant]:
+    """`columns` for up to FEW_CLASSES numbers on the last axis, else `plain`, row by row."""
     classes = op.writes[0].shape[-1]
     context = {"classes": classes, "rows": op.writes[0].elements // classes}
     if classes > FEW_CLASSES:

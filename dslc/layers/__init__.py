@@ -5,11 +5,11 @@ The file's name is the layer's name in the language; CONTRIBUTING.md shows how t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from dslc.inits import Init
 from dslc.lowering.site import Site
 from dslc.numerics import Array
 from dslc.operation import OUTPUT
@@ -19,15 +19,15 @@ from dslc.shape import Shape, SizeProblem, show_shape
 
 @dataclass(frozen=True)
 class Weights:
-    """A parameter as a layer declares it. `init` names its init; None leaves the choice to the spec or to the
-    activation that follows.
+    """A parameter as a layer declares it. `init` is its init or the name of one; None leaves the choice to the spec or
+    to the activation that follows.
 
     `decays`, `fan_in`, `fan_out`, `trained` and `units` are as in `ir.Parameter`.
     """
 
     role: str
     shape: Shape
-    init: str | None = None
+    init: Init | str | None = None
     decays: bool = False
     fan_in: int = 1
     fan_out: int = 1
@@ -83,6 +83,8 @@ class Layer:
     """Ends a head: `fit` fits it to the targets, (target - mean) / std is compared with its input."""
     augments: ClassVar[bool] = False
     """Changes examples at random in training, so it must come before every layer that learns."""
+    drops: ClassVar[bool] = False
+    """In training leaves out a part of its input at random."""
     mixes: ClassVar[bool] = False
     """In training an example's result depends on the others of the mini-batch."""
     smooth: ClassVar[bool] = True
@@ -148,7 +150,7 @@ class MapDetail:
     @property
     def variables(self) -> tuple[str, ...]:
         """Which of x and y the formula reads; the other need not be kept for the backward pass."""
-        return tuple(name for name in ("x", "y") if re.search(rf"\b{name}\b", self.formula.code))
+        return tuple(name for name in ("x", "y") if self.formula.reads(name))
 
 
 class Activation(Layer):

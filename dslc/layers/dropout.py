@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Annotated, ClassVar
 
 from dslc.language.arguments import Real
 from dslc.layers import Example, Mode, Passing, Reference
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
 from dslc.philox import random_words
+from dslc.registry import name_of
 from dslc.shape import Shape, SizeProblem
 
 
 @dataclass(frozen=True)
 class DropoutDetail:
-    """An element is dropped if its random word is below `threshold` (a share of 2^32); the others are multiplied by
-    `scale`."""
+    """An element is dropped, which makes it `dropped`, if its random word is below `threshold` (a share of 2^32); the
+    others are multiplied by `scale`, and `shift` is added. `words` are drawn for an example."""
 
     threshold: int
     scale: float
     stream: int
+    dropped: float = 0.0
+    shift: float = 0.0
+    words: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,13 @@ class Dropout(Passing):
     rate: Annotated[float | None, Real(0, 1, open_high=True)] = None
     keep: Annotated[float | None, Real(0, 1, open_low=True)] = None
 
-    examples = (Example("dropout(0.4)", ((9, 5, 3),)), Example("dropout(keep=0.8)", ((33,),)))
+    kind: ClassVar[str] = "dropout"
+    """The operation."""
+    drops = True
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("dropout(0.4)", ((9, 5, 3),)),
+        Example("dropout(keep=0.8)", ((33,),)),
+    )
 
     @property
     def drop(self) -> float:
@@ -44,10 +55,16 @@ class Dropout(Passing):
         if self.keep is not None and self.rate is not None:
             raise SizeProblem("rate and keep say the same thing: give one of them", argument="keep")
         if self.keep is None and self.rate is None:
-            raise SizeProblem("this dropout drops nothing", notes=("help: give a rate: dropout(0.5)",))
+            name = name_of(self)
+            raise SizeProblem(f"this {name} drops nothing", notes=(f"help: give a rate: {name}(0.5)",))
         return inputs[0]
 
-    def _detail(self, stream: int) -> DropoutDetail:
+    def mask(self, shape: Shape) -> Shape:
+        """What is drawn for an example of this shape: whether each element is dropped."""
+        return shape
+
+    def detail(self, stream: int) -> DropoutDetail:
+        """What becomes of dropped elements and of the others, in training."""
         return DropoutDetail(int(self.drop * 2**32), 1 / (1 - self.drop), stream)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
@@ -56,21 +73,26 @@ class Dropout(Passing):
         x = xs[0]
         if not mode.training:
             return Reference(x, lambda dy: ((dy,), {}))
-        detail = self._detail(mode.stream)
-        words = random_words(x.size, mode.seed, mode.step, mode.stream).reshape(x.shape)
-        mask = np.where(words >= detail.threshold, detail.scale, 0.0)
-        return Reference(x * mask, lambda dy: ((dy * mask,), {}))
+        detail = self.detail(mode.stream)
+        drawn = (len(x), *self.mask(x.shape[1:]))
+        kept = random_words(prod(drawn), mode.seed, mode.step, mode.stream).reshape(drawn) >= detail.threshold
+        y = np.where(kept, x * detail.scale + detail.shift, detail.dropped)
+        return Reference(y, lambda dy: ((np.where(kept, dy * detail.scale, 0.0),), {}))
 
     def forward(self, site: Site) -> None:
-        """In training one `dropout`; at prediction, and if it is off, an `identity`."""
+        """In training one operation; at prediction, and if it is off, an `identity`."""
         if not site.training or not self.drop:
             super().forward(site)
         else:
-            site.op("dropout", "forward", site.x, (site.y,), self._detail(site.index))
+            site.op(self.kind, "forward", site.x, (site.y,), self._detail(site))
 
     def backward(self, site: Site) -> None:
         """The same operation on dy: the mask is drawn again from the same random words instead of being stored."""
         if not self.drop:
             super().backward(site)
         elif (dx := site.dx[0]) is not None:
-            site.op("dropout", "backward", (site.dy,), (dx,), self._detail(site.index))
+            slope = replace(self._detail(site), dropped=0.0, shift=0.0)
+            site.op(self.kind, "backward", (site.dy,), (dx,), slope)
+
+    def _detail(self, site: Site) -> DropoutDetail:
+        return replace(self.detail(site.index), words=prod(self.mask(site.y.shape)))

@@ -10,7 +10,6 @@ from dslc.ir import Network
 from dslc.language.diagnostics import DataError
 from dslc.layers import Mode
 from dslc.layers._augmentation import Augmentation
-from dslc.layers.dropout import Dropout
 from dslc.layers.linear import Linear
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
@@ -192,7 +191,7 @@ def refuse_dropout(network: Network) -> None:
     Raises:
         DataError: the network has dropout; the message names the layers.
     """
-    names = [node.name for node in network.nodes if isinstance(node.layer, Dropout)]
+    names = [node.name for node in network.nodes if node.layer.drops]
     if names:
         raise DataError(
             f"gradients cannot be checked with dropout ({', '.join(names)}): each step drops different elements, so "
@@ -202,7 +201,7 @@ def refuse_dropout(network: Network) -> None:
 
 def without_dropout(network: Network) -> Network:
     """The network with dropout switched off. Everything else, batch norm included, behaves as in training."""
-    nodes = (replace(n, layer=Linear()) if isinstance(n.layer, Dropout) else n for n in network.nodes)
+    nodes = (replace(n, layer=Linear()) if n.layer.drops else n for n in network.nodes)
     return replace(network, nodes=tuple(nodes))
 
 
