@@ -253,6 +253,18 @@ def _winograd_weight_gradient(seen: _KernelCheck) -> None:
     seen.at_least(sums.name, sums.elements, c["chunks"] * blocks * c["size"] ** 2 * c["step"])
 
 
+def _combine(seen: _KernelCheck) -> None:
+    """Everything read is broadcast to the operation's places, and so is the result, which is summed where it is
+    smaller."""
+    d: Any = seen.op.detail
+    for tensor in (*seen.op.reads, *seen.op.writes):
+        shape = (1,) * (len(d.shape) - len(tensor.shape)) + tensor.shape
+        fits = len(shape) == len(d.shape) and all(n in (1, size) for n, size in zip(shape, d.shape, strict=True))
+        require(fits, f"{seen.op.name} broadcasts {tensor.name} of {tensor.shape} to {d.shape}")
+    alike = all(tensor.elements == prod(d.shape) for tensor in (*seen.op.reads, *seen.op.writes))
+    require(alike or seen.variant.name != "plain", f"{seen.op.name} passes over tensors of several sizes as one")
+
+
 def _pad(seen: _KernelCheck) -> None:
     d: Any = seen.op.detail
     seen.shape(seen.op.reads[0], d.input)
@@ -324,6 +336,7 @@ def _embedding(seen: _KernelCheck) -> None:
 
 
 CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
+    "combine": _combine,
     "conv_forward": _conv_forward,
     "conv_input_gradient": _conv_input_gradient,
     "conv_weight_gradient": _conv_weight_gradient,

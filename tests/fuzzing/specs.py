@@ -149,6 +149,8 @@ class Body:
             others = others[:1]
             shape = layer().infer((flow.shape, others[0].shape))
         if prod(shape) <= MOST_ELEMENTS:
+            if name == "divide":  # not by numbers around zero
+                others = [self.define(o, "sigmoid", o.shape, "sigmoid") for o in others]
             self.used.update(o.name for o in others)
             self.define(flow, f"{name}({', '.join(o.name for o in others)})", shape, name)
 
