@@ -173,13 +173,15 @@ def _pads(window: Any, node: Node) -> list[int]:
 def _maxpool(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
     window = node.layer.window_for(node.input_shapes[0])  # type: ignore[attr-defined]
     x = functional.pad(_channels_first(xs[0]), _pads(window, node), value=-torch.inf)
-    y = _channels_last(functional.max_pool2d(x, window.size, window.stride))
+    y = _channels_last(functional.max_pool2d(x, window.size, window.stride, ceil_mode=window.ceil))
     return y.reshape(len(y), *node.output.shape)
 
 
 def _avgpool(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
     """The mean of the real pixels; PyTorch counts them itself where the padding is even."""
     window = node.layer.window_for(node.input_shapes[0])  # type: ignore[attr-defined]
+    if window.ceil or node.layer.counts_padding:  # type: ignore[attr-defined]
+        raise Unknown("ceil and count_pad")
     left, right, top, bottom = _pads(window, node)
     x = _channels_first(xs[0])
     if (left, top) == (right, bottom):

@@ -1,5 +1,4 @@
-"""`add`, `subtract`, `multiply`, ... with broadcasting: against PyTorch, in lanes, on threads, and by the operations that
-they become."""
+"""`add`, `subtract`, `multiply`, ... with broadcasting: against PyTorch, in lanes, on threads, and what they become."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from itertools import groupby
 from math import prod
 
 from dslc.kernels import Setting, detail
-from dslc.layers._arithmetic import CombineDetail, aligned
+from dslc.layers._arithmetic import CombineDetail
 from dslc.operation import Operation, Tensor
 
 BLOCK = 128
@@ -31,13 +31,12 @@ class Axis:
 
 def merged_axes(op: Operation, setting: Setting) -> tuple[Axis, ...]:
     """The axes of the operation's places, the first with the mini-batch."""
-    shape, tensors = detail(op, CombineDetail).shape, (*op.reads, *op.writes)
-    whole = frozenset(tensors)
-    axes = [Axis(1, whole)]
-    for i, size in enumerate(shape):
-        if size > 1:
-            axes.append(Axis(size, frozenset(t for t in tensors if aligned(t.shape, len(shape))[i] == size)))
-    axes.append(Axis(setting.layout(op.writes[0]).examples, whole))
+    d, tensors = detail(op, CombineDetail), (*op.reads, *op.writes)
+    batched = frozenset(t for t in tensors if t.batched)
+    axes = [Axis(1, batched)]
+    for i, size in enumerate(d.shape):
+        axes.append(Axis(size, frozenset(t for t, seen in zip(tensors, d.seen, strict=True) if seen[i] == size)))
+    axes.append(Axis(setting.layout(op.writes[0]).examples, batched))
     proper = [axis for i, axis in enumerate(axes) if i == 0 or axis.size > 1]
     groups = ((has, list(group)) for has, group in groupby(proper, key=lambda axis: axis.tensors))
     return tuple(Axis(prod(axis.size for axis in group), has) for has, group in groups)

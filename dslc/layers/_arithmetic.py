@@ -24,11 +24,13 @@ DY = variable("dy")
 @dataclass(frozen=True)
 class CombineDetail:
     """A formula for every place of `shape`, to which what is read is broadcast; the result is summed along the axes in
-    which it has size 1. `names` are the formula's variables, in the order of the reads."""
+    which it has size 1. `names` are the formula's variables, in the order of the reads; `seen` are the shapes in which
+    the reads and then the result are seen, with as many axes."""
 
     formula: Scalar
     names: tuple[str, ...]
     shape: Shape
+    seen: tuple[Shape, ...]
 
 
 class Arithmetic(Layer):
@@ -58,8 +60,8 @@ class Arithmetic(Layer):
         combine(site, "forward", self.value(_variables(site)), site.y)
 
     def backward(self, site: Site) -> None:
-        """For each value one `combine`, summed along the axes in which it was broadcast; where dx is dy as it is, another
-        name for it."""
+        """For each value one `combine`, summed along the axes in which it was broadcast; where dx is dy as it is,
+        another name for it."""
         for number, dx in enumerate(site.dx):
             if dx is None:
                 continue
@@ -76,10 +78,12 @@ def _variables(site: Site) -> tuple[Scalar, ...]:
 
 def combine(site: Site, job: str, formula: Scalar, result: Tensor) -> None:
     """Emits the `combine` that computes a formula of DY and the values x1, x2, ..., of which it reads what occurs."""
-    known = {"dy": site.dy, **{f"x{i}": x for i, x in enumerate(site.x, 1)}}
+    values = {f"x{i}": x for i, x in enumerate(site.x, 1)}
+    known = values if site.dy is None else {"dy": site.dy, **values}
     names = tuple(name for name in known if re.search(rf"\b{name}\b", formula.code))
-    detail = CombineDetail(formula, names, site.y.shape)
-    site.op("combine", job, tuple(known[name] for name in names), (result,), detail)
+    reads, shape = tuple(known[name] for name in names), site.y.shape
+    seen = tuple(aligned(t.shape, len(shape)) for t in (*reads, result))
+    site.op("combine", job, reads, (result,), CombineDetail(formula, names, shape, seen))
 
 
 # ------------------------------------------------------------------------------------------- sizes

@@ -10,7 +10,7 @@ from dslc.layers._extremes import Extreme
 
 @dataclass(frozen=True)
 class Maximum(Extreme):
-    """y = max(a, b, ...)"""
+    """y = max(a, b, ...)."""
 
     largest = True
     examples = (

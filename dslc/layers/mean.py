@@ -15,7 +15,7 @@ from dslc.scalar import Scalar
 
 @dataclass(frozen=True)
 class Mean(Arithmetic):
-    """y = (a + b + ...) / their number"""
+    """y = (a + b + ...) / their number."""
 
     examples = (
         Example("mean", ((5,), (5,), (5,))),

@@ -10,7 +10,7 @@ from dslc.layers._extremes import Extreme
 
 @dataclass(frozen=True)
 class Minimum(Extreme):
-    """y = min(a, b, ...)"""
+    """y = min(a, b, ...)."""
 
     largest = False
     examples = (

@@ -13,7 +13,7 @@ from dslc.scalar import Scalar
 
 @dataclass(frozen=True)
 class Subtract(Arithmetic):
-    """y = a - b"""
+    """y = a - b."""
 
     most = 2
     examples = (
