@@ -141,4 +141,4 @@ def combined(xs: tuple[Array, ...], y: Callable[..., Array], slopes: Callable[..
 
 def _summed(gradient: Array, value: Array) -> Array:
     axes = tuple(i for i in range(1, value.ndim) if value.shape[i] == 1)
-    return gradient.sum(axis=axes, keepdims=True)
+    return np.asarray(gradient.sum(axis=axes, keepdims=True))
