@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -172,13 +173,15 @@ def _pads(window: Any, node: Node) -> list[int]:
 def _maxpool(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
     window = node.layer.window_for(node.input_shapes[0])  # type: ignore[attr-defined]
     x = functional.pad(_channels_first(xs[0]), _pads(window, node), value=-torch.inf)
-    y = _channels_last(functional.max_pool2d(x, window.size, window.stride))
+    y = _channels_last(functional.max_pool2d(x, window.size, window.stride, ceil_mode=window.ceil))
     return y.reshape(len(y), *node.output.shape)
 
 
 def _avgpool(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
     """The mean of the real pixels; PyTorch counts them itself where the padding is even."""
     window = node.layer.window_for(node.input_shapes[0])  # type: ignore[attr-defined]
+    if window.ceil or node.layer.counts_padding:  # type: ignore[attr-defined]
+        raise Unknown("ceil and count_pad")
     left, right, top, bottom = _pads(window, node)
     x = _channels_first(xs[0])
     if (left, top) == (right, bottom):
@@ -226,6 +229,16 @@ def _elementwise(function: Callable[..., torch.Tensor]) -> LayerFunction:
     return lambda node, xs, p, training: function(xs[0])
 
 
+def _combined(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> LayerFunction:
+    """One value after the other; a vector of channels beside images is an image of one pixel."""
+
+    def layer(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
+        images = any(x.ndim == 4 for x in xs)
+        return reduce(function, (x[:, None, None] if images and x.ndim == 2 else x for x in xs))
+
+    return layer
+
+
 LAYERS: dict[str, LayerFunction] = {
     "dense": lambda node, xs, p, training: functional.linear(xs[0], p["weight"], p.get("bias")),
     "conv": _conv,
@@ -234,8 +247,9 @@ LAYERS: dict[str, LayerFunction] = {
     "flatten": lambda node, xs, p, training: xs[0].flatten(1),
     "reshape": lambda node, xs, p, training: xs[0].reshape(len(xs[0]), *node.output.shape),
     "batchnorm": _batchnorm, "layernorm": _layernorm, "lrn": _lrn,
-    "add": lambda node, xs, p, training: sum(xs[1:], xs[0]),
-    "multiply": lambda node, xs, p, training: xs[0] * xs[1],
+    "add": _combined(torch.add), "subtract": _combined(torch.sub), "multiply": _combined(torch.mul),
+    "divide": _combined(torch.div), "maximum": _combined(torch.maximum), "minimum": _combined(torch.minimum),
+    "mean": lambda node, xs, p, training: _combined(torch.add)(node, xs, p, training) / len(xs),
     "concat": lambda node, xs, p, training: torch.cat(xs, -1),
     "linear": _elementwise(lambda x: x),
     "relu": _elementwise(functional.relu), "silu": _elementwise(functional.silu),

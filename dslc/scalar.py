@@ -7,6 +7,7 @@ the NumPy references are written separately, so that one can be tested against t
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -55,7 +56,12 @@ class Scalar:
 
     def of(self, name: str, value: Scalar) -> Scalar:
         """The formula with `value` in place of the variable `name`."""
-        return Scalar(re.sub(rf"\b{name}\b", value.inside(9), self.code), self.level)
+        return self.of_all({name: value})
+
+    def of_all(self, values: Mapping[str, Scalar]) -> Scalar:
+        """The formula with values in place of several variables at once."""
+        names = "|".join(map(re.escape, values))
+        return Scalar(re.sub(rf"\b({names})\b", lambda found: values[found[0]].inside(9), self.code), self.level)
 
     def reads(self, name: str) -> bool:
         """Whether the variable `name` is in the formula."""

@@ -8,6 +8,8 @@ Shape = tuple[int, ...]
 """Size of one example: `(features,)` or `(height, width, channels)`."""
 Pair = tuple[int, int]
 """(vertical, horizontal)."""
+Sides = tuple[Pair, Pair]
+"""((top, bottom), (left, right))."""
 
 
 def show_shape(shape: Shape) -> str:
@@ -29,8 +31,10 @@ class Window:
 
     size: Pair
     stride: Pair = (1, 1)
-    pad: str | Pair = "valid"
+    pad: str | Pair | Sides = "valid"
     dilation: Pair = (1, 1)
+    ceil: bool = False
+    """Whether a last window that reaches beyond the padding counts, as long as it begins inside of it."""
 
     def extent(self, axis: int) -> int:
         """Rows or columns that a dilated filter spans: dilation * (f - 1) + 1."""
@@ -42,13 +46,19 @@ class Window:
         if self.pad == "valid":
             return (0, 0)
         if isinstance(self.pad, tuple):
-            return (self.pad[axis], self.pad[axis])
+            pad = self.pad[axis]
+            return pad if isinstance(pad, tuple) else (pad, pad)
         total = max(0, (-(-n // self.stride[axis]) - 1) * self.stride[axis] + self.extent(axis) - n)
         return (total // 2, total - total // 2)
 
     def output(self, axis: int, n: int) -> int:
-        """Output rows or columns: floor((n + p_before + p_after - extent) / s) + 1 (notes: 'Strided convolution')."""
-        return (n + sum(self.padding(axis, n)) - self.extent(axis)) // self.stride[axis] + 1
+        """Output rows or columns: floor((n + p_before + p_after - extent) / s) + 1 (notes: 'Strided convolution'); with
+        `ceil` rounded up, but for a window that would begin in the padding behind the image, as in PyTorch."""
+        before, after = self.padding(axis, n)
+        room, step = n + before + after - self.extent(axis), self.stride[axis]
+        if not self.ceil or room < 0 or room % step == 0:
+            return room // step + 1
+        return room // step + 1 + ((room // step + 1) * step < n + before)
 
     def unreached(self, axis: int, n: int) -> int:
         """Rows or columns at the far edge that no position of the window covers, because of the stride."""
@@ -59,7 +69,8 @@ class Window:
     def formula(self, axis: int, n: int) -> str:
         """The formula with its numbers: `floor((28 + 4 - 5) / 1) + 1 = 28`."""
         pad, step = sum(self.padding(axis, n)), self.stride[axis]
-        return f"floor(({n} + {pad} - {self.extent(axis)}) / {step}) + 1 = {self.output(axis, n)}"
+        rounded = "ceil" if self.ceil else "floor"
+        return f"{rounded}(({n} + {pad} - {self.extent(axis)}) / {step}) + 1 = {self.output(axis, n)}"
 
     def describe(self, shape: Shape) -> str:
         """The formula for an image; both axes, separated by a semicolon, if they differ."""
@@ -86,7 +97,7 @@ class Window:
         lines = "rows and columns" if alike else ("rows", "columns")[axis]
         rows, columns = ((shape[a] + sum(self.padding(a, shape[a])) - 1) // self.dilation[a] + 1 for a in (0, 1))
         missing = max(self.extent(a) - shape[a] for a in (0, 1))
-        instead = " instead" if isinstance(self.pad, tuple) and self.pad[axis] else ""
+        instead = " instead" if isinstance(self.pad, tuple) and any(self.padding(axis, n)) else ""
         return SizeProblem(
             f"the {noun} is larger than its input",
             f"{spans} needs at least {extent} {lines}; the input here is {show_shape(shape)}",

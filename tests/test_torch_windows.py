@@ -1,4 +1,4 @@
-"""Convolution and pooling of every kind against PyTorch: the result, and the gradients of weights, bias and input.
+"""Convolution, pooling and what moves pixels against PyTorch: the result, and the gradients of weights, bias and input.
 
 All cases of a kind stand side by side in one network, each a head of its own behind a 1x1 convolution of its own, whose
 gradient needs the gradient of the case's input.
@@ -49,15 +49,68 @@ CONVS: dict[str, Case] = {
         padding=(2, 1), stride=(2, 1), dilation=2, groups=4
     ),
     "conv(9, 11x12)": conv(),
+    "conv(6, 3x3, pad=(0, 2, 1, 0), stride=2)": same(1, 0, 0, 2, stride=2),
+    "depthwise(3x3, pad=same)": conv(padding="same", groups=CHANNELS),
+    "depthwise(3x2, stride=2, pad=1, multiplier=2)": conv(stride=2, padding=1, groups=CHANNELS),
 }
 
 
-def maxpool(size: object, stride: object, padding: object = 0) -> Case:
-    return lambda x: F.max_pool2d(x, size, stride, padding)
+def transposed(**options: object) -> Case:
+    return lambda x, w, b: F.conv_transpose2d(x, w, b, **options)
 
 
-def avgpool(size: object, stride: object, padding: object = 0) -> Case:
-    return lambda x: F.avg_pool2d(x, size, stride, padding, count_include_pad=False)
+TRANSPOSED: dict[str, Case] = {
+    "conv_transpose(6, 3x3)": transposed(),
+    "conv_transpose(5, 2x2, stride=2, bias=off)": transposed(stride=2),
+    "conv_transpose(5, 4x4, stride=2, pad=1)": transposed(stride=2, padding=1),
+    "conv_transpose(20, 3x2, stride=2x3, pad=1x0, output_pad=1x2)": transposed(
+        stride=(2, 3), padding=(1, 0), output_padding=(1, 2)
+    ),
+    "conv_transpose(6, 3x3, dilation=2, pad=2)": transposed(dilation=2, padding=2),
+    "conv_transpose(6, 3x3, stride=2, groups=2)": transposed(stride=2, groups=2),
+    "conv_transpose(4, 3x3, stride=2, groups=4, pad=1)": transposed(stride=2, groups=4, padding=1),
+    "conv_transpose(33, 5x5, pad=2)": transposed(padding=2),
+    "conv_transpose(3, 1x1, stride=3)": transposed(stride=3),
+}
+
+
+def unshuffled(x: torch.Tensor, block: int) -> torch.Tensor:
+    """PyTorch counts the pixels of a square within a channel, TensorFlow and dslc the channels within a pixel."""
+    n, c, h, w = x.shape
+    return F.pixel_unshuffle(x, block).reshape(n, c, block**2, h // block, w // block).transpose(1, 2).flatten(1, 2)
+
+
+def shuffled(x: torch.Tensor, block: int) -> torch.Tensor:
+    n, c, h, w = x.shape
+    return F.pixel_shuffle(x.reshape(n, block**2, c // block**2, h, w).transpose(1, 2).flatten(1, 2), block)
+
+
+def upsample(scale: object, mode: str = "nearest") -> Case:
+    return lambda x: F.interpolate(x, scale_factor=scale, mode=mode)
+
+
+MOVES: dict[str, Case] = {
+    "upsample": upsample((2.0, 2.0)),
+    "upsample(3x1)": upsample((3.0, 1.0)),
+    "upsample(2, bilinear)": upsample((2.0, 2.0), "bilinear"),
+    "upsample(1x3, bilinear)": upsample((1.0, 3.0), "bilinear"),
+    "upsample(4x3, mode=bilinear)": upsample((4.0, 3.0), "bilinear"),
+    "zeropad(2)": lambda x: F.pad(x, (2, 2, 2, 2)),
+    "zeropad(1x0)": lambda x: F.pad(x, (0, 0, 1, 1)),
+    "zeropad((0, 1, 2, 3))": lambda x: F.pad(x, (2, 3, 0, 1)),
+    "slice(1, 3)": lambda x: x[:, 1:3],
+    "zeropad((0, 1, 0, 0)) -> space_to_depth(2)": lambda x: unshuffled(F.pad(x, (0, 0, 0, 1)), 2),
+    "depth_to_space(2)": lambda x: shuffled(x, 2),
+    "channel_shuffle(2)": lambda x: F.channel_shuffle(x, 2),
+}
+
+
+def maxpool(size: object, stride: object, padding: object = 0, ceil: bool = False) -> Case:
+    return lambda x: F.max_pool2d(x, size, stride, padding, ceil_mode=ceil)
+
+
+def avgpool(size: object, stride: object, padding: object = 0, ceil: bool = False, count_pad: bool = False) -> Case:
+    return lambda x: F.avg_pool2d(x, size, stride, padding, ceil, count_pad)
 
 
 def max_same(x: torch.Tensor) -> torch.Tensor:
@@ -86,9 +139,21 @@ POOLS: dict[str, Case] = {
     "avgpool(3x3, stride=1, pad=same)": avgpool(3, 1, 1),
     "maxpool(3x3, stride=2, pad=same)": max_same,
     "avgpool(3x3, stride=2, pad=same)": avg_same,
+    "maxpool(3x3, stride=2, ceil=on)": maxpool(3, 2, ceil=True),
+    "avgpool(3x3, stride=2, ceil=on)": avgpool(3, 2, ceil=True),
+    "maxpool(2x2, stride=3x4, pad=1, ceil=on)": maxpool(2, (3, 4), 1, ceil=True),
+    "avgpool(4x3, stride=3, pad=2x1, ceil=on)": avgpool((4, 3), 3, (2, 1), ceil=True),
+    "avgpool(4x3, stride=3, pad=2x1, ceil=on, count_pad=on)": avgpool((4, 3), 3, (2, 1), ceil=True, count_pad=True),
+    "avgpool(3x3, stride=1, pad=1, count_pad=on)": avgpool(3, 1, 1, count_pad=True),
+    "avgpool(5x4, stride=2x3, pad=2x1, count_pad=on)": avgpool((5, 4), (2, 3), (2, 1), count_pad=True),
+    "global_maxpool(keep=on)": lambda x: x.amax((2, 3), keepdim=True),
+    "global_avgpool(keep=on)": lambda x: x.mean((2, 3), keepdim=True),
     "global_maxpool": lambda x: x.amax((2, 3)),
     "global_avgpool": lambda x: x.mean((2, 3)),
 }
+
+
+WEIGHTED = ("conv", "depthwise", "conv_transpose")
 
 
 def network(cases: dict[str, Case]) -> str:
@@ -96,7 +161,7 @@ def network(cases: dict[str, Case]) -> str:
     heads, losses = [], []
     for i, text in enumerate(cases, 1):
         layer, _, arguments = text.partition("(")
-        named = f"{layer}({arguments[:-1]}, name=case{i})" if layer == "conv" else text
+        named = f"{layer}({arguments[:-1]}, name=case{i})" if layer in WEIGHTED else text
         heads.append(f"output y{i} = image -> conv({CHANNELS}, 1x1, bias=off, name=before{i}) -> {named}")
         losses.append(f"loss y{i}: mse")
     body = "\n  ".join([f"input image: {HEIGHT}x{WIDTH}x{CHANNELS}", *heads])
@@ -118,13 +183,13 @@ def outputs_of(cases: dict[str, Case], p: dict[str, torch.Tensor], image: np.nda
     results = []
     for i, (text, case) in enumerate(cases.items(), 1):
         before = F.conv2d(x, p[f"before{i}.weight"])
-        own = (p[f"case{i}.weight"], p.get(f"case{i}.bias")) if text.startswith("conv") else ()
+        own = (p[f"case{i}.weight"], p.get(f"case{i}.bias")) if text.partition("(")[0] in WEIGHTED else ()
         results.append(from_torch(case(before, *own)))
     return results
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-11), ("float32", 2e-5)])
-@pytest.mark.parametrize("cases", [CONVS, POOLS], ids=["conv", "pool"])
+@pytest.mark.parametrize("cases", [CONVS, TRANSPOSED, POOLS, MOVES], ids=["conv", "transposed", "pool", "moves"])
 def test_windows(cases: dict[str, Case], dtype: str, tolerance: float, rng: np.random.Generator) -> None:
     """On a full mini-batch, a part of one, and a single example."""
     model = load(network(cases), rng, dtype)

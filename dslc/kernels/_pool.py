@@ -115,6 +115,22 @@ class Pool:
         )
 
     @property
+    def share(self) -> str:
+        """How many places count for the mean of a window, as a C expression."""
+        return " * ".join(self._count(axis, *names) for axis, names in enumerate((("top", "r"), ("left", "s"))))
+
+    def _count(self, axis: int, start: str, name: str) -> str:
+        size, before, counted = self.d.size[axis], self.d.before[axis], self.d.counted
+        if counted is None:
+            return f"({name}1 - {name}0)"
+        end = counted[axis]
+        if self.d.output[axis] == 1:
+            return str(min(size, end + before))
+        if (self.d.output[axis] - 1) * self.d.stride[axis] - before + size <= end:
+            return str(size)
+        return f"({start} + {size} < {end} ? {size} : {end} - {start})"
+
+    @property
     def small(self) -> bool:
         """Whether all windows have the same few pixels, and there are several windows."""
         return self.inside and self.area <= MAX_PIXELS and self.d.output[:2] != (1, 1)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dslc.kernels import Copy, Setting, Variant, _depthwise, _direct, _lanes, _winograd, detail, epilogue
 from dslc.layers.conv import ConvDetail
+from dslc.layout import Layout
 from dslc.operation import Operation
 
 FUSES = True
@@ -71,6 +72,12 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         ]
     context = {**_direct.scatter_context(d, setting), **end}
     return [Variant("scatter", names, context, 1.5 * _direct.cost(rotated(d), setting), context["tiles"].products)]
+
+
+def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
+    """As `conv_forward` wants the filters: what rotates them reads blocks."""
+    w = op.reads[1]
+    return {w.name: Layout(w.shape) if op.choice in _direct.PLAIN_FILTERS else _direct.filters_layout(w.shape, lanes)}
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:

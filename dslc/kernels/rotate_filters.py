@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from dslc.kernels import Setting, Variant, detail
+from collections.abc import Mapping
+
+from dslc.kernels import Setting, Variant, _direct, detail
 from dslc.layers.conv import ConvDetail
+from dslc.layout import Layout
 from dslc.operation import Operation
+
+
+def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
+    """The filters in blocks of one vector, as the kernels of a convolution read them."""
+    w = op.reads[0]
+    return {w.name: _direct.filters_layout(w.shape, lanes)}
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:

@@ -11,7 +11,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from itertools import pairwise
 from typing import Annotated, Any, get_type_hints
 
-from dslc.shape import Pair
+from dslc.shape import Pair, Sides
 
 Scalar = int | float | bool | str
 BALANCED = "balanced"
@@ -121,12 +121,30 @@ class HeightWidth:
 
 
 @dataclass(frozen=True)
-class PaddingKind:
-    """`valid`, `same`, a number, or height x width."""
+class Border:
+    """Rows and columns around an image: a number, height x width, or `(top, bottom, left, right)`."""
 
-    def convert(self, value: object) -> str | Pair:
-        """`valid` and `same` as text, numbers as (vertical, horizontal). Raises BadValue for other words and negative
-        numbers."""
+    def convert(self, value: object) -> Sides:
+        """`1x2` as ((1, 1), (2, 2)), four numbers as ((top, bottom), (left, right)). Raises BadValue for another count
+        and negative numbers."""
+        if not isinstance(value, Items):
+            rows, columns = HeightWidth(0).convert(value)
+            return (rows, rows), (columns, columns)
+        if len(value.values) != 4:
+            raise BadValue(f"expected (top, bottom, left, right), not {show(value)}")
+        top, bottom, left, right = (Whole(0, 2**20).convert(part) for part in value.values)
+        return (top, bottom), (left, right)
+
+
+@dataclass(frozen=True)
+class PaddingKind:
+    """`valid`, `same`, a number, height x width, or `(top, bottom, left, right)`."""
+
+    def convert(self, value: object) -> str | Pair | Sides:
+        """`valid` and `same` as text, numbers as (vertical, horizontal), four as ((top, bottom), (left, right)). Raises
+        BadValue for other words, another count and negative numbers."""
+        if isinstance(value, Items):
+            return Border().convert(value)
         if isinstance(value, Symbol):
             if value.name in ("valid", "same"):
                 return value.name
@@ -210,7 +228,7 @@ Fraction = Annotated[float, Real(0, 1, open_high=True)]
 Numbers = Annotated[tuple[float, ...], Each(Real())]
 Flag = Annotated[bool, OnOff()]
 Size = Annotated[Pair, HeightWidth()]
-Padding = Annotated[str | Pair, PaddingKind()]
+Padding = Annotated[str | Pair | Sides, PaddingKind()]
 ClassWeights = Annotated[tuple[float, ...] | str, Weighting()]
 ShapeOf = Annotated[tuple[int, ...], Dims()]
 

@@ -14,7 +14,7 @@ from dslc.lowering.site import Site
 from dslc.numerics import Array
 from dslc.operation import OUTPUT
 from dslc.scalar import Scalar, variable
-from dslc.shape import Shape, SizeProblem, show_shape
+from dslc.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -202,12 +202,3 @@ class Passing(Layer):
         """dx is dy."""
         if site.dx[0] is not None:
             site.op("identity", "backward", (site.dy,), (site.dx[0],))
-
-
-def require_alike(inputs: Iterable[Shape], what: str) -> Shape:
-    """The shape that all inputs of a merge have. Raises SizeProblem, naming the layer `what`, if they differ."""
-    shapes = list(dict.fromkeys(inputs))
-    if len(shapes) > 1:
-        found = " and ".join(show_shape(s) for s in shapes)
-        raise SizeProblem(f"{what} needs values of the same size, not {found}")
-    return shapes[0]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from dslc.language.arguments import HeightWidth, Padding, Size
+from dslc.language.arguments import Flag, HeightWidth, Padding, Size
 from dslc.layers import Layer, Mode, Pull, Reference
 from dslc.layers.conv import pad_image, unreached, window_taps
 from dslc.lowering.site import Site
@@ -23,6 +23,9 @@ class PoolDetail:
     size: Pair
     stride: Pair
     before: Pair
+    counted: Pair | None = None
+    """Rows and columns that count for a mean, from the image's first on to the end of the padding, which then counts
+    before the image too; None where only pixels do."""
 
     def deepened(self, depth: int) -> PoolDetail:
         """The same window over pixels of `depth` numbers."""
@@ -63,12 +66,18 @@ class Pool(Layer):
         """Rows and columns at the edge that no window covers, in words."""
         return unreached(self.window_for(inputs[0]), inputs[0])
 
+    @property
+    def counts_padding(self) -> bool:
+        """Whether padding counts for a mean."""
+        return False
+
     def detail(self, site: Site) -> PoolDetail:
         """What the kernels need to know, for the site's input."""
         shape = site.input_shapes[0]
         window = self.window_for(shape)
-        before = (window.padding(0, shape[0])[0], window.padding(1, shape[1])[0])
-        return PoolDetail(shape, self.pooled((shape,)), window.size, window.stride, before)
+        (top, bottom), (left, right) = (window.padding(axis, shape[axis]) for axis in (0, 1))
+        counted = (shape[0] + bottom, shape[1] + right) if self.counts_padding else None
+        return PoolDetail(shape, self.pooled((shape,)), window.size, window.stride, (top, left), counted)
 
 
 class MaxPooling(Pool):
@@ -80,7 +89,7 @@ class MaxPooling(Pool):
         """y[n, i, j, c] = max of the window's pixels; dy is added to the pixel that won (notes: 'Max Pooling - Backward
         Pass')."""
         window, rows, columns = _frame(self, xs[0])
-        padded, inside = pad_image(xs[0], window, -np.inf)
+        padded, inside = _padded(xs[0], window, -np.inf)
         taps = window_taps(window, rows, columns)
         stacked = np.stack([padded[at] for _, _, at in taps])
         winner = stacked.argmax(axis=0)
@@ -104,14 +113,19 @@ class MaxPooling(Pool):
 
 
 class AveragePooling(Pool):
-    """The mean of the pixels of each window; padding is not counted."""
+    """The mean of the pixels of each window; padding counts only where `counts_padding` says so."""
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y[n, i, j, c] = sum of the window's pixels / their number; each of them gets dy / their number (notes:
         'Average Pooling - Backward Pass')."""
         window, rows, columns = _frame(self, xs[0])
-        padded, inside = pad_image(xs[0], window, 0.0)
-        real, _ = pad_image(np.ones_like(xs[0]), window, 0.0)
+        padded, inside = _padded(xs[0], window, 0.0)
+        if self.counts_padding:
+            whole, _ = pad_image(xs[0], window, 0.0)
+            real = np.zeros_like(padded)
+            real[:, : whole.shape[1], : whole.shape[2]] = 1
+        else:
+            real, _ = _padded(np.ones_like(xs[0]), window, 0.0)
         taps = window_taps(window, rows, columns)
         count = sum(real[at] for _, _, at in taps)
 
@@ -139,33 +153,47 @@ def _frame(layer: Pool, x: Array) -> tuple[Window, int, int]:
     return layer.window_for(shape), rows, columns
 
 
+def _padded(x: Array, window: Window, fill: float) -> tuple[Array, tuple[slice, ...]]:
+    """As `pad_image`, and padded further to where the last windows of `ceil` end."""
+    padded, inside = pad_image(x, window, fill)
+    ends = ((window.output(a, x.shape[a + 1]) - 1) * window.stride[a] + window.extent(a) for a in (0, 1))
+    more = [(0, max(0, end - n)) for end, n in zip(ends, padded.shape[1:3], strict=True)]
+    return np.pad(padded, [(0, 0), *more, (0, 0)], constant_values=fill), inside
+
+
 def _shaped(layer: Pool, x: Array, y: Array, pull: Pull) -> Reference:
     """The result in the layer's own shape: a global pooling gives a vector."""
     shape = layer.infer((tuple(x.shape[1:]),))
     return Reference(y.reshape(len(x), *shape), lambda dy: pull(dy.reshape(y.shape)))
 
 
+@dataclass(frozen=True)
 class Global:
-    """A window as large as the image, whose result is a vector with one number for each channel."""
+    """A window as large as the image, whose result is a vector with one number for each channel; with `keep` an image
+    of one pixel."""
+
+    keep: Flag = False
 
     def window_for(self, shape: Shape) -> Window:
         """A window of height x width."""
         return Window((shape[0], shape[1]))
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
-        """(h, w, c) becomes (c,). Raises SizeProblem for a vector."""
+        """(h, w, c) becomes (c,), or (1, 1, c) with `keep`. Raises SizeProblem for a vector."""
         require_image(inputs[0], "a global pooling")
-        return (inputs[0][2],)
+        return (1, 1, inputs[0][2]) if self.keep else (inputs[0][2],)
 
 
 @dataclass(frozen=True)
 class Windowed:
-    """The arguments of a pooling layer with a window; the stride is the size of the window unless given."""
+    """The arguments of a pooling layer with a window; the stride is the size of the window unless given. With `ceil` a
+    window may reach beyond the edge."""
 
     size: Size
     stride: Annotated[Pair | None, HeightWidth()] = None
     pad: Padding = (0, 0)
+    ceil: Flag = False
 
     def window_for(self, shape: Shape) -> Window:
         """The same window for images of every shape."""
-        return Window(self.size, self.stride or self.size, self.pad)
+        return Window(self.size, self.stride or self.size, self.pad, ceil=self.ceil)

@@ -1,37 +1,45 @@
-"""add: the sum of two or more values of the same shape."""
+"""add: the sum of two or more values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
-from dslc.layers import Example, Layer, Mode, Reference, require_alike
+from dslc.layers import Example, Mode, Reference
+from dslc.layers._arithmetic import DY, Arithmetic, combined
 from dslc.lowering.site import Site
 from dslc.numerics import Array
-from dslc.shape import Shape
+from dslc.scalar import Scalar
 
 
 @dataclass(frozen=True)
-class Add(Layer):
+class Add(Arithmetic):
     """y = a + b + ..."""
 
-    merges = True
-    examples = (Example("add", ((4,), (4,))), Example("add", ((3, 2, 5), (3, 2, 5), (3, 2, 5))))
+    examples = (
+        Example("add", ((4,), (4,))),
+        Example("add", ((3, 2, 5), (3, 2, 5), (3, 2, 5))),
+        Example("add", ((3, 2, 5), (5,))),
+        Example("add", ((3, 1, 5), (1, 7, 1))),
+    )
 
-    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
-        """The shape that all inputs have. Raises SizeProblem if they differ."""
-        return require_alike(inputs, "add")
+    def value(self, xs: tuple[Scalar, ...]) -> Scalar:
+        """x1 + x2 + ..."""
+        return reduce(add, xs)
+
+    def slope(self, xs: tuple[Scalar, ...], number: int) -> Scalar:
+        """dy for every value."""
+        return DY
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
-        """y = xs[0] + xs[1] + ...; the gradient of every input is dy."""
-        return Reference(sum(xs[1:], xs[0]), lambda dy: ((dy,) * len(xs), {}))
+        """y = xs[0] + xs[1] + ...; the gradient of every value is dy."""
+        return combined(xs, lambda *a: sum(a[1:], a[0]), lambda dy, *a: (dy,) * len(a))
 
     def forward(self, site: Site) -> None:
-        """One `add` of all inputs."""
-        site.op("add", "forward", site.x, (site.y,))
-
-    def backward(self, site: Site) -> None:
-        """Every dx is another name for dy."""
-        for number, dx in enumerate(site.dx, 1):
-            if dx is not None:
-                site.op("identity", f"backward_{number}", (site.dy,), (dx,))
+        """One `add` of values of the same size, which may be fused into the operation before it; else one `combine`."""
+        if len({x.shape for x in site.x}) == 1:
+            site.op("add", "forward", site.x, (site.y,))
+        else:
+            super().forward(site)

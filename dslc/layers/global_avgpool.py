@@ -13,4 +13,4 @@ class GlobalAvgPool(Global, AveragePooling):
     """Mean over all rows and columns."""
 
     kind = "global_avgpool"
-    examples = (Example("global_avgpool", ((4, 5, 3),)),)
+    examples = (Example("global_avgpool", ((4, 5, 3),)), Example("global_avgpool(keep=on)", ((4, 5, 3),)))

@@ -13,4 +13,4 @@ class GlobalMaxPool(Global, MaxPooling):
     """Maximum over all rows and columns."""
 
     kind = "global_maxpool"
-    examples = (Example("global_maxpool", ((4, 5, 3),)),)
+    examples = (Example("global_maxpool", ((4, 5, 3),)), Example("global_maxpool(keep=on)", ((4, 5, 3),)))

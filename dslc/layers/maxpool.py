@@ -17,4 +17,5 @@ class MaxPool(Windowed, MaxPooling):
         Example("maxpool(2x2)", ((6, 4, 3),)),
         Example("maxpool(3x3, stride=2)", ((7, 9, 2),)),
         Example("maxpool(3, stride=2, pad=1)", ((6, 5, 17),)),
+        Example("maxpool(3x2, stride=2x3, ceil=on)", ((8, 9, 3),)),
     )

@@ -253,10 +253,48 @@ def _winograd_weight_gradient(seen: _KernelCheck) -> None:
     seen.at_least(sums.name, sums.elements, c["chunks"] * blocks * c["size"] ** 2 * c["step"])
 
 
+def _combine(seen: _KernelCheck) -> None:
+    """Everything read is broadcast to the operation's places, and so is the result, which is summed where it is
+    smaller."""
+    d: Any = seen.op.detail
+    for tensor, shape in zip((*seen.op.reads, *seen.op.writes), d.seen, strict=True):
+        fits = prod(shape) == tensor.elements and len(shape) == len(d.shape)
+        fits = fits and all(n in (1, size) for n, size in zip(shape, d.shape, strict=True))
+        require(fits, f"{seen.op.name} broadcasts {tensor.name} of {tensor.shape} to {d.shape}")
+    alike = all(tensor.elements == prod(d.shape) for tensor in (*seen.op.reads, *seen.op.writes))
+    require(alike or seen.variant.name != "plain", f"{seen.op.name} passes over tensors of several sizes as one")
+
+
 def _pad(seen: _KernelCheck) -> None:
     d: Any = seen.op.detail
     seen.shape(seen.op.reads[0], d.input)
     seen.shape(seen.op.writes[0], d.output)
+
+
+def _box(seen: _KernelCheck) -> None:
+    """The box lies inside of the image, and both are as large as their tensors."""
+    d: Any = seen.op.detail
+    image, box = (seen.op.writes[0], seen.op.reads[0])[:: 1 if seen.op.kind == "place" else -1]
+    for tensor, shape in ((image, d.image), (box, d.box)):
+        require(tensor.elements == prod(shape), f"{seen.op.name} takes {tensor.name} for {shape}")
+    for start, size, all_of_it in zip(d.start, d.box, d.image, strict=True):
+        require(start >= 0 and start + size <= all_of_it, f"{seen.op.name} reaches beyond {image.name}")
+
+
+def _resize(seen: _KernelCheck) -> None:
+    """One side has the size of the small image, the other `scale` times as many rows and columns."""
+    d: Any = seen.op.detail
+    large = (d.input[0] * d.scale[0], d.input[1] * d.scale[1], d.input[2])
+    sides = (d.input, large) if seen.op.kind == "resize" else (large, d.input)
+    for tensor, shape in zip((seen.op.reads[0], seen.op.writes[0]), sides, strict=True):
+        seen.shape(tensor, shape)
+
+
+def _swap(seen: _KernelCheck) -> None:
+    """All numbers of an example are moved."""
+    d: Any = seen.op.detail
+    for tensor in (seen.op.reads[0], seen.op.writes[0]):
+        seen.at_least(tensor.name, tensor.elements, d.outer * d.first * d.second * d.inner)
 
 
 def _weights(seen: _KernelCheck, w: Tensor, units: int, inputs: int) -> None:
@@ -324,9 +362,11 @@ def _embedding(seen: _KernelCheck) -> None:
 
 
 CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
+    "combine": _combine,
     "conv_forward": _conv_forward,
     "conv_input_gradient": _conv_input_gradient,
     "conv_weight_gradient": _conv_weight_gradient,
+    "cut": _box,
     "dense_backward": _dense_backward,
     "dense_forward": _dense_forward,
     "dense_input_gradient": _dense_input_gradient,
@@ -335,7 +375,11 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "embedding_gradient": _embedding,
     "fold_batchnorm": _elementwise,
     "pad": _pad,
+    "place": _box,
     "regularizer_gradient": _elementwise,
+    "resize": _resize,
+    "resize_gradient": _resize,
+    "swap": _swap,
     "update": _elementwise,
     "winograd_filters": _winograd_filters,
     "winograd_weight_gradient": _winograd_weight_gradient,

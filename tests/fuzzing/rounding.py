@@ -73,7 +73,7 @@ class RoundedLayer(Layer):
                 beside = np.abs(p["gamma"]) / deviation * (np.abs(dy) + slope * np.abs(x))
             # Winograd's sums of squares have no exact zeros where a filter meets nothing but padding.
             dps = {role: self.off(dp, np.abs(dp).max()) for role, dp in dps.items()}
-            return tuple(self.off(dx, beside) for dx in dxs), dps
+            return tuple(self.off(dx, beside if dx.shape == dy.shape else 0.0) for dx in dxs), dps
 
         beside: Array | float = x if x.shape == exact.y.shape else 0.0
         if deviation is not None:  # gamma / deviation * x + shift

@@ -149,6 +149,8 @@ class Body:
             others = others[:1]
             shape = layer().infer((flow.shape, others[0].shape))
         if prod(shape) <= MOST_ELEMENTS:
+            if name == "divide":  # not by numbers around zero
+                others = [self.define(o, "sigmoid", o.shape, "sigmoid") for o in others]
             self.used.update(o.name for o in others)
             self.define(flow, f"{name}({', '.join(o.name for o in others)})", shape, name)
 
@@ -196,7 +198,7 @@ class Body:
         layer = LAYERS[kind]
         first = self.usual(layer) if takes_padding(layer) and self.chance(2) else self.given(layer, shape)
         for given in (first, self.given(layer, shape, optional=False)):
-            if "groups" in given and "filters" in given:
+            if {"groups", "filters"} <= given.keys():
                 given["filters"] = given["groups"] * -(-given["filters"] // given["groups"])
             try:
                 made = layer(**{s.name: s.convert(given[s.name]) for s in slots(layer) if s.name in given})
@@ -232,15 +234,16 @@ class Body:
         """A value of the slot's kind, near what suits a value of this shape."""
         kind = slot.kind
         if isinstance(kind, arguments.Whole):
-            counts = [n for n in range(1, shape[-1] + 1) if shape[-1] % n == 0] if slot.name == "groups" else COUNTS
+            divisors = [n for n in range(1, shape[-1] + 1) if shape[-1] % n == 0]
+            known = {"groups": divisors, "block": (2, 1, 3), "multiplier": (2, 1, 3), "start": (0, 1, 2)}
+            counts = known.get(slot.name, COUNTS)
             return max(kind.low, self.of(counts))
         if isinstance(kind, arguments.Real):
             return self.of([x for x in REALS_OF.get(slot.name, REALS) if fits(kind, x)])
         if isinstance(kind, arguments.HeightWidth):
             return self.pair(slot, shape)
-        if isinstance(kind, arguments.PaddingKind):
-            sides = st.integers(0, 2)
-            return self.draw(st.one_of(st.sampled_from((Symbol("same"), Symbol("valid"))), st.tuples(sides, sides)))
+        if isinstance(kind, (arguments.Border, arguments.PaddingKind)):
+            return self.padding(isinstance(kind, arguments.PaddingKind))
         if isinstance(kind, arguments.OnOff):
             return self.draw(st.booleans())
         if isinstance(kind, arguments.OneOf):
@@ -254,12 +257,24 @@ class Body:
         assert isinstance(kind, arguments.Dims), f"no values for {slot.name}, a {type(kind).__name__}"
         return self.turned(shape) if len(shape) == 1 else self.of(((prod(shape),), shape[::-1]))
 
+    def padding(self, words: bool) -> Any:
+        """`same` or `valid`, for both directions, or for each side."""
+        side = st.integers(0, 2)
+        both, sides = st.tuples(side, side), st.tuples(side, side, side, side).map(Items)
+        return self.draw(st.one_of(*[st.sampled_from((Symbol("same"), Symbol("valid")))] * words, both, sides))
+
     def pair(self, slot: Slot, shape: Shape) -> tuple[int, int]:
         """Height and width: a window up to the whole image, a stride also beyond it."""
         if slot.name == "stride":
             most = [(1, 2, 3, 4)] * 2
         elif slot.name == "dilation":
             most = [(1, 2, 3)] * 2
+        elif slot.name == "scale":
+            most = [(2, 1, 3)] * 2
+        elif slot.name == "pad":
+            most = [(1, 0, 2)] * 2
+        elif slot.name == "output_pad":
+            most = [(0, 1)] * 2
         else:
             sides = shape[:2] if len(shape) == 3 else (3, 3)
             most = [tuple(n for n in (3, 1, 2, 5, side, 4, 7) if n <= side) for side in sides]
@@ -371,7 +386,8 @@ def fits(kind: arguments.Real, value: float) -> bool:
 
 def takes_padding(layer: type[Layer]) -> bool:
     """A window slides over an image."""
-    return {"size", "pad"} <= {slot.name for slot in slots(layer)}
+    kinds = {slot.name: slot.kind for slot in slots(layer)}
+    return "size" in kinds and isinstance(kinds.get("pad"), arguments.PaddingKind)
 
 
 def lists_numbers(thing: type[Any]) -> bool:
