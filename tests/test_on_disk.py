@@ -198,5 +198,5 @@ def test_sample_weights_of_a_parquet_file(data: tuple[np.ndarray, np.ndarray], t
     assert found.features is not None and "often" not in found.features
     assert found.train.weights is not None and (found.train.weights == counts).all()
     assert isinstance(found.train.x, parquet.ParquetRows)
-    with pytest.raises(DataError, match=r"no column 'wheight' in .*d.parquet for --weight"):
-        load_dataset(str(path), how=Reading(target="kind", weight="wheight"))
+    with pytest.raises(DataError, match=r"no column 'gewicht' in .*d.parquet for --weight"):
+        load_dataset(str(path), how=Reading(target="kind", weight="gewicht"))
