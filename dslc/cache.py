@@ -39,8 +39,8 @@ def _temporary_cache(wanted: str, reason: str) -> Path:
     return fallback
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """The file appears whole or not at all, also to another process that looks meanwhile.
+def write_whole(path: Path, *parts: bytes | memoryview) -> None:
+    """The file appears whole or not at all, also to another process that looks meanwhile. parts: one behind the other.
 
     Raises:
         OSError: it cannot be written; what stood there before is left.
@@ -50,7 +50,8 @@ def write_whole(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}{PART}")
     try:
         with open(temporary, "xb") as file:
-            file.write(data)
+            for part in parts:
+                file.write(part)
         os.replace(temporary, path)
     except BaseException:  # Ctrl-C too: it may come before there is a file, and after it has got its own name
         with suppress(OSError):
