@@ -46,7 +46,7 @@ def test_any_flipped_bit_is_noticed(kind: str, model: Model, tmp_path: Path) -> 
         damaged = bytearray(whole)
         damaged[position] ^= 1 << draw.randrange(8)
         path.write_bytes(damaged)
-        with pytest.raises(DataError, match="cannot read|damaged"):
+        with pytest.raises(DataError, match=r"cannot read|damaged"):
             read_arrays(path)
 
 
@@ -56,7 +56,7 @@ def test_a_file_that_was_cut_or_grew_is_noticed(model: Model, tmp_path: Path) ->
     whole = path.read_bytes()
     for data in (*(whole[:size] for size in range(0, len(whole), 37)), whole + b"\0"):
         path.write_bytes(data)
-        with pytest.raises(DataError, match="cannot read|damaged"):
+        with pytest.raises(DataError, match=r"cannot read|damaged"):
             dslc.loads(SPEC).resume(path)
 
 

@@ -99,6 +99,7 @@ class Fit:
         if epochs:
             self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
         self.progress.begin(epochs, self.batches.examples)
+        self.model.fit_state = FitState(self.history, self.end, self.best_weights)
         try:
             self.callbacks.begin(self.model)
             for _ in range(epochs):
@@ -145,7 +146,7 @@ class Fit:
         records, best_epoch = fit_state.history.records, fit_state.history.best_epoch
         for record in records:
             self._keep_best(record)
-        if self.dev is None and any(key.startswith("dev_") for key in records[-1]):
+        if self.dev is None and any(key.startswith("dev_") for record in records for key in record):
             raise DataError("the training to resume was judged on a dev set: pass it again")
         if self.history.best_epoch != best_epoch:
             raise DataError(
