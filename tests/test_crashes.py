@@ -252,7 +252,7 @@ def test_a_full_disk(size: int, whole: Path) -> None:
     ready, tell = os.pipe()
 
     def work() -> int:
-        sys.stdout, sys.stderr = open(os.devnull, "w"), os.fdopen(tell, "w", buffering=1)  # no files: these have limits
+        sys.stdout = sys.stderr = os.fdopen(tell, "w", buffering=1)  # no file: files have limits
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         return run([*COMMAND, "--run", "r"])
 

@@ -9,6 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -255,7 +256,8 @@ def _grammar() -> Lark:
         made = Lark(text, parser="lalr", start="program", propagate_positions=True, maybe_placeholders=True)
     tables = io.BytesIO()
     made.save(tables)
-    write_whole(kept, tables.getvalue())
+    with suppress(OSError):  # a full disk: they are made again
+        write_whole(kept, tables.getvalue())
     return made
 
 
