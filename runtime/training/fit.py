@@ -19,6 +19,7 @@ from dslc.runtime.training.batches import Batches, Piece
 from dslc.runtime.training.callbacks import Callback, Callbacks
 from dslc.runtime.training.cautions import small_last_batch
 from dslc.runtime.training.checkpoint import FitState
+from dslc.runtime.training.divergence import explain
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
 from dslc.runtime.training.progress import Progress
@@ -275,6 +276,5 @@ class Fit:
         self.history.stopped = "diverged"
         where = f"epoch {self.model.epoch + 1}, step {self.model.step + 1}"
         kept = "the best weights so far are kept" if self.best_weights is not None else "the weights before it are kept"
-        layer = self.model.first_not_finite()
-        blame = f" ({layer} is the first parameter that is not finite)" if layer else ""
-        warnings.warn(f"the loss is not finite in {where}{blame}: training stops, {kept}", Diverged, stacklevel=4)
+        text = f"the loss is not finite in {where}: training stops, {kept}; {explain(self.model)}"
+        warnings.warn(text, Diverged, stacklevel=4)
