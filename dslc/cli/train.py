@@ -201,7 +201,8 @@ def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, result
     from dslc.cache import write_whole
     from dslc.runtime.analysis.error_analysis import analyze_errors
     from dslc.runtime.analysis.report import render_report
-    from dslc.runtime.runs.folder import HISTORY, REPORT, SPEC, WEIGHTS
+    from dslc.runtime.runs.checkpoints import SPEC
+    from dslc.runtime.runs.folder import HISTORY, REPORT, WEIGHTS
     from dslc.runtime.runs.metadata import METADATA, RunMetadata
     from dslc.runtime.training.spec_text import as_trained
 
