@@ -126,6 +126,7 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
         compiler.identity,
         str(sysconfig.get_config_var("SOABI")),
         cpu_identity(),
+        SEAL.hex(),  # modules of earlier versions have none
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
