@@ -7,7 +7,7 @@ BENCH  ?= .venv-bench
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test test-all fuzz fuzz-files lint format parity devices bench clean
+.PHONY: demo test test-all fuzz fuzz-files fuzz-specs lint format parity devices bench clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
@@ -21,10 +21,14 @@ test-all: $(VENV)/installed  ## all tests; those against PyTorch run where it is
 	$(BIN)/python -m pytest -n auto
 
 fuzz: $(VENV)/installed  ## random networks against NumPy, for MINUTES from network number SEED on; what fails is kept
+	$(BIN)/python tests/hostile_specs.py --minutes 1 --seed $(SEED)
 	$(BIN)/python tests/fuzz.py --minutes $(MINUTES) --seed $(SEED)
 
 fuzz-files: $(VENV)/installed  ## damaged files of all kinds, for MINUTES from file number SEED on: read, or refused with a DataError
 	$(BIN)/python tests/fuzz_files.py --minutes $(MINUTES) --seed $(SEED)
+
+fuzz-specs: $(VENV)/installed  ## broken specs, for MINUTES from number SEED on: accepted, or refused with located errors
+	$(BIN)/python tests/hostile_specs.py --minutes $(MINUTES) --seed $(SEED)
 
 lint: $(VENV)/installed  ## style, spelling, types, and which part may import which
 	$(BIN)/ruff check .

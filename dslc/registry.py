@@ -6,12 +6,14 @@ from __future__ import annotations
 import importlib
 import keyword
 import pkgutil
+from functools import cache
 from types import ModuleType
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
+@cache
 def names(package: ModuleType) -> tuple[str, ...]:
     """The names that a package offers. A file whose name is a Python keyword ends in an underscore, which is left
     out."""

@@ -543,12 +543,12 @@ class Model:
                 unchanged.
         """
         schema = read_schema(path)
-        if self.network.open:
-            self._compile(completed(self.network, schema))
-        shapes = [
-            {name: view.shape for name, view in views.items()} for views in (self.parameters, self.compiled.states())
-        ]
-        found = checkpoints.read(path, self.network, *shapes)
+        with self._unchanged_by_errors():
+            if self.network.open:
+                self._compile(completed(self.network, schema))
+            held = self.parameters, self.compiled.states()
+            shapes = [{name: view.shape for name, view in views.items()} for views in held]
+            found = checkpoints.read(path, self.network, *shapes)
         position, self.schema = found.position, schema
         with self.compiled.lock:
             self.restore_weights(found.best if position.holds_best else found.last)

@@ -272,7 +272,11 @@ def test_options_of_train(table: Path) -> None:
     call = ["train", str(table / "watched.net"), "--data", str(table / "data.npz"), "--progress", "none"]
     more = ["--checkpoint-every", "2", "--tensorboard", str(table / "board"), "--time-budget", "1h"]
     assert run([*call, "--run", str(table / "run"), *more]) == 0
-    assert sorted(p.name for p in (table / "run").glob("checkpoint*")) == ["checkpoint", "checkpoint-2"]
+    assert sorted(p.name for p in (table / "run").glob("checkpoint*")) == [
+        "checkpoint",
+        "checkpoint-2",
+        "checkpoint.previous",
+    ]
     assert list((table / "board").iterdir())
     many = [*call, "--run", str(table / "short"), "--epochs", "100000", "--time-budget", "0.3s"]
     assert run(many) == 0

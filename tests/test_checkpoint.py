@@ -25,7 +25,8 @@ from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.data.splits import parse_shares
 from dslc.runtime.model import Model
-from dslc.runtime.runs.folder import checkpoint_writer, load_run, partition_of
+from dslc.runtime.runs.checkpoints import RunCheckpoints
+from dslc.runtime.runs.folder import load_run, partition_of
 
 SPEC = """param lr = 0.02
 net Resumed {
@@ -229,6 +230,7 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     with safe_open(str(tmp_path / "c"), framework="numpy") as file:
         about = file.metadata()
     (tmp_path / "cut").write_bytes((tmp_path / "c").read_bytes()[:-5])
+    del about["checksum"]
     save_file(arrays, tmp_path / "garbled", {**about, "position": "{}"})
     del arrays["state/dense1.weight.v"]
     save_file(arrays, tmp_path / "lacks", about)
@@ -315,7 +317,6 @@ def test_ctrl_c_while_a_checkpoint_is_renamed_stops_training_cleanly(
 ) -> None:
     x, y = data()
     model, real = dslc.loads(SPEC), os.replace
-    keep = checkpoint_writer(model, tmp_path)
 
     def replaced(old: Path, new: Path) -> None:
         real(old, new)
@@ -325,11 +326,11 @@ def test_ctrl_c_while_a_checkpoint_is_renamed_stops_training_cleanly(
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         monkeypatch.setattr(os, "replace", replaced)
-        history = model.fit(x, y, on_epoch=keep)
+        history = model.fit(x, y, callbacks=[RunCheckpoints(tmp_path)])
     finally:
         signal.signal(signal.SIGINT, before)
     assert history.stopped == "interrupted" and len(history.records) == 2
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint", "spec.net"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint", "checkpoint.previous", "spec.net"]
     resumed = dslc.loads(SPEC)
     resumed.resume(tmp_path / "checkpoint")
     assert resumed.epoch == 2
@@ -370,7 +371,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     left = {p.name for p in (tmp_path / "r").iterdir() if not p.name.endswith(".part")}
-    assert left == {"spec.net", "checkpoint", "split.json"}
+    assert left - {"checkpoint.previous"} == {"spec.net", "checkpoint", "split.json"}
     with safe_open(str(checkpoint), framework="numpy") as file:
         assert '"end": 400' in file.metadata()["position"]
     (tmp_path / "r" / ".checkpoint.abc.part").write_bytes(b"half")
@@ -513,10 +514,12 @@ def test_resume_on_the_command_line_tells_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "s.net").write_text(SPEC)
     x, y = data()
     np.savez(tmp_path / "d.npz", x=x, y=y)
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("no run")
     for arguments, status, words in (
-        (("--resume", "empty"), 1, "there is no checkpoint at empty/checkpoint"),
-        (("--resume", "empty", "--weights", "w"), 2, "leave out --weights"),
+        (("--resume", "other"), 1, "there is no checkpoint at other"),
+        (("--resume", "gone"), 1, "there is no checkpoint at gone"),
+        (("--resume", "other", "--weights", "w"), 2, "leave out --weights"),
     ):
         done = finished(train(*arguments), tmp_path)
         assert done.returncode == status and words in done.stderr and "Traceback" not in done.stderr
@@ -542,8 +545,8 @@ def test_all_that_a_network_keeps_is_in_the_checkpoint() -> None:
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"cannot write .*spec\.net: No such file"):
-        checkpoint_writer(dslc.loads(SPEC), tmp_path / "gone")({"epoch": 1.0})
+    with pytest.raises(DataError, match=r"cannot write to .*gone: No such file"):
+        RunCheckpoints(tmp_path / "gone").on_train_begin(dslc.loads(SPEC))
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot write .*file/c: "):
         dslc.loads(SPEC).checkpoint(tmp_path / "file" / "c")

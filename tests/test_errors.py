@@ -122,8 +122,8 @@ def test_failed_param_does_not_cascade() -> None:
 def test_very_many_errors_are_counted() -> None:
     error = error_of(VALID.removesuffix("}\n") + "  epoch 3\n" * 250 + "}\n")
     assert len(error.diagnostics) > 200
-    assert str(error).count("error[DSLC") == 100
-    assert str(error).endswith(f"... and {len(error.diagnostics) - 100} more\n")
+    assert str(error).count("error[DSLC") == 20
+    assert str(error).endswith(f"... and {len(error.diagnostics) - 20} more\n")
 
 
 def test_error_in_a_block_comes_once() -> None:
@@ -222,8 +222,8 @@ def test_ten_megabytes_of_brackets(tmp_path: Path) -> None:
         "(" * 400_000,
         "-" * 20_000 + "1",
         "+".join(["1"] * 150),
-        "+".join(["1"] * 20_000),
-        "*".join(["1"] * 20_000),
+        "+".join(["1"] * 15_000),
+        "*".join(["1"] * 15_000),
         "size(" * 5000,
         "size(" * 90 + "+".join(["1"] * 90) + ")" * 90,
     ],

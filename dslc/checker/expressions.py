@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
@@ -199,7 +199,7 @@ class Scope:
     values: Mapping[str, object] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     parent: Scope | None = None
-    later: frozenset[str] = frozenset()
+    later: Set[str] = frozenset()
 
     def lookup(self, name: str) -> object:
         """The value of a name; a Symbol if nothing has that name. Raises Failed if the value of the name failed."""

@@ -123,14 +123,15 @@ class _Checker:
     def _read_params(self) -> None:
         declared: dict[str, ast.ParamDecl] = {}
         params = [d for d in self.program.declarations if isinstance(d, ast.ParamDecl)]
+        values, later = dict(self.scope.values), {param.name for param in params}
+        self.scope.values, self.scope.later = values, later  # both change as we go
         for param in params:
-            self.scope.later = frozenset(p.name for p in params) - declared.keys()
             if param.name in declared:
                 self.report(Redefined(param.name_span, param.name, declared[param.name].name_span))
                 continue
             declared[param.name] = param
-            value = self._param_value(param)
-            self.scope.values = {**self.scope.values, param.name: value}
+            value = values[param.name] = self._param_value(param)
+            later.remove(param.name)
             self.params.append(ParamValue(param.name, value, self._range(param.range)))
 
     def _param_value(self, param: ast.ParamDecl) -> object:

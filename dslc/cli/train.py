@@ -79,8 +79,8 @@ def train(
     Args:
         run: The run folder to make; runs/<net>-<number> unless given.
         resume: A run that was stopped or killed, or a checkpoint. Training goes on after its last whole epoch, in the
-            same folder unless --run names another, bit for bit as if it had never stopped. A run that was killed after
-            its last epoch gets what it lacks.
+            same folder unless --run names another, bit for bit as if it had never stopped. A run that was killed before
+            its first checkpoint begins anew; one that was killed after its last epoch gets what it lacks.
         epochs: How many; with --resume how many more, those that were still to come unless given.
         weights: A weights file to start from, for transfer learning.
         only: Just these layers of --weights, as in conv1,conv2.
@@ -89,7 +89,8 @@ def train(
     """
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
-    from dslc.runtime.runs.folder import CHECKPOINT, checkpoint_writer, run_folder, write_partition
+    from dslc.runtime.runs.checkpoints import RunCheckpoints, checkpoints_of
+    from dslc.runtime.runs.folder import is_unbegun, run_folder, write_partition
 
     if spec is None or data is None:
         raise CallError(_what_to_do(spec))
@@ -99,7 +100,8 @@ def train(
     network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed))
     if only is not None and weights is None:
         raise CallError("--only names layers of a file: it goes with --weights FILE")
-    if resume is not None and weights is not None:
+    anew = resume is None or is_unbegun(resume)
+    if weights is not None and not anew:
         raise CallError("--resume goes on with the checkpoint's weights: leave out --weights")
     model = Model(network, thread_option(threads))
     if weights is not None:
@@ -114,17 +116,15 @@ def train(
     dataset, network = encode_tables(model, dataset), model.network
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
-    check_parts(model.schema, network, dataset, anew=resume is None)
+    check_parts(model.schema, network, dataset, anew)
     dev = dataset.dev.given if dataset.dev else None
-    existing: Existing = "goes on" if run is not None and run == resume else "replaced" if overwrite else "refused"
+    existing: Existing = "goes on" if _same(run, resume) else "replaced" if overwrite else "refused"
     with run_folder(run, network.name, existing) as folder:
-        keep = checkpoint_writer(model, folder)
         with writing(folder):
+            watching = [RunCheckpoints(folder), *callbacks(folder)]
             write_partition(folder, dataset)
         part = dataset.train
-        history = model.fit(
-            part.x, part.y, dev, epochs, progress, keep, sample_weight=part.weights, callbacks=callbacks(folder)
-        )
+        history = model.fit(part.x, part.y, dev, epochs, progress, sample_weight=part.weights, callbacks=watching)
         results = results_of(model, dataset)
         with writing(folder):
             write_run(folder, model, history, dataset, results)
@@ -132,7 +132,7 @@ def train(
         print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
     print(f"run: {folder}")
     print(f"report: {folder / 'report.html'}")
-    if history.stopped == "interrupted" and (folder / CHECKPOINT).exists():
+    if history.stopped == "interrupted" and checkpoints_of(str(folder)):
         print(f"interrupted: --resume {folder} goes on after the last whole epoch", file=sys.stderr)
 
 
@@ -147,26 +147,39 @@ def _what_to_do(spec: str | None) -> str:
 
 
 def _resume(model: Model, resume: str, run: str | None, epochs: int | None) -> tuple[str | None, int | None]:
-    """Puts the model where the run stopped; the folder to go on in, and for how many epochs: none for a run that was
-    killed between its last epoch and its end."""
-    from dslc.runtime.runs.folder import checkpoint_of, is_complete
+    """Puts the model where the run stopped; the folder to go on in, and for how many epochs: none where the last epoch
+    is done and the folder lacks what is written after it."""
+    from dslc.runtime.runs.checkpoints import resume_newest
+    from dslc.runtime.runs.folder import is_complete, is_unbegun
 
-    model.resume(checkpoint_of(resume))
-    if run is not None or not Path(resume).is_dir():
-        return run, epochs
-    if epochs is None and model.fit_state is not None and model.fit_state.over and not is_complete(Path(resume)):
+    folder = resume if run is None and Path(resume).is_dir() else run
+    if is_unbegun(resume):
+        note = (
+            f"{resume} was stopped before its first checkpoint: training begins anew, as the options of this call say"
+        )
+        print(f"note: {note}", file=sys.stderr)
+        return folder, epochs
+    resume_newest(model, resume)
+    over = model.fit_state is not None and model.fit_state.over
+    if epochs is None and over and not (_same(folder, resume) and is_complete(Path(resume))):
         print("note: this training is done: what the run lacks is written", file=sys.stderr)
         epochs = 0
-    return resume, epochs
+    return folder, epochs
+
+
+def _same(run: str | None, resume: str | None) -> bool:
+    """Whether training goes on in the folder that it resumes."""
+    return run is not None and resume is not None and Path(run).resolve() == Path(resume).resolve()
 
 
 def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dataset:
     """The data split as the call says, or as the run that goes on did where it says nothing."""
     from dslc.runtime.data.splits import Shares
-    from dslc.runtime.runs.folder import checkpoint_of, split_as_trained
+    from dslc.runtime.runs.folder import split_as_trained
 
     if resume is not None and shares == Shares():
-        return split_as_trained(given, str(checkpoint_of(resume).parent), seed)
+        path = Path(resume)
+        return split_as_trained(given, str(path if path.is_dir() else path.parent), seed)
     return given.split(shares, seed)
 
 
@@ -190,7 +203,8 @@ def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, result
     from dslc.cache import write_whole
     from dslc.runtime.analysis.error_analysis import analyze_errors
     from dslc.runtime.analysis.report import render_report
-    from dslc.runtime.runs.folder import HISTORY, REPORT, SPEC, WEIGHTS
+    from dslc.runtime.runs.checkpoints import SPEC
+    from dslc.runtime.runs.folder import HISTORY, REPORT, WEIGHTS
     from dslc.runtime.runs.metadata import METADATA, RunMetadata
     from dslc.runtime.training.spec_text import as_trained
 

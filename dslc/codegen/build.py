@@ -1,7 +1,8 @@
 """`CSource` to a native module that Python imports. The only importer of cffi.
 
 A module is built in a temporary folder and moved into the cache with one rename, so that two processes at once, or
-one that is killed, never leave a broken one.
+one that is killed, never leave a broken one. It ends with its checksum, which the system's loader ignores: one that was
+cut short, by a power failure or a full disk, would take the process down.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import sys
 import sysconfig
 import tempfile
 import threading
+import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
@@ -26,7 +29,7 @@ from typing import Any
 
 from cffi import FFI
 
-from dslc.cache import cache_folder, write_whole
+from dslc.cache import SCRATCH, cache_folder, not_ours, write_whole
 from dslc.codegen.c_source import CSource
 from dslc.language.diagnostics import UsageError
 from dslc.target import Target, cpu_identity
@@ -41,6 +44,8 @@ ON_ALL_CORES = ("-flto=auto", "-fno-fat-lto-objects", "-flto-partition=balanced"
 """GCC's link-time optimization compiles the functions of our one C file on all cores: it deals them out in parts, a
 small network's too, and runs `make` on these."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
+SEAL = b"dslc sha256 "
+"""What precedes the checksum at the end of a module."""
 _loading = threading.Lock()
 
 
@@ -88,11 +93,32 @@ def build_file(source: CSource, target: Target, folder: Path | None = None) -> t
     kind of machine is named as Python names modules there."""
     compiler = compiler_for(target)
     name = f"_{source.prefix}_{cache_key(source, target, compiler)}"
-    path = (folder or cache_folder()) / f"{name}{module_suffix(target)}"
-    cached = path.exists()
+    home = folder or cache_folder()
+    path = home / f"{name}{module_suffix(target)}"
+    cached = _usable(path)
     if not cached:
-        _compile(source, target, compiler, name, path)
+        try:
+            _compile(source, target, compiler, name, path)
+        except OSError as error:
+            raise UsageError(f"cannot compile into {home}: {error.strerror}") from None
     return path, cached
+
+
+def _usable(path: Path) -> bool:
+    """Whether there is a module that is whole and that nobody else has made."""
+    try:
+        stranger = not_ours(path)
+        data = path.read_bytes()
+    except OSError:
+        return False
+    reason = stranger or (None if data == _sealed(data[: -len(SEAL) - 32]) else "is damaged")
+    if reason is not None:
+        warnings.warn(f"{path} {reason}: it is compiled again", stacklevel=4)
+    return reason is None
+
+
+def _sealed(module: bytes) -> bytes:
+    return module + SEAL + hashlib.sha256(module).digest()
 
 
 def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
@@ -107,6 +133,7 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
         compiler.identity,
         str(sysconfig.get_config_var("SOABI")),
         cpu_identity(),
+        SEAL.hex(),  # modules of earlier versions have none
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
@@ -166,7 +193,8 @@ def _identify(command: tuple[str, ...]) -> Compiler:
         test.write_text("int main(void) { return 0; }\n")
         build = [*command, str(test), "-o", str(test.with_suffix(""))]
         known_flags = [flag for group in optional if _run([*build, *group]).returncode == 0 for flag in group]
-    write_whole(known, f"{' '.join(known_flags)}\n{identity}".encode())
+    with suppress(OSError):  # then it is asked again
+        write_whole(known, f"{' '.join(known_flags)}\n{identity}".encode())
     return Compiler(command, identity, tuple(known_flags))
 
 
@@ -180,7 +208,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _compile(source: CSource, target: Target, compiler: Compiler, name: str, path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="dslc-", dir=path.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=path.parent) as scratch:
         folder = Path(scratch)
         kernels, wrapper = folder / f"{source.prefix}.c", folder / f"{name}.c"
         kernels.write_text(source.code)
@@ -199,6 +227,8 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         made = folder / path.name
         objects = [str(folder / "kernels.o"), str(folder / "wrapper.o")]
         _run_all([[*compiler.command, *flags, "-shared", *objects, "-lm", "-o", str(made)]])
+        made.write_bytes(_sealed(made.read_bytes()))
+        made.chmod(made.stat().st_mode & ~0o022)
         os.replace(made, path)
 
 

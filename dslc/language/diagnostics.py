@@ -16,7 +16,7 @@ from dslc.language.record import Record, record
 from dslc.language.source import Span
 
 MAX_SHOWN_LINE = 160
-MAX_SHOWN_ERRORS = 100
+MAX_SHOWN_ERRORS = 20
 LEARNING_RATE = ("lr", "learning_rate")
 LEARNING_RATE_HELP = "help: the learning rate is an argument of the optimizer: optimizer adam(lr=0.001)"
 
@@ -150,7 +150,7 @@ def _notes(diagnostic: Diagnostic, gutter: str) -> str:
 
 
 def render_all(diagnostics: Sequence[Diagnostic]) -> str:
-    """The diagnostics one after the other, separated by empty lines: the first 100, then how many are left out."""
+    """The diagnostics one after the other, separated by empty lines: the first 20, then how many are left out."""
     more = len(diagnostics) - MAX_SHOWN_ERRORS
     rest = f"\n... and {more} more\n" if more > 0 else ""
     return "\n".join(render(d) for d in diagnostics[:MAX_SHOWN_ERRORS]) + rest

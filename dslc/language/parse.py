@@ -9,6 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -27,8 +28,11 @@ from dslc.language.shipped import names_like, shipped
 from dslc.language.source import Source, Span
 
 MAX_BYTES = 1_000_000
+MAX_WORDS = 40_000
+"""Words, numbers, texts and signs, of which the parser reads about as many in a second."""
 MAX_DEPTH = 100
 MAX_DIGITS = 18
+WORD = re.compile(r'#[^\n]*|"(?:\\.|[^"\\\n]++)*"|[\w.]+|->|\n|[^\s\w]')
 
 
 @record
@@ -57,14 +61,15 @@ class NotText(Diagnostic):
 
 @record
 class TooLarge(Diagnostic):
-    """The file is larger than any spec; `size` is in bytes."""
+    """The file is larger than any spec, in megabytes, or in words, numbers and signs."""
 
-    size: int
+    size: str
+    most: str
 
     @property
     def title(self) -> str:
-        """Gives both sizes in megabytes."""
-        return f"this file has {self.size / 1e6:.1f} MB; a spec has at most {MAX_BYTES / 1e6:.0f} MB"
+        """Gives both sizes."""
+        return f"this file has {self.size}; a spec has at most {self.most}"
 
 
 @record
@@ -211,7 +216,7 @@ def decode(data: bytes, name: str) -> Source:
     """
     nowhere = Span(Source(name, ""), 0, 0)
     if len(data) > MAX_BYTES:
-        raise SpecError([TooLarge(nowhere, len(data))])
+        raise SpecError([_too_many_bytes(nowhere, len(data))])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -228,10 +233,11 @@ def parse(source: Source) -> ast.Program:
         SpecError: with one diagnostic, at the first place where the text stops being a spec.
     """
     if len(source.text) > MAX_BYTES:
-        raise SpecError([TooLarge(Span(Source(source.name, ""), 0, 0), len(source.text))])
+        raise SpecError([_too_many_bytes(Span(Source(source.name, ""), 0, 0), len(source.text))])
     if source.text.startswith("FANN_"):
         raise SpecError([FannFile(Span(source, 0, source.text.find("\n")))])
     _check_brackets(source)
+    _check_words(source)
     try:
         tree = _grammar().parse(source.text)
         _check_depth(tree, source)
@@ -255,8 +261,21 @@ def _grammar() -> Lark:
         made = Lark(text, parser="lalr", start="program", propagate_positions=True, maybe_placeholders=True)
     tables = io.BytesIO()
     made.save(tables)
-    write_whole(kept, tables.getvalue())
+    with suppress(OSError):  # a full disk: they are made again
+        write_whole(kept, tables.getvalue())
     return made
+
+
+def _too_many_bytes(span: Span, size: int) -> TooLarge:
+    return TooLarge(span, f"{size / 1e6:.1f} MB", f"{MAX_BYTES / 1e6:.0f} MB")
+
+
+def _check_words(source: Source) -> None:
+    words = [word for word in WORD.finditer(source.text) if word[0][0] != "#"]
+    if len(words) > MAX_WORDS:
+        span = Span(source, *words[MAX_WORDS].span())
+        size = f"{len(words):,} words, numbers and signs"
+        raise SpecError([TooLarge(span, size, f"{MAX_WORDS:,}")])
 
 
 def _check_brackets(source: Source) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -13,17 +13,17 @@ from dslc.cache import PART, write_whole
 from dslc.compiler import check_file, check_text
 from dslc.cores import Threads
 from dslc.language.diagnostics import DataError
+from dslc.locks import locked
 from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.data.files import require_file
 from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
+from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, SPEC, checkpoints_of, resume_newest
 from dslc.runtime.runs.metadata import METADATA
-from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.training.weights import read_arrays
 
-SPEC, WEIGHTS, HISTORY, REPORT = "spec.net", "weights.safetensors", "history.csv", "report.html"
-CHECKPOINT, SPLIT = "checkpoint", "split.json"
-
+WEIGHTS, HISTORY, REPORT, SPLIT = "weights.safetensors", "history.csv", "report.html", "split.json"
+FILES = (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, PREVIOUS, SPLIT)
 
 Existing = Literal["refused", "replaced", "goes on"]
 """What becomes of a run folder that has files in it."""
@@ -31,89 +31,77 @@ Existing = Literal["refused", "replaced", "goes on"]
 
 @contextmanager
 def run_folder(wanted: str | None, net: str, existing: Existing = "refused") -> Iterator[Path]:
-    """Makes the folder of a run, and removes it again if the run fails and leaves no file but `split.json`.
+    """Makes the folder of a run, and removes it again if the run fails before it has written a checkpoint. No other
+    process gets the folder meanwhile.
 
     wanted: its path; by default the next free `runs/<net>-<number>`. existing: `replaced` removes the files of the run
     that is there, and no others.
 
     Raises:
-        DataError: the folder cannot be made, or holds files and is `refused`.
+        DataError: the folder cannot be made, holds files and is `refused`, or another run is writing there.
     """
-    folder = _make_folder(wanted, net, existing)
-    try:
+    with ExitStack() as stack:
+        try:
+            folder = _make_folder(wanted, net)
+            if not stack.enter_context(locked(folder)):
+                raise DataError(f"another training is writing to {folder}: wait for it, or name another folder")
+            _clear(folder, existing)
+        except OSError as error:
+            raise DataError(f"cannot make the run folder {wanted or 'runs'}: {error.strerror}") from None
+        stack.enter_context(_removed_if_nothing_is_done(folder))
         yield folder
+
+
+@contextmanager
+def _removed_if_nothing_is_done(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
-        left = list(folder.iterdir())
-        if all(path.name == SPLIT for path in left):
-            for path in left:
-                path.unlink()
-            folder.rmdir()
+        with suppress(OSError):  # what went wrong before is what is to be told
+            left = list(folder.iterdir())
+            if all(path.name in (SPLIT, SPEC) for path in left):
+                for path in left:
+                    path.unlink()
+                folder.rmdir()
         raise
 
 
-def _make_folder(wanted: str | None, net: str, existing: Existing) -> Path:
+def _clear(folder: Path, existing: Existing) -> None:
+    if existing == "refused" and any(folder.iterdir()):
+        raise DataError(f"{folder} exists already: name another folder with --run, or add --overwrite")
+    if existing == "replaced":
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _make_folder(wanted: str | None, net: str) -> Path:
     """The folder `wanted`, or `runs/<net>-<number>` with the first free number."""
-    try:
-        if wanted is not None:
-            folder = Path(wanted)
-            folder.mkdir(parents=True, exist_ok=True)
-            if existing == "refused" and any(folder.iterdir()):
-                raise DataError(f"{wanted} exists already: name another folder with --run, or add --overwrite")
-            if existing == "replaced":
-                for name in (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, SPLIT):
-                    (folder / name).unlink(missing_ok=True)
+    if wanted is not None:
+        folder = Path(wanted)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    number = 1
+    while True:
+        folder = Path("runs") / f"{net.lower()}-{number}"
+        try:
+            folder.mkdir(parents=True)
             return folder
-        number = 1
-        while True:
-            folder = Path("runs") / f"{net.lower()}-{number}"
-            try:
-                folder.mkdir(parents=True)
-                return folder
-            except FileExistsError:
-                number += 1
-    except OSError as error:
-        raise DataError(f"cannot make the run folder {folder}: {error.strerror}") from None
+        except FileExistsError:
+            number += 1
+
+
+def is_unbegun(run: str) -> bool:
+    """Whether a folder is that of a run which was killed before it had written a checkpoint."""
+    folder = Path(run)
+    return folder.is_dir() and all(p.name in (SPLIT, SPEC) or p.name.endswith(PART) for p in folder.iterdir())
 
 
 def is_complete(folder: Path) -> bool:
     """Whether a run has all files that are written at its end, none of them older than its last checkpoint."""
     ending = [folder / name for name in (WEIGHTS, HISTORY, METADATA, REPORT)]
-    if not all(path.exists() for path in ending):
+    if not all(path.exists() for path in [*ending, folder / CHECKPOINT]):
         return False
     return min(path.stat().st_mtime_ns for path in ending) >= (folder / CHECKPOINT).stat().st_mtime_ns
-
-
-def checkpoint_of(run: str) -> Path:
-    """The path of the checkpoint in a run folder; `run` itself if it is a file.
-
-    Raises:
-        DataError: there is no checkpoint.
-    """
-    path = Path(run)
-    found = path / CHECKPOINT if path.is_dir() else path
-    if not found.is_file():
-        raise DataError(f"there is no checkpoint at {found}: a run writes one after each epoch")
-    return found
-
-
-def checkpoint_writer(model: Model, folder: Path) -> Callable[[dict[str, float]], None]:
-    """A function for `on_epoch` that writes the run's spec and checkpoint after each epoch. If a parameter is not
-    finite, the earlier checkpoint stays. The function raises DataError if they cannot be written; the earlier files
-    stay then.
-    """
-    spec = as_trained(model.network).encode()
-
-    def keep(record: dict[str, float]) -> None:
-        try:
-            write_whole(folder / SPEC, spec)
-        except OSError as error:
-            raise DataError(f"cannot write {folder / SPEC}: {error.strerror}") from None
-        if model.first_not_finite() is None:
-            model.checkpoint(folder / CHECKPOINT)
-
-    for left in folder.glob(f".*{PART}"):  # by a process that was killed while writing
-        left.unlink()
-    return keep
 
 
 def load_run(run: str, threads: Threads) -> Model:
@@ -124,7 +112,7 @@ def load_run(run: str, threads: Threads) -> Model:
     """
     path = Path(run)
     if path.is_dir():
-        if not (path / SPEC).exists() or not ((path / WEIGHTS).exists() or (path / CHECKPOINT).exists()):
+        if not (path / SPEC).exists() or not ((path / WEIGHTS).exists() or checkpoints_of(run)):
             raise DataError(f"{run} is not a run folder: it has no {SPEC} with {WEIGHTS}")
         require_file(path / SPEC)
         model = Model(check_file(path / SPEC), threads)
@@ -174,7 +162,7 @@ def _fill(model: Model, folder: Path) -> None:
     if (folder / WEIGHTS).exists():
         model.load_weights(folder / WEIGHTS)
         return
-    model.resume(folder / CHECKPOINT)
+    resume_newest(model, str(folder))
     if model.fit_state is not None and model.fit_state.best_weights is not None:
         model.restore_weights(model.fit_state.best_weights)
 

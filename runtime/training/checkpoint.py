@@ -54,13 +54,18 @@ class FitState:
         return self.last_weights if holds_best else held
 
     @property
+    def done(self) -> int:
+        """The number of epochs that are done."""
+        return int(self.history.records[-1]["epoch"]) if self.history.records else 0
+
+    @property
     def over(self) -> bool:
         """Whether training has ended: all epochs are done, or it stopped early."""
-        return self.history.stopped == "early" or self.history.records[-1]["epoch"] >= self.end
+        return self.history.stopped == "early" or self.done >= self.end
 
     def remaining(self) -> int:
         """The number of epochs left. Raises DataError if training is over."""
-        done = int(self.history.records[-1]["epoch"])
+        done = self.done
         if self.history.stopped == "early":
             raise DataError(f"this training stopped early after epoch {done}: say how many more epochs to train")
         if self.over:
@@ -71,7 +76,7 @@ class FitState:
 @dataclass(frozen=True)
 class Position:
     """The part of a checkpoint that is not arrays. `holds_best`: the network held the best weights, not the last.
-    `unfitted`: layers such as standardize that were not fitted yet. Without records there was no `fit`. `watched`: the
+    `unfitted`: layers such as standardize that were not fitted yet. `end` is 0 if there was no `fit`. `watched`: the
     metric that the schedule goes by, of every epoch, smaller being better."""
 
     step: int
@@ -98,7 +103,7 @@ class Checkpoint:
     def fit_state(self) -> FitState | None:
         """The state that `fit` continues from; None if there was no `fit`."""
         p = self.position
-        if not p.records:
+        if not p.end:
             return None
         history = History(p.records, p.best_epoch, p.stopped)
         return FitState(history, p.end, self.best or None, self.last if p.holds_best else None)

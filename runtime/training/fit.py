@@ -19,6 +19,7 @@ from dslc.runtime.training.batches import Batches, Piece
 from dslc.runtime.training.callbacks import Callback, Callbacks
 from dslc.runtime.training.cautions import small_batches
 from dslc.runtime.training.checkpoint import FitState
+from dslc.runtime.training.divergence import explain
 from dslc.runtime.training.history import History
 from dslc.runtime.training.measure import measure
 from dslc.runtime.training.progress import Progress
@@ -99,6 +100,7 @@ class Fit:
         if epochs:
             self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
         self.progress.begin(epochs, self.batches.examples)
+        self.model.fit_state = FitState(self.history, self.end, self.best_weights)
         try:
             self.callbacks.begin(self.model)
             for _ in range(epochs):
@@ -145,7 +147,7 @@ class Fit:
         records, best_epoch = fit_state.history.records, fit_state.history.best_epoch
         for record in records:
             self._keep_best(record)
-        if self.dev is None and any(key.startswith("dev_") for key in records[-1]):
+        if self.dev is None and any(key.startswith("dev_") for record in records for key in record):
             raise DataError("the training to resume was judged on a dev set: pass it again")
         if self.history.best_epoch != best_epoch:
             raise DataError(
@@ -274,6 +276,5 @@ class Fit:
         self.history.stopped = "diverged"
         where = f"epoch {self.model.epoch + 1}, step {self.model.step + 1}"
         kept = "the best weights so far are kept" if self.best_weights is not None else "the weights before it are kept"
-        layer = self.model.first_not_finite()
-        blame = f" ({layer} is the first parameter that is not finite)" if layer else ""
-        warnings.warn(f"the loss is not finite in {where}{blame}: training stops, {kept}", Diverged, stacklevel=4)
+        text = f"the loss is not finite in {where}: training stops, {kept}; {explain(self.model)}"
+        warnings.warn(text, Diverged, stacklevel=4)

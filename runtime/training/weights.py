@@ -18,6 +18,7 @@ from dslc.ir import Network
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.files import reported, require_file
 from dslc.runtime.data.schema import Schema
+from dslc.runtime.training.checksum import KEY, UNSET, require_intact, sealed
 from dslc.runtime.training.spec_text import as_trained
 
 Array = np.ndarray[Any, Any]
@@ -43,14 +44,15 @@ def read_schema(path: str | Path) -> Schema:
 
 
 def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Array], more: Mapping[str, str]) -> None:
-    """Writes arrays, with the spec as it was trained and `more` as metadata; makes the folder if needed. Raises
-    DataError if the file cannot be written."""
+    """Writes arrays, with the spec as it was trained, `more` and a checksum as metadata; makes the folder if needed.
+    Raises DataError if the file cannot be written."""
     text = as_trained(network)
     about = {"spec": text, "spec_sha256": hashlib.sha256(text.encode()).hexdigest(), "dslc_version": version()}
-    data = save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {**about, **more})
+    texts = {**about, **more, KEY: UNSET}
+    data = save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, texts)
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(Path(path), data)
+        write_whole(Path(path), *sealed(data))
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from None
 
@@ -66,12 +68,13 @@ def _opened(path: str | Path) -> Iterator[Any]:
     """A safetensors file.
 
     Raises:
-        DataError: it is none, or cannot be read.
+        DataError: it is none, cannot be read, or does not match its checksum.
     """
     with reported(Path(path)):
         require_file(Path(path))
         try:
             with safe_open(str(path), framework="numpy") as file:
+                require_intact(Path(path))
                 yield file
         except SafetensorError as error:
             raise DataError(f"cannot read {path}: {error}") from None

@@ -1,0 +1,293 @@
+"""A training that is killed at any moment is resumed, and ends as one that nobody has disturbed: bit for bit, with all
+files. Trainings run in forked processes here, which have what they need loaded already."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import dslc
+from dslc.cli.main import run
+from dslc.language.diagnostics import DataError
+from dslc.locks import locked
+from dslc.runtime.model import Model
+from dslc.runtime.runs.checkpoints import resume_newest
+
+SPEC = """net Killed {
+  input x: 4
+  standardize -> dense(5) -> relu -> dropout(0.2) -> dense(3) -> softmax
+}
+train {
+  loss      cross_entropy
+  optimizer adam(lr=0.02)
+  batch     8
+  epochs    3
+  seed      3
+}
+"""
+COMMAND = ["train", "s.net", "--data", "d.npz", "--progress", "none", "--threads", "1"]
+FILES = {"checkpoint", "checkpoint.previous", "history.csv", "report.html", "run.json", "spec.net", "split.json",
+         "weights.safetensors"}  # fmt: skip
+EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
+"""What Python tells of before it does it, of all that changes a folder."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with spec, data and the run `whole`, that nobody has disturbed."""
+    folder, before = tmp_path_factory.mktemp("killed"), Path.cwd()
+    os.chdir(folder)
+    (folder / "s.net").write_text(SPEC)
+    draw = np.random.default_rng(0)
+    y = draw.integers(0, 3, 60)
+    np.savez(folder / "d.npz", x=draw.standard_normal((60, 4)).astype(np.float32) + y[:, None], y=y)
+    assert run([*COMMAND, "--run", "whole"]) == 0
+    yield folder
+    os.chdir(before)
+
+
+def forked(work: Callable[[], int]) -> int:
+    """What a forked process that does this ended with: its status, or minus the signal that has killed it."""
+    child = os.fork()
+    if child == 0:
+        status = 70
+        signal.alarm(120)  # it never outlives the test for long
+        try:
+            status = work()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killed_at(number: int, arguments: list[str]) -> int:
+    """Trains in a process that is killed before the change of this number to the folder `r`."""
+    left = [number]
+
+    def watch(event: str, details: tuple[object, ...]) -> None:
+        if event in EVENTS and "/r/" in f"/{details[0]}" and not (event == "open" and details[1] in ("r", "rb", None)):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def work() -> int:
+        sys.addaudithook(watch)
+        return run(arguments)
+
+    return forked(work)
+
+
+def killed_after(seconds: float, arguments: list[str]) -> int:
+    """Trains in a process that is killed after so many seconds, if it still runs."""
+
+    def work() -> int:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        return run(arguments)
+
+    return forked(work)
+
+
+def assert_same_run(found: Path, wanted: Path) -> None:
+    assert {p.name for p in found.iterdir()} == FILES
+    for name in ("spec.net", "run.json", "split.json"):
+        assert (found / name).read_bytes() == (wanted / name).read_bytes(), name
+    for name in ("weights.safetensors", "checkpoint"):
+        arrays = [load_file(folder / name) for folder in (found, wanted)]
+        assert arrays[0].keys() == arrays[1].keys()
+        for key, array in arrays[1].items():
+            np.testing.assert_array_equal(arrays[0][key], array)
+    tables = [np.genfromtxt(folder / "history.csv", delimiter=",", names=True) for folder in (found, wanted)]
+    for column in set(tables[1].dtype.names) - {"seconds"}:
+        np.testing.assert_array_equal(tables[0][column], tables[1][column])
+
+
+def fresh(folder: Path) -> Path:
+    """The path `r`, where there is nothing yet."""
+    path = folder / "r"
+    if path.exists():
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+    return path
+
+
+def finish(path: Path) -> int:
+    """Resumes until the run is done, as a person or script would that knows nothing of how it ended."""
+    if not path.exists():
+        return run([*COMMAND, "--run", path.name])
+    return run([*COMMAND, "--resume", path.name])
+
+
+@pytest.mark.slow
+def test_killed_before_every_change_to_the_folder(whole: Path) -> None:
+    """Each file opened for writing, renamed or removed: killed there, and killed a second time when it goes on."""
+    for number in range(200):
+        path = fresh(whole)
+        if killed_at(number, [*COMMAND, "--run", "r"]) == 0:
+            break
+        if path.exists():
+            assert killed_at(number % 7, [*COMMAND, "--resume", "r"]) == -signal.SIGKILL
+        assert finish(path) == 0, number
+        assert_same_run(path, whole / "whole")
+    assert 20 < number < 199
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(whole: Path) -> None:
+    fresh(whole)
+    started = time.monotonic()
+    assert forked(lambda: run([*COMMAND, "--run", "r"])) == 0
+    lasts, draw, killed = time.monotonic() - started, random.Random(5), 0
+    for _ in range(20):
+        path = fresh(whole)
+        killed += killed_after(draw.uniform(0.02, 1) * lasts, [*COMMAND, "--run", "r"]) == -signal.SIGALRM
+        if {p.name for p in path.iterdir()} != FILES if path.exists() else True:
+            assert finish(path) == 0
+        assert_same_run(path, whole / "whole")
+    assert killed >= 5
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "other", "gone"])
+def test_the_checkpoint_before_is_used(damage: str, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the newest is damaged, gone, or belongs to another network; a note says so."""
+    path = fresh(whole)
+    assert run([*COMMAND, "--run", "r"]) == 0
+    newest = path / "checkpoint"
+    data = bytearray(newest.read_bytes())
+    if damage == "gone":
+        newest.unlink()
+    elif damage == "other":
+        dslc.loads(SPEC.replace("dense(5)", "dense(6)")).checkpoint(newest)
+    else:
+        data[-9] ^= 4
+        newest.write_bytes(data[: len(data) // 2] if damage == "cut" else data)
+    with pytest.warns(UserWarning, match="checkpoint before|the one before"):
+        assert run([*COMMAND, "--resume", "r"]) == 0
+    assert_same_run(path, whole / "whole")
+
+
+def test_a_damaged_checkpoint_that_nothing_comes_before_is_told(whole: Path) -> None:
+    path = fresh(whole)
+    assert run([*COMMAND, "--run", "r", "--epochs", "1"]) == 0
+    for name in ("checkpoint", "checkpoint.previous"):
+        (path / name).write_bytes((path / name).read_bytes()[:99])
+    with pytest.raises(DataError, match=r"cannot read r/checkpoint: "):
+        resume_newest(dslc.loads(SPEC), "r")
+
+
+def test_epochs_and_weights_of_a_run_killed_in_its_first_epoch(whole: Path) -> None:
+    """--epochs, --weights and --split were given once, and need not be given again."""
+    options = ["--epochs", "2", "--weights", "whole/weights.safetensors", "--split", "50/30/20"]
+    path = fresh(whole)
+    assert run([*COMMAND, "--run", "r", *options]) == 0
+    path.rename(whole / "wanted")
+
+    def work() -> int:
+        Model.train_batches = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        return run([*COMMAND, "--run", "r", *options])
+
+    assert forked(work) == -signal.SIGKILL
+    assert {p.name for p in path.iterdir()} == {"spec.net", "split.json", "checkpoint"}
+    assert run([*COMMAND, "--resume", "r"]) == 0
+    assert_same_run(path, whole / "wanted")
+
+
+def test_a_run_that_is_done_is_finished_in_another_folder(whole: Path) -> None:
+    assert run([*COMMAND, "--resume", "whole", "--run", str(fresh(whole))]) == 0
+    assert load_file("r/weights.safetensors").keys() == load_file("whole/weights.safetensors").keys()
+
+
+def test_two_trainings_in_one_folder(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second is refused, whatever it wants, until the first has ended; also if that was killed."""
+    path = fresh(whole)
+    path.mkdir()
+    ready, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with locked(path) as ours:
+            os.write(tell, b"1" if ours else b"0")
+            time.sleep(60)
+            os._exit(0)
+    assert os.read(ready, 1) == b"1"
+    for how in (["--run", "r"], ["--run", "r", "--overwrite"], ["--resume", "r"]):
+        assert run([*COMMAND, *how]) == 1
+        assert "another training is writing to r" in capsys.readouterr().err
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert run([*COMMAND, "--run", "r"]) == 0
+
+
+def test_a_forked_process_keeps_no_lock(tmp_path: Path) -> None:
+    """As a process that decodes images, and outlives the training that was killed."""
+    with locked(tmp_path) as ours:
+        assert ours
+        ready, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(tell, b"1")
+            time.sleep(60)
+            os._exit(0)
+        os.read(ready, 1)
+    with locked(tmp_path) as ours:
+        assert ours
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("size", [0, 60, 300, 3000])
+def test_a_full_disk(size: int, whole: Path) -> None:
+    """No file may be larger than so many bytes: training ends with one line, and nothing is half-written."""
+    path = fresh(whole)
+    ready, tell = os.pipe()
+
+    def work() -> int:
+        sys.stdout = sys.stderr = os.fdopen(tell, "w", buffering=1)  # no file: files have limits
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        return run([*COMMAND, "--run", "r"])
+
+    assert forked(work) == 1
+    os.close(tell)
+    said = os.read(ready, 10000).decode()
+    assert said.startswith("error: cannot write ") and os.strerror(errno.EFBIG) in said and said.count("\n") == 1
+    assert not path.exists() or not [p for p in path.iterdir() if p.name.endswith(".part")]
+    assert finish(path) == 0
+    assert_same_run(path, whole / "whole")
+
+
+def test_a_folder_that_vanishes(whole: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = fresh(whole)
+
+    def work() -> int:
+        real = Model.train_batches
+
+        def gone(*arguments: object) -> object:
+            fresh(whole)
+            return real(*arguments)
+
+        Model.train_batches = gone
+        return run([*COMMAND, "--run", "r"])
+
+    assert forked(work) == 1
+    assert capfd.readouterr().err == f"error: cannot write to r: {os.strerror(errno.ENOENT)}\n"
+    assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(whole: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = fresh(whole)
+    path.mkdir()
+    path.chmod(0o500)
+    assert run([*COMMAND, "--run", "r"]) == 1
+    path.chmod(0o700)
+    assert os.strerror(errno.EACCES) in capfd.readouterr().err
