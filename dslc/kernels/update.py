@@ -19,21 +19,18 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
 def rule_context(op: Operation) -> dict[str, object]:
     """Values for templates with an update; without a rule, only that there is none."""
     if not isinstance(op.detail, ParameterDetail) or op.detail.rule is None:
-        return {"rule": False, "once": (), "slope": None, "clipped": None, "assignments": (), "states": ()}
+        return {
+            "rule": False, "once": (), "slope": None, "clipped": None, "assignments": (), "states": (), "between": (),
+        }  # fmt: skip
     rule = op.detail.rule
     return {
         "rule": True, "once": rule.once, "slope": op.detail.formula, "clipped": op.detail.clipped,
-        "assignments": rule.assignments, "states": _states(op.detail),
+        "assignments": rule.assignments, "states": rule.states, "between": rule.between,
     }  # fmt: skip
 
 
 def rule_names(op: Operation) -> tuple[str, ...]:
     """The C names of the arrays of a rule: the weights and the optimizer's states."""
-    if not isinstance(op.detail, ParameterDetail):
+    if not isinstance(op.detail, ParameterDetail) or op.detail.rule is None:
         return ()
-    return ("weights", *(f"{name}_state" for name in _states(op.detail)))
-
-
-def _states(detail: ParameterDetail) -> tuple[str, ...]:
-    assert detail.rule is not None
-    return tuple(name for name, _ in detail.rule.assignments if name != "w")
+    return ("weights", *(f"{name}_state" for name in op.detail.rule.states))

@@ -18,10 +18,17 @@ STEP = variable("step_number")
 @dataclass(frozen=True)
 class Rule:
     """The update of one element. `once` are (name, formula) pairs, computed once in a step in double precision from
-    `step_number`, counted from 1; `assignments` run in order on `w`, the gradient `g`, the states and `lr`."""
+    `step_number`, counted from 1; `assignments` run in order on `w`, the gradient `g`, the states and `lr`. Those to
+    names in `between` keep a result for the assignments that follow."""
 
     assignments: tuple[tuple[str, Scalar], ...]
     once: tuple[tuple[str, Scalar], ...] = ()
+    between: frozenset[str] = frozenset()
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The states that are assigned to, in order."""
+        return tuple(name for name, _ in self.assignments if name != "w" and name not in self.between)
 
 
 class Optimizer:
