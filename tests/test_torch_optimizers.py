@@ -102,6 +102,20 @@ def assert_same(model: Model, twin: Callable[[Tensors], torch.optim.Optimizer], 
         assert_close(view.numpy(), p[name].detach().numpy(), 1e-10, name)
 
 
+def test_parameter_groups(rng: np.random.Generator) -> None:
+    """lr_factor= of a layer is the lr of its own group."""
+    model = load(NET.format(optimizer="adamw(0.01, weight_decay=0.2)", layer=", lr_factor=0.1"), rng)
+
+    def twin(p: Tensors) -> torch.optim.Optimizer:
+        groups = [
+            {"params": [w], "lr": 0.001 if name.startswith("dense2") else 0.01, "weight_decay": 0.2 * (w.ndim - 1)}
+            for name, w in p.items()
+        ]
+        return torch.optim.AdamW(groups)
+
+    assert_same(model, twin, rng)
+
+
 @pytest.mark.parametrize("optimizer", TWINS)
 def test_fifty_steps(optimizer: str, rng: np.random.Generator) -> None:
     model = load(NET.format(optimizer=optimizer, layer=""), rng)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dslc.kernels import Setting, Variant
+from dslc.kernels import Setting, Variant, detail
 from dslc.lowering.details import ParameterDetail
 from dslc.operation import Operation
 
@@ -11,9 +11,17 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over weights, gradient and states as they are stored; padding stays zero."""
     context = {key: value for key, value in rule_context(op).items() if key != "rule"}
     context["elements"] = setting.layout(op.reads[0]).elements
-    weights, *states = rule_names(op)
-    names = (weights, "gradient", *states, "scale")[: len(op.reads)]
+    rule = detail(op, ParameterDetail).rule
+    assert rule is not None
+    trust = () if rule.trust is None else ("trust",)
+    names = (*names_of_reads(op, rule.states, len(op.reads) - len(trust)), *trust)
     return [Variant("plain", names, context, setting.memory_cost(*op.reads))]
+
+
+def names_of_reads(op: Operation, states: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """The C names of the first `count` tensors that an update reads: weights, gradient, states and, where gradients are
+    clipped by their norm, `scale`."""
+    return ("weights", "gradient", *(f"{name}_state" for name in states), "scale")[:count]
 
 
 def rule_context(op: Operation) -> dict[str, object]:

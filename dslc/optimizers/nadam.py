@@ -39,7 +39,7 @@ class Nadam(Optimizer):
         return nadam_product(self.beta1, self.momentum_decay, steps)
 
     def rule(self, decays: bool) -> Rule:
-        """The formulas of the class, for weights and biases alike; the shares of g and v are computed once in a step."""
+        """The formulas of the class, for weights and biases alike; the shares of g and v come once in a step."""
         following = STEP + 1
         return Rule(
             (

@@ -50,8 +50,8 @@ class RmsProp(Optimizer):
     def reference(
         self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool
     ) -> tuple[Array, dict[str, Array]]:
-        """s' = beta * s + (1 - beta) * g^2, d = g / sqrt(s' + eps), w' = w - lr * d. Centered, mean' = beta * mean +
-        (1 - beta) * g and s' - mean'^2 in place of s' under the root; with momentum v' = mu * v + d, w' = w - lr * v'."""
+        """s' = beta * s + (1 - beta) * g^2, d = g / sqrt(s' + eps), w' = w - lr * d. Centered, s' - mean'^2, with
+        mean' = beta * mean + (1 - beta) * g, is under the root; with momentum v' = mu * v + d, w' = w - lr * v'."""
         s = self.beta * states["s"] + (1 - self.beta) * g**2
         new, square = {"s": s}, s
         if self.centered:
