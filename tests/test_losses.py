@@ -29,6 +29,10 @@ TEXTS += [
     "cross_entropy(soft_labels=on, label_smoothing=0.1, weight=2.5)",
     "cross_entropy(label_smoothing=0.2)",
     "cross_entropy(label_smoothing=0.1, weight=2.5)",
+    "focal(gamma=0)",
+    "focal(gamma=0.5, alpha=0.9)",
+    "quantile(0.9)",
+    "quantile(tau=0.1)",
     "huber(delta=0.4)",
     "huber(3)",
     "cross_entropy(class_weights=(1, 2, 0.5, 0, 3))",
@@ -68,6 +72,13 @@ FORMULAS = {
     "huber": lambda y, t: np.where(np.abs(y - t) <= 1, (y - t) ** 2 / 2, np.abs(y - t) - 0.5).mean(),
     "binary_cross_entropy": lambda y, t: -(t * np.log(y) + (1 - t) * np.log(1 - y)).mean(),
     "binary_hinge": lambda y, t: np.maximum(0, 1 - (2 * t - 1) * y).mean(),
+    "log_cosh": lambda y, t: np.log(np.cosh(y - t)).mean(),
+    "quantile": lambda y, t: (np.abs(y - t) / 2).mean(),
+    "poisson": lambda y, t: (y - t * np.log(y)).mean(),
+    "focal": lambda y, t: (
+        -(0.25 * t + 0.75 * (1 - t)) * (t * (1 - y) + (1 - t) * y) ** 2 * (t * np.log(y) + (1 - t) * np.log(1 - y))
+    ).mean(),
+    "kl_divergence": lambda y, t: (t * np.log(t / y)).sum(axis=1).mean(),
     "hinge": lambda y, t: np.mean([max(0, *(1 + np.delete(row, k) - row[k])) for row, k in zip(y, t, strict=True)]),
     "cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t]).mean(),
 }
@@ -157,6 +168,31 @@ def test_a_class_that_weighs_two_is_there_twice(name: str, rng: np.random.Genera
     assert weighted.loss(xs, target) * 6 == pytest.approx(plain.loss(xs[twice], target[twice]) * 8, rel=1e-12)
     doubled = {p: g * 8 / 6 for p, g in plain.gradients(xs[twice], target[twice]).items()}
     assert_all_close(weighted.gradients(xs, target), doubled, 1e-12)
+
+
+# ------------------------------------------------------------------------------------------- targets in a range
+
+
+@pytest.mark.parametrize(("loss", "bad", "wants"), [("poisson", -0.5, "at least 0"), ("focal", 1.5, "from 0 to 1")])
+def test_targets_out_of_range(loss: str, bad: float, wants: str, rng: np.random.Generator) -> None:
+    """Refused with and without a missing one, which C cannot look through."""
+    model = judged_by(loss, rng)
+    xs, ys = data(model.network, 9, rng)
+    for missing in (0.5, np.nan):
+        ys["output"][3, 1], ys["output"][0, 0] = bad, missing
+        with pytest.raises(DataError, match=f"{loss} wants targets (of )?{wants}"):
+            model.train_step(xs, ys)
+    ys["output"][3, 1] = 40 if loss == "poisson" else 1
+    assert np.isfinite(model.train_step(xs, ys))
+
+
+def test_a_poisson_head_predicts_rates(rng: np.random.Generator) -> None:
+    """Outputs are the expected counts: at their mean the loss is smallest, and errors are in counts."""
+    model = judged_by("poisson", rng)
+    x, counts = np.zeros((400, 4)), rng.poisson([0.3, 1, 4, 9, 20], (400, 5)).astype(float)
+    for _ in range(1000):
+        model.train_step(x[:9], np.broadcast_to(counts.mean(axis=0), (9, 5)))
+    assert model.predict(x[:1])[0] == pytest.approx(counts.mean(axis=0), rel=0.05)
 
 
 # ------------------------------------------------------------------------------------------- missing targets

@@ -89,7 +89,7 @@ def assert_padding_is_zero(model: Model) -> None:
 
 @pytest.mark.parametrize("optimizer", ["lamb(0.1)", "lars(0.1, trust=0.5)"])
 def test_norms_of_nothing(optimizer: str, rng: np.random.Generator) -> None:
-    """Weights of 0, whose norm is no measure of a step, with gradients clipped by their joint norm: those of the layers before are 0 in the first step."""
+    """Weights of 0, whose norm is no measure of a step, with gradients clipped by their joint norm."""
     model = learner(rng, optimizer, "clip norm(0.5)")
     model.parameters["dense2.weight"] = np.zeros((3, 19))
     reference = interpreter(model)

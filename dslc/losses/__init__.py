@@ -101,6 +101,11 @@ class Loss:
         """Whether targets are numbers in a unit of their own: neither classes nor yes and no."""
         return not self.classes and not self.binary
 
+    @property
+    def target_range(self) -> tuple[float, float] | None:
+        """The least and the largest number that a target may be, both included; None for any."""
+        return (0.0, 1.0) if self.binary else None
+
     def check(self, shape: Shape) -> None:
         """Raises SizeProblem if the loss cannot be computed for an output of this shape."""
 

@@ -150,8 +150,11 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
     converted = np.ascontiguousarray(array.reshape(len(array), *shape), dtype=dtype)
     if np.isinf(converted).any():
         raise ExampleError(f"target {head.name} is infinite in {{}}", np.argwhere(np.isinf(converted))[0][0])
-    if head.loss.binary and ((converted < 0) | (converted > 1)).any():
-        raise DataError(f"target {head.name}: {name_of(head.loss)} wants targets from 0 to 1")
+    if head.loss.target_range is not None:
+        least, most = head.loss.target_range
+        if ((converted < least) | (converted > most)).any():
+            wanted = f"targets from {least:g} to {most:g}" if np.isfinite(most) else f"targets of at least {least:g}"
+            raise DataError(f"target {head.name}: {name_of(head.loss)} wants {wanted}")
     return converted
 
 

@@ -58,8 +58,10 @@ class Arguments:
             return None
         if head.loss is not None and head.loss.numbered:
             return _Target(LABELS, self._labels, (), self._all_below, (shape[-1],))
-        if head.loss is not None and head.loss.binary:
-            return _Target(self.dtype, self._real, shape, self._all_within, (0, 1))
+        if head.loss is not None and head.loss.target_range is not None:
+            least, most = head.loss.target_range
+            largest = min(most, float(np.finfo(self.dtype).max))
+            return _Target(self.dtype, self._real, shape, self._all_within, (least, largest))
         return _Target(self.dtype, self._real, shape, self._all_finite, ())
 
     def pointers(self, arrays: Sequence[Array | None]) -> list[Any]:
