@@ -8,7 +8,7 @@ import pytest
 import dslc.losses
 from dslc import registry
 from dslc.language.diagnostics import DataError
-from dslc.losses import Loss
+from dslc.losses import ElementLoss, Loss
 from dslc.runtime.model import Model
 from helpers import (
     FORWARD,
@@ -22,7 +22,7 @@ from helpers import (
 )
 
 LOSSES = registry.every(dslc.losses, Loss)
-OF_ELEMENTS = [name for name, loss in LOSSES.items() if not loss.classes]
+OF_ELEMENTS = [name for name, loss in LOSSES.items() if issubclass(loss, ElementLoss)]
 TEXTS = [*LOSSES, *(f"{name}(weight=0.3)" for name in LOSSES)]
 TEXTS += [
     "cross_entropy(soft_labels=on)",
@@ -30,6 +30,7 @@ TEXTS += [
     "cross_entropy(label_smoothing=0.2)",
     "cross_entropy(label_smoothing=0.1, weight=2.5)",
     "focal(gamma=0)",
+    "dice(smooth=0.01)",
     "focal(gamma=0.5, alpha=0.9)",
     "quantile(0.9)",
     "quantile(tau=0.1)",
@@ -79,6 +80,7 @@ FORMULAS = {
         -(0.25 * t + 0.75 * (1 - t)) * (t * (1 - y) + (1 - t) * y) ** 2 * (t * np.log(y) + (1 - t) * np.log(1 - y))
     ).mean(),
     "kl_divergence": lambda y, t: (t * np.log(t / y)).sum(axis=1).mean(),
+    "dice": lambda y, t: (1 - (2 * (y * t).sum(axis=1) + 1) / (y.sum(axis=1) + t.sum(axis=1) + 1)).mean(),
     "hinge": lambda y, t: np.mean([max(0, *(1 + np.delete(row, k) - row[k])) for row, k in zip(y, t, strict=True)]),
     "cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t]).mean(),
 }
@@ -168,6 +170,48 @@ def test_a_class_that_weighs_two_is_there_twice(name: str, rng: np.random.Genera
     assert weighted.loss(xs, target) * 6 == pytest.approx(plain.loss(xs[twice], target[twice]) * 8, rel=1e-12)
     doubled = {p: g * 8 / 6 for p, g in plain.gradients(xs[twice], target[twice]).items()}
     assert_all_close(weighted.gradients(xs, target), doubled, 1e-12)
+
+
+# ------------------------------------------------------------------------------------------- regions
+
+REGIONS = """net Regions {{
+  input x: 5x4x2
+  conv(3, 3x3, pad=same) -> tanh -> conv({channels}, 1x1) -> sigmoid
+}}
+train {{
+  loss dice(smooth=0.5, weight=0.3)
+  optimizer adam(0.01)
+  batch {batch}
+}}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("batch", ["7", "6 in 3"])
+def test_dice_of_images(channels: int, batch: str, dtype: str, rng: np.random.Generator) -> None:
+    """A region for each channel, by hand from what is predicted; with missing targets, of a whole map too, and weights
+    of examples; one mini-batch and slices of it."""
+    model = load(REGIONS.format(channels=channels, batch=batch), rng, dtype)
+    n = model.batch - 1 if model.batch > 6 else model.batch
+    xs, ys = data(model.network, n, rng, dtype)
+    target, w = ys["output"], rng.uniform(0.5, 2, n).astype(dtype).astype(np.float64)
+    target[rng.random(target.shape) < 0.3] = np.nan
+    target[1, :, :, 0] = target[2] = np.nan
+    there = ~np.isnan(target)
+    p, t = np.where(there, model.predict(xs), 0).astype(np.float64), np.where(there, target, 0)
+    overlap = (2 * (p * t).sum(axis=(1, 2)) + 0.5) / (p.sum(axis=(1, 2)) + t.sum(axis=(1, 2)) + 0.5)
+    each = there.any(axis=(1, 2)) * w[:, None]
+    wanted = 0.3 * ((1 - overlap) * each).sum() / each.sum()
+    assert model.evaluate(xs, target, w)["loss"] == pytest.approx(wanted, rel=FORWARD[dtype])
+    loss, gradients, _ = interpreter(model).loss_and_gradients(xs, ys, w)
+    assert loss == pytest.approx(wanted, rel=FORWARD[dtype])
+    assert_close(model.loss(xs, ys, w), loss, FORWARD[dtype], "loss")
+    assert_all_close(model.gradients(xs, ys, w), gradients, FORWARD[dtype])
+    if dtype == "float64":
+        assert_differentiates(model, xs, ys, rng)
+    nothing = np.full_like(target, np.nan)
+    assert model.loss(xs, nothing) == 0 and not any(g.any() for g in model.gradients(xs, nothing).values())
 
 
 # ------------------------------------------------------------------------------------------- targets in a range

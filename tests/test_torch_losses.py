@@ -32,11 +32,18 @@ def pinball(z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     return torch.maximum(0.8 * (t - z), (0.8 - 1) * (t - z)).mean()
 
 
+def dice(z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """The DiceLoss of MONAI for one map, with sigmoid=True, smooth_nr=smooth_dr=0.5."""
+    p = torch.sigmoid(z)
+    return (1 - (2 * (p * t).sum(1) + 0.5) / (p.sum(1) + t.sum(1) + 0.5)).mean()
+
+
 TWINS: dict[str, Formula] = {
     "poisson": lambda z, t: F.poisson_nll_loss(F.softplus(z), t, log_input=False, eps=0),
     "focal(gamma=1.5, alpha=0.4)": focal,
     "quantile(0.8)": pinball,
     "log_cosh": lambda z, t: torch.log(torch.cosh(z - t)).mean(),
+    "dice(smooth=0.5)": dice,
     "kl_divergence": lambda z, t: F.kl_div(F.log_softmax(z, 1), t, reduction="batchmean"),
 }
 
