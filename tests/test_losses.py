@@ -30,6 +30,7 @@ TEXTS += [
     "cross_entropy(label_smoothing=0.2)",
     "cross_entropy(label_smoothing=0.1, weight=2.5)",
     "focal(gamma=0)",
+    "pixel_cross_entropy(class_weights=(1, 2, 0.5, 0, 3), weight=0.4)",
     "dice(smooth=0.01)",
     "focal(gamma=0.5, alpha=0.9)",
     "quantile(0.9)",
@@ -81,6 +82,7 @@ FORMULAS = {
     ).mean(),
     "kl_divergence": lambda y, t: (t * np.log(t / y)).sum(axis=1).mean(),
     "dice": lambda y, t: (1 - (2 * (y * t).sum(axis=1) + 1) / (y.sum(axis=1) + t.sum(axis=1) + 1)).mean(),
+    "pixel_cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t.astype(int)]).mean(),
     "hinge": lambda y, t: np.mean([max(0, *(1 + np.delete(row, k) - row[k])) for row, k in zip(y, t, strict=True)]),
     "cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t]).mean(),
 }
@@ -212,6 +214,88 @@ def test_dice_of_images(channels: int, batch: str, dtype: str, rng: np.random.Ge
         assert_differentiates(model, xs, ys, rng)
     nothing = np.full_like(target, np.nan)
     assert model.loss(xs, nothing) == 0 and not any(g.any() for g in model.gradients(xs, nothing).values())
+
+
+# ------------------------------------------------------------------------------------------- classes of pixels
+
+PIXELS = """net Pixels {{
+  input x: 5x4x2
+  conv(3, 3x3, pad=same) -> tanh -> conv(4, 1x1) -> softmax
+}}
+train {{
+  loss pixel_cross_entropy(ignore=9, weight=0.3{more})
+  optimizer adam(0.01)
+  metrics iou
+  batch {batch}
+}}
+"""
+
+
+def labels_of_pixels(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Class numbers, 9 here and there and in all of example 2."""
+    labels = np.where(rng.random((n, 5, 4)) < 0.3, 9, rng.integers(0, 4, (n, 5, 4)))
+    labels[2] = 9
+    return labels
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("more", ["", ", class_weights=(1, 2, 0.5, 3)"])
+@pytest.mark.parametrize("batch", ["7", "6 in 3"])
+def test_classes_of_pixels(more: str, batch: str, dtype: str, rng: np.random.Generator) -> None:
+    """By hand from what is predicted; with labels to ignore and weights of examples, at once and in slices."""
+    model = load(PIXELS.format(more=more, batch=batch), rng, dtype)
+    xs, _ = data(model.network, 6, rng, dtype)
+    labels, w = labels_of_pixels(6, rng), rng.uniform(0.5, 2, 6).astype(dtype).astype(np.float64)
+    p, there = model.predict(xs), labels != 9
+    of_class = np.array([1, 2, 0.5, 3]) if more else np.ones(4)
+    right = np.take_along_axis(p, np.where(there, labels, 0)[..., None], -1)[..., 0]
+    each = there * w[:, None, None]
+    wanted = -0.3 * (each * of_class[np.where(there, labels, 0)] * np.log(right)).sum() / each.sum()
+    found = model.evaluate(xs, labels, w)
+    assert found["loss"] == pytest.approx(wanted, rel=FORWARD[dtype])
+    said = p.argmax(axis=-1)
+    assert found["accuracy"] == pytest.approx((each * (said == labels)).sum() / each.sum(), rel=1e-12)
+    overlaps = [
+        (each * (said == k) * (labels == k)).sum() / (each * ((said == k) | (labels == k))).sum() for k in range(4)
+    ]
+    assert found["iou"] == pytest.approx(np.mean(overlaps), rel=1e-12)
+    target = np.where(there, labels, np.nan)
+    loss, gradients, _ = interpreter(model).loss_and_gradients(xs, {"output": target}, w)
+    assert_close(model.loss(xs, labels, w), loss, FORWARD[dtype], "loss")
+    assert_all_close(model.gradients(xs, labels, w), gradients, FORWARD[dtype])
+    if dtype == "float64":
+        assert_differentiates(model, xs, {"output": target}, rng)
+
+
+def test_labels_of_pixels_that_are_wrong(rng: np.random.Generator) -> None:
+    model = load(PIXELS.format(more="", batch="7"), rng)
+    xs, _ = data(model.network, 6, rng)
+    labels = labels_of_pixels(6, rng)
+    masked = np.ma.masked_equal(labels, 9)
+    assert model.loss(xs, masked) == model.loss(xs, labels) == model.loss(xs, labels[..., None].astype(np.uint8))
+    assert model.loss(xs, np.full_like(labels, 9)) == 0
+    for bad in (4, -1, 1.5):
+        wrong = labels.astype(float)
+        wrong[3, 1, 2] = bad
+        with pytest.raises(DataError, match=f"example 3 has the class {bad:g}; classes go from 0 to 3, and 9 is"):
+            model.train_step(xs, wrong)
+    with pytest.raises(DataError, match=r"expected the shape \(n, 5, 4\) with a class number for each pixel"):
+        model.train_step(xs, labels[:, :3])
+
+
+def test_labels_of_pixels_in_fit(rng: np.random.Generator) -> None:
+    """Two epochs of `fit` with a dev set are the steps of the interpreter."""
+    model = load(PIXELS.format(more="", batch="4").replace("batch 4", "batch 4\n  shuffle off"), rng)
+    xs, _ = data(model.network, 6, rng)
+    labels = labels_of_pixels(6, rng)
+    reference = interpreter(model)
+    target = np.where(labels == 9, np.nan, labels)
+    for _ in range(2):
+        for part in (slice(4), slice(4, 6)):
+            reference.train_step({"x": xs["x"][part]}, {"output": target[part]}, 0.01)
+    history = model.fit(xs, labels, dev=(xs["x"], labels), epochs=2)
+    assert_all_close(model.copy_weights(), reference.parameters, 1e-12)
+    assert 0 < history.records[-1]["dev_iou"] < 1
 
 
 # ------------------------------------------------------------------------------------------- targets in a range

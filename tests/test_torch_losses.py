@@ -48,6 +48,26 @@ TWINS: dict[str, Formula] = {
 }
 
 
+def test_classes_of_pixels(rng: np.random.Generator) -> None:
+    """CrossEntropyLoss over the channels with its ignore_index; dslc's channels come last."""
+    model = load(
+        "net Judged {\n  input x: 5x4x2\n  conv(3, 1x1) -> softmax\n}\n"
+        "train {\n  loss pixel_cross_entropy\n  optimizer sgd(0.1)\n  batch 9\n}\n",
+        rng,
+    )
+    xs, _ = data(model.network, 6, rng)
+    labels = np.where(rng.random((6, 5, 4)) < 0.3, 255, rng.integers(0, 3, (6, 5, 4)))
+    w = torch.tensor(model.parameters["conv1.weight"].numpy()[0, 0].T, requires_grad=True)
+    b = torch.tensor(model.parameters["conv1.bias"].numpy(), requires_grad=True)
+    logits = F.linear(torch.tensor(xs["x"]), w, b).permute(0, 3, 1, 2)
+    loss = F.cross_entropy(logits, torch.tensor(labels), ignore_index=255)
+    loss.backward()
+    assert model.loss(xs, labels) == pytest.approx(loss.item(), rel=1e-12)
+    gradients = model.gradients(xs, labels)
+    assert_close(gradients["conv1.weight"][0, 0].T, w.grad.numpy(), 1e-11, "weight")
+    assert_close(gradients["conv1.bias"], b.grad.numpy(), 1e-11, "bias")
+
+
 @pytest.mark.parametrize("text", TWINS)
 def test_loss_and_gradients(text: str, rng: np.random.Generator) -> None:
     last = LOSSES[text.partition("(")[0]].through or "linear"

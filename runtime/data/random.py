@@ -28,6 +28,8 @@ def random_batch(network: Network, count: int, seed: int) -> tuple[dict[str, Arr
         classes = head.loss is not None and head.loss.numbered
         shape = (count, *head.value.shape)
         y[head.name] = random.integers(0, shape[-1], count) if classes else random.random(shape).astype(np.float32)
+        if head.loss is not None and head.loss.pixels:
+            y[head.name] = random.integers(0, shape[-1], shape[:-1]).astype(np.float32)
         if head.loss is not None and head.loss.classes and not classes:
             y[head.name] /= y[head.name].sum(axis=1, keepdims=True)
     return x, y

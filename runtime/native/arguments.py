@@ -52,8 +52,10 @@ class Arguments:
         self._target = self._only_target(heads[0]) if len(heads) == 1 and heads[0].loss is not None else None
 
     def _only_target(self, head: Head) -> _Target | None:
-        """None for soft labels, whose sums C does not check."""
+        """None for soft labels, whose sums C does not check, and for labels of pixels, some of which are ignored."""
         shape = head.value.shape
+        if head.loss is not None and head.loss.pixels:
+            return None
         if head.loss is not None and head.loss.classes and not head.loss.numbered:
             return None
         if head.loss is not None and head.loss.numbered:

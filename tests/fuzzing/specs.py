@@ -168,7 +168,8 @@ class Body:
         if kind.classes and len(shape) == 3:
             links.append("flatten")
             shape = (prod(shape),)
-        if (kind.classes and not 2 <= shape[0] <= 40) or not self.learning:
+        few = not 2 <= shape[-1] <= 40
+        if ((kind.classes or kind.pixels) and few) or not self.learning:
             call, shape = self.ending(shape)
             links += call
         if kind.through or not links:
@@ -247,7 +248,7 @@ class Body:
         if isinstance(kind, arguments.OneOf):
             return Symbol(self.of(kind.words))
         if isinstance(kind, arguments.Weighting):
-            return Items(tuple(self.of((1.0, 0.5, 2.0, 3.0)) for _ in range(shape[0])))
+            return Items(tuple(self.of((1.0, 0.5, 2.0, 3.0)) for _ in range(shape[-1])))
         if isinstance(kind, arguments.Increasing):
             return Items((1, self.of((2, 3))))
         if isinstance(kind, arguments.MetricName):
