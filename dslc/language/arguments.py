@@ -259,7 +259,7 @@ def _read_slots(thing: type[Any]) -> tuple[Slot, ...]:
     hints = get_type_hints(thing, include_extras=True)
     return tuple(
         Slot(f.name, hints[f.name].__metadata__[0], _required(f))
-        for f in sorted(fields(thing), key=lambda f: f.kw_only)
+        for f in sorted(fields(thing), key=lambda f: f.kw_only is True)
         if hasattr(hints[f.name], "__metadata__")
     )
 

@@ -28,7 +28,7 @@ class _Target(NamedTuple):
     kind: Any
     shape: Shape
     fits: Callable[..., int]
-    limits: tuple[int, ...]
+    limits: tuple[float, ...]
 
 
 class Arguments:
