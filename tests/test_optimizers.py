@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,6 +86,21 @@ def assert_padding_is_zero(model: Model) -> None:
             padded += buffer.layout.elements > prod(p.shape)
             assert np.array_equal(memory, buffer.layout.pack(buffer.layout.unpack(memory))), name
     assert padded, "no array of this network has padding: this machine's vectors are too narrow for the test"
+
+
+@pytest.mark.parametrize("optimizer", EXAMPLES)
+def test_a_checkpoint_keeps_the_states(optimizer: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    """What goes on from a checkpoint has the bits of what never stopped."""
+    model = learner(rng, optimizer)
+    batches = [data(model.network, 8, rng) for _ in range(6)]
+    for batch in batches[:3]:
+        model.train_step(*batch)
+    model.checkpoint(tmp_path / "taken")
+    resumed = learner(rng, optimizer)
+    resumed.resume(tmp_path / "taken")
+    for batch in batches[3:]:
+        assert model.train_step(*batch) == resumed.train_step(*batch)
+    assert_all_close(resumed.copy_weights(), model.copy_weights(), 0)
 
 
 @pytest.mark.parametrize("optimizer", ["lamb(0.1)", "lars(0.1, trust=0.5)"])
