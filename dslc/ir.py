@@ -38,8 +38,8 @@ class Parameter:
     """An array that belongs to a layer, under its full name `<layer>.<parameter>`.
 
     `decays`: regularizers apply to it (weights of dense and conv). `trained`: the optimizer updates it, which running
-    averages are not. `fan_in`, `fan_out`: the numbers of inputs and outputs that inits scale by. `units`: the axis of
-    the units or filters.
+    averages are not, with `lr_factor` times the learning rate. `fan_in`, `fan_out`: the numbers of inputs and outputs
+    that inits scale by. `units`: the axis of the units or filters.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Parameter:
     units: int = 0
     regularizers: tuple[Penalty, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    lr_factor: float = 1.0
 
     @property
     def elements(self) -> int:

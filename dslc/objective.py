@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 COMPARISONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
-SCORES = ("accuracy", "precision", "recall", "f1")
+SCORES = ("accuracy", "precision", "recall", "f1", "iou")
 """Metrics of which more is better; all others are errors, costs and sizes."""
 MEASURED = ("predict_us", "parameters", "kilobytes")
 """What is measured on the compiled network and not on its predictions: see `runtime/training/measure.py`."""

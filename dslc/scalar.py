@@ -93,6 +93,11 @@ def constant(value: float) -> Scalar:
     return Scalar(f"REAL({float(value)!r})", level)
 
 
+def larger(x: Scalar, y: Scalar | float) -> Scalar:
+    """The larger of two numbers."""
+    return where(x > y, x, y)
+
+
 def where(condition: Scalar, yes: Scalar | float, no: Scalar | float) -> Scalar:
     """`condition ? yes : no`."""
     first = yes if isinstance(yes, Scalar) else constant(yes)
@@ -165,6 +170,11 @@ NEGATIVE_ZERO = Scalar("REAL(-0.0)", 9)
 def power(x: Scalar, exponent: Scalar) -> Scalar:
     """x^exponent in double precision: only for what is computed once in a step, such as 1 - beta^t of Adam."""
     return Scalar(f"pow({x.code}, {exponent.code})", 9)
+
+
+def nadam_product(beta: float, decay: float, steps: Scalar) -> Scalar:
+    """beta (1 - 0.96^(i decay) / 2), multiplied for i from 1 to `steps`, in double precision: once in a step."""
+    return Scalar(f"nadam_product({constant(beta)}, {constant(decay)}, {steps.code})", 9)
 
 
 def sign(x: Scalar) -> Scalar:

@@ -22,9 +22,9 @@ def head_metrics(
     """The metrics of a head by name: those of its loss, and those in `wanted` that suit it. Missing targets do not
     count; a metric without any target is NaN.
 
-    output: (n, *shape of the head). target: class numbers (n,), or the shape of the output; of soft labels the
-    likeliest class counts. weights: what each example
-    counts (n,), as if it were there so many times; once where None.
+    output: (n, *shape of the head). target: class numbers (n,), those of pixels (n, height, width), or the shape of the
+    output; of soft labels the likeliest class counts. weights: what each example counts (n,), as if it were there so
+    many times; once where None.
     """
     if head.loss is None:
         return {}
@@ -32,7 +32,11 @@ def head_metrics(
     names = list(dict.fromkeys([*head.loss.metrics, *wanted]))
     if not judges:
         return {name: _error(name, output, target, weights) for name in names if name in ERRORS}
-    if not head.loss.classes:
+    if head.loss.pixels:
+        output, target, weights = _pixels(output, target, weights)
+        if not len(target) or (weights is not None and not weights.any()):
+            return {name: math.nan for name in names if name in SCORES}
+    elif not head.loss.classes:
         names = [name for name in names if name in SCORES]
         return {name: _binary_metric(name, output, target, head.loss.threshold, weights) for name in names}
     target = likeliest(target)
@@ -60,6 +64,13 @@ def _error(name: str, output: Array, target: Array, weights: Array | None) -> fl
         return float(np.average(np.abs(error), weights=each))
     square = float(np.average(error**2, weights=each))
     return math.sqrt(square) if name == "rmse" else square
+
+
+def _pixels(output: Array, target: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
+    """Outputs (pixels, classes), class numbers (pixels,) and weights of the pixels that have a label."""
+    there = ~np.isnan(target)
+    each = None if weights is None else _of_elements(weights, target)[there]
+    return output[there], target[there].astype(int), each
 
 
 def _of_elements(weights: Array, target: Array) -> Array:
@@ -101,12 +112,15 @@ def accuracy(matrix: Array) -> float:
 
 
 def class_scores(name: str, matrix: Array) -> Array:
-    """`precision`, `recall` or `f1` of each class (classes,) from a confusion matrix (classes, classes); 0 for 0 / 0.
+    """`precision`, `recall`, `f1` or `iou` of each class (classes,) from a confusion matrix (classes, classes); 0 for
+    0 / 0.
 
-    precision = tp / (tp + fp), recall = tp / (tp + fn), and F1 = 2 tp / (2 tp + fp + fn) is their harmonic mean.
+    precision = tp / (tp + fp), recall = tp / (tp + fn), and F1 = 2 tp / (2 tp + fp + fn) is their harmonic mean; IoU =
+    tp / (tp + fp + fn), intersection over union.
     """
     hits, predicted, true = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
-    over = {"precision": predicted, "recall": true, "f1": (predicted + true) / 2}[name]
+    either = predicted + true
+    over = {"precision": predicted, "recall": true, "f1": either / 2, "iou": either - hits}[name]
     scores: Array = np.divide(hits, over, out=np.zeros(len(matrix)), where=over > 0)
     return scores
 
@@ -128,6 +142,8 @@ def head_confusion(head: Head, output: Array, target: Array, weights: Array | No
     """The confusion matrix of a head; None if it does not predict classes."""
     if head.loss is None or "accuracy" not in head.loss.metrics:
         return None
+    if head.loss.pixels:
+        return confusion(*_pixels(output, target, weights))
     if head.loss.classes:
         return confusion(output, likeliest(target), weights)
     return binary_confusion(output, target, head.loss.threshold, weights)

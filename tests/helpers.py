@@ -154,6 +154,9 @@ def data(network: Network, n: int, rng: np.random.Generator, dtype: str = "float
         classes = head.loss is not None and head.loss.numbered
         shape = head.value.shape
         ys[head.name] = rng.integers(0, shape[0], n) if classes else exact(rng.random((n, *shape)))
+        if head.loss is not None and head.loss.pixels:
+            labels = rng.integers(0, shape[-1], (n, *shape[:-1])).astype(np.float64)
+            ys[head.name] = np.where(labels == head.loss.ignore, np.nan, labels)
         if head.loss is not None and head.loss.classes and not classes:
             ys[head.name] = exact(ys[head.name] / ys[head.name].sum(axis=1, keepdims=True))
     return xs, ys

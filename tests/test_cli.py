@@ -100,6 +100,26 @@ def test_confusion_by_class(tiny: Path) -> None:
     np.testing.assert_allclose(table[:, 2], np.diag(matrix) / matrix.sum(axis=1), atol=5e-5)
 
 
+def test_classes_of_pixels(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Segmentation from a file of masks: metrics and confusion of pixels; no list of mistakes."""
+    (tmp_path / "seg.net").write_text(
+        "net Seg {\n  input x: 6x5x1\n  conv(3, 1x1) -> softmax\n}\n"
+        "train {\n  loss pixel_cross_entropy\n  optimizer adam(0.01)\n  metrics iou, confusion\n  epochs 1\n}\n"
+    )
+    masks = rng.integers(0, 3, (40, 6, 5)).astype(np.uint8)
+    masks[rng.random(masks.shape) < 0.2] = 255
+    np.savez(
+        tmp_path / "masks.npz", x=rng.random((40, 6, 5, 1)), y=masks, x_test=rng.random((9, 6, 5, 1)), y_test=masks[:9]
+    )
+    trained = dslc("train", "seg.net", "--data", "masks.npz", cwd=tmp_path)
+    assert trained.returncode == 0 and "dev_iou" in trained.stderr
+    shown = dslc("evaluate", "runs/seg-1", "--data", "masks.npz", cwd=tmp_path).stdout
+    table = [line.split() for line in shown.splitlines()[-3:]]
+    assert [int(row[-1]) for row in table] == [int((masks[:9] == k).sum()) for k in range(3)]
+    refused = dslc("errors", "runs/seg-1", "--data", "masks.npz", cwd=tmp_path)
+    assert refused.returncode == 1 and "a class for each pixel" in refused.stderr
+
+
 def test_a_dev_set_of_another_balance_is_noted(tiny: Path) -> None:
     x = np.zeros((100, 4))
     np.savez(tiny / "odd.npz", x=x, y=np.arange(100) % 3, x_dev=x, y_dev=np.zeros(100, int))

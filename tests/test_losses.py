@@ -8,7 +8,7 @@ import pytest
 import dslc.losses
 from dslc import registry
 from dslc.language.diagnostics import DataError
-from dslc.losses import Loss
+from dslc.losses import ElementLoss, Loss
 from dslc.runtime.model import Model
 from helpers import (
     FORWARD,
@@ -22,13 +22,19 @@ from helpers import (
 )
 
 LOSSES = registry.every(dslc.losses, Loss)
-OF_ELEMENTS = [name for name, loss in LOSSES.items() if not loss.classes]
+OF_ELEMENTS = [name for name, loss in LOSSES.items() if issubclass(loss, ElementLoss)]
 TEXTS = [*LOSSES, *(f"{name}(weight=0.3)" for name in LOSSES)]
 TEXTS += [
     "cross_entropy(soft_labels=on)",
     "cross_entropy(soft_labels=on, label_smoothing=0.1, weight=2.5)",
     "cross_entropy(label_smoothing=0.2)",
     "cross_entropy(label_smoothing=0.1, weight=2.5)",
+    "focal(gamma=0)",
+    "pixel_cross_entropy(class_weights=(1, 2, 0.5, 0, 3), weight=0.4)",
+    "dice(smooth=0.01)",
+    "focal(gamma=0.5, alpha=0.9)",
+    "quantile(0.9)",
+    "quantile(tau=0.1)",
     "huber(delta=0.4)",
     "huber(3)",
     "cross_entropy(class_weights=(1, 2, 0.5, 0, 3))",
@@ -68,6 +74,15 @@ FORMULAS = {
     "huber": lambda y, t: np.where(np.abs(y - t) <= 1, (y - t) ** 2 / 2, np.abs(y - t) - 0.5).mean(),
     "binary_cross_entropy": lambda y, t: -(t * np.log(y) + (1 - t) * np.log(1 - y)).mean(),
     "binary_hinge": lambda y, t: np.maximum(0, 1 - (2 * t - 1) * y).mean(),
+    "log_cosh": lambda y, t: np.log(np.cosh(y - t)).mean(),
+    "quantile": lambda y, t: (np.abs(y - t) / 2).mean(),
+    "poisson": lambda y, t: (y - t * np.log(y)).mean(),
+    "focal": lambda y, t: (
+        -(0.25 * t + 0.75 * (1 - t)) * (t * (1 - y) + (1 - t) * y) ** 2 * (t * np.log(y) + (1 - t) * np.log(1 - y))
+    ).mean(),
+    "kl_divergence": lambda y, t: (t * np.log(t / y)).sum(axis=1).mean(),
+    "dice": lambda y, t: (1 - (2 * (y * t).sum(axis=1) + 1) / (y.sum(axis=1) + t.sum(axis=1) + 1)).mean(),
+    "pixel_cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t.astype(int)]).mean(),
     "hinge": lambda y, t: np.mean([max(0, *(1 + np.delete(row, k) - row[k])) for row, k in zip(y, t, strict=True)]),
     "cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t]).mean(),
 }
@@ -157,6 +172,155 @@ def test_a_class_that_weighs_two_is_there_twice(name: str, rng: np.random.Genera
     assert weighted.loss(xs, target) * 6 == pytest.approx(plain.loss(xs[twice], target[twice]) * 8, rel=1e-12)
     doubled = {p: g * 8 / 6 for p, g in plain.gradients(xs[twice], target[twice]).items()}
     assert_all_close(weighted.gradients(xs, target), doubled, 1e-12)
+
+
+# ------------------------------------------------------------------------------------------- regions
+
+REGIONS = """net Regions {{
+  input x: 5x4x2
+  conv(3, 3x3, pad=same) -> tanh -> conv({channels}, 1x1) -> sigmoid
+}}
+train {{
+  loss dice(smooth=0.5, weight=0.3)
+  optimizer adam(0.01)
+  batch {batch}
+}}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("batch", ["7", "6 in 3"])
+def test_dice_of_images(channels: int, batch: str, dtype: str, rng: np.random.Generator) -> None:
+    """A region for each channel, by hand from what is predicted; with missing targets, of a whole map too, and weights
+    of examples; one mini-batch and slices of it."""
+    model = load(REGIONS.format(channels=channels, batch=batch), rng, dtype)
+    n = model.batch - 1 if model.batch > 6 else model.batch
+    xs, ys = data(model.network, n, rng, dtype)
+    target, w = ys["output"], rng.uniform(0.5, 2, n).astype(dtype).astype(np.float64)
+    target[rng.random(target.shape) < 0.3] = np.nan
+    target[1, :, :, 0] = target[2] = np.nan
+    there = ~np.isnan(target)
+    p, t = np.where(there, model.predict(xs), 0).astype(np.float64), np.where(there, target, 0)
+    overlap = (2 * (p * t).sum(axis=(1, 2)) + 0.5) / (p.sum(axis=(1, 2)) + t.sum(axis=(1, 2)) + 0.5)
+    each = there.any(axis=(1, 2)) * w[:, None]
+    wanted = 0.3 * ((1 - overlap) * each).sum() / each.sum()
+    assert model.evaluate(xs, target, w)["loss"] == pytest.approx(wanted, rel=FORWARD[dtype])
+    loss, gradients, _ = interpreter(model).loss_and_gradients(xs, ys, w)
+    assert loss == pytest.approx(wanted, rel=FORWARD[dtype])
+    assert_close(model.loss(xs, ys, w), loss, FORWARD[dtype], "loss")
+    assert_all_close(model.gradients(xs, ys, w), gradients, FORWARD[dtype])
+    if dtype == "float64":
+        assert_differentiates(model, xs, ys, rng)
+    nothing = np.full_like(target, np.nan)
+    assert model.loss(xs, nothing) == 0 and not any(g.any() for g in model.gradients(xs, nothing).values())
+
+
+# ------------------------------------------------------------------------------------------- classes of pixels
+
+PIXELS = """net Pixels {{
+  input x: 5x4x2
+  conv(3, 3x3, pad=same) -> tanh -> conv(4, 1x1) -> softmax
+}}
+train {{
+  loss pixel_cross_entropy(ignore=9, weight=0.3{more})
+  optimizer adam(0.01)
+  metrics iou
+  batch {batch}
+}}
+"""
+
+
+def labels_of_pixels(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Class numbers, 9 here and there and in all of example 2."""
+    labels = np.where(rng.random((n, 5, 4)) < 0.3, 9, rng.integers(0, 4, (n, 5, 4)))
+    labels[2] = 9
+    return labels
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("more", ["", ", class_weights=(1, 2, 0.5, 3)"])
+@pytest.mark.parametrize("batch", ["7", "6 in 3"])
+def test_classes_of_pixels(more: str, batch: str, dtype: str, rng: np.random.Generator) -> None:
+    """By hand from what is predicted; with labels to ignore and weights of examples, at once and in slices."""
+    model = load(PIXELS.format(more=more, batch=batch), rng, dtype)
+    xs, _ = data(model.network, 6, rng, dtype)
+    labels, w = labels_of_pixels(6, rng), rng.uniform(0.5, 2, 6).astype(dtype).astype(np.float64)
+    p, there = model.predict(xs), labels != 9
+    of_class = np.array([1, 2, 0.5, 3]) if more else np.ones(4)
+    right = np.take_along_axis(p, np.where(there, labels, 0)[..., None], -1)[..., 0]
+    each = there * w[:, None, None]
+    wanted = -0.3 * (each * of_class[np.where(there, labels, 0)] * np.log(right)).sum() / each.sum()
+    found = model.evaluate(xs, labels, w)
+    assert found["loss"] == pytest.approx(wanted, rel=FORWARD[dtype])
+    said = p.argmax(axis=-1)
+    assert found["accuracy"] == pytest.approx((each * (said == labels)).sum() / each.sum(), rel=1e-12)
+    overlaps = [
+        (each * (said == k) * (labels == k)).sum() / (each * ((said == k) | (labels == k))).sum() for k in range(4)
+    ]
+    assert found["iou"] == pytest.approx(np.mean(overlaps), rel=1e-12)
+    target = np.where(there, labels, np.nan)
+    loss, gradients, _ = interpreter(model).loss_and_gradients(xs, {"output": target}, w)
+    assert_close(model.loss(xs, labels, w), loss, FORWARD[dtype], "loss")
+    assert_all_close(model.gradients(xs, labels, w), gradients, FORWARD[dtype])
+    if dtype == "float64":
+        assert_differentiates(model, xs, {"output": target}, rng)
+
+
+def test_labels_of_pixels_that_are_wrong(rng: np.random.Generator) -> None:
+    model = load(PIXELS.format(more="", batch="7"), rng)
+    xs, _ = data(model.network, 6, rng)
+    labels = labels_of_pixels(6, rng)
+    masked = np.ma.masked_equal(labels, 9)
+    assert model.loss(xs, masked) == model.loss(xs, labels) == model.loss(xs, labels[..., None].astype(np.uint8))
+    assert model.loss(xs, np.full_like(labels, 9)) == 0
+    for bad in (4, -1, 1.5):
+        wrong = labels.astype(float)
+        wrong[3, 1, 2] = bad
+        with pytest.raises(DataError, match=f"example 3 has the class {bad:g}; classes go from 0 to 3, and 9 is"):
+            model.train_step(xs, wrong)
+    with pytest.raises(DataError, match=r"expected the shape \(n, 5, 4\) with a class number for each pixel"):
+        model.train_step(xs, labels[:, :3])
+
+
+def test_labels_of_pixels_in_fit(rng: np.random.Generator) -> None:
+    """Two epochs of `fit` with a dev set are the steps of the interpreter."""
+    model = load(PIXELS.format(more="", batch="4").replace("batch 4", "batch 4\n  shuffle off"), rng)
+    xs, _ = data(model.network, 6, rng)
+    labels = labels_of_pixels(6, rng)
+    reference = interpreter(model)
+    target = np.where(labels == 9, np.nan, labels)
+    for _ in range(2):
+        for part in (slice(4), slice(4, 6)):
+            reference.train_step({"x": xs["x"][part]}, {"output": target[part]}, 0.01)
+    history = model.fit(xs, labels, dev=(xs["x"], labels), epochs=2)
+    assert_all_close(model.copy_weights(), reference.parameters, 1e-12)
+    assert 0 < history.records[-1]["dev_iou"] < 1
+
+
+# ------------------------------------------------------------------------------------------- targets in a range
+
+
+@pytest.mark.parametrize(("loss", "bad", "wants"), [("poisson", -0.5, "at least 0"), ("focal", 1.5, "from 0 to 1")])
+def test_targets_out_of_range(loss: str, bad: float, wants: str, rng: np.random.Generator) -> None:
+    """Refused with and without a missing one, which C cannot look through."""
+    model = judged_by(loss, rng)
+    xs, ys = data(model.network, 9, rng)
+    for missing in (0.5, np.nan):
+        ys["output"][3, 1], ys["output"][0, 0] = bad, missing
+        with pytest.raises(DataError, match=f"{loss} wants targets (of )?{wants}"):
+            model.train_step(xs, ys)
+    ys["output"][3, 1] = 40 if loss == "poisson" else 1
+    assert np.isfinite(model.train_step(xs, ys))
+
+
+def test_a_poisson_head_predicts_rates(rng: np.random.Generator) -> None:
+    """Outputs are the expected counts: at their mean the loss is smallest, and errors are in counts."""
+    model = judged_by("poisson", rng)
+    x, counts = np.zeros((400, 4)), rng.poisson([0.3, 1, 4, 9, 20], (400, 5)).astype(float)
+    for _ in range(1000):
+        model.train_step(x[:9], np.broadcast_to(counts.mean(axis=0), (9, 5)))
+    assert model.predict(x[:1])[0] == pytest.approx(counts.mean(axis=0), rel=0.05)
 
 
 # ------------------------------------------------------------------------------------------- missing targets

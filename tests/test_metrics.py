@@ -16,7 +16,9 @@ from dslc.runtime.training.fit import OutOfBounds
 
 scores = pytest.importorskip("sklearn.metrics")
 SPEC = "net A {{\n input x: 4\n {layers}\n}}\ntrain {{\n loss {loss}\n optimizer sgd(0.1)\n {more}\n}}"
-NAMES = ("accuracy", "precision", "recall", "f1")
+NAMES = ("accuracy", "precision", "recall", "f1", "iou")
+SCIKIT_LEARNS = {"iou": "jaccard"}
+"""Names that differ there."""
 
 
 def head_of(layers: str, loss: str) -> Head:
@@ -37,7 +39,9 @@ def test_classes(rng: np.random.Generator) -> None:
     predicted = output.argmax(axis=1)
     assert found["accuracy"] == pytest.approx(scores.accuracy_score(target, predicted))
     for name in NAMES[1:]:
-        wanted = getattr(scores, f"{name}_score")(target, predicted, average="macro", zero_division=0)
+        wanted = getattr(scores, f"{SCIKIT_LEARNS.get(name, name)}_score")(
+            target, predicted, average="macro", zero_division=0
+        )
         assert found[name] == pytest.approx(wanted, rel=1e-12), name
     top = scores.top_k_accuracy_score(target, output, k=3, labels=range(7))
     assert found["top3"] == pytest.approx(top)
@@ -49,7 +53,7 @@ def test_yes_or_no_with_missing_labels(rng: np.random.Generator) -> None:
     found = head_metrics(head_of("dense(1) -> sigmoid", "binary_cross_entropy"), output, target, NAMES)
     there = ~np.isnan(target)
     for name in NAMES:
-        wanted = getattr(scores, f"{name}_score")(target[there], output[there] >= 0.5)
+        wanted = getattr(scores, f"{SCIKIT_LEARNS.get(name, name)}_score")(target[there], output[there] >= 0.5)
         assert found[name] == pytest.approx(wanted, rel=1e-12), name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,10 +63,10 @@ def test_fifty_steps(optimizer: str, rng: np.random.Generator) -> None:
         xs, ys = data(model.network, 8 if step % 3 else 5, rng)
         wanted = reference.train_step(xs, ys, model.learning_rate(0))
         assert_close(model.train_step(xs, ys), wanted, 1e-12, f"loss of step {step}")
+        if step == 0:
+            assert all((view.numpy() != start[name]).all() for name, view in model.parameters.items())
     assert model.step == 50
-    weights = model.copy_weights()
-    assert_all_close(weights, reference.parameters, 1e-12)
-    assert all((weights[name] != start[name]).all() for name in weights)
+    assert_all_close(model.copy_weights(), reference.parameters, 1e-12)
     for p in model.network.parameters:
         for state in model.training.optimizer.states if p.learns else ():
             wanted = reference.states[p.name][state]
@@ -87,10 +88,40 @@ def assert_padding_is_zero(model: Model) -> None:
     assert padded, "no array of this network has padding: this machine's vectors are too narrow for the test"
 
 
+@pytest.mark.parametrize("optimizer", EXAMPLES)
+def test_a_checkpoint_keeps_the_states(optimizer: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    """What goes on from a checkpoint has the bits of what never stopped."""
+    model = learner(rng, optimizer)
+    batches = [data(model.network, 8, rng) for _ in range(6)]
+    for batch in batches[:3]:
+        model.train_step(*batch)
+    model.checkpoint(tmp_path / "taken")
+    resumed = learner(rng, optimizer)
+    resumed.resume(tmp_path / "taken")
+    for batch in batches[3:]:
+        assert model.train_step(*batch) == resumed.train_step(*batch)
+    assert_all_close(resumed.copy_weights(), model.copy_weights(), 0)
+
+
+@pytest.mark.parametrize("optimizer", ["lamb(0.1)", "lars(0.1, trust=0.5)"])
+def test_norms_of_nothing(optimizer: str, rng: np.random.Generator) -> None:
+    """Weights of 0, whose norm is no measure of a step, with gradients clipped by their joint norm."""
+    model = learner(rng, optimizer, "clip norm(0.5)")
+    model.parameters["dense2.weight"] = np.zeros((3, 19))
+    reference = interpreter(model)
+    for _ in range(3):
+        xs, ys = data(model.network, 8, rng)
+        model.train_step(xs, ys)
+        reference.train_step(xs, ys, 0.1)
+    assert np.abs(model.parameters["dense2.weight"].numpy()).min() > 0
+    assert_all_close(model.copy_weights(), reference.parameters, 1e-12)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_bias_correction_far_into_training(dtype: str, rng: np.random.Generator) -> None:
-    """Adam's powers of beta at step 1001."""
-    model = load(NET.format(optimizer="adam(0.01)", more="", frozen_dense="", frozen_batchnorm=""), rng, dtype)
+@pytest.mark.parametrize("optimizer", ["adam(0.01)", "nadam(0.01, beta1=0.999)"])
+def test_bias_correction_far_into_training(optimizer: str, dtype: str, rng: np.random.Generator) -> None:
+    """The powers and products of beta at step 1001."""
+    model = load(NET.format(optimizer=optimizer, more="", frozen_dense="", frozen_batchnorm=""), rng, dtype)
     model.compiled.net.step = 1000
     reference = interpreter(model)
     assert reference.step == 1000
@@ -219,6 +250,43 @@ def test_frozen_layers_do_not_move(frozen: dict[str, str], rng: np.random.Genera
     for name in before:
         assert np.array_equal(before[name], after[name]) == (name in still), name
     assert_all_close(after, reference.parameters, 1e-12)
+
+
+# ------------------------------------------------------------------------------------------- settings of a layer
+
+
+@pytest.mark.parametrize("more", ["", "schedule step(every=1, factor=0.5)", "clip norm(0.01)"])
+def test_a_layer_learns_at_a_rate_of_its_own(more: str, rng: np.random.Generator) -> None:
+    """From the same gradients, twice the step; the other layers as without it."""
+    fast, plain = learner(rng, "sgd(0.1)", more, frozen_dense=", lr_factor=2"), learner(rng, "sgd(0.1)", more)
+    for name, values in plain.copy_weights().items():
+        fast.parameters[name] = values
+    before, batch = plain.copy_weights(), data(plain.network, 8, rng)
+    for model in (fast, plain):
+        model.epoch = 1
+        model.train_step(*batch)
+    for name, view in plain.parameters.items():
+        factor = 2 if name.startswith("dense1.") else 1
+        wanted = factor * (view.numpy() - before[name])
+        assert_close(fast.parameters[name].numpy() - before[name], wanted, 1e-12, name)
+    assert fast.learning_rate(1) == plain.learning_rate(1)
+
+
+def test_a_layers_own_rate_and_max_norm(rng: np.random.Generator) -> None:
+    """lr_factor with decay, states and max_norm of one layer, against the interpreter."""
+    model = learner(
+        rng, "adamw(0.05, weight_decay=0.3, amsgrad=on)", "regularize max_norm(2)", ", lr_factor=0.25, max_norm=0.9"
+    )
+    limits = {p.name: [c.strength for c in p.constraints] for p in model.network.parameters}
+    assert limits["dense1.weight"] == [0.9] and limits["dense2.weight"] == [2.0] and limits["dense1.bias"] == []
+    reference = interpreter(model)
+    for _ in range(5):
+        xs, ys = data(model.network, 8, rng)
+        model.train_step(xs, ys)
+        reference.train_step(xs, ys, 0.05)
+    assert_all_close(model.copy_weights(), reference.parameters, 1e-12)
+    norms = np.sqrt((model.parameters["dense1.weight"].numpy() ** 2).sum(axis=1))
+    assert norms.max() <= 0.9 * (1 + 1e-12)
 
 
 # ------------------------------------------------------------------------------------------- mini-batches

@@ -1,4 +1,4 @@
-"""The arguments that every layer with parameters takes: name, init, l1, l2, freeze."""
+"""The arguments that every layer with parameters takes: name, init, l1, l2, max_norm, lr_factor, freeze."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
 from dslc.layers import Weights
 from dslc.regularizers import Penalty
+from dslc.regularizers.max_norm import MaxNorm
 
-COMMON = ("name", "init", "l1", "l2", "freeze")
+COMMON = ("name", "init", "l1", "l2", "max_norm", "lr_factor", "freeze")
 
 
 @record
@@ -47,6 +48,10 @@ def read_common(link: ast.Call, scope: Scope) -> Common:
             common = replace(common, freeze=value)
         elif argument.name in ("l1", "l2"):
             penalties = [*(penalties or ()), *_penalty(argument, scope)]
+        elif argument.name == "max_norm":
+            common = replace(common, constraints=(MaxNorm(_number(argument, Real(0, open_low=True), scope)),))
+        elif argument.name == "lr_factor":
+            common = replace(common, lr_factor=_number(argument, Real(0, open_low=True), scope))
     return replace(common, penalties=None if penalties is None else tuple(penalties))
 
 
@@ -57,11 +62,15 @@ def _layer_name(argument: ast.Argument, scope: Scope) -> str:
     return value
 
 
-def _penalty(argument: ast.Argument, scope: Scope) -> list[Penalty]:
+def _number(argument: ast.Argument, kind: Real, scope: Scope) -> float:
     try:
-        strength = Real(0).convert(evaluate(argument.value, scope))
+        return kind.convert(evaluate(argument.value, scope))
     except BadValue as error:
         raise scope.fail(WrongValue(argument.value.span, str(argument.name), str(error))) from None
+
+
+def _penalty(argument: ast.Argument, scope: Scope) -> list[Penalty]:
+    strength = _number(argument, Real(0), scope)
     found = registry.find(regularizers, str(argument.name), Penalty)
     assert found is not None
     return [found(strength)] if strength else []
@@ -69,8 +78,8 @@ def _penalty(argument: ast.Argument, scope: Scope) -> list[Penalty]:
 
 def without_weights(link: ast.Call, declared: tuple[Weights, ...]) -> Iterator[Diagnostic]:
     """Reports the arguments that have no effect because the call's layer has no weights."""
-    weighted = any(w.decays for w in declared)
+    weighted, learning = any(w.decays for w in declared), any(w.trained for w in declared)
     for argument in link.arguments or ():
-        useless = argument.name in ("init", "l1", "l2") and not weighted
-        if useless or (argument.name == "freeze" and not any(w.trained for w in declared)):
+        useless = argument.name in ("init", "l1", "l2", "max_norm") and not weighted
+        if useless or (argument.name in ("freeze", "lr_factor") and not learning):
             yield NoWeights(argument.span, link.name, str(argument.name))

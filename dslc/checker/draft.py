@@ -9,7 +9,7 @@ from dslc.ir import Value
 from dslc.language import ast
 from dslc.language.source import Span
 from dslc.layers import Layer
-from dslc.regularizers import Penalty
+from dslc.regularizers import Constraint, Penalty
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,9 @@ class Common:
     name: str | None = None
     init: Init | None = None
     penalties: tuple[Penalty, ...] | None = None
+    constraints: tuple[Constraint, ...] | None = None
     freeze: bool = False
+    lr_factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Draft:
     def penalized(self) -> bool:
         """Whether the call has l1= or l2=, which replaces the penalties of `train`."""
         return self.common.penalties is not None
+
+    @property
+    def constrained(self) -> bool:
+        """Whether the call has max_norm=, which replaces that of `train`."""
+        return self.common.constraints is not None
 
     @property
     def initialized(self) -> bool:

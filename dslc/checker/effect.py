@@ -26,7 +26,7 @@ class NothingToRegularize(Diagnostic):
 
 @record
 class FrozenIsPenalized(Diagnostic):
-    """A penalty on weights that do not change: `dense(5, l1=0.5, freeze=on)`."""
+    """An argument about how weights change where they do not: `dense(5, l1=0.5, freeze=on)`."""
 
     argument: str
     layer: str
@@ -69,22 +69,23 @@ def useless_regularizers(
             yield NothingToRegularize(span, span.text, "no layer has weights")
         elif not learning:
             yield NothingToRegularize(span, span.text, "all weights are frozen")
-        elif isinstance(regularizer, Penalty) and all(d.penalized for d in learning):
+        elif all(d.penalized if isinstance(regularizer, Penalty) else d.constrained for d in learning):
             others = "that learns " if len(learning) < len(weighted) else ""
-            reason = f"every layer with weights {others}has l1= or l2= of its own"
+            own = "l1= or l2=" if isinstance(regularizer, Penalty) else "max_norm="
+            reason = f"every layer with weights {others}has {own} of its own"
             yield NothingToRegularize(span, span.text, reason)
 
 
 def frozen_penalties(drafts: Sequence[Draft], frozen: Collection[str]) -> Iterator[Diagnostic]:
-    """Reports `l1=` and `l2=` of layers that do not learn. In a block that is called twice, one call that learns is
-    enough."""
+    """Reports `l1=`, `l2=`, `max_norm=` and `lr_factor=` of layers that do not learn. In a block that is called
+    twice, one call that learns is enough."""
     by_call: dict[Span, list[Draft]] = defaultdict(list)
     for draft in drafts:
         by_call[draft.call.span].append(draft)
     for same in by_call.values():
         if all(draft.name in frozen for draft in same):
             for argument in same[0].call.arguments or ():
-                if argument.name in ("l1", "l2"):
+                if argument.name in ("l1", "l2", "max_norm", "lr_factor"):
                     yield FrozenIsPenalized(argument.span, argument.name, same[0].name)
 
 

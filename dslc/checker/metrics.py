@@ -18,7 +18,7 @@ from dslc.language.source import Span
 from dslc.losses import Loss
 from dslc.objective import MEASURED, Bound, Objective, higher_is_better
 
-CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
+CLASS_METRICS = ("accuracy", "precision", "recall", "f1", "iou")
 ERROR_METRICS = ("mae", "mse", "rmse")
 METRICS = (*CLASS_METRICS, "top5", *ERROR_METRICS)
 CONFUSION = "confusion"

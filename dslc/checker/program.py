@@ -286,6 +286,7 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
         else:
             init = draft.common.init or settings.init or _usual_init(draft, following)
         penalties = settings.penalties if draft.common.penalties is None else draft.common.penalties
+        constraints = settings.constraints if draft.common.constraints is None else draft.common.constraints
         return Parameter(
             name=f"{draft.name}.{weights.role}",
             shape=weights.shape,
@@ -297,7 +298,8 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
             fan_out=weights.fan_out,
             units=weights.units,
             regularizers=penalties if weights.decays and not frozen else (),
-            constraints=settings.constraints if weights.decays and not frozen else (),
+            constraints=constraints if weights.decays and not frozen else (),
+            lr_factor=draft.common.lr_factor,
         )
 
     parameters = tuple(parameter(w) for w in declared)

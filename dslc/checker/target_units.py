@@ -24,7 +24,7 @@ class NoTargetToStandardize(Diagnostic):
     """`standardize_target on` with `loss cross_entropy`."""
 
     message = "standardize_target has no effect: no output predicts numbers"
-    hints = ("it is for outputs with the loss mse, mae or huber",)
+    hints = ("it is for outputs with the loss mse, mae, huber, log_cosh or quantile",)
 
 
 @record

@@ -42,7 +42,8 @@ class UnknownSetting(Diagnostic):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The optimizer or loss that has an argument of this name, else the nearest setting, else all settings."""
+        """The optimizers or losses that have an argument of this name, of many the first; else the nearest setting,
+        else all settings."""
         if self.key in LEARNING_RATE:
             return (LEARNING_RATE_HELP,)
         things: dict[str, Mapping[str, type[object]]] = {
@@ -50,9 +51,10 @@ class UnknownSetting(Diagnostic):
             "loss": registry.every(losses, Loss),
         }
         for kind, known in things.items():
-            for name, thing in known.items():
-                if self.key in (slot.name for slot in slots(thing)):
-                    return (f"help: it is an argument of the {kind}: {kind} {name}({self.key}=...)",)
+            takers = [name for name, thing in known.items() if self.key in (slot.name for slot in slots(thing))]
+            if takers:
+                calls = [f"{name}({self.key}=...)" for name in takers[: 1 if len(takers) > 3 else None]]
+                return (f"help: it is an argument of the {kind}: {kind} {' or '.join(calls)}",)
         return (did_you_mean(self.key, self.known) or f"help: there are {one_of(self.known)}",)
 
 

@@ -79,7 +79,7 @@ def _print_confusion(model: Model, part: Split) -> None:
     names = {head.name: model.schema.names(head) for head in model.network.heads}
     for name, matrix in matrices.items():
         title = f"confusion of {name}" if len(matrices) > 1 else "confusion"
-        classes = names[name] or ("0", "1")
+        classes = names[name] or tuple(map(str, range(len(matrix))))
         rows = [(true, *(_count(count) for count in row)) for true, row in zip(classes, matrix, strict=True)]
         sides = "r" * (len(classes) + 1)
         print()

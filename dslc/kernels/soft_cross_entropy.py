@@ -12,7 +12,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, CrossEntropyDetail)
     context = {
         "classes": d.classes, "gradient": len(op.writes) > 1, "weight": d.weight, "smoothing": d.smoothing,
-        "share": d.smoothing / d.classes,
+        "share": d.smoothing / d.classes, "divergence": d.divergence,
     }  # fmt: skip
     names = ("z", "target", "sample_weights", "example_loss", "dz")[: 3 + len(op.writes)]
     return [Variant("plain", names, context, setting.memory_cost(*op.reads[:2], factor=2))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dslc.kernels import Setting, Variant
+from dslc.kernels import Setting, Variant, detail
 from dslc.lowering.details import ParameterDetail
 from dslc.operation import Operation
 
@@ -11,29 +11,34 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over weights, gradient and states as they are stored; padding stays zero."""
     context = {key: value for key, value in rule_context(op).items() if key != "rule"}
     context["elements"] = setting.layout(op.reads[0]).elements
-    weights, *states = rule_names(op)
-    names = (weights, "gradient", *states, "scale")[: len(op.reads)]
+    rule = detail(op, ParameterDetail).rule
+    assert rule is not None
+    trust = () if rule.trust is None else ("trust",)
+    names = (*names_of_reads(op, rule.states, len(op.reads) - len(trust)), *trust)
     return [Variant("plain", names, context, setting.memory_cost(*op.reads))]
+
+
+def names_of_reads(op: Operation, states: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """The C names of the first `count` tensors that an update reads: weights, gradient, states and, where gradients are
+    clipped by their norm, `scale`."""
+    return ("weights", "gradient", *(f"{name}_state" for name in states), "scale")[:count]
 
 
 def rule_context(op: Operation) -> dict[str, object]:
     """Values for templates with an update; without a rule, only that there is none."""
     if not isinstance(op.detail, ParameterDetail) or op.detail.rule is None:
-        return {"rule": False, "once": (), "slope": None, "clipped": None, "assignments": (), "states": ()}
+        return {
+            "rule": False, "once": (), "slope": None, "clipped": None, "assignments": (), "states": (), "between": (),
+        }  # fmt: skip
     rule = op.detail.rule
     return {
         "rule": True, "once": rule.once, "slope": op.detail.formula, "clipped": op.detail.clipped,
-        "assignments": rule.assignments, "states": _states(op.detail),
+        "assignments": rule.assignments, "states": rule.states, "between": rule.between,
     }  # fmt: skip
 
 
 def rule_names(op: Operation) -> tuple[str, ...]:
     """The C names of the arrays of a rule: the weights and the optimizer's states."""
-    if not isinstance(op.detail, ParameterDetail):
+    if not isinstance(op.detail, ParameterDetail) or op.detail.rule is None:
         return ()
-    return ("weights", *(f"{name}_state" for name in _states(op.detail)))
-
-
-def _states(detail: ParameterDetail) -> tuple[str, ...]:
-    assert detail.rule is not None
-    return tuple(name for name, _ in detail.rule.assignments if name != "w")
+    return ("weights", *(f"{name}_state" for name in op.detail.rule.states))

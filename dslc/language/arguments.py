@@ -225,6 +225,7 @@ Number = Annotated[float, Real()]
 Positive = Annotated[float, Real(0, open_low=True)]
 NonNegative = Annotated[float, Real(0)]
 Fraction = Annotated[float, Real(0, 1, open_high=True)]
+Inside = Annotated[float, Real(0, 1, open_low=True, open_high=True)]
 Numbers = Annotated[tuple[float, ...], Each(Real())]
 Flag = Annotated[bool, OnOff()]
 Size = Annotated[Pair, HeightWidth()]
@@ -262,7 +263,8 @@ class Slot:
 
 
 def slots(thing: type[Any]) -> tuple[Slot, ...]:
-    """The arguments of a frozen dataclass, in order: its fields that are annotated with a kind."""
+    """The arguments of a frozen dataclass, its fields that are annotated with a kind: in order, those that are
+    `kw_only` last, as its constructor takes them."""
     if thing not in _SLOTS:
         _SLOTS[thing] = _read_slots(thing)
     return _SLOTS[thing]
@@ -275,7 +277,7 @@ def _read_slots(thing: type[Any]) -> tuple[Slot, ...]:
     hints = get_type_hints(thing, include_extras=True)
     return tuple(
         Slot(f.name, hints[f.name].__metadata__[0], _required(f))
-        for f in fields(thing)
+        for f in sorted(fields(thing), key=lambda f: f.kw_only is True)
         if hasattr(hints[f.name], "__metadata__")
     )
 

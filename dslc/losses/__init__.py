@@ -75,6 +75,7 @@ class Loss:
     `through`: the layer whose input the loss is computed from (softmax, sigmoid); it must be the last of the head.
     `classes`: targets are classes, by their numbers where `numbered`, else real numbers of the output's shape.
     `scores`: the loss needs unbounded outputs, not those of a softmax or sigmoid.
+    `pixels`: a target is a class number for each pixel, kept as a real number that is NaN where there is none.
     `binary`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` means yes.
     """
 
@@ -82,6 +83,7 @@ class Loss:
     classes: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ()
     scores: ClassVar[bool] = False
+    pixels: ClassVar[bool] = False
     binary: ClassVar[bool] = False
     threshold: ClassVar[float] = 0.5
     weight: Positive
@@ -100,6 +102,11 @@ class Loss:
     def numbers(self) -> bool:
         """Whether targets are numbers in a unit of their own: neither classes nor yes and no."""
         return not self.classes and not self.binary
+
+    @property
+    def target_range(self) -> tuple[float, float] | None:
+        """The least and the largest number that a target may be, both included; None for any."""
+        return (0.0, 1.0) if self.binary else None
 
     def check(self, shape: Shape) -> None:
         """Raises SizeProblem if the loss cannot be computed for an output of this shape."""
@@ -121,8 +128,10 @@ class Loss:
 def require_vector(shape: Shape, what: str) -> None:
     """Raises SizeProblem for an output that is not a vector; `what` names the loss."""
     if len(shape) != 1:
-        raise SizeProblem(f"{what} needs a vector, but this output is an image",
-                          notes=("help: end with flatten, global_avgpool or dense",))  # fmt: skip
+        notes = ["help: end with flatten, global_avgpool or dense"]
+        if what == "cross_entropy":
+            notes.append("help: for a class at each pixel: loss pixel_cross_entropy")
+        raise SizeProblem(f"{what} needs a vector, but this output is an image", notes=tuple(notes))
 
 
 def shares(target: Array, weights: Array | None) -> tuple[Array, Array]:

@@ -12,11 +12,13 @@ from dslc.shape import Shape, SizeProblem
 
 @dataclass(frozen=True)
 class CrossEntropyDetail:
-    """The loss of one example is -sum_j q_j log p_j with q = (1 - smoothing) * onehot + smoothing / classes."""
+    """The loss of one example is -sum_j q_j log p_j with q = (1 - smoothing) * onehot + smoothing / classes; as a
+    divergence, with sum_j q_j log q_j added."""
 
     weight: float
     classes: int
     smoothing: float
+    divergence: bool = False
 
 
 @dataclass(frozen=True)

@@ -372,9 +372,24 @@ class _Train(_Lowering):
         states = training.optimizer.states
         kept = tuple(Tensor(state_name(p.name, s), p.shape, STATE, batched=False) for s in states)
         clipped = None if training.clip is None else training.clip.clipped()
-        detail = ParameterDetail(p.name, rule=training.optimizer.rule(p.decays), clipped=clipped)
+        rule = training.optimizer.rule(p.decays).at(p.lr_factor)
+        detail = ParameterDetail(p.name, rule=rule, clipped=clipped)
         name, reads = f"{identifier(p.name)}_update", (w, g, *kept, *scale)
+        if rule.trust is not None:
+            needed = tuple(t for s, t in zip(states, kept, strict=True) if s in rule.states_before_trust)
+            reads = (*reads, self._trust(p, (w, g, *needed, *scale), detail, len(rule.trust.of)))
         self.operations.append(Operation("update", name, reads, (w, *kept), detail, p.name, self.lines[p.name]))
+
+    def _trust(self, p: Parameter, reads: tuple[Tensor, ...], detail: ParameterDetail, norms: int) -> Tensor:
+        """What the step of a parameter is multiplied by, from norms over it."""
+        name, line = identifier(p.name), self.lines[p.name]
+        parts = Tensor(f"{name}_update_norms", (norms * CHUNKS,), batched=False)
+        trust = Tensor(f"{name}_trust", (1,), batched=False)
+        self.operations += [
+            Operation("update_norms", f"{name}_norms", reads, (parts,), detail, p.name, line),
+            Operation("trust_ratio", f"{name}_trust_ratio", (parts,), (trust,), detail, p.name, line),
+        ]
+        return trust
 
     def _move_average(self, p: Parameter, average: Average) -> None:
         w, mean = self.parameter(p.name), self.average(p.name)

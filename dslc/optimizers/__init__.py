@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import ClassVar
 
 from dslc.language.arguments import Positive
@@ -15,13 +16,53 @@ LR = variable("lr")
 STEP = variable("step_number")
 
 
+TRUST = variable("trust[0]")
+"""One number for all elements of the parameter, from norms over them."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What `trust[0]` is: the `ratio`, a formula in double precision in `norm1`, `norm2`, ..., the Euclidean norms over
+    the parameter of the formulas `of`. These read what the rule assigns before an assignment mentions `trust[0]`."""
+
+    of: tuple[Scalar, ...]
+    ratio: Scalar
+
+
 @dataclass(frozen=True)
 class Rule:
     """The update of one element. `once` are (name, formula) pairs, computed once in a step in double precision from
-    `step_number`, counted from 1; `assignments` run in order on `w`, the gradient `g`, the states and `lr`."""
+    `step_number`, counted from 1; `assignments` run in order on `w`, the gradient `g`, the states and `lr`. Those to
+    names in `between` keep a result for the assignments that follow."""
 
     assignments: tuple[tuple[str, Scalar], ...]
     once: tuple[tuple[str, Scalar], ...] = ()
+    between: frozenset[str] = frozenset()
+    trust: Trust | None = None
+
+    @property
+    def before_trust(self) -> tuple[tuple[str, Scalar], ...]:
+        """The assignments that the norms need: those before the first that mentions `trust[0]`."""
+        return tuple(takewhile(lambda assignment: TRUST.code not in assignment[1].code, self.assignments))
+
+    def at(self, factor: float) -> Rule:
+        """The rule with `factor` times the learning rate."""
+        if factor == 1:
+            return self
+        return replace(self, assignments=tuple((name, f.of("lr", factor * LR)) for name, f in self.assignments))
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The states that are assigned to, in order."""
+        return self._states_in(self.assignments)
+
+    @property
+    def states_before_trust(self) -> tuple[str, ...]:
+        """Those that the norms need."""
+        return self._states_in(self.before_trust)
+
+    def _states_in(self, assignments: tuple[tuple[str, Scalar], ...]) -> tuple[str, ...]:
+        return tuple(name for name, _ in assignments if name != "w" and name not in self.between)
 
 
 class Optimizer:

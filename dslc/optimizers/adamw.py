@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dslc.language.arguments import NonNegative
 from dslc.numerics import Array
@@ -17,14 +17,14 @@ class AdamW(Adam):
 
     weight_decay: NonNegative = 0.01
 
-    examples = ("adamw(0.01)", "adamw(0.01, weight_decay=0.3)")
+    examples = ("adamw(0.01)", "adamw(0.01, weight_decay=0.3)", "adamw(0.01, beta2=0.6, amsgrad=on)")
 
     def rule(self, decays: bool) -> Rule:
         """The decay as the first assignment, unless there is nothing to decay."""
         rule = super().rule(decays)
         if not decays or not self.weight_decay:
             return rule
-        return Rule((("w", W - LR * self.weight_decay * W), *rule.assignments), rule.once)
+        return replace(rule, assignments=(("w", W - LR * self.weight_decay * W), *rule.assignments))
 
     def reference(
         self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool

@@ -181,7 +181,7 @@ class Interpreter:
                 w = self.parameters[p.name]
                 states = self.states.setdefault(p.name, {s: np.zeros_like(w) for s in training.optimizer.states})
                 self.parameters[p.name], self.states[p.name] = training.optimizer.reference(
-                    w, gradients[p.name], states, lr, self.step, p.decays
+                    w, gradients[p.name], states, lr * p.lr_factor, self.step, p.decays
                 )
             for constraint in p.constraints:
                 self.parameters[p.name] = constraint.reference(self.parameters[p.name], p.units)

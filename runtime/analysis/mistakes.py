@@ -129,6 +129,8 @@ def class_targets(model: Model, y: Any, count: int) -> Array:
     if more:
         names = ", ".join(h.name for h in model.network.heads)
         raise DataError(f"error analysis needs a network with one output; {model.network.name} has several: {names}")
+    if head.loss is not None and head.loss.pixels:
+        raise DataError(f"{model.network.name} predicts a class for each pixel: an image is not just right or wrong")
     if head.loss is not None and not predicts_classes(head):
         raise DataError(f"{model.network.name} predicts numbers, not classes: its answers are not just right or wrong")
     return as_targets(model.network, model.schema.targets(model.network, y), count, model.dtype)[0]
@@ -136,7 +138,7 @@ def class_targets(model: Model, y: Any, count: int) -> Array:
 
 def predicts_classes(head: Head) -> bool:
     """Whether a head predicts classes, so that each answer is right or wrong."""
-    return head.loss is not None and "accuracy" in head.loss.metrics
+    return head.loss is not None and "accuracy" in head.loss.metrics and not head.loss.pixels
 
 
 def answers(head: Head, output: Array, target: Array) -> Answers:

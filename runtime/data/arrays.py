@@ -8,6 +8,7 @@ import numpy as np
 
 from dslc.ir import Head, Network, Value
 from dslc.language.diagnostics import DataError, ExampleError
+from dslc.losses.pixel_cross_entropy import PixelCrossEntropy
 from dslc.registry import name_of
 from dslc.runtime.data.frames import is_missing
 from dslc.runtime.data.lazy import portion_rows
@@ -143,6 +144,8 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
         return _as_classes(head, array)
     if np.ma.is_masked(given):
         array = np.where(np.ma.getmaskarray(given), np.nan, array)
+    if head.loss.pixels:
+        return np.ascontiguousarray(_as_labels_of_pixels(head, array), dtype=dtype)
     shape = head.value.shape
     if array.shape[1:] != shape and not (array.ndim == 1 and head.value.elements == 1):
         expected = f"(n, {', '.join(map(str, shape))})" + (" or (n,)" if head.value.elements == 1 else "")
@@ -150,9 +153,29 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
     converted = np.ascontiguousarray(array.reshape(len(array), *shape), dtype=dtype)
     if np.isinf(converted).any():
         raise ExampleError(f"target {head.name} is infinite in {{}}", np.argwhere(np.isinf(converted))[0][0])
-    if head.loss.binary and ((converted < 0) | (converted > 1)).any():
-        raise DataError(f"target {head.name}: {name_of(head.loss)} wants targets from 0 to 1")
+    if head.loss.target_range is not None:
+        least, most = head.loss.target_range
+        if ((converted < least) | (converted > most)).any():
+            wanted = f"targets from {least:g} to {most:g}" if np.isfinite(most) else f"targets of at least {least:g}"
+            raise DataError(f"target {head.name}: {name_of(head.loss)} wants {wanted}")
     return converted
+
+
+def _as_labels_of_pixels(head: Head, array: Array) -> Array:
+    """Class numbers (n, height, width) with NaN for those to ignore."""
+    assert isinstance(head.loss, PixelCrossEntropy)
+    *shape, classes = head.value.shape
+    if array.shape[1:] not in (tuple(shape), (*shape, 1)):
+        expected = f"({', '.join(map(str, ('n', *shape)))}) with a class number for each pixel"
+        raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
+    labels = array.reshape(len(array), *shape)
+    labels = np.where(labels == head.loss.ignore, np.nan, labels)
+    bad = ~np.isnan(labels) & ((labels < 0) | (labels >= classes) | (labels != np.floor(labels)))
+    if bad.any():
+        place = tuple(np.argwhere(bad)[0])
+        found = f"{labels[place]:g}; classes go from 0 to {classes - 1}, and {head.loss.ignore} is ignored"
+        raise ExampleError(f"target {head.name}: {{}} has the class {found}", place[0])
+    return labels
 
 
 def _as_classes(head: Head, array: Array) -> Array:

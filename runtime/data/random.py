@@ -8,6 +8,7 @@ import numpy as np
 
 from dslc.ir import Network
 from dslc.layers._embedding import Embedding
+from dslc.losses.pixel_cross_entropy import PixelCrossEntropy
 from dslc.runtime.data.encoding import Encoded
 
 Array = np.ndarray[Any, Any]
@@ -28,6 +29,9 @@ def random_batch(network: Network, count: int, seed: int) -> tuple[dict[str, Arr
         classes = head.loss is not None and head.loss.numbered
         shape = (count, *head.value.shape)
         y[head.name] = random.integers(0, shape[-1], count) if classes else random.random(shape).astype(np.float32)
+        if isinstance(head.loss, PixelCrossEntropy):
+            labels = random.integers(0, shape[-1], shape[:-1]).astype(np.float32)
+            y[head.name] = np.where(labels == head.loss.ignore, np.float32(np.nan), labels)
         if head.loss is not None and head.loss.classes and not classes:
             y[head.name] /= y[head.name].sum(axis=1, keepdims=True)
     return x, y

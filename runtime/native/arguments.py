@@ -28,7 +28,7 @@ class _Target(NamedTuple):
     kind: Any
     shape: Shape
     fits: Callable[..., int]
-    limits: tuple[int, ...]
+    limits: tuple[float, ...]
 
 
 class Arguments:
@@ -52,14 +52,18 @@ class Arguments:
         self._target = self._only_target(heads[0]) if len(heads) == 1 and heads[0].loss is not None else None
 
     def _only_target(self, head: Head) -> _Target | None:
-        """None for soft labels, whose sums C does not check."""
+        """None for soft labels, whose sums C does not check, and for labels of pixels, some of which are ignored."""
         shape = head.value.shape
+        if head.loss is not None and head.loss.pixels:
+            return None
         if head.loss is not None and head.loss.classes and not head.loss.numbered:
             return None
         if head.loss is not None and head.loss.numbered:
             return _Target(LABELS, self._labels, (), self._all_below, (shape[-1],))
-        if head.loss is not None and head.loss.binary:
-            return _Target(self.dtype, self._real, shape, self._all_within, (0, 1))
+        if head.loss is not None and head.loss.target_range is not None:
+            least, most = head.loss.target_range
+            largest = min(most, float(np.finfo(self.dtype).max))
+            return _Target(self.dtype, self._real, shape, self._all_within, (least, largest))
         return _Target(self.dtype, self._real, shape, self._all_finite, ())
 
     def pointers(self, arrays: Sequence[Array | None]) -> list[Any]:

@@ -72,6 +72,7 @@ class Body:
     learning: list[str] = field(default_factory=list)
     """Layers that learn, and that `freeze` may name."""
     penalized: set[str] = field(default_factory=set)
+    """Layers with arguments of their own that would have no effect if they were frozen."""
     weighted: list[str] = field(default_factory=list)
     """Layers with weights that learn; those with an init of their own are in `started`."""
     started: set[str] = field(default_factory=set)
@@ -169,7 +170,8 @@ class Body:
         if kind.classes and len(shape) == 3:
             links.append("flatten")
             shape = (prod(shape),)
-        if (kind.classes and not 2 <= shape[0] <= 40) or not self.learning:
+        few = not 2 <= shape[-1] <= 40
+        if ((kind.classes or kind.pixels) and few) or not self.learning:
             call, shape = self.ending(shape)
             links += call
         if kind.through or not links:
@@ -249,7 +251,7 @@ class Body:
         if isinstance(kind, arguments.OneOf):
             return Symbol(self.of(kind.words))
         if isinstance(kind, arguments.Weighting):
-            return Items(tuple(self.of((1.0, 0.5, 2.0, 3.0)) for _ in range(shape[0])))
+            return Items(tuple(self.of((1.0, 0.5, 2.0, 3.0)) for _ in range(shape[-1])))
         if isinstance(kind, arguments.Increasing):
             return Items((1, self.of((2, 3))))
         if isinstance(kind, arguments.MetricName):
@@ -293,12 +295,15 @@ class Body:
             written.append("freeze=on")
         elif trained:
             self.learning.append(name)
+            if self.chance(12):
+                written.append(f"lr_factor={self.of((0.1, 2.0))}")
+                self.penalized.add(name)
         if decays:
             written += self.weight_arguments(name, weights, frozen)
         return written
 
     def weight_arguments(self, name: str, weights: Sequence[Weights], frozen: bool) -> list[str]:
-        """init=, l1= and l2=."""
+        """init=, l1=, l2= and max_norm=."""
         written, size = [], max(prod(w.shape) for w in weights if w.decays)
         self.asking.append(name)
         if not frozen:
@@ -307,6 +312,9 @@ class Body:
                 if self.chance(8):
                     written.append(f"{penalty}={self.of((0.1, 0.01))}")
                     self.penalized.add(name)
+            if self.chance(12):
+                written.append(f"max_norm={self.of((0.5, 1.0))}")
+                self.penalized.add(name)
         if self.chance(8):
             written.append(f"init={self.init(size)}")
             self.started.add(name)
@@ -366,9 +374,8 @@ class Body:
 
     def regularizers(self) -> Iterator[str]:
         """Those for which weights are left: two layers, as `freeze` may take one."""
-        for name, kind in registry.every(regularizers, Regularizer).items():
-            there = set(self.weighted) - (self.penalized if issubclass(kind, Penalty) else set())
-            if len(there) > 1 and self.chance(4):
+        for name in registry.every(regularizers, Regularizer):
+            if len(set(self.weighted) - self.penalized) > 1 and self.chance(4):
                 yield f"{name}({self.of((0.1, 1.0, 0.01))})"
 
     def one(self, known: Mapping[str, type[Any]]) -> str:

@@ -1,0 +1,19 @@
+"""Softmax and cross-entropy of every pixel with a label, summed for each example, and the gradient of the logits."""
+
+from __future__ import annotations
+
+from dslc.kernels import Setting, Variant, detail
+from dslc.losses.pixel_cross_entropy import PixelCrossEntropyDetail
+from dslc.operation import Operation
+
+
+def variants(op: Operation, setting: Setting) -> list[Variant]:
+    """Vectors go along the classes."""
+    d, gradient = detail(op, PixelCrossEntropyDetail), len(op.writes) > 1
+    context = {
+        "pixels": op.reads[1].elements, "classes": d.classes, "class_weights": d.class_weights, "weight": d.weight,
+        "gradient": gradient,
+    }  # fmt: skip
+    given = ("z", "target", "sample_weights")
+    names = (*given, "count", "example_loss", "dz") if gradient else (*given, "example_loss")
+    return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=4))]
