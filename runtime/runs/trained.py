@@ -12,7 +12,8 @@ from dslc.export.network import Trained
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.schema import Schema
-from dslc.runtime.runs.folder import CHECKPOINT, SPEC, WEIGHTS
+from dslc.runtime.runs.checkpoints import CHECKPOINT, SPEC
+from dslc.runtime.runs.folder import WEIGHTS
 from dslc.runtime.training.checkpoint import BEST, LAST
 from dslc.runtime.training.weights import differences, read_arrays, read_schema
 
