@@ -13,11 +13,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-@cache
 def names(package: ModuleType) -> tuple[str, ...]:
     """The names that a package offers. A file whose name is a Python keyword ends in an underscore, which is left
     out."""
-    found = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+    return _names_in(tuple(package.__path__))
+
+
+@cache
+def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
+    found = (module.name for module in pkgutil.iter_modules(folders) if not module.name.startswith("_"))
     return tuple(sorted(name.rstrip("_") if keyword.iskeyword(name.rstrip("_")) else name for name in found))
 
 

@@ -224,17 +224,24 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tables")
     for name, frame in (("train", TRAIN), ("new", NEW)):
         frame.to_csv(folder / f"{name}.csv", index=False)
-        polars.from_pandas(frame).write_parquet(folder / f"{name}.parquet")
+        as_polars(frame).write_parquet(folder / f"{name}.parquet")
     (folder / "titanic.net").write_text(SPEC)
     return folder
+
+
+def as_polars(frame: Any) -> polars.DataFrame:
+    """The same cells; what is missing is null."""
+    return polars.DataFrame(
+        {name: [None if pandas.isna(cell) else cell for cell in frame[name]] for name in frame.columns}
+    )
 
 
 def forms(frame: Any) -> Iterator[Any]:
     yield frame[list(reversed(frame.columns))]
     yield frame.convert_dtypes()
     yield frame.astype({"cabin": "category", "sex": "category"})
-    yield polars.from_pandas(frame)
-    yield polars.from_pandas(frame).with_columns(polars.col("cabin").cast(polars.Categorical))
+    yield as_polars(frame)
+    yield as_polars(frame).with_columns(polars.col("cabin").cast(polars.Categorical))
     yield {name: frame[name].to_numpy() for name in frame.columns}
     yield {name: frame[name].tolist() for name in COLUMNS}
     yield {"passenger": frame}

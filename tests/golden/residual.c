@@ -721,6 +721,19 @@ INLINE range share_of(int64_t tasks, int part, int parts)
     return share;
 }
 
+/* beta (1 - 0.96^(i decay) / 2), multiplied for i from 1 to `steps`: the logarithm of each factor is a power series in
+ * 0.96^(i decay) / 2, whose terms are summed over i as geometric series. Fifty-three terms are all that a double holds. */
+INLINE double nadam_product(double beta, double decay, double steps)
+{
+    const double rate = log(0.96) * decay;
+    double sum = steps * log(beta), share = 1;
+    for (int k = 1; k <= 53; ++k) {
+        share *= 0.5;
+        sum -= share / k * exp(k * rate) * expm1(k * rate * steps) / expm1(k * rate);
+    }
+    return exp(sum);
+}
+
 /* What n examples count together: the sum of their weights, or n where all count alike. */
 INLINE double total_weight_of(const real *sample_weights, int n)
 {
@@ -796,6 +809,13 @@ INLINE real real_tanh(real x)
 INLINE real real_sigmoid(real x)
 {
     return 1 / (1 + real_exp(-x));
+}
+
+/* tanh(log(1 + exp(x))) = (u - 1) / (u + 1) with u = (1 + exp(x))^2, in terms of exp(-|x|): no overflow, no cancellation. */
+INLINE real real_tanh_softplus(real x)
+{
+    const real e = real_exp(-fabsf(x)), low = e * (e + 2), high = 1 + 2 * e;
+    return x < 0 ? low / (low + 2) : high / (high + 2 * e * e);
 }
 
 /* log(x) + error with x = 2^k * m and m between sqrt(1/2) and sqrt(2): log(m) = 2 artanh((m - 1) / (m + 1)) as a
