@@ -18,13 +18,9 @@ os.environ[cores.VARIABLE] = "1"
 subject a test says how many. tests/test_cores.py tests what is done without."""
 
 
-QUICK = 2
-"""With --quick, so many cases of a parametrized test are run, spread evenly over all of them."""
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """--quick: what `make test` runs."""
-    parser.addoption("--quick", action="store_true", help=f"{QUICK} cases of every test, and nothing marked slow")
+    parser.addoption("--quick", action="store_true", help="one case of every test, and nothing marked slow")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,21 +30,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what --quick leaves out. Every test that is not marked slow stays with some of its cases."""
+    """Leaves out what --quick leaves out. Every test that is not marked slow stays with its first case."""
     if not config.getoption("--quick"):
         return
-    cases: dict[str, list[pytest.Item]] = {}
+    first: dict[str, pytest.Item] = {}
     for item in items:
         if item.get_closest_marker("slow") is None:
-            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    kept = {case for found in cases.values() for case in _spread(found)}
+            first.setdefault(item.nodeid.partition("[")[0], item)
+    kept = set(first.values())
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]
-
-
-def _spread(cases: list[pytest.Item]) -> list[pytest.Item]:
-    step = max(1, -(-len(cases) // QUICK))
-    return cases[::step]
 
 
 @pytest.fixture(autouse=True)
