@@ -89,10 +89,21 @@ def _widen_filters(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arr
     return (wide,)
 
 
+def _rotate_filters(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arrays:
+    """Filters (rows, columns, channels of a group, filters) of the input gradient, which a transposed convolution is:
+    turned by half a turn, (rows, columns, filters of a group, channels)."""
+    del arithmetic
+    (filters,), groups = arrays, detail(op, ConvDetail).groups
+    turned = filters[::-1, ::-1]
+    parts = np.split(turned, groups, axis=3)
+    return (np.concatenate([part.swapaxes(2, 3) for part in parts], axis=3),)
+
+
 PREPARATIONS: Mapping[str, Preparation] = {
     "fold_batchnorm": _fold_batchnorm,
     "winograd_filters": _winograd_filters,
     "pack_filters": _pack_filters,
     "widen_filters": _widen_filters,
+    "rotate_filters": _rotate_filters,
 }
 """By the kind of the operation."""
