@@ -128,7 +128,9 @@ def test_bias_correction_far_into_training(optimizer: str, dtype: str, rng: np.r
     xs, ys = data(model.network, 8, rng, dtype)
     model.train_step(xs, ys)
     reference.train_step(xs, ys, 0.01)
-    assert_all_close(model.copy_weights(), reference.parameters, {"float64": 1e-12, "float32": 1e-5}[dtype])
+    assert_all_close(
+        model.copy_weights(), reference.parameters, {"float64": 1e-12, "float32": 2e-5}[dtype]
+    )  # gradients round
 
 
 # ------------------------------------------------------------------------------------------- regularizers

@@ -424,8 +424,11 @@ def test_every_head_needs_a_label() -> None:
         (lambda x, y: (x[:, :3], y), r"^dev set: input x: expected the shape \(n, 4\), found \(40, 3\)$"),
         (lambda x, y: (x, y[:3]), r"^dev set: output: 40 examples in x, but 3 targets in y$"),
         (lambda x, y: (x, None), r"^dev set: target output: expected the shape \(n, 3\), found \(\)$"),
-        (lambda x, y: (x, y, y), r"^dev is a pair, as in dev=\(x_dev, y_dev\), or a stream$"),
-        (lambda x, y: x, r"^dev is a pair, as in dev=\(x_dev, y_dev\), or a stream$"),
+        (lambda x, y: (x, y, y), r"^dev set: sample_weight: expected the shape \(40,\), a number for each example"),
+        (
+            lambda x, y: x,
+            r"^dev is a pair, as in dev=\(x_dev, y_dev\), or has sample weights behind it, or is a stream$",
+        ),
     ],
 )
 def test_messages_about_the_dev_set_say_so(dev: object, words: str) -> None:
