@@ -47,6 +47,8 @@ WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
 SEAL = b"dslc sha256 "
 """What precedes the checksum at the end of a module."""
 _loading = threading.Lock()
+EXT_SUFFIX, SOABI = (str(sysconfig.get_config_var(name)) for name in ("EXT_SUFFIX", "SOABI"))
+"""Asked for while modules are imported: threads that ask for the first one at once may get None."""
 
 
 class CompilerError(UsageError):
@@ -131,7 +133,7 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
         *compiler.flags,
         *compiler.own_flags,
         compiler.identity,
-        str(sysconfig.get_config_var("SOABI")),
+        SOABI,
         cpu_identity(),
         SEAL.hex(),  # modules of earlier versions have none
     )
@@ -140,7 +142,7 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
 
 def module_suffix(target: Target) -> str:
     """How Python's modules end on the machines of a target, such as `.cpython-311-x86_64-linux-gnu.so`."""
-    suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
+    suffix = EXT_SUFFIX
     return suffix if target.of_this_machine else suffix.replace(os.uname().machine, target.machine)
 
 
