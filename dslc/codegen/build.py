@@ -93,16 +93,16 @@ def build(source: CSource, target: Target, folder: Path | None = None) -> Librar
 def build_file(source: CSource, target: Target, folder: Path | None = None) -> tuple[Path, bool]:
     """The file of a native module, not yet imported, and whether it was in the cache; see `build`. One for another
     kind of machine is named as Python names modules there."""
-    compiler = compiler_for(target)
-    name = f"_{source.prefix}_{cache_key(source, target, compiler)}"
     home = folder or cache_folder()
-    path = home / f"{name}{module_suffix(target)}"
-    cached = _usable(path)
-    if not cached:
-        try:
+    try:
+        compiler = compiler_for(target)
+        name = f"_{source.prefix}_{cache_key(source, target, compiler)}"
+        path = home / f"{name}{module_suffix(target)}"
+        cached = _usable(path)
+        if not cached:
             _compile(source, target, compiler, name, path)
-        except OSError as error:
-            raise UsageError(f"cannot compile into {home}: {error.strerror}") from None
+    except OSError as error:
+        raise UsageError(f"cannot compile into {home}: {error.strerror}") from None
     return path, cached
 
 
