@@ -142,8 +142,7 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
 
 def module_suffix(target: Target) -> str:
     """How Python's modules end on the machines of a target, such as `.cpython-311-x86_64-linux-gnu.so`."""
-    suffix = EXT_SUFFIX
-    return suffix if target.of_this_machine else suffix.replace(os.uname().machine, target.machine)
+    return EXT_SUFFIX if target.of_this_machine else EXT_SUFFIX.replace(os.uname().machine, target.machine)
 
 
 def compiler_for(target: Target) -> Compiler:

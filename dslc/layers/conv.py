@@ -26,6 +26,16 @@ class ConvDetail:
     groups: int
 
 
+def require_groups(groups: int, channels: int, filters: int) -> None:
+    """Raises SizeProblem if the groups do not divide both the channels of the input and the filters."""
+    for name, count in (("channels of the input", channels), ("filters", filters)):
+        if count % groups:
+            raise SizeProblem(
+                f"the {count} {name} cannot be divided into {groups} groups", argument="groups",
+                notes=(f"help: groups must divide both {channels} channels and {filters} filters",),
+            )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Conv(Layer):
     """Cross-correlation with weights (f_h, f_w, channels / groups, filters), which the notes call convolution (notes:
@@ -65,12 +75,7 @@ class Conv(Layer):
         'Strided convolution'). Raises SizeProblem if the filter is too large or the groups do not divide channels and
         filters."""
         rows, columns = self.window.slide(inputs[0], "conv")
-        for name, count in (("channels of the input", inputs[0][2]), ("filters", self.filters)):
-            if count % self.groups:
-                raise SizeProblem(
-                    f"the {count} {name} cannot be divided into {self.groups} groups", argument="groups",
-                    notes=(f"help: groups must divide both {inputs[0][2]} channels and {self.filters} filters",),
-                )  # fmt: skip
+        require_groups(self.groups, inputs[0][2], self.filters)
         return (rows, columns, self.filters)
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:

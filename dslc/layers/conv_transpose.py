@@ -10,7 +10,7 @@ from typing import Annotated
 from dslc.language.arguments import Count, Flag, HeightWidth, Size
 from dslc.layers import Example, Layer, Mode, Reference, Weights
 from dslc.layers._arithmetic import CombineDetail
-from dslc.layers.conv import ConvDetail
+from dslc.layers.conv import ConvDetail, require_groups
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
 from dslc.operation import Tensor
@@ -58,12 +58,7 @@ class ConvTranspose(Layer):
             )
         if any(more >= step for more, step in zip(self.output_pad, self.stride, strict=True)):
             raise SizeProblem("output_pad must be smaller than the stride", argument="output_pad")
-        for name, count in (("channels of the input", inputs[0][2]), ("filters", self.filters)):
-            if count % self.groups:
-                raise SizeProblem(
-                    f"the {count} {name} cannot be divided into {self.groups} groups", argument="groups",
-                    notes=(f"help: groups must divide both {inputs[0][2]} channels and {self.filters} filters",),
-                )  # fmt: skip
+        require_groups(self.groups, inputs[0][2], self.filters)
         return (rows, columns, self.filters)
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
