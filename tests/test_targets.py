@@ -60,11 +60,20 @@ class Net:
     fill: Callable[..., object] = randomize_parameters
 
 
+QUOTIENTS = {"quotient": ("5", "5"), "by_pixel": ("2x3x4", "2x3x1"), "by_channel": ("3x2x3", "3")}
+"""Sizes of dividends and divisors."""
+
+
 def all_layers() -> str:
-    """Every example of every layer, each with inputs and a head of its own; one is too large for an emulator."""
-    examples = [example for layer in LAYERS.values() for example in layer.examples if example.inputs != ((4099,),)]
+    """Every example of every layer, each with inputs and a head of its own; one is too large for an emulator. Division
+    is by numbers that are not near zero, where rounding is all that there is."""
+    layers = [layer for name, layer in LAYERS.items() if name != "divide"]
+    examples = [example for layer in layers for example in layer.examples if example.inputs != ((4099,),)]
     lines = [line for i, example in enumerate(examples) for line in example_statements(example, f"_{i}")]
-    losses = [f"loss out_{i}: mse" for i in range(len(examples))]
+    for name, (shape, divisor) in QUOTIENTS.items():
+        lines += [f"input {name}_x: {shape}", f"input {name}_y: {divisor}", f"{name}_d = {name}_y -> sigmoid"]
+        lines += [f"output {name} = {name}_x -> divide({name}_d)"]
+    losses = [f"loss {name}: mse" for name in (*(f"out_{i}" for i in range(len(examples))), *QUOTIENTS)]
     return network_text(lines, [*losses, "optimizer sgd(0.1, momentum=0.9, nesterov=on)", "batch 5"])
 
 
