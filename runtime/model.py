@@ -30,7 +30,7 @@ from dslc.runtime.native.parameters import Parameters
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
-from dslc.runtime.training.batches import Batches, Order, batches_of
+from dslc.runtime.training.batches import Batches, Order, Piece, batches_of
 from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress import make_progress
@@ -406,22 +406,14 @@ class Model:
                 self._resumed = None
             return run.run(epochs)
 
-    def train_batches(
-        self,
-        inputs: list[Array],
-        targets: list[Array],
-        weights: Array | None,
-        order: Array,
-        done: int,
-        sums: Array,
-        seconds: float,
-    ) -> tuple[bool, int]:
-        """Trains on mini-batches from position `done` of `order` on, for about `seconds`. Returns whether the loss
-        stayed finite, and the new position. The parts of the losses are added to `sums`, see `steps.new_sums`."""
+    def train_batches(self, piece: Piece, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
+        """Trains on the mini-batches of a piece from position `done` of its order on, for about `seconds`. Returns
+        whether the loss stayed finite, and the new position. The parts of the losses are added to `sums`, see
+        `steps.new_sums`."""
         with self.compiled.lock:
-            first, count = self.step, -(-(len(order) - done) // self.batch)
+            first, count = self.step, -(-(len(piece.order) - done) // self.batch)
             rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
-            return steps.train_batches(self.compiled, inputs, targets, weights, order, done, sums, rates, seconds)
+            return steps.train_batches(self.compiled, *piece, done, sums, rates, seconds)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated.

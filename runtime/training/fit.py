@@ -224,7 +224,7 @@ class Fit:
         done, last = 0, self.batches.examples
         seconds = 0.0 if self.callbacks.every_batch else SLICE_SECONDS
         while done < len(piece.order):
-            finite, done = self.model.train_batches(*piece, done, sums, seconds)
+            finite, done = self.model.train_batches(piece, done, sums, seconds)
             if not finite:
                 self._diverged()
                 return False

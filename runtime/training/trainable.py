@@ -11,6 +11,7 @@ import numpy as np
 
 from dslc.ir import Network, Training
 from dslc.planning.planner import Options
+from dslc.runtime.training.batches import Piece
 from dslc.runtime.training.checkpoint import FitState
 from dslc.target import Target
 
@@ -60,18 +61,9 @@ class Trainable(Protocol):
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of x, measured `runs` times."""
 
-    def train_batches(
-        self,
-        inputs: list[Array],
-        targets: list[Array],
-        weights: Array | None,
-        order: Array,
-        done: int,
-        sums: Array,
-        seconds: float,
-    ) -> tuple[bool, int]:
-        """Trains on mini-batches from position `done` of `order` on, for about `seconds`. Returns whether the loss
-        stayed finite, and the new position. The parts of the losses are added to `sums`."""
+    def train_batches(self, piece: Piece, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
+        """Trains on the mini-batches of a piece from position `done` of its order on, for about `seconds`.
+        Returns whether the loss stayed finite, and the new position. The parts of the losses are added to `sums`."""
 
     def copy_weights(self) -> dict[str, Array]:
         """Copies of all parameters by name."""
