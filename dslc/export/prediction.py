@@ -35,16 +35,6 @@ class Prediction:
         """What the forward pass reads and nothing writes, by tensor name."""
         return self.plan.kept
 
-    @property
-    def constant_bytes(self) -> int:
-        """The image of the constants, with what a vector may read behind the last of them."""
-        return self.plan.bytes("constants")
-
-    @property
-    def workspace_bytes(self) -> int:
-        """The memory that a call works in, with what a vector may read behind the last tensor; at least a number."""
-        return self.plan.bytes("workspace")
-
 
 def plan_prediction(network: Network, target: Target, batch: int, small: bool = False) -> Prediction:
     """Plans the prediction of at most `batch` examples in a call. `small`: with direct convolutions only, which need

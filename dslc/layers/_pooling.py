@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from dslc.language.arguments import Flag, HeightWidth, Padding, Size
@@ -26,10 +26,6 @@ class PoolDetail:
     counted: Pair | None = None
     """Rows and columns that count for a mean, from the image's first on to the end of the padding, which then counts
     before the image too; None where only pixels do."""
-
-    def deepened(self, depth: int) -> PoolDetail:
-        """The same window over pixels of `depth` numbers."""
-        return replace(self, input=(*self.input[:2], depth), output=(*self.output[:2], depth))
 
 
 class Pool(Layer):
