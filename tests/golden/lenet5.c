@@ -3081,7 +3081,6 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
     const float_mode before = flush_denormals();
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
-
         const real *const sample_weights = call->sample_weights ? call->sample_weights + first : NULL;
         const double total_weight = total_weight_of(sample_weights, n);
         predict_forward(net, barrier, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
@@ -3117,7 +3116,6 @@ static void loss_part(const void *given, thread_barrier *barrier, int part, int 
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
@@ -3138,7 +3136,6 @@ static void gradients_part(const void *given, thread_barrier *barrier, int part,
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
@@ -3161,7 +3158,6 @@ static void train_step_part(const void *given, thread_barrier *barrier, int part
     const lenet5_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);

@@ -885,7 +885,6 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
     const float_mode before = flush_denormals();
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
-
         const real *const sample_weights = call->sample_weights ? call->sample_weights + first : NULL;
         predict_forward(net, barrier, call->x_in + first * 784, call->output_output + first, n, part, parts);
         predict_losses(net, barrier, call->output_target + first, sample_weights, call->batch_sums, n, part, parts);
@@ -920,7 +919,6 @@ static void loss_part(const void *given, thread_barrier *barrier, int part, int 
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-
     const real *const sample_weights = call->sample_weights;
     train_forward(net, barrier, call->x_in, call->output_target, sample_weights, call->loss, n, part, parts);
     restore_denormals(before);
@@ -940,7 +938,6 @@ static void gradients_part(const void *given, thread_barrier *barrier, int part,
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-
     const real *const sample_weights = call->sample_weights;
     train_forward(net, barrier, call->x_in, call->output_target, sample_weights, call->loss, n, part, parts);
     if (isfinite(*call->loss))
@@ -962,7 +959,6 @@ static void train_step_part(const void *given, thread_barrier *barrier, int part
     const logisticregression_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-
     const real *const sample_weights = call->sample_weights;
     train_forward(net, barrier, call->x_in, call->output_target, sample_weights, call->loss, n, part, parts);
     if (isfinite(*call->loss)) {

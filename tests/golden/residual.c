@@ -4027,7 +4027,6 @@ static void evaluate_part(const void *given, thread_barrier *barrier, int part, 
     prepack_once(net, barrier, part, parts);
     for (int64_t first = 0; first < call->count; first += MAX_BATCH) {
         const int n = call->count - first < MAX_BATCH ? (int)(call->count - first) : MAX_BATCH;
-
         const real *const sample_weights = call->sample_weights ? call->sample_weights + first : NULL;
         const double total_weight = total_weight_of(sample_weights, n);
         predict_forward(net, barrier, call->image_in + first * 784, call->output_output + first * 10, n, part, parts);
@@ -4063,7 +4062,6 @@ static void loss_part(const void *given, thread_barrier *barrier, int part, int 
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
@@ -4085,7 +4083,6 @@ static void gradients_part(const void *given, thread_barrier *barrier, int part,
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     gradients_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
@@ -4109,7 +4106,6 @@ static void train_step_part(const void *given, thread_barrier *barrier, int part
     const residual_network *const net = call->net;
     const float_mode before = flush_denormals();
     const int n = call->n;
-
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
