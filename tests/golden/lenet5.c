@@ -891,9 +891,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 }
 #endif
 
-/* A waiting thread spins this long, since most waits are short, and then sleeps to free its core for others. A worker waits
- * longer for the next call while cores are free: between two calls Python has things to do, and waking up takes longer. */
-enum { SPIN_NS = 20000, IDLE_SPIN_NS = 200000 };
+/* A waiting thread spins this long and then sleeps, to free its core for others: long while cores are free, since waking up
+ * takes longer than most kernels that one thread runs alone, and than what Python does between two calls. */
+enum { SPIN_NS = 20000, LONG_SPIN_NS = 200000 };
 
 INLINE int64_t now_ns(void)
 {
@@ -988,6 +988,7 @@ typedef struct {
     awaited round;
     int arrived, slept_us;
     pthread_t caller;
+    int64_t spin_ns;
 } thread_barrier;
 
 static void wait_at_barrier(thread_barrier *p, int parts)
@@ -1001,7 +1002,7 @@ static void wait_at_barrier(thread_barrier *p, int parts)
         __atomic_store_n(&p->arrived, 0, __ATOMIC_RELAXED); /* Released by announce. */
         announce(&p->round, (int)((unsigned)round + 1));
     } else {
-        const int slept_us = await_other(&p->round, round, SPIN_NS);
+        const int slept_us = await_other(&p->round, round, p->spin_ns);
         if (slept_us && pthread_equal(p->caller, pthread_self()))
             p->slept_us += slept_us;
     }
@@ -1050,17 +1051,17 @@ static int change_state(worker *w, int from, int to)
 static void share(thread_pool *, int threads, int64_t work_ns, region_body *, const void *call);
 static thread_pool own_pool = { .share = share, .patience = 5000, .most_backoff = 128000000 };
 
-/* Has sharing paid lately? */
-static int cores_are_free(void)
+/* Cores are free where sharing has paid lately. */
+static int64_t spin_ns(const thread_pool *pool)
 {
-    return __atomic_load_n(&own_pool.backoff, __ATOMIC_RELAXED) < LEAST_BACKOFF_NS;
+    return __atomic_load_n(&pool->backoff, __ATOMIC_RELAXED) < LEAST_BACKOFF_NS ? LONG_SPIN_NS : SPIN_NS;
 }
 
 static void *work(void *given)
 {
     worker *const me = given;
     for (int state = ABSENT;;) {
-        await_other(&me->state, state, cores_are_free() ? IDLE_SPIN_NS : SPIN_NS);
+        await_other(&me->state, state, spin_ns(&own_pool));
         state = __atomic_load_n(&me->state.value, __ATOMIC_RELAXED);
         if (state == LATE) {
             change_state(me, LATE, IDLE);
@@ -1165,7 +1166,7 @@ static void judge(thread_pool *pool, int parts, int64_t slept, int64_t took, int
 /* Runs a call on at most `threads` threads. */
 static void share(thread_pool *pool, int threads, int64_t work_ns, region_body *body, const void *call)
 {
-    region r = { body, call, { AWAITED, 0, 0, pthread_self() }, 1 };
+    region r = { body, call, { AWAITED, 0, 0, pthread_self(), spin_ns(pool) }, 1 };
     worker *team[MOST_WORKERS];
     const int64_t begun = now_ns();
     const int alone = begun < __atomic_load_n(&pool->alone_until, __ATOMIC_RELAXED);
@@ -1180,7 +1181,7 @@ static void share(thread_pool *pool, int threads, int64_t work_ns, region_body *
     }
     body(call, &r.barrier, 0, r.parts);
     for (int i = 0; i < workers; ++i) {
-        r.barrier.slept_us += await_other(&team[i]->state, RUN, SPIN_NS);
+        r.barrier.slept_us += await_other(&team[i]->state, RUN, r.barrier.spin_ns);
         __atomic_store_n(&team[i]->state.value, IDLE, __ATOMIC_RELEASE); /* Acquired by the next claim. */
     }
     if (workers) {
