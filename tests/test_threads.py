@@ -16,6 +16,9 @@ from dslc.plan import Kernel, Plan, PlannedStep
 from helpers import NETWORKS, REPO, SPECS, data
 
 
+pytestmark = pytest.mark.optimized
+
+
 @pytest.mark.parametrize("name", ["lenet5", "residual", "mlp_batchnorm", *NETWORKS])
 def test_the_same_bits_with_any_number_of_threads(name: str, rng: np.random.Generator) -> None:
     """Five steps on full mini-batches and parts of one: losses, parameters, predictions and evaluation."""
