@@ -15,7 +15,6 @@ from dslc.operation import Tensor
 from dslc.plan import Kernel, Plan, PlannedStep
 from helpers import NETWORKS, REPO, SPECS, data
 
-
 pytestmark = pytest.mark.optimized
 
 
