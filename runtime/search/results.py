@@ -103,7 +103,8 @@ def write_plots(folder: Path, study: optuna.Study, metrics: tuple[str, ...]) -> 
             axes = plots.plot_param_importances(study, target=first, target_name=metrics[0])
             files.append(_saved(axes, folder / "importance.png"))
         if different and len(metrics) == 2:
-            files.append(_saved(plots.plot_pareto_front(study, target_names=list(metrics)), folder / "pareto_front.png"))
+            axes = plots.plot_pareto_front(study, target_names=list(metrics))
+            files.append(_saved(axes, folder / "pareto_front.png"))
     return files
 
 
