@@ -40,10 +40,10 @@ def run_onnx(model: bytes, xs: dict[str, np.ndarray], channels_first: bool = Fal
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
     kinds = {"tensor(float)": np.float32, "tensor(double)": np.float64}
-    turned = {name: np.moveaxis(x, -1, 1) if channels_first and x.ndim == 4 else x for name, x in xs.items()}
+    turned = {name: np.moveaxis(x, -1, 1) if channels_first and x.ndim > 2 else x for name, x in xs.items()}
     fed = {i.name: np.ascontiguousarray(turned[i.name], kinds[i.type]) for i in session.get_inputs()}
     found = session.run(None, fed)
-    return [np.moveaxis(y, 1, -1) if channels_first and y.ndim == 4 else y for y in found]
+    return [np.moveaxis(y, 1, -1) if channels_first and y.ndim > 2 else y for y in found]
 
 
 def assert_same(trained: Trained, rng: np.random.Generator, n: int = 3, channels_first: bool = False) -> None:

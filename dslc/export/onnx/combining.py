@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.export.onnx.place import Form, Place
+from dslc.export.onnx.place import Form, Place, axes_of
+from dslc.layers._arithmetic import aligned
 
 
 def _alike(at: Place) -> tuple[str, ...]:
     """The inputs with as many axes: beside an image a vector of channels is an image of one pixel."""
-    if len(at.result) == 1:
-        return at.x
+    axes = len(at.result)
     return tuple(
-        name if len(value.shape) == 3 else at.reshaped(name, f"pixel{i}", value.shape[0], 1, 1)
-        for i, (name, value) in enumerate(zip(at.x, at.node.inputs, strict=True))
+        name if len(shape) == axes else at.reshaped(name, f"pixel{i}", *axes_of(aligned(shape, axes)))
+        for i, (name, shape) in enumerate(zip(at.x, at.node.input_shapes, strict=True))
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from dslc.codegen.summary import version
 from dslc.export.network import Trained
 from dslc.export.onnx import activations, combining, normalization, shapes, windows
-from dslc.export.onnx.place import Form, GraphParts, Place, axes_of
+from dslc.export.onnx.place import Form, GraphParts, Place, axes_of, channels_to_end, channels_to_front
 from dslc.ir import Head, Network, Value
 from dslc.language.diagnostics import CallError, UsageError
 from dslc.numerics import np
@@ -91,16 +91,16 @@ def _input(parts: GraphParts, trained: Trained, value: Value, channels_first: bo
         known = parts.constant(f"{value.name}/offset", np.array(offset, np.float64))
         (name,) = parts.op(f"{value.name}/Sub", "Sub", (name, known))
         (name,) = parts.op(f"{value.name}/Cast", "Cast", (name,), to=1)
-    if len(value.shape) == 3 and not channels_first:
-        (name,) = parts.op(f"{value.name}/Transpose", "Transpose", (name,), perm=shapes.FIRST)
+    if len(value.shape) > 1 and not channels_first:
+        (name,) = parts.op(f"{value.name}/Transpose", "Transpose", (name,), perm=channels_to_front(value.shape))
     return name
 
 
 def _output(parts: GraphParts, name: str, head: Head, channels_first: bool) -> str:
     """Gives the value of a head its name (with `_` behind it where an input has that), and puts the channels last."""
-    turned = len(head.value.shape) == 3 and not channels_first
-    if turned:
-        return parts.op(head.name, "Transpose", (name,), perm=shapes.LAST)[0]
+    shape = head.value.shape
+    if len(shape) > 1 and not channels_first:
+        return parts.op(head.name, "Transpose", (name,), perm=channels_to_end(shape))[0]
     return parts.op(head.name, "Identity", (name,))[0]
 
 

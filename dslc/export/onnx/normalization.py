@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.export.onnx.place import Form, Place
+from dslc.export.onnx.place import Form, Place, channels_to_end, channels_to_front
 from dslc.numerics import np
 
 
@@ -26,7 +26,11 @@ def _scale(at: Place) -> str:
 
 
 def _layernorm(at: Place) -> str:
-    """Over all axes but the batch; gamma and beta with the channels first."""
+    """Over all axes but the batch, with gamma and beta whose channels are first; of a sequence over the channels."""
+    if at.parameters["gamma"].ndim < len(at.shape):
+        last = at.op("Transpose", *at.x, perm=channels_to_end(at.shape))
+        normal = at.op("LayerNormalization", last, at.weight("gamma"), at.weight("beta"), epsilon=at.layer.eps)
+        return at.op("Transpose", normal, perm=channels_to_front(at.shape))
     first = [at.weight(role, np.moveaxis(at.parameters[role], -1, 0)) for role in ("gamma", "beta")]
     return at.op("LayerNormalization", *at.x, *first, axis=1, epsilon=at.layer.eps)
 

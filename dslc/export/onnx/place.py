@@ -89,9 +89,8 @@ class Place:
         return self.parts.constant(f"{self.node.name}.{role}", np.ascontiguousarray(found, np.float32))
 
     def by_channel(self, role: str) -> str:
-        """A parameter (channels,) as (channels, 1, 1) where the input is an image."""
-        array = self.parameters[role]
-        return self.weight(role, array.reshape(-1, 1, 1) if len(self.shape) == 3 else array)
+        """A parameter (channels,) as (channels, 1, 1) where the input is an image: as many axes as that has."""
+        return self.weight(role, self.parameters[role].reshape(-1, *(1 for _ in self.shape[1:])))
 
     def reshaped(self, x: str, role: str, *shape: int) -> str:
         """(batch, ...) as (batch, *shape)."""
@@ -110,3 +109,13 @@ Form = Callable[[Place], str]
 def axes_of(shape: Shape) -> Shape:
     """A shape of the language as ONNX has it: channels first."""
     return (shape[-1], *shape[:-1])
+
+
+def channels_to_front(shape: Shape) -> list[int]:
+    """The axes (batch, ..., channels) of an example of this shape in the order (batch, channels, ...)."""
+    return [0, len(shape), *range(1, len(shape))]
+
+
+def channels_to_end(shape: Shape) -> list[int]:
+    """The axes (batch, channels, ...) of an example of this shape in the order (batch, ..., channels)."""
+    return [0, *range(2, len(shape) + 1), 1]

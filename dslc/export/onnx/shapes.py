@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.export.onnx.place import Form, Place, axes_of
-
-FIRST, LAST = [0, 3, 1, 2], [0, 2, 3, 1]
-"""Axes of an image with the channels first, and last."""
+from dslc.export.onnx.place import Form, Place, axes_of, channels_to_end, channels_to_front
 
 
 def _same(at: Place) -> str:
@@ -17,10 +14,11 @@ def _same(at: Place) -> str:
 
 def _reshape(at: Place) -> str:
     """The language counts numbers with the channels last."""
-    x = at.op("Transpose", *at.x, perm=LAST) if len(at.shape) == 3 else at.x[0]
-    if len(at.shape) == 3 or len(at.result) == 3:
-        x = at.reshaped(x, "size", *at.result)
-    return at.op("Transpose", x, perm=FIRST) if len(at.result) == 3 else x
+    (x,) = at.x
+    if len(at.shape) > 1:
+        x = at.op("Transpose", x, perm=channels_to_end(at.shape))
+    x = at.reshaped(x, "size", *at.result)
+    return at.op("Transpose", x, perm=channels_to_front(at.result)) if len(at.result) > 1 else x
 
 
 def _channel_shuffle(at: Place) -> str:

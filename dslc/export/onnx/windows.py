@@ -56,7 +56,10 @@ def _conv_transpose(at: Place) -> str:
 
 
 def _dense(at: Place) -> str:
+    """Of a sequence a convolution whose window is one step."""
     bias = (at.weight("bias"),) if at.layer.bias else ()
+    if len(at.shape) == 2:
+        return at.op("Conv", *at.x, at.weight("weight", at.parameters["weight"][..., None]), *bias, kernel_shape=[1])
     return at.op("Gemm", *at.x, at.weight("weight"), *bias, transB=1)
 
 
