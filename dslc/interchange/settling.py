@@ -1,0 +1,208 @@
+"""Formulas and factors become layers: what was only remembered is emitted once a layer needs its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dslc.interchange.arranging import as_image, as_vector, complete
+from dslc.interchange.draft import Draft, Step
+from dslc.interchange.formulas import recognized
+from dslc.interchange.values import Affine, Constant, Flowing, Formula, Lacking, Value, of_ours
+from dslc.numerics import Array, np
+
+BINARY = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide", "Max": "maximum", "Min": "minimum"}
+"""The layers that operators of two values are."""
+UNARY = {"Sigmoid": "sigmoid", "Tanh": "tanh", "Relu": "relu", "Softplus": "softplus", "Relu6": "relu6",
+         "HardSigmoid": "hard_sigmoid", "Softsign": "softsign", "Elu": "elu"}  # fmt: skip
+
+
+def settled(draft: Draft, value: Value) -> Flowing:
+    """A value as one that flows, with all its layers emitted.
+
+    Raises:
+        Lacking: it is none, or a formula that the language has no layers for.
+    """
+    if isinstance(value, Flowing):
+        return value
+    if value not in draft.known:
+        if isinstance(value, Formula):
+            draft.known[value] = _formula(draft, value)
+        elif isinstance(value, Affine):
+            draft.known[value] = affine(draft, value.base, value.factor, value.shift)
+        else:
+            raise Lacking("it reads a constant where a layer has a value" if isinstance(value, Constant) else
+                          "it reads numbers that no layer computes")  # fmt: skip
+        if value in draft.popular:
+            draft.shared.add(draft.known[value].source)
+    return draft.known[value]
+
+
+def _formula(draft: Draft, value: Formula) -> Flowing:
+    found = recognized(value.function)
+    if found is None:
+        return _by_parts(draft, value)
+    base = complete(draft, value.base)
+    if found.activation:
+        base = activated(draft, base, found.activation, **found.arguments)
+    return affine(draft, base, np.array(found.factor), np.array(found.shift))
+
+
+def activated(draft: Draft, base: Flowing, kind: str, **arguments: object) -> Flowing:
+    """A layer of each number by itself: the numbers stay where they are."""
+    step = draft.emit(kind, (base.source,), **arguments)
+    return Flowing(step.result, step.shape, base.index)
+
+
+def _by_parts(draft: Draft, value: Formula) -> Flowing:
+    """The last step of a formula on what its operands are by themselves."""
+    numbers = [operand for operand in value.operands if isinstance(operand, float)]
+    parts = [settled(draft, operand) for operand in value.operands if not isinstance(operand, float)]
+    if value.kind in UNARY and not numbers:
+        return activated(draft, complete(draft, parts[0]), UNARY[value.kind])
+    if value.kind in BINARY and not numbers:
+        return combined(draft, BINARY[value.kind], parts[0], parts[1])
+    if value.kind in ("Add", "Sub", "Mul", "Div") and parts[0] is not value.base:
+        line = Formula(parts[0], _with_number(value), value.kind, (parts[0], *numbers))
+        return settled(draft, line)
+    if value.kind in ("Max", "Min") and numbers:
+        return _limited(draft, value.kind, parts[0], numbers[0])
+    if value.kind == "Pow" and numbers == [2.0]:
+        return combined(draft, "multiply", parts[0], parts[0])
+    raise Lacking("the language has no such function")
+
+
+def _with_number(value: Formula) -> object:
+    first = isinstance(value.operands[0], float)
+    number = float(next(o for o in value.operands if isinstance(o, float)))
+    functions = {
+        "Add": lambda x: x + number,
+        "Sub": (lambda x: number - x) if first else (lambda x: x - number),
+        "Mul": lambda x: x * number,
+        "Div": (lambda x: number / x) if first else (lambda x: x / number),
+    }
+    return functions[value.kind]
+
+
+def _limited(draft: Draft, kind: str, x: Flowing, limit: float) -> Flowing:
+    """max(x, c) = relu(x - c) + c, and min(x, c) = c - relu(c - x)."""
+    sign = 1.0 if kind == "Max" else -1.0
+    moved = affine(draft, x, np.array(sign), np.array(-sign * limit))
+    return affine(draft, activated(draft, complete(draft, moved), "relu"), np.array(sign), np.array(limit))
+
+
+# ------------------------------------------------------------------------------------------- factors and shifts
+
+
+def affine(draft: Draft, base: Flowing, factor: Array, shift: Array) -> Flowing:
+    """base * factor + shift, of ONNX's shape: in the layer before where that has weights of its own, else `standardize`
+    directly behind an input, `scale`, or a frozen batch norm."""
+    if (factor == 1).all() and (shift == 0).all():
+        return base
+    base = complete(draft, base)
+    by, plus = of_ours(base, factor), of_ours(base, shift)
+    step = draft.alone(
+        base.source, "dense", "conv", "depthwise", "conv_transpose", "groupnorm", "instancenorm", "batchnorm"
+    )
+    changed = None if step is None or step.frozen else _inside(draft, step, by, plus)
+    if changed is None:
+        changed = _behind(draft, base, by, plus)
+    return Flowing(changed.result, changed.shape, base.index)
+
+
+def _inside(draft: Draft, step: Step, by: Array, plus: Array) -> Step:
+    """The layer before with other weights."""
+    if step.kind in ("groupnorm", "instancenorm", "batchnorm"):
+        gamma = step.parameters.get("gamma", np.ones(len(by), np.float32))
+        beta = step.parameters.get("beta", np.zeros(len(by), np.float32))
+        more = {"gamma": _single(gamma * by), "beta": _single(beta * by + plus)}
+        return draft.again(step, more, **({} if step.kind == "batchnorm" else {"affine": True}))
+    weight, bias = step.parameters["weight"], step.parameters.get("bias", 0)
+    if step.kind == "dense" or (step.kind == "conv_transpose" and step.arguments.get("groups", 1) == 1):
+        wide = by[:, None]
+    elif step.kind == "conv_transpose":
+        return _behind(draft, Flowing(step.result, step.shape, np.zeros(0, np.int32)), by, plus)
+    else:
+        wide = by
+    return draft.again(step, {"weight": _single(weight * wide), "bias": _single(bias * by + plus)}, bias=True)
+
+
+def _behind(draft: Draft, base: Flowing, by: Array, plus: Array) -> Step:
+    source = base.source
+    if source not in draft.steps and (by != 0).all():
+        given = {"mean": _single(-plus / by), "std": _single(1 / by)}
+        return draft.emit("standardize", (source,), given)
+    if (plus == 0).all():
+        return draft.emit("scale", (source,), {"factor": _single(by)})
+    eps = 1e-5
+    given = {
+        "gamma": _single(by), "beta": _single(plus), "mean": np.zeros(len(by), np.float32),
+        "var": np.full(len(by), 1 - eps, np.float32),
+    }  # fmt: skip
+    return draft.emit("batchnorm", (source,), given, frozen=True)
+
+
+def _single(array: Array) -> Array:
+    return np.asarray(array, np.float32)
+
+
+# ------------------------------------------------------------------------------------------- values joined
+
+
+def combined(draft: Draft, kind: str, a: Flowing, b: Flowing) -> Flowing:
+    """A layer of two values, number by number, broadcast as ONNX does."""
+    if a.shape == b.shape and np.array_equal(a.index, b.index):
+        a, b = (complete(draft, a), complete(draft, b)) if not a.whole else (a, b)
+        step = draft.emit(kind, (a.source, b.source))
+        return Flowing(step.result, step.shape, a.index)
+    a, b = _narrow(a), _narrow(b)
+    if a.index.ndim != b.index.ndim:
+        raise Lacking("its inputs have different numbers of axes")
+    shape = np.broadcast_shapes(a.index.shape, b.index.shape)
+    if len(shape) == 1:
+        x, y = (_vector_in_order(draft, v) for v in (a, b))
+        step = draft.emit(kind, (x.source, y.source))
+        return Flowing(step.result, step.shape, np.arange(shape[0], dtype=np.int32))
+    if len(shape) == 3 and any(v.whole and v.last and not _first(v) for v in (a, b)):
+        x, y = (_channels_last(draft, v) for v in (a, b))
+        step = draft.emit(kind, (x.source, y.source))
+        return Flowing(step.result, step.shape, np.arange(step_size(step), dtype=np.int32).reshape(shape))
+    x, y = as_image(draft, a), as_image(draft, b)
+    step = draft.emit(kind, (x.source, y.source))
+    full = Flowing(step.result, step.shape, np.arange(step_size(step), dtype=np.int32).reshape(step.shape))
+    return replace(full, index=np.moveaxis(full.index, -1, 0).reshape(shape))
+
+
+def step_size(step: Step) -> int:
+    """Numbers in a layer's result."""
+    return int(np.prod(step.shape))
+
+
+def _narrow(value: Flowing) -> Flowing:
+    """Without the copies along axes that were expanded."""
+    index = value.index
+    for axis, (size, stride) in enumerate(zip(index.shape, index.strides, strict=True)):
+        if size > 1 and stride == 0:
+            index = index.take([0], axis=axis)
+    return replace(value, index=index)
+
+
+def _first(value: Flowing) -> bool:
+    return value.index.ndim == 3 and bool(
+        np.array_equal(np.moveaxis(value.index, 0, -1).ravel(), np.arange(value.index.size))
+    )
+
+
+def _vector_in_order(draft: Draft, value: Flowing) -> Flowing:
+    from dslc.interchange.arranging import arranged
+
+    flat = as_vector(draft, value) if value.whole else value
+    source = arranged(draft, flat, flat.index, flat.index.shape)
+    return Flowing(source, flat.index.shape, np.arange(flat.index.size, dtype=np.int32))
+
+
+def _channels_last(draft: Draft, value: Flowing) -> Flowing:
+    from dslc.interchange.arranging import arranged
+
+    shape = value.index.shape
+    source = arranged(draft, value, value.index.ravel(), shape)
+    return Flowing(source, shape, np.arange(value.index.size, dtype=np.int32).reshape(shape))
