@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dslc.interchange.arranging import as_image, as_vector, complete
+from dslc.interchange.arranging import arranged, as_image, as_vector, complete, mixed
 from dslc.interchange.draft import Draft, Step
 from dslc.interchange.formulas import recognized
+from dslc.interchange.rows import recognized_row
 from dslc.interchange.values import Affine, Constant, Flowing, Formula, Lacking, Value, of_ours
 from dslc.numerics import Array, np
 
 BINARY = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide", "Max": "maximum", "Min": "minimum"}
 """The layers that operators of two values are."""
+ABSORBING = ("dense", "conv", "depthwise", "conv_transpose", "groupnorm", "instancenorm", "batchnorm", "layernorm",
+             "rmsnorm")  # fmt: skip
+"""Layers with factors and summands of their own."""
+REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2", "ReduceSumSquare")
 UNARY = {"Sigmoid": "sigmoid", "Tanh": "tanh", "Relu": "relu", "Softplus": "softplus", "Relu6": "relu6",
          "HardSigmoid": "hard_sigmoid", "Softsign": "softsign", "Elu": "elu"}  # fmt: skip
 
@@ -38,13 +43,58 @@ def settled(draft: Draft, value: Value) -> Flowing:
 
 
 def _formula(draft: Draft, value: Formula) -> Flowing:
+    if value.axis is not None:
+        return _row_formula(draft, value)
     found = recognized(value.function)
     if found is None:
         return _by_parts(draft, value)
     base = complete(draft, value.base)
+    if found.mirrored:
+        base = affine(draft, base, np.array(-1.0), np.array(0.0))
     if found.activation:
         base = activated(draft, base, found.activation, **found.arguments)
     return affine(draft, base, np.array(found.factor), np.array(found.shift))
+
+
+def _row_formula(draft: Draft, value: Formula) -> Flowing:
+    """A formula of the channels of each pixel, or of a vector."""
+    base, channels = value.base, value.base.shape[-1]
+    found = recognized_row(value.function, channels)
+    if found is None:
+        return _by_parts(draft, value)
+    if found.kind == "rmsnorm":
+        step = draft.emit("rmsnorm", (base.source,), {"weight": np.ones(channels, np.float32)}, eps=found.eps)
+    elif found.kind == "layernorm" and len(base.shape) == 1:
+        given = {"gamma": np.ones(channels, np.float32), "beta": np.zeros(channels, np.float32)}
+        step = draft.emit("layernorm", (base.source,), given, eps=found.eps)
+    elif found.kind == "layernorm":
+        return norm_of_pixels(draft, base, np.ones(channels, np.float32), found.eps or 0.0, "")
+    else:
+        step = draft.emit(found.kind, (base.source,), **({} if found.eps is None else {"eps": found.eps}))
+    return Flowing(step.result, step.shape, base.index)
+
+
+def norm_of_pixels(draft: Draft, x: Flowing, weight: Array, eps: float, label: str) -> Flowing:
+    """weight * (x - mean) / sqrt(variance + eps) of the channels of each pixel: the mean by a frozen filter, and
+    `rmsnorm`."""
+    channels = x.shape[-1]
+    center = mixed(draft, x.source, np.full((channels, 1), 1 / channels, np.float32))
+    away = draft.emit("subtract", (x.source, center.result))
+    step = draft.emit("rmsnorm", (away.result,), {"weight": weight}, label, eps=eps)
+    return Flowing(step.result, step.shape, x.index)
+
+
+def _reduced_channels(draft: Draft, kind: str, x: Flowing, axis: int) -> Flowing:
+    """The mean, sum or maximum of the channels of each pixel, as a channel of its own."""
+    channels = x.shape[-1]
+    if kind == "ReduceMax":
+        step = draft.emit("maxout", (x.source,), pieces=channels)
+    elif kind in ("ReduceMean", "ReduceSum"):
+        each = 1 / channels if kind == "ReduceMean" else 1.0
+        step = mixed(draft, x.source, np.full((channels, 1), each, np.float32))
+    else:
+        raise Lacking("the language has no such function of channels")
+    return Flowing(step.result, step.shape, (x.index // channels).min(axis=axis, keepdims=True))
 
 
 def activated(draft: Draft, base: Flowing, kind: str, **arguments: object) -> Flowing:
@@ -55,6 +105,8 @@ def activated(draft: Draft, base: Flowing, kind: str, **arguments: object) -> Fl
 
 def _by_parts(draft: Draft, value: Formula) -> Flowing:
     """The last step of a formula on what its operands are by themselves."""
+    if value.kind in REDUCTIONS and value.axis is not None and not isinstance(value.operands[0], float):
+        return _reduced_channels(draft, value.kind, complete(draft, settled(draft, value.operands[0])), value.axis)
     numbers = [operand for operand in value.operands if isinstance(operand, float)]
     parts = [settled(draft, operand) for operand in value.operands if not isinstance(operand, float)]
     if value.kind in UNARY and not numbers:
@@ -100,27 +152,29 @@ def affine(draft: Draft, base: Flowing, factor: Array, shift: Array) -> Flowing:
         return base
     base = complete(draft, base)
     by, plus = of_ours(base, factor), of_ours(base, shift)
-    step = draft.alone(
-        base.source, "dense", "conv", "depthwise", "conv_transpose", "groupnorm", "instancenorm", "batchnorm"
-    )
+    step = draft.alone(base.source, *ABSORBING)
     changed = None if step is None or step.frozen else _inside(draft, step, by, plus)
     if changed is None:
         changed = _behind(draft, base, by, plus)
     return Flowing(changed.result, changed.shape, base.index)
 
 
-def _inside(draft: Draft, step: Step, by: Array, plus: Array) -> Step:
-    """The layer before with other weights."""
-    if step.kind in ("groupnorm", "instancenorm", "batchnorm"):
+def _inside(draft: Draft, step: Step, by: Array, plus: Array) -> Step | None:
+    """The layer before with other weights; None where that is not possible."""
+    if step.kind == "rmsnorm":
+        return draft.again(step, {"weight": _single(step.parameters["weight"] * by)}) if (plus == 0).all() else None
+    if step.kind == "layernorm" and len(step.shape) > 1:
+        return None
+    if step.kind not in ("dense", "conv", "depthwise", "conv_transpose"):
         gamma = step.parameters.get("gamma", np.ones(len(by), np.float32))
         beta = step.parameters.get("beta", np.zeros(len(by), np.float32))
         more = {"gamma": _single(gamma * by), "beta": _single(beta * by + plus)}
-        return draft.again(step, more, **({} if step.kind == "batchnorm" else {"affine": True}))
+        return draft.again(step, more, **({"affine": True} if step.kind in ("groupnorm", "instancenorm") else {}))
     weight, bias = step.parameters["weight"], step.parameters.get("bias", 0)
     if step.kind == "dense" or (step.kind == "conv_transpose" and step.arguments.get("groups", 1) == 1):
         wide = by[:, None]
     elif step.kind == "conv_transpose":
-        return _behind(draft, Flowing(step.result, step.shape, np.zeros(0, np.int32)), by, plus)
+        return None
     else:
         wide = by
     return draft.again(step, {"weight": _single(weight * wide), "bias": _single(bias * by + plus)}, bias=True)
@@ -193,16 +247,12 @@ def _first(value: Flowing) -> bool:
 
 
 def _vector_in_order(draft: Draft, value: Flowing) -> Flowing:
-    from dslc.interchange.arranging import arranged
-
     flat = as_vector(draft, value) if value.whole else value
     source = arranged(draft, flat, flat.index, flat.index.shape)
     return Flowing(source, flat.index.shape, np.arange(flat.index.size, dtype=np.int32))
 
 
 def _channels_last(draft: Draft, value: Flowing) -> Flowing:
-    from dslc.interchange.arranging import arranged
-
     shape = value.index.shape
     source = arranged(draft, value, value.index.ravel(), shape)
     return Flowing(source, shape, np.arange(value.index.size, dtype=np.int32).reshape(shape))

@@ -49,12 +49,14 @@ class Flowing:
 @dataclass(frozen=True, eq=False)
 class Formula:
     """A formula of each number of `base`, such as x * sigmoid(x); `kind` and `operands` are its last step, in which
-    numbers stand for themselves. `function` computes it in NumPy."""
+    numbers stand for themselves. `function` computes it in NumPy; with an `axis` of the index it is one of whole rows
+    along that (rows, numbers), such as x / sqrt(mean(x^2)), whose result may have one number a row."""
 
     base: Flowing
     function: Callable[[Array], Array]
     kind: str
     operands: tuple[Formula | Flowing | float, ...]
+    axis: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

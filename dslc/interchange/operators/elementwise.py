@@ -26,7 +26,7 @@ def of_one(at: At, value: Value, kind: str, function: Function) -> Formula:
     """A function of each number of a value."""
     operand = value if isinstance(value, Formula) else settled(at.draft, value)
     base, inner = base_of(at, operand)
-    return Formula(base, lambda x: function(inner(x)), kind, (operand,))
+    return Formula(base, lambda x: function(inner(x)), kind, (operand,), axis_of(operand))
 
 
 def _unary(kind: str, function: Function) -> Translation:
@@ -40,14 +40,24 @@ def with_number(at: At, kind: str, value: Value, number: float, number_first: bo
     operand = value if isinstance(value, Formula) else settled(at.draft, value)
     base, inner = base_of(at, operand)
     join = JOINS[kind]
+    axis = axis_of(operand)
     if number_first:
-        return Formula(base, lambda x: join(number, inner(x)), kind, (number, operand))
-    return Formula(base, lambda x: join(inner(x), number), kind, (operand, number))
+        return Formula(base, lambda x: join(number, inner(x)), kind, (number, operand), axis)
+    return Formula(base, lambda x: join(inner(x), number), kind, (operand, number), axis)
+
+
+def axis_of(value: Value) -> int | None:
+    """The axis of a formula of rows."""
+    return value.axis if isinstance(value, Formula) else None
 
 
 JOINS: Mapping[str, Callable[..., Array]] = {
     "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide, "Max": np.maximum, "Min": np.minimum,
     "Pow": np.power,
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
 }  # fmt: skip
 TINY = 1
 
@@ -108,8 +118,9 @@ def of_two(at: At, kind: str, a: Value, b: Value) -> Value:
     x, y = (v if isinstance(v, Formula) else settled(at.draft, v) for v in (a, b))
     (one, f), (other, g) = base_of(at, x), base_of(at, y)
     join = JOINS[kind]
-    if one is other or (one.source == other.source and np.array_equal(one.index, other.index)):
-        return Formula(one, lambda v: join(f(v), g(v)), kind, (x, y))
+    axes = {axis for axis in (axis_of(x), axis_of(y)) if axis is not None}
+    if len(axes) <= 1 and (one is other or (one.source == other.source and np.array_equal(one.index, other.index))):
+        return Formula(one, lambda v: join(f(v), g(v)), kind, (x, y), next(iter(axes), None))
     layer = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide", "Max": "maximum", "Min": "minimum"}
     if kind not in layer:
         raise Lacking("the language has no such function of two values")
@@ -228,6 +239,24 @@ def activated_with(at: At, x: Flowing, kind: str, parameters: Mapping[str, Array
     return Flowing(step.result, step.shape, x.index)
 
 
+def _where(at: At) -> Value:
+    """One of two formulas of the same value, such as x above 20 and softplus below."""
+    chosen = [at.value(i) for i in range(3)]
+    bases, functions = [], []
+    for value in chosen:
+        if isinstance(value, Constant) and value.array.size == 1:
+            number = float(value.array.ravel()[0])
+            functions.append(lambda x, number=number: np.full_like(x, number))
+            continue
+        base, function = base_of(at, value)
+        bases.append(base)
+        functions.append(function)
+    if not bases or any(base is not bases[0] for base in bases):
+        raise Lacking("it chooses between numbers of different values")
+    condition, a, b = functions
+    return Formula(bases[0], lambda x: np.where(condition(x), a(x), b(x)), "Where", ())
+
+
 def _square(at: At) -> Value:
     value = at.value()
     exponent = at.needed(1)
@@ -237,7 +266,11 @@ def _square(at: At) -> Value:
 
 
 TRANSLATIONS: Mapping[str, Translation] = {
-    **{kind: _binary(kind) for kind in ("Add", "Sub", "Mul", "Div")},
+    **{
+        kind: _binary(kind)
+        for kind in ("Add", "Sub", "Mul", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+    },
+    "Where": _where,
     **{kind: _of_many(kind) for kind in ("Max", "Min", "Sum")},
     "Abs": _unary("Abs", np.abs),
     "Clip": _clip,
@@ -251,7 +284,7 @@ TRANSLATIONS: Mapping[str, Translation] = {
     "Log": _unary("Log", np.log),
     "Mean": _mean,
     "Mish": _unary("Mish", lambda x: x * np.tanh(_softplus(x))),
-    "Neg": _unary("Neg", np.negative),
+    "Neg": lambda at: with_number(at, "Mul", at.value(), -1.0),
     "PRelu": _prelu,
     "Pow": _square,
     "Reciprocal": _unary("Reciprocal", lambda x: 1 / x),

@@ -9,7 +9,7 @@ from dslc.interchange.arranging import as_vector
 from dslc.interchange.onnx_file import MOST
 from dslc.interchange.operators._at import At, Translation
 from dslc.interchange.settling import settled
-from dslc.interchange.values import Constant, Flowing, Lacking, Value, rows_along
+from dslc.interchange.values import Constant, Flowing, Formula, Lacking, Value, rows_along
 from dslc.numerics import Array, np
 
 Move = Callable[[At, Array], Array | Sequence[Array]]
@@ -20,6 +20,8 @@ def moving(move: Move) -> Translation:
 
     def translation(at: At) -> Value | tuple[Value, ...]:
         value = at.value()
+        if isinstance(value, Formula) and value.axis is not None and at.node.kind == "Expand":
+            return value  # a number for each row counts for all of it anyway
         if isinstance(value, Constant):
             found = move(at, value.array)
             return Constant(found) if isinstance(found, np.ndarray) else tuple(map(Constant, found))
@@ -93,7 +95,7 @@ def _slice(at: At, x: Array) -> Array:
 
 
 def _gather(at: At, x: Array) -> Array:
-    return np.take(x, np.asarray(at.needed(1), np.int64), axis=at.whole("axis", 0))
+    return np.asarray(np.take(x, np.asarray(at.needed(1), np.int64), axis=at.whole("axis", 0)))
 
 
 def _split(at: At, x: Array) -> Sequence[Array]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 
 from dslc.interchange.arranging import complete
 from dslc.interchange.operators._at import At, Translation
 from dslc.interchange.operators.windows import global_pool
-from dslc.interchange.settling import activated, affine, combined
-from dslc.interchange.values import Flowing, Lacking, of_ours, rows_along
+from dslc.interchange.operators.elementwise import base_of
+from dslc.interchange.settling import activated, affine, norm_of_pixels
+from dslc.interchange.values import Flowing, Formula, Lacking, Value, of_ours, rows_along
 from dslc.numerics import Array, np
 
 
@@ -87,25 +88,13 @@ def layer_norm(at: At, x: Flowing, first: int, gamma: Array, beta: Array, eps: f
         raise Lacking("it normalizes something else than an example or the channels of a pixel")
     weight = np.empty(len(gamma), np.float32)
     weight[rows.channels] = gamma
-    return affine(at.draft, _norm_of_pixels(at, x, weight, eps), np.array(1.0), beta)
+    return affine(at.draft, norm_of_pixels(at.draft, x, weight, eps, at.label(1)), np.array(1.0), beta)
 
 
 def _spread(x: Flowing, array: Array) -> Array:
     ours = np.empty(prod(x.shape), np.float32)
     ours[x.index.ravel()] = np.broadcast_to(array, x.index.shape).ravel()
     return ours.reshape(x.shape)
-
-
-def _norm_of_pixels(at: At, x: Flowing, weight: Array, eps: float) -> Flowing:
-    """(x - mean) / sqrt(variance + eps) of the channels of each pixel: the mean by a frozen filter, and `rmsnorm`."""
-    channels = x.shape[-1]
-    mean = np.full((1, 1, channels, 1), 1 / channels, np.float32)
-    center = at.draft.emit(
-        "conv", (x.source,), {"weight": mean}, frozen=True, filters=1, size=(1, 1), bias=False
-    )  # fmt: skip
-    away = at.draft.emit("subtract", (x.source, center.result))
-    step = at.draft.emit("rmsnorm", (away.result,), {"weight": weight}, at.label(1), eps=eps)
-    return Flowing(step.result, step.shape, x.index)
 
 
 def _along_channels(kind: str, latest: int) -> Translation:
@@ -133,11 +122,13 @@ def _lp_normalization(at: At) -> Flowing:
     return activated(at.draft, x, "l2_normalize")
 
 
-def _reduced(kind: str) -> Translation:
-    def translation(at: At) -> Flowing:
-        x = at.flowing()
-        rank = x.index.ndim + 1
+def _reduced(kind: str) -> Callable[[At], Value]:
+    def translation(at: At) -> Value:
+        base, _ = base_of(at, at.value())
+        rank = base.index.ndim + 1
         axes = at.listed("axes", 1)
+        if axes is not None and len(axes) == 1 and (row := row_of(at, axes[0], at.node.kind)) is not None:
+            return row
         if axes is None or any(a % rank == 0 for a in axes):
             raise Lacking("it goes over the batch too")
         return global_pool(at, kind, tuple(sorted(a % rank - 1 for a in axes)), bool(at.whole("keepdims", 1)))
@@ -145,7 +136,41 @@ def _reduced(kind: str) -> Translation:
     return translation
 
 
-def _maxout(at: At) -> Flowing:
+REDUCERS: Mapping[str, Callable[[Array], Array]] = {
+    "ReduceL2": lambda x: np.sqrt((x**2).sum(axis=-1, keepdims=True)),
+    "ReduceMax": lambda x: x.max(axis=-1, keepdims=True),
+    "ReduceMean": lambda x: x.mean(axis=-1, keepdims=True),
+    "ReduceSum": lambda x: x.sum(axis=-1, keepdims=True),
+    "ReduceSumSquare": lambda x: (x**2).sum(axis=-1, keepdims=True),
+}
+
+
+def row_of(at: At, axis: int, kind: str) -> Formula | None:
+    """A number for each row along an axis, as the beginning of a formula of rows; None where the rows are not those of
+    pixels, or their axis does not stay."""
+    value = at.value()
+    base, inner = base_of(at, value)
+    place = axis % (base.index.ndim + 1) - 1
+    rows = rows_along(base, place) if place >= 0 else None
+    if rows is None or len(rows.channels) != base.shape[-1] or not base.whole or not at.whole("keepdims", 1):
+        return None
+    operand = value if isinstance(value, Formula) else base
+    if isinstance(operand, Formula) and operand.axis not in (None, place):
+        return None
+    reduce = REDUCERS[kind]
+    return Formula(base, lambda x: reduce(inner(x) + np.zeros_like(x)), kind, (operand,), place)
+
+
+def _row(at: At) -> Value:
+    """What only a formula of rows has."""
+    axes = at.listed("axes", 1)
+    row = row_of(at, axes[0], at.node.kind) if axes is not None and len(axes) == 1 else None
+    if row is None:
+        raise Lacking("it does not go over the channels of each pixel, or over a vector, and keep their axis")
+    return row
+
+
+def _maxout(at: At) -> Value:
     """The largest of pieces of channels, or of all pixels."""
     x, axes = at.flowing(), at.listed("axes", 1)
     if axes is not None and len(axes) == 1 and not at.whole("keepdims", 1):
@@ -157,10 +182,10 @@ def _maxout(at: At) -> Flowing:
         if following and pieces > 1 and x.shape[-1] % pieces == 0 and (first % pieces == 0).all() and x.whole:
             step = at.emit("maxout", x, pieces=pieces)
             return Flowing(step.result, step.shape, (first // pieces).astype(np.int32))
-    return _REDUCE_MAX(at)  # type: ignore[return-value]
+    return _GLOBAL_MAX(at)
 
 
-_REDUCE_MAX = _reduced("global_maxpool")
+_GLOBAL_MAX = _reduced("global_maxpool")
 TRANSLATIONS: Mapping[str, Translation] = {
     "BatchNormalization": _batchnorm,
     "GroupNormalization": _groupnorm,
@@ -168,9 +193,11 @@ TRANSLATIONS: Mapping[str, Translation] = {
     "LayerNormalization": _layernorm,
     "LogSoftmax": _along_channels("log_softmax", 13),
     "LpNormalization": _lp_normalization,
+    "ReduceL2": _row,
     "ReduceMax": _maxout,
     "ReduceMean": _reduced("global_avgpool"),
+    "ReduceSum": _row,
+    "ReduceSumSquare": _row,
     "Softmax": _along_channels("softmax", 13),
 }
 """By the name of the operator."""
-__all__ = ["TRANSLATIONS", "combined"]
