@@ -46,7 +46,19 @@ def complete(draft: Draft, value: Flowing) -> Flowing:
         shape: Shape = value.index.shape
         source = arranged(draft, value, value.index, shape)
         return Flowing(source, shape, np.arange(value.index.size, dtype=np.int32))
-    return as_image(draft, value)
+    try:
+        return as_image(draft, value)
+    except Lacking:
+        return channels_last(draft, value)
+
+
+def channels_last(draft: Draft, value: Flowing) -> Flowing:
+    """A tensor (rows, columns, channels) as an image of ours. Raises Lacking as `arranged` does."""
+    shape = value.index.shape if value.index.ndim == 3 else (1, *value.index.shape)
+    if len(shape) != 3:
+        raise Lacking(f"it has {value.index.ndim + 1} axes with the batch")
+    source = arranged(draft, value, value.index.ravel(), shape)
+    return Flowing(source, shape, np.arange(value.index.size, dtype=np.int32).reshape(value.index.shape))
 
 
 def arranged(draft: Draft, value: Flowing, wanted: Array, shape: Shape) -> str:

@@ -41,7 +41,9 @@ def recognized(function: Callable[[Array], Array]) -> Recognized | None:
         found = np.asarray(function(POINTS), np.float64) + np.zeros_like(POINTS)
     if not np.isfinite(found).all():
         return None
-    alike = (match(candidate) for match in (_matches(found), _matches(found, mirrored=True)) for candidate in CANDIDATES)
+    alike = (
+        match(candidate) for match in (_matches(found), _matches(found, mirrored=True)) for candidate in CANDIDATES
+    )
     return _line(found) or _leaky(found) or next(filter(None, alike), None)
 
 

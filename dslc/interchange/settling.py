@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dslc.interchange.arranging import arranged, as_image, as_vector, complete, mixed
+from dslc.interchange.arranging import arranged, as_image, as_vector, channels_last, complete, mixed
 from dslc.interchange.draft import Draft, Step
 from dslc.interchange.formulas import recognized
 from dslc.interchange.rows import recognized_row
@@ -13,6 +13,10 @@ from dslc.numerics import Array, np
 
 BINARY = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide", "Max": "maximum", "Min": "minimum"}
 """The layers that operators of two values are."""
+ABSORBING = ("dense", "conv", "depthwise", "conv_transpose", "groupnorm", "instancenorm", "batchnorm", "layernorm",
+             "rmsnorm")  # fmt: skip
+"""Layers with factors and summands of their own."""
+REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2", "ReduceSumSquare")
 ABSORBING = ("dense", "conv", "depthwise", "conv_transpose", "groupnorm", "instancenorm", "batchnorm", "layernorm",
              "rmsnorm")  # fmt: skip
 """Layers with factors and summands of their own."""
@@ -109,30 +113,16 @@ def _by_parts(draft: Draft, value: Formula) -> Flowing:
         return _reduced_channels(draft, value.kind, complete(draft, settled(draft, value.operands[0])), value.axis)
     numbers = [operand for operand in value.operands if isinstance(operand, float)]
     parts = [settled(draft, operand) for operand in value.operands if not isinstance(operand, float)]
-    if value.kind in UNARY and not numbers:
-        return activated(draft, complete(draft, parts[0]), UNARY[value.kind])
-    if value.kind in BINARY and not numbers:
+    if value.kind in BINARY and len(parts) == 2:
         return combined(draft, BINARY[value.kind], parts[0], parts[1])
-    if value.kind in ("Add", "Sub", "Mul", "Div") and parts[0] is not value.base:
-        line = Formula(parts[0], _with_number(value), value.kind, (parts[0], *numbers))
-        return settled(draft, line)
-    if value.kind in ("Max", "Min") and numbers:
+    if value.outer is not None and parts[0] is not value.base and value.axis is None:
+        operands = tuple(o if isinstance(o, float) else parts[0] for o in value.operands)
+        return settled(draft, Formula(parts[0], value.outer, value.kind, operands, value.outer))
+    if value.kind in ("Max", "Min") and numbers and parts:
         return _limited(draft, value.kind, parts[0], numbers[0])
     if value.kind == "Pow" and numbers == [2.0]:
         return combined(draft, "multiply", parts[0], parts[0])
     raise Lacking("the language has no such function")
-
-
-def _with_number(value: Formula) -> object:
-    first = isinstance(value.operands[0], float)
-    number = float(next(o for o in value.operands if isinstance(o, float)))
-    functions = {
-        "Add": lambda x: x + number,
-        "Sub": (lambda x: number - x) if first else (lambda x: x - number),
-        "Mul": lambda x: x * number,
-        "Div": (lambda x: number / x) if first else (lambda x: x / number),
-    }
-    return functions[value.kind]
 
 
 def _limited(draft: Draft, kind: str, x: Flowing, limit: float) -> Flowing:
@@ -217,7 +207,7 @@ def combined(draft: Draft, kind: str, a: Flowing, b: Flowing) -> Flowing:
         step = draft.emit(kind, (x.source, y.source))
         return Flowing(step.result, step.shape, np.arange(shape[0], dtype=np.int32))
     if len(shape) == 3 and any(v.whole and v.last and not _first(v) for v in (a, b)):
-        x, y = (_channels_last(draft, v) for v in (a, b))
+        x, y = (channels_last(draft, v) for v in (a, b))
         step = draft.emit(kind, (x.source, y.source))
         return Flowing(step.result, step.shape, np.arange(step_size(step), dtype=np.int32).reshape(shape))
     x, y = as_image(draft, a), as_image(draft, b)
@@ -250,9 +240,3 @@ def _vector_in_order(draft: Draft, value: Flowing) -> Flowing:
     flat = as_vector(draft, value) if value.whole else value
     source = arranged(draft, flat, flat.index, flat.index.shape)
     return Flowing(source, flat.index.shape, np.arange(flat.index.size, dtype=np.int32))
-
-
-def _channels_last(draft: Draft, value: Flowing) -> Flowing:
-    shape = value.index.shape
-    source = arranged(draft, value, value.index.ravel(), shape)
-    return Flowing(source, shape, np.arange(value.index.size, dtype=np.int32).reshape(shape))

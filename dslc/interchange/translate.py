@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from dslc.interchange.arranging import arranged, as_image, as_vector
+from dslc.interchange.arranging import arranged, as_image, as_vector, complete
 from dslc.interchange.draft import Draft, Step
 from dslc.interchange.onnx_file import OnnxGraph, OnnxInput, OnnxNode
 from dslc.interchange.operators import elementwise, movement, normalization, products, windows
@@ -85,7 +85,7 @@ def _batch(graph: OnnxGraph) -> int:
     if not graph.inputs:
         raise DataError("the model has no inputs")
     for given in graph.inputs:
-        if len(given.shape) < 2 or not given.floating:
+        if not given.shape or not given.floating:
             raise DataError(f"the input {given.name} is no array of floating-point numbers (examples, ...)")
         if None in given.shape[1:]:
             raise DataError(f"the size of the input {given.name} is not fixed: {_shown(given.shape)}")
@@ -101,8 +101,8 @@ def _begin(graph: OnnxGraph, given: OnnxInput, draft: Draft) -> Flowing:
     readers = [node for node in graph.nodes if given.name in node.inputs]
     if len(tensor) > 3:
         raise DataError(f"the input {given.name} has {len(tensor) + 1} axes: the language has vectors and images")
-    if len(tensor) == 1:
-        shape, index = tensor, np.arange(prod(tensor), dtype=np.int32)
+    if len(tensor) < 2:
+        shape, index = tensor or (1,), np.arange(prod(tensor), dtype=np.int32).reshape(tensor)
     elif len(tensor) == 3 and all(n.kind == "Transpose" and n.attributes.get("perm") == [0, 3, 1, 2] for n in readers):
         shape, index = tensor, np.arange(prod(tensor), dtype=np.int32).reshape(tensor)
     elif len(tensor) == 3:
@@ -120,7 +120,8 @@ def _begin(graph: OnnxGraph, given: OnnxInput, draft: Draft) -> Flowing:
 def _end(draft: Draft, value: Flowing) -> Flowing:
     """An output in an order that one expects: a vector as it is, an image with the channels last."""
     if value.index.ndim > 1:
-        return value if value.whole and value.last else as_image(draft, value)
+        value = complete(draft, value)
+        return value if value.last else as_image(draft, value)
     flat = as_vector(draft, value) if value.whole else value
     source = arranged(draft, flat, flat.index.ravel(), (flat.index.size,))
     return Flowing(source, (flat.index.size,), np.arange(flat.index.size, dtype=np.int32).reshape(value.index.shape))

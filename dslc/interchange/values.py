@@ -56,6 +56,8 @@ class Formula:
     function: Callable[[Array], Array]
     kind: str
     operands: tuple[Formula | Flowing | float, ...]
+    outer: Callable[[Array], Array] | None = None
+    """The last step as a function of the only operand that is no number."""
     axis: int | None = None
 
 

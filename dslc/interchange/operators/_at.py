@@ -115,9 +115,17 @@ class At:
         name = self.node.inputs[weight] if weight < len(self.node.inputs) else ""
         owner = re.fullmatch(r"(.*[A-Za-z].*?)[./](weight|kernel|gamma|scale|W)(:0)?", name)
         if owner is None:
-            last = [part for part in self.node.name.split("/") if part]
-            return cleaned(last[-2]) if len(last) > 1 else ""
+            return path_name(self.node.name)
         return cleaned(owner[1])
+
+
+def path_name(node: str) -> str:
+    """`layer1_0_conv1` for the node `/layer1/layer1.0/conv1/Conv`: what does not only repeat the beginning of the part
+    behind it."""
+    path = [part for part in node.split("/") if part][:-1]
+    followed = [*path[1:], ""]
+    kept = [part for part, following in zip(path, followed, strict=False) if not following.startswith(f"{part}.")]
+    return cleaned(".".join(kept)) or (cleaned(path[-1]) if path else "")
 
 
 def cleaned(name: str) -> str:

@@ -26,7 +26,7 @@ def of_one(at: At, value: Value, kind: str, function: Function) -> Formula:
     """A function of each number of a value."""
     operand = value if isinstance(value, Formula) else settled(at.draft, value)
     base, inner = base_of(at, operand)
-    return Formula(base, lambda x: function(inner(x)), kind, (operand,), axis_of(operand))
+    return Formula(base, lambda x: function(inner(x)), kind, (operand,), function, axis_of(operand))
 
 
 def _unary(kind: str, function: Function) -> Translation:
@@ -42,8 +42,9 @@ def with_number(at: At, kind: str, value: Value, number: float, number_first: bo
     join = JOINS[kind]
     axis = axis_of(operand)
     if number_first:
-        return Formula(base, lambda x: join(number, inner(x)), kind, (number, operand), axis)
-    return Formula(base, lambda x: join(inner(x), number), kind, (operand, number), axis)
+        first = (number, operand)
+        return Formula(base, lambda x: join(number, inner(x)), kind, first, lambda x: join(number, x), axis)
+    return Formula(base, lambda x: join(inner(x), number), kind, (operand, number), lambda x: join(x, number), axis)
 
 
 def axis_of(value: Value) -> int | None:
@@ -120,7 +121,7 @@ def of_two(at: At, kind: str, a: Value, b: Value) -> Value:
     join = JOINS[kind]
     axes = {axis for axis in (axis_of(x), axis_of(y)) if axis is not None}
     if len(axes) <= 1 and (one is other or (one.source == other.source and np.array_equal(one.index, other.index))):
-        return Formula(one, lambda v: join(f(v), g(v)), kind, (x, y), next(iter(axes), None))
+        return Formula(one, lambda v: join(f(v), g(v)), kind, (x, y), axis=next(iter(axes), None))
     layer = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide", "Max": "maximum", "Min": "minimum"}
     if kind not in layer:
         raise Lacking("the language has no such function of two values")
@@ -267,8 +268,7 @@ def _square(at: At) -> Value:
 
 TRANSLATIONS: Mapping[str, Translation] = {
     **{
-        kind: _binary(kind)
-        for kind in ("Add", "Sub", "Mul", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+        kind: _binary(kind) for kind in ("Add", "Sub", "Mul", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
     },
     "Where": _where,
     **{kind: _of_many(kind) for kind in ("Max", "Min", "Sum")},

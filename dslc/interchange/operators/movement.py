@@ -128,7 +128,8 @@ def _depth_to_space(at: At, x: Array) -> Array:
 
 def _space_to_depth(at: At, x: Array) -> Array:
     block, (n, channels, rows, columns) = at.whole("blocksize"), x.shape
-    squares = x.reshape(n, channels, rows // block, block, columns // block, block).transpose(0, 3, 5, 1, 2, 4)
+    order = (0, 3, 5, 1, 2, 4) if at.text("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
+    squares = x.reshape(n, channels, rows // block, block, columns // block, block).transpose(order)
     return squares.reshape(n, channels * block**2, rows // block, columns // block)
 
 
@@ -185,6 +186,8 @@ def _cast(at: At) -> Value:
 
 def _dropout(at: At) -> tuple[Value, ...]:
     """Off at prediction; a mask is not needed."""
+    if at.given(2) and at.needed(2).any():
+        raise Lacking("it is in training mode: export the model for prediction")
     return (at.value(),)
 
 

@@ -7,8 +7,8 @@ from math import prod
 
 from dslc.interchange.arranging import complete
 from dslc.interchange.operators._at import At, Translation
-from dslc.interchange.operators.windows import global_pool
 from dslc.interchange.operators.elementwise import base_of
+from dslc.interchange.operators.windows import global_pool
 from dslc.interchange.settling import activated, affine, norm_of_pixels
 from dslc.interchange.values import Flowing, Formula, Lacking, Value, of_ours, rows_along
 from dslc.numerics import Array, np
@@ -22,6 +22,8 @@ def _by_channel(x: Flowing, array: Array) -> Array:
 
 
 def _batchnorm(at: At) -> Flowing:
+    if at.whole("training_mode", 0):
+        raise Lacking("it is in training mode: export the model for prediction")
     x = complete(at.draft, at.flowing())
     roles = ("gamma", "beta", "mean", "var")
     given = {role: _by_channel(x, at.needed(i + 1)) for i, role in enumerate(roles)}
@@ -158,7 +160,7 @@ def row_of(at: At, axis: int, kind: str) -> Formula | None:
     if isinstance(operand, Formula) and operand.axis not in (None, place):
         return None
     reduce = REDUCERS[kind]
-    return Formula(base, lambda x: reduce(inner(x) + np.zeros_like(x)), kind, (operand,), place)
+    return Formula(base, lambda x: reduce(inner(x) + np.zeros_like(x)), kind, (operand,), axis=place)
 
 
 def _row(at: At) -> Value:

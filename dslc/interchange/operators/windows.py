@@ -114,6 +114,8 @@ def _conv_transpose(at: At) -> Flowing:
     sides = _sides_of_transpose(at, image.shape, full, more, stride, axes)
     for axis, (before, after) in enumerate(sides):
         more[axis] += before - after  # what is cut off less at the end
+    if min(more) < 0:
+        raise Lacking("it cuts off more at the end than at the beginning")
     pad = tuple(before for before, _ in sides)
     groups = at.whole("group", 1)
     step = at.emit(
