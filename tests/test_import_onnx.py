@@ -59,7 +59,8 @@ def test_the_text(rng: np.random.Generator, tmp_path: Path) -> None:
     """Chains as one writes them, names where they are needed."""
     network = check_text(
         "net N {\n  input image: 8x8x3\n  conv(4, 3x3, pad=same, name=stem) -> batchnorm -> relu\n"
-        "  a = conv(4, 3x3, pad=same) -> relu\n  b = a -> conv(4, 1x1) -> batchnorm\n  add(a, b) -> relu -> maxpool(2x2)\n"
+        "  a = conv(4, 3x3, pad=same) -> relu\n  b = a -> conv(4, 1x1) -> batchnorm\n"
+        "  add(a, b) -> relu -> maxpool(2x2)\n"
         "  flatten -> dense(3) -> softmax\n}\n"
     )
     assert imported(export_onnx(with_numbers(network, rng)), tmp_path).written.text == (
@@ -123,7 +124,8 @@ def test_a_layer_norm_in_pieces(tmp_path: Path, rng: np.random.Generator) -> Non
     make = onnx.helper.make_node
     found = imported(
         model(
-            make("ReduceMean", ["x"], ["m"], axes=[-1]), make("Sub", ["x", "m"], ["d"]), make("Pow", ["d", "two"], ["s"]),
+            make("ReduceMean", ["x"], ["m"], axes=[-1]), make("Sub", ["x", "m"], ["d"]),
+            make("Pow", ["d", "two"], ["s"]),
             make("ReduceMean", ["s"], ["v"], axes=[-1]), make("Add", ["v", "eps"], ["w"]), make("Sqrt", ["w"], ["r"]),
             make("Div", ["d", "r"], ["n"]), make("Mul", ["n", "g"], ["k"]), make("Add", ["k", "b"], ["y"]),
             two=np.array(2, np.float32), eps=np.array(1e-5, np.float32), g=rng.random(4).astype(np.float32),

@@ -1,5 +1,5 @@
-"""The node cases of the package onnx for operators that `dslc import` reads: each is imported and interpreted in NumPy, or
-refused because the language lacks it. None may give something else than ONNX says."""
+"""The node cases of the package onnx for operators that `dslc import` reads: each is imported and interpreted in NumPy,
+or refused because the language lacks it. None may give something else than ONNX says."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def activation_values(kind: str, arguments: Mapping[str, Any], points: Array) ->
     layer = layer_of(kind, arguments)
     assert isinstance(layer, Activation)
     with np.errstate(all="ignore"):
-        return layer.reference((points[None],), {}, Mode(training=False)).y[0]
+        return np.asarray(layer.reference((points[None],), {}, Mode(training=False)).y[0])
 
 
 def _near(number: float) -> float:

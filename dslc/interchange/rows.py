@@ -44,7 +44,7 @@ def _normalization(rows: Array, found: Array, tiny: Array, small: Array) -> Reco
         centered = plain(float((tiny - tiny.mean())[0, 0] / small[0, 0]) ** 2)
     power = (rows**2).mean(axis=-1, keepdims=True)
     norm = np.sqrt((rows**2).sum(axis=-1, keepdims=True))
-    candidates = (
+    candidates: tuple[tuple[str, float, Callable[[float], Array]], ...] = (
         ("rmsnorm", root, lambda eps: rows / np.sqrt(power + eps)),
         ("l2_normalize", least, lambda eps: rows / np.maximum(norm, eps)),
         ("layernorm", centered, lambda eps: mean / np.sqrt((mean**2).mean(axis=-1, keepdims=True) + eps)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from dslc.interchange.arranging import arranged, as_image, as_vector, channels_last, complete, mixed
 from dslc.interchange.draft import Draft, Step
@@ -74,7 +75,8 @@ def _row_formula(draft: Draft, value: Formula) -> Flowing:
     elif found.kind == "layernorm":
         return norm_of_pixels(draft, base, np.ones(channels, np.float32), found.eps or 0.0, "")
     else:
-        step = draft.emit(found.kind, (base.source,), **({} if found.eps is None else {"eps": found.eps}))
+        eps: dict[str, Any] = {} if found.eps is None else {"eps": found.eps}
+        step = draft.emit(found.kind, (base.source,), **eps)
     return Flowing(step.result, step.shape, base.index)
 
 
@@ -101,7 +103,7 @@ def _reduced_channels(draft: Draft, kind: str, x: Flowing, axis: int) -> Flowing
     return Flowing(step.result, step.shape, (x.index // channels).min(axis=axis, keepdims=True))
 
 
-def activated(draft: Draft, base: Flowing, kind: str, **arguments: object) -> Flowing:
+def activated(draft: Draft, base: Flowing, kind: str, **arguments: Any) -> Flowing:
     """A layer of each number by itself: the numbers stay where they are."""
     step = draft.emit(kind, (base.source,), **arguments)
     return Flowing(step.result, step.shape, base.index)

@@ -1,4 +1,4 @@
-"""Layers as a spec that people read: chains, a line for each layer with weights, and names only where they are needed."""
+"""Layers as a spec that people read: chains, a line for each layer with weights, and names only where needed."""
 
 from __future__ import annotations
 

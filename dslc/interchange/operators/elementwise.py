@@ -243,11 +243,11 @@ def activated_with(at: At, x: Flowing, kind: str, parameters: Mapping[str, Array
 def _where(at: At) -> Value:
     """One of two formulas of the same value, such as x above 20 and softplus below."""
     chosen = [at.value(i) for i in range(3)]
-    bases, functions = [], []
+    bases: list[Flowing] = []
+    functions: list[Function] = []
     for value in chosen:
         if isinstance(value, Constant) and value.array.size == 1:
-            number = float(value.array.ravel()[0])
-            functions.append(lambda x, number=number: np.full_like(x, number))
+            functions.append(_always(float(value.array.ravel()[0])))
             continue
         base, function = base_of(at, value)
         bases.append(base)
@@ -255,7 +255,11 @@ def _where(at: At) -> Value:
     if not bases or any(base is not bases[0] for base in bases):
         raise Lacking("it chooses between numbers of different values")
     condition, a, b = functions
-    return Formula(bases[0], lambda x: np.where(condition(x), a(x), b(x)), "Where", ())
+    return Formula(bases[0], lambda x: np.asarray(np.where(condition(x), a(x), b(x))), "Where", ())
+
+
+def _always(number: float) -> Function:
+    return lambda x: np.full_like(x, number)
 
 
 def _square(at: At) -> Value:

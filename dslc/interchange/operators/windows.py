@@ -53,6 +53,18 @@ def _window(at: At, image: Flowing, size: tuple[int, int], axes: int) -> Window:
     return Window(size, stride, _sides(at, image.shape, plain, axes), dilation)
 
 
+def _both(window: Window) -> Sides:
+    """The padding of a window as numbers for all four sides."""
+    (top, bottom), (left, right) = (window.padding(axis, 0) for axis in (0, 1))
+    return (top, bottom), (left, right)
+
+
+def _sum_of(one: Sides, other: Sides) -> Sides:
+    (a, b), (c, d) = one
+    (e, f), (g, h) = other
+    return (a + e, b + f), (c + g, d + h)
+
+
 def _filters(weight: Array) -> Array:
     """(filters, channels / groups, rows, columns) as (rows, columns, channels / groups, filters)."""
     return np.ascontiguousarray((weight[:, :, None] if weight.ndim == 3 else weight).transpose(2, 3, 1, 0))
@@ -63,7 +75,7 @@ def padding(pad: str | tuple[Any, ...], window: Window) -> str | tuple[Any, ...]
     if isinstance(pad, str):
         return pad
     (top, bottom), (left, right) = pad
-    if not top == bottom or not left == right:
+    if top != bottom or left != right:
         return pad
     if not (top or left):
         return "valid"
@@ -82,9 +94,7 @@ def _conv(at: At) -> Flowing:
     window = _window(at, image, (filters.shape[0], filters.shape[1]), x.index.ndim - 1)
     before = at.draft.alone(image.source, "zeropad")
     if before is not None:
-        sides = tuple(tuple(a + b for a, b in zip(*two, strict=True))
-                      for two in zip(before.arguments["pad"], window.pad, strict=True))  # fmt: skip
-        window = Window(window.size, window.stride, sides, window.dilation)
+        window = replace(window, pad=_sum_of(before.arguments["pad"], _both(window)))
         source = before.inputs[0]
         image = Flowing(source, at.draft.shapes[source], in_order(at.draft.shapes[source]))
     parameters = {"weight": filters, "bias": at.weights(2)}
@@ -155,13 +165,13 @@ def _pool(kind: str) -> Translation:
         if window.dilation != (1, 1):
             raise Lacking("its windows are dilated")
         stride = None if window.stride == window.size else window.stride
-        (top, bottom), (left, right) = window.pad  # type: ignore[misc]
+        (top, bottom), (left, right) = _both(window)
         pad = (top, left) if (top, left) == (bottom, right) else window.pad
         up = replace(window, ceil=bool(at.whole("ceil_mode", 0)))
         more = any(up.output(axis, image.shape[axis]) != window.output(axis, image.shape[axis]) for axis in (0, 1))
         counts: dict[str, Any] = {}
         if kind == "avgpool":
-            counts["count_pad"] = bool(at.whole("count_include_pad", 0)) and any(map(any, window.pad))
+            counts["count_pad"] = bool(at.whole("count_include_pad", 0)) and any((top, bottom, left, right))
         step = at.emit(kind, image, size=window.size, stride=stride, pad=pad, ceil=more, **counts)
         return shown(at, step, x)
 
@@ -251,7 +261,7 @@ def _resize(at: At) -> Flowing:
             raise Lacking(f"it is bilinear with {where}: the language has half_pixel")
     else:
         raise Lacking(f"its mode is {mode}: the language has nearest and bilinear")
-    words = {} if mode == "nearest" else {"mode": "bilinear"}
+    words: dict[str, Any] = {} if mode == "nearest" else {"mode": "bilinear"}
     return shown(at, at.emit("upsample", image, scale=scale, **words), x)
 
 
