@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.runtime.training.fit import Diverged, Fit
+from dslc.runtime.training.divergence import Diverged
+from dslc.runtime.training.fit import Fit
 from dslc.runtime.training.progress import Progress
 
 SPEC = """net A {

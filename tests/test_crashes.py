@@ -39,7 +39,7 @@ train {
 COMMAND = ["train", "s.net", "--data", "d.npz", "--progress", "none", "--threads", "1"]
 FILES = {"checkpoint", "checkpoint.previous", "history.csv", "report.html", "run.json", "spec.net", "split.json",
          "weights.safetensors"}  # fmt: skip
-EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
+EVENTS = ("open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 """What Python tells of before it does it, of all that changes a folder."""
 
 

@@ -14,6 +14,7 @@ from dslc.cli.app import (
     Batch,
     Data,
     Define,
+    OnNan,
     Overwrite,
     Progress,
     Rate,
@@ -62,6 +63,7 @@ def train(
     lr: Rate = None,
     batch: Batch = None,
     seed: Seed = None,
+    on_nan: OnNan = None,
     weights: str | None = None,
     only: str | None = None,
     split: str | None = None,
@@ -97,7 +99,7 @@ def train(
     if epochs is not None:
         positive(epochs, "--epochs")
     shares, callbacks = parse_shares(split, train_dev), watch.callbacks()
-    network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed))
+    network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed, on_nan=on_nan))
     if only is not None and weights is None:
         raise CallError("--only names layers of a file: it goes with --weights FILE")
     anew = resume is None or is_unbegun(resume)
@@ -133,7 +135,7 @@ def train(
     print(f"run: {folder}")
     print(f"report: {folder / 'report.html'}")
     if history.stopped == "interrupted" and checkpoints_of(str(folder)):
-        print(f"interrupted: --resume {folder} goes on after the last whole epoch", file=sys.stderr)
+        print(f"interrupted: --resume {folder} goes on where it was", file=sys.stderr)
 
 
 def _what_to_do(spec: str | None) -> str:
