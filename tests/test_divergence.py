@@ -158,3 +158,5 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         model = dslc.load(Path(on_nan, "spec.net"))
         model.resume(Path(on_nan, "checkpoint"))
         assert model.step == steps
+    assert run(["inspect", "s.net", "--data", "d.npz", "--checkpoint", "stop/checkpoint"]) == 0
+    assert run(["train", "s.net", "--data", "d.npz", "--on-nan", "never"]) == 2

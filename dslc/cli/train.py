@@ -80,9 +80,9 @@ def train(
 
     Args:
         run: The run folder to make; runs/<net>-<number> unless given.
-        resume: A run that was stopped or killed, or a checkpoint. Training goes on after its last whole epoch, in the
-            same folder unless --run names another, bit for bit as if it had never stopped. A run that was killed before
-            its first checkpoint begins anew; one that was killed after its last epoch gets what it lacks.
+        resume: A run that was stopped or killed, or a checkpoint. Training goes on from there, in the same folder
+            unless --run names another, bit for bit as if it had never stopped. A run that was killed before its
+            first checkpoint begins anew; one that was killed after its last epoch gets what it lacks.
         epochs: How many; with --resume how many more, those that were still to come unless given.
         weights: A weights file to start from, for transfer learning.
         only: Just these layers of --weights, as in conv1,conv2.
@@ -123,7 +123,7 @@ def train(
     existing: Existing = "goes on" if _same(run, resume) else "replaced" if overwrite else "refused"
     with run_folder(run, network.name, existing) as folder:
         with writing(folder):
-            watching = [RunCheckpoints(folder), *callbacks(folder)]
+            watching = [RunCheckpoints(folder, watch.checkpoint_seconds), *callbacks(folder)]
             write_partition(folder, dataset)
         part = dataset.train
         history = model.fit(part.x, part.y, dev, epochs, progress, sample_weight=part.weights, callbacks=watching)

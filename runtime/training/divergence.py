@@ -89,7 +89,7 @@ def explain(model: Trainable, piece: Piece, done: int) -> str:
         return f"{largest} has grown to {sizes[largest]:.1e}, {_too_fast(model)}"
     return (
         f"{_where(model, piece, done)}; no parameter is large, so an input, a target or an activation is: standardize "
-        "them; dslc inspect shows by layer where they explode, also of a --checkpoint"
+        "them; dslc inspect --checkpoint shows by layer where they explode"
     )
 
 
