@@ -30,6 +30,7 @@ app = App(
     help_epilogue=examples("dslc new", "dslc check lenet5", "dslc train lenet5 --data mnist"),
     help_format="plaintext",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
 )
 
 Spec = Annotated[str, Parameter(help="The .net file, or the name of a spec that ships, such as lenet5.")]

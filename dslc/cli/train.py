@@ -29,6 +29,7 @@ from dslc.cli.app import (
     writing,
 )
 from dslc.cli.data import DataOptions, encode_tables, locating, training_data
+from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, ExampleError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from dslc.runtime.data.splits import Shares
     from dslc.runtime.model import Model
     from dslc.runtime.runs.folder import Existing
+    from dslc.runtime.training.history import History
 
 
 @app.command(
@@ -72,7 +74,7 @@ def train(
     progress: Progress = "auto",
     watch: WatchOptions = WatchOptions(),
     define: Define = None,
-) -> None:
+) -> int:
     """Train, and leave a run folder with spec, weights, history, report, and the checkpoint of the last epoch.
 
     A tenth of the training set goes to the dev set where the data bring none.
@@ -91,7 +93,7 @@ def train(
     """
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
-    from dslc.runtime.runs.checkpoints import RunCheckpoints, checkpoints_of
+    from dslc.runtime.runs.checkpoints import RunCheckpoints
     from dslc.runtime.runs.folder import is_unbegun, run_folder, write_partition
 
     if spec is None or data is None:
@@ -134,8 +136,18 @@ def train(
         print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
     print(f"run: {folder}")
     print(f"report: {folder / 'report.html'}")
-    if history.stopped == "interrupted" and checkpoints_of(str(folder)):
+    return _status(history, folder)
+
+
+def _status(history: History, folder: Path) -> int:
+    """The exit status; if a signal has ended training, how it goes on is told."""
+    from dslc.runtime.runs.checkpoints import checkpoints_of
+
+    if history.stopped != "interrupted":
+        return 0
+    if checkpoints_of(str(folder)):
         print(f"interrupted: --resume {folder} goes on where it was", file=sys.stderr)
+    return interrupted_status()
 
 
 def _what_to_do(spec: str | None) -> str:

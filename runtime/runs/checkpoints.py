@@ -13,6 +13,7 @@ from dslc.language.diagnostics import DataError
 from dslc.runtime.model import Model
 from dslc.runtime.training.callbacks import Callback, Record
 from dslc.runtime.training.history import History
+from dslc.runtime.training.interrupts import undisturbed
 from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.training.trainable import Trainable
 
@@ -31,6 +32,7 @@ class RunCheckpoints(Callback):
 
     def __init__(self, folder: Path, seconds: float = math.inf) -> None:
         self.folder, self.seconds = folder, seconds
+        self.at = (-1, -1)  # epoch and step of what was written last
         self.own = False  # whether the newest checkpoint was written here: one that is found may be damaged
         sweep(folder)
 
@@ -49,10 +51,13 @@ class RunCheckpoints(Callback):
         self._write()
 
     def on_train_end(self, history: History) -> None:
-        """Writes where training has ended within an epoch, but not if something has failed: perhaps writing."""
-        state = self.model.fit_state
-        if state is not None and state.begun is not None and history.stopped != "failed":
+        """Writes where training has ended, if that is within an epoch or before the epoch's checkpoint was written; but
+        not if something has failed, perhaps writing."""
+        if self._place() != self.at and history.stopped != "failed":
             self._write()
+
+    def _place(self) -> tuple[int, int]:
+        return self.model.epoch, self.model.step
 
     def _write(self) -> None:
         self.written = time.monotonic()
@@ -60,14 +65,15 @@ class RunCheckpoints(Callback):
             return
         newest, made = self.folder / CHECKPOINT, self.folder / f".{CHECKPOINT}{PART}"
         try:
-            write_whole(self.folder / SPEC, as_trained(self.model.network).encode())
-            self.model.checkpoint(made)
-            if self.own:
-                _keep(newest, self.folder / PREVIOUS)
-            os.replace(made, newest)
+            with undisturbed():
+                write_whole(self.folder / SPEC, as_trained(self.model.network).encode())
+                self.model.checkpoint(made)
+                if self.own:
+                    _keep(newest, self.folder / PREVIOUS)
+                os.replace(made, newest)
+                self.own, self.at = True, self._place()
         except OSError as error:
             raise DataError(f"cannot write to {self.folder}: {error.strerror}") from None
-        self.own = True
 
 
 def _keep(newest: Path, previous: Path) -> None:

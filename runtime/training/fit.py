@@ -22,6 +22,7 @@ from dslc.runtime.training.cautions import small_batches
 from dslc.runtime.training.checkpoint import Begun, FitState
 from dslc.runtime.training.divergence import NotFinite, spoiled
 from dslc.runtime.training.history import History
+from dslc.runtime.training.interrupts import undisturbed
 from dslc.runtime.training.measure import measure
 from dslc.runtime.training.progress import Progress
 from dslc.runtime.training.trainable import Trainable
@@ -106,14 +107,16 @@ class Fit:
                 if not self._epoch():
                     break
         except KeyboardInterrupt:
-            self.history.stopped = "interrupted"
+            if self.history.stopped != "early" and self.model.epoch < self.end:  # else training was over
+                self.history.stopped = "interrupted"
         except BaseException:
             self.history.stopped = "failed"
             raise
         finally:
-            self.progress.end()
-            self._restore_best()
-            self.callbacks.end(self.history)
+            with undisturbed():
+                self.progress.end()
+                self._restore_best()
+                self.callbacks.end(self.history)
         self._warn_if_no_best()
         return self.history
 
@@ -188,7 +191,7 @@ class Fit:
             record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
         record |= self.measured
         record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
-        with model.lock:  # a checkpoint taken by another thread has both or neither
+        with undisturbed(), model.lock:  # a checkpoint taken by another thread has all of it or nothing
             model.epoch += 1
             self.history.records.append(record)
             self._watch(record)
