@@ -141,7 +141,9 @@ class Checkpoint:
         if not p.end:
             return None
         history = History(p.records, p.best_epoch, p.stopped)
-        begun = p.within and Begun(np.array(p.within.sums), p.step, 0, p.within.trained, p.within.left_out)
+        begun = None
+        if p.within is not None:
+            begun = Begun(np.array(p.within.sums), p.step, 0, p.within.trained, p.within.left_out)
         return FitState(history, p.end, self.best or None, self.last if p.holds_best else None, begun)
 
     def write(self, path: str | Path, network: Network, schema: Schema) -> None:
@@ -182,7 +184,7 @@ def take(
         best_epoch=history.best_epoch,
         stopped=history.stopped,
         watched=list(watched),
-        within=fit_state.begun and fit_state.begun.at(step),
+        within=None if fit_state.begun is None else fit_state.begun.at(step),
         lr_factor=lr_factor,
     )
     return Checkpoint(position, last, fit_state.best_weights or {}, states)

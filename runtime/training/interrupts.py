@@ -29,5 +29,5 @@ def undisturbed() -> Iterator[None]:
         for number, handler in before.items():
             if callable(handler):
                 signal.signal(number, handler)
-        for answer, number, frame in came:
-            answer(number, frame)
+        for answer, signalled, frame in came:
+            answer(signalled, frame)
