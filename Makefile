@@ -7,7 +7,7 @@ BENCH  ?= .venv-bench
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test test-all fuzz fuzz-files fuzz-specs lint format parity devices bench clean
+.PHONY: demo test test-all soak fuzz fuzz-files fuzz-specs lint format parity devices bench clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
@@ -29,6 +29,9 @@ fuzz-files: $(VENV)/installed  ## damaged files of all kinds, for MINUTES from f
 
 fuzz-specs: $(VENV)/installed  ## broken specs, for MINUTES from number SEED on: accepted, or refused with located errors
 	$(BIN)/python tests/hostile_specs.py --minutes $(MINUTES) --seed $(SEED)
+
+soak: $(VENV)/installed  ## MINUTES of training and 5000 models, made and dropped: memory and speed stay flat
+	$(BIN)/python tests/soak.py --minutes $(MINUTES) --models 5000
 
 lint: $(VENV)/installed  ## style, spelling, types, and which part may import which
 	$(BIN)/ruff check .
