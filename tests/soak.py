@@ -34,7 +34,7 @@ train {
 }
 """
 MEGABYTE = 2**20
-EPOCH_SECONDS = 5.0
+EPOCHS = 200
 FLAT = 0.05
 
 
@@ -73,7 +73,7 @@ def train(minutes: float) -> list[str]:
     model.fit(x, y, epochs=1)
     began = time.process_time()
     model.fit(x, y, epochs=1)
-    count = int(len(x) * EPOCH_SECONDS / (time.process_time() - began))
+    count = int(len(x) * 60 * minutes / EPOCHS / (time.process_time() - began))
     watch = Watch(60 * minutes)
     model.fit(*examples(count), epochs=10**6, callbacks=[watch])
     if len(watch.seconds) < 7:

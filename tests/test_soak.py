@@ -19,4 +19,4 @@ train {
 def test_models_that_are_dropped_leave_nothing() -> None:
     """Also those of several megabytes, with threads and a copy each."""
     large = SPEC.replace("200", "200) -> relu -> dense(2000")
-    assert models(60, large, (9,)) == []
+    assert models(25, large, (9,)) == []
