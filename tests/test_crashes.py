@@ -23,6 +23,7 @@ from dslc.language.diagnostics import DataError
 from dslc.locks import locked
 from dslc.runtime.model import Model
 from dslc.runtime.runs.checkpoints import resume_newest
+from dslc.runtime.training import fit
 
 SPEC = """net Killed {
   input x: 4
@@ -39,7 +40,7 @@ train {
 COMMAND = ["train", "s.net", "--data", "d.npz", "--progress", "none", "--threads", "1"]
 FILES = {"checkpoint", "checkpoint.previous", "history.csv", "report.html", "run.json", "spec.net", "split.json",
          "weights.safetensors"}  # fmt: skip
-EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
+EVENTS = ("open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 """What Python tells of before it does it, of all that changes a folder."""
 
 
@@ -201,6 +202,31 @@ def test_epochs_and_weights_of_a_run_killed_in_its_first_epoch(whole: Path) -> N
     assert {p.name for p in path.iterdir()} == {"spec.net", "split.json", "checkpoint"}
     assert run([*COMMAND, "--resume", "r"]) == 0
     assert_same_run(path, whole / "wanted")
+
+
+def test_killed_within_an_epoch(whole: Path) -> None:
+    """With a checkpoint after every slice of mini-batches, which goes on from there."""
+    for number in (3, 13):
+        path, left = fresh(whole), [number]
+
+        def work(left: list[int] = left) -> int:
+            real, fit.SLICE_SECONDS = Model.train_batches, 0
+
+            def killed(*arguments: object) -> object:
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*arguments)
+
+            Model.train_batches = killed
+            return run([*COMMAND, "--run", "r", "--checkpoint-every", "0.000001s"])
+
+        assert forked(work) == -signal.SIGKILL
+        model = dslc.loads(SPEC)
+        model.resume(path / "checkpoint")
+        assert model.step == number and number % 8
+        assert run([*COMMAND, "--resume", "r"]) == 0
+        assert_same_run(path, whole / "whole")
 
 
 def test_a_run_that_is_done_is_finished_in_another_folder(whole: Path) -> None:

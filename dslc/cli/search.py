@@ -27,6 +27,7 @@ from dslc.cli.app import (
 )
 from dslc.cli.data import DataOptions, locating, training_data
 from dslc.cli.live_trials import shown_trials
+from dslc.cli.signals import interrupted_status
 from dslc.cli.train import check_parts, results_of, write_run
 from dslc.compiler import check_file
 from dslc.language.diagnostics import DataError
@@ -68,7 +69,7 @@ def search(
     seed: int | None = None,
     threads: Threads = "auto",
     define: Define = None,
-) -> None:
+) -> int:
     """Search the params that have a range, such as `param lr = 1e-3 in log(1e-4, 1e-1)`.
 
     Leaves trials.csv, plots, and the run of the best trial in the folder
@@ -109,9 +110,12 @@ def search(
         try:
             with shown_trials(found, trials) as tell:
                 found.run(trials, folder, _keeper(found.dataset), tell)
+            status = 0
         except KeyboardInterrupt:
             print("interrupted: what is done is kept", file=sys.stderr)
+            status = interrupted_status()
         _finish(found, folder)
+    return status
 
 
 def _keeper(dataset: Dataset) -> Finished:

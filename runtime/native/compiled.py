@@ -136,6 +136,10 @@ class Compiled:
             for state in training.optimizer.states
         }
 
+    def trained(self) -> dict[str, ParameterView]:
+        """Views of all parameters as training uses them: without averages."""
+        return {p.name: self.view(p.name, identifier(p.name)) for p in self.network.parameters}
+
     def _kept(self) -> Iterator[ParameterView]:
         """All state that training continues from, except for the step."""
         yield from self.parameters.values()

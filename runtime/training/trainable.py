@@ -28,6 +28,7 @@ class Trainable(Protocol):
     seed: int
     epoch: int
     watched: list[float]
+    lr_factor: float
     fit_state: FitState | None
 
     @property
@@ -69,6 +70,9 @@ class Trainable(Protocol):
     def copy_weights(self) -> dict[str, Array]:
         """Copies of all parameters by name."""
 
+    def trained_weights(self) -> dict[str, Array]:
+        """The same as the next step of training uses them: without averages."""
+
     def show_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters for predictions: arrays by name."""
 
@@ -76,4 +80,5 @@ class Trainable(Protocol):
         """Writes a file with all that training needs to continue. Raises DataError if that fails."""
 
     def first_not_finite(self) -> str | None:
-        """The name of the first parameter with a value that is not finite; None if all are finite."""
+        """The name of the first parameter or array of optimizer state with a value that is not finite; None if all are
+        finite."""
