@@ -1,4 +1,4 @@
-"""Runs a program for WebAssembly in wasmtime: `run_wasm.py PROGRAM ARGUMENTS`. It sees the files of this folder only."""
+"""Runs a program for WebAssembly in wasmtime: `run_wasm.py PROGRAM ARGUMENTS`. It sees this folder only."""
 
 from __future__ import annotations
 
