@@ -20,7 +20,7 @@ OWN = "my class"
 
 def with_own_class(trained: Trained) -> Trained:
     """One more class behind the others. Its logit is the mean of theirs: it is never the likeliest, and the others keep
-    their order.
+    their order. All layers but the last are frozen: a few examples teach it, and spoil little of what it knows.
 
     Raises:
         CallError: the network does not end in one `dense -> softmax` that tells classes.
@@ -57,19 +57,18 @@ def _tells_classes(loss: Loss | None) -> bool:
 
 
 def _widened(node: Node, wider: Mapping[str, Value], grows: bool) -> Node:
-    """The node with values as they are now, and one more unit where it `grows`."""
+    """The node with values as they are now; with one more unit where it `grows`, else frozen."""
     inputs = tuple(wider.get(v.name, v) for v in node.inputs)
     node = replace(node, inputs=inputs, output=wider.get(node.output.name, node.output))
     if not grows:
-        return node
+        return replace(node, parameters=tuple(replace(p, frozen=True) for p in node.parameters))
     assert isinstance(node.layer, Dense)
     layer = replace(node.layer, units=node.layer.units + 1)
     return replace(node, layer=layer, parameters=tuple(map(_one_more, node.parameters)))
 
 
 def _one_more(parameter: Parameter) -> Parameter:
-    """Units come first in the weights and the bias of a dense layer. What an own class is taught must be able to
-    change them."""
+    """Units come first in the weights and the bias of a dense layer, which learns also if the spec freezes it."""
     shape = (parameter.shape[0] + 1, *parameter.shape[1:])
     return replace(parameter, shape=shape, frozen=False)
 

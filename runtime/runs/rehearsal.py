@@ -17,8 +17,8 @@ from dslc.runtime.runs.folder import WEIGHTS
 from dslc.runtime.runs.metadata import read_metadata
 from dslc.runtime.training.weights import read_schema
 
-A_CLASS = 10
-"""Examples of each class: as many as one is asked for of one's own."""
+A_CLASS = 20
+"""Examples of each class."""
 
 
 def rehearsal(run: str, trained: Trained) -> Examples | None:
