@@ -48,10 +48,11 @@ def export_page(trained: Trained, wishes: Wishes, examples: Examples | None) -> 
         raise CallError("--to wasm: a page asks for one input, and this network has several; take --to c")
     wishes = replace(wishes, target=TARGETS["wasm"], embed=False)
     if wishes.training:
-        if trained.network.training is None:
+        training = trained.network.training
+        if training is None:
             raise CallError("--training: this network has no `train` that says how it learns")
         trained = with_own_class(trained)
-        wishes = replace(wishes, batch=min(LARGEST_STEP, trained.network.training.slice or LARGEST_STEP))
+        wishes = replace(wishes, batch=min(LARGEST_STEP, training.slice or LARGEST_STEP))
     exported = export_numbers(trained, wishes)
     prefix, functions = trained.prefix, ["memory_size", "init", "load_weights", "predict"]
     functions += ["weights_size", "save_weights", "train_step"] if wishes.training else []
