@@ -51,9 +51,9 @@ parity: $(VENV)/installed  ## the comparison with PyTorch, which this installs
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/python -m pytest -n auto -m torch
 
-devices: $(VENV)/installed  ## exported C on Arm: under qemu-user, and bare metal on emulated microcontrollers; installs what that needs
-	sudo apt-get install --yes gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
-	DSLC_REQUIRE_TARGETS=1 $(BIN)/python -m pytest tests/test_export_targets.py
+devices: $(VENV)/installed  ## exported networks on other machines, emulated, and in a browser; installs what that needs
+	sudo apt-get install --yes gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm clang lld wasi-libc libclang-rt-14-dev-wasm32 chromium
+	DSLC_REQUIRE_TARGETS=1 $(BIN)/python -m pytest tests/test_export_targets.py tests/test_export_page.py tests/test_compilers.py
 
 bench: $(BENCH)/installed  ## how fast it is beside PyTorch, JAX and ONNX Runtime, into docs/; takes about two hours
 	$(BENCH)/bin/python benchmarks/run.py --write $(BENCHFLAGS)

@@ -90,6 +90,7 @@ BAD = [
     (("export", "r", "--to", "fortran"), 2, "fortran"),
     (("export", "r", "-o", "tiny.net"), 1, "cannot write"),
     (("emit", "tiny.net", "--batch", 0), 2, "at least 1"),
+    (("compile", "tiny.net", "--target", "cortex-m4"), 2, "export --to c --target cortex-m4"),
 ]
 
 
