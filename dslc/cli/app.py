@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,6 +24,9 @@ def examples(*calls: str) -> str:
     """What `--help` of a command ends with: calls that work when pasted, a line each."""
     return "\n".join(["Examples:", *(f"  {call}" for call in calls)])
 
+
+ARGUMENTS: ContextVar[tuple[str, ...]] = ContextVar("arguments", default=())
+"""The command line that is being carried out, without the program's name."""
 
 app = App(
     name="dslc",

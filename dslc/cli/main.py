@@ -13,7 +13,7 @@ from functools import cache
 
 from cyclopts import CycloptsError
 
-from dslc.cli.app import app
+from dslc.cli.app import ARGUMENTS, app
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
@@ -33,6 +33,7 @@ def run(arguments: list[str]) -> int:
     """Carries out a command line and returns the exit status."""
     for command in COMMANDS:
         importlib.import_module(f"dslc.cli.{command}")
+    ARGUMENTS.set(tuple(arguments))
     try:
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
         sys.stdout.flush()
