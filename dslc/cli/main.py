@@ -18,7 +18,7 @@ from dslc.language.diagnostics import CallError, DataError, SpecError, UsageErro
 
 COMMANDS = (
     "augment", "check", "compile", "data", "draw", "emit", "errors", "evaluate", "explain", "export", "fmt",
-    "gradcheck", "inspect", "lsp", "new", "predict", "report", "search", "train", "verify",
+    "gradcheck", "inspect", "lsp", "new", "play", "predict", "report", "search", "train", "verify",
 )  # fmt: skip
 """Files with a command each, which add it to `app`."""
 
