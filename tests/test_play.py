@@ -52,7 +52,7 @@ def watch(client: testclient.TestClient) -> list[dict]:
 
 def test_problems_are_those_of_the_command_line(client: testclient.TestClient) -> None:
     """With the place in units of UTF-16, as the page counts."""
-    text = SPEC.replace("# Two", "# \N{SNAKE}").replace("-> tanh", "-> tahn")
+    text = SPEC.replace("# Two", "# \N{SNAKE}").replace("-> tanh", "-> tanhh")
     with pytest.raises(SpecError) as error:
         check_text(text)
     found = client.post("check", json={"text": text.replace("\n", "\r\n")}).json()
@@ -61,7 +61,7 @@ def test_problems_are_those_of_the_command_line(client: testclient.TestClient) -
     assert (
         problem["text"] == str(error.value).replace("<text>", "spec.net") and "did you mean 'tanh'?" in problem["text"]
     )
-    assert text.encode("utf-16-le")[2 * problem["start"] : 2 * problem["end"]].decode("utf-16-le") == "tahn"
+    assert text.encode("utf-16-le")[2 * problem["start"] : 2 * problem["end"]].decode("utf-16-le") == "tanhh"
 
 
 def test_layers_and_their_c(client: testclient.TestClient) -> None:
