@@ -7,7 +7,7 @@ BENCH  ?= .venv-bench
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test test-all fuzz fuzz-files fuzz-specs lint format parity devices bench clean
+.PHONY: demo test test-all fuzz fuzz-files fuzz-specs lint format docs parity devices bench clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
@@ -42,6 +42,10 @@ lint: $(VENV)/installed  ## style, spelling, types, and which part may import wh
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/installed  ## the documentation site, into build/site
+	$(BIN)/pip install --quiet --requirement docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 parity: $(VENV)/installed  ## the comparison with PyTorch, which this installs
 	$(BIN)/pip install --quiet torch==2.13.0

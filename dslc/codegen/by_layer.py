@@ -23,13 +23,14 @@ class LayerFunction:
     code: str
 
 
-def functions_by_layer(plan: Plan) -> dict[str, tuple[LayerFunction, ...]]:
-    """The functions by the name of their layer, in the order in which they run, named as `emit` names them.
+def functions_by_layer(plan: Plan, alone: bool = False) -> dict[str, tuple[LayerFunction, ...]]:
+    """The functions by the name of their layer, in the order in which they run, named as `emit` names them. alone:
+    as they are where one thread runs them, without shares of the work.
 
     A layer that is computed in another's function, as an activation in the epilogue of the layer before, has none.
     """
     names = Names(plan)
-    functions = Functions(plan, names)
+    functions = Functions(plan, names, alone)
     phase_functions(plan, names, functions)
     network, single = plan.graph.network, plan.itemsize == 4
     found: dict[str, dict[str, tuple[Function, dict[str, None]]]] = {node.name: {} for node in network.nodes}
