@@ -17,8 +17,8 @@ from dslc.cli.app import ARGUMENTS, app
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
-    "augment", "check", "compile", "data", "draw", "emit", "errors", "evaluate", "explain", "export", "fmt",
-    "gradcheck", "inspect", "lsp", "new", "play", "predict", "report", "search", "train", "verify",
+    "augment", "check", "compare", "compile", "curve", "data", "draw", "emit", "errors", "evaluate", "explain",
+    "export", "fmt", "gradcheck", "inspect", "lsp", "new", "play", "predict", "report", "search", "train", "verify",
 )  # fmt: skip
 """Files with a command each, which add it to `app`."""
 

@@ -42,17 +42,17 @@ def page_of(
         diagram=to_svg(diagram_of(model.network)),
         histograms=tuple(read_histograms(folder / HISTOGRAMS)),
     )
-    return render_report(run, _script())
+    return render_report(run, script_or_note("the report"))
 
 
 def _data(metadata: RunMetadata) -> str:
     return metadata.data if metadata.target is None else f"{metadata.data}, target {metadata.target}"
 
 
-def _script() -> str:
-    """Vega; empty, and a line that says what to install, where it is missing."""
+def script_or_note(page: str) -> str:
+    """Vega; empty, and a line that says what to install, where it is missing. page: what has no charts then."""
     try:
         return vega_script()
     except UsageError as error:
-        warnings.warn(f"the report has no charts: {error}", stacklevel=2)
+        warnings.warn(f"{page} has no charts: {error}", stacklevel=2)
         return ""

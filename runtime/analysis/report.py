@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 
 from dslc.ir import Network
 from dslc.runtime.analysis import charts
@@ -18,6 +15,7 @@ from dslc.runtime.analysis.distributions import distributions
 from dslc.runtime.analysis.error_analysis import ErrorAnalysis
 from dslc.runtime.analysis.findings import Findings
 from dslc.runtime.analysis.mistakes import Mistake
+from dslc.runtime.analysis.page import Figure, data_url, figures_of, render_page
 from dslc.runtime.analysis.settings import settings_of
 from dslc.runtime.analysis.vega import Chart
 from dslc.runtime.metrics import class_scores
@@ -67,15 +65,6 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A chart under a title. `id` is its element's in the page."""
-
-    id: str
-    title: str
-    chart: Chart
-
-
-@dataclass(frozen=True)
 class LayerRow:
     """A layer: its output, and the parameters, bytes of one example's output and multiply-adds that it takes."""
 
@@ -88,20 +77,16 @@ class LayerRow:
 
 def render_report(run: Run, script: str) -> str:
     """Renders the page. script: the JavaScript of Vega; without it the page has tables and pictures, and no charts."""
-    source = resources.files("dslc.templates").joinpath("report.html.j2").read_text("utf-8")
-    env = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    env.filters["data_url"] = data_url
     network, columns, errors = run.network, run.history.to_dict(), run.findings.errors
-    figures = _figures(run) if script else {section: [] for section in SECTIONS}
     small = errors is not None and len(errors.matrix) <= MAX_CLASSES
-    return env.from_string(source).render(
+    return render_page(
+        "report.html.j2",
+        script,
+        _figures(run),
         run=run,
         net=network.name,
         findings=run.findings,
         errors=errors,
-        figures=figures,
-        specs={figure.id: figure.chart for group in figures.values() for figure in group},
-        script=script,
         columns=list(columns),
         records=[[f"{value:.5g}" for value in row] for row in zip(*columns.values(), strict=True)],
         seconds=sum(columns.get("seconds", [])),
@@ -135,10 +120,7 @@ def _figures(run: Run) -> dict[str, list[Figure]]:
     weights = [p.name for p in network.parameters if p.decays]
     for kind in ("weights", "gradients"):
         found[kind] = distributions(run.histograms, kind, weights)
-    return {
-        section: [Figure(f"{section}-{number}", title, each) for number, (title, each) in enumerate(group.items())]
-        for section, group in found.items()
-    }
+    return {section: figures_of(section, group) for section, group in found.items()}
 
 
 def _class_rows(errors: ErrorAnalysis) -> list[ClassRow]:
@@ -159,12 +141,6 @@ def _layer_rows(network: Network) -> list[LayerRow]:
         )
         for node in network.nodes
     ]
-
-
-def data_url(data: bytes | str) -> str:
-    """A PNG, or the text of an SVG, as an address that holds it."""
-    raw, kind = (data.encode(), "svg+xml") if isinstance(data, str) else (data, "png")
-    return f"data:image/{kind};base64,{base64.b64encode(raw).decode()}"
 
 
 def _shown(mistakes: Sequence[Mistake], pictures: Sequence[bytes]) -> list[Shown]:
