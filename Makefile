@@ -8,7 +8,7 @@ RELEASE ?= .venv-release
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test test-all soak fuzz fuzz-files fuzz-specs lint format parity devices bench pins audit wheel sbom clean
+.PHONY: demo test test-all soak fuzz fuzz-files fuzz-specs lint format docs parity devices bench pins audit wheel sbom clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
@@ -46,6 +46,10 @@ lint: $(VENV)/installed  ## style, spelling, types, and which part may import wh
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/installed  ## the documentation site, into build/site
+	$(BIN)/pip install --quiet --requirement docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 parity: $(VENV)/installed  ## the comparison with PyTorch, which this installs
 	$(BIN)/pip install --quiet torch==2.13.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,6 +25,9 @@ def examples(*calls: str) -> str:
     return "\n".join(["Examples:", *(f"  {call}" for call in calls)])
 
 
+ARGUMENTS: ContextVar[tuple[str, ...]] = ContextVar("arguments", default=())
+"""The command line that is being carried out, without the program's name."""
+
 app = App(
     name="dslc",
     help="A compiler for neural networks: a short .net file becomes specialized C that trains and predicts.",
@@ -32,6 +36,8 @@ app = App(
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
 )
+
+app.register_install_completion_command(help="Install completion of commands and options for bash, zsh or fish.")
 
 Spec = Annotated[str, Parameter(help="The .net file, or the name of a spec that ships, such as lenet5.")]
 Run = Annotated[str, Parameter(name="RUN", help="A run folder, or a weights file that `save` or `dslc train` wrote.")]

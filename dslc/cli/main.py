@@ -13,13 +13,14 @@ from functools import cache
 
 from cyclopts import CycloptsError
 
-from dslc.cli.app import app
+from dslc.cli.app import ARGUMENTS, app
 from dslc.cli.signals import interrupted_status, listen
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
-    "augment", "check", "compile", "data", "draw", "emit", "errors", "evaluate", "explain", "export", "fmt",
-    "gradcheck", "import_", "inspect", "lsp", "new", "predict", "report", "search", "train", "verify",
+    "augment", "check", "compare", "compile", "curve", "data", "draw", "emit", "errors", "evaluate", "explain",
+    "export", "fmt", "gradcheck", "import_", "inspect", "lsp", "new", "play", "predict", "report", "search", "train",
+    "verify",
 )  # fmt: skip
 """Files with a command each, which add it to `app`."""
 
@@ -35,6 +36,7 @@ def run(arguments: list[str]) -> int:
     """Carries out a command line and returns the exit status."""
     for command in COMMANDS:
         importlib.import_module(f"dslc.cli.{command}")
+    ARGUMENTS.set(tuple(arguments))
     try:
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
         sys.stdout.flush()

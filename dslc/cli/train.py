@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from dslc.cli.app import (
+    ARGUMENTS,
     Batch,
     Data,
     Define,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from dslc.runtime.data.splits import Shares
     from dslc.runtime.model import Model
     from dslc.runtime.runs.folder import Existing
+    from dslc.runtime.training.callbacks import Callback
     from dslc.runtime.training.history import History
 
 
@@ -125,7 +127,8 @@ def train(
     existing: Existing = "goes on" if _same(run, resume) else "replaced" if overwrite else "refused"
     with run_folder(run, network.name, existing) as folder:
         with writing(folder):
-            watching = [RunCheckpoints(folder, watch.checkpoint_seconds), *callbacks(folder)]
+            checkpoints = RunCheckpoints(folder, watch.checkpoint_seconds)
+            watching = [checkpoints, *callbacks(folder), *_histograms(watch, folder, model, dataset)]
             write_partition(folder, dataset)
         part = dataset.train
         history = model.fit(part.x, part.y, dev, epochs, progress, sample_weight=part.weights, callbacks=watching)
@@ -212,12 +215,28 @@ def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
     return {name: model.evaluate(*part.given) for name, part in dataset.parts.items()}
 
 
+def _histograms(watch: WatchOptions, folder: Path, model: Model, dataset: Dataset) -> list[Callback]:
+    """What --histograms asks for; the gradients are those of a few examples of the training set."""
+    import numpy as np
+
+    from dslc.callbacks import Histograms
+    from dslc.runtime.data.lazy import taken
+    from dslc.runtime.runs.folder import HISTOGRAMS
+    from dslc.runtime.training.histograms import EXAMPLES
+
+    if not watch.histograms:
+        return []
+    some = np.arange(min(EXAMPLES, model.batch, len(dataset.train.y)))
+    return [Histograms(folder / HISTOGRAMS, (taken(dataset.train.x, some), dataset.train.y[some]))]
+
+
 def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any]) -> None:
     """Writes what a run folder holds besides the checkpoint: spec, weights, history, metadata, report."""
     from dslc.cache import write_whole
-    from dslc.runtime.analysis.error_analysis import analyze_errors
-    from dslc.runtime.analysis.report import render_report
+    from dslc.cli.page import page_of
+    from dslc.runtime.analysis.findings import look_at
     from dslc.runtime.runs.checkpoints import SPEC
+    from dslc.runtime.runs.environment import environment
     from dslc.runtime.runs.folder import HISTORY, REPORT, WEIGHTS
     from dslc.runtime.runs.metadata import METADATA, RunMetadata
     from dslc.runtime.training.spec_text import as_trained
@@ -225,6 +244,7 @@ def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, result
     write_whole(folder / SPEC, as_trained(model.network).encode())
     model.save(folder / WEIGHTS)
     history.to_csv(folder / HISTORY)
-    write_whole(folder / METADATA, RunMetadata.of(dataset, history, model.schema).to_json())
-    page = render_report(model.network, history, dict(results), analyze_errors(model, dataset))
+    metadata = RunMetadata.of(dataset, history, model.schema, environment(ARGUMENTS.get(), model.threads))
+    write_whole(folder / METADATA, metadata.to_json())
+    page = page_of(folder, model, history, metadata, results, look_at(model, dataset))
     write_whole(folder / REPORT, page.encode())

@@ -39,6 +39,14 @@ class WatchOptions:
         None
     )
 
+    histograms: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Keep histograms of all weights and gradients after each epoch, which the report then shows.",
+        ),
+    ] = False
+
     def callbacks(self) -> Callable[[Path], list[Callback]]:
         """What makes the callbacks for a run folder.
 

@@ -14,7 +14,7 @@ class NetLexer(RegexLexer):  # type: ignore[misc]
     """Words that start a line are keywords and settings; layers stand in chains, everything else in brackets."""
 
     name = "dslc"
-    aliases: ClassVar[list[str]] = ["dslc", "dslc-net"]
+    aliases: ClassVar[list[str]] = ["dslc", "dslc-net", "net"]
     filenames: ClassVar[list[str]] = ["*.net"]
     url = ""
     tokens: ClassVar[dict[str, list[Any]]] = {

@@ -23,7 +23,8 @@ from dslc.runtime.runs.metadata import METADATA
 from dslc.runtime.training.weights import read_metadata
 
 WEIGHTS, HISTORY, REPORT, SPLIT = "weights.safetensors", "history.csv", "report.html", "split.json"
-FILES = (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, PREVIOUS, SPLIT)
+HISTOGRAMS = "histograms.json"
+FILES = (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, PREVIOUS, SPLIT, HISTOGRAMS)
 
 Existing = Literal["refused", "replaced", "goes on"]
 """What becomes of a run folder that has files in it."""

@@ -67,6 +67,9 @@ class Trainable(Protocol):
         """Trains on the mini-batches of a piece from position `done` of its order on, for about `seconds`.
         Returns whether the loss stayed finite, and the new position. The parts of the losses are added to `sums`."""
 
+    def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Array]:
+        """The gradient of every parameter that learns, by name; nothing is updated."""
+
     def copy_weights(self) -> dict[str, Array]:
         """Copies of all parameters by name."""
 
