@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_folders import assert_same_run
 from safetensors.numpy import load_file
 
 import dslc
@@ -99,18 +100,9 @@ def killed_after(seconds: float, arguments: list[str]) -> int:
     return forked(work)
 
 
-def assert_same_run(found: Path, wanted: Path) -> None:
+def assert_finished(found: Path, wanted: Path) -> None:
     assert {p.name for p in found.iterdir()} == FILES
-    for name in ("spec.net", "run.json", "split.json"):
-        assert (found / name).read_bytes() == (wanted / name).read_bytes(), name
-    for name in ("weights.safetensors", "checkpoint"):
-        arrays = [load_file(folder / name) for folder in (found, wanted)]
-        assert arrays[0].keys() == arrays[1].keys()
-        for key, array in arrays[1].items():
-            np.testing.assert_array_equal(arrays[0][key], array)
-    tables = [np.genfromtxt(folder / "history.csv", delimiter=",", names=True) for folder in (found, wanted)]
-    for column in set(tables[1].dtype.names) - {"seconds"}:
-        np.testing.assert_array_equal(tables[0][column], tables[1][column])
+    assert_same_run(found, wanted, ("weights.safetensors", "checkpoint"))
 
 
 def fresh(folder: Path) -> Path:
@@ -140,7 +132,7 @@ def test_killed_before_every_change_to_the_folder(whole: Path) -> None:
         if path.exists():
             assert killed_at(number % 7, [*COMMAND, "--resume", "r"]) == -signal.SIGKILL
         assert finish(path) == 0, number
-        assert_same_run(path, whole / "whole")
+        assert_finished(path, whole / "whole")
     assert 20 < number < 199
 
 
@@ -155,7 +147,7 @@ def test_killed_at_random_moments(whole: Path) -> None:
         killed += killed_after(draw.uniform(0.02, 1) * lasts, [*COMMAND, "--run", "r"]) == -signal.SIGALRM
         if {p.name for p in path.iterdir()} != FILES if path.exists() else True:
             assert finish(path) == 0
-        assert_same_run(path, whole / "whole")
+        assert_finished(path, whole / "whole")
     assert killed >= 5
 
 
@@ -175,7 +167,7 @@ def test_the_checkpoint_before_is_used(damage: str, whole: Path, capsys: pytest.
         newest.write_bytes(data[: len(data) // 2] if damage == "cut" else data)
     with pytest.warns(UserWarning, match="checkpoint before|the one before"):
         assert run([*COMMAND, "--resume", "r"]) == 0
-    assert_same_run(path, whole / "whole")
+    assert_finished(path, whole / "whole")
 
 
 def test_a_damaged_checkpoint_that_nothing_comes_before_is_told(whole: Path) -> None:
@@ -201,7 +193,7 @@ def test_epochs_and_weights_of_a_run_killed_in_its_first_epoch(whole: Path) -> N
     assert forked(work) == -signal.SIGKILL
     assert {p.name for p in path.iterdir()} == {"spec.net", "split.json", "checkpoint"}
     assert run([*COMMAND, "--resume", "r"]) == 0
-    assert_same_run(path, whole / "wanted")
+    assert_finished(path, whole / "wanted")
 
 
 def test_killed_within_an_epoch(whole: Path) -> None:
@@ -226,7 +218,7 @@ def test_killed_within_an_epoch(whole: Path) -> None:
         model.resume(path / "checkpoint")
         assert model.step == number and number % 8
         assert run([*COMMAND, "--resume", "r"]) == 0
-        assert_same_run(path, whole / "whole")
+        assert_finished(path, whole / "whole")
 
 
 def test_a_run_that_is_done_is_finished_in_another_folder(whole: Path) -> None:
@@ -288,7 +280,7 @@ def test_a_full_disk(size: int, whole: Path) -> None:
     assert said.startswith("error: cannot write ") and os.strerror(errno.EFBIG) in said and said.count("\n") == 1
     assert not path.exists() or not [p for p in path.iterdir() if p.name.endswith(".part")]
     assert finish(path) == 0
-    assert_same_run(path, whole / "whole")
+    assert_finished(path, whole / "whole")
 
 
 def test_a_folder_that_vanishes(whole: Path, capfd: pytest.CaptureFixture[str]) -> None:

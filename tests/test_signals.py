@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from dslc.cli.main import run
 from dslc.cli.signals import listen
 from dslc.runtime.training.interrupts import undisturbed
-from test_crashes import COMMAND, assert_same_run, fresh, whole
+from test_crashes import COMMAND, assert_finished, fresh, whole
 
 assert whole  # a fixture: a finished run in a folder with its spec and data
 LINE = re.compile(r"epoch \d  loss .* lr 0\.02  \d\.\d s|(note|train|dev|run|report|interrupted): .*|interrupted")
@@ -75,7 +75,7 @@ def test_at_random_moments(moments: int, whole: Path) -> None:
                 np.testing.assert_array_equal(array, best[name])
         if status != 0:
             run([*COMMAND, "--resume" if path.exists() else "--run", path.name])  # an error if it came behind the end
-        assert_same_run(path, whole / "whole")
+        assert_finished(path, whole / "whole")
     assert found & {130, 143}
 
 
