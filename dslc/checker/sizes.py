@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from dslc.checker.names import in_block
 from dslc.inits import Init
 from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
@@ -35,9 +36,7 @@ class SizesDoNotFit(Diagnostic):
     @property
     def notes(self) -> tuple[str, ...]:
         """The layer's formula and help, and which call of the block it is about."""
-        if self.site is None:
-            return self.problem.notes
-        return (*self.problem.notes, f"in the block that line {self.site.line} calls: {self.site.text}")
+        return (*self.problem.notes, *in_block(self.site))
 
 
 @record
