@@ -536,7 +536,7 @@ class NetBuilder:
             return self._poison()
         self._check_arguments(link, layer.parameters(shapes), common, frame)
         if skipped := layer.unreached(shapes):
-            self.notes.append(Unreached(link.span, name, skipped))
+            self.notes.append(Unreached(link.span, (name,), skipped))
         self.used.update(value.name for value in inputs)
         self.ends[name] = DeadEnd(link.span, name, frame.site)
         self.drafts.append(

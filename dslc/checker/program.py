@@ -18,7 +18,7 @@ from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, ev
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
 from dslc.checker.overrides import settle
-from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, misfit
+from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, gathered, misfit
 from dslc.checker.target_units import with_target_units
 from dslc.checker.train import TrainReader, TrainSettings
 from dslc.inits import Init
@@ -245,7 +245,7 @@ class _Checker:
             training=settings.training,
             precision=precision or settings.precision,
             params=tuple(self.params),
-            notes=(*builder.notes, *cautions(nodes, settings.training)),
+            notes=(*gathered(builder.notes), *cautions(nodes, settings.training)),
         )
 
 
