@@ -13,9 +13,16 @@ from dslc.language import ast
 from dslc.language.diagnostics import Diagnostic
 
 
-def skip(body: tuple[ast.Statement, ...], scope: Scope, blocks: Mapping[str, ast.BlockDecl], called: set[str]) -> None:
-    """Reports links of chains that are nothing, and counts all names as used; `called` gets the blocks among them."""
-    made = {*scope.flows, *scope.coming, *defined(body)}
+def skip(
+    body: tuple[ast.Statement, ...],
+    scope: Scope,
+    blocks: Mapping[str, ast.BlockDecl],
+    called: set[str],
+    towers: Iterable[str],
+) -> None:
+    """Reports links of chains that are nothing, and counts all names as used; `called` gets the blocks among them.
+    `towers`: the names of shared layers."""
+    made = {*scope.flows, *scope.coming, *defined(body), *towers}
     for node in ast.walk(body):
         if isinstance(node, ast.Chain):
             for link in node.links:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Union
 
 from dslc.checker.expressions import Scope
+from dslc.checker.towers import Tower
 from dslc.ir import Value
 from dslc.language import ast
 from dslc.language.diagnostics import Diagnostic
@@ -62,7 +63,8 @@ class Frame:
     """Where statements run: the net itself, one call of a block or one turn of a repeat.
 
     `scope`: the names that are known; `blocks`: the calls around it; `site`: the outermost of them, and `run` its name
-    with a number; `depth`: how many blocks, repeats and branches it is inside.
+    with a number; `depth`: how many blocks, repeats and branches it is inside; `copy`: which call of shared layers it
+    is in, 0 outside; `towers`: the shared layers that are declared here.
     """
 
     scope: Scope
@@ -70,12 +72,14 @@ class Frame:
     site: Span | None = None
     depth: int = 0
     run: str = ""
+    copy: int = 0
+    towers: dict[str, Tower] = field(default_factory=dict)
 
 
 def defined(body: tuple[ast.Statement, ...]) -> Iterator[str]:
     """The names that statements define, whichever branches are taken."""
     for statement in body:
-        if isinstance(statement, (ast.Assign, ast.InputDecl, ast.OutputDecl)):
+        if isinstance(statement, (ast.Assign, ast.Shared, ast.InputDecl, ast.OutputDecl)):
             yield statement.name
         elif isinstance(statement, ast.AssignMany):
             yield from (name.name for name in statement.names)

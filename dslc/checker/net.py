@@ -30,6 +30,7 @@ from dslc.checker.names import DeadEnd, NamedLike, NeverUsed, Redefined, dead_en
 from dslc.checker.position import misplaced, wrong_ends
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, Unreached, misfit
 from dslc.checker.splits import SPLIT, parts
+from dslc.checker.towers import SharedTakesNothing, Tower, shared
 from dslc.columns import Table
 from dslc.ir import Value
 from dslc.language import ast
@@ -164,6 +165,7 @@ class NetBuilder:
         self.entered: Counter[str] = Counter()
         self.numbers: Counter[str] = Counter()
         self.layer_spans: dict[str, Span] = {}
+        self.towers: list[Tower] = []
         self.poisoned = False
 
     def build(self, net: ast.NetDecl) -> None:
@@ -205,6 +207,8 @@ class NetBuilder:
             return self._assign_many(statement, frame, flowing)
         if isinstance(statement, ast.Results):
             return self._results(statement, frame)
+        if isinstance(statement, ast.Shared):
+            return self._shared(statement, frame, flowing)
         return self._named(statement, frame, flowing)
 
     def _input(self, statement: ast.InputDecl, frame: Frame, flowing: Flow) -> Flow:
@@ -273,12 +277,12 @@ class NetBuilder:
         if self._too_deep(frame, statement.span):
             return self._poison()
         if count == 0:
-            skip(statement.body, frame.scope, self.blocks, self.called)
+            skip(statement.body, frame.scope, self.blocks, self.called, frame.towers)
         coming = frozenset(defined(statement.body))
         for _ in range(count):
             made, skipped = dict(frame.scope.flows), dict(frame.scope.skipped)
             scope = replace(frame.scope, flows=made, coming=coming, skipped=skipped)
-            inner = replace(frame, scope=scope, depth=frame.depth + 1)
+            inner = replace(frame, scope=scope, depth=frame.depth + 1, towers=dict(frame.towers))
             layers_before = len(self.drafts)
             flowing = self._run(statement.body, inner, flowing)
             if self.poisoned or len(self.drafts) == layers_before:
@@ -300,7 +304,7 @@ class NetBuilder:
                 frame.scope.flows.setdefault(name, (None, statement.span))
             return self._poison()
         frame.scope.skipped.update(dict.fromkeys(defined(branches[not holds]), statement.span))
-        skip(branches[not holds], frame.scope, self.blocks, self.called)
+        skip(branches[not holds], frame.scope, self.blocks, self.called, frame.towers)
         return self._run(branches[holds], replace(frame, depth=frame.depth + 1), flowing)
 
     def _named(self, statement: ast.OutputDecl | ast.Assign, frame: Frame, flowing: Flow) -> Value | None:
@@ -350,18 +354,25 @@ class NetBuilder:
         return flow
 
     def _define(self, name: str, span: Span, value: Value | None, frame: Frame) -> None:
+        if self._free(name, span, frame):
+            frame.scope.flows[name] = (value, span)
+            if value is not None and value.name in self.ends:
+                self.ends[value.name] = NeverUsed(span, "value", name, frame.site)
+
+    def _free(self, name: str, span: Span, frame: Frame) -> bool:
+        """Whether nothing else has this name; reports what has."""
         kinds = {"layer": registry.names(layers), "block": self.blocks, "param": self.scope.values}
         like = next((kind for kind, names in kinds.items() if name in names), None)
         if like is not None:
             self.report(NamedLike(span, name, like))
-            self.poisoned = True
         elif name in frame.scope.flows:
             self.report(Redefined(span, name, frame.scope.flows[name][1]))
-            self.poisoned = True
+        elif name in frame.towers:
+            self.report(Redefined(span, name, frame.towers[name].declaration.name_span))
         else:
-            frame.scope.flows[name] = (value, span)
-            if value is not None and value.name in self.ends:
-                self.ends[value.name] = NeverUsed(span, "value", name, frame.site)
+            return True
+        self.poisoned = True
+        return False
 
     # ------------------------------------------------------------------------------------------- chains
 
@@ -378,6 +389,8 @@ class NetBuilder:
             elif known:
                 self.report(ValueInChain(link.span, link.name))
                 return self._poison()
+            elif link.name in frame.towers:
+                flowing = self._tower(link, frame, self._one(flowing, before.span))
             elif link.name in self.blocks:
                 flowing = self._block(link, frame, self._one(flowing, before.span))
             elif link.name == SPLIT:
@@ -435,9 +448,7 @@ class NetBuilder:
         for formal in block.formals:
             if formal.name not in inner.scope.used and not self.poisoned:
                 self.report(NeverUsed(formal.span, "block parameter", formal.name))
-        for value in result.values if isinstance(result, Several) else (result,):
-            if value is not None and value.name in self.ends:
-                self.ends[value.name] = DeadEnd(link.span, block.name, frame.site)
+        self._flow_out(result, link, frame)
         return result
 
     def _inside(self, block: ast.BlockDecl, link: ast.Call, frame: Frame, flowing: Value | None) -> Frame:
@@ -445,7 +456,53 @@ class NetBuilder:
         scope = Scope(self.report, {}, parent=self.scope, coming=frozenset(defined(block.body)))
         scope.flows["in"] = (flowing, link.span)
         site, run = frame.site or link.span, frame.run or f"{block.name} {self.entered[block.name]}"
-        return Frame(scope, (*frame.blocks, block.name), site, frame.depth + 1, run)
+        return Frame(scope, (*frame.blocks, block.name), site, frame.depth + 1, run, frame.copy)
+
+    # ------------------------------------------------------------------------------------------- shared layers
+
+    def _shared(self, statement: ast.Shared, frame: Frame, flowing: Flow) -> Flow:
+        if not statement.body:
+            self.report(EmptyBlock(statement.span, f"'{statement.name}'"))
+            return self._poison()
+        if self._free(statement.name, statement.name_span, frame):
+            frame.towers[statement.name] = Tower(statement, frame.scope)
+            self.towers.append(frame.towers[statement.name])
+        return flowing
+
+    def _tower(self, link: ast.Call, frame: Frame, flowing: Value | None) -> Flow:
+        """One call of shared layers: they run like a block, and take the parameters of the first call."""
+        tower = frame.towers[link.name]
+        tower.calls += 1
+        if link.arguments:
+            self.report(SharedTakesNothing(link.span, link.name))
+            return self._poison()
+        if flowing is None and not self.poisoned:
+            self.report(NothingFlows(link.span, link.name))
+            return self._poison()
+        if self._too_deep(frame, link.span):
+            return self._poison()
+        body = tower.declaration.body
+        scope = Scope(
+            self.report, parent=tower.scope, flows={"in": (flowing, link.span)}, coming=frozenset(defined(body))
+        )
+        site, run = frame.site or link.span, frame.run or f"{link.name} {tower.calls}"
+        inner = Frame(scope, (*frame.blocks, link.name), site, frame.depth + 1, run, tower.calls)
+        before = len(self.drafts)
+        result = self._run(body, inner, flowing)
+        if self.poisoned:
+            return self._poison()
+        try:
+            self.drafts[before:] = shared(tower, link, self.drafts[before:], frame.scope)
+        except Failed:
+            return self._poison()
+        self._flow_out(result, link, frame)
+        return result
+
+    def _flow_out(self, result: Flow, link: ast.Call, frame: Frame) -> None:
+        """What flows out and is not used is reported at the call."""
+        for value in result.values if isinstance(result, Several) else (result,):
+            if value is not None and value.name in self.ends:
+                self.ends[value.name] = DeadEnd(link.span, link.name, frame.site)
 
     def _too_deep(self, frame: Frame, span: Span) -> bool:
         if frame.depth == MAX_DEPTH:
@@ -480,7 +537,7 @@ class NetBuilder:
     def _bind_layer(self, link: ast.Call, frame: Frame) -> tuple[Layer, Common, tuple[Value | None, ...]]:
         found = registry.find(layers, link.name, Layer)
         if found is None:
-            raise frame.scope.fail(unknown_link(link, frame.scope, self.blocks))
+            raise frame.scope.fail(unknown_link(link, frame.scope, self.blocks, frame.towers))
         own = tuple(a for a in link.arguments or () if a.name not in COMMON)
         inputs: tuple[Value | None, ...] = ()
         if found.merges:
@@ -529,7 +586,7 @@ class NetBuilder:
         except SizeProblem as problem:
             self.report(SizesDoNotFit(place(link, problem.argument, slots(type(layer))), problem, frame.site))
             return self._poison()
-        name = self._number(link, common)
+        name = self._number(link, common, frame)
         output = Value(name, shape)
         if output.elements > MAX_ELEMENTS:
             self.report(TooManyElements(link.span, f"the output of {name}", output.elements))
@@ -544,9 +601,11 @@ class NetBuilder:
         )
         return output
 
-    def _number(self, link: ast.Call, common: Common) -> str:
+    def _number(self, link: ast.Call, common: Common, frame: Frame) -> str:
+        """The layer's name; in shared layers a given one gets the number of the call from the second on."""
         self.numbers[link.name] += 1
-        name = common.name or f"{link.name}{self.numbers[link.name]}"
+        given = f"{common.name}_{frame.copy}" if common.name and frame.copy > 1 else common.name
+        name = given or f"{link.name}{self.numbers[link.name]}"
         if name in self.layer_spans:
             self.report(LayerNameTaken(link.span, name, self.layer_spans[name]))
         self.layer_spans[name] = link.span
@@ -564,6 +623,8 @@ class NetBuilder:
     def _report_ends(self, frame: Frame) -> None:
         for wrong in wrong_ends(self.heads, self.drafts, self.poisoned):
             self.report(wrong)
+        for tower in (t for t in self.towers if not t.calls and not self.poisoned):
+            self.report(NeverUsed(tower.declaration.name_span, "shared layer", tower.declaration.name))
         if not self.poisoned:
             used = self.used | {value.name for value, _ in self.heads.values()}
             for unused in dead_ends(self.inputs, frame.scope.flows, self.drafts, used, self.ends):

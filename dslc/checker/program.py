@@ -211,8 +211,7 @@ class _Checker:
         if settings.init is None:
             return
         for draft in (d for d in drafts if d.common.init is None):
-            declared = draft.layer.parameters(tuple(v.shape for v in draft.inputs))
-            if (problem := misfit(settings.init, declared)) is not None:
+            if (problem := misfit(settings.init, draft.weights)) is not None:
                 self.report(SizesDoNotFit(draft.call.span, problem))
 
     def _excused(self, name: str) -> bool:
@@ -228,6 +227,7 @@ class _Checker:
     ) -> Network | None:
         heads = tuple(Head(name, value, settings.losses.get(name)) for name, (value, _) in builder.heads.items())
         nodes = tuple(_finish(draft, builder.drafts[i + 1 :], settings) for i, draft in enumerate(builder.drafts))
+        nodes = _with_owners(builder.drafts, nodes)
         for node in nodes:
             for p in node.parameters:
                 if p.elements > MAX_ELEMENTS:
@@ -273,7 +273,6 @@ def _twice(formals: tuple[ast.Formal, ...]) -> ast.Formal | None:
 def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> Node:
     """The node with its parameters: inits and regularizers are the layer's, else those of `train`, else the
     defaults."""
-    declared = draft.layer.parameters(tuple(v.shape for v in draft.inputs))
     frozen = draft.common.freeze or draft.name in settings.frozen
 
     def parameter(weights: Weights) -> Parameter:
@@ -302,9 +301,18 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
             lr_factor=draft.common.lr_factor,
         )
 
-    parameters = tuple(parameter(w) for w in declared)
+    parameters = tuple(parameter(w) for w in draft.weights)
     return Node(
         draft.name, draft.layer, draft.inputs, draft.output, parameters, draft.span, draft.call.span, draft.block
+    )
+
+
+def _with_owners(drafts: list[Draft], nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The nodes that share parameters with those of their owners."""
+    owned = {node.name: node.parameters for node in nodes}
+    return tuple(
+        replace(node, borrowed=owned[draft.owner]) if draft.owner else node
+        for draft, node in zip(drafts, nodes, strict=True)
     )
 
 

@@ -24,7 +24,10 @@ class NetLexer(RegexLexer):  # type: ignore[misc]
             (r'"[^"\n]*"', String),
             (r"\b(param|block|net)(\s+)(\w+)", bygroups(Keyword.Declaration, Whitespace, Name.Class)),
             (r"\b(input|output)(\s+)(\w+)", bygroups(Keyword.Declaration, Whitespace, Name.Variable)),
-            (words(("train", "repeat", "when", "else", "in", "subject_to"), r"\b", r"\b"), Keyword),
+            (
+                words(("train", "repeat", "when", "else", "shared", "train_only", "in", "subject_to"), r"\b", r"\b"),
+                Keyword,
+            ),
             (words(("and", "or", "not"), r"\b", r"\b"), Operator.Word),
             (words(("on", "off", "all", "valid", "same"), r"\b", r"\b"), Keyword.Constant),
             (r"(\w+)(\s*)(=)(?!=)", bygroups(Name.Attribute, Whitespace, Operator)),

@@ -12,7 +12,9 @@ from dslc.language.source import Span
 
 Kind = Literal["param", "block", "block parameter", "value", "layer"]
 DECLARING = ("param", "block", "net", "train", "input", "output")
-KEYWORDS = frozenset((*DECLARING, "in", "on", "off", "repeat", "when", "else", "and", "or", "not", "subject_to"))
+KEYWORDS = frozenset(
+    (*DECLARING, "in", "on", "off", "repeat", "when", "else", "shared", "train_only", "and", "or", "not", "subject_to")
+)
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Symbol:
         | ast.Formal
         | ast.Assign
         | ast.AssignMany
+        | ast.Shared
         | ast.InputDecl
         | ast.OutputDecl
         | ast.Call
@@ -128,6 +131,11 @@ class _Walk:
                 self.scopes.pop()
             elif isinstance(statement, ast.When):
                 self._when(statement)
+            elif isinstance(statement, ast.Shared):
+                self._define(statement.name, "value", statement.name_span, statement)
+                self.scopes.append({})
+                self._body(statement.body)
+                self.scopes.pop()
             elif isinstance(statement, ast.InputDecl):
                 self._expressions(statement.size)
                 self._define(statement.name, "value", statement.name_span, statement)

@@ -176,6 +176,16 @@ class AssignMany(Record):
 
 
 @record
+class Shared(Record):
+    """`name = shared { body }`: layers that are called like a block, with the same parameters in every call."""
+
+    span: Span
+    name: str
+    name_span: Span
+    body: tuple[Statement, ...]
+
+
+@record
 class Results(Record):
     """`first, second` at the end of a block: the values that flow out."""
 
@@ -202,7 +212,7 @@ class When(Record):
     otherwise: tuple[Statement, ...]
 
 
-Statement = Union[InputDecl, OutputDecl, Assign, AssignMany, Results, Repeat, When, Chain]
+Statement = Union[InputDecl, OutputDecl, Assign, AssignMany, Shared, Results, Repeat, When, Chain]
 
 
 @record

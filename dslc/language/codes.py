@@ -132,6 +132,8 @@ CODES: dict[str, Entry] = {
     "NamesForValues": Entry("DSLC112", "names_for_values"),
     "SplitDoesNotFit": Entry("DSLC113", "split_into_unequal_parts"),
     "ResultsTooEarly": Entry("DSLC114", "results_too_early"),
+    "SharedDiffers": Entry("DSLC115", "shared_differs"),
+    "SharedTakesNothing": Entry("DSLC116", "shared_with_arguments"),
 }
 
 

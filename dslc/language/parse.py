@@ -541,6 +541,9 @@ class _Builder(Transformer[Token, Any]):
             return ast.AssignMany(self._span(meta), items[0], items[1])
         return ast.Assign(self._span(meta), str(items[0]), self._token(items[0]), items[1])
 
+    def shared(self, meta: Meta, items: list[Any]) -> ast.Shared:
+        return ast.Shared(self._span(meta), str(items[0]), self._token(items[0]), items[1])
+
     def results(self, meta: Meta, items: list[Any]) -> ast.Results:
         return ast.Results(self._span(meta), items[0])
 
