@@ -110,11 +110,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Head:
-    """An output of the network and its loss (None in a network without `train`)."""
+    """An output of the network and its loss (None in a network without `train`). One that is `train_only` has a loss in
+    training, and at prediction is not computed."""
 
     name: str
     value: Value
     loss: Loss | None = None
+    train_only: bool = False
 
 
 def class_weights_role(head: str) -> str:
@@ -193,6 +195,22 @@ class Network:
         return next((table for table in self.tables if table.input == input_name), None)
 
     @property
+    def answers(self) -> tuple[Head, ...]:
+        """The heads that are computed at prediction. They come first among the heads."""
+        return tuple(head for head in self.heads if not head.train_only)
+
+    @property
+    def predicting(self) -> frozenset[str]:
+        """The nodes that the answers depend on, by name."""
+        needed = {head.value.name for head in self.answers}
+        found: set[str] = set()
+        for node in reversed(self.nodes):
+            if node.output.name in needed:
+                found.add(node.name)
+                needed.update(value.name for value in node.inputs)
+        return frozenset(found)
+
+    @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters of all nodes, in the order of the nodes."""
         return tuple(p for node in self.nodes for p in node.parameters)
@@ -234,7 +252,8 @@ class Network:
             assert node.output.name not in known, node.name
             assert node.layer.infer(node.input_shapes) == node.output.shape, node.name
             known[node.output.name] = node.output
-        assert self.heads and all(known.get(h.value.name) == h.value for h in self.heads)
+        assert self.answers == self.heads[: len(self.answers)]
+        assert self.answers and all(known.get(h.value.name) == h.value for h in self.heads)
         names = [p.name for p in self.parameters]
         assert len(set(names)) == len(names)
         assert all(p in self.parameters for node in self.nodes for p in node.borrowed)

@@ -79,7 +79,7 @@ def slice_gradient_name(parameter: str) -> str:
 
 
 def shared_gradient_name(parameter: str, node: str) -> str:
-    """The C identifier of a node's part of the gradient of a parameter that several share, which ends in `_at_conv2`."""
+    """The C identifier of a node's part of the gradient of a parameter that several share: `..._grad_at_conv2`."""
     return f"{identifier(parameter)}_grad_at_{node}"
 
 

@@ -156,6 +156,7 @@ class NetBuilder:
         self.inputs: dict[str, Value] = {}
         self.tables: list[Table] = []
         self.heads: dict[str, tuple[Value, Span]] = {}
+        self.train_only: set[str] = set()
         self.drafts: list[Draft] = []
         self.notes: list[Diagnostic] = []
         self.called: set[str] = set()
@@ -177,7 +178,7 @@ class NetBuilder:
             return
         frame = Frame(Scope(self.report, parent=self.scope, coming=frozenset(defined(net.body))))
         flowing = self._one(self._run(net.body, frame, None), net.name_span)
-        if not self.heads and flowing is not None and not self.poisoned:
+        if self.heads.keys() <= self.train_only and flowing is not None and not self.poisoned:
             self.heads["output"] = (flowing, net.name_span)
         if not self.drafts and not self.poisoned and not self.heads:
             self.report(EmptyBlock(net.name_span, f"the net '{net.name}'"))
@@ -322,6 +323,7 @@ class NetBuilder:
                 self.lost.add(statement.name)
             else:
                 self.heads[statement.name] = (value, statement.name_span)
+                self.train_only |= {statement.name} if statement.train_only else set()
         return value
 
     def _assign_many(self, statement: ast.AssignMany, frame: Frame, flowing: Flow) -> Flow:

@@ -107,7 +107,9 @@ class _Checker:
         builder.build(nets[0])
         complete = bool(builder.drafts) and not builder.poisoned
         train = trains[0] if trains else None
-        settings = TrainReader(self.scope).read(train, builder.heads, builder.drafts, builder.lost, complete)
+        settings = TrainReader(self.scope, builder.train_only).read(
+            train, builder.heads, builder.drafts, builder.lost, complete
+        )
         self._check_start(builder.drafts, settings)
         self._report_unused(blocks, builder)
         if self.errors:
@@ -225,7 +227,10 @@ class _Checker:
     def _assemble(
         self, net: ast.NetDecl, builder: NetBuilder, settings: TrainSettings, precision: str | None
     ) -> Network | None:
-        heads = tuple(Head(name, value, settings.losses.get(name)) for name, (value, _) in builder.heads.items())
+        heads = tuple(
+            Head(name, builder.heads[name][0], settings.losses.get(name), name in builder.train_only)
+            for name in sorted(builder.heads, key=builder.train_only.__contains__)
+        )
         nodes = tuple(_finish(draft, builder.drafts[i + 1 :], settings) for i, draft in enumerate(builder.drafts))
         nodes = _with_owners(builder.drafts, nodes)
         for node in nodes:

@@ -203,8 +203,9 @@ class TrainSettings:
 class TrainReader:
     """Reads `train`; one method for each setting, named after its key."""
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope, self.report = scope, scope.report
+    def __init__(self, scope: Scope, train_only: Collection[str] = ()) -> None:
+        """train_only: the outputs that have a loss and no metrics."""
+        self.scope, self.report, self.train_only = scope, scope.report, train_only
         self.found: dict[str, object] = {}
         self.losses: dict[str, Loss] = {}
         self.regularizers: list[tuple[Regularizer, Span]] = []
@@ -229,7 +230,8 @@ class TrainReader:
         """
         self.heads, self.drafts, self.complete = heads, drafts, complete
         self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses)
-        self.metric_reader = MetricReader(self.scope, heads, complete)
+        answers = {name: head for name, head in heads.items() if name not in self.train_only}
+        self.metric_reader = MetricReader(self.scope, answers, complete)
         if train is None:
             return TrainSettings()
         seen: dict[tuple[str, str | None], Span] = {}
@@ -423,7 +425,8 @@ class TrainReader:
     def _check_losses(self) -> None:
         self.loss_reader.report_missing()
         if self.complete:
-            self.metric_reader.check(self.losses)
+            answers = {name: loss for name, loss in self.losses.items() if name not in self.train_only}
+            self.metric_reader.check(answers)
 
     def _frozen(self) -> frozenset[str]:
         """The layers that do not learn, whether the layer or `train` says so."""

@@ -148,12 +148,13 @@ class InputDecl(Record):
 
 @record
 class OutputDecl(Record):
-    """`output name = chain`."""
+    """`output name = chain`, or `output name = chain train_only`."""
 
     span: Span
     name: str
     name_span: Span
     chain: Chain
+    train_only: bool
 
 
 @record

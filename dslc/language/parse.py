@@ -339,7 +339,20 @@ TERMINALS = {
     "COLON": "':'",
     "COMMA": "','",
 }
-OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "COMPARISON", "EQUALITY", "AND", "OR", "DOT", "_ELSE"}
+OPERATORS = {
+    "PLUS",
+    "MINUS",
+    "STAR",
+    "SLASH",
+    "FLOOR",
+    "COMPARISON",
+    "EQUALITY",
+    "AND",
+    "OR",
+    "DOT",
+    "_ELSE",
+    "TRAIN_ONLY",
+}
 DECLARATION = re.compile(r"[ \t]*(param|block|net|train)\b")
 IN_A_TABLE = re.compile(r"\btable\s*\{[^}]*$")
 SIZE_REST = re.compile(r"x[0-9]*(x[0-9]+)*")
@@ -534,7 +547,7 @@ class _Builder(Transformer[Token, Any]):
         return ast.Column(self._span(meta), word, self._token(name), kind, tuple(options))
 
     def output(self, meta: Meta, items: list[Any]) -> ast.OutputDecl:
-        return ast.OutputDecl(self._span(meta), str(items[0]), self._token(items[0]), items[1])
+        return ast.OutputDecl(self._span(meta), str(items[0]), self._token(items[0]), items[1], items[2] is not None)
 
     def assign(self, meta: Meta, items: list[Any]) -> ast.Assign | ast.AssignMany:
         if isinstance(items[0], tuple):

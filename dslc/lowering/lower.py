@@ -102,10 +102,12 @@ class _Lowering:
             saved=self.saved[node.name],
         )
 
-    def forward(self) -> None:
+    def forward(self, wanted: frozenset[str]) -> None:
+        """The forward pass of the nodes with these names."""
         for index, node in enumerate(self.network.nodes):
-            self.values[node.output.name] = self.output_tensor(node)
-            node.layer.forward(self.site(node, index))
+            if node.name in wanted:
+                self.values[node.output.name] = self.output_tensor(node)
+                node.layer.forward(self.site(node, index))
 
     def output_tensor(self, node: Node) -> Tensor:
         return Tensor(f"{node.name}_out", node.output.shape)
@@ -155,9 +157,11 @@ class _Lowering:
         node = self.network.producer(value)
         return node.span.line if node is not None else 0
 
-    def totals(self, kind: str, job: str, summed: list[Tensor], penalties: list[Tensor], out: Tensor) -> None:
-        heads = tuple((h.name, h.loss.weight) for h in self.network.heads if h.loss is not None)
-        detail = TotalDetail(heads, len(penalties))
+    def totals(
+        self, kind: str, job: str, heads: tuple[Head, ...], summed: list[Tensor], penalties: list[Tensor], out: Tensor
+    ) -> None:
+        weighed = tuple((h.name, h.loss.weight) for h in heads if h.loss is not None)
+        detail = TotalDetail(weighed, len(penalties))
         self.operations.append(Operation(kind, job, (*summed, *penalties), (out,), detail, "the loss"))
 
 
@@ -170,25 +174,26 @@ class _Predict(_Lowering):
         return self.average(name)
 
     def step(self) -> Step:
-        self.forward()
+        self.forward(self.network.predicting)
         self._copy_shared_heads()
         phases = [self.phase("forward")]
         if self.network.training is not None:
-            summed = [t for head in self.network.heads for t in self.lower_loss(head, None)]
-            out = Tensor("loss_sums", (2 * len(self.network.heads),), OUTPUT, batched=False, dtype="double")
-            self.totals("loss_sums", "sum_losses", summed, [], out)
+            answers = self.network.answers
+            summed = [t for head in answers for t in self.lower_loss(head, None)]
+            out = Tensor("loss_sums", (2 * len(answers),), OUTPUT, batched=False, dtype="double")
+            self.totals("loss_sums", "sum_losses", answers, summed, [], out)
             phases.append(self.phase("losses"))
         return Step("predict", tuple(phases))
 
     def output_tensor(self, node: Node) -> Tensor:
-        head = next((h for h in self.network.heads if h.value == node.output), None)
+        head = next((h for h in self.network.answers if h.value == node.output), None)
         if head is None:
             return super().output_tensor(node)
         return Tensor(f"{head.name}_output", node.output.shape, OUTPUT)
 
     def _copy_shared_heads(self) -> None:
         """A value that is the output of two heads is copied for the second."""
-        for head in self.network.heads:
+        for head in self.network.answers:
             tensor = self.values[head.value.name]
             if tensor.name != f"{head.name}_output":
                 out = Tensor(f"{head.name}_output", head.value.shape, OUTPUT)
@@ -218,7 +223,7 @@ class _Train(_Lowering):
         """The steps `gradients` and `train`."""
         self.contributions: dict[str, list[Tensor]] = defaultdict(list)
         self.needs = _needing_gradient(self.network)
-        self.forward()
+        self.forward(frozenset(node.name for node in self.network.nodes))
         self._losses()
         forward = self.phase("forward")
         for index, node in reversed(list(enumerate(self.network.nodes))):
@@ -260,7 +265,7 @@ class _Train(_Lowering):
             summed.extend(self._sliced_loss(head, dz) if self.sliced else self.lower_loss(head, dz))
         penalties = [self._penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
         out = Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
-        self.totals("total_loss", "add_losses", summed, penalties, out)
+        self.totals("total_loss", "add_losses", self.network.heads, summed, penalties, out)
 
     def _sliced_loss(self, head: Head, dz: Tensor | None) -> tuple[Tensor, Tensor]:
         """Emits the loss of a slice, its part `dz` of the gradient, and once the number of labels in all slices."""

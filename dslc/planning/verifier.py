@@ -175,7 +175,7 @@ def _check_results(plan: Plan, step: PlannedStep) -> None:
     learning = [identifier(p.name) for p in network.parameters if p.learns]
     averages = [f"{identifier(p.name)}_average" for p in network.parameters if network.averages(p)]
     results = {
-        "predict": {"forward": [f"{head.name}_output" for head in network.heads]},
+        "predict": {"forward": [f"{head.name}_output" for head in network.answers]},
         "gradients": {"forward": ["loss"], "backward": [f"{name}_grad" for name in learning]},
         "train": {"forward": ["loss"], "update": [*learning, *averages]},
     }[step.name]

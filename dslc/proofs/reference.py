@@ -59,7 +59,7 @@ class Interpreter:
     def predict(self, inputs: Mapping[str, Array]) -> Arrays:
         """The outputs (n, *shape) by head, in prediction mode."""
         values, _ = self.run(inputs, training=False)
-        return {head.name: values[head.value.name] for head in self.network.heads}
+        return {head.name: values[head.value.name] for head in self.network.answers}
 
     def loss_and_gradients(
         self, inputs: Mapping[str, Array], targets: Mapping[str, Array], weights: Array | None = None
