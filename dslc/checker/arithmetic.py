@@ -29,9 +29,9 @@ class DividedByZero(Diagnostic):
 
 @record
 class NotFinite(Diagnostic):
-    """A result above 1e300: `dense(1e200 * 1e200)`."""
+    """A result above 1e300, or that is no real number: `dense(1e200 * 1e200)`, `dense((-2)^0.5)`."""
 
-    message = "this number is too large"
+    message = "this is too large, or no real number"
 
 
 @record
@@ -89,12 +89,21 @@ class Impossible(Exception):
         self.diagnostic = diagnostic
 
 
+def _raised(a: float, b: float) -> int | float:
+    """a^b; whole where both are whole and the result is below 2^53. Raises OverflowError where it is no real number."""
+    value = float(a) ** float(b)
+    if isinstance(value, complex):
+        raise OverflowError
+    return int(value) if isinstance(a, int) and isinstance(b, int) and b >= 0 and abs(value) < 2**53 else value
+
+
 OPERATORS: dict[str, Callable[[Any, Any], int | float]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
     "/": lambda a, b: a / b,
     "//": lambda a, b: a // b,
+    "^": _raised,
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
     ">": lambda a, b: a > b,

@@ -9,12 +9,14 @@ from typing import TypeVar
 
 from dslc import inits, registry
 from dslc.checker.arithmetic import Impossible, NoCondition, NotANumber, called, compared, operated
+from dslc.checker.formulas import FormulaReader
 from dslc.checker.members import size_of
 from dslc.checker.names import UnknownName, ValueOfOtherBranch, ValueTooEarly
+from dslc.formula import Formula
 from dslc.inits import Init
 from dslc.ir import Value
 from dslc.language import ast
-from dslc.language.arguments import BadValue, Each, Items, Slot, Symbol, show, slots
+from dslc.language.arguments import BadValue, Each, FormulaOf, Items, Slot, Symbol, show, slots
 from dslc.language.diagnostics import Diagnostic, did_you_mean, one_of
 from dslc.language.record import record
 from dslc.language.source import Span
@@ -338,6 +340,8 @@ def _each(slot: Slot, name: str, call: ast.Call, scope: Scope) -> tuple[object, 
 
 def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:
     """The value of one argument, converted by its slot. Raises Failed after reporting."""
+    if isinstance(slot.kind, FormulaOf):
+        return _formula(slot.kind, expr, scope)
     value = evaluate(expr, scope)
     try:
         return slot.convert(value)
@@ -346,6 +350,17 @@ def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:
             close = did_you_mean(value.name, known_names(scope))
             raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", str(error), close)) from None
         raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", str(error))) from None
+
+
+def _formula(kind: FormulaOf, expr: ast.Expr, scope: Scope) -> Formula:
+    """The formula that an expression is. Raises Failed after reporting."""
+    names = {node.name for node in ast.walk(expr) if isinstance(node, ast.Name)} - set(kind.variables)
+    values = {name: scope.lookup(name) for name in sorted(names)}
+    known = {n: float(v) for n, v in values.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    try:
+        return FormulaReader(kind.variables, known, tuple(known_names(scope))).read(expr)
+    except Impossible as problem:
+        raise scope.fail(problem.diagnostic) from None
 
 
 def match(

@@ -17,6 +17,10 @@ KEYWORDS = frozenset(
 )
 
 
+VARIABLES = {"activation": ("x",), "formula": ("y", "t")}
+"""What words stand for in formulas, whatever else has these names."""
+
+
 @dataclass
 class Symbol:
     """A name, where it is defined and where it is used. `node` is its definition; a layer is one with `name=`."""
@@ -177,8 +181,12 @@ class _Walk:
                 self._use(expr.name, expr.span)
             elif isinstance(expr, ast.Call):
                 self._use(expr.name, expr.name_span)
+                self.scopes.append(
+                    {name: Symbol(name, "value", expr.span, expr) for name in VARIABLES.get(expr.name, ())}
+                )
                 for argument in expr.arguments or ():
                     self._argument(expr, argument)
+                self.scopes.pop()
             elif isinstance(expr, ast.Binary):
                 self._expressions(expr.left, expr.right)
             elif isinstance(expr, (ast.Negate, ast.Not)):

@@ -62,7 +62,7 @@ class Member(Record):
 
 @record
 class Binary(Record):
-    """`left operator right`; the operators are + - * / //, < <= > >= == != and `and`, `or`."""
+    """`left operator right`; the operators are + - * / // ^, < <= > >= == != and `and`, `or`."""
 
     span: Span
     operator: str

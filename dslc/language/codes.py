@@ -134,6 +134,9 @@ CODES: dict[str, Entry] = {
     "ResultsTooEarly": Entry("DSLC114", "results_too_early"),
     "SharedDiffers": Entry("DSLC115", "shared_differs"),
     "SharedTakesNothing": Entry("DSLC116", "shared_with_arguments"),
+    "NotInFormula": Entry("DSLC117", "formula_unknown_word"),
+    "FormulaIsConstant": Entry("DSLC118", "formula_of_nothing"),
+    "FormulaTooLong": Entry("DSLC119", "formula_too_long"),
 }
 
 

@@ -23,7 +23,7 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 OPERATORS = frozenset(("+", "-", "*", "/", "//", "<=", ">=", "<", ">", "==", "!=", "=", "->"))
-BEFORE_A_VALUE = OPERATORS | {"(", ",", ":", "{", "", "and", "or", "not", "when", "repeat"}
+BEFORE_A_VALUE = OPERATORS | {"^"} | {"(", ",", ":", "{", "", "and", "or", "not", "when", "repeat"}
 """Behind one of these, or first, a minus is a sign and a bracket holds a value instead of arguments."""
 
 
@@ -184,7 +184,7 @@ def _spaced(words: Sequence[str]) -> str:
 def _apart(earlier: str, before: str, word: str, depth: int) -> bool:
     """Whether a space belongs between two words. `earlier` is the one before both; `depth` counts the brackets around
     them."""
-    if before in ("", "(", ".") or word in (")", ",", ":", "."):
+    if before in ("", "(", ".", "^") or word in (")", ",", ":", ".", "^"):
         return False
     if "=" in (before, word):
         return not depth

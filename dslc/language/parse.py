@@ -350,6 +350,7 @@ OPERATORS = {
     "AND",
     "OR",
     "DOT",
+    "CARET",
     "_ELSE",
     "TRAIN_ONLY",
 }
@@ -615,7 +616,7 @@ class _Builder(Transformer[Token, Any]):
     def binary(self, meta: Meta, items: list[Any]) -> ast.Binary:
         return ast.Binary(self._span(meta), str(items[1]), items[0], items[2])
 
-    product = compare = both = either = binary
+    product = power = compare = both = either = binary
 
     def negate(self, meta: Meta, items: list[Any]) -> ast.Negate:
         return ast.Negate(self._span(meta), items[0])
