@@ -147,6 +147,8 @@ class Body:
                 fitting.append(other)
             except SizeProblem:
                 continue
+        if not fitting:
+            return
         others = self.draw(st.lists(st.sampled_from(fitting), min_size=1, max_size=2))
         try:
             shape = layer().infer((flow.shape, *(o.shape for o in others)))
