@@ -37,7 +37,7 @@ class Gathered:
 def emit(plan: Plan) -> CSource:
     """The C of a network."""
     names = Names(plan)
-    functions = Functions(plan, names)
+    functions = Functions(plan, names, plan.steps)
     phases = phase_functions(plan, names, functions)
     interface = _interface(plan, names)
     single = plan.itemsize == 4

@@ -11,4 +11,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     tensors = tuple(dict.fromkeys(op.reads))
     names = {t: f"x{i}" for i, t in enumerate(tensors, 1)}
     context = {"terms": [names[t] for t in op.reads], "elements": op.writes[0].elements}
-    return [Variant("plain", (*names.values(), "y"), context, setting.memory_cost(*op.reads))]
+    return [Variant("plain", (*names.values(), "y"), context, setting.memory_cost(*op.reads), sizes=("elements",))]

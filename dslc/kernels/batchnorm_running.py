@@ -11,8 +11,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Over the channels, once in a step, after the step is accepted."""
     d = detail(op, BatchNormDetail)
     context = {"channels": d.channels, "momentum": d.momentum, "rest": 1 - d.momentum}
-    return [
-        Variant(
-            "plain", ("batch_mean", "batch_var", "mean", "var"), context, setting.memory_cost(op.reads[0], factor=1)
-        )
-    ]
+    names, cost = ("batch_mean", "batch_var", "mean", "var"), setting.memory_cost(op.reads[0])
+    return [Variant("plain", names, context, cost, sizes=("channels",))]

@@ -43,17 +43,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("plain", names, {**context, **end}, setting.compute_cost(op, 0.05))]
     if op.choice.startswith("winograd"):
         return [_winograd.variant(op, d, setting, ("in", "filters", *ends, "squares", "products"), bias)]
-    context = {**_direct.context(d, setting), "bias": bias, **end}
-    return [
-        Variant(
-            "direct",
-            names,
-            context,
-            _direct.cost(d, setting),
-            context["tiles"].products,
-            shared_template="kernels/_direct.c.j2",
-        )
-    ]
+    return [_direct.variant("direct", names, d, setting, {"bias": bias, **end})]
 
 
 def pools(op: Operation) -> bool:

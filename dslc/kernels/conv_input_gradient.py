@@ -60,11 +60,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, **end}
         return [Variant("plain", names, context, setting.compute_cost(op, 0.05))]
     if op.choice == "gather":
-        context = {**_direct.context(rotated(d), setting), "bias": False, **end}
-        cost = _direct.cost(rotated(d), setting)
-        return [
-            Variant("gather", names, context, cost, context["tiles"].products, shared_template="kernels/_direct.c.j2")
-        ]
+        return [_direct.variant("gather", names, rotated(d), setting, {"bias": False, **end})]
     if op.choice.startswith("winograd"):
         known = ("known",) if end["kept"] else ()
         return [

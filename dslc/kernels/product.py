@@ -78,10 +78,9 @@ class Tiles:
         """The micro-kernels that are needed."""
         return tuple(self._of_size(rows, vectors) for vectors in self.widths for rows in self.heights)
 
-    @property
-    def vectors(self) -> str:
-        """How many vectors a `panel` has, as a C expression."""
-        return str(self.widths[0]) if len(self.widths) == 1 else f"panel == {self.panels - 1} ? 1 : 2"
+    def vectors(self, panels: int) -> str:
+        """How many vectors one of the `panels` has, as a C expression."""
+        return str(self.widths[0]) if len(self.widths) == 1 else f"panel == {panels - 1} ? 1 : 2"
 
     def height_for(self, count: str) -> str:
         """The largest height that is at most `count`, as a C expression."""
@@ -93,6 +92,12 @@ class Tiles:
         if len(self.widths) == 1:
             return self._of_width(self.widths[0])
         return f"vectors == 1 ? ({self._of_width(1)}) : {self._of_width(2)}"
+
+    def choice(self, one_vector: str, two_vectors: str) -> str:
+        """The function for `vectors` of tiles that are all of one height, as a C expression."""
+        if len(self.widths) == 1:
+            return (one_vector, two_vectors)[self.widths[0] - 1]
+        return f"vectors == 1 ? {one_vector} : {two_vectors}"
 
     def named(self, rows: int, vectors: int) -> str:
         """The function of one size, in C; NULL if no panel has so many vectors."""

@@ -1,0 +1,108 @@
+"""What differs between kernels that are one function of C: such a value is a parameter, and prints as its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import add, floordiv, mod, mul, sub
+
+
+class Size(int):
+    """A number that prints as C. It counts as that of the first kernel; `values` are those of all, in order."""
+
+    code: str
+    values: tuple[int, ...]
+
+    def __new__(cls, code: str, values: Sequence[int]) -> Size:
+        """A size with the C that computes it."""
+        size = super().__new__(cls, values[0])
+        size.code, size.values = code, tuple(values)
+        return size
+
+    def __str__(self) -> str:
+        return self.code
+
+    def __format__(self, spec: str) -> str:
+        return self.code
+
+    def __add__(self, other: int) -> int:
+        return _combined(add, "+", self, other)
+
+    def __radd__(self, other: int) -> int:
+        return _combined(add, "+", other, self)
+
+    def __sub__(self, other: int) -> int:
+        return _combined(sub, "-", self, other)
+
+    def __rsub__(self, other: int) -> int:
+        return _combined(sub, "-", other, self)
+
+    def __mul__(self, other: int) -> int:
+        return self if other == 1 and not isinstance(other, Size) else _combined(mul, "*", self, other)
+
+    def __rmul__(self, other: int) -> int:
+        return self if other == 1 else _combined(mul, "*", other, self)
+
+    def __floordiv__(self, other: int) -> int:
+        return _combined(floordiv, "/", self, other)
+
+    def __mod__(self, other: int) -> int:
+        return _combined(mod, "%", self, other)
+
+
+class Name(str):
+    """A function that is a parameter: prints as its name; `values` are what it is for each kernel."""
+
+    values: tuple[str, ...]
+
+    def __new__(cls, code: str, values: Sequence[str]) -> Name:
+        """A parameter of this name."""
+        name = super().__new__(cls, code)
+        name.values = tuple(values)
+        return name
+
+
+def _combined(compute: Callable[[int, int], int], sign: str, left: int, right: int) -> Size:
+    count = len((left if isinstance(left, Size) else right).values)  # type: ignore[union-attr]
+    pairs = zip(_values(left, count), _values(right, count), strict=True)
+    return Size(f"({left} {sign} {right})", [compute(a, b) for a, b in pairs])
+
+
+def _values(size: int, count: int) -> Sequence[int]:
+    return size.values if isinstance(size, Size) else (size,) * count
+
+
+def largest(size: int) -> int | str:
+    """The largest value of all kernels that share a function, where these are known: how long an array must be."""
+    if not isinstance(size, Size):
+        return size
+    return size.code if len(size.values) == 1 else max(size.values)
+
+
+def sizes_of(context: Mapping[str, object], keys: Sequence[str]) -> dict[str, int | str]:
+    """What may be parameters, by their names: `channels`, and of `widths` those of its parts, `width1`, `width2`, ..."""
+    found: dict[str, int | str] = {}
+    for key in keys:
+        value = context[key]
+        parts = {f"{key[:-1]}{i}": part for i, part in enumerate(value, 1)} if isinstance(value, tuple) else {key: value}
+        found |= {name: part for name, part in parts.items() if isinstance(part, int | str)}
+    return found
+
+
+def with_parameters(
+    context: Mapping[str, object], keys: Sequence[str], parameters: Mapping[str, Size | Name]
+) -> dict[str, object]:
+    """The context with these parameters in place of values."""
+    changed = dict(context)
+    for key in keys:
+        value = context[key]
+        if isinstance(value, tuple):
+            changed[key] = tuple(parameters.get(f"{key[:-1]}{i}", part) for i, part in enumerate(value, 1))
+        else:
+            changed[key] = parameters.get(key, value)
+    return changed
+
+
+def parameter(name: str, values: Sequence[int | str]) -> Size | Name:
+    """A parameter that has these values for the kernels of a function."""
+    texts = [value for value in values if isinstance(value, str)]
+    return Name(name, texts) if texts else Size(name, [value for value in values if isinstance(value, int)])
