@@ -34,9 +34,10 @@ class Rows:
         return self.pixels * BLOCK
 
 
+IN_REGISTERS = 8
+"""Sums of so many vectors stay in registers, if the compiler knows their number."""
 ROW_SIZES = ("channels", "pixels", "row_pixels", "numbers")
-BLOCK_SIZES = (*ROW_SIZES, "block")
-"""What may be parameters of a kernel that goes row by row, or block by block."""
+"""What may be parameters of a kernel that goes row by row."""
 
 
 def row_context(channels: int, pixels: int, lanes: int, least: int) -> dict[str, int]:
@@ -48,6 +49,12 @@ def row_context(channels: int, pixels: int, lanes: int, least: int) -> dict[str,
 def block_context(channels: int, pixels: int, lanes: int) -> dict[str, int]:
     """The same for short rows in blocks of `block` pixels."""
     return {**row_context(channels, pixels, lanes, 64), "block": rows_of(channels, lanes, 64).block}
+
+
+def block_sizes(channels: int, lanes: int) -> tuple[str, ...]:
+    """What may be parameters of a kernel that goes block by block: of short rows, only the number of pixels."""
+    short = rows_of(channels, lanes, 64).numbers <= IN_REGISTERS * lanes
+    return ("pixels",) if short else (*ROW_SIZES, "block")
 
 
 def rows_of(channels: int, lanes: int, least: int) -> Rows:

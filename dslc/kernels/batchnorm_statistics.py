@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._rows import BLOCK_SIZES, LONG, block_context
+from dslc.kernels._rows import LONG, block_context, block_sizes
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
@@ -18,4 +18,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         context = {"channels": d.channels, "pixels": d.pixels, "long": setting.batch * d.pixels > LONG}
         return [Variant("plain", ("x", "mean", "var"), context, setting.memory_cost(x, factor=2))]
     context = {**block_context(d.channels, d.pixels, setting.lanes), "chunks": CHUNKS}
-    return [Variant("chunks", ("x", "moments"), context, setting.memory_cost(x), sizes=BLOCK_SIZES)]
+    return [Variant("chunks", ("x", "moments"), context, setting.memory_cost(x), sizes=block_sizes(d.channels, setting.lanes))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._rows import BLOCK_SIZES, LONG, block_context
+from dslc.kernels._rows import LONG, block_context, block_sizes
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
@@ -21,4 +21,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("plain", names, context, cost)]
     found = {**block_context(d.channels, d.pixels, setting.lanes), "eps": d.eps, "chunks": CHUNKS}
     names = ("dy", "x", "mean", "var", "sums")
-    return [Variant("chunks", names, found, cost, sizes=BLOCK_SIZES)]
+    return [Variant("chunks", names, found, cost, sizes=block_sizes(d.channels, setting.lanes))]

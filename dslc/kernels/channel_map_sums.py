@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._rows import BLOCK_SIZES, LONG, block_context
+from dslc.kernels._rows import LONG, block_context, block_sizes
 from dslc.layers._channelwise import ChannelMapDetail
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
@@ -25,7 +25,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     context = {**block_context(channels, pixels, setting.lanes), "chunks": CHUNKS, "reads_x": True,
                "term": _term(slope, "dout[i + k]", "in[i + k]")}  # fmt: skip
     names, template = ("dy", "x", "sums"), TEMPLATE.format("_chunks")
-    return [Variant("chunks", names, context, cost, shared_template=template, sizes=BLOCK_SIZES)]
+    return [Variant("chunks", names, context, cost, shared_template=template, sizes=block_sizes(channels, setting.lanes))]
 
 
 def _term(slope: Scalar, dy: str, x: str) -> str:

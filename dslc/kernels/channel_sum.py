@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant
-from dslc.kernels._rows import BLOCK_SIZES, LONG, block_context
+from dslc.kernels._rows import LONG, block_context, block_sizes
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
 
@@ -30,4 +30,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "term": "dout[i + k]", "reads_x": False,
     }  # fmt: skip
     cost = setting.memory_cost(dy, factor=0.5)
-    return [Variant("chunks", ("dy", "sums"), context, cost, sizes=BLOCK_SIZES)]
+    return [Variant("chunks", ("dy", "sums"), context, cost, sizes=block_sizes(channels, setting.lanes))]
