@@ -29,9 +29,9 @@ class Call:
 
     @property
     def form(self) -> tuple[object, ...]:
-        """What is the same in all rounds of a loop."""
+        """What is the same in all rounds of a loop; a barrier too many does no harm."""
         arrays = tuple(a if isinstance(a, str) else a.memory for a in self.arrays)
-        return self.function.name, arrays, self.others, self.shared, self.barrier
+        return self.function.name, arrays, self.others, self.shared
 
     def text(self, arrays: Sequence[str], sizes: Sequence[str], comments: bool = True) -> str:
         """The statement with these arguments; where it is called after other jobs, a comment says which this is."""

@@ -25,7 +25,7 @@ def function_name(uses: Sequence[Use]) -> str:
         return names[0]
     kernel = uses[0].kernel
     kind, variant = kernel.operation.kind, kernel.variant.name
-    common = {re.sub(r"(?<=[a-z])\d+", "", use.kernel.operation.name) for use in uses}
+    common = {re.sub(r"\d+(?=_)", "", use.kernel.operation.name, count=1) for use in uses}
     does = common.pop() if len(common) == 1 else kind
     if variant != "plain":
         return f"{does}_{variant}"

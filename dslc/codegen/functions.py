@@ -11,7 +11,7 @@ from dslc.codegen.function_names import Use, function_name, uses_comment
 from dslc.codegen.names import Names
 from dslc.codegen.sizes import Name, Size, parameter, sizes_of, with_parameters
 from dslc.codegen.templating import render
-from dslc.codegen.text import unshared, without_comments
+from dslc.codegen.text import unshared, without_brackets, without_comments
 from dslc.kernels import Variant
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
@@ -103,7 +103,8 @@ class Functions:
     def _body(self, op: Operation, variant: Variant, sizes: Mapping[str, Size | Name]) -> str:
         context = with_parameters(variant.context, variant.sizes, sizes)
         body = render(variant.template(op.kind), context, self.plan.itemsize == 4)
-        return unshared(body) if self.alone else body
+        body = unshared(body) if self.alone else body
+        return without_brackets(body) if sizes else body
 
     def _function(self, uses: list[Use]) -> Function:
         """The function of kernels with the same code; what is the same for all stays a constant."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dslc.codegen.calls import Call
 from dslc.codegen.loops import Repeat, repeats
@@ -69,7 +69,9 @@ def _loop(calls: Sequence[Call], part: Repeat, names: Names) -> Loop:
     first, last = rounds[0], rounds[-1][-1]
     comment = f"{first[0].job}" + (f" to {first[-1].job}" if part.period > 1 else "")
     about = f"{comment} and so on, up to {last.job}."
-    return Loop(about, part.rounds, tuple(tables.lines), tuple(_groups(first, texts)))
+    barriers = [any(calls_of_round[i].barrier for calls_of_round in rounds) for i in range(part.period)]
+    joined = [replace(call, barrier=barrier) for call, barrier in zip(first, barriers, strict=True)]
+    return Loop(about, part.rounds, tuple(tables.lines), tuple(_groups(joined, texts)))
 
 
 class Tables:

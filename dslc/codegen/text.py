@@ -42,3 +42,12 @@ def without_ones(code: str) -> str:
 def wrapped(text: str, width: int = 120) -> list[str]:
     """The text in lines that end between words."""
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def without_brackets(code: str) -> str:
+    """The code without brackets around products that mean the same without: where no operator that binds as strongly
+    stands before them."""
+    needless = re.compile(r"(?:(?<=[(\[])|(?<=[=,+?:<>] ))[(](\w+(?: [*] \w+)+)[)]")
+    while (shorter := needless.sub(r"\1", code)) != code:
+        code = shorter
+    return code

@@ -113,8 +113,8 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     tiles = Tiles((height,), d.stride[1] * shape[2], blocks, short(d.size[1] * channels if whole else channels))
     return {
         "d": d, "image_numbers": prod(shape), "width": width, "channels": channels, "lanes": lanes,
-        "rows": rows, "columns": columns, "units": d.output[2], "tiles": tiles, "one_vector": tiles.named(height, 1),
-        "two_vectors": tiles.named(height, 2), "group_panels": tiles.panels,
+        "rows": rows, "columns": columns, "units": d.output[2], "tiles": tiles, "height": height,
+        "functions": tuple(product.name for product in tiles.products), "group_panels": tiles.panels,
         "row_groups": max(1, min(rows, TASKS // (tiles.panels * d.groups))), "whole": whole,
         "by_rows": not whole or d.size[1] * channels >= SUMMED,
         "blocks": blocks, "groups": d.groups,
@@ -122,7 +122,7 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
 
 
 SIZES = ("image_numbers", "width", "channels", "rows", "columns", "units", "group_panels", "row_groups", "blocks",
-         "one_vector", "two_vectors")  # fmt: skip
+         "height", "functions")  # fmt: skip
 """What may be parameters: the micro-kernel gets its steps as numbers anyway."""
 
 
@@ -175,9 +175,12 @@ def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     blocks = -(-d.output[2] // (d.groups * lanes))
     tiles = exact_count(setting.tile_rows, rows, 1, blocks)
     row_bytes = (d.stride[0] * shape[1] * shape[2] + d.output[1] * d.output[2]) * setting.itemsize
+    heights = (tiles.heights * 2)[:2]
     return {
-        "d": d, "image_numbers": prod(shape), "width": shape[1], "lanes": lanes, "tiles": tiles,
-        "out_rows": d.output[0], "out_columns": d.output[1], "units": d.output[2], "taps": taps, "row_tiles": -(-rows // tiles.heights[0]), "blocks": blocks, "groups": d.groups,
+        "d": d, "image_numbers": prod(shape), "width": shape[1], "lanes": lanes, "tiles": tiles, "heights": heights,
+        "functions": tuple(tiles.named(rows, vectors) for vectors in tiles.widths for rows in heights),
+        "out_rows": d.output[0], "out_columns": d.output[1], "units": d.output[2], "taps": taps,
+        "row_tiles": -(-rows // heights[0]), "blocks": blocks, "groups": d.groups,
         "channels": d.input[2] // d.groups, "whole": taps == d.size[0] and rows == d.size[1] * d.input[2],
         "group_panels": tiles.panels, "tail": d.output[2] % lanes,
         "some_rows": max(1, min(d.output[0], STREAMED // row_bytes)),
@@ -185,5 +188,5 @@ def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
 
 
 WEIGHT_SIZES = ("image_numbers", "width", "channels", "out_rows", "out_columns", "units", "row_tiles", "group_panels",
-                "blocks", "some_rows")  # fmt: skip
+                "blocks", "some_rows", "heights", "functions")  # fmt: skip
 """What may be parameters of the kernel of dW."""
