@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dslc.codegen.function_names import Use, function_name, uses_comment
 from dslc.codegen.names import Names
-from dslc.codegen.sizes import Name, Size, parameter, sizes_of, with_parameters
+from dslc.codegen.sizes import Name, Size, declared, parameters, sizes_of, with_parameters
 from dslc.codegen.templating import render
 from dslc.codegen.text import unshared, without_brackets, without_comments
 from dslc.kernels import Variant
@@ -96,7 +96,7 @@ class Functions:
         key = repr((variant.template(op.kind), arrays, dict(variant.context)))
         if key not in self._code:
             sizes = sizes_of(variant.context, variant.sizes)
-            general = {name: parameter(name, [value]) for name, value in sizes.items()}
+            general = parameters({name: [value] for name, value in sizes.items()})
             self._code[key] = arrays, self._body(op, variant, general)
         return self._code[key]
 
@@ -111,7 +111,7 @@ class Functions:
         kernel = uses[0].kernel
         sizes = [sizes_of(use.kernel.variant.context, use.kernel.variant.sizes) for use in uses]
         values = {name: [size[name] for size in sizes] for name in sizes[0]}
-        varying = {name: parameter(name, found) for name, found in values.items() if len(set(found)) > 1}
+        varying = parameters({name: found for name, found in values.items() if len(set(found)) > 1})
         body = self._body(kernel.operation, kernel.variant, varying)
         words = without_comments(body)
         named = {name: value for name, value in varying.items() if re.search(rf"\b{name}\b", words)}
@@ -121,7 +121,7 @@ class Functions:
             comment=uses_comment(uses),
             parameters=(
                 *self._arrays(kernel),
-                *(f"product *{name}" if isinstance(name, Name) else f"int64_t {name}" for name in named.values()),
+                *map(declared, named.values()),
                 *(RUNTIME_PARAMETERS[word] for word in takes),
             ),
             body=body,

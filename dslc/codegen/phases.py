@@ -64,9 +64,7 @@ def _phase(step: PlannedStep, phase: PlannedPhase, calls: tuple[Call, ...], name
     parameters = (f"const {names.prefix}_network *net", "thread_barrier *barrier", *arrays, *counts)
     name = f"{step.name}_{phase.name}"
     shares = any(call.shared for call in calls)
-    return PhaseFunction(
-        name, PHASES[name], (*parameters, "int part", "int parts"), statements(calls, names), shares
-    )
+    return PhaseFunction(name, PHASES[name], (*parameters, "int part", "int parts"), statements(calls, names), shares)
 
 
 def callers_tensors(phase: PlannedPhase) -> tuple[Tensor, ...]:

@@ -7,15 +7,18 @@ from operator import add, floordiv, mod, mul, sub
 
 
 class Size(int):
-    """A number that prints as C. It counts as that of the first kernel; `values` are those of all, in order."""
+    """A number that prints as C. It counts as that of the first kernel; `values` are those of all, in order. `reached`
+    collects the largest values of what is computed from it."""
 
     code: str
     values: tuple[int, ...]
+    reached: list[int]
 
-    def __new__(cls, code: str, values: Sequence[int]) -> Size:
+    def __new__(cls, code: str, values: Sequence[int], reached: list[int]) -> Size:
         """A size with the C that computes it."""
         size = super().__new__(cls, values[0])
-        size.code, size.values = code, tuple(values)
+        size.code, size.values, size.reached = code, tuple(values), reached
+        reached.append(max(values))
         return size
 
     def __str__(self) -> str:
@@ -62,13 +65,14 @@ class Name(str):
 
 
 def _combined(compute: Callable[[int, int], int], sign: str, left: int, right: int) -> Size:
-    count = len((left if isinstance(left, Size) else right).values)  # type: ignore[union-attr]
-    pairs = zip(_values(left, count), _values(right, count), strict=True)
-    return Size(f"({left} {sign} {right})", [compute(a, b) for a, b in pairs])
+    known = left if isinstance(left, Size) else right
+    assert isinstance(known, Size)
+    pairs = zip(_values(left, known), _values(right, known), strict=True)
+    return Size(f"({left} {sign} {right})", [compute(a, b) for a, b in pairs], known.reached)
 
 
-def _values(size: int, count: int) -> Sequence[int]:
-    return size.values if isinstance(size, Size) else (size,) * count
+def _values(size: int, like: Size) -> Sequence[int]:
+    return size.values if isinstance(size, Size) else (size,) * len(like.values)
 
 
 def largest(size: int) -> int | str:
@@ -78,12 +82,18 @@ def largest(size: int) -> int | str:
     return size.code if len(size.values) == 1 else max(size.values)
 
 
+def bytes_of(size: int) -> str:
+    """The bytes of so many numbers, in C."""
+    return f"{'(size_t)' if isinstance(size, Size) else ''}{size} * sizeof(real)"
+
+
 def sizes_of(context: Mapping[str, object], keys: Sequence[str]) -> dict[str, int | str]:
-    """What may be parameters, by their names: `channels`, and of `widths` those of its parts, `width1`, `width2`, ..."""
+    """What may be parameters, by their names: `channels`, and of `widths` those of its parts, `width1`, `width2`."""
     found: dict[str, int | str] = {}
     for key in keys:
         value = context[key]
-        parts = {f"{key[:-1]}{i}": part for i, part in enumerate(value, 1)} if isinstance(value, tuple) else {key: value}
+        several = isinstance(value, tuple)
+        parts = {f"{key[:-1]}{i}": part for i, part in enumerate(value, 1)} if several else {key: value}
         found |= {name: part for name, part in parts.items() if isinstance(part, int | str)}
     return found
 
@@ -102,7 +112,19 @@ def with_parameters(
     return changed
 
 
-def parameter(name: str, values: Sequence[int | str]) -> Size | Name:
-    """A parameter that has these values for the kernels of a function."""
-    texts = [value for value in values if isinstance(value, str)]
-    return Name(name, texts) if texts else Size(name, [value for value in values if isinstance(value, int)])
+def parameters(values: Mapping[str, Sequence[int | str]]) -> dict[str, Size | Name]:
+    """Parameters by their names, which have these values for the kernels of a function."""
+    reached: list[int] = []
+    found: dict[str, Size | Name] = {}
+    for name, some in values.items():
+        texts = [value for value in some if isinstance(value, str)]
+        numbers = [value for value in some if isinstance(value, int)]
+        found[name] = Name(name, texts) if texts else Size(name, numbers, reached)
+    return found
+
+
+def declared(parameter: Size | Name) -> str:
+    """A parameter in C: as wide as all that is computed from it in the functions that take it."""
+    if isinstance(parameter, Name):
+        return f"product *{parameter}"
+    return f"{'int' if max(parameter.reached) < 1 << 31 else 'int64_t'} {parameter}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from dslc.codegen.calls import Call
 from dslc.codegen.loops import Repeat, repeats
@@ -86,10 +87,7 @@ class Tables:
         """The call of all rounds."""
         first = rounds[0]
         arrays = [self._array([call.arrays[i] for call in rounds]) for i in range(len(first.arrays))]
-        sizes = [
-            self._number([call.sizes[i] for call in rounds], name, "int64_t")
-            for i, name in enumerate(first.function.sizes)
-        ]
+        sizes = [self._size([call.sizes[i] for call in rounds], name) for i, name in enumerate(first.function.sizes)]
         return first.text(arrays, sizes, False)
 
     def _array(self, rounds: Sequence[str | Place]) -> str:
@@ -100,14 +98,17 @@ class Tables:
         offsets = [place.buffer.offset for place in places]
         step = _progression(offsets)
         if step is None:
-            return f"{first.memory} + {self._number(offsets, first.name, 'size_t')}"
-        return f"{first.memory} + {self.names.offset(first)}{_steps(step)}"
+            return f"{first.memory} + {self._table(offsets, first.name, 'const size_t')}"
+        return f"{first.memory} + {self.names.offset(first)}{_steps(step, '(size_t)k')}"
 
-    def _number(self, values: Sequence[int | str], name: str, dtype: str) -> str:
-        if isinstance(values[0], str):
-            return values[0] if len(set(values)) == 1 else self._table(values, name, "product *const")
-        step = _progression([int(v) for v in values])
-        return self._table(values, name, f"const {dtype}") if step is None else f"{values[0]}{_steps(step)}"
+    def _size(self, values: Sequence[int | str], name: str) -> str:
+        numbers = [value for value in values if isinstance(value, int)]
+        step = _progression(numbers)
+        if step is not None:
+            return f"{numbers[0]}{_steps(step, 'k')}"
+        if numbers:
+            return self._table(values, name, f"const {'int' if max(numbers) < 1 << 31 else 'int64_t'}")
+        return str(values[0]) if len(set(values)) == 1 else self._table(values, name, "product *const")
 
     def _table(self, values: Sequence[int | str], name: str, declared: str) -> str:
         key = (declared, *values)
@@ -120,9 +121,9 @@ class Tables:
 
 def _progression(values: Sequence[int]) -> int | None:
     """The step from one value to the next if it is always the same."""
-    steps = {b - a for a, b in zip(values, values[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(values)}
     return steps.pop() if len(steps) == 1 else None
 
 
-def _steps(step: int) -> str:
-    return "" if step == 0 else f" {'+' if step > 0 else '-'} k{f' * {abs(step)}' if abs(step) != 1 else ''}"
+def _steps(step: int, k: str) -> str:
+    return "" if step == 0 else f" {'+' if step > 0 else '-'} {k}{f' * {abs(step)}' if abs(step) != 1 else ''}"

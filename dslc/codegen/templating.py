@@ -13,7 +13,7 @@ from types import CodeType
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
 from dslc.cache import cache_folder
-from dslc.codegen.sizes import largest
+from dslc.codegen.sizes import bytes_of, largest
 
 
 class UnusedContext(Exception):
@@ -49,6 +49,7 @@ def _environment(single: bool) -> Environment:
     env.filters["real"] = lambda formula: _literals(str(formula), single)
     env.filters["double"] = lambda formula: _literals(str(formula), False)
     env.filters["largest"] = largest
+    env.filters["bytes"] = bytes_of
     env.filters["name"] = lambda parameter: re.findall(r"\w+", parameter)[-1]
     env.filters["number"] = lambda value: f"{float(value)!r}{'f' if single else ''}"
     return env

@@ -43,9 +43,9 @@ class Variant:
     sizes of the micro-kernel that the template calls, `transforms` those of Winograd's algorithm. `scratch` is
     workspace for the time of the call; its names come after those of the tensors in `arguments`. In the arguments that
     are `aligned` the kernel relies on every vector of a pixel beginning at a multiple of its size. `shared_template` is
-    for a template that several kinds have in common. `sizes` are the entries of `context` that may as well be parameters of
-    the C function, of the same name, at no cost in speed: kernels that differ in nothing else share one function. They
-    are numbers, tuples of numbers, or names of micro-kernels.
+    for a template that several kinds have in common. `sizes` are the entries of `context` that may as well be
+    parameters of the C function, of the same name, at no cost in speed: kernels that differ in nothing else share one
+    function. They are numbers, tuples of numbers, or names of micro-kernels.
     """
 
     name: str

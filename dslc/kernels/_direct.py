@@ -126,9 +126,7 @@ SIZES = ("image_numbers", "width", "channels", "rows", "columns", "units", "grou
 """What may be parameters: the micro-kernel gets its steps as numbers anyway."""
 
 
-def variant(
-    name: str, arrays: tuple[str, ...], d: ConvDetail, setting: Setting, more: Mapping[str, object]
-) -> Variant:
+def variant(name: str, arrays: tuple[str, ...], d: ConvDetail, setting: Setting, more: Mapping[str, object]) -> Variant:
     """The kernel of y, and with turned filters of dx. `more`: what the template prints of the epilogue."""
     found = context(d, setting)
     return Variant(name, arrays, {**found, **more}, cost(d, setting), found["tiles"].products,

@@ -18,4 +18,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         context = {"channels": d.channels, "pixels": d.pixels, "long": setting.batch * d.pixels > LONG}
         return [Variant("plain", ("x", "mean", "var"), context, setting.memory_cost(x, factor=2))]
     context = {**block_context(d.channels, d.pixels, setting.lanes), "chunks": CHUNKS}
-    return [Variant("chunks", ("x", "moments"), context, setting.memory_cost(x), sizes=block_sizes(d.channels, setting.lanes))]
+    sizes = block_sizes(d.channels, setting.lanes)
+    return [Variant("chunks", ("x", "moments"), context, setting.memory_cost(x), sizes=sizes)]

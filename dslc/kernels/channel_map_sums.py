@@ -24,8 +24,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("plain", ("dy", "x", "sum"), context, cost, shared_template=TEMPLATE.format(""))]
     context = {**block_context(channels, pixels, setting.lanes), "chunks": CHUNKS, "reads_x": True,
                "term": _term(slope, "dout[i + k]", "in[i + k]")}  # fmt: skip
-    names, template = ("dy", "x", "sums"), TEMPLATE.format("_chunks")
-    return [Variant("chunks", names, context, cost, shared_template=template, sizes=block_sizes(channels, setting.lanes))]
+    sizes, template = block_sizes(channels, setting.lanes), TEMPLATE.format("_chunks")
+    return [Variant("chunks", ("dy", "x", "sums"), context, cost, shared_template=template, sizes=sizes)]
 
 
 def _term(slope: Scalar, dy: str, x: str) -> str:

@@ -26,4 +26,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     cost = setting.memory_cost(op.reads[0], factor=2)
     if d.groups == 1:
         return [Variant("plain", ("w", "rotated"), context, cost, sizes=("all_channels", "filters", "blocks"))]
-    return [Variant("groups", ("w", "rotated"), {**context, "channels": d.input[2] // d.groups, "all_channels": d.input[2]}, 2 * cost)]
+    context |= {"channels": d.input[2] // d.groups, "all_channels": d.input[2]}
+    return [Variant("groups", ("w", "rotated"), context, 2 * cost)]
