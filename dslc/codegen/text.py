@@ -50,4 +50,4 @@ def without_brackets(code: str) -> str:
     needless = re.compile(r"(?:(?<=[(\[])|(?<=[=,+?:<>] ))[(](\w+(?: [*] \w+)+)[)]")
     while (shorter := needless.sub(r"\1", code)) != code:
         code = shorter
-    return code
+    return re.sub(r"= \((\([^()]*\) / \w+)\);", r"= \1;", code)

@@ -1712,7 +1712,7 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
 static KERNEL void to_lanes(const float *restrict x, float *restrict y, int elements, int n, int part, int parts)
 {
     /* A task is 4 elements of 4 examples; lanes without an example are zero. */
-    const int64_t columns = ((elements + 3) / 4);
+    const int64_t columns = (elements + 3) / 4;
     const range tasks = share_of((n + 3) / 4 * columns, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task / columns * 4, from = task % columns * 4;
@@ -2101,7 +2101,7 @@ static KERNEL void conv2_backward_weight_direct(const float *restrict x, const f
  * dy [n][10][10][16], sums [16][16], and others */
 static KERNEL void conv_backward_bias_chunks(const float *restrict dy, float *restrict sums, int channels, int pixels, int row_pixels, int numbers, int block, int n, int part, int parts)
 {
-    /* Sums run down rows of numbers numbers, in short blocks: the shorter, the more accurate. */
+    /* Sums run down rows of length numbers, in short blocks: the shorter, the more accurate. */
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range here = share_of((int64_t)n * pixels, (int)chunk, 16);

@@ -1542,8 +1542,8 @@ static KERNEL void conv_forward_direct_2(const float *restrict in, const float *
  * x [n][14][14][16], moments [16][2][16], and others */
 static KERNEL void batchnorm_statistics_chunks(const float *restrict x, float *restrict moments, int channels, int pixels, int row_pixels, int block, int n, int part, int parts)
 {
-    /* Each chunk stores its mean and the sum of squared deviations. Both are computed for one block of rows of 64
-     * numbers after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
+    /* Each chunk stores its mean and the sum of squared deviations. Both are computed for one block of rows of
+     * length 64 after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         const range here = share_of((int64_t)n * pixels, (int)chunk, 16);
@@ -1620,7 +1620,7 @@ static KERNEL void batchnorm_merge_statistics(const float *restrict moments, flo
  * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], out [n][14][14][16], and others */
 static KERNEL void batchnorm_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int channels, int pixels, int row_pixels, int n, int part, int parts)
 {
-    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
+    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, in rows of length 512. */
     real scale[512], shift[512];
     for (int c = 0; c < channels; ++c) {
         scale[c] = gamma[c] / real_sqrt(var[c] + 1e-05f);
@@ -1679,7 +1679,7 @@ static KERNEL void conv_forward_winograd4x3_3(const float *restrict in, const fl
  * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], known [n][14][14][16], out [n][14][14][16], and others */
 static KERNEL void batchnorm_forward_rows_2(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, const float *restrict known, float *restrict out, int channels, int pixels, int row_pixels, int n, int part, int parts)
 {
-    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
+    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, in rows of length 512. */
     real scale[512], shift[512];
     for (int c = 0; c < channels; ++c) {
         scale[c] = gamma[c] / real_sqrt(var[c] + 1e-05f);
@@ -1940,7 +1940,7 @@ static KERNEL void global_avgpool1_backward(const float *restrict dout, const fl
  * dy [n][7][7][32], x [n][7][7][32], mean [32], var [32], sums [16][2][32], and others */
 static KERNEL void batchnorm_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int channels, int pixels, int row_pixels, int block, int n, int part, int parts)
 {
-    /* Sums run down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
+    /* Sums run down rows of length 64, in short blocks: the shorter, the more accurate. */
     real center[64], scale[32];
     for (int pixel = 0; pixel < row_pixels; ++pixel)
         memcpy(center + pixel * channels, mean, (size_t)channels * sizeof(real));
@@ -2006,7 +2006,7 @@ static KERNEL void batchnorm_merge_affine(const float *restrict sums, float *res
 static KERNEL void batchnorm_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int channels, int pixels, int row_pixels, int n, int part, int parts)
 {
     /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
-     * row by row of 512 numbers. */
+     * in rows of length 512. */
     const real share = (real)1 / (real)((int64_t)n * pixels);
     real scale[512], slope[512], shift[512];
     for (int c = 0; c < channels; ++c) {
