@@ -90,7 +90,7 @@ def bytes_of(size: int) -> str:
 def sizes_of(context: Mapping[str, object], keys: Sequence[str]) -> dict[str, int | str]:
     """What may be parameters, by their names: `channels`, and of `widths` those of its parts, `width1`, `width2`."""
     found: dict[str, int | str] = {}
-    for key in keys:
+    for key in (key for key in keys if key in context):
         value = context[key]
         several = isinstance(value, tuple)
         parts = {f"{key[:-1]}{i}": part for i, part in enumerate(value, 1)} if several else {key: value}
@@ -103,7 +103,7 @@ def with_parameters(
 ) -> dict[str, object]:
     """The context with these parameters in place of values."""
     changed = dict(context)
-    for key in keys:
+    for key in (key for key in keys if key in context):
         value = context[key]
         if isinstance(value, tuple):
             changed[key] = tuple(parameters.get(f"{key[:-1]}{i}", part) for i, part in enumerate(value, 1))

@@ -24,7 +24,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("lanes", ("dy", "sums"), context, setting.memory_cost(dy, factor=0.5))]
     if total.shape == (channels,):
         context = {"channels": channels, "pixels": pixels, "long": setting.batch * pixels > LONG, "term": "dy[at]"}
-        return [Variant("plain", ("dy", "sum"), context, setting.memory_cost(dy))]
+        return [Variant("plain", ("dy", "sum"), context, setting.memory_cost(dy), sizes=("channels",))]
     context = {
         **block_context(channels, pixels, setting.lanes), "chunks": CHUNKS,
         "term": "dout[i + k]", "reads_x": False,
