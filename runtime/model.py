@@ -323,7 +323,7 @@ class Model:
         """
         outputs = self.predict(x)
         given = outputs if isinstance(outputs, dict) else {self.network.heads[0].name: outputs}
-        found = {head.name: self.schema.predicted(head, given[head.name]) for head in self.network.heads}
+        found = {head.name: self.schema.predicted(head, given[head.name]) for head in self.network.answers}
         return found if len(found) > 1 else next(iter(found.values()))
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:

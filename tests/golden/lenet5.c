@@ -1798,16 +1798,17 @@ static KERNEL void dense3_backward_weight(const float *restrict x, const float *
 }
 
 /* line 12: dense(10)  -> softmax
- * dy [n][10], sum [10] */
-static KERNEL void dense3_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
+ * For line 12: dense3_backward_bias; line 11: dense2_backward_bias; line 10: dense1_backward_bias.
+ * dy [n][10], sum [10], and others */
+static KERNEL void dense_backward_bias(const float *restrict dy, float *restrict sum, int channels, int n, int part, int parts)
 {
-    const range channels = share_of(10, part, parts);
+    const range mine = share_of(channels, part, parts);
     const int64_t pixels = (int64_t)n;
-    for (int64_t c = channels.begin; c < channels.end; ++c)
+    for (int64_t c = mine.begin; c < mine.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
-            const int64_t at = i * 10 + c;
+        for (int64_t c = mine.begin; c < mine.end; ++c) {
+            const int64_t at = i * channels + c;
             sum[c] += dy[at];
         }
 }
@@ -1879,21 +1880,6 @@ static KERNEL void dense2_backward_weight(const float *restrict x, const float *
     }
 }
 
-/* line 11: dense(84)  -> tanh
- * dy [n][84], sum [84] */
-static KERNEL void dense2_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
-{
-    const range channels = share_of(84, part, parts);
-    const int64_t pixels = (int64_t)n;
-    for (int64_t c = channels.begin; c < channels.end; ++c)
-        sum[c] = 0;
-    for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
-            const int64_t at = i * 84 + c;
-            sum[c] += dy[at];
-        }
-}
-
 /* line 10: dense(120) -> tanh
  * dout [n / 4][120][4], w [30][400][4], din [n][400] */
 static KERNEL void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
@@ -1958,21 +1944,6 @@ static KERNEL void dense1_backward_weight(const float *restrict x, const float *
             memcpy(dw + start, tile, (size_t)rows * 4 * sizeof(real));
         }
     }
-}
-
-/* line 10: dense(120) -> tanh
- * dy [n][120], sum [120] */
-static KERNEL void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
-{
-    const range channels = share_of(120, part, parts);
-    const int64_t pixels = (int64_t)n;
-    for (int64_t c = channels.begin; c < channels.end; ++c)
-        sum[c] = 0;
-    for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
-            const int64_t at = i * 120 + c;
-            sum[c] += dy[at];
-        }
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
@@ -2525,14 +2496,14 @@ static void gradients_backward(const lenet5_network *net, thread_barrier *barrie
         to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, 10, n, 0, 1); /* output_loss_grad_to_lanes */
         dense3_backward_input(at + train_output_loss_grad_to_lanes, at + dense3_weight, at + train_tanh4_out, at + train_tanh4_in_grad, n, 0, 1);
         dense3_backward_weight(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight_grad, n, 0, 1);
-        dense3_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, n, 0, 1);
+        dense_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, 10, n, 0, 1); /* dense3_backward_bias */
         to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, 84, n, 0, 1); /* tanh4_in_grad_to_lanes */
     }
     wait_at_barrier(barrier, parts);
     dense2_backward_input(at + train_tanh4_in_grad_to_lanes, at + dense2_weight, at + train_tanh3_out, at + train_tanh3_in_grad, n, part, parts);
     dense2_backward_weight(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight_grad, n, part, parts);
     if (part == 0) {
-        dense2_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, n, 0, 1);
+        dense_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, 84, n, 0, 1); /* dense2_backward_bias */
     }
     wait_at_barrier(barrier, parts);
     if (part == 0) {
@@ -2542,7 +2513,7 @@ static void gradients_backward(const lenet5_network *net, thread_barrier *barrie
     dense1_backward_input(at + train_tanh3_in_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, part, parts);
     dense1_backward_weight(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight_grad, n, part, parts);
     if (part == 0) {
-        dense1_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, n, 0, 1);
+        dense_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, 120, n, 0, 1); /* dense1_backward_bias */
     }
     wait_at_barrier(barrier, parts);
     avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);
@@ -2587,7 +2558,7 @@ static void train_backward(const lenet5_network *net, thread_barrier *barrier, i
         to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, 10, n, 0, 1); /* output_loss_grad_to_lanes */
         dense3_backward_input(at + train_output_loss_grad_to_lanes, at + dense3_weight, at + train_tanh4_out, at + train_tanh4_in_grad, n, 0, 1);
         dense3_backward_weight_update(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight, at + dense3_weight_v_state, at + dense3_weight_s_state, n, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1));
-        dense3_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, n, 0, 1);
+        dense_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, 10, n, 0, 1); /* dense3_backward_bias */
         to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, 84, n, 0, 1); /* tanh4_in_grad_to_lanes */
     }
     wait_at_barrier(barrier, parts);
@@ -2595,7 +2566,7 @@ static void train_backward(const lenet5_network *net, thread_barrier *barrier, i
     wait_at_barrier(barrier, parts);
     dense2_backward_weight_update(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight, at + dense2_weight_v_state, at + dense2_weight_s_state, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
     if (part == 0) {
-        dense2_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, n, 0, 1);
+        dense_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, 84, n, 0, 1); /* dense2_backward_bias */
     }
     wait_at_barrier(barrier, parts);
     if (part == 0) {
@@ -2606,7 +2577,7 @@ static void train_backward(const lenet5_network *net, thread_barrier *barrier, i
     wait_at_barrier(barrier, parts);
     dense1_backward_weight_update(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
     if (part == 0) {
-        dense1_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, n, 0, 1);
+        dense_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, 120, n, 0, 1); /* dense1_backward_bias */
     }
     wait_at_barrier(barrier, parts);
     avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);

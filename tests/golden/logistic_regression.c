@@ -438,12 +438,12 @@ static KERNEL void dense1_backward_weight_narrow(const float *restrict x, const 
  * dy [n][1], sum [1] */
 static KERNEL void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
-    const range channels = share_of(1, part, parts);
+    const range mine = share_of(1, part, parts);
     const int64_t pixels = (int64_t)n;
-    for (int64_t c = channels.begin; c < channels.end; ++c)
+    for (int64_t c = mine.begin; c < mine.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
+        for (int64_t c = mine.begin; c < mine.end; ++c) {
             const int64_t at = i + c;
             sum[c] += dy[at];
         }

@@ -1111,16 +1111,17 @@ static KERNEL void winograd_filters_2(const float *restrict w, float *restrict t
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * x [n][28][28][1], y [n][29][29][1] */
-static KERNEL void image_in_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
+ * For line 10: image_in_pad; line 14: relu5_out_pad.
+ * x [n][28][28][1], y [n][29][29][1], and others */
+static KERNEL void pad_kernel(const float *restrict x, float *restrict y, int in_rows, int out_rows, int in_numbers, int out_numbers, int some, int n, int part, int parts)
 {
-    const range rows = share_of((int64_t)n * 29, part, parts);
+    const range rows = share_of((int64_t)n * out_rows, part, parts);
     for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t i = task / 29, row = task % 29 - 0;
-        real *to = y + task * 29;
-        memset(to, 0, 29 * sizeof(real));
-        if (row >= 0 && row < 28)
-            memcpy(to + 0, x + (i * 28 + row) * 28, 28 * sizeof(real));
+        const int64_t i = task / out_rows, row = task % out_rows - 0;
+        real *to = y + task * out_numbers;
+        memset(to, 0, (size_t)out_numbers * sizeof(real));
+        if (row >= 0 && row < in_rows)
+            memcpy(to + 0, x + (i * in_rows + row) * in_numbers, (size_t)some * sizeof(real));
     }
 }
 
@@ -1240,20 +1241,6 @@ static KERNEL void conv_forward_winograd4x3_2(const float *restrict in, const fl
                 store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
             }
         }
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * x [n][14][14][16], y [n][15][15][16] */
-static KERNEL void relu5_out_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
-{
-    const range rows = share_of((int64_t)n * 15, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t i = task / 15, row = task % 15 - 0;
-        real *to = y + task * 240;
-        memset(to, 0, 240 * sizeof(real));
-        if (row >= 0 && row < 14)
-            memcpy(to + 0, x + (i * 14 + row) * 224, 224 * sizeof(real));
     }
 }
 
@@ -1899,12 +1886,12 @@ static KERNEL void dense1_backward_weight(const float *restrict x, const float *
  * dy [n][10], sum [10] */
 static KERNEL void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
-    const range channels = share_of(10, part, parts);
+    const range mine = share_of(10, part, parts);
     const int64_t pixels = (int64_t)n;
-    for (int64_t c = channels.begin; c < channels.end; ++c)
+    for (int64_t c = mine.begin; c < mine.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
+        for (int64_t c = mine.begin; c < mine.end; ++c) {
             const int64_t at = i * 10 + c;
             sum[c] += dy[at];
         }
@@ -2553,7 +2540,7 @@ static void predict_prepack(const residual_network *net, thread_barrier *barrier
 static void predict_forward(const residual_network *net, thread_barrier *barrier, const float *image_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
-    image_in_pad(image_in, at + predict_image_in_pad, n, part, parts);
+    pad_kernel(image_in, at + predict_image_in_pad, 28, 29, 28, 29, 28, n, part, parts); /* image_in_pad */
     wait_at_barrier(barrier, parts);
     conv_forward_direct(at + predict_image_in_pad, at + predict_conv1_folded_weight, at + predict_conv1_folded_bias, at + predict_relu1_out, 841, 29, 1, 14, 14, 16, 2, 8, 5, product5x2_2_run3, n, part, parts); /* conv1_forward */
     wait_at_barrier(barrier, parts);
@@ -2565,7 +2552,7 @@ static void predict_forward(const residual_network *net, thread_barrier *barrier
     wait_at_barrier(barrier, parts);
     conv_forward_winograd4x3_2(at + predict_relu4_out, at + predict_conv5_folded_weight_winograd4x3, at + predict_conv5_folded_bias, at + predict_relu3_out, at + predict_relu5_out, at + predict_conv5_forward_squares, at + predict_conv5_forward_products, n, part, parts); /* conv5_forward */
     wait_at_barrier(barrier, parts);
-    relu5_out_pad(at + predict_relu5_out, at + predict_relu5_out_pad, n, part, parts);
+    pad_kernel(at + predict_relu5_out, at + predict_relu5_out_pad, 14, 15, 224, 240, 224, n, part, parts); /* relu5_out_pad */
     wait_at_barrier(barrier, parts);
     conv_forward_direct(at + predict_relu5_out_pad, at + predict_conv6_folded_weight, at + predict_conv6_folded_bias, at + predict_relu6_out, 3600, 15, 16, 7, 7, 32, 4, 4, 4, product4x2_32, n, part, parts); /* conv6_forward */
     wait_at_barrier(barrier, parts);
@@ -2598,7 +2585,7 @@ static void predict_losses(const residual_network *net, thread_barrier *barrier,
 static void train_forward(const residual_network *net, thread_barrier *barrier, const float *image_in, const int32_t *output_target, const float *sample_weights, double *loss, int n, double total_weight, int part, int parts)
 {
     real *const at = net->arena;
-    image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
+    pad_kernel(image_in, at + train_image_in_pad, 28, 29, 28, 29, 28, n, part, parts); /* image_in_pad */
     wait_at_barrier(barrier, parts);
     conv_forward_direct_2(at + train_image_in_pad, at + conv1_weight, at + train_conv1_out, 841, 29, 1, 14, 14, 16, 2, 8, 5, product5x2_2_run3, n, part, parts); /* conv1_forward */
     wait_at_barrier(barrier, parts);
@@ -2635,7 +2622,7 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
         batchnorm_forward_rows_2(at + train_conv3_out + (size_t)k * 802816, at + train_batchnorm3_batch_mean + (size_t)k * 64, at + train_batchnorm3_batch_var + (size_t)k * 64, at + batchnorm3_gamma + (size_t)k * 4736, at + batchnorm3_beta + (size_t)k * 4736, at + train_relu1_out + (size_t)k * 802816, at + train_relu3_out + (size_t)k * 802816, 16, 196, 32, n, part, parts);
         wait_at_barrier(barrier, parts);
     }
-    relu5_out_pad(at + train_relu5_out, at + train_relu5_out_pad, n, part, parts);
+    pad_kernel(at + train_relu5_out, at + train_relu5_out_pad, 14, 15, 224, 240, 224, n, part, parts); /* relu5_out_pad */
     wait_at_barrier(barrier, parts);
     conv_forward_direct_2(at + train_relu5_out_pad, at + conv6_weight, at + train_conv6_out, 3600, 15, 16, 7, 7, 32, 4, 4, 4, product4x2_32, n, part, parts); /* conv6_forward */
     wait_at_barrier(barrier, parts);
