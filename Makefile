@@ -45,7 +45,7 @@ format: $(VENV)/installed
 
 parity: $(VENV)/installed  ## the comparison with PyTorch, which this installs
 	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/python -m pytest -m torch
+	$(BIN)/python -m pytest -n auto -m torch
 
 devices: $(VENV)/installed  ## exported C on Arm: under qemu-user, and bare metal on emulated microcontrollers; installs what that needs
 	sudo apt-get install --yes gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm

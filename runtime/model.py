@@ -26,7 +26,7 @@ from dslc.runtime.data.stream_schema import schema_of
 from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.conversion import Conversion
-from dslc.runtime.native.parameters import Parameters
+from dslc.runtime.native.parameters import Parameters, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
@@ -77,7 +77,8 @@ class Model:
         """Compiles the network, with fresh parameters."""
         self.network = network
         self._compiled = Compiled(network, self._plan(None), self.seed)
-        self.restore_weights(dict(initial.initial_parameters(network, self.seed)))
+        for name, array in initial.initial_parameters(network, self.seed):
+            self.parameters[name][...] = array
         self._unfitted = initial.fitted_layers(network)
 
     def _plan(self, batch: int | None) -> Plan:
@@ -402,7 +403,7 @@ class Model:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
                 run.resume_from(self._resumed)
-                self.show_weights(self._resumed.last(self.copy_weights()))
+                self.show_weights(self._resumed.last(self.parameters))
                 self._resumed = None
             return run.run(epochs)
 
@@ -466,13 +467,13 @@ class Model:
         with self.compiled.lock:
             return {name: view.numpy() for name, view in self.parameters.items()}
 
-    def restore_weights(self, weights: Mapping[str, Array]) -> None:
+    def restore_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters: arrays by name in the language's shapes, as `copy_weights` returns them."""
         with self.compiled.lock:
             for name, array in weights.items():
                 self.parameters[name][...] = array
 
-    def show_weights(self, weights: Mapping[str, Array]) -> None:
+    def show_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters for predictions. Where these are averages, training goes on from what it had."""
         with self.compiled.lock:
             self.compiled.show(weights)
@@ -484,7 +485,8 @@ class Model:
     def save(self, path: str | Path) -> None:
         """Writes all parameters and the schema of the data to a safetensors file. Raises DataError if it cannot be
         written."""
-        save_weights(path, self.network, self.copy_weights(), self.schema)
+        with self.compiled.lock:
+            save_weights(path, self.network, self.parameters, self.schema)
 
     def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> list[str]:
         """Reads parameters from a safetensors file.
@@ -522,10 +524,9 @@ class Model:
             DataError: the file cannot be written, or a parameter is not finite.
         """
         with self.compiled.lock:
-            states = {name: view.numpy() for name, view in self.compiled.states().items()}
             position = (self.step, self.epoch, self._unfitted, self.watched)
-            taken = checkpoints.take(self.copy_weights(), states, self.fit_state, *position)
-        taken.write(path, self.network, self.schema)
+            taken = checkpoints.take(self.parameters, self.compiled.states(), self.fit_state, *position)
+            taken.write(path, self.network, self.schema)
 
     def resume(self, path: str | Path) -> None:
         """Restores the state in a checkpoint: the next `fit` continues that training.

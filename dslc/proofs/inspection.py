@@ -41,7 +41,7 @@ def untrained(network: Network, train: Split, weights: str | None = None) -> Int
     if weights is not None:
         found, _ = read_weights(Path(weights), {p.name: p.shape for p in network.parameters}, None, True)
         return Interpreter(network, {name: array.astype(np.float64) for name, array in found.items()}, seed)
-    parameters = {p.name: start(p, seed) for p in network.parameters}
+    parameters = {p.name: start(p, seed, "float64") for p in network.parameters}
     if any(node.layer.first for node in network.nodes):
         names = [value.name for value in network.inputs]
         inputs = dict(zip(names, as_inputs(network, train.x, np.float64), strict=True))

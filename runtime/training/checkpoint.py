@@ -20,6 +20,7 @@ from dslc.compiler import check_text
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError, SpecError
 from dslc.runtime.data.schema import Schema
+from dslc.runtime.native.parameters import Stored
 from dslc.runtime.training.compatibility import changed_settings, differences
 from dslc.runtime.training.history import History
 from dslc.runtime.training.weights import DATA, read_arrays, write_arrays
@@ -27,6 +28,8 @@ from dslc.runtime.training.weights import differences as array_differences
 
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Array]
+Held = Mapping[str, Stored]
+"""Arrays, or views of the network's memory that are read when they are written."""
 Shapes = Mapping[str, tuple[int, ...]]
 LAST, BEST, STATE = "last/", "best/", "state/"
 
@@ -38,14 +41,14 @@ class FitState:
 
     history: History
     end: int
-    best_weights: Arrays | None = None
-    last_weights: Arrays | None = None
+    best_weights: Held | None = None
+    last_weights: Held | None = None
 
     def copy(self) -> FitState:
         """A copy with a history of its own, which no running `fit` extends."""
         return replace(self, history=replace(self.history, records=list(self.history.records)))
 
-    def last(self, held: Arrays) -> Arrays:
+    def last(self, held: Held) -> Held:
         """The weights that training continues from. held: the network's present weights; if they are the best ones, the
         last ones are returned, else `held`, since they were changed in the meantime."""
         if self.last_weights is None or self.best_weights is None:
@@ -95,9 +98,9 @@ class Checkpoint:
     """The contents of a checkpoint: arrays by name in the language's shapes, and the position."""
 
     position: Position
-    last: Arrays
-    best: Arrays
-    states: Arrays
+    last: Held
+    best: Held
+    states: Held
 
     @property
     def fit_state(self) -> FitState | None:
@@ -116,7 +119,7 @@ class Checkpoint:
         """
         groups = {LAST: self.last, BEST: self.best, STATE: self.states}
         arrays = {prefix + name: array for prefix, group in groups.items() for name, array in group.items()}
-        broken = next((name for name, array in self.last.items() if not np.isfinite(array).all()), None)
+        broken = next((name for name, array in self.last.items() if not np.isfinite(np.asarray(array)).all()), None)
         if broken:
             raise DataError(f"{broken} is not finite, so no checkpoint is written")
         about = {"precision": network.precision, "position": json.dumps(asdict(self.position)), DATA: schema.to_json()}
@@ -124,8 +127,8 @@ class Checkpoint:
 
 
 def take(
-    held: Arrays,
-    states: Arrays,
+    held: Held,
+    states: Held,
     fit_state: FitState | None,
     step: int,
     epoch: int,

@@ -14,6 +14,7 @@ import numpy as np
 from dslc.language.diagnostics import DataError
 from dslc.objective import WORST_RANK, Objective
 from dslc.runtime.metrics import mean_losses
+from dslc.runtime.native.parameters import Stored
 from dslc.runtime.native.steps import new_sums
 from dslc.runtime.training.batches import Batches, Piece
 from dslc.runtime.training.callbacks import Callback, Callbacks
@@ -64,7 +65,7 @@ class Fit:
         self.model, self.batches, self.dev, self.progress = model, batches, dev, progress
         self.training = model.training
         self.history = History()
-        self.best_weights: Mapping[str, Array] | None = None
+        self.best_weights: Mapping[str, Stored] | None = None
         self.rank, self.waited = WORST_RANK, 0
         self.yielded_at = time.monotonic()
         self.objective = self._objective()

@@ -11,6 +11,7 @@ import numpy as np
 
 from dslc.ir import Network, Training
 from dslc.planning.planner import Options
+from dslc.runtime.native.parameters import Stored
 from dslc.runtime.training.batches import Piece
 from dslc.runtime.training.checkpoint import FitState
 from dslc.target import Target
@@ -68,7 +69,7 @@ class Trainable(Protocol):
     def copy_weights(self) -> dict[str, Array]:
         """Copies of all parameters by name."""
 
-    def show_weights(self, weights: Mapping[str, Array]) -> None:
+    def show_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters for predictions: arrays by name."""
 
     def checkpoint(self, path: str | Path) -> None:
