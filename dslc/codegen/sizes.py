@@ -87,6 +87,11 @@ def bytes_of(size: int) -> str:
     return f"{'(size_t)' if isinstance(size, Size) else ''}{size} * sizeof(real)"
 
 
+def unsigned(size: int) -> str:
+    """A number of 32 bits without a sign, in C."""
+    return f"(uint32_t){size}" if isinstance(size, Size) else f"{size}u"
+
+
 def sizes_of(context: Mapping[str, object], keys: Sequence[str]) -> dict[str, int | str]:
     """What may be parameters, by their names: `channels`, and of `widths` those of its parts, `width1`, `width2`."""
     found: dict[str, int | str] = {}

@@ -37,7 +37,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if op.choice == "depthwise":
         context = {**_depthwise.context(d, setting), "rotated": False, "bias": bias, **end}
         cost = _depthwise.cost(d, setting)
-        return [Variant("depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2", sizes=_depthwise.SIZES)]
+        return [
+            Variant(
+                "depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2", sizes=_depthwise.SIZES
+            )
+        ]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, "bias": bias}
         return [Variant("plain", names, {**context, **end}, setting.compute_cost(op, 0.05))]

@@ -52,7 +52,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if op.choice == "depthwise":
         context = {**_depthwise.context(rotated(d), setting), "rotated": True, "bias": False, **end}
         cost = _depthwise.cost(d, setting)
-        return [Variant("depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2", sizes=_depthwise.SIZES)]
+        return [
+            Variant(
+                "depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2", sizes=_depthwise.SIZES
+            )
+        ]
     if op.choice == "depthwise_scatter":
         context = {**_depthwise.scatter_context(d, setting), **end}
         cost = 2 * _depthwise.cost(d, setting)
