@@ -81,6 +81,8 @@ FORMULAS = {
     "binary_cross_entropy": lambda y, t: -(t * np.log(y) + (1 - t) * np.log(1 - y)).mean(),
     "binary_hinge": lambda y, t: np.maximum(0, 1 - (2 * t - 1) * y).mean(),
     "formula": lambda y, t: ((y - t) ** 2 / 2 + np.logaddexp(0, -y * t)).mean(),
+    "contrastive": lambda y, t: ((t * y**2 + (1 - t) * np.maximum(0, 1 - y) ** 2) / 2).mean(),
+    "triplet": lambda y, t: np.maximum(0, y + 1).mean(),
     "log_cosh": lambda y, t: np.log(np.cosh(y - t)).mean(),
     "quantile": lambda y, t: (np.abs(y - t) / 2).mean(),
     "poisson": lambda y, t: (y - t * np.log(y)).mean(),

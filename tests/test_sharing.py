@@ -10,6 +10,10 @@ from test_torch_parity import flat, images, to_torch
 
 import dslc
 from dslc.compiler import check_text
+from dslc.layers import Mode
+from dslc.layers.distance import Distance
+from dslc.losses.contrastive import Contrastive
+from dslc.losses.triplet import Triplet
 from helpers import assert_close, load
 
 torch = pytest.importorskip("torch")
@@ -118,3 +122,28 @@ train {
     shifted = np.roll(np.array(["a", "b", "c"]), 1)[np.searchsorted(["a", "b", "c"], words)]
     same = model.loss(x, {"output": words, "aux": words})
     assert model.loss(x, words) == same != model.loss(x, {"output": words, "aux": shifted})
+
+
+@pytest.mark.torch
+def test_distance_and_triplet_are_those_of_pytorch(rng: np.random.Generator) -> None:
+    """Values and gradients of the references, with which the C is compared elsewhere."""
+    anchor, near, far = (rng.standard_normal((6, 5)) for _ in range(3))
+    near[2] = anchor[2]
+    tensors = [torch.tensor(a, requires_grad=True) for a in (anchor, near, far)]
+    wanted = F.triplet_margin_loss(*tensors, margin=0.7)
+    wanted.backward()
+    mode = Mode(training=True)
+    to_near, to_far = (Distance().reference((anchor, other), {}, mode) for other in (near, far))
+    loss, slope = Triplet(0.7).reference(to_near.y - to_far.y, np.zeros((6, 1)))
+    assert loss == pytest.approx(wanted.item(), rel=1e-12)
+    (first, by_near), _ = to_near.pull(slope)
+    (second, by_far), _ = to_far.pull(-slope)
+    for tensor, gradient in zip(tensors, (first + second, by_near, by_far), strict=True):
+        assert_close(gradient, tensor.grad.numpy(), 1e-10, "gradient")
+    distance = torch.tensor(to_near.y, requires_grad=True)
+    same = torch.tensor(rng.integers(0, 2, (6, 1)).astype(np.float64))
+    pairs = ((same * distance**2 + (1 - same) * (2 - distance).clamp(min=0) ** 2) / 2).mean()
+    pairs.backward()
+    loss, slope = Contrastive(2.0).reference(to_near.y, same.numpy())
+    assert loss == pytest.approx(pairs.item(), rel=1e-12)
+    assert_close(slope, distance.grad.numpy(), 1e-12, "slope")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TypeVar
 
-from dslc import inits, registry
+from dslc import inits, optimizers, registry
 from dslc.checker.arithmetic import Impossible, NoCondition, NotANumber, called, compared, operated
 from dslc.checker.formulas import FormulaReader
 from dslc.checker.members import size_of
@@ -20,6 +20,7 @@ from dslc.language.arguments import BadValue, Each, FormulaOf, Items, Slot, Symb
 from dslc.language.diagnostics import Diagnostic, did_you_mean, one_of
 from dslc.language.record import record
 from dslc.language.source import Span
+from dslc.optimizers import Inner, Optimizer
 
 T = TypeVar("T")
 
@@ -342,6 +343,8 @@ def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:
     """The value of one argument, converted by its slot. Raises Failed after reporting."""
     if isinstance(slot.kind, FormulaOf):
         return _formula(slot.kind, expr, scope)
+    if isinstance(slot.kind, Inner):
+        return resolve(optimizers, Optimizer, "optimizer", expr, scope)
     value = evaluate(expr, scope)
     try:
         return slot.convert(value)
@@ -413,6 +416,20 @@ def as_call(expr: ast.Expr) -> ast.Call | None:
     if isinstance(expr, ast.Name):
         return ast.Call(expr.span, expr.name, expr.span, None)
     return expr if isinstance(expr, ast.Call) else None
+
+
+def written_rate(call: ast.Call) -> tuple[ast.Call, Span]:
+    """Of an optimizer's call the one that takes the learning rate, which is that of the optimizer inside if there is
+    one, and the place where it is written; the whole call if it is not."""
+    kind = registry.find(optimizers, call.name, Optimizer)
+    takes = () if kind is None else slots(kind)
+    inner = next((slot.name for slot in takes if isinstance(slot.kind, Inner)), None)
+    if inner is not None:
+        at = place(call, inner, takes)
+        found = next((as_call(a.value) for a in call.arguments or () if a.value.span == at), None)
+        if found is not None:
+            return written_rate(found)
+    return call, place(call, "lr", takes)
 
 
 def resolve_init(expr: ast.Expr, scope: Scope) -> Init:

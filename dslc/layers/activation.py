@@ -18,7 +18,7 @@ from dslc.scalar import Scalar
 class FormulaActivation(Activation):
     """A formula of x for every element, which the compiler differentiates."""
 
-    formula: Annotated[Formula, FormulaOf(("x",))]
+    y: Annotated[Formula, FormulaOf(("x",))]
 
     examples = (
         Example("activation(x * sigmoid(1.702 * x))", ((7,),)),
@@ -28,14 +28,14 @@ class FormulaActivation(Activation):
 
     def value(self) -> Scalar:
         """The formula."""
-        return self.formula.scalar({"x": X})
+        return self.y.scalar({"x": X})
 
     def derivative(self) -> Scalar:
         """Its derivative with respect to x."""
-        return self.formula.derivative("x").scalar({"x": X})
+        return self.y.derivative("x").scalar({"x": X})
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y = the formula at x, and dx = dy times its derivative, both forward through the tree."""
-        y, slope = evaluated(self.formula, {"x": xs[0]}, "x")
+        y, slope = evaluated(self.y, {"x": xs[0]}, "x")
         shape = xs[0].shape
         return Reference(np.broadcast_to(y, shape), lambda dy: ((dy * slope,), {}))

@@ -155,8 +155,9 @@ class Interpreter:
             for value, dx in zip(node.inputs, dxs, strict=True):
                 _add(flowing, value.name, dx)
             for role, dp in dps.items():
-                if node.roles[role].name in gradients:
-                    gradients[node.roles[role].name] += dp
+                p = node.parameter(role)
+                if p is not None and p.name in gradients:
+                    gradients[p.name] += dp
         return gradients
 
     def train_step(
