@@ -1574,100 +1574,14 @@ static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t 
 }
 
 /* line 7: conv1.weight
- * weights [2][5][5][1][4], sums [16] */
-static KERNEL void conv1_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
+ * For line 7: conv1_weight_l2_penalty; line 8: conv2_weight_l2_penalty; line 10: dense1_weight_l2_penalty; line 11:
+ * dense2_weight_l2_penalty; line 12: dense3_weight_l2_penalty.
+ * weights [2][5][5][1][4], sums [16], and others */
+static KERNEL void penalty_kernel(const float *restrict weights, float *restrict sums, int elements, int part, int parts)
 {
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range all = share_of(200, (int)chunk, 16);
-        double sum[SIDE_BY_SIDE] = { 0 };
-        int64_t i = all.begin;
-        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
-            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
-                const real w = weights[i + k];
-                sum[k] += (double)(0.005f * w * w);
-            }
-        for (; i < all.end; ++i) {
-            const real w = weights[i];
-            sum[0] += (double)(0.005f * w * w);
-        }
-        sums[chunk] = (real)total_of(sum);
-    }
-}
-
-/* line 8: conv2.weight
- * weights [4][5][5][6][4], sums [16] */
-static KERNEL void conv2_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
-{
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range all = share_of(2400, (int)chunk, 16);
-        double sum[SIDE_BY_SIDE] = { 0 };
-        int64_t i = all.begin;
-        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
-            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
-                const real w = weights[i + k];
-                sum[k] += (double)(0.005f * w * w);
-            }
-        for (; i < all.end; ++i) {
-            const real w = weights[i];
-            sum[0] += (double)(0.005f * w * w);
-        }
-        sums[chunk] = (real)total_of(sum);
-    }
-}
-
-/* line 10: dense1.weight
- * weights [30][400][4], sums [16] */
-static KERNEL void dense1_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
-{
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range all = share_of(48000, (int)chunk, 16);
-        double sum[SIDE_BY_SIDE] = { 0 };
-        int64_t i = all.begin;
-        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
-            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
-                const real w = weights[i + k];
-                sum[k] += (double)(0.005f * w * w);
-            }
-        for (; i < all.end; ++i) {
-            const real w = weights[i];
-            sum[0] += (double)(0.005f * w * w);
-        }
-        sums[chunk] = (real)total_of(sum);
-    }
-}
-
-/* line 11: dense2.weight
- * weights [21][120][4], sums [16] */
-static KERNEL void dense2_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
-{
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range all = share_of(10080, (int)chunk, 16);
-        double sum[SIDE_BY_SIDE] = { 0 };
-        int64_t i = all.begin;
-        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
-            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
-                const real w = weights[i + k];
-                sum[k] += (double)(0.005f * w * w);
-            }
-        for (; i < all.end; ++i) {
-            const real w = weights[i];
-            sum[0] += (double)(0.005f * w * w);
-        }
-        sums[chunk] = (real)total_of(sum);
-    }
-}
-
-/* line 12: dense3.weight
- * weights [3][84][4], sums [16] */
-static KERNEL void dense3_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
-{
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range all = share_of(1008, (int)chunk, 16);
+        const range all = share_of(elements, (int)chunk, 16);
         double sum[SIDE_BY_SIDE] = { 0 };
         int64_t i = all.begin;
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
@@ -2012,14 +1926,14 @@ static KERNEL void conv2_backward_input_winograd4x5(const float *restrict in, co
 {
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
+    const int64_t most = count < 52 * parts ? (count + parts - 1) / parts : 52;
     const cut squares_of = { .height = 10, .width = 10, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 4, .left = 4 };
     const square_products c = { .elements = 64, .channels = 16, .blocks = 2, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 432, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)56320;
     real *const results = products + part * (int64_t)27648;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
         winograd4x5_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 1;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
@@ -2176,58 +2090,12 @@ static KERNEL void conv1_backward_weight_direct(const float *restrict x, const f
 }
 
 /* line 7: conv1.weight
- * weights [2][5][5][1][4], gradient [2][5][5][1][4] */
-static KERNEL void conv1_weight_regularize(const float *restrict weights, float *restrict gradient, double total_weight, int part, int parts)
+ * For line 7: conv1_weight_regularize; line 8: conv2_weight_regularize; line 10: dense1_weight_regularize; line 11:
+ * dense2_weight_regularize; line 12: dense3_weight_regularize.
+ * weights [2][5][5][1][4], gradient [2][5][5][1][4], and others */
+static KERNEL void regularizer_gradient(const float *restrict weights, float *restrict gradient, int elements, double total_weight, int part, int parts)
 {
-    const range all = share_of(200, part, parts);
-    const real share = (real)1 / (real)total_weight;
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real w = weights[i];
-        gradient[i] += share * (0.01f * w);
-    }
-}
-
-/* line 8: conv2.weight
- * weights [4][5][5][6][4], gradient [4][5][5][6][4] */
-static KERNEL void conv2_weight_regularize(const float *restrict weights, float *restrict gradient, double total_weight, int part, int parts)
-{
-    const range all = share_of(2400, part, parts);
-    const real share = (real)1 / (real)total_weight;
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real w = weights[i];
-        gradient[i] += share * (0.01f * w);
-    }
-}
-
-/* line 10: dense1.weight
- * weights [30][400][4], gradient [30][400][4] */
-static KERNEL void dense1_weight_regularize(const float *restrict weights, float *restrict gradient, double total_weight, int part, int parts)
-{
-    const range all = share_of(48000, part, parts);
-    const real share = (real)1 / (real)total_weight;
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real w = weights[i];
-        gradient[i] += share * (0.01f * w);
-    }
-}
-
-/* line 11: dense2.weight
- * weights [21][120][4], gradient [21][120][4] */
-static KERNEL void dense2_weight_regularize(const float *restrict weights, float *restrict gradient, double total_weight, int part, int parts)
-{
-    const range all = share_of(10080, part, parts);
-    const real share = (real)1 / (real)total_weight;
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real w = weights[i];
-        gradient[i] += share * (0.01f * w);
-    }
-}
-
-/* line 12: dense3.weight
- * weights [3][84][4], gradient [3][84][4] */
-static KERNEL void dense3_weight_regularize(const float *restrict weights, float *restrict gradient, double total_weight, int part, int parts)
-{
-    const range all = share_of(1008, part, parts);
+    const range all = share_of(elements, part, parts);
     const real share = (real)1 / (real)total_weight;
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real w = weights[i];
@@ -2473,14 +2341,14 @@ static void train_forward(const lenet5_network *net, thread_barrier *barrier, co
         dense3_forward(at + train_tanh4_out, at + dense3_weight, at + dense3_bias, at + train_dense3_out, n, 0, 1);
         output_count(at + train_output_count, total_weight);
         output_loss_columns_2(at + train_dense3_out, output_target, sample_weights, at + train_output_example_loss, at + train_output_loss_grad, n, total_weight, 0, 1);
-        conv1_weight_l2_penalty(at + conv1_weight, at + train_conv1_weight_l2, 0, 1);
-        conv2_weight_l2_penalty(at + conv2_weight, at + train_conv2_weight_l2, 0, 1);
+        penalty_kernel(at + conv1_weight, at + train_conv1_weight_l2, 200, 0, 1); /* conv1_weight_l2_penalty */
+        penalty_kernel(at + conv2_weight, at + train_conv2_weight_l2, 2400, 0, 1); /* conv2_weight_l2_penalty */
     }
     wait_at_barrier(barrier, parts);
-    dense1_weight_l2_penalty(at + dense1_weight, at + train_dense1_weight_l2, part, parts);
+    penalty_kernel(at + dense1_weight, at + train_dense1_weight_l2, 48000, part, parts); /* dense1_weight_l2_penalty */
     if (part == 0) {
-        dense2_weight_l2_penalty(at + dense2_weight, at + train_dense2_weight_l2, 0, 1);
-        dense3_weight_l2_penalty(at + dense3_weight, at + train_dense3_weight_l2, 0, 1);
+        penalty_kernel(at + dense2_weight, at + train_dense2_weight_l2, 10080, 0, 1); /* dense2_weight_l2_penalty */
+        penalty_kernel(at + dense3_weight, at + train_dense3_weight_l2, 1008, 0, 1); /* dense3_weight_l2_penalty */
     }
     wait_at_barrier(barrier, parts);
     if (part == 0) {
@@ -2540,13 +2408,13 @@ static void gradients_backward(const lenet5_network *net, thread_barrier *barrie
     wait_at_barrier(barrier, parts);
     if (part == 0) {
         conv_merge_bias(at + train_conv1_bias_chunks, at + conv1_bias_grad, 6, 0, 1); /* conv1_merge_bias */
-        conv1_weight_regularize(at + conv1_weight, at + conv1_weight_grad, total_weight, 0, 1);
-        conv2_weight_regularize(at + conv2_weight, at + conv2_weight_grad, total_weight, 0, 1);
+        regularizer_gradient(at + conv1_weight, at + conv1_weight_grad, 200, total_weight, 0, 1); /* conv1_weight_regularize */
+        regularizer_gradient(at + conv2_weight, at + conv2_weight_grad, 2400, total_weight, 0, 1); /* conv2_weight_regularize */
     }
-    dense1_weight_regularize(at + dense1_weight, at + dense1_weight_grad, total_weight, part, parts);
+    regularizer_gradient(at + dense1_weight, at + dense1_weight_grad, 48000, total_weight, part, parts); /* dense1_weight_regularize */
     if (part == 0) {
-        dense2_weight_regularize(at + dense2_weight, at + dense2_weight_grad, total_weight, 0, 1);
-        dense3_weight_regularize(at + dense3_weight, at + dense3_weight_grad, total_weight, 0, 1);
+        regularizer_gradient(at + dense2_weight, at + dense2_weight_grad, 10080, total_weight, 0, 1); /* dense2_weight_regularize */
+        regularizer_gradient(at + dense3_weight, at + dense3_weight_grad, 1008, total_weight, 0, 1); /* dense3_weight_regularize */
     }
     wait_at_barrier(barrier, parts);
 }

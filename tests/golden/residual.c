@@ -1085,28 +1085,16 @@ static KERNEL void conv_fold(const float *restrict w, const float *restrict mean
 }
 
 /* line 12: residual(16)
- * For line 12: conv2_folded_weight_winograd4x3 to conv2_weight_winograd4x3_rotated (12).
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static KERNEL void winograd_filters(const float *restrict w, float *restrict transformed, int part, int parts)
+ * For line 12: conv2_folded_weight_winograd4x3 to conv2_weight_winograd4x3_rotated (12); line 15:
+ * conv7_folded_weight_winograd4x3 to conv7_weight_winograd4x3_rotated (6).
+ * w [4][3][3][16][4], transformed [4][36][20][4], and others */
+static KERNEL void winograd_filters(const float *restrict w, float *restrict transformed, int channels, int filter_step, int blocks, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
+    const range tasks = share_of(channels * blocks, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 15: residual(32)
- * For line 15: conv7_folded_weight_winograd4x3 to conv7_weight_winograd4x3_rotated (6).
- * w [8][3][3][32][4], transformed [8][36][36][4] */
-static KERNEL void winograd_filters_2(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(256, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 32, c = task % 32;
-        winograd4x3_filter(w + (block * 288 + c) * 4, 384, 128, transformed + block * 5184 + c * 4, 144);
+        const int64_t block = task / channels, c = task % channels;
+        winograd4x3_filter(w + (block * (channels * 9) + c) * 4, channels * 12, channels * 4, transformed + block * (filter_step * 36) + c * 4, filter_step);
     }
 }
 
@@ -1162,31 +1150,31 @@ static KERNEL void conv_forward_direct(const float *restrict in, const float *re
 }
 
 /* line 12: residual(16)
- * For line 12: conv2_forward, conv4_forward.
- * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [31680], products [31680] */
-static KERNEL void conv_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+ * For line 12: conv2_forward, conv4_forward; line 15: conv7_forward.
+ * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [31680], products [31680], and others */
+static KERNEL void conv_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int tiles_of_image, int in_rows, int in_columns, int in_channels, int out_rows, int out_columns, int units, int across, int at_once, int channel_blocks, int blocks, int panels, int square_step, int result_step, int filter_step, int n, int part, int parts)
 {
-    /* A task is at most 54 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)31680;
-    real *const results = products + part * (int64_t)31680;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    /* A task is at most at_once squares of 4x4 outputs. */
+    const int64_t count = (int64_t)n * tiles_of_image;
+    const int64_t most = count < at_once * parts ? (count + parts - 1) / parts : at_once;
+    const cut squares_of = { .height = in_rows, .width = in_columns, .depth = in_channels, .squares = tiles_of_image, .across = across, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = in_channels, .blocks = blocks, .room = 54, .square_step = square_step, .filter_step = filter_step, .result_step = result_step, .rows = 6, .summed = 16, .prefetches = 0 };
+    real *const square = squares + part * (int64_t)(square_step * 36);
+    real *const results = products + part * (int64_t)(result_step * 36);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
-        const int64_t begin = 0, end = 2;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, channel_blocks, square, 4, 216, square_step);
+        const int64_t begin = 0, end = panels;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
+        const int64_t end_block = 2 * end < blocks ? 2 * end : blocks;
         for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4, left = place % 4 * 4;
+            const int64_t i = (first + t) / tiles_of_image, place = (first + t) % tiles_of_image;
+            const int64_t top = place / across * 4, left = place % across * 4;
             for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
+                const int width = units - block * 4 < 4 ? (int)(units - block * 4) : 4;
                 vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
+                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, result_step * 6, result_step, (real *)result, 4);
                 const vec bias = load_partial(b + block * 4, width);
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
@@ -1194,132 +1182,51 @@ static KERNEL void conv_forward_winograd4x3(const float *restrict in, const floa
                     const real x = ((const real *)result)[e];
                     ((real *)result)[e] = x < 0 ? -0.0f : x + 0;
                 }
-                store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                store_square(result, 4, 0, out + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
             }
         }
     }
 }
 
 /* line 12: residual(16)
- * For line 12: conv3_forward, conv5_forward.
- * in [n][14][14][16], filters [4][36][20][4], b [16], known [n][14][14][16], out [n][14][14][16], squares [31680], products [31680] */
-static KERNEL void conv_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, const float *restrict b, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+ * For line 12: conv3_forward, conv5_forward; line 15: conv8_forward.
+ * in [n][14][14][16], filters [4][36][20][4], b [16], known [n][14][14][16], out [n][14][14][16], squares [31680], products [31680], and others */
+static KERNEL void conv_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, const float *restrict b, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int tiles_of_image, int in_rows, int in_columns, int in_channels, int out_rows, int out_columns, int units, int across, int at_once, int channel_blocks, int blocks, int panels, int square_step, int result_step, int filter_step, int n, int part, int parts)
 {
-    /* A task is at most 54 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)31680;
-    real *const results = products + part * (int64_t)31680;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    /* A task is at most at_once squares of 4x4 outputs. */
+    const int64_t count = (int64_t)n * tiles_of_image;
+    const int64_t most = count < at_once * parts ? (count + parts - 1) / parts : at_once;
+    const cut squares_of = { .height = in_rows, .width = in_columns, .depth = in_channels, .squares = tiles_of_image, .across = across, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = in_channels, .blocks = blocks, .room = 54, .square_step = square_step, .filter_step = filter_step, .result_step = result_step, .rows = 6, .summed = 16, .prefetches = 0 };
+    real *const square = squares + part * (int64_t)(square_step * 36);
+    real *const results = products + part * (int64_t)(result_step * 36);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
-        const int64_t begin = 0, end = 2;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, channel_blocks, square, 4, 216, square_step);
+        const int64_t begin = 0, end = panels;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
+        const int64_t end_block = 2 * end < blocks ? 2 * end : blocks;
         for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4, left = place % 4 * 4;
+            const int64_t i = (first + t) / tiles_of_image, place = (first + t) % tiles_of_image;
+            const int64_t top = place / across * 4, left = place % across * 4;
             /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
+            prefetch_square(known + ((i * out_rows + top) * out_columns + left + 4) * units, 4, out_columns, units);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
+                const int width = units - block * 4 < 4 ? (int)(units - block * 4) : 4;
                 vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
+                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, result_step * 6, result_step, (real *)result, 4);
                 const vec bias = load_partial(b + block * 4, width);
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
                 vec others[16];
-                load_square(others, 4, known + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                load_square(others, 4, known + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = (x + y) < 0 ? -0.0f : (x + y) + 0;
                 }
-                store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
-            }
-        }
-    }
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], filters [8][36][36][4], b [32], out [n][7][7][32], squares [62784], products [62784] */
-static KERNEL void conv7_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is at most 52 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 4;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)62784;
-    real *const results = products + part * (int64_t)62784;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
-        const int64_t begin = 0, end = 4;
-        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4, left = place % 2 * 4;
-            for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
-                const vec bias = load_partial(b + block * 4, width);
-                for (int e = 0; e < 16; ++e)
-                    result[e] += bias;
-                for (int e = 0; e < 64; ++e) {
-                    const real x = ((const real *)result)[e];
-                    ((real *)result)[e] = x < 0 ? -0.0f : x + 0;
-                }
-                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
-            }
-        }
-    }
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], filters [8][36][36][4], b [32], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784] */
-static KERNEL void conv8_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is at most 52 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 4;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)62784;
-    real *const results = products + part * (int64_t)62784;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
-        const int64_t begin = 0, end = 4;
-        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4, left = place % 2 * 4;
-            /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
-            for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
-                const vec bias = load_partial(b + block * 4, width);
-                for (int e = 0; e < 16; ++e)
-                    result[e] += bias;
-                vec others[16];
-                load_square(others, 4, known + i * 1568 + block * 4, top, left, 7, 7, 32, width);
-                for (int e = 0; e < 64; ++e) {
-                    const real x = ((const real *)result)[e];
-                    const real y = ((const real *)others)[e];
-                    ((real *)result)[e] = (x + y) < 0 ? -0.0f : (x + y) + 0;
-                }
-                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
             }
         }
     }
@@ -1629,33 +1536,33 @@ static KERNEL void batchnorm_forward_rows(const float *restrict in, const float 
 }
 
 /* line 12: residual(16)
- * For line 12: conv2_forward, conv3_forward, conv4_forward, conv5_forward.
- * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [31680], products [31680] */
-static KERNEL void conv_forward_winograd4x3_3(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+ * For line 12: conv2_forward, conv3_forward, conv4_forward, conv5_forward; line 15: conv7_forward, conv8_forward.
+ * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [31680], products [31680], and others */
+static KERNEL void conv_forward_winograd4x3_3(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int tiles_of_image, int in_rows, int in_columns, int in_channels, int out_rows, int out_columns, int units, int across, int at_once, int channel_blocks, int blocks, int panels, int square_step, int result_step, int filter_step, int n, int part, int parts)
 {
-    /* A task is at most 54 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)31680;
-    real *const results = products + part * (int64_t)31680;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    /* A task is at most at_once squares of 4x4 outputs. */
+    const int64_t count = (int64_t)n * tiles_of_image;
+    const int64_t most = count < at_once * parts ? (count + parts - 1) / parts : at_once;
+    const cut squares_of = { .height = in_rows, .width = in_columns, .depth = in_channels, .squares = tiles_of_image, .across = across, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = in_channels, .blocks = blocks, .room = 54, .square_step = square_step, .filter_step = filter_step, .result_step = result_step, .rows = 6, .summed = 16, .prefetches = 0 };
+    real *const square = squares + part * (int64_t)(square_step * 36);
+    real *const results = products + part * (int64_t)(result_step * 36);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
-        const int64_t begin = 0, end = 2;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, channel_blocks, square, 4, 216, square_step);
+        const int64_t begin = 0, end = panels;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
+        const int64_t end_block = 2 * end < blocks ? 2 * end : blocks;
         for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4, left = place % 4 * 4;
+            const int64_t i = (first + t) / tiles_of_image, place = (first + t) % tiles_of_image;
+            const int64_t top = place / across * 4, left = place % across * 4;
             for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
+                const int width = units - block * 4 < 4 ? (int)(units - block * 4) : 4;
                 vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
+                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, result_step * 6, result_step, (real *)result, 4);
 
-                store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                store_square(result, 4, 0, out + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
             }
         }
     }
@@ -1684,39 +1591,6 @@ static KERNEL void batchnorm_forward_rows_2(const float *restrict in, const floa
             const real x = scale[k] * in[start + k] + shift[k];
             const real y = known[start + k];
             out[start + k] = (x + y) < 0 ? -0.0f : (x + y) + 0;
-        }
-    }
-}
-
-/* line 15: residual(32)
- * For line 15: conv7_forward, conv8_forward.
- * in [n][7][7][32], filters [8][36][36][4], out [n][7][7][32], squares [62784], products [62784] */
-static KERNEL void conv_forward_winograd4x3_4(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is at most 52 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 4;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)62784;
-    real *const results = products + part * (int64_t)62784;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
-        const int64_t begin = 0, end = 4;
-        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4, left = place % 2 * 4;
-            for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
-
-                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
-            }
         }
     }
 }
@@ -2043,40 +1917,41 @@ static KERNEL void conv_weight_rotate_filters(const float *restrict w, float *re
 }
 
 /* line 15: residual(32)
- * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784] */
-static KERNEL void conv8_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+ * For line 15: conv8_backward_input; line 12: conv5_backward_input, conv3_backward_input.
+ * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784], and others */
+static KERNEL void conv_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int tiles_of_image, int in_rows, int in_columns, int in_channels, int out_rows, int out_columns, int units, int across, int at_once, int channel_blocks, int blocks, int panels, int square_step, int result_step, int filter_step, int n, int part, int parts)
 {
-    /* A task is at most 52 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 4;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)62784;
-    real *const results = products + part * (int64_t)62784;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    /* A task is at most at_once squares of 4x4 outputs. */
+    const int64_t count = (int64_t)n * tiles_of_image;
+    const int64_t most = count < at_once * parts ? (count + parts - 1) / parts : at_once;
+    const cut squares_of = { .height = in_rows, .width = in_columns, .depth = in_channels, .squares = tiles_of_image, .across = across, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = in_channels, .blocks = blocks, .room = 54, .square_step = square_step, .filter_step = filter_step, .result_step = result_step, .rows = 6, .summed = 16, .prefetches = 0 };
+    real *const square = squares + part * (int64_t)(square_step * 36);
+    real *const results = products + part * (int64_t)(result_step * 36);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
-        const int64_t begin = 0, end = 4;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, channel_blocks, square, 4, 216, square_step);
+        const int64_t begin = 0, end = panels;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
+        const int64_t end_block = 2 * end < blocks ? 2 * end : blocks;
         for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4, left = place % 2 * 4;
+            const int64_t i = (first + t) / tiles_of_image, place = (first + t) % tiles_of_image;
+            const int64_t top = place / across * 4, left = place % across * 4;
             /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
+            prefetch_square(known + ((i * out_rows + top) * out_columns + left + 4) * units, 4, out_columns, units);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
+                const int width = units - block * 4 < 4 ? (int)(units - block * 4) : 4;
                 vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
+                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, result_step * 6, result_step, (real *)result, 4);
                 vec others[16];
-                load_square(others, 4, known + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                load_square(others, 4, known + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
                 }
-                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
             }
         }
     }
@@ -2113,60 +1988,62 @@ static KERNEL void conv_backward_weight_products_winograd4x3(const float *restri
 }
 
 /* line 15: residual(32)
- * For line 15: conv8_backward_weight, conv7_backward_weight.
- * sums [4][8][36][144], dw [8][3][3][32][4] */
-static KERNEL void conv_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
+ * For line 15: conv8_backward_weight, conv7_backward_weight; line 12: conv5_backward_weight, conv4_backward_weight,
+ * conv3_backward_weight, conv2_backward_weight.
+ * sums [4][8][36][144], dw [8][3][3][32][4], and others */
+static KERNEL void conv_backward_weight(const float *restrict sums, float *restrict dw, int channels, int sum_step, int blocks, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
-    const range tasks = share_of(256, part, parts);
+    const range tasks = share_of(channels * blocks, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 32, c = task % 32;
-        const real *of_block = sums + block * 5184 + c * 4;
+        const int64_t block = task / channels, c = task % channels;
+        const real *of_block = sums + block * (sum_step * 36) + c * 4;
         vec all[36];
         for (int element = 0; element < 36; ++element) {
-            all[element] = load(of_block + element * 144);
+            all[element] = load(of_block + element * sum_step);
             for (int64_t chunk = 1; chunk < 4; ++chunk)
-                all[element] += load(of_block + chunk * 41472 + element * 144);
+                all[element] += load(of_block + chunk * (sum_step * 36 * blocks) + element * sum_step);
         }
-        winograd4x3_filter_gradient((const real *)all, 24, 4, dw + (block * 288 + c) * 4, 128);
+        winograd4x3_filter_gradient((const real *)all, 24, 4, dw + (block * (channels * 9) + c) * 4, channels * 4);
     }
 }
 
 /* line 15: residual(32) -> the gradient of relu6
- * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784] */
-static KERNEL void conv7_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+ * For line 15: conv7_backward_input; line 12: conv4_backward_input, conv2_backward_input.
+ * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784], and others */
+static KERNEL void conv_backward_input_winograd4x3_2(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int tiles_of_image, int in_rows, int in_columns, int in_channels, int out_rows, int out_columns, int units, int across, int at_once, int channel_blocks, int blocks, int panels, int square_step, int result_step, int filter_step, int n, int part, int parts)
 {
-    /* A task is at most 52 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 4;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)62784;
-    real *const results = products + part * (int64_t)62784;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    /* A task is at most at_once squares of 4x4 outputs. */
+    const int64_t count = (int64_t)n * tiles_of_image;
+    const int64_t most = count < at_once * parts ? (count + parts - 1) / parts : at_once;
+    const cut squares_of = { .height = in_rows, .width = in_columns, .depth = in_channels, .squares = tiles_of_image, .across = across, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = in_channels, .blocks = blocks, .room = 54, .square_step = square_step, .filter_step = filter_step, .result_step = result_step, .rows = 6, .summed = 16, .prefetches = 0 };
+    real *const square = squares + part * (int64_t)(square_step * 36);
+    real *const results = products + part * (int64_t)(result_step * 36);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
-        const int64_t begin = 0, end = 4;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, channel_blocks, square, 4, 216, square_step);
+        const int64_t begin = 0, end = panels;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
+        const int64_t end_block = 2 * end < blocks ? 2 * end : blocks;
         for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4, left = place % 2 * 4;
+            const int64_t i = (first + t) / tiles_of_image, place = (first + t) % tiles_of_image;
+            const int64_t top = place / across * 4, left = place % across * 4;
             /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
+            prefetch_square(known + ((i * out_rows + top) * out_columns + left + 4) * units, 4, out_columns, units);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
+                const int width = units - block * 4 < 4 ? (int)(units - block * 4) : 4;
                 vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
+                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, result_step * 6, result_step, (real *)result, 4);
                 vec others[16];
-                load_square(others, 4, known + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                load_square(others, 4, known + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x + y;
                 }
-                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
             }
         }
     }
@@ -2263,47 +2140,6 @@ static KERNEL void conv_backward_weight_direct(const float *restrict x, const fl
 }
 
 /* line 12: residual(16)
- * For line 12: conv5_backward_input, conv3_backward_input.
- * in [n][14][14][16], filters [4][36][20][4], known [n][14][14][16], out [n][14][14][16], squares [31680], products [31680] */
-static KERNEL void conv_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is at most 54 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)31680;
-    real *const results = products + part * (int64_t)31680;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
-        const int64_t begin = 0, end = 2;
-        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4, left = place % 4 * 4;
-            /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
-            for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
-                vec others[16];
-                load_square(others, 4, known + i * 3136 + block * 4, top, left, 14, 14, 16, width);
-                for (int e = 0; e < 64; ++e) {
-                    const real x = ((const real *)result)[e];
-                    const real y = ((const real *)others)[e];
-                    ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
-                }
-                store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
  * For line 12: conv5_backward_weight_products, conv4_backward_weight_products, conv3_backward_weight_products,
  * conv2_backward_weight_products.
  * x [n][14][14][16], dy [n][14][14][16], sums [4][4][36][80], squares [50112], errors [50112] */
@@ -2331,67 +2167,6 @@ static KERNEL void conv_backward_weight_products_winograd4x3_2(const float *rest
         /* In a small batch a chunk may have no squares. */
         if (of_chunk.begin == of_chunk.end)
             memset(sum_of_chunk, 0, 11520 * sizeof(real));
-    }
-}
-
-/* line 12: residual(16)
- * For line 12: conv5_backward_weight, conv4_backward_weight, conv3_backward_weight, conv2_backward_weight.
- * sums [4][4][36][80], dw [4][3][3][16][4] */
-static KERNEL void conv_backward_weight_2(const float *restrict sums, float *restrict dw, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        const real *of_block = sums + block * 2880 + c * 4;
-        vec all[36];
-        for (int element = 0; element < 36; ++element) {
-            all[element] = load(of_block + element * 80);
-            for (int64_t chunk = 1; chunk < 4; ++chunk)
-                all[element] += load(of_block + chunk * 11520 + element * 80);
-        }
-        winograd4x3_filter_gradient((const real *)all, 24, 4, dw + (block * 144 + c) * 4, 64);
-    }
-}
-
-/* line 12: residual(16)
- * For line 12: conv4_backward_input, conv2_backward_input.
- * in [n][14][14][16], filters [4][36][20][4], known [n][14][14][16], out [n][14][14][16], squares [31680], products [31680] */
-static KERNEL void conv_backward_input_winograd4x3_2(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is at most 54 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)31680;
-    real *const results = products + part * (int64_t)31680;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
-        const int64_t begin = 0, end = 2;
-        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4, left = place % 4 * 4;
-            /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
-            for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
-                vec others[16];
-                load_square(others, 4, known + i * 3136 + block * 4, top, left, 14, 14, 16, width);
-                for (int e = 0; e < 64; ++e) {
-                    const real x = ((const real *)result)[e];
-                    const real y = ((const real *)others)[e];
-                    ((real *)result)[e] = x + y;
-                }
-                store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
-            }
-        }
     }
 }
 
@@ -2506,33 +2281,33 @@ static void predict_prepack(const residual_network *net, thread_barrier *barrier
         conv_fold(at + conv2_weight, at + batchnorm2_mean, at + batchnorm2_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + predict_conv2_folded_weight, at + predict_conv2_folded_bias, 16, 144, 0, 1); /* conv2_fold */
     }
     wait_at_barrier(barrier, parts);
-    winograd_filters(at + predict_conv2_folded_weight, at + predict_conv2_folded_weight_winograd4x3, part, parts); /* conv2_folded_weight_winograd4x3 */
+    winograd_filters(at + predict_conv2_folded_weight, at + predict_conv2_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv2_folded_weight_winograd4x3 */
     if (part == 0) {
         conv_fold(at + conv3_weight, at + batchnorm3_mean, at + batchnorm3_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + predict_conv3_folded_weight, at + predict_conv3_folded_bias, 16, 144, 0, 1); /* conv3_fold */
     }
     wait_at_barrier(barrier, parts);
-    winograd_filters(at + predict_conv3_folded_weight, at + predict_conv3_folded_weight_winograd4x3, part, parts); /* conv3_folded_weight_winograd4x3 */
+    winograd_filters(at + predict_conv3_folded_weight, at + predict_conv3_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv3_folded_weight_winograd4x3 */
     if (part == 0) {
         conv_fold(at + conv4_weight, at + batchnorm4_mean, at + batchnorm4_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + predict_conv4_folded_weight, at + predict_conv4_folded_bias, 16, 144, 0, 1); /* conv4_fold */
     }
     wait_at_barrier(barrier, parts);
-    winograd_filters(at + predict_conv4_folded_weight, at + predict_conv4_folded_weight_winograd4x3, part, parts); /* conv4_folded_weight_winograd4x3 */
+    winograd_filters(at + predict_conv4_folded_weight, at + predict_conv4_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv4_folded_weight_winograd4x3 */
     if (part == 0) {
         conv_fold(at + conv5_weight, at + batchnorm5_mean, at + batchnorm5_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + predict_conv5_folded_weight, at + predict_conv5_folded_bias, 16, 144, 0, 1); /* conv5_fold */
     }
     wait_at_barrier(barrier, parts);
-    winograd_filters(at + predict_conv5_folded_weight, at + predict_conv5_folded_weight_winograd4x3, part, parts); /* conv5_folded_weight_winograd4x3 */
+    winograd_filters(at + predict_conv5_folded_weight, at + predict_conv5_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv5_folded_weight_winograd4x3 */
     if (part == 0) {
         conv_fold(at + conv6_weight, at + batchnorm6_mean, at + batchnorm6_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + predict_conv6_folded_weight, at + predict_conv6_folded_bias, 32, 144, 0, 1); /* conv6_fold */
         conv_fold(at + conv7_weight, at + batchnorm7_mean, at + batchnorm7_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + predict_conv7_folded_weight, at + predict_conv7_folded_bias, 32, 288, 0, 1); /* conv7_fold */
     }
     wait_at_barrier(barrier, parts);
-    winograd_filters_2(at + predict_conv7_folded_weight, at + predict_conv7_folded_weight_winograd4x3, part, parts); /* conv7_folded_weight_winograd4x3 */
+    winograd_filters(at + predict_conv7_folded_weight, at + predict_conv7_folded_weight_winograd4x3, 32, 144, 8, part, parts); /* conv7_folded_weight_winograd4x3 */
     if (part == 0) {
         conv_fold(at + conv8_weight, at + batchnorm8_mean, at + batchnorm8_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + predict_conv8_folded_weight, at + predict_conv8_folded_bias, 32, 288, 0, 1); /* conv8_fold */
     }
     wait_at_barrier(barrier, parts);
-    winograd_filters_2(at + predict_conv8_folded_weight, at + predict_conv8_folded_weight_winograd4x3, part, parts); /* conv8_folded_weight_winograd4x3 */
+    winograd_filters(at + predict_conv8_folded_weight, at + predict_conv8_folded_weight_winograd4x3, 32, 144, 8, part, parts); /* conv8_folded_weight_winograd4x3 */
     wait_at_barrier(barrier, parts);
 }
 
@@ -2544,21 +2319,21 @@ static void predict_forward(const residual_network *net, thread_barrier *barrier
     wait_at_barrier(barrier, parts);
     conv_forward_direct(at + predict_image_in_pad, at + predict_conv1_folded_weight, at + predict_conv1_folded_bias, at + predict_relu1_out, 841, 29, 1, 14, 14, 16, 2, 8, 5, product5x2_2_run3, n, part, parts); /* conv1_forward */
     wait_at_barrier(barrier, parts);
-    conv_forward_winograd4x3(at + predict_relu1_out, at + predict_conv2_folded_weight_winograd4x3, at + predict_conv2_folded_bias, at + predict_relu2_out, at + predict_conv2_forward_squares, at + predict_conv2_forward_products, n, part, parts); /* conv2_forward */
+    conv_forward_winograd4x3(at + predict_relu1_out, at + predict_conv2_folded_weight_winograd4x3, at + predict_conv2_folded_bias, at + predict_relu2_out, at + predict_conv2_forward_squares, at + predict_conv2_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts); /* conv2_forward */
     wait_at_barrier(barrier, parts);
-    conv_forward_winograd4x3_2(at + predict_relu2_out, at + predict_conv3_folded_weight_winograd4x3, at + predict_conv3_folded_bias, at + predict_relu1_out, at + predict_relu3_out, at + predict_conv3_forward_squares, at + predict_conv3_forward_products, n, part, parts); /* conv3_forward */
+    conv_forward_winograd4x3_2(at + predict_relu2_out, at + predict_conv3_folded_weight_winograd4x3, at + predict_conv3_folded_bias, at + predict_relu1_out, at + predict_relu3_out, at + predict_conv3_forward_squares, at + predict_conv3_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts); /* conv3_forward */
     wait_at_barrier(barrier, parts);
-    conv_forward_winograd4x3(at + predict_relu3_out, at + predict_conv4_folded_weight_winograd4x3, at + predict_conv4_folded_bias, at + predict_relu4_out, at + predict_conv4_forward_squares, at + predict_conv4_forward_products, n, part, parts); /* conv4_forward */
+    conv_forward_winograd4x3(at + predict_relu3_out, at + predict_conv4_folded_weight_winograd4x3, at + predict_conv4_folded_bias, at + predict_relu4_out, at + predict_conv4_forward_squares, at + predict_conv4_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts); /* conv4_forward */
     wait_at_barrier(barrier, parts);
-    conv_forward_winograd4x3_2(at + predict_relu4_out, at + predict_conv5_folded_weight_winograd4x3, at + predict_conv5_folded_bias, at + predict_relu3_out, at + predict_relu5_out, at + predict_conv5_forward_squares, at + predict_conv5_forward_products, n, part, parts); /* conv5_forward */
+    conv_forward_winograd4x3_2(at + predict_relu4_out, at + predict_conv5_folded_weight_winograd4x3, at + predict_conv5_folded_bias, at + predict_relu3_out, at + predict_relu5_out, at + predict_conv5_forward_squares, at + predict_conv5_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts); /* conv5_forward */
     wait_at_barrier(barrier, parts);
     pad_kernel(at + predict_relu5_out, at + predict_relu5_out_pad, 14, 15, 224, 240, 224, n, part, parts); /* relu5_out_pad */
     wait_at_barrier(barrier, parts);
     conv_forward_direct(at + predict_relu5_out_pad, at + predict_conv6_folded_weight, at + predict_conv6_folded_bias, at + predict_relu6_out, 3600, 15, 16, 7, 7, 32, 4, 4, 4, product4x2_32, n, part, parts); /* conv6_forward */
     wait_at_barrier(barrier, parts);
-    conv7_forward_winograd4x3(at + predict_relu6_out, at + predict_conv7_folded_weight_winograd4x3, at + predict_conv7_folded_bias, at + predict_relu7_out, at + predict_conv7_forward_squares, at + predict_conv7_forward_products, n, part, parts);
+    conv_forward_winograd4x3(at + predict_relu6_out, at + predict_conv7_folded_weight_winograd4x3, at + predict_conv7_folded_bias, at + predict_relu7_out, at + predict_conv7_forward_squares, at + predict_conv7_forward_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv7_forward */
     wait_at_barrier(barrier, parts);
-    conv8_forward_winograd4x3(at + predict_relu7_out, at + predict_conv8_folded_weight_winograd4x3, at + predict_conv8_folded_bias, at + predict_relu6_out, at + predict_relu8_out, at + predict_conv8_forward_squares, at + predict_conv8_forward_products, n, part, parts);
+    conv_forward_winograd4x3_2(at + predict_relu7_out, at + predict_conv8_folded_weight_winograd4x3, at + predict_conv8_folded_bias, at + predict_relu6_out, at + predict_relu8_out, at + predict_conv8_forward_squares, at + predict_conv8_forward_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv8_forward */
     wait_at_barrier(barrier, parts);
     global_avgpool1_forward(at + predict_relu8_out, at + predict_global_avgpool1_out, n, part, parts);
     wait_at_barrier(barrier, parts);
@@ -2598,9 +2373,9 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
     batchnorm_forward_rows(at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_relu1_out, 16, 196, 32, n, part, parts); /* batchnorm1_forward */
     /* conv2_weight_winograd4x3 to batchnorm3_forward and so on, up to batchnorm5_forward. */
     for (int k = 0; k < 2; ++k) {
-        winograd_filters(at + conv2_weight + (size_t)k * 4736, at + train_conv2_weight_winograd4x3, part, parts);
+        winograd_filters(at + conv2_weight + (size_t)k * 4736, at + train_conv2_weight_winograd4x3, 16, 80, 4, part, parts);
         wait_at_barrier(barrier, parts);
-        conv_forward_winograd4x3_3(at + train_relu1_out + (size_t)k * 802816, at + train_conv2_weight_winograd4x3, at + train_conv2_out + (size_t)k * 802816, at + train_conv2_forward_squares, at + train_conv2_forward_products, n, part, parts);
+        conv_forward_winograd4x3_3(at + train_relu1_out + (size_t)k * 802816, at + train_conv2_weight_winograd4x3, at + train_conv2_out + (size_t)k * 802816, at + train_conv2_forward_squares, at + train_conv2_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
         wait_at_barrier(barrier, parts);
         batchnorm_statistics_chunks(at + train_conv2_out + (size_t)k * 802816, at + train_batchnorm2_moments, 16, 196, 4, 256, n, part, parts);
         wait_at_barrier(barrier, parts);
@@ -2609,9 +2384,9 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
         }
         wait_at_barrier(barrier, parts);
         batchnorm_forward_rows(at + train_conv2_out + (size_t)k * 802816, at + train_batchnorm2_batch_mean + (size_t)k * 64, at + train_batchnorm2_batch_var + (size_t)k * 64, at + batchnorm2_gamma + (size_t)k * 4736, at + batchnorm2_beta + (size_t)k * 4736, at + train_relu2_out + (size_t)k * 802816, 16, 196, 32, n, part, parts);
-        winograd_filters(at + conv3_weight + (size_t)k * 4736, at + train_conv3_weight_winograd4x3, part, parts);
+        winograd_filters(at + conv3_weight + (size_t)k * 4736, at + train_conv3_weight_winograd4x3, 16, 80, 4, part, parts);
         wait_at_barrier(barrier, parts);
-        conv_forward_winograd4x3_3(at + train_relu2_out + (size_t)k * 802816, at + train_conv3_weight_winograd4x3, at + train_conv3_out + (size_t)k * 802816, at + train_conv3_forward_squares, at + train_conv3_forward_products, n, part, parts);
+        conv_forward_winograd4x3_3(at + train_relu2_out + (size_t)k * 802816, at + train_conv3_weight_winograd4x3, at + train_conv3_out + (size_t)k * 802816, at + train_conv3_forward_squares, at + train_conv3_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
         wait_at_barrier(barrier, parts);
         batchnorm_statistics_chunks(at + train_conv3_out + (size_t)k * 802816, at + train_batchnorm3_moments, 16, 196, 4, 256, n, part, parts);
         wait_at_barrier(barrier, parts);
@@ -2633,9 +2408,9 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
     }
     wait_at_barrier(barrier, parts);
     batchnorm_forward_rows(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_relu6_out, 32, 49, 16, n, part, parts); /* batchnorm6_forward */
-    winograd_filters_2(at + conv7_weight, at + train_conv7_weight_winograd4x3, part, parts); /* conv7_weight_winograd4x3 */
+    winograd_filters(at + conv7_weight, at + train_conv7_weight_winograd4x3, 32, 144, 8, part, parts); /* conv7_weight_winograd4x3 */
     wait_at_barrier(barrier, parts);
-    conv_forward_winograd4x3_4(at + train_relu6_out, at + train_conv7_weight_winograd4x3, at + train_conv7_out, at + train_conv7_forward_squares, at + train_conv7_forward_products, n, part, parts); /* conv7_forward */
+    conv_forward_winograd4x3_3(at + train_relu6_out, at + train_conv7_weight_winograd4x3, at + train_conv7_out, at + train_conv7_forward_squares, at + train_conv7_forward_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv7_forward */
     wait_at_barrier(barrier, parts);
     batchnorm_statistics_chunks(at + train_conv7_out, at + train_batchnorm7_moments, 32, 49, 2, 128, n, part, parts); /* batchnorm7_statistics */
     wait_at_barrier(barrier, parts);
@@ -2644,9 +2419,9 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
     }
     wait_at_barrier(barrier, parts);
     batchnorm_forward_rows(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_relu7_out, 32, 49, 16, n, part, parts); /* batchnorm7_forward */
-    winograd_filters_2(at + conv8_weight, at + train_conv8_weight_winograd4x3, part, parts); /* conv8_weight_winograd4x3 */
+    winograd_filters(at + conv8_weight, at + train_conv8_weight_winograd4x3, 32, 144, 8, part, parts); /* conv8_weight_winograd4x3 */
     wait_at_barrier(barrier, parts);
-    conv_forward_winograd4x3_4(at + train_relu7_out, at + train_conv8_weight_winograd4x3, at + train_conv8_out, at + train_conv8_forward_squares, at + train_conv8_forward_products, n, part, parts); /* conv8_forward */
+    conv_forward_winograd4x3_3(at + train_relu7_out, at + train_conv8_weight_winograd4x3, at + train_conv8_out, at + train_conv8_forward_squares, at + train_conv8_forward_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv8_forward */
     wait_at_barrier(barrier, parts);
     batchnorm_statistics_chunks(at + train_conv8_out, at + train_batchnorm8_moments, 32, 49, 2, 128, n, part, parts); /* batchnorm8_statistics */
     wait_at_barrier(barrier, parts);
@@ -2692,13 +2467,13 @@ static void gradients_backward(const residual_network *net, thread_barrier *barr
         conv_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv8_weight_rotate_filters */
     }
     wait_at_barrier(barrier, parts);
-    winograd_filters_2(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, part, parts); /* conv8_weight_winograd4x3_rotated */
+    winograd_filters(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv8_weight_winograd4x3_rotated */
     wait_at_barrier(barrier, parts);
-    conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
+    conv_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv8_backward_input */
     wait_at_barrier(barrier, parts);
     conv_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts); /* conv8_backward_weight_products */
     wait_at_barrier(barrier, parts);
-    conv_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, part, parts); /* conv8_backward_weight */
+    conv_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, 32, 144, 8, part, parts); /* conv8_backward_weight */
     wait_at_barrier(barrier, parts);
     batchnorm_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm7_backward_affine */
     wait_at_barrier(barrier, parts);
@@ -2711,13 +2486,13 @@ static void gradients_backward(const residual_network *net, thread_barrier *barr
         conv_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv7_weight_rotate_filters */
     }
     wait_at_barrier(barrier, parts);
-    winograd_filters_2(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, part, parts); /* conv7_weight_winograd4x3_rotated */
+    winograd_filters(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv7_weight_winograd4x3_rotated */
     wait_at_barrier(barrier, parts);
-    conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
+    conv_backward_input_winograd4x3_2(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv7_backward_input */
     wait_at_barrier(barrier, parts);
     conv_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
     wait_at_barrier(barrier, parts);
-    conv_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, part, parts); /* conv7_backward_weight */
+    conv_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, 32, 144, 8, part, parts); /* conv7_backward_weight */
     wait_at_barrier(barrier, parts);
     relu_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, 1568, n, part, parts); /* relu6_backward */
     wait_at_barrier(barrier, parts);
@@ -2748,13 +2523,13 @@ static void gradients_backward(const residual_network *net, thread_barrier *barr
             conv_weight_rotate_filters(at + conv5_weight - (size_t)k * 4736, at + train_conv5_weight_rotate_filters, 16, 16, 4, 0, 1);
         }
         wait_at_barrier(barrier, parts);
-        winograd_filters(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, part, parts);
+        winograd_filters(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
         wait_at_barrier(barrier, parts);
-        conv_backward_input_winograd4x3(at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out - (size_t)k * 802816, at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv5_backward_input_squares - (size_t)k * 602112, at + train_conv5_backward_input_products - (size_t)k * 602112, n, part, parts);
+        conv_backward_input_winograd4x3(at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out - (size_t)k * 802816, at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv5_backward_input_squares - (size_t)k * 602112, at + train_conv5_backward_input_products - (size_t)k * 602112, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
         wait_at_barrier(barrier, parts);
         conv_backward_weight_products_winograd4x3_2(at + train_relu4_out - (size_t)k * 802816, at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + train_conv5_backward_weight_products_squares - (size_t)k * 602112, at + train_conv5_backward_weight_products_errors - (size_t)k * 602112, n, part, parts);
         wait_at_barrier(barrier, parts);
-        conv_backward_weight_2(at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + conv5_weight_grad + (size_t)k * 4672, part, parts);
+        conv_backward_weight(at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + conv5_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
         batchnorm_backward_affine_chunks(at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv4_out - (size_t)k * 802816, at + train_batchnorm4_batch_mean - (size_t)k * 64, at + train_batchnorm4_batch_var - (size_t)k * 64, at + train_batchnorm4_affine_chunks + (size_t)k * 200704, 16, 196, 4, 256, n, part, parts);
         wait_at_barrier(barrier, parts);
         if (part == 0) {
@@ -2766,13 +2541,13 @@ static void gradients_backward(const residual_network *net, thread_barrier *barr
             conv_weight_rotate_filters(at + conv4_weight - (size_t)k * 4736, at + train_conv4_weight_rotate_filters, 16, 16, 4, 0, 1);
         }
         wait_at_barrier(barrier, parts);
-        winograd_filters(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, part, parts);
+        winograd_filters(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
         wait_at_barrier(barrier, parts);
-        conv_backward_input_winograd4x3_2(at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad - (size_t)k * 2237440, at + train_relu3_grad - (size_t)k * 802816, at + train_conv4_backward_input_squares - (size_t)k * 602112, at + train_conv4_backward_input_products - (size_t)k * 602112, n, part, parts);
+        conv_backward_input_winograd4x3_2(at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad - (size_t)k * 2237440, at + train_relu3_grad - (size_t)k * 802816, at + train_conv4_backward_input_squares - (size_t)k * 602112, at + train_conv4_backward_input_products - (size_t)k * 602112, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
         wait_at_barrier(barrier, parts);
         conv_backward_weight_products_winograd4x3_2(at + train_relu3_out - (size_t)k * 802816, at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + train_conv4_backward_weight_products_squares - (size_t)k * 1635328, at + train_conv4_backward_weight_products_errors - (size_t)k * 1635328, n, part, parts);
         wait_at_barrier(barrier, parts);
-        conv_backward_weight_2(at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + conv4_weight_grad + (size_t)k * 4672, part, parts);
+        conv_backward_weight(at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + conv4_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
         wait_at_barrier(barrier, parts);
         relu_backward(at + train_relu3_grad - (size_t)k * 802816, at + train_relu3_out - (size_t)k * 802816, at + train_relu3_in_grad, 3136, n, part, parts);
         wait_at_barrier(barrier, parts);
@@ -2814,13 +2589,13 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
         conv_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv8_weight_rotate_filters */
     }
     wait_at_barrier(barrier, parts);
-    winograd_filters_2(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, part, parts); /* conv8_weight_winograd4x3_rotated */
+    winograd_filters(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv8_weight_winograd4x3_rotated */
     wait_at_barrier(barrier, parts);
-    conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
+    conv_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv8_backward_input */
     wait_at_barrier(barrier, parts);
     conv_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts); /* conv8_backward_weight_products */
     wait_at_barrier(barrier, parts);
-    conv_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, part, parts); /* conv8_backward_weight */
+    conv_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, 32, 144, 8, part, parts); /* conv8_backward_weight */
     wait_at_barrier(barrier, parts);
     batchnorm_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm7_backward_affine */
     wait_at_barrier(barrier, parts);
@@ -2833,13 +2608,13 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
         conv_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv7_weight_rotate_filters */
     }
     wait_at_barrier(barrier, parts);
-    winograd_filters_2(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, part, parts); /* conv7_weight_winograd4x3_rotated */
+    winograd_filters(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv7_weight_winograd4x3_rotated */
     wait_at_barrier(barrier, parts);
-    conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
+    conv_backward_input_winograd4x3_2(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv7_backward_input */
     wait_at_barrier(barrier, parts);
     conv_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
     wait_at_barrier(barrier, parts);
-    conv_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, part, parts); /* conv7_backward_weight */
+    conv_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, 32, 144, 8, part, parts); /* conv7_backward_weight */
     wait_at_barrier(barrier, parts);
     relu_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, 1568, n, part, parts); /* relu6_backward */
     wait_at_barrier(barrier, parts);
@@ -2870,13 +2645,13 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
             conv_weight_rotate_filters(at + conv5_weight - (size_t)k * 4736, at + train_conv5_weight_rotate_filters, 16, 16, 4, 0, 1);
         }
         wait_at_barrier(barrier, parts);
-        winograd_filters(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, part, parts);
+        winograd_filters(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
         wait_at_barrier(barrier, parts);
-        conv_backward_input_winograd4x3(at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out - (size_t)k * 802816, at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv5_backward_input_squares - (size_t)k * 602112, at + train_conv5_backward_input_products - (size_t)k * 602112, n, part, parts);
+        conv_backward_input_winograd4x3(at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out - (size_t)k * 802816, at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv5_backward_input_squares - (size_t)k * 602112, at + train_conv5_backward_input_products - (size_t)k * 602112, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
         wait_at_barrier(barrier, parts);
         conv_backward_weight_products_winograd4x3_2(at + train_relu4_out - (size_t)k * 802816, at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + train_conv5_backward_weight_products_squares - (size_t)k * 602112, at + train_conv5_backward_weight_products_errors - (size_t)k * 602112, n, part, parts);
         wait_at_barrier(barrier, parts);
-        conv_backward_weight_2(at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + conv5_weight_grad + (size_t)k * 4672, part, parts);
+        conv_backward_weight(at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + conv5_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
         batchnorm_backward_affine_chunks(at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv4_out - (size_t)k * 802816, at + train_batchnorm4_batch_mean - (size_t)k * 64, at + train_batchnorm4_batch_var - (size_t)k * 64, at + train_batchnorm4_affine_chunks + (size_t)k * 200704, 16, 196, 4, 256, n, part, parts);
         wait_at_barrier(barrier, parts);
         if (part == 0) {
@@ -2888,13 +2663,13 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
             conv_weight_rotate_filters(at + conv4_weight - (size_t)k * 4736, at + train_conv4_weight_rotate_filters, 16, 16, 4, 0, 1);
         }
         wait_at_barrier(barrier, parts);
-        winograd_filters(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, part, parts);
+        winograd_filters(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
         wait_at_barrier(barrier, parts);
-        conv_backward_input_winograd4x3_2(at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad - (size_t)k * 2237440, at + train_relu3_grad - (size_t)k * 802816, at + train_conv4_backward_input_squares - (size_t)k * 602112, at + train_conv4_backward_input_products - (size_t)k * 602112, n, part, parts);
+        conv_backward_input_winograd4x3_2(at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad - (size_t)k * 2237440, at + train_relu3_grad - (size_t)k * 802816, at + train_conv4_backward_input_squares - (size_t)k * 602112, at + train_conv4_backward_input_products - (size_t)k * 602112, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
         wait_at_barrier(barrier, parts);
         conv_backward_weight_products_winograd4x3_2(at + train_relu3_out - (size_t)k * 802816, at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + train_conv4_backward_weight_products_squares - (size_t)k * 1635328, at + train_conv4_backward_weight_products_errors - (size_t)k * 1635328, n, part, parts);
         wait_at_barrier(barrier, parts);
-        conv_backward_weight_2(at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + conv4_weight_grad + (size_t)k * 4672, part, parts);
+        conv_backward_weight(at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + conv4_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
         wait_at_barrier(barrier, parts);
         relu_backward(at + train_relu3_grad - (size_t)k * 802816, at + train_relu3_out - (size_t)k * 802816, at + train_relu3_in_grad, 3136, n, part, parts);
         wait_at_barrier(barrier, parts);
