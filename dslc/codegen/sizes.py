@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import add, floordiv, mod, mul, sub
+from typing import NoReturn
 
 
 class Size(int):
@@ -50,6 +51,11 @@ class Size(int):
 
     def __mod__(self, other: int) -> int:
         return _combined(mod, "%", self, other)
+
+    def _unknown(self, *_: object) -> NoReturn:
+        raise TypeError(f"{self} is a parameter, of which there is no such expression")
+
+    __neg__ = __abs__ = __pow__ = __truediv__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __float__ = _unknown
 
 
 class Name(str):

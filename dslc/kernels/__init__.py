@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import TypeVar
 
@@ -218,4 +219,9 @@ def pools(op: Operation) -> bool:
 
 
 def _module(op: Operation) -> ModuleType:
-    return importlib.import_module(f"dslc.kernels.{op.kind}")
+    return _module_of(op.kind)
+
+
+@cache
+def _module_of(kind: str) -> ModuleType:
+    return importlib.import_module(f"dslc.kernels.{kind}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf
 
 from dslc import kernels
@@ -194,7 +195,7 @@ class Draft:
         """The kernels of every row of phases."""
         return [[kernel for phase in row for kernel in phase.kernels] for row in rows(self.name, self.phases)]
 
-    @property
+    @cached_property
     def tensors(self) -> dict[Tensor, tuple[Layout | None, Tensor | None]]:
         """What the kernels touch: the layout, and what a tensor is another name for."""
         run = [kernel for phase in self.phases for kernel in phase.kernels]
