@@ -7,7 +7,7 @@ reads as if written by hand.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dslc import scalar
 from dslc.scalar import Scalar
@@ -25,7 +25,7 @@ class Formula:
     parts: tuple[Formula, ...] = ()
     number: float = 0.0
     name: str = ""
-    text: str = ""
+    text: str = field(default="", compare=False)
 
     def scalar(self, names: Mapping[str, Scalar]) -> Scalar:
         """The formula for C; `names`: what the variables are there."""
@@ -49,7 +49,7 @@ class Formula:
         a, b = self.parts[0], self.parts[-1]
         da, db = slopes[0], slopes[-1]
         if self.operation == "choose":
-            return choose(*self.parts[:2], slopes[2], slopes[3])
+            return choose(self.parts[0], self.parts[1], slopes[2], slopes[3])
         if self.operation == "max":
             return choose(a, b, da, db)
         if self.operation == "min":

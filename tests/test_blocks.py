@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from dslc.checker.program import check
 from dslc.ir import Network
 from dslc.language.format import format_source
 from dslc.language.parse import parse
 from dslc.language.source import Source
+from dslc.proofs.reference import Interpreter
 
 REUSABLE = """param wide = on
 
@@ -107,6 +111,16 @@ def test_rounding_takes_the_larger_of_two_that_are_equally_near() -> None:
     text = "net A {{\n  input x: 4\n  dense({})\n}}\n"
     for value, expected in {"2.5": 3, "3.5": 4, "2.49": 2, "-0.5 + 1": 1, "7 / 2": 4}.items():
         assert network(text.format(f"round({value})")).heads[0].value.shape == (expected,), value
+
+
+def test_arithmetic_of_values_is_the_layers_that_do_it() -> None:
+    text = "  h = x * 0.5\n  z = x - 2 * h + y -> relu\n  (1 - -(x + h) ^ 2 / 4) * z\n"
+    found = network(f"net A {{\n  input x: 4\n  input y: 4\n{text}}}\n")
+    kinds = ["activation", "activation", "subtract", "add", "relu", "add", *["activation"] * 4, "multiply"]
+    assert [node.name.rstrip("0123456789") for node in found.nodes] == kinds
+    x, y = np.random.default_rng(0).standard_normal((2, 3, 4))
+    wanted = (1 + (1.5 * x) ** 2 / 4) * np.maximum(y, 0)
+    assert Interpreter(found, {}).predict({"x": x, "y": y})["output"] == pytest.approx(wanted, rel=1e-12)
 
 
 def test_formatting() -> None:

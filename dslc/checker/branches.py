@@ -26,7 +26,7 @@ def skip(
     for node in ast.walk(body):
         if isinstance(node, ast.Chain):
             for link in node.links:
-                if link.name not in made and link.name not in _known(blocks):
+                if isinstance(link, ast.Call) and link.name not in made and link.name not in _known(blocks):
                     scope.report(unknown_link(link, scope, blocks, made))
         elif isinstance(node, (ast.Name, ast.Member, ast.Call)):
             scope.touch(node.name)

@@ -242,7 +242,7 @@ def _computed(expr: ast.Member | ast.Binary | ast.Negate | ast.Not | ast.Call, s
     if isinstance(expr, ast.Member):
         return size_of(expr, scope.flow(expr.name, expr.name_span))
     if isinstance(expr, ast.Negate):
-        return -_number(expr.operand, scope)
+        return -number_of(expr.operand, scope)
     if isinstance(expr, ast.Not):
         return not truth(expr.operand, scope)
     if isinstance(expr, ast.Call):
@@ -252,7 +252,7 @@ def _computed(expr: ast.Member | ast.Binary | ast.Negate | ast.Not | ast.Call, s
         return truth(expr.right, scope) if left == (expr.operator == "and") else left
     if expr.operator in ("==", "!="):
         return compared(expr, known_value(expr.left, scope), known_value(expr.right, scope))
-    return operated(expr, _number(expr.left, scope), _number(expr.right, scope))
+    return operated(expr, number_of(expr.left, scope), number_of(expr.right, scope))
 
 
 def truth(expr: ast.Expr, scope: Scope) -> bool:
@@ -263,7 +263,8 @@ def truth(expr: ast.Expr, scope: Scope) -> bool:
     return value
 
 
-def _number(expr: ast.Expr, scope: Scope) -> int | float:
+def number_of(expr: ast.Expr, scope: Scope) -> int | float:
+    """The number that an expression is. Raises Failed after reporting what is none."""
     value = known_value(expr, scope)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise scope.fail(NotANumber(expr.span, show(value)))

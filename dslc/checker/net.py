@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dslc import layers, registry
+from dslc.checker.arithmetic import Impossible
 from dslc.checker.blocks import bind_block
 from dslc.checker.branches import skip, unknown_link
 from dslc.checker.columns import ValuesLearned, embedding_of, is_table, read_table
@@ -21,6 +22,7 @@ from dslc.checker.expressions import (
     WrongValue,
     bind,
     evaluate,
+    number_of,
     place,
     truth,
     unknown_value,
@@ -31,6 +33,7 @@ from dslc.checker.position import misplaced, wrong_ends
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, Unreached, misfit
 from dslc.checker.splits import SPLIT, parts
 from dslc.checker.towers import SharedTakesNothing, Tower, shared
+from dslc.checker.values import JOINING, NoArithmetic, NothingCombined, has_value, negated, with_number
 from dslc.columns import Table
 from dslc.ir import Value
 from dslc.language import ast
@@ -381,28 +384,37 @@ class NetBuilder:
     def _chain(self, chain: ast.Chain, frame: Frame, flowing: Flow, names: int = 1) -> Flow:
         """What the chain ends with, for which there are so many names."""
         for position, link in enumerate(chain.links):
-            known = self._known_value(link, frame)
             before = chain.links[position - 1] if position else link
-            if known and position == 0:
-                flowing = self._use(link.name, frame)
-                if link.arguments is not None:
-                    self.report(ValueCalled(link.span, link.name))
-                    return self._poison()
-            elif known:
-                self.report(ValueInChain(link.span, link.name))
-                return self._poison()
-            elif link.name in frame.towers:
-                flowing = self._tower(link, frame, self._one(flowing, before.span))
-            elif link.name in self.blocks:
-                flowing = self._block(link, frame, self._one(flowing, before.span))
-            elif link.name == SPLIT:
-                flowing = self._split(link, frame, self._one(flowing, before.span), names)
+            if isinstance(link, ast.Binary):
+                flowing = self._combined(link, frame)
+            elif self._known_value(link, frame):
+                flowing = self._value(link, frame, starts=position == 0)
             else:
-                flowing = self._layer(link, frame, self._one(flowing, before.span), starts=position == 0)
+                flowing = self._called(link, frame, self._one(flowing, before.span), names, starts=position == 0)
             if self.poisoned and flowing is None:
                 self._check_rest(chain.links[position + 1 :], frame)
                 return None
         return flowing
+
+    def _value(self, link: ast.Call, frame: Frame, *, starts: bool) -> Value | None:
+        """A value in a chain, which it can only start."""
+        if not starts:
+            self.report(ValueInChain(link.span, link.name))
+            return self._poison()
+        if link.arguments is not None:
+            self.report(ValueCalled(link.span, link.name))
+            return self._poison()
+        return self._use(link.name, frame)
+
+    def _called(self, link: ast.Call, frame: Frame, flowing: Value | None, names: int, *, starts: bool) -> Flow:
+        """What shared layers, a block, `split` or a layer make of what flows."""
+        if link.name in frame.towers:
+            return self._tower(link, frame, flowing)
+        if link.name in self.blocks:
+            return self._block(link, frame, flowing)
+        if link.name == SPLIT:
+            return self._split(link, frame, flowing, names)
+        return self._layer(link, frame, flowing, starts=starts)
 
     def _known_value(self, link: ast.Call, frame: Frame) -> bool:
         return link.name in frame.scope.flows and link.name not in registry.names(layers)
@@ -416,10 +428,54 @@ class NetBuilder:
         self.poisoned = True
         return None
 
-    def _check_rest(self, links: tuple[ast.Call, ...], frame: Frame) -> None:
+    def _combined(self, expr: ast.Binary, frame: Frame) -> Value | None:
+        """Arithmetic of values at the start of a chain."""
+        try:
+            found = self._combination(expr, frame)
+        except Failed:
+            return self._poison()
+        except Impossible as problem:
+            self.report(problem.diagnostic)
+            return self._poison()
+        if not isinstance(found, Value):
+            self.report(NothingCombined(expr.span))
+            return self._poison()
+        return found
+
+    def _combination(self, expr: ast.Expr, frame: Frame) -> Value | float:
+        """A value or a number. Raises Failed after reporting, and Impossible."""
+        if not has_value(expr, frozenset(frame.scope.flows)):
+            return number_of(expr, frame.scope)
+        if isinstance(expr, ast.Name):
+            return frame.scope.flow(expr.name, expr.span)
+        if isinstance(expr, ast.Negate):
+            found = self._combination(expr.operand, frame)
+            assert isinstance(found, Value)
+            return self._arithmetic("activation", negated(), (found,), expr, frame)
+        if not isinstance(expr, ast.Binary):
+            what = f"'{expr.name}'" if isinstance(expr, ast.Call) else f"'{expr.span.text}'"
+            raise Impossible(NoArithmetic(expr.span, what))
+        left, right = self._combination(expr.left, frame), self._combination(expr.right, frame)
+        if not isinstance(left, Value):
+            assert isinstance(right, Value)
+            return self._arithmetic("activation", with_number(expr, left, True), (right,), expr, frame)
+        if not isinstance(right, Value):
+            return self._arithmetic("activation", with_number(expr, right, False), (left,), expr, frame)
+        if expr.operator not in JOINING:
+            raise Impossible(NoArithmetic(expr.span, f"'{expr.operator}'"))
+        name, layer = JOINING[expr.operator]
+        return self._arithmetic(name, layer(), (left, right), expr, frame)
+
+    def _arithmetic(self, name: str, layer: Layer, inputs: tuple[Value, ...], expr: ast.Expr, frame: Frame) -> Value:
+        found = self._add(ast.Call(expr.span, name, expr.span, None), layer, Common(), inputs, frame)
+        if found is None:
+            raise Failed
+        return found
+
+    def _check_rest(self, links: tuple[ast.Call | ast.Binary, ...], frame: Frame) -> None:
         """After a failure: the arguments of the following links are still worth checking."""
         for link in links:
-            if not self._known_value(link, frame) and link.name not in self.blocks:
+            if isinstance(link, ast.Call) and not self._known_value(link, frame) and link.name not in self.blocks:
                 try:
                     self._bind_layer(link, frame)
                 except Failed:

@@ -79,9 +79,10 @@ def gathered(notes: Iterable[Diagnostic]) -> list[Diagnostic]:
         if not isinstance(note, Unreached):
             found[note] = note
             continue
-        first = found.get(note.what)
-        layers = (*first.layers, *note.layers) if isinstance(first, Unreached) else note.layers
-        found[note.what] = replace(note if first is None else first, layers=layers)
+        first = found.get(note.what, note)
+        if isinstance(first, Unreached) and first is not note:
+            note = replace(first, layers=(*first.layers, *note.layers))
+        found[note.what] = note
     return list(found.values())
 
 

@@ -138,9 +138,9 @@ def exceeds_l2(vectors: int, setting: Setting) -> bool:
     return vectors * setting.lanes * setting.itemsize > L2_BYTES
 
 
-SIZES = ("tiles_of_image", "in_rows", "in_columns", "in_channels", "out_rows", "out_columns", "units", "margins", "across",
-         "at_once", "room", "channel_blocks", "blocks", "panels", "square_step", "result_step", "filter_step", "height",
-         "one_vector", "two_vectors")  # fmt: skip
+SIZES = ("tiles_of_image", "in_rows", "in_columns", "in_channels", "out_rows", "out_columns", "units", "margins",
+         "across", "at_once", "room", "channel_blocks", "blocks", "panels", "square_step", "result_step", "filter_step",
+         "height", "one_vector", "two_vectors")  # fmt: skip
 """What may be parameters: all but the sizes of squares."""
 
 
@@ -162,7 +162,8 @@ def context(
     return {
         "m": outputs, "size": outputs + taps - 1, "elements": elements, "tiles_of_image": down * across,
         "in_rows": d.input[0], "in_columns": d.input[1], "in_channels": d.input[2], "out_rows": d.output[0],
-        "out_columns": d.output[1], "units": d.output[2], "margins": d.before, "across": across, "lanes": lanes, "at_once": at_once, "room": room, "threads": setting.threads,
+        "out_columns": d.output[1], "units": d.output[2], "margins": d.before, "across": across, "lanes": lanes,
+        "at_once": at_once, "room": room, "threads": setting.threads,
         "channel_blocks": channel_blocks, "blocks": blocks, "groups": min(panels, setting.threads),
         "panels": panels, "square_step": spread(channel_blocks * room * lanes),
         "result_step": spread(2 * panels * room * lanes),

@@ -6,7 +6,6 @@ from dslc.kernels import Setting, Variant, detail
 from dslc.kernels._direct import PadDetail
 from dslc.operation import Operation
 
-
 SIZES = ("in_rows", "out_rows", "above", "in_numbers", "out_numbers", "before", "some")
 """What may be parameters: numbers are those of a row."""
 

@@ -118,10 +118,10 @@ Expr = Union[Number, Size, Text, Switch, Name, Member, Binary, Negate, Not, Call
 
 @record
 class Chain(Record):
-    """`conv(8, 3x3) -> relu -> flatten`: one call for each link."""
+    """`conv(8, 3x3) -> relu -> flatten`: one call for each link, or arithmetic of values first: `x + y -> relu`."""
 
     span: Span
-    links: tuple[Call, ...]
+    links: tuple[Union[Call, Binary], ...]
 
 
 @record

@@ -137,6 +137,8 @@ CODES: dict[str, Entry] = {
     "NotInFormula": Entry("DSLC117", "formula_unknown_word"),
     "FormulaIsConstant": Entry("DSLC118", "formula_of_nothing"),
     "FormulaTooLong": Entry("DSLC119", "formula_too_long"),
+    "NoArithmetic": Entry("DSLC120", "arithmetic_of_values"),
+    "NothingCombined": Entry("DSLC121", "chain_of_a_number"),
 }
 
 

@@ -354,6 +354,7 @@ OPERATORS = {
     "_ELSE",
     "TRAIN_ONLY",
 }
+STATEMENT = {"NAME", "IN", "INPUT", "OUTPUT", "REPEAT", "WHEN", "NUMBER", "SIZE", "STRING", "LPAR"}
 DECLARATION = re.compile(r"[ \t]*(param|block|net|train)\b")
 IN_A_TABLE = re.compile(r"\btable\s*\{[^}]*$")
 SIZE_REST = re.compile(r"x[0-9]*(x[0-9]+)*")
@@ -390,14 +391,14 @@ def _nested(source: Source, start: int) -> Diagnostic | None:
 
 
 def _readable(expected: set[str]) -> tuple[str, ...]:
-    if {"NUMBER", "NAME", "SIZE"} <= expected:
+    if {"NUMBER", "NAME", "SIZE"} <= expected and "INPUT" not in expected:
         return ("a value",)
     shown = expected - OPERATORS - {"_NL"} if len(expected) > 1 else expected
     words: list[str] = []
     if "_NL" in expected and not expected & {"NAME", "PARAM"}:
         words, shown = ["a new line"], shown - {"RBRACE", "LBRACE", "$END"}
     elif {"NAME", "INPUT", "OUTPUT"} <= shown:
-        words, shown = ["a statement"], shown - {"NAME", "IN", "INPUT", "OUTPUT", "REPEAT", "WHEN"}
+        words, shown = ["a statement"], shown - STATEMENT
     elif {"NAME", "IN"} <= shown:
         words, shown = ["a layer"], shown - {"NAME", "IN"}
     return (*words, *sorted(TERMINALS.get(name, f"'{name.lower()}'") for name in shown))
@@ -619,7 +620,7 @@ class _Builder(Transformer[Token, Any]):
     product = power = compare = both = either = binary
 
     def negate(self, meta: Meta, items: list[Any]) -> ast.Negate:
-        return ast.Negate(self._span(meta), items[0])
+        return ast.Negate(self._span(meta), items[-1])
 
     def deny(self, meta: Meta, items: list[Any]) -> ast.Not:
         return ast.Not(self._span(meta), items[-1])

@@ -34,7 +34,7 @@ def sizes_of_terms(
 
 def _gradients(interpreter: Interpreter, x: Mapping[str, Array], y: Mapping[str, Array], dtype: type) -> Arrays:
     """The gradients as this precision computes them."""
-    parameters = {name: value.astype(dtype) for name, value in interpreter.parameters.items()}
-    inputs = {name: value.astype(dtype) for name, value in x.items()}
+    parameters: Arrays = {name: value.astype(dtype) for name, value in interpreter.parameters.items()}
+    inputs: Arrays = {name: value.astype(dtype) for name, value in x.items()}
     there = Interpreter(interpreter.network, parameters, interpreter.seed, interpreter.step)
     return there.loss_and_gradients(inputs, y)[1]

@@ -393,7 +393,7 @@ def texts_of(kind: object) -> tuple[str, ...]:
     """What can stand for an argument that is no number, size or switch."""
     if isinstance(kind, arguments.FormulaOf):
         return FORMULAS[kind.variables]
-    return ("adam(0.01)", "sgd(0.1, momentum=0.9)") if isinstance(kind, optimizers.Inner) else ("dev_loss",)
+    return ("adam", "nadam") if isinstance(kind, optimizers.Inner) else ("dev_loss",)
 
 
 def fits(kind: arguments.Real, value: float) -> bool:
