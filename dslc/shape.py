@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 Shape = tuple[int, ...]
-"""Size of one example: `(features,)` or `(height, width, channels)`."""
+"""Size of one example: `(features,)`, `(steps, channels)` of a sequence or `(height, width, channels)` of an image."""
 Pair = tuple[int, int]
 """(vertical, horizontal)."""
 Sides = tuple[Pair, Pair]
@@ -109,10 +109,45 @@ class Window:
         )
 
 
+def describe(shape: Shape) -> str:
+    """A shape in words: `a vector of 5 features`, `a sequence of 28 steps with 5 channels`, `an image of 28x28x1`."""
+    if len(shape) == 1:
+        return f"a vector of {shape[0]} features"
+    return f"a sequence of {shape[0]} steps with {shape[1]} channels" if len(shape) == 2 else f"an image of {show_shape(shape)}"
+
+
+def as_image(shape: Shape) -> Shape:
+    """A sequence (T, C) as the image of one row that it is for kernels, (1, T, C); other shapes as they are."""
+    return (1, *shape) if len(shape) == 2 else shape
+
+
 def require_image(shape: Shape, what: str) -> None:
     """Raises SizeProblem for a shape that is not (height, width, channels); `what` names the layer."""
+    if len(shape) == 2:
+        raise SizeProblem(
+            f"{what} needs an image, but its input is {describe(shape)}",
+            notes=(f"help: an image of one channel is {show_shape(shape)}x1",),
+        )
     if len(shape) != 3:
         raise SizeProblem(
-            f"{what} needs an image, but its input is a vector of {shape[0]} features",
+            f"{what} needs an image, but its input is {describe(shape)}",
             notes=("help: move it before flatten, or declare the input as HxWxC, or use reshape(HxWxC) first",),
+        )
+
+
+def require_places(shape: Shape, what: str) -> None:
+    """Raises SizeProblem for a vector, which has neither steps nor pixels; `what` names the layer."""
+    if len(shape) == 1:
+        raise SizeProblem(
+            f"{what} needs an image or a sequence, but its input is {describe(shape)}",
+            notes=("help: move it before flatten, or declare the input as HxWxC or TxC, or reshape it first",),
+        )
+
+
+def require_sequence(shape: Shape, what: str) -> None:
+    """Raises SizeProblem for a shape that is not (steps, channels); `what` names the layer."""
+    if len(shape) != 2:
+        raise SizeProblem(
+            f"{what} needs a sequence, but its input is {describe(shape)}",
+            notes=("help: declare the input as TxC, T steps of C channels, or use reshape(TxC) first",),
         )

@@ -131,7 +131,7 @@ def example_statements(example: Example, suffix: str = "") -> list[str]:
 
 def same_size(shape: Shape) -> str:
     """A layer that learns and keeps the shape; without a bias, whose gradient a batchnorm would make zero."""
-    return f"dense({shape[0]}, bias=off)" if len(shape) == 1 else f"conv({shape[2]}, 1x1, bias=off)"
+    return f"conv({shape[2]}, 1x1, bias=off)" if len(shape) == 3 else f"dense({shape[-1]}, bias=off)"
 
 
 def randomize_parameters(model: Model, rng: np.random.Generator) -> Model:

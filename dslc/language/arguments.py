@@ -156,15 +156,15 @@ class PaddingKind:
 
 @dataclass(frozen=True)
 class Dims:
-    """A size of one example: `784` or `28x28x1`."""
+    """A size of one example: `784`, `500x32` or `28x28x1`."""
 
     def convert(self, value: object) -> tuple[int, ...]:
-        """`784` as (784,) and `28x28x1` as (28, 28, 1). Raises BadValue for two dimensions: an image needs its
-        channels."""
+        """`784` as (784,), `500x32` as (500, 32) and `28x28x1` as (28, 28, 1). Raises BadValue for more
+        axes, and for sizes below 1."""
         parts = value if isinstance(value, tuple) else (value,)
-        if len(parts) not in (1, 3):
-            more = f"; one channel is written {show(value)}x1" if len(parts) == 2 else ""
-            raise BadValue(f"expected a number of features or height x width x channels, not {show(value)}{more}")
+        if len(parts) > 3:
+            kinds = "a number of features, steps x channels or height x width x channels"
+            raise BadValue(f"expected {kinds}, not {show(value)}")
         return tuple(Whole().convert(part) for part in parts)
 
 

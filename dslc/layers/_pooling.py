@@ -1,4 +1,4 @@
-"""The common part of the four pooling layers."""
+"""The common part of the pooling layers. To all of them a sequence is an image of one row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dslc.layers import Layer, Mode, Pull, Reference
 from dslc.layers.conv import pad_image, unreached, window_taps
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.shape import Pair, Shape, SizeProblem, Window, require_image
+from dslc.shape import Pair, Shape, SizeProblem, Window, as_image, require_image, require_places
 
 
 @dataclass(frozen=True)
@@ -39,28 +39,30 @@ class Pool(Layer):
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         """floor((n + p_before + p_after - f) / s) + 1 rows and columns; the channels stay (notes: 'Summary of
-        pooling')."""
-        return self.pooled(inputs)
+        pooling'). Raises SizeProblem for what is no image, and as `pooled` does."""
+        require_image(inputs[0], self.kind)
+        return self.pooled(inputs[0])
 
-    def pooled(self, inputs: tuple[Shape, ...]) -> Shape:
+    def pooled(self, image: Shape) -> Shape:
         """(rows, columns, channels) of the result. Raises SizeProblem if the window does not fit, or could hold only
         padding."""
-        require_image(inputs[0], self.kind)
-        window = self.window_for(inputs[0])
-        rows, columns = window.slide(inputs[0], self.kind)
+        window = self.window_for(image)
+        rows, columns = window.slide(image, self.kind)
         for axis in (0, 1):
-            if max(window.padding(axis, inputs[0][axis])) >= window.size[axis]:
+            if max(window.padding(axis, image[axis])) >= window.size[axis]:
                 raise SizeProblem("the padding is as large as the window: some windows would hold no pixel",
                                   notes=("help: pad must be smaller than size",), argument="pad")  # fmt: skip
-        return (rows, columns, inputs[0][2])
+        return (rows, columns, image[2])
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
         """The size formula for the rows, and for the columns if they differ."""
-        return self.window_for(inputs[0]).describe(inputs[0])
+        image = as_image(inputs[0])
+        return self.window_for(image).describe(image)
 
     def unreached(self, inputs: tuple[Shape, ...]) -> str:
         """Rows and columns at the edge that no window covers, in words."""
-        return unreached(self.window_for(inputs[0]), inputs[0])
+        image = as_image(inputs[0])
+        return unreached(self.window_for(image), image)
 
     @property
     def counts_padding(self) -> bool:
@@ -69,11 +71,11 @@ class Pool(Layer):
 
     def detail(self, site: Site) -> PoolDetail:
         """What the kernels need to know, for the site's input."""
-        shape = site.input_shapes[0]
+        shape = as_image(site.input_shapes[0])
         window = self.window_for(shape)
         (top, bottom), (left, right) = (window.padding(axis, shape[axis]) for axis in (0, 1))
         counted = (shape[0] + bottom, shape[1] + right) if self.counts_padding else None
-        return PoolDetail(shape, self.pooled((shape,)), window.size, window.stride, (top, left), counted)
+        return PoolDetail(shape, self.pooled(shape), window.size, window.stride, (top, left), counted)
 
 
 class MaxPooling(Pool):
@@ -84,8 +86,8 @@ class MaxPooling(Pool):
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y[n, i, j, c] = max of the window's pixels; dy is added to the pixel that won (notes: 'Max Pooling - Backward
         Pass')."""
-        window, rows, columns = _frame(self, xs[0])
-        padded, inside = _padded(xs[0], window, -np.inf)
+        x, window, rows, columns = _frame(self, xs[0])
+        padded, inside = _padded(x, window, -np.inf)
         taps = window_taps(window, rows, columns)
         stacked = np.stack([padded[at] for _, _, at in taps])
         winner = stacked.argmax(axis=0)
@@ -94,7 +96,7 @@ class MaxPooling(Pool):
             dx = np.zeros_like(padded)
             for number, (_, _, at) in enumerate(taps):
                 dx[at] += np.where(winner == number, dy, 0)
-            return (dx[inside],), {}
+            return (dx[inside].reshape(xs[0].shape),), {}
 
         return _shaped(self, xs[0], stacked.max(axis=0), pull)
 
@@ -114,14 +116,14 @@ class AveragePooling(Pool):
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y[n, i, j, c] = sum of the window's pixels / their number; each of them gets dy / their number (notes:
         'Average Pooling - Backward Pass')."""
-        window, rows, columns = _frame(self, xs[0])
-        padded, inside = _padded(xs[0], window, 0.0)
+        x, window, rows, columns = _frame(self, xs[0])
+        padded, inside = _padded(x, window, 0.0)
         if self.counts_padding:
-            whole, _ = pad_image(xs[0], window, 0.0)
+            whole, _ = pad_image(x, window, 0.0)
             real = np.zeros_like(padded)
             real[:, : whole.shape[1], : whole.shape[2]] = 1
         else:
-            real, _ = _padded(np.ones_like(xs[0]), window, 0.0)
+            real, _ = _padded(np.ones_like(x), window, 0.0)
         taps = window_taps(window, rows, columns)
         count = sum(real[at] for _, _, at in taps)
 
@@ -129,7 +131,7 @@ class AveragePooling(Pool):
             dx = np.zeros_like(padded)
             for _, _, at in taps:
                 dx[at] += dy / count
-            return (dx[inside],), {}
+            return (dx[inside].reshape(xs[0].shape),), {}
 
         return _shaped(self, xs[0], np.stack([padded[at] for _, _, at in taps]).sum(axis=0) / count, pull)
 
@@ -143,10 +145,11 @@ class AveragePooling(Pool):
             site.op("avgpool_gradient", "backward", (site.dy,), (dx,), self.detail(site))
 
 
-def _frame(layer: Pool, x: Array) -> tuple[Window, int, int]:
-    shape = tuple(x.shape[1:])
-    rows, columns, _ = layer.pooled((shape,))
-    return layer.window_for(shape), rows, columns
+def _frame(layer: Pool, x: Array) -> tuple[Array, Window, int, int]:
+    """x as images, the window over them, and the rows and columns of the result."""
+    shape = as_image(x.shape[1:])
+    rows, columns, _ = layer.pooled(shape)
+    return x.reshape(len(x), *shape), layer.window_for(shape), rows, columns
 
 
 def _padded(x: Array, window: Window, fill: float) -> tuple[Array, tuple[slice, ...]]:
@@ -158,15 +161,15 @@ def _padded(x: Array, window: Window, fill: float) -> tuple[Array, tuple[slice, 
 
 
 def _shaped(layer: Pool, x: Array, y: Array, pull: Pull) -> Reference:
-    """The result in the layer's own shape: a global pooling gives a vector."""
+    """The result in the layer's own shape, such as the vector of a global pooling."""
     shape = layer.infer((tuple(x.shape[1:]),))
     return Reference(y.reshape(len(x), *shape), lambda dy: pull(dy.reshape(y.shape)))
 
 
 @dataclass(frozen=True)
 class Global:
-    """A window as large as the image, whose result is a vector with one number for each channel; with `keep` an image
-    of one pixel."""
+    """A window as large as the image or the sequence, whose result is a vector with one number for each channel; with
+    `keep` an image of one pixel, or a sequence of one step."""
 
     keep: Flag = False
 
@@ -175,9 +178,11 @@ class Global:
         return Window((shape[0], shape[1]))
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
-        """(h, w, c) becomes (c,), or (1, 1, c) with `keep`. Raises SizeProblem for a vector."""
-        require_image(inputs[0], "a global pooling")
-        return (1, 1, inputs[0][2]) if self.keep else (inputs[0][2],)
+        """(h, w, c) becomes (c,), or (1, 1, c) with `keep`; (t, c) likewise, or (1, c). Raises SizeProblem for a
+        vector."""
+        require_places(inputs[0], "a global pooling")
+        *places, channels = inputs[0]
+        return (*(1 for _ in places), channels) if self.keep else (channels,)
 
 
 @dataclass(frozen=True)

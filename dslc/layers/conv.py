@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dslc.language.arguments import Count, Flag, Padding, Size
 from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.layers._bias import bias_gradient
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
 from dslc.shape import Shape, SizeProblem, Window, require_image
@@ -134,32 +135,32 @@ class Conv(Layer):
 
     def forward(self, site: Site) -> None:
         """One `conv_forward` with weight and bias."""
-        reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
-        site.op("conv_forward", "forward", reads, (site.y,), self._detail(site), self._work(site))
+        convolve(site, self._detail(site), self.multiply_adds(site.input_shapes))
 
     def backward(self, site: Site) -> None:
-        """dx by `conv_input_gradient`, dW by `conv_weight_gradient`, and db by `channel_sum`, in chunks where there are
-        many pixels."""
-        detail = self._detail(site)
-        if (dx := site.dx[0]) is not None:
-            reads = (site.dy, site.parameter("weight"))
-            site.op("conv_input_gradient", "backward_input", reads, (dx,), detail, self._work(site))
-        if (dw := site.gradient("weight")) is not None:
-            reads = (site.x[0], site.dy)
-            site.op("conv_weight_gradient", "backward_weight", reads, (dw,), detail, self._work(site))
-        if (db := site.gradient("bias")) is not None:
-            chunks = site.chunks("bias_chunks", db.shape)
-            site.op("channel_sum", "backward_bias", (site.dy,), (chunks or db,))
-            if chunks is not None:
-                site.op("chunk_sum", "merge_bias", (chunks,), (db,))
+        """dx by `conv_input_gradient`, dW by `conv_weight_gradient`, and db by `channel_sum`."""
+        convolve_back(site, self._detail(site), self.multiply_adds(site.input_shapes))
 
     def _detail(self, site: Site) -> ConvDetail:
         shape = site.input_shapes[0]
         before = (self.window.padding(0, shape[0])[0], self.window.padding(1, shape[1])[0])
         return ConvDetail(shape, site.y.shape, self.size, self.stride, before, self.dilation, self.groups)
 
-    def _work(self, site: Site) -> int:
-        return self.multiply_adds(site.input_shapes)
+
+def convolve(site: Site, detail: ConvDetail, multiply_adds: int) -> None:
+    """Emits the convolution of the site's input with its weight, and its bias where it has one."""
+    reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
+    site.op("conv_forward", "forward", reads, (site.y,), detail, multiply_adds)
+
+
+def convolve_back(site: Site, detail: ConvDetail, multiply_adds: int) -> None:
+    """Emits the gradients of what `convolve` computes."""
+    if (dx := site.dx[0]) is not None:
+        reads = (site.dy, site.parameter("weight"))
+        site.op("conv_input_gradient", "backward_input", reads, (dx,), detail, multiply_adds)
+    if (dw := site.gradient("weight")) is not None:
+        site.op("conv_weight_gradient", "backward_weight", (site.x[0], site.dy), (dw,), detail, multiply_adds)
+    bias_gradient(site)
 
 
 def unreached(window: Window, shape: Shape) -> str:

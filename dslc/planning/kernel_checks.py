@@ -108,6 +108,21 @@ class _KernelCheck:
         known = tensor.shape in shapes
         require(known, f"{self.op.name} expects {tensor.name} to have the shape {shapes[0]}, but it is {tensor.shape}")
 
+    def image(self, tensor: Tensor, shape: tuple[int, ...]) -> None:
+        """The tensor is an image of this shape, or a sequence that is one of a single row."""
+        self.shape(tensor, shape, *((shape[1:],) if shape[0] == 1 else ()))
+
+    def filters(self, w: Tensor, d: ConvDetail, blocked: bool) -> None:
+        """The filters of a convolution; without rows those of a sequence. Dense weights are filters of one pixel, but
+        only in blocks of units."""
+        whole = (*d.size, d.input[2] // d.groups, d.output[2])
+        shapes = [whole, *([whole[1:]] if d.size[0] == 1 else [])]
+        if blocked and d.size == (1, 1) and d.groups == 1:
+            shapes.append((d.output[2], d.input[2]))
+        self.shape(w, *shapes)
+        dense = len(w.shape) == 2
+        self.blocked(w, 0 if dense else len(w.shape) - 1) if blocked else self.plain(w)
+
     def plain(self, tensor: Tensor) -> None:
         """The tensor is stored as its shape says."""
         self.has_layout(tensor, Layout(tensor.shape))
@@ -149,39 +164,36 @@ def _conv_forward(seen: _KernelCheck) -> None:
     d = _conv(seen)
     x, w, y = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
     stored = (d.output[0] // 2, d.output[1] // 2, d.output[2]) if seen.op.pooled else d.output
-    seen.shape(y, stored)
+    seen.image(y, stored)
     if seen.op.choice.startswith("winograd"):
         _winograd(seen, d)
         return
     padded = seen.op.choice in ("direct", "lanes")
-    seen.shape(x, _window(d) if padded else d.input)
-    seen.shape(w, (*d.size, d.input[2] // d.groups, d.output[2]))
-    seen.blocked(w, 3) if seen.op.choice == "direct" else seen.plain(w)
+    seen.image(x, _window(d) if padded else d.input)
+    seen.filters(w, d, seen.op.choice == "direct")
 
 
 def _conv_input_gradient(seen: _KernelCheck) -> None:
     d = _conv(seen)
     dy, w, dx = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
-    seen.shape(dx, d.input)
+    seen.image(dx, d.input)
     if seen.op.choice.startswith("winograd"):
         _winograd(seen, _back(d))
         return
-    seen.shape(dy, _window(_back(d)) if seen.op.choice == "gather" else d.output)
+    seen.image(dy, _window(_back(d)) if seen.op.choice == "gather" else d.output)
     if seen.op.choice in ("gather", "scatter"):
         seen.shape(w, (*d.size, d.output[2] // d.groups, d.input[2]))
         seen.blocked(w, 3)
     else:
-        seen.shape(w, (*d.size, d.input[2] // d.groups, d.output[2]))
-        seen.plain(w)
+        seen.filters(w, d, blocked=False)
 
 
 def _conv_weight_gradient(seen: _KernelCheck) -> None:
     d = _conv(seen)
     x, dy, dw = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
-    seen.shape(x, d.input if seen.op.choice == "plain" else _window(d))
-    seen.shape(dy, d.output)
-    seen.shape(dw, (*d.size, d.input[2] // d.groups, d.output[2]))
-    seen.blocked(dw, 3) if seen.op.choice == "direct" else seen.plain(dw)
+    seen.image(x, d.input if seen.op.choice == "plain" else _window(d))
+    seen.image(dy, d.output)
+    seen.filters(dw, d, seen.op.choice == "direct")
     if seen.op.choice == "lanes":
         seen.at_least("sums", seen.scratch("sums"), prod(dw.shape) * seen.lanes)
 
@@ -267,8 +279,8 @@ def _combine(seen: _KernelCheck) -> None:
 
 def _pad(seen: _KernelCheck) -> None:
     d: Any = seen.op.detail
-    seen.shape(seen.op.reads[0], d.input)
-    seen.shape(seen.op.writes[0], d.output)
+    seen.image(seen.op.reads[0], d.input)
+    seen.image(seen.op.writes[0], d.output)
 
 
 def _box(seen: _KernelCheck) -> None:

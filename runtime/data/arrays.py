@@ -88,7 +88,7 @@ def as_numbers(given: Any, what: str) -> Array:
 
 
 def as_input(value: Value, given: Any, dtype: Any, keep_bytes: bool = False) -> Array:
-    """One input as (n, *shape). An image may lack a last axis of one channel; for a vector images are flattened. Images
+    """One input as (n, *shape). An image or a sequence may lack a last axis of one channel; for a vector images are flattened. Images
     of 8 or 16 bits are scaled, see `scaling`."""
     array = as_numbers(given, f"input {value.name}")
     _refuse_masked(given, f"input {value.name}", "fill it")
@@ -125,7 +125,7 @@ def _fitting_shape(array: Array, value: Value) -> tuple[int, ...] | None:
     if array.ndim == 0:
         return None
     same = found == wanted
-    one_channel = len(wanted) == 3 and wanted[2] == 1 and found in (wanted[:2], (value.elements,))
+    one_channel = len(wanted) > 1 and wanted[-1] == 1 and found in (wanted[:-1], (value.elements,))
     flat = len(wanted) == 1 and len(found) > 1 and int(np.prod(found)) == value.elements
     column = wanted == (1,) and found == ()
     return (len(array), *wanted) if same or one_channel or flat or column else None
