@@ -73,7 +73,10 @@ class Window:
         return f"{rounded}(({n} + {pad} - {self.extent(axis)}) / {step}) + 1 = {self.output(axis, n)}"
 
     def describe(self, shape: Shape) -> str:
-        """The formula for an image; both axes, separated by a semicolon, if they differ."""
+        """The formula for an image; both axes, separated by a semicolon, if they differ; for a sequence that of the
+        steps."""
+        if len(shape) == 2:
+            return self.formula(1, shape[0])
         rows, columns = self.formula(0, shape[0]), self.formula(1, shape[1])
         return rows if rows == columns else f"{rows}; {columns}"
 
@@ -113,7 +116,11 @@ def describe(shape: Shape) -> str:
     """A shape in words: `a vector of 5 features`, `a sequence of 28 steps with 5 channels`, `an image of 28x28x1`."""
     if len(shape) == 1:
         return f"a vector of {shape[0]} features"
-    return f"a sequence of {shape[0]} steps with {shape[1]} channels" if len(shape) == 2 else f"an image of {show_shape(shape)}"
+    return (
+        f"a sequence of {shape[0]} steps with {shape[1]} channels"
+        if len(shape) == 2
+        else f"an image of {show_shape(shape)}"
+    )
 
 
 def as_image(shape: Shape) -> Shape:

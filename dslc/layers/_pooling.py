@@ -55,9 +55,8 @@ class Pool(Layer):
         return (rows, columns, image[2])
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
-        """The size formula for the rows, and for the columns if they differ."""
-        image = as_image(inputs[0])
-        return self.window_for(image).describe(image)
+        """The size formula, as `Window.describe` gives it."""
+        return self.window_for(as_image(inputs[0])).describe(inputs[0])
 
     def unreached(self, inputs: tuple[Shape, ...]) -> str:
         """Rows and columns at the edge that no window covers, in words."""

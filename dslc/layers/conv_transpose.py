@@ -9,8 +9,8 @@ from typing import Annotated
 
 from dslc.language.arguments import Count, Flag, HeightWidth, Size
 from dslc.layers import Example, Layer, Mode, Reference, Weights
-from dslc.layers._bias import bias_gradient
 from dslc.layers._arithmetic import CombineDetail
+from dslc.layers._bias import bias_gradient
 from dslc.layers.conv import ConvDetail, require_groups
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np

@@ -15,7 +15,7 @@ from dslc.shape import Shape, SizeProblem, show_shape
 
 @dataclass(frozen=True)
 class LayerNormDetail:
-    """`features` numbers are normalized together: all of an example, or a step of a sequence, of which it has `rows`."""
+    """`features` numbers are normalized together, a row: all of an example, or a step of a sequence."""
 
     rows: int
     features: int
@@ -25,8 +25,8 @@ class LayerNormDetail:
 @dataclass(frozen=True)
 class LayerNorm(Layer):
     """gamma * (x - mean) / sqrt(var + eps) + beta with the mean and the biased variance of all numbers of one example:
-    of an image over rows, columns and channels. As in the paper every number has its own gamma and beta. Every step of a
-    sequence is normalized by itself, with one gamma and beta for each channel."""
+    of an image over rows, columns and channels. As in the paper every number has its own gamma and beta. Every step
+    of a sequence is normalized by itself, with one gamma and beta for each channel."""
 
     eps: Positive = 1e-5
 

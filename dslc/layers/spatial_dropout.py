@@ -11,9 +11,9 @@ from dslc.shape import Shape, require_places
 
 @dataclass(frozen=True)
 class SpatialDropout(Dropout):
-    """In training drops each channel of each image or sequence with probability `rate` and divides the others by 1 - rate; does
-    nothing at prediction. Neighboring pixels are alike, so that dropping some of them drops little (Tompson et al.
-    2015)."""
+    """In training drops each channel of each image or sequence with probability `rate` and divides the others by
+    1 - rate; does nothing at prediction. Neighboring pixels are alike, so that dropping some of them drops little
+    (Tompson et al. 2015)."""
 
     kind = "channel_dropout"
     examples = (

@@ -88,8 +88,8 @@ def as_numbers(given: Any, what: str) -> Array:
 
 
 def as_input(value: Value, given: Any, dtype: Any, keep_bytes: bool = False) -> Array:
-    """One input as (n, *shape). An image or a sequence may lack a last axis of one channel; for a vector images are flattened. Images
-    of 8 or 16 bits are scaled, see `scaling`."""
+    """One input as (n, *shape). An image or a sequence may lack a last axis of one channel; for a vector images are
+    flattened. Images of 8 or 16 bits are scaled, see `scaling`."""
     array = as_numbers(given, f"input {value.name}")
     _refuse_masked(given, f"input {value.name}", "fill it")
     shape = _fitting_shape(array, value)

@@ -24,7 +24,7 @@ from dslc.losses import Loss
 from dslc.optimizers import Optimizer
 from dslc.regularizers import Penalty, Regularizer
 from dslc.schedules import Schedule
-from dslc.shape import Shape, SizeProblem, show_shape
+from dslc.shape import Shape, SizeProblem, as_image, show_shape
 
 COUNTS = (3, 1, 2, 4, 5, 7, 8, 15, 16, 17, 33)
 """Channels, filters, units: around the numbers of lanes of all targets."""
@@ -91,7 +91,8 @@ class Body:
         """One input, with what may only stand behind it."""
         vector = (self.of((*COUNTS, 70)),)
         image = (self.of(SIDES), self.of(SIDES), self.of(COUNTS))
-        flow = Flow(f"x{number}", self.of((image, image, vector)))
+        sequence = (self.of(SIDES), self.of(COUNTS))
+        flow = Flow(f"x{number}", self.of((image, image, vector, sequence)))
         self.lines.append(f"input {flow.name}: {show_shape(flow.shape)}")
         self.values.append(flow)
         for names in (FIRST, OPENINGS, OPENINGS):
@@ -117,7 +118,7 @@ class Body:
                 flow = self.behind(flow, name)
 
     def behind(self, flow: Flow, name: str) -> Flow:
-        """The layer behind a value, where it fits; a vector becomes an image for it, or an image a vector."""
+        """The layer behind a value, where it fits; a vector becomes an image for it, or what is none a vector."""
         call, shape = self.call(name, flow.shape)
         other = flow.shape if call else self.turned(flow.shape)
         turn = "" if call else "flatten -> " if len(other) == 1 else f"reshape({show_shape(other)}) -> "
@@ -126,8 +127,8 @@ class Body:
         return self.define(flow, f"{turn}{call}", shape, name) if call else flow
 
     def turned(self, shape: Shape) -> Shape:
-        """A vector of an image, or some image of a vector."""
-        if len(shape) == 3:
+        """A vector of an image or a sequence, or some image of a vector."""
+        if len(shape) > 1:
             return (prod(shape),)
         (size,) = shape
         rows = self.of([n for n in range(1, size + 1) if size % n == 0])
@@ -167,7 +168,7 @@ class Body:
         """An output with the loss that judges it, and the end that this loss asks for."""
         loss = self.of(tuple(LOSSES))
         kind, links, shape = LOSSES[loss], [], flow.shape
-        if kind.classes and len(shape) == 3:
+        if kind.classes and len(shape) > 1:
             links.append("flatten")
             shape = (prod(shape),)
         few = not 2 <= shape[-1] <= 40
@@ -187,7 +188,7 @@ class Body:
         self.learning.append(name)
         self.weighted.append(name)
         self.asking.append(name)
-        return ["flatten"] * (len(shape) == 3) + [f"dense({classes})"], (classes,)
+        return ["flatten"] * (len(shape) > 1) + [f"dense({classes})"], (classes,)
 
     # ------------------------------------------------------------------------------------------- calls
 
@@ -278,7 +279,7 @@ class Body:
         elif slot.name == "output_pad":
             most = [(0, 1)] * 2
         else:
-            sides = shape[:2] if len(shape) == 3 else (3, 3)
+            sides = (3, 3) if len(shape) == 1 else as_image(shape)[:2]
             most = [tuple(n for n in (3, 1, 2, 5, side, 4, 7) if n <= side) for side in sides]
         both = self.of(most[0])
         return (both, both) if both in most[1] and not self.chance(2) else (both, self.of(most[1]))

@@ -1,0 +1,52 @@
+"""Sequences, values of T x C: what the layers for images and vectors make of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dslc
+from dslc.language.diagnostics import DataError
+from helpers import assert_agrees, load
+
+ROWWISE = """
+net Rowwise {
+  input x: 7x5
+  input g: 5
+  n = x -> standardize -> noise(0.2)
+  a = n -> dense(8, bias=off) -> batchnorm -> relu -> groupnorm(2) -> rmsnorm -> dropout(0.2)
+  b = n -> dense(16) -> glu -> l2_normalize -> prelu -> scale -> alpha_dropout(0.1) -> drop_path(0.2)
+  c = add(a, b) -> softmax -> instancenorm(affine=on)
+  d = concat(c, n) -> lrn -> maxout(13)
+  gate = g -> dense(1) -> sigmoid
+  e = multiply(a, gate) -> log_softmax -> dense(3) -> gelu
+  h = e -> flatten -> reshape(3x7) -> dense(4)
+  f = d -> global_maxpool(keep=on)
+  output one = multiply(h, f) -> linear
+  output two = e -> softmax
+}
+train {
+  loss one: mse
+  loss two: pixel_cross_entropy
+  optimizer adam(0.01)
+  batch 6
+}
+"""
+"""Layers without an example of a sequence of their own."""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_layers_work_on_every_step(dtype: str, rng: np.random.Generator) -> None:
+    model = load(ROWWISE, rng, dtype)
+    for n in (6, 1):
+        assert_agrees(model, n, rng)
+
+
+def test_arrays_of_sequences(rng: np.random.Generator) -> None:
+    """(n, T, C); one channel needs no axis; nothing else fits."""
+    model = dslc.loads("net One {\n  input x: 6x1\n  dense(2)\n}\n")
+    x = rng.normal(size=(3, 6, 1)).astype(np.float32)
+    assert model.predict(x).shape == (3, 6, 2)
+    assert np.array_equal(model.predict(x[..., 0]), model.predict(x))
+    with pytest.raises(DataError, match=r"expected the shape \(n, 6, 1\), found \(3, 6, 2\)"):
+        model.predict(np.zeros((3, 6, 2)))
