@@ -155,6 +155,24 @@ class PaddingKind:
 
 
 @dataclass(frozen=True)
+class StepPaddingKind:
+    """`valid`, `same`, `causal`, a number of steps on both sides, or `(before, after)`."""
+
+    def convert(self, value: object) -> str | int | Pair:
+        """Words as text, numbers as they are. Raises BadValue for other words, another count and negative numbers."""
+        if isinstance(value, Items):
+            if len(value.values) != 2:
+                raise BadValue(f"expected (before, after), not {show(value)}")
+            before, after = (Whole(0, 2**20).convert(part) for part in value.values)
+            return before, after
+        if isinstance(value, Symbol) and value.name in ("valid", "same", "causal"):
+            return value.name
+        if isinstance(value, (Symbol, str)):
+            raise BadValue(f"expected valid, same, causal or a number, not {show(value)}")
+        return Whole(0, 2**20).convert(value)
+
+
+@dataclass(frozen=True)
 class Dims:
     """A size of one example: `784`, `500x32` or `28x28x1`."""
 
@@ -230,6 +248,7 @@ Numbers = Annotated[tuple[float, ...], Each(Real())]
 Flag = Annotated[bool, OnOff()]
 Size = Annotated[Pair, HeightWidth()]
 Padding = Annotated[str | Pair | Sides, PaddingKind()]
+StepPadding = Annotated[str | int | Pair, StepPaddingKind()]
 ClassWeights = Annotated[tuple[float, ...] | str, Weighting()]
 ShapeOf = Annotated[tuple[int, ...], Dims()]
 

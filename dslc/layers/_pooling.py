@@ -6,12 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from dslc.language.arguments import Flag, HeightWidth, Padding, Size
+from dslc.language.arguments import Count, Flag, HeightWidth, Padding, Size, StepPadding, Whole
 from dslc.layers import Layer, Mode, Pull, Reference
 from dslc.layers.conv import pad_image, unreached, window_taps
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.shape import Pair, Shape, SizeProblem, Window, as_image, require_image, require_places
+from dslc.shape import (
+    Pair,
+    Shape,
+    SizeProblem,
+    Window,
+    as_image,
+    require_image,
+    require_places,
+    require_sequence,
+    steps_window,
+)
 
 
 @dataclass(frozen=True)
@@ -60,8 +70,7 @@ class Pool(Layer):
 
     def unreached(self, inputs: tuple[Shape, ...]) -> str:
         """Rows and columns at the edge that no window covers, in words."""
-        image = as_image(inputs[0])
-        return unreached(self.window_for(image), image)
+        return unreached(self.window_for(as_image(inputs[0])), inputs[0])
 
     @property
     def counts_padding(self) -> bool:
@@ -182,6 +191,31 @@ class Global:
         require_places(inputs[0], "a global pooling")
         *places, channels = inputs[0]
         return (*(1 for _ in places), channels) if self.keep else (channels,)
+
+
+@dataclass(frozen=True)
+class WindowedSteps:
+    """The arguments of a pooling layer over the steps of a sequence; the stride is the size of the window unless
+    given."""
+
+    size: Count
+    stride: Annotated[int | None, Whole()] = None
+    pad: StepPadding = 0
+    ceil: Flag = False
+
+    kind = "pool"
+
+    def window_for(self, shape: Shape) -> Window:
+        """The window over the only row of an image."""
+        return steps_window(self.size, self.stride or self.size, self.pad, 1, self.ceil)
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """floor((n + p_before + p_after - f) / s) + 1 steps; the channels stay. Raises SizeProblem for what is no
+        sequence, and if the window does not fit or could hold only padding."""
+        require_sequence(inputs[0], self.kind)
+        window = self.window_for(as_image(inputs[0]))
+        window.slide(inputs[0], self.kind)
+        return self.pooled(as_image(inputs[0]))[1:]
 
 
 @dataclass(frozen=True)

@@ -127,11 +127,13 @@ class Body:
         return self.define(flow, f"{turn}{call}", shape, name) if call else flow
 
     def turned(self, shape: Shape) -> Shape:
-        """A vector of an image or a sequence, or some image of a vector."""
+        """A vector of an image or a sequence, or of a vector some image or sequence."""
         if len(shape) > 1:
             return (prod(shape),)
         (size,) = shape
         rows = self.of([n for n in range(1, size + 1) if size % n == 0])
+        if self.chance(3):
+            return rows, size // rows
         columns = self.of([n for n in range(1, size // rows + 1) if size // rows % n == 0])
         return rows, columns, size // rows // columns
 
@@ -228,10 +230,12 @@ class Body:
     def usual(self, layer: type[Layer]) -> dict[str, Any]:
         """A square window that keeps rows and columns, or halves them."""
         side = self.of((3, 1, 2, 5))
-        given: dict[str, Any] = {"size": (side, side), "pad": Symbol("same")}
+        steps = isinstance(next(slot.kind for slot in slots(layer) if slot.name == "size"), arguments.Whole)
+        size, one = (side, 1) if steps else ((side, side), (1, 1))
+        given: dict[str, Any] = {"size": size, "pad": Symbol("same")}
         if any(slot.name == "filters" for slot in slots(layer)):
             return {"filters": self.of(COUNTS), **given}
-        return {**given, "stride": (1, 1)} if self.chance(2) else {"size": (side, side)}
+        return {**given, "stride": one} if self.chance(2) else {"size": size}
 
     def value(self, slot: Slot, shape: Shape) -> Any:
         """A value of the slot's kind, near what suits a value of this shape."""
@@ -245,8 +249,8 @@ class Body:
             return self.of([x for x in REALS_OF.get(slot.name, REALS) if fits(kind, x)])
         if isinstance(kind, arguments.HeightWidth):
             return self.pair(slot, shape)
-        if isinstance(kind, (arguments.Border, arguments.PaddingKind)):
-            return self.padding(isinstance(kind, arguments.PaddingKind))
+        if isinstance(kind, (arguments.Border, arguments.PaddingKind, arguments.StepPaddingKind)):
+            return self.padding(kind)
         if isinstance(kind, arguments.OnOff):
             return self.draw(st.booleans())
         if isinstance(kind, arguments.OneOf):
@@ -260,9 +264,11 @@ class Body:
         assert isinstance(kind, arguments.Dims), f"no values for {slot.name}, a {type(kind).__name__}"
         return self.turned(shape) if len(shape) == 1 else self.of(((prod(shape),), shape[::-1]))
 
-    def padding(self, words: bool) -> Any:
-        """`same` or `valid`, for both directions, or for each side."""
-        side = st.integers(0, 2)
+    def padding(self, kind: arguments.Border | arguments.PaddingKind | arguments.StepPaddingKind) -> Any:
+        """`same` or `valid`, for both directions, or for each side; of steps also `causal`."""
+        if isinstance(kind, arguments.StepPaddingKind):
+            return self.of((*map(Symbol, ("same", "causal", "valid")), 1, 0, 2, Items((0, 1)), Items((2, 0))))
+        words, side = isinstance(kind, arguments.PaddingKind), st.integers(0, 2)
         both, sides = st.tuples(side, side), st.tuples(side, side, side, side).map(Items)
         return self.draw(st.one_of(*[st.sampled_from((Symbol("same"), Symbol("valid")))] * words, both, sides))
 
@@ -393,9 +399,9 @@ def fits(kind: arguments.Real, value: float) -> bool:
 
 
 def takes_padding(layer: type[Layer]) -> bool:
-    """A window slides over an image."""
+    """A window slides over an image or a sequence."""
     kinds = {slot.name: slot.kind for slot in slots(layer)}
-    return "size" in kinds and isinstance(kinds.get("pad"), arguments.PaddingKind)
+    return "size" in kinds and isinstance(kinds.get("pad"), (arguments.PaddingKind, arguments.StepPaddingKind))
 
 
 def lists_numbers(thing: type[Any]) -> bool:

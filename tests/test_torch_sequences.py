@@ -1,0 +1,80 @@
+"""The NumPy references of layers over sequences against PyTorch's modules: result, and the gradients of weights and
+inputs. That the C agrees with these references is tested with their examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from dslc.compiler import check_text
+from dslc.layers import Mode
+from dslc.shape import Shape, show_shape
+from helpers import assert_close
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+pytestmark = pytest.mark.torch
+
+Case = Callable[..., "torch.Tensor"]
+SEQUENCE = (11, 6)
+
+
+def over_steps(function: Callable[..., torch.Tensor]) -> Case:
+    """A function of (n, channels, steps) over (n, steps, channels)."""
+    return lambda x, p: function(x.mT, p).mT
+
+
+def conv1d(left: int = 0, right: int = 0, **options: object) -> Case:
+    """PyTorch's weights are (filters, channels, size)."""
+    return over_steps(
+        lambda x, p: F.conv1d(F.pad(x, (left, right)), p["weight"].permute(2, 1, 0), p.get("bias"), **options)
+    )
+
+
+CASES: dict[str, Case] = {
+    "dense(4)": lambda x, p: F.linear(x, p["weight"], p["bias"]),
+    "layernorm(eps=1e-3)": lambda x, p: F.layer_norm(x, (6,), p["gamma"], p["beta"], 1e-3),
+    "batchnorm": over_steps(lambda x, p: F.batch_norm(x, None, None, p["gamma"], p["beta"], training=True)),
+    "groupnorm(2)": over_steps(lambda x, p: F.group_norm(x, 2, p["gamma"], p["beta"])),
+    "softmax": lambda x, p: F.softmax(x, -1),
+    "glu": lambda x, p: F.glu(x, -1),
+    "global_avgpool": lambda x, p: x.mean(1),
+    "conv1d(5, 3)": conv1d(),
+    "conv1d(5, 3, stride=2, bias=off)": conv1d(stride=2),
+    "conv1d(5, 4, pad=same)": conv1d(1, 2),
+    "conv1d(6, 3, pad=causal, dilation=2)": conv1d(4, 0, dilation=2),
+    "conv1d(6, 2, pad=(0, 3), groups=3, stride=3)": conv1d(0, 3, groups=3, stride=3),
+    "conv1d(6, 5, pad=2, groups=6)": conv1d(2, 2, groups=6),
+    "maxpool1d(3, stride=2, pad=1, ceil=on)": over_steps(lambda x, p: F.max_pool1d(x, 3, 2, 1, ceil_mode=True)),
+    "maxpool1d(2)": over_steps(lambda x, p: F.max_pool1d(x, 2)),
+    "avgpool1d(3, pad=1, count_pad=on)": over_steps(lambda x, p: F.avg_pool1d(x, 3, 3, 1)),
+    "avgpool1d(4, stride=3, ceil=on)": over_steps(
+        lambda x, p: F.avg_pool1d(x, 4, 3, ceil_mode=True, count_include_pad=False)
+    ),
+}
+
+
+@pytest.mark.parametrize("call", CASES)
+def test_agrees_with_pytorch(call: str, rng: np.random.Generator) -> None:
+    require_agreement(call, SEQUENCE, CASES[call], rng)
+
+
+def require_agreement(call: str, shape: Shape, case: Case, rng: np.random.Generator) -> None:
+    """Results and gradients for 3 examples whose numbers, like those of the parameters, are drawn."""
+    (node,) = check_text(f"net One {{\n  input x: {show_shape(shape)}\n  {call}\n}}\n").nodes
+    p = {q.name.removeprefix(f"{node.name}."): rng.normal(size=q.shape) for q in node.parameters}
+    x = rng.normal(size=(3, *shape))
+    found = node.layer.reference((x,), p, Mode(training=True))
+    given = {name: torch.tensor(array, requires_grad=True) for name, array in p.items()}
+    inner = torch.tensor(x, requires_grad=True)
+    y = case(inner, given)
+    dy = rng.normal(size=y.shape)
+    y.backward(torch.tensor(dy))
+    (dx,), gradients = found.pull(dy)
+    assert_close(found.y, y.detach().numpy(), 1e-12, "y")
+    assert_close(dx, inner.grad.numpy(), 1e-11, "dx")
+    for name, parameter in given.items():
+        if parameter.grad is not None:
+            assert_close(gradients[name], parameter.grad.numpy(), 1e-11, name)
