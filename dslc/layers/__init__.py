@@ -124,6 +124,11 @@ class Layer:
         """Multiply-adds for one example, forward."""
         return 0
 
+    def whole_numbers(self, inputs: tuple[Shape, ...]) -> Mapping[int, tuple[int, int]]:
+        """For values that count something: the least and the largest whole number that may stand there, by the place of
+        the value among those that the layer takes."""
+        return {}
+
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """The layer in NumPy, written from its definition. `xs` are (n, *input), `p` the parameters by role."""
         raise NotImplementedError

@@ -154,6 +154,10 @@ class Recurrent(Layer):
         steps, channels = inputs[0]
         return len(self.directions) * steps * self.gates * self.units * (channels + self.units)
 
+    def whole_numbers(self, inputs: tuple[Shape, ...]) -> Mapping[int, tuple[int, int]]:
+        """Lengths go from 0 to the number of steps."""
+        return {1: (0, inputs[0][0])} if len(inputs) > 1 else {}
+
     # ------------------------------------------------------------------------------------------- reference
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:

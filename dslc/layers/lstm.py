@@ -9,6 +9,7 @@ from dslc.language.arguments import Number
 from dslc.layers import Example
 from dslc.layers._recurrent import Back, Carried, Recurrent, logistic
 from dslc.numerics import Array, np
+from dslc.shape import Shape, SizeProblem
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,20 @@ class Lstm(Recurrent):
     examples = (
         Example("lstm(3)", ((5, 4),)),
         Example("lstm(17, return=last, forget_bias=1)", ((6, 3),)),
-        Example("lstm(2, bidirectional=on, truncate=2, return=last)", ((5, 5),)),
-        Example("lstm(5, bias=off)", ((1, 2),)),
+        Example("lstm(2, bidirectional=on, return=last)", ((5, 5), (1,))),
+        Example("lstm(5, bias=off)", ((2, 2),)),
     )
 
     @property
     def cell(self) -> str:
         """`lstm`."""
         return "lstm"
+
+    def infer(self, inputs: tuple[Shape, ...]) -> Shape:
+        """As `Recurrent.infer`; raises SizeProblem for a forget_bias without biases too."""
+        if self.forget_bias and not self.bias:
+            raise SizeProblem("forget_bias has no effect with bias=off", argument="forget_bias")
+        return super().infer(inputs)
 
     def first_bias(self) -> Init:
         """Zeros, but `forget_bias` for the forget gates."""

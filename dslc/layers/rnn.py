@@ -22,7 +22,7 @@ class Rnn(Recurrent):
     examples = (
         Example("rnn(3)", ((5, 4),)),
         Example("rnn(17, return=last, bias=off)", ((6, 3),)),
-        Example("rnn(4, bidirectional=on, truncate=2)", ((7, 2),)),
+        Example("rnn(4, bidirectional=on)", ((7, 2),)),
     )
 
     @property
