@@ -17,6 +17,7 @@ from dslc.checker.expressions import (
     Failed,
     MissingArgument,
     Scope,
+    TwiceGiven,
     WrongValue,
     bind,
     evaluate,
@@ -75,6 +76,16 @@ class MergeNeedsValues(Diagnostic):
     layer: str
     message = "{layer} joins values: its arguments are names"
     hints = ("help: give the value a name first: skip = ...",)
+
+
+@record
+class NotAnInput(Diagnostic):
+    """An argument that names an input is something else: `lstm(8, lengths=h)` with `h = x -> dense(1)`, or a number."""
+
+    layer: str
+    argument: str
+    message = "{argument} of {layer} is the name of an input"
+    hints = ("help: declare it: input {argument}: 1",)
 
 
 @record
@@ -441,7 +452,9 @@ class NetBuilder:
         if found.merges:
             inputs = tuple(self._merged(a, link, frame) for a in own if a.name is None)
             own = tuple(a for a in own if a.name is not None)
-        layer = bind(found, link.name, replace(link, arguments=own), frame.scope, COMMON)
+        inputs = (*inputs, *self._taken(found.takes, own, link, frame))
+        own = tuple(a for a in own if a.name not in found.takes)
+        layer = bind(found, link.name, replace(link, arguments=own), frame.scope, (*COMMON, *found.takes))
         common = read_common(link, frame.scope)
         return layer, common, inputs
 
@@ -452,6 +465,26 @@ class NetBuilder:
         if name not in frame.values:
             raise frame.scope.fail(_unknown(argument.span, name, tuple(frame.values), frame, value_wanted=True))
         return self._use(name, frame)
+
+    def _taken(
+        self, takes: tuple[str, ...], own: tuple[ast.Argument, ...], link: ast.Call, frame: Frame
+    ) -> tuple[Value | None, ...]:
+        """The inputs that arguments name, in the order of `takes`."""
+        given: dict[str, Value | None] = {}
+        for argument in (a for a in own if a.name in takes):
+            if argument.name in given:
+                raise frame.scope.fail(TwiceGiven(argument.span, str(argument.name)))
+            given[str(argument.name)] = self._named_input(argument, link, frame)
+        return tuple(given[name] for name in takes if name in given)
+
+    def _named_input(self, argument: ast.Argument, link: ast.Call, frame: Frame) -> Value | None:
+        name = argument.value.name if isinstance(argument.value, ast.Name) else ""
+        if name not in frame.values and name:
+            raise frame.scope.fail(_unknown(argument.value.span, name, tuple(frame.values), frame, value_wanted=True))
+        value = self._use(name, frame) if name else None
+        if not name or (value is not None and value.name not in self.inputs):
+            raise frame.scope.fail(NotAnInput(argument.value.span, link.name, str(argument.name)))
+        return value
 
     def _add(
         self, link: ast.Call, layer: Layer, common: Common, inputs: tuple[Value, ...], frame: Frame

@@ -270,11 +270,13 @@ def show(value: object) -> str:
 
 @dataclass(frozen=True)
 class Slot:
-    """One argument that a thing takes: `kind` converts its value, and without a default it is `required`."""
+    """One argument that a thing takes: `kind` converts its value, and without a default it is `required`. `field` holds
+    it: its name, with an underscore behind where Python has the word for itself."""
 
     name: str
     kind: Any
     required: bool
+    field: str = ""
 
     def convert(self, value: object) -> object:
         """The value as the dataclass field holds it. Raises BadValue as the kind does."""
@@ -295,7 +297,7 @@ _SLOTS: dict[type[Any], tuple[Slot, ...]] = {}
 def _read_slots(thing: type[Any]) -> tuple[Slot, ...]:
     hints = get_type_hints(thing, include_extras=True)
     return tuple(
-        Slot(f.name, hints[f.name].__metadata__[0], _required(f))
+        Slot(f.name.rstrip("_"), hints[f.name].__metadata__[0], _required(f), f.name)
         for f in sorted(fields(thing), key=lambda f: f.kw_only is True)
         if hasattr(hints[f.name], "__metadata__")
     )

@@ -24,7 +24,24 @@ def as_inputs(network: Network, x: Any, dtype: Any, keep_bytes: bool = False) ->
     given = by_name(x, [value.name for value in network.inputs], "input")
     arrays = [as_input(value, array, dtype, keep_bytes) for value, array in zip(network.inputs, given, strict=True)]
     _same_count(arrays, "inputs")
+    _require_whole_numbers(network, arrays)
     return arrays
+
+
+def _require_whole_numbers(network: Network, arrays: list[Array]) -> None:
+    """Raises DataError where an input that counts something holds what is no such number."""
+    given = {value: array for value, array in zip(network.inputs, arrays, strict=True)}
+    for node in network.nodes:
+        for place, (least, most) in node.layer.whole_numbers(node.input_shapes).items():
+            array = given.get(node.inputs[place])
+            if array is None:
+                continue
+            bad = (array < least) | (array > most) | (array != np.floor(array))
+            if bad.any():
+                where = np.argwhere(bad)[0]
+                wanted = f"{node.name} wants whole numbers from {least} to {most}"
+                found = f"input {node.inputs[place].name} is {array[tuple(where)]:g} in {{}}: {wanted}"
+                raise ExampleError(found, where[0])
 
 
 def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:

@@ -206,7 +206,7 @@ class Body:
             if {"groups", "filters"} <= given.keys():
                 given["filters"] = given["groups"] * -(-given["filters"] // given["groups"])
             try:
-                made = layer(**{s.name: s.convert(given[s.name]) for s in slots(layer) if s.name in given})
+                made = layer(**{s.field: s.convert(given[s.name]) for s in slots(layer) if s.name in given})
                 result = made.infer((shape,))
             except SizeProblem:
                 continue
