@@ -367,8 +367,8 @@ def _embedding(seen: _KernelCheck) -> None:
     d: Any = seen.op.detail
     gradient = seen.op.kind == "embedding_gradient"
     x, y = seen.op.reads[0], seen.op.reads[1] if gradient else seen.op.writes[0]
-    seen.shape(x, (d.inputs,))
-    seen.shape(y, (d.outputs,))
+    seen.shape(x, (d.rows * d.inputs,))
+    seen.shape(y, (d.outputs,) if d.rows == 1 else (d.rows, d.outputs), (d.rows, d.outputs))
     tables = iter(seen.op.writes if gradient else seen.op.reads[1:])
     for part in d.parts:
         seen.at_least(x.name, d.inputs, part.start + (1 if part.values else part.size))

@@ -40,7 +40,8 @@ def _require_whole_numbers(network: Network, arrays: list[Array]) -> None:
             if bad.any():
                 where = np.argwhere(bad)[0]
                 wanted = f"{node.name} wants whole numbers from {least} to {most}"
-                found = f"input {node.inputs[place].name} is {array[tuple(where)]:g} in {{}}: {wanted}"
+                at = f" at place {where[1]}" if array[0].size > 1 else ""
+                found = f"input {node.inputs[place].name} is {array[tuple(where)]:g}{at} in {{}}: {wanted}"
                 raise ExampleError(found, where[0])
 
 
