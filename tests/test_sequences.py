@@ -27,7 +27,7 @@ net Rowwise {
 }
 train {
   loss one: mse
-  loss two: pixel_cross_entropy
+  loss two: step_cross_entropy
   optimizer adam(0.01)
   batch 6
 }

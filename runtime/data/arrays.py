@@ -184,7 +184,7 @@ def _as_labels_of_pixels(head: Head, array: Array) -> Array:
     assert isinstance(head.loss, PixelCrossEntropy)
     *shape, classes = head.value.shape
     if array.shape[1:] not in (tuple(shape), (*shape, 1)):
-        expected = f"({', '.join(map(str, ('n', *shape)))}) with a class number for each pixel"
+        expected = f"({', '.join(map(str, ('n', *shape)))}) with a class number for each {head.loss.place}"
         raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
     labels = array.reshape(len(array), *shape)
     labels = np.where(labels == head.loss.ignore, np.nan, labels)
