@@ -122,7 +122,8 @@ def example_statements(example: Example, suffix: str = "") -> list[str]:
             continue
         lines.append(f"{v} = {x} -> {same_size(shape)}")
         values.append(v)
-    if found.first or found.augments:
+    looks_up = found.whole_numbers is not Layer.whole_numbers and not found.takes
+    if found.first or found.augments or looks_up:
         (shape,) = example.inputs
         x = f"x1{suffix}"
         lines, chain = [f"input {x}: {show_shape(shape)}"], f"{x} -> {example.text} -> {same_size(shape)}"

@@ -27,7 +27,7 @@ net Rowwise {
 }
 train {
   loss one: mse
-  loss two: pixel_cross_entropy
+  loss two: step_cross_entropy
   optimizer adam(0.01)
   batch 6
 }
@@ -40,6 +40,27 @@ def test_layers_work_on_every_step(dtype: str, rng: np.random.Generator) -> None
     model = load(ROWWISE, rng, dtype)
     for n in (6, 1):
         assert_agrees(model, n, rng)
+
+
+def test_words_are_whole_numbers(rng: np.random.Generator) -> None:
+    """What is no word is refused, and where it stands; bytes are words too, not pictures."""
+    model = dslc.loads(
+        "net Text {\n  input text: 6\n  embedding(9, 3, init=constant(2)) -> global_avgpool -> dense(2) -> softmax\n}\n"
+        "train {\n  loss cross_entropy\n  optimizer sgd(0.1)\n  batch 4\n}\n"
+    )
+    before = model.parameters["embedding1.weight"].numpy()
+    assert (before == 2).all()
+    text = rng.integers(0, 9, (5, 6))
+    for words in (text, text.astype(np.uint8), text.astype(np.float32)):
+        assert np.array_equal(model.predict(words), model.predict(text))
+    for wrong, found in ((9, "9"), (-1, "-1"), (1.5, "1.5")):
+        bad = text.astype(np.float32)
+        bad[3, 4] = wrong
+        expected = f"input text is {found} at place 4 in example 3.*: embedding1 wants whole numbers from 0 to 8"
+        for call in (model.predict, lambda x: model.train_step(x, np.zeros(5)), lambda x: model.fit(x, np.zeros(5))):
+            with pytest.raises(DataError, match=expected):
+                call(bad)
+    assert np.array_equal(model.parameters["embedding1.weight"].numpy(), before)
 
 
 def test_arrays_of_sequences(rng: np.random.Generator) -> None:

@@ -122,6 +122,7 @@ CODES: dict[str, Entry] = {
     "NumberWithValues": Entry("DSLC102", "number_with_values"),
     "ValuesLearned": Entry("DSLC103", "category_values_learned"),
     "ValuesUnknown": Entry("DSLC104"),
+    "NotWholeNumbers": Entry("DSLC105", "embedding_of_numbers"),
 }
 
 

@@ -33,6 +33,8 @@ class Weights:
     fan_out: int = 1
     trained: bool = True
     units: int = 0
+    usual: bool = False
+    """An `init=` of the layer's call replaces `init`."""
 
 
 @dataclass(frozen=True)

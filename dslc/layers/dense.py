@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from math import isqrt, prod
 
 from dslc.language.arguments import Count, Flag
 from dslc.layers import Example, Layer, Mode, Reference, Weights
@@ -13,7 +13,7 @@ from dslc.layers._bias import bias_gradient
 from dslc.layers.conv import ConvDetail, convolve, convolve_back
 from dslc.lowering.site import Site
 from dslc.numerics import Array
-from dslc.shape import Shape, SizeProblem, as_image, show_shape
+from dslc.shape import Shape, SizeProblem, show_shape
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,9 @@ class Dense(Layer):
 
 def pointwise(site: Site) -> ConvDetail:
     """The convolution that a dense layer is over the steps of a sequence: dense weights in blocks of units lie as the
-    filters of one pixel do."""
-    one = (1, 1)
-    return ConvDetail(as_image(site.x[0].shape), as_image(site.y.shape), one, one, (0, 0), one, 1)
+    filters of one pixel do. The steps are pixels of several rows, so that kernels have rows to share and to keep in
+    cache."""
+    steps, inputs = site.x[0].shape
+    rows = max(n for n in range(1, isqrt(steps) + 1) if steps % n == 0)
+    image, one = (rows, steps // rows), (1, 1)
+    return ConvDetail((*image, inputs), (*image, site.y.shape[-1]), one, one, (0, 0), one, 1)

@@ -109,8 +109,14 @@ class _KernelCheck:
         require(known, f"{self.op.name} expects {tensor.name} to have the shape {shapes[0]}, but it is {tensor.shape}")
 
     def image(self, tensor: Tensor, shape: tuple[int, ...]) -> None:
-        """The tensor is an image of this shape, or a sequence that is one of a single row."""
-        self.shape(tensor, shape, *((shape[1:],) if shape[0] == 1 else ()))
+        """The tensor is an image of this shape, or a sequence that is one of a single row; where every pixel is by
+        itself, a sequence of all pixels."""
+        d = self.op.detail
+        alone = isinstance(d, ConvDetail) and d.size == d.stride == (1, 1) and d.before == (0, 0)
+        steps = shape[0] * shape[1]
+        self.shape(
+            tensor, shape, *(((steps, shape[2]),) if shape[0] == 1 or (alone and d.input[:2] == d.output[:2]) else ())
+        )
 
     def filters(self, w: Tensor, d: ConvDetail, blocked: bool) -> None:
         """The filters of a convolution; without rows those of a sequence. Dense weights are filters of one pixel, but
@@ -361,8 +367,8 @@ def _embedding(seen: _KernelCheck) -> None:
     d: Any = seen.op.detail
     gradient = seen.op.kind == "embedding_gradient"
     x, y = seen.op.reads[0], seen.op.reads[1] if gradient else seen.op.writes[0]
-    seen.shape(x, (d.inputs,))
-    seen.shape(y, (d.outputs,))
+    seen.shape(x, (d.rows * d.inputs,))
+    seen.shape(y, (d.outputs,) if d.rows == 1 else (d.rows, d.outputs), (d.rows, d.outputs))
     tables = iter(seen.op.writes if gradient else seen.op.reads[1:])
     for part in d.parts:
         seen.at_least(x.name, d.inputs, part.start + (1 if part.values else part.size))

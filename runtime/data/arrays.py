@@ -40,7 +40,8 @@ def _require_whole_numbers(network: Network, arrays: list[Array]) -> None:
             if bad.any():
                 where = np.argwhere(bad)[0]
                 wanted = f"{node.name} wants whole numbers from {least} to {most}"
-                found = f"input {node.inputs[place].name} is {array[tuple(where)]:g} in {{}}: {wanted}"
+                at = f" at place {where[1]}" if array[0].size > 1 else ""
+                found = f"input {node.inputs[place].name} is {array[tuple(where)]:g}{at} in {{}}: {wanted}"
                 raise ExampleError(found, where[0])
 
 
@@ -183,7 +184,7 @@ def _as_labels_of_pixels(head: Head, array: Array) -> Array:
     assert isinstance(head.loss, PixelCrossEntropy)
     *shape, classes = head.value.shape
     if array.shape[1:] not in (tuple(shape), (*shape, 1)):
-        expected = f"({', '.join(map(str, ('n', *shape)))}) with a class number for each pixel"
+        expected = f"({', '.join(map(str, ('n', *shape)))}) with a class number for each {head.loss.place}"
         raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
     labels = array.reshape(len(array), *shape)
     labels = np.where(labels == head.loss.ignore, np.nan, labels)
