@@ -76,11 +76,13 @@ def test_activations_far_from_zero(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize(("layer", "example"), CASES)
 def test_multiply_adds(layer: type[Layer], example: Example) -> None:
-    """Every weight meets every pixel of the result once, of a transposed convolution or a recurrent layer every one of the
-    input; layers without weights do none."""
+    """Every weight meets every pixel of the result once, of a transposed convolution or a recurrent layer every one of
+    the input; layers without weights do none."""
     nodes = check_text(example_spec(example)).nodes
     node = next(node for node in reversed(nodes) if isinstance(node.layer, layer))
-    pixels = prod((node.input_shapes[0] if isinstance(node.layer, (ConvTranspose, Recurrent)) else node.output.shape)[:-1])
+    pixels = prod(
+        (node.input_shapes[0] if isinstance(node.layer, (ConvTranspose, Recurrent)) else node.output.shape)[:-1]
+    )
     assert node.layer.multiply_adds(node.input_shapes) == sum(p.elements * pixels for p in node.parameters if p.decays)
 
 

@@ -80,7 +80,8 @@ class Layer:
     merges: ClassVar[bool] = False
     """Takes several values: `add(a, b)`."""
     takes: ClassVar[tuple[str, ...]] = ()
-    """Arguments that name an input, `lstm(32, lengths=n)`: further values, in this order, that nothing learns through."""
+    """Arguments that name an input, `lstm(32, lengths=n)`: further values, in this order, through which nothing
+    learns."""
     first: ClassVar[bool] = False
     """Must come directly after an input, because `fit` fits it to the data: see `fitted`."""
     of_target: ClassVar[bool] = False
