@@ -409,6 +409,43 @@ def _attention(seen: _KernelCheck) -> None:
     seen.at_least("room", seen.scratch("room"), seen.threads * seen.context["each"])
 
 
+def _recurrence(seen: _KernelCheck) -> None:
+    """The sums of all steps, weights in blocks of units, and a state for every example."""
+    d: Any = seen.op.detail
+    sums, w, *others = seen.op.reads
+    seen.shape(sums, (d.steps, d.gates * d.units))
+    seen.shape(w, (d.gates * d.units, d.units))
+    seen.blocked(w, 0)
+    if d.masked:
+        seen.shape(others[-1], (1,))
+    y, *kept = seen.op.writes[: len(seen.op.writes) - len(seen.variant.scratch)]
+    seen.shape(y, (d.units,) if d.last else (d.steps, d.units))
+    for tensor, each in zip(kept, (d.kept, 1, 1), strict=False):
+        seen.shape(tensor, (d.steps, each * d.units))
+    sizes = {"own": d.gates * d.units, "hidden": d.units, "cell": d.units if d.cell == "lstm" else 0}
+    for name, each in sizes.items():
+        seen.at_least(name, seen.scratch(name), seen.plan.batch * each)
+
+
+def _recurrence_gradient(seen: _KernelCheck) -> None:
+    """The gradient of the result among that of both directions, what was kept, and weights in blocks of the state."""
+    d: Any = seen.op.detail
+    dy, gates, *others = seen.op.reads
+    seen.shape(dy, (d.width,) if d.last else (d.steps, d.width))
+    seen.at_least(dy.name, d.width, d.start + d.units)
+    seen.shape(gates, (d.steps, d.kept * d.units))
+    if d.cell in ("gru", "lstm"):
+        seen.shape(others.pop(0), (d.steps, d.units))
+    seen.shape(others[0], (1, 1, d.gates * d.units, d.units))
+    seen.blocked(others[0], 3)
+    if d.masked:
+        seen.shape(others[1], (1,))
+    for tensor in seen.op.writes[: len(seen.op.writes) - len(seen.variant.scratch)]:
+        seen.shape(tensor, (d.steps, d.gates * d.units))
+    for name, each in {"dh": d.units, "dc": d.units if d.cell == "lstm" else 0}.items():
+        seen.at_least(name, seen.scratch(name), seen.plan.batch * each)
+
+
 CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "attention": _attention,
     "attention_gradient": _attention,
@@ -426,6 +463,8 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "fold_batchnorm": _elementwise,
     "pad": _pad,
     "place": _box,
+    "recurrence": _recurrence,
+    "recurrence_gradient": _recurrence_gradient,
     "regularizer_gradient": _elementwise,
     "resize": _resize,
     "resize_gradient": _resize,
