@@ -61,6 +61,27 @@ def test_agrees_with_pytorch(call: str, rng: np.random.Generator) -> None:
     require_agreement(call, SEQUENCE, CASES[call], rng)
 
 
+@pytest.mark.parametrize("call", ["attention(3)", "attention(1, bias=off)", "attention(2, causal=on)"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_agrees_with_pytorch(call: str, masked: bool, rng: np.random.Generator) -> None:
+    """MultiheadAttention with the same weights; keys from the length of an example on are masked."""
+    steps, channels = SEQUENCE
+    lengths = np.array([[11.0], [1.0], [6.0]])
+
+    def case(x: torch.Tensor, p: dict[str, torch.Tensor]) -> torch.Tensor:
+        heads = int(call.partition("(")[2][0])
+        causal = torch.ones(steps, steps, dtype=torch.bool).triu(1) if "causal" in call else None
+        hidden = torch.tensor(np.arange(steps) >= lengths) if masked else None
+        y, _ = F.multi_head_attention_forward(
+            x.transpose(0, 1), x.transpose(0, 1), x.transpose(0, 1), channels, heads,
+            p["weight_input"], p.get("bias_input"), None, None, False, 0.0, p["weight_output"], p.get("bias_output"),
+            key_padding_mask=hidden, attn_mask=causal, need_weights=False,
+        )  # fmt: skip
+        return y.transpose(0, 1)
+
+    require_agreement(call, SEQUENCE, case, rng, more=(lengths,) if masked else ())
+
+
 @pytest.mark.parametrize("padding", [None, 2])
 def test_embeddings_agree_with_pytorch(padding: int | None, rng: np.random.Generator) -> None:
     """The row of a padding is zero in PyTorch too, unless somebody changes it."""
@@ -75,19 +96,24 @@ def test_embeddings_agree_with_pytorch(padding: int | None, rng: np.random.Gener
 
 
 def require_agreement(
-    call: str, shape: Shape, case: Case, rng: np.random.Generator, x: np.ndarray | None = None
+    call: str,
+    shape: Shape,
+    case: Case,
+    rng: np.random.Generator,
+    x: np.ndarray | None = None,
+    more: tuple[np.ndarray, ...] = (),
 ) -> None:
     """Results and gradients for 3 examples whose numbers, like those of the parameters, are drawn."""
     (node,) = check_text(f"net One {{\n  input x: {show_shape(shape)}\n  {call}\n}}\n").nodes
     p = {q.name.removeprefix(f"{node.name}."): rng.normal(size=q.shape) for q in node.parameters}
     x = rng.normal(size=(3, *shape)) if x is None else x
-    found = node.layer.reference((x,), p, Mode(training=True))
+    found = node.layer.reference((x, *more), p, Mode(training=True))
     given = {name: torch.tensor(array, requires_grad=True) for name, array in p.items()}
     inner = torch.tensor(x, requires_grad=True)
     y = case(inner, given)
     dy = rng.normal(size=y.shape)
     y.backward(torch.tensor(dy))
-    (dx,), gradients = found.pull(dy)
+    (dx, *_), gradients = found.pull(dy)
     assert_close(found.y, y.detach().numpy(), 1e-12, "y")
     if inner.grad is not None:
         assert_close(dx, inner.grad.numpy(), 1e-11, "dx")

@@ -379,6 +379,36 @@ def _embedding(seen: _KernelCheck) -> None:
             seen.plain(table)
 
 
+def _attention(seen: _KernelCheck) -> None:
+    """Queries, keys and values lie side by side, and each thread has room for what is turned, for some rows of weights,
+    and on the way back for the gradients of all keys and values."""
+    d: Any = seen.op.detail
+    back = seen.op.kind == "attention_gradient"
+    result = (d.steps, d.heads * d.size)
+    sums = (d.steps, 3 * d.heads * d.size)
+    reads = seen.op.reads[: len(seen.op.reads) - d.masked]
+    if back:
+        dy, given, y, logs = reads
+        tensors = [(dy, result), (given, sums), (y, result), (logs, (d.heads, d.steps)), (seen.op.writes[0], sums)]
+    else:
+        written = [t for t in seen.op.writes if t.batched]
+        tensors = [(reads[0], sums), *zip(written, (result, (d.heads, d.steps)), strict=False)]
+    if d.masked:
+        tensors.append((seen.op.reads[-1], (1,)))
+    for tensor, shape in tensors:
+        seen.shape(tensor, shape)
+        seen.plain(tensor)
+    require(
+        all(t.role != INPUT for t, shape in tensors if shape != (1,)), f"{seen.op.name} reads past the caller's array"
+    )
+    keys, wide = _whole(d.steps, seen.lanes), _whole(d.size, seen.lanes)
+    heads = seen.context["heads"]
+    rows = min(heads.block, d.steps) if back else heads.heights[0]
+    each = (d.size + rows) * keys
+    seen.at_least("a thread's room", seen.context["each"], 2 * (each + d.steps * wide) if back else each)
+    seen.at_least("room", seen.scratch("room"), seen.threads * seen.context["each"])
+
+
 def _recurrence(seen: _KernelCheck) -> None:
     """The sums of all steps, weights in blocks of units, and a state for every example."""
     d: Any = seen.op.detail
@@ -417,6 +447,8 @@ def _recurrence_gradient(seen: _KernelCheck) -> None:
 
 
 CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
+    "attention": _attention,
+    "attention_gradient": _attention,
     "combine": _combine,
     "conv_forward": _conv_forward,
     "conv_input_gradient": _conv_input_gradient,
