@@ -15,6 +15,7 @@ from dslc.inits import Init
 from dslc.inits.zeros import Zeros
 from dslc.language.arguments import Count, Flag, OneOf, Whole
 from dslc.layers import Layer, Mode, Reference, Weights
+from dslc.layers._lengths import require_lengths
 from dslc.layers.concat import SliceDetail
 from dslc.layers.conv import ConvDetail
 from dslc.layers.dense import pointwise
@@ -119,10 +120,7 @@ class Recurrent(Layer):
                 f"{name_of(self)} needs a sequence, but its input is {describe(inputs[0])}",
                 notes=("help: declare the input as steps x channels, or use reshape(TxC) first",),
             )
-        if len(inputs) > 1 and inputs[1] != (1,):
-            raise SizeProblem(
-                f"lengths is one number, the steps of an example, not {describe(inputs[1])}", argument="lengths"
-            )
+        require_lengths(inputs[1:])
         found = self.units * len(self.directions)
         return (inputs[0][0], found) if self.return_ == "all" else (found,)
 
