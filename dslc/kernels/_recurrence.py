@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dslc.kernels import Setting
@@ -16,7 +17,7 @@ def product_context(
     numbers apart; and the micro-kernels. Tiles are as high as suits what each thread gets of a full mini-batch; a
     single example takes several vectors at a time, so that no addition waits for the previous one."""
     blocks = -(-columns // setting.lanes)
-    tiles: Tiles = any_count(setting.tile_rows, -(-setting.batch // setting.threads), row, blocks)
+    tiles = tiles_of(-(-setting.batch // setting.threads), row, blocks, setting)
     band = band_of(blocks, 1)
     one = Product(1, band, row)
     context = {
@@ -24,3 +25,10 @@ def product_context(
         "run": min(SUMMED, summed), "summed": summed, "lanes": setting.lanes,
     }  # fmt: skip
     return context, (*tiles.products, *((one,) if band else ()))
+
+
+def tiles_of(examples: int, row: int, blocks: int, setting: Setting) -> Tiles:
+    """Tiles that do not overlap, for any number of rows: `examples` take one lower tile at most."""
+    tiles = any_count(setting.tile_rows, examples, row, blocks)
+    heights = {*tiles.heights, examples % tiles.heights[0]} - {0}
+    return replace(tiles, heights=tuple(sorted(heights, reverse=True)))
