@@ -81,6 +81,8 @@ class Layer:
     """Takes several values: `add(a, b)`."""
     takes: ClassVar[tuple[str, ...]] = ()
     """Arguments that name an input, `lstm(32, lengths=n)`: further values, in this order, that nothing learns through."""
+    counts: ClassVar[bool] = False
+    """Its result is a number of steps, which such an argument may name too."""
     first: ClassVar[bool] = False
     """Must come directly after an input, because `fit` fits it to the data: see `fitted`."""
     of_target: ClassVar[bool] = False
