@@ -77,11 +77,12 @@ def test_activations_far_from_zero(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize(("layer", "example"), CASES)
 def test_multiply_adds(layer: type[Layer], example: Example) -> None:
-    """Every weight meets every pixel of the result once, of a transposed convolution or a recurrent layer every one of the
-    input; layers without weights do none. In attention every query meets its keys and values too."""
+    """Every weight meets every pixel of the result once, of a transposed convolution or a recurrent layer every one of
+    the input; layers without weights do none. In attention every query meets its keys and values too."""
     nodes = check_text(example_spec(example)).nodes
     node = next(node for node in reversed(nodes) if isinstance(node.layer, layer))
-    pixels = prod((node.input_shapes[0] if isinstance(node.layer, (ConvTranspose, Recurrent)) else node.output.shape)[:-1])
+    by_input = isinstance(node.layer, (ConvTranspose, Recurrent))
+    pixels = prod((node.input_shapes[0] if by_input else node.output.shape)[:-1])
     among_steps = 0
     if isinstance(node.layer, Attention):
         steps, channels = node.output.shape

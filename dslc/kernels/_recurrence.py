@@ -9,10 +9,12 @@ from dslc.kernels.dense_forward import SUMMED, band_of
 from dslc.kernels.product import Product, Tiles, any_count
 
 
-def product_context(columns: int, row: int, summed: int, setting: Setting) -> tuple[dict[str, Any], tuple[Product, ...]]:
+def product_context(
+    columns: int, row: int, summed: int, setting: Setting
+) -> tuple[dict[str, Any], tuple[Product, ...]]:
     """Values for the template of a product with `columns` columns that sums `summed` numbers, from rows that are `row`
-    numbers apart; and the micro-kernels. Tiles are as high as suits what each thread gets of a full mini-batch; a single
-    example takes several vectors at a time, so that no addition waits for the previous one."""
+    numbers apart; and the micro-kernels. Tiles are as high as suits what each thread gets of a full mini-batch; a
+    single example takes several vectors at a time, so that no addition waits for the previous one."""
     blocks = -(-columns // setting.lanes)
     tiles: Tiles = any_count(setting.tile_rows, -(-setting.batch // setting.threads), row, blocks)
     band = band_of(blocks, 1)

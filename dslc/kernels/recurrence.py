@@ -1,5 +1,5 @@
-"""The steps of a recurrent layer, one after another: the state after each from its weighted sums of the input, which are
-there for all steps, and from the product of the state before with the hidden weights."""
+"""The steps of a recurrent layer, one after another: the state after each from its weighted sums of the input, which
+are there for all steps, and from the product of the state before with the hidden weights."""
 
 from __future__ import annotations
 

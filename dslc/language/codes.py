@@ -123,6 +123,7 @@ CODES: dict[str, Entry] = {
     "ValuesLearned": Entry("DSLC103", "category_values_learned"),
     "ValuesUnknown": Entry("DSLC104"),
     "NotWholeNumbers": Entry("DSLC105", "embedding_of_numbers"),
+    "NotAnInput": Entry("DSLC106", "lengths_of_no_input"),
 }
 
 

@@ -80,7 +80,8 @@ class Layer:
     merges: ClassVar[bool] = False
     """Takes several values: `add(a, b)`."""
     takes: ClassVar[tuple[str, ...]] = ()
-    """Arguments that name an input, `lstm(32, lengths=n)`: further values, in this order, that nothing learns through."""
+    """Arguments that name an input, `lstm(32, lengths=n)`: further values, in this order, through which nothing
+    learns."""
     counts: ClassVar[bool] = False
     """Its result is a number of steps, which such an argument may name too."""
     first: ClassVar[bool] = False

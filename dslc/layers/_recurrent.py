@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Annotated, ClassVar
 
 from dslc.inits import Init
 from dslc.inits.zeros import Zeros
 from dslc.language.arguments import Count, Flag, OneOf, Whole
 from dslc.layers import Layer, Mode, Reference, Weights
+from dslc.layers._lengths import require_lengths
 from dslc.layers.concat import SliceDetail
 from dslc.layers.conv import ConvDetail
+from dslc.layers.dense import pointwise
 from dslc.lowering.details import CHUNKS
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
 from dslc.operation import Tensor
+from dslc.registry import name_of
 from dslc.shape import Shape, SizeProblem, describe
 
 REVERSE = "_reverse"
@@ -57,7 +61,7 @@ class RecurrenceDetail:
     @property
     def product(self) -> ConvDetail:
         """The product of the state with its weights, as a convolution of one pixel."""
-        return _product(1, self.units, self.sums)
+        return pointwise(1, self.units, self.sums)
 
 
 @dataclass
@@ -113,13 +117,10 @@ class Recurrent(Layer):
         Raises SizeProblem for what is no sequence, and for lengths that are not one number."""
         if len(inputs[0]) != 2:
             raise SizeProblem(
-                f"a recurrent layer needs a sequence, but its input is {describe(inputs[0])}",
+                f"{name_of(self)} needs a sequence, but its input is {describe(inputs[0])}",
                 notes=("help: declare the input as steps x channels, or use reshape(TxC) first",),
             )
-        if len(inputs) > 1 and inputs[1] != (1,):
-            raise SizeProblem(
-                f"lengths is one number, the steps of an example, not {describe(inputs[1])}", argument="lengths"
-            )
+        require_lengths(inputs[1:])
         found = self.units * len(self.directions)
         return (inputs[0][0], found) if self.return_ == "all" else (found,)
 
@@ -197,7 +198,7 @@ class Recurrent(Layer):
         channels = site.input_shapes[0][1]
         sums = site.save(f"input_sums{suffix}", (d.steps, d.sums), batched=True)
         reads = (site.x[0], site.parameter(f"weight_input{suffix}"), site.parameter(f"bias_input{suffix}"))
-        product = _product(d.steps, channels, d.sums)
+        product = pointwise(d.steps, channels, d.sums)
         work = d.steps * d.sums
         site.op("conv_forward", f"forward_input{suffix}", reads, (sums,), product, work * channels)
         y = site.y
@@ -235,7 +236,7 @@ class Recurrent(Layer):
         writes = tuple(dict.fromkeys((of_input, of_hidden)))
         job = f"backward{suffix}"
         site.op("recurrence_gradient", job, (*reads, weight, *site.x[1:]), writes, d, work * d.units)
-        dx = self._input_gradient(site, suffix, of_input, _product(d.steps, channels, d.sums))
+        dx = self._input_gradient(site, suffix, of_input, pointwise(d.steps, channels, d.sums))
         _weight_gradients(site, f"input{suffix}", site.x[0], of_input, d)
         _weight_gradients(site, f"hidden{suffix}", site.saved[f"previous{suffix}"], of_hidden, d)
         return dx
@@ -246,22 +247,16 @@ class Recurrent(Layer):
             return None
         if self.bidirectional:
             dx = site.save(f"input_grad{suffix}", dx.shape, batched=True)
-        work = product.input[1] * product.input[2] * product.output[2]
+        work = prod(product.input) * product.output[2]
         reads = (slope, site.parameter(f"weight_input{suffix}"))
         site.op("conv_input_gradient", f"backward_input{suffix}", reads, (dx,), product, work)
         return dx
 
 
-def _product(steps: int, channels: int, sums: int) -> ConvDetail:
-    """The product of every step with weights (sums, channels), as a convolution of one pixel."""
-    one = (1, 1)
-    return ConvDetail((1, steps, channels), (1, steps, sums), one, one, (0, 0), one, 1)
-
-
 def _weight_gradients(site: Site, which: str, x: Tensor, slope: Tensor, d: RecurrenceDetail) -> None:
     """The gradients of one weight, from what it was multiplied with at every step, and of its bias."""
     if (dw := site.gradient(f"weight_{which}")) is not None:
-        product = _product(d.steps, x.shape[1], d.sums)
+        product = pointwise(d.steps, x.shape[1], d.sums)
         work = d.steps * d.sums * x.shape[1]
         site.op("conv_weight_gradient", f"backward_weight_{which}", (x, slope), (dw,), product, work)
     if (db := site.gradient(f"bias_{which}")) is not None:
@@ -275,7 +270,9 @@ class _Walk:
 
     def __init__(self, layer: Recurrent, xs: tuple[Array, ...], p: Mapping[str, Array], suffix: str) -> None:
         self.layer, self.x, self.suffix = layer, xs[0], suffix
-        self.p = {name: p.get(f"{name}{suffix}", 0) for name in ("weight_input", "weight_hidden", "bias_input", "bias_hidden")}
+        self.p = {
+            name: p.get(f"{name}{suffix}", 0) for name in ("weight_input", "weight_hidden", "bias_input", "bias_hidden")
+        }
         n, steps, _ = self.x.shape
         lengths = xs[1] if len(xs) > 1 else np.full((n, 1), steps)
         self.order = list(range(steps))[:: -1 if suffix else 1]

@@ -68,7 +68,7 @@ class Dense(Layer):
     def forward(self, site: Site) -> None:
         """One `dense_forward` with weight and bias; of a sequence a `conv_forward`, whose pixels are the steps."""
         if len(site.y.shape) == 2:
-            convolve(site, pointwise(site), self._work(site))
+            convolve(site, pointwise(*site.x[0].shape, self.units), self._work(site))
             return
         reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
         site.op("dense_forward", "forward", reads, (site.y,), multiply_adds=self._work(site))
@@ -77,7 +77,7 @@ class Dense(Layer):
         """dx by `dense_input_gradient`, dW by `dense_weight_gradient`, db by `channel_sum`; of a sequence as a
         convolution."""
         if len(site.y.shape) == 2:
-            convolve_back(site, pointwise(site), self._work(site))
+            convolve_back(site, pointwise(*site.x[0].shape, self.units), self._work(site))
             return
         if (dx := site.dx[0]) is not None:
             reads = (site.dy, site.parameter("weight"))
@@ -91,11 +91,10 @@ class Dense(Layer):
         return self.multiply_adds(site.input_shapes)
 
 
-def pointwise(site: Site) -> ConvDetail:
+def pointwise(steps: int, inputs: int, units: int) -> ConvDetail:
     """The convolution that a dense layer is over the steps of a sequence: dense weights in blocks of units lie as the
     filters of one pixel do. The steps are pixels of several rows, so that kernels have rows to share and to keep in
     cache."""
-    steps, inputs = site.x[0].shape
     rows = max(n for n in range(1, isqrt(steps) + 1) if steps % n == 0)
     image, one = (rows, steps // rows), (1, 1)
-    return ConvDetail((*image, inputs), (*image, site.y.shape[-1]), one, one, (0, 0), one, 1)
+    return ConvDetail((*image, inputs), (*image, units), one, one, (0, 0), one, 1)

@@ -11,8 +11,9 @@ from dslc.numerics import Array, np
 
 @dataclass(frozen=True)
 class Gru(Recurrent):
-    """h[t] = (1 - z) * n + z * h[t - 1] with r = sigmoid(a_r + b_r), z = sigmoid(a_z + b_z) and n = tanh(a_n + r * b_n),
-    where a = W_input x[t] + b_input and b = W_hidden h[t - 1] + b_hidden hold the gates r, z, n (PyTorch's GRU)."""
+    """h[t] = (1 - z) * n + z * h[t - 1] with r = sigmoid(a_r + b_r), z = sigmoid(a_z + b_z) and n = tanh(a_n + r *
+    b_n), where a = W_input x[t] + b_input and b = W_hidden h[t - 1] + b_hidden hold the gates r, z, n, as PyTorch's
+    GRU."""
 
     gates = 3
     kept = 4

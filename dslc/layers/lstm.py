@@ -63,8 +63,8 @@ class Lstm(Recurrent):
         return Carried(o * np.tanh(c), c), np.concatenate([i, f, g, o], axis=1)
 
     def step_back(self, saved: Array, before: Carried, slope: Carried) -> Back:
-        """dc[t] += dh * o * (1 - tanh(c)^2); di = dc * g, df = dc * c[t - 1], dg = dc * i, do = dh * tanh(c), each times
-        the slope of its sigmoid or tanh; dc[t - 1] = dc * f."""
+        """dc[t] += dh * o * (1 - tanh(c)^2); di = dc * g, df = dc * c[t - 1], dg = dc * i, do = dh * tanh(c), each
+        times the slope of its sigmoid or tanh; dc[t - 1] = dc * f."""
         i, f, g, o = np.split(saved, 4, axis=1)
         through = np.tanh(f * before.cell + i * g)
         dc = slope.cell + slope.hidden * o * (1 - through**2)

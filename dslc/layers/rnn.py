@@ -13,7 +13,8 @@ from dslc.numerics import Array, np
 
 @dataclass(frozen=True)
 class Rnn(Recurrent):
-    """h[t] = tanh(W_input x[t] + b_input + W_hidden h[t - 1] + b_hidden), or relu in place of tanh, as PyTorch's RNN."""
+    """h[t] = tanh(W_input x[t] + b_input + W_hidden h[t - 1] + b_hidden), or relu in place of tanh, as PyTorch's
+    RNN."""
 
     activation: Annotated[str, OneOf(("tanh", "relu"))] = "tanh"
 

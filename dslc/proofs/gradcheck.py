@@ -237,8 +237,8 @@ def without_augmentation(network: Network) -> tuple[Network, tuple[str, ...]]:
 
 
 def without_truncation(network: Network) -> tuple[Network, tuple[str, ...]]:
-    """The network with the gradients of all steps, and the names of the layers that cut them off: what `truncate` leaves
-    is not the slope of the loss."""
+    """The network with the gradients of all steps, and the names of the layers that cut them off: what `truncate`
+    leaves is not the slope of the loss."""
     cut = {node.name: node.layer for node in network.nodes if isinstance(node.layer, Recurrent) and node.layer.truncate}
     nodes = (replace(n, layer=replace(cut[n.name], truncate=0)) if n.name in cut else n for n in network.nodes)
     return replace(network, nodes=tuple(nodes)), tuple(cut)

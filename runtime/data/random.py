@@ -15,8 +15,8 @@ Array = np.ndarray[Any, Any]
 
 
 def random_batch(network: Network, count: int, seed: int) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Inputs from a normal distribution, whole numbers where something is counted or looked up, and targets that fit, by input and by
-    head. Columns of tables come as the network takes them."""
+    """Inputs from a normal distribution, whole numbers where something is counted or looked up, and targets that fit,
+    by input and by head. Columns of tables come as the network takes them."""
     random = np.random.default_rng(seed)
     x = {v.name: random.standard_normal((count, *v.shape)).astype(np.float32) for v in network.inputs}
     for node in network.nodes:
