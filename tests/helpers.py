@@ -118,7 +118,7 @@ def example_statements(example: Example, suffix: str = "") -> list[str]:
         x, v = f"x{i}{suffix}", f"v{i}{suffix}"
         lines.append(f"input {x}: {show_shape(shape)}")
         if i > 1 and found.takes:
-            arguments = f"{found.takes[i - 2]}={x}, {arguments}"
+            arguments = f"{found.takes[i - 2]}={x}{', ' + arguments if arguments else ')'}"
             continue
         lines.append(f"{v} = {x} -> {same_size(shape)}")
         values.append(v)

@@ -482,7 +482,8 @@ class NetBuilder:
         if name not in frame.values and name:
             raise frame.scope.fail(_unknown(argument.value.span, name, tuple(frame.values), frame, value_wanted=True))
         value = self._use(name, frame) if name else None
-        if not name or (value is not None and value.name not in self.inputs):
+        counted = value is not None and any(d.output == value and d.layer.counts for d in self.drafts)
+        if not name or (value is not None and value.name not in self.inputs and not counted):
             raise frame.scope.fail(NotAnInput(argument.value.span, link.name, str(argument.name)))
         return value
 

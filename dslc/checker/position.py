@@ -73,11 +73,12 @@ def misplaced(
     link: ast.Call, layer: Layer, inputs: Sequence[Value], given: Mapping[str, Value], drafts: Sequence[Draft]
 ) -> Diagnostic | None:
     """Why the layer cannot follow these values, or None. `given`: the net's inputs by name."""
-    made = {draft.output: draft.layer for draft in drafts} if layer.augments else {}
+    made = {draft.output: draft.layer for draft in drafts} if inputs[1:] or layer.augments else {}
     late = [value for value in inputs if given.get(value.name) != value]
     if layer.first and late:
         return NotFirst(link.span, link.name)
-    if any(inputs[place] in late for place in layer.whole_numbers(tuple(value.shape for value in inputs))):
+    counted = [inputs[place] for place in layer.whole_numbers(tuple(value.shape for value in inputs))]
+    if any(value in late and not (value in made and made[value].counts) for value in counted):
         return NotWholeNumbers(link.span, link.name)
     if layer.augments and not all(made[value].first or made[value].augments for value in late):
         return AugmentsTooLate(link.span, link.name)

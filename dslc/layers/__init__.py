@@ -82,6 +82,8 @@ class Layer:
     takes: ClassVar[tuple[str, ...]] = ()
     """Arguments that name an input, `lstm(32, lengths=n)`: further values, in this order, through which nothing
     learns."""
+    counts: ClassVar[bool] = False
+    """Its result is a number of steps, which such an argument may name too."""
     first: ClassVar[bool] = False
     """Must come directly after an input, because `fit` fits it to the data: see `fitted`."""
     of_target: ClassVar[bool] = False

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from dslc.language.arguments import Count, Flag, HeightWidth, Padding, Size, StepPadding, Whole
 from dslc.layers import Layer, Mode, Pull, Reference
+from dslc.layers._lengths import pool_steps, pool_steps_back, pooled_steps, require_lengths
 from dslc.layers.conv import pad_image, unreached, window_taps
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
@@ -42,6 +43,8 @@ class Pool(Layer):
     """A window that slides over each channel separately; a subclass says what it computes from the pixels in it."""
 
     kind = "pool"
+    mean: ClassVar[bool] = False
+    """The result is a mean, else a maximum."""
 
     def window_for(self, shape: Shape) -> Window:
         """The window over an image of this shape."""
@@ -121,6 +124,8 @@ class MaxPooling(Pool):
 class AveragePooling(Pool):
     """The mean of the pixels of each window; padding counts only where `counts_padding` says so."""
 
+    mean = True
+
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y[n, i, j, c] = sum of the window's pixels / their number; each of them gets dy / their number (notes:
         'Average Pooling - Backward Pass')."""
@@ -175,11 +180,14 @@ def _shaped(layer: Pool, x: Array, y: Array, pull: Pull) -> Reference:
 
 
 @dataclass(frozen=True)
-class Global:
+class Global(Pool):
     """A window as large as the image or the sequence, whose result is a vector with one number for each channel; with
-    `keep` an image of one pixel, or a sequence of one step."""
+    `keep` an image of one pixel, or a sequence of one step. With a second value, `lengths`, over so many steps of each
+    example; of none the result is 0."""
 
     keep: Flag = False
+
+    takes = ("lengths",)
 
     def window_for(self, shape: Shape) -> Window:
         """A window of height x width."""
@@ -189,8 +197,30 @@ class Global:
         """(h, w, c) becomes (c,), or (1, 1, c) with `keep`; (t, c) likewise, or (1, c). Raises SizeProblem for a
         vector."""
         require_places(inputs[0], "a global pooling")
+        if len(inputs) > 1:
+            require_sequence(inputs[0], "lengths")
+            require_lengths(inputs[1:])
         *places, channels = inputs[0]
         return (*(1 for _ in places), channels) if self.keep else (channels,)
+
+    def whole_numbers(self, inputs: tuple[Shape, ...]) -> Mapping[int, tuple[int, int]]:
+        """Lengths go from 0 to the number of steps."""
+        return {1: (0, inputs[0][0])} if len(inputs) > 1 else {}
+
+    def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
+        """Of a window over all places, or over the first steps."""
+        if len(xs) == 1:
+            return super().reference(xs, p, mode)
+        y, pull = pooled_steps(*xs, mean=self.mean)
+        return Reference(y[:, None] if self.keep else y, lambda dy: pull(dy.reshape(y.shape)))
+
+    def forward(self, site: Site) -> None:
+        """As a pooling with a window, or one `steps_pool`."""
+        super().forward(site) if len(site.x) == 1 else pool_steps(site, self.mean)
+
+    def backward(self, site: Site) -> None:
+        """As a pooling with a window, or one `steps_pool_gradient`."""
+        super().backward(site) if len(site.x) == 1 else pool_steps_back(site, self.mean)
 
 
 @dataclass(frozen=True)

@@ -17,4 +17,5 @@ class GlobalAvgPool(Global, AveragePooling):
         Example("global_avgpool", ((4, 5, 3),)),
         Example("global_avgpool(keep=on)", ((4, 5, 3),)),
         Example("global_avgpool", ((7, 3),)),
+        Example("global_avgpool", ((70, 3), (1,))),
     )

@@ -17,4 +17,5 @@ class GlobalMaxPool(Global, MaxPooling):
         Example("global_maxpool", ((4, 5, 3),)),
         Example("global_maxpool(keep=on)", ((4, 5, 3),)),
         Example("global_maxpool(keep=on)", ((7, 3),)),
+        Example("global_maxpool(keep=on)", ((9, 17), (1,))),
     )

@@ -379,6 +379,27 @@ def _embedding(seen: _KernelCheck) -> None:
             seen.plain(table)
 
 
+def _steps_pool(seen: _KernelCheck) -> None:
+    """A length for each example, of at most all steps, and a number a channel on one side."""
+    d: Any = seen.op.detail
+    sequence, few = (d.steps, d.channels), ((d.channels,), (1, d.channels))
+    x, lengths, y = *seen.op.reads[:2], seen.op.writes[0]
+    if seen.op.kind == "steps_pool_gradient":
+        x, y = y, x
+        for again in seen.op.reads[2:]:
+            seen.shape(again, sequence)
+    seen.shape(x, sequence)
+    seen.shape(y, *few)
+    seen.shape(lengths, (1,))
+
+
+def _lengths(seen: _KernelCheck) -> None:
+    """One number for all words of an example."""
+    d: Any = seen.op.detail
+    seen.shape(seen.op.reads[0], (d.steps,))
+    seen.shape(seen.op.writes[0], (1,))
+
+
 def _attention(seen: _KernelCheck) -> None:
     """Queries, keys and values lie side by side, and each thread has room for what is turned, for some rows of weights,
     and on the way back for the gradients of all keys and values."""
@@ -461,6 +482,7 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "embedding": _embedding,
     "embedding_gradient": _embedding,
     "fold_batchnorm": _elementwise,
+    "lengths": _lengths,
     "pad": _pad,
     "place": _box,
     "recurrence": _recurrence,
@@ -468,6 +490,8 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "regularizer_gradient": _elementwise,
     "resize": _resize,
     "resize_gradient": _resize,
+    "steps_pool": _steps_pool,
+    "steps_pool_gradient": _steps_pool,
     "swap": _swap,
     "update": _elementwise,
     "winograd_filters": _winograd_filters,
