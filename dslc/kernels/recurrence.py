@@ -11,7 +11,7 @@ from dslc.layers._recurrent import RecurrenceDetail
 from dslc.layout import Layout
 from dslc.operation import Operation
 
-CELL_COST = 10
+CELL_COST = 2.5
 """Elements of memory traffic that the functions of a cell cost about as much as, for each of its sums."""
 
 

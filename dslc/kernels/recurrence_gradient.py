@@ -26,7 +26,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     scratch = [Scratch("dh", setting.batch * d.units)]
     if d.cell == "lstm":
         names, scratch = (*names, "dc"), [*scratch, Scratch("dc", setting.batch * d.units)]
-    cost = setting.compute_cost(op, 0.7) + setting.memory_cost(op.writes[0], factor=CELL_COST / 2)
+    cost = setting.compute_cost(op, 0.7) + setting.memory_cost(op.writes[0], factor=CELL_COST)
     context = {"d": d, "slopes": results[-1], **product}
     return [Variant("plain", names, context, cost, products, scratch=tuple(scratch))]
 
