@@ -270,9 +270,8 @@ class _Walk:
 
     def __init__(self, layer: Recurrent, xs: tuple[Array, ...], p: Mapping[str, Array], suffix: str) -> None:
         self.layer, self.x, self.suffix = layer, xs[0], suffix
-        self.p = {
-            name: p.get(f"{name}{suffix}", 0) for name in ("weight_input", "weight_hidden", "bias_input", "bias_hidden")
-        }
+        names = (f"{kind}_{which}" for kind in ("weight", "bias") for which in ("input", "hidden"))
+        self.p = {name: p[f"{name}{suffix}"] for name in names if f"{name}{suffix}" in p}
         n, steps, _ = self.x.shape
         lengths = xs[1] if len(xs) > 1 else np.full((n, 1), steps)
         self.order = list(range(steps))[:: -1 if suffix else 1]
@@ -287,8 +286,8 @@ class _Walk:
         state, y = Carried(zero, zero), np.zeros((n, steps, self.layer.units), self.x.dtype)
         for t in self.order:
             self.befores[t] = state
-            of_input = self.x[:, t] @ self.p["weight_input"].T + self.p["bias_input"]
-            of_hidden = state.hidden @ self.p["weight_hidden"].T + self.p["bias_hidden"]
+            of_input = self.x[:, t] @ self.p["weight_input"].T + self.p.get("bias_input", 0)
+            of_hidden = state.hidden @ self.p["weight_hidden"].T + self.p.get("bias_hidden", 0)
             after, self.saved[t] = self.layer.step(of_input, of_hidden, state)
             y[:, t] = np.where(self.active[t], after.hidden, 0)
             state = _where(self.active[t], after, state)
@@ -296,7 +295,7 @@ class _Walk:
 
     def back(self, dy: Array) -> tuple[Array, dict[str, Array]]:
         """dx and the gradients of the parameters."""
-        d = {name: np.zeros_like(value) for name, value in self.p.items() if not isinstance(value, int)}
+        d = {name: np.zeros_like(value) for name, value in self.p.items()}
         dx, zero = np.zeros_like(self.x), np.zeros((len(self.x), self.layer.units), self.x.dtype)
         each = self.layer.return_ == "all"
         slope = Carried(zero if each else dy, zero)
