@@ -211,7 +211,7 @@ class Global(Pool):
         """Of a window over all places, or over the first steps."""
         if len(xs) == 1:
             return super().reference(xs, p, mode)
-        y, pull = pooled_steps(*xs, mean=self.mean)
+        y, pull = pooled_steps(xs[0], xs[1], self.mean)
         return Reference(y[:, None] if self.keep else y, lambda dy: pull(dy.reshape(y.shape)))
 
     def forward(self, site: Site) -> None:
@@ -224,7 +224,7 @@ class Global(Pool):
 
 
 @dataclass(frozen=True)
-class WindowedSteps:
+class WindowedSteps(Pool):
     """The arguments of a pooling layer over the steps of a sequence; the stride is the size of the window unless
     given."""
 

@@ -68,7 +68,7 @@ class Dense(Layer):
     def forward(self, site: Site) -> None:
         """One `dense_forward` with weight and bias; of a sequence a `conv_forward`, whose pixels are the steps."""
         if len(site.y.shape) == 2:
-            convolve(site, self._pointwise(site), self._work(site))
+            convolve(site, self._over_steps(site), self._work(site))
             return
         reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
         site.op("dense_forward", "forward", reads, (site.y,), multiply_adds=self._work(site))
@@ -77,7 +77,7 @@ class Dense(Layer):
         """dx by `dense_input_gradient`, dW by `dense_weight_gradient`, db by `channel_sum`; of a sequence as a
         convolution."""
         if len(site.y.shape) == 2:
-            convolve_back(site, self._pointwise(site), self._work(site))
+            convolve_back(site, self._over_steps(site), self._work(site))
             return
         if (dx := site.dx[0]) is not None:
             reads = (site.dy, site.parameter("weight"))
@@ -87,12 +87,12 @@ class Dense(Layer):
             site.op("dense_weight_gradient", "backward_weight", reads, (dw,), multiply_adds=self._work(site))
         bias_gradient(site)
 
-    def _work(self, site: Site) -> int:
-        return self.multiply_adds(site.input_shapes)
-
-    def _pointwise(self, site: Site) -> ConvDetail:
+    def _over_steps(self, site: Site) -> ConvDetail:
         steps, inputs = site.x[0].shape
         return pointwise(steps, inputs, self.units)
+
+    def _work(self, site: Site) -> int:
+        return self.multiply_adds(site.input_shapes)
 
 
 def pointwise(steps: int, inputs: int, units: int) -> ConvDetail:

@@ -28,7 +28,8 @@ class Waves(Init):
         """sin(t / LONGEST^(2i / channels)) in channel 2i and the cosine in channel 2i + 1; draws nothing."""
         steps, channels = np.indices(shape)
         angles = steps / LONGEST ** (channels // 2 * 2 / shape[1])
-        return np.where(channels % 2, np.cos(angles), np.sin(angles))
+        waves: Array = np.where(channels % 2, np.cos(angles), np.sin(angles))
+        return waves
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class Positional(Layer):
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y = x + P; dx = dy, and dP = dy summed over the examples."""
-        gradients = (lambda dy: {"weight": dy.sum(axis=0)}) if self.learned else (lambda dy: {})
-        return Reference(xs[0] + p[self._role], lambda dy: ((dy,), gradients(dy)))
+        learned = self.learned
+        return Reference(xs[0] + p[self._role], lambda dy: ((dy,), {"weight": dy.sum(axis=0)} if learned else {}))
 
     def forward(self, site: Site) -> None:
         """One `combine` of x and the table."""

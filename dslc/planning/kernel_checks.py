@@ -111,12 +111,11 @@ class _KernelCheck:
     def image(self, tensor: Tensor, shape: tuple[int, ...]) -> None:
         """The tensor is an image of this shape, or a sequence that is one of a single row; where every pixel is by
         itself, a sequence of all pixels."""
-        d = self.op.detail
+        d: Any = self.op.detail
         alone = isinstance(d, ConvDetail) and d.size == d.stride == (1, 1) and d.before == (0, 0)
-        steps = shape[0] * shape[1]
-        self.shape(
-            tensor, shape, *(((steps, shape[2]),) if shape[0] == 1 or (alone and d.input[:2] == d.output[:2]) else ())
-        )
+        sequence = (shape[0] * shape[1], shape[2])
+        known = shape[0] == 1 or (alone and d.input[:2] == d.output[:2])
+        self.shape(tensor, shape, *((sequence,) if known else ()))
 
     def filters(self, w: Tensor, d: ConvDetail, blocked: bool) -> None:
         """The filters of a convolution; without rows those of a sequence. Dense weights are filters of one pixel, but
@@ -405,6 +404,7 @@ def _attention(seen: _KernelCheck) -> None:
     and on the way back for the gradients of all keys and values."""
     d: Any = seen.op.detail
     back = seen.op.kind == "attention_gradient"
+    tensors: list[tuple[Tensor, tuple[int, ...]]]
     result = (d.steps, d.heads * d.size)
     sums = (d.steps, 3 * d.heads * d.size)
     reads = seen.op.reads[: len(seen.op.reads) - d.masked]
