@@ -90,7 +90,7 @@ def test_products_and_axes_agree_with_pytorch(call: str, rng: np.random.Generato
         assert_close(mine, theirs.grad.numpy(), 1e-13, "dx")
 
 
-@pytest.mark.parametrize("order", permutations(range(3)))
+@pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_swaps_of_axes_are_the_permutation(order: tuple[int, ...]) -> None:
     """What `permute` is lowered to: neighbouring axes change places, at most twice."""
     x = np.arange(2 * 3 * 4)
