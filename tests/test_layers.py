@@ -15,6 +15,7 @@ from dslc.layers import Activation, Example, Layer, Mode
 from dslc.layers._recurrent import Recurrent
 from dslc.layers.attention import Attention
 from dslc.layers.conv_transpose import ConvTranspose
+from dslc.layers.matmul import MatMul
 from dslc.shape import show_shape
 from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load, randomize_parameters
 
@@ -84,6 +85,8 @@ def test_multiply_adds(layer: type[Layer], example: Example) -> None:
     by_input = isinstance(node.layer, (ConvTranspose, Recurrent))
     pixels = prod((node.input_shapes[0] if by_input else node.output.shape)[:-1])
     among_steps = 0
+    if isinstance(node.layer, MatMul):
+        among_steps = node.output.elements * node.input_shapes[0][-2 if node.layer.turned[0] else -1]
     if isinstance(node.layer, Attention):
         steps, channels = node.output.shape
         among_steps = steps * (steps + 1) * channels if node.layer.causal else 2 * steps**2 * channels

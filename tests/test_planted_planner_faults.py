@@ -511,6 +511,19 @@ FAULTS = {
     "a recurrent layer goes back without the cells of its steps": Fault(
         "adding", reading("train", "backward", "lstm1_backward", {"lstm1_cells": "x_in"}), "expects x_in to have"
     ),
+    "attention with room for one thread only": Fault(
+        "paragraphs", less_scratch("train", "forward", "attention1_forward", "room"), "of room"
+    ),
+    "attention goes back without its logarithms": Fault(
+        "paragraphs",
+        reading("train", "backward", "attention1_backward", {"attention1_logs": "add1_out"}),
+        "expects add1_out to have",
+    ),
+    "a mean over steps that has another length": Fault(
+        "paragraphs",
+        reading("train", "forward", "global_avgpool1_forward", {"lengths1_out": "attention1_logs"}),
+        "expects attention1_logs to have",
+    ),
     "an update of some numbers only": Fault(
         "filters", context("train", "update", "conv1_weight_update", elements=8), "processes 8 of"
     ),

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import dslc
+from dslc.codegen.emit import emit
+from dslc.compiler import check_text, plan_network
 from dslc.language.diagnostics import DataError
-from helpers import assert_agrees, load
+from helpers import assert_agrees, data, load
 
 ROWWISE = """
 net Rowwise {
@@ -71,3 +73,47 @@ def test_arrays_of_sequences(rng: np.random.Generator) -> None:
     assert np.array_equal(model.predict(x[..., 0]), model.predict(x))
     with pytest.raises(DataError, match=r"expected the shape \(n, 6, 1\), found \(3, 6, 2\)"):
         model.predict(np.zeros((3, 6, 2)))
+
+
+SHARED = """
+net Shared {
+  input text: 40
+  n = text -> lengths
+  x = text -> embedding(80, 24, padding=0) -> positional
+  a = x -> attention(2, causal=on, lengths=n)
+  b = a -> conv1d(24, 3, pad=causal) -> layernorm
+  scores = matmul(b, x, transpose=second) -> softmax
+  c = matmul(scores, x)
+  output word = add(a, c) -> dense(80) -> softmax
+  output kind = c -> global_maxpool(lengths=n) -> dense(3) -> softmax
+}
+train {
+  loss word: step_cross_entropy
+  loss kind: cross_entropy
+  optimizer adam(0.01)
+  batch 32
+}
+"""
+
+
+def test_the_same_bits_with_any_number_of_threads(rng: np.random.Generator) -> None:
+    """Two steps, and what is predicted after them; the kernels of sequences are shared."""
+    models = {n: dslc.loads(SHARED, threads=n) for n in (1, 2)}
+    shared = {k.operation.name.rpartition("_")[0] for k in models[2].plan.steps[2].kernels if k.parallel}
+    assert {"attention1", "conv1d1", "matmul1", "matmul2", "embedding1"} <= shared
+    batches = [data(models[1].network, n, rng, "float32") for n in (32, 9)]
+    results = []
+    for model in models.values():
+        losses = [model.train_step(*batch) for batch in batches]
+        weights = {name: w.tobytes() for name, w in model.copy_weights().items()}
+        results.append((losses, weights, {name: y.tobytes() for name, y in model.predict(batches[0][0]).items()}))
+    assert results[0] == results[1]
+
+
+def test_text_does_not_grow_with_the_steps() -> None:
+    """As many lines of C for five times as many steps, but for the last tiles of registers, which are cut otherwise."""
+    lines = [
+        emit(plan_network(check_text(SHARED.replace("text: 40", f"text: {steps}")))).code.count("\n")
+        for steps in (200, 1000)
+    ]
+    assert abs(lines[0] - lines[1]) < 20

@@ -4,14 +4,16 @@ inputs. That the C agrees with these references is tested with their examples.""
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 
 import numpy as np
 import pytest
 
 from dslc.compiler import check_text
-from dslc.layers import Mode
+from dslc.layers import Example, Mode
+from dslc.layers.permute import swaps
 from dslc.shape import Shape, show_shape
-from helpers import assert_close
+from helpers import assert_close, example_spec
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -54,6 +56,49 @@ CASES: dict[str, Case] = {
         lambda x, p: F.avg_pool1d(x, 4, 3, ceil_mode=True, count_include_pad=False)
     ),
 }
+
+
+MOVED: dict[str, tuple[tuple[Shape, ...], Callable[..., torch.Tensor]]] = {
+    "permute((1, 0))": (((5, 3),), lambda x: x.permute(0, 2, 1)),
+    "permute((0, 2, 1))": (((2, 3, 4),), lambda x: x.permute(0, 1, 3, 2)),
+    "permute((1, 0, 2))": (((2, 3, 4),), lambda x: x.permute(0, 2, 1, 3)),
+    "permute((1, 2, 0))": (((2, 3, 4),), lambda x: x.permute(0, 2, 3, 1)),
+    "permute((2, 0, 1))": (((2, 3, 4),), lambda x: x.permute(0, 3, 1, 2)),
+    "permute((2, 1, 0))": (((2, 3, 4),), lambda x: x.permute(0, 3, 2, 1)),
+    "reduce_sum(steps, keep=on)": (((5, 3),), lambda x: x.sum(1, keepdim=True)),
+    "reduce_mean((rows, channels))": (((2, 3, 4),), lambda x: x.mean((1, 3))),
+    "reduce_max((rows, columns))": (((2, 3, 4),), lambda x: x.amax((1, 2))),
+    "matmul": (((5, 3), (3, 4)), lambda a, b: a @ b),
+    "matmul(transpose=first)": (((2, 3, 5), (2, 3, 4)), lambda a, b: a.mT @ b),
+    "matmul(transpose=second)": (((5, 3), (4, 3)), lambda a, b: a @ b.mT),
+    "matmul(transpose=both)": (((3, 5), (4, 3)), lambda a, b: a.mT @ b.mT),
+}
+
+
+@pytest.mark.parametrize("call", MOVED)
+def test_products_and_axes_agree_with_pytorch(call: str, rng: np.random.Generator) -> None:
+    shapes, case = MOVED[call]
+    (node,) = check_text(example_spec(Example(call, shapes))).nodes[len(shapes) : -1]
+    xs = tuple(rng.normal(size=(3, *shape)) for shape in shapes)
+    found = node.layer.reference(xs, {}, Mode(training=True))
+    given = [torch.tensor(x, requires_grad=True) for x in xs]
+    y = case(*given)
+    dy = rng.normal(size=y.shape)
+    y.backward(torch.tensor(dy))
+    assert_close(found.y, y.detach().numpy(), 1e-13, "y")
+    for mine, theirs in zip(found.pull(dy)[0], given, strict=True):
+        assert_close(mine, theirs.grad.numpy(), 1e-13, "dx")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_swaps_of_axes_are_the_permutation(order: tuple[int, ...]) -> None:
+    """What `permute` is lowered to: neighbouring axes change places, at most twice."""
+    x = np.arange(2 * 3 * 4)
+    y, found = x, swaps((2, 3, 4), order)
+    for d in found:
+        y = y.reshape(d.outer, d.first, d.second, d.inner).swapaxes(1, 2).reshape(-1)
+    assert np.array_equal(y, x.reshape(2, 3, 4).transpose(order).reshape(-1))
+    assert len(found) <= 2
 
 
 @pytest.mark.parametrize("call", CASES)

@@ -187,6 +187,31 @@ class Dims:
 
 
 @dataclass(frozen=True)
+class AxisOrder:
+    """`(2, 0, 1)`: the numbers of all axes, each once."""
+
+    def convert(self, value: object) -> tuple[int, ...]:
+        """`(2, 0, 1)` as it is. Raises BadValue for anything that is no order of two or three axes."""
+        parts = value.values if isinstance(value, Items) else ()
+        if len(parts) not in (2, 3) or sorted(map(repr, parts)) != [str(axis) for axis in range(len(parts))]:
+            raise BadValue(f"expected the axes in their new order, such as (1, 0) or (2, 0, 1), not {show(value)}")
+        return tuple(Whole(0, 2).convert(part) for part in parts)
+
+
+@dataclass(frozen=True)
+class AxisNames:
+    """`channels`, or several: `(rows, columns)`."""
+
+    def convert(self, value: object) -> tuple[str, ...]:
+        """The words. Raises BadValue for anything else, and for a word that is given twice."""
+        parts = value.values if isinstance(value, Items) else (value,)
+        names = tuple(part.name for part in parts if isinstance(part, Symbol))
+        if len(names) != len(parts) or len(set(names)) != len(names):
+            raise BadValue(f"expected names of axes, such as channels or (rows, columns), not {show(value)}")
+        return names
+
+
+@dataclass(frozen=True)
 class Each:
     """The kind of every argument of a call that takes any number of them, such as `values(1, 0, -1)`. Such a thing has
     no other arguments."""

@@ -392,6 +392,38 @@ def _steps_pool(seen: _KernelCheck) -> None:
     seen.shape(lengths, (1,))
 
 
+def _matmul(seen: _KernelCheck) -> None:
+    """Whole matrices on all sides, and room for what each thread packs; else nothing is read behind the caller's
+    array."""
+    d: Any = seen.op.detail
+    first, second = seen.op.reads[0], seen.op.reads[-1]
+    for tensor, each in (
+        (first, d.rows * d.summed),
+        (second, d.summed * d.columns),
+        (seen.op.writes[0], d.rows * d.columns),
+    ):
+        found = tensor.elements == d.matrices * each
+        require(found, f"{seen.op.name} takes {tensor.name} for {d.matrices} matrices of {each} numbers")
+    packed = d.summed * _whole(d.columns, seen.lanes)
+    if not seen.scratch("packed"):
+        fits = not d.turned[1] and (second.role != INPUT or d.columns % seen.lanes == 0)
+        require(fits, f"{seen.op.name} reads past the end of {second.name}, the caller's array")
+    else:
+        seen.at_least("a thread's columns", seen.context["each"], packed)
+        seen.at_least("packed", seen.scratch("packed"), seen.threads * seen.context["each"])
+
+
+def _reduce_max(seen: _KernelCheck) -> None:
+    """All numbers of an example on one side, and one of each axis on the other."""
+    d: Any = seen.op.detail
+    many, few = seen.op.reads[-1], seen.op.writes[0]
+    if seen.op.kind == "reduce_max_gradient":
+        few = seen.op.reads[0]
+        require(seen.op.writes[0].elements == many.elements, f"{seen.op.name} writes a gradient of another size")
+    fits = many.elements == d.outer * d.size * d.inner and few.elements == d.outer * d.inner
+    require(fits, f"{seen.op.name} takes {many.name} for {d.outer}x{d.size}x{d.inner} numbers")
+
+
 def _lengths(seen: _KernelCheck) -> None:
     """One number for all words of an example."""
     d: Any = seen.op.detail
@@ -483,10 +515,13 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "embedding_gradient": _embedding,
     "fold_batchnorm": _elementwise,
     "lengths": _lengths,
+    "matmul": _matmul,
     "pad": _pad,
     "place": _box,
     "recurrence": _recurrence,
     "recurrence_gradient": _recurrence_gradient,
+    "reduce_max": _reduce_max,
+    "reduce_max_gradient": _reduce_max,
     "regularizer_gradient": _elementwise,
     "resize": _resize,
     "resize_gradient": _resize,
