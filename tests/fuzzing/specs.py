@@ -37,7 +37,7 @@ REALS_OF = {"lr": SMALL_REALS, "eps": (1e-8, 1e-5, 1e-3, 0.1), "c": (0.1, -0.2),
 BATCHES = (3, 1, 2, 5, 8, 17)
 WEIGHT = {
     "conv": 8, "dense": 4, "maxpool": 3, "avgpool": 2, "batchnorm": 3, "relu": 3,
-    "conv1d": 3, "maxpool1d": 3, "avgpool1d": 3, "attention": 3, "rnn": 2, "gru": 2, "lstm": 3,
+    "separable_conv": 2, "conv1d": 3, "maxpool1d": 3, "avgpool1d": 3, "attention": 3, "rnn": 2, "gru": 2, "lstm": 3,
 }  # fmt: skip
 """How often a layer is drawn; the others once."""
 MOST_ELEMENTS, MOST_WORK, MOST_WEIGHTS = 4000, 1_000_000, 20_000
