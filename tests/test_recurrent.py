@@ -18,7 +18,7 @@ from helpers import REPO, assert_agrees, data, load
 WIDE = """net Wide {
   input steps: 1
   input x: 9x5
-  a = x -> rnn(523, truncate=4) -> gru(35, return=last, truncate=3, bidirectional=on)
+  a = x -> rnn(523, truncate=4) -> gru(35, return=last, truncate=3, bidirectional=on, freeze=on)
   b = x -> lstm(33, truncate=2, bidirectional=on) -> gru(17, lengths=steps) -> lstm(40, return=last, truncate=5)
   concat(a, b) -> dense(3)
 }
@@ -28,7 +28,7 @@ train {
   batch 7
 }
 """
-"""More units than are summed in one go, and vectors that are not full."""
+"""More units than are summed in one go, vectors that are not full, and a frozen layer on the way back."""
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -84,8 +84,8 @@ class NotAnInput(Diagnostic):
 
     layer: str
     argument: str
-    message = "{argument} of {layer} is the name of an input"
-    hints = ("help: declare it: input {argument}: 1",)
+    message = "{argument} of {layer} is not the name of an input"
+    hints = ("help: declare one with input n: 1, or count the words of a text with n = text -> lengths",)
 
 
 @record

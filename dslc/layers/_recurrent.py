@@ -16,6 +16,7 @@ from dslc.inits.zeros import Zeros
 from dslc.language.arguments import Count, Flag, OneOf, Whole
 from dslc.layers import Layer, Mode, Reference, Weights
 from dslc.layers._lengths import require_lengths
+from dslc.layers._walk import Back, Carried, Walk
 from dslc.layers.concat import SliceDetail
 from dslc.layers.conv import ConvDetail
 from dslc.layers.dense import pointwise
@@ -62,19 +63,6 @@ class RecurrenceDetail:
     def product(self) -> ConvDetail:
         """The product of the state with its weights, as a convolution of one pixel."""
         return pointwise(1, self.units, self.sums)
-
-
-@dataclass
-class Carried:
-    """For references: the state (n, units) of some examples, and what the way back needs of a step."""
-
-    hidden: Array
-    cell: Array
-
-
-Back = tuple[Array, Array, Carried]
-"""For references: the gradients of a step's two weighted sums, and of the state before it as far as it does not come
-through those sums."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +152,7 @@ class Recurrent(Layer):
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """h[t], c[t] = step(W_input x[t] + b_input, W_hidden h[t - 1] + b_hidden, h[t - 1], c[t - 1]) from zeros, as in
         PyTorch; the way back is backpropagation through time (Werbos 1990), cut where `truncate` says."""
-        walks = [_Walk(self, xs, p, suffix) for suffix in self.directions]
+        walks = [Walk(self, xs, p, suffix) for suffix in self.directions]
         y = np.concatenate([walk.y for walk in walks], axis=-1)
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
@@ -263,68 +251,3 @@ def _weight_gradients(site: Site, which: str, x: Tensor, slope: Tensor, d: Recur
         chunks = site.save(f"bias_{which}_chunks", (CHUNKS, d.sums))
         site.op("channel_sum", f"backward_bias_{which}", (slope,), (chunks,))
         site.op("chunk_sum", f"merge_bias_{which}", (chunks,), (db,))
-
-
-class _Walk:
-    """For the reference: one direction of a layer over some sequences (n, steps, channels)."""
-
-    def __init__(self, layer: Recurrent, xs: tuple[Array, ...], p: Mapping[str, Array], suffix: str) -> None:
-        self.layer, self.x, self.suffix = layer, xs[0], suffix
-        self.p = {
-            name: p.get(f"{name}{suffix}", 0) for name in ("weight_input", "weight_hidden", "bias_input", "bias_hidden")
-        }
-        n, steps, _ = self.x.shape
-        lengths = xs[1] if len(xs) > 1 else np.full((n, 1), steps)
-        self.order = list(range(steps))[:: -1 if suffix else 1]
-        self.active = [t < lengths for t in range(steps)]
-        self.befores: dict[int, Carried] = {}
-        self.saved: dict[int, Array] = {}
-        self.y = self._forward()
-
-    def _forward(self) -> Array:
-        n, steps, _ = self.x.shape
-        zero = np.zeros((n, self.layer.units), self.x.dtype)
-        state, y = Carried(zero, zero), np.zeros((n, steps, self.layer.units), self.x.dtype)
-        for t in self.order:
-            self.befores[t] = state
-            of_input = self.x[:, t] @ self.p["weight_input"].T + self.p["bias_input"]
-            of_hidden = state.hidden @ self.p["weight_hidden"].T + self.p["bias_hidden"]
-            after, self.saved[t] = self.layer.step(of_input, of_hidden, state)
-            y[:, t] = np.where(self.active[t], after.hidden, 0)
-            state = _where(self.active[t], after, state)
-        return y if self.layer.return_ == "all" else state.hidden
-
-    def back(self, dy: Array) -> tuple[Array, dict[str, Array]]:
-        """dx and the gradients of the parameters."""
-        d = {name: np.zeros_like(value) for name, value in self.p.items() if not isinstance(value, int)}
-        dx, zero = np.zeros_like(self.x), np.zeros((len(self.x), self.layer.units), self.x.dtype)
-        each = self.layer.return_ == "all"
-        slope = Carried(zero if each else dy, zero)
-        for place, t in reversed(list(enumerate(self.order))):
-            here = Carried(slope.hidden + dy[:, t] if each else slope.hidden, slope.cell)
-            of_input, of_hidden, direct = self.layer.step_back(self.saved[t], self.befores[t], here)
-            of_input, of_hidden = (np.where(self.active[t], part, 0) for part in (of_input, of_hidden))
-            dx[:, t] = of_input @ self.p["weight_input"]
-            self._add(d, "input", of_input, self.x[:, t])
-            self._add(d, "hidden", of_hidden, self.befores[t].hidden)
-            cut = self.layer.truncate and place % self.layer.truncate == 0
-            through = Carried(direct.hidden + of_hidden @ self.p["weight_hidden"], direct.cell)
-            slope = _where(self.active[t], Carried(zero, zero) if cut else through, slope)
-        return dx, {f"{name}{self.suffix}": value for name, value in d.items()}
-
-    def _add(self, d: dict[str, Array], which: str, slope: Array, x: Array) -> None:
-        d[f"weight_{which}"] += slope.T @ x
-        if f"bias_{which}" in d:
-            d[f"bias_{which}"] += slope.sum(axis=0)
-
-
-def _where(active: Array, new: Carried, old: Carried) -> Carried:
-    """The new state of the examples (n, 1) that are active, the old one of the others."""
-    return Carried(np.where(active, new.hidden, old.hidden), np.where(active, new.cell, old.cell))
-
-
-def logistic(x: Array) -> Array:
-    """For references: 1 / (1 + e^-x); e^-|x| does not overflow."""
-    small = np.exp(-np.abs(x))
-    found: Array = np.where(x < 0, small, 1) / (1 + small)
-    return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.layers import Example
-from dslc.layers._recurrent import Back, Carried, Recurrent, logistic
+from dslc.layers._recurrent import Recurrent
+from dslc.layers._walk import Back, Carried, logistic
 from dslc.numerics import Array, np
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from dslc.inits import Init
 from dslc.language.arguments import Number
 from dslc.layers import Example
-from dslc.layers._recurrent import Back, Carried, Recurrent, logistic
+from dslc.layers._recurrent import Recurrent
+from dslc.layers._walk import Back, Carried, logistic
 from dslc.numerics import Array, np
 from dslc.shape import Shape, SizeProblem
 

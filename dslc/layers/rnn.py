@@ -7,7 +7,8 @@ from typing import Annotated
 
 from dslc.language.arguments import OneOf
 from dslc.layers import Example
-from dslc.layers._recurrent import Back, Carried, Recurrent
+from dslc.layers._recurrent import Recurrent
+from dslc.layers._walk import Back, Carried
 from dslc.numerics import Array, np
 
 

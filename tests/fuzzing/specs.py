@@ -228,9 +228,15 @@ class Body:
             if large or made.multiply_adds((shape,)) > MOST_WORK:
                 continue
             common = self.common(self.number(kind), weights)
-            written = [f"{name}={show(value)}" for name, value in given.items()] + common
+            written = [f"{name}={show(value)}" for name, value in given.items()] + common + self.taken(layer)
             return f"{kind}({', '.join(written)})" if written else kind, result
         return "", shape
+
+    def taken(self, layer: type[Layer]) -> list[str]:
+        """Sometimes the arguments that name inputs, of one number each, and these inputs."""
+        names = [f"n{len(self.lines)}_{argument}" for argument in layer.takes] if self.chance(3) else []
+        self.lines += [f"input {name}: 1" for name in names]
+        return [f"{argument}={name}" for argument, name in zip(layer.takes, names, strict=False)]
 
     def given(self, thing: type[Any], shape: Shape, optional: bool = True) -> dict[str, Any]:
         """Arguments by name: those that must be given, and some of the others."""
