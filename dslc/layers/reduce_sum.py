@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dslc.layers import Example, Mode, Reference
 from dslc.layers._arithmetic import CombineDetail
@@ -18,7 +19,7 @@ from dslc.shape import Shape
 class ReduceSum(Reduction):
     """y = the sum of x along `axes`."""
 
-    examples = (
+    examples: ClassVar[tuple[Example, ...]] = (
         Example("reduce_sum(channels)", ((5, 3),)),
         Example("reduce_sum((rows, channels), keep=on)", ((3, 4, 17),)),
         Example("reduce_sum(features)", ((70,),)),

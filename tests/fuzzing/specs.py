@@ -20,6 +20,7 @@ from dslc.inits import Init
 from dslc.language import arguments
 from dslc.language.arguments import Items, Slot, Symbol, show, slots
 from dslc.layers import Activation, Layer, Weights
+from dslc.layers._reduction import AXES
 from dslc.losses import Loss
 from dslc.optimizers import Optimizer
 from dslc.regularizers import Penalty, Regularizer
@@ -34,14 +35,19 @@ SMALL_REALS = (0.01, 0.1, 0.001)
 REALS_OF = {"lr": SMALL_REALS, "eps": (1e-8, 1e-5, 1e-3, 0.1), "c": (0.1, -0.2), "std": (0.3, 0.05)}
 """Numbers that keep what is computed from them finite, by the name of the argument."""
 BATCHES = (3, 1, 2, 5, 8, 17)
-WEIGHT = {"conv": 8, "dense": 4, "maxpool": 3, "avgpool": 2, "batchnorm": 3, "relu": 3}
+WEIGHT = {
+    "conv": 8, "dense": 4, "maxpool": 3, "avgpool": 2, "batchnorm": 3, "relu": 3,
+    "separable_conv": 2, "conv1d": 3, "maxpool1d": 3, "avgpool1d": 3, "attention": 3, "rnn": 2, "gru": 2, "lstm": 3,
+}  # fmt: skip
 """How often a layer is drawn; the others once."""
 MOST_ELEMENTS, MOST_WORK, MOST_WEIGHTS = 4000, 1_000_000, 20_000
 """Of a value, a layer's multiply-adds for one example, and a layer's weights: what NumPy computes in a moment."""
 MOST_STEPS = 9
 
 LAYERS = registry.every(dslc.layers, Layer)
-INNER = tuple(n for n, layer in LAYERS.items() if not (layer.merges or layer.first or layer.augments))
+WORDS = tuple(n for n, layer in LAYERS.items() if layer.whole_numbers is not Layer.whole_numbers and not layer.takes)
+"""Layers that look up the whole numbers of an input."""
+INNER = tuple(n for n, a in LAYERS.items() if not (a.merges or a.first or a.augments or n in WORDS))
 MERGES = tuple(n for n, layer in LAYERS.items() if layer.merges)
 OPENINGS = tuple(n for n, layer in LAYERS.items() if layer.augments)
 FIRST = tuple(n for n, layer in LAYERS.items() if layer.first)
@@ -92,9 +98,12 @@ class Body:
         vector = (self.of((*COUNTS, 70)),)
         image = (self.of(SIDES), self.of(SIDES), self.of(COUNTS))
         sequence = (self.of(SIDES), self.of(COUNTS))
-        flow = Flow(f"x{number}", self.of((image, image, vector, sequence)))
+        flow = Flow(f"x{number}", self.of((image, image, vector, sequence, sequence)))
         self.lines.append(f"input {flow.name}: {show_shape(flow.shape)}")
         self.values.append(flow)
+        if len(flow.shape) == 1 and self.chance(3):
+            self.behind(flow, self.of(WORDS))
+            return
         for names in (FIRST, OPENINGS, OPENINGS):
             if self.chance(6):
                 flow = self.behind(flow, self.of(names))
@@ -139,24 +148,28 @@ class Body:
 
     def merge(self, flow: Flow, name: str) -> None:
         """A merge with one or two values that fit; where there are none, the value with itself."""
-        layer, fitting = LAYERS[name], []
+        given, fitting = self.given(LAYERS[name], flow.shape), []
+        layer = LAYERS[name](**{s.field: s.convert(given[s.name]) for s in slots(LAYERS[name]) if s.name in given})
         for other in self.values:
             try:
-                layer().infer((flow.shape, other.shape))
+                layer.infer((flow.shape, other.shape))
                 fitting.append(other)
             except SizeProblem:
                 continue
+        if not fitting:  # a matrix that is not square, by itself
+            return
         others = self.draw(st.lists(st.sampled_from(fitting), min_size=1, max_size=2))
         try:
-            shape = layer().infer((flow.shape, *(o.shape for o in others)))
+            shape = layer.infer((flow.shape, *(o.shape for o in others)))
         except SizeProblem:
             others = others[:1]
-            shape = layer().infer((flow.shape, others[0].shape))
+            shape = layer.infer((flow.shape, others[0].shape))
         if prod(shape) <= MOST_ELEMENTS:
             if name == "divide":  # not by numbers around zero
                 others = [self.define(o, "sigmoid", o.shape, "sigmoid") for o in others]
             self.used.update(o.name for o in others)
-            self.define(flow, f"{name}({', '.join(o.name for o in others)})", shape, name)
+            written = [*(o.name for o in others), *(f"{key}={show(value)}" for key, value in given.items())]
+            self.define(flow, f"{name}({', '.join(written)})", shape, name)
 
     def define(self, flow: Flow, chain: str, shape: Shape, layer: str, name: str = "") -> Flow:
         """A statement that names what flows out of a chain; with a name it is a head."""
@@ -259,8 +272,8 @@ class Body:
             return self.padding(kind)
         if isinstance(kind, arguments.OnOff):
             return self.draw(st.booleans())
-        if isinstance(kind, arguments.OneOf):
-            return Symbol(self.of(kind.words))
+        if isinstance(kind, (arguments.OneOf, arguments.AxisOrder, arguments.AxisNames)):
+            return self.words(kind, shape)
         if isinstance(kind, arguments.Weighting):
             return Items(tuple(self.of((1.0, 0.5, 2.0, 3.0)) for _ in range(shape[-1])))
         if isinstance(kind, arguments.Increasing):
@@ -269,6 +282,15 @@ class Body:
             return Symbol("dev_loss")
         assert isinstance(kind, arguments.Dims), f"no values for {slot.name}, a {type(kind).__name__}"
         return self.turned(shape) if len(shape) == 1 else self.of(((prod(shape),), shape[::-1]))
+
+    def words(self, kind: arguments.OneOf | arguments.AxisOrder | arguments.AxisNames, shape: Shape) -> Any:
+        """One of some words; all axes in some order, or the names of some."""
+        if isinstance(kind, arguments.OneOf):
+            return Symbol(self.of(kind.words))
+        if isinstance(kind, arguments.AxisOrder):
+            return Items(tuple(self.draw(st.permutations(range(max(2, len(shape)))))))
+        names = self.draw(st.lists(st.sampled_from(AXES[len(shape)]), min_size=1, unique=True))
+        return Items(tuple(map(Symbol, names))) if len(names) > 1 else Symbol(names[0])
 
     def padding(self, kind: arguments.Border | arguments.PaddingKind | arguments.StepPaddingKind) -> Any:
         """`same` or `valid`, for both directions, or for each side; of steps also `causal`."""
