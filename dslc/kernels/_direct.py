@@ -65,8 +65,14 @@ def fits(d: ConvDetail, lanes: int) -> bool:
 
 
 def filters_layout(shape: tuple[int, ...], lanes: int) -> Layout:
-    """Filters in blocks of one vector: [filters / lanes][rows][columns][channels][lanes]."""
-    return Layout(shape, 3, lanes)
+    """Filters in blocks of one vector: [filters / lanes][rows][columns][channels][lanes]. Those of a sequence have no
+    rows, and dense weights (units, inputs) are such filters of one pixel."""
+    return Layout(shape, 0 if is_dense(shape) else len(shape) - 1, lanes)
+
+
+def is_dense(shape: tuple[int, ...]) -> bool:
+    """Whether weights have the shape (units, inputs), which are like filters only in blocks of a vector."""
+    return len(shape) == 2
 
 
 def rotated_filters(w: Tensor, d: ConvDetail, lanes: int) -> Copy:

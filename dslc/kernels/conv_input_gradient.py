@@ -23,7 +23,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
         return {"depthwise" if gathers else "depthwise_scatter": _depthwise.cost(d, setting)}
     if not _direct.fits(d, setting.lanes):
         return {"plain": setting.compute_cost(op, 0.05)}
-    if _lanes.suits(d, setting):
+    if _lanes.suits(d, op.reads[1], setting):
         return {"lanes": _lanes.cost(d, setting)}
     costs = {"scatter": 1.5 * _direct.cost(back, setting)}
     if d.stride == (1, 1) and min(back.before) >= 0:

@@ -29,7 +29,7 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
         return {"depthwise": _depthwise.cost(d, setting)}
     if not _direct.fits(d, setting.lanes):
         return {"plain": setting.compute_cost(op, 0.05)}
-    if _lanes.suits(d, setting):
+    if _lanes.suits(d, op.writes[0], setting):
         return {"lanes": _lanes.cost(d, setting)}
     return {"direct": _direct.weight_cost(d, setting), **_winograd.costs(d, setting)}
 
