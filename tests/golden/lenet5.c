@@ -1649,8 +1649,8 @@ static KERNEL void dense3_backward_input(const float *restrict dout, const float
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 336, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 2, .ahead = 0, .fresh = 0 };
     const walk rest = { .a_step = 1, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = 0, .run = 2, .segments = 1, .ahead = 0, .fresh = 0 };
-    const range tasks = share_of(11, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
+    const range some = share_of(11, part, parts);
+    for (int64_t task = some.begin; task < some.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 11 ? begin + 1 : 11;
         vec sums[1][16][8];
         memset(sums, 0, sizeof sums);
@@ -1703,10 +1703,10 @@ static KERNEL void dense3_backward_weight(const float *restrict x, const float *
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 84 + first) * 4;
-            const int units = block == 2 ? 2 : 4;
+            const int some_units = block == 2 ? 2 : 4;
             vec tile[6];
             for (int row = 0; row < rows; ++row)
-                tile[row] = first_lanes(sum[row * vectors + j], units);
+                tile[row] = first_lanes(sum[row * vectors + j], some_units);
             memcpy(dw + start, tile, (size_t)rows * 4 * sizeof(real));
         }
     }
@@ -1734,8 +1734,8 @@ static KERNEL void dense2_backward_input(const float *restrict dout, const float
 {
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 480, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 8, .ahead = 0, .fresh = 0 };
-    const range tasks = share_of(15, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
+    const range some = share_of(15, part, parts);
+    for (int64_t task = some.begin; task < some.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 15 ? begin + 1 : 15;
         vec sums[1][16][8];
         memset(sums, 0, sizeof sums);
@@ -1801,8 +1801,8 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
 {
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 1600, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 8, .ahead = 0, .fresh = 0 };
-    const range tasks = share_of(50, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
+    const range some = share_of(50, part, parts);
+    for (int64_t task = some.begin; task < some.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 50 ? begin + 1 : 50;
         vec sums[1][16][8];
         memset(sums, 0, sizeof sums);
@@ -2129,10 +2129,10 @@ static KERNEL void dense3_backward_weight_update(const float *restrict x, const 
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 84 + first) * 4;
-            const int units = block == 2 ? 2 : 4;
+            const int some_units = block == 2 ? 2 : 4;
             vec tile[6];
             for (int row = 0; row < rows; ++row)
-                tile[row] = first_lanes(sum[row * vectors + j], units);
+                tile[row] = first_lanes(sum[row * vectors + j], some_units);
             for (int e = 0; e < rows * 4; ++e) {
                 const int64_t i = start + e;
                 real g = ((const real *)tile)[e];
