@@ -17,7 +17,7 @@ from dslc.cli.app import app
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
-    "augment", "check", "compile", "data", "draw", "emit", "errors", "evaluate", "explain", "export", "fmt",
+    "augment", "check", "compile", "convert", "data", "draw", "emit", "errors", "evaluate", "explain", "export", "fmt",
     "gradcheck", "import_", "inspect", "lsp", "new", "predict", "report", "search", "train", "verify",
 )  # fmt: skip
 """Files with a command each, which add it to `app`."""
