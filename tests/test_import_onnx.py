@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from dslc.compiler import check_file, check_text
 from dslc.export.onnx.model import FORMS, export_onnx
 from dslc.interchange.importing import Imported, import_onnx
 from dslc.language.diagnostics import DataError
+from dslc.registry import name_of
 from helpers import SPECS, example_spec
 
 onnx = pytest.importorskip("onnx")
@@ -133,6 +135,61 @@ def test_a_layer_norm_in_pieces(tmp_path: Path, rng: np.random.Generator) -> Non
         ), tmp_path,
     )  # fmt: skip
     assert [type(node.layer).__name__ for node in found.network.nodes] == ["LayerNorm"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_models_of_scikit_learn(tmp_path: Path, rng: np.random.Generator) -> None:
+    """By skl2onnx: scaled and normalized inputs, classes of two kinds, several targets; what picks a class is left
+    out."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import Normalizer, StandardScaler
+
+    x = rng.standard_normal((60, 4)).astype(np.float32)
+    many, two = rng.integers(0, 3, 60), np.array(["no", "yes"])[rng.integers(0, 2, 60)]
+    for estimator, y, kinds in (
+        (
+            make_pipeline(StandardScaler(), MLPClassifier((5,), max_iter=9)),
+            many,
+            "standardize dense relu dense softmax",
+        ),
+        (make_pipeline(Normalizer(), LogisticRegression()), many, "l2_normalize dense softmax"),
+        (MLPClassifier((3,), "tanh", max_iter=9), two, "dense tanh dense sigmoid batchnorm concat"),
+        (Ridge(), x[:, :2] @ np.ones((2, 2)), "dense"),
+    ):
+        model = skl2onnx.to_onnx(estimator.fit(x, y), x[:1])
+        found = imported(model.SerializeToString(), tmp_path)
+        assert [name_of(node.layer) for node in found.network.nodes] == kinds.split()
+        assert len(found.left) == (kinds != "dense")
+
+
+@pytest.mark.parametrize("change", [
+    lambda g: g.input[0].type.tensor_type.shape.dim[1].__setattr__("dim_value", 2**40),
+    lambda g: g.input[0].type.tensor_type.shape.dim[1].__setattr__("dim_param", "free"),
+    lambda g: g.input[0].type.tensor_type.__setattr__("elem_type", 7),
+    lambda g: g.initializer[0].dims.__setitem__(0, 2**50),
+    lambda g: g.initializer[0].dims.__setitem__(0, -2),
+    lambda g: g.initializer[0].__setattr__("data_type", 77),
+    lambda g: g.node[0].__setattr__("op_type", "Conv"),
+    lambda g: g.node[0].input.__setitem__(0, "nothing"),
+    lambda g: g.node[0].attribute[0].__setattr__("type", 3),
+    lambda g: g.output[0].__setattr__("name", "nothing"),
+    lambda g: g.node.insert(0, onnx.helper.make_node("Upsample", ["x", "s"], ["x2"])),
+    lambda g: g.ClearField("input"),
+])  # fmt: skip
+def test_hostile_models(change: Callable[[object], object], tmp_path: Path) -> None:
+    """One error, in little memory; tests/fuzz_files.py tries many more by chance."""
+    whole = onnx.ModelProto()
+    whole.ParseFromString(
+        model(onnx.helper.make_node("Gemm", ["x", "w"], ["y"], transB=1), w=np.ones((2, 4), np.float32))
+    )
+    change(whole.graph)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(whole.SerializeToString())
+    with pytest.raises(DataError):
+        import_onnx(path, "m")
 
 
 def test_files_beside(tmp_path: Path) -> None:

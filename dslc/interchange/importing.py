@@ -12,6 +12,7 @@ from dslc.interchange.onnx_file import read_onnx
 from dslc.interchange.translate import translated
 from dslc.interchange.writer import Written, written
 from dslc.ir import Network
+from dslc.language.diagnostics import DataError, SpecError
 from dslc.runtime.data.schema import Schema
 
 
@@ -38,7 +39,10 @@ def import_onnx(path: Path, name: str) -> Imported:
     graph = read_onnx(path)
     found = translated(graph)
     spec = written(found, net_name(name), f"Imported from {path.name}.")
-    network = check_text(spec.text)
+    try:
+        network = check_text(spec.text)
+    except SpecError as error:
+        raise DataError(f"{path} becomes a spec that is wrong, which is a fault of dslc:\n{spec.text}{error}") from None
     return Imported(spec, network, difference(path, graph, found, spec, network), found.left, Schema())
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dslc.export.onnx.model import onnx_package
+from dslc.interchange.values import MOST
 from dslc.language.diagnostics import DataError
 from dslc.numerics import Array, np
 from dslc.runtime.data.files import reported, require_file
 
-MOST = 1 << 27
-"""So many numbers a value may have."""
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
 

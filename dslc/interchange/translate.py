@@ -10,7 +10,16 @@ from math import prod
 from dslc.interchange.arranging import arranged, as_image, as_vector, complete
 from dslc.interchange.draft import Draft, Step
 from dslc.interchange.onnx_file import OnnxGraph, OnnxInput, OnnxNode
-from dslc.interchange.operators import elementwise, movement, normalization, products, windows
+from dslc.interchange.operators import (
+    elementwise,
+    functions,
+    images,
+    movement,
+    normalization,
+    products,
+    traditional,
+    windows,
+)
 from dslc.interchange.operators._at import At, Translation, cleaned
 from dslc.interchange.operators.constants import folded
 from dslc.interchange.settling import settled
@@ -19,10 +28,8 @@ from dslc.language.diagnostics import DataError
 from dslc.numerics import np
 from dslc.shape import Shape
 
-TRANSLATIONS: Mapping[str, Translation] = {
-    **elementwise.TRANSLATIONS, **movement.TRANSLATIONS, **normalization.TRANSLATIONS, **products.TRANSLATIONS,
-    **windows.TRANSLATIONS,
-}  # fmt: skip
+PARTS = (elementwise, functions, images, movement, normalization, products, traditional, windows)
+TRANSLATIONS: Mapping[str, Translation] = {kind: found for part in PARTS for kind, found in part.TRANSLATIONS.items()}
 LEAVES_OUT = ("ArgMax", "ArgMin", "TopK", "ai.onnx.ml.ArrayFeatureExtractor")
 """What makes numbers of classes out of probabilities."""
 LINES = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "BatchNormalization", "InstanceNormalization")

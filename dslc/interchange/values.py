@@ -15,6 +15,9 @@ from math import prod
 from dslc.numerics import Array, np
 from dslc.shape import Shape
 
+MOST = 1 << 27
+"""So many numbers a value may have."""
+
 
 class Lacking(Exception):
     """The language has nothing for a node; the text says why."""

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 from dslc.interchange.arranging import as_vector
-from dslc.interchange.onnx_file import MOST
 from dslc.interchange.operators._at import At, Translation
 from dslc.interchange.settling import settled
-from dslc.interchange.values import Constant, Flowing, Formula, Lacking, Value, rows_along
+from dslc.interchange.values import MOST, Constant, Flowing, Formula, Lacking, Value, rows_along
 from dslc.numerics import Array, np
 
 Move = Callable[[At, Array], Array | Sequence[Array]]
