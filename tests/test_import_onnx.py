@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import dslc as package
 from dslc.compiler import check_file, check_text
 from dslc.export.onnx.model import FORMS, export_onnx
 from dslc.interchange.importing import Imported, import_onnx
-from dslc.language.diagnostics import DataError
+from dslc.language.diagnostics import DataError, UsageError
 from dslc.registry import name_of
 from helpers import SPECS, example_spec
 
@@ -92,7 +93,7 @@ def test_models_of_pytorch(name: str, dynamo: bool, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------- made by hand
 
 
-def model(*nodes: object, size: tuple[int, ...] = (4,), **constants: np.ndarray) -> bytes:
+def model(*nodes: object, size: tuple[int | str, ...] = (4,), **constants: np.ndarray) -> bytes:
     """A model from x to y."""
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(
@@ -190,6 +191,30 @@ def test_hostile_models(change: Callable[[object], object], tmp_path: Path) -> N
     path.write_bytes(whole.SerializeToString())
     with pytest.raises(DataError):
         import_onnx(path, "m")
+
+
+def test_sizes_that_are_free(tmp_path: Path) -> None:
+    """What is fixed of them has to fit."""
+    path = tmp_path / "m.onnx"
+    nodes = [onnx.helper.make_node("GlobalMaxPool", ["x"], ["p"]), onnx.helper.make_node("Flatten", ["p"], ["y"])]
+    path.write_bytes(model(*nodes, size=(3, "rows", "columns")))
+    with pytest.raises(DataError, match=r"not fixed: \?x3x\?x\?"):
+        import_onnx(path, "m")
+    with pytest.raises(DataError, match="does not fit"):
+        import_onnx(path, "m", (5, 6, 4))
+    assert import_onnx(path, "m", (5, 6, 3)).network.inputs[0].shape == (5, 6, 3)
+
+
+def test_without_onnxruntime(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package onnx evaluates models too; without that there is one clear line."""
+    network = check_text("net N {\n  input x: 4\n  dense(3) -> gelu\n}\n")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    found = imported(export_onnx(with_numbers(network, rng)), tmp_path)
+    assert 0 < found.difference < 1e-6
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for call in (lambda: import_onnx(tmp_path / "model.onnx", "m"), lambda: export_onnx(with_numbers(network, rng))):
+        with pytest.raises(UsageError, match=r"pip install dslc\[onnx\]"):
+            call()
 
 
 def test_files_beside(tmp_path: Path) -> None:

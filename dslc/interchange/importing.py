@@ -8,12 +8,13 @@ from pathlib import Path
 
 from dslc.compiler import check_text
 from dslc.interchange.checking import difference
-from dslc.interchange.onnx_file import read_onnx
+from dslc.interchange.onnx_file import read_onnx, with_size
 from dslc.interchange.translate import translated
 from dslc.interchange.writer import Written, written
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError, SpecError
 from dslc.runtime.data.schema import Schema
+from dslc.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Imported:
     schema: Schema
 
 
-def import_onnx(path: Path, name: str) -> Imported:
-    """The network in a file of ONNX, compared with it on random inputs.
+def import_onnx(path: Path, name: str, size: Shape | None = None) -> Imported:
+    """The network in a file of ONNX, compared with it on random inputs. size: that of an example, for inputs whose size
+    the model leaves free.
 
     Raises:
         DataError: it cannot be read, the language lacks something of it (all such nodes are listed), or the result
@@ -37,6 +39,8 @@ def import_onnx(path: Path, name: str) -> Imported:
         UsageError: the package onnx is not installed.
     """
     graph = read_onnx(path)
+    if size is not None:
+        graph = with_size(graph, size)
     found = translated(graph)
     spec = written(found, net_name(name), f"Imported from {path.name}.")
     try:

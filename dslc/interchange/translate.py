@@ -95,7 +95,7 @@ def _batch(graph: OnnxGraph) -> int:
         if not given.shape or not given.floating:
             raise DataError(f"the input {given.name} is no array of floating-point numbers (examples, ...)")
         if None in given.shape[1:]:
-            raise DataError(f"the size of the input {given.name} is not fixed: {_shown(given.shape)}")
+            raise DataError(f"the size of the input {given.name} is not fixed: {_shown(given.shape)}; --size says it")
     batches = {given.shape[0] for given in graph.inputs} - {None}
     if len(batches) > 1:
         raise DataError("the inputs of the model differ in the number of examples")
