@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from test_cli import dslc
-from test_export_onnx import LARGE, LAYERS, with_numbers
+from test_export_onnx import LARGE, LAYERS, assert_same, with_numbers
 
 import dslc as package
 from dslc.compiler import check_file, check_text
 from dslc.export.onnx.model import FORMS, export_onnx
 from dslc.interchange.importing import Imported, import_onnx
-from dslc.language.diagnostics import DataError, UsageError
+from dslc.language.diagnostics import CallError, DataError, UsageError
 from dslc.registry import name_of
+from fuzzing.specs import networks
 from helpers import SPECS, example_spec
 
 onnx = pytest.importorskip("onnx")
@@ -73,6 +77,31 @@ def test_the_text(rng: np.random.Generator, tmp_path: Path) -> None:
         "  batchnorm2 = relu2 -> conv(4, 1x1) -> batchnorm\n"
         "  add(relu2, batchnorm2) -> relu -> maxpool(2x2) -> flatten\n  dense(3) -> softmax\n}\n"
     )
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=60, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(networks())
+def test_random_networks(text: str) -> None:
+    """Of the whole language: as ONNX they compute the same, and come back unless they cut images."""
+    network, rng = check_text(text), np.random.default_rng(0)
+    trained = with_numbers(network, rng)
+    positive = {name: np.abs(a) + 0.3 for name, a in trained.parameters.items() if name.endswith((".var", ".std"))}
+    trained = replace(trained, parameters={**trained.parameters, **positive})
+    try:
+        model = export_onnx(trained)
+    except CallError as error:
+        assert "no form in ONNX" in str(error) or "declares" in str(error)
+        return
+    assert_same(trained, rng, tolerance=1e-4)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.onnx"
+        path.write_bytes(model)
+        if not any(name_of(node.layer) in AWAY for node in network.nodes):
+            import_onnx(path, "m")
 
 
 @pytest.mark.torch

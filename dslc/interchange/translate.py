@@ -20,7 +20,7 @@ from dslc.interchange.operators import (
     traditional,
     windows,
 )
-from dslc.interchange.operators._at import At, Translation, cleaned
+from dslc.interchange.operators._at import At, Translation
 from dslc.interchange.operators.constants import folded
 from dslc.interchange.settling import settled
 from dslc.interchange.values import Affine, Constant, Flowing, Formula, Lacking, Left, Unknown, Value, in_order
@@ -205,6 +205,3 @@ def _input_shape(inputs: tuple[Value | None, ...], batch: int) -> str:
 
 def _shown(shape: tuple[int | None, ...]) -> str:
     return "x".join("?" if n is None else str(n) for n in shape) or "a number"
-
-
-__all__ = ["End", "Translated", "cleaned", "translated"]
