@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Define, Overwrite, Spec, app, examples, overrides
+from dslc.cli.app import Define, Spec, app, examples, overrides
 from dslc.language.diagnostics import CallError
 
 
@@ -25,7 +25,7 @@ def convert(
     *,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     map: Annotated[str | None, Parameter(name="--map")] = None,
-    overwrite: Overwrite = False,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
     define: Define = None,
 ) -> None:
     """Write weights of PyTorch or Keras as weights of a spec.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Overwrite, app, examples, writing
+from dslc.cli.app import app, examples, writing
 from dslc.language.diagnostics import CallError
 
 
@@ -26,7 +26,7 @@ def import_(
     *,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     size: str | None = None,
-    overwrite: Overwrite = False,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Write an ONNX model as a spec and its weights.
 
