@@ -565,6 +565,12 @@ class Model:
             for name, array in weights.items():
                 self.parameters[name][...] = array
 
+    def take_weights(self, weights: Mapping[str, Stored]) -> None:
+        """Sets these parameters as `load_weights` does: a new training begins from them."""
+        self.restore_weights(weights)
+        self._unfitted -= {name.partition(".")[0] for name in weights}
+        self.fit_state, self._resumed, self.lr_factor = None, None, 1.0
+
     def show_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters for predictions. Where these are averages, training goes on from what it had."""
         with self.compiled.lock:
@@ -602,9 +608,7 @@ class Model:
             schema.require_tables(self.network)
         if whole or layers & initial.fitted_layers(self.network):
             self.schema = schema if whole else replace(self.schema, offsets=schema.offsets)
-        self.restore_weights(found)
-        self._unfitted -= layers
-        self.fit_state, self._resumed, self.lr_factor = None, None, 1.0  # a new training begins
+        self.take_weights(found)
         return left_out
 
     # ------------------------------------------------------------------------------------------- checkpoints

@@ -111,7 +111,7 @@ def train(
         raise CallError("--resume goes on with the checkpoint's weights: leave out --weights")
     model = Model(network, thread_option(threads))
     if weights is not None:
-        model.load_weights(weights, only.split(",") if only else None)
+        _load_weights(model, weights, only)
     if resume is not None:
         run, epochs = _resume(model, resume, run, epochs)
     known = model.schema if resume is not None else replace(model.schema, target=None, weight=None)
@@ -161,6 +161,16 @@ def _what_to_do(spec: str | None) -> str:
         f"{first}, as in: dslc train {name} --data mnist\n"
         f"specs that ship are called {', '.join(shipped_names())}; `dslc new` writes one to start from"
     )
+
+
+def _load_weights(model: Model, path: str, only: str | None) -> None:
+    """All layers from a file of ours or of another program, or `only` some from one of ours."""
+    from dslc.interchange.loading import load_into
+
+    if only is None:
+        load_into(model, Path(path))
+    else:
+        model.load_weights(path, only.split(","))
 
 
 def _resume(model: Model, resume: str, run: str | None, epochs: int | None) -> tuple[str | None, int | None]:
