@@ -24,7 +24,7 @@ from dslc.runtime.data.arrays import as_inputs, as_targets
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.data.stream_schema import schema_of
-from dslc.runtime.native import inference, initial, steps
+from dslc.runtime.native import inference, initial, probing, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
@@ -371,21 +371,14 @@ class Model:
         key = ("", "input gradients")
         if key not in self._insides:
             self._insides[key] = self._related(derived.with_inputs_as_parameters(self.network))
-        probe, inputs = self._insides[key], self.network.inputs
+        probe = self._insides[key]
         with self.compiled.lock:
             probe.restore_weights(self.copy_weights())
             xs = as_inputs(self.network, self.schema.inputs(self.network, x), self.dtype)
             ys = as_targets(self.network, self.schema.targets(self.network, y), len(xs[0]), self.dtype)
-            found = [np.empty_like(array) for array in xs]
-            ones = {value.name: np.ones((1, value.elements), self.dtype) for value in inputs}
-            for i in range(len(xs[0])):
-                for value, array in zip(inputs, xs, strict=True):
-                    probe.parameters[derived.factor_of(value)][...] = array[i].ravel()
-                target = {head.name: array[i : i + 1] for head, array in zip(self.network.heads, ys, strict=True)}
-                gradients = probe.gradients(ones, target)
-                for value, result in zip(inputs, found, strict=True):
-                    result[i] = gradients[derived.factor_of(value)].reshape(value.shape)
-        return found[0] if len(found) == 1 else {v.name: array for v, array in zip(inputs, found, strict=True)}
+            found = probing.input_gradients(self.network, probe.parameters, probe.gradients, xs, ys)
+        names = [value.name for value in self.network.inputs]
+        return found[0] if len(found) == 1 else dict(zip(names, found, strict=True))
 
     def predict_classes(self, x: Any) -> Any:
         """The likeliest class of each example as its label, in the type that the training targets had: an array (n,),

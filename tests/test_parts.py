@@ -41,6 +41,7 @@ def examples() -> tuple[np.ndarray, np.ndarray]:
     return random.standard_normal((6, 5, 4, 2)), random.integers(0, 3, 6)
 
 
+@pytest.mark.slow
 def test_the_gan_of_the_page_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And all of its models end with the same parameters, of which each trained its own."""
     spec, code = re.findall(r"```(?:python)?\n(.*?)```", PAGE, re.S)[:2]
