@@ -61,8 +61,8 @@ def mutants(path: Path) -> list[Mutant]:
     for begin, end, new in spots:
         changed = text[:begin] + new + text[end:]
         line = text.count("\n", 0, begin)
-        if "Example(" in text.splitlines()[line]:
-            continue  # another example is no bug
+        if "Example(" in text.splitlines()[line] or text.splitlines()[line].startswith("@"):
+            continue  # another example is no bug, nor is a class that is not frozen
         pair = text.splitlines()[line].strip(), changed.splitlines()[line].strip()
         found.append(Mutant(name, line + 1, *pair, changed))
     return found
