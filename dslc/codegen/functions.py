@@ -50,7 +50,7 @@ class Function:
 
 class Functions:
     """The functions of one file by what they say; `products` and `transforms` are the tools that they call. `alone`:
-    one thread runs them, and there is nothing to share."""
+    one thread runs them, and there is nothing to share; a plan for one example then has a constant for their number."""
 
     def __init__(self, plan: Plan, names: Names, alone: bool = False) -> None:
         self.plan, self.names, self.alone = plan, names, alone
@@ -66,6 +66,8 @@ class Functions:
         body = render(variant.template(op.kind), dict(variant.context), self.plan.itemsize == 4)
         body = unshared(body) if self.alone else body
         takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", without_comments(body)))
+        if "n" in takes and self.alone and self.plan.batch == 1:
+            body, takes = f"    const int n = 1;\n{body}", tuple(word for word in takes if word != "n")
         parameters = (*self._arrays(kernel), *(RUNTIME_PARAMETERS[word] for word in takes))
         key = (parameters, body)
         if key not in self.by_code:
