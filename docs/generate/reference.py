@@ -4,13 +4,15 @@ layer a picture and the C of an example."""
 from __future__ import annotations
 
 import inspect
+import math
+import re
 from dataclasses import MISSING, fields
 from typing import Any
 
 import expand
 
 from dslc.editor import vocabulary
-from dslc.language.arguments import show, slots
+from dslc.language.arguments import Real, Whole, show, slots
 from dslc.layers import Activation, Example
 from dslc.scalar import Scalar
 from dslc.shape import Shape, show_shape
@@ -38,7 +40,9 @@ def pages() -> dict[str, str]:
     names = vocabulary.names("layer")
     for name in names:
         found[f"reference/layers/{name}.md"] = _layer(name)
-    rows = "\n".join(f"| [`{name}`]({name}.md) | {vocabulary.about(_class('layer', name))} |" for name in names)
+    rows = "\n".join(
+        f"| [`{name}`]({name}.md) | {_escaped(vocabulary.about(_class('layer', name)))} |" for name in names
+    )
     found["reference/layers/index.md"] = f"{LAYERS}\n| layer | does |\n| --- | --- |\n{rows}\n"
     return found
 
@@ -56,7 +60,7 @@ def _kind(kind: str, title: str) -> str:
         parts += [
             f"## {name}",
             f"`{vocabulary.signature(name, thing)}`",
-            vocabulary.about(thing),
+            _escaped(vocabulary.about(thing)),
             _arguments(thing),
             _says(thing),
         ]
@@ -65,7 +69,12 @@ def _kind(kind: str, title: str) -> str:
 
 def _layer(name: str) -> str:
     thing = _class("layer", name)
-    parts = [f"# {name}", f"`{vocabulary.signature(name, thing)}`", vocabulary.about(thing), _arguments(thing)]
+    parts = [
+        f"# {name}",
+        f"`{vocabulary.signature(name, thing)}`",
+        _escaped(vocabulary.about(thing)),
+        _arguments(thing),
+    ]
     if issubclass(thing, Activation):
         parts.append(_formulas(name, thing))
     parts.append(_says(thing))
@@ -86,7 +95,13 @@ def _arguments(thing: type[Any]) -> str:
 
 
 def _kind_of(kind: Any) -> str:
-    """The first sentence of an argument type's own words."""
+    """What an argument takes: numbers with their bounds, else the first sentence of its type's own words."""
+    if isinstance(kind, Whole):
+        return f"a whole number, at least {kind.low}" + (f", at most {kind.high}" if kind.high < 2**31 - 1 else "")
+    if isinstance(kind, Real):
+        low = "" if kind.low == -math.inf else f", {'more than' if kind.open_low else 'at least'} {kind.low:g}"
+        high = "" if kind.high == math.inf else f", {'less than' if kind.open_high else 'at most'} {kind.high:g}"
+        return f"a number{low}{high}"
     return " ".join((inspect.getdoc(type(kind)) or type(kind).__name__).split(". ")[0].split()).rstrip(".")
 
 
@@ -105,7 +120,7 @@ def _formulas(name: str, thing: type[Activation]) -> str:
 
 
 def _c(formula: Scalar) -> str:
-    return str(formula)
+    return re.sub(r"REAL\(([^()]*)\)", r"\1", str(formula))
 
 
 def _says(thing: type[Any]) -> str:

@@ -34,7 +34,7 @@ def curves(history: History) -> dict[str, Chart]:
         if name == "loss" and "penalty" in columns:
             both = [a + b for a, b in zip(columns["loss"], columns["penalty"], strict=True)]
             lines.append(("train with penalty", both))
-        shown = [
+        shown: list[Chart] = [
             {"epoch": int(epoch), "of": label, "value": number(value)}
             for label, values in lines
             for epoch, value in zip(epochs, values, strict=True)
