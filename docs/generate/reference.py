@@ -158,10 +158,9 @@ WORDS = {
 
 
 def _escaped(text: str) -> str:
-    """Words of a docstring in Markdown: formulas have stars and underscores of their own."""
-    for sign in "*_<":
-        text = text.replace(sign, f"\\{sign}")
-    return " ".join(text.split())
+    """Words of a docstring in Markdown: formulas have stars and underscores of their own, but for what is code."""
+    pieces = " ".join(text.split()).split("`")
+    return "`".join(re.sub(r"([*_<|])", r"\\\1", piece) if i % 2 == 0 else piece for i, piece in enumerate(pieces))
 
 
 def _example(example: Example, name: str) -> str:
