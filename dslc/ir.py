@@ -113,12 +113,17 @@ def class_weights_role(head: str) -> str:
     return f"{head}_class_weights"
 
 
+STOP, SKIP, HALVE_LR = ON_NAN = ("stop", "skip", "halve_lr")
+"""What becomes of training at a step whose loss or gradients are not finite: it ends, goes on without the step, or
+does so with half the learning rate."""
+
+
 @dataclass(frozen=True)
 class Training:
     """What `train` says. `batch` is None for `batch all`; it is worked through in `slices` parts of equal size, whose
     gradients are accumulated. With an `average`, predictions use the average of the parameters. `objective` decides
     which epoch is best. `precise`: only algorithms with no more rounding error than the plain sum of products, in
-    prediction too."""
+    prediction too. `on_nan`: what becomes of training at a step that is not finite."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -134,6 +139,12 @@ class Training:
     precise: bool = False
     slices: int = 1
     average: Average | None = None
+    on_nan: str = STOP
+
+    @property
+    def checks_gradients(self) -> bool:
+        """Whether all gradients are looked at before the first update: who goes on needs parameters as before."""
+        return self.on_nan != STOP
 
     @property
     def slice(self) -> int | None:

@@ -25,6 +25,7 @@ from dslc.runtime.native.memory import Arena
 from dslc.target import TARGETS, Target, native
 from helpers import REPO, SPECS, WIDTHS
 
+pytestmark = pytest.mark.optimized
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = bool(os.environ.get("DSLC_UPDATE_GOLDEN"))
 LARGE = {"alexnet", "vgg16", "vgg19"}

@@ -21,7 +21,7 @@ from dslc.language.source import Source, Span
 from dslc.optimizers import Optimizer
 
 RATE = "lr"
-SETTINGS = ("batch", "epochs", "precise", "precision", "seed", "shuffle", "standardize_target")
+SETTINGS = ("batch", "epochs", "on_nan", "precise", "precision", "seed", "shuffle", "standardize_target")
 """Settings of one value."""
 
 

@@ -16,7 +16,7 @@ from dslc.checker.schedules import read_schedule, useless_learning_rate, with_me
 from dslc.checker.target_units import misused
 from dslc.clips import Clip
 from dslc.inits import Init
-from dslc.ir import Training
+from dslc.ir import ON_NAN, STOP, Training
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Symbol, Whole, show, slots
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
@@ -239,7 +239,8 @@ class TrainReader:
         return self._settings()
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
-            "metrics", "optimize", "freeze", "precision", "precise", "standardize_target", "average")  # fmt: skip
+            "metrics", "optimize", "freeze", "precision", "precise", "standardize_target", "average",
+            "on_nan")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
@@ -376,6 +377,9 @@ class TrainReader:
     def _precision(self, setting: ast.Setting) -> None:
         self.found["precision"] = self._word(setting.values[0], "precision", ("float32", "float64"))
 
+    def _on_nan(self, setting: ast.Setting) -> None:
+        self.found["on_nan"] = self._word(setting.values[0], "on_nan", ON_NAN)
+
     def _word(self, expr: ast.Expr, kind: str, known: tuple[str, ...]) -> str:
         if not isinstance(expr, ast.Name) or expr.name not in known:
             raise self.scope.fail(UnknownThing(expr.span, kind, expr.span.text, known))
@@ -452,6 +456,7 @@ class TrainReader:
             precise=found.get("precise", False) is True,
             average=found.get("average"),  # type: ignore[arg-type]
             slices=found.get("slices", 1),  # type: ignore[arg-type]
+            on_nan=str(found.get("on_nan", STOP)),
         )
         return TrainSettings(
             training=training,

@@ -34,6 +34,7 @@ app = App(
     help_epilogue=examples("dslc new", "dslc check lenet5", "dslc train lenet5 --data mnist"),
     help_format="plaintext",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
 )
 
 app.register_install_completion_command(help="Install completion of commands and options for bash, zsh or fish.")
@@ -75,6 +76,10 @@ Define = Annotated[
 Rate = Annotated[float | None, Parameter(name="--lr", help="The learning rate, as -D lr=.")]
 Batch = Annotated[str | None, Parameter(name="--batch", help="Examples in a mini-batch or all, as -D batch=.")]
 Seed = Annotated[int | None, Parameter(name="--seed", help="As -D seed=.")]
+OnNan = Annotated[
+    Literal["stop", "skip", "halve_lr"] | None,
+    Parameter(name="--on-nan", help="At a step that is not finite: end, or leave it out. As -D on_nan=."),
+]
 Overwrite = Annotated[
     bool, Parameter(name="--overwrite", negative=(), help="Replace the run that --run names, if there is one.")
 ]

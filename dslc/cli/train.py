@@ -15,6 +15,7 @@ from dslc.cli.app import (
     Batch,
     Data,
     Define,
+    OnNan,
     Overwrite,
     Progress,
     Rate,
@@ -29,6 +30,7 @@ from dslc.cli.app import (
     writing,
 )
 from dslc.cli.data import DataOptions, encode_tables, locating, training_data
+from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, ExampleError
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from dslc.runtime.model import Model
     from dslc.runtime.runs.folder import Existing
     from dslc.runtime.training.callbacks import Callback
+    from dslc.runtime.training.history import History
 
 
 @app.command(
@@ -64,6 +67,7 @@ def train(
     lr: Rate = None,
     batch: Batch = None,
     seed: Seed = None,
+    on_nan: OnNan = None,
     weights: str | None = None,
     only: str | None = None,
     split: str | None = None,
@@ -72,7 +76,7 @@ def train(
     progress: Progress = "auto",
     watch: WatchOptions = WatchOptions(),
     define: Define = None,
-) -> None:
+) -> int:
     """Train, and leave a run folder with spec, weights, history, report, and the checkpoint of the last epoch.
 
     A tenth of the training set goes to the dev set where the data bring none.
@@ -80,9 +84,9 @@ def train(
 
     Args:
         run: The run folder to make; runs/<net>-<number> unless given.
-        resume: A run that was stopped or killed, or a checkpoint. Training goes on after its last whole epoch, in the
-            same folder unless --run names another, bit for bit as if it had never stopped. A run that was killed before
-            its first checkpoint begins anew; one that was killed after its last epoch gets what it lacks.
+        resume: A run that was stopped or killed, or a checkpoint. Training goes on from there, in the same folder
+            unless --run names another, bit for bit as if it had never stopped. A run that was killed before its
+            first checkpoint begins anew; one that was killed after its last epoch gets what it lacks.
         epochs: How many; with --resume how many more, those that were still to come unless given.
         weights: A weights file to start from, for transfer learning.
         only: Just these layers of --weights, as in conv1,conv2.
@@ -91,7 +95,7 @@ def train(
     """
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
-    from dslc.runtime.runs.checkpoints import RunCheckpoints, checkpoints_of
+    from dslc.runtime.runs.checkpoints import RunCheckpoints
     from dslc.runtime.runs.folder import is_unbegun, run_folder, write_partition
 
     if spec is None or data is None:
@@ -99,7 +103,7 @@ def train(
     if epochs is not None:
         positive(epochs, "--epochs")
     shares, callbacks = parse_shares(split, train_dev), watch.callbacks()
-    network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed))
+    network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed, on_nan=on_nan))
     if only is not None and weights is None:
         raise CallError("--only names layers of a file: it goes with --weights FILE")
     anew = resume is None or is_unbegun(resume)
@@ -125,7 +129,7 @@ def train(
         with writing(folder):
             watching = [
                 *_train_metrics(watch, dataset),
-                RunCheckpoints(folder),
+                RunCheckpoints(folder, watch.checkpoint_seconds),
                 *callbacks(folder),
                 *_histograms(watch, folder, model, dataset),
             ]
@@ -139,8 +143,18 @@ def train(
         print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
     print(f"run: {folder}")
     print(f"report: {folder / 'report.html'}")
-    if history.stopped == "interrupted" and checkpoints_of(str(folder)):
-        print(f"interrupted: --resume {folder} goes on after the last whole epoch", file=sys.stderr)
+    return _status(history, folder)
+
+
+def _status(history: History, folder: Path) -> int:
+    """The exit status; if a signal has ended training, how it goes on is told."""
+    from dslc.runtime.runs.checkpoints import checkpoints_of
+
+    if history.stopped != "interrupted":
+        return 0
+    if checkpoints_of(str(folder)):
+        print(f"interrupted: --resume {folder} goes on where it was", file=sys.stderr)
+    return interrupted_status()
 
 
 def _what_to_do(spec: str | None) -> str:

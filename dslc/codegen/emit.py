@@ -147,7 +147,7 @@ def _training(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
 def _calls(plan: Plan, phases: Phases) -> dict[str, object]:
     """What the phases of `gradients` and `train` are called with, by the name of the phase."""
     sliced = plan.step_batch > plan.batch
-    found: dict[str, object] = {}
+    found: dict[str, object] = {"train_check_arguments": []}
     for step in (s for s in plan.steps if s.name != "predict"):
         for phase in step.phases:
             name = f"{step.name}_{phase.name}"

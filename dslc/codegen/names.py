@@ -21,6 +21,7 @@ PHASES = {
     "train_begin": "What all slices of a mini-batch need.",
     "train_forward": "The forward pass in training mode, up to the loss.",
     "train_backward": "The backward pass: the gradients of all trainable parameters, some with their update fused.",
+    "train_check": "Whether the step may be taken: the loss becomes NaN where a gradient is not finite, or too large.",
     "train_update": "The running averages and the optimizer.",
 }
 """The functions of the phases and what their comments say."""

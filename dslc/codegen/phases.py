@@ -99,7 +99,7 @@ def phase_call(phase: PlannedPhase, function: PhaseFunction, start: str = "", sl
             arrays.append("call->batch_sums")
         elif tensor.role == WEIGHTS:  # of this mini-batch or slice already, or NULL
             arrays.append("slice_weights" if sliced and start else tensor.name)
-        elif tensor.name == "loss" and sliced:
+        elif tensor.name == "loss" and sliced and start:
             arrays.append("call->slice_loss")
         elif start:
             arrays.append(f"call->{tensor.name} + {start} * {tensor.elements}")

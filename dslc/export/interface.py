@@ -40,6 +40,11 @@ TRAINING_ERRORS = (
 )
 
 
+def errors_of(trains: bool) -> tuple[Error, ...]:
+    """What its functions return, in the order of the codes."""
+    return (*ERRORS, *TRAINING_ERRORS) if trains else ERRORS
+
+
 @dataclass(frozen=True)
 class Port:
     """An array of the caller: its name in C, the constant with the numbers of an example, and their shape."""
@@ -159,7 +164,7 @@ def header(interface: Interface, shared: Mapping[str, object], trains: bool, wei
         "fields": _fields(interface.real, trains),
         "inputs": interface.inputs,
         "outputs": interface.outputs,
-        "errors": (*ERRORS, *TRAINING_ERRORS) if trains else ERRORS,
+        "errors": errors_of(trains),
         "given": interface.given,
         "made": interface.made,
         "wanted": interface.wanted,

@@ -114,6 +114,7 @@ def training_source(plan: Plan, interface: Interface, shared: Mapping[str, objec
         "losses_arguments": phases["predict_losses"].arguments,
         "train_forward_arguments": phases["train_forward"].arguments,
         "train_backward_arguments": phases["train_backward"].arguments,
+        "train_check_arguments": phases["train_check"].arguments if "train_check" in phases else (),
         "train_update_arguments": phases["train_update"].arguments,
     }
     return whole_file("export/training.c.j2", context, plan, names, functions, list(phases.values()))

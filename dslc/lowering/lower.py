@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dslc.averages import Average
 from dslc.clips import Clip
-from dslc.graph import BEGIN, FINISH, Graph, Phase, Step
+from dslc.graph import BEGIN, CHECK, FINISH, Graph, Phase, Step
 from dslc.ir import Head, Network, Node, Parameter, Training, Value
 from dslc.layers.standardize import StandardizeDetail
 from dslc.losses import LossSite
@@ -220,9 +220,10 @@ class _Train(_Lowering):
     def _steps_at_once(self, forward: Phase) -> tuple[Step, Step]:
         self._regularize()
         both = (forward, self.phase("backward"))
+        check = self._check(())
         self._running_averages()
         self._update_all()
-        return Step("gradients", both), Step("train", (*both, self.phase("update")))
+        return Step("gradients", both), Step("train", (*both, *check, self.phase("update")))
 
     def _steps_in_slices(self, forward: Phase) -> tuple[Step, Step]:
         """Running averages move with each slice, as if it were a mini-batch."""
@@ -231,9 +232,26 @@ class _Train(_Lowering):
         finish = self.phase(FINISH)
         self._running_averages()
         moving = Phase("backward", (*backward.operations, *self.phase("backward").operations))
+        check = self._check(finish.operations)
         self._update_all()
-        update = Phase("update", (*finish.operations, *self.phase("update").operations))
-        return Step("gradients", (begin, forward, backward, finish)), Step("train", (begin, forward, moving, update))
+        update = Phase("update", (*(() if check else finish.operations), *self.phase("update").operations))
+        return (
+            Step("gradients", (begin, forward, backward, finish)),
+            Step("train", (begin, forward, moving, *check, update)),
+        )
+
+    def _check(self, before: tuple[Operation, ...]) -> tuple[Phase, ...]:
+        """The phase that looks at all gradients behind these operations; none where only the loss is looked at."""
+        if not self.settings.checks_gradients:
+            return ()
+        norms = tuple(self._gradient_norm(p) for p in self.network.parameters if p.learns)
+        out, about = self._loss_tensor(), "whether the gradients are finite"
+        self.operations.append(Operation("finite_gradients", "check_gradients", norms, (out,), None, about))
+        return (Phase(CHECK, (*before, *self.phase(CHECK).operations)),)
+
+    def _loss_tensor(self) -> Tensor:
+        """The loss and its parts."""
+        return Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
 
     def computed_gradient(self, name: str) -> Tensor:
         if not self.sliced:
@@ -250,8 +268,7 @@ class _Train(_Lowering):
                 self.contributions[loss_input.name].append(dz)
             summed.extend(self._sliced_loss(head, dz) if self.sliced else self.lower_loss(head, dz))
         penalties = [self._penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
-        out = Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
-        self.totals("total_loss", "add_losses", summed, penalties, out)
+        self.totals("total_loss", "add_losses", summed, penalties, self._loss_tensor())
 
     def _sliced_loss(self, head: Head, dz: Tensor | None) -> tuple[Tensor, Tensor]:
         """Emits the loss of a slice, its part `dz` of the gradient, and once the number of labels in all slices."""
@@ -351,8 +368,10 @@ class _Train(_Lowering):
                 self._move_average(p, training.average)
 
     def _clip_scale(self, clip: Clip) -> tuple[Tensor]:
-        """What all gradients are multiplied by, from the norm of each."""
-        norms = tuple(self._gradient_norm(p) for p in self.network.parameters if p.learns)
+        """What all gradients are multiplied by, from the norm of each; the check has them already."""
+        learning = [p for p in self.network.parameters if p.learns]
+        norm = self._norm_tensor if self.settings.checks_gradients else self._gradient_norm
+        norms = tuple(map(norm, learning))
         scale = Tensor("clip_scale", (1,), batched=False)
         detail = ClipDetail(clip.limit)
         self.operations.append(
@@ -360,9 +379,11 @@ class _Train(_Lowering):
         )
         return (scale,)
 
+    def _norm_tensor(self, p: Parameter) -> Tensor:
+        return Tensor(f"{self.gradient(p.name).name}_norms", (CHUNKS,), batched=False)
+
     def _gradient_norm(self, p: Parameter) -> Tensor:
-        g = self.gradient(p.name)
-        norm = Tensor(f"{g.name}_norms", (CHUNKS,), batched=False)
+        g, norm = self.gradient(p.name), self._norm_tensor(p)
         name = f"{identifier(p.name)}_gradient_norm"
         self.operations.append(Operation("gradient_norm", name, (g,), (norm,), None, p.name, self.lines[p.name]))
         return norm

@@ -33,12 +33,17 @@ def describe(record: dict[str, float]) -> str:
     return "  ".join([*shown, f"lr {record['lr']:.3g}", f"{record['seconds']:.1f} s"])
 
 
+def _say(line: str) -> None:
+    """In one piece, so that no interruption leaves half of a line."""
+    print(f"{line}\n", end="", file=sys.stderr, flush=True)
+
+
 class PlainProgress(Progress):
     """A line per epoch on stderr, without control codes."""
 
     def epoch(self, record: dict[str, float]) -> None:
         """Prints the record as one line."""
-        print(describe(record), file=sys.stderr, flush=True)
+        _say(describe(record))
 
 
 class JsonProgress(Progress):
@@ -46,7 +51,7 @@ class JsonProgress(Progress):
 
     def epoch(self, record: dict[str, float]) -> None:
         """Prints the record as one line of JSON."""
-        print(json.dumps(record), file=sys.stderr, flush=True)
+        _say(json.dumps(record))
 
 
 @dataclass

@@ -68,6 +68,18 @@ typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real))
 #define PREFETCH(address, writing) (void)(address)
 #endif
 
+/* Loops of a few rounds whose arrays of vectors are to stay in registers, and loops that are to stay loops. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define ROLLED _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 32")
+#define ROLLED _Pragma("GCC unroll 1")
+#else
+#define UNROLL
+#define ROLLED
+#endif
+
 /* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
  * differently from those of several. */
 #if defined(__clang__)
@@ -137,15 +149,13 @@ INLINE void store_partial(real *p, vec v, int lanes)
 /* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
 INLINE void transpose(vec *square)
 {
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
+    UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 1)) {
             const vec a = square[i], b = square[i + 1];
             square[i] = SHUFFLE(a, b, 0, 4, 2, 6);
             square[i + 1] = SHUFFLE(a, b, 1, 5, 3, 7);
         }
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
+    UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 2)) {
             const vec a = square[i], b = square[i + 2];
             square[i] = SHUFFLE(a, b, 0, 1, 4, 5);
@@ -188,10 +198,8 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[8][7];
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             total[row][j] = zeros();
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
@@ -199,13 +207,10 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             if (prefetches)
                 PREFETCH(q + w->ahead, 0);
             vec column[7];
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 column[j] = load(q + j * b_block);
-#pragma GCC unroll 32
-            for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-                for (int j = 0; j < vectors; ++j)
+            UNROLL for (int row = 0; row < rows; ++row)
+                UNROLL for (int j = 0; j < vectors; ++j)
                     total[row][j] += p[row * a_row] * column[j];
             p += a_step;
             q += b_step;
@@ -216,17 +221,13 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
         }
     }
     if (w->fresh) {
-#pragma GCC unroll 32
-        for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+        UNROLL for (int row = 0; row < rows; ++row)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 sum[row * vectors + j] = total[row][j];
         return;
     }
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             sum[row * vectors + j] += total[row][j];
 }
 
@@ -409,11 +410,9 @@ static NOINLINE void winograd4x5_filter(const real *restrict from, int64_t row, 
 {
     vec half[8][5];
     /* As a loop, so that no product of this pass is fused with a sum of the next: exported networks round as this does. */
-#pragma GCC unroll 1
-    for (int j = 0; j < 5; ++j) {
+    ROLLED for (int j = 0; j < 5; ++j) {
         vec x[5], y[8];
-#pragma GCC unroll 8
-        for (int i = 0; i < 5; ++i)
+        UNROLL for (int i = 0; i < 5; ++i)
             x[i] = load(from + i * row + j * column);
         y[0] = 1.3061224489795917f * x[0];
         const vec even1 = 0.05925925925925926f * (x[4] + 16.0f * x[0] + 4.0f * x[2]);
@@ -429,14 +428,12 @@ static NOINLINE void winograd4x5_filter(const real *restrict from, int64_t row, 
         y[5] = even5 + odd5;
         y[6] = even5 - odd5;
         y[7] = x[4];
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i)
+        UNROLL for (int i = 0; i < 8; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 8; ++i) {
         vec x[5], y[8];
-#pragma GCC unroll 8
-        for (int j = 0; j < 5; ++j)
+        UNROLL for (int j = 0; j < 5; ++j)
             x[j] = half[i][j];
         y[0] = 1.3061224489795917f * x[0];
         const vec even1 = 0.05925925925925926f * (x[4] + 16.0f * x[0] + 4.0f * x[2]);
@@ -452,8 +449,7 @@ static NOINLINE void winograd4x5_filter(const real *restrict from, int64_t row, 
         y[5] = even5 + odd5;
         y[6] = even5 - odd5;
         y[7] = x[4];
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j)
+        UNROLL for (int j = 0; j < 8; ++j)
             store(to + (i * 8 + j) * step, y[j]);
     }
 }
@@ -465,8 +461,7 @@ static NOINLINE void winograd4x5_input(const real *restrict from, int64_t row, i
     vec half[8][8];
     for (int j = 0; j < 8; ++j) {
         vec x[8], y[8];
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i)
+        UNROLL for (int i = 0; i < 8; ++i)
             x[i] = load(from + i * row + j * column);
         y[0] = 0.765625f * x[0] - x[6] + 4.3125f * x[4] - 4.078125f * x[2];
         const vec even1 = x[6] + 3.0625f * x[2] - 4.0625f * x[4];
@@ -482,14 +477,12 @@ static NOINLINE void winograd4x5_input(const real *restrict from, int64_t row, i
         y[5] = even5 + odd5;
         y[6] = even5 - odd5;
         y[7] = x[7] + 4.078125f * x[3] - 0.765625f * x[1] - 4.3125f * x[5];
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i)
+        UNROLL for (int i = 0; i < 8; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 8; ++i) {
         vec x[8], y[8];
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j)
+        UNROLL for (int j = 0; j < 8; ++j)
             x[j] = half[i][j];
         y[0] = 0.765625f * x[0] - x[6] + 4.3125f * x[4] - 4.078125f * x[2];
         const vec even1 = x[6] + 3.0625f * x[2] - 4.0625f * x[4];
@@ -505,8 +498,7 @@ static NOINLINE void winograd4x5_input(const real *restrict from, int64_t row, i
         y[5] = even5 + odd5;
         y[6] = even5 - odd5;
         y[7] = x[7] + 4.078125f * x[3] - 0.765625f * x[1] - 4.3125f * x[5];
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j)
+        UNROLL for (int j = 0; j < 8; ++j)
             store(to + (i * 8 + j) * step, y[j]);
     }
 }
@@ -518,8 +510,7 @@ static NOINLINE void winograd4x5_output(const real *restrict from, int64_t row, 
     vec half[4][8];
     for (int j = 0; j < 8; ++j) {
         vec x[8], y[4];
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i)
+        UNROLL for (int i = 0; i < 8; ++i)
             x[i] = load(from + i * row + j * column);
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -531,14 +522,12 @@ static NOINLINE void winograd4x5_output(const real *restrict from, int64_t row, 
         y[1] = difference3 + 0.5f * difference1 + 1.75f * difference5;
         y[2] = sum3 + 0.25f * sum1 + 3.0625f * sum5;
         y[3] = difference3 + x[7] + 0.125f * difference1 + 5.359375f * difference5;
-#pragma GCC unroll 8
-        for (int i = 0; i < 4; ++i)
+        UNROLL for (int i = 0; i < 4; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 4; ++i) {
         vec x[8], y[4];
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j)
+        UNROLL for (int j = 0; j < 8; ++j)
             x[j] = half[i][j];
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -550,8 +539,7 @@ static NOINLINE void winograd4x5_output(const real *restrict from, int64_t row, 
         y[1] = difference3 + 0.5f * difference1 + 1.75f * difference5;
         y[2] = sum3 + 0.25f * sum1 + 3.0625f * sum5;
         y[3] = difference3 + x[7] + 0.125f * difference1 + 5.359375f * difference5;
-#pragma GCC unroll 8
-        for (int j = 0; j < 4; ++j)
+        UNROLL for (int j = 0; j < 4; ++j)
             store(to + (i * 4 + j) * step, y[j]);
     }
 }
@@ -842,8 +830,7 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 {
     const quad zero = { 0 };
     quad a[3], b[3], c[3], d[3];
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
+    UNROLL for (int j = 0; j < 3; ++j) {
         const uint32_t first = block + 4u * (uint32_t)j;
         const quad counters = { first, first + 1u, first + 2u, first + 3u };
         a[j] = counters;
@@ -853,8 +840,7 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
     }
     uint64_t low = seed, high = seed >> 32;
     for (int round = 0; round < 10; ++round) {
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; ++j) {
+        UNROLL for (int j = 0; j < 3; ++j) {
             const quad first = LOWER_PRODUCT(a[j], zero + 0xD2511F53u), second = LOWER_PRODUCT(c[j], zero + 0xCD9E8D57u);
             a[j] = second >> 32 ^ b[j] ^ low;
             c[j] = first >> 32 ^ d[j] ^ high;
@@ -864,8 +850,7 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
         low += 0x9E3779B9u;
         high += 0xBB67AE85u;
     }
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
+    UNROLL for (int j = 0; j < 3; ++j) {
         const quad ab = (a[j] & 0xFFFFFFFFu) | b[j] << 32, cd = (c[j] & 0xFFFFFFFFu) | d[j] << 32;
         const uint64_t words[8] = { ab[0], cd[0], ab[1], cd[1], ab[2], cd[2], ab[3], cd[3] };
         memcpy(word + 16 * j, words, sizeof words);
@@ -891,9 +876,9 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 }
 #endif
 
-/* A waiting thread spins this long, since most waits are short, and then sleeps to free its core for others. A worker waits
- * longer for the next call while cores are free: between two calls Python has things to do, and waking up takes longer. */
-enum { SPIN_NS = 20000, IDLE_SPIN_NS = 200000 };
+/* A waiting thread spins this long and then sleeps, to free its core for others: long while cores are free, since waking up
+ * takes longer than most kernels that one thread runs alone, and than what Python does between two calls. */
+enum { SPIN_NS = 20000, LONG_SPIN_NS = 200000 };
 
 INLINE int64_t now_ns(void)
 {
@@ -988,6 +973,7 @@ typedef struct {
     awaited round;
     int arrived, slept_us;
     pthread_t caller;
+    int64_t spin_ns;
 } thread_barrier;
 
 static void wait_at_barrier(thread_barrier *p, int parts)
@@ -1001,7 +987,7 @@ static void wait_at_barrier(thread_barrier *p, int parts)
         __atomic_store_n(&p->arrived, 0, __ATOMIC_RELAXED); /* Released by announce. */
         announce(&p->round, (int)((unsigned)round + 1));
     } else {
-        const int slept_us = await_other(&p->round, round, SPIN_NS);
+        const int slept_us = await_other(&p->round, round, p->spin_ns);
         if (slept_us && pthread_equal(p->caller, pthread_self()))
             p->slept_us += slept_us;
     }
@@ -1050,17 +1036,17 @@ static int change_state(worker *w, int from, int to)
 static void share(thread_pool *, int threads, int64_t work_ns, region_body *, const void *call);
 static thread_pool own_pool = { .share = share, .patience = 5000, .most_backoff = 128000000 };
 
-/* Has sharing paid lately? */
-static int cores_are_free(void)
+/* Cores are free where sharing has paid lately. */
+static int64_t spin_ns(const thread_pool *pool)
 {
-    return __atomic_load_n(&own_pool.backoff, __ATOMIC_RELAXED) < LEAST_BACKOFF_NS;
+    return __atomic_load_n(&pool->backoff, __ATOMIC_RELAXED) < LEAST_BACKOFF_NS ? LONG_SPIN_NS : SPIN_NS;
 }
 
 static void *work(void *given)
 {
     worker *const me = given;
     for (int state = ABSENT;;) {
-        await_other(&me->state, state, cores_are_free() ? IDLE_SPIN_NS : SPIN_NS);
+        await_other(&me->state, state, spin_ns(&own_pool));
         state = __atomic_load_n(&me->state.value, __ATOMIC_RELAXED);
         if (state == LATE) {
             change_state(me, LATE, IDLE);
@@ -1165,7 +1151,7 @@ static void judge(thread_pool *pool, int parts, int64_t slept, int64_t took, int
 /* Runs a call on at most `threads` threads. */
 static void share(thread_pool *pool, int threads, int64_t work_ns, region_body *body, const void *call)
 {
-    region r = { body, call, { AWAITED, 0, 0, pthread_self() }, 1 };
+    region r = { body, call, { AWAITED, 0, 0, pthread_self(), spin_ns(pool) }, 1 };
     worker *team[MOST_WORKERS];
     const int64_t begun = now_ns();
     const int alone = begun < __atomic_load_n(&pool->alone_until, __ATOMIC_RELAXED);
@@ -1180,7 +1166,7 @@ static void share(thread_pool *pool, int threads, int64_t work_ns, region_body *
     }
     body(call, &r.barrier, 0, r.parts);
     for (int i = 0; i < workers; ++i) {
-        r.barrier.slept_us += await_other(&team[i]->state, RUN, SPIN_NS);
+        r.barrier.slept_us += await_other(&team[i]->state, RUN, r.barrier.spin_ns);
         __atomic_store_n(&team[i]->state.value, IDLE, __ATOMIC_RELEASE); /* Acquired by the next claim. */
     }
     if (workers) {
@@ -1382,10 +1368,8 @@ static KERNEL void avgpool1_forward(const float *restrict in, float *restrict ou
             const int64_t at = task * 84 + column * 6;
             for (int c = 0; c < 6; ++c) {
                 real sum = 0;
-#pragma GCC unroll 16
-                for (int r = 0; r < 2; ++r)
-#pragma GCC unroll 16
-                    for (int s = 0; s < 2; ++s)
+                UNROLL for (int r = 0; r < 2; ++r)
+                    UNROLL for (int s = 0; s < 2; ++s)
                         sum += window[r * 168 + s * 6 + c];
                 const real x = sum * 0.25f;
                 out[at + c] = x;
@@ -1441,10 +1425,8 @@ static KERNEL void avgpool2_forward(const float *restrict in, float *restrict ou
             const int64_t at = task * 80 + column * 16;
             for (int c = 0; c < 16; ++c) {
                 real sum = 0;
-#pragma GCC unroll 16
-                for (int r = 0; r < 2; ++r)
-#pragma GCC unroll 16
-                    for (int s = 0; s < 2; ++s)
+                UNROLL for (int r = 0; r < 2; ++r)
+                    UNROLL for (int s = 0; s < 2; ++s)
                         sum += window[r * 160 + s * 16 + c];
                 const real x = sum * 0.25f;
                 out[at + c] = x;
@@ -2183,10 +2165,8 @@ static KERNEL void avgpool2_backward(const float *restrict dout, const float *re
             const int64_t window = i * 1600 + row * 320 + column * 32;
             for (int c = 0; c < 16; ++c) {
                 const real x = dout[from + c] * 0.25f;
-#pragma GCC unroll 16
-                for (int r = 0; r < 2; ++r)
-#pragma GCC unroll 16
-                    for (int s = 0; s < 2; ++s) {
+                UNROLL for (int r = 0; r < 2; ++r)
+                    UNROLL for (int s = 0; s < 2; ++s) {
                         const int64_t at = window + r * 160 + s * 16 + c;
                         const real y = known[at];
                         din[at] = x * (1 - y * y);
@@ -2344,10 +2324,8 @@ static KERNEL void avgpool1_backward(const float *restrict dout, const float *re
             const int64_t window = i * 4704 + row * 336 + column * 12;
             for (int c = 0; c < 6; ++c) {
                 const real x = dout[from + c] * 0.25f;
-#pragma GCC unroll 16
-                for (int r = 0; r < 2; ++r)
-#pragma GCC unroll 16
-                    for (int s = 0; s < 2; ++s) {
+                UNROLL for (int r = 0; r < 2; ++r)
+                    UNROLL for (int s = 0; s < 2; ++s) {
                         const int64_t at = window + r * 168 + s * 6 + c;
                         const real y = known[at];
                         din[at] = x * (1 - y * y);

@@ -60,6 +60,18 @@ typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real))
 #define PREFETCH(address, writing) (void)(address)
 #endif
 
+/* Loops of a few rounds whose arrays of vectors are to stay in registers, and loops that are to stay loops. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define ROLLED _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 32")
+#define ROLLED _Pragma("GCC unroll 1")
+#else
+#define UNROLL
+#define ROLLED
+#endif
+
 /* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
  * differently from those of several. */
 #if defined(__clang__)
@@ -129,15 +141,13 @@ INLINE void store_partial(real *p, vec v, int lanes)
 /* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
 INLINE void transpose(vec *square)
 {
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
+    UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 1)) {
             const vec a = square[i], b = square[i + 1];
             square[i] = SHUFFLE(a, b, 0, 4, 2, 6);
             square[i + 1] = SHUFFLE(a, b, 1, 5, 3, 7);
         }
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
+    UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 2)) {
             const vec a = square[i], b = square[i + 2];
             square[i] = SHUFFLE(a, b, 0, 1, 4, 5);
@@ -180,10 +190,8 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[1][7];
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             total[row][j] = zeros();
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
@@ -191,13 +199,10 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             if (prefetches)
                 PREFETCH(q + w->ahead, 0);
             vec column[7];
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 column[j] = load(q + j * b_block);
-#pragma GCC unroll 32
-            for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-                for (int j = 0; j < vectors; ++j)
+            UNROLL for (int row = 0; row < rows; ++row)
+                UNROLL for (int j = 0; j < vectors; ++j)
                     total[row][j] += p[row * a_row] * column[j];
             p += a_step;
             q += b_step;
@@ -208,17 +213,13 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
         }
     }
     if (w->fresh) {
-#pragma GCC unroll 32
-        for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+        UNROLL for (int row = 0; row < rows; ++row)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 sum[row * vectors + j] = total[row][j];
         return;
     }
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             sum[row * vectors + j] += total[row][j];
 }
 
@@ -414,8 +415,7 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 {
     const quad zero = { 0 };
     quad a[3], b[3], c[3], d[3];
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
+    UNROLL for (int j = 0; j < 3; ++j) {
         const uint32_t first = block + 4u * (uint32_t)j;
         const quad counters = { first, first + 1u, first + 2u, first + 3u };
         a[j] = counters;
@@ -425,8 +425,7 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
     }
     uint64_t low = seed, high = seed >> 32;
     for (int round = 0; round < 10; ++round) {
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; ++j) {
+        UNROLL for (int j = 0; j < 3; ++j) {
             const quad first = LOWER_PRODUCT(a[j], zero + 0xD2511F53u), second = LOWER_PRODUCT(c[j], zero + 0xCD9E8D57u);
             a[j] = second >> 32 ^ b[j] ^ low;
             c[j] = first >> 32 ^ d[j] ^ high;
@@ -436,8 +435,7 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
         low += 0x9E3779B9u;
         high += 0xBB67AE85u;
     }
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
+    UNROLL for (int j = 0; j < 3; ++j) {
         const quad ab = (a[j] & 0xFFFFFFFFu) | b[j] << 32, cd = (c[j] & 0xFFFFFFFFu) | d[j] << 32;
         const uint64_t words[8] = { ab[0], cd[0], ab[1], cd[1], ab[2], cd[2], ab[3], cd[3] };
         memcpy(word + 16 * j, words, sizeof words);

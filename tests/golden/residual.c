@@ -60,6 +60,18 @@ typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real))
 #define PREFETCH(address, writing) (void)(address)
 #endif
 
+/* Loops of a few rounds whose arrays of vectors are to stay in registers, and loops that are to stay loops. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define ROLLED _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 32")
+#define ROLLED _Pragma("GCC unroll 1")
+#else
+#define UNROLL
+#define ROLLED
+#endif
+
 /* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
  * differently from those of several. */
 #if defined(__clang__)
@@ -129,15 +141,13 @@ INLINE void store_partial(real *p, vec v, int lanes)
 /* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
 INLINE void transpose(vec *square)
 {
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
+    UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 1)) {
             const vec a = square[i], b = square[i + 1];
             square[i] = SHUFFLE(a, b, 0, 4, 2, 6);
             square[i + 1] = SHUFFLE(a, b, 1, 5, 3, 7);
         }
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
+    UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 2)) {
             const vec a = square[i], b = square[i + 2];
             square[i] = SHUFFLE(a, b, 0, 1, 4, 5);
@@ -180,10 +190,8 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[8][3];
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             total[row][j] = zeros();
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
@@ -191,13 +199,10 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             if (prefetches)
                 PREFETCH(q + w->ahead, 0);
             vec column[3];
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 column[j] = load(q + j * b_block);
-#pragma GCC unroll 32
-            for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-                for (int j = 0; j < vectors; ++j)
+            UNROLL for (int row = 0; row < rows; ++row)
+                UNROLL for (int j = 0; j < vectors; ++j)
                     total[row][j] += p[row * a_row] * column[j];
             p += a_step;
             q += b_step;
@@ -208,17 +213,13 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
         }
     }
     if (w->fresh) {
-#pragma GCC unroll 32
-        for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+        UNROLL for (int row = 0; row < rows; ++row)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 sum[row * vectors + j] = total[row][j];
         return;
     }
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             sum[row * vectors + j] += total[row][j];
 }
 
@@ -361,11 +362,9 @@ static NOINLINE void winograd4x3_filter(const real *restrict from, int64_t row, 
 {
     vec half[6][3];
     /* As a loop, so that no product of this pass is fused with a sum of the next: exported networks round as this does. */
-#pragma GCC unroll 1
-    for (int j = 0; j < 3; ++j) {
+    ROLLED for (int j = 0; j < 3; ++j) {
         vec x[3], y[6];
-#pragma GCC unroll 8
-        for (int i = 0; i < 3; ++i)
+        UNROLL for (int i = 0; i < 3; ++i)
             x[i] = load(from + i * row + j * column);
         y[0] = 1.1377777777777778f * x[0];
         const vec even1 = 0.6884033613445378f * (x[0] + 0.390625f * x[2]);
@@ -377,14 +376,12 @@ static NOINLINE void winograd4x3_filter(const real *restrict from, int64_t row, 
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[2];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 6; ++i) {
         vec x[3], y[6];
-#pragma GCC unroll 8
-        for (int j = 0; j < 3; ++j)
+        UNROLL for (int j = 0; j < 3; ++j)
             x[j] = half[i][j];
         y[0] = 1.1377777777777778f * x[0];
         const vec even1 = 0.6884033613445378f * (x[0] + 0.390625f * x[2]);
@@ -396,8 +393,7 @@ static NOINLINE void winograd4x3_filter(const real *restrict from, int64_t row, 
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[2];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             store(to + (i * 6 + j) * step, y[j]);
     }
 }
@@ -409,8 +405,7 @@ static NOINLINE void winograd4x3_filter_gradient(const real *restrict from, int6
     vec half[3][6];
     for (int j = 0; j < 6; ++j) {
         vec x[6], y[3];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             x[i] = load(from + i * row + j * column);
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -419,14 +414,12 @@ static NOINLINE void winograd4x3_filter_gradient(const real *restrict from, int6
         y[0] = 1.1377777777777778f * x[0] + 0.6884033613445378f * sum1 + 0.11951447245564893f * sum3;
         y[1] = 0.43025210084033616f * difference1 + 0.1792717086834734f * difference3;
         y[2] = x[5] + 0.2689075630252101f * sum1 + 0.2689075630252101f * sum3;
-#pragma GCC unroll 8
-        for (int i = 0; i < 3; ++i)
+        UNROLL for (int i = 0; i < 3; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 3; ++i) {
         vec x[6], y[3];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             x[j] = half[i][j];
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -435,8 +428,7 @@ static NOINLINE void winograd4x3_filter_gradient(const real *restrict from, int6
         y[0] = 1.1377777777777778f * x[0] + 0.6884033613445378f * sum1 + 0.11951447245564893f * sum3;
         y[1] = 0.43025210084033616f * difference1 + 0.1792717086834734f * difference3;
         y[2] = x[5] + 0.2689075630252101f * sum1 + 0.2689075630252101f * sum3;
-#pragma GCC unroll 8
-        for (int j = 0; j < 3; ++j)
+        UNROLL for (int j = 0; j < 3; ++j)
             store(to + (i * 3 + j) * step, y[j]);
     }
 }
@@ -448,8 +440,7 @@ static NOINLINE void winograd4x3_input(const real *restrict from, int64_t row, i
     vec half[6][6];
     for (int j = 0; j < 6; ++j) {
         vec x[6], y[6];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             x[i] = load(from + i * row + j * column);
         y[0] = x[4] + 0.87890625f * x[0] - 2.640625f * x[2];
         const vec even1 = 2.25f * x[2] - x[4];
@@ -461,14 +452,12 @@ static NOINLINE void winograd4x3_input(const real *restrict from, int64_t row, i
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[5] + 0.87890625f * x[1] - 2.640625f * x[3];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 6; ++i) {
         vec x[6], y[6];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             x[j] = half[i][j];
         y[0] = x[4] + 0.87890625f * x[0] - 2.640625f * x[2];
         const vec even1 = 2.25f * x[2] - x[4];
@@ -480,8 +469,7 @@ static NOINLINE void winograd4x3_input(const real *restrict from, int64_t row, i
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[5] + 0.87890625f * x[1] - 2.640625f * x[3];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             store(to + (i * 6 + j) * step, y[j]);
     }
 }
@@ -493,8 +481,7 @@ static NOINLINE void winograd4x3_output(const real *restrict from, int64_t row, 
     vec half[4][6];
     for (int j = 0; j < 6; ++j) {
         vec x[6], y[4];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             x[i] = load(from + i * row + j * column);
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -504,14 +491,12 @@ static NOINLINE void winograd4x3_output(const real *restrict from, int64_t row, 
         y[1] = 0.625f * difference1 + 1.5f * difference3;
         y[2] = 0.390625f * sum1 + 2.25f * sum3;
         y[3] = x[5] + 0.244140625f * difference1 + 3.375f * difference3;
-#pragma GCC unroll 8
-        for (int i = 0; i < 4; ++i)
+        UNROLL for (int i = 0; i < 4; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 4; ++i) {
         vec x[6], y[4];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             x[j] = half[i][j];
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -521,8 +506,7 @@ static NOINLINE void winograd4x3_output(const real *restrict from, int64_t row, 
         y[1] = 0.625f * difference1 + 1.5f * difference3;
         y[2] = 0.390625f * sum1 + 2.25f * sum3;
         y[3] = x[5] + 0.244140625f * difference1 + 3.375f * difference3;
-#pragma GCC unroll 8
-        for (int j = 0; j < 4; ++j)
+        UNROLL for (int j = 0; j < 4; ++j)
             store(to + (i * 4 + j) * step, y[j]);
     }
 }
@@ -534,8 +518,7 @@ static NOINLINE void winograd4x3_output_gradient(const real *restrict from, int6
     vec half[6][4];
     for (int j = 0; j < 4; ++j) {
         vec x[4], y[6];
-#pragma GCC unroll 8
-        for (int i = 0; i < 4; ++i)
+        UNROLL for (int i = 0; i < 4; ++i)
             x[i] = load(from + i * row + j * column);
         y[0] = x[0];
         const vec even1 = x[0] + 0.390625f * x[2];
@@ -547,14 +530,12 @@ static NOINLINE void winograd4x3_output_gradient(const real *restrict from, int6
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[3];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 6; ++i) {
         vec x[4], y[6];
-#pragma GCC unroll 8
-        for (int j = 0; j < 4; ++j)
+        UNROLL for (int j = 0; j < 4; ++j)
             x[j] = half[i][j];
         y[0] = x[0];
         const vec even1 = x[0] + 0.390625f * x[2];
@@ -566,8 +547,7 @@ static NOINLINE void winograd4x3_output_gradient(const real *restrict from, int6
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[3];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             store(to + (i * 6 + j) * step, y[j]);
     }
 }
@@ -897,8 +877,7 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
 {
     const quad zero = { 0 };
     quad a[3], b[3], c[3], d[3];
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
+    UNROLL for (int j = 0; j < 3; ++j) {
         const uint32_t first = block + 4u * (uint32_t)j;
         const quad counters = { first, first + 1u, first + 2u, first + 3u };
         a[j] = counters;
@@ -908,8 +887,7 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
     }
     uint64_t low = seed, high = seed >> 32;
     for (int round = 0; round < 10; ++round) {
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; ++j) {
+        UNROLL for (int j = 0; j < 3; ++j) {
             const quad first = LOWER_PRODUCT(a[j], zero + 0xD2511F53u), second = LOWER_PRODUCT(c[j], zero + 0xCD9E8D57u);
             a[j] = second >> 32 ^ b[j] ^ low;
             c[j] = first >> 32 ^ d[j] ^ high;
@@ -919,8 +897,7 @@ INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_
         low += 0x9E3779B9u;
         high += 0xBB67AE85u;
     }
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
+    UNROLL for (int j = 0; j < 3; ++j) {
         const quad ab = (a[j] & 0xFFFFFFFFu) | b[j] << 32, cd = (c[j] & 0xFFFFFFFFu) | d[j] << 32;
         const uint64_t words[8] = { ab[0], cd[0], ab[1], cd[1], ab[2], cd[2], ab[3], cd[3] };
         memcpy(word + 16 * j, words, sizeof words);
