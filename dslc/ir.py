@@ -72,8 +72,9 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Node:
-    """A layer in its place: its inputs, its output and the parameters it owns. `span` is the call in the net, that of
-    a block for the layers in it; `call` is the layer's own call, and `block` names this run of the outermost block."""
+    """A layer in its place: its inputs, its output, the parameters it owns, and those that it shares with an earlier
+    node, which owns them (`borrowed`). `span` is the call in the net, that of a block for the layers in it; `call` is
+    the layer's own call, and `block` names this run of the outermost block."""
 
     name: str
     layer: Layer
@@ -83,6 +84,18 @@ class Node:
     span: Span
     call: Span
     block: str = ""
+    borrowed: tuple[Parameter, ...] = ()
+
+    @property
+    def roles(self) -> dict[str, Parameter]:
+        """What the layer computes with, by role: what it owns or shares. The parameter `conv1.weight` has the role
+        `weight`."""
+        return {p.name.partition(".")[2]: p for p in (*self.parameters, *self.borrowed)}
+
+    @property
+    def learns(self) -> bool:
+        """Whether the optimizer updates something that the layer computes with."""
+        return any(p.learns for p in self.roles.values())
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:
@@ -92,20 +105,22 @@ class Node:
     @property
     def frozen(self) -> bool:
         """Has parameters, and all of them stay as they are: in training too it does what it does at prediction."""
-        return bool(self.parameters) and all(p.frozen for p in self.parameters)
+        return bool(self.roles) and all(p.frozen for p in self.roles.values())
 
     def parameter(self, role: str) -> Parameter | None:
-        """The parameter `<layer>.<role>`; None if the layer has none (a conv with bias=off)."""
-        return next((p for p in self.parameters if p.name == f"{self.name}.{role}"), None)
+        """The parameter of a role; None if the layer has none (a conv with bias=off)."""
+        return self.roles.get(role)
 
 
 @dataclass(frozen=True)
 class Head:
-    """An output of the network and its loss (None in a network without `train`)."""
+    """An output of the network and its loss (None in a network without `train`). One that is `train_only` has a loss in
+    training, and at prediction is not computed."""
 
     name: str
     value: Value
     loss: Loss | None = None
+    train_only: bool = False
 
 
 def class_weights_role(head: str) -> str:
@@ -195,6 +210,22 @@ class Network:
         return next((table for table in self.tables if table.input == input_name), None)
 
     @property
+    def answers(self) -> tuple[Head, ...]:
+        """The heads that are computed at prediction. They come first among the heads."""
+        return tuple(head for head in self.heads if not head.train_only)
+
+    @property
+    def predicting(self) -> frozenset[str]:
+        """The nodes that the answers depend on, by name."""
+        needed = {head.value.name for head in self.answers}
+        found: set[str] = set()
+        for node in reversed(self.nodes):
+            if node.output.name in needed:
+                found.add(node.name)
+                needed.update(value.name for value in node.inputs)
+        return frozenset(found)
+
+    @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters of all nodes, in the order of the nodes."""
         return tuple(p for node in self.nodes for p in node.parameters)
@@ -208,6 +239,15 @@ class Network:
         """The balanced class weights of a head; None where the file gives numbers or none."""
         node = self.producer(head.value)
         return None if node is None else node.parameter(class_weights_role(head.name))
+
+    @property
+    def users(self) -> dict[str, tuple[str, ...]]:
+        """By a parameter's name the nodes that compute with it: its owner, then those that share it."""
+        found: dict[str, tuple[str, ...]] = {}
+        for node in self.nodes:
+            for p in node.roles.values():
+                found[p.name] = (*found.get(p.name, ()), node.name)
+        return found
 
     def averages(self, parameter: Parameter) -> bool:
         """Whether predictions use an average of the parameter over the updates."""
@@ -249,7 +289,9 @@ class Network:
             assert node.output.name not in known, node.name
             assert node.layer.infer(node.input_shapes) == node.output.shape, node.name
             known[node.output.name] = node.output
-        assert self.heads and all(known.get(h.value.name) == h.value for h in self.heads)
+        assert self.answers == self.heads[: len(self.answers)]
+        assert self.answers and all(known.get(h.value.name) == h.value for h in self.heads)
         names = [p.name for p in self.parameters]
         assert len(set(names)) == len(names)
+        assert all(p in self.parameters for node in self.nodes for p in node.borrowed)
         assert self.training is None or all(h.loss is not None for h in self.heads)

@@ -78,6 +78,11 @@ def slice_gradient_name(parameter: str) -> str:
     return f"{identifier(parameter)}_slice_grad"
 
 
+def shared_gradient_name(parameter: str, node: str) -> str:
+    """The C identifier of a node's part of the gradient of a parameter that several share: `..._grad_at_conv2`."""
+    return f"{identifier(parameter)}_grad_at_{node}"
+
+
 def average_name(parameter: str) -> str:
     """The C identifier of the average of a parameter over the updates: `conv1_weight_average`."""
     return f"{identifier(parameter)}_average"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dslc import derived
 from dslc.checker.columns import require_values
 from dslc.codegen.build import Library
 from dslc.compiler import check_text, plan_network
@@ -20,13 +21,14 @@ from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
 from dslc.runtime import overview
-from dslc.runtime.data.arrays import as_targets
+from dslc.runtime.data.arrays import as_inputs, as_targets
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.data.stream_schema import schema_of
 from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.conversion import Conversion
+from dslc.runtime.native.family import Family
 from dslc.runtime.native.parameters import Parameters, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.training import checkpoint as checkpoints
@@ -70,6 +72,8 @@ class Model:
         self.lr_factor = 1.0
         self._schedule = network.training.schedule if network.training else None
         self._compiled: Compiled | None = None
+        self._family: Family | None = None
+        self._insides: dict[tuple[str, ...], Model] = {}
         if not network.open:
             self._compile(network)
         self.fit_state: checkpoints.FitState | None = None
@@ -78,7 +82,7 @@ class Model:
 
     def _compile(self, network: Network) -> None:
         """Compiles the network, with fresh parameters."""
-        self.network = network
+        self.network, self._insides = network, {}
         self._compiled = Compiled(network, self._plan(None), self.seed)
         for name, array in initial.initial_parameters(network, self.seed):
             self.parameters[name][...] = array
@@ -135,7 +139,7 @@ class Model:
         with self.compiled.lock:
             twin = object.__new__(type(self))
             twin.__dict__.update(self.__dict__)
-            twin._compiled = self.compiled.copy()
+            twin._compiled, twin._family, twin._insides = self.compiled.copy(), None, {}
             twin._fitting = threading.RLock()
             twin._unfitted, twin.watched = set(self._unfitted), list(self.watched)
             twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
@@ -246,6 +250,8 @@ class Model:
         if self._compiled is None:
             require_values(self.network)
         assert self._compiled is not None
+        if self._family is not None:
+            self._family.enter(self._compiled)
         return self._compiled
 
     @property
@@ -315,20 +321,80 @@ class Model:
 
     # ------------------------------------------------------------------------------------------- prediction
 
-    def predict(self, x: Any) -> Any:
+    def predict(self, x: Any, layers: Sequence[str] | None = None) -> Any:
         """The outputs for x of shape (n, *input): an array (n, *output), or a dict of arrays by head if there are
         several. A network with several inputs takes a dict by input or a tuple. x may be a stream of batches, as
-        `dslc.Stream` describes it.
+        `dslc.Stream` describes it. layers: names of layers, whose results come instead, as a dict.
 
         Raises:
-            DataError: x does not fit the network or is not finite.
+            DataError: x does not fit the network or is not finite, or there is no such layer.
         """
+        if layers is not None:
+            return self._inside(tuple(layers), x)
         compiled = self.compiled
         with compiled.lock:
             if is_small(x) or not wants_portions(self._conversion(), x):
                 return inference.predict(compiled, self.schema.inputs(self.network, x))
             with input_portions(self._conversion(), x, self.batch) as portions:
                 return inference.predict_portions(compiled, portions)
+
+    def _inside(self, layers: tuple[str, ...], x: Any) -> dict[str, Array]:
+        """The results of layers, by name, from a network that ends there."""
+        if layers not in self._insides:
+            self._insides[layers] = self._related(derived.showing(self.network, layers))
+        inside = self._insides[layers]
+        with self.compiled.lock:
+            inside.restore_weights({name: self.parameters[name].numpy() for name in inside.parameters})
+            inside.schema = self.schema
+            found = inside.predict(x)
+        return found if isinstance(found, dict) else {layers[0]: found}
+
+    def _related(self, network: Network) -> Model:
+        return Model(network, self._wanted_threads, self.options, self.target)
+
+    def part(self, output: str, start: str | None = None, freeze: Sequence[str] = ()) -> Model:
+        """A model of a part of the network that shares its parameters: up to an output or a layer, and with `start`
+        only what comes behind that layer, whose result is the input then. Whichever of the models is used has what the
+        others have learned; each has an optimizer of its own. A part that ends in an output trains with its loss.
+        `freeze`: layers that the part does not train. Views of `parameters` are up to date when they are asked for.
+
+        Raises:
+            DataError: there is no such layer, or nothing between the two; the network keeps averages, whose training
+                cannot be shared, or columns that are not known yet.
+        """
+        if self.network.training is not None and self.network.training.average is not None:
+            raise DataError("a network with `average` has no parts: what predicts is not what is trained")
+        part = self._related(derived.part_of(self.network, output, start, freeze))
+        part._family = self._family = self._family or Family(self.compiled)
+        part._unfitted = set()
+        return part
+
+    def input_gradients(self, x: Any, y: Any) -> Any:
+        """The gradient of each example's loss with respect to its input, in the shape of x: a dict by input if there
+        are several. All is as at prediction: dropout and augmentation are off, batch norm takes its running averages,
+        and the loss has no penalties. One example at a time is worked through.
+
+        Raises:
+            DataError: the data do not fit, or the network has no loss, declares columns, or cuts its images.
+        """
+        key = ("", "input gradients")
+        if key not in self._insides:
+            self._insides[key] = self._related(derived.with_inputs_as_parameters(self.network))
+        probe, inputs = self._insides[key], self.network.inputs
+        with self.compiled.lock:
+            probe.restore_weights(self.copy_weights())
+            xs = as_inputs(self.network, self.schema.inputs(self.network, x), self.dtype)
+            ys = as_targets(self.network, self.schema.targets(self.network, y), len(xs[0]), self.dtype)
+            found = [np.empty_like(array) for array in xs]
+            ones = {value.name: np.ones((1, value.elements), self.dtype) for value in inputs}
+            for i in range(len(xs[0])):
+                for value, array in zip(inputs, xs, strict=True):
+                    probe.parameters[derived.factor_of(value)][...] = array[i].ravel()
+                target = {head.name: array[i : i + 1] for head, array in zip(self.network.heads, ys, strict=True)}
+                gradients = probe.gradients(ones, target)
+                for value, result in zip(inputs, found, strict=True):
+                    result[i] = gradients[derived.factor_of(value)].reshape(value.shape)
+        return found[0] if len(found) == 1 else {v.name: array for v, array in zip(inputs, found, strict=True)}
 
     def predict_classes(self, x: Any) -> Any:
         """The likeliest class of each example as its label, in the type that the training targets had: an array (n,),
@@ -339,7 +405,7 @@ class Model:
         """
         outputs = self.predict(x)
         given = outputs if isinstance(outputs, dict) else {self.network.heads[0].name: outputs}
-        found = {head.name: self.schema.predicted(head, given[head.name]) for head in self.network.heads}
+        found = {head.name: self.schema.predicted(head, given[head.name]) for head in self.network.answers}
         return found if len(found) > 1 else next(iter(found.values()))
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:

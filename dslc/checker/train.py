@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dslc import averages, clips, losses, optimizers, registry, regularizers
 from dslc.averages import Average
 from dslc.checker.draft import Draft
-from dslc.checker.effect import frozen_penalties, useless_init, useless_precise, useless_regularizers, weights_of
+from dslc.checker.effect import frozen_penalties, useless_init, useless_precise, useless_regularizers
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
 from dslc.checker.losses import Heads, LossReader
 from dslc.checker.metrics import MetricReader
@@ -173,7 +173,7 @@ class NothingToFreeze(Diagnostic):
     """A layer without parameters to freeze: `freeze relu1`."""
 
     name: str
-    message = "{name} has no parameters: there is nothing to freeze"
+    message = "{name} has no parameters of its own: there is nothing to freeze"
 
 
 @record
@@ -203,8 +203,9 @@ class TrainSettings:
 class TrainReader:
     """Reads `train`; one method for each setting, named after its key."""
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope, self.report = scope, scope.report
+    def __init__(self, scope: Scope, train_only: Collection[str] = ()) -> None:
+        """train_only: the outputs that have a loss and no metrics."""
+        self.scope, self.report, self.train_only = scope, scope.report, train_only
         self.found: dict[str, object] = {}
         self.losses: dict[str, Loss] = {}
         self.regularizers: list[tuple[Regularizer, Span]] = []
@@ -229,7 +230,8 @@ class TrainReader:
         """
         self.heads, self.drafts, self.complete = heads, drafts, complete
         self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses)
-        self.metric_reader = MetricReader(self.scope, heads, complete)
+        answers = {name: head for name, head in heads.items() if name not in self.train_only}
+        self.metric_reader = MetricReader(self.scope, answers, complete)
         if train is None:
             return TrainSettings()
         seen: dict[tuple[str, str | None], Span] = {}
@@ -369,7 +371,7 @@ class TrainReader:
             name = expr.name if isinstance(expr, ast.Name) else show(evaluate(expr, self.scope))
             if self.complete and name not in known:
                 raise self.scope.fail(UnknownLayerName(expr.span, name, tuple(known)))
-            if name in known and not weights_of(known[name]):
+            if name in known and not known[name].weights:
                 raise self.scope.fail(NothingToFreeze(expr.span, name))
             names.append(name)
         self.found["freeze"] = tuple(names)
@@ -415,7 +417,7 @@ class TrainReader:
     def _check_effects(self, word: Span) -> None:
         """Whether anything learns, and every setting has an effect."""
         frozen = self._frozen()
-        if not any(w.trained for d in self.drafts if d.name not in frozen for w in weights_of(d)):
+        if not any(w.trained for d in self.drafts if d.name not in frozen for w in d.weights):
             self.report(NothingLearns(word))
         for found in useless_regularizers(self.drafts, frozen, self.regularizers):
             self.report(found)
@@ -427,7 +429,8 @@ class TrainReader:
     def _check_losses(self) -> None:
         self.loss_reader.report_missing()
         if self.complete:
-            self.metric_reader.check(self.losses)
+            answers = {name: loss for name, loss in self.losses.items() if name not in self.train_only}
+            self.metric_reader.check(answers)
 
     def _frozen(self) -> frozenset[str]:
         """The layers that do not learn, whether the layer or `train` says so."""

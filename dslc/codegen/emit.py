@@ -64,12 +64,13 @@ def _interface(plan: Plan, names: Names) -> dict[str, object]:
     return {
         "prefix": names.prefix,
         "inputs": [f"const {names.real} *{v.name}_in" for v in network.inputs],
-        "outputs": [f"{names.real} *{h.name}_output" for h in network.heads],
+        "outputs": [f"{names.real} *{h.name}_output" for h in network.answers],
         "trains": plan.graph.train is not None,
         "targets": [names.declare(t) for t in _targets(plan)],
         "sample_weights": names.declare(SAMPLE_WEIGHTS),
         "stored": [f"const uint8_t *{_bytes(v.name)}" for v in network.inputs],
         "heads": len(network.heads),
+        "answers": len(network.answers),
     }
 
 

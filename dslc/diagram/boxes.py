@@ -88,7 +88,7 @@ def _belongs(node: Node, last: Node, readers: Counter[str], unfold: bool) -> boo
     if last.block != node.block and not unfold:
         return False
     alone = node.inputs == (last.output,) and readers[last.output.name] == 1
-    return alone and node.output.shape == last.output.shape and not any(p.decays for p in node.parameters)
+    return alone and node.output.shape == last.output.shape and not any(p.decays for p in node.roles.values())
 
 
 def _box(group: Sequence[Node], unfold: bool) -> Box:

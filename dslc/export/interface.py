@@ -128,7 +128,7 @@ def interface_of(trained: Trained, itemsize: int) -> Interface:
         trained,
         real,
         tuple(_port(v, "x", v.name, "INPUT", len(network.inputs) == 1) for v in network.inputs),
-        tuple(_port(h.value, "out", h.name, "OUTPUT", len(network.heads) == 1) for h in network.heads),
+        tuple(_port(h.value, "out", h.name, "OUTPUT", len(network.answers) == 1) for h in network.answers),
         tuple(_target(h, real, len(network.heads) == 1) for h in network.heads),
     )
 

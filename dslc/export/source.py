@@ -63,7 +63,7 @@ def callers_arrays(interface: Interface, offsets: Sequence[Offsets]) -> dict[str
         f"{v.name}_in": f"{port.name}_shifted" if port in shifted else port.name
         for v, port in zip(network.inputs, interface.inputs, strict=True)
     }
-    outputs = {f"{h.name}_output": port.name for h, port in zip(network.heads, interface.outputs, strict=True)}
+    outputs = {f"{h.name}_output": port.name for h, port in zip(network.answers, interface.outputs, strict=True)}
     return inputs | outputs
 
 

@@ -107,6 +107,7 @@ def training_source(plan: Plan, interface: Interface, shared: Mapping[str, objec
         "longest_name": max((len(p.name) for p in parameters), default=0),
         "wanted": interface.wanted,
         "heads": len(network.heads),
+        "answers": len(network.answers),
         "labels": [t for t in interface.targets if t.classes],
         "missing_targets": any_missing([*(t.name for t in interface.targets), "loss"]),
         "missing_inputs": any_missing(port.name for port in interface.inputs),

@@ -122,6 +122,23 @@ CODES: dict[str, Entry] = {
     "NumberWithValues": Entry("DSLC102", "number_with_values"),
     "ValuesLearned": Entry("DSLC103", "category_values_learned"),
     "ValuesUnknown": Entry("DSLC104"),
+    "ValueAsNumber": Entry("DSLC105", "value_as_number"),
+    "NoMember": Entry("DSLC106", "member_of_a_vector"),
+    "BadNumbers": Entry("DSLC107", "function_of_one_number"),
+    "NoCondition": Entry("DSLC108", "condition_is_a_number"),
+    "NotAlike": Entry("DSLC109", "condition_of_two_kinds"),
+    "ValueOfOtherBranch": Entry("DSLC110", "value_of_another_branch"),
+    "SeveralValues": Entry("DSLC111", "several_values_in_a_chain"),
+    "NamesForValues": Entry("DSLC112", "names_for_values"),
+    "SplitDoesNotFit": Entry("DSLC113", "split_into_unequal_parts"),
+    "ResultsTooEarly": Entry("DSLC114", "results_too_early"),
+    "SharedDiffers": Entry("DSLC115", "shared_differs"),
+    "SharedTakesNothing": Entry("DSLC116", "shared_with_arguments"),
+    "NotInFormula": Entry("DSLC117", "formula_unknown_word"),
+    "FormulaIsConstant": Entry("DSLC118", "formula_of_nothing"),
+    "FormulaTooLong": Entry("DSLC119", "formula_too_long"),
+    "NoArithmetic": Entry("DSLC120", "arithmetic_of_values"),
+    "NothingCombined": Entry("DSLC121", "chain_of_a_number"),
 }
 
 

@@ -53,7 +53,7 @@ def analyze_errors(model: Model, dataset: Dataset) -> ErrorAnalysis | None:
     All outputs of a sigmoid are counted together, as in its metrics.
     """
     name, part = ("test", dataset.test) if dataset.test else ("dev", dataset.dev)
-    head, *more = model.network.heads
+    head, *more = model.network.answers
     if part is None or more or head.loss is None or not predicts_classes(head):
         return None
     mistakes = find_mistakes(model, part.x, part.y, MAX_MISTAKES)

@@ -146,9 +146,9 @@ def class_targets(model: Model, y: Any, count: int) -> Array:
     Raises:
         DataError: the network has several heads or predicts real numbers, or y does not fit it.
     """
-    head, *more = model.network.heads
+    head, *more = model.network.answers
     if more:
-        names = ", ".join(h.name for h in model.network.heads)
+        names = ", ".join(h.name for h in model.network.answers)
         raise DataError(f"error analysis needs a network with one output; {model.network.name} has several: {names}")
     if head.loss is not None and head.loss.pixels:
         raise DataError(f"{model.network.name} predicts a class for each pixel: an image is not just right or wrong")
