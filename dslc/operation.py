@@ -30,6 +30,10 @@ class Tensor:
     batched: bool = True
     dtype: str = "real"
 
+    def __hash__(self) -> int:
+        """That of the name, which text keeps: planning looks up tensors all the time."""
+        return hash(self.name)
+
     @property
     def elements(self) -> int:
         """Numbers in one example if `batched`, else in the whole tensor."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 Shape = tuple[int, ...]
-"""Size of one example: `(features,)` or `(height, width, channels)`."""
+"""Size of one example: `(features,)`, `(steps, channels)` of a sequence or `(height, width, channels)` of an image."""
 Pair = tuple[int, int]
 """(vertical, horizontal)."""
 Sides = tuple[Pair, Pair]
@@ -73,21 +73,38 @@ class Window:
         return f"{rounded}(({n} + {pad} - {self.extent(axis)}) / {step}) + 1 = {self.output(axis, n)}"
 
     def describe(self, shape: Shape) -> str:
-        """The formula for an image; both axes, separated by a semicolon, if they differ."""
+        """The formula for an image; both axes, separated by a semicolon, if they differ; for a sequence that of the
+        steps."""
+        if len(shape) == 2:
+            return self.formula(1, shape[0])
         rows, columns = self.formula(0, shape[0]), self.formula(1, shape[1])
         return rows if rows == columns else f"{rows}; {columns}"
 
     def slide(self, shape: Shape, what: str) -> Pair:
-        """Output rows and columns over an image.
+        """Output rows and columns over an image, or over a sequence, which is one of a single row.
 
         Raises:
             SizeProblem: the window is larger than the padded image.
         """
-        require_image(shape, what)
+        image = as_image(shape)
         for axis in (0, 1):
-            if self.output(axis, shape[axis]) < 1:
-                raise self._too_large(shape, axis, what)
-        return self.output(0, shape[0]), self.output(1, shape[1])
+            if self.output(axis, image[axis]) < 1:
+                raise self._too_many_steps(shape, what) if len(shape) == 2 else self._too_large(shape, axis, what)
+        return self.output(0, image[0]), self.output(1, image[1])
+
+    def _too_many_steps(self, shape: Shape, what: str) -> SizeProblem:
+        spans = f"{self.size[1]}" if self.dilation[1] == 1 else f"{self.size[1]} dilated by {self.dilation[1]}"
+        noun = "filter" if what.startswith("conv") else "window"
+        most = (shape[0] + sum(self.padding(1, shape[0])) - 1) // self.dilation[1] + 1
+        return SizeProblem(
+            f"the {noun} is larger than its input",
+            f"{spans} needs at least {self.extent(1)} steps; the input here is {show_shape(shape)}",
+            (
+                f"size: floor((n + 2p - f) / s) + 1 = {self.formula(1, shape[0])}",
+                f"help: use a {noun} of at most {most} steps, or pad",
+            ),
+            "size",
+        )
 
     def _too_large(self, shape: Shape, axis: int, what: str) -> SizeProblem:
         n, extent = shape[axis], self.extent(axis)
@@ -109,10 +126,59 @@ class Window:
         )
 
 
+def steps_window(size: int, stride: int, pad: str | int | Pair, dilation: int = 1, ceil: bool = False) -> Window:
+    """The window over the steps of a sequence, which is an image of one row. `causal` pads only in front, so that no
+    result depends on a later step."""
+    if pad == "causal":
+        pad = (dilation * (size - 1), 0)
+    elif isinstance(pad, int):
+        pad = (pad, pad)
+    return Window((1, size), (1, stride), pad if isinstance(pad, str) else ((0, 0), pad), (1, dilation), ceil)
+
+
+def describe(shape: Shape) -> str:
+    """A shape in words: `a vector of 5 features`, `a sequence of 28 steps with 5 channels`, `an image of 28x28x1`."""
+    if len(shape) == 1:
+        return f"a vector of {shape[0]} features"
+    if len(shape) == 2:
+        return f"a sequence of {shape[0]} steps with {shape[1]} channels"
+    return f"an image of {show_shape(shape)}"
+
+
+def as_image(shape: Shape) -> Shape:
+    """A sequence (T, C) as the image of one row that it is for kernels, (1, T, C); other shapes as they are."""
+    return (1, *shape) if len(shape) == 2 else shape
+
+
 def require_image(shape: Shape, what: str) -> None:
     """Raises SizeProblem for a shape that is not (height, width, channels); `what` names the layer."""
+    if len(shape) == 2:
+        instead = f"; over sequences goes {what}1d" if what in ("conv", "maxpool", "avgpool") else ""
+        raise SizeProblem(
+            f"{what} needs an image, but its input is {describe(shape)}",
+            notes=(f"help: an image of one channel is {show_shape(shape)}x1{instead}",),
+        )
     if len(shape) != 3:
         raise SizeProblem(
-            f"{what} needs an image, but its input is a vector of {shape[0]} features",
+            f"{what} needs an image, but its input is {describe(shape)}",
             notes=("help: move it before flatten, or declare the input as HxWxC, or use reshape(HxWxC) first",),
         )
+
+
+def require_places(shape: Shape, what: str) -> None:
+    """Raises SizeProblem for a vector, which has neither steps nor pixels; `what` names the layer."""
+    if len(shape) == 1:
+        raise SizeProblem(
+            f"{what} needs an image or a sequence, but its input is {describe(shape)}",
+            notes=("help: move it before flatten, or declare the input as HxWxC or TxC, or reshape it first",),
+        )
+
+
+def require_sequence(shape: Shape, what: str) -> None:
+    """Raises SizeProblem for a shape that is not (steps, channels); `what` names the layer."""
+    if len(shape) == 2:
+        return
+    help_ = "declare the input as TxC, T steps of C channels, or use reshape(TxC) first"
+    if len(shape) == 3 and what.endswith("1d"):
+        help_ = f"over images goes {what.removesuffix('1d')}"
+    raise SizeProblem(f"{what} needs a sequence, but its input is {describe(shape)}", notes=(f"help: {help_}",))

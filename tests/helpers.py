@@ -111,27 +111,32 @@ def example_spec(example: Example, batch: int = 5) -> str:
 def example_statements(example: Example, suffix: str = "") -> list[str]:
     """The same as statements; the names of its values end in `suffix`."""
     lines, values = [], []
-    for i, shape in enumerate(example.inputs, 1):
-        x, v = f"x{i}{suffix}", f"v{i}{suffix}"
-        lines += [f"input {x}: {show_shape(shape)}", f"{v} = {x} -> {same_size(shape)}"]
-        values.append(v)
     name, _, arguments = example.text.partition("(")
     found = registry.find(dslc.layers, name, Layer)
     assert found is not None
-    if found.first or found.augments:
+    for i, shape in enumerate(example.inputs, 1):
+        x, v = f"x{i}{suffix}", f"v{i}{suffix}"
+        lines.append(f"input {x}: {show_shape(shape)}")
+        if i > 1 and found.takes:
+            arguments = f"{found.takes[i - 2]}={x}{', ' + arguments if arguments else ')'}"
+            continue
+        lines.append(f"{v} = {x} -> {same_size(shape)}")
+        values.append(v)
+    looks_up = found.whole_numbers is not Layer.whole_numbers and not found.takes
+    if found.first or found.augments or looks_up:
         (shape,) = example.inputs
         x = f"x1{suffix}"
         lines, chain = [f"input {x}: {show_shape(shape)}"], f"{x} -> {example.text} -> {same_size(shape)}"
     elif len(values) > 1:
         chain = f"{name}({', '.join(values)}{', ' + arguments if arguments else ')'}"
     else:
-        chain = f"{values[0]} -> {example.text}"
+        chain = f"{values[0]} -> {name}{'(' if arguments else ''}{arguments}"
     return [*lines, f"output out{suffix} = {chain} -> linear"]
 
 
 def same_size(shape: Shape) -> str:
     """A layer that learns and keeps the shape; without a bias, whose gradient a batchnorm would make zero."""
-    return f"dense({shape[0]}, bias=off)" if len(shape) == 1 else f"conv({shape[2]}, 1x1, bias=off)"
+    return f"conv({shape[2]}, 1x1, bias=off)" if len(shape) == 3 else f"dense({shape[-1]}, bias=off)"
 
 
 def randomize_parameters(model: Model, rng: np.random.Generator) -> Model:
@@ -149,6 +154,10 @@ def data(network: Network, n: int, rng: np.random.Generator, dtype: str = "float
         return array.astype(dtype).astype(np.float64)
 
     xs = {v.name: exact(rng.standard_normal((n, *v.shape))) for v in network.inputs}
+    for node in network.nodes:
+        for place, (least, most) in node.layer.whole_numbers(node.input_shapes).items():
+            value = node.inputs[place]
+            xs[value.name] = rng.integers(least, most + 1, (n, *value.shape)).astype(np.float64)
     ys = {}
     for head in network.heads:
         classes = head.loss is not None and head.loss.numbered

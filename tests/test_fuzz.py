@@ -72,7 +72,7 @@ def test_random_networks(first: int) -> None:
 def test_random_networks_have_everything() -> None:
     """Every layer, loss, optimizer, ... and every of their arguments is in some of them, and all are valid."""
     words: set[str] = set()
-    for number in range(700):
+    for number in range(900):
         text = case_of(number).text
         check_text(text)
         words.update(re.findall(r"\w+", text))

@@ -13,7 +13,10 @@ from dslc import registry
 from dslc.compiler import check_text
 from dslc.language.arguments import slots
 from dslc.layers import Activation, Example, Layer, Mode
+from dslc.layers._recurrent import Recurrent
+from dslc.layers.attention import Attention
 from dslc.layers.conv_transpose import ConvTranspose
+from dslc.layers.matmul import MatMul
 from dslc.shape import show_shape
 from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load, randomize_parameters
 
@@ -81,12 +84,20 @@ def test_activations_far_from_zero(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize(("layer", "example"), CASES)
 def test_multiply_adds(layer: type[Layer], example: Example) -> None:
-    """Every weight meets every pixel of the result once, of a transposed convolution every one of the input; layers
-    without weights do none."""
+    """Every weight meets every pixel of the result once, of a transposed convolution or a recurrent layer every one of
+    the input; layers without weights do none. In attention every query meets its keys and values too."""
     nodes = check_text(example_spec(example)).nodes
     node = next(node for node in reversed(nodes) if isinstance(node.layer, layer))
-    pixels = prod((node.input_shapes[0] if isinstance(node.layer, ConvTranspose) else node.output.shape)[:-1])
-    assert node.layer.multiply_adds(node.input_shapes) == sum(p.elements * pixels for p in node.parameters if p.decays)
+    by_input = isinstance(node.layer, (ConvTranspose, Recurrent))
+    pixels = prod((node.input_shapes[0] if by_input else node.output.shape)[:-1])
+    among_steps = 0
+    if isinstance(node.layer, MatMul):
+        among_steps = node.output.elements * node.input_shapes[0][-2 if node.layer.turned[0] else -1]
+    if isinstance(node.layer, Attention):
+        steps, channels = node.output.shape
+        among_steps = steps * (steps + 1) * channels if node.layer.causal else 2 * steps**2 * channels
+    weighted = sum(p.elements * pixels for p in node.parameters if p.decays)
+    assert node.layer.multiply_adds(node.input_shapes) == weighted + among_steps
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

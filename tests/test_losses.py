@@ -92,6 +92,7 @@ FORMULAS = {
     "kl_divergence": lambda y, t: (t * np.log(t / y)).sum(axis=1).mean(),
     "dice": lambda y, t: (1 - (2 * (y * t).sum(axis=1) + 1) / (y.sum(axis=1) + t.sum(axis=1) + 1)).mean(),
     "pixel_cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t.astype(int)]).mean(),
+    "step_cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t.astype(int)]).mean(),
     "hinge": lambda y, t: np.mean([max(0, *(1 + np.delete(row, k) - row[k])) for row, k in zip(y, t, strict=True)]),
     "cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t]).mean(),
 }

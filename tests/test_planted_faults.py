@@ -54,7 +54,14 @@ PIXELS = """net Pixels {
   dense(1) -> sigmoid
 }
 """ + TRAIN.format("binary_cross_entropy")
-NETS = {"images": IMAGES, "vectors": VECTORS, "pixels": PIXELS}
+SEQUENCES = """net Sequences {
+  input n: 1
+  input x: 5x3
+  lstm(3, lengths=n) -> gru(2, bidirectional=on) -> rnn(2, return=last)
+  dense(2)
+}
+""" + TRAIN.format("mse")
+NETS = {"images": IMAGES, "vectors": VECTORS, "pixels": PIXELS, "sequences": SEQUENCES}
 
 CONV1 = {"conv1.weight"}
 BEFORE_POOL = CONV1 | {"batchnorm1.gamma", "batchnorm1.beta"}
@@ -63,6 +70,10 @@ BEFORE_TANH = BEFORE_LRN | {"dense1.weight", "dense1.bias"}
 HIDDEN = {"dense1.weight", "dense1.bias", "layernorm1.gamma", "layernorm1.beta"}
 GATE = {"dense2.weight", "dense2.bias"}
 CONV = {"conv1.weight", "conv1.bias"}
+ROLES = ("weight_input", "weight_hidden", "bias_input", "bias_hidden")
+LSTM = {f"lstm1.{role}" for role in ROLES}
+GRU_REVERSE = {f"gru1.{role}_reverse" for role in ROLES}
+BEFORE_DENSE = LSTM | GRU_REVERSE | {f"{layer}.{role}" for layer in ("gru1", "rnn1") for role in ROLES}
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,18 @@ FAULTS = {
     ),
     "dense bias: a missing term": Fault(
         "images", "dense1_backward_bias", TOP, "{\n    --n;\n", {"dense1.bias"}
+    ),
+    "lstm: a missing term": Fault(
+        "sequences", "lstm1_backward", "of_cell[u] = of_state * forget", "of_cell[u] = of_state", LSTM
+    ),
+    "gru: a missing term on the way from the last step to the first": Fault(
+        "sequences", "gru1_backward_reverse", "= of_fresh * reset;", "= of_fresh;", LSTM | GRU_REVERSE
+    ),
+    "rnn: a wrong sign": Fault(
+        "sequences", "rnn1_backward", "(1 - gate[u] * gate[u])", "(1 + gate[u] * gate[u])", BEFORE_DENSE
+    ),
+    "rnn: the state before its step": Fault(
+        "sequences", "rnn1_backward_weight_hidden", TOP, "{\n    ++x;\n", {"rnn1.weight_hidden"}
     ),
     "l2: a wrong scale": Fault(
         "images", "dense1_weight_regularize", "+= share", "+= 2 * share", {"dense1.weight"}

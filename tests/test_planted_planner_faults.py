@@ -497,6 +497,33 @@ FAULTS = {
         kernel("train", "forward", "conv1_forward", lambda k: replace(k, variant=replace(k.variant, scratch=()))),
         "the operations of .* are not its graph's",
     ),
+    "the state of a recurrent layer for one thread only": Fault(
+        "adding", less_scratch("train", "forward", "lstm1_forward", "hidden"), "of hidden"
+    ),
+    "the gradient of a recurrent state for one thread only": Fault(
+        "adding", less_scratch("train", "backward", "lstm1_backward", "dc"), "of dc"
+    ),
+    "a recurrent layer goes back with weights that are not turned": Fault(
+        "adding",
+        reading("train", "backward", "lstm1_backward", {"lstm1_weight_hidden_rotate_filters": "lstm1_weight_hidden"}),
+        "expects lstm1_weight_hidden to have",
+    ),
+    "a recurrent layer goes back without the cells of its steps": Fault(
+        "adding", reading("train", "backward", "lstm1_backward", {"lstm1_cells": "x_in"}), "expects x_in to have"
+    ),
+    "attention with room for one thread only": Fault(
+        "paragraphs", less_scratch("train", "forward", "attention1_forward", "room"), "of room"
+    ),
+    "attention goes back without its logarithms": Fault(
+        "paragraphs",
+        reading("train", "backward", "attention1_backward", {"attention1_logs": "add1_out"}),
+        "expects add1_out to have",
+    ),
+    "a mean over steps that has another length": Fault(
+        "paragraphs",
+        reading("train", "forward", "global_avgpool1_forward", {"lengths1_out": "attention1_logs"}),
+        "expects attention1_logs to have",
+    ),
     "an update of some numbers only": Fault(
         "filters", context("train", "update", "conv1_weight_update", elements=8), "processes 8 of"
     ),

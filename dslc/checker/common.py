@@ -79,7 +79,9 @@ def _penalty(argument: ast.Argument, scope: Scope) -> list[Penalty]:
 def without_weights(link: ast.Call, declared: tuple[Weights, ...]) -> Iterator[Diagnostic]:
     """Reports the arguments that have no effect because the call's layer has no weights."""
     weighted, learning = any(w.decays for w in declared), any(w.trained for w in declared)
+    begun = weighted or any(w.usual for w in declared)
     for argument in link.arguments or ():
-        useless = argument.name in ("init", "l1", "l2", "max_norm") and not weighted
+        useless = argument.name in ("l1", "l2", "max_norm") and not weighted
+        useless = useless or (argument.name == "init" and not begun)
         if useless or (argument.name in ("freeze", "lr_factor") and not learning):
             yield NoWeights(argument.span, link.name, str(argument.name))

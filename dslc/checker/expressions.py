@@ -318,7 +318,7 @@ def bind(thing: type[T], name: str, call: ast.Call, scope: Scope, common: tuple[
     for slot in takes:
         if slot.name in given:
             try:
-                values[slot.name] = convert(slot, given[slot.name].value, name, scope)
+                values[slot.field] = convert(slot, given[slot.name].value, name, scope)
             except Failed:
                 failed = True
         elif slot.required:

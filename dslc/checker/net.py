@@ -19,6 +19,7 @@ from dslc.checker.draft import Common, Draft
 from dslc.checker.expressions import (
     Failed,
     Scope,
+    TwiceGiven,
     WrongValue,
     bind,
     evaluate,
@@ -82,6 +83,16 @@ class MergeNeedsValues(Diagnostic):
     layer: str
     message = "{layer} joins values: its arguments are names"
     hints = ("help: give the value a name first: skip = ...",)
+
+
+@record
+class NotAnInput(Diagnostic):
+    """An argument that names an input is something else: `lstm(8, lengths=h)` with `h = x -> dense(1)`, or a number."""
+
+    layer: str
+    argument: str
+    message = "{argument} of {layer} is not the name of an input"
+    hints = ("help: declare one with input n: 1, or count the words of a text with n = text -> lengths",)
 
 
 @record
@@ -601,7 +612,9 @@ class NetBuilder:
         if found.merges:
             inputs = tuple(self._merged(a, link, frame) for a in own if a.name is None)
             own = tuple(a for a in own if a.name is not None)
-        layer = bind(found, link.name, replace(link, arguments=own), frame.scope, COMMON)
+        inputs = (*inputs, *self._taken(found.takes, own, link, frame))
+        own = tuple(a for a in own if a.name not in found.takes)
+        layer = bind(found, link.name, replace(link, arguments=own), frame.scope, (*COMMON, *found.takes))
         common = read_common(link, frame.scope)
         return layer, common, inputs
 
@@ -625,6 +638,28 @@ class NetBuilder:
             return self._poison()
         call = replace(link, name="slice")
         return Several(tuple(self._add(call, layer, Common(), (flowing,), frame) for layer in layers_of_parts))
+
+    def _taken(
+        self, takes: tuple[str, ...], own: tuple[ast.Argument, ...], link: ast.Call, frame: Frame
+    ) -> tuple[Value | None, ...]:
+        """The inputs that arguments name, in the order of `takes`."""
+        given: dict[str, Value | None] = {}
+        for argument in (a for a in own if a.name in takes):
+            if argument.name in given:
+                raise frame.scope.fail(TwiceGiven(argument.span, str(argument.name)))
+            given[str(argument.name)] = self._named_input(argument, link, frame)
+        return tuple(given[name] for name in takes if name in given)
+
+    def _named_input(self, argument: ast.Argument, link: ast.Call, frame: Frame) -> Value | None:
+        name = argument.value.name if isinstance(argument.value, ast.Name) else ""
+        flows = tuple(frame.scope.flows)
+        if name not in flows and name:
+            raise frame.scope.fail(unknown_value(argument.value.span, name, flows, frame.scope, value_wanted=True))
+        value = self._use(name, frame) if name else None
+        counted = value is not None and any(d.output == value and d.layer.counts for d in self.drafts)
+        if not name or (value is not None and value.name not in self.inputs and not counted):
+            raise frame.scope.fail(NotAnInput(argument.value.span, link.name, str(argument.name)))
+        return value
 
     def _add(
         self, link: ast.Call, layer: Layer, common: Common, inputs: tuple[Value, ...], frame: Frame

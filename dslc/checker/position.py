@@ -42,6 +42,15 @@ class NotFirst(Diagnostic):
 
 
 @record
+class NotWholeNumbers(Diagnostic):
+    """A layer that looks up whole numbers after another layer: `dense(3) -> embedding(10, 4)`."""
+
+    layer: str
+    message = "{layer} takes whole numbers, so it must come directly after an input"
+    hints = ("help: name the input that holds them: text -> {layer}(...)",)
+
+
+@record
 class AugmentsTooLate(Diagnostic):
     """Augmentation after a layer that computes something: `conv(4, 3x3) -> shift(1)`."""
 
@@ -64,10 +73,13 @@ def misplaced(
     link: ast.Call, layer: Layer, inputs: Sequence[Value], given: Mapping[str, Value], drafts: Sequence[Draft]
 ) -> Diagnostic | None:
     """Why the layer cannot follow these values, or None. `given`: the net's inputs by name."""
-    made = {draft.output: draft.layer for draft in drafts} if layer.augments else {}
+    made = {draft.output: draft.layer for draft in drafts} if inputs[1:] or layer.augments else {}
     late = [value for value in inputs if given.get(value.name) != value]
     if layer.first and late:
         return NotFirst(link.span, link.name)
+    counted = [inputs[place] for place in layer.whole_numbers(tuple(value.shape for value in inputs))]
+    if any(value in late and not (value in made and made[value].counts) for value in counted):
+        return NotWholeNumbers(link.span, link.name)
     if layer.augments and not all(made[value].first or made[value].augments for value in late):
         return AugmentsTooLate(link.span, link.name)
     return None

@@ -281,7 +281,9 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
     frozen = draft.common.freeze or draft.name in settings.frozen
 
     def parameter(weights: Weights) -> Parameter:
-        if isinstance(weights.init, Init):
+        if weights.usual and draft.common.init is not None:
+            init = draft.common.init
+        elif isinstance(weights.init, Init):
             init = weights.init
         elif weights.init is not None:
             init_class = registry.find(inits, weights.init, Init)

@@ -90,7 +90,7 @@ def misfit(init: Init, declared: tuple[Weights, ...]) -> SizeProblem | None:
     """Why an init cannot fill the weights that declare none of their own, or None."""
     try:
         for weights in declared:
-            if weights.init is None:
+            if weights.init is None or weights.usual:
                 init.check(weights.shape)
     except SizeProblem as problem:
         return problem

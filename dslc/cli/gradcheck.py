@@ -33,7 +33,8 @@ def gradcheck(
 ) -> int:
     """Compare numerical and analytic gradients in float64: a row a parameter, and all in one vector.
 
-    Augmentation is always left out: nothing in it learns.
+    Augmentation is always left out: nothing in it learns. So is truncated backpropagation through time, which is not
+    the slope of the loss.
 
     Args:
         examples_: How many examples the random mini-batch has.
@@ -55,6 +56,11 @@ def gradcheck(
     network, augmenting = checking.without_augmentation(network)
     if augmenting:
         print(f"note: checked on examples as at prediction, without {', '.join(augmenting)}", file=sys.stderr)
+    network, cut = checking.without_truncation(network)
+    if cut:
+        print(
+            f"note: checked with the gradients of all steps, without the truncate of {', '.join(cut)}", file=sys.stderr
+        )
     model = Model(network)
     model.training  # noqa: B018 - raises where there is no loss to differentiate
     x, y = random_batch(model.network, min(positive(examples_, "--examples"), model.batch), seed)

@@ -9,6 +9,7 @@ from dslc.codegen.c_source import RUNS, CSource
 from dslc.codegen.functions import Functions
 from dslc.codegen.names import Names
 from dslc.codegen.phases import PhaseFunction, example_ns, phase_call, phase_functions, shared_phases
+from dslc.codegen.prune import needed
 from dslc.codegen.summary import summary, version
 from dslc.codegen.templating import render
 from dslc.codegen.text import tidy
@@ -20,6 +21,8 @@ from dslc.plan import Plan
 from dslc.planning.planner import caller_tensors
 
 Phases = Mapping[str, PhaseFunction]
+TOOLS = "/* tools */"
+"""Where they come, when it is known which of them the rest calls."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Gathered:
 def emit(plan: Plan) -> CSource:
     """The C of a network."""
     names = Names(plan)
-    functions = Functions(plan, names)
+    functions = Functions(plan, names, plan.steps)
     phases = phase_functions(plan, names, functions)
     interface = _interface(plan, names)
     single = plan.itemsize == 4
@@ -48,14 +51,16 @@ def emit(plan: Plan) -> CSource:
         **_numbers(plan),
         **_threads(plan, sharing),
         "header": header,
-        "tools": tools(plan, functions, bool(sharing)),
+        "tools": TOOLS,
         "functions": list(functions.by_code.values()),
         "phases": list(dict.fromkeys(phases.values())),
         **_prediction(plan, names, phases),
         **_training(plan, names, phases),
     }
     context["constants"] = list(names.constants.values())
-    return CSource(names.prefix, header, tidy(render("network.c.j2", context, single)))
+    before, after = render("network.c.j2", context, single).split(TOOLS)
+    used = needed(tools(plan, functions, bool(sharing)), before + after)
+    return CSource(names.prefix, header, tidy(before + used + after))
 
 
 def _interface(plan: Plan, names: Names) -> dict[str, object]:

@@ -119,8 +119,8 @@ def call_text(layer: Layer) -> str:
     defaults = {f.name: f.default for f in fields(layer)}  # type: ignore[arg-type]
     written = []
     for place, slot in enumerate(slots(type(layer))):
-        value = getattr(layer, slot.name)
-        if value != defaults[slot.name]:
+        value = getattr(layer, slot.field)
+        if value != defaults[slot.field]:
             text = _shown(value, slot.required)
             written.append(text if slot.required or place == 0 else f"{slot.name}={text}")
     return f"{name_of(layer)}({', '.join(written)})" if written else name_of(layer)

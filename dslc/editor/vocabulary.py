@@ -88,7 +88,7 @@ def signature(name: str, thing: type[Any]) -> str:
     defaults = {f.name: f.default for f in fields(thing)}
     written = []
     for slot in slots(thing):
-        default = defaults[slot.name]
+        default = defaults[slot.field]
         optional = default is not MISSING and not slot.required
         written.append(f"{slot.name}={_shown(default)}" if optional and default is not None else slot.name)
     return f"{name}({', '.join(written)})" if written else name

@@ -82,10 +82,10 @@ def _widen_filters(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arr
     del arithmetic
     (narrow,), d = arrays, detail(op, ConvDetail)
     channels, filters = d.input[2] // d.groups, d.output[2] // d.groups
-    wide = np.zeros((*narrow.shape[:2], d.input[2], d.output[2]), narrow.dtype)
+    wide = np.zeros((*narrow.shape[:-2], d.input[2], d.output[2]), narrow.dtype)
     for group in range(d.groups):
         own = slice(group * filters, (group + 1) * filters)
-        wide[:, :, group * channels : (group + 1) * channels, own] = narrow[..., own]
+        wide[..., group * channels : (group + 1) * channels, own] = narrow[..., own]
     return (wide,)
 
 

@@ -74,7 +74,7 @@ def prediction_source(
     indices of 32 bits, in float32."""
     plan = prediction.plan
     names = Names(plan, apart=True)
-    functions = Functions(plan, names, alone=True)
+    functions = Functions(plan, names, plan.steps[:1], alone=True)
     offsets, end = offsets_of(plan, interface, plan.region("workspace").elements)
     arrays = callers_arrays(interface, offsets)
     phases = phases_of(plan.steps[0], arrays, names, functions)

@@ -74,10 +74,10 @@ def parameters_image(plan: Plan, parameters: Mapping[str, Array]) -> Array:
 def training_source(plan: Plan, interface: Interface, shared: Mapping[str, object], stored: Stored) -> str:
     """The whole file. `shared` is what it has in common with the header."""
     names = Names(plan)
-    functions = Functions(plan, names, alone=True)
     network = interface.trained.network
     predict, train = plan.steps[0], plan.step("train")
     assert train is not None and network.training is not None
+    functions = Functions(plan, names, (predict, train), alone=True)
     offsets, _ = offsets_of(plan, interface, plan.arena_bytes(True) // plan.itemsize)
     targets = {f"{h.name}_target": t.name for h, t in zip(network.heads, interface.targets, strict=True)}
     arrays = {

@@ -11,17 +11,18 @@ from math import prod
 from typing import Any
 
 from dslc.kernels import Copy, Setting
-from dslc.kernels._direct import PadDetail, crosses_edge, padded_shape
+from dslc.kernels._direct import PadDetail, crosses_edge, is_dense, padded_shape
 from dslc.kernels.product import exact_count, short
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 from dslc.operation import Tensor
 
 
-def suits(d: ConvDetail, setting: Setting) -> bool:
-    """Whether vectors of channels would be half empty, and the mini-batch fills a vector of examples."""
+def suits(d: ConvDetail, w: Tensor, setting: Setting) -> bool:
+    """Whether vectors of channels would be half empty, and the mini-batch fills a vector of examples. Dense weights are
+    in another order than filters."""
     few = d.output[2] < setting.lanes or (3 < d.input[2] < setting.lanes and d.output[2] <= 2 * setting.lanes)
-    return d.groups == 1 and setting.batch >= setting.lanes > 2 and few
+    return d.groups == 1 and not is_dense(w.shape) and setting.batch >= setting.lanes > 2 and few
 
 
 def cost(d: ConvDetail, setting: Setting) -> float:

@@ -11,6 +11,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     tensors = tuple(dict.fromkeys(op.reads))
     names = {t: f"x{i}" for i, t in enumerate(tensors, 1)}
     y = op.writes[0]
-    count = f"(int64_t)n * {y.elements}" if y.batched else str(setting.layout(y).elements)
-    context = {"terms": [names[t] for t in op.reads], "count": count}
-    return [Variant("plain", (*names.values(), "y"), context, setting.memory_cost(*op.reads))]
+    elements = y.elements if y.batched else setting.layout(y).elements
+    context = {"terms": [names[t] for t in op.reads], "elements": elements, "batched": y.batched}
+    return [Variant("plain", (*names.values(), "y"), context, setting.memory_cost(*op.reads), sizes=("elements",))]

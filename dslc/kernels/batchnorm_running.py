@@ -14,8 +14,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "channels": d.channels, "momentum": d.momentum, "rest": 1 - d.momentum, "pixels": d.pixels,
         "unbiased": d.unbiased,
     }  # fmt: skip
-    return [
-        Variant(
-            "plain", ("batch_mean", "batch_var", "mean", "var"), context, setting.memory_cost(op.reads[0], factor=1)
-        )
-    ]
+    names, cost = ("batch_mean", "batch_var", "mean", "var"), setting.memory_cost(op.reads[0])
+    return [Variant("plain", names, context, cost, sizes=("channels", "pixels"))]

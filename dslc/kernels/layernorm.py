@@ -1,5 +1,5 @@
-"""gamma * (x - mean) / sqrt(var + eps) + beta over the numbers of an example; mean and 1 / sqrt(var + eps) are
-stored."""
+"""gamma * (x - mean) / sqrt(var + eps) + beta over the numbers of a row, an example or a step; mean and 1 /
+sqrt(var + eps) are stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """Three passes over each example: mean, variance, result."""
+    """Three passes over each row: mean, variance, result."""
     d = detail(op, LayerNormDetail)
     names = ("x", "gamma", "beta", "y", "moments")
-    return [Variant("plain", names, {"features": d.features, "eps": d.eps}, setting.memory_cost(op.reads[0], factor=3))]
+    return [
+        Variant(
+            "plain",
+            names,
+            {"features": d.features, "rows": d.rows, "eps": d.eps},
+            setting.memory_cost(op.reads[0], factor=3),
+        )
+    ]

@@ -8,7 +8,8 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """Two sums over each example, then dx."""
-    context = {"features": detail(op, LayerNormDetail).features}
+    """Two sums over each row, then dx."""
+    d = detail(op, LayerNormDetail)
+    context = {"features": d.features, "rows": d.rows}
     names = ("dy", "x", "moments", "gamma", "dx")
     return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=3))]

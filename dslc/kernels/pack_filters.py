@@ -10,9 +10,9 @@ from dslc.operation import Operation
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """A transposing copy: [taps][channels][filters] becomes [filters / lanes][taps][channels][lanes]."""
-    shape = op.reads[0].shape
+    *each, filters = op.reads[0].shape
     context = {
-        "each": prod(shape[:3]), "filters": shape[3], "lanes": setting.lanes,
+        "each": prod(each), "filters": filters, "lanes": setting.lanes,
         "blocks": setting.layout(op.writes[0]).blocks,
     }  # fmt: skip
     return [Variant("plain", ("w", "packed"), context, setting.memory_cost(op.writes[0], factor=2))]

@@ -156,17 +156,60 @@ class PaddingKind:
 
 
 @dataclass(frozen=True)
+class StepPaddingKind:
+    """`valid`, `same`, `causal`, a number of steps on both sides, or `(before, after)`."""
+
+    def convert(self, value: object) -> str | int | Pair:
+        """Words as text, numbers as they are. Raises BadValue for other words, another count and negative numbers."""
+        if isinstance(value, Items):
+            if len(value.values) != 2:
+                raise BadValue(f"expected (before, after), not {show(value)}")
+            before, after = (Whole(0, 2**20).convert(part) for part in value.values)
+            return before, after
+        if isinstance(value, Symbol) and value.name in ("valid", "same", "causal"):
+            return value.name
+        if isinstance(value, (Symbol, str)):
+            raise BadValue(f"expected valid, same, causal or a number, not {show(value)}")
+        return Whole(0, 2**20).convert(value)
+
+
+@dataclass(frozen=True)
 class Dims:
-    """A size of one example: `784` or `28x28x1`."""
+    """A size of one example: `784`, `500x32` or `28x28x1`."""
 
     def convert(self, value: object) -> tuple[int, ...]:
-        """`784` as (784,) and `28x28x1` as (28, 28, 1). Raises BadValue for two dimensions: an image needs its
-        channels."""
+        """`784` as (784,), `500x32` as (500, 32) and `28x28x1` as (28, 28, 1). Raises BadValue for more
+        axes, and for sizes below 1."""
         parts = value if isinstance(value, tuple) else (value,)
-        if len(parts) not in (1, 3):
-            more = f"; one channel is written {show(value)}x1" if len(parts) == 2 else ""
-            raise BadValue(f"expected a number of features or height x width x channels, not {show(value)}{more}")
+        if len(parts) > 3:
+            kinds = "a number of features, steps x channels or height x width x channels"
+            raise BadValue(f"expected {kinds}, not {show(value)}")
         return tuple(Whole().convert(part) for part in parts)
+
+
+@dataclass(frozen=True)
+class AxisOrder:
+    """`(2, 0, 1)`: the numbers of all axes, each once."""
+
+    def convert(self, value: object) -> tuple[int, ...]:
+        """`(2, 0, 1)` as it is. Raises BadValue for anything that is no order of two or three axes."""
+        parts = value.values if isinstance(value, Items) else ()
+        if len(parts) not in (2, 3) or sorted(map(repr, parts)) != [str(axis) for axis in range(len(parts))]:
+            raise BadValue(f"expected the axes in their new order, such as (1, 0) or (2, 0, 1), not {show(value)}")
+        return tuple(Whole(0, 2).convert(part) for part in parts)
+
+
+@dataclass(frozen=True)
+class AxisNames:
+    """`channels`, or several: `(rows, columns)`."""
+
+    def convert(self, value: object) -> tuple[str, ...]:
+        """The words. Raises BadValue for anything else, and for a word that is given twice."""
+        parts = value.values if isinstance(value, Items) else (value,)
+        names = tuple(part.name for part in parts if isinstance(part, Symbol))
+        if len(names) != len(parts) or len(set(names)) != len(names):
+            raise BadValue(f"expected names of axes, such as channels or (rows, columns), not {show(value)}")
+        return names
 
 
 @dataclass(frozen=True)
@@ -245,6 +288,7 @@ Numbers = Annotated[tuple[float, ...], Each(Real())]
 Flag = Annotated[bool, OnOff()]
 Size = Annotated[Pair, HeightWidth()]
 Padding = Annotated[str | Pair | Sides, PaddingKind()]
+StepPadding = Annotated[str | int | Pair, StepPaddingKind()]
 ClassWeights = Annotated[tuple[float, ...] | str, Weighting()]
 ShapeOf = Annotated[tuple[int, ...], Dims()]
 
@@ -268,11 +312,13 @@ def show(value: object) -> str:
 
 @dataclass(frozen=True)
 class Slot:
-    """One argument that a thing takes: `kind` converts its value, and without a default it is `required`."""
+    """One argument that a thing takes: `kind` converts its value, and without a default it is `required`. `field` holds
+    it: its name, with an underscore behind where Python has the word for itself."""
 
     name: str
     kind: Any
     required: bool
+    field: str = ""
 
     def convert(self, value: object) -> object:
         """The value as the dataclass field holds it. Raises BadValue as the kind does."""
@@ -293,7 +339,7 @@ _SLOTS: dict[type[Any], tuple[Slot, ...]] = {}
 def _read_slots(thing: type[Any]) -> tuple[Slot, ...]:
     hints = get_type_hints(thing, include_extras=True)
     return tuple(
-        Slot(f.name, hints[f.name].__metadata__[0], _required(f))
+        Slot(f.name.rstrip("_"), hints[f.name].__metadata__[0], _required(f), f.name)
         for f in sorted(fields(thing), key=lambda f: f.kw_only is True)
         if hasattr(hints[f.name], "__metadata__")
     )

@@ -139,6 +139,8 @@ CODES: dict[str, Entry] = {
     "FormulaTooLong": Entry("DSLC119", "formula_too_long"),
     "NoArithmetic": Entry("DSLC120", "arithmetic_of_values"),
     "NothingCombined": Entry("DSLC121", "chain_of_a_number"),
+    "NotWholeNumbers": Entry("DSLC122", "embedding_of_numbers"),
+    "NotAnInput": Entry("DSLC123", "lengths_of_no_input"),
 }
 
 

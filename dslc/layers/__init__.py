@@ -33,6 +33,8 @@ class Weights:
     fan_out: int = 1
     trained: bool = True
     units: int = 0
+    usual: bool = False
+    """An `init=` of the layer's call replaces `init`."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Layer:
 
     merges: ClassVar[bool] = False
     """Takes several values: `add(a, b)`."""
+    takes: ClassVar[tuple[str, ...]] = ()
+    """Arguments that name an input, `lstm(32, lengths=n)`: further values, in this order, through which nothing
+    learns."""
+    counts: ClassVar[bool] = False
+    """Its result is a number of steps, which such an argument may name too."""
     first: ClassVar[bool] = False
     """Must come directly after an input, because `fit` fits it to the data: see `fitted`."""
     of_target: ClassVar[bool] = False
@@ -121,6 +128,11 @@ class Layer:
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:
         """Multiply-adds for one example, forward."""
         return 0
+
+    def whole_numbers(self, inputs: tuple[Shape, ...]) -> Mapping[int, tuple[int, int]]:
+        """For values that count something: the least and the largest whole number that may stand there, by the place of
+        the value among those that the layer takes."""
+        return {}
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """The layer in NumPy, written from its definition. `xs` are (n, *input), `p` the parameters by role."""

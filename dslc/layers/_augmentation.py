@@ -9,7 +9,7 @@ from dslc.lowering.site import Site
 from dslc.numerics import Array, np
 from dslc.philox import random_words
 from dslc.registry import name_of
-from dslc.shape import Shape, SizeProblem
+from dslc.shape import Shape, SizeProblem, describe
 
 
 class Augmentation(Layer):
@@ -68,7 +68,7 @@ class ImageAugmentation(Augmentation):
         """The shape of the input. Raises SizeProblem if that is not an image."""
         if len(inputs[0]) != 3:
             raise SizeProblem(
-                f"{name_of(self)} needs an image, but its input is a vector of {inputs[0][0]} features",
+                f"{name_of(self)} needs an image, but its input is {describe(inputs[0])}",
                 notes=("help: declare the input as HxWxC and put flatten after the augmentation",),
             )
         return inputs[0]

@@ -16,13 +16,14 @@ from dslc.shape import Shape
 class Part:
     """Numbers of the input that stand together, from `start` on, and of the output, from `out` on. Without `values`
     they are copied, `size` of them. With some it is one number, the code of a value, which becomes the row of that
-    number, `size` numbers, of the table of a `column`."""
+    number, `size` numbers, of the table of a `column`; the code `padding` stands for no value."""
 
     start: int
     out: int
     size: int
     values: int = 0
     column: str = ""
+    padding: int | None = None
 
     @property
     def role(self) -> str:
@@ -32,11 +33,12 @@ class Part:
 
 @dataclass(frozen=True)
 class EmbeddingDetail:
-    """The part or parts that a kernel is for, and the numbers in an example before and behind."""
+    """The part or parts that a kernel is for, and the numbers in a row before and behind; an example has `rows`."""
 
     parts: tuple[Part, ...]
     inputs: int
     outputs: int
+    rows: int = 1
 
 
 @dataclass(frozen=True)

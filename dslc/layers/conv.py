@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from dslc.language.arguments import Count, Flag, Padding, Size
 from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.layers._bias import bias_gradient
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.shape import Shape, SizeProblem, Window, require_image
+from dslc.shape import Shape, SizeProblem, Window, as_image, require_image
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Conv(Layer):
         """floor((n + p_before + p_after - extent) / s) + 1 rows and columns, one channel for each filter (notes:
         'Strided convolution'). Raises SizeProblem if the filter is too large or the groups do not divide channels and
         filters."""
+        require_image(inputs[0], "conv")
         rows, columns = self.window.slide(inputs[0], "conv")
         require_groups(self.groups, inputs[0][2], self.filters)
         return (rows, columns, self.filters)
@@ -134,38 +136,43 @@ class Conv(Layer):
 
     def forward(self, site: Site) -> None:
         """One `conv_forward` with weight and bias."""
-        reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
-        site.op("conv_forward", "forward", reads, (site.y,), self._detail(site), self._work(site))
+        convolve(site, self._detail(site), self._work(site))
 
     def backward(self, site: Site) -> None:
-        """dx by `conv_input_gradient`, dW by `conv_weight_gradient`, and db by `channel_sum`, in chunks where there are
-        many pixels."""
-        detail = self._detail(site)
-        if (dx := site.dx[0]) is not None:
-            reads = (site.dy, site.parameter("weight"))
-            site.op("conv_input_gradient", "backward_input", reads, (dx,), detail, self._work(site))
-        if (dw := site.gradient("weight")) is not None:
-            reads = (site.x[0], site.dy)
-            site.op("conv_weight_gradient", "backward_weight", reads, (dw,), detail, self._work(site))
-        if (db := site.gradient("bias")) is not None:
-            chunks = site.chunks("bias_chunks", db.shape)
-            site.op("channel_sum", "backward_bias", (site.dy,), (chunks or db,))
-            if chunks is not None:
-                site.op("chunk_sum", "merge_bias", (chunks,), (db,))
-
-    def _detail(self, site: Site) -> ConvDetail:
-        shape = site.input_shapes[0]
-        before = (self.window.padding(0, shape[0])[0], self.window.padding(1, shape[1])[0])
-        return ConvDetail(shape, site.y.shape, self.size, self.stride, before, self.dilation, self.groups)
+        """dx by `conv_input_gradient`, dW by `conv_weight_gradient`, and db by `channel_sum`."""
+        convolve_back(site, self._detail(site), self._work(site))
 
     def _work(self, site: Site) -> int:
-        return self.multiply_adds(site.input_shapes)
+        return self.multiply_adds((as_image(site.input_shapes[0]),))
+
+    def _detail(self, site: Site) -> ConvDetail:
+        shape = as_image(site.input_shapes[0])
+        before = (self.window.padding(0, shape[0])[0], self.window.padding(1, shape[1])[0])
+        return ConvDetail(shape, as_image(site.y.shape), self.size, self.stride, before, self.dilation, self.groups)
+
+
+def convolve(site: Site, detail: ConvDetail, multiply_adds: int) -> None:
+    """Emits the convolution of the site's input with its weight, and its bias where it has one."""
+    reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
+    site.op("conv_forward", "forward", reads, (site.y,), detail, multiply_adds)
+
+
+def convolve_back(site: Site, detail: ConvDetail, multiply_adds: int) -> None:
+    """Emits the gradients of what `convolve` computes."""
+    if (dx := site.dx[0]) is not None:
+        reads = (site.dy, site.parameter("weight"))
+        site.op("conv_input_gradient", "backward_input", reads, (dx,), detail, multiply_adds)
+    if (dw := site.gradient("weight")) is not None:
+        site.op("conv_weight_gradient", "backward_weight", (site.x[0], site.dy), (dw,), detail, multiply_adds)
+    bias_gradient(site)
 
 
 def unreached(window: Window, shape: Shape) -> str:
-    """Which rows and columns at the edge the stride skips, in words, such as '1 row and 2 columns'."""
-    require_image(shape, "conv")
-    skipped = [(window.unreached(0, shape[0]), "row"), (window.unreached(1, shape[1]), "column")]
+    """Which rows and columns at the edge the stride skips, in words, such as '1 row and 2 columns', or which steps."""
+    if len(shape) == 2:
+        skipped = [(window.unreached(1, shape[0]), "step")]
+    else:
+        skipped = [(window.unreached(0, shape[0]), "row"), (window.unreached(1, shape[1]), "column")]
     return " and ".join(f"{n} {what}{'s' * (n > 1)}" for n, what in skipped if n)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from dslc.language.arguments import Count, Flag, HeightWidth, Size
 from dslc.layers import Example, Layer, Mode, Reference, Weights
 from dslc.layers._arithmetic import CombineDetail
+from dslc.layers._bias import bias_gradient
 from dslc.layers.conv import ConvDetail, require_groups
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
@@ -132,11 +133,7 @@ class ConvTranspose(Layer):
             site.op("conv_forward", "backward_input", (site.dy, site.parameter("weight")), (dx,), detail, work)
         if (dw := site.gradient("weight")) is not None:
             site.op("conv_weight_gradient", "backward_weight", (site.dy, site.x[0]), (dw,), detail, work)
-        if (db := site.gradient("bias")) is not None:
-            chunks = site.chunks("bias_chunks", db.shape)
-            site.op("channel_sum", "backward_bias", (site.dy,), (chunks or db,))
-            if chunks is not None:
-                site.op("chunk_sum", "merge_bias", (chunks,), (db,))
+        bias_gradient(site)
 
     def _detail(self, site: Site) -> ConvDetail:
         """The convolution from y to x."""

@@ -1,12 +1,16 @@
-"""dense: every output is a weighted sum of all inputs (notes: 'Forward propagation for layer l')."""
+"""dense: every output is a weighted sum of all inputs (notes: 'Forward propagation for layer l'), of a sequence at each
+step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isqrt, prod
 
 from dslc.language.arguments import Count, Flag
 from dslc.layers import Example, Layer, Mode, Reference, Weights
+from dslc.layers._bias import bias_gradient
+from dslc.layers.conv import ConvDetail, convolve, convolve_back
 from dslc.lowering.site import Site
 from dslc.numerics import Array
 from dslc.shape import Shape, SizeProblem, show_shape
@@ -14,61 +18,87 @@ from dslc.shape import Shape, SizeProblem, show_shape
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """y = x W^T + b, with W of shape (units, inputs)."""
+    """y = x W^T + b, with W of shape (units, inputs); of a sequence for every step, as PyTorch's Linear has it."""
 
     units: Count
     bias: Flag = True
 
-    examples = (Example("dense(3)", ((5,),)), Example("dense(33, bias=off)", ((17,),)), Example("dense(1)", ((1,),)))
+    examples = (
+        Example("dense(3)", ((5,),)),
+        Example("dense(33, bias=off)", ((17,),)),
+        Example("dense(1)", ((1,),)),
+        Example("dense(3)", ((6, 5),)),
+        Example("dense(33, bias=off)", ((4, 17),)),
+    )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
-        """(inputs,) becomes (units,). Raises SizeProblem for an image."""
-        if len(inputs[0]) != 1:
+        """(inputs,) becomes (units,), and (steps, inputs) becomes (steps, units). Raises SizeProblem for an image."""
+        if len(inputs[0]) == 3:
             raise SizeProblem(
                 f"dense needs a vector of features, but its input is a {show_shape(inputs[0])} image",
                 notes=("help: put flatten before it",),
             )
-        return (self.units,)
+        return (*inputs[0][:-1], self.units)
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
         """The sizes of W, and whether there is a bias."""
-        return f"{self.units} x {inputs[0][0]}{' + bias' if self.bias else ''}"
+        return f"{self.units} x {inputs[0][-1]}{' + bias' if self.bias else ''}"
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
         """weight (units, inputs), and bias (units,) unless bias=off."""
-        n = inputs[0][0]
+        n = inputs[0][-1]
         weight = Weights("weight", (self.units, n), decays=True, fan_in=n, fan_out=self.units)
         return (weight, Weights("bias", (self.units,), "zeros")) if self.bias else (weight,)
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:
-        """units * inputs."""
-        return self.units * inputs[0][0]
+        """units * inputs, for every step."""
+        return self.units * prod(inputs[0])
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y = x @ W.T + b; dx = dy @ W, dW = dy.T @ x, db = dy.sum(axis=0) (notes: 'Forward propagation for layer l',
-        'Backward propagation for layer l')."""
+        'Backward propagation for layer l'). Steps count like examples."""
         x, w = xs[0], p["weight"]
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
-            return (dy @ w,), {"weight": dy.T @ x, "bias": dy.sum(axis=0)}
+            rows = dy.reshape(-1, self.units)
+            return (dy @ w,), {"weight": rows.T @ x.reshape(len(rows), -1), "bias": rows.sum(axis=0)}
 
         return Reference(x @ w.T + p.get("bias", 0), pull)
 
     def forward(self, site: Site) -> None:
-        """One `dense_forward` with weight and bias."""
+        """One `dense_forward` with weight and bias; of a sequence a `conv_forward`, whose pixels are the steps."""
+        if len(site.y.shape) == 2:
+            convolve(site, self._over_steps(site), self._work(site))
+            return
         reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
         site.op("dense_forward", "forward", reads, (site.y,), multiply_adds=self._work(site))
 
     def backward(self, site: Site) -> None:
-        """dx by `dense_input_gradient`, dW by `dense_weight_gradient`, db by `channel_sum`."""
+        """dx by `dense_input_gradient`, dW by `dense_weight_gradient`, db by `channel_sum`; of a sequence as a
+        convolution."""
+        if len(site.y.shape) == 2:
+            convolve_back(site, self._over_steps(site), self._work(site))
+            return
         if (dx := site.dx[0]) is not None:
             reads = (site.dy, site.parameter("weight"))
             site.op("dense_input_gradient", "backward_input", reads, (dx,), multiply_adds=self._work(site))
         if (dw := site.gradient("weight")) is not None:
             reads = (site.x[0], site.dy)
             site.op("dense_weight_gradient", "backward_weight", reads, (dw,), multiply_adds=self._work(site))
-        if (db := site.gradient("bias")) is not None:
-            site.op("channel_sum", "backward_bias", (site.dy,), (db,))
+        bias_gradient(site)
+
+    def _over_steps(self, site: Site) -> ConvDetail:
+        steps, inputs = site.x[0].shape
+        return pointwise(steps, inputs, self.units)
 
     def _work(self, site: Site) -> int:
         return self.multiply_adds(site.input_shapes)
+
+
+def pointwise(steps: int, inputs: int, units: int) -> ConvDetail:
+    """The convolution that a dense layer is over the steps of a sequence: dense weights in blocks of units lie as the
+    filters of one pixel do. The steps are pixels of several rows, so that kernels have rows to share and to keep in
+    cache."""
+    rows = max(n for n in range(1, isqrt(steps) + 1) if steps % n == 0)
+    image, one = (rows, steps // rows), (1, 1)
+    return ConvDetail((*image, inputs), (*image, units), one, one, (0, 0), one, 1)

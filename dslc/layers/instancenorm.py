@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from dslc.language.arguments import Flag, Positive
 from dslc.layers import Example
 from dslc.layers._group_norm import GroupNormalization
-from dslc.shape import Shape, SizeProblem, require_image, show_shape
+from dslc.shape import Shape, SizeProblem, require_places, show_shape
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,16 @@ class InstanceNorm(GroupNormalization):
         Example("instancenorm", ((3, 5, 6),)),
         Example("instancenorm(eps=1e-2, affine=on)", ((4, 3, 17),)),
         Example("instancenorm(affine=on)", ((12, 13, 3),)),
+        Example("instancenorm", ((7, 5),)),
     )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
-        """The shape of the input. Raises SizeProblem for vectors and images of one pixel."""
-        require_image(inputs[0], "instancenorm")
-        rows, columns, _ = inputs[0]
-        if rows * columns == 1:
+        """The shape of the input. Raises SizeProblem for vectors, and for images and sequences of one place."""
+        require_places(inputs[0], "instancenorm")
+        if prod(inputs[0][:-1]) == 1:
+            place = "pixel" if len(inputs[0]) == 3 else "step"
             raise SizeProblem(
-                f"instancenorm of {show_shape(inputs[0])} has one pixel a channel, which is its own mean",
+                f"instancenorm of {show_shape(inputs[0])} has one {place} a channel, which is its own mean",
                 notes=("help: layernorm or groupnorm look at several channels together",),
             )
         return inputs[0]

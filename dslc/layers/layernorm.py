@@ -15,8 +15,9 @@ from dslc.shape import Shape, SizeProblem, show_shape
 
 @dataclass(frozen=True)
 class LayerNormDetail:
-    """`features` is the number of elements in one example."""
+    """`features` numbers are normalized together, a row: all of an example, or a step of a sequence."""
 
+    rows: int
     features: int
     eps: float
 
@@ -24,7 +25,8 @@ class LayerNormDetail:
 @dataclass(frozen=True)
 class LayerNorm(Layer):
     """gamma * (x - mean) / sqrt(var + eps) + beta with the mean and the biased variance of all numbers of one example:
-    of an image over rows, columns and channels. As in the paper every number has its own gamma and beta."""
+    of an image over rows, columns and channels. As in the paper every number has its own gamma and beta. Every step
+    of a sequence is normalized by itself, with one gamma and beta for each channel."""
 
     eps: Positive = 1e-5
 
@@ -32,28 +34,33 @@ class LayerNorm(Layer):
         Example("layernorm", ((7,),)),
         Example("layernorm(eps=1e-2)", ((130,),)),
         Example("layernorm", ((3, 5, 9),)),
+        Example("layernorm", ((6, 5),)),
+        Example("layernorm(eps=1e-3)", ((130, 17),)),
     )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         """The shape of the input. Raises SizeProblem for a single number, which is its own mean."""
-        if prod(inputs[0]) == 1:
+        if prod(normalized(inputs[0])) == 1:
             raise SizeProblem(
                 f"layernorm of {show_shape(inputs[0])} is always beta: one number is its own mean",
-                notes=("help: it needs at least two numbers in each example",),
+                notes=("help: it needs at least two numbers in each example, of a sequence in each step",),
             )
         return inputs[0]
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
-        """gamma and beta, both of the shape of the input."""
-        return (Weights("gamma", inputs[0], "ones"), Weights("beta", inputs[0], "zeros"))
+        """gamma and beta, both of the shape of the input, of a sequence of one step."""
+        shape = normalized(inputs[0])
+        return (Weights("gamma", shape, "ones"), Weights("beta", shape, "zeros"))
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
-        """x_hat = (x - mean) / sqrt(var + eps) over all axes but the first; y = gamma * x_hat + beta.
+        """x_hat = (x - mean) / sqrt(var + eps) over all axes but the first, of a sequence over the last; y = gamma *
+        x_hat + beta.
 
-        With g = dy * gamma: dx = (g - mean(g) - x_hat * mean(g * x_hat)) / sqrt(var + eps), dgamma = sum over examples
-        of dy * x_hat, dbeta = sum over examples of dy (Ba, Kiros and Hinton 2016).
+        With g = dy * gamma: dx = (g - mean(g) - x_hat * mean(g * x_hat)) / sqrt(var + eps), dgamma = sum of dy * x_hat
+        and dbeta = sum of dy, over examples and the steps of a sequence (Ba, Kiros and Hinton 2016).
         """
-        x, axes = xs[0], tuple(range(1, xs[0].ndim))
+        x = xs[0]
+        axes = tuple(range(x.ndim - len(normalized(x.shape[1:])), x.ndim))
         mean = x.mean(axis=axes, keepdims=True)
         deviation = np.sqrt(((x - mean) ** 2).mean(axis=axes, keepdims=True) + self.eps)
         normal = (x - mean) / deviation
@@ -62,13 +69,15 @@ class LayerNorm(Layer):
             slope = dy * p["gamma"]
             along = (slope * normal).mean(axis=axes, keepdims=True)
             dx = (slope - slope.mean(axis=axes, keepdims=True) - normal * along) / deviation
-            return (dx,), {"gamma": (dy * normal).sum(axis=0), "beta": dy.sum(axis=0)}
+            over = tuple(range(axes[0]))
+            return (dx,), {"gamma": (dy * normal).sum(axis=over), "beta": dy.sum(axis=over)}
 
         return Reference(p["gamma"] * normal + p["beta"], pull)
 
     def forward(self, site: Site) -> None:
-        """One `layernorm`, which keeps mean and 1 / sqrt(var + eps) of each example for the backward pass."""
-        moments = site.save("moments", (2,), batched=True)
+        """One `layernorm`, which keeps mean and 1 / sqrt(var + eps) of each example or step for the backward
+        pass."""
+        moments = site.save("moments", (2 * self._detail(site).rows,), batched=True)
         reads = (*site.x, site.parameter("gamma"), site.parameter("beta"))
         site.op("layernorm", "forward", reads, (site.y, moments), self._detail(site))
 
@@ -84,4 +93,10 @@ class LayerNorm(Layer):
             )
 
     def _detail(self, site: Site) -> LayerNormDetail:
-        return LayerNormDetail(site.y.elements, self.eps)
+        features = prod(normalized(site.y.shape))
+        return LayerNormDetail(site.y.elements // features, features, self.eps)
+
+
+def normalized(shape: Shape) -> Shape:
+    """The axes of an example that are normalized together: of a sequence the channels of a step, else all."""
+    return shape[1:] if len(shape) == 2 else shape

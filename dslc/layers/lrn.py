@@ -9,7 +9,7 @@ from dslc.language.arguments import Count, Positive
 from dslc.layers import Example, Layer, Mode, Reference
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
-from dslc.shape import Shape, SizeProblem, require_image
+from dslc.shape import Shape, SizeProblem, require_places
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class LrnDetail:
 
 @dataclass(frozen=True)
 class Lrn(Layer):
-    """y = x / s^beta, s = k + alpha * (sum of x^2 over the `size` nearest channels of the same pixel).
+    """y = x / s^beta, s = k + alpha * (sum of x^2 over the `size` nearest channels of the same pixel or step).
 
     As in the paper alpha multiplies the sum; PyTorch's LocalResponseNorm and Caffe's LRN multiply the mean: their alpha
     is this one times size.
@@ -45,7 +45,7 @@ class Lrn(Layer):
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         """The shape of the input. Raises SizeProblem for a vector and for an even `size`."""
-        require_image(inputs[0], "lrn")
+        require_places(inputs[0], "lrn")
         if self.size % 2 == 0:
             raise SizeProblem(
                 f"lrn needs an odd size, not {self.size}: it sums over as many channels before its own as after",

@@ -1,4 +1,4 @@
-"""slice: some features of a vector, or some channels of an image."""
+"""slice: some features of a vector, or some channels of an image or a sequence."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Slice(Layer):
     examples = (
         Example("slice(0, 3)", ((7,),)),
         Example("slice(2, 4)", ((3, 4, 5),)),
+        Example("slice(1, 4)", ((3, 5),)),
     )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
@@ -32,7 +33,7 @@ class Slice(Layer):
         if self.end <= self.start:
             raise SizeProblem("the slice is empty: end must be more than start", argument="end")
         if self.end > inputs[0][-1]:
-            what = "channels" if len(inputs[0]) == 3 else "features"
+            what = "features" if len(inputs[0]) == 1 else "channels"
             raise SizeProblem(
                 f"the slice ends at {self.end}, but {show_shape(inputs[0])} has {inputs[0][-1]} {what}", argument="end"
             )

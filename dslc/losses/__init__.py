@@ -128,10 +128,12 @@ class Loss:
 def require_vector(shape: Shape, what: str) -> None:
     """Raises SizeProblem for an output that is not a vector; `what` names the loss."""
     if len(shape) != 1:
-        notes = ["help: end with flatten, global_avgpool or dense"]
+        notes = [f"help: end with flatten{', global_avgpool or dense' if len(shape) == 3 else ' or global_avgpool'}"]
         if what == "cross_entropy":
-            notes.append("help: for a class at each pixel: loss pixel_cross_entropy")
-        raise SizeProblem(f"{what} needs a vector, but this output is an image", notes=tuple(notes))
+            place = "step" if len(shape) == 2 else "pixel"
+            notes.append(f"help: for a class at each {place}: loss {place}_cross_entropy")
+        kind = "a sequence" if len(shape) == 2 else "an image"
+        raise SizeProblem(f"{what} needs a vector, but this output is {kind}", notes=tuple(notes))
 
 
 def shares(target: Array, weights: Array | None) -> tuple[Array, Array]:

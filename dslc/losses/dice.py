@@ -60,4 +60,4 @@ class Dice(Loss):
 
 def _maps(shape: Shape) -> tuple[int, int]:
     """Pixels and channels of an image; a vector is one map of all its units."""
-    return (prod(shape[:2]), shape[2]) if len(shape) == 3 else (shape[0], 1)
+    return (prod(shape[:-1]), shape[-1]) if len(shape) > 1 else (shape[0], 1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from dslc.language.arguments import BALANCED, ClassWeights, Positive, Whole
 from dslc.losses import Loss, LossSite, shares
 from dslc.numerics import Array, np
+from dslc.registry import name_of
 from dslc.shape import Shape, SizeProblem
 
 Label = Annotated[int, Whole(-(2**31), 2**31 - 1)]
@@ -36,6 +37,8 @@ class PixelCrossEntropy(Loss):
     through = "softmax"
     metrics = ("accuracy",)
     pixels = True
+    place: ClassVar[str] = "pixel"
+    """What has a class."""
 
     @property
     def numbers(self) -> bool:
@@ -46,12 +49,12 @@ class PixelCrossEntropy(Loss):
         """Raises SizeProblem for a single channel and for class weights that do not fit."""
         if shape[-1] < 2:
             raise SizeProblem(
-                "pixel_cross_entropy needs at least two classes, but this output has one channel",
+                f"{name_of(self)} needs at least two classes, but this output has one channel",
                 notes=("help: for yes or no: end with sigmoid, with loss binary_cross_entropy or dice",),
             )
         if self.class_weights == BALANCED:
             raise SizeProblem(
-                "class_weights=balanced counts examples, and here each pixel has a class",
+                f"class_weights=balanced counts examples, and here each {self.place} has a class",
                 notes=("help: give a number for each class, such as class_weights=(1, 5)",),
             )
         if self.class_weights and len(self.class_weights) != shape[-1]:

@@ -52,6 +52,8 @@ class _Lowering:
     """What both steps share: tensors for values, and the forward pass."""
 
     training = False
+    needs: set[str] = set()
+    """The values whose gradients the step computes, by name."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -94,6 +96,7 @@ class _Lowering:
             comment=span.source.line(span.line).strip(),
             index=index,
             training=self.training and not node.frozen,
+            pulled=node.output.name in self.needs,
             x=tuple(self.values[v.name] for v in node.inputs),
             y=self.values[node.output.name],
             emit=self.operations.append,

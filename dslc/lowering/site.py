@@ -17,7 +17,8 @@ MAX_CHANNELS = 4096
 class Site:
     """One node being lowered in one step: its name, its line in the spec, and its tensors.
 
-    `training`: the layer learns or draws in this step; False at prediction, and always for a frozen layer.
+    `training`: the layer learns or draws in this step; False at prediction, and always for a frozen layer. `pulled`: a
+    backward pass comes through the layer, frozen or not, so that it keeps what that needs.
     `parameters` and `gradients` are by role; a parameter that does not learn has no gradient, and its operation is left
     out. `dy` and `dx` exist in the backward pass only; an entry of `dx` is None if nothing before that input learns.
     `index` is the position of the node in the network, which random layers use as their stream.
@@ -28,6 +29,7 @@ class Site:
     comment: str
     index: int
     training: bool
+    pulled: bool
     x: tuple[Tensor, ...]
     y: Tensor
     emit: Callable[[Operation], None]

@@ -53,5 +53,5 @@ def _wide(op: Operation, lanes: int, widened: dict[Tensor, Tensor]) -> tuple[Ope
 
 def _whole(w: Tensor, d: ConvDetail, suffix: str) -> Tensor:
     """The tensor of the filters over all channels: (f_h, f_w, channels, filters)."""
-    assert prod(w.shape[2:]) * d.groups == d.input[2] * d.output[2]
+    assert prod(w.shape[-2:]) * d.groups == d.input[2] * d.output[2]
     return replace(w, name=f"{w.name}_{suffix}", shape=(*d.size, d.input[2], d.output[2]), role=ACTIVATION)

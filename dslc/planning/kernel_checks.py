@@ -108,6 +108,26 @@ class _KernelCheck:
         known = tensor.shape in shapes
         require(known, f"{self.op.name} expects {tensor.name} to have the shape {shapes[0]}, but it is {tensor.shape}")
 
+    def image(self, tensor: Tensor, shape: tuple[int, ...]) -> None:
+        """The tensor is an image of this shape, or a sequence that is one of a single row; where every pixel is by
+        itself, a sequence of all pixels."""
+        d: Any = self.op.detail
+        alone = isinstance(d, ConvDetail) and d.size == d.stride == (1, 1) and d.before == (0, 0)
+        sequence = (shape[0] * shape[1], shape[2])
+        known = shape[0] == 1 or (alone and d.input[:2] == d.output[:2])
+        self.shape(tensor, shape, *((sequence,) if known else ()))
+
+    def filters(self, w: Tensor, d: ConvDetail, blocked: bool) -> None:
+        """The filters of a convolution; without rows those of a sequence. Dense weights are filters of one pixel, but
+        only in blocks of units."""
+        whole = (*d.size, d.input[2] // d.groups, d.output[2])
+        shapes = [whole, *([whole[1:]] if d.size[0] == 1 else [])]
+        if blocked and d.size == (1, 1) and d.groups == 1:
+            shapes.append((d.output[2], d.input[2]))
+        self.shape(w, *shapes)
+        dense = len(w.shape) == 2
+        self.blocked(w, 0 if dense else len(w.shape) - 1) if blocked else self.plain(w)
+
     def plain(self, tensor: Tensor) -> None:
         """The tensor is stored as its shape says."""
         self.has_layout(tensor, Layout(tensor.shape))
@@ -149,39 +169,36 @@ def _conv_forward(seen: _KernelCheck) -> None:
     d = _conv(seen)
     x, w, y = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
     stored = (d.output[0] // 2, d.output[1] // 2, d.output[2]) if seen.op.pooled else d.output
-    seen.shape(y, stored)
+    seen.image(y, stored)
     if seen.op.choice.startswith("winograd"):
         _winograd(seen, d)
         return
     padded = seen.op.choice in ("direct", "lanes")
-    seen.shape(x, _window(d) if padded else d.input)
-    seen.shape(w, (*d.size, d.input[2] // d.groups, d.output[2]))
-    seen.blocked(w, 3) if seen.op.choice == "direct" else seen.plain(w)
+    seen.image(x, _window(d) if padded else d.input)
+    seen.filters(w, d, seen.op.choice == "direct")
 
 
 def _conv_input_gradient(seen: _KernelCheck) -> None:
     d = _conv(seen)
     dy, w, dx = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
-    seen.shape(dx, d.input)
+    seen.image(dx, d.input)
     if seen.op.choice.startswith("winograd"):
         _winograd(seen, _back(d))
         return
-    seen.shape(dy, _window(_back(d)) if seen.op.choice == "gather" else d.output)
+    seen.image(dy, _window(_back(d)) if seen.op.choice == "gather" else d.output)
     if seen.op.choice in ("gather", "scatter"):
         seen.shape(w, (*d.size, d.output[2] // d.groups, d.input[2]))
         seen.blocked(w, 3)
     else:
-        seen.shape(w, (*d.size, d.input[2] // d.groups, d.output[2]))
-        seen.plain(w)
+        seen.filters(w, d, blocked=False)
 
 
 def _conv_weight_gradient(seen: _KernelCheck) -> None:
     d = _conv(seen)
     x, dy, dw = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
-    seen.shape(x, d.input if seen.op.choice == "plain" else _window(d))
-    seen.shape(dy, d.output)
-    seen.shape(dw, (*d.size, d.input[2] // d.groups, d.output[2]))
-    seen.blocked(dw, 3) if seen.op.choice == "direct" else seen.plain(dw)
+    seen.image(x, d.input if seen.op.choice == "plain" else _window(d))
+    seen.image(dy, d.output)
+    seen.filters(dw, d, seen.op.choice == "direct")
     if seen.op.choice == "lanes":
         seen.at_least("sums", seen.scratch("sums"), prod(dw.shape) * seen.lanes)
 
@@ -222,7 +239,7 @@ def _winograd_filters(seen: _KernelCheck) -> None:
     step = found.stored[2] * seen.lanes
     require(found.stored[:1] == (blocks,), f"{seen.op.name} writes {blocks} blocks to {transformed.name}")
     seen.at_least("an element's filters", step, w.shape[2] * seen.lanes)
-    require(step == seen.context["step"] and found.stored[1] == seen.context["elements"],
+    require(step == seen.context["filter_step"] and found.stored[1] == seen.context["elements"],
            f"{seen.op.name} writes {transformed.name} in another layout than it has")  # fmt: skip
 
 
@@ -250,7 +267,7 @@ def _winograd_weight_gradient(seen: _KernelCheck) -> None:
     c, sums, dw = seen.context, seen.op.reads[0], seen.op.writes[0]
     seen.blocked(dw, 3)
     blocks = -(-dw.shape[3] // seen.lanes)
-    seen.at_least(sums.name, sums.elements, c["chunks"] * blocks * c["size"] ** 2 * c["step"])
+    seen.at_least(sums.name, sums.elements, c["chunks"] * blocks * c["size"] ** 2 * c["sum_step"])
 
 
 def _combine(seen: _KernelCheck) -> None:
@@ -267,8 +284,8 @@ def _combine(seen: _KernelCheck) -> None:
 
 def _pad(seen: _KernelCheck) -> None:
     d: Any = seen.op.detail
-    seen.shape(seen.op.reads[0], d.input)
-    seen.shape(seen.op.writes[0], d.output)
+    seen.image(seen.op.reads[0], d.input)
+    seen.image(seen.op.writes[0], d.output)
 
 
 def _box(seen: _KernelCheck) -> None:
@@ -349,8 +366,8 @@ def _embedding(seen: _KernelCheck) -> None:
     d: Any = seen.op.detail
     gradient = seen.op.kind == "embedding_gradient"
     x, y = seen.op.reads[0], seen.op.reads[1] if gradient else seen.op.writes[0]
-    seen.shape(x, (d.inputs,))
-    seen.shape(y, (d.outputs,))
+    seen.shape(x, (d.rows * d.inputs,))
+    seen.shape(y, (d.outputs,) if d.rows == 1 else (d.rows, d.outputs), (d.rows, d.outputs))
     tables = iter(seen.op.writes if gradient else seen.op.reads[1:])
     for part in d.parts:
         seen.at_least(x.name, d.inputs, part.start + (1 if part.values else part.size))
@@ -361,7 +378,130 @@ def _embedding(seen: _KernelCheck) -> None:
             seen.plain(table)
 
 
+def _steps_pool(seen: _KernelCheck) -> None:
+    """A length for each example, of at most all steps, and a number a channel on one side."""
+    d: Any = seen.op.detail
+    sequence, few = (d.steps, d.channels), ((d.channels,), (1, d.channels))
+    x, lengths, y = *seen.op.reads[:2], seen.op.writes[0]
+    if seen.op.kind == "steps_pool_gradient":
+        x, y = y, x
+        for again in seen.op.reads[2:]:
+            seen.shape(again, sequence)
+    seen.shape(x, sequence)
+    seen.shape(y, *few)
+    seen.shape(lengths, (1,))
+
+
+def _matmul(seen: _KernelCheck) -> None:
+    """Whole matrices on all sides, and room for what each thread packs; else nothing is read behind the caller's
+    array."""
+    d: Any = seen.op.detail
+    first, second = seen.op.reads[0], seen.op.reads[-1]
+    for tensor, each in (
+        (first, d.rows * d.summed),
+        (second, d.summed * d.columns),
+        (seen.op.writes[0], d.rows * d.columns),
+    ):
+        found = tensor.elements == d.matrices * each
+        require(found, f"{seen.op.name} takes {tensor.name} for {d.matrices} matrices of {each} numbers")
+    packed = d.summed * _whole(d.columns, seen.lanes)
+    if not seen.scratch("packed"):
+        fits = not d.turned[1] and (second.role != INPUT or d.columns % seen.lanes == 0)
+        require(fits, f"{seen.op.name} reads past the end of {second.name}, the caller's array")
+    else:
+        seen.at_least("a thread's columns", seen.context["each"], packed)
+        seen.at_least("packed", seen.scratch("packed"), seen.threads * seen.context["each"])
+
+
+def _reduce_max(seen: _KernelCheck) -> None:
+    """All numbers of an example on one side, and one of each axis on the other."""
+    d: Any = seen.op.detail
+    many, few = seen.op.reads[-1], seen.op.writes[0]
+    if seen.op.kind == "reduce_max_gradient":
+        few = seen.op.reads[0]
+        require(seen.op.writes[0].elements == many.elements, f"{seen.op.name} writes a gradient of another size")
+    fits = many.elements == d.outer * d.size * d.inner and few.elements == d.outer * d.inner
+    require(fits, f"{seen.op.name} takes {many.name} for {d.outer}x{d.size}x{d.inner} numbers")
+
+
+def _lengths(seen: _KernelCheck) -> None:
+    """One number for all words of an example."""
+    d: Any = seen.op.detail
+    seen.shape(seen.op.reads[0], (d.steps,))
+    seen.shape(seen.op.writes[0], (1,))
+
+
+def _attention(seen: _KernelCheck) -> None:
+    """Queries, keys and values lie side by side, and each thread has room for what is turned, for some rows of weights,
+    and on the way back for the gradients of all keys and values."""
+    d: Any = seen.op.detail
+    back = seen.op.kind == "attention_gradient"
+    tensors: list[tuple[Tensor, tuple[int, ...]]]
+    result = (d.steps, d.heads * d.size)
+    sums = (d.steps, 3 * d.heads * d.size)
+    reads = seen.op.reads[: len(seen.op.reads) - d.masked]
+    if back:
+        dy, given, y, logs = reads
+        tensors = [(dy, result), (given, sums), (y, result), (logs, (d.heads, d.steps)), (seen.op.writes[0], sums)]
+    else:
+        written = [t for t in seen.op.writes if t.batched]
+        tensors = [(reads[0], sums), *zip(written, (result, (d.heads, d.steps)), strict=False)]
+    if d.masked:
+        tensors.append((seen.op.reads[-1], (1,)))
+    for tensor, shape in tensors:
+        seen.shape(tensor, shape)
+        seen.plain(tensor)
+    require(
+        all(t.role != INPUT for t, shape in tensors if shape != (1,)), f"{seen.op.name} reads past the caller's array"
+    )
+    keys, wide = _whole(d.steps, seen.lanes), _whole(d.size, seen.lanes)
+    heads = seen.context["heads"]
+    rows = min(heads.block, d.steps) if back else heads.heights[0]
+    each = (d.size + rows) * keys
+    seen.at_least("a thread's room", seen.context["each"], 2 * (each + d.steps * wide) if back else each)
+    seen.at_least("room", seen.scratch("room"), seen.threads * seen.context["each"])
+
+
+def _recurrence(seen: _KernelCheck) -> None:
+    """The sums of all steps, weights in blocks of units, and a state for every example."""
+    d: Any = seen.op.detail
+    sums, w, *others = seen.op.reads
+    seen.shape(sums, (d.steps, d.gates * d.units))
+    seen.shape(w, (d.gates * d.units, d.units))
+    seen.blocked(w, 0)
+    if d.masked:
+        seen.shape(others[-1], (1,))
+    y, *kept = seen.op.writes[: len(seen.op.writes) - len(seen.variant.scratch)]
+    seen.shape(y, (d.units,) if d.last else (d.steps, d.units))
+    for tensor, each in zip(kept, (d.kept, 1, 1), strict=False):
+        seen.shape(tensor, (d.steps, each * d.units))
+    sizes = {"own": d.gates * d.units, "hidden": d.units, "cell": d.units if d.cell == "lstm" else 0}
+    for name, each in sizes.items():
+        seen.at_least(name, seen.scratch(name), seen.plan.batch * each)
+
+
+def _recurrence_gradient(seen: _KernelCheck) -> None:
+    """The gradient of the result among that of both directions, what was kept, and weights in blocks of the state."""
+    d: Any = seen.op.detail
+    dy, gates, *others = seen.op.reads
+    seen.shape(dy, (d.width,) if d.last else (d.steps, d.width))
+    seen.at_least(dy.name, d.width, d.start + d.units)
+    seen.shape(gates, (d.steps, d.kept * d.units))
+    if d.cell in ("gru", "lstm"):
+        seen.shape(others.pop(0), (d.steps, d.units))
+    seen.shape(others[0], (1, 1, d.gates * d.units, d.units))
+    seen.blocked(others[0], 3)
+    if d.masked:
+        seen.shape(others[1], (1,))
+    for tensor in seen.op.writes[: len(seen.op.writes) - len(seen.variant.scratch)]:
+        seen.shape(tensor, (d.steps, d.gates * d.units))
+    for name, each in {"dh": d.units, "dc": d.units if d.cell == "lstm" else 0}.items():
+        seen.at_least(name, seen.scratch(name), seen.plan.batch * each)
+
+
 CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
+    "attention": _attention,
+    "attention_gradient": _attention,
     "combine": _combine,
     "conv_forward": _conv_forward,
     "conv_input_gradient": _conv_input_gradient,
@@ -374,11 +514,19 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "embedding": _embedding,
     "embedding_gradient": _embedding,
     "fold_batchnorm": _elementwise,
+    "lengths": _lengths,
+    "matmul": _matmul,
     "pad": _pad,
     "place": _box,
+    "recurrence": _recurrence,
+    "recurrence_gradient": _recurrence_gradient,
+    "reduce_max": _reduce_max,
+    "reduce_max_gradient": _reduce_max,
     "regularizer_gradient": _elementwise,
     "resize": _resize,
     "resize_gradient": _resize,
+    "steps_pool": _steps_pool,
+    "steps_pool_gradient": _steps_pool,
     "swap": _swap,
     "update": _elementwise,
     "winograd_filters": _winograd_filters,

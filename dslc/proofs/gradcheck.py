@@ -10,6 +10,7 @@ from dslc.ir import Network
 from dslc.language.diagnostics import DataError
 from dslc.layers import Mode
 from dslc.layers._augmentation import Augmentation
+from dslc.layers._recurrent import Recurrent
 from dslc.layers.linear import Linear
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
@@ -257,6 +258,14 @@ def without_augmentation(network: Network) -> tuple[Network, tuple[str, ...]]:
     augmenting = {node.name: node.layer for node in network.nodes if isinstance(node.layer, Augmentation)}
     nodes = (replace(n, layer=PredictionMode(augmenting[n.name])) if n.name in augmenting else n for n in network.nodes)
     return replace(network, nodes=tuple(nodes)), tuple(augmenting)
+
+
+def without_truncation(network: Network) -> tuple[Network, tuple[str, ...]]:
+    """The network with the gradients of all steps, and the names of the layers that cut them off: what `truncate`
+    leaves is not the slope of the loss."""
+    cut = {node.name: node.layer for node in network.nodes if isinstance(node.layer, Recurrent) and node.layer.truncate}
+    nodes = (replace(n, layer=replace(cut[n.name], truncate=0)) if n.name in cut else n for n in network.nodes)
+    return replace(network, nodes=tuple(nodes)), tuple(cut)
 
 
 def unwrap_single(arrays: Mapping[str, Array]) -> object:

@@ -24,7 +24,25 @@ def as_inputs(network: Network, x: Any, dtype: Any, keep_bytes: bool = False) ->
     given = by_name(x, [value.name for value in network.inputs], "input")
     arrays = [as_input(value, array, dtype, keep_bytes) for value, array in zip(network.inputs, given, strict=True)]
     _same_count(arrays, "inputs")
+    _require_whole_numbers(network, arrays)
     return arrays
+
+
+def _require_whole_numbers(network: Network, arrays: list[Array]) -> None:
+    """Raises DataError where an input that counts something holds what is no such number."""
+    given = {value: array for value, array in zip(network.inputs, arrays, strict=True)}
+    for node in network.nodes:
+        for place, (least, most) in node.layer.whole_numbers(node.input_shapes).items():
+            array = given.get(node.inputs[place])
+            if array is None:
+                continue
+            bad = (array < least) | (array > most) | (array != np.floor(array))
+            if bad.any():
+                where = np.argwhere(bad)[0]
+                wanted = f"{node.name} wants whole numbers from {least} to {most}"
+                at = f" at place {where[1]}" if array[0].size > 1 else ""
+                found = f"input {node.inputs[place].name} is {array[tuple(where)]:g}{at} in {{}}: {wanted}"
+                raise ExampleError(found, where[0])
 
 
 def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:
@@ -105,8 +123,8 @@ def as_numbers(given: Any, what: str) -> Array:
 
 
 def as_input(value: Value, given: Any, dtype: Any, keep_bytes: bool = False) -> Array:
-    """One input as (n, *shape). An image may lack a last axis of one channel; for a vector images are flattened. Images
-    of 8 or 16 bits are scaled, see `scaling`."""
+    """One input as (n, *shape). An image or a sequence may lack a last axis of one channel; for a vector images are
+    flattened. Images of 8 or 16 bits are scaled, see `scaling`."""
     array = as_numbers(given, f"input {value.name}")
     _refuse_masked(given, f"input {value.name}", "fill it")
     shape = _fitting_shape(array, value)
@@ -142,7 +160,7 @@ def _fitting_shape(array: Array, value: Value) -> tuple[int, ...] | None:
     if array.ndim == 0:
         return None
     same = found == wanted
-    one_channel = len(wanted) == 3 and wanted[2] == 1 and found in (wanted[:2], (value.elements,))
+    one_channel = len(wanted) > 1 and wanted[-1] == 1 and found in (wanted[:-1], (value.elements,))
     flat = len(wanted) == 1 and len(found) > 1 and int(np.prod(found)) == value.elements
     column = wanted == (1,) and found == ()
     return (len(array), *wanted) if same or one_channel or flat or column else None
@@ -183,7 +201,7 @@ def _as_labels_of_pixels(head: Head, array: Array) -> Array:
     assert isinstance(head.loss, PixelCrossEntropy)
     *shape, classes = head.value.shape
     if array.shape[1:] not in (tuple(shape), (*shape, 1)):
-        expected = f"({', '.join(map(str, ('n', *shape)))}) with a class number for each pixel"
+        expected = f"({', '.join(map(str, ('n', *shape)))}) with a class number for each {head.loss.place}"
         raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
     labels = array.reshape(len(array), *shape)
     labels = np.where(labels == head.loss.ignore, np.nan, labels)

@@ -15,14 +15,17 @@ Array = np.ndarray[Any, Any]
 
 
 def random_batch(network: Network, count: int, seed: int) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Inputs from a normal distribution, codes where embeddings are looked up, and targets that fit, by input and by
-    head. Columns of tables come as the network takes them."""
+    """Inputs from a normal distribution, whole numbers where something is counted or looked up, and targets that fit,
+    by input and by head. Columns of tables come as the network takes them."""
     random = np.random.default_rng(seed)
     x = {v.name: random.standard_normal((count, *v.shape)).astype(np.float32) for v in network.inputs}
     for node in network.nodes:
         if isinstance(node.layer, Embedding):
             for part in node.layer.learned:
                 x[node.inputs[0].name][:, part.start] = random.integers(-1, part.values, count)
+        for place, (least, most) in node.layer.whole_numbers(node.input_shapes).items():
+            value = node.inputs[place]
+            x[value.name] = random.integers(least, most + 1, (count, *value.shape)).astype(np.float32)
     x |= {table.input: x[table.input].view(Encoded) for table in network.tables}
     y: dict[str, Array] = {}
     for head in network.heads:

@@ -20,11 +20,12 @@ from dslc.inits import Init
 from dslc.language import arguments
 from dslc.language.arguments import Items, Slot, Symbol, show, slots
 from dslc.layers import Activation, Layer, Weights
+from dslc.layers._reduction import AXES
 from dslc.losses import Loss
 from dslc.optimizers import Optimizer
 from dslc.regularizers import Penalty, Regularizer
 from dslc.schedules import Schedule
-from dslc.shape import Shape, SizeProblem, show_shape
+from dslc.shape import Shape, SizeProblem, as_image, show_shape
 
 COUNTS = (3, 1, 2, 4, 5, 7, 8, 15, 16, 17, 33)
 """Channels, filters, units: around the numbers of lanes of all targets."""
@@ -34,14 +35,19 @@ SMALL_REALS = (0.01, 0.1, 0.001)
 REALS_OF = {"lr": SMALL_REALS, "eps": (1e-8, 1e-5, 1e-3, 0.1), "c": (0.1, -0.2), "std": (0.3, 0.05)}
 """Numbers that keep what is computed from them finite, by the name of the argument."""
 BATCHES = (3, 1, 2, 5, 8, 17)
-WEIGHT = {"conv": 8, "dense": 4, "maxpool": 3, "avgpool": 2, "batchnorm": 3, "relu": 3}
+WEIGHT = {
+    "conv": 8, "dense": 4, "maxpool": 3, "avgpool": 2, "batchnorm": 3, "relu": 3,
+    "separable_conv": 2, "conv1d": 3, "maxpool1d": 3, "avgpool1d": 3, "attention": 3, "rnn": 2, "gru": 2, "lstm": 3,
+}  # fmt: skip
 """How often a layer is drawn; the others once."""
 MOST_ELEMENTS, MOST_WORK, MOST_WEIGHTS = 4000, 1_000_000, 20_000
 """Of a value, a layer's multiply-adds for one example, and a layer's weights: what NumPy computes in a moment."""
 MOST_STEPS = 9
 
 LAYERS = registry.every(dslc.layers, Layer)
-INNER = tuple(n for n, layer in LAYERS.items() if not (layer.merges or layer.first or layer.augments))
+WORDS = tuple(n for n, layer in LAYERS.items() if layer.whole_numbers is not Layer.whole_numbers and not layer.takes)
+"""Layers that look up the whole numbers of an input."""
+INNER = tuple(n for n, a in LAYERS.items() if not (a.merges or a.first or a.augments or n in WORDS))
 MERGES = tuple(n for n, layer in LAYERS.items() if layer.merges)
 OPENINGS = tuple(n for n, layer in LAYERS.items() if layer.augments)
 FIRST = tuple(n for n, layer in LAYERS.items() if layer.first)
@@ -95,9 +101,13 @@ class Body:
         """One input, with what may only stand behind it."""
         vector = (self.of((*COUNTS, 70)),)
         image = (self.of(SIDES), self.of(SIDES), self.of(COUNTS))
-        flow = Flow(f"x{number}", self.of((image, image, vector)))
+        sequence = (self.of(SIDES), self.of(COUNTS))
+        flow = Flow(f"x{number}", self.of((image, image, vector, sequence, sequence)))
         self.lines.append(f"input {flow.name}: {show_shape(flow.shape)}")
         self.values.append(flow)
+        if len(flow.shape) == 1 and self.chance(3):
+            self.behind(flow, self.of(WORDS))
+            return
         for names in (FIRST, OPENINGS, OPENINGS):
             if self.chance(6):
                 flow = self.behind(flow, self.of(names))
@@ -121,7 +131,7 @@ class Body:
                 flow = self.behind(flow, name)
 
     def behind(self, flow: Flow, name: str) -> Flow:
-        """The layer behind a value, where it fits; a vector becomes an image for it, or an image a vector."""
+        """The layer behind a value, where it fits; a vector becomes an image for it, or what is none a vector."""
         call, shape = self.call(name, flow.shape)
         other = flow.shape if call else self.turned(flow.shape)
         turn = "" if call else "flatten -> " if len(other) == 1 else f"reshape({show_shape(other)}) -> "
@@ -130,36 +140,40 @@ class Body:
         return self.define(flow, f"{turn}{call}", shape, name) if call else flow
 
     def turned(self, shape: Shape) -> Shape:
-        """A vector of an image, or some image of a vector."""
-        if len(shape) == 3:
+        """A vector of an image or a sequence, or of a vector some image or sequence."""
+        if len(shape) > 1:
             return (prod(shape),)
         (size,) = shape
         rows = self.of([n for n in range(1, size + 1) if size % n == 0])
+        if self.chance(3):
+            return rows, size // rows
         columns = self.of([n for n in range(1, size // rows + 1) if size // rows % n == 0])
         return rows, columns, size // rows // columns
 
     def merge(self, flow: Flow, name: str) -> None:
         """A merge with one or two values that fit; where there are none, the value with itself."""
-        layer, fitting = LAYERS[name], []
+        given, fitting = self.given(LAYERS[name], flow.shape), []
+        layer = LAYERS[name](**{s.field: s.convert(given[s.name]) for s in slots(LAYERS[name]) if s.name in given})
         for other in self.values:
             try:
-                layer().infer((flow.shape, other.shape))
+                layer.infer((flow.shape, other.shape))
                 fitting.append(other)
             except SizeProblem:
                 continue
-        if not fitting:
+        if not fitting:  # a matrix that is not square, by itself
             return
         others = self.draw(st.lists(st.sampled_from(fitting), min_size=1, max_size=2))
         try:
-            shape = layer().infer((flow.shape, *(o.shape for o in others)))
+            shape = layer.infer((flow.shape, *(o.shape for o in others)))
         except SizeProblem:
             others = others[:1]
-            shape = layer().infer((flow.shape, others[0].shape))
+            shape = layer.infer((flow.shape, others[0].shape))
         if prod(shape) <= MOST_ELEMENTS:
             if name == "divide":  # not by numbers around zero
                 others = [self.define(o, "sigmoid", o.shape, "sigmoid") for o in others]
             self.used.update(o.name for o in others)
-            self.define(flow, f"{name}({', '.join(o.name for o in others)})", shape, name)
+            written = [*(o.name for o in others), *(f"{key}={show(value)}" for key, value in given.items())]
+            self.define(flow, f"{name}({', '.join(written)})", shape, name)
 
     def define(self, flow: Flow, chain: str, shape: Shape, layer: str, name: str = "") -> Flow:
         """A statement that names what flows out of a chain; with a name it is a head."""
@@ -173,7 +187,7 @@ class Body:
         """An output with the loss that judges it, and the end that this loss asks for."""
         loss = self.of(tuple(LOSSES))
         kind, links, shape = LOSSES[loss], [], flow.shape
-        if kind.classes and len(shape) == 3:
+        if kind.classes and len(shape) > 1:
             links.append("flatten")
             shape = (prod(shape),)
         few = not 2 <= shape[-1] <= 40
@@ -193,7 +207,7 @@ class Body:
         self.learning.append(name)
         self.weighted.append(name)
         self.asking.append(name)
-        return ["flatten"] * (len(shape) == 3) + [f"dense({classes})"], (classes,)
+        return ["flatten"] * (len(shape) > 1) + [f"dense({classes})"], (classes,)
 
     # ------------------------------------------------------------------------------------------- calls
 
@@ -209,7 +223,7 @@ class Body:
             if {"groups", "filters"} <= given.keys():
                 given["filters"] = given["groups"] * -(-given["filters"] // given["groups"])
             try:
-                made = layer(**{s.name: s.convert(given[s.name]) for s in slots(layer) if s.name in given})
+                made = layer(**{s.field: s.convert(given[s.name]) for s in slots(layer) if s.name in given})
                 result = made.infer((shape,))
             except SizeProblem:
                 continue
@@ -218,9 +232,15 @@ class Body:
             if large or made.multiply_adds((shape,)) > MOST_WORK:
                 continue
             common = self.common(self.number(kind), weights)
-            written = [f"{name}={show(value)}" for name, value in given.items()] + common
+            written = [f"{name}={show(value)}" for name, value in given.items()] + common + self.taken(layer)
             return f"{kind}({', '.join(written)})" if written else kind, result
         return "", shape
+
+    def taken(self, layer: type[Layer]) -> list[str]:
+        """Sometimes the arguments that name inputs, of one number each, and these inputs."""
+        names = [f"n{len(self.lines)}_{argument}" for argument in layer.takes] if self.chance(3) else []
+        self.lines += [f"input {name}: 1" for name in names]
+        return [f"{argument}={name}" for argument, name in zip(layer.takes, names, strict=False)]
 
     def given(self, thing: type[Any], shape: Shape, optional: bool = True) -> dict[str, Any]:
         """Arguments by name: those that must be given, and some of the others."""
@@ -233,10 +253,12 @@ class Body:
     def usual(self, layer: type[Layer]) -> dict[str, Any]:
         """A square window that keeps rows and columns, or halves them."""
         side = self.of((3, 1, 2, 5))
-        given: dict[str, Any] = {"size": (side, side), "pad": Symbol("same")}
+        steps = isinstance(next(slot.kind for slot in slots(layer) if slot.name == "size"), arguments.Whole)
+        size, one = (side, 1) if steps else ((side, side), (1, 1))
+        given: dict[str, Any] = {"size": size, "pad": Symbol("same")}
         if any(slot.name == "filters" for slot in slots(layer)):
             return {"filters": self.of(COUNTS), **given}
-        return {**given, "stride": (1, 1)} if self.chance(2) else {"size": (side, side)}
+        return {**given, "stride": one} if self.chance(2) else {"size": size}
 
     def value(self, slot: Slot, shape: Shape) -> Any:
         """A value of the slot's kind, near what suits a value of this shape."""
@@ -250,12 +272,12 @@ class Body:
             return self.of([x for x in REALS_OF.get(slot.name, REALS) if fits(kind, x)])
         if isinstance(kind, arguments.HeightWidth):
             return self.pair(slot, shape)
-        if isinstance(kind, (arguments.Border, arguments.PaddingKind)):
-            return self.padding(isinstance(kind, arguments.PaddingKind))
+        if isinstance(kind, (arguments.Border, arguments.PaddingKind, arguments.StepPaddingKind)):
+            return self.padding(kind)
         if isinstance(kind, arguments.OnOff):
             return self.draw(st.booleans())
-        if isinstance(kind, arguments.OneOf):
-            return Symbol(self.of(kind.words))
+        if isinstance(kind, (arguments.OneOf, arguments.AxisOrder, arguments.AxisNames)):
+            return self.words(kind, shape)
         if isinstance(kind, arguments.Weighting):
             return Items(tuple(self.of((1.0, 0.5, 2.0, 3.0)) for _ in range(shape[-1])))
         if isinstance(kind, arguments.Increasing):
@@ -265,9 +287,20 @@ class Body:
         assert isinstance(kind, arguments.Dims), f"no values for {slot.name}, a {type(kind).__name__}"
         return self.turned(shape) if len(shape) == 1 else self.of(((prod(shape),), shape[::-1]))
 
-    def padding(self, words: bool) -> Any:
-        """`same` or `valid`, for both directions, or for each side."""
-        side = st.integers(0, 2)
+    def words(self, kind: arguments.OneOf | arguments.AxisOrder | arguments.AxisNames, shape: Shape) -> Any:
+        """One of some words; all axes in some order, or the names of some."""
+        if isinstance(kind, arguments.OneOf):
+            return Symbol(self.of(kind.words))
+        if isinstance(kind, arguments.AxisOrder):
+            return Items(tuple(self.draw(st.permutations(range(max(2, len(shape)))))))
+        names = self.draw(st.lists(st.sampled_from(AXES[len(shape)]), min_size=1, unique=True))
+        return Items(tuple(map(Symbol, names))) if len(names) > 1 else Symbol(names[0])
+
+    def padding(self, kind: arguments.Border | arguments.PaddingKind | arguments.StepPaddingKind) -> Any:
+        """`same` or `valid`, for both directions, or for each side; of steps also `causal`."""
+        if isinstance(kind, arguments.StepPaddingKind):
+            return self.of((*map(Symbol, ("same", "causal", "valid")), 1, 0, 2, Items((0, 1)), Items((2, 0))))
+        words, side = isinstance(kind, arguments.PaddingKind), st.integers(0, 2)
         both, sides = st.tuples(side, side), st.tuples(side, side, side, side).map(Items)
         return self.draw(st.one_of(*[st.sampled_from((Symbol("same"), Symbol("valid")))] * words, both, sides))
 
@@ -284,7 +317,7 @@ class Body:
         elif slot.name == "output_pad":
             most = [(0, 1)] * 2
         else:
-            sides = shape[:2] if len(shape) == 3 else (3, 3)
+            sides = (3, 3) if len(shape) == 1 else as_image(shape)[:2]
             most = [tuple(n for n in (3, 1, 2, 5, side, 4, 7) if n <= side) for side in sides]
         both = self.of(most[0])
         return (both, both) if both in most[1] and not self.chance(2) else (both, self.of(most[1]))
@@ -405,9 +438,9 @@ def fits(kind: arguments.Real, value: float) -> bool:
 
 
 def takes_padding(layer: type[Layer]) -> bool:
-    """A window slides over an image."""
+    """A window slides over an image or a sequence."""
     kinds = {slot.name: slot.kind for slot in slots(layer)}
-    return "size" in kinds and isinstance(kinds.get("pad"), arguments.PaddingKind)
+    return "size" in kinds and isinstance(kinds.get("pad"), (arguments.PaddingKind, arguments.StepPaddingKind))
 
 
 def lists_numbers(thing: type[Any]) -> bool:
