@@ -15,7 +15,7 @@ from dslc.editor import vocabulary
 from dslc.language.arguments import Real, Whole, show, slots
 from dslc.layers import Activation, Example
 from dslc.scalar import Scalar
-from dslc.shape import Shape, show_shape
+from helpers import example_spec
 
 KINDS = {
     "loss": "Losses",
@@ -88,7 +88,7 @@ def _arguments(thing: type[Any]) -> str:
     defaults = {f.name: f.default for f in fields(thing)}
     rows = []
     for slot in slots(thing):
-        default = defaults[slot.name]
+        default = defaults[slot.field]
         shown = "" if default is MISSING or default is None or slot.required else f"`{_shown(default)}`"
         rows.append(f"| `{slot.name}` | {_kind_of(slot.kind)} | {shown} |")
     return "\n".join(["| argument | is | default |", "| --- | --- | --- |", *rows]) if rows else ""
@@ -164,7 +164,7 @@ def _escaped(text: str) -> str:
 
 
 def _example(example: Example, name: str) -> str:
-    spec = _spec(example)
+    spec = example_spec(example)  # something learns before the layer, so that it has a backward pass
     parts = [f"## Example\n\n```net\n{spec}```", expand.picture(spec)]
     layer = f"{name}1"
     functions = expand.functions(spec).get(layer, ())
@@ -172,28 +172,3 @@ def _example(example: Example, name: str) -> str:
         parts.append("The C of the layer, for one thread and without vectors:")
         parts += [f"```c\n{f.code}```" for f in functions]
     return "\n\n".join(parts)
-
-
-def _spec(example: Example) -> str:
-    """A network with the example; something learns before each input, so that the layer has a backward pass."""
-    lines, values = [], []
-    name, _, arguments = example.text.partition("(")
-    thing = _class("layer", name)
-    bare = thing.first or thing.augments
-    for i, shape in enumerate(example.inputs, 1):
-        lines.append(f"input x{i}: {show_shape(shape)}")
-        if not bare:
-            lines.append(f"v{i} = x{i} -> {_same_size(shape)}")
-        values.append(f"x{i}" if bare else f"v{i}")
-    if len(values) > 1:
-        call = f"{name}({', '.join(values)}{', ' + arguments if arguments else ')'}"
-    else:
-        call = f"{values[0]} -> {example.text}"
-    end = f" -> {_same_size(example.inputs[0])}" if bare else ""
-    lines.append(f"output y = {call}{end} -> linear")
-    body = "\n  ".join(lines)
-    return f"net Example {{\n  {body}\n}}\n\ntrain {{\n  loss      mse\n  optimizer sgd(lr=0.1)\n}}\n"
-
-
-def _same_size(shape: Shape) -> str:
-    return f"dense({shape[0]})" if len(shape) == 1 else f"conv({shape[-1]}, 1x1)"
