@@ -20,6 +20,7 @@ from dslc.ir import ON_NAN, Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
+from dslc.runtime import overview
 from dslc.runtime.data.arrays import as_inputs, as_targets
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import as_stream, is_stream
@@ -35,7 +36,7 @@ from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.batches import Batches, Order, Piece, batches_of
 from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
-from dslc.runtime.training.progress import make_progress
+from dslc.runtime.training.progress_kinds import make_progress
 from dslc.runtime.training.spec_text import as_trained, completed
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
@@ -297,6 +298,14 @@ class Model:
     def memory_bytes(self) -> int:
         """The size of the network's memory in bytes: as `dslc check` prints it, more after a call of `gradients`."""
         return self.compiled.arena.bytes
+
+    def summary(self) -> str:
+        """A table of the layers with sizes, parameters and multiply-adds, and the bytes of memory, as text to print."""
+        return overview.as_text(self.network, None if self._compiled is None else self.plan)
+
+    def _repr_html_(self) -> str:
+        """The diagram and the same table, for notebooks."""
+        return overview.as_html(self.network, None if self._compiled is None else self.plan)
 
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0. step: by default the next update."""

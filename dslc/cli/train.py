@@ -127,8 +127,12 @@ def train(
     existing: Existing = "goes on" if _same(run, resume) else "replaced" if overwrite else "refused"
     with run_folder(run, network.name, existing) as folder:
         with writing(folder):
-            checkpoints = RunCheckpoints(folder, watch.checkpoint_seconds)
-            watching = [checkpoints, *callbacks(folder), *_histograms(watch, folder, model, dataset)]
+            watching = [
+                *_train_metrics(watch, dataset),
+                RunCheckpoints(folder, watch.checkpoint_seconds),
+                *callbacks(folder),
+                *_histograms(watch, folder, model, dataset),
+            ]
             write_partition(folder, dataset)
         part = dataset.train
         history = model.fit(part.x, part.y, dev, epochs, progress, sample_weight=part.weights, callbacks=watching)
@@ -223,6 +227,21 @@ def check_parts(schema: Schema, network: Network, dataset: Dataset, anew: bool) 
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
     """The final numbers on each part of the data."""
     return {name: model.evaluate(*part.given) for name, part in dataset.parts.items()}
+
+
+def _train_metrics(watch: WatchOptions, dataset: Dataset) -> list[Callback]:
+    """What --train-metrics asks for: examples from all over the training set."""
+    import numpy as np
+
+    from dslc.callbacks import TrainMetrics
+    from dslc.runtime.data.lazy import taken
+
+    if watch.train_metrics is None:
+        return []
+    part, count = dataset.train, len(dataset.train.y)
+    some = np.linspace(0, count - 1, min(watch.train_metrics, count)).astype(int)
+    weights = None if part.weights is None else part.weights[some]
+    return [TrainMetrics(taken(part.x, some), part.y[some], weights)]
 
 
 def _histograms(watch: WatchOptions, folder: Path, model: Model, dataset: Dataset) -> list[Callback]:
