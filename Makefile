@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 BENCH  ?= .venv-bench
+RELEASE ?= .venv-release
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test test-all fuzz fuzz-files fuzz-specs lint format parity devices bench clean
+.PHONY: demo test test-all soak fuzz fuzz-files fuzz-specs lint format docs parity devices bench pins audit wheel sbom clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
@@ -30,6 +31,9 @@ fuzz-files: $(VENV)/installed  ## damaged files of all kinds, for MINUTES from f
 fuzz-specs: $(VENV)/installed  ## broken specs, for MINUTES from number SEED on: accepted, or refused with located errors
 	$(BIN)/python tests/hostile_specs.py --minutes $(MINUTES) --seed $(SEED)
 
+soak: $(VENV)/installed  ## MINUTES of training and 5000 models, made and dropped: memory and speed stay flat
+	$(BIN)/python tests/soak.py --minutes $(MINUTES) --models 5000
+
 lint: $(VENV)/installed  ## style, spelling, types, and which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,13 +47,17 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/installed  ## the documentation site, into build/site
+	$(BIN)/pip install --quiet --requirement docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
 parity: $(VENV)/installed  ## the comparison with PyTorch, which this installs
 	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/python -m pytest -m torch
+	$(BIN)/python -m pytest -n auto -m torch
 
-devices: $(VENV)/installed  ## exported C on Arm: under qemu-user, and bare metal on emulated microcontrollers; installs what that needs
-	sudo apt-get install --yes gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
-	DSLC_REQUIRE_TARGETS=1 $(BIN)/python -m pytest tests/test_export_targets.py
+devices: $(VENV)/installed  ## exported networks on other machines, emulated, and in a browser; installs what that needs
+	sudo apt-get install --yes gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm clang lld wasi-libc libclang-rt-14-dev-wasm32 chromium
+	DSLC_REQUIRE_TARGETS=1 $(BIN)/python -m pytest tests/test_export_targets.py tests/test_export_page.py tests/test_compilers.py
 
 bench: $(BENCH)/installed  ## how fast it is beside PyTorch, JAX and ONNX Runtime, into docs/; takes about two hours
 	$(BENCH)/bin/python benchmarks/run.py --write $(BENCHFLAGS)
@@ -59,10 +67,31 @@ $(BENCH)/installed: pyproject.toml benchmarks/requirements.txt
 	$(BENCH)/bin/pip install --quiet --requirement benchmarks/requirements.txt --editable .
 	touch $@
 
-$(VENV)/installed: pyproject.toml
+# The pinned packages, each file by its hash; then the project itself, which finds all that it needs.
+$(VENV)/installed: pyproject.toml .ci/pins.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(BIN)/pip install --quiet --require-hashes --requirement .ci/pins.txt
+	$(BIN)/pip install --quiet --no-build-isolation --editable ".[dev]"
 	touch $@
 
+$(RELEASE)/installed: .ci/release.txt
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/pip install --quiet --require-hashes --requirement .ci/release.txt
+	touch $@
+
+pins: $(RELEASE)/installed  ## the newest versions of all packages into .ci/*.txt, with hashes
+	$(RELEASE)/bin/python .ci/pins.py
+
+audit: $(RELEASE)/installed  ## known weaknesses of the pinned packages
+	$(RELEASE)/bin/python .ci/audit.py
+
+wheel: $(VENV)/installed  ## dist/*.whl: the same bytes for the same commit
+	.ci/wheel $(BIN)/python dist
+
+sbom: wheel $(RELEASE)/installed  ## dist/sbom.json: what a fresh installation of the wheel consists of, in CycloneDX
+	rm -rf build/sbom && $(PYTHON) -m venv build/sbom
+	build/sbom/bin/pip install --quiet dist/*.whl
+	$(RELEASE)/bin/cyclonedx-py environment build/sbom/bin/python --pyproject pyproject.toml --mc-type library --output-reproducible -o dist/sbom.json
+
 clean:
-	rm -rf $(VENV) $(BENCH) build dist *.egg-info
+	rm -rf $(VENV) $(BENCH) $(RELEASE) build dist *.egg-info

@@ -178,7 +178,7 @@ def measure(network: Network, count: int, seed: int = 0, options: Options | None
     if training is None:
         raise Unknown("a network without `train`")
     network = replace(network, training=replace(training, batch=count, schedule=None))
-    started = {p.name: start(p, training.seed).astype(np.float32) for p in network.parameters}
+    started = {p.name: start(p, training.seed, "float32") for p in network.parameters}
     x, y = random_batch(network, count, seed)
     precise_x = {name: a.astype(np.float64) for name, a in x.items()}
     precise_y = {name: a if a.dtype.kind == "i" else a.astype(np.float64) for name, a in y.items()}

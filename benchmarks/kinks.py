@@ -163,7 +163,7 @@ def show(network: Network, count: int, seed: int, layers: bool) -> None:
     """A row for each program on one mini-batch."""
     training = network.training
     assert training is not None
-    started = {p.name: start(p, training.seed).astype(np.float32) for p in network.parameters}
+    started = {p.name: start(p, training.seed, "float32") for p in network.parameters}
     x, y = random_batch(network, count, seed)
     precise_x = {name: a.astype(np.float64) for name, a in x.items()}
     judge = Interpreter(network, {name: a.astype(np.float64) for name, a in started.items()})

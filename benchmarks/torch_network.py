@@ -105,7 +105,7 @@ class TorchNetwork:
         values = {name: torch.tensor(array, dtype=self.dtype) for name, array in inputs.items()}
         for node in self.network.nodes:
             layer = _known(LAYERS, name_of(node.layer), "layer")
-            p = {p.name.removeprefix(f"{node.name}."): self.parameters[p.name] for p in node.parameters}
+            p = {role: self.parameters[p.name] for role, p in node.roles.items()}
             xs = [values[value.name] for value in node.inputs]
             values[node.output.name] = layer(node, xs, p, training)
             if averages is not None and name_of(node.layer) == "batchnorm":

@@ -8,9 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 PART = ".part"
 """How the name ends under which a file is written before it takes its own: a killed process may leave one behind."""
@@ -76,8 +78,20 @@ def _temporary_cache(reason: str, wanted: str) -> Path:
     return fallback
 
 
-def write_whole(path: Path, *parts: bytes | memoryview) -> None:
-    """The file appears whole or not at all, also to another process that looks meanwhile. parts: one behind the other.
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file as `appearing_whole` does.
+
+    Raises:
+        OSError: it cannot be written; what stood there before is left.
+    """
+    with appearing_whole(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def appearing_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which appears at its path when it is whole or not at all, also to another process that looks
+    meanwhile.
 
     Raises:
         OSError: it cannot be written; what stood there before is left.
@@ -87,8 +101,7 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}{PART}")
     try:
         with open(temporary, "xb") as file:
-            for part in parts:
-                file.write(part)
+            yield file
         os.replace(temporary, path)
     except BaseException:  # Ctrl-C too: it may come before there is a file, and after it has got its own name
         with suppress(OSError):

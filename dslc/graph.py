@@ -7,7 +7,8 @@ and then backward; `train` also updates the parameters. Each step is a sequence 
     gradients   forward (with the loss), backward
     train       forward (with the loss), backward, update
 
-Where a mini-batch is worked through in slices, whose gradients are accumulated, it is
+With `on_nan skip` or `halve_lr` the phase `check` stands between backward and update. Where a mini-batch is worked
+through in slices, whose gradients are accumulated, it is
 
     gradients   begin, (forward, backward) for each slice, finish
     train       begin, (forward, backward) for each slice, update
@@ -26,12 +27,14 @@ from dslc.operation import GRADIENT, INPUT, OUTPUT, PARAMETER, ROLES, STATE, TAR
 
 PREPACK, SMALL_BATCH = "prepack", "small_batch"
 """Phases of `predict` that planning adds: what depends on parameters alone, and the network for few examples."""
+CHECK = "check"
+"""A phase of `train` that makes the loss NaN where a gradient is not to be followed."""
 BEGIN, FINISH = "begin", "finish"
 """Phases for a whole mini-batch that is worked through in slices. What `begin` makes serves all slices."""
 ROWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "predict": ((PREPACK, "forward", "losses"), (PREPACK, SMALL_BATCH)),
     "gradients": ((BEGIN, "forward", "backward", FINISH),),
-    "train": ((BEGIN, "forward", "backward", "update"),),
+    "train": ((BEGIN, "forward", "backward", CHECK, "update"),),
 }
 """The rows of phases of each step: a call runs one row from its beginning, perhaps not to its end, and a phase finds
 what those before it in its row have left. Phases of different rows are alternatives, of which neither finds what the

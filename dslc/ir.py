@@ -68,8 +68,9 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Node:
-    """A layer in its place: its inputs, its output and the parameters it owns. `span` is the call in the net, that of
-    a block for the layers in it; `call` is the layer's own call, and `block` names this run of the outermost block."""
+    """A layer in its place: its inputs, its output, the parameters it owns, and those that it shares with an earlier
+    node, which owns them (`borrowed`). `span` is the call in the net, that of a block for the layers in it; `call` is
+    the layer's own call, and `block` names this run of the outermost block."""
 
     name: str
     layer: Layer
@@ -79,6 +80,18 @@ class Node:
     span: Span
     call: Span
     block: str = ""
+    borrowed: tuple[Parameter, ...] = ()
+
+    @property
+    def roles(self) -> dict[str, Parameter]:
+        """What the layer computes with, by role: what it owns or shares. The parameter `conv1.weight` has the role
+        `weight`."""
+        return {p.name.partition(".")[2]: p for p in (*self.parameters, *self.borrowed)}
+
+    @property
+    def learns(self) -> bool:
+        """Whether the optimizer updates something that the layer computes with."""
+        return any(p.learns for p in self.roles.values())
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:
@@ -88,20 +101,22 @@ class Node:
     @property
     def frozen(self) -> bool:
         """Has parameters, and all of them stay as they are: in training too it does what it does at prediction."""
-        return bool(self.parameters) and all(p.frozen for p in self.parameters)
+        return bool(self.roles) and all(p.frozen for p in self.roles.values())
 
     def parameter(self, role: str) -> Parameter | None:
-        """The parameter `<layer>.<role>`; None if the layer has none (a conv with bias=off)."""
-        return next((p for p in self.parameters if p.name == f"{self.name}.{role}"), None)
+        """The parameter of a role; None if the layer has none (a conv with bias=off)."""
+        return self.roles.get(role)
 
 
 @dataclass(frozen=True)
 class Head:
-    """An output of the network and its loss (None in a network without `train`)."""
+    """An output of the network and its loss (None in a network without `train`). One that is `train_only` has a loss in
+    training, and at prediction is not computed."""
 
     name: str
     value: Value
     loss: Loss | None = None
+    train_only: bool = False
 
 
 def class_weights_role(head: str) -> str:
@@ -109,12 +124,17 @@ def class_weights_role(head: str) -> str:
     return f"{head}_class_weights"
 
 
+STOP, SKIP, HALVE_LR = ON_NAN = ("stop", "skip", "halve_lr")
+"""What becomes of training at a step whose loss or gradients are not finite: it ends, goes on without the step, or
+does so with half the learning rate."""
+
+
 @dataclass(frozen=True)
 class Training:
     """What `train` says. `batch` is None for `batch all`; it is worked through in `slices` parts of equal size, whose
     gradients are accumulated. With an `average`, predictions use the average of the parameters. `objective` decides
     which epoch is best. `precise`: only algorithms with no more rounding error than the plain sum of products, in
-    prediction too."""
+    prediction too. `on_nan`: what becomes of training at a step that is not finite."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -130,6 +150,12 @@ class Training:
     precise: bool = False
     slices: int = 1
     average: Average | None = None
+    on_nan: str = STOP
+
+    @property
+    def checks_gradients(self) -> bool:
+        """Whether all gradients are looked at before the first update: who goes on needs parameters as before."""
+        return self.on_nan != STOP
 
     @property
     def slice(self) -> int | None:
@@ -180,6 +206,22 @@ class Network:
         return next((table for table in self.tables if table.input == input_name), None)
 
     @property
+    def answers(self) -> tuple[Head, ...]:
+        """The heads that are computed at prediction. They come first among the heads."""
+        return tuple(head for head in self.heads if not head.train_only)
+
+    @property
+    def predicting(self) -> frozenset[str]:
+        """The nodes that the answers depend on, by name."""
+        needed = {head.value.name for head in self.answers}
+        found: set[str] = set()
+        for node in reversed(self.nodes):
+            if node.output.name in needed:
+                found.add(node.name)
+                needed.update(value.name for value in node.inputs)
+        return frozenset(found)
+
+    @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters of all nodes, in the order of the nodes."""
         return tuple(p for node in self.nodes for p in node.parameters)
@@ -207,6 +249,15 @@ class Network:
                     found[value] = (max(low, least), min(high, most))
         return found
 
+    @property
+    def users(self) -> dict[str, tuple[str, ...]]:
+        """By a parameter's name the nodes that compute with it: its owner, then those that share it."""
+        found: dict[str, tuple[str, ...]] = {}
+        for node in self.nodes:
+            for p in node.roles.values():
+                found[p.name] = (*found.get(p.name, ()), node.name)
+        return found
+
     def averages(self, parameter: Parameter) -> bool:
         """Whether predictions use an average of the parameter over the updates."""
         return parameter.learns and self.training is not None and self.training.average is not None
@@ -225,7 +276,9 @@ class Network:
             assert node.output.name not in known, node.name
             assert node.layer.infer(node.input_shapes) == node.output.shape, node.name
             known[node.output.name] = node.output
-        assert self.heads and all(known.get(h.value.name) == h.value for h in self.heads)
+        assert self.answers == self.heads[: len(self.answers)]
+        assert self.answers and all(known.get(h.value.name) == h.value for h in self.heads)
         names = [p.name for p in self.parameters]
         assert len(set(names)) == len(names)
+        assert all(p in self.parameters for node in self.nodes for p in node.borrowed)
         assert self.training is None or all(h.loss is not None for h in self.heads)

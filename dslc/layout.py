@@ -45,22 +45,51 @@ class Layout:
         """Stored numbers of a mini-batch of n examples; lanes without an example count too."""
         return self.elements * (-(-batch // self.examples) * self.examples)
 
+    def store(self, memory: Array, array: Array) -> None:
+        """Writes an array (of `shape`, of any type) into the memory where it is stored; padding becomes zero. Without a
+        copy on the way: parameters may be large."""
+        if not self.width:
+            memory.reshape(self.shape)[...] = array
+            return
+        whole, left = divmod(self.shape[self.axis], self.width)
+        blocks = self._in_blocks(memory)
+        blocks[self._at(slice(whole))] = self._whole_blocks(array)
+        if left:
+            blocks[self._at(whole, slice(left))] = array[self._at(slice(whole * self.width, None))]
+            blocks[self._at(whole, slice(left, None))] = 0
+
     def pack(self, array: Array) -> Array:
         """The array (of `shape`) as it is stored, flat."""
-        if not self.width:
-            return array.reshape(-1)
-        missing = self.blocks * self.width - self.shape[self.axis]
-        padded = np.pad(array, [(0, missing if i == self.axis else 0) for i in range(array.ndim)])
-        cut = padded.reshape(*self.shape[: self.axis], self.blocks, self.width, *self.shape[self.axis + 1 :])
-        return np.moveaxis(np.moveaxis(cut, self.axis + 1, -1), self.axis, 0).reshape(-1)
+        memory = np.empty(self.elements, array.dtype)
+        self.store(memory, array)
+        return memory
 
     def unpack(self, memory: Array) -> Array:
-        """The stored numbers as an array of `shape`: a copy if it is blocked, else a view."""
+        """A copy of the stored numbers, as an array of `shape`."""
+        array = np.empty(self.shape, memory.dtype)
         if not self.width:
-            return memory.reshape(self.shape)
-        cut = np.moveaxis(np.moveaxis(memory.reshape(self.stored), 0, self.axis), -1, self.axis + 1)
-        whole = cut.reshape(*self.shape[: self.axis], self.blocks * self.width, *self.shape[self.axis + 1 :])
-        return whole[tuple(slice(0, n) for n in self.shape)]
+            array[...] = memory.reshape(self.shape)
+            return array
+        whole, left = divmod(self.shape[self.axis], self.width)
+        blocks = self._in_blocks(memory)
+        self._whole_blocks(array)[...] = blocks[self._at(slice(whole))]
+        if left:
+            array[self._at(slice(whole * self.width, None))] = blocks[self._at(whole, slice(left))]
+        return array
+
+    def _at(self, *index: int | slice) -> tuple[int | slice, ...]:
+        """An index into the blocked axis, and behind it, with all of the axes before."""
+        return (*[slice(None)] * self.axis, *index)
+
+    def _in_blocks(self, memory: Array) -> Array:
+        """The memory with its axes as in `shape`, the blocked one as two: the block, and the place in it."""
+        return np.moveaxis(np.moveaxis(memory.reshape(self.stored), 0, self.axis), -1, self.axis + 1)
+
+    def _whole_blocks(self, array: Array) -> Array:
+        """A view of those parts of an array that fill blocks."""
+        whole = self.shape[self.axis] // self.width
+        cut = array[self._at(slice(whole * self.width))]
+        return cut.reshape(*self.shape[: self.axis], whole, self.width, *self.shape[self.axis + 1 :])
 
     def describe(self) -> str:
         """The stored shape, such as `4x784x8`."""

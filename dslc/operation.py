@@ -30,6 +30,10 @@ class Tensor:
     batched: bool = True
     dtype: str = "real"
 
+    def __hash__(self) -> int:
+        """That of the name, which text keeps: planning looks up tensors all the time."""
+        return hash(self.name)
+
     @property
     def elements(self) -> int:
         """Numbers in one example if `batched`, else in the whole tensor."""
@@ -76,6 +80,11 @@ def identifier(parameter: str) -> str:
 def slice_gradient_name(parameter: str) -> str:
     """The C identifier of a parameter's gradient for one slice of a mini-batch: `conv1_weight_slice_grad`."""
     return f"{identifier(parameter)}_slice_grad"
+
+
+def shared_gradient_name(parameter: str, node: str) -> str:
+    """The C identifier of a node's part of the gradient of a parameter that several share: `..._grad_at_conv2`."""
+    return f"{identifier(parameter)}_grad_at_{node}"
 
 
 def average_name(parameter: str) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 class Target:
     """`vector_bytes` is the width of the vectors that the emitted C computes with, 0 for plain C; `flags` are for the
     compiler; `registers` is the number of vector registers. `fuses`: compilers find multiply-adds of one rounding.
-    `machine`: the kind of CPU that runs it; empty where any does. `compiler`: what
-    makes programs for it on a PC."""
+    `machine`: the kind of CPU that runs it; empty where any does. `compiler`: what makes programs for it on a PC.
+    `hosts_python`: Python runs there, and imports what is compiled."""
 
     name: str
     vector_bytes: int
@@ -22,6 +22,7 @@ class Target:
     fuses: bool = False
     machine: str = ""
     compiler: str = "gcc"
+    hosts_python: bool = True
 
     def lanes(self, itemsize: int) -> int:
         """Numbers of `itemsize` bytes in a vector; 1 for plain C."""
@@ -36,7 +37,7 @@ class Target:
     def tile_rows(self) -> int:
         """Rows of the largest register tile, with two vectors a row, that leaves room for one row of the other
         operand."""
-        return 14 if self.registers >= 32 else 6
+        return 14 if self.registers >= 32 else 6 if self.registers >= 16 else 4
 
 
 CORTEX_M = {
@@ -60,6 +61,18 @@ TARGETS = {
         machine="armv7l",
         compiler="arm-linux-gnueabihf-gcc",
     ),
+    "riscv64": Target(
+        "riscv64", 0, ("-march=rv64gc",), fuses=True, machine="riscv64", compiler="riscv64-linux-gnu-gcc"
+    ),
+    "wasm": Target(
+        "wasm",
+        16,
+        ("--target=wasm32-wasi", "-msimd128", "-mbulk-memory"),
+        registers=12,  # engines keep some of the 16 of x86-64 to themselves
+        machine="wasm32",
+        compiler="clang",
+        hosts_python=False,
+    ),
     **{
         f"cortex-m{n}": Target(
             f"cortex-m{n}",
@@ -68,6 +81,7 @@ TARGETS = {
             fuses=n != 3,
             machine="arm",
             compiler="arm-none-eabi-gcc",
+            hosts_python=False,
         )
         for n, floats in CORTEX_M.items()
     },

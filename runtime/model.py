@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,22 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from dslc import derived
 from dslc.checker.columns import require_values
 from dslc.codegen.build import Library
 from dslc.compiler import check_text, plan_network
 from dslc.cores import Threads, threads_to_use
-from dslc.ir import Network, Training
+from dslc.ir import ON_NAN, Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
-from dslc.runtime.data.arrays import as_targets
+from dslc.runtime.data.arrays import as_inputs, as_targets
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.data.stream_schema import schema_of
 from dslc.runtime.native import inference, initial, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.conversion import Conversion
-from dslc.runtime.native.parameters import Parameters
+from dslc.runtime.native.family import Family
+from dslc.runtime.native.parameters import Parameters, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
@@ -44,7 +46,8 @@ Array = np.ndarray[Any, Any]
 class Model:
     """A compiled network, as `dslc.load` returns it. `network` is the checked spec, `compiled` its C and memory,
     `epoch` and `step` the position in training, `fit_state` the state of the last `fit`, `schema` what is known
-    of the data, `watched` the metric that the schedule goes by, of every epoch (smaller is better).
+    of the data, `watched` the metric that the schedule goes by, of every epoch (smaller is better), `lr_factor` what
+    `on_nan halve_lr` has left of the learning rate.
     `threads` is as in `dslc.load`.
 
     Several Python threads may share a model: one call at a time works in its memory and the others wait, for a running
@@ -65,8 +68,11 @@ class Model:
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
         self.watched: list[float] = []
+        self.lr_factor = 1.0
         self._schedule = network.training.schedule if network.training else None
         self._compiled: Compiled | None = None
+        self._family: Family | None = None
+        self._insides: dict[tuple[str, ...], Model] = {}
         if not network.open:
             self._compile(network)
         self.fit_state: checkpoints.FitState | None = None
@@ -75,9 +81,10 @@ class Model:
 
     def _compile(self, network: Network) -> None:
         """Compiles the network, with fresh parameters."""
-        self.network = network
+        self.network, self._insides = network, {}
         self._compiled = Compiled(network, self._plan(None), self.seed)
-        self.restore_weights(dict(initial.initial_parameters(network, self.seed)))
+        for name, array in initial.initial_parameters(network, self.seed):
+            self.parameters[name][...] = array
         self._unfitted = initial.fitted_layers(network)
 
     def _plan(self, batch: int | None) -> Plan:
@@ -131,7 +138,7 @@ class Model:
         with self.compiled.lock:
             twin = object.__new__(type(self))
             twin.__dict__.update(self.__dict__)
-            twin._compiled = self.compiled.copy()
+            twin._compiled, twin._family, twin._insides = self.compiled.copy(), None, {}
             twin._fitting = threading.RLock()
             twin._unfitted, twin.watched = set(self._unfitted), list(self.watched)
             twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
@@ -153,6 +160,7 @@ class Model:
                 "weights": self.copy_weights(),
                 "states": {name: view.numpy() for name, view in self.compiled.states().items()},
                 "position": (self.step, self.epoch),
+                "lr_factor": self.lr_factor,
                 "unfitted": self._unfitted,
                 "schema": self.schema.to_json(),
             }
@@ -169,6 +177,7 @@ class Model:
         for name, view in self.compiled.states().items():
             view[...] = state["states"][name]
         self.compiled.step, self.epoch = state["position"]
+        self.lr_factor = state["lr_factor"]
         self._unfitted, self.schema = set(state["unfitted"]), Schema.from_json(state["schema"])
 
     def learn_columns(self, x: Any, sample_weight: Any = None) -> None:
@@ -240,6 +249,8 @@ class Model:
         if self._compiled is None:
             require_values(self.network)
         assert self._compiled is not None
+        if self._family is not None:
+            self._family.enter(self._compiled)
         return self._compiled
 
     @property
@@ -290,7 +301,9 @@ class Model:
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0. step: by default the next update."""
         lr, schedule = self.training.optimizer.lr, self._schedule
-        return schedule.learning_rate(lr, epoch, self.step if step is None else step) if schedule else lr
+        if schedule:
+            lr = schedule.learning_rate(lr, epoch, self.step if step is None else step)
+        return lr * self.lr_factor
 
     def begin_epoch(self, epoch_steps: int | None) -> None:
         """Tells the schedule how many updates the next epoch has, and the metric that it goes by."""
@@ -299,20 +312,80 @@ class Model:
 
     # ------------------------------------------------------------------------------------------- prediction
 
-    def predict(self, x: Any) -> Any:
+    def predict(self, x: Any, layers: Sequence[str] | None = None) -> Any:
         """The outputs for x of shape (n, *input): an array (n, *output), or a dict of arrays by head if there are
         several. A network with several inputs takes a dict by input or a tuple. x may be a stream of batches, as
-        `dslc.Stream` describes it.
+        `dslc.Stream` describes it. layers: names of layers, whose results come instead, as a dict.
 
         Raises:
-            DataError: x does not fit the network or is not finite.
+            DataError: x does not fit the network or is not finite, or there is no such layer.
         """
+        if layers is not None:
+            return self._inside(tuple(layers), x)
         compiled = self.compiled
         with compiled.lock:
             if is_small(x) or not wants_portions(self._conversion(), x):
                 return inference.predict(compiled, self.schema.inputs(self.network, x))
             with input_portions(self._conversion(), x, self.batch) as portions:
                 return inference.predict_portions(compiled, portions)
+
+    def _inside(self, layers: tuple[str, ...], x: Any) -> dict[str, Array]:
+        """The results of layers, by name, from a network that ends there."""
+        if layers not in self._insides:
+            self._insides[layers] = self._related(derived.showing(self.network, layers))
+        inside = self._insides[layers]
+        with self.compiled.lock:
+            inside.restore_weights({name: self.parameters[name].numpy() for name in inside.parameters})
+            inside.schema = self.schema
+            found = inside.predict(x)
+        return found if isinstance(found, dict) else {layers[0]: found}
+
+    def _related(self, network: Network) -> Model:
+        return Model(network, self._wanted_threads, self.options, self.target)
+
+    def part(self, output: str, start: str | None = None, freeze: Sequence[str] = ()) -> Model:
+        """A model of a part of the network that shares its parameters: up to an output or a layer, and with `start`
+        only what comes behind that layer, whose result is the input then. Whichever of the models is used has what the
+        others have learned; each has an optimizer of its own. A part that ends in an output trains with its loss.
+        `freeze`: layers that the part does not train. Views of `parameters` are up to date when they are asked for.
+
+        Raises:
+            DataError: there is no such layer, or nothing between the two; the network keeps averages, whose training
+                cannot be shared, or columns that are not known yet.
+        """
+        if self.network.training is not None and self.network.training.average is not None:
+            raise DataError("a network with `average` has no parts: what predicts is not what is trained")
+        part = self._related(derived.part_of(self.network, output, start, freeze))
+        part._family = self._family = self._family or Family(self.compiled)
+        part._unfitted = set()
+        return part
+
+    def input_gradients(self, x: Any, y: Any) -> Any:
+        """The gradient of each example's loss with respect to its input, in the shape of x: a dict by input if there
+        are several. All is as at prediction: dropout and augmentation are off, batch norm takes its running averages,
+        and the loss has no penalties. One example at a time is worked through.
+
+        Raises:
+            DataError: the data do not fit, or the network has no loss, declares columns, or cuts its images.
+        """
+        key = ("", "input gradients")
+        if key not in self._insides:
+            self._insides[key] = self._related(derived.with_inputs_as_parameters(self.network))
+        probe, inputs = self._insides[key], self.network.inputs
+        with self.compiled.lock:
+            probe.restore_weights(self.copy_weights())
+            xs = as_inputs(self.network, self.schema.inputs(self.network, x), self.dtype)
+            ys = as_targets(self.network, self.schema.targets(self.network, y), len(xs[0]), self.dtype)
+            found = [np.empty_like(array) for array in xs]
+            ones = {value.name: np.ones((1, value.elements), self.dtype) for value in inputs}
+            for i in range(len(xs[0])):
+                for value, array in zip(inputs, xs, strict=True):
+                    probe.parameters[derived.factor_of(value)][...] = array[i].ravel()
+                target = {head.name: array[i : i + 1] for head, array in zip(self.network.heads, ys, strict=True)}
+                gradients = probe.gradients(ones, target)
+                for value, result in zip(inputs, found, strict=True):
+                    result[i] = gradients[derived.factor_of(value)].reshape(value.shape)
+        return found[0] if len(found) == 1 else {v.name: array for v, array in zip(inputs, found, strict=True)}
 
     def predict_classes(self, x: Any) -> Any:
         """The likeliest class of each example as its label, in the type that the training targets had: an array (n,),
@@ -323,7 +396,7 @@ class Model:
         """
         outputs = self.predict(x)
         given = outputs if isinstance(outputs, dict) else {self.network.heads[0].name: outputs}
-        found = {head.name: self.schema.predicted(head, given[head.name]) for head in self.network.heads}
+        found = {head.name: self.schema.predicted(head, given[head.name]) for head in self.network.answers}
         return found if len(found) > 1 else next(iter(found.values()))
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
@@ -364,6 +437,7 @@ class Model:
         on_epoch: fitting.OnEpoch | None = None,
         sample_weight: Any = None,
         callbacks: Iterable[Callback] = (),
+        on_nan: str | None = None,
     ) -> History:
         """Trains for a number of epochs, by default the file's.
 
@@ -372,7 +446,8 @@ class Model:
         (x_dev, y_dev), perhaps with sample weights behind it, or a stream; with one, the best weights are kept.
         progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with each epoch's record; if it returns a
         word, training ends and the word becomes `History.stopped`. sample_weight: what each example counts (n,), as if
-        it were there so many times; one that weighs 0 is left out. callbacks: see `dslc.callbacks`.
+        it were there so many times; one that weighs 0 is left out. callbacks: see `dslc.callbacks`. on_nan: `stop`,
+        `skip` or `halve_lr`, by default as the file says, from now on.
 
         After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
         the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
@@ -382,8 +457,8 @@ class Model:
         first has ended.
 
         Raises:
-            DataError: the data do not fit or have no labels, a resumed training has no epochs left, or a callback is
-                none.
+            DataError: the data do not fit or have no labels, a resumed training has no epochs left, a callback is
+                none, or `on_nan` is another word.
         """
         with self._unchanged_by_errors():
             if y is not None:
@@ -395,6 +470,7 @@ class Model:
             batches = self._training_batches(x, y, sample_weight)
             dev = None if dev is None else self._checked_dev(dev)
         with self._fitting:
+            self._decide(on_nan or self.training.on_nan)
             self._make_room(batches.examples or 0)
             self._fit_layers(batches, y)
             run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks)
@@ -402,9 +478,21 @@ class Model:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
                 run.resume_from(self._resumed)
-                self.show_weights(self._resumed.last(self.copy_weights()))
+                self.show_weights(self._resumed.last(self.parameters))
                 self._resumed = None
             return run.run(epochs)
+
+    def _decide(self, on_nan: str) -> None:
+        """Sets what becomes of training at a step that is not finite; another network is compiled where that decides
+        what a step looks at."""
+        if on_nan not in ON_NAN:
+            raise DataError(f"on_nan is {', '.join(ON_NAN[:-1])} or {ON_NAN[-1]}, not {on_nan!r}")
+        before, training = self.training, replace(self.training, on_nan=on_nan)
+        self.network = replace(self.network, training=training)
+        if training.checks_gradients != before.checks_gradients:
+            with self.compiled.lock:
+                self.compiled.network = self.network
+                self.compiled.grow(self._plan(self.batch if training.batch is None else None))
 
     def train_batches(self, piece: Piece, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
         """Trains on the mini-batches of a piece from position `done` of its order on, for about `seconds`. Returns
@@ -466,25 +554,33 @@ class Model:
         with self.compiled.lock:
             return {name: view.numpy() for name, view in self.parameters.items()}
 
-    def restore_weights(self, weights: Mapping[str, Array]) -> None:
+    def trained_weights(self) -> dict[str, Array]:
+        """Copies of all parameters by name as the next step of training uses them: without averages."""
+        with self.compiled.lock:
+            return {name: view.numpy() for name, view in self.compiled.trained().items()}
+
+    def restore_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters: arrays by name in the language's shapes, as `copy_weights` returns them."""
         with self.compiled.lock:
             for name, array in weights.items():
                 self.parameters[name][...] = array
 
-    def show_weights(self, weights: Mapping[str, Array]) -> None:
+    def show_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters for predictions. Where these are averages, training goes on from what it had."""
         with self.compiled.lock:
             self.compiled.show(weights)
 
     def first_not_finite(self) -> str | None:
-        """The name of the first parameter with a value that is not finite; None if all are finite."""
-        return next((n for n, view in self.parameters.items() if not np.isfinite(view.numpy()).all()), None)
+        """The name of the first parameter or array of optimizer state with a value that is not finite; None if all are
+        finite."""
+        kept = (*self.parameters.items(), *self.compiled.states().items())
+        return next((name for name, view in kept if not np.isfinite(view.numpy()).all()), None)
 
     def save(self, path: str | Path) -> None:
         """Writes all parameters and the schema of the data to a safetensors file. Raises DataError if it cannot be
         written."""
-        save_weights(path, self.network, self.copy_weights(), self.schema)
+        with self.compiled.lock:
+            save_weights(path, self.network, self.parameters, self.schema)
 
     def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> list[str]:
         """Reads parameters from a safetensors file.
@@ -508,24 +604,23 @@ class Model:
             self.schema = schema if whole else replace(self.schema, offsets=schema.offsets)
         self.restore_weights(found)
         self._unfitted -= layers
-        self.fit_state = self._resumed = None  # a new training begins
+        self.fit_state, self._resumed, self.lr_factor = None, None, 1.0  # a new training begins
         return left_out
 
     # ------------------------------------------------------------------------------------------- checkpoints
 
     def checkpoint(self, path: str | Path) -> None:
         """Writes a file with all that training needs to continue: parameters, optimizer state, step, epoch, history,
-        and the best weights so far. If taken between two epochs (after `fit`, or in its `on_epoch`), training continues
-        bit for bit as if it had never stopped; an epoch that Ctrl-C interrupted is repeated from its start.
+        and the best weights so far. Training continues from it bit for bit as if it had never stopped, also if it is
+        taken in the middle of an epoch, by a callback or after Ctrl-C.
 
         Raises:
             DataError: the file cannot be written, or a parameter is not finite.
         """
         with self.compiled.lock:
-            states = {name: view.numpy() for name, view in self.compiled.states().items()}
-            position = (self.step, self.epoch, self._unfitted, self.watched)
-            taken = checkpoints.take(self.copy_weights(), states, self.fit_state, *position)
-        taken.write(path, self.network, self.schema)
+            position = (self.step, self.epoch, self._unfitted, self.watched, self.lr_factor)
+            taken = checkpoints.take(self.parameters, self.compiled.states(), self.fit_state, *position)
+            taken.write(path, self.network, self.schema)
 
     def resume(self, path: str | Path) -> None:
         """Restores the state in a checkpoint: the next `fit` continues that training.
@@ -547,5 +642,5 @@ class Model:
             for name, view in self.compiled.states().items():
                 view[...] = found.states[name]
             self.compiled.step, self.epoch, self._unfitted = position.step, position.epoch, set(position.unfitted)
-            self.watched = list(position.watched)
+            self.watched, self.lr_factor = list(position.watched), position.lr_factor
             self.fit_state = self._resumed = found.fit_state

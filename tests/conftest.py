@@ -23,10 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="one case of every test, and nothing marked slow")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """With --quick networks are compiled for a short time, since they run for a moment; by commands too."""
-    if config.getoption("--quick"):
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Networks that run for a moment are compiled for a short time, by commands too: with --quick, and where a test is
+    not marked `optimized`. The others are compiled as for users."""
+    if item.config.getoption("--quick"):
         os.environ[build.EXTRA_FLAGS] = "-O0 -fno-lto"
+    elif item.get_closest_marker("optimized") is None:
+        os.environ[build.EXTRA_FLAGS] = "-O1 -fno-lto"
+    else:
+        os.environ.pop(build.EXTRA_FLAGS, None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,12 @@ class Host:
 HERE = Host()
 AARCH64 = Host("aarch64-linux-gnu-gcc", ("-static",), ("qemu-aarch64",))
 ARMV7 = Host("arm-linux-gnueabihf-gcc", ("-static",), ("qemu-arm",))
+RISCV64 = Host("riscv64-linux-gnu-gcc", ("-static",), ("qemu-riscv64",))
+WASM = Host(
+    "clang",
+    ("-Dmemalign=aligned_alloc", "-Wl,-z,stack-size=65536"),
+    (sys.executable, str(MAIN.with_name("run_wasm.py"))),
+)
 
 
 @dataclass(frozen=True)

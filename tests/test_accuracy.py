@@ -13,6 +13,8 @@ from dslc.planning.planner import Options, make_plan
 from dslc.runtime.model import Model
 from helpers import WIDE, data, interpreter
 
+pytestmark = pytest.mark.optimized
+
 CONVOLUTIONS = """net Convolutions {
   input image: 14x14x16
   conv(64, 3x3, pad=same) -> silu

@@ -18,6 +18,7 @@ from dslc.runtime.model import Model
 from dslc.target import TARGETS
 from helpers import REPO, WIDE, assert_agrees, randomize_parameters, runs
 
+pytestmark = pytest.mark.optimized
 TARGET = TARGETS["x86-64-v4"] if runs(TARGETS["x86-64-v4"]) else WIDE
 """Only where a vector is a whole line of the cache are such stores compiled to others."""
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.runtime.training.fit import Diverged, Fit
+from dslc.runtime.training.divergence import Diverged
+from dslc.runtime.training.fit import Fit
 from dslc.runtime.training.progress import Progress
 
 SPEC = """net A {
@@ -45,7 +46,7 @@ def test_best_weights(
     model = dslc.loads(SPEC % patience)
     x, y = rng.standard_normal((60, 4)), rng.integers(0, 3, 60)
     dev = (x[:20], y[:20])
-    fit = Fit(model, model._training_batches(x, y), dev, Ends(ending, 12))
+    fit = Fit(model, model._training_batches(x, y), dev, Ends(ending, 11))
     with pytest.raises(RuntimeError) if ending is RuntimeError else contextlib.nullcontext():
         fit.run(12)
     losses = fit.history.to_dict()["dev_loss"]

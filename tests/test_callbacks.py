@@ -289,6 +289,7 @@ def test_options_of_train(table: Path) -> None:
         (("--time-budget", "soon"), "as in 90s, 30m or 2h"),
         (("--time-budget", "0s"), "as in 90s, 30m or 2h"),
         (("--checkpoint-every", "0"), "at least 1, not 0"),
+        (("--checkpoint-every", "often"), "wants a number of epochs or a time, as in 90s"),
     ],
 )
 def test_options_that_make_no_sense(

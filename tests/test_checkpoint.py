@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_folders import assert_same_run
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -401,20 +402,6 @@ from dslc.cli.main import run
 run(sys.argv[2:])
 """
 """A command line that is killed in the moment in which a file would get its name."""
-
-
-def assert_same_run(found: Path, wanted: Path) -> None:
-    """All files of two runs, but for times in them."""
-    assert {p.name for p in found.iterdir()} == {p.name for p in wanted.iterdir()}
-    for name in ("spec.net", "run.json", "split.json"):
-        assert (found / name).read_bytes() == (wanted / name).read_bytes(), name
-    weights = [load_file(run / "weights.safetensors") for run in (found, wanted)]
-    assert weights[0].keys() == weights[1].keys()
-    for name, array in weights[1].items():
-        np.testing.assert_array_equal(weights[0][name], array)
-    tables = [np.genfromtxt(run / "history.csv", delimiter=",", names=True) for run in (found, wanted)]
-    for column in set(tables[1].dtype.names) - {"seconds"}:
-        np.testing.assert_array_equal(tables[0][column], tables[1][column])
 
 
 @pytest.mark.parametrize("early", [False, True])

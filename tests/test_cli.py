@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -290,8 +291,9 @@ def test_bad_calls(tiny: Path, arguments: tuple[str, ...], status: int, words: s
 
 
 def test_no_compiler(tiny: Path) -> None:
-    done = dslc("compile", "tiny.net", cwd=tiny, PATH="", DSLC_CACHE=str(tiny / "c"))
-    assert done.returncode == 1 and "install gcc" in done.stderr
+    if importlib.util.find_spec("ziglang") is None:  # a compiler that no PATH leads to
+        done = dslc("compile", "tiny.net", cwd=tiny, PATH="", DSLC_CACHE=str(tiny / "c"))
+        assert done.returncode == 1 and "install gcc" in done.stderr
     done = dslc("compile", "tiny.net", cwd=tiny, CC="no-such-compiler", DSLC_CACHE=str(tiny / "c"))
     assert done.returncode == 1 and "no-such-compiler" in done.stderr
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_folders import assert_same_run
 from safetensors.numpy import load_file
 
 import dslc
@@ -23,6 +24,7 @@ from dslc.language.diagnostics import DataError
 from dslc.locks import locked
 from dslc.runtime.model import Model
 from dslc.runtime.runs.checkpoints import resume_newest
+from dslc.runtime.training import fit
 
 SPEC = """net Killed {
   input x: 4
@@ -39,7 +41,7 @@ train {
 COMMAND = ["train", "s.net", "--data", "d.npz", "--progress", "none", "--threads", "1"]
 FILES = {"checkpoint", "checkpoint.previous", "history.csv", "report.html", "run.json", "spec.net", "split.json",
          "weights.safetensors"}  # fmt: skip
-EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
+EVENTS = ("open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 """What Python tells of before it does it, of all that changes a folder."""
 
 
@@ -98,18 +100,9 @@ def killed_after(seconds: float, arguments: list[str]) -> int:
     return forked(work)
 
 
-def assert_same_run(found: Path, wanted: Path) -> None:
+def assert_finished(found: Path, wanted: Path) -> None:
     assert {p.name for p in found.iterdir()} == FILES
-    for name in ("spec.net", "run.json", "split.json"):
-        assert (found / name).read_bytes() == (wanted / name).read_bytes(), name
-    for name in ("weights.safetensors", "checkpoint"):
-        arrays = [load_file(folder / name) for folder in (found, wanted)]
-        assert arrays[0].keys() == arrays[1].keys()
-        for key, array in arrays[1].items():
-            np.testing.assert_array_equal(arrays[0][key], array)
-    tables = [np.genfromtxt(folder / "history.csv", delimiter=",", names=True) for folder in (found, wanted)]
-    for column in set(tables[1].dtype.names) - {"seconds"}:
-        np.testing.assert_array_equal(tables[0][column], tables[1][column])
+    assert_same_run(found, wanted, ("weights.safetensors", "checkpoint"))
 
 
 def fresh(folder: Path) -> Path:
@@ -139,7 +132,7 @@ def test_killed_before_every_change_to_the_folder(whole: Path) -> None:
         if path.exists():
             assert killed_at(number % 7, [*COMMAND, "--resume", "r"]) == -signal.SIGKILL
         assert finish(path) == 0, number
-        assert_same_run(path, whole / "whole")
+        assert_finished(path, whole / "whole")
     assert 20 < number < 199
 
 
@@ -154,7 +147,7 @@ def test_killed_at_random_moments(whole: Path) -> None:
         killed += killed_after(draw.uniform(0.02, 1) * lasts, [*COMMAND, "--run", "r"]) == -signal.SIGALRM
         if {p.name for p in path.iterdir()} != FILES if path.exists() else True:
             assert finish(path) == 0
-        assert_same_run(path, whole / "whole")
+        assert_finished(path, whole / "whole")
     assert killed >= 5
 
 
@@ -174,7 +167,7 @@ def test_the_checkpoint_before_is_used(damage: str, whole: Path, capsys: pytest.
         newest.write_bytes(data[: len(data) // 2] if damage == "cut" else data)
     with pytest.warns(UserWarning, match="checkpoint before|the one before"):
         assert run([*COMMAND, "--resume", "r"]) == 0
-    assert_same_run(path, whole / "whole")
+    assert_finished(path, whole / "whole")
 
 
 def test_a_damaged_checkpoint_that_nothing_comes_before_is_told(whole: Path) -> None:
@@ -200,7 +193,32 @@ def test_epochs_and_weights_of_a_run_killed_in_its_first_epoch(whole: Path) -> N
     assert forked(work) == -signal.SIGKILL
     assert {p.name for p in path.iterdir()} == {"spec.net", "split.json", "checkpoint"}
     assert run([*COMMAND, "--resume", "r"]) == 0
-    assert_same_run(path, whole / "wanted")
+    assert_finished(path, whole / "wanted")
+
+
+def test_killed_within_an_epoch(whole: Path) -> None:
+    """With a checkpoint after every slice of mini-batches, which goes on from there."""
+    for number in (3, 13):
+        path, left = fresh(whole), [number]
+
+        def work(left: list[int] = left) -> int:
+            real, fit.SLICE_SECONDS = Model.train_batches, 0
+
+            def killed(*arguments: object) -> object:
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*arguments)
+
+            Model.train_batches = killed
+            return run([*COMMAND, "--run", "r", "--checkpoint-every", "0.000001s"])
+
+        assert forked(work) == -signal.SIGKILL
+        model = dslc.loads(SPEC)
+        model.resume(path / "checkpoint")
+        assert model.step == number and number % 8
+        assert run([*COMMAND, "--resume", "r"]) == 0
+        assert_finished(path, whole / "whole")
 
 
 def test_a_run_that_is_done_is_finished_in_another_folder(whole: Path) -> None:
@@ -262,7 +280,7 @@ def test_a_full_disk(size: int, whole: Path) -> None:
     assert said.startswith("error: cannot write ") and os.strerror(errno.EFBIG) in said and said.count("\n") == 1
     assert not path.exists() or not [p for p in path.iterdir() if p.name.endswith(".part")]
     assert finish(path) == 0
-    assert_same_run(path, whole / "whole")
+    assert_finished(path, whole / "whole")
 
 
 def test_a_folder_that_vanishes(whole: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import dslc
 import dslc.layers
 from dslc import registry
 from dslc.codegen import build
+from dslc.codegen.build import Compiler
 from dslc.compiler import check_text, plan_network
 from dslc.export.network import Trained, Wishes
 from dslc.layers import Example, Layer
@@ -201,19 +204,24 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Export:
     return export(DIGITS, Wishes(GENERIC, 2, embed=False), tmp_path_factory.mktemp("digits"), rng)
 
 
-OTHERS = [c for c in (("g++", "-x", "c++", "-std=c++20"), ("clang", "-std=c99"), ("clang", "-x", "c++", "-std=c++20"))
-          if shutil.which(c[0])]  # fmt: skip
+CANDIDATES = (
+    ("g++", "-x", "c++", "-std=c++20", "-fsyntax-only"),
+    ("clang", "-std=c99", "-fsyntax-only"),
+    ("clang", "-x", "c++", "-std=c++20", "-fsyntax-only"),
+    (sys.executable, "-m", "ziglang", "cc", "-std=c99", "-c", "-o", "/dev/null"),
+)
+OTHERS = [c for c in CANDIDATES if shutil.which(c[0]) and ("ziglang" not in c or importlib.util.find_spec("ziglang"))]
 """Compilers besides gcc, in which all other tests are."""
 
 
-@pytest.mark.parametrize("compiler", OTHERS, ids=" ".join)
+@pytest.mark.parametrize("compiler", OTHERS, ids=lambda words: " ".join(words[-4:]))
 @pytest.mark.parametrize("target", MACHINES, ids=lambda target: target.name)
 @pytest.mark.parametrize("name", CASES)
 def test_is_clean_to_other_compilers(
     name: str, target: Target, compiler: tuple[str, ...], tmp_path: Path, rng: np.random.Generator
 ) -> None:
     exported = export(CASES[name], Wishes(target, 3), tmp_path, rng)
-    run_compiler(*compiler, "-fsyntax-only", *target.flags, *STRICT, str(exported.source))
+    run_compiler(*compiler, *Compiler(compiler, "").spelled(target), *STRICT, str(exported.source))
 
 
 @pytest.mark.skipif(shutil.which("clang") is None, reason="not installed: clang")

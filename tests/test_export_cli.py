@@ -90,6 +90,7 @@ BAD = [
     (("export", "r", "--to", "fortran"), 2, "fortran"),
     (("export", "r", "-o", "tiny.net"), 1, "cannot write"),
     (("emit", "tiny.net", "--batch", 0), 2, "at least 1"),
+    (("compile", "tiny.net", "--target", "cortex-m4"), 2, "export --to c --target cortex-m4"),
 ]
 
 
@@ -124,3 +125,20 @@ def test_compile_without_a_compiler_for_it(tiny: Path) -> None:  # noqa: F811
     (tiny / "bin").mkdir()
     done = dslc("compile", "tiny.net", "--target", "armv7", cwd=tiny, PATH=str(tiny / "bin"), CC="")
     assert done.returncode == 1 and "arm-linux-gnueabihf-gcc" in done.stderr
+
+
+def test_export_to_onnx(run: Path) -> None:
+    """A file with the class names; what is an option of C is refused."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    done = dslc("export", "r", "--to", "onnx", "-o", "models", cwd=run)
+    assert done.returncode == 0, done.stderr
+    assert "models/tiny.onnx" in done.stdout
+    session = onnxruntime.InferenceSession(run / "models" / "tiny.onnx")
+    assert session.get_modelmeta().custom_metadata_map["class_names"] == '["ant", "bee", "cow"]'
+    x = np.loadtxt(run / "named.csv", delimiter=",", skiprows=1, usecols=range(4)).astype(np.float32)
+    model = package.load(run / "r" / "spec.net")
+    model.load_weights(run / "r" / "weights.safetensors")
+    np.testing.assert_allclose(session.run(None, {"x": x})[0], model.predict(x), atol=1e-5)
+    for options in (("--to", "onnx", "--embed"), ("--to", "c", "--nchw")):
+        done = dslc("export", "r", *options, cwd=run)
+        assert done.returncode == 2 and "is for --to" in done.stderr

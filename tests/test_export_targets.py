@@ -18,7 +18,7 @@ from dslc.export.training import plan_training, trained_buffers
 from dslc.export.weights import HEAD_BYTES
 from dslc.proofs.reference import Interpreter
 from dslc.target import TARGETS, Target, native
-from exporting import AARCH64, ARMV7, HERE, Export, Host, export, random_parameters, write
+from exporting import AARCH64, ARMV7, HERE, RISCV64, WASM, Export, Host, export, random_parameters, write
 from helpers import FORWARD, Arrays, assert_close
 from test_export import CASES, DIGITS, GENERIC, PORTABLE, examples, reference
 
@@ -74,6 +74,27 @@ def test_predicts_on_armv7(name: str, target: Target, tmp_path: Path, rng: np.ra
     assert_close(exported.predict(x, host=ARMV7), reference(exported.trained, x), FORWARD["float32"], name)
 
 
+EMULATED = ((RISCV64, TARGETS["riscv64"]), (WASM, TARGETS["wasm"]))
+
+
+def require(host: Host) -> None:
+    """For WebAssembly there is no program to look for, but a package and the files of a C library."""
+    host.require()
+    if host is WASM:
+        pytest.importorskip("wasmtime")
+
+
+@pytest.mark.neon
+@pytest.mark.parametrize(("host", "target"), EMULATED, ids=lambda part: getattr(part, "name", ""))
+@pytest.mark.parametrize("name", CASES)
+def test_predicts_elsewhere(host: Host, target: Target, name: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    """On RISC-V, and in WebAssembly under wasmtime."""
+    require(host)
+    exported = export(CASES[name], Wishes(target, 3), tmp_path, rng)
+    x = examples(exported, 5, rng)
+    assert_close(exported.predict(x, host=host), reference(exported.trained, x), FORWARD["float32"], name)
+
+
 def ten_batches(rng: np.random.Generator) -> Batches:
     return [
         (rng.standard_normal((n, 8, 8, 1)).astype(np.float32), rng.integers(0, 10, n).astype(np.int32))
@@ -116,10 +137,14 @@ def batches() -> Batches:
 
 
 @pytest.mark.neon
-@pytest.mark.parametrize("target", [NEON, PORTABLE], ids=lambda target: target.name)
-def test_learns_on_aarch64(target: Target, tmp_path: Path, batches: Batches) -> None:
-    AARCH64.require()
-    assert_learns_as_numpy(learner(target, tmp_path), batches, host=AARCH64)
+@pytest.mark.parametrize(
+    ("host", "target"),
+    [(AARCH64, NEON), (AARCH64, PORTABLE), *EMULATED],
+    ids=lambda part: getattr(part, "name", ""),
+)
+def test_learns_elsewhere(host: Host, target: Target, tmp_path: Path, batches: Batches) -> None:
+    require(host)
+    assert_learns_as_numpy(learner(target, tmp_path), batches, host=host)
 
 
 @pytest.mark.sanitizers

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dslc.codegen.build import EXTRA_FLAGS
+from dslc.codegen.build import EXTRA_FLAGS, Compiler
 from dslc.compiler import check_text
 from dslc.export.network import Trained, Wishes
 from dslc.ir import Network
@@ -255,7 +255,7 @@ def test_is_clean_c_and_c_plus_plus(target: Target, tmp_path: Path) -> None:
     trained = Trained(network, random_parameters(network, np.random.default_rng(0)))
     exported = write(trained, Wishes(target, BATCH, embed=True, training=True), tmp_path)
     for compiler in OTHERS:
-        run_compiler(*compiler, "-fsyntax-only", *target.flags, *STRICT, str(exported.source))
+        run_compiler(*compiler, *Compiler(compiler, "").spelled(target), *STRICT, str(exported.source))
     symbols = symbols_of(exported.compile(tmp_path / "object.o", "-c", "-O1"))
     assert all(name.startswith("learner_") for kind, name in symbols if kind in "TRDB")
     assert not [name for kind, name in symbols if kind in "dDbBcC"], "a variable that can change"

@@ -31,6 +31,7 @@ from fuzzing.judge import Tally, Wrong, check
 from fuzzing.run import FOUND, Judge, read_saved, saved_text, search
 from fuzzing.variations import Case, Variation, every_variation
 
+pytestmark = pytest.mark.optimized
 NETWORKS, CHUNK = 100, 10
 QUICK = Variation(level="-O0")
 THINGS = {

@@ -133,6 +133,31 @@ def test_a_gradient_of_zeros_fails(model: Model) -> None:
     assert np.all(model.parameters["dense1.weight"].numpy() == 0), "the check puts back what it perturbs"
 
 
+def test_a_gradient_whose_terms_cancel_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Biases before a batch norm, and what is added to all scores before a softmax: true gradients are zero. A missing
+    term would show."""
+    text = """net Cancelling {
+  input x: 4x4x2
+  conv(3, 3x3) -> batchnorm -> tanh -> flatten
+  scores = dense(3)
+  level = x -> flatten -> dense(1)
+  add(scores, level) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer sgd(0.1)
+}
+"""
+    model = dslc.loads(text, dtype="float64")
+    found = verdicts(model)
+    zero = {"conv1.bias", "dense2.weight", "dense2.bias"}
+    assert {name for name, verdict in found.items() if verdict == "ok: terms cancel"} == zero
+    assert {verdict for name, verdict in found.items() if name not in zero} == {"ok"}
+    right = model.gradients
+    monkeypatch.setattr(model, "gradients", lambda x, y: {n: g + 1e-6 * (n in zero) for n, g in right(x, y).items()})
+    assert {name for name, verdict in verdicts(model).items() if verdict == "differs"} == zero
+
+
 AUGMENTED = """net A {
   input image: 7x7x2
   flip(horizontal) -> rotate(20) -> shift(1) -> crop(5x6) -> noise(0.1)

@@ -23,6 +23,8 @@ from helpers import (
 
 LOSSES = registry.every(dslc.losses, Loss)
 OF_ELEMENTS = [name for name, loss in LOSSES.items() if issubclass(loss, ElementLoss)]
+REQUIRED = {"formula": "(y - t)^2 * 0.5 + softplus(-y * t)"}
+"""The arguments that a loss must be given."""
 TEXTS = [*LOSSES, *(f"{name}(weight=0.3)" for name in LOSSES)]
 TEXTS += [
     "cross_entropy(soft_labels=on)",
@@ -37,6 +39,7 @@ TEXTS += [
     "quantile(tau=0.1)",
     "huber(delta=0.4)",
     "huber(3)",
+    "formula(abs(y - t) / (1 + t^2) + max(y, 0.5 * t)^1.5 + log(1 + exp(-min(y, t))))",
     "cross_entropy(class_weights=(1, 2, 0.5, 0, 3))",
     "cross_entropy(label_smoothing=0.1, class_weights=(1, 2, 0.5, 1, 3), weight=0.4)",
     "hinge(class_weights=(1, 2, 0.5, 0, 3), weight=0.4)",
@@ -45,7 +48,10 @@ TEXTS += [
 
 def judged_by(text: str, rng: np.random.Generator, dtype: str = "float64", units: int = 5) -> Model:
     """A small network that ends as the loss wants it."""
-    last = LOSSES[text.partition("(")[0]].through or "linear"
+    name, _, given = text.removesuffix(")").partition("(")
+    last = LOSSES[name].through or "linear"
+    if name in REQUIRED and not given.startswith(("abs", REQUIRED[name])):
+        text = f"{name}({', '.join(filter(None, (REQUIRED[name], given)))})"
     return load(
         f"net Judged {{\n  input x: 4\n  dense(7) -> tanh -> dense({units}) -> {last}\n}}\n"
         f"train {{\n  loss {text}\n  optimizer sgd(0.1)\n  batch 9\n}}\n",
@@ -74,6 +80,9 @@ FORMULAS = {
     "huber": lambda y, t: np.where(np.abs(y - t) <= 1, (y - t) ** 2 / 2, np.abs(y - t) - 0.5).mean(),
     "binary_cross_entropy": lambda y, t: -(t * np.log(y) + (1 - t) * np.log(1 - y)).mean(),
     "binary_hinge": lambda y, t: np.maximum(0, 1 - (2 * t - 1) * y).mean(),
+    "formula": lambda y, t: ((y - t) ** 2 / 2 + np.logaddexp(0, -y * t)).mean(),
+    "contrastive": lambda y, t: ((t * y**2 + (1 - t) * np.maximum(0, 1 - y) ** 2) / 2).mean(),
+    "triplet": lambda y, t: np.maximum(0, y + 1).mean(),
     "log_cosh": lambda y, t: np.log(np.cosh(y - t)).mean(),
     "quantile": lambda y, t: (np.abs(y - t) / 2).mean(),
     "poisson": lambda y, t: (y - t * np.log(y)).mean(),

@@ -113,7 +113,7 @@ def test_the_same_bits_with_any_number_of_threads(text: str, rng: np.random.Gene
 BATCHNORM = """net Normal {
   input image: 4x3x2
   conv(3, 2x2, bias=off) -> batchnorm -> relu -> flatten
-  dense(6, bias=off) -> batchnorm(momentum=0.7) -> tanh -> dense(2)
+  dense(6, bias=off) -> batchnorm(momentum=0.7, variance=unbiased) -> tanh -> dense(2)
 }
 train {
   loss      mse
@@ -124,8 +124,13 @@ train {
 """
 
 
-def normalized(x: torch.Tensor, p: dict[str, torch.Tensor], name: str, keep: float) -> torch.Tensor:
-    """PyTorch's batch norm in training; the running averages by hand, since PyTorch's take the unbiased variance."""
+def normalized(
+    x: torch.Tensor, p: dict[str, torch.Tensor], name: str, keep: float, unbiased: bool = False
+) -> torch.Tensor:
+    """PyTorch's batch norm in training; the running averages by hand if biased, since PyTorch's never are."""
+    if unbiased:
+        running = (p[f"{name}.mean"], p[f"{name}.var"])
+        return torch.nn.functional.batch_norm(x, *running, p[f"{name}.gamma"], p[f"{name}.beta"], True, 1 - keep, 1e-5)
     axes = [i for i in range(x.ndim) if i != 1]
     with torch.no_grad():
         p[f"{name}.mean"] = keep * p[f"{name}.mean"] + (1 - keep) * x.mean(axes)
@@ -145,7 +150,7 @@ def test_an_epoch_whose_last_mini_batch_is_smaller(rng: np.random.Generator) -> 
         x, t = (torch.tensor(a[start : start + 8]) for a in (xs["image"], ys["output"]))
         y = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2), p["conv1.weight"].permute(3, 2, 0, 1))
         y = normalized(y, p, "batchnorm1", 0.9).relu().permute(0, 2, 3, 1).flatten(1)
-        y = normalized(y @ p["dense1.weight"].T, p, "batchnorm2", 0.7).tanh()
+        y = normalized(y @ p["dense1.weight"].T, p, "batchnorm2", 0.7, unbiased=True).tanh()
         optimizer.zero_grad()
         torch.nn.functional.mse_loss(y @ p["dense2.weight"].T + p["dense2.bias"], t).backward()
         optimizer.step()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import math
 
+import pytest
 from rich.console import Console
 
-from dslc.runtime.training.progress import BarProgress
+from dslc.runtime.training.progress import BarProgress, Pace, duration
 
 
 def shown(progress: BarProgress) -> str:
@@ -30,4 +31,17 @@ def test_the_bar_shows_a_loss_once_there_is_one() -> None:
     assert "epoch 1" in before and "0/640" in before and "64/640" in without_labels
     for text in (before, without_labels):
         assert "nan" not in text and "loss" not in text
-    assert "loss 2.5000" in after and "128/640" in after
+    assert "loss 2.5000" in after and "128/640" in after and "examples/s" in after and " left" in after
+
+
+def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all epochs of a training that goes on with its sixth: 100 examples a second, 250 are left."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    pace, stream = Pace(3, 100, started=0.0), Pace(3, None, started=0.0)
+    for seconds, (epoch, done) in enumerate([(6, 50), (6, 100), (7, 50)], 1):
+        clock[0] = seconds / 2
+        words, unknown = pace.words(epoch, done, 1.0), stream.words(epoch, done, math.nan)
+    assert words == "loss 1.0000  100 examples/s  2s left" and pace.last == 8
+    assert unknown == "100 examples/s"
+    assert [duration(s) for s in (7.2, 187, 7387)] == ["7s", "3:07", "2:03:07"]

@@ -106,7 +106,8 @@ def test_steps_beyond_32_bits() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, a in registry.every(dslc.layers, Layer).items() if issubclass(a, Activation)]
+    "name",
+    [n for n, a in registry.every(dslc.layers, Layer).items() if issubclass(a, Activation) and n != "activation"],
 )
 def test_activations_of_large_numbers(name: str) -> None:
     """Values and slopes are numbers, and far from 0 the slope is a constant; softsign's only falls as 1 / x^2."""

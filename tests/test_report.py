@@ -6,15 +6,20 @@ import base64
 import io
 import json
 import re
+import shutil
+import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
 from dslc.cli.main import run
+from dslc.runtime.analysis.calibration import calibrate
 from dslc.runtime.data.datasets import load_dataset
+from dslc.runtime.runs.environment import repeating
 from dslc.runtime.runs.folder import load_run, split_as_trained
 from dslc.runtime.training.history import History
 
@@ -44,7 +49,7 @@ class Page(HTMLParser):
         super().__init__()
         self.heading, self.tag = "", ""
         self.tables: dict[str, list[list[str]]] = {}
-        self.pictures: list[str] = []
+        self.pictures: dict[str, list[str]] = {}
         self.fetched: list[str] = []
         self.feed(text)
 
@@ -52,8 +57,9 @@ class Page(HTMLParser):
         self.tag = tag
         source = dict(attrs).get("src") or dict(attrs).get("href") or ""
         if tag == "img":
-            self.pictures.append(source)
-        elif source or tag in ("link", "script", "iframe"):
+            assert source.startswith("data:image/")
+            self.pictures.setdefault(self.heading, []).append(source)
+        elif (source and not source.startswith("#")) or tag in ("link", "iframe"):
             self.fetched.append(f"{tag} {source}")
         if tag == "tr":
             self.tables.setdefault(self.heading, []).append([])
@@ -93,8 +99,9 @@ def test_numbers_and_pictures(folder: Path) -> None:
     np.testing.assert_allclose(shown[:, 2:].T, wanted[:3], atol=6e-5)
     wrong = np.flatnonzero(true != predicted)
     worst = wrong[np.argsort(p[wrong, true[wrong]])][:24]
-    assert len(read.pictures) == len(worst) and not read.fetched, "the page needs nothing else"
-    for source, at in zip(read.pictures, worst, strict=True):
+    pictures = read.pictures["Worst examples"]
+    assert len(pictures) == len(worst) and not read.fetched, "the page needs nothing else"
+    for source, at in zip(pictures, worst, strict=True):
         with Image.open(io.BytesIO(base64.b64decode(source.removeprefix("data:image/png;base64,")))) as image:
             np.testing.assert_allclose(np.asarray(image) / 255, data["x_test"][at, ..., 0], atol=0.5 / 255 + 1e-9)
 
@@ -138,11 +145,18 @@ def test_numbers_have_no_classes(folder: Path) -> None:
         assert run(["train", f"{name}.net", "--data", f"{name}.npz", "--run", name, "--progress", "none"]) == 0
     tables = page("c/report.html").tables
     assert len(tables["Classes"]) == 3 and len(tables["Confusion matrix"]) == 3 and tables["Worst examples"]
-    assert not page("c/report.html").pictures
+    assert not {"Worst examples", "What the layers see"} & set(page("c/report.html").pictures)
     dev = load_dataset("c.npz").with_dev(5).part("dev").x.tolist()
     places = [int(row[0]) for row in tables["Worst examples"][1:]]
     assert all(x[place].tolist() in dev for place in places), "places in x, not in the dev set"
-    assert not {"Classes", "Confusion matrix", "Worst examples"} & set(page("n/report.html").tables)
+    regression = page("n/report.html")
+    assert not {"Classes", "Confusion matrix", "Worst examples"} & set(regression.tables)
+    part = load_dataset("n.npz").with_dev(5).part("dev")
+    said = load_run("n", 1).predict(part.x)[:, 0]
+    assert f"R² is {scores.r2_score(part.y, said):.4f}" in Path("n/report.html").read_text("utf-8")
+    order = np.argsort(np.abs(said - part.y))[::-1]
+    worst = next(row for row in regression.tables["Residuals"] if row[0].isdigit())
+    assert int(worst[0]) == part.places[order[0]] and float(worst[2]) == pytest.approx(said[order[0]], rel=1e-4)
 
 
 def test_without_pillow(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +165,16 @@ def test_without_pillow(folder: Path, capsys: pytest.CaptureFixture[str], monkey
     with pytest.warns(UserWarning, match=r"pip install 'dslc\[plots\]'"):
         assert run(["report", "r"]) == 0
     read = page("r/report.html")
-    assert not read.pictures and len(read.tables["Worst examples"]) > 2
+    assert list(read.pictures) == ["Network"] and len(read.tables["Worst examples"]) > 2
+
+
+def test_without_vega(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything but the charts, and a line that says what to install; nothing is run then."""
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.warns(UserWarning, match=r"pip install 'dslc\[report\]'"):
+        assert run(["report", "r"]) == 0
+    text = Path("r/report.html").read_text("utf-8")
+    assert "<script" not in text and "dslc[report]" in text and page("r/report.html").tables["Results"]
 
 
 def test_bias_and_variance(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,6 +195,87 @@ def test_bias_and_variance(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     wanted = {"avoidable bias": train - 0.05, "variance": dev - train, "overfitting to the dev set": test - dev}
     assert shown == pytest.approx(wanted, abs=6e-5)
     assert run(["report", "s", "--human-error", "5"]) == 2 and "from 0 to 1" in capsys.readouterr().err
+
+
+def test_calibration() -> None:
+    """As scikit-learn's calibration_curve, and the error from its definition."""
+    curve = pytest.importorskip("sklearn.calibration").calibration_curve
+    random = np.random.default_rng(3)
+    p = random.random(500)
+    right = random.random(500) < p**2
+    found = calibrate(p, right)
+    share, mean = curve(right, p, n_bins=10)
+    np.testing.assert_allclose([[b.right, b.probability] for b in found.bins], np.stack([share, mean], axis=1))
+    counts = np.histogram(p, bins=np.linspace(0, 1, 11))[0]
+    assert found.error == pytest.approx(np.average(np.abs(share - mean), weights=counts))
+
+
+def test_histograms(folder: Path) -> None:
+    """They count what NumPy counts, change nothing of the training, go on with it, and are in the report."""
+    command = ["train", "t.net", "--data", "d.npz", "--progress", "none", "--run", "h", "--histograms"]
+    assert run([*command, "--epochs", "2"]) == 0
+    assert (
+        run(
+            [
+                "train",
+                "t.net",
+                "--data",
+                "d.npz",
+                "--progress",
+                "none",
+                "--resume",
+                "h",
+                "--epochs",
+                "1",
+                "--histograms",
+            ]
+        )
+        == 0
+    )
+    records = json.loads(Path("h/histograms.json").read_text())["records"]
+    assert [record["epoch"] for record in records] == [1, 2, 3]
+    other = load_run("r", 1)
+    other.resume("r/checkpoint")
+    last = load_run("h", 1)
+    last.resume("h/checkpoint")
+    assert last.compiled.step == other.compiled.step
+    with safe_open("h/checkpoint", "np") as with_them, safe_open("r/checkpoint", "np") as without:
+        weight = with_them.get_tensor("last/dense1.weight")
+        np.testing.assert_array_equal(weight, without.get_tensor("last/dense1.weight"))
+    low, high, counts = records[-1]["weights"]["dense1.weight"]
+    assert (low, high) == pytest.approx((weight.min(), weight.max()), rel=1e-5)
+    assert counts == np.histogram(weight, bins=24)[0].tolist()
+    assert sum(records[0]["gradients"]["dense1.weight"][2]) == weight.size
+    assert 'id="gradients-0"' in Path("h/report.html").read_text("utf-8")
+
+
+def test_the_command_repeats_the_run(folder: Path) -> None:
+    """Without the name of the folder, which is taken; the page shows it with machine, versions and every setting."""
+    assert (
+        json.loads(Path("r/run.json").read_text())["environment"]["command"]
+        == "dslc train t.net --data d.npz --progress none"
+    )
+    settings = dict(row for row in page("r/report.html").tables["Settings"] if len(row) == 2)
+    assert settings["optimizer"] == "sgd(lr=0.1, momentum=0, nesterov=off, weight_decay=0)" and settings["seed"] == "5"
+    assert settings["examples"].startswith("train 45, dev 5, test 40") and "Python" in settings["versions"]
+    assert repeating(["train", "a b.net", "--run=x", "--overwrite"]) == "dslc train 'a b.net'"
+
+
+@pytest.mark.slow
+def test_charts_are_drawn(folder: Path) -> None:
+    """In a browser, with hostile names of classes: every chart becomes an SVG, and no script of theirs runs."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs Chromium")
+    random, names = np.random.default_rng(0), np.array(["</script><script>document.title='bad'</script>", "'\"\\", "c"])
+    y = names[random.integers(0, 3, 90)]
+    np.savez("w.npz", x=random.random((90, 6, 5, 1)), y=y)
+    assert run(["train", "t.net", "--data", "w.npz", "--run", "w", "--progress", "none"]) == 0
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom"]
+    shown = subprocess.run([*command, "w/report.html"], capture_output=True, timeout=120, check=True).stdout.decode()
+    charts = re.findall(r'class="chart[^"]*" id="([a-z]+-[0-9]+)"', shown)
+    assert len(charts) > 6 and shown.count('<svg xmlns="http://www.w3.org/2000/svg"') == len(charts)
+    assert "<title>Tiny: report of a run</title>" in shown
 
 
 def test_history_comes_back(folder: Path) -> None:

@@ -16,7 +16,7 @@ from dslc.cli.summary import summarize
 from dslc.language.diagnostics import DataError
 from dslc.runtime.model import Model
 from dslc.runtime.native import memory
-from dslc.runtime.training.fit import Diverged
+from dslc.runtime.training.divergence import Diverged
 from helpers import REPO
 
 SMALL = """

@@ -15,11 +15,15 @@ import pytest
 pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
+import optuna
+
 from dslc.cli.main import run
 from dslc.compiler import check_text
 from dslc.runtime.runs.folder import load_run
-from dslc.runtime.search import search
+from dslc.runtime.search import ranges, sampling, storage, workers
+from dslc.runtime.search.metric import metric_of
 from dslc.runtime.training.history import History
+from dslc.runtime.training.spec_text import to_source
 
 SPEC = """
 param lr = 0.1 in log(1e-4, 1)
@@ -76,9 +80,7 @@ def test_files_and_the_same_trials_again(folder: Path, capsys: pytest.CaptureFix
     assert drawn("d/trials.csv") != drawn("a/trials.csv")
     best = min(trials("a/trials.csv"), key=lambda t: float(t["dev_loss"]))
     model = load_run("a/best", 1)
-    assert {p.name: search.to_source(p.value) for p in model.network.params} == {
-        k: best[k] for k in ("lr", "beta", "kind")
-    }
+    assert {p.name: to_source(p.value) for p in model.network.params} == {k: best[k] for k in ("lr", "beta", "kind")}
     data = np.load("d.npz")
     assert model.evaluate(data["x_dev"], data["y_dev"])["loss"] == pytest.approx(float(best["dev_loss"]), rel=1e-12)
 
@@ -105,9 +107,7 @@ def test_workers_that_start_together(name: str, folder: Path) -> None:
 
     def start(_: int) -> str:
         barrier.wait()
-        return search.optuna.create_study(
-            storage=search.open_storage(name), study_name="a", load_if_exists=True
-        ).study_name
+        return optuna.create_study(storage=storage.open_storage(name), study_name="a", load_if_exists=True).study_name
 
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(start, range(3))) == ["a"] * 3
@@ -117,12 +117,12 @@ def test_a_lock_that_a_killed_worker_left(folder: Path, monkeypatch: pytest.Monk
     """Of a journal in another folder, named from here: it is waited for as long as Optuna says and no longer, also
     where the link leads nowhere, as those of earlier versions do."""
     Path("there").mkdir()
-    backend = search.open_storage("there/s.journal")._backend
+    backend = storage.open_storage("there/s.journal")._backend
     assert Path(backend._lock._lock_target_file).is_absolute()
     os.symlink("there/s.journal", "there/s.journal.lock")
     assert not Path("there/s.journal.lock").exists(), "from its own folder the name leads nowhere"
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
-    search.optuna.create_study(storage=search.open_storage("there/s.journal"))
+    optuna.create_study(storage=storage.open_storage("there/s.journal"))
     assert not os.path.lexists("there/s.journal.lock")
 
 
@@ -134,11 +134,11 @@ def test_a_storage_that_cannot_be_made_is_told(name: str, folder: Path, capsys: 
 
 def test_values_spread_as_the_range_says() -> None:
     """On a log scale of 1 - beta a half of the draws lies above 0.99; on a linear scale only a tenth would."""
-    study = search.optuna.create_study(sampler=search._PerTrialSampler("random", 1))
+    study = optuna.create_study(sampler=sampling.PerTrialSampler("random", 1))
     params = {p.name: p for p in check_text(SPEC).params}
     asked = [study.ask() for _ in range(400)]
-    betas = np.array([search._suggest(t, params["beta"]) for t in asked])
-    rates = np.array([search._suggest(t, params["lr"]) for t in asked])
+    betas = np.array([ranges.suggest(t, params["beta"]) for t in asked])
+    rates = np.array([ranges.suggest(t, params["lr"]) for t in asked])
     assert betas.min() >= 0.9 and betas.max() <= 0.999 and rates.min() >= 1e-4 and rates.max() <= 1
     assert np.mean(betas > 0.99) == pytest.approx(0.5, abs=0.08)
     assert np.mean(rates < 1e-2) == pytest.approx(0.5, abs=0.08)
@@ -149,7 +149,8 @@ def test_metric() -> None:
     loss = check_text(SPEC).training
     assert accuracy is not None and loss is not None
     history = History([{"dev_loss": 2.0, "dev_accuracy": 0.5}, {"dev_loss": float("nan"), "dev_accuracy": 0.7}])
-    assert search.metric_of(loss).best(history) == 2 and search.metric_of(accuracy).best(history) == 0.7
+    assert metric_of(loss).best_record(history) == history.records[0]
+    assert metric_of(accuracy).best_record(history) == history.records[1]
 
 
 def test_metric_with_bounds() -> None:
@@ -157,10 +158,11 @@ def test_metric_with_bounds() -> None:
     spec = SPEC.replace("epochs    2", "optimize parameters subject_to f1 >= 0.6")
     training = check_text(spec).training
     assert training is not None and training.metrics == ("f1",)
-    metric = search.metric_of(training)
+    metric = metric_of(training)
     records = [{"parameters": 9.0, "dev_f1": 0.5}, {"parameters": 12.0, "dev_f1": 0.7}]
-    assert not metric.maximize and metric.best(History(records)) == 12
-    assert metric.why_nan(History(records[:1])) == "no epoch met dev_f1 >= 0.6"
+    assert not metric.maximize and metric.best_record(History(records)) == records[1]
+    assert metric.best_record(History(records[:1])) is None
+    assert metric.why_none(History(records[:1])) == "no epoch met dev_f1 >= 0.6"
 
 
 def test_trials_out_of_bounds_do_not_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,7 +184,7 @@ def test_trials_out_of_bounds_do_not_count(folder: Path, capsys: pytest.CaptureF
 def test_hopeless_trials_are_pruned(folder: Path) -> None:
     """Learning rates that blow the loss up end before their last epoch."""
     Path("tiny.net").write_text(SPEC.replace("log(1e-4, 1)", "log(1e-4, 1000)").replace("epochs    2", "epochs 4"))
-    assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "14", "--prune", "--run", "r"]) == 0
+    assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "14", "--prune", "median", "--run", "r"]) == 0
     assert {t["state"] for t in trials("r/trials.csv")} >= {"complete", "pruned"}
     assert all(t["dev_loss"] for t in trials("r/trials.csv") if t["state"] == "complete")
 
@@ -217,3 +219,82 @@ def test_another_search_under_the_same_name(folder: Path, capsys: pytest.Capture
     assert run(command) == 0
     assert run([*command, "-D", "lr=0.1"]) == 1
     assert "searched other params or ranges" in capsys.readouterr().err
+
+
+def test_a_study_is_of_one_search(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other epochs, another optimizer, other data: trials that cannot be compared."""
+    command = ["search", "tiny.net", "--data", "d.npz", "--trials", "1", "--storage", "s.db"]
+    assert run([*command, "--run", "a"]) == 0
+    for number, (more, words) in enumerate(
+        {
+            ("--epochs", "3"): "is of another search (epochs: 2, now 3)",
+            ("-D", "batch=4"): "the spec had `batch     8`, now `batch     4`",
+        }.items()
+    ):
+        assert run([*command, *more, "--run", f"b{number}"]) == 1
+        assert words in capsys.readouterr().err
+    data = dict(np.load("d.npz"))
+    np.savez("d.npz", **{**data, "y": data["y"][::-1]})
+    assert run([*command, "--run", "c"]) == 1 and "is of another search (data: 40 + 20" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["s.db", "s.journal"])
+def test_the_trial_of_a_killed_worker_is_tried_again(name: str, folder: Path) -> None:
+    """As often as it may be the trial that kills its workers. Whoever lives keeps his trial."""
+    study = optuna.create_study(storage=storage.open_storage(name))
+    mine = study.ask()
+    workers.sign(mine)
+    for attempt in range(storage.MAX_RETRIES + 1):
+        trial = study.ask()
+        x = trial.suggest_float("x", 0, 1)
+        assert workers.retry_trials_of_dead_workers(study) == [], "nobody has signed it"
+        workers.sign(trial)
+        signed = study.trials[trial.number].user_attrs[workers.ATTRIBUTE]
+        trial.set_user_attr(workers.ATTRIBUTE, {**signed, "started": "1"})
+        assert workers.retry_trials_of_dead_workers(study) == [trial.number]
+        assert study.trials[trial.number].state.name == "FAIL"
+        waiting = [t for t in study.trials if t.state.name == "WAITING"]
+        assert [t.params["x"] for t in waiting] == ([x] if attempt < storage.MAX_RETRIES else [])
+    assert study.trials[mine.number].state.name == "RUNNING"
+
+
+@pytest.mark.slow
+def test_jobs(folder: Path) -> None:
+    """The trials are the same ones, however many run at a time."""
+    command = ["search", "tiny.net", "--data", "d.npz", "--trials", "5"]
+    for jobs in ("1", "3"):
+        assert run([*command, "--jobs", jobs, "--run", jobs]) == 0
+    assert [(t["lr"], t["kind"], t["dev_loss"]) for t in trials("1/trials.csv")] == [
+        (t["lr"], t["kind"], t["dev_loss"]) for t in trials("3/trials.csv")
+    ]
+    assert load_run("3/best", 1).network.params == load_run("1/best", 1).network.params
+
+
+def test_pareto(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The loss against the number of parameters, which only the padding changes: of each kind the best is kept."""
+    command = ["search", "tiny.net", "--data", "d.npz", "--trials", "6", "--pareto", "parameters", "--run", "r"]
+    assert run(command) == 0
+    told, rows = capsys.readouterr().out, trials("r/trials.csv")
+    losses = {kind: {t["trial"]: float(t["dev_loss"]) for t in rows if t["kind"] == kind} for kind in ("same", "valid")}
+    assert {(t["kind"], t["parameters"]) for t in rows} == {("same", "61.0"), ("valid", "25.0")}
+    (small, loss_of_small), (large, loss_of_large) = (
+        min(losses[kind].items(), key=lambda item: item[1]) for kind in ("valid", "same")
+    )
+    front = {small, large} if loss_of_large < loss_of_small else {small}
+    assert {path.name for path in Path("r").glob("trial-*")} == {f"trial-{number}" for number in front}
+    assert all(f"best: trial {number}, run: r/trial-{number}" in told for number in front)
+    assert Path("r/pareto_front.png").exists()
+
+
+def test_what_cannot_be_weighed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["search", "tiny.net", "--data", "d.npz", "--pareto"]
+    assert run([*command, "beauty"]) == 1
+    assert "--pareto beauty: there are predict_us, parameters, kilobytes, " in capsys.readouterr().err
+    assert run([*command, "parameters", "--prune", "asha"]) == 1
+    assert "trials are pruned by one metric" in capsys.readouterr().err
+
+
+def test_a_database_that_is_not_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["search", "tiny.net", "--data", "d.npz", "--storage", "nothing://here/now"]
+    assert run(command) == 1
+    assert "cannot open the storage nothing://here/now: " in capsys.readouterr().err

@@ -14,6 +14,8 @@ import dslc
 from dslc.cli.summary import summarize
 from dslc.codegen.build import FLAGS, find_compiler
 from dslc.codegen.emit import emit
+from dslc.codegen.functions import Functions
+from dslc.codegen.names import Names
 from dslc.codegen.text import without_ones
 from dslc.compiler import check_file, check_text, emit_network, plan_network
 from dslc.plan import Plan
@@ -25,6 +27,7 @@ from dslc.runtime.native.memory import Arena
 from dslc.target import TARGETS, Target, native
 from helpers import REPO, SPECS, WIDTHS
 
+pytestmark = pytest.mark.optimized
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = bool(os.environ.get("DSLC_UPDATE_GOLDEN"))
 LARGE = {"alexnet", "vgg16", "vgg19"}
@@ -187,21 +190,22 @@ def test_vgg16_is_not_too_long(target: str) -> None:
 def test_comments_lead_back_to_the_file(spec: Path, target: Target) -> None:
     """Every kernel's function says which line of the file it computes, and the shape of every array as it lies. What
     is summed over the whole network belongs to no line."""
-    plan = plan_network(check_file(spec), target)
-    code = emit(plan).code
-    lines = spec.read_text().splitlines()
-    kernels = {(k.function, k.operation.name) for step in plan.steps for k in step.kernels if not k.variant.is_alias}
-    found = re.findall(r"/\* (.*)\n(?: \* Also (.*)\.\n)? \* (.*) \*/\nstatic .* void (\w+)\((.*)\)\n", code)
-    named = {name: (comment, shapes, declared) for comment, _, shapes, name, declared in found}
-    also = {job for _, jobs, *_ in found for job in jobs.split(", ")}
-    assert all(function in named or job in also for function, job in kernels)
-    for name in {function for function, _ in kernels} & named.keys() - {"add_losses", "sum_losses", "scale_gradients"}:
-        comment, shapes, declared = named[name]
+    plan, lines = plan_network(check_file(spec), target), spec.read_text().splitlines()
+    functions, code = Functions(plan, Names(plan), plan.steps), emit(plan).code
+    for kernel in (k for step in plan.steps for k in step.kernels if not k.variant.is_alias):
+        op, function = kernel.operation, functions.function(kernel)
+        comment, *users, shapes = function.comment
+        above = "\n * ".join(function.comment)
+        assert f"/* {above} */\nstatic KERNEL void {function.name}(" in code
+        if op.line:
+            assert f"line {op.line}: " in " ".join([comment, *users])
         number, _, text = comment.removeprefix("line ").partition(": ")
-        first = re.split(r" -> |\.| of | is ", text)[0]
-        assert first in lines[int(number) - 1] or first in ("loss", "the gradient") or first[-1].isdigit(), comment
-        arrays = re.findall(r"\*restrict (\w+)", declared)
-        assert re.fullmatch(", ".join(rf"{array} (\[(n|n / \d+|\d+)\])+" for array in arrays), shapes), shapes
+        if number.isdigit():
+            first = re.split(r" -> |\.| of | is ", text)[0]
+            assert first in lines[int(number) - 1] or first in ("loss", "the gradient") or first[-1].isdigit(), comment
+        arrays = re.findall(r"\*restrict (\w+)", " ".join(function.parameters))
+        found = ", ".join(rf"{array} (\[(n|n / \d+|\d+)\])+" for array in arrays)
+        assert re.fullmatch(f"{found}(, and others)?", shapes), shapes
 
 
 @pytest.mark.parametrize("spec", [s for s in SPECS if s.stem not in LARGE], ids=lambda path: path.stem)

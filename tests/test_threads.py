@@ -15,6 +15,8 @@ from dslc.operation import Tensor
 from dslc.plan import Kernel, Plan, PlannedStep
 from helpers import NETWORKS, REPO, SPECS, data
 
+pytestmark = pytest.mark.optimized
+
 
 @pytest.mark.parametrize("name", ["lenet5", "residual", "mlp_batchnorm", *NETWORKS])
 def test_the_same_bits_with_any_number_of_threads(name: str, rng: np.random.Generator) -> None:

@@ -30,7 +30,31 @@ Twin = Callable[[list["torch.Tensor"]], "torch.optim.Optimizer"]
 NONE = 1e-200
 """An eps under the root and PyTorch's behind it are the same where both are next to nothing."""
 
+
+class Lookahead:
+    """Algorithm 1 of Zhang et al. 2019 around an optimizer of PyTorch."""
+
+    def __init__(self, parameters: list[torch.Tensor], inner: torch.optim.Optimizer, k: int, alpha: float) -> None:
+        self.fast, self.inner, self.k, self.alpha, self.done = parameters, inner, k, alpha, 0
+        self.slow = [p.detach().clone() for p in parameters]
+
+    def zero_grad(self) -> None:
+        self.inner.zero_grad()
+
+    def step(self) -> None:
+        self.inner.step()
+        self.done += 1
+        if self.done % self.k == 0:
+            with torch.no_grad():
+                for slow, fast in zip(self.slow, self.fast, strict=True):
+                    slow += self.alpha * (fast - slow)
+                    fast.copy_(slow)
+
+
 TWINS: dict[str, Twin] = {
+    "lookahead(adam(0.01, beta2=0.7), k=4, alpha=0.3)": lambda p: Lookahead(
+        p, torch.optim.Adam(p, lr=0.01, betas=(0.9, 0.7)), 4, 0.3
+    ),
     "sgd(0.1, weight_decay=0.2)": lambda p: torch.optim.SGD(decaying(p, 0.2), lr=0.1),
     "sgd(0.1, momentum=0.8, weight_decay=0.2)": lambda p: torch.optim.SGD(decaying(p, 0.2), lr=0.1, momentum=0.8),
     "sgd(0.1, momentum=0.8, nesterov=on, weight_decay=0.2)": lambda p: torch.optim.SGD(

@@ -10,6 +10,7 @@ from dslc.proofs.verify import Comparison, verify
 from dslc.runtime.data.random import random_batch
 from helpers import interpreter
 
+pytestmark = pytest.mark.optimized
 NORMALIZED = """net Normalized {
   input image: 6x6x3
   conv(4, 3x3, pad=same) -> batchnorm -> relu

@@ -13,6 +13,7 @@ import pytest
 
 from dslc.winograd import POINTS, Matrix, Winograd, operations, statements, transposed, winograd
 
+pytestmark = pytest.mark.optimized
 ALGORITHMS = [winograd(*key) for key in POINTS]
 OTHERS = [
     Winograd(1, 1, ()),

@@ -8,7 +8,7 @@ from dslc.inits import Init
 from dslc.ir import Value
 from dslc.language import ast
 from dslc.language.source import Span
-from dslc.layers import Layer
+from dslc.layers import Layer, Weights
 from dslc.regularizers import Constraint, Penalty
 
 
@@ -29,6 +29,7 @@ class Draft:
     """A node whose parameters are not known yet, because their inits depend on what follows.
 
     `call` is the layer's call; `span` is that of the block it is in, if there is one, and `block` which run of it.
+    `owner` names the draft whose parameters it shares; empty if it has its own.
     """
 
     name: str
@@ -40,6 +41,12 @@ class Draft:
     call: ast.Call
     span: Span
     block: str = ""
+    owner: str = ""
+
+    @property
+    def weights(self) -> tuple[Weights, ...]:
+        """The parameters that it owns, as the layer declares them."""
+        return () if self.owner else self.layer.parameters(tuple(v.shape for v in self.inputs))
 
     @property
     def frozen(self) -> bool:

@@ -9,7 +9,6 @@ from dslc.checker.draft import Draft
 from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
 from dslc.language.source import Span
-from dslc.layers import Weights
 from dslc.layers.conv import Conv
 from dslc.regularizers import Penalty, Regularizer
 from dslc.winograd import suits
@@ -50,17 +49,12 @@ class NothingToBePrecise(Diagnostic):
     hints = ("help: it is for 3x3 and 5x5 convolutions without stride, dilation and groups, and there are none here",)
 
 
-def weights_of(draft: Draft) -> tuple[Weights, ...]:
-    """The parameters of a layer, as it declares them."""
-    return draft.layer.parameters(tuple(v.shape for v in draft.inputs))
-
-
 def useless_regularizers(
     drafts: Sequence[Draft], frozen: Collection[str], wanted: Sequence[tuple[Regularizer, Span]]
 ) -> Iterator[Diagnostic]:
     """Reports the regularizers of `train` that reach no weights; those of strength 0 are off on purpose. `frozen`:
     names of layers."""
-    weighted = [d for d in drafts if any(w.decays for w in weights_of(d))]
+    weighted = [d for d in drafts if any(w.decays for w in d.weights)]
     learning = [d for d in weighted if d.name not in frozen]
     for regularizer, span in wanted:
         if not regularizer.strength:
@@ -91,7 +85,7 @@ def frozen_penalties(drafts: Sequence[Draft], frozen: Collection[str]) -> Iterat
 
 def useless_init(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]:
     """Reports the init of `train` if no layer uses it."""
-    asking = [d for d in drafts if any(w.init is None for w in weights_of(d))]
+    asking = [d for d in drafts if any(w.init is None for w in d.weights)]
     if not asking:
         yield NothingToInit(span, "no layer has weights")
     elif all(d.initialized for d in asking):

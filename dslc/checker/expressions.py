@@ -2,59 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from dslc import inits, registry
+from dslc import inits, optimizers, registry
+from dslc.checker.arithmetic import Impossible, NoCondition, NotANumber, called, compared, operated
+from dslc.checker.formulas import FormulaReader
+from dslc.checker.members import size_of
+from dslc.checker.names import UnknownName, ValueOfOtherBranch, ValueTooEarly
+from dslc.formula import Formula
 from dslc.inits import Init
+from dslc.ir import Value
 from dslc.language import ast
-from dslc.language.arguments import BadValue, Each, Items, Slot, Symbol, show, slots
+from dslc.language.arguments import BadValue, Each, FormulaOf, Items, Slot, Symbol, show, slots
 from dslc.language.diagnostics import Diagnostic, did_you_mean, one_of
 from dslc.language.record import record
 from dslc.language.source import Span
+from dslc.optimizers import Inner, Optimizer
 
 T = TypeVar("T")
-
-
-@record
-class NotANumber(Diagnostic):
-    """Arithmetic with something else: `dense(8 * "2")`."""
-
-    found: str
-    message = "arithmetic needs numbers, and this is {found}"
-
-
-@record
-class DividedByZero(Diagnostic):
-    """A division by zero: `dense(8 / 0)`."""
-
-    message = "this divides by zero"
-
-
-@record
-class NotFinite(Diagnostic):
-    """A result above 1e300: `dense(1e200 * 1e200)`."""
-
-    message = "this number is too large"
-
-
-@record
-class BadSize(Diagnostic):
-    """`size` with other than two or three whole numbers: `conv(8, size(3))`."""
-
-    message = "size takes two or three whole numbers: size(height, width[, channels])"
-
-
-@record
-class NoFunction(Diagnostic):
-    """A call in a value that is not `size`: `dense(max(4, 8))`."""
-
-    name: str
-    message = "'{name}' cannot be called here"
-    hints = ("help: in a value only size(a, b) or size(a, b, c) is called",)
 
 
 @record
@@ -184,15 +152,26 @@ class ParamTooEarly(Diagnostic):
     hints = ("help: params get their values from top to bottom; a param cannot depend on itself",)
 
 
+@record
+class ValueAsNumber(Diagnostic):
+    """What layers made, where a number is wanted: `dense(2 * in)`."""
+
+    name: str
+    message = "'{name}' is what flows between layers, not a number"
+    hints = ("help: its sizes are numbers: {name}.channels, {name}.height and {name}.width, or {name}.features",)
+
+
 class Failed(Exception):
     """An error was reported; what depends on its result reports nothing more."""
 
 
 @dataclass
 class Scope:
-    """Names that have values: the params of the file, and inside a block its formals.
+    """Names that are known: the params of the file, inside a block its parameters, and the values of the net.
 
-    `used` collects the names that were looked up; `later` are params that have no value yet.
+    `used` collects the names that were looked up; `later` are params that have no value yet. `flows`: the values that
+    layers made, None where that failed, and where; `coming`: those that the body makes; `skipped`: those that only a
+    branch that is not taken makes, with the place of its `when`.
     """
 
     report: Callable[[Diagnostic], None]
@@ -200,6 +179,9 @@ class Scope:
     used: set[str] = field(default_factory=set)
     parent: Scope | None = None
     later: Set[str] = frozenset()
+    flows: dict[str, tuple[Value | None, Span]] = field(default_factory=dict)
+    coming: frozenset[str] = frozenset()
+    skipped: dict[str, Span] = field(default_factory=dict)
 
     def lookup(self, name: str) -> object:
         """The value of a name; a Symbol if nothing has that name. Raises Failed if the value of the name failed."""
@@ -210,6 +192,28 @@ class Scope:
                 raise Failed
             return value
         return self.parent.lookup(name) if self.parent else Symbol(name)
+
+    def has(self, name: str) -> bool:
+        """Whether the name is a param, or a parameter of the block around."""
+        return name in self.values or (self.parent is not None and self.parent.has(name))
+
+    def touch(self, name: str) -> None:
+        """Counts the name as used, wherever it is known."""
+        if name in self.values or name in self.flows:
+            self.used.add(name)
+        elif self.parent is not None:
+            self.parent.touch(name)
+
+    def flow(self, name: str, span: Span) -> Value:
+        """The value that layers made under this name. Raises Failed if there is none, after reporting, or if it
+        failed."""
+        if name not in self.flows:
+            raise self.fail(unknown_value(span, name, tuple(self.flows), self, value_wanted=True))
+        self.used.add(name)
+        value = self.flows[name][0]
+        if value is None:
+            raise Failed
+        return value
 
     def fail(self, diagnostic: Diagnostic) -> Failed:
         """Reports the diagnostic and returns the exception to raise."""
@@ -227,65 +231,77 @@ def evaluate(expr: ast.Expr, scope: Scope) -> object:
         return scope.lookup(expr.name)
     if isinstance(expr, ast.Items):
         return Items(tuple(evaluate(item, scope) for item in expr.items))
+    try:
+        return _computed(expr, scope)
+    except Impossible as problem:
+        raise scope.fail(problem.diagnostic) from None
+
+
+def _computed(expr: ast.Member | ast.Binary | ast.Negate | ast.Not | ast.Call, scope: Scope) -> object:
+    """The result of an operator or a function. Raises Impossible, and Failed after reporting."""
+    if isinstance(expr, ast.Member):
+        return size_of(expr, scope.flow(expr.name, expr.name_span))
     if isinstance(expr, ast.Negate):
-        return -_number(expr.operand, scope)
-    if isinstance(expr, ast.Binary):
-        return _arithmetic(expr, scope)
-    return _size_call(expr, scope)
+        return -number_of(expr.operand, scope)
+    if isinstance(expr, ast.Not):
+        return not truth(expr.operand, scope)
+    if isinstance(expr, ast.Call):
+        return called(expr, tuple(known_value(a.value, scope) for a in expr.arguments or ()))
+    if expr.operator in ("and", "or"):
+        left = truth(expr.left, scope)
+        return truth(expr.right, scope) if left == (expr.operator == "and") else left
+    if expr.operator in ("==", "!="):
+        return compared(expr, known_value(expr.left, scope), known_value(expr.right, scope))
+    return operated(expr, number_of(expr.left, scope), number_of(expr.right, scope))
 
 
-def _number(expr: ast.Expr, scope: Scope) -> int | float:
-    value = evaluate(expr, scope)
+def truth(expr: ast.Expr, scope: Scope) -> bool:
+    """Whether a condition holds. Raises Failed after reporting what is neither a comparison nor a switch."""
+    value = known_value(expr, scope)
+    if not isinstance(value, bool):
+        raise scope.fail(NoCondition(expr.span, show(value)))
+    return value
+
+
+def number_of(expr: ast.Expr, scope: Scope) -> int | float:
+    """The number that an expression is. Raises Failed after reporting what is none."""
+    value = known_value(expr, scope)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        if isinstance(value, Symbol):
-            raise scope.fail(unknown_param(expr.span, value.name, scope))
         raise scope.fail(NotANumber(expr.span, show(value)))
     return value
+
+
+def known_value(expr: ast.Expr, scope: Scope) -> object:
+    """The value of an expression that is no word without a meaning."""
+    value = evaluate(expr, scope)
+    if isinstance(value, Symbol) and value.name not in ("valid", "same"):
+        raise scope.fail(unknown_param(expr.span, value.name, scope))
+    return value
+
+
+def unknown_value(
+    span: Span, name: str, known: tuple[str, ...], scope: Scope, *, value_wanted: bool = False
+) -> Diagnostic:
+    """The diagnostic for a word where only a layer, a block or a value makes sense."""
+    if name in scope.skipped:
+        return ValueOfOtherBranch(span, name, scope.skipped[name])
+    if name in scope.coming:
+        return ValueTooEarly(span, name)
+    return UnknownName(span, name, known, "in" in scope.flows, value_wanted)
 
 
 def unknown_param(span: Span, name: str, scope: Scope) -> Diagnostic:
     """The diagnostic for a word where only a param makes sense."""
     if name in scope.later:
         return ParamTooEarly(span, name)
+    if name in scope.flows:
+        return ValueAsNumber(span, name)
     return UnknownThing(span, "param", name, tuple(known_names(scope)))
 
 
 def known_names(scope: Scope) -> list[str]:
     """All names with values, the innermost scope first."""
     return [*scope.values, *(known_names(scope.parent) if scope.parent else ())]
-
-
-OPERATORS: dict[str, Callable[[Any, Any], int | float]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b,
-}
-
-
-def _arithmetic(expr: ast.Binary, scope: Scope) -> int | float:
-    left, right = _number(expr.left, scope), _number(expr.right, scope)
-    try:
-        value = OPERATORS[expr.operator](left, right)
-    except ZeroDivisionError:
-        raise scope.fail(DividedByZero(expr.span)) from None
-    except OverflowError:
-        raise scope.fail(NotFinite(expr.span)) from None
-    if (isinstance(value, float) and not math.isfinite(value)) or abs(value) > 1e300:
-        raise scope.fail(NotFinite(expr.span))
-    return value
-
-
-def _size_call(expr: ast.Call, scope: Scope) -> tuple[int, ...]:
-    if expr.name != "size":
-        raise scope.fail(NoFunction(expr.name_span, expr.name))
-    arguments = expr.arguments or ()
-    parts = [evaluate(a.value, scope) for a in arguments]
-    whole = [p for p in parts if isinstance(p, int) and not isinstance(p, bool)]
-    if len(whole) != len(parts) or len(parts) not in (2, 3) or any(a.name for a in arguments):
-        raise scope.fail(BadSize(expr.span))
-    return tuple(whole)
 
 
 def bind(thing: type[T], name: str, call: ast.Call, scope: Scope, common: tuple[str, ...] = ()) -> T:
@@ -326,6 +342,10 @@ def _each(slot: Slot, name: str, call: ast.Call, scope: Scope) -> tuple[object, 
 
 def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:
     """The value of one argument, converted by its slot. Raises Failed after reporting."""
+    if isinstance(slot.kind, FormulaOf):
+        return _formula(slot.kind, expr, scope)
+    if isinstance(slot.kind, Inner):
+        return resolve(optimizers, Optimizer, "optimizer", expr, scope)
     value = evaluate(expr, scope)
     try:
         return slot.convert(value)
@@ -334,6 +354,17 @@ def convert(slot: Slot, expr: ast.Expr, thing: str, scope: Scope) -> object:
             close = did_you_mean(value.name, known_names(scope))
             raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", str(error), close)) from None
         raise scope.fail(WrongValue(expr.span, f"{slot.name} of {thing}", str(error))) from None
+
+
+def _formula(kind: FormulaOf, expr: ast.Expr, scope: Scope) -> Formula:
+    """The formula that an expression is. Raises Failed after reporting."""
+    names = {node.name for node in ast.walk(expr) if isinstance(node, ast.Name)} - set(kind.variables)
+    values = {name: scope.lookup(name) for name in sorted(names)}
+    known = {n: float(v) for n, v in values.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    try:
+        return FormulaReader(kind.variables, known, tuple(known_names(scope))).read(expr)
+    except Impossible as problem:
+        raise scope.fail(problem.diagnostic) from None
 
 
 def match(
@@ -386,6 +417,20 @@ def as_call(expr: ast.Expr) -> ast.Call | None:
     if isinstance(expr, ast.Name):
         return ast.Call(expr.span, expr.name, expr.span, None)
     return expr if isinstance(expr, ast.Call) else None
+
+
+def written_rate(call: ast.Call) -> tuple[ast.Call, Span]:
+    """Of an optimizer's call the one that takes the learning rate, which is that of the optimizer inside if there is
+    one, and the place where it is written; the whole call if it is not."""
+    kind = registry.find(optimizers, call.name, Optimizer)
+    takes = () if kind is None else slots(kind)
+    inner = next((slot.name for slot in takes if isinstance(slot.kind, Inner)), None)
+    if inner is not None:
+        at = place(call, inner, takes)
+        found = next((as_call(a.value) for a in call.arguments or () if a.value.span == at), None)
+        if found is not None:
+            return written_rate(found)
+    return call, place(call, "lr", takes)
 
 
 def resolve_init(expr: ast.Expr, scope: Scope) -> Init:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import field
 
 from dslc.checker.draft import Draft
 from dslc.ir import Value
@@ -39,8 +40,13 @@ class NeverUsed(Diagnostic):
 
     what: str
     name: str
+    site: Span | None = field(default=None, compare=False)
     message = "the {what} '{name}' is never used"
-    hints = ("help: use it or remove it",)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to do, and which call of the block it is about."""
+        return ("help: use it or remove it", *in_block(self.site))
 
 
 @record
@@ -48,8 +54,14 @@ class DeadEnd(Diagnostic):
     """A layer whose result is lost, because the next statement starts from another value."""
 
     name: str
+    site: Span | None = field(default=None, compare=False)
     message = "the result of {name} is never used"
-    hints = ("help: continue from it, or declare it: output NAME = ...",)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to do, which is to use it in a block, and there which call of the block it is about."""
+        outside = ", or declare it: output NAME = ..." if self.site is None else ""
+        return (f"help: continue from it{outside}", *in_block(self.site))
 
 
 @record
@@ -72,6 +84,8 @@ class UnknownName(Diagnostic):
     @property
     def notes(self) -> tuple[str, ...]:
         """The nearest name; inside a block, a reminder that it sees only its own values."""
+        if self.name == "in":
+            return ("help: 'in' is what flows into a block; outside give the value a name: h = ...",)
         inside = "help: a block sees only its own values; 'in' is its input" if self.in_block else ""
         return (did_you_mean(self.name, self.known) or inside,)
 
@@ -85,22 +99,39 @@ class ValueTooEarly(Diagnostic):
     hints = ("help: values are made from top to bottom; a value cannot depend on itself",)
 
 
+@record
+class ValueOfOtherBranch(Diagnostic):
+    """A value that only the branch of a `when` that is not taken makes."""
+
+    name: str
+    when: Span
+
+    @property
+    def title(self) -> str:
+        """Names the line of the `when`."""
+        return (
+            f"the value '{self.name}' is not made here: the branch of line {self.when.line} that makes it is not taken"
+        )
+
+    hints = ("help: make it in both branches, or use it in that branch only",)
+
+
+def in_block(site: Span | None) -> tuple[str, ...]:
+    """The line of a diagnostic about the inside of a block that says which call it is about; none outside."""
+    return () if site is None else (f"in the block that line {site.line} calls: {site.text}",)
+
+
 def dead_ends(
     inputs: Collection[str],
     values: Mapping[str, tuple[Value | None, Span]],
     drafts: Sequence[Draft],
     used: Collection[str],
+    ends: Mapping[str, Diagnostic],
 ) -> Iterator[Diagnostic]:
-    """Reports inputs, values and layers whose result is not used. `values`: those with names; `used`: names that are
-    read."""
+    """Reports inputs and results of layers that are not used. `values`: those with names; `used`: names that are read;
+    `ends`: what to say of each result. A place in a block is reported once."""
     for name in inputs:
         if name not in used:
             yield NeverUsed(values[name][1], "input", name)
-    named = {v.name: (n, span) for n, (v, span) in values.items() if v is not None}
-    for draft in drafts:
-        if draft.output.name in used:
-            continue
-        if draft.output.name in named:
-            yield NeverUsed(named[draft.output.name][1], "value", named[draft.output.name][0])
-        else:
-            yield DeadEnd(draft.span, draft.name)
+    lost = [ends[draft.output.name] for draft in drafts if draft.output.name not in used and draft.output.name in ends]
+    yield from {found.span: found for found in reversed(lost)}.values()

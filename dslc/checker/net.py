@@ -7,31 +7,38 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dslc import layers, registry
+from dslc.checker.arithmetic import Impossible
+from dslc.checker.blocks import bind_block
+from dslc.checker.branches import skip, unknown_link
 from dslc.checker.columns import ValuesLearned, embedding_of, is_table, read_table
 from dslc.checker.common import COMMON, read_common, without_weights
 from dslc.checker.draft import Common, Draft
 from dslc.checker.expressions import (
     Failed,
-    MissingArgument,
     Scope,
     TwiceGiven,
     WrongValue,
     bind,
     evaluate,
-    match,
+    number_of,
     place,
-    unknown_param,
+    truth,
+    unknown_value,
 )
-from dslc.checker.names import NamedLike, NeverUsed, Redefined, UnknownName, ValueTooEarly, dead_ends
+from dslc.checker.frame import Flow, Frame, NamesForValues, ResultsTooEarly, Several, SeveralValues, defined
+from dslc.checker.names import DeadEnd, NamedLike, NeverUsed, Redefined, dead_ends
 from dslc.checker.position import misplaced, wrong_ends
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, Unreached, misfit
+from dslc.checker.splits import SPLIT, parts
+from dslc.checker.towers import SharedTakesNothing, Tower, shared
+from dslc.checker.values import JOINING, NoArithmetic, NothingCombined, has_value, negated, with_number
 from dslc.columns import Table
 from dslc.ir import Value
 from dslc.language import ast
-from dslc.language.arguments import BadValue, Dims, Slot, Symbol, Whole, slots
+from dslc.language.arguments import BadValue, Dims, Whole, slots
 from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
 from dslc.language.source import Span
@@ -155,23 +162,6 @@ class LayerNameTaken(Diagnostic):
         return ("help: give one of them another name=",)
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where statements run: the net itself, one call of a block or one turn of a repeat.
-
-    `later`: names that the body defines; `blocks`: the calls around it; `site`: the outermost of them, and
-    `run` its name with a number; `depth`: how many blocks and repeats it is inside.
-    """
-
-    scope: Scope
-    values: dict[str, tuple[Value | None, Span]]
-    later: frozenset[str]
-    blocks: tuple[str, ...] = ()
-    site: Span | None = None
-    depth: int = 0
-    run: str = ""
-
-
 class NetBuilder:
     """Walks the body of `net` with blocks and repeats unrolled, and collects `inputs`, `heads` and `drafts`."""
 
@@ -180,14 +170,17 @@ class NetBuilder:
         self.inputs: dict[str, Value] = {}
         self.tables: list[Table] = []
         self.heads: dict[str, tuple[Value, Span]] = {}
+        self.train_only: set[str] = set()
         self.drafts: list[Draft] = []
         self.notes: list[Diagnostic] = []
         self.called: set[str] = set()
         self.used: set[str] = set()
+        self.ends: dict[str, Diagnostic] = {}
         self.lost: set[str] = set()
         self.entered: Counter[str] = Counter()
         self.numbers: Counter[str] = Counter()
         self.layer_spans: dict[str, Span] = {}
+        self.towers: list[Tower] = []
         self.poisoned = False
 
     def build(self, net: ast.NetDecl) -> None:
@@ -197,9 +190,9 @@ class NetBuilder:
             self.report(EmptyBlock(net.name_span, f"the net '{net.name}'"))
             self.poisoned = True
             return
-        frame = Frame(self.scope, {}, frozenset(_defined(net.body)))
-        flowing = self._run(net.body, frame, None)
-        if not self.heads and flowing is not None and not self.poisoned:
+        frame = Frame(Scope(self.report, parent=self.scope, coming=frozenset(defined(net.body))))
+        flowing = self._one(self._run(net.body, frame, None), net.name_span)
+        if self.heads.keys() <= self.train_only and flowing is not None and not self.poisoned:
             self.heads["output"] = (flowing, net.name_span)
         if not self.drafts and not self.poisoned and not self.heads:
             self.report(EmptyBlock(net.name_span, f"the net '{net.name}'"))
@@ -207,19 +200,33 @@ class NetBuilder:
 
     # ------------------------------------------------------------------------------------------- statements
 
-    def _run(self, body: tuple[ast.Statement, ...], frame: Frame, flowing: Value | None) -> Value | None:
+    def _run(self, body: tuple[ast.Statement, ...], frame: Frame, flowing: Flow) -> Flow:
         for statement in body:
-            if isinstance(statement, ast.InputDecl):
-                flowing = self._input(statement, frame, flowing)
-            elif isinstance(statement, ast.Repeat):
-                flowing = self._repeat(statement, frame, flowing)
-            elif isinstance(statement, ast.Chain):
-                flowing = self._chain(statement, frame, flowing)
-            else:
-                flowing = self._named(statement, frame, flowing)
+            flowing = self._statement(statement, frame, flowing)
+            ends = isinstance(statement, (ast.Results, ast.When)) and isinstance(flowing, Several)
+            if ends and statement is not body[-1]:
+                self.report(ResultsTooEarly(statement.span))
+                return self._poison()
         return flowing
 
-    def _input(self, statement: ast.InputDecl, frame: Frame, flowing: Value | None) -> Value | None:
+    def _statement(self, statement: ast.Statement, frame: Frame, flowing: Flow) -> Flow:
+        if isinstance(statement, ast.InputDecl):
+            return self._input(statement, frame, flowing)
+        if isinstance(statement, ast.Repeat):
+            return self._repeat(statement, frame, flowing)
+        if isinstance(statement, ast.When):
+            return self._when(statement, frame, flowing)
+        if isinstance(statement, ast.Chain):
+            return self._chain(statement, frame, flowing)
+        if isinstance(statement, ast.AssignMany):
+            return self._assign_many(statement, frame, flowing)
+        if isinstance(statement, ast.Results):
+            return self._results(statement, frame)
+        if isinstance(statement, ast.Shared):
+            return self._shared(statement, frame, flowing)
+        return self._named(statement, frame, flowing)
+
+    def _input(self, statement: ast.InputDecl, frame: Frame, flowing: Flow) -> Flow:
         if frame.blocks:
             self.report(NoSuchPlace(statement.span, "an input", "block"))
             return flowing
@@ -243,8 +250,9 @@ class NetBuilder:
         output = Value(name, layer.infer((value.shape,)))
         call = ast.Call(statement.name_span, "embedding", statement.name_span, None)
         self.used.add(value.name)
+        self.ends[name] = NeverUsed(statement.name_span, "value", statement.name)
         self.drafts.append(Draft(name, "embedding", layer, (value,), output, Common(), call, statement.span))
-        frame.values[statement.name] = (output, statement.name_span)
+        frame.scope.flows[statement.name] = (output, statement.name_span)
         return output
 
     def _input_shape(self, statement: ast.InputDecl, frame: Frame) -> tuple[int, ...] | None:
@@ -270,7 +278,7 @@ class NetBuilder:
         self.notes += [ValuesLearned(column.kind_span, column.name) for column in table.open]
         return table
 
-    def _repeat(self, statement: ast.Repeat, frame: Frame, flowing: Value | None) -> Value | None:
+    def _repeat(self, statement: ast.Repeat, frame: Frame, flowing: Flow) -> Flow:
         try:
             count = Whole(0, MAX_NODES).convert(evaluate(statement.count, frame.scope))
         except Failed:
@@ -283,17 +291,39 @@ class NetBuilder:
             return flowing
         if self._too_deep(frame, statement.span):
             return self._poison()
-        later = frozenset(_defined(statement.body))
+        if count == 0:
+            skip(statement.body, frame.scope, self.blocks, self.called, frame.towers)
+        coming = frozenset(defined(statement.body))
         for _ in range(count):
-            inner = replace(frame, values=dict(frame.values), later=later, depth=frame.depth + 1)
+            made, skipped = dict(frame.scope.flows), dict(frame.scope.skipped)
+            scope = replace(frame.scope, flows=made, coming=coming, skipped=skipped)
+            inner = replace(frame, scope=scope, depth=frame.depth + 1, towers=dict(frame.towers))
             layers_before = len(self.drafts)
             flowing = self._run(statement.body, inner, flowing)
             if self.poisoned or len(self.drafts) == layers_before:
                 break
         return flowing
 
-    def _named(self, statement: ast.OutputDecl | ast.Assign, frame: Frame, flowing: Value | None) -> Value | None:
-        value = self._chain(statement.chain, frame, flowing)
+    def _when(self, statement: ast.When, frame: Frame, flowing: Flow) -> Flow:
+        """The branch that is taken runs as if it stood in place of the `when`."""
+        branches = {True: statement.body, False: statement.otherwise}
+        if not statement.body:
+            self.report(EmptyBlock(statement.span, "this when"))
+            return self._poison()
+        if self._too_deep(frame, statement.span):
+            return self._poison()
+        try:
+            holds = truth(statement.condition, frame.scope)
+        except Failed:
+            for name in defined((statement,)):
+                frame.scope.flows.setdefault(name, (None, statement.span))
+            return self._poison()
+        frame.scope.skipped.update(dict.fromkeys(defined(branches[not holds]), statement.span))
+        skip(branches[not holds], frame.scope, self.blocks, self.called, frame.towers)
+        return self._run(branches[holds], replace(frame, depth=frame.depth + 1), flowing)
+
+    def _named(self, statement: ast.OutputDecl | ast.Assign, frame: Frame, flowing: Flow) -> Value | None:
+        value = self._one(self._chain(statement.chain, frame, flowing), statement.chain.links[-1].span)
         if isinstance(statement, ast.Assign):
             self._define(statement.name, statement.name_span, value, frame)
         elif frame.blocks:
@@ -307,56 +337,156 @@ class NetBuilder:
                 self.lost.add(statement.name)
             else:
                 self.heads[statement.name] = (value, statement.name_span)
+                self.train_only |= {statement.name} if statement.train_only else set()
         return value
 
+    def _assign_many(self, statement: ast.AssignMany, frame: Frame, flowing: Flow) -> Flow:
+        """Each name gets one of the values that the chain ends with; the last one flows on."""
+        found = self._chain(statement.chain, frame, flowing, len(statement.names))
+        values = found.values if isinstance(found, Several) else (found,)
+        if found is not None and len(values) != len(statement.names):
+            self.report(NamesForValues(statement.span, len(statement.names), len(values)))
+            found = self._poison()
+        if found is None:
+            values = (None,) * len(statement.names)
+        for name, value in zip(statement.names, values, strict=True):
+            self._define(name.name, name.span, value, frame)
+        return values[-1]
+
+    def _results(self, statement: ast.Results, frame: Frame) -> Flow:
+        if not frame.blocks:
+            self.report(NoSuchPlace(statement.span, "a list of results", "net"))
+            return self._poison()
+        try:
+            return Several(tuple(frame.scope.flow(name.name, name.span) for name in statement.names))
+        except Failed:
+            return self._poison()
+
+    def _one(self, flow: Flow, span: Span) -> Value | None:
+        """What flows, where only one value can."""
+        if isinstance(flow, Several):
+            self.report(SeveralValues(span, len(flow.values)))
+            return self._poison()
+        return flow
+
     def _define(self, name: str, span: Span, value: Value | None, frame: Frame) -> None:
+        if self._free(name, span, frame):
+            frame.scope.flows[name] = (value, span)
+            if value is not None and value.name in self.ends:
+                self.ends[value.name] = NeverUsed(span, "value", name, frame.site)
+
+    def _free(self, name: str, span: Span, frame: Frame) -> bool:
+        """Whether nothing else has this name; reports what has."""
         kinds = {"layer": registry.names(layers), "block": self.blocks, "param": self.scope.values}
         like = next((kind for kind, names in kinds.items() if name in names), None)
         if like is not None:
             self.report(NamedLike(span, name, like))
-            self.poisoned = True
-        elif name in frame.values:
-            self.report(Redefined(span, name, frame.values[name][1]))
-            self.poisoned = True
+        elif name in frame.scope.flows:
+            self.report(Redefined(span, name, frame.scope.flows[name][1]))
+        elif name in frame.towers:
+            self.report(Redefined(span, name, frame.towers[name].declaration.name_span))
         else:
-            frame.values[name] = (value, span)
+            return True
+        self.poisoned = True
+        return False
 
     # ------------------------------------------------------------------------------------------- chains
 
-    def _chain(self, chain: ast.Chain, frame: Frame, flowing: Value | None) -> Value | None:
+    def _chain(self, chain: ast.Chain, frame: Frame, flowing: Flow, names: int = 1) -> Flow:
+        """What the chain ends with, for which there are so many names."""
         for position, link in enumerate(chain.links):
-            known = self._known_value(link, frame)
-            if known and position == 0:
-                flowing = self._use(link.name, frame)
-                if link.arguments is not None:
-                    self.report(ValueCalled(link.span, link.name))
-                    return self._poison()
-            elif known:
-                self.report(ValueInChain(link.span, link.name))
-                return self._poison()
-            elif link.name in self.blocks:
-                flowing = self._block(link, frame, flowing)
+            before = chain.links[position - 1] if position else link
+            if isinstance(link, ast.Binary):
+                flowing = self._combined(link, frame)
+            elif self._known_value(link, frame):
+                flowing = self._value(link, frame, starts=position == 0)
             else:
-                flowing = self._layer(link, frame, flowing, starts=position == 0)
+                flowing = self._called(link, frame, self._one(flowing, before.span), names, starts=position == 0)
             if self.poisoned and flowing is None:
                 self._check_rest(chain.links[position + 1 :], frame)
                 return None
         return flowing
 
+    def _value(self, link: ast.Call, frame: Frame, *, starts: bool) -> Value | None:
+        """A value in a chain, which it can only start."""
+        if not starts:
+            self.report(ValueInChain(link.span, link.name))
+            return self._poison()
+        if link.arguments is not None:
+            self.report(ValueCalled(link.span, link.name))
+            return self._poison()
+        return self._use(link.name, frame)
+
+    def _called(self, link: ast.Call, frame: Frame, flowing: Value | None, names: int, *, starts: bool) -> Flow:
+        """What shared layers, a block, `split` or a layer make of what flows."""
+        if link.name in frame.towers:
+            return self._tower(link, frame, flowing)
+        if link.name in self.blocks:
+            return self._block(link, frame, flowing)
+        if link.name == SPLIT:
+            return self._split(link, frame, flowing, names)
+        return self._layer(link, frame, flowing, starts=starts)
+
     def _known_value(self, link: ast.Call, frame: Frame) -> bool:
-        return link.name in frame.values and link.name not in registry.names(layers)
+        return link.name in frame.scope.flows and link.name not in registry.names(layers)
 
     def _use(self, name: str, frame: Frame) -> Value | None:
-        return frame.values[name][0] if frame.values[name][0] is not None else self._poison()
+        frame.scope.used.add(name)
+        value = frame.scope.flows[name][0]
+        return value if value is not None else self._poison()
 
     def _poison(self) -> Value | None:
         self.poisoned = True
         return None
 
-    def _check_rest(self, links: tuple[ast.Call, ...], frame: Frame) -> None:
+    def _combined(self, expr: ast.Binary, frame: Frame) -> Value | None:
+        """Arithmetic of values at the start of a chain."""
+        try:
+            found = self._combination(expr, frame)
+        except Failed:
+            return self._poison()
+        except Impossible as problem:
+            self.report(problem.diagnostic)
+            return self._poison()
+        if not isinstance(found, Value):
+            self.report(NothingCombined(expr.span))
+            return self._poison()
+        return found
+
+    def _combination(self, expr: ast.Expr, frame: Frame) -> Value | float:
+        """A value or a number. Raises Failed after reporting, and Impossible."""
+        if not has_value(expr, frozenset(frame.scope.flows)):
+            return number_of(expr, frame.scope)
+        if isinstance(expr, ast.Name):
+            return frame.scope.flow(expr.name, expr.span)
+        if isinstance(expr, ast.Negate):
+            found = self._combination(expr.operand, frame)
+            assert isinstance(found, Value)
+            return self._arithmetic("activation", negated(), (found,), expr, frame)
+        if not isinstance(expr, ast.Binary):
+            what = f"'{expr.name}'" if isinstance(expr, ast.Call) else f"'{expr.span.text}'"
+            raise Impossible(NoArithmetic(expr.span, what))
+        left, right = self._combination(expr.left, frame), self._combination(expr.right, frame)
+        if not isinstance(left, Value):
+            assert isinstance(right, Value)
+            return self._arithmetic("activation", with_number(expr, left, True), (right,), expr, frame)
+        if not isinstance(right, Value):
+            return self._arithmetic("activation", with_number(expr, right, False), (left,), expr, frame)
+        if expr.operator not in JOINING:
+            raise Impossible(NoArithmetic(expr.span, f"'{expr.operator}'"))
+        name, layer = JOINING[expr.operator]
+        return self._arithmetic(name, layer(), (left, right), expr, frame)
+
+    def _arithmetic(self, name: str, layer: Layer, inputs: tuple[Value, ...], expr: ast.Expr, frame: Frame) -> Value:
+        found = self._add(ast.Call(expr.span, name, expr.span, None), layer, Common(), inputs, frame)
+        if found is None:
+            raise Failed
+        return found
+
+    def _check_rest(self, links: tuple[ast.Call | ast.Binary, ...], frame: Frame) -> None:
         """After a failure: the arguments of the following links are still worth checking."""
         for link in links:
-            if not self._known_value(link, frame) and link.name not in self.blocks:
+            if isinstance(link, ast.Call) and not self._known_value(link, frame) and link.name not in self.blocks:
                 try:
                     self._bind_layer(link, frame)
                 except Failed:
@@ -364,7 +494,7 @@ class NetBuilder:
 
     # ------------------------------------------------------------------------------------------- blocks
 
-    def _block(self, link: ast.Call, frame: Frame, flowing: Value | None) -> Value | None:
+    def _block(self, link: ast.Call, frame: Frame, flowing: Value | None) -> Flow:
         block = self.blocks[link.name]
         self.called.add(block.name)
         if block.name in frame.blocks:
@@ -378,20 +508,70 @@ class NetBuilder:
             return self._poison()
         if self._too_deep(frame, link.span) or not self._enter(block, link, flowing):
             return self._poison()
+        inner = self._inside(block, link, frame, flowing)
         try:
-            arguments = self._block_arguments(block, link, frame)
+            bind_block(block, link, frame.scope, inner.scope)
         except Failed:
             return self._poison()
-        inner_scope = Scope(self.report, arguments, set(), self.scope)
-        values: dict[str, tuple[Value | None, Span]] = {"in": (flowing, link.span)}
-        site, run = frame.site or link.span, frame.run or f"{block.name} {self.entered[block.name]}"
-        later, around = frozenset(_defined(block.body)), (*frame.blocks, block.name)
-        inner = Frame(inner_scope, values, later, around, site, frame.depth + 1, run)
         result = self._run(block.body, inner, flowing)
         for formal in block.formals:
-            if formal.name not in inner_scope.used and not self.poisoned:
+            if formal.name not in inner.scope.used and not self.poisoned:
                 self.report(NeverUsed(formal.span, "block parameter", formal.name))
+        self._flow_out(result, link, frame)
         return result
+
+    def _inside(self, block: ast.BlockDecl, link: ast.Call, frame: Frame, flowing: Value | None) -> Frame:
+        """Where the statements of a block run, which sees its own values and `in`."""
+        scope = Scope(self.report, {}, parent=self.scope, coming=frozenset(defined(block.body)))
+        scope.flows["in"] = (flowing, link.span)
+        site, run = frame.site or link.span, frame.run or f"{block.name} {self.entered[block.name]}"
+        return Frame(scope, (*frame.blocks, block.name), site, frame.depth + 1, run, frame.copy)
+
+    # ------------------------------------------------------------------------------------------- shared layers
+
+    def _shared(self, statement: ast.Shared, frame: Frame, flowing: Flow) -> Flow:
+        if not statement.body:
+            self.report(EmptyBlock(statement.span, f"'{statement.name}'"))
+            return self._poison()
+        if self._free(statement.name, statement.name_span, frame):
+            frame.towers[statement.name] = Tower(statement, frame.scope)
+            self.towers.append(frame.towers[statement.name])
+        return flowing
+
+    def _tower(self, link: ast.Call, frame: Frame, flowing: Value | None) -> Flow:
+        """One call of shared layers: they run like a block, and take the parameters of the first call."""
+        tower = frame.towers[link.name]
+        tower.calls += 1
+        if link.arguments:
+            self.report(SharedTakesNothing(link.span, link.name))
+            return self._poison()
+        if flowing is None and not self.poisoned:
+            self.report(NothingFlows(link.span, link.name))
+            return self._poison()
+        if self._too_deep(frame, link.span):
+            return self._poison()
+        body = tower.declaration.body
+        scope = Scope(
+            self.report, parent=tower.scope, flows={"in": (flowing, link.span)}, coming=frozenset(defined(body))
+        )
+        site, run = frame.site or link.span, frame.run or f"{link.name} {tower.calls}"
+        inner = Frame(scope, (*frame.blocks, link.name), site, frame.depth + 1, run, tower.calls)
+        before = len(self.drafts)
+        result = self._run(body, inner, flowing)
+        if self.poisoned:
+            return self._poison()
+        try:
+            self.drafts[before:] = shared(tower, link, self.drafts[before:], frame.scope)
+        except Failed:
+            return self._poison()
+        self._flow_out(result, link, frame)
+        return result
+
+    def _flow_out(self, result: Flow, link: ast.Call, frame: Frame) -> None:
+        """What flows out and is not used is reported at the call."""
+        for value in result.values if isinstance(result, Several) else (result,):
+            if value is not None and value.name in self.ends:
+                self.ends[value.name] = DeadEnd(link.span, link.name, frame.site)
 
     def _too_deep(self, frame: Frame, span: Span) -> bool:
         if frame.depth == MAX_DEPTH:
@@ -405,25 +585,6 @@ class NetBuilder:
         if self.entered.total() == MAX_NODES + 1:
             self.report(TooManyLayers(link.span))
         return self.entered.total() <= MAX_NODES and (flowing is not None or self.entered[block.name] == 1)
-
-    def _block_arguments(self, block: ast.BlockDecl, link: ast.Call, frame: Frame) -> dict[str, object]:
-        takes = tuple(Slot(f.name, None, f.default is None) for f in block.formals)
-        given = match(link.arguments or (), takes, block.name, frame.scope)
-        values: dict[str, object] = {}
-        for formal in block.formals:
-            if formal.name in given:
-                values[formal.name] = self._known(given[formal.name].value, frame.scope)
-            elif formal.default is not None:
-                values[formal.name] = self._known(formal.default, self.scope)
-            else:
-                raise frame.scope.fail(MissingArgument(link.span, block.name, formal.name))
-        return values
-
-    def _known(self, expr: ast.Expr, scope: Scope) -> object:
-        value = evaluate(expr, scope)
-        if isinstance(value, Symbol) and value.name not in ("valid", "same"):
-            raise scope.fail(unknown_param(expr.span, value.name, scope))
-        return value
 
     # ------------------------------------------------------------------------------------------- layers
 
@@ -445,8 +606,7 @@ class NetBuilder:
     def _bind_layer(self, link: ast.Call, frame: Frame) -> tuple[Layer, Common, tuple[Value | None, ...]]:
         found = registry.find(layers, link.name, Layer)
         if found is None:
-            known = (*registry.names(layers), *self.blocks, *frame.values)
-            raise frame.scope.fail(_unknown(link.name_span, link.name, known, frame))
+            raise frame.scope.fail(unknown_link(link, frame.scope, self.blocks, frame.towers))
         own = tuple(a for a in link.arguments or () if a.name not in COMMON)
         inputs: tuple[Value | None, ...] = ()
         if found.merges:
@@ -461,10 +621,23 @@ class NetBuilder:
     def _merged(self, argument: ast.Argument, link: ast.Call, frame: Frame) -> Value | None:
         if not isinstance(argument.value, ast.Name):
             raise frame.scope.fail(MergeNeedsValues(argument.span, link.name))
-        name = argument.value.name
-        if name not in frame.values:
-            raise frame.scope.fail(_unknown(argument.span, name, tuple(frame.values), frame, value_wanted=True))
+        name, flows = argument.value.name, tuple(frame.scope.flows)
+        if name not in flows:
+            raise frame.scope.fail(unknown_value(argument.span, name, flows, frame.scope, value_wanted=True))
         return self._use(name, frame)
+
+    def _split(self, link: ast.Call, frame: Frame, flowing: Value | None, names: int) -> Flow:
+        """One `slice` for each part."""
+        if flowing is None:
+            if not self.poisoned:
+                self.report(NothingFlows(link.span, link.name))
+            return self._poison()
+        try:
+            layers_of_parts = parts(link, frame.scope, flowing.shape, names)
+        except Failed:
+            return self._poison()
+        call = replace(link, name="slice")
+        return Several(tuple(self._add(call, layer, Common(), (flowing,), frame) for layer in layers_of_parts))
 
     def _taken(
         self, takes: tuple[str, ...], own: tuple[ast.Argument, ...], link: ast.Call, frame: Frame
@@ -479,8 +652,9 @@ class NetBuilder:
 
     def _named_input(self, argument: ast.Argument, link: ast.Call, frame: Frame) -> Value | None:
         name = argument.value.name if isinstance(argument.value, ast.Name) else ""
-        if name not in frame.values and name:
-            raise frame.scope.fail(_unknown(argument.value.span, name, tuple(frame.values), frame, value_wanted=True))
+        flows = tuple(frame.scope.flows)
+        if name not in flows and name:
+            raise frame.scope.fail(unknown_value(argument.value.span, name, flows, frame.scope, value_wanted=True))
         value = self._use(name, frame) if name else None
         counted = value is not None and any(d.output == value and d.layer.counts for d in self.drafts)
         if not name or (value is not None and value.name not in self.inputs and not counted):
@@ -505,23 +679,26 @@ class NetBuilder:
         except SizeProblem as problem:
             self.report(SizesDoNotFit(place(link, problem.argument, slots(type(layer))), problem, frame.site))
             return self._poison()
-        name = self._number(link, common)
+        name = self._number(link, common, frame)
         output = Value(name, shape)
         if output.elements > MAX_ELEMENTS:
             self.report(TooManyElements(link.span, f"the output of {name}", output.elements))
             return self._poison()
         self._check_arguments(link, layer.parameters(shapes), common, frame)
         if skipped := layer.unreached(shapes):
-            self.notes.append(Unreached(link.span, name, skipped))
+            self.notes.append(Unreached(link.span, (name,), skipped))
         self.used.update(value.name for value in inputs)
+        self.ends[name] = DeadEnd(link.span, name, frame.site)
         self.drafts.append(
             Draft(name, link.name, layer, inputs, output, common, link, frame.site or link.span, frame.run)
         )
         return output
 
-    def _number(self, link: ast.Call, common: Common) -> str:
+    def _number(self, link: ast.Call, common: Common, frame: Frame) -> str:
+        """The layer's name; in shared layers a given one gets the number of the call from the second on."""
         self.numbers[link.name] += 1
-        name = common.name or f"{link.name}{self.numbers[link.name]}"
+        given = f"{common.name}_{frame.copy}" if common.name and frame.copy > 1 else common.name
+        name = given or f"{link.name}{self.numbers[link.name]}"
         if name in self.layer_spans:
             self.report(LayerNameTaken(link.span, name, self.layer_spans[name]))
         self.layer_spans[name] = link.span
@@ -539,18 +716,9 @@ class NetBuilder:
     def _report_ends(self, frame: Frame) -> None:
         for wrong in wrong_ends(self.heads, self.drafts, self.poisoned):
             self.report(wrong)
+        for tower in (t for t in self.towers if not t.calls and not self.poisoned):
+            self.report(NeverUsed(tower.declaration.name_span, "shared layer", tower.declaration.name))
         if not self.poisoned:
             used = self.used | {value.name for value, _ in self.heads.values()}
-            for unused in dead_ends(self.inputs, frame.values, self.drafts, used):
+            for unused in dead_ends(self.inputs, frame.scope.flows, self.drafts, used, self.ends):
                 self.report(unused)
-
-
-def _defined(body: tuple[ast.Statement, ...]) -> set[str]:
-    """The names that statements define, to tell 'unknown' from 'not yet'."""
-    return {s.name for s in body if isinstance(s, (ast.Assign, ast.InputDecl, ast.OutputDecl))}
-
-
-def _unknown(span: Span, name: str, known: tuple[str, ...], frame: Frame, *, value_wanted: bool = False) -> Diagnostic:
-    if name in frame.later:
-        return ValueTooEarly(span, name)
-    return UnknownName(span, name, known, bool(frame.blocks), value_wanted)

@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dslc import optimizers, registry
-from dslc.checker.expressions import WrongValue, as_call, place
+from dslc.checker.expressions import WrongValue, as_call, written_rate
 from dslc.language import ast
-from dslc.language.arguments import Symbol, show, slots
+from dslc.language.arguments import Symbol, show
 from dslc.language.diagnostics import Diagnostic, SpecError, did_you_mean
 from dslc.language.parse import parse
 from dslc.language.record import record
 from dslc.language.source import Source, Span
-from dslc.optimizers import Optimizer
 
 RATE = "lr"
-SETTINGS = ("batch", "epochs", "precise", "precision", "seed", "shuffle", "standardize_target")
+SETTINGS = ("batch", "epochs", "on_nan", "precise", "precision", "seed", "shuffle", "standardize_target")
 """Settings of one value."""
 
 
@@ -127,11 +125,10 @@ def _place(program: ast.Program, name: str, declared: tuple[str, ...]) -> ast.Ex
 
 def _rate(setting: ast.Setting) -> ast.Expr | ast.Setting:
     call = as_call(setting.values[0])
-    optimizer = registry.find(optimizers, call.name, Optimizer) if call else None
-    if call is None or optimizer is None:
+    if call is None:
         return setting
-    span = place(call, RATE, slots(optimizer))
-    return next((a.value for a in call.arguments or () if a.value.span == span), setting)
+    taking, span = written_rate(call)
+    return next((a.value for a in taking.arguments or () if a.value.span == span), setting)
 
 
 def _edit(found: ast.Expr | ast.Setting | ast.TrainDecl, name: str, value: str) -> _Edit:
@@ -141,8 +138,9 @@ def _edit(found: ast.Expr | ast.Setting | ast.TrainDecl, name: str, value: str) 
         fresh = "" if not before.rpartition("\n")[2].strip() else "\n"
         return _Edit(end, end, f"{fresh}  {name} {value}\n")
     if isinstance(found, ast.Setting):
-        call = as_call(found.values[0])
-        end = found.values[0].span.end
+        outer = as_call(found.values[0])
+        call = outer and written_rate(outer)[0]
+        end = (call or found.values[0]).span.end
         if call is None or call.arguments is None:
             return _Edit(end, end, f"({name}={value})")
         return _Edit(end - 1, end - 1, f"{', ' * bool(call.arguments)}{name}={value}")

@@ -18,7 +18,7 @@ from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, ev
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
 from dslc.checker.overrides import settle
-from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, misfit
+from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, gathered, misfit
 from dslc.checker.target_units import with_target_units
 from dslc.checker.train import TrainReader, TrainSettings
 from dslc.inits import Init
@@ -107,7 +107,9 @@ class _Checker:
         builder.build(nets[0])
         complete = bool(builder.drafts) and not builder.poisoned
         train = trains[0] if trains else None
-        settings = TrainReader(self.scope).read(train, builder.heads, builder.drafts, builder.lost, complete)
+        settings = TrainReader(self.scope, builder.train_only).read(
+            train, builder.heads, builder.drafts, builder.lost, complete
+        )
         self._check_start(builder.drafts, settings)
         self._report_unused(blocks, builder)
         if self.errors:
@@ -211,8 +213,7 @@ class _Checker:
         if settings.init is None:
             return
         for draft in (d for d in drafts if d.common.init is None):
-            declared = draft.layer.parameters(tuple(v.shape for v in draft.inputs))
-            if (problem := misfit(settings.init, declared)) is not None:
+            if (problem := misfit(settings.init, draft.weights)) is not None:
                 self.report(SizesDoNotFit(draft.call.span, problem))
 
     def _excused(self, name: str) -> bool:
@@ -226,8 +227,12 @@ class _Checker:
     def _assemble(
         self, net: ast.NetDecl, builder: NetBuilder, settings: TrainSettings, precision: str | None
     ) -> Network | None:
-        heads = tuple(Head(name, value, settings.losses.get(name)) for name, (value, _) in builder.heads.items())
+        heads = tuple(
+            Head(name, builder.heads[name][0], settings.losses.get(name), name in builder.train_only)
+            for name in sorted(builder.heads, key=builder.train_only.__contains__)
+        )
         nodes = tuple(_finish(draft, builder.drafts[i + 1 :], settings) for i, draft in enumerate(builder.drafts))
+        nodes = _with_owners(builder.drafts, nodes)
         for node in nodes:
             for p in node.parameters:
                 if p.elements > MAX_ELEMENTS:
@@ -245,7 +250,7 @@ class _Checker:
             training=settings.training,
             precision=precision or settings.precision,
             params=tuple(self.params),
-            notes=(*builder.notes, *cautions(nodes, settings.training)),
+            notes=(*gathered(builder.notes), *cautions(nodes, settings.training)),
         )
 
 
@@ -273,7 +278,6 @@ def _twice(formals: tuple[ast.Formal, ...]) -> ast.Formal | None:
 def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> Node:
     """The node with its parameters: inits and regularizers are the layer's, else those of `train`, else the
     defaults."""
-    declared = draft.layer.parameters(tuple(v.shape for v in draft.inputs))
     frozen = draft.common.freeze or draft.name in settings.frozen
 
     def parameter(weights: Weights) -> Parameter:
@@ -304,9 +308,18 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
             lr_factor=draft.common.lr_factor,
         )
 
-    parameters = tuple(parameter(w) for w in declared)
+    parameters = tuple(parameter(w) for w in draft.weights)
     return Node(
         draft.name, draft.layer, draft.inputs, draft.output, parameters, draft.span, draft.call.span, draft.block
+    )
+
+
+def _with_owners(drafts: list[Draft], nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The nodes that share parameters with those of their owners."""
+    owned = {node.name: node.parameters for node in nodes}
+    return tuple(
+        replace(node, borrowed=owned[draft.owner]) if draft.owner else node
+        for draft, node in zip(drafts, nodes, strict=True)
     )
 
 

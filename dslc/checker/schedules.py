@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dslc import optimizers, registry, schedules
-from dslc.checker.expressions import Scope, place, resolve
+from dslc import schedules
+from dslc.checker.expressions import Scope, place, resolve, written_rate
 from dslc.checker.metrics import MetricReader
 from dslc.language import ast
 from dslc.language.arguments import slots
 from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
 from dslc.objective import MEASURED
-from dslc.optimizers import Optimizer
 from dslc.schedules import Schedule
 from dslc.schedules.one_cycle import OneCycle
 from dslc.schedules.plateau import Plateau
@@ -73,10 +72,8 @@ def useless_learning_rate(schedule: Schedule, optimizer: ast.Expr) -> LearningRa
     """The diagnostic where the optimizer's learning rate is written and a schedule has its own."""
     if not isinstance(ending(schedule), OneCycle) or not isinstance(optimizer, ast.Call):
         return None
-    kind = registry.find(optimizers, optimizer.name, Optimizer)
-    assert kind is not None
-    at = place(optimizer, "lr", slots(kind))
-    return LearningRateTwice(at) if at != optimizer.span else None
+    call, at = written_rate(optimizer)
+    return LearningRateTwice(at) if at != call.span else None
 
 
 def with_metric(schedule: Schedule, metric: str) -> Schedule:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from collections.abc import Iterable
+from dataclasses import field, replace
 
+from dslc.checker.names import in_block
 from dslc.inits import Init
 from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
@@ -35,9 +37,7 @@ class SizesDoNotFit(Diagnostic):
     @property
     def notes(self) -> tuple[str, ...]:
         """The layer's formula and help, and which call of the block it is about."""
-        if self.site is None:
-            return self.problem.notes
-        return (*self.problem.notes, f"in the block that line {self.site.line} calls: {self.site.text}")
+        return (*self.problem.notes, *in_block(self.site))
 
 
 @record
@@ -55,12 +55,35 @@ class TooManyElements(Diagnostic):
 
 @record
 class Unreached(Diagnostic):
-    """A note: the last rows or columns have no effect, as with `maxpool(2x2)` over 5x5."""
+    """A note: the last rows or columns have no effect, as with `maxpool(2x2)` over 5x5. `layers`: those of which this
+    can be said, the first at the place that is shown."""
 
-    layer: str
+    layers: tuple[str, ...]
     what: str
     severity = "note"
-    message = "the stride of {layer} never reaches the last {what}"
+
+    @property
+    def title(self) -> str:
+        """Names one layer, or how many there are."""
+        first, *others = self.layers
+        if not others:
+            return f"the stride of {first} never reaches the last {self.what}"
+        more = others[0] if len(others) == 1 else f"{len(others)} more layers"
+        return f"the strides of {first} and {more} never reach the last {self.what}"
+
+
+def gathered(notes: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The notes with one `Unreached` for all layers of which the same can be said."""
+    found: dict[object, Diagnostic] = {}
+    for note in notes:
+        if not isinstance(note, Unreached):
+            found[note] = note
+            continue
+        first = found.get(note.what, note)
+        if isinstance(first, Unreached) and first is not note:
+            note = replace(first, layers=(*first.layers, *note.layers))
+        found[note.what] = note
+    return list(found.values())
 
 
 def misfit(init: Init, declared: tuple[Weights, ...]) -> SizeProblem | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dslc import averages, clips, losses, optimizers, registry, regularizers
 from dslc.averages import Average
 from dslc.checker.draft import Draft
-from dslc.checker.effect import frozen_penalties, useless_init, useless_precise, useless_regularizers, weights_of
+from dslc.checker.effect import frozen_penalties, useless_init, useless_precise, useless_regularizers
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
 from dslc.checker.losses import Heads, LossReader
 from dslc.checker.metrics import MetricReader
@@ -16,7 +16,7 @@ from dslc.checker.schedules import read_schedule, useless_learning_rate, with_me
 from dslc.checker.target_units import misused
 from dslc.clips import Clip
 from dslc.inits import Init
-from dslc.ir import Training
+from dslc.ir import ON_NAN, STOP, Training
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Symbol, Whole, show, slots
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
@@ -173,7 +173,7 @@ class NothingToFreeze(Diagnostic):
     """A layer without parameters to freeze: `freeze relu1`."""
 
     name: str
-    message = "{name} has no parameters: there is nothing to freeze"
+    message = "{name} has no parameters of its own: there is nothing to freeze"
 
 
 @record
@@ -203,8 +203,9 @@ class TrainSettings:
 class TrainReader:
     """Reads `train`; one method for each setting, named after its key."""
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope, self.report = scope, scope.report
+    def __init__(self, scope: Scope, train_only: Collection[str] = ()) -> None:
+        """train_only: the outputs that have a loss and no metrics."""
+        self.scope, self.report, self.train_only = scope, scope.report, train_only
         self.found: dict[str, object] = {}
         self.losses: dict[str, Loss] = {}
         self.regularizers: list[tuple[Regularizer, Span]] = []
@@ -229,7 +230,8 @@ class TrainReader:
         """
         self.heads, self.drafts, self.complete = heads, drafts, complete
         self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses)
-        self.metric_reader = MetricReader(self.scope, heads, complete)
+        answers = {name: head for name, head in heads.items() if name not in self.train_only}
+        self.metric_reader = MetricReader(self.scope, answers, complete)
         if train is None:
             return TrainSettings()
         seen: dict[tuple[str, str | None], Span] = {}
@@ -239,7 +241,8 @@ class TrainReader:
         return self._settings()
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
-            "metrics", "optimize", "freeze", "precision", "precise", "standardize_target", "average")  # fmt: skip
+            "metrics", "optimize", "freeze", "precision", "precise", "standardize_target", "average",
+            "on_nan")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
@@ -368,13 +371,16 @@ class TrainReader:
             name = expr.name if isinstance(expr, ast.Name) else show(evaluate(expr, self.scope))
             if self.complete and name not in known:
                 raise self.scope.fail(UnknownLayerName(expr.span, name, tuple(known)))
-            if name in known and not weights_of(known[name]):
+            if name in known and not known[name].weights:
                 raise self.scope.fail(NothingToFreeze(expr.span, name))
             names.append(name)
         self.found["freeze"] = tuple(names)
 
     def _precision(self, setting: ast.Setting) -> None:
         self.found["precision"] = self._word(setting.values[0], "precision", ("float32", "float64"))
+
+    def _on_nan(self, setting: ast.Setting) -> None:
+        self.found["on_nan"] = self._word(setting.values[0], "on_nan", ON_NAN)
 
     def _word(self, expr: ast.Expr, kind: str, known: tuple[str, ...]) -> str:
         if not isinstance(expr, ast.Name) or expr.name not in known:
@@ -411,7 +417,7 @@ class TrainReader:
     def _check_effects(self, word: Span) -> None:
         """Whether anything learns, and every setting has an effect."""
         frozen = self._frozen()
-        if not any(w.trained for d in self.drafts if d.name not in frozen for w in weights_of(d)):
+        if not any(w.trained for d in self.drafts if d.name not in frozen for w in d.weights):
             self.report(NothingLearns(word))
         for found in useless_regularizers(self.drafts, frozen, self.regularizers):
             self.report(found)
@@ -423,7 +429,8 @@ class TrainReader:
     def _check_losses(self) -> None:
         self.loss_reader.report_missing()
         if self.complete:
-            self.metric_reader.check(self.losses)
+            answers = {name: loss for name, loss in self.losses.items() if name not in self.train_only}
+            self.metric_reader.check(answers)
 
     def _frozen(self) -> frozenset[str]:
         """The layers that do not learn, whether the layer or `train` says so."""
@@ -452,6 +459,7 @@ class TrainReader:
             precise=found.get("precise", False) is True,
             average=found.get("average"),  # type: ignore[arg-type]
             slices=found.get("slices", 1),  # type: ignore[arg-type]
+            on_nan=str(found.get("on_nan", STOP)),
         )
         return TrainSettings(
             training=training,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,13 +25,19 @@ def examples(*calls: str) -> str:
     return "\n".join(["Examples:", *(f"  {call}" for call in calls)])
 
 
+ARGUMENTS: ContextVar[tuple[str, ...]] = ContextVar("arguments", default=())
+"""The command line that is being carried out, without the program's name."""
+
 app = App(
     name="dslc",
     help="A compiler for neural networks: a short .net file becomes specialized C that trains and predicts.",
     help_epilogue=examples("dslc new", "dslc check lenet5", "dslc train lenet5 --data mnist"),
     help_format="plaintext",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
 )
+
+app.register_install_completion_command(help="Install completion of commands and options for bash, zsh or fish.")
 
 Spec = Annotated[str, Parameter(help="The .net file, or the name of a spec that ships, such as lenet5.")]
 Run = Annotated[str, Parameter(name="RUN", help="A run folder, or a weights file that `save` or `dslc train` wrote.")]
@@ -69,6 +76,10 @@ Define = Annotated[
 Rate = Annotated[float | None, Parameter(name="--lr", help="The learning rate, as -D lr=.")]
 Batch = Annotated[str | None, Parameter(name="--batch", help="Examples in a mini-batch or all, as -D batch=.")]
 Seed = Annotated[int | None, Parameter(name="--seed", help="As -D seed=.")]
+OnNan = Annotated[
+    Literal["stop", "skip", "halve_lr"] | None,
+    Parameter(name="--on-nan", help="At a step that is not finite: end, or leave it out. As -D on_nan=."),
+]
 Overwrite = Annotated[
     bool, Parameter(name="--overwrite", negative=(), help="Replace the run that --run names, if there is one.")
 ]

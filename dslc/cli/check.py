@@ -82,7 +82,7 @@ def _print_summary(network: Network, summary: Summary) -> None:
     if (work := summary.training_step) is not None:
         both = f"{work.forward:,} forward, {work.backward:,} backward"
         print(f"\nmultiply-adds of a training step, an example: {both}")
-    _print_memory(summary)
+    _print_memory(network, summary)
     for name, tensors in summary.regularized:
         print(f"{name} touches {', '.join(tensors)}")
     if summary.frozen:
@@ -101,7 +101,7 @@ def _print_columns(name: str, columns: list[ColumnRow]) -> None:
         print_table(f"columns of {name}", ("column", "declared as", "numbers"), cells, "llr")
 
 
-def _print_memory(summary: Summary) -> None:
+def _print_memory(network: Network, summary: Summary) -> None:
     from dslc.cli.tables import print_table
 
     m = summary.memory
@@ -117,4 +117,8 @@ def _print_memory(summary: Summary) -> None:
     print()
     slices = f" in {m.slices}" if m.slices > 1 else ""
     threads = f" and {m.threads} threads" if m.threads > 1 else ""
-    print_table(f"bytes at a batch of {m.batch}{slices}{threads}", ("", "prediction", "training"), shown, "lrr")
+    whole = network.training is not None and network.training.batch is None
+    everything = "; `batch all` takes memory for the whole training set once it is known" if whole else ""
+    print_table(
+        f"bytes at a batch of {m.batch}{slices}{threads}{everything}", ("", "prediction", "training"), shown, "lrr"
+    )

@@ -61,6 +61,11 @@ def compile_(
     from dslc.codegen.emit import emit as emit_c
 
     started = time.perf_counter()
+    machine = target_named(target)
+    if machine is not None and not machine.hosts_python:
+        raise CallError(
+            f"no Python imports modules on {target}: `dslc export --to c --target {target}` is for programs"
+        )
     network, wanted = check_file(spec, overrides(define)), thread_option(threads)
     if tune:
         _tune(network, target, wanted)

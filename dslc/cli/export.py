@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,13 +28,16 @@ Switch = Annotated[bool, Parameter(negative=())]
         "dslc export runs/lenet5-1 --to c",
         "dslc export runs/lenet5-1 --to c -o firmware --portable --optimize size",
         "dslc export runs/lenet5-1 --to c --target aarch64 --max-batch 16 --training",
+        "dslc export runs/lenet5-1 --to wasm --training",
         "dslc export specs/lenet5.net --weights lenet5.safetensors --to c --embed",
+        "dslc export runs/lenet5-1 --to onnx",
+        "dslc export runs/lenet5-1 --to onnx -o models/digits.onnx --nchw",
     )
 )
 def export(
     run: Source,
     *,
-    to: Literal["c"] = "c",
+    to: Literal["c", "wasm", "onnx"] = "c",
     output: Output = None,
     weights: str | None = None,
     max_batch: int = 1,
@@ -41,32 +46,52 @@ def export(
     optimize: Literal["speed", "size"] = "speed",
     embed: bool | None = None,
     training: Switch = False,
+    nchw: Switch = False,
     define: Define = None,
 ) -> None:
-    """Write a trained network as C for other programs.
+    """Write a trained network as C, as a page for browsers, or as an ONNX model.
 
     The C is C99, allocates nothing and needs only the C library's string
     and math functions. What it computes from the weights alone is computed
     now: the weights stay constant, in flash or in a mapped file, and a small
     workspace is all the memory that it asks for.
 
+    wasm: a folder with a page that predicts, for any server of static files;
+    it needs clang, lld and wasi-libc. With --training it learns a class of
+    one's own, and repeats examples of the run's training data, which lie in
+    the folder.
+
+    The ONNX model has standard operators, takes any number of examples, and
+    has images as dslc has them, with the channels last.
+
     Args:
-        output: The folder to write to; by default the net's name and -c.
+        to: c, wasm or onnx.
+        output: The folder to write to, by default the net's name and -c or -wasm; of ONNX the folder or the .onnx file.
         weights: The weights of a .net file.
         max_batch: The most examples of a call; memory is planned for them.
-        target: The machine: native (this one), x86-64-v3, x86-64-v4, aarch64 or armv7; generic, the default, is any
-            that gcc or clang compile for.
+        target: The machine: native (this one), x86-64-v3, x86-64-v4, aarch64, armv7, riscv64, wasm,
+            cortex-m3, cortex-m4 or cortex-m7; generic, the default, is any that gcc or clang compile for.
         portable: Plain C for any compiler, without vectors.
         optimize: size: the least code and memory.
         embed: The weights as an array in the C (--no-embed: never); by default where they are less than 64 KB.
         training: The C learns too: train_step with the optimizer of the spec, evaluate, save_weights.
+        nchw: ONNX: images with the channels first.
     """
-    from dslc.cache import write_whole
     from dslc.export.export import export_c
     from dslc.export.network import Wishes
     from dslc.runtime.runs.trained import read_trained
 
-    del to  # C is all there is
+    if to == "onnx":
+        _require_none_of_c(max_batch, target, portable, optimize, embed, training)
+        _write_onnx(run, weights, define, output, nchw)
+        return
+    if nchw:
+        raise CallError("--nchw is for --to onnx: images of exported C have the channels last")
+    if to == "wasm":
+        if portable or target is not None or embed is not None or max_batch != 1:
+            raise CallError("--to wasm: a page is for browsers, with its weights in a file and an example at a time")
+        _export_page(run, weights, output, optimize == "size", training, define)
+        return
     if portable and target is not None:
         raise CallError("--portable is a target of its own: it goes without --target")
     machine = exported_target("c99" if portable else target or "generic")
@@ -74,14 +99,73 @@ def export(
     exported = export_c(
         trained, Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training)
     )
-    folder = Path(output or f"{trained.prefix}-c")
+    _write(Path(output or f"{trained.prefix}-c"), exported.files)
+    _tell(exported, trained.prefix, optimize == "size")
+
+
+def _export_page(
+    run: str, weights: str | None, output: str | None, small: bool, training: bool, define: list[str] | None
+) -> None:
+    """`--to wasm`."""
+    from dslc.export.network import Wishes
+    from dslc.export.page import export_page
+    from dslc.runtime.runs.rehearsal import rehearsal
+    from dslc.runtime.runs.trained import read_trained
+
+    trained = read_trained(run, weights, overrides(define))
+    examples = rehearsal(run, trained) if training and weights is None else None
+    if training and examples is None:
+        print(
+            "no examples of the training lie beside: a page that learns one class alone forgets others", file=sys.stderr
+        )
+    files = export_page(trained, Wishes(exported_target("wasm"), small=small, training=training), examples)
+    folder = Path(output or f"{trained.prefix}-wasm")
+    _write(folder, files)
+    loaded = sum(len(contents) for name, contents in files.items() if name != "README.md")
+    print(f"{loaded:,} bytes to load; python3 -m http.server -d {folder} serves it at http://localhost:8000")
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes files to a folder, and says so."""
+    from dslc.cache import write_whole
+
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, contents in exported.files.items():
+        for name, contents in files.items():
             write_whole(folder / name, contents)
-    for name, contents in exported.files.items():
+    for name, contents in files.items():
         print(f"{folder / name} ({len(contents):,} bytes)")
-    _tell(exported, trained.prefix, optimize == "size")
+
+
+def _require_none_of_c(
+    max_batch: int, target: str | None, portable: bool, optimize: str, embed: bool | None, training: bool
+) -> None:
+    given = {
+        "--max-batch": max_batch != 1, "--target": target is not None, "--portable": portable,
+        "--optimize": optimize != "speed", "--embed": embed is not None, "--training": training,
+    }  # fmt: skip
+    for option, there in given.items():
+        if there:
+            raise CallError(f"{option} is for --to c")
+
+
+def _write_onnx(run: str, weights: str | None, define: list[str] | None, output: str | None, nchw: bool) -> None:
+    """Writes NAME.onnx, or the file that -o names."""
+    from dslc.cache import write_whole
+    from dslc.export.onnx.model import OPSET, export_onnx
+    from dslc.runtime.runs.trained import read_trained
+
+    trained = read_trained(run, weights, overrides(define))
+    model = export_onnx(trained, nchw)
+    path = Path(output or ".")
+    path = path if path.suffix == ".onnx" else path / f"{trained.prefix}.onnx"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, model)
+    print(f"{path} ({len(model):,} bytes)")
+    print(f"ONNX with operators of opset {OPSET}, in single precision, for any number of examples.")
+    if any(len(value.shape) == 3 for value in trained.network.inputs):
+        print(f"Images are (batch, {'channels, rows, columns' if nchw else 'rows, columns, channels'}).")
 
 
 def _tell(exported: Exported, prefix: str, small: bool) -> None:

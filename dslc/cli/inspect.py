@@ -33,7 +33,7 @@ def inspect(
     data: Data,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     examples_: Annotated[int | None, Parameter(name="--examples", validator=Number(gte=1))] = None,
-    weights: str | None = None,
+    weights: Annotated[str | None, Parameter(name=["--weights", "--checkpoint"])] = None,
     read: DataOptions = DataOptions(),
     define: Define = None,
 ) -> None:
@@ -55,7 +55,7 @@ def inspect(
     Args:
         output: A .png to write the table to as a picture.
         examples_: How many examples of the training set; 64, or fewer where they would take more than a gigabyte.
-        weights: A file of weights in place of fresh ones.
+        weights: A file of weights in place of fresh ones, or a checkpoint.
     """
     from dslc.cli.tables import print_table
     from dslc.proofs.inspection import default_count, sample_examples, untrained

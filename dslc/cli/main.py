@@ -1,6 +1,6 @@
 """The entry point: carries out a command line. Results go to stdout, messages to stderr.
 
-Exit status: 0 done, 1 the input is wrong, 2 the call is wrong.
+Exit status: 0 done, 1 the input is wrong, 2 the call is wrong, 130 Ctrl-C, 143 SIGTERM.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from functools import cache
 
 from cyclopts import CycloptsError
 
-from dslc.cli.app import app
+from dslc.cli.app import ARGUMENTS, app
+from dslc.cli.signals import interrupted_status, listen
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
-    "augment", "check", "compile", "data", "draw", "emit", "errors", "evaluate", "explain", "export", "fmt",
-    "gradcheck", "inspect", "lsp", "new", "predict", "report", "search", "train", "verify",
+    "augment", "check", "compare", "compile", "curve", "data", "draw", "emit", "errors", "evaluate", "explain",
+    "export", "fmt", "gradcheck", "import_", "inspect", "lsp", "new", "play", "predict", "report", "search", "train",
+    "verify",
 )  # fmt: skip
 """Files with a command each, which add it to `app`."""
 
@@ -26,6 +28,7 @@ COMMANDS = (
 def main() -> None:
     """The entry point."""
     warnings.showwarning = _note
+    listen()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -33,6 +36,7 @@ def run(arguments: list[str]) -> int:
     """Carries out a command line and returns the exit status."""
     for command in COMMANDS:
         importlib.import_module(f"dslc.cli.{command}")
+    ARGUMENTS.set(tuple(arguments))
     try:
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
         sys.stdout.flush()
@@ -50,6 +54,7 @@ def run(arguments: list[str]) -> int:
         print("error: there is not enough memory for this", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        return interrupted_status()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

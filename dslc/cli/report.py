@@ -46,8 +46,8 @@ def report(
         human_error: The error of people at this task; with it the page shows bias and variance, and what to try next.
     """
     from dslc.cache import write_whole
-    from dslc.runtime.analysis.error_analysis import analyze_errors
-    from dslc.runtime.analysis.report import render_report
+    from dslc.cli.page import page_of
+    from dslc.runtime.analysis.findings import Findings, look_at
     from dslc.runtime.runs.folder import HISTORY, REPORT, load_run, split_as_trained
     from dslc.runtime.runs.metadata import read_metadata
     from dslc.runtime.training.history import History
@@ -60,14 +60,14 @@ def report(
     best_epoch, stopped = (metadata.best_epoch, metadata.stopped) if metadata else (None, "")
     history = History.from_csv(folder / HISTORY, best_epoch, stopped)
     dataset = _dataset(model, data, read, metadata)
-    results, error_analysis = {}, None
+    results, findings = {}, Findings()
     if dataset is not None:
         dataset = split_as_trained(dataset, run, model.training.seed)
-        results, error_analysis = results_of(model, dataset), analyze_errors(model, dataset)
+        results, findings = results_of(model, dataset), look_at(model, dataset)
     gaps = () if human_error is None else _gaps(results, human_error)
     path = folder / REPORT if output is None else Path(output)
     with writing(path):
-        write_whole(path, render_report(model.network, history, results, error_analysis, gaps).encode())
+        write_whole(path, page_of(folder, model, history, metadata, results, findings, gaps).encode())
     print(f"report: {path}")
 
 

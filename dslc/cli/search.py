@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -27,6 +26,8 @@ from dslc.cli.app import (
     writing,
 )
 from dslc.cli.data import DataOptions, locating, training_data
+from dslc.cli.live_trials import shown_trials
+from dslc.cli.signals import interrupted_status
 from dslc.cli.train import check_parts, results_of, write_run
 from dslc.compiler import check_file
 from dslc.language.diagnostics import DataError
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 @app.command(
     help_epilogue=examples(
         "dslc search specs/lenet5.net --data mnist --trials 20 --epochs 3",
-        "dslc search specs/lenet5.net --data mnist --trials 50 --sampler tpe --prune --storage lenet5.journal",
+        "dslc search specs/lenet5.net --data mnist --trials 50 --sampler tpe --prune asha --storage lenet5.journal",
+        "dslc search specs/lenet5.net --data mnist --jobs 2 --pareto predict_us",
     )
 )
 def search(
@@ -53,7 +55,9 @@ def search(
     data: Data,
     trials: int = 20,
     sampler: Literal["random", "tpe"] = "random",
-    prune: Annotated[bool, Parameter(negative=())] = False,
+    prune: Literal["none", "median", "asha", "hyperband"] = "none",
+    pareto: Annotated[list[str] | None, Parameter(negative=())] = None,
+    jobs: int = 1,
     storage: str | None = None,
     study: str | None = None,
     read: DataOptions = DataOptions(),
@@ -65,17 +69,21 @@ def search(
     seed: int | None = None,
     threads: Threads = "auto",
     define: Define = None,
-) -> None:
+) -> int:
     """Search the params that have a range, such as `param lr = 1e-3 in log(1e-4, 1e-1)`.
 
     Leaves trials.csv, plots, and the run of the best trial in the folder
-    `best`. -D fixes a param.
+    `best` (with --pareto, of each best one in `trial-NUMBER`). -D fixes a param.
 
     Args:
         trials: How many settings to try.
         sampler: random, or tpe (Bayesian: Tree-structured Parzen Estimator).
-        prune: End trials early that are worse than the median.
-        storage: A file that several processes share: a journal, or SQLite if it ends in .db.
+        prune: End trials early: worse than the median at the same epoch, by asynchronous successive halving, or by
+            Hyperband.
+        pareto: A metric to weigh against the one that the file optimizes: predict_us, parameters, kilobytes, or one of
+            the file's. Repeatable. All trials are kept that no other one beats in every metric.
+        jobs: How many trials run at the same time; they share the threads.
+        storage: What several processes share: a journal, SQLite if it ends in .db, or the URL of a database.
         study: The name of the search in --storage.
         run: The folder to make; runs/<net>-search-<number> unless given.
         epochs: How many each trial trains for; those of the file unless given.
@@ -86,17 +94,13 @@ def search(
     from dslc.runtime.search.search import Search, Settings
     from dslc.runtime.training.spec_text import completed
 
-    if epochs is not None:
-        positive(epochs, "--epochs")
-    settings = Settings(
-        spec, overrides(define, lr=lr, batch=batch), sampler, prune, thread_option(threads), epochs, seed
-    )
+    for count, option in ((epochs, "--epochs"), (trials, "--trials"), (jobs, "--jobs")):
+        if count is not None:
+            positive(count, option)
+    fixed, weighed = overrides(define, lr=lr, batch=batch), tuple(pareto or ())
+    settings = Settings(spec, fixed, sampler, prune, weighed, jobs, thread_option(threads), epochs, seed)
     network = check_file(spec, settings.fixed)
     found = Search(settings, training_data(network, data, read), storage, study)
-    positive(trials, "--trials")
-    found.dataset = found.dataset.with_dev(found.seed)
-    if found.dataset.dev is None:
-        raise DataError("a search judges by a dev set, and the data are too few to split one off")
     schema = Schema().describing(network, found.dataset)
     with locating(found.dataset.train):
         schema = schema.of_tables(network, found.dataset.train.x, found.dataset.train.weights)
@@ -104,10 +108,14 @@ def search(
     existing: Existing = "replaced" if overwrite else "refused"
     with run_folder(run, f"{found.network.name}-search", existing) as folder, writing(folder):
         try:
-            found.run(positive(trials, "--trials"), folder, _keeper(found.dataset), _tell)
+            with shown_trials(found, trials) as tell:
+                found.run(trials, folder, _keeper(found.dataset), tell)
+            status = 0
         except KeyboardInterrupt:
             print("interrupted: what is done is kept", file=sys.stderr)
+            status = interrupted_status()
         _finish(found, folder)
+    return status
 
 
 def _keeper(dataset: Dataset) -> Finished:
@@ -120,37 +128,40 @@ def _keeper(dataset: Dataset) -> Finished:
     return keep
 
 
-def _tell(trial: FrozenTrial) -> None:
-    value = f" {trial.value:.6g}" if trial.value is not None and math.isfinite(trial.value) else ""
-    print(f"trial {trial.number}: {trial.state.name.lower()}{value}", file=sys.stderr, flush=True)
-
-
 def _finish(found: Search, folder: Path) -> None:
     """The table, the files, and the best run under its name."""
     from dslc.cli.tables import print_table
-    from dslc.runtime.search.search import best_trial, shown, table, write_csv, write_plots
+    from dslc.runtime.search.results import shown, table, write_csv, write_plots
+    from dslc.runtime.search.search import best_trials
 
     rows = table(found.study, found.ranges)
     names = tuple(p.name for p in found.ranges)
-    write_csv(folder / "trials.csv", rows, names, found.metric.name)
-    cells = [(str(r.number), r.state, shown(r.value), *map(shown, r.params), r.why) for r in rows]
-    columns = ("trial", "state", found.metric.name, *names, "")
-    print_table(f"{found.network.name}: {len(rows)} trials", columns, cells, "rlr" + "r" * len(names) + "l")
-    best = best_trial(found.study)
-    if best is None:
+    write_csv(folder / "trials.csv", rows, names, found.metrics)
+    cells = [(str(r.number), r.state, *map(shown, r.values), *map(shown, r.params), r.why) for r in rows]
+    columns = ("trial", "state", *found.metrics, *names, "")
+    sides = "rl" + "r" * (len(found.metrics) + len(names)) + "l"
+    print_table(f"{found.network.name}: {len(rows)} trials", columns, cells, sides)
+    best = best_trials(found.study)
+    if not best:
         raise DataError("no trial ran to its end: see the table for the reasons")
-    print(f"best: trial {best.number}, {_keep_best(folder, best.user_attrs.get('run', ''))}")
-    for file in [folder / "trials.csv", *write_plots(folder, found.study, found.metric.name)]:
+    for line in _keep_runs(folder, best, single=len(found.metrics) == 1):
+        print(line)
+    for file in [folder / "trials.csv", *write_plots(folder, found.study, found.metrics)]:
         print(f"wrote {file}")
 
 
-def _keep_best(folder: Path, home: str) -> str:
-    """The best trial's run becomes `best`, those that led before it go; it may be another process that has it."""
-    kept = Path(home)
-    ours = kept.parent == folder.resolve()
-    if ours and kept.exists():
-        shutil.rmtree(folder / "best", ignore_errors=True)
-        kept.rename(folder / "best")
+def _keep_runs(folder: Path, best: list[FrozenTrial], single: bool) -> Iterator[str]:
+    """What there is to say of the runs of the best trials, which may be in the folder of another process. Those that
+    led before them go, and a single one becomes `best`."""
+    homes = {trial.number: Path(trial.user_attrs.get("run", "")) for trial in best}
     for old in folder.glob("trial-*"):
-        shutil.rmtree(old)
-    return f"run: {folder / 'best'}" if ours else f"trained by another process or call, in {kept.parent}"
+        if old.resolve() not in homes.values():
+            shutil.rmtree(old)
+    for number, home in homes.items():
+        ours = home.parent == folder.resolve()
+        if single and ours and home.exists():
+            shutil.rmtree(folder / "best", ignore_errors=True)
+            home.rename(folder / "best")
+        run = folder / ("best" if single else home.name)
+        where = f"run: {run}" if ours else f"trained by another process or call, in {home.parent}"
+        yield f"best: trial {number}, {where}"

@@ -25,7 +25,7 @@ def _draw(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], rig
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for name, side in zip(columns, right, strict=True):
-        table.add_column(name, justify="right" if side == "r" else "left")
+        table.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console().print(table, highlight=False, markup=False)

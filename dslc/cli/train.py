@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from dslc.cli.app import (
+    ARGUMENTS,
     Batch,
     Data,
     Define,
+    OnNan,
     Overwrite,
     Progress,
     Rate,
@@ -28,6 +30,7 @@ from dslc.cli.app import (
     writing,
 )
 from dslc.cli.data import DataOptions, encode_tables, locating, training_data
+from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, ExampleError
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from dslc.runtime.data.splits import Shares
     from dslc.runtime.model import Model
     from dslc.runtime.runs.folder import Existing
+    from dslc.runtime.training.callbacks import Callback
+    from dslc.runtime.training.history import History
 
 
 @app.command(
@@ -62,6 +67,7 @@ def train(
     lr: Rate = None,
     batch: Batch = None,
     seed: Seed = None,
+    on_nan: OnNan = None,
     weights: str | None = None,
     only: str | None = None,
     split: str | None = None,
@@ -70,7 +76,7 @@ def train(
     progress: Progress = "auto",
     watch: WatchOptions = WatchOptions(),
     define: Define = None,
-) -> None:
+) -> int:
     """Train, and leave a run folder with spec, weights, history, report, and the checkpoint of the last epoch.
 
     A tenth of the training set goes to the dev set where the data bring none.
@@ -78,9 +84,9 @@ def train(
 
     Args:
         run: The run folder to make; runs/<net>-<number> unless given.
-        resume: A run that was stopped or killed, or a checkpoint. Training goes on after its last whole epoch, in the
-            same folder unless --run names another, bit for bit as if it had never stopped. A run that was killed before
-            its first checkpoint begins anew; one that was killed after its last epoch gets what it lacks.
+        resume: A run that was stopped or killed, or a checkpoint. Training goes on from there, in the same folder
+            unless --run names another, bit for bit as if it had never stopped. A run that was killed before its
+            first checkpoint begins anew; one that was killed after its last epoch gets what it lacks.
         epochs: How many; with --resume how many more, those that were still to come unless given.
         weights: A weights file to start from, for transfer learning.
         only: Just these layers of --weights, as in conv1,conv2.
@@ -89,7 +95,7 @@ def train(
     """
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
-    from dslc.runtime.runs.checkpoints import RunCheckpoints, checkpoints_of
+    from dslc.runtime.runs.checkpoints import RunCheckpoints
     from dslc.runtime.runs.folder import is_unbegun, run_folder, write_partition
 
     if spec is None or data is None:
@@ -97,7 +103,7 @@ def train(
     if epochs is not None:
         positive(epochs, "--epochs")
     shares, callbacks = parse_shares(split, train_dev), watch.callbacks()
-    network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed))
+    network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed, on_nan=on_nan))
     if only is not None and weights is None:
         raise CallError("--only names layers of a file: it goes with --weights FILE")
     anew = resume is None or is_unbegun(resume)
@@ -121,7 +127,8 @@ def train(
     existing: Existing = "goes on" if _same(run, resume) else "replaced" if overwrite else "refused"
     with run_folder(run, network.name, existing) as folder:
         with writing(folder):
-            watching = [RunCheckpoints(folder), *callbacks(folder)]
+            checkpoints = RunCheckpoints(folder, watch.checkpoint_seconds)
+            watching = [checkpoints, *callbacks(folder), *_histograms(watch, folder, model, dataset)]
             write_partition(folder, dataset)
         part = dataset.train
         history = model.fit(part.x, part.y, dev, epochs, progress, sample_weight=part.weights, callbacks=watching)
@@ -132,8 +139,18 @@ def train(
         print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
     print(f"run: {folder}")
     print(f"report: {folder / 'report.html'}")
-    if history.stopped == "interrupted" and checkpoints_of(str(folder)):
-        print(f"interrupted: --resume {folder} goes on after the last whole epoch", file=sys.stderr)
+    return _status(history, folder)
+
+
+def _status(history: History, folder: Path) -> int:
+    """The exit status; if a signal has ended training, how it goes on is told."""
+    from dslc.runtime.runs.checkpoints import checkpoints_of
+
+    if history.stopped != "interrupted":
+        return 0
+    if checkpoints_of(str(folder)):
+        print(f"interrupted: --resume {folder} goes on where it was", file=sys.stderr)
+    return interrupted_status()
 
 
 def _what_to_do(spec: str | None) -> str:
@@ -198,12 +215,28 @@ def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
     return {name: model.evaluate(*part.given) for name, part in dataset.parts.items()}
 
 
+def _histograms(watch: WatchOptions, folder: Path, model: Model, dataset: Dataset) -> list[Callback]:
+    """What --histograms asks for; the gradients are those of a few examples of the training set."""
+    import numpy as np
+
+    from dslc.callbacks import Histograms
+    from dslc.runtime.data.lazy import taken
+    from dslc.runtime.runs.folder import HISTOGRAMS
+    from dslc.runtime.training.histograms import EXAMPLES
+
+    if not watch.histograms:
+        return []
+    some = np.arange(min(EXAMPLES, model.batch, len(dataset.train.y)))
+    return [Histograms(folder / HISTOGRAMS, (taken(dataset.train.x, some), dataset.train.y[some]))]
+
+
 def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, results: Mapping[str, Any]) -> None:
     """Writes what a run folder holds besides the checkpoint: spec, weights, history, metadata, report."""
     from dslc.cache import write_whole
-    from dslc.runtime.analysis.error_analysis import analyze_errors
-    from dslc.runtime.analysis.report import render_report
+    from dslc.cli.page import page_of
+    from dslc.runtime.analysis.findings import look_at
     from dslc.runtime.runs.checkpoints import SPEC
+    from dslc.runtime.runs.environment import environment
     from dslc.runtime.runs.folder import HISTORY, REPORT, WEIGHTS
     from dslc.runtime.runs.metadata import METADATA, RunMetadata
     from dslc.runtime.training.spec_text import as_trained
@@ -211,6 +244,7 @@ def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, result
     write_whole(folder / SPEC, as_trained(model.network).encode())
     model.save(folder / WEIGHTS)
     history.to_csv(folder / HISTORY)
-    write_whole(folder / METADATA, RunMetadata.of(dataset, history, model.schema).to_json())
-    page = render_report(model.network, history, dict(results), analyze_errors(model, dataset))
+    metadata = RunMetadata.of(dataset, history, model.schema, environment(ARGUMENTS.get(), model.threads))
+    write_whole(folder / METADATA, metadata.to_json())
+    page = page_of(folder, model, history, metadata, results, look_at(model, dataset))
     write_whole(folder / REPORT, page.encode())

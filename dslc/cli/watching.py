@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from dslc.language.diagnostics import CallError
 if TYPE_CHECKING:
     from dslc.runtime.training.callbacks import Callback
 
-SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
 @Parameter(name="*")
@@ -28,11 +29,23 @@ class WatchOptions:
         str | None, Parameter(help="Training ends after this time, as in 90s, 30m or 2h; --resume goes on.")
     ] = None
     checkpoint_every: Annotated[
-        int | None, Parameter(help="Keep a checkpoint-N of every so many epochs N, besides that of the last one.")
+        str | None,
+        Parameter(
+            help="10: keep a checkpoint-N of every tenth epoch N, besides that of the last one. 5min: write that one "
+            "within epochs too, whenever so much time has gone by."
+        ),
     ] = None
     tensorboard: Annotated[str | None, Parameter(help="A folder for TensorBoard, which shows training as it goes.")] = (
         None
     )
+
+    histograms: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Keep histograms of all weights and gradients after each epoch, which the report then shows.",
+        ),
+    ] = False
 
     def callbacks(self) -> Callable[[Path], list[Callback]]:
         """What makes the callbacks for a run folder.
@@ -48,14 +61,29 @@ class WatchOptions:
             everywhere.append(TimeBudget(_seconds(self.time_budget)))
         if self.tensorboard is not None:
             everywhere.append(TensorBoard(self.tensorboard))
-        every = None if self.checkpoint_every is None else positive(self.checkpoint_every, "--checkpoint-every")
+        given, every = self.checkpoint_every, None
+        if given is not None and given.lstrip("-").isdecimal():
+            every = positive(int(given), "--checkpoint-every")
+        self.checkpoint_seconds  # noqa: B018 - raises where it is neither
         return lambda folder: (
             everywhere if every is None else [*everywhere, Checkpoints(folder / "checkpoint-{epoch}", every)]
         )
 
+    @property
+    def checkpoint_seconds(self) -> float:
+        """After how many seconds the newest checkpoint is written within an epoch too; infinite where never.
 
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text.strip())
+        Raises:
+            CallError: it is neither a time nor a number of epochs.
+        """
+        given = self.checkpoint_every
+        if given is None or given.lstrip("-").isdecimal():
+            return math.inf
+        return _seconds(given, "--checkpoint-every", "a number of epochs or ")
+
+
+def _seconds(text: str, option: str = "--time-budget", other: str = "") -> float:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|min|h|)", text.strip())
     if found is None or float(found[1]) <= 0:
-        raise CallError(f"--time-budget wants a time, as in 90s, 30m or 2h, not {text!r}")
+        raise CallError(f"{option} wants {other}a time, as in 90s, 30m or 2h, not {text!r}")
     return float(found[1]) * SECONDS[found[2]]

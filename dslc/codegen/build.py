@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -64,6 +65,12 @@ class Compiler:
     identity: str
     flags: tuple[str, ...] = ()
     own_flags: tuple[str, ...] = ()
+
+    def spelled(self, target: Target) -> tuple[str, ...]:
+        """The flags of a target as this compiler writes them: zig has underscores in the names of CPUs."""
+        if not {"zig", "ziglang"} & {Path(word).name for word in self.command}:
+            return target.flags
+        return tuple(re.sub("(?<=^-march=).*", lambda cpu: cpu[0].replace("-", "_"), flag) for flag in target.flags)
 
 
 @dataclass(frozen=True)
@@ -218,7 +225,7 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         ffi.set_source(name, source.declarations, compiler_verbose=0)
         ffi.emit_c_code(str(wrapper))
         python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
-        flags, own = [*FLAGS, *target.flags, *compiler.flags, *compiler.own_flags], compiler.own_flags
+        flags, own = [*FLAGS, *compiler.spelled(target), *compiler.flags, *compiler.own_flags], compiler.own_flags
         light = ["-O1", "-fPIC", "-w", *own]
         jobs = [
             [*compiler.command, *flags, *WARNINGS, "-c", str(kernels), "-o", str(folder / "kernels.o")],

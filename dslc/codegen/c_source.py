@@ -11,7 +11,7 @@ RUNS = {
     "evaluate": ("predict_prepack", "predict_forward", "predict_losses"),
     "loss": ("train_begin", "train_forward"),
     "gradients": ("gradients_begin", "gradients_forward", "gradients_backward", "gradients_finish"),
-    "train_step": ("train_begin", "train_forward", "train_backward", "train_update"),
+    "train_step": ("train_begin", "train_forward", "train_backward", "train_check", "train_update"),
 }
 """The public functions that compute, and the phases that they run."""
 

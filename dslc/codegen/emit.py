@@ -9,6 +9,7 @@ from dslc.codegen.c_source import RUNS, CSource
 from dslc.codegen.functions import Functions
 from dslc.codegen.names import Names
 from dslc.codegen.phases import PhaseFunction, example_ns, phase_call, phase_functions, shared_phases
+from dslc.codegen.prune import needed
 from dslc.codegen.summary import summary, version
 from dslc.codegen.templating import render
 from dslc.codegen.text import tidy
@@ -20,6 +21,8 @@ from dslc.plan import Plan
 from dslc.planning.planner import caller_tensors
 
 Phases = Mapping[str, PhaseFunction]
+TOOLS = "/* tools */"
+"""Where they come, when it is known which of them the rest calls."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Gathered:
 def emit(plan: Plan) -> CSource:
     """The C of a network."""
     names = Names(plan)
-    functions = Functions(plan, names)
+    functions = Functions(plan, names, plan.steps)
     phases = phase_functions(plan, names, functions)
     interface = _interface(plan, names)
     single = plan.itemsize == 4
@@ -48,14 +51,16 @@ def emit(plan: Plan) -> CSource:
         **_numbers(plan),
         **_threads(plan, sharing),
         "header": header,
-        "tools": tools(plan, functions, bool(sharing)),
+        "tools": TOOLS,
         "functions": list(functions.by_code.values()),
         "phases": list(dict.fromkeys(phases.values())),
         **_prediction(plan, names, phases),
         **_training(plan, names, phases),
     }
     context["constants"] = list(names.constants.values())
-    return CSource(names.prefix, header, tidy(render("network.c.j2", context, single)))
+    before, after = render("network.c.j2", context, single).split(TOOLS)
+    used = needed(tools(plan, functions, bool(sharing)), before + after)
+    return CSource(names.prefix, header, tidy(before + used + after))
 
 
 def _interface(plan: Plan, names: Names) -> dict[str, object]:
@@ -64,12 +69,13 @@ def _interface(plan: Plan, names: Names) -> dict[str, object]:
     return {
         "prefix": names.prefix,
         "inputs": [f"const {names.real} *{v.name}_in" for v in network.inputs],
-        "outputs": [f"{names.real} *{h.name}_output" for h in network.heads],
+        "outputs": [f"{names.real} *{h.name}_output" for h in network.answers],
         "trains": plan.graph.train is not None,
         "targets": [names.declare(t) for t in _targets(plan)],
         "sample_weights": names.declare(SAMPLE_WEIGHTS),
         "stored": [f"const uint8_t *{_bytes(v.name)}" for v in network.inputs],
         "heads": len(network.heads),
+        "answers": len(network.answers),
     }
 
 
@@ -147,7 +153,7 @@ def _training(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
 def _calls(plan: Plan, phases: Phases) -> dict[str, object]:
     """What the phases of `gradients` and `train` are called with, by the name of the phase."""
     sliced = plan.step_batch > plan.batch
-    found: dict[str, object] = {}
+    found: dict[str, object] = {"train_check_arguments": []}
     for step in (s for s in plan.steps if s.name != "predict"):
         for phase in step.phases:
             name = f"{step.name}_{phase.name}"

@@ -1,13 +1,18 @@
-"""Kernels as functions of C. Jobs that do the same, in prediction and training or in several layers, share one."""
+"""Kernels as functions of C. Jobs that do the same, in prediction and training or in several layers, share one; what
+differs between them, such as the number of channels, becomes a parameter where the kernel allows it."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from dslc.codegen.function_names import Use, function_name, uses_comment
 from dslc.codegen.names import Names
+from dslc.codegen.sizes import Name, Size, declared, parameters, sizes_of, with_parameters
 from dslc.codegen.templating import render
-from dslc.codegen.text import in_comment, unshared, without_comments
+from dslc.codegen.text import unshared, without_brackets, without_comments
+from dslc.kernels import Variant
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
 from dslc.layout import Layout
@@ -34,63 +39,103 @@ RUNTIME_ARGUMENTS = {
     "step_number": "(double)(net->step + 1)",
 }  # fmt: skip
 
+Code = tuple[tuple[str, ...], str]
+"""The parameters and the body of a function."""
+
 
 @dataclass(frozen=True)
 class Function:
-    """A function of a kernel. `takes` are the runtime parameters; `also` names further jobs that are the same C."""
+    """A function of a kernel. `takes` are the runtime parameters, `sizes` what is
+    a parameter because it differs from kernel to kernel."""
 
     name: str
-    comment: str
-    shapes: str
+    comment: tuple[str, ...]
     parameters: tuple[str, ...]
     body: str
     takes: tuple[str, ...]
-    also: tuple[str, ...] = ()
+    sizes: tuple[str, ...]
 
 
 class Functions:
     """The functions of one file by what they say; `products` and `transforms` are the tools that they call. `alone`:
     one thread runs them, and there is nothing to share."""
 
-    def __init__(self, plan: Plan, names: Names, alone: bool = False) -> None:
+    def __init__(self, plan: Plan, names: Names, steps: Iterable[PlannedStep], alone: bool = False) -> None:
         self.plan, self.names, self.alone = plan, names, alone
-        self.by_code: dict[tuple[tuple[str, ...], str], Function] = {}
+        self.by_code: dict[Code, Function] = {}
         self.products: set[Product] = set()
         self.transforms: set[Transform] = set()
+        self._uses: dict[Code, list[Use]] = {}
+        self._code: dict[str, Code] = {}
+        """The code with all parameters that a kernel may have, by its template and context."""
+        for step in steps:
+            for kernel in step.kernels:
+                if not kernel.variant.is_alias:
+                    self._add(step, kernel)
+        self._functions = {code: self._function(uses) for code, uses in self._uses.items()}
 
-    def function(self, step: PlannedStep, kernel: Kernel) -> Function:
-        """The function of a kernel, a new one only if none does the same."""
+    def function(self, kernel: Kernel) -> Function:
+        """The function of a kernel."""
+        found = self._functions[self._general(kernel)]
+        return self.by_code.setdefault((found.parameters, found.body), found)
+
+    def _add(self, step: PlannedStep, kernel: Kernel) -> None:
+        """Notes a kernel as one of those with the same code."""
         op, variant = kernel.operation, kernel.variant
         self.products.update(variant.products)
         self.transforms.update(variant.transforms)
-        body = render(variant.template(op.kind), dict(variant.context), self.plan.itemsize == 4)
-        body = unshared(body) if self.alone else body
-        takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", without_comments(body)))
-        parameters = (*self._arrays(kernel), *(RUNTIME_PARAMETERS[word] for word in takes))
-        key = (parameters, body)
-        if key not in self.by_code:
-            self.by_code[key] = Function(
-                name=self.names.unique(kernel.function),
-                comment=f"line {op.line}: {in_comment(op.comment)}" if op.line else in_comment(op.comment),
-                shapes=", ".join(
-                    f"{name} {self._shape(step, t)}" for t, name in zip(tensors_of(op), variant.arguments, strict=True)
-                ),
-                parameters=parameters,
-                body=body,
-                takes=takes,
-            )
-        elif is_named_after_another(self.by_code[key], kernel):
-            also = tuple(dict.fromkeys((*self.by_code[key].also, op.name)))
-            self.by_code[key] = replace(self.by_code[key], also=also)
-        return self.by_code[key]
+        shapes = ", ".join(
+            f"{name} {self._shape(step, t)}" for t, name in zip(tensors_of(op), variant.arguments, strict=True)
+        )
+        self._uses.setdefault(self._general(kernel), []).append(Use(kernel, shapes))
 
-    def _arrays(self, kernel: Kernel) -> list[str]:
+    def _general(self, kernel: Kernel) -> Code:
+        """The code of a kernel with parameters for all that may be one."""
+        op, variant = kernel.operation, kernel.variant
+        arrays = self._arrays(kernel)
+        key = repr((variant.template(op.kind), arrays, dict(variant.context)))
+        if key not in self._code:
+            sizes = sizes_of(variant.context, variant.sizes)
+            general = parameters({name: [value] for name, value in sizes.items()})
+            self._code[key] = arrays, self._body(op, variant, general)
+        return self._code[key]
+
+    def _body(self, op: Operation, variant: Variant, sizes: Mapping[str, Size | Name]) -> str:
+        context = with_parameters(variant.context, variant.sizes, sizes)
+        body = render(variant.template(op.kind), context, self.plan.itemsize == 4)
+        body = unshared(body) if self.alone else body
+        return without_brackets(body) if sizes else body
+
+    def _function(self, uses: list[Use]) -> Function:
+        """The function of kernels with the same code; what is the same for all stays a constant."""
+        kernel = uses[0].kernel
+        sizes = [sizes_of(use.kernel.variant.context, use.kernel.variant.sizes) for use in uses]
+        values = {name: [size[name] for size in sizes] for name in sizes[0]}
+        varying = parameters({name: found for name, found in values.items() if len(set(found)) > 1})
+        body = self._body(kernel.operation, kernel.variant, varying)
+        words = without_comments(body)
+        named = {name: value for name, value in varying.items() if re.search(rf"\b{name}\b", words)}
+        takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", words))
+        return Function(
+            name=self.names.unique(function_name(uses)),
+            comment=uses_comment(uses),
+            parameters=(
+                *self._arrays(kernel),
+                *map(declared, named.values()),
+                *(RUNTIME_PARAMETERS[word] for word in takes),
+            ),
+            body=body,
+            takes=takes,
+            sizes=tuple(named),
+        )
+
+    def _arrays(self, kernel: Kernel) -> tuple[str, ...]:
         """The parameters that are arrays."""
         written = set(kernel.operation.writes)
-        return [
+        return tuple(
             f"{'' if t in written else 'const '}{self.names.c_type(t)} *restrict {name}"
             for t, name in zip(tensors_of(kernel.operation), kernel.variant.arguments, strict=True)
-        ]
+        )
 
     def _shape(self, step: PlannedStep, tensor: Tensor) -> str:
         """How the array is stored, as C would declare it."""
@@ -99,19 +144,6 @@ class Functions:
         lanes = layout.examples
         batch = [f"n / {lanes}" if lanes > 1 else "n"] if tensor.batched else []
         return "".join(f"[{k}]" for k in (*batch, *layout.stored, *([lanes] if lanes > 1 else [])))
-
-    def call(self, step: PlannedStep, kernel: Kernel, function: Function) -> str:
-        """The statement that runs a kernel."""
-        arrays = [self.names.argument(step, tensor) for tensor in tensors_of(kernel.operation)]
-        alone = {"part": "0", "parts": "1"} if not kernel.parallel else {}
-        others = [alone.get(word, RUNTIME_ARGUMENTS[word]) for word in function.takes]
-        about = f" /* {kernel.operation.name} */" if is_named_after_another(function, kernel) else ""
-        return f"{function.name}({', '.join((*arrays, *others))});{about}"
-
-
-def is_named_after_another(function: Function, kernel: Kernel) -> bool:
-    """Whether a kernel's function has the name of another job."""
-    return re.sub(r"_\d+$", "", function.name) != kernel.function
 
 
 def tensors_of(op: Operation) -> tuple[Tensor, ...]:

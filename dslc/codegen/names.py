@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dslc.codegen.c_source import PUBLIC, RUNS, c_prefix
 from dslc.operation import CALLERS, OUTPUT, Tensor
-from dslc.plan import Plan, PlannedStep
+from dslc.plan import Buffer, Plan, PlannedStep
 from dslc.shape import show_shape
 
 PHASES = {
@@ -21,6 +21,7 @@ PHASES = {
     "train_begin": "What all slices of a mini-batch need.",
     "train_forward": "The forward pass in training mode, up to the loss.",
     "train_backward": "The backward pass: the gradients of all trainable parameters, some with their update fused.",
+    "train_check": "Whether the step may be taken: the loss becomes NaN where a gradient is not finite, or too large.",
     "train_update": "The running averages and the optimizer.",
 }
 """The functions of the phases and what their comments say."""
@@ -33,6 +34,21 @@ class Constant:
     name: str
     offset: int
     comment: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A buffer in a memory, `at` or `weights`; `step` is the one whose workspace it lies in, empty if it is kept."""
+
+    step: str
+    buffer: Buffer
+    memory: str
+
+    @property
+    def name(self) -> str:
+        """What its offset is called."""
+        name = self.buffer.tensor.name
+        return f"{self.step}_{name}" if self.step else name
 
 
 class Names:
@@ -56,16 +72,25 @@ class Names:
         self.taken.add(candidate)
         return candidate
 
-    def constant(self, step: PlannedStep, tensor: Tensor) -> str:
-        """The constant with the offset of a tensor's buffer; both training steps share it where they agree."""
+    def place(self, step: PlannedStep, tensor: Tensor) -> Place:
+        """Where a tensor lies; both training steps agree on it where they can."""
         local = step.workspace.get(tensor.name)
         train = self.plan.step("train")
         if step.name == "gradients" and train is not None and train.workspace.get(tensor.name) == local:
             step = train
         buffer = local or self.plan.kept[tensor.name]
-        key = (step.name if local else "", tensor.name)
+        memory = "weights" if self.apart and tensor.name in self.plan.kept else "at"
+        return Place(step.name if local else "", buffer, memory)
+
+    def constant(self, step: PlannedStep, tensor: Tensor) -> str:
+        """The constant with the offset of a tensor's buffer."""
+        return self.offset(self.place(step, tensor))
+
+    def offset(self, place: Place) -> str:
+        """The constant with the offset of a place."""
+        tensor, buffer, key = place.buffer.tensor, place.buffer, (place.step, place.buffer.tensor.name)
         if key not in self.constants:
-            name = self.unique(f"{step.name}_{tensor.name}" if local else tensor.name)
+            name = self.unique(place.name)
             stored = (self.plan.batch, *buffer.layout.stored)
             each = show_shape(stored) if tensor.batched else buffer.layout.describe()
             shared = f", the memory of {buffer.alias}" if buffer.alias else ""
@@ -83,13 +108,6 @@ class Names:
     def c_type(self, tensor: Tensor) -> str:
         """The type of an array's numbers."""
         return {"real": self.real, "int": "int32_t", "double": "double"}[tensor.dtype]
-
-    def argument(self, step: PlannedStep, tensor: Tensor) -> str:
-        """An array as a phase hands it to a kernel: the caller's by its name, others by their place in the arena."""
-        if is_callers(tensor):
-            return tensor.name
-        memory = "weights" if self.apart and tensor.name in self.plan.kept else "at"
-        return f"{memory} + {self.constant(step, tensor)}"
 
     def declare(self, tensor: Tensor) -> str:
         """A parameter that is the caller's array."""

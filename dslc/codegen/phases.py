@@ -1,4 +1,4 @@
-"""Phases as functions of C: calls of kernels in a row, cut at barriers."""
+"""Phases as functions of C: calls of kernels in a row, some of them in loops, cut at barriers."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from dslc.codegen.functions import RUNTIME_PARAMETERS, Function, Functions, tensors_of
+from dslc.codegen.calls import Call, calls_of
+from dslc.codegen.functions import RUNTIME_PARAMETERS, Functions, tensors_of
 from dslc.codegen.names import PHASES, Names, is_callers
+from dslc.codegen.statements import Loop, Statements, statements
 from dslc.operation import WEIGHTS, Tensor
-from dslc.plan import Kernel, Plan, PlannedPhase, PlannedStep
+from dslc.plan import Plan, PlannedPhase, PlannedStep
 
 COUNTS = ("n", "earlier", "total_weight")
 """What a phase is told of the examples where a kernel of it asks: how many it works on, how many were in the slices
 before, and their weights' sum."""
-
-
-@dataclass(frozen=True)
-class CallGroup:
-    """Calls in a row: shared by all threads, or several of the first thread alone; then perhaps a barrier."""
-
-    shared: bool
-    calls: tuple[str, ...]
-    barrier: bool
 
 
 @dataclass(frozen=True)
@@ -32,56 +25,46 @@ class PhaseFunction:
     name: str
     comment: str
     parameters: tuple[str, ...]
-    groups: tuple[CallGroup, ...]
-
-    @property
-    def code(self) -> tuple[object, ...]:
-        """All but the name: the forward phases of `gradients` and `train` are mostly one and the same."""
-        return self.parameters, self.groups
+    body: Statements
+    shares: bool
 
     @property
     def uses_arena(self) -> bool:
         """A network without memory of its own, such as a single activation, uses only the caller's arrays."""
-        return any("at + " in call for group in self.groups for call in group.calls)
+        return mentions(self.body, "at + ")
+
+
+def mentions(body: Statements, words: str) -> bool:
+    """Whether a call has these words."""
+    groups = [group for part in body for group in (part.groups if isinstance(part, Loop) else (part,))]
+    return any(words in call for group in groups for call in group.calls)
 
 
 def phase_functions(plan: Plan, names: Names, functions: Functions) -> dict[str, PhaseFunction]:
     """All phases by step and name; one of `gradients` that is the same as that of `train` is that one."""
-    phases = {
-        f"{step.name}_{phase.name}": _phase(step, phase, names, functions)
-        for step in plan.steps
-        for phase in step.phases
-    }
-    for name in phases.keys() & {"gradients_begin", "gradients_forward", "gradients_backward"}:
-        twin = phases[name.replace("gradients", "train")]
-        phases[name] = twin if twin.code == phases[name].code else phases[name]
-    return phases
+    planned = {(step.name, phase.name): (step, phase) for step in plan.steps for phase in step.phases}
+    calls = {key: calls_of(step, phase, names, functions) for key, (step, phase) in planned.items()}
+    printed: dict[tuple[str, str], PhaseFunction] = {}
+    for key in planned:
+        one = _twin(key) if calls.get(_twin(key)) == calls[key] else key
+        if one not in printed:
+            printed[one] = _phase(*planned[one], calls[one], names)
+        printed[key] = printed[one]
+    return {f"{step}_{phase}": printed[step, phase] for step, phase in planned}
 
 
-def _phase(step: PlannedStep, phase: PlannedPhase, names: Names, functions: Functions) -> PhaseFunction:
-    kernels = [k for k in phase.kernels if not k.variant.is_alias]
-    found = [functions.function(step, k) for k in kernels]
+def _twin(key: tuple[str, str]) -> tuple[str, str]:
+    """The same phase of `train`."""
+    return ("train" if key[0] == "gradients" else key[0], key[1])
+
+
+def _phase(step: PlannedStep, phase: PlannedPhase, calls: tuple[Call, ...], names: Names) -> PhaseFunction:
     arrays = (names.declare(t) for t in callers_tensors(phase))
-    counts = tuple(RUNTIME_PARAMETERS[word] for word in COUNTS if any(word in f.takes for f in found))
+    counts = tuple(RUNTIME_PARAMETERS[word] for word in COUNTS if any(word in call.function.takes for call in calls))
     parameters = (f"const {names.prefix}_network *net", "thread_barrier *barrier", *arrays, *counts)
     name = f"{step.name}_{phase.name}"
-    groups = _groups(step, kernels, found, functions)
-    return PhaseFunction(name, PHASES[name], (*parameters, "int part", "int parts"), groups)
-
-
-def _groups(
-    step: PlannedStep, kernels: list[Kernel], found: list[Function], functions: Functions
-) -> tuple[CallGroup, ...]:
-    """The calls of a phase, cut at barriers and where one thread alone follows all or the other way round."""
-    groups: list[CallGroup] = []
-    calls: list[str] = []
-    following = [*kernels, None][1:]
-    for kernel, function, after in zip(kernels, found, following, strict=True):
-        calls.append(functions.call(step, kernel, function))
-        if kernel.barrier or after is None or after.parallel != kernel.parallel:
-            groups.append(CallGroup(kernel.parallel, tuple(calls), kernel.barrier))
-            calls = []
-    return tuple(groups)
+    shares = any(call.shared for call in calls)
+    return PhaseFunction(name, PHASES[name], (*parameters, "int part", "int parts"), statements(calls, names), shares)
 
 
 def callers_tensors(phase: PlannedPhase) -> tuple[Tensor, ...]:
@@ -99,7 +82,7 @@ def phase_call(phase: PlannedPhase, function: PhaseFunction, start: str = "", sl
             arrays.append("call->batch_sums")
         elif tensor.role == WEIGHTS:  # of this mini-batch or slice already, or NULL
             arrays.append("slice_weights" if sliced and start else tensor.name)
-        elif tensor.name == "loss" and sliced:
+        elif tensor.name == "loss" and sliced and start:
             arrays.append("call->slice_loss")
         elif start:
             arrays.append(f"call->{tensor.name} + {start} * {tensor.elements}")
@@ -113,8 +96,7 @@ def phase_call(phase: PlannedPhase, function: PhaseFunction, start: str = "", sl
 
 def shared_phases(plan: Plan, phases: Mapping[str, PhaseFunction]) -> set[str]:
     """The phases in which threads share some work."""
-    several = plan.threads > 1
-    return {name for name, phase in phases.items() if several and any(group.shared for group in phase.groups)}
+    return {name for name, phase in phases.items() if plan.threads > 1 and phase.shares}
 
 
 def example_ns(plan: Plan, phases: Collection[str]) -> int:

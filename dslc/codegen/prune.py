@@ -1,4 +1,4 @@
-"""Leaves out the tools that nothing calls: exported C holds only what it needs."""
+"""Leaves out the tools that nothing calls."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ DEFINITIONS = re.compile(
     r"""^(?:INLINE|static)\ [^;={]*?\b(\w+)\(      # a function
       | ^typedef\ \w+\ (\w+)\(                     # its type
       | ^typedef\ (?!struct)[^;({]*?\b(\w+)(?:\ __attribute__.*)?;
-      | ^\}\ (\w+);                                # a struct
+      | ^\}\ (?:__attribute__\(\(.*?\)\)\)\ )?(\w+); # a struct
       | ^\#define\ (\w+)
-      | ^enum\ \{\ (\w+)\ =
-      | ^static\ const\ \w+\ (\w+)\ =""",
+      | ^static\ (?:const\ )?\w+\ (\w+)\ =""",
     re.MULTILINE | re.VERBOSE,
 )
 """What an item defines; names of local macros count too."""
@@ -47,7 +46,8 @@ def _items(code: str) -> Iterator[str]:
 def _defined(item: str) -> set[str]:
     names = {name for found in DEFINITIONS.findall(item) for name in found if name}
     listed = re.findall(r"^typedef \w+ ([\w, ]+);", item, re.MULTILINE)
-    return names | {name for names in listed for name in names.split(", ")}
+    constants = [re.sub(r" = [^,]*", "", found) for found in re.findall(r"^enum \{ (.*) \};", item, re.MULTILINE)]
+    return names | {name for names in (*listed, *constants) for name in names.split(", ")}
 
 
 def _words(code: str) -> set[str]:

@@ -13,6 +13,7 @@ from types import CodeType
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
 from dslc.cache import cache_folder
+from dslc.codegen.sizes import bytes_of, largest, unsigned
 
 
 class UnusedContext(Exception):
@@ -47,6 +48,9 @@ def _environment(single: bool) -> Environment:
     )
     env.filters["real"] = lambda formula: _literals(str(formula), single)
     env.filters["double"] = lambda formula: _literals(str(formula), False)
+    env.filters["largest"] = largest
+    env.filters["bytes"] = bytes_of
+    env.filters["unsigned"] = unsigned
     env.filters["name"] = lambda parameter: re.findall(r"\w+", parameter)[-1]
     env.filters["number"] = lambda value: f"{float(value)!r}{'f' if single else ''}"
     return env

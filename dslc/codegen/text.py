@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 
 def without_comments(code: str) -> str:
@@ -36,3 +37,17 @@ def without_ones(code: str) -> str:
     """
     code = re.sub(r"(?<=[\w)\]]) [*/] 1(?![\w.])", "", code)
     return re.sub(r"((?:[(\[]|[(\w)\]] [+=-] |, ))1 \* ", r"\1", code)
+
+
+def wrapped(text: str, width: int = 120) -> list[str]:
+    """The text in lines that end between words."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def without_brackets(code: str) -> str:
+    """The code without brackets around products that mean the same without: where no operator that binds as strongly
+    stands before them."""
+    needless = re.compile(r"(?:(?<=[(\[])|(?<=[=,+?:<>] ))[(](\w+(?: [*] \w+)+)[)]")
+    while (shorter := needless.sub(r"\1", code)) != code:
+        code = shorter
+    return re.sub(r"= \((\([^()]*\) / \w+)\);", r"= \1;", code)

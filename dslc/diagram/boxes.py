@@ -18,12 +18,13 @@ Kind = Literal["input", "layer", "block", "merge", "output"]
 
 @dataclass(frozen=True)
 class Box:
-    """One box: its kind, its lines of text, and how many parameters are trained in it, which the last line
-    says."""
+    """One box: its kind, its lines of text, how many parameters are trained in it, which the last line says, and the
+    names of the layers in it."""
 
     kind: Kind
     lines: tuple[str, ...]
     parameters: int = 0
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _belongs(node: Node, last: Node, readers: Counter[str], unfold: bool) -> boo
     if last.block != node.block and not unfold:
         return False
     alone = node.inputs == (last.output,) and readers[last.output.name] == 1
-    return alone and node.output.shape == last.output.shape and not any(p.decays for p in node.parameters)
+    return alone and node.output.shape == last.output.shape and not any(p.decays for p in node.roles.values())
 
 
 def _box(group: Sequence[Node], unfold: bool) -> Box:
@@ -97,7 +98,7 @@ def _box(group: Sequence[Node], unfold: bool) -> Box:
     if parameters:
         lines.append(f"{parameters:,} parameter{'s' * (parameters > 1)}")
     kind: Kind = "block" if folded else "merge" if group[0].layer.merges else "layer"
-    return Box(kind, tuple(lines), parameters)
+    return Box(kind, tuple(lines), parameters, tuple(node.name for node in group))
 
 
 def _chain(group: Sequence[Node]) -> list[str]:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from dslc.checker.members import MEMBERS
 from dslc.checker.program import RANGES
 from dslc.editor import vocabulary
 from dslc.editor.analysis import Context, context_at
 from dslc.language.format import TOKEN
 
+SIZES = tuple(dict.fromkeys(name for names in MEMBERS.values() for name in names))
 Kind = Literal["keyword", "setting", "thing", "argument", "name", "word"]
 
 
@@ -70,13 +72,17 @@ def _train(text: str, context: Context) -> Iterator[Proposal]:
 
 
 def _net(text: str, offset: int, context: Context) -> Iterator[Proposal]:
+    if context.line[-1:] == (".",):
+        yield from (Proposal(word, "word", f"a size of {context.line[-2]}") for word in SIZES)
+        return
     if context.calls:
         if context.line[-2:] == ("init", "="):
             yield from _things("init")
             return
         yield from _arguments("layer", context)
         merges = vocabulary.find("layer", context.calls[-1])
-        values = _values(text, offset) if merges is not None and merges.merges else []
+        takes_values = context.calls[-1] in _defined(text, ("block",)) or (merges is not None and merges.merges)
+        values = _values(text, offset) if takes_values else []
         yield from (Proposal(name, "name", "value") for name in values)
         yield from (Proposal(name, "name", "param") for name in _defined(text, ("param",)))
         return
@@ -85,7 +91,7 @@ def _net(text: str, offset: int, context: Context) -> Iterator[Proposal]:
     if not context.line or context.line[-1] == "=":
         yield from (Proposal(name, "name", "value") for name in _values(text, offset))
     if not context.line:
-        yield from (Proposal(word, "keyword") for word in ("input", "output", "repeat"))
+        yield from (Proposal(word, "keyword") for word in ("input", "output", "repeat", "when"))
 
 
 def _things(kind: str) -> Iterator[Proposal]:
@@ -115,6 +121,6 @@ def _defined(text: str, words: tuple[str, ...]) -> list[str]:
 def _values(text: str, offset: int) -> list[str]:
     """The values that are defined above."""
     above = text[: text.rfind("\n", 0, offset) + 1]
-    lines = (line.split() for line in above.splitlines())
-    assigned = [line[0] for line in lines if len(line) > 2 and line[1] == "=" and line[0].isidentifier()]
-    return [*_defined(above, ("input", "output")), *assigned]
+    lines = (line.partition(" = ") for line in above.splitlines())
+    assigned = [name.strip() for names, sign, _ in lines if sign for name in names.split(",")]
+    return [*_defined(above, ("input", "output")), *(name for name in assigned if name.isidentifier())]

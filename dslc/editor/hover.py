@@ -8,6 +8,7 @@ from dslc.editor import vocabulary
 from dslc.editor.analysis import Analysis, Context, context_at, word_at
 from dslc.editor.symbols import Symbol, symbol_at
 from dslc.ir import Network, Node
+from dslc.language import ast
 from dslc.shape import show_shape
 
 MOST = 4
@@ -90,6 +91,8 @@ def _symbol(network: Network | None, symbol: Symbol, start: int) -> str:
 
 def _value(network: Network, symbol: Symbol) -> str:
     """The size of an input or of what the chain of a value ends with, in each run of its block."""
+    if isinstance(symbol.node, ast.AssignMany):
+        return ""
     span = symbol.node.span
     given = [value.shape for value in network.inputs if value.name == symbol.name]
     made = [node.output.shape for node in network.nodes if span.start <= node.span.start < span.end]

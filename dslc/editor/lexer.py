@@ -14,7 +14,7 @@ class NetLexer(RegexLexer):  # type: ignore[misc]
     """Words that start a line are keywords and settings; layers stand in chains, everything else in brackets."""
 
     name = "dslc"
-    aliases: ClassVar[list[str]] = ["dslc", "dslc-net"]
+    aliases: ClassVar[list[str]] = ["dslc", "dslc-net", "net"]
     filenames: ClassVar[list[str]] = ["*.net"]
     url = ""
     tokens: ClassVar[dict[str, list[Any]]] = {
@@ -24,7 +24,11 @@ class NetLexer(RegexLexer):  # type: ignore[misc]
             (r'"[^"\n]*"', String),
             (r"\b(param|block|net)(\s+)(\w+)", bygroups(Keyword.Declaration, Whitespace, Name.Class)),
             (r"\b(input|output)(\s+)(\w+)", bygroups(Keyword.Declaration, Whitespace, Name.Variable)),
-            (words(("train", "repeat", "in", "subject_to"), r"\b", r"\b"), Keyword),
+            (
+                words(("train", "repeat", "when", "else", "shared", "train_only", "in", "subject_to"), r"\b", r"\b"),
+                Keyword,
+            ),
+            (words(("and", "or", "not"), r"\b", r"\b"), Operator.Word),
             (words(("on", "off", "all", "valid", "same"), r"\b", r"\b"), Keyword.Constant),
             (r"(\w+)(\s*)(=)(?!=)", bygroups(Name.Attribute, Whitespace, Operator)),
             (words(tuple(SETTINGS), r"\b", r"\b(?=[ \t]+[\w\"(-])"), Keyword.Type),
@@ -32,8 +36,8 @@ class NetLexer(RegexLexer):  # type: ignore[misc]
             (r"\d+(?:x\d+)+", Number),
             (r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", Number),
             (r"->", Operator),
-            (r"<=|>=|//|[-+*/<>=]", Operator),
-            (r"[(){},:]", Punctuation),
+            (r"<=|>=|==|!=|//|[-+*/<>=]", Operator),
+            (r"[(){},:.]", Punctuation),
             (r"\w+(?=\()", Name.Function),
             (r"\w+", Name),
         ],

@@ -116,7 +116,7 @@ def _hover(params: types.HoverParams) -> types.Hover | None:
     return None if text is None else types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text))
 
 
-@server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["(", "=", ">"]))
+@server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["(", "=", ">", "."]))
 def _complete(params: types.CompletionParams) -> list[types.CompletionItem]:
     source = _analysis(params.text_document.uri).source
     proposals = completion.complete(source.text, _offset(source, params.position))

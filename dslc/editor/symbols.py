@@ -11,7 +11,14 @@ from dslc.language.diagnostics import DataError
 from dslc.language.source import Span
 
 Kind = Literal["param", "block", "block parameter", "value", "layer"]
-KEYWORDS = frozenset(("in", "on", "off", "param", "block", "net", "train", "input", "output", "repeat", "subject_to"))
+DECLARING = ("param", "block", "net", "train", "input", "output")
+KEYWORDS = frozenset(
+    (*DECLARING, "in", "on", "off", "repeat", "when", "else", "shared", "train_only", "and", "or", "not", "subject_to")
+)
+
+
+VARIABLES = {"activation": ("x",), "formula": ("y", "t")}
+"""What words stand for in formulas, whatever else has these names."""
 
 
 @dataclass
@@ -21,7 +28,17 @@ class Symbol:
     name: str
     kind: Kind
     span: Span
-    node: ast.ParamDecl | ast.BlockDecl | ast.Formal | ast.Assign | ast.InputDecl | ast.OutputDecl | ast.Call
+    node: (
+        ast.ParamDecl
+        | ast.BlockDecl
+        | ast.Formal
+        | ast.Assign
+        | ast.AssignMany
+        | ast.Shared
+        | ast.InputDecl
+        | ast.OutputDecl
+        | ast.Call
+    )
     uses: list[Span] = field(default_factory=list)
 
     def touches(self, offset: int) -> bool:
@@ -102,10 +119,9 @@ class _Walk:
             found.uses.append(span)
 
     def _block(self, block: ast.BlockDecl) -> None:
-        for formal in block.formals:
-            self._expressions(formal.default)
         self.scopes.append({})
         for formal in block.formals:
+            self._expressions(formal.default)
             self._define(formal.name, "block parameter", formal.span, formal)
         self._body(block.body)
         self.scopes.pop()
@@ -117,14 +133,43 @@ class _Walk:
                 self.scopes.append({})
                 self._body(statement.body)
                 self.scopes.pop()
+            elif isinstance(statement, ast.When):
+                self._when(statement)
+            elif isinstance(statement, ast.Shared):
+                self._define(statement.name, "value", statement.name_span, statement)
+                self.scopes.append({})
+                self._body(statement.body)
+                self.scopes.pop()
             elif isinstance(statement, ast.InputDecl):
                 self._expressions(statement.size)
                 self._define(statement.name, "value", statement.name_span, statement)
             elif isinstance(statement, ast.Chain):
                 self._chain(statement)
+            elif isinstance(statement, ast.Results):
+                self._expressions(*statement.names)
+            elif isinstance(statement, ast.AssignMany):
+                self._chain(statement.chain)
+                for name in statement.names:
+                    self._define(name.name, "value", name.span, statement)
             else:
                 self._chain(statement.chain)
                 self._define(statement.name, "value", statement.name_span, statement)
+
+    def _when(self, statement: ast.When) -> None:
+        """A name that both branches define is one value."""
+        self._expressions(statement.condition)
+        before = dict(self.scopes[-1])
+        self._body(statement.body)
+        first = {name: symbol for name, symbol in self.scopes[-1].items() if before.get(name) is not symbol}
+        self.scopes[-1].update(before)
+        self._body(statement.otherwise)
+        for name, symbol in first.items():
+            second = self.scopes[-1].get(name)
+            if second is None or second is symbol:
+                continue
+            symbol.uses += [second.span, *second.uses]
+            self.symbols.remove(second)
+            self.scopes[-1][name] = symbol
 
     def _chain(self, chain: ast.Chain) -> None:
         for link in chain.links:
@@ -136,12 +181,18 @@ class _Walk:
                 self._use(expr.name, expr.span)
             elif isinstance(expr, ast.Call):
                 self._use(expr.name, expr.name_span)
+                self.scopes.append(
+                    {name: Symbol(name, "value", expr.span, expr) for name in VARIABLES.get(expr.name, ())}
+                )
                 for argument in expr.arguments or ():
                     self._argument(expr, argument)
+                self.scopes.pop()
             elif isinstance(expr, ast.Binary):
                 self._expressions(expr.left, expr.right)
-            elif isinstance(expr, ast.Negate):
+            elif isinstance(expr, (ast.Negate, ast.Not)):
                 self._expressions(expr.operand)
+            elif isinstance(expr, ast.Member):
+                self._use(expr.name, expr.name_span)
             elif isinstance(expr, ast.Items):
                 self._expressions(*expr.items)
 

@@ -13,6 +13,7 @@ from dslc.checker.common import COMMON
 from dslc.checker.metrics import METRICS
 from dslc.clips import Clip
 from dslc.inits import Init
+from dslc.ir import ON_NAN
 from dslc.language.arguments import show, slots
 from dslc.layers import Layer
 from dslc.losses import Loss
@@ -49,6 +50,7 @@ SETTINGS = {
     "precision": "`float32` or `float64`.",
     "standardize_target": "`on`: outputs of numbers learn standardized targets and answer in the targets' own unit.",
     "average": "Predictions use averages of the parameters over the updates.",
+    "on_nan": "At a step that is not finite: `stop`, or go on without it, `skip`, perhaps with half the learning rate.",
     "precise": "`on`: only algorithms with no more rounding error than the plain sum.",
 }
 WORDS = {
@@ -57,6 +59,7 @@ WORDS = {
     "precise": ("on", "off"),
     "standardize_target": ("on", "off"),
     "precision": ("float32", "float64"),
+    "on_nan": ON_NAN,
     "stop": ("early",),
     "metrics": (*METRICS, "confusion"),
     "optimize": (*METRICS, "dev_loss", "subject_to"),

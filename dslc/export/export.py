@@ -45,9 +45,14 @@ def export_c(trained: Trained, wishes: Wishes) -> Exported:
         CallError: it should learn, and its spec has no `train` or averages its parameters; or its input is a table that
             Python encodes; or it needs more memory than C has numbers for here.
     """
-    network = trained.network
-    if network.tables:
+    if trained.network.tables:
         raise CallError("exported C takes numbers, and the columns that this spec declares are encoded in Python")
+    return export_numbers(trained, wishes)
+
+
+def export_numbers(trained: Trained, wishes: Wishes) -> Exported:
+    """Like `export_c`, for callers who encode declared columns themselves."""
+    network = trained.network
     if network.training is not None:
         if wishes.training and network.training.average is not None:
             raise CallError("--training: exported C keeps no average of the parameters: take `average` out of the spec")

@@ -40,6 +40,11 @@ TRAINING_ERRORS = (
 )
 
 
+def errors_of(trains: bool) -> tuple[Error, ...]:
+    """What its functions return, in the order of the codes."""
+    return (*ERRORS, *TRAINING_ERRORS) if trains else ERRORS
+
+
 @dataclass(frozen=True)
 class Port:
     """An array of the caller: its name in C, the constant with the numbers of an example, and their shape."""
@@ -123,7 +128,7 @@ def interface_of(trained: Trained, itemsize: int) -> Interface:
         trained,
         real,
         tuple(_port(v, "x", v.name, "INPUT", len(network.inputs) == 1) for v in network.inputs),
-        tuple(_port(h.value, "out", h.name, "OUTPUT", len(network.heads) == 1) for h in network.heads),
+        tuple(_port(h.value, "out", h.name, "OUTPUT", len(network.answers) == 1) for h in network.answers),
         tuple(_target(h, real, len(network.heads) == 1) for h in network.heads),
     )
 
@@ -159,7 +164,7 @@ def header(interface: Interface, shared: Mapping[str, object], trains: bool, wei
         "fields": _fields(interface.real, trains),
         "inputs": interface.inputs,
         "outputs": interface.outputs,
-        "errors": (*ERRORS, *TRAINING_ERRORS) if trains else ERRORS,
+        "errors": errors_of(trains),
         "given": interface.given,
         "made": interface.made,
         "wanted": interface.wanted,

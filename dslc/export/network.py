@@ -15,15 +15,28 @@ EMBEDDED_BELOW = 64 << 10
 
 
 @dataclass(frozen=True)
+class Images:
+    """How files with images became numbers: stored numbers divided by their largest if `scale`; `fit` says how they
+    came to their size (stretch, crop or pad), `background` what is under transparent pixels."""
+
+    fit: str = "stretch"
+    background: tuple[int, int, int] = (255, 255, 255)
+    scale: bool = True
+
+
+@dataclass(frozen=True)
 class Trained:
     """A network with its parameters, arrays by the names and in the shapes of the language, and what is known of its
-    data: `classes` are their names by head, `offsets` what is subtracted from each feature in double precision, by
-    input."""
+    data: `classes` are their names by head; by input `offsets` are what is subtracted from each feature in double
+    precision, `features` the names of columns, `tables` how each declared column becomes numbers."""
 
     network: Network
     parameters: Mapping[str, Array]
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     offsets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tables: Mapping[str, tuple[Mapping[str, object], ...]] = field(default_factory=dict)
+    images: Images = Images()
 
     @property
     def prefix(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dslc.codegen.calls import calls_of
 from dslc.codegen.functions import RUNTIME_PARAMETERS, Functions
 from dslc.codegen.names import PHASES, Names
-from dslc.codegen.phases import COUNTS, callers_tensors
+from dslc.codegen.phases import COUNTS, callers_tensors, mentions
+from dslc.codegen.statements import Statements, statements
 from dslc.plan import PlannedPhase, PlannedStep
 
 
@@ -19,32 +21,31 @@ class PhaseFunction:
     comment: str
     parameters: tuple[str, ...]
     arguments: tuple[str, ...]
-    calls: tuple[str, ...]
+    body: Statements
 
     @property
     def uses_memory(self) -> bool:
         """Whether it works in the memory that the caller gave."""
-        return any("at + " in call for call in self.calls)
+        return mentions(self.body, "at + ")
 
     @property
     def uses_weights(self) -> bool:
         """Whether it reads constants."""
-        return any("weights + " in call for call in self.calls)
+        return mentions(self.body, "weights + ")
 
 
 def phase_function(
     step: PlannedStep, phase: PlannedPhase, arrays: Mapping[str, str], names: Names, functions: Functions
 ) -> PhaseFunction:
     """The function of a phase. arrays: the caller's arrays where it is called, by the names that it has for them."""
-    kernels = [k for k in phase.kernels if not k.variant.is_alias]
-    found = [functions.function(step, k) for k in kernels]
+    calls = [replace(call, shared=True, barrier=False) for call in calls_of(step, phase, names, functions)]
     given = callers_tensors(phase)
-    counts = [word for word in COUNTS if any(word in f.takes for f in found)]
+    counts = [word for word in COUNTS if any(word in call.function.takes for call in calls)]
     name = f"{step.name}_{phase.name}"
     return PhaseFunction(
         name,
         PHASES[name],
         (f"const {names.prefix}_t *net", *(names.declare(t) for t in given), *(RUNTIME_PARAMETERS[c] for c in counts)),
         ("net", *(arrays[t.name] for t in given), *("n" for _ in counts)),  # all examples weigh 1
-        tuple(functions.call(step, k, f) for k, f in zip(kernels, found, strict=True)),
+        statements(calls, names),
     )

@@ -63,7 +63,7 @@ def callers_arrays(interface: Interface, offsets: Sequence[Offsets]) -> dict[str
         f"{v.name}_in": f"{port.name}_shifted" if port in shifted else port.name
         for v, port in zip(network.inputs, interface.inputs, strict=True)
     }
-    outputs = {f"{h.name}_output": port.name for h, port in zip(network.heads, interface.outputs, strict=True)}
+    outputs = {f"{h.name}_output": port.name for h, port in zip(network.answers, interface.outputs, strict=True)}
     return inputs | outputs
 
 
@@ -74,7 +74,7 @@ def prediction_source(
     indices of 32 bits, in float32."""
     plan = prediction.plan
     names = Names(plan, apart=True)
-    functions = Functions(plan, names, alone=True)
+    functions = Functions(plan, names, plan.steps[:1], alone=True)
     offsets, end = offsets_of(plan, interface, plan.region("workspace").elements)
     arrays = callers_arrays(interface, offsets)
     phases = phases_of(plan.steps[0], arrays, names, functions)

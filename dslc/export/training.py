@@ -74,10 +74,10 @@ def parameters_image(plan: Plan, parameters: Mapping[str, Array]) -> Array:
 def training_source(plan: Plan, interface: Interface, shared: Mapping[str, object], stored: Stored) -> str:
     """The whole file. `shared` is what it has in common with the header."""
     names = Names(plan)
-    functions = Functions(plan, names, alone=True)
     network = interface.trained.network
     predict, train = plan.steps[0], plan.step("train")
     assert train is not None and network.training is not None
+    functions = Functions(plan, names, (predict, train), alone=True)
     offsets, _ = offsets_of(plan, interface, plan.arena_bytes(True) // plan.itemsize)
     targets = {f"{h.name}_target": t.name for h, t in zip(network.heads, interface.targets, strict=True)}
     arrays = {
@@ -107,6 +107,7 @@ def training_source(plan: Plan, interface: Interface, shared: Mapping[str, objec
         "longest_name": max((len(p.name) for p in parameters), default=0),
         "wanted": interface.wanted,
         "heads": len(network.heads),
+        "answers": len(network.answers),
         "labels": [t for t in interface.targets if t.classes],
         "missing_targets": any_missing([*(t.name for t in interface.targets), "loss"]),
         "missing_inputs": any_missing(port.name for port in interface.inputs),
@@ -114,6 +115,7 @@ def training_source(plan: Plan, interface: Interface, shared: Mapping[str, objec
         "losses_arguments": phases["predict_losses"].arguments,
         "train_forward_arguments": phases["train_forward"].arguments,
         "train_backward_arguments": phases["train_backward"].arguments,
+        "train_check_arguments": phases["train_check"].arguments if "train_check" in phases else (),
         "train_update_arguments": phases["train_update"].arguments,
     }
     return whole_file("export/training.c.j2", context, plan, names, functions, list(phases.values()))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from dslc.numerics import Array, np
 
 
 class Init:
     """Base class of all inits; a subclass is a frozen dataclass whose annotated fields are its arguments."""
+
+    elementwise: ClassVar[bool] = True
+    """Whether numbers are drawn one after another, each on its own, so that a part may be drawn at a time."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises SizeProblem if the init cannot fill weights of this shape."""

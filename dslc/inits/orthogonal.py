@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dslc.inits import Init
 from dslc.numerics import Array, np
@@ -12,6 +13,8 @@ from dslc.numerics import Array, np
 class Orthogonal(Init):
     """Orthonormal rows, or columns if there are more rows than columns (Saxe et al. 2014). Filters count as one column
     each."""
+
+    elementwise: ClassVar[bool] = False
 
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
         """Q of the QR decomposition of a normal matrix, its signs fixed so that every orthogonal matrix is equally

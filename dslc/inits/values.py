@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 from dslc.inits import Init
 from dslc.language.arguments import Numbers
@@ -15,6 +16,7 @@ from dslc.shape import SizeProblem, show_shape
 class Values(Init):
     """The numbers of one unit or filter after the other; in a filter row by row, the channels of a pixel together."""
 
+    elementwise: ClassVar[bool] = False
     numbers: Numbers
 
     def check(self, shape: tuple[int, ...]) -> None:

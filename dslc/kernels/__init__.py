@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import TypeVar
 
@@ -43,7 +44,9 @@ class Variant:
     sizes of the micro-kernel that the template calls, `transforms` those of Winograd's algorithm. `scratch` is
     workspace for the time of the call; its names come after those of the tensors in `arguments`. In the arguments that
     are `aligned` the kernel relies on every vector of a pixel beginning at a multiple of its size. `shared_template` is
-    for a template that several kinds have in common.
+    for a template that several kinds have in common. `sizes` are the entries of `context` that may as well be
+    parameters of the C function, of the same name, at no cost in speed: kernels that differ in nothing else share one
+    function. They are numbers, tuples of numbers, or names of micro-kernels.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Variant:
     scratch: tuple[Scratch, ...] = ()
     aligned: tuple[str, ...] = ()
     shared_template: str = ""
+    sizes: tuple[str, ...] = ()
 
     @property
     def is_alias(self) -> bool:
@@ -215,4 +219,9 @@ def pools(op: Operation) -> bool:
 
 
 def _module(op: Operation) -> ModuleType:
-    return importlib.import_module(f"dslc.kernels.{op.kind}")
+    return _module_of(op.kind)
+
+
+@cache
+def _module_of(kind: str) -> ModuleType:
+    return importlib.import_module(f"dslc.kernels.{kind}")

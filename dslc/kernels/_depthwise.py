@@ -28,10 +28,21 @@ def cost(d: ConvDetail, setting: Setting) -> float:
     return setting.vector_cost(d.output[0] * d.output[1] * channels * prod(d.size)) * LOADS_PER_FMA
 
 
+SIZES = ("in_rows", "in_columns", "out_rows", "out_columns", "channels", "margins", "image_numbers", "width", "blocks")
+"""What may be parameters: a window's size and steps stay constants, so that its sums are unrolled."""
+
+
+def _shapes(d: ConvDetail) -> dict[str, Any]:
+    return {
+        "in_rows": d.input[0], "in_columns": d.input[1], "out_rows": d.output[0], "out_columns": d.output[1],
+        "channels": d.output[2], "margins": d.before,
+    }  # fmt: skip
+
+
 def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     """Values for the template of y, and with the taps in reverse order of dx: outside the image it multiplies zeros."""
     return {
-        "d": d, "channels": d.output[2], "lanes": setting.lanes, "tail": d.output[2] % setting.lanes,
+        "d": d, **_shapes(d), "lanes": setting.lanes, "tail": d.output[2] % setting.lanes,
         "taps": prod(d.size), "padded": crosses_edge(d), "columns": min(COLUMNS, d.output[1]),
     }  # fmt: skip
 
@@ -40,14 +51,14 @@ def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     """Values for the template of dW, whose windows slide over the padded image."""
     shape = padded_shape(d)
     return {
-        "d": d, "image": prod(shape), "width": shape[1], "channels": d.output[2], "lanes": setting.lanes,
-        "tail": d.output[2] % setting.lanes, "taps": prod(d.size),
+        "d": d, "image_numbers": prod(shape), "width": shape[1], "channels": d.output[2], "out_rows": d.output[0],
+        "out_columns": d.output[1], "lanes": setting.lanes, "tail": d.output[2] % setting.lanes, "taps": prod(d.size),
     }  # fmt: skip
 
 
 def scatter_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     """Values for the template of dx with any stride: each tap adds to the pixel that it was multiplied with."""
     return {
-        "d": d, "image": prod(d.input), "channels": d.output[2], "lanes": setting.lanes,
+        "d": d, **_shapes(d), "image_numbers": prod(d.input), "lanes": setting.lanes,
         "tail": d.output[2] % setting.lanes, "blocks": -(-d.output[2] // setting.lanes),
     }  # fmt: skip

@@ -3,11 +3,12 @@ the window. The input gradient is the same with rotated filters."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from dslc.kernels import Copy, Setting
+from dslc.kernels import Copy, Setting, Variant
 from dslc.kernels.product import Tiles, even_rows, exact_count, max_rows, short
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
@@ -117,12 +118,25 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     height = even_rows(columns, most)
     tiles = Tiles((height,), d.stride[1] * shape[2], blocks, short(d.size[1] * channels if whole else channels))
     return {
-        "d": d, "image": prod(shape), "width": width, "depth": shape[2], "channels": channels, "lanes": lanes,
-        "rows": rows, "columns": columns, "tiles": tiles, "panels": tiles.panels * d.groups,
+        "d": d, "image_numbers": prod(shape), "width": width, "channels": channels, "lanes": lanes,
+        "rows": rows, "columns": columns, "units": d.output[2], "tiles": tiles, "height": height,
+        "functions": tuple(product.name for product in tiles.products), "group_panels": tiles.panels,
         "row_groups": max(1, min(rows, TASKS // (tiles.panels * d.groups))), "whole": whole,
-        "by_rows": not whole or d.size[1] * channels >= SUMMED, "filter": prod(d.size) * channels * lanes,
+        "by_rows": not whole or d.size[1] * channels >= SUMMED,
         "blocks": blocks, "groups": d.groups,
     }  # fmt: skip
+
+
+SIZES = ("image_numbers", "width", "channels", "rows", "columns", "units", "group_panels", "row_groups", "blocks",
+         "height", "functions")  # fmt: skip
+"""What may be parameters: the micro-kernel gets its steps as numbers anyway."""
+
+
+def variant(name: str, arrays: tuple[str, ...], d: ConvDetail, setting: Setting, more: Mapping[str, object]) -> Variant:
+    """The kernel of y, and with turned filters of dx. `more`: what the template prints of the epilogue."""
+    found = context(d, setting)
+    return Variant(name, arrays, {**found, **more}, cost(d, setting), found["tiles"].products,
+                   shared_template="kernels/_direct.c.j2", sizes=SIZES)  # fmt: skip
 
 
 def scatter_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
@@ -165,10 +179,18 @@ def weight_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     blocks = -(-d.output[2] // (d.groups * lanes))
     tiles = exact_count(setting.tile_rows, rows, 1, blocks)
     row_bytes = (d.stride[0] * shape[1] * shape[2] + d.output[1] * d.output[2]) * setting.itemsize
+    heights = (tiles.heights * 2)[:2]
     return {
-        "d": d, "image": prod(shape), "width": shape[1], "depth": shape[2], "lanes": lanes, "tiles": tiles,
-        "rows": rows, "taps": taps, "row_tiles": -(-rows // tiles.heights[0]), "blocks": blocks, "groups": d.groups,
+        "d": d, "image_numbers": prod(shape), "width": shape[1], "lanes": lanes, "tiles": tiles, "heights": heights,
+        "functions": tuple(tiles.named(rows, vectors) for vectors in tiles.widths for rows in heights),
+        "out_rows": d.output[0], "out_columns": d.output[1], "units": d.output[2], "taps": taps,
+        "row_tiles": -(-rows // heights[0]), "blocks": blocks, "groups": d.groups,
         "channels": d.input[2] // d.groups, "whole": taps == d.size[0] and rows == d.size[1] * d.input[2],
-        "panels": tiles.panels * d.groups, "tail": d.output[2] % lanes, "all_blocks": blocks * d.groups,
+        "group_panels": tiles.panels, "tail": d.output[2] % lanes,
         "some_rows": max(1, min(d.output[0], STREAMED // row_bytes)),
     }  # fmt: skip
+
+
+WEIGHT_SIZES = ("image_numbers", "width", "channels", "out_rows", "out_columns", "units", "row_tiles", "group_panels",
+                "blocks", "some_rows", "heights", "functions")  # fmt: skip
+"""What may be parameters of the kernel of dW."""

@@ -34,6 +34,29 @@ class Rows:
         return self.pixels * BLOCK
 
 
+IN_REGISTERS = 8
+"""Sums of so many vectors stay in registers, if the compiler knows their number."""
+ROW_SIZES = ("channels", "pixels", "row_pixels", "numbers")
+"""What may be parameters of a kernel that goes row by row."""
+
+
+def row_context(channels: int, pixels: int, lanes: int, least: int) -> dict[str, int]:
+    """Values for the template of such a kernel: of images with so many `pixels`, in rows of `row_pixels`."""
+    rows = rows_of(channels, lanes, least)
+    return {"channels": channels, "pixels": pixels, "row_pixels": rows.pixels, "numbers": rows.numbers}
+
+
+def block_context(channels: int, pixels: int, lanes: int) -> dict[str, int]:
+    """The same for short rows in blocks of `block` pixels."""
+    return {**row_context(channels, pixels, lanes, 64), "block": rows_of(channels, lanes, 64).block}
+
+
+def block_sizes(channels: int, lanes: int) -> tuple[str, ...]:
+    """What may be parameters of a kernel that goes block by block: of short rows, only the number of pixels."""
+    short = rows_of(channels, lanes, 64).numbers <= IN_REGISTERS * lanes
+    return ("pixels",) if short else (*ROW_SIZES, "block")
+
+
 def rows_of(channels: int, lanes: int, least: int) -> Rows:
     """The shortest row of at least `least` numbers that ends at the end of a vector."""
     shortest = -(-least // channels)

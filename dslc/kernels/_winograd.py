@@ -138,6 +138,12 @@ def exceeds_l2(vectors: int, setting: Setting) -> bool:
     return vectors * setting.lanes * setting.itemsize > L2_BYTES
 
 
+SIZES = ("tiles_of_image", "in_rows", "in_columns", "in_channels", "out_rows", "out_columns", "units", "margins",
+         "across", "at_once", "room", "channel_blocks", "blocks", "panels", "square_step", "result_step", "filter_step",
+         "height", "one_vector", "two_vectors")  # fmt: skip
+"""What may be parameters: all but the sizes of squares."""
+
+
 def context(
     d: ConvDetail, choice: str, setting: Setting, whole_vectors: bool, window: int, aligned: bool
 ) -> dict[str, Any]:
@@ -152,14 +158,17 @@ def context(
     room = -(-at_once // height) * height
     panels = -(-blocks // 2)
     stored = (d.output[0] // window, d.output[1] // window, d.output[2])
+    tiles = Tiles((height,), lanes, blocks, prefetches=room > height and streams(d, choice, setting))
     return {
-        "d": d, "m": outputs, "size": outputs + taps - 1, "elements": elements, "down": down,
-        "across": across, "lanes": lanes, "at_once": at_once, "room": room, "threads": setting.threads,
+        "m": outputs, "size": outputs + taps - 1, "elements": elements, "tiles_of_image": down * across,
+        "in_rows": d.input[0], "in_columns": d.input[1], "in_channels": d.input[2], "out_rows": d.output[0],
+        "out_columns": d.output[1], "units": d.output[2], "margins": d.before, "across": across, "lanes": lanes,
+        "at_once": at_once, "room": room, "threads": setting.threads,
         "channel_blocks": channel_blocks, "blocks": blocks, "groups": min(panels, setting.threads),
         "panels": panels, "square_step": spread(channel_blocks * room * lanes),
         "result_step": spread(2 * panels * room * lanes),
         "filter_step": spread(d.input[2] * lanes),
-        "tiles": Tiles((height,), lanes, blocks, prefetches=room > height and streams(d, choice, setting)),
+        "tiles": tiles, "height": height, "one_vector": tiles.named(height, 1), "two_vectors": tiles.named(height, 2),
         "summed": max(1, GROUPED // lanes), "near": blocks <= MAX_PREFETCHED,
         "asked": elements if exceeds_l2(elements * (channel_blocks + 2 * panels) * room, setting) else 0,
         "far": aligned and prod(stored) * setting.batch * setting.itemsize > NON_TEMPORAL_BYTES,
@@ -194,4 +203,5 @@ def variant(op: Operation, d: ConvDetail, setting: Setting, names: tuple[str, ..
         scratch(found, setting),
         ("out",) if found["far"] else (),
         "kernels/_winograd.c.j2",
+        SIZES,
     )

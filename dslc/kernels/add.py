@@ -7,8 +7,10 @@ from dslc.operation import Operation
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """One pass over all terms; a tensor that is added twice is one argument."""
+    """One pass over all terms, which are stored alike; a tensor that is added twice is one argument."""
     tensors = tuple(dict.fromkeys(op.reads))
     names = {t: f"x{i}" for i, t in enumerate(tensors, 1)}
-    context = {"terms": [names[t] for t in op.reads], "elements": op.writes[0].elements}
-    return [Variant("plain", (*names.values(), "y"), context, setting.memory_cost(*op.reads))]
+    y = op.writes[0]
+    elements = y.elements if y.batched else setting.layout(y).elements
+    context = {"terms": [names[t] for t in op.reads], "elements": elements, "batched": y.batched}
+    return [Variant("plain", (*names.values(), "y"), context, setting.memory_cost(*op.reads), sizes=("elements",))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
 from dslc.kernels._epilogue import fused_epilogue
-from dslc.kernels._rows import rows_of
+from dslc.kernels._rows import ROW_SIZES, row_context
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.lowering.site import MAX_CHANNELS
 from dslc.operation import Operation
@@ -24,13 +24,12 @@ def in_one_pass(op: Operation, setting: Setting, names: tuple[str, ...]) -> list
     d = detail(op, BatchNormDetail)
     reads, end = fused_epilogue(op, *names)
     names = (*reads, "out")
-    context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps, "shifts": "beta" in names, **end}
+    context: dict[str, object] = {
+        "pixels": d.pixels, "channels": d.channels, "eps": d.eps, "shifts": "beta" in names, **end
+    }  # fmt: skip
     if d.channels > MAX_CHANNELS:
-        context["channels"] = d.channels
-        return [
-            Variant(
-                "plain", names, context, setting.memory_cost(op.reads[0], factor=2), shared_template=TEMPLATE.format("")
-            )
-        ]
-    context["rows"] = rows_of(d.channels, setting.lanes, 512)
-    return [Variant("rows", names, context, setting.memory_cost(op.reads[0]), shared_template=TEMPLATE.format("_rows"))]
+        cost = setting.memory_cost(op.reads[0], factor=2)
+        return [Variant("plain", names, context, cost, shared_template=TEMPLATE.format(""))]
+    context |= row_context(d.channels, d.pixels, setting.lanes, 512)
+    cost, sizes = setting.memory_cost(op.reads[0]), ROW_SIZES
+    return [Variant("rows", names, context, cost, shared_template=TEMPLATE.format("_rows"), sizes=sizes)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
 from dslc.kernels._epilogue import fused_epilogue
-from dslc.kernels._rows import rows_of
+from dslc.kernels._rows import ROW_SIZES, row_context
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.lowering.site import MAX_CHANNELS
 from dslc.operation import Operation
@@ -18,9 +18,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
     reads, end = fused_epilogue(op, "dout", "in", "mean", "var", "gamma", "dgamma", "dbeta")
     names = (*reads, "din")
-    context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps, **end}
+    context: dict[str, object] = {"pixels": d.pixels, "channels": d.channels, "eps": d.eps, **end}
     if d.channels > MAX_CHANNELS:
-        context["channels"] = d.channels
         return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=3))]
-    context["rows"] = rows_of(d.channels, setting.lanes, 512)
-    return [Variant("rows", names, context, setting.memory_cost(op.reads[0]))]
+    context |= row_context(d.channels, d.pixels, setting.lanes, 512)
+    return [Variant("rows", names, context, setting.memory_cost(op.reads[0]), sizes=ROW_SIZES)]

@@ -13,4 +13,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     the threads."""
     d = detail(op, BatchNormDetail)
     context = {"channels": d.channels, "pixels": d.pixels, "chunks": CHUNKS}
-    return [Variant("plain", ("moments", "mean", "var"), context, setting.memory_cost(*op.reads))]
+    names, cost = ("moments", "mean", "var"), setting.memory_cost(*op.reads)
+    return [Variant("plain", names, context, cost, sizes=("channels", "pixels"))]

@@ -1,4 +1,4 @@
-"""running = momentum * running + (1 - momentum) * batch."""
+"""running = momentum * running + (1 - momentum) * batch; the variance perhaps times m / (m - 1)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dslc.operation import Operation
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Over the channels, once in a step, after the step is accepted."""
     d = detail(op, BatchNormDetail)
-    context = {"channels": d.channels, "momentum": d.momentum, "rest": 1 - d.momentum}
-    return [
-        Variant(
-            "plain", ("batch_mean", "batch_var", "mean", "var"), context, setting.memory_cost(op.reads[0], factor=1)
-        )
-    ]
+    context = {
+        "channels": d.channels, "momentum": d.momentum, "rest": 1 - d.momentum, "pixels": d.pixels,
+        "unbiased": d.unbiased,
+    }  # fmt: skip
+    names, cost = ("batch_mean", "batch_var", "mean", "var"), setting.memory_cost(op.reads[0])
+    return [Variant("plain", names, context, cost, sizes=("channels", "pixels"))]

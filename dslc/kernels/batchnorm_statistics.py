@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._rows import LONG, rows_of
+from dslc.kernels._rows import LONG, block_context, block_sizes
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
@@ -17,9 +17,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if len(op.writes) == 2:
         context = {"channels": d.channels, "pixels": d.pixels, "long": setting.batch * d.pixels > LONG}
         return [Variant("plain", ("x", "mean", "var"), context, setting.memory_cost(x, factor=2))]
-    rows = rows_of(d.channels, setting.lanes, 64)
-    return [
-        Variant(
-            "chunks", ("x", "moments"), {"pixels": d.pixels, "chunks": CHUNKS, "rows": rows}, setting.memory_cost(x)
-        )
-    ]
+    context = {**block_context(d.channels, d.pixels, setting.lanes), "chunks": CHUNKS}
+    sizes = block_sizes(d.channels, setting.lanes)
+    return [Variant("chunks", ("x", "moments"), context, setting.memory_cost(x), sizes=sizes)]

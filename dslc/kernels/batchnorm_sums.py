@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._rows import LONG, rows_of
+from dslc.kernels._rows import LONG, block_context, block_sizes
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
@@ -13,10 +13,12 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass over dy and x, of which threads share the channels; or over each chunk, for `chunk_sum`."""
     d = detail(op, BatchNormDetail)
     cost = setting.memory_cost(*op.reads[:2])
-    context: dict[str, object] = {"pixels": d.pixels, "eps": d.eps}
     if len(op.writes) == 2:
         names = ("dy", "x", "mean", "var", "dgamma", "dbeta")
-        context |= {"channels": d.channels, "long": setting.batch * d.pixels > LONG}
+        context = {
+            "pixels": d.pixels, "channels": d.channels, "eps": d.eps, "long": setting.batch * d.pixels > LONG
+        }  # fmt: skip
         return [Variant("plain", names, context, cost)]
-    context |= {"chunks": CHUNKS, "rows": rows_of(d.channels, setting.lanes, 64)}
-    return [Variant("chunks", ("dy", "x", "mean", "var", "sums"), context, cost)]
+    found = {**block_context(d.channels, d.pixels, setting.lanes), "eps": d.eps, "chunks": CHUNKS}
+    names = ("dy", "x", "mean", "var", "sums")
+    return [Variant("chunks", names, found, cost, sizes=block_sizes(d.channels, setting.lanes))]

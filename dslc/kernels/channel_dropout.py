@@ -22,7 +22,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     draws = -(-d.words // WORDS) * setting.batch * DRAW_NS
     cost = draws + setting.memory_cost(result)
     if d.words == 1:
-        return [Variant("examples", names, context | {"elements": result.elements}, cost)]
+        context["elements"] = result.elements
+        return [Variant("examples", names, context, cost, sizes=("stream", "elements"))]
     channels = result.shape[-1]
     context |= {"channels": channels, "pixels": result.elements // channels, "most": WORDS}
-    return [Variant("plain", names, context, cost)]
+    return [Variant("plain", names, context, cost, sizes=("stream",))]

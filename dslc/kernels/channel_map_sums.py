@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant, detail
-from dslc.kernels._rows import LONG, rows_of
+from dslc.kernels._rows import LONG, block_context, block_sizes
 from dslc.layers._channelwise import ChannelMapDetail
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
@@ -22,9 +22,10 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         context = {"channels": channels, "pixels": pixels, "long": setting.batch * pixels > LONG,
                    "term": _term(slope, "dy[at]", "x[at]")}  # fmt: skip
         return [Variant("plain", ("dy", "x", "sum"), context, cost, shared_template=TEMPLATE.format(""))]
-    context = {"pixels": pixels, "chunks": CHUNKS, "rows": rows_of(channels, setting.lanes, 64), "reads_x": True,
+    context = {**block_context(channels, pixels, setting.lanes), "chunks": CHUNKS, "reads_x": True,
                "term": _term(slope, "dout[i + k]", "in[i + k]")}  # fmt: skip
-    return [Variant("chunks", ("dy", "x", "sums"), context, cost, shared_template=TEMPLATE.format("_chunks"))]
+    sizes, template = block_sizes(channels, setting.lanes), TEMPLATE.format("_chunks")
+    return [Variant("chunks", ("dy", "x", "sums"), context, cost, shared_template=template, sizes=sizes)]
 
 
 def _term(slope: Scalar, dy: str, x: str) -> str:

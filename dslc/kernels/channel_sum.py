@@ -4,7 +4,7 @@ example, over the mini-batch alone."""
 from __future__ import annotations
 
 from dslc.kernels import Setting, Variant
-from dslc.kernels._rows import LONG, rows_of
+from dslc.kernels._rows import LONG, block_context, block_sizes
 from dslc.lowering.details import CHUNKS
 from dslc.operation import Operation
 
@@ -25,9 +25,10 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("lanes", ("dy", "sums"), context, setting.memory_cost(dy, factor=0.5))]
     if total.elements == channels:
         context = {"channels": channels, "pixels": pixels, "long": setting.batch * pixels > LONG, "term": "dy[at]"}
-        return [Variant("plain", ("dy", "sum"), context, setting.memory_cost(dy))]
+        return [Variant("plain", ("dy", "sum"), context, setting.memory_cost(dy), sizes=("channels",))]
     context = {
-        "pixels": pixels, "chunks": CHUNKS, "rows": rows_of(channels, setting.lanes, 64),
+        **block_context(channels, pixels, setting.lanes), "chunks": CHUNKS,
         "term": "dout[i + k]", "reads_x": False,
     }  # fmt: skip
-    return [Variant("chunks", ("dy", "sums"), context, setting.memory_cost(dy, factor=0.5))]
+    cost = setting.memory_cost(dy, factor=0.5)
+    return [Variant("chunks", ("dy", "sums"), context, cost, sizes=block_sizes(channels, setting.lanes))]

@@ -11,4 +11,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Over all chunks of every array, element by element."""
     names = tuple(f"sum{i}" for i in range(1, len(op.writes) + 1))
     context = {"names": names, "channels": op.writes[0].elements, "chunks": CHUNKS}
-    return [Variant("plain", ("sums", *names), context, setting.memory_cost(*op.reads))]
+    return [Variant("plain", ("sums", *names), context, setting.memory_cost(*op.reads), sizes=("channels",))]

@@ -22,7 +22,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     images, cost = setting.images(y), setting.memory_cost(*op.reads, y)
     if len(axes) == 1:
         formula = _formula(op, {t: f"{name}[i]" for t, name in arrays.items()})
-        return [Variant("plain", names, {"formula": formula, "images": images, "elements": axes[0].size}, cost)]
+        context = {"formula": formula, "images": images, "elements": axes[0].size}
+        return [Variant("plain", names, context, cost, sizes=("elements",))]
     places = Places(axes, y)
     along = {t: name for t, name in arrays.items() if t in places.inner.tensors}
     context = {

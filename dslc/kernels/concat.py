@@ -11,5 +11,9 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     parts = op.detail
     assert isinstance(parts, tuple)
     names = {t: f"x{i}" for i, t in enumerate(dict.fromkeys(op.reads), 1)}
-    context = {"parts": list(zip([names[t] for t in op.reads], parts, strict=True)), "pixels": parts[0].pixels}
-    return [Variant("plain", (*names.values(), "y"), context, setting.memory_cost(op.writes[0]))]
+    context = {
+        "parts": [names[t] for t in op.reads], "pixels": parts[0].pixels, "total": parts[0].total,
+        "starts": tuple(p.start for p in parts), "widths": tuple(p.width for p in parts),
+    }  # fmt: skip
+    sizes = ("pixels", "total", "starts", "widths")
+    return [Variant("plain", (*names.values(), "y"), context, setting.memory_cost(op.writes[0]), sizes=sizes)]

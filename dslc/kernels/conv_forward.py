@@ -37,23 +37,17 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if op.choice == "depthwise":
         context = {**_depthwise.context(d, setting), "rotated": False, "bias": bias, **end}
         cost = _depthwise.cost(d, setting)
-        return [Variant("depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2")]
+        return [
+            Variant(
+                "depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2", sizes=_depthwise.SIZES
+            )
+        ]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, "bias": bias}
         return [Variant("plain", names, {**context, **end}, setting.compute_cost(op, 0.05))]
     if op.choice.startswith("winograd"):
         return [_winograd.variant(op, d, setting, ("in", "filters", *ends, "squares", "products"), bias)]
-    context = {**_direct.context(d, setting), "bias": bias, **end}
-    return [
-        Variant(
-            "direct",
-            names,
-            context,
-            _direct.cost(d, setting),
-            context["tiles"].products,
-            shared_template="kernels/_direct.c.j2",
-        )
-    ]
+    return [_direct.variant("direct", names, d, setting, {"bias": bias, **end})]
 
 
 def pools(op: Operation) -> bool:

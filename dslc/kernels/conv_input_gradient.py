@@ -52,19 +52,20 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if op.choice == "depthwise":
         context = {**_depthwise.context(rotated(d), setting), "rotated": True, "bias": False, **end}
         cost = _depthwise.cost(d, setting)
-        return [Variant("depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2")]
+        return [
+            Variant(
+                "depthwise", names, context, cost, shared_template="kernels/_depthwise.c.j2", sizes=_depthwise.SIZES
+            )
+        ]
     if op.choice == "depthwise_scatter":
         context = {**_depthwise.scatter_context(d, setting), **end}
-        return [Variant("depthwise_scatter", names, context, 2 * _depthwise.cost(d, setting))]
+        cost = 2 * _depthwise.cost(d, setting)
+        return [Variant("depthwise_scatter", names, context, cost, sizes=_depthwise.SIZES)]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups, **end}
         return [Variant("plain", names, context, setting.compute_cost(op, 0.05))]
     if op.choice == "gather":
-        context = {**_direct.context(rotated(d), setting), "bias": False, **end}
-        cost = _direct.cost(rotated(d), setting)
-        return [
-            Variant("gather", names, context, cost, context["tiles"].products, shared_template="kernels/_direct.c.j2")
-        ]
+        return [_direct.variant("gather", names, rotated(d), setting, {"bias": False, **end})]
     if op.choice.startswith("winograd"):
         known = ("known",) if end["kept"] else ()
         return [

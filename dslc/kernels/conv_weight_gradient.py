@@ -49,12 +49,13 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if op.choice == "depthwise":
         blocks = -(-d.output[2] // setting.lanes)
         context = {**_depthwise.weight_context(d, setting), "blocks": blocks}
-        return [Variant("depthwise", ("x", "dy", "dw"), context, _depthwise.cost(d, setting))]
+        return [Variant("depthwise", ("x", "dy", "dw"), context, _depthwise.cost(d, setting), sizes=_depthwise.SIZES)]
     if op.choice == "plain":
         context = {"d": d, "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups}
         return [Variant("plain", ("x", "dy", "dw"), context, setting.compute_cost(op, 0.05))]
     context = _direct.weight_context(d, setting)
-    return [Variant("direct", ("x", "dy", "dw"), context, _direct.weight_cost(d, setting), context["tiles"].products)]
+    cost, products = _direct.weight_cost(d, setting), context["tiles"].products
+    return [Variant("direct", ("x", "dy", "dw"), context, cost, products, sizes=_direct.WEIGHT_SIZES)]
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:

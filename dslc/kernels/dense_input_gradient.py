@@ -40,12 +40,14 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     tile = Product(rows, 1, lanes)
     tiles, columns = -(-dx.elements // rows), -(-setting.batch // lanes)
     full = units // lanes
+    group = max(1, min(SUMS // columns, tiles // TASKS))
     context = {
         "inputs": dx.elements, "units": units, "full": full, "left": units % lanes, "lanes": lanes, "rows": rows,
         "tiles": tiles, "tile": tile, "columns": columns, "stretch": min(STRETCH, full), "ahead": AHEAD * rows,
-        "group": max(1, min(SUMS // columns, tiles // TASKS)), **end,
+        "group": group, "tasks": -(-tiles // group), **end,
     }  # fmt: skip
-    return [Variant("plain", names, context, setting.compute_cost(op), (tile,))]
+    sizes = ("inputs", "units", "full", "left", "stretch", "tiles", "tasks")
+    return [Variant("plain", names, context, setting.compute_cost(op), (tile,), sizes=sizes)]
 
 
 def streams(op: Operation, setting: Setting) -> bool:

@@ -12,6 +12,8 @@ from dslc.kernels.update import rule_context, rule_names
 from dslc.operation import Operation
 
 UPDATES = True
+SIZES = ("inputs", "units", "panels", "row_tiles", "heights", "functions")
+"""What may be parameters."""
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
@@ -29,15 +31,18 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("narrow", names, few, setting.compute_cost(op, 0.5), (tile,))]
     found = context(op, setting)
     printed = {**found, **rule_context(op), "joined": False}
-    return [Variant("plain", names, printed, setting.compute_cost(op, 0.7), found["tiles"].products)]
+    cost, products = setting.compute_cost(op, 0.7), found["tiles"].products
+    return [Variant("plain", names, printed, cost, products, sizes=SIZES)]
 
 
 def context(op: Operation, setting: Setting) -> dict[str, Any]:
     """Values for the templates that compute tiles of dW."""
     x, dy = op.reads[:2]
     tiles = exact_count(setting.tile_rows, x.elements, 1, setting.layout(op.writes[0]).blocks)
+    heights = (tiles.heights * 2)[:2]
     return {
-        "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tiles": tiles,
+        "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tiles": tiles, "panels": tiles.panels,
+        "heights": heights, "functions": tuple(tiles.named(rows, n) for n in tiles.widths for rows in heights),
         "row_tiles": -(-x.elements // tiles.heights[0]), "tail": dy.elements % setting.lanes, "arrays": rule_names(op),
         **_stretches(setting),
     }  # fmt: skip

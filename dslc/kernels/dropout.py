@@ -18,4 +18,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "d": d, "stream": d.stream, "elements": op.writes[0].elements,
         "sliced": setting.sliced, **end,
     }  # fmt: skip
-    return [Variant("plain", (*reads, "out"), context, setting.memory_cost(op.writes[0], factor=3))]
+    return [Variant("plain", (*reads, "out"), context, setting.memory_cost(op.writes[0], factor=3), sizes=("stream",))]

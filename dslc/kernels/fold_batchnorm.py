@@ -19,7 +19,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "each": layout.elements // (-(-d.channels // lanes) * lanes),
     }  # fmt: skip
     names = ("w", "mean", "var", "gamma", "beta", *(("b",) if bias else ()), "folded", "term")
-    return [Variant("plain", names, context, setting.memory_cost(*op.writes, factor=2))]
+    return [Variant("plain", names, context, setting.memory_cost(*op.writes, factor=2), sizes=("channels", "each"))]
 
 
 def same_layout(op: Operation) -> tuple[Tensor, ...]:

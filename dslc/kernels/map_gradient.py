@@ -19,4 +19,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "variables": d.variables,
     }
     arrays = tuple({"x": "in", "y": "out"}[name] for name in d.variables)
-    return [Variant("plain", ("dout", *arrays, "din"), context, setting.memory_cost(op.writes[0], factor=3))]
+    cost = setting.memory_cost(op.writes[0], factor=3)
+    return [Variant("plain", ("dout", *arrays, "din"), context, cost, sizes=("elements",))]

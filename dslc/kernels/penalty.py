@@ -14,4 +14,4 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "elements": setting.layout(op.reads[0]).elements,
         "chunks": CHUNKS,
     }
-    return [Variant("plain", ("weights", "sums"), context, setting.memory_cost(op.reads[0]))]
+    return [Variant("plain", ("weights", "sums"), context, setting.memory_cost(op.reads[0]), sizes=("elements",))]

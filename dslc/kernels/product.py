@@ -8,6 +8,7 @@ between rows is a constant for the C compiler, so that all of them are addressed
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -78,21 +79,25 @@ class Tiles:
         """The micro-kernels that are needed."""
         return tuple(self._of_size(rows, vectors) for vectors in self.widths for rows in self.heights)
 
-    @property
-    def vectors(self) -> str:
-        """How many vectors a `panel` has, as a C expression."""
-        return str(self.widths[0]) if len(self.widths) == 1 else f"panel == {self.panels - 1} ? 1 : 2"
+    def vectors(self, panels: int) -> str:
+        """How many vectors one of the `panels` has, as a C expression."""
+        return str(self.widths[0]) if len(self.widths) == 1 else f"panel == {panels - 1} ? 1 : 2"
 
-    def height_for(self, count: str) -> str:
-        """The largest height that is at most `count`, as a C expression."""
-        return " : ".join([*(f"{count} >= {rows} ? {rows}" for rows in self.heights[:-1]), str(self.heights[-1])])
+    def height_for(self, count: str, heights: Sequence[int] = ()) -> str:
+        """The largest of these heights, by default of all, that is at most `count`, as a C expression."""
+        return _largest(heights or self.heights, count)
 
     @property
     def function(self) -> str:
         """The function for `rows` and `vectors`, as a C expression."""
+        return self.choice(tuple(p.name for p in self.products), self.heights)
+
+    def choice(self, functions: Sequence[str], heights: Sequence[int]) -> str:
+        """The same of these functions in the order of `products`, for tiles of these heights."""
+        count = len(heights)
         if len(self.widths) == 1:
-            return self._of_width(self.widths[0])
-        return f"vectors == 1 ? ({self._of_width(1)}) : {self._of_width(2)}"
+            return _of_heights(functions, heights)
+        return f"vectors == 1 ? ({_of_heights(functions[count:], heights)}) : {_of_heights(functions[:count], heights)}"
 
     def named(self, rows: int, vectors: int) -> str:
         """The function of one size, in C; NULL if no panel has so many vectors."""
@@ -101,10 +106,18 @@ class Tiles:
     def _of_size(self, rows: int, vectors: int) -> Product:
         return Product(rows, vectors, self.a_row, self.run, self.prefetches)
 
-    def _of_width(self, vectors: int) -> str:
-        names = [self._of_size(rows, vectors).name for rows in self.heights]
-        chosen = [f"rows == {rows} ? {name}" for rows, name in zip(self.heights[:-1], names, strict=False)]
-        return " : ".join([*chosen, names[-1]])
+
+def _largest(heights: Sequence[int], count: str) -> str:
+    if len({str(height) for height in heights}) == 1:
+        return str(heights[0])
+    return " : ".join([*(f"{count} >= {rows} ? {rows}" for rows in heights[:-1]), str(heights[-1])])
+
+
+def _of_heights(functions: Sequence[str], heights: Sequence[int]) -> str:
+    if len({*map(str, functions)}) == 1:
+        return functions[0]
+    chosen = [f"rows == {rows} ? {name}" for rows, name in zip(heights[:-1], functions, strict=False)]
+    return " : ".join([*chosen, functions[-1]])
 
 
 def any_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:

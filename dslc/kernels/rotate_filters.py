@@ -20,10 +20,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """A transposing copy; `groups` swaps within each group."""
     d, lanes = detail(op, ConvDetail), setting.lanes
     context = {
-        "taps": d.size[0] * d.size[1], "channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups,
+        "taps": d.size[0] * d.size[1], "all_channels": d.input[2] // d.groups, "filters": d.output[2] // d.groups,
         "lanes": lanes, "blocks": setting.layout(op.writes[0]).blocks,
     }  # fmt: skip
     cost = setting.memory_cost(op.reads[0], factor=2)
     if d.groups == 1:
-        return [Variant("plain", ("w", "rotated"), context, cost)]
-    return [Variant("groups", ("w", "rotated"), {**context, "all_channels": d.input[2]}, 2 * cost)]
+        return [Variant("plain", ("w", "rotated"), context, cost, sizes=("all_channels", "filters", "blocks"))]
+    context |= {"channels": d.input[2] // d.groups, "all_channels": d.input[2]}
+    return [Variant("groups", ("w", "rotated"), context, 2 * cost)]

@@ -9,5 +9,6 @@ from dslc.operation import Operation
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """A copy of the channels of every pixel."""
-    context = {"slice": detail(op, SliceDetail)}
-    return [Variant("plain", ("x", "y"), context, setting.memory_cost(op.writes[0]))]
+    d = detail(op, SliceDetail)
+    context = {"pixels": d.pixels, "total": d.total, "start": d.start, "width": d.width}
+    return [Variant("plain", ("x", "y"), context, setting.memory_cost(op.writes[0]), sizes=tuple(context))]

@@ -15,7 +15,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     assert rule is not None
     trust = () if rule.trust is None else ("trust",)
     names = (*names_of_reads(op, rule.states, len(op.reads) - len(trust)), *trust)
-    return [Variant("plain", names, context, setting.memory_cost(*op.reads))]
+    return [Variant("plain", names, context, setting.memory_cost(*op.reads), sizes=("elements",))]
 
 
 def names_of_reads(op: Operation, states: tuple[str, ...], count: int) -> tuple[str, ...]:

@@ -16,11 +16,20 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     transform = Transform(*sizes(detail(op, FiltersDetail).choice), "filter")
     layout, channels = setting.layout(op.writes[0]), op.reads[0].shape[2]
     context = {
-        "taps": transform.elements, "channels": channels, "step": layout.shape[1] * setting.lanes,
+        "taps": transform.elements, "channels": channels, "filter_step": layout.shape[1] * setting.lanes,
         "blocks": layout.blocks, "lanes": setting.lanes, "elements": layout.shape[0], "transform": transform.name,
     }  # fmt: skip
     cost = setting.memory_cost(op.writes[0], factor=2)
-    return [Variant("plain", ("w", "transformed"), context, cost, transforms=(transform,))]
+    return [
+        Variant(
+            "plain",
+            ("w", "transformed"),
+            context,
+            cost,
+            transforms=(transform,),
+            sizes=("channels", "filter_step", "blocks"),
+        )
+    ]
 
 
 def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:

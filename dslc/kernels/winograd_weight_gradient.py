@@ -18,10 +18,14 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     transform = Transform(*sizes(made.choice), "filter_gradient")
     context = {
         "taps": transform.results, "size": transform.elements, "channels": made.conv.input[2], "lanes": setting.lanes,
-        "blocks": op.reads[0].shape[1], "chunks": made.chunks, "step": made.step, "transform": transform.name,
+        "blocks": op.reads[0].shape[1], "chunks": made.chunks, "sum_step": made.step, "transform": transform.name,
     }  # fmt: skip
     cost = setting.memory_cost(*op.reads, factor=2)
-    return [Variant("plain", ("sums", "dw"), context, cost, transforms=(transform,))]
+    return [
+        Variant(
+            "plain", ("sums", "dw"), context, cost, transforms=(transform,), sizes=("channels", "sum_step", "blocks")
+        )
+    ]
 
 
 def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:

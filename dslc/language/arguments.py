@@ -11,6 +11,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from itertools import pairwise
 from typing import Annotated, Any, get_type_hints
 
+from dslc.formula import Formula
 from dslc.shape import Pair, Sides
 
 Scalar = int | float | bool | str
@@ -253,6 +254,20 @@ class Increasing:
 
 
 @dataclass(frozen=True)
+class FormulaOf:
+    """A formula in these variables, the first of which it is differentiated by. The checker reads it from the syntax
+    tree."""
+
+    variables: tuple[str, ...]
+
+    def convert(self, value: object) -> Formula:
+        """The formula itself. Raises BadValue for anything else."""
+        if not isinstance(value, Formula):
+            raise BadValue(f"expected a formula of {' and '.join(self.variables)}, not {show(value)}")
+        return value
+
+
+@dataclass(frozen=True)
 class MetricName:
     """A word; which words are metrics depends on the heads and is looked up later."""
 
@@ -284,6 +299,8 @@ def show(value: object) -> str:
         return "on" if value else "off"
     if isinstance(value, Symbol):
         return value.name
+    if isinstance(value, Formula):
+        return value.text
     if isinstance(value, tuple):
         return "x".join(str(part) for part in value)
     if isinstance(value, Items):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
 from typing import Union
 
 from dslc.language.record import Record, record
@@ -49,8 +51,18 @@ class Name(Record):
 
 
 @record
+class Member(Record):
+    """`in.channels`: a size of the value `name`."""
+
+    span: Span
+    name: str
+    name_span: Span
+    member: str
+
+
+@record
 class Binary(Record):
-    """`left operator right`; the operators are + - * / and //."""
+    """`left operator right`; the operators are + - * / // ^, < <= > >= == != and `and`, `or`."""
 
     span: Span
     operator: str
@@ -61,6 +73,14 @@ class Binary(Record):
 @record
 class Negate(Record):
     """`-operand`."""
+
+    span: Span
+    operand: Expr
+
+
+@record
+class Not(Record):
+    """`not operand`."""
 
     span: Span
     operand: Expr
@@ -93,15 +113,15 @@ class Call(Record):
     arguments: tuple[Argument, ...] | None
 
 
-Expr = Union[Number, Size, Text, Switch, Name, Binary, Negate, Call, Items]
+Expr = Union[Number, Size, Text, Switch, Name, Member, Binary, Negate, Not, Call, Items]
 
 
 @record
 class Chain(Record):
-    """`conv(8, 3x3) -> relu -> flatten`: one call for each link."""
+    """`conv(8, 3x3) -> relu -> flatten`: one call for each link, or arithmetic of values first: `x + y -> relu`."""
 
     span: Span
-    links: tuple[Call, ...]
+    links: tuple[Union[Call, Binary], ...]
 
 
 @record
@@ -128,12 +148,13 @@ class InputDecl(Record):
 
 @record
 class OutputDecl(Record):
-    """`output name = chain`."""
+    """`output name = chain`, or `output name = chain train_only`."""
 
     span: Span
     name: str
     name_span: Span
     chain: Chain
+    train_only: bool
 
 
 @record
@@ -147,6 +168,33 @@ class Assign(Record):
 
 
 @record
+class AssignMany(Record):
+    """`first, second = chain`."""
+
+    span: Span
+    names: tuple[Name, ...]
+    chain: Chain
+
+
+@record
+class Shared(Record):
+    """`name = shared { body }`: layers that are called like a block, with the same parameters in every call."""
+
+    span: Span
+    name: str
+    name_span: Span
+    body: tuple[Statement, ...]
+
+
+@record
+class Results(Record):
+    """`first, second` at the end of a block: the values that flow out."""
+
+    span: Span
+    names: tuple[Name, ...]
+
+
+@record
 class Repeat(Record):
     """`repeat count { body }`."""
 
@@ -155,7 +203,17 @@ class Repeat(Record):
     body: tuple[Statement, ...]
 
 
-Statement = Union[InputDecl, OutputDecl, Assign, Repeat, Chain]
+@record
+class When(Record):
+    """`when condition { body } else { otherwise }`; without `else`, `otherwise` is empty."""
+
+    span: Span
+    condition: Expr
+    body: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...]
+
+
+Statement = Union[InputDecl, OutputDecl, Assign, AssignMany, Shared, Results, Repeat, When, Chain]
 
 
 @record
@@ -247,3 +305,15 @@ class Program(Record):
         for declaration in self.declarations:
             assert last <= declaration.span.start <= declaration.span.end <= len(self.source.text)
             last = declaration.span.start
+
+
+def walk(node: object) -> Iterator[Record]:
+    """The node, or all nodes of a tuple, with everything inside."""
+    todo = [node]
+    while todo:
+        found = todo.pop()
+        if isinstance(found, tuple):
+            todo.extend(reversed(found))
+        elif isinstance(found, Record):
+            yield found
+            todo.extend(getattr(found, f.name) for f in reversed(fields(found)))  # type: ignore[arg-type]

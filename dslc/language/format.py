@@ -16,14 +16,14 @@ from dslc.language.source import Source
 INDENT = "  "
 TOKEN = re.compile(
     r"""(?P<blank>[ \t\r\f]+) | (?P<newline>\n) | (?P<comment>\#[^\n]*)
-    | "[^"\n]*" | -> | // | <= | >=
+    | "[^"\n]*" | -> | // | <= | >= | == | !=
     | [0-9]+(?:x[0-9]+)+(?![A-Za-z_0-9])
     | (?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![A-Za-z_])
     | \w+ | .""",
     re.VERBOSE,
 )
-OPERATORS = frozenset(("+", "-", "*", "/", "//", "<=", ">=", "<", ">", "=", "->"))
-BEFORE_A_VALUE = OPERATORS | {"(", ",", ":", "{", ""}
+OPERATORS = frozenset(("+", "-", "*", "/", "//", "<=", ">=", "<", ">", "==", "!=", "=", "->"))
+BEFORE_A_VALUE = OPERATORS | {"^"} | {"(", ",", ":", "{", "", "and", "or", "not", "when", "repeat"}
 """Behind one of these, or first, a minus is a sign and a bracket holds a value instead of arguments."""
 
 
@@ -154,8 +154,6 @@ def _printed(lines: Sequence[Line]) -> Iterator[str]:
 def _text(line: Line, column: int) -> str:
     if line.key:
         return f"{line.key.ljust(column)} {_spaced(line.words)}"
-    if line.words[:1] == ("repeat",):
-        return f"repeat {_spaced(line.words[1:])}"
     return _spaced(line.words)
 
 
@@ -186,7 +184,7 @@ def _spaced(words: Sequence[str]) -> str:
 def _apart(earlier: str, before: str, word: str, depth: int) -> bool:
     """Whether a space belongs between two words. `earlier` is the one before both; `depth` counts the brackets around
     them."""
-    if before in ("", "(") or word in (")", ",", ":"):
+    if before in ("", "(", ".", "^") or word in (")", ",", ":", ".", "^"):
         return False
     if "=" in (before, word):
         return not depth

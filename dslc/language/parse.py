@@ -339,7 +339,22 @@ TERMINALS = {
     "COLON": "':'",
     "COMMA": "','",
 }
-OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR"}
+OPERATORS = {
+    "PLUS",
+    "MINUS",
+    "STAR",
+    "SLASH",
+    "FLOOR",
+    "COMPARISON",
+    "EQUALITY",
+    "AND",
+    "OR",
+    "DOT",
+    "CARET",
+    "_ELSE",
+    "TRAIN_ONLY",
+}
+STATEMENT = {"NAME", "IN", "INPUT", "OUTPUT", "REPEAT", "WHEN", "NUMBER", "SIZE", "STRING", "LPAR"}
 DECLARATION = re.compile(r"[ \t]*(param|block|net|train)\b")
 IN_A_TABLE = re.compile(r"\btable\s*\{[^}]*$")
 SIZE_REST = re.compile(r"x[0-9]*(x[0-9]+)*")
@@ -376,14 +391,14 @@ def _nested(source: Source, start: int) -> Diagnostic | None:
 
 
 def _readable(expected: set[str]) -> tuple[str, ...]:
-    if {"NUMBER", "NAME", "SIZE"} <= expected:
+    if {"NUMBER", "NAME", "SIZE"} <= expected and "INPUT" not in expected:
         return ("a value",)
     shown = expected - OPERATORS - {"_NL"} if len(expected) > 1 else expected
     words: list[str] = []
     if "_NL" in expected and not expected & {"NAME", "PARAM"}:
         words, shown = ["a new line"], shown - {"RBRACE", "LBRACE", "$END"}
     elif {"NAME", "INPUT", "OUTPUT"} <= shown:
-        words, shown = ["a statement"], shown - {"NAME", "IN", "INPUT", "OUTPUT", "REPEAT"}
+        words, shown = ["a statement"], shown - STATEMENT
     elif {"NAME", "IN"} <= shown:
         words, shown = ["a layer"], shown - {"NAME", "IN"}
     return (*words, *sorted(TERMINALS.get(name, f"'{name.lower()}'") for name in shown))
@@ -399,6 +414,8 @@ def _hint(token: Token, expected: set[str], before: str) -> str:
         return _word_hint(token, expected, before)
     if token.type == "_NL":
         return _line_end_hint(expected)
+    if token.type in ("COMPARISON", "EQUALITY") and "AND" in expected:
+        return "write two comparisons: 1 < a and a < 9"
     return _bracket_hint(token, expected)
 
 
@@ -450,7 +467,7 @@ def _line_end_hint(expected: set[str]) -> str:
 
 
 def _bracket_hint(token: Token, expected: set[str]) -> str:
-    if token.type in ("INPUT", "OUTPUT", "REPEAT") and "_NL" in expected:
+    if token.type in ("INPUT", "OUTPUT", "REPEAT", "WHEN") and "_NL" in expected:
         return "start a new line"
     if token.type == "FLOOR" and "_ARROW" in expected:
         return "a comment starts with #"
@@ -532,13 +549,30 @@ class _Builder(Transformer[Token, Any]):
         return ast.Column(self._span(meta), word, self._token(name), kind, tuple(options))
 
     def output(self, meta: Meta, items: list[Any]) -> ast.OutputDecl:
-        return ast.OutputDecl(self._span(meta), str(items[0]), self._token(items[0]), items[1])
+        return ast.OutputDecl(self._span(meta), str(items[0]), self._token(items[0]), items[1], items[2] is not None)
 
-    def assign(self, meta: Meta, items: list[Any]) -> ast.Assign:
+    def assign(self, meta: Meta, items: list[Any]) -> ast.Assign | ast.AssignMany:
+        if isinstance(items[0], tuple):
+            return ast.AssignMany(self._span(meta), items[0], items[1])
         return ast.Assign(self._span(meta), str(items[0]), self._token(items[0]), items[1])
+
+    def shared(self, meta: Meta, items: list[Any]) -> ast.Shared:
+        return ast.Shared(self._span(meta), str(items[0]), self._token(items[0]), items[1])
+
+    def results(self, meta: Meta, items: list[Any]) -> ast.Results:
+        return ast.Results(self._span(meta), items[0])
+
+    def names(self, meta: Meta, items: list[Any]) -> tuple[ast.Name, ...]:
+        return tuple(ast.Name(self._token(item), str(item)) for item in items)
 
     def repeat(self, meta: Meta, items: list[Any]) -> ast.Repeat:
         return ast.Repeat(self._span(meta), items[0], items[1])
+
+    def when(self, meta: Meta, items: list[Any]) -> ast.When:
+        """`else when` is a branch that holds another `when`."""
+        condition, body, *rest = items
+        found = next((item for item in rest if isinstance(item, (tuple, ast.When))), ())
+        return ast.When(self._span(meta), condition, body, (found,) if isinstance(found, ast.When) else found)
 
     def chain(self, meta: Meta, items: list[Any]) -> ast.Chain:
         return ast.Chain(self._span(meta), tuple(items))
@@ -583,10 +617,17 @@ class _Builder(Transformer[Token, Any]):
     def binary(self, meta: Meta, items: list[Any]) -> ast.Binary:
         return ast.Binary(self._span(meta), str(items[1]), items[0], items[2])
 
-    product = binary
+    product = power = compare = both = either = binary
 
     def negate(self, meta: Meta, items: list[Any]) -> ast.Negate:
-        return ast.Negate(self._span(meta), items[0])
+        return ast.Negate(self._span(meta), items[-1])
+
+    def deny(self, meta: Meta, items: list[Any]) -> ast.Not:
+        return ast.Not(self._span(meta), items[-1])
+
+    def member(self, meta: Meta, items: list[Any]) -> ast.Member:
+        name, _, member = items
+        return ast.Member(self._span(meta), str(name), self._token(name), str(member))
 
     def number(self, meta: Meta, items: list[Any]) -> ast.Number:
         text = str(items[0])

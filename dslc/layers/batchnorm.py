@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
-from dslc.language.arguments import Fraction, Positive
+from dslc.language.arguments import Fraction, OneOf, Positive
 from dslc.layers import Example, Layer, Mode, Reference, Weights
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
@@ -14,25 +15,31 @@ from dslc.shape import Shape
 
 @dataclass(frozen=True)
 class BatchNormDetail:
-    """`pixels` is rows x columns (1 for vectors); `momentum` is the share of the old running average that is kept."""
+    """`pixels` is rows x columns (1 for vectors); `momentum` is the share of the old running average that is kept, and
+    `unbiased` whether that of the variance is."""
 
     channels: int
     pixels: int
     momentum: float
     eps: float
+    unbiased: bool = False
 
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
     """For each feature or channel gamma * (x - mean) / sqrt(var + eps) + beta: in training with mean and variance over
     the mini-batch (and all pixels), at prediction and wherever the layer is frozen with running averages. Both
-    variances are biased, as in the notes."""
+    variances are biased, as in the notes; with variance=unbiased the running one is not, as in PyTorch."""
 
     momentum: Fraction = 0.9
     eps: Positive = 1e-5
+    variance: Annotated[str, OneOf(("biased", "unbiased"))] = "biased"
 
     mixes = True
-    examples = (Example("batchnorm", ((5,),)), Example("batchnorm(momentum=0.5, eps=1e-3)", ((3, 4, 17),)))
+    examples = (
+        Example("batchnorm(variance=unbiased)", ((5,),)),
+        Example("batchnorm(momentum=0.5, eps=1e-3)", ((3, 4, 17),)),
+    )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         """The shape of the input."""
@@ -53,28 +60,32 @@ class BatchNorm(Layer):
         Normalization').
 
         In training dgamma = sum(dy * x_hat), dbeta = sum(dy), and dx = gamma / sqrt(var + eps) * (dy - (dbeta + x_hat *
-        dgamma) / m) with m the examples times the pixels (Ioffe and Szegedy 2015, section 3).
+        dgamma) / m) with m the examples times the pixels (Ioffe and Szegedy 2015, section 3). The running variance
+        takes var, or m / (m - 1) var without bias, which is 0 where m is 1.
         """
         x, axes = xs[0], tuple(range(xs[0].ndim - 1))
         mean = x.mean(axis=axes) if mode.training else p["mean"]
         var = ((x - mean) ** 2).mean(axis=axes) if mode.training else p["var"]
         deviation = np.sqrt(var + self.eps)
+        count = x.size // x.shape[-1]
         normal = (x - mean) / deviation
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
             dgamma, dbeta = (dy * normal).sum(axis=axes), dy.sum(axis=axes)
-            count = x.size // x.shape[-1]
             through_statistics = (dbeta + normal * dgamma) / count if mode.training else 0
             dx = p["gamma"] / deviation * (dy - through_statistics)
             return (dx,), {"gamma": dgamma, "beta": dbeta}
 
         keep = self.momentum
-        running = {"mean": keep * p["mean"] + (1 - keep) * mean, "var": keep * p["var"] + (1 - keep) * var}
+        kept = var * count / max(count - 1, 1) if self.variance == "unbiased" else var
+        running = {"mean": keep * p["mean"] + (1 - keep) * mean, "var": keep * p["var"] + (1 - keep) * kept}
         return Reference(p["gamma"] * normal + p["beta"], pull, running if mode.training else {})
 
     def _detail(self, site: Site) -> BatchNormDetail:
         channels = site.y.shape[-1]
-        return BatchNormDetail(channels, site.y.elements // channels, self.momentum, self.eps)
+        return BatchNormDetail(
+            channels, site.y.elements // channels, self.momentum, self.eps, self.variance == "unbiased"
+        )
 
     def forward(self, site: Site) -> None:
         """In training the statistics, in chunks where there are many pixels, then `batchnorm_apply` with them; at

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dslc.averages import Average
 from dslc.clips import Clip
-from dslc.graph import BEGIN, FINISH, Graph, Phase, Step
+from dslc.graph import BEGIN, CHECK, FINISH, Graph, Phase, Step
 from dslc.ir import Head, Network, Node, Parameter, Training, Value
 from dslc.layers.standardize import StandardizeDetail
 from dslc.losses import LossSite
@@ -29,6 +29,7 @@ from dslc.operation import (
     Tensor,
     average_name,
     identifier,
+    shared_gradient_name,
     slice_gradient_name,
     state_name,
 )
@@ -59,6 +60,7 @@ class _Lowering:
         self.operations: list[Operation] = []
         self.values = {v.name: Tensor(f"{v.name}_in", v.shape, INPUT) for v in network.inputs}
         self.parameters = {p.name: p for p in network.parameters}
+        self.users = network.users
         self.lines = {p.name: node.span.line for node in network.nodes for p in node.parameters}
         self.saved: dict[str, dict[str, Tensor]] = defaultdict(dict)
 
@@ -77,12 +79,17 @@ class _Lowering:
         return Tensor(f"{identifier(name)}_grad", self.parameters[name].shape, GRADIENT, batched=False)
 
     def computed_gradient(self, name: str) -> Tensor:
-        """What a layer's backward pass writes."""
+        """What the backward pass of the layers writes."""
         return self.gradient(name)
+
+    def gradient_at(self, p: Parameter, node: Node) -> Tensor:
+        """What the backward pass of one layer writes: where several share a parameter, its own part."""
+        if len(self.users[p.name]) > 1:
+            return Tensor(shared_gradient_name(p.name, node.name), p.shape, batched=False)
+        return self.computed_gradient(p.name)
 
     def site(self, node: Node, index: int) -> Site:
         span = node.span
-        roles = {p.name.removeprefix(f"{node.name}."): p for p in node.parameters}
         return Site(
             name=node.name,
             line=span.line,
@@ -93,15 +100,17 @@ class _Lowering:
             x=tuple(self.values[v.name] for v in node.inputs),
             y=self.values[node.output.name],
             emit=self.operations.append,
-            parameters={role: self.parameter(p.name) for role, p in roles.items()},
-            gradients={role: self.computed_gradient(p.name) for role, p in roles.items() if p.learns},
+            parameters={role: self.parameter(p.name) for role, p in node.roles.items()},
+            gradients={role: self.gradient_at(p, node) for role, p in node.roles.items() if p.learns},
             saved=self.saved[node.name],
         )
 
-    def forward(self) -> None:
+    def forward(self, wanted: frozenset[str]) -> None:
+        """The forward pass of the nodes with these names."""
         for index, node in enumerate(self.network.nodes):
-            self.values[node.output.name] = self.output_tensor(node)
-            node.layer.forward(self.site(node, index))
+            if node.name in wanted:
+                self.values[node.output.name] = self.output_tensor(node)
+                node.layer.forward(self.site(node, index))
 
     def output_tensor(self, node: Node) -> Tensor:
         return Tensor(f"{node.name}_out", node.output.shape)
@@ -151,9 +160,11 @@ class _Lowering:
         node = self.network.producer(value)
         return node.span.line if node is not None else 0
 
-    def totals(self, kind: str, job: str, summed: list[Tensor], penalties: list[Tensor], out: Tensor) -> None:
-        heads = tuple((h.name, h.loss.weight) for h in self.network.heads if h.loss is not None)
-        detail = TotalDetail(heads, len(penalties))
+    def totals(
+        self, kind: str, job: str, heads: tuple[Head, ...], summed: list[Tensor], penalties: list[Tensor], out: Tensor
+    ) -> None:
+        weighed = tuple((h.name, h.loss.weight) for h in heads if h.loss is not None)
+        detail = TotalDetail(weighed, len(penalties))
         self.operations.append(Operation(kind, job, (*summed, *penalties), (out,), detail, "the loss"))
 
 
@@ -166,25 +177,26 @@ class _Predict(_Lowering):
         return self.average(name)
 
     def step(self) -> Step:
-        self.forward()
+        self.forward(self.network.predicting)
         self._copy_shared_heads()
         phases = [self.phase("forward")]
         if self.network.training is not None:
-            summed = [t for head in self.network.heads for t in self.lower_loss(head, None)]
-            out = Tensor("loss_sums", (2 * len(self.network.heads),), OUTPUT, batched=False, dtype="double")
-            self.totals("loss_sums", "sum_losses", summed, [], out)
+            answers = self.network.answers
+            summed = [t for head in answers for t in self.lower_loss(head, None)]
+            out = Tensor("loss_sums", (2 * len(answers),), OUTPUT, batched=False, dtype="double")
+            self.totals("loss_sums", "sum_losses", answers, summed, [], out)
             phases.append(self.phase("losses"))
         return Step("predict", tuple(phases))
 
     def output_tensor(self, node: Node) -> Tensor:
-        head = next((h for h in self.network.heads if h.value == node.output), None)
+        head = next((h for h in self.network.answers if h.value == node.output), None)
         if head is None:
             return super().output_tensor(node)
         return Tensor(f"{head.name}_output", node.output.shape, OUTPUT)
 
     def _copy_shared_heads(self) -> None:
         """A value that is the output of two heads is copied for the second."""
-        for head in self.network.heads:
+        for head in self.network.answers:
             tensor = self.values[head.value.name]
             if tensor.name != f"{head.name}_output":
                 out = Tensor(f"{head.name}_output", head.value.shape, OUTPUT)
@@ -208,24 +220,27 @@ class _Train(_Lowering):
         assert network.training is not None
         self.settings, self.sliced = network.training, network.training.slices > 1
         self.once: list[Operation] = []
+        self.parts: dict[Parameter, list[Tensor]] = defaultdict(list)
 
     def steps(self) -> tuple[Step, Step]:
         """The steps `gradients` and `train`."""
         self.contributions: dict[str, list[Tensor]] = defaultdict(list)
         self.needs = _needing_gradient(self.network)
-        self.forward()
+        self.forward(frozenset(node.name for node in self.network.nodes))
         self._losses()
         forward = self.phase("forward")
         for index, node in reversed(list(enumerate(self.network.nodes))):
             self._backward(node, index)
+        self._sum_shared()
         return self._steps_in_slices(forward) if self.sliced else self._steps_at_once(forward)
 
     def _steps_at_once(self, forward: Phase) -> tuple[Step, Step]:
         self._regularize()
         both = (forward, self.phase("backward"))
+        check = self._check(())
         self._running_averages()
         self._update_all()
-        return Step("gradients", both), Step("train", (*both, self.phase("update")))
+        return Step("gradients", both), Step("train", (*both, *check, self.phase("update")))
 
     def _steps_in_slices(self, forward: Phase) -> tuple[Step, Step]:
         """Running averages move with each slice, as if it were a mini-batch."""
@@ -234,9 +249,26 @@ class _Train(_Lowering):
         finish = self.phase(FINISH)
         self._running_averages()
         moving = Phase("backward", (*backward.operations, *self.phase("backward").operations))
+        check = self._check(finish.operations)
         self._update_all()
-        update = Phase("update", (*finish.operations, *self.phase("update").operations))
-        return Step("gradients", (begin, forward, backward, finish)), Step("train", (begin, forward, moving, update))
+        update = Phase("update", (*(() if check else finish.operations), *self.phase("update").operations))
+        return (
+            Step("gradients", (begin, forward, backward, finish)),
+            Step("train", (begin, forward, moving, *check, update)),
+        )
+
+    def _check(self, before: tuple[Operation, ...]) -> tuple[Phase, ...]:
+        """The phase that looks at all gradients behind these operations; none where only the loss is looked at."""
+        if not self.settings.checks_gradients:
+            return ()
+        norms = tuple(self._gradient_norm(p) for p in self.network.parameters if p.learns)
+        out, about = self._loss_tensor(), "whether the gradients are finite"
+        self.operations.append(Operation("finite_gradients", "check_gradients", norms, (out,), None, about))
+        return (Phase(CHECK, (*before, *self.phase(CHECK).operations)),)
+
+    def _loss_tensor(self) -> Tensor:
+        """The loss and its parts."""
+        return Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
 
     def computed_gradient(self, name: str) -> Tensor:
         if not self.sliced:
@@ -253,8 +285,7 @@ class _Train(_Lowering):
                 self.contributions[loss_input.name].append(dz)
             summed.extend(self._sliced_loss(head, dz) if self.sliced else self.lower_loss(head, dz))
         penalties = [self._penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
-        out = Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
-        self.totals("total_loss", "add_losses", summed, penalties, out)
+        self.totals("total_loss", "add_losses", self.network.heads, summed, penalties, self._loss_tensor())
 
     def _sliced_loss(self, head: Head, dz: Tensor | None) -> tuple[Tensor, Tensor]:
         """Emits the loss of a slice, its part `dz` of the gradient, and once the number of labels in all slices."""
@@ -292,12 +323,23 @@ class _Train(_Lowering):
         site.dy = dy
         site.dx = tuple(self._input_gradient(node, i) for i in range(len(node.inputs)))
         node.layer.backward(site)
-        for p in node.parameters if self.sliced else ():
-            if p.learns:
+        for p in node.roles.values():
+            if p.learns and len(self.users[p.name]) > 1:
+                self.parts[p].append(self.gradient_at(p, node))
+            elif p.learns and self.sliced:
                 self._accumulate(p)
         for value, dx in zip(node.inputs, site.dx, strict=True):
             if dx is not None:
                 self.contributions[value.name].append(dx)
+
+    def _sum_shared(self) -> None:
+        """The gradient of what several layers share: the sum of their parts, in the order of the network."""
+        for p, parts in self.parts.items():
+            total, name = self.computed_gradient(p.name), f"{identifier(p.name)}_gradient_sum"
+            reads = tuple(reversed(parts))
+            self.operations.append(Operation("add", name, reads, (total,), None, p.name, self.lines[p.name]))
+            if self.sliced:
+                self._accumulate(p)
 
     def _accumulate(self, p: Parameter) -> None:
         reads, writes = (self.computed_gradient(p.name),), (self.gradient(p.name),)
@@ -354,8 +396,10 @@ class _Train(_Lowering):
                 self._move_average(p, training.average)
 
     def _clip_scale(self, clip: Clip) -> tuple[Tensor]:
-        """What all gradients are multiplied by, from the norm of each."""
-        norms = tuple(self._gradient_norm(p) for p in self.network.parameters if p.learns)
+        """What all gradients are multiplied by, from the norm of each; the check has them already."""
+        learning = [p for p in self.network.parameters if p.learns]
+        norm = self._norm_tensor if self.settings.checks_gradients else self._gradient_norm
+        norms = tuple(map(norm, learning))
         scale = Tensor("clip_scale", (1,), batched=False)
         detail = ClipDetail(clip.limit)
         self.operations.append(
@@ -363,9 +407,11 @@ class _Train(_Lowering):
         )
         return (scale,)
 
+    def _norm_tensor(self, p: Parameter) -> Tensor:
+        return Tensor(f"{self.gradient(p.name).name}_norms", (CHUNKS,), batched=False)
+
     def _gradient_norm(self, p: Parameter) -> Tensor:
-        g = self.gradient(p.name)
-        norm = Tensor(f"{g.name}_norms", (CHUNKS,), batched=False)
+        g, norm = self.gradient(p.name), self._norm_tensor(p)
         name = f"{identifier(p.name)}_gradient_norm"
         self.operations.append(Operation("gradient_norm", name, (g,), (norm,), None, p.name, self.lines[p.name]))
         return norm
@@ -422,6 +468,6 @@ def _needing_gradient(network: Network) -> set[str]:
     """Values that depend on something that learns."""
     needs: set[str] = set()
     for node in network.nodes:
-        if any(p.learns for p in node.parameters) or any(v.name in needs for v in node.inputs):
+        if node.learns or any(v.name in needs for v in node.inputs):
             needs.add(node.output.name)
     return needs

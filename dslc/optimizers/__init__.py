@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import ClassVar
 
-from dslc.language.arguments import Positive
+from dslc.language.arguments import BadValue, Positive
 from dslc.numerics import Array
 from dslc.scalar import Scalar, variable
 
@@ -62,7 +62,18 @@ class Rule:
         return self._states_in(self.before_trust)
 
     def _states_in(self, assignments: tuple[tuple[str, Scalar], ...]) -> tuple[str, ...]:
-        return tuple(name for name, _ in assignments if name != "w" and name not in self.between)
+        return tuple(dict.fromkeys(name for name, _ in assignments if name != "w" and name not in self.between))
+
+
+@dataclass(frozen=True)
+class Inner:
+    """An argument that is an optimizer itself, `adam(0.001)`, which the checker reads from the syntax tree."""
+
+    def convert(self, value: object) -> Optimizer:
+        """The optimizer. Raises BadValue for anything else."""
+        if not isinstance(value, Optimizer):
+            raise BadValue("expected an optimizer, such as adam(0.001)")
+        return value
 
 
 class Optimizer:

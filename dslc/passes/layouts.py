@@ -14,7 +14,16 @@ from dslc import kernels
 from dslc.graph import Graph, Phase, Step
 from dslc.kernels import Copy
 from dslc.layout import Layout
-from dslc.operation import ACTIVATION, Operation, Tensor, average_name, identifier, slice_gradient_name, state_name
+from dslc.operation import (
+    ACTIVATION,
+    Operation,
+    Tensor,
+    average_name,
+    identifier,
+    shared_gradient_name,
+    slice_gradient_name,
+    state_name,
+)
 
 
 def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mapping[str, Layout]]]:
@@ -31,11 +40,13 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mappin
         lying = [t for t in kernels.same_layout(op) if t.name in chosen]
         chosen.update({t.name: replace(chosen[lying[0].name], shape=t.shape) for t in kernels.same_layout(op) if lying})
     states = graph.network.training.optimizer.states if graph.network.training else ()
+    users = graph.network.users
     for parameter in graph.network.parameters:
         own = identifier(parameter.name)
         average = average_name(parameter.name)
         layout = chosen.get(average, chosen.get(own, Layout(parameter.shape)))
-        gradients = (f"{own}_grad", slice_gradient_name(parameter.name))
+        parts = (shared_gradient_name(parameter.name, node) for node in users[parameter.name])
+        gradients = (f"{own}_grad", slice_gradient_name(parameter.name), *parts)
         names = (own, average, *gradients, *(state_name(parameter.name, s) for s in states))
         chosen.update(dict.fromkeys(names, layout))
     by_step = {step.name: dict(chosen) for step in graph.steps}

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dslc.layout import Layout
+from dslc.numerics import np
 from dslc.operation import ACTIVATION, Tensor
 from dslc.plan import ALIGNMENT, Buffer, Kernel
 
@@ -43,16 +44,10 @@ def place(
     """
     aliases = _aliases(rows)
     buffers: dict[str, Buffer] = {}
-    placed: list[tuple[int, _LiveRange]] = []
     lives = _live_ranges(rows, layouts, aliases, batch, itemsize, persistent)
+    placed = _Placed(start, len(lives), len(rows))
     for life in sorted(lives, key=lambda n: (-n.elements, n.spans[0])):
-        busy = sorted((o, o + other.elements) for o, other in placed if _overlap(life, other))
-        offset = start
-        for begin, end in busy:
-            if offset + life.elements <= begin:
-                break
-            offset = max(offset, end)
-        placed.append((offset, life))
+        offset = placed.add(life)
         buffers[life.tensor.name] = Buffer(life.tensor, layouts[life.tensor.name], offset, life.elements)
     for tensor, root in aliases.items():
         if root.name in buffers:
@@ -61,13 +56,37 @@ def place(
     return buffers
 
 
-def _overlap(a: _LiveRange, b: _LiveRange) -> bool:
-    """Whether both are live at the same time."""
-    for first, last in a.spans:
-        for begin, end in b.spans:
-            if first <= end and begin <= last:
-                return True
-    return False
+class _Placed:
+    """The live ranges that have a place, in arrays in the order of their offsets, so that a question to all of them is
+    one operation. A live range without a span in a row has one there that is empty."""
+
+    def __init__(self, start: int, count: int, rows: int) -> None:
+        self.start, self.count = start, 0
+        self.begin, self.end = (np.zeros(count, np.int64) for _ in range(2))
+        self.first, self.last = np.ones((rows, count), np.int64), np.zeros((rows, count), np.int64)
+
+    def add(self, life: _LiveRange) -> int:
+        """Places a live range at the lowest offset that is free while it lives, and returns it."""
+        offset = self._free(life)
+        at = int(np.searchsorted(self.begin[: self.count], offset))
+        for array in (self.begin, self.end, *self.first, *self.last):
+            array[at + 1 : self.count + 1] = array[at : self.count]
+        self.begin[at], self.end[at] = offset, offset + life.elements
+        self.first[:, at], self.last[:, at] = 1, 0
+        for row, (first, last) in enumerate(life.spans):
+            self.first[row, at], self.last[row, at] = first, last
+        self.count += 1
+        return offset
+
+    def _free(self, life: _LiveRange) -> int:
+        first, last = self.first[:, : self.count], self.last[:, : self.count]
+        busy = np.zeros(self.count, bool)
+        for begin, end in life.spans:
+            busy |= ((first <= end) & (begin <= last) & (first <= last)).any(axis=0)
+        begins, ends = self.begin[: self.count][busy], self.end[: self.count][busy]
+        free_from = np.maximum.accumulate(np.concatenate(([self.start], ends)))
+        fits = np.flatnonzero(free_from[:-1] + life.elements <= begins)
+        return int(free_from[fits[0] if len(fits) else -1])
 
 
 def _aliases(rows: Sequence[Sequence[Kernel]]) -> dict[Tensor, Tensor]:

@@ -43,21 +43,23 @@ def _with_barriers(kernels: tuple[Kernel, ...], place: Place) -> tuple[Kernel, .
     another may still read, and one at the end. Kernels that the first thread runs alone need none between them."""
     marked = list(kernels)
     running: list[int] = []
+    shared: list[Kernel] = []
     for index, kernel in enumerate(kernels):
         if kernel.variant.is_alias:
             continue
-        if any(_conflict(kernels[i], kernel, place) for i in running):
+        others = (kernels[i] for i in running) if kernel.parallel else shared
+        if any(_conflict(other, kernel, place) for other in others):
             marked[running[-1]] = replace(marked[running[-1]], barrier=True)
-            running = []
+            running, shared = [], []
         running.append(index)
+        if kernel.parallel:
+            shared.append(kernel)
     if running:
         marked[running[-1]] = replace(marked[running[-1]], barrier=True)
     return tuple(marked)
 
 
 def _conflict(earlier: Kernel, later: Kernel, place: Place) -> bool:
-    if not earlier.parallel and not later.parallel:
-        return False
     before, after = earlier.operation, later.operation
     return (
         _overlap(before.writes, after.reads, place)

@@ -239,7 +239,7 @@ def _winograd_filters(seen: _KernelCheck) -> None:
     step = found.stored[2] * seen.lanes
     require(found.stored[:1] == (blocks,), f"{seen.op.name} writes {blocks} blocks to {transformed.name}")
     seen.at_least("an element's filters", step, w.shape[2] * seen.lanes)
-    require(step == seen.context["step"] and found.stored[1] == seen.context["elements"],
+    require(step == seen.context["filter_step"] and found.stored[1] == seen.context["elements"],
            f"{seen.op.name} writes {transformed.name} in another layout than it has")  # fmt: skip
 
 
@@ -267,7 +267,7 @@ def _winograd_weight_gradient(seen: _KernelCheck) -> None:
     c, sums, dw = seen.context, seen.op.reads[0], seen.op.writes[0]
     seen.blocked(dw, 3)
     blocks = -(-dw.shape[3] // seen.lanes)
-    seen.at_least(sums.name, sums.elements, c["chunks"] * blocks * c["size"] ** 2 * c["step"])
+    seen.at_least(sums.name, sums.elements, c["chunks"] * blocks * c["size"] ** 2 * c["sum_step"])
 
 
 def _combine(seen: _KernelCheck) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf
 
 from dslc import kernels
@@ -109,10 +110,13 @@ def make_plan(
     flag = aligned_size(1, itemsize) if prepared(graph.predict) else 0
     if flag:
         kept["prepared"] = Buffer(Tensor("prepared", (1,), batched=False), Layout((1,)), parameters, flag)
-    steps = [
-        _plan_step(step, replace(setting, layouts=layouts[step.name]), kept, parameters + flag, options.disable)
-        for step in graph.steps
-    ]
+    drafts = [Draft.of(step, replace(setting, layouts=layouts[step.name])) for step in graph.steps]
+    start, apart = parameters + flag, "memory" in options.disable
+    places: dict[str, dict[str, Buffer]] = {}
+    for together in _together(drafts):
+        places |= dict.fromkeys((draft.name for draft in together), _places(together, setting, start, apart))
+    worth = inf if "threads" in options.disable else MIN_PARALLEL_NS
+    steps = [_planned(draft, places[draft.name], kept, worth) for draft in drafts]
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
     slices = graph.network.training.slices if graph.network.training is not None else 1
@@ -169,16 +173,66 @@ def caller_tensors(step: Step) -> tuple[Tensor, ...]:
     return tuple(t for t in step.tensors if t.role in (INPUT, TARGET, WEIGHTS))
 
 
-def _plan_step(
-    step: Step, setting: Setting, kept: Mapping[str, Buffer], start: int, disable: Collection[str]
-) -> PlannedStep:
-    phases = tuple(_plan_phase(phase, setting) for phase in step.phases)
-    run = [kernel for phase in phases for kernel in phase.kernels]
-    layouts = _with_scratch(run, setting)
-    everything = {t for kernel in run for t in (*kernel.operation.reads, *kernel.operation.writes)}
-    persistent = everything if "memory" in disable else (*prepared(step), *_begun(step))
-    in_rows = [[kernel for phase in row for kernel in phase.kernels] for row in rows(step.name, phases)]
-    workspace = place(in_rows, layouts, setting.batch, setting.itemsize, start, persistent)
+@dataclass(frozen=True)
+class Draft:
+    """A step before its memory is planned: its kernels, the layouts of all that they touch, and the tensors that share
+    memory with nothing else."""
+
+    name: str
+    phases: tuple[PlannedPhase, ...]
+    layouts: Mapping[str, Layout]
+    persistent: tuple[Tensor, ...]
+
+    @staticmethod
+    def of(step: Step, setting: Setting) -> Draft:
+        """A step with the cheapest kernels."""
+        phases = tuple(_plan_phase(phase, setting) for phase in step.phases)
+        run = [kernel for phase in phases for kernel in phase.kernels]
+        return Draft(step.name, phases, _with_scratch(run, setting), (*prepared(step), *_begun(step)))
+
+    @property
+    def rows(self) -> list[list[Kernel]]:
+        """The kernels of every row of phases."""
+        return [[kernel for phase in row for kernel in phase.kernels] for row in rows(self.name, self.phases)]
+
+    @cached_property
+    def tensors(self) -> dict[Tensor, tuple[Layout | None, Tensor | None]]:
+        """What the kernels touch: the layout, and what a tensor is another name for."""
+        run = [kernel for phase in self.phases for kernel in phase.kernels]
+        aliases = {k.operation.writes[0]: k.operation.reads[0] for k in run if k.variant.is_alias}
+        used = dict.fromkeys(t for k in run for t in (*k.operation.reads, *k.operation.writes))
+        return {t: (self.layouts.get(t.name), aliases.get(t)) for t in used}
+
+
+def _agree(drafts: Sequence[Draft]) -> bool:
+    """Whether steps store what they have in common in one way. Then it lies at the same place in all of them, so that
+    they share functions of C."""
+    found: dict[str, tuple[Tensor, Layout | None, Tensor | None]] = {}
+    return all(
+        found.setdefault(tensor.name, (tensor, *how)) == (tensor, *how)
+        for draft in drafts
+        for tensor, how in draft.tensors.items()
+    )
+
+
+def _together(drafts: Sequence[Draft]) -> list[Sequence[Draft]]:
+    """The steps that are placed together."""
+    training = [draft for draft in drafts if draft.name != "predict"]
+    return [drafts[:1], training] if _agree(training) else [[draft] for draft in drafts]
+
+
+def _places(drafts: Sequence[Draft], setting: Setting, start: int, apart: bool) -> dict[str, Buffer]:
+    """The buffers of steps that never run at the same time."""
+    in_rows = [row for draft in drafts for row in draft.rows]
+    layouts = {name: layout for draft in drafts for name, layout in draft.layouts.items()}
+    everything = [tensor for draft in drafts for tensor in draft.tensors]
+    persistent = everything if apart else [tensor for draft in drafts for tensor in draft.persistent]
+    return place(in_rows, layouts, setting.batch, setting.itemsize, start, persistent)
+
+
+def _planned(draft: Draft, places: Mapping[str, Buffer], kept: Mapping[str, Buffer], worth: float) -> PlannedStep:
+    names = {tensor.name for tensor in draft.tensors}
+    workspace = {name: buffer for name, buffer in places.items() if name in names}
 
     def where(tensor: Tensor) -> tuple[str, int, int]:
         buffer = workspace.get(tensor.name) or kept.get(tensor.name)
@@ -186,8 +240,7 @@ def _plan_step(
             return (tensor.name, 0, 1)
         return ("arena", buffer.offset, buffer.offset + buffer.elements)
 
-    worth = inf if "threads" in disable else MIN_PARALLEL_NS
-    return PlannedStep(step.name, share_work(phases, where, worth), workspace)
+    return PlannedStep(draft.name, share_work(draft.phases, where, worth), workspace)
 
 
 def _begun(step: Step) -> tuple[Tensor, ...]:

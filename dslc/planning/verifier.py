@@ -98,13 +98,14 @@ def _check_same_layout(plan: Plan) -> None:
     """A parameter's gradient and optimizer states have the parameter's layout."""
     training = plan.graph.network.training
     states = training.optimizer.states if training else ()
+    users = plan.graph.network.users
     for parameter in plan.graph.network.parameters:
         own = identifier(parameter.name)
-        slice_gradient = f"{own}_slice_grad"
+        parts = (f"{own}_slice_grad", *(f"{own}_grad_at_{node}" for node in users[parameter.name]))
         for step in plan.steps:
-            if slice_gradient in step.workspace:
-                alike = step.workspace[slice_gradient].layout == plan.kept[own].layout
-                require(alike, f"{slice_gradient} has another layout than {own}")
+            for part in (name for name in parts if name in step.workspace):
+                alike = step.workspace[part].layout == plan.kept[own].layout
+                require(alike, f"{part} has another layout than {own}")
         for name in (f"{own}_grad", f"{own}_average", *(state_name(parameter.name, state) for state in states)):
             if name in plan.kept:
                 alike = plan.kept[name].layout == plan.kept[own].layout
@@ -174,7 +175,7 @@ def _check_results(plan: Plan, step: PlannedStep) -> None:
     learning = [identifier(p.name) for p in network.parameters if p.learns]
     averages = [f"{identifier(p.name)}_average" for p in network.parameters if network.averages(p)]
     results = {
-        "predict": {"forward": [f"{head.name}_output" for head in network.heads]},
+        "predict": {"forward": [f"{head.name}_output" for head in network.answers]},
         "gradients": {"forward": ["loss"], "backward": [f"{name}_grad" for name in learning]},
         "train": {"forward": ["loss"], "update": [*learning, *averages]},
     }[step.name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from dslc.runtime.data.datasets import Split
 from dslc.runtime.data.lazy import portions_of
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.native.initial import start
-from dslc.runtime.training.weights import read_schema, read_weights
+from dslc.runtime.training.checkpoint import LAST
+from dslc.runtime.training.weights import differences, read_arrays, read_schema
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 MAX_EXAMPLES = 64
@@ -32,16 +32,15 @@ def default_count(network: Network) -> int:
 
 def untrained(network: Network, train: Split, weights: str | None = None) -> Interpreter:
     """The network with fresh parameters, its layers such as standardize fitted on the training set; or with the
-    parameters of a safetensors file, `weights`.
+    parameters of a file, `weights`, of a checkpoint those that training goes on from.
 
     Raises:
         DataError: the data or the weights do not fit the network.
     """
     seed = network.training.seed if network.training else 0
     if weights is not None:
-        found, _ = read_weights(Path(weights), {p.name: p.shape for p in network.parameters}, None, True)
-        return Interpreter(network, {name: array.astype(np.float64) for name, array in found.items()}, seed)
-    parameters = {p.name: start(p, seed) for p in network.parameters}
+        return Interpreter(network, _read(weights, network), seed)
+    parameters = {p.name: start(p, seed, "float64") for p in network.parameters}
     if any(node.layer.first for node in network.nodes):
         names = [value.name for value in network.inputs]
         inputs = dict(zip(names, as_inputs(network, train.x, np.float64), strict=True))
@@ -51,6 +50,14 @@ def untrained(network: Network, train: Split, weights: str | None = None) -> Int
             ).items():
                 parameters[f"{node.name}.{role}"] = array
     return Interpreter(network, parameters, seed)
+
+
+def _read(path: str, network: Network) -> Arrays:
+    arrays, _ = read_arrays(path)
+    found = {name.removeprefix(LAST): array for name, array in arrays.items() if name.startswith(LAST)} or arrays
+    if problems := differences(found, {p.name: p.shape for p in network.parameters}):
+        raise DataError(f"the weights in {path} do not fit this network:\n  " + "\n  ".join(problems))
+    return {name: array.astype(np.float64) for name, array in found.items()}
 
 
 def sample_examples(network: Network, train: Split, count: int, weights: str | None = None) -> tuple[Arrays, Arrays]:

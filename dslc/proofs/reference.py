@@ -37,15 +37,16 @@ class Interpreter:
         """Forward pass: every value (n, *shape) by name, and the reference of every node, which holds its backward."""
         values: Arrays = dict(inputs)
         results: dict[str, Reference] = {}
-        used = self.parameters if training else self.shown
+        used = dict(self.parameters if training else self.shown)
         for index, node in enumerate(self.network.nodes):
             xs = tuple(values[v.name] for v in node.inputs)
-            own = {p.name.removeprefix(f"{node.name}."): used[p.name] for p in node.parameters}
+            own = {role: used[p.name] for role, p in node.roles.items()}
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
             if self.slice is not None and mode.training and node.layer.mixes:
                 results[node.name] = _in_slices(self.slice, node.layer, xs, own, mode)
             else:
                 results[node.name] = node.layer.reference(xs, own, mode)
+            used |= {node.roles[role].name: value for role, value in results[node.name].updates.items()}
             values[node.output.name] = results[node.name].y
         return values, results
 
@@ -58,7 +59,7 @@ class Interpreter:
     def predict(self, inputs: Mapping[str, Array]) -> Arrays:
         """The outputs (n, *shape) by head, in prediction mode."""
         values, _ = self.run(inputs, training=False)
-        return {head.name: values[head.value.name] for head in self.network.heads}
+        return {head.name: values[head.value.name] for head in self.network.answers}
 
     def loss_and_gradients(
         self, inputs: Mapping[str, Array], targets: Mapping[str, Array], weights: Array | None = None
@@ -99,10 +100,12 @@ class Interpreter:
         _, flowing, results = self._flow(inputs, targets)
         weighed = {p.name: np.zeros_like(self.parameters[p.name]) for p in self.network.parameters if p.learns}
         for node in self.network.nodes:
-            if node.output.name in flowing and any(p.learns for p in node.parameters):
+            if node.output.name in flowing and node.learns:
                 dy = flowing[node.output.name]
                 _, dps = results[node.name].pull(dy * random.standard_normal(dy.shape))
-                weighed |= {p.name: dps[p.name.removeprefix(f"{node.name}.")] for p in node.parameters if p.learns}
+                for role, p in node.roles.items():
+                    if p.learns:
+                        weighed[p.name] += dps[role]
         return weighed
 
     def _losses(
@@ -152,8 +155,9 @@ class Interpreter:
             for value, dx in zip(node.inputs, dxs, strict=True):
                 _add(flowing, value.name, dx)
             for role, dp in dps.items():
-                if f"{node.name}.{role}" in gradients:
-                    gradients[f"{node.name}.{role}"] += dp
+                p = node.parameter(role)
+                if p is not None and p.name in gradients:
+                    gradients[p.name] += dp
         return gradients
 
     def train_step(
@@ -175,7 +179,7 @@ class Interpreter:
         known = self.shown
         for node in self.network.nodes:
             for role, value in results[node.name].updates.items():
-                self.parameters[f"{node.name}.{role}"] = value
+                self.parameters[node.roles[role].name] = value
         for p in self.network.parameters:
             if p.learns:
                 w = self.parameters[p.name]

@@ -2,8 +2,8 @@
 
 A difference is judged relative to the largest number of its tensor. For gradients that is not enough. The gradient of
 a bias before a batchnorm, for example, is exactly zero because its terms cancel, and the C computes their rounding
-error. So a gradient is also judged relative to the size of its terms: `Interpreter.randomly_weighted_gradients` sums
-them with random weights, which gives about the root of the sum of their squares. If nothing cancels, this is no
+error. So a gradient is also judged relative to the size of its terms (`terms.py`): with random weights their sum is
+about the root of the sum of their squares. If nothing cancels, this is no
 larger than the gradient itself. If everything cancels, one term that is missing, doubled or of the wrong sign is
 still 1 / sqrt(terms) of it: with a million terms, ten times what is allowed. The sum of the absolute values would be
 a possible scale too, but it would hide one such term in ten thousand.
@@ -23,14 +23,13 @@ from typing import TYPE_CHECKING
 from dslc.numerics import Array, np
 from dslc.proofs.gradcheck import unwrap_single
 from dslc.proofs.reference import Interpreter
+from dslc.proofs.terms import sizes_of_terms
 from dslc.runtime.data.random import random_batch
 
 if TYPE_CHECKING:
     from dslc.runtime.model import Model
 
 STEPS = 10
-DRAWS = 2
-"""How often the terms of a gradient get random weights: two normal numbers are unlikely to be both near zero."""
 TOLERANCES = {"float32": (1e-5, 1e-4, 1e-2), "float64": (1e-12, 1e-10, 1e-8)}
 """For outputs, gradients, and parameters after the steps, relative to the scale of a tensor. The third is larger since
 steps of adam or rmsprop amplify the rounding errors of gradients near zero."""
@@ -74,7 +73,7 @@ def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
     if network.training is None:
         return rows
     _, gradients, _ = interpreter.loss_and_gradients(precise_x, precise_y)
-    terms = _terms(interpreter, precise_x, precise_y, seed)
+    terms = sizes_of_terms(interpreter, precise_x, precise_y, seed)
     rows += _compare("gradient", model.gradients(unwrap_single(x), unwrap_single(y)), gradients, for_gradients, terms)
     for _ in range(STEPS):
         _, exact, results = interpreter.loss_and_gradients(precise_x, precise_y)
@@ -84,13 +83,6 @@ def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
         model.train_step(unwrap_single(x), unwrap_single(y))
     after = {name: view.numpy() for name, view in model.parameters.items()}
     return rows + _compare(f"after {STEPS} steps", after, interpreter.shown, for_steps, {})
-
-
-def _terms(interpreter: Interpreter, x: Mapping[str, Array], y: Mapping[str, Array], seed: int) -> dict[str, float]:
-    """For each parameter that learns, the size of the terms of its gradient."""
-    random = np.random.default_rng(seed)
-    draws = [interpreter.randomly_weighted_gradients(x, y, random) for _ in range(DRAWS)]
-    return {name: max(float(np.abs(draw[name]).max()) for draw in draws) for name in draws[0]}
 
 
 def _agreed(exact: Array, found: Array, allowed: float) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 
 from dslc.ir import Head
 from dslc.language.diagnostics import DataError
+from dslc.runtime.analysis.calibration import Calibration, calibration_of
 from dslc.runtime.data.arrays import as_targets
 from dslc.runtime.data.examples import Split
 from dslc.runtime.data.files import require_file
@@ -45,8 +46,8 @@ class Answers:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A misclassified example. `index`: its position in the data. `loss`: the loss of this example alone. `file`: the
-    file, or file and line, that it comes from; empty if unknown."""
+    """A classified example, mostly wrongly. `index`: its position in the data. `loss`: the loss of this example alone.
+    `file`: the file, or file and line, that it comes from; empty if unknown."""
 
     index: int
     true: str
@@ -58,10 +59,11 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The worst mistakes, largest loss first, and all answers."""
+    """The worst mistakes, largest loss first, and all answers, with how sure of them the network is."""
 
     worst: tuple[Mistake, ...]
     answers: Answers
+    calibration: Calibration | None = None
 
     @property
     def wrong(self) -> int:
@@ -81,8 +83,7 @@ class Mistakes:
     def with_positions(self, part: Split) -> Mistakes:
         """The same mistakes of a part of the data, with each `index` replaced by the position in the whole data, and
         with files."""
-        worst = (replace(m, index=int(part.places[m.index]), file=part.origin(m.index) or "") for m in self.worst)
-        return replace(self, worst=tuple(worst))
+        return replace(self, worst=with_positions(self.worst, part))
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,35 @@ def find_mistakes(model: Model, x: Any, y: Any, most: int) -> Mistakes:
     if model.network.tables:
         x = model.schema.inputs(model.network, x)  # once, not for each example
     output, head = model.predict(x), model.network.heads[0]
-    given = answers(head, output, class_targets(model, y, len(output)))
-    wrong, names = given.wrong, model.schema.names(head)
-    losses = np.array([model.evaluate(_one(x, i), _one(y, i))["loss"] for i in wrong])
-    order = np.argsort(-losses, kind="stable")[:most]
-    worst = []
-    for at, i in zip(order, wrong[order], strict=True):
+    target = class_targets(model, y, len(output))
+    given = answers(head, output, target)
+    wrong = _as_mistakes(model, x, y, given, given.wrong)
+    worst = sorted(wrong, key=lambda mistake: -mistake.loss)[:most]
+    return Mistakes(tuple(worst), given, calibration_of(head, output, target))
+
+
+def surest(model: Model, x: Any, y: Any, given: Answers, most: int) -> tuple[Mistake, ...]:
+    """The right answers of the largest probability, at most `most`; `index` is the position in x."""
+    right = np.setdiff1d(np.flatnonzero((given.true != MISSING).any(axis=1)), given.wrong)
+    at = right[np.argsort(-given.probability[right], kind="stable")[:most]]
+    if model.network.tables:
+        x = model.schema.inputs(model.network, x)
+    return tuple(_as_mistakes(model, x, y, given, at))
+
+
+def with_positions(shown: Sequence[Mistake], part: Split) -> tuple[Mistake, ...]:
+    """The same examples of a part of the data, with each `index` replaced by the position in the whole data."""
+    return tuple(replace(m, index=int(part.places[m.index]), file=part.origin(m.index) or "") for m in shown)
+
+
+def _as_mistakes(model: Model, x: Any, y: Any, given: Answers, at: Array) -> list[Mistake]:
+    """The answers to these examples, each with its own loss."""
+    names, found = model.schema.names(model.network.heads[0]), []
+    for i in at:
+        loss = model.evaluate(_one(x, i), _one(y, i))["loss"]
         true, predicted = _words(given.true[i], names), _words(given.predicted[i], names)
-        worst.append(Mistake(int(i), true, predicted, float(given.probability[i]), float(losses[at])))
-    return Mistakes(tuple(worst), given)
+        found.append(Mistake(int(i), true, predicted, float(given.probability[i]), float(loss)))
+    return found
 
 
 def class_targets(model: Model, y: Any, count: int) -> Array:
@@ -125,9 +146,9 @@ def class_targets(model: Model, y: Any, count: int) -> Array:
     Raises:
         DataError: the network has several heads or predicts real numbers, or y does not fit it.
     """
-    head, *more = model.network.heads
+    head, *more = model.network.answers
     if more:
-        names = ", ".join(h.name for h in model.network.heads)
+        names = ", ".join(h.name for h in model.network.answers)
         raise DataError(f"error analysis needs a network with one output; {model.network.name} has several: {names}")
     if head.loss is not None and head.loss.pixels:
         raise DataError(f"{model.network.name} predicts a class for each pixel: an image is not just right or wrong")

@@ -43,14 +43,14 @@ def _as_bytes(images: Array) -> Array:
     return np.round((images.astype(np.float64) - low) * (255 / (high - low))).astype(np.uint8)
 
 
-def as_png(picture: Array) -> bytes:
-    """A picture, bytes (height, width, 1 or 3), as a PNG of the same size, or scaled down to SIDE pixels.
+def as_png(picture: Array, side: int = SIDE) -> bytes:
+    """A picture, bytes (height, width, 1 or 3), as a PNG of the same size, or scaled down to `side` pixels.
 
     Raises:
         UsageError: Pillow is not installed.
     """
     image = _image(picture)
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((side, side))
     return _png(image)
 
 

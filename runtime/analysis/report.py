@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass
-from importlib import resources
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 
 from dslc.ir import Network
+from dslc.runtime.analysis import charts
 from dslc.runtime.analysis.diagnosis import Gap, worst
+from dslc.runtime.analysis.distributions import distributions
 from dslc.runtime.analysis.error_analysis import ErrorAnalysis
+from dslc.runtime.analysis.findings import Findings
 from dslc.runtime.analysis.mistakes import Mistake
+from dslc.runtime.analysis.page import Figure, data_url, figures_of, render_page
+from dslc.runtime.analysis.settings import settings_of
+from dslc.runtime.analysis.vega import Chart
 from dslc.runtime.metrics import class_scores
 from dslc.runtime.training.history import History
 from dslc.shape import show_shape
 
 Array = np.ndarray[Any, Any]
-WIDTH, HEIGHT = 360, 200
-COLORS = ("#1f6feb", "#d1242f")
 MAX_CLASSES = 30
-"""The confusion matrix is shown for up to this many classes."""
+"""The confusion matrix is a table of numbers for up to this many classes, and a picture for more."""
+SECTIONS = ("curves", "confusion", "calibration", "residuals", "layers", "weights", "gradients")
+"""Sections of the page that have charts."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a page is about. `results`: the final metrics by part of the data. `gaps`: bias and variance, if known.
+    `facts`: words by name on data, machine and call. `diagram`: the network as SVG. `histograms`: as
+    `training.histograms` keeps them."""
+
+    network: Network
+    history: History
+    results: Mapping[str, dict[str, float]]
+    findings: Findings
+    gaps: tuple[Gap, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    diagram: str = ""
+    histograms: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -37,101 +57,95 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
-class Worst:
-    """A mistake with the data URL of its picture, empty if it has none."""
+class Shown:
+    """An example with the data URL of its picture, empty if it has none."""
 
     mistake: Mistake
     source: str
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A line of a chart: name, color, and points in pixels of the chart."""
+class LayerRow:
+    """A layer: its output, and the parameters, bytes of one example's output and multiply-adds that it takes."""
 
     name: str
-    color: str
-    points: str
+    output: str
+    parameters: int
+    bytes: int
+    multiply_adds: int
 
 
-@dataclass(frozen=True)
-class Chart:
-    """Curves over the epochs, with the labels of both axes: the top and bottom values, the first and last epoch."""
-
-    title: str
-    curves: tuple[Curve, ...]
-    top: str
-    bottom: str
-    first: str
-    last: str
-
-
-def render_report(
-    network: Network,
-    history: History,
-    results: dict[str, dict[str, float]],
-    error_analysis: ErrorAnalysis | None,
-    gaps: tuple[Gap, ...] = (),
-) -> str:
-    """Renders the page. results: the final metrics by data set. error_analysis: the error analysis. gaps: bias and
-    variance, if
-    known."""
-    source = resources.files("dslc.templates").joinpath("report.html.j2").read_text("utf-8")
-    env = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    columns = history.to_dict()
-    charts = [_chart("loss", columns, ("loss", "dev_loss")), _chart("accuracy", columns, ("dev_accuracy",))]
-    return env.from_string(source).render(
+def render_report(run: Run, script: str) -> str:
+    """Renders the page. script: the JavaScript of Vega; without it the page has tables and pictures, and no charts."""
+    network, columns, errors = run.network, run.history.to_dict(), run.findings.errors
+    small = errors is not None and len(errors.matrix) <= MAX_CLASSES
+    return render_page(
+        "report.html.j2",
+        script,
+        _figures(run),
+        run=run,
         net=network.name,
-        charts=[chart for chart in charts if chart is not None],
+        findings=run.findings,
+        errors=errors,
         columns=list(columns),
         records=[[f"{value:.5g}" for value in row] for row in zip(*columns.values(), strict=True)],
-        best_epoch=history.best_epoch,
-        stopped=history.stopped,
-        results=results,
-        gaps=gaps,
-        next_step=worst(gaps) if gaps else None,
-        error_analysis=error_analysis,
-        matrix=_shaded(error_analysis.matrix) if error_analysis and len(error_analysis.matrix) <= MAX_CLASSES else [],
-        classes=_class_rows(error_analysis) if error_analysis else [],
-        worst=_worst(error_analysis) if error_analysis else [],
-        layers=[(n.name, show_shape(n.output.shape), sum(p.elements for p in n.parameters)) for n in network.nodes],
-        spec=network.source.text,
-        width=WIDTH,
-        height=HEIGHT,
+        seconds=sum(columns.get("seconds", [])),
+        next_step=worst(run.gaps) if run.gaps else None,
+        matrix=_shaded(errors.matrix) if errors is not None and small else [],
+        classes=_class_rows(errors) if errors is not None else [],
+        worst=_shown(errors.mistakes.worst, errors.pictures) if errors is not None else [],
+        best=_shown(errors.best, errors.best_pictures) if errors is not None else [],
+        layers=_layer_rows(network),
+        settings=settings_of(network),
     )
 
 
-def _class_rows(error_analysis: ErrorAnalysis) -> list[ClassRow]:
-    matrix = error_analysis.matrix
-    scores = [class_scores(name, matrix).tolist() for name in ("precision", "recall", "f1")]
-    rows = zip(error_analysis.names, matrix, *scores, strict=True)
+def _figures(run: Run) -> dict[str, list[Figure]]:
+    """The charts of each section of the page."""
+    errors, residuals, network = run.findings.errors, run.findings.residuals, run.network
+    found: dict[str, dict[str, Chart]] = {section: {} for section in SECTIONS}
+    found["curves"] = charts.curves(run.history)
+    if errors is not None and len(errors.matrix) > MAX_CLASSES:
+        found["confusion"] = {"share of each true class": charts.confusion(errors.matrix, errors.names)}
+    if errors is not None and errors.calibration is not None:
+        calibration = errors.calibration
+        found["calibration"] = {"reliability": charts.reliability(calibration), "answers": charts.sureness(calibration)}
+    if residuals is not None:
+        found["residuals"] = {
+            "predicted against true": charts.predicted_against_true(residuals),
+            "residuals": charts.residuals_over_predicted(residuals),
+            "histogram of the residuals": charts.residual_counts(residuals),
+        }
+    found["layers"] = charts.layer_bars(network, 8 if network.precision == "float64" else 4)
+    weights = [p.name for p in network.parameters if p.decays]
+    for kind in ("weights", "gradients"):
+        found[kind] = distributions(run.histograms, kind, weights)
+    return {section: figures_of(section, group) for section, group in found.items()}
+
+
+def _class_rows(errors: ErrorAnalysis) -> list[ClassRow]:
+    scores = [class_scores(name, errors.matrix).tolist() for name in ("precision", "recall", "f1")]
+    rows = zip(errors.names, errors.matrix, *scores, strict=True)
     return [ClassRow(name, int(row.sum()), *each) for name, row, *each in rows]
 
 
-def _worst(error_analysis: ErrorAnalysis) -> list[Worst]:
-    sources = [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in error_analysis.pictures]
-    mistakes = error_analysis.mistakes.worst
-    return [Worst(m, source) for m, source in zip(mistakes, sources or [""] * len(mistakes), strict=True)]
+def _layer_rows(network: Network) -> list[LayerRow]:
+    itemsize = 8 if network.precision == "float64" else 4
+    return [
+        LayerRow(
+            node.name,
+            show_shape(node.output.shape),
+            sum(p.elements for p in node.parameters),
+            node.output.elements * itemsize,
+            node.layer.multiply_adds(node.input_shapes),
+        )
+        for node in network.nodes
+    ]
 
 
-def _chart(title: str, columns: dict[str, list[float]], names: tuple[str, ...]) -> Chart | None:
-    present = [name for name in names if name in columns]
-    values = np.array([columns[name] for name in present], float)
-    if not present or values.shape[1] == 0 or not np.isfinite(values).any():
-        return None
-    epochs = [f"{columns['epoch'][at]:.0f}" for at in (0, -1)]
-    values = np.repeat(values, 2, axis=1) if values.shape[1] == 1 else values  # makes a single epoch visible as a line
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    spread = high - low or 1.0
-    across = np.linspace(0, WIDTH, values.shape[1])
-    curves = tuple(
-        Curve(name, color, _points(across, HEIGHT * (high - row) / spread))
-        for name, color, row in zip(present, COLORS, values, strict=False)
-    )
-    return Chart(title, curves, f"{high:.4g}", f"{low:.4g}", *epochs)
-
-
-def _points(across: Array, down: Array) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=False))
+def _shown(mistakes: Sequence[Mistake], pictures: Sequence[bytes]) -> list[Shown]:
+    sources = [data_url(png) for png in pictures] or [""] * len(mistakes)
+    return [Shown(mistake, source) for mistake, source in zip(mistakes, sources, strict=True)]
 
 
 def _shaded(matrix: Array) -> list[list[tuple[int, float]]]:

@@ -47,12 +47,29 @@ def _require_whole_numbers(network: Network, arrays: list[Array]) -> None:
 
 def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:
     """The targets of all heads, in their order."""
-    given = by_name(y, [head.name for head in network.heads], "target")
+    given = by_head(network, y)
     arrays = [as_target(head, array, dtype) for head, array in zip(network.heads, given, strict=True)]
     for head, array in zip(network.heads, arrays, strict=True):
         if len(array) != count:
             raise DataError(f"{head.name}: {count} examples in x, but {len(array)} targets in y")
     return arrays
+
+
+def by_head(network: Network, y: Any) -> list[Any]:
+    """What was given as targets for each head. A head that is `train_only` learns those of the first unless it has its
+    own.
+
+    Raises:
+        DataError: it is neither one array for one head, nor a dict or a tuple for all.
+    """
+    names, answers = ([head.name for head in heads] for heads in (network.heads, network.answers))
+    named = set(y) if isinstance(y, dict) else set()
+    whole = len(answers) > 1 and isinstance(y, (tuple, list)) and len(y) == len(names)
+    if len(names) == len(answers) or named >= set(names) or whole:
+        return by_name(y, names, "target")
+    own = named & set(names[len(answers) :])
+    given = by_name({n: y[n] for n in named - own} if own else y, answers, "target")
+    return [*given, *(y[name] if name in own else given[0] for name in names[len(answers) :])]
 
 
 def require_labels(network: Network, targets: list[Array], weights: Array | None = None) -> None:

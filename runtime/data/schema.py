@@ -15,7 +15,7 @@ from dslc.ir import Head, Network, Value
 from dslc.language.diagnostics import DataError, ExampleError
 from dslc.layers import Layer
 from dslc.runtime.data import encoding
-from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_labels
+from dslc.runtime.data.arrays import as_inputs, as_targets, by_head, by_name, require_labels
 from dslc.runtime.data.encoding import Encoded, Encoding
 from dslc.runtime.data.examples import DataNote, Dataset, Reading
 from dslc.runtime.data.frames import columns_of, frame_array, in_words, is_frame
@@ -123,7 +123,7 @@ class Schema:
         """
         if not self.classes and type(y) is np.ndarray and y.dtype.kind in "iuf":
             return y
-        given = by_name(y, [head.name for head in network.heads], "target")
+        given = by_head(network, y)
         return _together(network.heads, [self._target(h, a) for h, a in zip(network.heads, given, strict=True)])
 
     def _target(self, head: Head, given: Any) -> Any:
@@ -237,7 +237,7 @@ class Schema:
         Raises:
             DataError: the labels are more than the classes.
         """
-        given = dict(_given(network.heads, y, "target"))
+        given = dict(zip((head.name for head in network.heads), by_head(network, y), strict=True))
         classes = {head.name: self._classes(head, given[head.name], anew) for head in network.heads}
         return replace(self, classes={name: found for name, found in classes.items() if found is not None})
 
@@ -301,11 +301,6 @@ def reading_for(network: Network) -> Reading:
 def class_count(head: Head) -> int:
     """How many classes it tells."""
     return head.value.shape[-1] if head.loss is not None and head.loss.classes else 2
-
-
-def _given(wanted: tuple[Any, ...], given: Any, what: str) -> list[tuple[str, Any]]:
-    names = [one.name for one in wanted]
-    return list(zip(names, by_name(given, names, what), strict=True))
 
 
 def _given_inputs(network: Network, x: Any) -> list[tuple[Value, Any]]:

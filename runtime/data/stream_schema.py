@@ -9,7 +9,7 @@ import numpy as np
 
 from dslc.ir import Head, Network
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data.arrays import by_name
+from dslc.runtime.data.arrays import by_head
 from dslc.runtime.data.labels import distinct_labels, labels_of
 from dslc.runtime.data.schema import Schema, class_count, tells_labels
 from dslc.runtime.data.stream import Stream, pair_of
@@ -28,19 +28,18 @@ def schema_of(schema: Schema, network: Network, stream: Stream, unfitted: Collec
     if y is None:
         raise DataError("a stream to train on has batches (x, y); its first batch is x alone")
     found = schema.of_inputs(network, x, unfitted if anew else (), anew)
-    if not anew or not any(_named(found, head, given) for head, given in _by_head(network, y)):
+    if not anew or not any(_named(found, head, given) for head, given in _with_heads(network, y)):
         return found
     return found.of_targets(network, _all_labels(network, stream), anew)
 
 
 def _pair(stream: Stream, network: Network, batch: Any) -> tuple[Any, Any]:
-    inputs, heads = (tuple(v.name for v in network.inputs), tuple(head.name for head in network.heads))
+    inputs, heads = (tuple(v.name for v in network.inputs), tuple(head.name for head in network.answers))
     return pair_of(batch, stream, inputs, heads)
 
 
-def _by_head(network: Network, y: Any) -> Iterator[tuple[Head, Any]]:
-    names = [head.name for head in network.heads]
-    return zip(network.heads, by_name(y, names, "target"), strict=True)
+def _with_heads(network: Network, y: Any) -> Iterator[tuple[Head, Any]]:
+    return zip(network.heads, by_head(network, y), strict=True)
 
 
 def _named(schema: Schema, head: Head, given: Any) -> bool:
@@ -55,7 +54,7 @@ def _all_labels(network: Network, stream: Stream) -> Any:
     """The targets of a head that has labels: each label once; of another, those of the first batch."""
     found: dict[str, Any] = {}
     for batch in stream.open(0):
-        for head, given in _by_head(network, _pair(stream, network, batch)[1]):
+        for head, given in _with_heads(network, _pair(stream, network, batch)[1]):
             labels = labels_of(given) if tells_labels(head) else None
             if labels is None:
                 found.setdefault(head.name, given)

@@ -48,7 +48,7 @@ class Arguments:
         self._input = network.inputs[0].shape if len(network.inputs) == 1 and not network.whole_numbers else None
         self._sliced = network.training is not None and network.training.slices > 1
         heads = network.heads
-        self.output = heads[0].value.shape if len(heads) == 1 else None
+        self.output = heads[0].value.shape if len(network.answers) == 1 else None
         self._target = self._only_target(heads[0]) if len(heads) == 1 and heads[0].loss is not None else None
 
     def _only_target(self, head: Head) -> _Target | None:

@@ -17,7 +17,7 @@ from dslc.operation import average_name, identifier, state_name
 from dslc.plan import Plan
 from dslc.runtime.native.arguments import Arguments
 from dslc.runtime.native.memory import Arena
-from dslc.runtime.native.parameters import Parameters, ParameterView
+from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
 
 Array = np.ndarray[Any, Any]
 TRAINING = ("evaluate", "loss", "gradients", "train_step", "train_batches")
@@ -101,7 +101,7 @@ class Compiled:
         trained[:] = average
         self.changed()
 
-    def show(self, weights: Mapping[str, Array]) -> None:
+    def show(self, weights: Mapping[str, Stored]) -> None:
         """Sets parameters for predictions; where these are averages, training goes on from what it had."""
         for name, array in weights.items():
             averaged = average_name(name) in self.plan.kept
@@ -135,6 +135,10 @@ class Compiled:
             if p.learns and training is not None
             for state in training.optimizer.states
         }
+
+    def trained(self) -> dict[str, ParameterView]:
+        """Views of all parameters as training uses them: without averages."""
+        return {p.name: self.view(p.name, identifier(p.name)) for p in self.network.parameters}
 
     def _kept(self) -> Iterator[ParameterView]:
         """All state that training continues from, except for the step."""

@@ -37,8 +37,8 @@ class Conversion:
 
     @property
     def head_names(self) -> tuple[str, ...]:
-        """The names of the heads in their order."""
-        return tuple(head.name for head in self.network.heads)
+        """The names of the heads that predictions have, in their order: batches of a stream name their targets so."""
+        return tuple(head.name for head in self.network.answers)
 
     def inputs(self, x: Any) -> Arrays:
         """The inputs as numbers of the network's precision. Raises DataError if they do not fit or are not finite."""

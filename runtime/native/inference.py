@@ -26,7 +26,7 @@ def predict(compiled: Compiled, x: Any) -> Any:
         output = np.empty((count, *arguments.output), arguments.dtype)
         compiled.functions["predict"](compiled.net, numbers, count, arguments.reals(output))
         return output
-    heads, outputs = compiled.network.heads, _outputs(compiled, arguments.inputs(x))
+    heads, outputs = compiled.network.answers, _outputs(compiled, arguments.inputs(x))
     if len(outputs) == 1:
         return outputs[0]
     return {head.name: output for head, output in zip(heads, outputs, strict=True)}
@@ -34,7 +34,7 @@ def predict(compiled: Compiled, x: Any) -> Any:
 
 def predict_portions(compiled: Compiled, portions: Iterable[list[Array]]) -> Any:
     """The same for inputs that come in portions of whole mini-batches."""
-    heads = compiled.network.heads
+    heads = compiled.network.answers
     found = _joined([_outputs(compiled, inputs) for inputs in portions])
     return found[0] if len(found) == 1 else {head.name: array for head, array in zip(heads, found, strict=True)}
 
@@ -65,7 +65,7 @@ def confusion(compiled: Compiled, portions: Portions) -> dict[str, Array]:
     matrices: dict[str, Array] = {}
     for inputs, targets, weights in portions:
         outputs = _outputs(compiled, inputs)
-        for head, output, target in zip(compiled.network.heads, outputs, targets, strict=True):
+        for head, output, target in zip(compiled.network.answers, outputs, targets, strict=False):
             matrix = head_confusion(head, output, target, weights)
             if matrix is not None:
                 matrices[head.name] = matrices.get(head.name, 0) + matrix
@@ -75,7 +75,7 @@ def confusion(compiled: Compiled, portions: Portions) -> dict[str, Array]:
 def evaluate(compiled: Compiled, portions: Portions, metrics: tuple[str, ...]) -> dict[str, float]:
     """Loss (without regularization) and metrics by name. With several heads, the total `loss` and each head's own loss
     and metrics, prefixed with its name."""
-    pointers, heads = compiled.arguments.pointers, compiled.network.heads
+    pointers, heads = compiled.arguments.pointers, compiled.network.answers
     sums = compiled.ffi.new("double[]", 2 * len(heads))
     made, wanted, weighed = [], [], []
     for inputs, targets, each in portions:
@@ -90,7 +90,7 @@ def evaluate(compiled: Compiled, portions: Portions, metrics: tuple[str, ...]) -
     weights = _joined_weights(weighed)
     losses = mean_losses(list(sums))
     results = {"loss": sum(losses)}
-    for head, loss, output, target in zip(heads, losses, outputs, targets, strict=True):
+    for head, loss, output, target in zip(heads, losses, outputs, targets, strict=False):  # answers come first
         prefix = f"{head.name}_" if len(heads) > 1 else ""
         if prefix:
             results[f"{prefix}loss"] = loss
@@ -111,4 +111,4 @@ def _joined_weights(parts: list[Array | None]) -> Array | None:
 
 
 def _new_outputs(compiled: Compiled, count: int) -> list[Array]:
-    return [np.empty((count, *head.value.shape), compiled.dtype) for head in compiled.network.heads]
+    return [np.empty((count, *head.value.shape), compiled.dtype) for head in compiled.network.answers]

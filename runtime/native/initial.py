@@ -15,21 +15,30 @@ from dslc.runtime.data.examples import DataNote
 Array = np.ndarray[Any, Any]
 SHOWN = 10
 """Up to how many class weights a note tells."""
+DRAWN_AT_ONCE = 1 << 18
 FAR = 1000
 """Deviations from zero from which on targets lose what float32 can tell apart."""
 
 
-def start(parameter: Parameter, seed: int) -> Array:
-    """Initial values of one parameter, from a random stream of its own: adding a layer does not change the others."""
+def start(parameter: Parameter, seed: int, precision: str) -> Array:
+    """Initial values of one parameter, from a random stream of its own: adding a layer does not change the others. They
+    are drawn in double precision, a part at a time where that makes no difference: a layer may be large."""
     stream = int.from_bytes(hashlib.sha256(parameter.name.encode()).digest()[:4], "little")
     random = np.random.Generator(np.random.Philox(key=[seed, stream]))
-    return parameter.init.sample(random, parameter.shape, parameter.fan_in, parameter.fan_out)
+    init, fans = parameter.init, (parameter.fan_in, parameter.fan_out)
+    if not init.elementwise:
+        return init.sample(random, parameter.shape, *fans)
+    drawn = np.empty(parameter.elements, precision)
+    for begin in range(0, len(drawn), DRAWN_AT_ONCE):
+        part = drawn[begin : begin + DRAWN_AT_ONCE]
+        part[:] = init.sample(random, part.shape, *fans)
+    return drawn.reshape(parameter.shape)
 
 
 def initial_parameters(network: Network, seed: int) -> Iterator[tuple[str, Array]]:
-    """Initial values of all parameters, as pairs of name and array in the language's shape."""
+    """Initial values of all parameters, as pairs of name and array in the language's shape, one after another."""
     for p in network.parameters:
-        yield p.name, start(p, seed)
+        yield p.name, start(p, seed, network.precision)
 
 
 def fitted_layers(network: Network) -> set[str]:

@@ -44,7 +44,7 @@ class ParameterView:
         """A copy in the language's shape."""
         with self._lock:
             memory, layout = self._stored()
-            return np.array(layout.unpack(memory))
+            return layout.unpack(memory)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         found = self.numpy()
@@ -56,9 +56,12 @@ class ParameterView:
     def __setitem__(self, index: Any, value: Any) -> None:
         with self._lock:
             memory, layout = self._stored()
-            whole = np.array(layout.unpack(memory))
-            whole[index] = value
-            memory[:] = layout.pack(whole)
+            if index is Ellipsis:
+                whole = np.broadcast_to(value, layout.shape)
+            else:
+                whole = layout.unpack(memory)
+                whole[index] = value
+            layout.store(memory, whole)
             self._changed()
 
     def __len__(self) -> int:
@@ -66,6 +69,10 @@ class ParameterView:
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.shape} {self.dtype}>"
+
+
+Stored = Array | ParameterView
+"""An array, or what becomes one when it is read."""
 
 
 class Parameters(Mapping[str, ParameterView]):

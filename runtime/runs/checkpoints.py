@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 import warnings
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from dslc.cache import PART, write_whole
 from dslc.language.diagnostics import DataError
 from dslc.runtime.model import Model
 from dslc.runtime.training.callbacks import Callback, Record
+from dslc.runtime.training.history import History
+from dslc.runtime.training.interrupts import undisturbed
 from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.training.trainable import Trainable
 
@@ -18,16 +22,17 @@ CHECKPOINT, PREVIOUS = "checkpoint", "checkpoint.previous"
 
 
 class RunCheckpoints(Callback):
-    """Writes the run's spec and checkpoint when training begins, and after each epoch; the checkpoint before stays
-    under another name. If a parameter is not finite, nothing is written. What a process left that was killed while it
-    wrote is removed.
+    """Writes the run's spec and checkpoint when training begins, after each epoch, and where it ends within one; with
+    `seconds` also whenever so much time has gone by since the last. The checkpoint before stays under another name. If
+    a parameter is not finite, nothing is written. What a process left that was killed while it wrote is removed.
 
     Raises:
         DataError: in `fit`, if they cannot be written; the earlier files stay then.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, seconds: float = math.inf) -> None:
+        self.folder, self.seconds = folder, seconds
+        self.at = (-1, -1)  # epoch and step of what was written last
         self.own = False  # whether the newest checkpoint was written here: one that is found may be damaged
         sweep(folder)
 
@@ -36,23 +41,51 @@ class RunCheckpoints(Callback):
         self.model = model
         self._write()
 
+    def on_batch(self, record: Record) -> None:
+        """Writes a checkpoint within an epoch, if it is time."""
+        if time.monotonic() - self.written >= self.seconds:
+            self._write()
+
     def on_epoch(self, record: Record) -> None:
         """Writes the checkpoint of the epoch."""
         self._write()
 
+    def on_train_end(self, history: History) -> None:
+        """Writes where training has ended, if that is within an epoch or before the epoch's checkpoint was written; but
+        not if something has failed, perhaps writing."""
+        if self._place() != self.at and history.stopped != "failed":
+            self._write()
+
+    def _place(self) -> tuple[int, int]:
+        return self.model.epoch, self.model.step
+
     def _write(self) -> None:
+        self.written = time.monotonic()
         if self.model.first_not_finite() is not None:
             return
         newest, made = self.folder / CHECKPOINT, self.folder / f".{CHECKPOINT}{PART}"
         try:
-            write_whole(self.folder / SPEC, as_trained(self.model.network).encode())
-            self.model.checkpoint(made)
-            if self.own:
-                os.replace(newest, self.folder / PREVIOUS)
-            os.replace(made, newest)
+            with undisturbed():
+                write_whole(self.folder / SPEC, as_trained(self.model.network).encode())
+                self.model.checkpoint(made)
+                if self.own:
+                    _keep(newest, self.folder / PREVIOUS)
+                os.replace(made, newest)
+                self.own, self.at = True, self._place()
         except OSError as error:
             raise DataError(f"cannot write to {self.folder}: {error.strerror}") from None
-        self.own = True
+
+
+def _keep(newest: Path, previous: Path) -> None:
+    """Gives a file another name, and the old one too, so that it is there at any moment; where the file system has no
+    links, the other name alone."""
+    link = previous.with_name(f".{previous.name}{PART}")
+    try:
+        os.link(newest, link)
+    except OSError:
+        os.replace(newest, previous)
+    else:
+        os.replace(link, previous)
 
 
 def sweep(folder: Path) -> None:

@@ -20,10 +20,11 @@ from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
 from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, SPEC, checkpoints_of, resume_newest
 from dslc.runtime.runs.metadata import METADATA
-from dslc.runtime.training.weights import read_arrays
+from dslc.runtime.training.weights import read_metadata
 
 WEIGHTS, HISTORY, REPORT, SPLIT = "weights.safetensors", "history.csv", "report.html", "split.json"
-FILES = (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, PREVIOUS, SPLIT)
+HISTOGRAMS = "histograms.json"
+FILES = (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, PREVIOUS, SPLIT, HISTOGRAMS)
 
 Existing = Literal["refused", "replaced", "goes on"]
 """What becomes of a run folder that has files in it."""
@@ -168,7 +169,7 @@ def _fill(model: Model, folder: Path) -> None:
 
 
 def _spec_inside(path: Path) -> str:
-    _, metadata = read_arrays(path)
+    metadata = read_metadata(path)
     if "spec" not in metadata:
         raise DataError(f"{path} does not contain the spec of the network that its weights belong to")
     return metadata["spec"]

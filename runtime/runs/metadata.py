@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dslc.language.diagnostics import DataError
@@ -20,20 +22,23 @@ METADATA = "run.json"
 class RunMetadata:
     """The metadata of a run: the data it was trained with (a name or an absolute path) and their target column, the
     epoch whose weights were kept, and why training ended (as in `History`). `schema`: what the weights know of the
-    data, for people to read."""
+    data, `environment` the call, the machine and the versions, both for people to read."""
 
     data: str
     target: str | None
     best_epoch: int | None
     stopped: str
     schema: dict[str, Any] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
-    def of(dataset: Dataset, history: History, schema: Schema) -> RunMetadata:
+    def of(
+        dataset: Dataset, history: History, schema: Schema, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> RunMetadata:
         """The metadata of a training. A path is made absolute, so that it can be found from any folder."""
         named = is_data_name(dataset.name)
         data = dataset.name if named else str(Path(dataset.name).resolve())
-        return RunMetadata(data, dataset.target, history.best_epoch, history.stopped, asdict(schema))
+        return RunMetadata(data, dataset.target, history.best_epoch, history.stopped, asdict(schema), dict(environment))
 
     def to_json(self) -> bytes:
         """The contents of `run.json`."""
@@ -51,7 +56,7 @@ def read_metadata(folder: Path) -> RunMetadata | None:
         return None
     try:
         metadata = RunMetadata(**json.loads(path.read_text("utf-8")))
-        metadata.data.encode()  # raises if it is not a string
+        "".join([metadata.data, *metadata.environment.values()]).encode()  # raises if one is not a string
         return metadata
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None

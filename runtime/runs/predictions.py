@@ -39,7 +39,7 @@ def write_predictions(path: Path, model: Model, examples: Split, top: int | None
     columns: Columns = {}
     if isinstance(examples.origins, Files):
         columns["file"] = [examples.origin(i) for i in range(count)]
-    for head in model.network.heads:
+    for head in model.network.answers:
         prefix = f"{head.name}_" if len(flat) > 1 else ""
         found = _outputs(model, head, flat[head.name], prefix) if top is None else _top(model, head, flat, prefix, top)
         columns |= found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dslc.compiler import check_file, check_text
-from dslc.export.network import Trained
+from dslc.export.network import Images, Trained
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.schema import Schema
@@ -61,4 +62,6 @@ def _part(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
 def trained(network: Network, arrays: dict[str, Array], schema: Schema) -> Trained:
     """A network with its parameters and what is known of its data."""
     classes = {head: known.names for head, known in schema.classes.items()}
-    return Trained(network, arrays, classes, schema.offsets)
+    tables = {name: tuple(map(asdict, columns)) for name, columns in schema.tables.items()}
+    images = Images(schema.fit, schema.background, schema.scale)
+    return Trained(network, arrays, classes, schema.offsets, schema.features, tables, images)

@@ -20,6 +20,7 @@ from dslc.compiler import check_text
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError, SpecError
 from dslc.runtime.data.schema import Schema
+from dslc.runtime.native.parameters import Stored
 from dslc.runtime.training.compatibility import changed_settings, differences
 from dslc.runtime.training.history import History
 from dslc.runtime.training.weights import DATA, read_arrays, write_arrays
@@ -27,25 +28,59 @@ from dslc.runtime.training.weights import differences as array_differences
 
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Array]
+Held = Mapping[str, Stored]
+"""Arrays, or views of the network's memory that are read when they are written."""
 Shapes = Mapping[str, tuple[int, ...]]
 LAST, BEST, STATE = "last/", "best/", "state/"
 
 
+@dataclass
+class Begun:
+    """An epoch that has begun. Up to update number `step`, `trained` of its examples were trained on; since then each
+    update has taken `batch`, counted by the network itself, so that no interruption comes between. `left_out`: the
+    examples of steps that were not finite. `sums`: what its losses consist of so far, see `steps.new_sums`."""
+
+    sums: Array
+    step: int
+    batch: int
+    trained: int = 0
+    left_out: int = 0
+
+    def done(self, step: int) -> int:
+        """How many examples have had their turn; the last mini-batch may have had fewer than it is counted for."""
+        return self.trained + (step - self.step) * self.batch + self.left_out
+
+    def at(self, step: int) -> Within:
+        """The same as numbers for a file."""
+        return Within(self.done(step) - self.left_out, self.left_out, self.sums.tolist())
+
+
+@dataclass(frozen=True)
+class Within:
+    """A position within an epoch: the examples trained on, those left out, and the sums of the losses."""
+
+    trained: int
+    left_out: int
+    sums: list[float]
+
+
 @dataclass(frozen=True)
 class FitState:
-    """The state of a call of `fit`: its history, the epoch `end` that it was meant to reach, and the best weights.
-    `last_weights` are set if the network holds the best weights instead of the last."""
+    """The state of a call of `fit`: its history, the epoch `end` that it was meant to reach, the best weights, and the
+    epoch that has begun. `last_weights` are set if the network holds the best weights instead of the last."""
 
     history: History
     end: int
-    best_weights: Arrays | None = None
-    last_weights: Arrays | None = None
+    best_weights: Held | None = None
+    last_weights: Held | None = None
+    begun: Begun | None = None
 
     def copy(self) -> FitState:
-        """A copy with a history of its own, which no running `fit` extends."""
-        return replace(self, history=replace(self.history, records=list(self.history.records)))
+        """A copy with a history and sums of its own, which no running `fit` changes."""
+        begun = self.begun and replace(self.begun, sums=self.begun.sums.copy())
+        return replace(self, history=replace(self.history, records=list(self.history.records)), begun=begun)
 
-    def last(self, held: Arrays) -> Arrays:
+    def last(self, held: Held) -> Held:
         """The weights that training continues from. held: the network's present weights; if they are the best ones, the
         last ones are returned, else `held`, since they were changed in the meantime."""
         if self.last_weights is None or self.best_weights is None:
@@ -77,7 +112,8 @@ class FitState:
 class Position:
     """The part of a checkpoint that is not arrays. `holds_best`: the network held the best weights, not the last.
     `unfitted`: layers such as standardize that were not fitted yet. `end` is 0 if there was no `fit`. `watched`: the
-    metric that the schedule goes by, of every epoch, smaller being better."""
+    metric that the schedule goes by, of every epoch, smaller being better. `within`: where the epoch that has begun
+    stands. `lr_factor`: what `on_nan halve_lr` has left of the learning rate."""
 
     step: int
     epoch: int
@@ -88,6 +124,8 @@ class Position:
     best_epoch: int | None
     stopped: str
     watched: list[float] = field(default_factory=list)
+    within: Within | None = None
+    lr_factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -95,9 +133,9 @@ class Checkpoint:
     """The contents of a checkpoint: arrays by name in the language's shapes, and the position."""
 
     position: Position
-    last: Arrays
-    best: Arrays
-    states: Arrays
+    last: Held
+    best: Held
+    states: Held
 
     @property
     def fit_state(self) -> FitState | None:
@@ -106,7 +144,10 @@ class Checkpoint:
         if not p.end:
             return None
         history = History(p.records, p.best_epoch, p.stopped)
-        return FitState(history, p.end, self.best or None, self.last if p.holds_best else None)
+        begun = None
+        if p.within is not None:
+            begun = Begun(np.array(p.within.sums), p.step, 0, p.within.trained, p.within.left_out)
+        return FitState(history, p.end, self.best or None, self.last if p.holds_best else None, begun)
 
     def write(self, path: str | Path, network: Network, schema: Schema) -> None:
         """Writes the file atomically, with the schema of the data.
@@ -116,7 +157,7 @@ class Checkpoint:
         """
         groups = {LAST: self.last, BEST: self.best, STATE: self.states}
         arrays = {prefix + name: array for prefix, group in groups.items() for name, array in group.items()}
-        broken = next((name for name, array in self.last.items() if not np.isfinite(array).all()), None)
+        broken = next((name for name, array in self.last.items() if not np.isfinite(np.asarray(array)).all()), None)
         if broken:
             raise DataError(f"{broken} is not finite, so no checkpoint is written")
         about = {"precision": network.precision, "position": json.dumps(asdict(self.position)), DATA: schema.to_json()}
@@ -124,13 +165,14 @@ class Checkpoint:
 
 
 def take(
-    held: Arrays,
-    states: Arrays,
+    held: Held,
+    states: Held,
     fit_state: FitState | None,
     step: int,
     epoch: int,
     unfitted: set[str],
     watched: list[float],
+    lr_factor: float,
 ) -> Checkpoint:
     """A checkpoint of a model that holds the weights `held` and the optimizer state `states`."""
     fit_state = fit_state or FitState(History(), 0)
@@ -145,6 +187,8 @@ def take(
         best_epoch=history.best_epoch,
         stopped=history.stopped,
         watched=list(watched),
+        within=None if fit_state.begun is None else fit_state.begun.at(step),
+        lr_factor=lr_factor,
     )
     return Checkpoint(position, last, fit_state.best_weights or {}, states)
 
@@ -180,6 +224,11 @@ def _described(path: str | Path, about: Mapping[str, str]) -> tuple[Position, Ne
     if "position" not in about:
         raise DataError(f"{path} is not a checkpoint: it does not hold a position in training")
     try:
-        return Position(**json.loads(about["position"])), check_text(about["spec"], None, about["precision"])
+        return _position(json.loads(about["position"])), check_text(about["spec"], None, about["precision"])
     except (ValueError, TypeError, KeyError, SpecError) as error:
         raise DataError(f"cannot make sense of the checkpoint {path}: {error}") from None
+
+
+def _position(found: dict[str, Any]) -> Position:
+    within = found.get("within")
+    return Position(**found | {"within": within and Within(**within)})

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from dslc.language.diagnostics import DataError
 
 KEY, MARK = "checksum", "sha256:"
 UNSET = MARK + "0" * 64
-"""The text under `KEY` in a file that `sealed` has yet to go over."""
+"""The text under `KEY` as long as the checksum is not known."""
 
 
-def sealed(data: bytes) -> tuple[bytes, memoryview]:
-    """A safetensors file that holds `UNSET`, in two parts to write one after the other: its header with the checksum,
-    and its arrays, which are not copied."""
-    size = _header_size(data[:8])
-    digest = hashlib.sha256(data).hexdigest()
-    return data[:size].replace(_entry(UNSET), _entry(MARK + digest)), memoryview(data)[size:]
+def write_sealed(file: BinaryIO, header: bytes, arrays: Iterable[bytes | memoryview]) -> None:
+    """Writes a safetensors file: a header that holds `UNSET`, the arrays one after another, and then the checksum into
+    the header."""
+    digest = hashlib.sha256(header)
+    file.write(header)
+    for array in arrays:
+        digest.update(array)
+        file.write(array)
+    file.seek(0)
+    file.write(header.replace(_entry(UNSET), _entry(MARK + digest.hexdigest())))
 
 
 def require_intact(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from dslc.columns import Table
 from dslc.ir import Network
 from dslc.optimizers import Optimizer
+from dslc.optimizers.lookahead import Lookahead
 from dslc.registry import name_of
 from dslc.runtime.training.spec_text import to_source
 from dslc.shape import show_shape
@@ -60,7 +61,8 @@ def _columns(table: Table) -> str:
 def _kind(optimizer: Optimizer) -> str:
     """An optimizer with its state arrays: sgd with and without momentum are not compatible."""
     kept = " and ".join(optimizer.states)
-    return name_of(optimizer) + (f" (which keeps {kept})" if kept else "")
+    inner = f" of {name_of(optimizer.optimizer)}" if isinstance(optimizer, Lookahead) else ""
+    return name_of(optimizer) + inner + (f" (which keeps {kept})" if kept else "")
 
 
 def _settings(network: Network) -> dict[str, str]:

@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ import numpy as np
 from dslc.language.diagnostics import DataError
 from dslc.objective import WORST_RANK, Objective
 from dslc.runtime.metrics import mean_losses
+from dslc.runtime.native.parameters import Stored
 from dslc.runtime.native.steps import new_sums
 from dslc.runtime.training.batches import Batches, Piece
 from dslc.runtime.training.callbacks import Callback, Callbacks
 from dslc.runtime.training.cautions import small_batches
-from dslc.runtime.training.checkpoint import FitState
-from dslc.runtime.training.divergence import explain
+from dslc.runtime.training.checkpoint import Begun, FitState
+from dslc.runtime.training.divergence import NotFinite, spoiled
 from dslc.runtime.training.history import History
+from dslc.runtime.training.interrupts import undisturbed
 from dslc.runtime.training.measure import measure
 from dslc.runtime.training.progress import Progress
 from dslc.runtime.training.trainable import Trainable
@@ -32,10 +35,6 @@ YIELD_SECONDS = 0.0005
 """How long to pause between two slices if there are other Python threads, so that one waiting for the model gets it."""
 OnEpoch = Callable[[dict[str, float]], str | None]
 """Called with each epoch's record; if it returns a word, training ends and the word becomes `History.stopped`."""
-
-
-class Diverged(RuntimeWarning):
-    """The loss is no longer a finite number."""
 
 
 class OutOfBounds(RuntimeWarning):
@@ -64,12 +63,14 @@ class Fit:
         self.model, self.batches, self.dev, self.progress = model, batches, dev, progress
         self.training = model.training
         self.history = History()
-        self.best_weights: Mapping[str, Array] | None = None
+        self.best_weights: Mapping[str, Stored] | None = None
         self.rank, self.waited = WORST_RANK, 0
         self.yielded_at = time.monotonic()
         self.objective = self._objective()
         self.measured: dict[str, float] = {}
         self.word: str | None = None
+        self.not_finite = NotFinite(model)
+        self.begun: Begun | None = None
 
     def _objective(self) -> Objective:
         """The file's objective; without a dev set, the training loss."""
@@ -100,21 +101,23 @@ class Fit:
         if epochs:
             self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
         self.progress.begin(epochs, self.batches.examples)
-        self.model.fit_state = FitState(self.history, self.end, self.best_weights)
+        self._keep_state()
         try:
             self.callbacks.begin(self.model)
             for _ in range(epochs):
                 if not self._epoch():
                     break
         except KeyboardInterrupt:
-            self.history.stopped = "interrupted"
+            if self.history.stopped != "early" and self.model.epoch < self.end:  # else training was over
+                self.history.stopped = "interrupted"
         except BaseException:
             self.history.stopped = "failed"
             raise
         finally:
-            self.progress.end()
-            self._restore_best()
-            self.callbacks.end(self.history)
+            with undisturbed():
+                self.progress.end()
+                self._restore_best()
+                self.callbacks.end(self.history)
         self._warn_if_no_best()
         return self.history
 
@@ -156,6 +159,7 @@ class Fit:
             )
         self.history = History(list(records), best_epoch, fit_state.history.stopped)
         self.best_weights = fit_state.best_weights
+        self.begun = fit_state.begun and replace(fit_state.begun, batch=self.model.batch)
 
     def _restore_best(self) -> None:
         """Restores the best weights; the last ones are kept for a checkpoint to continue from."""
@@ -163,26 +167,38 @@ class Fit:
         if self.best_weights is not None:
             last = self.model.copy_weights()
             self.model.show_weights(self.best_weights)
-        self.model.fit_state = FitState(self.history, self.end, self.best_weights, last)
+        self._keep_state(last)
+
+    def _keep_state(self, last: Mapping[str, Array] | None = None) -> None:
+        """Leaves in the model what a checkpoint needs of this training."""
+        self.model.fit_state = FitState(self.history, self.end, self.best_weights, last, self.begun)
 
     def _epoch(self) -> bool:
         """One pass over the data. Returns False when training is over."""
         started = time.perf_counter()
         model, number, examples = self.model, self.model.epoch, self.batches.examples
         model.begin_epoch(None if examples is None else -(-examples // model.batch))
-        losses = self._batches(number)
+        if self.begun is None:
+            self.begun = Begun(new_sums(model.network), model.step, model.batch)
+            self._keep_state()
+        losses = self._batches(number, self.begun)
         if losses is None:
+            return False
+        if spoiled(model):
+            self.history.stopped = "diverged"
             return False
         record = {"epoch": float(number + 1), **losses}
         if self.dev is not None:
             record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
         record |= self.measured
         record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
-        with model.lock:  # a checkpoint taken by another thread has both or neither
+        with undisturbed(), model.lock:  # a checkpoint taken by another thread has all of it or nothing
             model.epoch += 1
             self.history.records.append(record)
             self._watch(record)
-        goes_on = self._keep_best(record)
+            goes_on = self._keep_best(record)
+            self.begun = None
+            self._keep_state()
         self.progress.epoch(record)
         return self._notify(record) and goes_on
 
@@ -195,7 +211,6 @@ class Fit:
 
     def _notify(self, record: dict[str, float]) -> bool:
         """Passes the record to `on_epoch` and the callbacks. Returns False if one of them ends training."""
-        self.model.fit_state = FitState(self.history, self.end, self.best_weights)
         reasons = (self.word, self.on_epoch(record) if self.on_epoch else None, self.callbacks.epoch(record))
         return self._goes_on(next((reason for reason in reasons if reason is not None), None))
 
@@ -204,37 +219,51 @@ class Fit:
         self.history.stopped = reason or self.history.stopped
         return reason is None
 
-    def _batches(self, epoch: int) -> dict[str, float] | None:
-        """Trains for an epoch. Returns its mean loss and, where there are regularizers, the mean penalty; None if
-        training ends within it."""
-        examples, sums = 0, new_sums(self.model.network)
+    def _batches(self, epoch: int, begun: Begun) -> dict[str, float] | None:
+        """Trains for an epoch, from where it has begun. Returns its mean loss and, where there are regularizers, the
+        mean penalty; None if training ends within it."""
+        examples, start = 0, begun.done(self.model.step)
         with self.batches.epoch(epoch) as pieces:
             for piece in pieces:
-                if not self._piece(piece, examples, sums):
+                if not self._piece(piece, examples, start, begun):
                     return None
                 examples += len(piece.order)
-        losses = {"loss": float(sum(mean_losses(sums[:-1].tolist())))}
+        losses = {"loss": _mean_loss(begun.sums)}
         if any(p.regularizers for p in self.model.network.parameters):
-            losses["penalty"] = float(sums[-1]) / examples
+            trained = examples - begun.left_out
+            losses["penalty"] = float(begun.sums[-1]) / trained if trained else math.nan
+        if self.training.checks_gradients:
+            losses["left_out"] = float(begun.left_out)
         return losses
 
-    def _piece(self, piece: Piece, before: int, sums: Array) -> bool:
-        """Trains on a piece of an epoch, of which so many examples are done before it. Returns False if training ends
-        within it."""
-        done, last = 0, self.batches.examples
+    def _piece(self, piece: Piece, before: int, start: int, begun: Begun) -> bool:
+        """Trains on a piece of an epoch with so many examples before it, from example `start` of the epoch on. Returns
+        False if training ends within it."""
+        last, size = self.batches.examples, len(piece.order)
+        done = min(max(start - before, 0), size)
         seconds = 0.0 if self.callbacks.every_batch else SLICE_SECONDS
-        while done < len(piece.order):
-            finite, done = self.model.train_batches(piece, done, sums, seconds)
+        while done < size:
+            finite, done = self.model.train_batches(piece, done, begun.sums, seconds)
             if not finite:
-                self._diverged()
-                return False
-            loss = float(sum(mean_losses(sums[:-1].tolist())))
+                if not self.not_finite.goes_on(piece, done, self._kept()):
+                    self.history.stopped = "diverged"
+                    return False
+                left_out = min(self.model.batch, size - done)
+                begun.left_out, done = begun.left_out + left_out, done + left_out
+            loss = _mean_loss(begun.sums)
             self.progress.advance(self.model.epoch + 1, before + done, loss)
             self.word = self._batch_done(before + done, loss)
             if before + done != last and not self._goes_on(self.word):
                 return False
             self._yield_to_threads()
         return True
+
+    def _kept(self) -> str:
+        """Which weights are left if training ends now."""
+        if self.best_weights is not None:
+            return "the best weights so far are kept"
+        broken = self.model.first_not_finite() is not None
+        return "the update before it has spoiled the weights" if broken else "the weights before it are kept"
 
     def _batch_done(self, done: int, loss: float) -> str | None:
         """Tells the callbacks how far the epoch is; a word if one of them ends training."""
@@ -272,9 +301,6 @@ class Fit:
         if self.dev is not None or self.training.patience is not None:
             self.best_weights = self.model.copy_weights()
 
-    def _diverged(self) -> None:
-        self.history.stopped = "diverged"
-        where = f"epoch {self.model.epoch + 1}, step {self.model.step + 1}"
-        kept = "the best weights so far are kept" if self.best_weights is not None else "the weights before it are kept"
-        text = f"the loss is not finite in {where}: training stops, {kept}; {explain(self.model)}"
-        warnings.warn(text, Diverged, stacklevel=4)
+
+def _mean_loss(sums: Array) -> float:
+    return float(sum(mean_losses(sums[:-1].tolist())))

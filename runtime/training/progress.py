@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -32,12 +33,17 @@ def describe(record: dict[str, float]) -> str:
     return "  ".join([*shown, f"lr {record['lr']:.3g}", f"{record['seconds']:.1f} s"])
 
 
+def _say(line: str) -> None:
+    """In one piece, so that no interruption leaves half of a line."""
+    print(f"{line}\n", end="", file=sys.stderr, flush=True)
+
+
 class PlainProgress(Progress):
     """A line per epoch on stderr, without control codes."""
 
     def epoch(self, record: dict[str, float]) -> None:
         """Prints the record as one line."""
-        print(describe(record), file=sys.stderr, flush=True)
+        _say(describe(record))
 
 
 class JsonProgress(Progress):
@@ -45,7 +51,46 @@ class JsonProgress(Progress):
 
     def epoch(self, record: dict[str, float]) -> None:
         """Prints the record as one line of JSON."""
-        print(json.dumps(record), file=sys.stderr, flush=True)
+        _say(json.dumps(record))
+
+
+@dataclass
+class Pace:
+    """How fast a training goes: of so many epochs with so many examples each, if that is known. `last` is the number of
+    the last epoch. What is done between epochs, as measuring the dev set, counts as time of the one before."""
+
+    epochs: int
+    examples: int | None
+    last: int = 0
+    done: int = 0
+    before: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def words(self, epoch: int, done: int, loss: float) -> str:
+        """The loss so far in the epoch, examples a second, and the time that is left in all epochs; what is not known
+        yet is left out."""
+        self.last = self.last or epoch + self.epochs - 1
+        if done < self.done:
+            self.before += self.done
+        self.done = done
+        words = [] if math.isnan(loss) else [f"loss {loss:.4f}"]
+        seconds = time.monotonic() - self.started
+        if seconds > 0:
+            rate = (self.before + done) / seconds
+            words.append(f"{rate:,.0f} examples/s")
+            if self.examples is not None and rate > 0:
+                words.append(f"{duration((self.epochs * self.examples - self.before - done) / rate)} left")
+        return "  ".join(words)
+
+
+def duration(seconds: float) -> str:
+    """As in 7s, 3:07 or 2:03:07."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest}s"
 
 
 @dataclass
@@ -54,26 +99,26 @@ class BarProgress(Progress):
 
     bar: Any = None
     task: Any = None
-    examples: int | None = None
+    pace: Pace = field(default_factory=lambda: Pace(1, None))
 
     def begin(self, epochs: int, examples: int | None) -> None:
         """Starts the bar."""
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = ("{task.description}", BarColumn(bar_width=20), MofNCompleteColumn())
         self.bar = RichProgress(
-            *columns, TextColumn("{task.fields[loss]}"), console=Console(stderr=True), transient=True
+            *columns, TextColumn("{task.fields[words]}"), console=Console(stderr=True), transient=True
         )
-        self.examples, self.epochs = examples, epochs
-        self.task = self.bar.add_task("epoch 1", total=examples, loss="")
+        self.pace = Pace(epochs, examples)
+        self.task = self.bar.add_task("epoch 1", total=examples, words="")
         self.bar.start()
 
     def advance(self, epoch: int, done: int, loss: float) -> None:
         """Moves the bar."""
-        shown = "" if math.isnan(loss) else f"loss {loss:.4f}"
-        self.bar.update(self.task, completed=done, loss=shown, description=f"epoch {epoch}/{self.epochs}")
+        words = self.pace.words(epoch, done, loss)
+        self.bar.update(self.task, completed=done, words=words, description=f"epoch {epoch}/{self.pace.last}")
 
     def epoch(self, record: dict[str, float]) -> None:
         """Prints the record above the bar."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from dslc.ir import Network, Training
 from dslc.planning.planner import Options
+from dslc.runtime.native.parameters import Stored
 from dslc.runtime.training.batches import Piece
 from dslc.runtime.training.checkpoint import FitState
 from dslc.target import Target
@@ -27,6 +28,7 @@ class Trainable(Protocol):
     seed: int
     epoch: int
     watched: list[float]
+    lr_factor: float
     fit_state: FitState | None
 
     @property
@@ -65,14 +67,21 @@ class Trainable(Protocol):
         """Trains on the mini-batches of a piece from position `done` of its order on, for about `seconds`.
         Returns whether the loss stayed finite, and the new position. The parts of the losses are added to `sums`."""
 
+    def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Array]:
+        """The gradient of every parameter that learns, by name; nothing is updated."""
+
     def copy_weights(self) -> dict[str, Array]:
         """Copies of all parameters by name."""
 
-    def show_weights(self, weights: Mapping[str, Array]) -> None:
+    def trained_weights(self) -> dict[str, Array]:
+        """The same as the next step of training uses them: without averages."""
+
+    def show_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters for predictions: arrays by name."""
 
     def checkpoint(self, path: str | Path) -> None:
         """Writes a file with all that training needs to continue. Raises DataError if that fails."""
 
     def first_not_finite(self) -> str | None:
-        """The name of the first parameter with a value that is not finite; None if all are finite."""
+        """The name of the first parameter or array of optimizer state with a value that is not finite; None if all are
+        finite."""

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from dslc.cache import write_whole
+from dslc.cache import appearing_whole
 from dslc.codegen.summary import version
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.files import reported, require_file
 from dslc.runtime.data.schema import Schema
-from dslc.runtime.training.checksum import KEY, UNSET, require_intact, sealed
+from dslc.runtime.native.parameters import Stored
+from dslc.runtime.training.checksum import KEY, UNSET, require_intact, write_sealed
 from dslc.runtime.training.spec_text import as_trained
 
 Array = np.ndarray[Any, Any]
 DATA = "data"
 """The key of the metadata that holds the schema."""
+TYPES = {"float32": "F32", "float64": "F64", "int32": "I32", "int64": "I64"}
+"""The names of safetensors."""
 
 
-def save_weights(path: str | Path, network: Network, arrays: Mapping[str, Array], schema: Schema) -> None:
+def save_weights(path: str | Path, network: Network, arrays: Mapping[str, Stored], schema: Schema) -> None:
     """Writes parameters, arrays by name in the language's shapes. The metadata hold the spec, its hash, the version of
     dslc, and the schema of the data. The file is replaced atomically. Raises DataError if it cannot be written."""
     write_arrays(path, network, arrays, {DATA: schema.to_json()})
@@ -38,23 +42,46 @@ def read_schema(path: str | Path) -> Schema:
     Raises:
         DataError: the file cannot be read, or what it says is not understood.
     """
-    with _opened(path) as file:
-        text = (file.metadata() or {}).get(DATA)
+    text = read_metadata(path).get(DATA)
     return Schema() if text is None else Schema.from_json(text)
 
 
-def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Array], more: Mapping[str, str]) -> None:
-    """Writes arrays, with the spec as it was trained, `more` and a checksum as metadata; makes the folder if needed.
-    Raises DataError if the file cannot be written."""
+def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Stored], more: Mapping[str, str]) -> None:
+    """Writes arrays, each asked for when its turn comes, with the spec as it was trained, `more` and a checksum as
+    metadata; makes the folder if needed. Raises DataError if the file cannot be written."""
     text = as_trained(network)
     about = {"spec": text, "spec_sha256": hashlib.sha256(text.encode()).hexdigest(), "dslc_version": version()}
     texts = {**about, **more, KEY: UNSET}
-    data = save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, texts)
+    # Larger numbers first, as the library orders them: then all of them are aligned.
+    ordered = dict(sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])))
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(Path(path), *sealed(data))
+        with appearing_whole(Path(path)) as file:
+            write_sealed(file, _header(ordered, texts), map(_bytes, ordered.values()))
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _header(arrays: Mapping[str, Stored], texts: Mapping[str, str]) -> bytes:
+    """The header of a safetensors file. The library writes files too, but from arrays that are all there at once."""
+    entries: dict[str, object] = {"__metadata__": texts}
+    end = 0
+    for name, array in arrays.items():
+        begin, end = end, end + prod(array.shape) * array.dtype.itemsize
+        entries[name] = {"dtype": TYPES[array.dtype.name], "shape": array.shape, "data_offsets": (begin, end)}
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _bytes(array: Stored) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The metadata of a safetensors file. Raises DataError if it cannot be read."""
+    with _opened(path) as file:
+        return file.metadata() or {}
 
 
 def read_arrays(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:

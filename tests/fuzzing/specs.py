@@ -54,6 +54,10 @@ FIRST = tuple(n for n, layer in LAYERS.items() if layer.first)
 ACTIVATIONS = tuple(n for n in INNER if issubclass(LAYERS[n], Activation))
 DRAWN = ("linear", *(n for n in INNER for _ in range(WEIGHT.get(n, 1))))
 LOSSES = registry.every(losses, Loss)
+FORMULAS = {
+    ("x",): ("x * sigmoid(1.702 * x)", "max(x, 0.1 * x) - tanh(x)^2", "(x^2 + 1)^0.5 / (2 + abs(x))"),
+    ("y", "t"): ("(y - t)^2 * 0.5", "log(1 + (y - t)^2)", "softplus(-y * t) + min(abs(y - t), 1)"),
+}
 
 
 @dataclass(frozen=True)
@@ -278,8 +282,8 @@ class Body:
             return Items(tuple(self.of((1.0, 0.5, 2.0, 3.0)) for _ in range(shape[-1])))
         if isinstance(kind, arguments.Increasing):
             return Items((1, self.of((2, 3))))
-        if isinstance(kind, arguments.MetricName):
-            return Symbol("dev_loss")
+        if isinstance(kind, (arguments.MetricName, arguments.FormulaOf, optimizers.Inner)):
+            return Symbol(self.of(texts_of(kind)))
         assert isinstance(kind, arguments.Dims), f"no values for {slot.name}, a {type(kind).__name__}"
         return self.turned(shape) if len(shape) == 1 else self.of(((prod(shape),), shape[::-1]))
 
@@ -416,6 +420,13 @@ class Body:
     def one(self, known: Mapping[str, type[Any]]) -> str:
         name = self.of(tuple(known))
         return self.things(known[name], name)
+
+
+def texts_of(kind: object) -> tuple[str, ...]:
+    """What can stand for an argument that is no number, size or switch."""
+    if isinstance(kind, arguments.FormulaOf):
+        return FORMULAS[kind.variables]
+    return ("adam", "nadam") if isinstance(kind, optimizers.Inner) else ("dev_loss",)
 
 
 def fits(kind: arguments.Real, value: float) -> bool:

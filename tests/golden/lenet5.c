@@ -68,6 +68,18 @@ typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real))
 #define PREFETCH(address, writing) (void)(address)
 #endif
 
+/* Loops of a few rounds whose arrays of vectors are to stay in registers, and loops that are to stay loops. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define ROLLED _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 32")
+#define ROLLED _Pragma("GCC unroll 1")
+#else
+#define UNROLL
+#define ROLLED
+#endif
+
 /* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
  * differently from those of several. */
 #if defined(__clang__)
@@ -137,15 +149,13 @@ INLINE void store_partial(real *p, vec v, int lanes)
 /* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
 INLINE void transpose(vec *square)
 {
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
+    UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 1)) {
             const vec a = square[i], b = square[i + 1];
             square[i] = SHUFFLE(a, b, 0, 4, 2, 6);
             square[i + 1] = SHUFFLE(a, b, 1, 5, 3, 7);
         }
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
+    UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 2)) {
             const vec a = square[i], b = square[i + 2];
             square[i] = SHUFFLE(a, b, 0, 1, 4, 5);
@@ -188,10 +198,8 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[8][7];
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             total[row][j] = zeros();
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
@@ -199,13 +207,10 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             if (prefetches)
                 PREFETCH(q + w->ahead, 0);
             vec column[7];
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 column[j] = load(q + j * b_block);
-#pragma GCC unroll 32
-            for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-                for (int j = 0; j < vectors; ++j)
+            UNROLL for (int row = 0; row < rows; ++row)
+                UNROLL for (int j = 0; j < vectors; ++j)
                     total[row][j] += p[row * a_row] * column[j];
             p += a_step;
             q += b_step;
@@ -216,17 +221,13 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
         }
     }
     if (w->fresh) {
-#pragma GCC unroll 32
-        for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+        UNROLL for (int row = 0; row < rows; ++row)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 sum[row * vectors + j] = total[row][j];
         return;
     }
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             sum[row * vectors + j] += total[row][j];
 }
 
@@ -387,33 +388,15 @@ INLINE void store_square(const vec *square, const int size, const int far, real 
             store_partial(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
 }
 
-/* The maximum of each 2x2 pixels of a square. */
-INLINE void pool_square(vec *largest, const vec *square, const int size)
-{
-    for (int r = 0; r < size; r += 2)
-        for (int s = 0; s < size; s += 2)
-            for (int lane = 0; lane < 4; ++lane) {
-                const real *pixel = (const real *)(square + r * size + s) + lane;
-                real x = -INFINITY;
-                for (int k = 0; k < 4; ++k) {
-                    const real y = pixel[(k / 2 * size + k % 2) * 4];
-                    x = y > x ? y : x;
-                }
-                ((real *)(largest + r / 2 * (size / 2) + s / 2))[lane] = x;
-            }
-}
-
 /* F(4x4, 5x5): a filter, G g G^T.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 8 + j) * step. */
 static NOINLINE void winograd4x5_filter(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[8][5];
     /* As a loop, so that no product of this pass is fused with a sum of the next: exported networks round as this does. */
-#pragma GCC unroll 1
-    for (int j = 0; j < 5; ++j) {
+    ROLLED for (int j = 0; j < 5; ++j) {
         vec x[5], y[8];
-#pragma GCC unroll 8
-        for (int i = 0; i < 5; ++i)
+        UNROLL for (int i = 0; i < 5; ++i)
             x[i] = load(from + i * row + j * column);
         y[0] = 1.3061224489795917f * x[0];
         const vec even1 = 0.05925925925925926f * (x[4] + 16.0f * x[0] + 4.0f * x[2]);
@@ -429,14 +412,12 @@ static NOINLINE void winograd4x5_filter(const real *restrict from, int64_t row, 
         y[5] = even5 + odd5;
         y[6] = even5 - odd5;
         y[7] = x[4];
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i)
+        UNROLL for (int i = 0; i < 8; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 8; ++i) {
         vec x[5], y[8];
-#pragma GCC unroll 8
-        for (int j = 0; j < 5; ++j)
+        UNROLL for (int j = 0; j < 5; ++j)
             x[j] = half[i][j];
         y[0] = 1.3061224489795917f * x[0];
         const vec even1 = 0.05925925925925926f * (x[4] + 16.0f * x[0] + 4.0f * x[2]);
@@ -452,8 +433,7 @@ static NOINLINE void winograd4x5_filter(const real *restrict from, int64_t row, 
         y[5] = even5 + odd5;
         y[6] = even5 - odd5;
         y[7] = x[4];
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j)
+        UNROLL for (int j = 0; j < 8; ++j)
             store(to + (i * 8 + j) * step, y[j]);
     }
 }
@@ -465,8 +445,7 @@ static NOINLINE void winograd4x5_input(const real *restrict from, int64_t row, i
     vec half[8][8];
     for (int j = 0; j < 8; ++j) {
         vec x[8], y[8];
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i)
+        UNROLL for (int i = 0; i < 8; ++i)
             x[i] = load(from + i * row + j * column);
         y[0] = 0.765625f * x[0] - x[6] + 4.3125f * x[4] - 4.078125f * x[2];
         const vec even1 = x[6] + 3.0625f * x[2] - 4.0625f * x[4];
@@ -482,14 +461,12 @@ static NOINLINE void winograd4x5_input(const real *restrict from, int64_t row, i
         y[5] = even5 + odd5;
         y[6] = even5 - odd5;
         y[7] = x[7] + 4.078125f * x[3] - 0.765625f * x[1] - 4.3125f * x[5];
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i)
+        UNROLL for (int i = 0; i < 8; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 8; ++i) {
         vec x[8], y[8];
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j)
+        UNROLL for (int j = 0; j < 8; ++j)
             x[j] = half[i][j];
         y[0] = 0.765625f * x[0] - x[6] + 4.3125f * x[4] - 4.078125f * x[2];
         const vec even1 = x[6] + 3.0625f * x[2] - 4.0625f * x[4];
@@ -505,8 +482,7 @@ static NOINLINE void winograd4x5_input(const real *restrict from, int64_t row, i
         y[5] = even5 + odd5;
         y[6] = even5 - odd5;
         y[7] = x[7] + 4.078125f * x[3] - 0.765625f * x[1] - 4.3125f * x[5];
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j)
+        UNROLL for (int j = 0; j < 8; ++j)
             store(to + (i * 8 + j) * step, y[j]);
     }
 }
@@ -518,8 +494,7 @@ static NOINLINE void winograd4x5_output(const real *restrict from, int64_t row, 
     vec half[4][8];
     for (int j = 0; j < 8; ++j) {
         vec x[8], y[4];
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i)
+        UNROLL for (int i = 0; i < 8; ++i)
             x[i] = load(from + i * row + j * column);
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -531,14 +506,12 @@ static NOINLINE void winograd4x5_output(const real *restrict from, int64_t row, 
         y[1] = difference3 + 0.5f * difference1 + 1.75f * difference5;
         y[2] = sum3 + 0.25f * sum1 + 3.0625f * sum5;
         y[3] = difference3 + x[7] + 0.125f * difference1 + 5.359375f * difference5;
-#pragma GCC unroll 8
-        for (int i = 0; i < 4; ++i)
+        UNROLL for (int i = 0; i < 4; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 4; ++i) {
         vec x[8], y[4];
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j)
+        UNROLL for (int j = 0; j < 8; ++j)
             x[j] = half[i][j];
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -550,8 +523,7 @@ static NOINLINE void winograd4x5_output(const real *restrict from, int64_t row, 
         y[1] = difference3 + 0.5f * difference1 + 1.75f * difference5;
         y[2] = sum3 + 0.25f * sum1 + 3.0625f * sum5;
         y[3] = difference3 + x[7] + 0.125f * difference1 + 5.359375f * difference5;
-#pragma GCC unroll 8
-        for (int j = 0; j < 4; ++j)
+        UNROLL for (int j = 0; j < 4; ++j)
             store(to + (i * 4 + j) * step, y[j]);
     }
 }
@@ -572,13 +544,6 @@ INLINE void prefetch(const real *first, const int count, int64_t step, const int
             PREFETCH(first + e * step, 1);
         else
             PREFETCH(first + e * step, 0);
-}
-
-/* Prefetches a square of pixels. */
-INLINE void prefetch_square(const real *first, const int size, const int64_t width, const int64_t depth)
-{
-    for (int row = 0; row < size; ++row)
-        prefetch(first + row * width * depth, (int)(size * depth / 4), 4, 0);
 }
 
 /* Transforms `some` squares from `first` on, for the channel blocks from `begin` to `end`. Block b of square t is written to
@@ -666,19 +631,6 @@ INLINE range share_of(int64_t tasks, int part, int parts)
     return share;
 }
 
-/* beta (1 - 0.96^(i decay) / 2), multiplied for i from 1 to `steps`: the logarithm of each factor is a power series in
- * 0.96^(i decay) / 2, whose terms are summed over i as geometric series. Fifty-three terms are all that a double holds. */
-INLINE double nadam_product(double beta, double decay, double steps)
-{
-    const double rate = log(0.96) * decay;
-    double sum = steps * log(beta), share = 1;
-    for (int k = 1; k <= 53; ++k) {
-        share *= 0.5;
-        sum -= share / k * exp(k * rate) * expm1(k * rate * steps) / expm1(k * rate);
-    }
-    return exp(sum);
-}
-
 /* What n examples count together: the sum of their weights, or n where all count alike. */
 INLINE double total_weight_of(const real *sample_weights, int n)
 {
@@ -720,17 +672,6 @@ INLINE real real_exp(real x)
     return value;
 }
 
-/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): no cancellation near 0, where k is 0; 2 ulp. */
-INLINE real real_expm1(real x)
-{
-    uint32_t power;
-    const real rest = exp_parts(x, &power);
-    power += 0x3F800000u;
-    real scale;
-    memcpy(&scale, &power, sizeof scale);
-    return rest * scale + (scale - 1.0f);
-}
-
 /* tanh: a rational function of degree 13 over 6 (Eigen's coefficients), 1 in float beyond |x| = 7.9; 5 ulp. */
 INLINE real real_tanh(real x)
 {
@@ -749,18 +690,6 @@ INLINE real real_tanh(real x)
     q = q * s + 2.26843463243900e-03f;
     q = q * s + 4.89352518554385e-03f;
     return x * p / q;
-}
-
-INLINE real real_sigmoid(real x)
-{
-    return 1 / (1 + real_exp(-x));
-}
-
-/* tanh(log(1 + exp(x))) = (u - 1) / (u + 1) with u = (1 + exp(x))^2, in terms of exp(-|x|): no overflow, no cancellation. */
-INLINE real real_tanh_softplus(real x)
-{
-    const real e = real_exp(-fabsf(x)), low = e * (e + 2), high = 1 + 2 * e;
-    return x < 0 ? low / (low + 2) : high / (high + 2 * e * e);
 }
 
 /* log(x) + error with x = 2^k * m and m between sqrt(1/2) and sqrt(2): log(m) = 2 artanh((m - 1) / (m + 1)) as a
@@ -788,112 +717,14 @@ INLINE real real_log(real x)
     return log_and(x, 0);
 }
 
-/* log(1 + x), corrected for the rounding of 1 + x. */
-INLINE real real_log1p(real x)
-{
-    const real sum = 1 + x;
-    return log_and(sum, (x - (sum - 1)) / sum);
-}
-
-/* The normal CDF: exp(-x^2 / 2) * T(|x|) below 0, 1 minus that above. T is a polynomial in 1 / (1 + 0.34 |x|), fitted for
- * the smallest relative error up to |x| = 14; the tail is as accurate as x^2 / 2 is. */
-INLINE real real_normal(real x)
-{
-    const real t = 1 / (1 + 0.34f * fabsf(x));
-    real p = -0.026120491f;
-    p = p * t + 0.13949957f;
-    p = p * t - 0.2731329f;
-    p = p * t + 0.20218281f;
-    p = p * t - 0.04471854f;
-    p = p * t + 0.115359195f;
-    p = p * t + 0.11519765f;
-    p = p * t + 0.1361122f;
-    p = p * t + 0.1356205f;
-    const real tail = real_exp(-0.5f * x * x) * p * t;
-    return x < 0 ? tail : 1 - tail;
-}
-
 INLINE real real_sqrt(real x)
 {
     return sqrtf(x);
 }
 
-INLINE int real_sign_bit(real x)
-{
-    int32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits < 0;
-}
-
-INLINE real real_abs(real x)
-{
-    return fabsf(x);
-}
-
-/* Philox4x32-10 (Salmon et al. 2011): four random words for each of the 12 counters from `block` on, a function
- * of the arguments alone. */
-#if defined(__AVX2__) && defined(__GNUC__) && !defined(__clang__)
-/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not choose. */
-typedef uint64_t quad __attribute__((vector_size(32)));
-typedef int32_t octet __attribute__((vector_size(32)));
-#define LOWER_PRODUCT(a, b) ((quad)__builtin_ia32_pmuludq256((octet)(a), (octet)(b)))
-
-INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[48])
-{
-    const quad zero = { 0 };
-    quad a[3], b[3], c[3], d[3];
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
-        const uint32_t first = block + 4u * (uint32_t)j;
-        const quad counters = { first, first + 1u, first + 2u, first + 3u };
-        a[j] = counters;
-        b[j] = zero + stream;
-        c[j] = zero + (uint64_t)step;
-        d[j] = zero + ((uint64_t)step >> 32);
-    }
-    uint64_t low = seed, high = seed >> 32;
-    for (int round = 0; round < 10; ++round) {
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; ++j) {
-            const quad first = LOWER_PRODUCT(a[j], zero + 0xD2511F53u), second = LOWER_PRODUCT(c[j], zero + 0xCD9E8D57u);
-            a[j] = second >> 32 ^ b[j] ^ low;
-            c[j] = first >> 32 ^ d[j] ^ high;
-            b[j] = second;
-            d[j] = first;
-        }
-        low += 0x9E3779B9u;
-        high += 0xBB67AE85u;
-    }
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
-        const quad ab = (a[j] & 0xFFFFFFFFu) | b[j] << 32, cd = (c[j] & 0xFFFFFFFFu) | d[j] << 32;
-        const uint64_t words[8] = { ab[0], cd[0], ab[1], cd[1], ab[2], cd[2], ab[3], cd[3] };
-        memcpy(word + 16 * j, words, sizeof words);
-    }
-}
-#else
-INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[48])
-{
-    for (int k = 0; k < 12; ++k) {
-        uint32_t a = block + (uint32_t)k, b = stream, c = (uint32_t)step, d = (uint32_t)((uint64_t)step >> 32);
-        uint32_t low = (uint32_t)seed, high = (uint32_t)(seed >> 32);
-        for (int round = 0; round < 10; ++round) {
-            const uint64_t first = (uint64_t)a * 0xD2511F53u, second = (uint64_t)c * 0xCD9E8D57u;
-            a = (uint32_t)(second >> 32) ^ b ^ low;
-            c = (uint32_t)(first >> 32) ^ d ^ high;
-            b = (uint32_t)second;
-            d = (uint32_t)first;
-            low += 0x9E3779B9u;
-            high += 0xBB67AE85u;
-        }
-        word[4 * k] = a, word[4 * k + 1] = b, word[4 * k + 2] = c, word[4 * k + 3] = d;
-    }
-}
-#endif
-
-/* A waiting thread spins this long, since most waits are short, and then sleeps to free its core for others. A worker waits
- * longer for the next call while cores are free: between two calls Python has things to do, and waking up takes longer. */
-enum { SPIN_NS = 20000, IDLE_SPIN_NS = 200000 };
+/* A waiting thread spins this long and then sleeps, to free its core for others: long while cores are free, since waking up
+ * takes longer than most kernels that one thread runs alone, and than what Python does between two calls. */
+enum { SPIN_NS = 20000, LONG_SPIN_NS = 200000 };
 
 INLINE int64_t now_ns(void)
 {
@@ -988,6 +819,7 @@ typedef struct {
     awaited round;
     int arrived, slept_us;
     pthread_t caller;
+    int64_t spin_ns;
 } thread_barrier;
 
 static void wait_at_barrier(thread_barrier *p, int parts)
@@ -1001,7 +833,7 @@ static void wait_at_barrier(thread_barrier *p, int parts)
         __atomic_store_n(&p->arrived, 0, __ATOMIC_RELAXED); /* Released by announce. */
         announce(&p->round, (int)((unsigned)round + 1));
     } else {
-        const int slept_us = await_other(&p->round, round, SPIN_NS);
+        const int slept_us = await_other(&p->round, round, p->spin_ns);
         if (slept_us && pthread_equal(p->caller, pthread_self()))
             p->slept_us += slept_us;
     }
@@ -1050,17 +882,17 @@ static int change_state(worker *w, int from, int to)
 static void share(thread_pool *, int threads, int64_t work_ns, region_body *, const void *call);
 static thread_pool own_pool = { .share = share, .patience = 5000, .most_backoff = 128000000 };
 
-/* Has sharing paid lately? */
-static int cores_are_free(void)
+/* Cores are free where sharing has paid lately. */
+static int64_t spin_ns(const thread_pool *pool)
 {
-    return __atomic_load_n(&own_pool.backoff, __ATOMIC_RELAXED) < LEAST_BACKOFF_NS;
+    return __atomic_load_n(&pool->backoff, __ATOMIC_RELAXED) < LEAST_BACKOFF_NS ? LONG_SPIN_NS : SPIN_NS;
 }
 
 static void *work(void *given)
 {
     worker *const me = given;
     for (int state = ABSENT;;) {
-        await_other(&me->state, state, cores_are_free() ? IDLE_SPIN_NS : SPIN_NS);
+        await_other(&me->state, state, spin_ns(&own_pool));
         state = __atomic_load_n(&me->state.value, __ATOMIC_RELAXED);
         if (state == LATE) {
             change_state(me, LATE, IDLE);
@@ -1165,7 +997,7 @@ static void judge(thread_pool *pool, int parts, int64_t slept, int64_t took, int
 /* Runs a call on at most `threads` threads. */
 static void share(thread_pool *pool, int threads, int64_t work_ns, region_body *body, const void *call)
 {
-    region r = { body, call, { AWAITED, 0, 0, pthread_self() }, 1 };
+    region r = { body, call, { AWAITED, 0, 0, pthread_self(), spin_ns(pool) }, 1 };
     worker *team[MOST_WORKERS];
     const int64_t begun = now_ns();
     const int alone = begun < __atomic_load_n(&pool->alone_until, __ATOMIC_RELAXED);
@@ -1180,7 +1012,7 @@ static void share(thread_pool *pool, int threads, int64_t work_ns, region_body *
     }
     body(call, &r.barrier, 0, r.parts);
     for (int i = 0; i < workers; ++i) {
-        r.barrier.slept_us += await_other(&team[i]->state, RUN, SPIN_NS);
+        r.barrier.slept_us += await_other(&team[i]->state, RUN, r.barrier.spin_ns);
         __atomic_store_n(&team[i]->state.value, IDLE, __ATOMIC_RELEASE); /* Acquired by the next claim. */
     }
     if (workers) {
@@ -1382,10 +1214,8 @@ static KERNEL void avgpool1_forward(const float *restrict in, float *restrict ou
             const int64_t at = task * 84 + column * 6;
             for (int c = 0; c < 6; ++c) {
                 real sum = 0;
-#pragma GCC unroll 16
-                for (int r = 0; r < 2; ++r)
-#pragma GCC unroll 16
-                    for (int s = 0; s < 2; ++s)
+                UNROLL for (int r = 0; r < 2; ++r)
+                    UNROLL for (int s = 0; s < 2; ++s)
                         sum += window[r * 168 + s * 6 + c];
                 const real x = sum * 0.25f;
                 out[at + c] = x;
@@ -1441,10 +1271,8 @@ static KERNEL void avgpool2_forward(const float *restrict in, float *restrict ou
             const int64_t at = task * 80 + column * 16;
             for (int c = 0; c < 16; ++c) {
                 real sum = 0;
-#pragma GCC unroll 16
-                for (int r = 0; r < 2; ++r)
-#pragma GCC unroll 16
-                    for (int s = 0; s < 2; ++s)
+                UNROLL for (int r = 0; r < 2; ++r)
+                    UNROLL for (int s = 0; s < 2; ++s)
                         sum += window[r * 160 + s * 16 + c];
                 const real x = sum * 0.25f;
                 out[at + c] = x;
@@ -1730,100 +1558,14 @@ static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t 
 }
 
 /* line 7: conv1.weight
- * weights [2][5][5][1][4], sums [16] */
-static KERNEL void conv1_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
+ * For line 7: conv1_weight_l2_penalty; line 8: conv2_weight_l2_penalty; line 10: dense1_weight_l2_penalty; line 11:
+ * dense2_weight_l2_penalty; line 12: dense3_weight_l2_penalty.
+ * weights [2][5][5][1][4], sums [16], and others */
+static KERNEL void penalty_kernel(const float *restrict weights, float *restrict sums, int elements, int part, int parts)
 {
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range all = share_of(200, (int)chunk, 16);
-        double sum[SIDE_BY_SIDE] = { 0 };
-        int64_t i = all.begin;
-        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
-            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
-                const real w = weights[i + k];
-                sum[k] += (double)(0.005f * w * w);
-            }
-        for (; i < all.end; ++i) {
-            const real w = weights[i];
-            sum[0] += (double)(0.005f * w * w);
-        }
-        sums[chunk] = (real)total_of(sum);
-    }
-}
-
-/* line 8: conv2.weight
- * weights [4][5][5][6][4], sums [16] */
-static KERNEL void conv2_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
-{
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range all = share_of(2400, (int)chunk, 16);
-        double sum[SIDE_BY_SIDE] = { 0 };
-        int64_t i = all.begin;
-        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
-            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
-                const real w = weights[i + k];
-                sum[k] += (double)(0.005f * w * w);
-            }
-        for (; i < all.end; ++i) {
-            const real w = weights[i];
-            sum[0] += (double)(0.005f * w * w);
-        }
-        sums[chunk] = (real)total_of(sum);
-    }
-}
-
-/* line 10: dense1.weight
- * weights [30][400][4], sums [16] */
-static KERNEL void dense1_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
-{
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range all = share_of(48000, (int)chunk, 16);
-        double sum[SIDE_BY_SIDE] = { 0 };
-        int64_t i = all.begin;
-        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
-            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
-                const real w = weights[i + k];
-                sum[k] += (double)(0.005f * w * w);
-            }
-        for (; i < all.end; ++i) {
-            const real w = weights[i];
-            sum[0] += (double)(0.005f * w * w);
-        }
-        sums[chunk] = (real)total_of(sum);
-    }
-}
-
-/* line 11: dense2.weight
- * weights [21][120][4], sums [16] */
-static KERNEL void dense2_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
-{
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range all = share_of(10080, (int)chunk, 16);
-        double sum[SIDE_BY_SIDE] = { 0 };
-        int64_t i = all.begin;
-        for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
-            for (int k = 0; k < SIDE_BY_SIDE; ++k) {
-                const real w = weights[i + k];
-                sum[k] += (double)(0.005f * w * w);
-            }
-        for (; i < all.end; ++i) {
-            const real w = weights[i];
-            sum[0] += (double)(0.005f * w * w);
-        }
-        sums[chunk] = (real)total_of(sum);
-    }
-}
-
-/* line 12: dense3.weight
- * weights [3][84][4], sums [16] */
-static KERNEL void dense3_weight_l2_penalty(const float *restrict weights, float *restrict sums, int part, int parts)
-{
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range all = share_of(1008, (int)chunk, 16);
+        const range all = share_of(elements, (int)chunk, 16);
         double sum[SIDE_BY_SIDE] = { 0 };
         int64_t i = all.begin;
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
@@ -1864,22 +1606,23 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
 }
 
 /* line 12: dense(10)  -> softmax -> dense(84)  -> tanh
- * x [n][10], y [n / 4][10][4] */
-static KERNEL void output_loss_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
+ * For line 12: output_loss_grad_to_lanes; line 11: tanh4_in_grad_to_lanes; line 10: tanh3_in_grad_to_lanes.
+ * x [n][10], y [n / 4][10][4], and others */
+static KERNEL void to_lanes(const float *restrict x, float *restrict y, int elements, int n, int part, int parts)
 {
     /* A task is 4 elements of 4 examples; lanes without an example are zero. */
-    const int64_t columns = 3;
+    const int64_t columns = (elements + 3) / 4;
     const range tasks = share_of((n + 3) / 4 * columns, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t first = task / columns * 4, from = task % columns * 4;
         const int rows = n - first < 4 ? (int)(n - first) : 4;
-        const int width = 10 - from < 4 ? (int)(10 - from) : 4;
+        const int width = elements - from < 4 ? (int)(elements - from) : 4;
         vec square[4] = { 0 };
         for (int row = 0; row < rows; ++row)
-            square[row] = load_partial(x + (first + row) * 10 + from, width);
+            square[row] = load_partial(x + (first + row) * elements + from, width);
         transpose(square);
         for (int column = 0; column < width; ++column)
-            store(y + first * 10 + (from + column) * 4, square[column]);
+            store(y + first * elements + (from + column) * 4, square[column]);
     }
 }
 
@@ -1890,8 +1633,8 @@ static KERNEL void dense3_backward_input(const float *restrict dout, const float
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 336, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 2, .ahead = 0, .fresh = 0 };
     const walk rest = { .a_step = 1, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = 0, .run = 2, .segments = 1, .ahead = 0, .fresh = 0 };
-    const range tasks = share_of(11, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
+    const range some = share_of(11, part, parts);
+    for (int64_t task = some.begin; task < some.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 11 ? begin + 1 : 11;
         vec sums[1][16][8];
         memset(sums, 0, sizeof sums);
@@ -1944,48 +1687,29 @@ static KERNEL void dense3_backward_weight(const float *restrict x, const float *
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 84 + first) * 4;
-            const int units = block == 2 ? 2 : 4;
+            const int some_units = block == 2 ? 2 : 4;
             vec tile[6];
             for (int row = 0; row < rows; ++row)
-                tile[row] = first_lanes(sum[row * vectors + j], units);
+                tile[row] = first_lanes(sum[row * vectors + j], some_units);
             memcpy(dw + start, tile, (size_t)rows * 4 * sizeof(real));
         }
     }
 }
 
 /* line 12: dense(10)  -> softmax
- * dy [n][10], sum [10] */
-static KERNEL void dense3_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
+ * For line 12: dense3_backward_bias; line 11: dense2_backward_bias; line 10: dense1_backward_bias.
+ * dy [n][10], sum [10], and others */
+static KERNEL void dense_backward_bias(const float *restrict dy, float *restrict sum, int channels, int n, int part, int parts)
 {
-    const range channels = share_of(10, part, parts);
+    const range mine = share_of(channels, part, parts);
     const int64_t pixels = (int64_t)n;
-    for (int64_t c = channels.begin; c < channels.end; ++c)
+    for (int64_t c = mine.begin; c < mine.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
-            const int64_t at = i * 10 + c;
+        for (int64_t c = mine.begin; c < mine.end; ++c) {
+            const int64_t at = i * channels + c;
             sum[c] += dy[at];
         }
-}
-
-/* line 11: dense(84)  -> tanh -> dense(120) -> tanh
- * x [n][84], y [n / 4][84][4] */
-static KERNEL void tanh4_in_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
-{
-    /* A task is 4 elements of 4 examples; lanes without an example are zero. */
-    const int64_t columns = 21;
-    const range tasks = share_of((n + 3) / 4 * columns, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / columns * 4, from = task % columns * 4;
-        const int rows = n - first < 4 ? (int)(n - first) : 4;
-        const int width = 84 - from < 4 ? (int)(84 - from) : 4;
-        vec square[4] = { 0 };
-        for (int row = 0; row < rows; ++row)
-            square[row] = load_partial(x + (first + row) * 84 + from, width);
-        transpose(square);
-        for (int column = 0; column < width; ++column)
-            store(y + first * 84 + (from + column) * 4, square[column]);
-    }
 }
 
 /* line 11: dense(84)  -> tanh -> dense(120) -> tanh
@@ -1994,8 +1718,8 @@ static KERNEL void dense2_backward_input(const float *restrict dout, const float
 {
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 480, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 8, .ahead = 0, .fresh = 0 };
-    const range tasks = share_of(15, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
+    const range some = share_of(15, part, parts);
+    for (int64_t task = some.begin; task < some.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 15 ? begin + 1 : 15;
         vec sums[1][16][8];
         memset(sums, 0, sizeof sums);
@@ -2055,49 +1779,14 @@ static KERNEL void dense2_backward_weight(const float *restrict x, const float *
     }
 }
 
-/* line 11: dense(84)  -> tanh
- * dy [n][84], sum [84] */
-static KERNEL void dense2_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
-{
-    const range channels = share_of(84, part, parts);
-    const int64_t pixels = (int64_t)n;
-    for (int64_t c = channels.begin; c < channels.end; ++c)
-        sum[c] = 0;
-    for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
-            const int64_t at = i * 84 + c;
-            sum[c] += dy[at];
-        }
-}
-
-/* line 10: dense(120) -> tanh
- * x [n][120], y [n / 4][120][4] */
-static KERNEL void tanh3_in_grad_to_lanes(const float *restrict x, float *restrict y, int n, int part, int parts)
-{
-    /* A task is 4 elements of 4 examples; lanes without an example are zero. */
-    const int64_t columns = 30;
-    const range tasks = share_of((n + 3) / 4 * columns, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task / columns * 4, from = task % columns * 4;
-        const int rows = n - first < 4 ? (int)(n - first) : 4;
-        const int width = 120 - from < 4 ? (int)(120 - from) : 4;
-        vec square[4] = { 0 };
-        for (int row = 0; row < rows; ++row)
-            square[row] = load_partial(x + (first + row) * 120 + from, width);
-        transpose(square);
-        for (int column = 0; column < width; ++column)
-            store(y + first * 120 + (from + column) * 4, square[column]);
-    }
-}
-
 /* line 10: dense(120) -> tanh
  * dout [n / 4][120][4], w [30][400][4], din [n][400] */
 static KERNEL void dense1_backward_input(const float *restrict dout, const float *restrict w, float *restrict din, int n, int part, int parts)
 {
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 1600, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 8, .ahead = 0, .fresh = 0 };
-    const range tasks = share_of(50, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
+    const range some = share_of(50, part, parts);
+    for (int64_t task = some.begin; task < some.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 50 ? begin + 1 : 50;
         vec sums[1][16][8];
         memset(sums, 0, sizeof sums);
@@ -2156,21 +1845,6 @@ static KERNEL void dense1_backward_weight(const float *restrict x, const float *
     }
 }
 
-/* line 10: dense(120) -> tanh
- * dy [n][120], sum [120] */
-static KERNEL void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
-{
-    const range channels = share_of(120, part, parts);
-    const int64_t pixels = (int64_t)n;
-    for (int64_t c = channels.begin; c < channels.end; ++c)
-        sum[c] = 0;
-    for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
-            const int64_t at = i * 120 + c;
-            sum[c] += dy[at];
-        }
-}
-
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
  * dout [n][5][5][16], known [n][10][10][16], din [n][10][10][16] */
 static KERNEL void avgpool2_backward(const float *restrict dout, const float *restrict known, float *restrict din, int n, int part, int parts)
@@ -2183,10 +1857,8 @@ static KERNEL void avgpool2_backward(const float *restrict dout, const float *re
             const int64_t window = i * 1600 + row * 320 + column * 32;
             for (int c = 0; c < 16; ++c) {
                 const real x = dout[from + c] * 0.25f;
-#pragma GCC unroll 16
-                for (int r = 0; r < 2; ++r)
-#pragma GCC unroll 16
-                    for (int s = 0; s < 2; ++s) {
+                UNROLL for (int r = 0; r < 2; ++r)
+                    UNROLL for (int s = 0; s < 2; ++s) {
                         const int64_t at = window + r * 160 + s * 16 + c;
                         const real y = known[at];
                         din[at] = x * (1 - y * y);
@@ -2236,14 +1908,14 @@ static KERNEL void conv2_backward_input_winograd4x5(const float *restrict in, co
 {
     /* A task is at most 52 squares of 4x4 outputs. */
     const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
+    const int64_t most = count < 52 * parts ? (count + parts - 1) / parts : 52;
     const cut squares_of = { .height = 10, .width = 10, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 4, .left = 4 };
     const square_products c = { .elements = 64, .channels = 16, .blocks = 2, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 432, .rows = 6, .summed = 16, .prefetches = 0 };
     real *const square = squares + part * (int64_t)56320;
     real *const results = products + part * (int64_t)27648;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
         winograd4x5_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
         const int64_t begin = 0, end = 1;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
@@ -2293,41 +1965,44 @@ static KERNEL void conv2_backward_weight_direct(const float *restrict x, const f
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * dy [n][10][10][16], sums [16][16] */
-static KERNEL void conv2_backward_bias_chunks(const float *restrict dy, float *restrict sums, int n, int part, int parts)
+ * For line 8: conv2_backward_bias; line 7: conv1_backward_bias.
+ * dy [n][10][10][16], sums [16][16], and others */
+static KERNEL void conv_backward_bias_chunks(const float *restrict dy, float *restrict sums, int channels, int pixels, int row_pixels, int numbers, int block, int n, int part, int parts)
 {
-    /* Sums run down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
+    /* Sums run down rows of length numbers, in short blocks: the shorter, the more accurate. */
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 100, (int)chunk, 16);
-        real *sum = sums + chunk * 16;
-        memset(sum, 0, 16 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t count = (pixels.end - first < 256 ? pixels.end - first : 256) * 16;
-            const real *dout = dy + first * 16;
-            real total[64] = { 0 };
+        const range here = share_of((int64_t)n * pixels, (int)chunk, 16);
+        real *sum = sums + chunk * channels;
+        memset(sum, 0, (size_t)channels * sizeof(real));
+        for (int64_t first = here.begin; first < here.end; first += block) {
+            const int64_t count = (here.end - first < block ? here.end - first : block) * channels;
+            const real *dout = dy + first * channels;
+            real total[72];
+            memset(total, 0, (size_t)numbers * sizeof(real));
             int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
+            for (; i + numbers <= count; i += numbers)
+                for (int k = 0; k < numbers; ++k)
                     total[k] += dout[i + k];
             for (int k = 0; i + k < count; ++k)
                 total[k] += dout[i + k];
-            for (int pixel = 0; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    sum[c] += total[pixel * 16 + c];
+            for (int pixel = 0; pixel < row_pixels; ++pixel)
+                for (int c = 0; c < channels; ++c)
+                    sum[c] += total[pixel * channels + c];
         }
     }
 }
 
 /* line 8: conv(16, 5x5)          -> tanh -> avgpool(2x2)
- * sums [16][16], sum1 [16] */
-static KERNEL void conv2_merge_bias(const float *restrict sums, float *restrict sum1, int part, int parts)
+ * For line 8: conv2_merge_bias; line 7: conv1_merge_bias.
+ * sums [16][16], sum1 [16], and others */
+static KERNEL void conv_merge_bias(const float *restrict sums, float *restrict sum1, int channels, int part, int parts)
 {
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
+    const range share = share_of(channels, part, parts);
+    for (int64_t c = share.begin; c < share.end; ++c) {
         real total = 0;
         for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 16 + c];
+            total += sums[chunk * channels + c];
         sum1[c] = total;
     }
 }
@@ -2344,10 +2019,8 @@ static KERNEL void avgpool1_backward(const float *restrict dout, const float *re
             const int64_t window = i * 4704 + row * 336 + column * 12;
             for (int c = 0; c < 6; ++c) {
                 const real x = dout[from + c] * 0.25f;
-#pragma GCC unroll 16
-                for (int r = 0; r < 2; ++r)
-#pragma GCC unroll 16
-                    for (int s = 0; s < 2; ++s) {
+                UNROLL for (int r = 0; r < 2; ++r)
+                    UNROLL for (int s = 0; s < 2; ++s) {
                         const int64_t at = window + r * 168 + s * 6 + c;
                         const real y = known[at];
                         din[at] = x * (1 - y * y);
@@ -2396,99 +2069,13 @@ static KERNEL void conv1_backward_weight_direct(const float *restrict x, const f
     }
 }
 
-/* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
- * dy [n][28][28][6], sums [16][6] */
-static KERNEL void conv1_backward_bias_chunks(const float *restrict dy, float *restrict sums, int n, int part, int parts)
-{
-    /* Sums run down rows of 72 numbers, in short blocks: the shorter, the more accurate. */
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 784, (int)chunk, 16);
-        real *sum = sums + chunk * 6;
-        memset(sum, 0, 6 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 768) {
-            const int64_t count = (pixels.end - first < 768 ? pixels.end - first : 768) * 6;
-            const real *dout = dy + first * 6;
-            real total[72] = { 0 };
-            int64_t i = 0;
-            for (; i + 72 <= count; i += 72)
-                for (int k = 0; k < 72; ++k)
-                    total[k] += dout[i + k];
-            for (int k = 0; i + k < count; ++k)
-                total[k] += dout[i + k];
-            for (int pixel = 0; pixel < 12; ++pixel)
-                for (int c = 0; c < 6; ++c)
-                    sum[c] += total[pixel * 6 + c];
-        }
-    }
-}
-
-/* line 7: conv(6, 5x5, pad=same) -> tanh -> avgpool(2x2)
- * sums [16][6], sum1 [6] */
-static KERNEL void conv1_merge_bias(const float *restrict sums, float *restrict sum1, int part, int parts)
-{
-    const range channels = share_of(6, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 6 + c];
-        sum1[c] = total;
-    }
-}
-
 /* line 7: conv1.weight
- * weights [2][5][5][1][4], gradient [2][5][5][1][4] */
-static KERNEL void conv1_weight_regularize(const float *restrict weights, float *restrict gradient, double total_weight, int part, int parts)
+ * For line 7: conv1_weight_regularize; line 8: conv2_weight_regularize; line 10: dense1_weight_regularize; line 11:
+ * dense2_weight_regularize; line 12: dense3_weight_regularize.
+ * weights [2][5][5][1][4], gradient [2][5][5][1][4], and others */
+static KERNEL void regularizer_gradient(const float *restrict weights, float *restrict gradient, int elements, double total_weight, int part, int parts)
 {
-    const range all = share_of(200, part, parts);
-    const real share = (real)1 / (real)total_weight;
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real w = weights[i];
-        gradient[i] += share * (0.01f * w);
-    }
-}
-
-/* line 8: conv2.weight
- * weights [4][5][5][6][4], gradient [4][5][5][6][4] */
-static KERNEL void conv2_weight_regularize(const float *restrict weights, float *restrict gradient, double total_weight, int part, int parts)
-{
-    const range all = share_of(2400, part, parts);
-    const real share = (real)1 / (real)total_weight;
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real w = weights[i];
-        gradient[i] += share * (0.01f * w);
-    }
-}
-
-/* line 10: dense1.weight
- * weights [30][400][4], gradient [30][400][4] */
-static KERNEL void dense1_weight_regularize(const float *restrict weights, float *restrict gradient, double total_weight, int part, int parts)
-{
-    const range all = share_of(48000, part, parts);
-    const real share = (real)1 / (real)total_weight;
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real w = weights[i];
-        gradient[i] += share * (0.01f * w);
-    }
-}
-
-/* line 11: dense2.weight
- * weights [21][120][4], gradient [21][120][4] */
-static KERNEL void dense2_weight_regularize(const float *restrict weights, float *restrict gradient, double total_weight, int part, int parts)
-{
-    const range all = share_of(10080, part, parts);
-    const real share = (real)1 / (real)total_weight;
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real w = weights[i];
-        gradient[i] += share * (0.01f * w);
-    }
-}
-
-/* line 12: dense3.weight
- * weights [3][84][4], gradient [3][84][4] */
-static KERNEL void dense3_weight_regularize(const float *restrict weights, float *restrict gradient, double total_weight, int part, int parts)
-{
-    const range all = share_of(1008, part, parts);
+    const range all = share_of(elements, part, parts);
     const real share = (real)1 / (real)total_weight;
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real w = weights[i];
@@ -2522,10 +2109,10 @@ static KERNEL void dense3_backward_weight_update(const float *restrict x, const 
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 84 + first) * 4;
-            const int units = block == 2 ? 2 : 4;
+            const int some_units = block == 2 ? 2 : 4;
             vec tile[6];
             for (int row = 0; row < rows; ++row)
-                tile[row] = first_lanes(sum[row * vectors + j], units);
+                tile[row] = first_lanes(sum[row * vectors + j], some_units);
             for (int e = 0; e < rows * 4; ++e) {
                 const int64_t i = start + e;
                 real g = ((const real *)tile)[e];
@@ -2633,13 +2220,14 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
 }
 
 /* line 7: conv1.weight
- * weights [2][5][5][1][4], gradient [2][5][5][1][4], v_state [2][5][5][1][4], s_state [2][5][5][1][4] */
-static KERNEL void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, double total_weight, int part, int parts, real lr, double step_number)
+ * For line 7: conv1_weight_update; line 8: conv2_weight_update.
+ * weights [2][5][5][1][4], gradient [2][5][5][1][4], v_state [2][5][5][1][4], s_state [2][5][5][1][4], and others */
+static KERNEL void conv_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, double total_weight, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
     const real share = (real)1 / (real)total_weight;
-    const range all = share_of(200, part, parts);
+    const range all = share_of(elements, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -2654,109 +2242,14 @@ static KERNEL void conv1_weight_update(float *restrict weights, const float *res
 }
 
 /* line 7: conv1.bias
- * weights [6], gradient [6], v_state [6], s_state [6] */
-static KERNEL void conv1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+ * For line 7: conv1_bias_update; line 8: conv2_bias_update; line 10: dense1_bias_update; line 11: dense2_bias_update; line
+ * 12: dense3_bias_update.
+ * weights [6], gradient [6], v_state [6], s_state [6], and others */
+static KERNEL void update_kernel(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(6, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 8: conv2.weight
- * weights [4][5][5][6][4], gradient [4][5][5][6][4], v_state [4][5][5][6][4], s_state [4][5][5][6][4] */
-static KERNEL void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, double total_weight, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const real share = (real)1 / (real)total_weight;
-    const range all = share_of(2400, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        g += share * (0.01f * w);
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 8: conv2.bias
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static KERNEL void conv2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 10: dense1.bias
- * weights [120], gradient [120], v_state [120], s_state [120] */
-static KERNEL void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(120, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 11: dense2.bias
- * weights [84], gradient [84], v_state [84], s_state [84] */
-static KERNEL void dense2_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(84, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: dense3.bias
- * weights [10], gradient [10], v_state [10], s_state [10] */
-static KERNEL void dense3_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(10, part, parts);
+    const range all = share_of(elements, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -2828,14 +2321,14 @@ static void train_forward(const lenet5_network *net, thread_barrier *barrier, co
         dense3_forward(at + train_tanh4_out, at + dense3_weight, at + dense3_bias, at + train_dense3_out, n, 0, 1);
         output_count(at + train_output_count, total_weight);
         output_loss_columns_2(at + train_dense3_out, output_target, sample_weights, at + train_output_example_loss, at + train_output_loss_grad, n, total_weight, 0, 1);
-        conv1_weight_l2_penalty(at + conv1_weight, at + train_conv1_weight_l2, 0, 1);
-        conv2_weight_l2_penalty(at + conv2_weight, at + train_conv2_weight_l2, 0, 1);
+        penalty_kernel(at + conv1_weight, at + train_conv1_weight_l2, 200, 0, 1); /* conv1_weight_l2_penalty */
+        penalty_kernel(at + conv2_weight, at + train_conv2_weight_l2, 2400, 0, 1); /* conv2_weight_l2_penalty */
     }
     wait_at_barrier(barrier, parts);
-    dense1_weight_l2_penalty(at + dense1_weight, at + train_dense1_weight_l2, part, parts);
+    penalty_kernel(at + dense1_weight, at + train_dense1_weight_l2, 48000, part, parts); /* dense1_weight_l2_penalty */
     if (part == 0) {
-        dense2_weight_l2_penalty(at + dense2_weight, at + train_dense2_weight_l2, 0, 1);
-        dense3_weight_l2_penalty(at + dense3_weight, at + train_dense3_weight_l2, 0, 1);
+        penalty_kernel(at + dense2_weight, at + train_dense2_weight_l2, 10080, 0, 1); /* dense2_weight_l2_penalty */
+        penalty_kernel(at + dense3_weight, at + train_dense3_weight_l2, 1008, 0, 1); /* dense3_weight_l2_penalty */
     }
     wait_at_barrier(barrier, parts);
     if (part == 0) {
@@ -2849,27 +2342,27 @@ static void gradients_backward(const lenet5_network *net, thread_barrier *barrie
 {
     real *const at = net->arena;
     if (part == 0) {
-        output_loss_grad_to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, n, 0, 1);
+        to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, 10, n, 0, 1); /* output_loss_grad_to_lanes */
         dense3_backward_input(at + train_output_loss_grad_to_lanes, at + dense3_weight, at + train_tanh4_out, at + train_tanh4_in_grad, n, 0, 1);
         dense3_backward_weight(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight_grad, n, 0, 1);
-        dense3_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, n, 0, 1);
-        tanh4_in_grad_to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, n, 0, 1);
+        dense_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, 10, n, 0, 1); /* dense3_backward_bias */
+        to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, 84, n, 0, 1); /* tanh4_in_grad_to_lanes */
     }
     wait_at_barrier(barrier, parts);
     dense2_backward_input(at + train_tanh4_in_grad_to_lanes, at + dense2_weight, at + train_tanh3_out, at + train_tanh3_in_grad, n, part, parts);
     dense2_backward_weight(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight_grad, n, part, parts);
     if (part == 0) {
-        dense2_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, n, 0, 1);
+        dense_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, 84, n, 0, 1); /* dense2_backward_bias */
     }
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        tanh3_in_grad_to_lanes(at + train_tanh3_in_grad, at + train_tanh3_in_grad_to_lanes, n, 0, 1);
+        to_lanes(at + train_tanh3_in_grad, at + train_tanh3_in_grad_to_lanes, 120, n, 0, 1); /* tanh3_in_grad_to_lanes */
     }
     wait_at_barrier(barrier, parts);
     dense1_backward_input(at + train_tanh3_in_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, part, parts);
     dense1_backward_weight(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight_grad, n, part, parts);
     if (part == 0) {
-        dense1_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, n, 0, 1);
+        dense_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, 120, n, 0, 1); /* dense1_backward_bias */
     }
     wait_at_barrier(barrier, parts);
     avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);
@@ -2882,26 +2375,26 @@ static void gradients_backward(const lenet5_network *net, thread_barrier *barrie
     conv2_backward_input_winograd4x5(at + train_tanh2_in_grad, at + train_conv2_weight_winograd4x5_rotated, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
     conv2_backward_weight_direct(at + train_avgpool1_out, at + train_tanh2_in_grad, at + conv2_weight_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
-    conv2_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, n, part, parts);
+    conv_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, 16, 100, 4, 64, 256, n, part, parts); /* conv2_backward_bias */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        conv2_merge_bias(at + train_conv2_bias_chunks, at + conv2_bias_grad, 0, 1);
+        conv_merge_bias(at + train_conv2_bias_chunks, at + conv2_bias_grad, 16, 0, 1); /* conv2_merge_bias */
     }
     wait_at_barrier(barrier, parts);
     avgpool1_backward(at + train_conv2_in_grad, at + train_tanh1_out, at + train_tanh1_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
     conv1_backward_weight_direct(at + train_image_in_pad, at + train_tanh1_in_grad, at + conv1_weight_grad, n, part, parts);
-    conv1_backward_bias_chunks(at + train_tanh1_in_grad, at + train_conv1_bias_chunks, n, part, parts);
+    conv_backward_bias_chunks(at + train_tanh1_in_grad, at + train_conv1_bias_chunks, 6, 784, 12, 72, 768, n, part, parts); /* conv1_backward_bias */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        conv1_merge_bias(at + train_conv1_bias_chunks, at + conv1_bias_grad, 0, 1);
-        conv1_weight_regularize(at + conv1_weight, at + conv1_weight_grad, total_weight, 0, 1);
-        conv2_weight_regularize(at + conv2_weight, at + conv2_weight_grad, total_weight, 0, 1);
+        conv_merge_bias(at + train_conv1_bias_chunks, at + conv1_bias_grad, 6, 0, 1); /* conv1_merge_bias */
+        regularizer_gradient(at + conv1_weight, at + conv1_weight_grad, 200, total_weight, 0, 1); /* conv1_weight_regularize */
+        regularizer_gradient(at + conv2_weight, at + conv2_weight_grad, 2400, total_weight, 0, 1); /* conv2_weight_regularize */
     }
-    dense1_weight_regularize(at + dense1_weight, at + dense1_weight_grad, total_weight, part, parts);
+    regularizer_gradient(at + dense1_weight, at + dense1_weight_grad, 48000, total_weight, part, parts); /* dense1_weight_regularize */
     if (part == 0) {
-        dense2_weight_regularize(at + dense2_weight, at + dense2_weight_grad, total_weight, 0, 1);
-        dense3_weight_regularize(at + dense3_weight, at + dense3_weight_grad, total_weight, 0, 1);
+        regularizer_gradient(at + dense2_weight, at + dense2_weight_grad, 10080, total_weight, 0, 1); /* dense2_weight_regularize */
+        regularizer_gradient(at + dense3_weight, at + dense3_weight_grad, 1008, total_weight, 0, 1); /* dense3_weight_regularize */
     }
     wait_at_barrier(barrier, parts);
 }
@@ -2911,29 +2404,29 @@ static void train_backward(const lenet5_network *net, thread_barrier *barrier, i
 {
     real *const at = net->arena;
     if (part == 0) {
-        output_loss_grad_to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, n, 0, 1);
+        to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, 10, n, 0, 1); /* output_loss_grad_to_lanes */
         dense3_backward_input(at + train_output_loss_grad_to_lanes, at + dense3_weight, at + train_tanh4_out, at + train_tanh4_in_grad, n, 0, 1);
         dense3_backward_weight_update(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight, at + dense3_weight_v_state, at + dense3_weight_s_state, n, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1));
-        dense3_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, n, 0, 1);
-        tanh4_in_grad_to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, n, 0, 1);
+        dense_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, 10, n, 0, 1); /* dense3_backward_bias */
+        to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, 84, n, 0, 1); /* tanh4_in_grad_to_lanes */
     }
     wait_at_barrier(barrier, parts);
     dense2_backward_input(at + train_tanh4_in_grad_to_lanes, at + dense2_weight, at + train_tanh3_out, at + train_tanh3_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
     dense2_backward_weight_update(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight, at + dense2_weight_v_state, at + dense2_weight_s_state, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
     if (part == 0) {
-        dense2_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, n, 0, 1);
+        dense_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, 84, n, 0, 1); /* dense2_backward_bias */
     }
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        tanh3_in_grad_to_lanes(at + train_tanh3_in_grad, at + train_tanh3_in_grad_to_lanes, n, 0, 1);
+        to_lanes(at + train_tanh3_in_grad, at + train_tanh3_in_grad_to_lanes, 120, n, 0, 1); /* tanh3_in_grad_to_lanes */
     }
     wait_at_barrier(barrier, parts);
     dense1_backward_input(at + train_tanh3_in_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
     dense1_backward_weight_update(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
     if (part == 0) {
-        dense1_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, n, 0, 1);
+        dense_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, 120, n, 0, 1); /* dense1_backward_bias */
     }
     wait_at_barrier(barrier, parts);
     avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);
@@ -2946,19 +2439,19 @@ static void train_backward(const lenet5_network *net, thread_barrier *barrier, i
     conv2_backward_input_winograd4x5(at + train_tanh2_in_grad, at + train_conv2_weight_winograd4x5_rotated, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
     conv2_backward_weight_direct(at + train_avgpool1_out, at + train_tanh2_in_grad, at + conv2_weight_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
-    conv2_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, n, part, parts);
+    conv_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, 16, 100, 4, 64, 256, n, part, parts); /* conv2_backward_bias */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        conv2_merge_bias(at + train_conv2_bias_chunks, at + conv2_bias_grad, 0, 1);
+        conv_merge_bias(at + train_conv2_bias_chunks, at + conv2_bias_grad, 16, 0, 1); /* conv2_merge_bias */
     }
     wait_at_barrier(barrier, parts);
     avgpool1_backward(at + train_conv2_in_grad, at + train_tanh1_out, at + train_tanh1_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
     conv1_backward_weight_direct(at + train_image_in_pad, at + train_tanh1_in_grad, at + conv1_weight_grad, n, part, parts);
-    conv1_backward_bias_chunks(at + train_tanh1_in_grad, at + train_conv1_bias_chunks, n, part, parts);
+    conv_backward_bias_chunks(at + train_tanh1_in_grad, at + train_conv1_bias_chunks, 6, 784, 12, 72, 768, n, part, parts); /* conv1_backward_bias */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        conv1_merge_bias(at + train_conv1_bias_chunks, at + conv1_bias_grad, 0, 1);
+        conv_merge_bias(at + train_conv1_bias_chunks, at + conv1_bias_grad, 6, 0, 1); /* conv1_merge_bias */
     }
     wait_at_barrier(barrier, parts);
 }
@@ -2968,13 +2461,13 @@ static void train_update(const lenet5_network *net, thread_barrier *barrier, dou
 {
     real *const at = net->arena;
     if (part == 0) {
-        conv1_weight_update(at + conv1_weight, at + conv1_weight_grad, at + conv1_weight_v_state, at + conv1_weight_s_state, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1));
-        conv1_bias_update(at + conv1_bias, at + conv1_bias_grad, at + conv1_bias_v_state, at + conv1_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        conv2_weight_update(at + conv2_weight, at + conv2_weight_grad, at + conv2_weight_v_state, at + conv2_weight_s_state, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1));
-        conv2_bias_update(at + conv2_bias, at + conv2_bias_grad, at + conv2_bias_v_state, at + conv2_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        dense1_bias_update(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        dense2_bias_update(at + dense2_bias, at + dense2_bias_grad, at + dense2_bias_v_state, at + dense2_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        dense3_bias_update(at + dense3_bias, at + dense3_bias_grad, at + dense3_bias_v_state, at + dense3_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+        conv_weight_update(at + conv1_weight, at + conv1_weight_grad, at + conv1_weight_v_state, at + conv1_weight_s_state, 200, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv1_weight_update */
+        update_kernel(at + conv1_bias, at + conv1_bias_grad, at + conv1_bias_v_state, at + conv1_bias_s_state, 6, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv1_bias_update */
+        conv_weight_update(at + conv2_weight, at + conv2_weight_grad, at + conv2_weight_v_state, at + conv2_weight_s_state, 2400, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv2_weight_update */
+        update_kernel(at + conv2_bias, at + conv2_bias_grad, at + conv2_bias_v_state, at + conv2_bias_s_state, 16, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv2_bias_update */
+        update_kernel(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 120, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense1_bias_update */
+        update_kernel(at + dense2_bias, at + dense2_bias_grad, at + dense2_bias_v_state, at + dense2_bias_s_state, 84, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense2_bias_update */
+        update_kernel(at + dense3_bias, at + dense3_bias_grad, at + dense3_bias_v_state, at + dense3_bias_s_state, 10, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense3_bias_update */
     }
     wait_at_barrier(barrier, parts);
 }

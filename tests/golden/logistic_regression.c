@@ -60,6 +60,18 @@ typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real))
 #define PREFETCH(address, writing) (void)(address)
 #endif
 
+/* Loops of a few rounds whose arrays of vectors are to stay in registers, and loops that are to stay loops. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define ROLLED _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 32")
+#define ROLLED _Pragma("GCC unroll 1")
+#else
+#define UNROLL
+#define ROLLED
+#endif
+
 /* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
  * differently from those of several. */
 #if defined(__clang__)
@@ -75,74 +87,10 @@ INLINE vec load(const real *p)
     return *(const vec_unaligned *)p;
 }
 
-INLINE void store(real *p, vec v)
-{
-    *(vec_unaligned *)p = v;
-}
-
 INLINE vec zeros(void)
 {
     const vec none = { 0 };
     return none;
-}
-
-/* A non-temporal store, which bypasses the caches, where a vector fills a cache line and the machine has the instruction;
- * p must be aligned to a vector. The locked addition of the next barrier makes it visible to other threads. */
-INLINE void store_non_temporal(real *p, vec v)
-{
-    store(p, v);
-}
-
-/* Loads the first `lanes` numbers, then zeros; memory beyond them is not touched. */
-INLINE vec load_partial(const real *p, int lanes)
-{
-    if (lanes == 4)
-        return load(p);
-    vec v = zeros();
-    memcpy(&v, p, (size_t)lanes * sizeof(real));
-    return v;
-}
-
-/* Keeps the first `lanes` numbers and zeros the others. */
-INLINE vec first_lanes(vec v, int lanes)
-{
-    for (int i = 0; i < 4; ++i)
-        v[i] = i < lanes ? v[i] : 0;
-    return v;
-}
-
-/* Stores only the first `lanes` numbers. */
-INLINE void store_partial(real *p, vec v, int lanes)
-{
-    if (lanes == 4)
-        store(p, v);
-    else
-        memcpy(p, &v, (size_t)lanes * sizeof(real));
-}
-
-#if defined(__clang__) || __GNUC__ >= 12
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){ __VA_ARGS__ })
-#endif
-
-/* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
-INLINE void transpose(vec *square)
-{
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
-        if (!(i & 1)) {
-            const vec a = square[i], b = square[i + 1];
-            square[i] = SHUFFLE(a, b, 0, 4, 2, 6);
-            square[i + 1] = SHUFFLE(a, b, 1, 5, 3, 7);
-        }
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
-        if (!(i & 2)) {
-            const vec a = square[i], b = square[i + 2];
-            square[i] = SHUFFLE(a, b, 0, 1, 4, 5);
-            square[i + 2] = SHUFFLE(a, b, 2, 3, 6, 7);
-        }
 }
 
 INLINE real sum_lanes(vec v)
@@ -151,17 +99,6 @@ INLINE real sum_lanes(vec v)
     for (int i = 0; i < 4; ++i)
         sum += v[i];
     return sum;
-}
-
-/* Independent partial sums, so that no addition waits for the previous one, and their total. */
-enum { SIDE_BY_SIDE = 16 };
-
-INLINE double total_of(double *sums)
-{
-    for (int half = SIDE_BY_SIDE / 2; half > 0; half /= 2)
-        for (int k = 0; k < half; ++k)
-            sums[k] += sums[k + half];
-    return sums[0];
 }
 
 /* The micro-kernel of all matrix products: a register tile of rows x vectors sums. a and b advance by a_step and b_step
@@ -174,16 +111,12 @@ typedef struct {
     int fresh;
 } walk;
 
-typedef void product(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w);
-
 INLINE void multiply(const int rows, const int vectors, const int64_t a_row, const int64_t run, const int prefetches, vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[1][7];
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             total[row][j] = zeros();
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
@@ -191,13 +124,10 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             if (prefetches)
                 PREFETCH(q + w->ahead, 0);
             vec column[7];
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 column[j] = load(q + j * b_block);
-#pragma GCC unroll 32
-            for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-                for (int j = 0; j < vectors; ++j)
+            UNROLL for (int row = 0; row < rows; ++row)
+                UNROLL for (int j = 0; j < vectors; ++j)
                     total[row][j] += p[row * a_row] * column[j];
             p += a_step;
             q += b_step;
@@ -208,17 +138,13 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
         }
     }
     if (w->fresh) {
-#pragma GCC unroll 32
-        for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+        UNROLL for (int row = 0; row < rows; ++row)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 sum[row * vectors + j] = total[row][j];
         return;
     }
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             sum[row * vectors + j] += total[row][j];
 }
 
@@ -236,30 +162,6 @@ INLINE range share_of(int64_t tasks, int part, int parts)
 {
     const range share = { tasks * part / parts, tasks * (part + 1) / parts };
     return share;
-}
-
-/* beta (1 - 0.96^(i decay) / 2), multiplied for i from 1 to `steps`: the logarithm of each factor is a power series in
- * 0.96^(i decay) / 2, whose terms are summed over i as geometric series. Fifty-three terms are all that a double holds. */
-INLINE double nadam_product(double beta, double decay, double steps)
-{
-    const double rate = log(0.96) * decay;
-    double sum = steps * log(beta), share = 1;
-    for (int k = 1; k <= 53; ++k) {
-        share *= 0.5;
-        sum -= share / k * exp(k * rate) * expm1(k * rate * steps) / expm1(k * rate);
-    }
-    return exp(sum);
-}
-
-/* What n examples count together: the sum of their weights, or n where all count alike. */
-INLINE double total_weight_of(const real *sample_weights, int n)
-{
-    if (!sample_weights)
-        return n;
-    double total = 0;
-    for (int i = 0; i < n; ++i)
-        total += (double)sample_weights[i];
-    return total;
 }
 
 /* exp(x) = 2^k * exp(r) with |r| <= log(2) / 2: exp(r) - 1 as a polynomial (Cephes' coefficients), and k in the
@@ -292,47 +194,9 @@ INLINE real real_exp(real x)
     return value;
 }
 
-/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): no cancellation near 0, where k is 0; 2 ulp. */
-INLINE real real_expm1(real x)
-{
-    uint32_t power;
-    const real rest = exp_parts(x, &power);
-    power += 0x3F800000u;
-    real scale;
-    memcpy(&scale, &power, sizeof scale);
-    return rest * scale + (scale - 1.0f);
-}
-
-/* tanh: a rational function of degree 13 over 6 (Eigen's coefficients), 1 in float beyond |x| = 7.9; 5 ulp. */
-INLINE real real_tanh(real x)
-{
-    x = x < -7.90531110763549805f ? -7.90531110763549805f : x;
-    x = x > 7.90531110763549805f ? 7.90531110763549805f : x;
-    const real s = x * x;
-    real p = -2.76076847742355e-16f;
-    p = p * s + 2.00018790482477e-13f;
-    p = p * s - 8.60467152213735e-11f;
-    p = p * s + 5.12229709037114e-08f;
-    p = p * s + 1.48572235717979e-05f;
-    p = p * s + 6.37261928875436e-04f;
-    p = p * s + 4.89352455891786e-03f;
-    real q = 1.19825839466702e-06f;
-    q = q * s + 1.18534705686654e-04f;
-    q = q * s + 2.26843463243900e-03f;
-    q = q * s + 4.89352518554385e-03f;
-    return x * p / q;
-}
-
 INLINE real real_sigmoid(real x)
 {
     return 1 / (1 + real_exp(-x));
-}
-
-/* tanh(log(1 + exp(x))) = (u - 1) / (u + 1) with u = (1 + exp(x))^2, in terms of exp(-|x|): no overflow, no cancellation. */
-INLINE real real_tanh_softplus(real x)
-{
-    const real e = real_exp(-fabsf(x)), low = e * (e + 2), high = 1 + 2 * e;
-    return x < 0 ? low / (low + 2) : high / (high + 2 * e * e);
 }
 
 /* log(x) + error with x = 2^k * m and m between sqrt(1/2) and sqrt(2): log(m) = 2 artanh((m - 1) / (m + 1)) as a
@@ -355,11 +219,6 @@ INLINE real log_and(real x, real error)
     return x > 0 && x < INFINITY ? value : edge;
 }
 
-INLINE real real_log(real x)
-{
-    return log_and(x, 0);
-}
-
 /* log(1 + x), corrected for the rounding of 1 + x. */
 INLINE real real_log1p(real x)
 {
@@ -367,101 +226,10 @@ INLINE real real_log1p(real x)
     return log_and(sum, (x - (sum - 1)) / sum);
 }
 
-/* The normal CDF: exp(-x^2 / 2) * T(|x|) below 0, 1 minus that above. T is a polynomial in 1 / (1 + 0.34 |x|), fitted for
- * the smallest relative error up to |x| = 14; the tail is as accurate as x^2 / 2 is. */
-INLINE real real_normal(real x)
-{
-    const real t = 1 / (1 + 0.34f * fabsf(x));
-    real p = -0.026120491f;
-    p = p * t + 0.13949957f;
-    p = p * t - 0.2731329f;
-    p = p * t + 0.20218281f;
-    p = p * t - 0.04471854f;
-    p = p * t + 0.115359195f;
-    p = p * t + 0.11519765f;
-    p = p * t + 0.1361122f;
-    p = p * t + 0.1356205f;
-    const real tail = real_exp(-0.5f * x * x) * p * t;
-    return x < 0 ? tail : 1 - tail;
-}
-
-INLINE real real_sqrt(real x)
-{
-    return sqrtf(x);
-}
-
-INLINE int real_sign_bit(real x)
-{
-    int32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits < 0;
-}
-
 INLINE real real_abs(real x)
 {
     return fabsf(x);
 }
-
-/* Philox4x32-10 (Salmon et al. 2011): four random words for each of the 12 counters from `block` on, a function
- * of the arguments alone. */
-#if defined(__AVX2__) && defined(__GNUC__) && !defined(__clang__)
-/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not choose. */
-typedef uint64_t quad __attribute__((vector_size(32)));
-typedef int32_t octet __attribute__((vector_size(32)));
-#define LOWER_PRODUCT(a, b) ((quad)__builtin_ia32_pmuludq256((octet)(a), (octet)(b)))
-
-INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[48])
-{
-    const quad zero = { 0 };
-    quad a[3], b[3], c[3], d[3];
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
-        const uint32_t first = block + 4u * (uint32_t)j;
-        const quad counters = { first, first + 1u, first + 2u, first + 3u };
-        a[j] = counters;
-        b[j] = zero + stream;
-        c[j] = zero + (uint64_t)step;
-        d[j] = zero + ((uint64_t)step >> 32);
-    }
-    uint64_t low = seed, high = seed >> 32;
-    for (int round = 0; round < 10; ++round) {
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; ++j) {
-            const quad first = LOWER_PRODUCT(a[j], zero + 0xD2511F53u), second = LOWER_PRODUCT(c[j], zero + 0xCD9E8D57u);
-            a[j] = second >> 32 ^ b[j] ^ low;
-            c[j] = first >> 32 ^ d[j] ^ high;
-            b[j] = second;
-            d[j] = first;
-        }
-        low += 0x9E3779B9u;
-        high += 0xBB67AE85u;
-    }
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
-        const quad ab = (a[j] & 0xFFFFFFFFu) | b[j] << 32, cd = (c[j] & 0xFFFFFFFFu) | d[j] << 32;
-        const uint64_t words[8] = { ab[0], cd[0], ab[1], cd[1], ab[2], cd[2], ab[3], cd[3] };
-        memcpy(word + 16 * j, words, sizeof words);
-    }
-}
-#else
-INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[48])
-{
-    for (int k = 0; k < 12; ++k) {
-        uint32_t a = block + (uint32_t)k, b = stream, c = (uint32_t)step, d = (uint32_t)((uint64_t)step >> 32);
-        uint32_t low = (uint32_t)seed, high = (uint32_t)(seed >> 32);
-        for (int round = 0; round < 10; ++round) {
-            const uint64_t first = (uint64_t)a * 0xD2511F53u, second = (uint64_t)c * 0xCD9E8D57u;
-            a = (uint32_t)(second >> 32) ^ b ^ low;
-            c = (uint32_t)(first >> 32) ^ d ^ high;
-            b = (uint32_t)second;
-            d = (uint32_t)first;
-            low += 0x9E3779B9u;
-            high += 0xBB67AE85u;
-        }
-        word[4 * k] = a, word[4 * k + 1] = b, word[4 * k + 2] = c, word[4 * k + 3] = d;
-    }
-}
-#endif
 
 /* This network runs on one thread: barriers do nothing. */
 typedef void thread_barrier;
@@ -673,12 +441,12 @@ static KERNEL void dense1_backward_weight_narrow(const float *restrict x, const 
  * dy [n][1], sum [1] */
 static KERNEL void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
-    const range channels = share_of(1, part, parts);
+    const range mine = share_of(1, part, parts);
     const int64_t pixels = (int64_t)n;
-    for (int64_t c = channels.begin; c < channels.end; ++c)
+    for (int64_t c = mine.begin; c < mine.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
+        for (int64_t c = mine.begin; c < mine.end; ++c) {
             const int64_t at = i + c;
             sum[c] += dy[at];
         }

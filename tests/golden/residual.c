@@ -60,6 +60,18 @@ typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real))
 #define PREFETCH(address, writing) (void)(address)
 #endif
 
+/* Loops of a few rounds whose arrays of vectors are to stay in registers, and loops that are to stay loops. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define ROLLED _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 32")
+#define ROLLED _Pragma("GCC unroll 1")
+#else
+#define UNROLL
+#define ROLLED
+#endif
+
 /* The compiler must not specialize a kernel for its arguments: sums that it simplifies for a single thread would round
  * differently from those of several. */
 #if defined(__clang__)
@@ -129,15 +141,13 @@ INLINE void store_partial(real *p, vec v, int lanes)
 /* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
 INLINE void transpose(vec *square)
 {
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
+    UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 1)) {
             const vec a = square[i], b = square[i + 1];
             square[i] = SHUFFLE(a, b, 0, 4, 2, 6);
             square[i + 1] = SHUFFLE(a, b, 1, 5, 3, 7);
         }
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i)
+    UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 2)) {
             const vec a = square[i], b = square[i + 2];
             square[i] = SHUFFLE(a, b, 0, 1, 4, 5);
@@ -151,17 +161,6 @@ INLINE real sum_lanes(vec v)
     for (int i = 0; i < 4; ++i)
         sum += v[i];
     return sum;
-}
-
-/* Independent partial sums, so that no addition waits for the previous one, and their total. */
-enum { SIDE_BY_SIDE = 16 };
-
-INLINE double total_of(double *sums)
-{
-    for (int half = SIDE_BY_SIDE / 2; half > 0; half /= 2)
-        for (int k = 0; k < half; ++k)
-            sums[k] += sums[k + half];
-    return sums[0];
 }
 
 /* The micro-kernel of all matrix products: a register tile of rows x vectors sums. a and b advance by a_step and b_step
@@ -180,10 +179,8 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
 {
     const int64_t a_step = w->a_step, b_step = w->b_step, b_block = w->b_block;
     vec total[8][3];
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             total[row][j] = zeros();
     for (int64_t segment = 0; segment < w->segments; ++segment) {
         const real *p = a + segment * w->a_segment, *q = b + segment * w->b_segment;
@@ -191,13 +188,10 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             if (prefetches)
                 PREFETCH(q + w->ahead, 0);
             vec column[3];
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 column[j] = load(q + j * b_block);
-#pragma GCC unroll 32
-            for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-                for (int j = 0; j < vectors; ++j)
+            UNROLL for (int row = 0; row < rows; ++row)
+                UNROLL for (int j = 0; j < vectors; ++j)
                     total[row][j] += p[row * a_row] * column[j];
             p += a_step;
             q += b_step;
@@ -208,17 +202,13 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
         }
     }
     if (w->fresh) {
-#pragma GCC unroll 32
-        for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-            for (int j = 0; j < vectors; ++j)
+        UNROLL for (int row = 0; row < rows; ++row)
+            UNROLL for (int j = 0; j < vectors; ++j)
                 sum[row * vectors + j] = total[row][j];
         return;
     }
-#pragma GCC unroll 32
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
+    UNROLL for (int row = 0; row < rows; ++row)
+        UNROLL for (int j = 0; j < vectors; ++j)
             sum[row * vectors + j] += total[row][j];
 }
 
@@ -339,33 +329,15 @@ INLINE void store_square(const vec *square, const int size, const int far, real 
             store_partial(image + ((top + r) * width + left + s) * depth, square[r * size + s], channels);
 }
 
-/* The maximum of each 2x2 pixels of a square. */
-INLINE void pool_square(vec *largest, const vec *square, const int size)
-{
-    for (int r = 0; r < size; r += 2)
-        for (int s = 0; s < size; s += 2)
-            for (int lane = 0; lane < 4; ++lane) {
-                const real *pixel = (const real *)(square + r * size + s) + lane;
-                real x = -INFINITY;
-                for (int k = 0; k < 4; ++k) {
-                    const real y = pixel[(k / 2 * size + k % 2) * 4];
-                    x = y > x ? y : x;
-                }
-                ((real *)(largest + r / 2 * (size / 2) + s / 2))[lane] = x;
-            }
-}
-
 /* F(4x4, 3x3): a filter, G g G^T.
  * Element (i, j) is read at from + i * row + j * column and written at to + (i * 6 + j) * step. */
 static NOINLINE void winograd4x3_filter(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[6][3];
     /* As a loop, so that no product of this pass is fused with a sum of the next: exported networks round as this does. */
-#pragma GCC unroll 1
-    for (int j = 0; j < 3; ++j) {
+    ROLLED for (int j = 0; j < 3; ++j) {
         vec x[3], y[6];
-#pragma GCC unroll 8
-        for (int i = 0; i < 3; ++i)
+        UNROLL for (int i = 0; i < 3; ++i)
             x[i] = load(from + i * row + j * column);
         y[0] = 1.1377777777777778f * x[0];
         const vec even1 = 0.6884033613445378f * (x[0] + 0.390625f * x[2]);
@@ -377,14 +349,12 @@ static NOINLINE void winograd4x3_filter(const real *restrict from, int64_t row, 
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[2];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 6; ++i) {
         vec x[3], y[6];
-#pragma GCC unroll 8
-        for (int j = 0; j < 3; ++j)
+        UNROLL for (int j = 0; j < 3; ++j)
             x[j] = half[i][j];
         y[0] = 1.1377777777777778f * x[0];
         const vec even1 = 0.6884033613445378f * (x[0] + 0.390625f * x[2]);
@@ -396,8 +366,7 @@ static NOINLINE void winograd4x3_filter(const real *restrict from, int64_t row, 
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[2];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             store(to + (i * 6 + j) * step, y[j]);
     }
 }
@@ -409,8 +378,7 @@ static NOINLINE void winograd4x3_filter_gradient(const real *restrict from, int6
     vec half[3][6];
     for (int j = 0; j < 6; ++j) {
         vec x[6], y[3];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             x[i] = load(from + i * row + j * column);
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -419,14 +387,12 @@ static NOINLINE void winograd4x3_filter_gradient(const real *restrict from, int6
         y[0] = 1.1377777777777778f * x[0] + 0.6884033613445378f * sum1 + 0.11951447245564893f * sum3;
         y[1] = 0.43025210084033616f * difference1 + 0.1792717086834734f * difference3;
         y[2] = x[5] + 0.2689075630252101f * sum1 + 0.2689075630252101f * sum3;
-#pragma GCC unroll 8
-        for (int i = 0; i < 3; ++i)
+        UNROLL for (int i = 0; i < 3; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 3; ++i) {
         vec x[6], y[3];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             x[j] = half[i][j];
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -435,8 +401,7 @@ static NOINLINE void winograd4x3_filter_gradient(const real *restrict from, int6
         y[0] = 1.1377777777777778f * x[0] + 0.6884033613445378f * sum1 + 0.11951447245564893f * sum3;
         y[1] = 0.43025210084033616f * difference1 + 0.1792717086834734f * difference3;
         y[2] = x[5] + 0.2689075630252101f * sum1 + 0.2689075630252101f * sum3;
-#pragma GCC unroll 8
-        for (int j = 0; j < 3; ++j)
+        UNROLL for (int j = 0; j < 3; ++j)
             store(to + (i * 3 + j) * step, y[j]);
     }
 }
@@ -448,8 +413,7 @@ static NOINLINE void winograd4x3_input(const real *restrict from, int64_t row, i
     vec half[6][6];
     for (int j = 0; j < 6; ++j) {
         vec x[6], y[6];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             x[i] = load(from + i * row + j * column);
         y[0] = x[4] + 0.87890625f * x[0] - 2.640625f * x[2];
         const vec even1 = 2.25f * x[2] - x[4];
@@ -461,14 +425,12 @@ static NOINLINE void winograd4x3_input(const real *restrict from, int64_t row, i
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[5] + 0.87890625f * x[1] - 2.640625f * x[3];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 6; ++i) {
         vec x[6], y[6];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             x[j] = half[i][j];
         y[0] = x[4] + 0.87890625f * x[0] - 2.640625f * x[2];
         const vec even1 = 2.25f * x[2] - x[4];
@@ -480,8 +442,7 @@ static NOINLINE void winograd4x3_input(const real *restrict from, int64_t row, i
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[5] + 0.87890625f * x[1] - 2.640625f * x[3];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             store(to + (i * 6 + j) * step, y[j]);
     }
 }
@@ -493,8 +454,7 @@ static NOINLINE void winograd4x3_output(const real *restrict from, int64_t row, 
     vec half[4][6];
     for (int j = 0; j < 6; ++j) {
         vec x[6], y[4];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             x[i] = load(from + i * row + j * column);
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -504,14 +464,12 @@ static NOINLINE void winograd4x3_output(const real *restrict from, int64_t row, 
         y[1] = 0.625f * difference1 + 1.5f * difference3;
         y[2] = 0.390625f * sum1 + 2.25f * sum3;
         y[3] = x[5] + 0.244140625f * difference1 + 3.375f * difference3;
-#pragma GCC unroll 8
-        for (int i = 0; i < 4; ++i)
+        UNROLL for (int i = 0; i < 4; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 4; ++i) {
         vec x[6], y[4];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             x[j] = half[i][j];
         const vec sum1 = x[1] + x[2];
         const vec difference1 = x[1] - x[2];
@@ -521,8 +479,7 @@ static NOINLINE void winograd4x3_output(const real *restrict from, int64_t row, 
         y[1] = 0.625f * difference1 + 1.5f * difference3;
         y[2] = 0.390625f * sum1 + 2.25f * sum3;
         y[3] = x[5] + 0.244140625f * difference1 + 3.375f * difference3;
-#pragma GCC unroll 8
-        for (int j = 0; j < 4; ++j)
+        UNROLL for (int j = 0; j < 4; ++j)
             store(to + (i * 4 + j) * step, y[j]);
     }
 }
@@ -534,8 +491,7 @@ static NOINLINE void winograd4x3_output_gradient(const real *restrict from, int6
     vec half[6][4];
     for (int j = 0; j < 4; ++j) {
         vec x[4], y[6];
-#pragma GCC unroll 8
-        for (int i = 0; i < 4; ++i)
+        UNROLL for (int i = 0; i < 4; ++i)
             x[i] = load(from + i * row + j * column);
         y[0] = x[0];
         const vec even1 = x[0] + 0.390625f * x[2];
@@ -547,14 +503,12 @@ static NOINLINE void winograd4x3_output_gradient(const real *restrict from, int6
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[3];
-#pragma GCC unroll 8
-        for (int i = 0; i < 6; ++i)
+        UNROLL for (int i = 0; i < 6; ++i)
             half[i][j] = y[i];
     }
     for (int i = 0; i < 6; ++i) {
         vec x[4], y[6];
-#pragma GCC unroll 8
-        for (int j = 0; j < 4; ++j)
+        UNROLL for (int j = 0; j < 4; ++j)
             x[j] = half[i][j];
         y[0] = x[0];
         const vec even1 = x[0] + 0.390625f * x[2];
@@ -566,8 +520,7 @@ static NOINLINE void winograd4x3_output_gradient(const real *restrict from, int6
         y[3] = even3 + odd3;
         y[4] = even3 - odd3;
         y[5] = x[3];
-#pragma GCC unroll 8
-        for (int j = 0; j < 6; ++j)
+        UNROLL for (int j = 0; j < 6; ++j)
             store(to + (i * 6 + j) * step, y[j]);
     }
 }
@@ -721,19 +674,6 @@ INLINE range share_of(int64_t tasks, int part, int parts)
     return share;
 }
 
-/* beta (1 - 0.96^(i decay) / 2), multiplied for i from 1 to `steps`: the logarithm of each factor is a power series in
- * 0.96^(i decay) / 2, whose terms are summed over i as geometric series. Fifty-three terms are all that a double holds. */
-INLINE double nadam_product(double beta, double decay, double steps)
-{
-    const double rate = log(0.96) * decay;
-    double sum = steps * log(beta), share = 1;
-    for (int k = 1; k <= 53; ++k) {
-        share *= 0.5;
-        sum -= share / k * exp(k * rate) * expm1(k * rate * steps) / expm1(k * rate);
-    }
-    return exp(sum);
-}
-
 /* What n examples count together: the sum of their weights, or n where all count alike. */
 INLINE double total_weight_of(const real *sample_weights, int n)
 {
@@ -775,49 +715,6 @@ INLINE real real_exp(real x)
     return value;
 }
 
-/* exp(x) - 1 = 2^k * (exp(r) - 1) + (2^k - 1): no cancellation near 0, where k is 0; 2 ulp. */
-INLINE real real_expm1(real x)
-{
-    uint32_t power;
-    const real rest = exp_parts(x, &power);
-    power += 0x3F800000u;
-    real scale;
-    memcpy(&scale, &power, sizeof scale);
-    return rest * scale + (scale - 1.0f);
-}
-
-/* tanh: a rational function of degree 13 over 6 (Eigen's coefficients), 1 in float beyond |x| = 7.9; 5 ulp. */
-INLINE real real_tanh(real x)
-{
-    x = x < -7.90531110763549805f ? -7.90531110763549805f : x;
-    x = x > 7.90531110763549805f ? 7.90531110763549805f : x;
-    const real s = x * x;
-    real p = -2.76076847742355e-16f;
-    p = p * s + 2.00018790482477e-13f;
-    p = p * s - 8.60467152213735e-11f;
-    p = p * s + 5.12229709037114e-08f;
-    p = p * s + 1.48572235717979e-05f;
-    p = p * s + 6.37261928875436e-04f;
-    p = p * s + 4.89352455891786e-03f;
-    real q = 1.19825839466702e-06f;
-    q = q * s + 1.18534705686654e-04f;
-    q = q * s + 2.26843463243900e-03f;
-    q = q * s + 4.89352518554385e-03f;
-    return x * p / q;
-}
-
-INLINE real real_sigmoid(real x)
-{
-    return 1 / (1 + real_exp(-x));
-}
-
-/* tanh(log(1 + exp(x))) = (u - 1) / (u + 1) with u = (1 + exp(x))^2, in terms of exp(-|x|): no overflow, no cancellation. */
-INLINE real real_tanh_softplus(real x)
-{
-    const real e = real_exp(-fabsf(x)), low = e * (e + 2), high = 1 + 2 * e;
-    return x < 0 ? low / (low + 2) : high / (high + 2 * e * e);
-}
-
 /* log(x) + error with x = 2^k * m and m between sqrt(1/2) and sqrt(2): log(m) = 2 artanh((m - 1) / (m + 1)) as a
  * polynomial (FreeBSD's coefficients); less than 1 ulp. */
 INLINE real log_and(real x, real error)
@@ -843,31 +740,6 @@ INLINE real real_log(real x)
     return log_and(x, 0);
 }
 
-/* log(1 + x), corrected for the rounding of 1 + x. */
-INLINE real real_log1p(real x)
-{
-    const real sum = 1 + x;
-    return log_and(sum, (x - (sum - 1)) / sum);
-}
-
-/* The normal CDF: exp(-x^2 / 2) * T(|x|) below 0, 1 minus that above. T is a polynomial in 1 / (1 + 0.34 |x|), fitted for
- * the smallest relative error up to |x| = 14; the tail is as accurate as x^2 / 2 is. */
-INLINE real real_normal(real x)
-{
-    const real t = 1 / (1 + 0.34f * fabsf(x));
-    real p = -0.026120491f;
-    p = p * t + 0.13949957f;
-    p = p * t - 0.2731329f;
-    p = p * t + 0.20218281f;
-    p = p * t - 0.04471854f;
-    p = p * t + 0.115359195f;
-    p = p * t + 0.11519765f;
-    p = p * t + 0.1361122f;
-    p = p * t + 0.1356205f;
-    const real tail = real_exp(-0.5f * x * x) * p * t;
-    return x < 0 ? tail : 1 - tail;
-}
-
 INLINE real real_sqrt(real x)
 {
     return sqrtf(x);
@@ -879,72 +751,6 @@ INLINE int real_sign_bit(real x)
     memcpy(&bits, &x, sizeof bits);
     return bits < 0;
 }
-
-INLINE real real_abs(real x)
-{
-    return fabsf(x);
-}
-
-/* Philox4x32-10 (Salmon et al. 2011): four random words for each of the 12 counters from `block` on, a function
- * of the arguments alone. */
-#if defined(__AVX2__) && defined(__GNUC__) && !defined(__clang__)
-/* Four counters in a vector: the lower halves of its lanes are multiplied by an instruction that GCC does not choose. */
-typedef uint64_t quad __attribute__((vector_size(32)));
-typedef int32_t octet __attribute__((vector_size(32)));
-#define LOWER_PRODUCT(a, b) ((quad)__builtin_ia32_pmuludq256((octet)(a), (octet)(b)))
-
-INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[48])
-{
-    const quad zero = { 0 };
-    quad a[3], b[3], c[3], d[3];
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
-        const uint32_t first = block + 4u * (uint32_t)j;
-        const quad counters = { first, first + 1u, first + 2u, first + 3u };
-        a[j] = counters;
-        b[j] = zero + stream;
-        c[j] = zero + (uint64_t)step;
-        d[j] = zero + ((uint64_t)step >> 32);
-    }
-    uint64_t low = seed, high = seed >> 32;
-    for (int round = 0; round < 10; ++round) {
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; ++j) {
-            const quad first = LOWER_PRODUCT(a[j], zero + 0xD2511F53u), second = LOWER_PRODUCT(c[j], zero + 0xCD9E8D57u);
-            a[j] = second >> 32 ^ b[j] ^ low;
-            c[j] = first >> 32 ^ d[j] ^ high;
-            b[j] = second;
-            d[j] = first;
-        }
-        low += 0x9E3779B9u;
-        high += 0xBB67AE85u;
-    }
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
-        const quad ab = (a[j] & 0xFFFFFFFFu) | b[j] << 32, cd = (c[j] & 0xFFFFFFFFu) | d[j] << 32;
-        const uint64_t words[8] = { ab[0], cd[0], ab[1], cd[1], ab[2], cd[2], ab[3], cd[3] };
-        memcpy(word + 16 * j, words, sizeof words);
-    }
-}
-#else
-INLINE void random_blocks(uint32_t block, uint32_t stream, int64_t step, uint64_t seed, uint32_t word[48])
-{
-    for (int k = 0; k < 12; ++k) {
-        uint32_t a = block + (uint32_t)k, b = stream, c = (uint32_t)step, d = (uint32_t)((uint64_t)step >> 32);
-        uint32_t low = (uint32_t)seed, high = (uint32_t)(seed >> 32);
-        for (int round = 0; round < 10; ++round) {
-            const uint64_t first = (uint64_t)a * 0xD2511F53u, second = (uint64_t)c * 0xCD9E8D57u;
-            a = (uint32_t)(second >> 32) ^ b ^ low;
-            c = (uint32_t)(first >> 32) ^ d ^ high;
-            b = (uint32_t)second;
-            d = (uint32_t)first;
-            low += 0x9E3779B9u;
-            high += 0xBB67AE85u;
-        }
-        word[4 * k] = a, word[4 * k + 1] = b, word[4 * k + 2] = c, word[4 * k + 3] = d;
-    }
-}
-#endif
 
 /* This network runs on one thread: barriers do nothing. */
 typedef void thread_barrier;
@@ -1091,40 +897,25 @@ static const size_t predict_output_example_loss = 33520; /* 64 */
 static const size_t train_image_in_pad = 3324784; /* 64x29x29x1 */
 static const size_t train_conv1_out = 263920; /* 64x14x14x16 */
 static const size_t train_batchnorm1_moments = 33520; /* 16x2x16 */
-static const size_t gradients_batchnorm1_batch_mean = 3378736; /* 16 */
-static const size_t gradients_batchnorm1_batch_var = 3378752; /* 16 */
+static const size_t train_batchnorm1_batch_mean = 3378800; /* 16 */
+static const size_t train_batchnorm1_batch_var = 3378816; /* 16 */
 static const size_t train_relu1_out = 464624; /* 64x14x14x16 */
 static const size_t train_conv2_weight_winograd4x3 = 96880; /* 4x36x20x4 */
 static const size_t train_conv2_out = 665328; /* 64x14x14x16 */
 static const size_t train_conv2_forward_squares = 33520; /* 31680 */
 static const size_t train_conv2_forward_products = 65200; /* 31680 */
 static const size_t train_batchnorm2_moments = 33520; /* 16x2x16 */
-static const size_t gradients_batchnorm2_batch_mean = 3378768; /* 16 */
-static const size_t gradients_batchnorm2_batch_var = 3378784; /* 16 */
+static const size_t train_batchnorm2_batch_mean = 3378832; /* 16 */
+static const size_t train_batchnorm2_batch_var = 3378848; /* 16 */
 static const size_t train_relu2_out = 866032; /* 64x14x14x16 */
 static const size_t train_conv3_weight_winograd4x3 = 96880; /* 4x36x20x4 */
 static const size_t train_conv3_out = 1066736; /* 64x14x14x16 */
 static const size_t train_conv3_forward_squares = 33520; /* 31680 */
 static const size_t train_conv3_forward_products = 65200; /* 31680 */
 static const size_t train_batchnorm3_moments = 33520; /* 16x2x16 */
-static const size_t gradients_batchnorm3_batch_mean = 3378800; /* 16 */
-static const size_t gradients_batchnorm3_batch_var = 3378816; /* 16 */
+static const size_t train_batchnorm3_batch_mean = 3378864; /* 16 */
+static const size_t train_batchnorm3_batch_var = 3378880; /* 16 */
 static const size_t train_relu3_out = 1267440; /* 64x14x14x16 */
-static const size_t train_conv4_weight_winograd4x3 = 96880; /* 4x36x20x4 */
-static const size_t train_conv4_out = 1468144; /* 64x14x14x16 */
-static const size_t train_conv4_forward_squares = 33520; /* 31680 */
-static const size_t train_conv4_forward_products = 65200; /* 31680 */
-static const size_t train_batchnorm4_moments = 33520; /* 16x2x16 */
-static const size_t gradients_batchnorm4_batch_mean = 3378832; /* 16 */
-static const size_t gradients_batchnorm4_batch_var = 3378848; /* 16 */
-static const size_t train_relu4_out = 1668848; /* 64x14x14x16 */
-static const size_t train_conv5_weight_winograd4x3 = 96880; /* 4x36x20x4 */
-static const size_t train_conv5_out = 1869552; /* 64x14x14x16 */
-static const size_t train_conv5_forward_squares = 33520; /* 31680 */
-static const size_t train_conv5_forward_products = 65200; /* 31680 */
-static const size_t train_batchnorm5_moments = 33520; /* 16x2x16 */
-static const size_t gradients_batchnorm5_batch_mean = 3378864; /* 16 */
-static const size_t gradients_batchnorm5_batch_var = 3378880; /* 16 */
 static const size_t train_relu5_out = 2070256; /* 64x14x14x16 */
 static const size_t train_relu5_out_pad = 33520; /* 64x15x15x16 */
 static const size_t train_conv6_out = 2548016; /* 64x7x7x32 */
@@ -1145,8 +936,8 @@ static const size_t train_conv8_out = 2270960; /* 64x7x7x32 */
 static const size_t train_conv8_forward_squares = 2371312; /* 62784 */
 static const size_t train_conv8_forward_products = 2434096; /* 62784 */
 static const size_t train_batchnorm8_moments = 2371312; /* 16x2x32 */
-static const size_t gradients_batchnorm8_batch_mean = 2477040; /* 32 */
-static const size_t gradients_batchnorm8_batch_var = 2477072; /* 32 */
+static const size_t train_batchnorm8_batch_mean = 3378736; /* 32 */
+static const size_t train_batchnorm8_batch_var = 3378768; /* 32 */
 static const size_t train_relu8_out = 2371312; /* 64x7x7x32 */
 static const size_t train_global_avgpool1_out = 2471664; /* 64x32 */
 static const size_t train_dense1_out = 2473712; /* 64x10 */
@@ -1195,12 +986,16 @@ static const size_t train_conv6_weight_rotate_filters = 2471664; /* 4x3x3x32x4 *
 static const size_t train_relu5_in_grad = 2270960; /* 64x14x14x16 */
 static const size_t conv6_weight_grad = 3447904; /* 8x3x3x16x4 */
 static const size_t train_add2_in1_grad = 2270960; /* 64x14x14x16, the memory of relu5_in_grad */
+static const size_t train_conv5_out = 1869552; /* 64x14x14x16 */
+static const size_t train_batchnorm5_batch_mean = 3378928; /* 16 */
+static const size_t train_batchnorm5_batch_var = 3378944; /* 16 */
 static const size_t train_batchnorm5_affine_chunks = 33520; /* 16x2x16 */
 static const size_t batchnorm5_gamma_grad = 3452512; /* 16 */
 static const size_t batchnorm5_beta_grad = 3452528; /* 16 */
 static const size_t train_batchnorm5_in_grad = 33520; /* 64x14x14x16 */
 static const size_t train_conv5_weight_rotate_filters = 245744; /* 4x3x3x16x4 */
 static const size_t train_conv5_weight_winograd4x3_rotated = 234224; /* 4x36x20x4 */
+static const size_t train_relu4_out = 1668848; /* 64x14x14x16 */
 static const size_t train_relu4_in_grad = 1869552; /* 64x14x14x16 */
 static const size_t train_conv5_backward_input_squares = 2070256; /* 31680 */
 static const size_t train_conv5_backward_input_products = 2101936; /* 31680 */
@@ -1208,6 +1003,9 @@ static const size_t train_conv5_backward_weight_sums = 2170480; /* 4x4x36x80 */
 static const size_t train_conv5_backward_weight_products_squares = 2070256; /* 50112 */
 static const size_t train_conv5_backward_weight_products_errors = 2120368; /* 50112 */
 static const size_t conv5_weight_grad = 3452544; /* 4x3x3x16x4 */
+static const size_t train_conv4_out = 1468144; /* 64x14x14x16 */
+static const size_t train_batchnorm4_batch_mean = 3378896; /* 16 */
+static const size_t train_batchnorm4_batch_var = 3378912; /* 16 */
 static const size_t train_batchnorm4_affine_chunks = 33520; /* 16x2x16 */
 static const size_t batchnorm4_gamma_grad = 3454848; /* 16 */
 static const size_t batchnorm4_beta_grad = 3454864; /* 16 */
@@ -1223,90 +1021,14 @@ static const size_t train_conv4_backward_weight_products_squares = 1668848; /* 5
 static const size_t train_conv4_backward_weight_products_errors = 1718960; /* 50112 */
 static const size_t conv4_weight_grad = 3454880; /* 4x3x3x16x4 */
 static const size_t train_relu3_in_grad = 33520; /* 64x14x14x16 */
-static const size_t train_add1_in1_grad = 33520; /* 64x14x14x16, the memory of relu3_in_grad */
-static const size_t train_batchnorm3_affine_chunks = 234224; /* 16x2x16 */
-static const size_t batchnorm3_gamma_grad = 3457184; /* 16 */
-static const size_t batchnorm3_beta_grad = 3457200; /* 16 */
-static const size_t train_batchnorm3_in_grad = 1267440; /* 64x14x14x16 */
-static const size_t train_conv3_weight_rotate_filters = 245744; /* 4x3x3x16x4 */
-static const size_t train_conv3_weight_winograd4x3_rotated = 234224; /* 4x36x20x4 */
-static const size_t train_relu2_in_grad = 1066736; /* 64x14x14x16 */
-static const size_t train_conv3_backward_input_squares = 1468144; /* 31680 */
-static const size_t train_conv3_backward_input_products = 1499824; /* 31680 */
-static const size_t train_conv3_backward_weight_sums = 1568368; /* 4x4x36x80 */
-static const size_t train_conv3_backward_weight_products_squares = 1468144; /* 50112 */
-static const size_t train_conv3_backward_weight_products_errors = 1518256; /* 50112 */
-static const size_t conv3_weight_grad = 3457216; /* 4x3x3x16x4 */
-static const size_t train_batchnorm2_affine_chunks = 234224; /* 16x2x16 */
-static const size_t batchnorm2_gamma_grad = 3459520; /* 16 */
-static const size_t batchnorm2_beta_grad = 3459536; /* 16 */
-static const size_t train_batchnorm2_in_grad = 866032; /* 64x14x14x16 */
-static const size_t train_conv2_weight_rotate_filters = 245744; /* 4x3x3x16x4 */
-static const size_t train_conv2_weight_winograd4x3_rotated = 234224; /* 4x36x20x4 */
-static const size_t train_add1_in2_grad = 33520; /* 64x14x14x16, the memory of relu3_in_grad */
-static const size_t train_relu1_grad = 665328; /* 64x14x14x16 */
-static const size_t train_conv2_backward_input_squares = 1066736; /* 31680 */
-static const size_t train_conv2_backward_input_products = 1098416; /* 31680 */
-static const size_t train_conv2_backward_weight_sums = 133744; /* 4x4x36x80 */
-static const size_t train_conv2_backward_weight_products_squares = 33520; /* 50112 */
-static const size_t train_conv2_backward_weight_products_errors = 83632; /* 50112 */
-static const size_t conv2_weight_grad = 3459552; /* 4x3x3x16x4 */
 static const size_t train_relu1_in_grad = 33520; /* 64x14x14x16 */
 static const size_t train_batchnorm1_affine_chunks = 234224; /* 16x2x16 */
 static const size_t batchnorm1_gamma_grad = 3461856; /* 16 */
 static const size_t batchnorm1_beta_grad = 3461872; /* 16 */
 static const size_t train_batchnorm1_in_grad = 464624; /* 64x14x14x16 */
 static const size_t conv1_weight_grad = 3461888; /* 4x3x3x1x4 */
-static const size_t train_batchnorm1_batch_mean = 3378800; /* 16 */
-static const size_t train_batchnorm1_batch_var = 3378816; /* 16 */
-static const size_t train_batchnorm2_batch_mean = 3378832; /* 16 */
-static const size_t train_batchnorm2_batch_var = 3378848; /* 16 */
-static const size_t train_batchnorm3_batch_mean = 3378864; /* 16 */
-static const size_t train_batchnorm3_batch_var = 3378880; /* 16 */
-static const size_t train_batchnorm4_batch_mean = 3378896; /* 16 */
-static const size_t train_batchnorm4_batch_var = 3378912; /* 16 */
-static const size_t train_batchnorm5_batch_mean = 3378928; /* 16 */
-static const size_t train_batchnorm5_batch_var = 3378944; /* 16 */
-static const size_t train_batchnorm8_batch_mean = 3378736; /* 32 */
-static const size_t train_batchnorm8_batch_var = 3378768; /* 32 */
 static const size_t dense1_weight_v_state = 3462032; /* 3x32x4 */
 static const size_t dense1_weight_s_state = 3462416; /* 3x32x4 */
-static const size_t conv1_weight_v_state = 3462800; /* 4x3x3x1x4 */
-static const size_t conv1_weight_s_state = 3462944; /* 4x3x3x1x4 */
-static const size_t batchnorm1_gamma_v_state = 3463088; /* 16 */
-static const size_t batchnorm1_gamma_s_state = 3463104; /* 16 */
-static const size_t batchnorm1_beta_v_state = 3463120; /* 16 */
-static const size_t batchnorm1_beta_s_state = 3463136; /* 16 */
-static const size_t conv2_weight_v_state = 3463152; /* 4x3x3x16x4 */
-static const size_t conv2_weight_s_state = 3465456; /* 4x3x3x16x4 */
-static const size_t batchnorm2_gamma_v_state = 3467760; /* 16 */
-static const size_t batchnorm2_gamma_s_state = 3467776; /* 16 */
-static const size_t batchnorm2_beta_v_state = 3467792; /* 16 */
-static const size_t batchnorm2_beta_s_state = 3467808; /* 16 */
-static const size_t conv3_weight_v_state = 3467824; /* 4x3x3x16x4 */
-static const size_t conv3_weight_s_state = 3470128; /* 4x3x3x16x4 */
-static const size_t batchnorm3_gamma_v_state = 3472432; /* 16 */
-static const size_t batchnorm3_gamma_s_state = 3472448; /* 16 */
-static const size_t batchnorm3_beta_v_state = 3472464; /* 16 */
-static const size_t batchnorm3_beta_s_state = 3472480; /* 16 */
-static const size_t conv4_weight_v_state = 3472496; /* 4x3x3x16x4 */
-static const size_t conv4_weight_s_state = 3474800; /* 4x3x3x16x4 */
-static const size_t batchnorm4_gamma_v_state = 3477104; /* 16 */
-static const size_t batchnorm4_gamma_s_state = 3477120; /* 16 */
-static const size_t batchnorm4_beta_v_state = 3477136; /* 16 */
-static const size_t batchnorm4_beta_s_state = 3477152; /* 16 */
-static const size_t conv5_weight_v_state = 3477168; /* 4x3x3x16x4 */
-static const size_t conv5_weight_s_state = 3479472; /* 4x3x3x16x4 */
-static const size_t batchnorm5_gamma_v_state = 3481776; /* 16 */
-static const size_t batchnorm5_gamma_s_state = 3481792; /* 16 */
-static const size_t batchnorm5_beta_v_state = 3481808; /* 16 */
-static const size_t batchnorm5_beta_s_state = 3481824; /* 16 */
-static const size_t conv6_weight_v_state = 3481840; /* 8x3x3x16x4 */
-static const size_t conv6_weight_s_state = 3486448; /* 8x3x3x16x4 */
-static const size_t batchnorm6_gamma_v_state = 3491056; /* 32 */
-static const size_t batchnorm6_gamma_s_state = 3491088; /* 32 */
-static const size_t batchnorm6_beta_v_state = 3491120; /* 32 */
-static const size_t batchnorm6_beta_s_state = 3491152; /* 32 */
 static const size_t conv7_weight_v_state = 3491184; /* 8x3x3x32x4 */
 static const size_t conv7_weight_s_state = 3500400; /* 8x3x3x32x4 */
 static const size_t batchnorm7_gamma_v_state = 3509616; /* 32 */
@@ -1327,132 +1049,80 @@ static const size_t output_target_staging = 3429136; /* 64, one mini-batch */
 static const size_t sample_weights_staging = 3429200; /* 64, one mini-batch */
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * w [4][3][3][1][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][1][4], term [16] */
-static KERNEL void conv1_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
+ * For line 10: conv1_fold; line 12: conv2_fold, conv3_fold, conv4_fold, conv5_fold; line 14: conv6_fold; line 15:
+ * conv7_fold, conv8_fold.
+ * w [4][3][3][1][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][1][4], term [16], and others */
+static KERNEL void conv_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int channels, int each, int part, int parts)
 {
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
+    const range some = share_of(channels, part, parts);
+    for (int64_t c = some.begin; c < some.end; ++c) {
         const real factor = gamma[c] / real_sqrt(var[c] + 1e-05f);
         term[c] = beta[c] + (0 - mean[c]) * factor;
-        const int64_t first = c / 4 * 36 + c % 4;
-        for (int64_t i = 0; i < 9; ++i)
+        const int64_t first = c / 4 * (each * 4) + c % 4;
+        for (int64_t i = 0; i < each; ++i)
             folded[first + i * 4] = w[first + i * 4] * factor;
     }
 }
 
 /* line 12: residual(16)
- * Also conv3_fold, conv4_fold, conv5_fold.
- * w [4][3][3][16][4], mean [16], var [16], gamma [16], beta [16], folded [4][3][3][16][4], term [16] */
-static KERNEL void conv2_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        const real factor = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        term[c] = beta[c] + (0 - mean[c]) * factor;
-        const int64_t first = c / 4 * 576 + c % 4;
-        for (int64_t i = 0; i < 144; ++i)
-            folded[first + i * 4] = w[first + i * 4] * factor;
-    }
-}
-
-/* line 12: residual(16)
- * Also conv3_folded_weight_winograd4x3, conv4_folded_weight_winograd4x3, conv5_folded_weight_winograd4x3, conv2_weight_winograd4x3, conv3_weight_winograd4x3, conv4_weight_winograd4x3, conv5_weight_winograd4x3, conv5_weight_winograd4x3_rotated, conv4_weight_winograd4x3_rotated, conv3_weight_winograd4x3_rotated, conv2_weight_winograd4x3_rotated.
- * w [4][3][3][16][4], transformed [4][36][20][4] */
-static KERNEL void conv2_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
+ * For line 12: conv2_folded_weight_winograd4x3 to conv2_weight_winograd4x3_rotated (12); line 15:
+ * conv7_folded_weight_winograd4x3 to conv7_weight_winograd4x3_rotated (6).
+ * w [4][3][3][16][4], transformed [4][36][20][4], and others */
+static KERNEL void winograd_filters(const float *restrict w, float *restrict transformed, int channels, int filter_step, int blocks, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
+    const range tasks = share_of(channels * blocks, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        winograd4x3_filter(w + (block * 144 + c) * 4, 192, 64, transformed + block * 2880 + c * 4, 80);
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * w [8][3][3][16][4], mean [32], var [32], gamma [32], beta [32], folded [8][3][3][16][4], term [32] */
-static KERNEL void conv6_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
-{
-    const range channels = share_of(32, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        const real factor = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        term[c] = beta[c] + (0 - mean[c]) * factor;
-        const int64_t first = c / 4 * 576 + c % 4;
-        for (int64_t i = 0; i < 144; ++i)
-            folded[first + i * 4] = w[first + i * 4] * factor;
-    }
-}
-
-/* line 15: residual(32)
- * Also conv8_fold.
- * w [8][3][3][32][4], mean [32], var [32], gamma [32], beta [32], folded [8][3][3][32][4], term [32] */
-static KERNEL void conv7_fold(const float *restrict w, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict folded, float *restrict term, int part, int parts)
-{
-    const range channels = share_of(32, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        const real factor = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        term[c] = beta[c] + (0 - mean[c]) * factor;
-        const int64_t first = c / 4 * 1152 + c % 4;
-        for (int64_t i = 0; i < 288; ++i)
-            folded[first + i * 4] = w[first + i * 4] * factor;
-    }
-}
-
-/* line 15: residual(32)
- * Also conv8_folded_weight_winograd4x3, conv7_weight_winograd4x3, conv8_weight_winograd4x3, conv8_weight_winograd4x3_rotated, conv7_weight_winograd4x3_rotated.
- * w [8][3][3][32][4], transformed [8][36][36][4] */
-static KERNEL void conv7_folded_weight_winograd4x3(const float *restrict w, float *restrict transformed, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(256, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 32, c = task % 32;
-        winograd4x3_filter(w + (block * 288 + c) * 4, 384, 128, transformed + block * 5184 + c * 4, 144);
+        const int64_t block = task / channels, c = task % channels;
+        winograd4x3_filter(w + (block * (channels * 9) + c) * 4, channels * 12, channels * 4, transformed + block * (filter_step * 36) + c * 4, filter_step);
     }
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * x [n][28][28][1], y [n][29][29][1] */
-static KERNEL void image_in_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
+ * For line 10: image_in_pad; line 14: relu5_out_pad.
+ * x [n][28][28][1], y [n][29][29][1], and others */
+static KERNEL void pad_kernel(const float *restrict x, float *restrict y, int in_rows, int out_rows, int in_numbers, int out_numbers, int some, int n, int part, int parts)
 {
-    const range rows = share_of((int64_t)n * 29, part, parts);
+    const range rows = share_of((int64_t)n * out_rows, part, parts);
     for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t i = task / 29, row = task % 29 - 0;
-        real *to = y + task * 29;
-        memset(to, 0, 29 * sizeof(real));
-        if (row >= 0 && row < 28)
-            memcpy(to + 0, x + (i * 28 + row) * 28, 28 * sizeof(real));
+        const int64_t i = task / out_rows, row = task % out_rows - 0;
+        real *to = y + task * out_numbers;
+        memset(to, 0, (size_t)out_numbers * sizeof(real));
+        if (row >= 0 && row < in_rows)
+            memcpy(to + 0, x + (i * in_rows + row) * in_numbers, (size_t)some * sizeof(real));
     }
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * in [n][29][29][1], w [4][3][3][1][4], b [16], out [n][14][14][16] */
-static KERNEL void conv1_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
+ * For line 10: conv1_forward; line 14: conv6_forward.
+ * in [n][29][29][1], w [4][3][3][1][4], b [16], out [n][14][14][16], and others */
+static KERNEL void conv_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int image_numbers, int width, int channels, int rows, int columns, int units, int group_panels, int row_groups, int height, product *function1, int n, int part, int parts)
 {
-    /* A task is a panel of 8 filters over some rows of one image; a tile is 5 adjacent pixels,
+    /* A task is a panel of 8 filters over some rows of one image; a tile is height adjacent pixels,
      * the last of a row overlapping the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 29, .b_step = 4, .b_segment = 12, .b_block = 36, .run = 3, .segments = 3, .ahead = 0, .fresh = 1 };
-    const range tasks = share_of((int64_t)n * 16, part, parts);
+    const walk along = { .a_step = 1, .a_segment = width * channels, .b_step = 4, .b_segment = channels * 12, .b_block = channels * 36, .run = channels * 3, .segments = 3, .ahead = 0, .fresh = 1 };
+    const range tasks = share_of((int64_t)n * (group_panels * row_groups), part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t i = task / 16, panel = task / 8 % 2;
+        const int64_t i = task / (group_panels * row_groups), panel = task / row_groups % group_panels;
         const int64_t block = 2 * panel;
-        const range some = share_of(14, (int)(task % 8), 8);
+        const range some = share_of(rows, (int)(task % row_groups), row_groups);
         const int vectors = 2;
         const int64_t unit = block * 4;
         const int numbers = vectors * 4;
-        product *const multiply_tile = product5x2_2_run3;
-        const real *image = in + i * 841, *filters = w + block * 36;
+        product *const multiply_tile = function1;
+        const real *image = in + i * image_numbers, *filters = w + block * (channels * 36);
         for (int64_t row_of_image = some.begin; row_of_image < some.end; ++row_of_image)
-            for (int tile = 0; tile < 14; tile += 5) {
-                const int64_t column = tile + 5 <= 14 ? tile : 9;
-                const real *window = image + (row_of_image * 58 + column * 2);
+            for (int tile = 0; tile < columns; tile += height) {
+                const int64_t column = tile + height <= columns ? tile : (columns - height);
+                const real *window = image + (row_of_image * (width * 2) + column * 2) * channels;
                 vec sum[10];
                 multiply_tile(sum, window, filters, &along);
-                const int64_t at = ((i * 14 + row_of_image) * 14 + column) * 16 + unit;
-                for (int row = 0; row < 5; ++row) {
+                const int64_t at = ((i * rows + row_of_image) * columns + column) * units + unit;
+                for (int row = 0; row < height; ++row) {
                     const real *const sums_of_row = (const real *)(sum + row * vectors);
                     for (int e = 0; e < numbers; ++e) {
                         const real x = sums_of_row[e] + b[unit + e];
-                        out[at + row * 16 + e] = x < 0 ? -0.0f : x + 0;
+                        out[at + row * units + e] = x < 0 ? -0.0f : x + 0;
                     }
                 }
             }
@@ -1460,31 +1130,31 @@ static KERNEL void conv1_forward_direct(const float *restrict in, const float *r
 }
 
 /* line 12: residual(16)
- * Also conv4_forward.
- * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [31680], products [31680] */
-static KERNEL void conv2_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+ * For line 12: conv2_forward, conv4_forward; line 15: conv7_forward.
+ * in [n][14][14][16], filters [4][36][20][4], b [16], out [n][14][14][16], squares [31680], products [31680], and others */
+static KERNEL void conv_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int tiles_of_image, int in_rows, int in_columns, int in_channels, int out_rows, int out_columns, int units, int across, int at_once, int channel_blocks, int blocks, int panels, int square_step, int result_step, int filter_step, int n, int part, int parts)
 {
-    /* A task is at most 54 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)31680;
-    real *const results = products + part * (int64_t)31680;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    /* A task is at most at_once squares of 4x4 outputs. */
+    const int64_t count = (int64_t)n * tiles_of_image;
+    const int64_t most = count < at_once * parts ? (count + parts - 1) / parts : at_once;
+    const cut squares_of = { .height = in_rows, .width = in_columns, .depth = in_channels, .squares = tiles_of_image, .across = across, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = in_channels, .blocks = blocks, .room = 54, .square_step = square_step, .filter_step = filter_step, .result_step = result_step, .rows = 6, .summed = 16, .prefetches = 0 };
+    real *const square = squares + part * (int64_t)(square_step * 36);
+    real *const results = products + part * (int64_t)(result_step * 36);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
-        const int64_t begin = 0, end = 2;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, channel_blocks, square, 4, 216, square_step);
+        const int64_t begin = 0, end = panels;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
+        const int64_t end_block = 2 * end < blocks ? 2 * end : blocks;
         for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4, left = place % 4 * 4;
+            const int64_t i = (first + t) / tiles_of_image, place = (first + t) % tiles_of_image;
+            const int64_t top = place / across * 4, left = place % across * 4;
             for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
+                const int width = units - block * 4 < 4 ? (int)(units - block * 4) : 4;
                 vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
+                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, result_step * 6, result_step, (real *)result, 4);
                 const vec bias = load_partial(b + block * 4, width);
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
@@ -1492,181 +1162,51 @@ static KERNEL void conv2_forward_winograd4x3(const float *restrict in, const flo
                     const real x = ((const real *)result)[e];
                     ((real *)result)[e] = x < 0 ? -0.0f : x + 0;
                 }
-                store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                store_square(result, 4, 0, out + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
             }
         }
     }
 }
 
 /* line 12: residual(16)
- * Also conv5_forward.
- * in [n][14][14][16], filters [4][36][20][4], b [16], known [n][14][14][16], out [n][14][14][16], squares [31680], products [31680] */
-static KERNEL void conv3_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+ * For line 12: conv3_forward, conv5_forward; line 15: conv8_forward.
+ * in [n][14][14][16], filters [4][36][20][4], b [16], known [n][14][14][16], out [n][14][14][16], squares [31680], products [31680], and others */
+static KERNEL void conv_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, const float *restrict b, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int tiles_of_image, int in_rows, int in_columns, int in_channels, int out_rows, int out_columns, int units, int across, int at_once, int channel_blocks, int blocks, int panels, int square_step, int result_step, int filter_step, int n, int part, int parts)
 {
-    /* A task is at most 54 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)31680;
-    real *const results = products + part * (int64_t)31680;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    /* A task is at most at_once squares of 4x4 outputs. */
+    const int64_t count = (int64_t)n * tiles_of_image;
+    const int64_t most = count < at_once * parts ? (count + parts - 1) / parts : at_once;
+    const cut squares_of = { .height = in_rows, .width = in_columns, .depth = in_channels, .squares = tiles_of_image, .across = across, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = in_channels, .blocks = blocks, .room = 54, .square_step = square_step, .filter_step = filter_step, .result_step = result_step, .rows = 6, .summed = 16, .prefetches = 0 };
+    real *const square = squares + part * (int64_t)(square_step * 36);
+    real *const results = products + part * (int64_t)(result_step * 36);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
-        const int64_t begin = 0, end = 2;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, channel_blocks, square, 4, 216, square_step);
+        const int64_t begin = 0, end = panels;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
+        const int64_t end_block = 2 * end < blocks ? 2 * end : blocks;
         for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4, left = place % 4 * 4;
+            const int64_t i = (first + t) / tiles_of_image, place = (first + t) % tiles_of_image;
+            const int64_t top = place / across * 4, left = place % across * 4;
             /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
+            prefetch_square(known + ((i * out_rows + top) * out_columns + left + 4) * units, 4, out_columns, units);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
+                const int width = units - block * 4 < 4 ? (int)(units - block * 4) : 4;
                 vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
+                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, result_step * 6, result_step, (real *)result, 4);
                 const vec bias = load_partial(b + block * 4, width);
                 for (int e = 0; e < 16; ++e)
                     result[e] += bias;
                 vec others[16];
-                load_square(others, 4, known + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                load_square(others, 4, known + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = (x + y) < 0 ? -0.0f : (x + y) + 0;
                 }
-                store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
-            }
-        }
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * x [n][14][14][16], y [n][15][15][16] */
-static KERNEL void relu5_out_pad(const float *restrict x, float *restrict y, int n, int part, int parts)
-{
-    const range rows = share_of((int64_t)n * 15, part, parts);
-    for (int64_t task = rows.begin; task < rows.end; ++task) {
-        const int64_t i = task / 15, row = task % 15 - 0;
-        real *to = y + task * 240;
-        memset(to, 0, 240 * sizeof(real));
-        if (row >= 0 && row < 14)
-            memcpy(to + 0, x + (i * 14 + row) * 224, 224 * sizeof(real));
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * in [n][15][15][16], w [8][3][3][16][4], b [32], out [n][7][7][32] */
-static KERNEL void conv6_forward_direct(const float *restrict in, const float *restrict w, const float *restrict b, float *restrict out, int n, int part, int parts)
-{
-    /* A task is a panel of 8 filters over some rows of one image; a tile is 4 adjacent pixels,
-     * the last of a row overlapping the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 192, .b_block = 576, .run = 48, .segments = 3, .ahead = 0, .fresh = 1 };
-    const range tasks = share_of((int64_t)n * 16, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t i = task / 16, panel = task / 4 % 4;
-        const int64_t block = 2 * panel;
-        const range some = share_of(7, (int)(task % 4), 4);
-        const int vectors = 2;
-        const int64_t unit = block * 4;
-        const int numbers = vectors * 4;
-        product *const multiply_tile = product4x2_32;
-        const real *image = in + i * 3600, *filters = w + block * 576;
-        for (int64_t row_of_image = some.begin; row_of_image < some.end; ++row_of_image)
-            for (int tile = 0; tile < 7; tile += 4) {
-                const int64_t column = tile + 4 <= 7 ? tile : 3;
-                const real *window = image + (row_of_image * 30 + column * 2) * 16;
-                vec sum[8];
-                multiply_tile(sum, window, filters, &along);
-                const int64_t at = ((i * 7 + row_of_image) * 7 + column) * 32 + unit;
-                for (int row = 0; row < 4; ++row) {
-                    const real *const sums_of_row = (const real *)(sum + row * vectors);
-                    for (int e = 0; e < numbers; ++e) {
-                        const real x = sums_of_row[e] + b[unit + e];
-                        out[at + row * 32 + e] = x < 0 ? -0.0f : x + 0;
-                    }
-                }
-            }
-    }
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], filters [8][36][36][4], b [32], out [n][7][7][32], squares [62784], products [62784] */
-static KERNEL void conv7_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is at most 52 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 4;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)62784;
-    real *const results = products + part * (int64_t)62784;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
-        const int64_t begin = 0, end = 4;
-        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4, left = place % 2 * 4;
-            for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
-                const vec bias = load_partial(b + block * 4, width);
-                for (int e = 0; e < 16; ++e)
-                    result[e] += bias;
-                for (int e = 0; e < 64; ++e) {
-                    const real x = ((const real *)result)[e];
-                    ((real *)result)[e] = x < 0 ? -0.0f : x + 0;
-                }
-                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
-            }
-        }
-    }
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], filters [8][36][36][4], b [32], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784] */
-static KERNEL void conv8_forward_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict b, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is at most 52 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 4;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)62784;
-    real *const results = products + part * (int64_t)62784;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
-        const int64_t begin = 0, end = 4;
-        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4, left = place % 2 * 4;
-            /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
-            for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
-                const vec bias = load_partial(b + block * 4, width);
-                for (int e = 0; e < 16; ++e)
-                    result[e] += bias;
-                vec others[16];
-                load_square(others, 4, known + i * 1568 + block * 4, top, left, 7, 7, 32, width);
-                for (int e = 0; e < 64; ++e) {
-                    const real x = ((const real *)result)[e];
-                    const real y = ((const real *)others)[e];
-                    ((real *)result)[e] = (x + y) < 0 ? -0.0f : (x + y) + 0;
-                }
-                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
             }
         }
     }
@@ -1835,34 +1375,35 @@ static KERNEL void sum_losses(const float *restrict loss1, const float *restrict
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * in [n][29][29][1], w [4][3][3][1][4], out [n][14][14][16] */
-static KERNEL void conv1_forward_direct_2(const float *restrict in, const float *restrict w, float *restrict out, int n, int part, int parts)
+ * For line 10: conv1_forward; line 14: conv6_forward.
+ * in [n][29][29][1], w [4][3][3][1][4], out [n][14][14][16], and others */
+static KERNEL void conv_forward_direct_2(const float *restrict in, const float *restrict w, float *restrict out, int image_numbers, int width, int channels, int rows, int columns, int units, int group_panels, int row_groups, int height, product *function1, int n, int part, int parts)
 {
-    /* A task is a panel of 8 filters over some rows of one image; a tile is 5 adjacent pixels,
+    /* A task is a panel of 8 filters over some rows of one image; a tile is height adjacent pixels,
      * the last of a row overlapping the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 29, .b_step = 4, .b_segment = 12, .b_block = 36, .run = 3, .segments = 3, .ahead = 0, .fresh = 1 };
-    const range tasks = share_of((int64_t)n * 16, part, parts);
+    const walk along = { .a_step = 1, .a_segment = width * channels, .b_step = 4, .b_segment = channels * 12, .b_block = channels * 36, .run = channels * 3, .segments = 3, .ahead = 0, .fresh = 1 };
+    const range tasks = share_of((int64_t)n * (group_panels * row_groups), part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t i = task / 16, panel = task / 8 % 2;
+        const int64_t i = task / (group_panels * row_groups), panel = task / row_groups % group_panels;
         const int64_t block = 2 * panel;
-        const range some = share_of(14, (int)(task % 8), 8);
+        const range some = share_of(rows, (int)(task % row_groups), row_groups);
         const int vectors = 2;
         const int64_t unit = block * 4;
         const int numbers = vectors * 4;
-        product *const multiply_tile = product5x2_2_run3;
-        const real *image = in + i * 841, *filters = w + block * 36;
+        product *const multiply_tile = function1;
+        const real *image = in + i * image_numbers, *filters = w + block * (channels * 36);
         for (int64_t row_of_image = some.begin; row_of_image < some.end; ++row_of_image)
-            for (int tile = 0; tile < 14; tile += 5) {
-                const int64_t column = tile + 5 <= 14 ? tile : 9;
-                const real *window = image + (row_of_image * 58 + column * 2);
+            for (int tile = 0; tile < columns; tile += height) {
+                const int64_t column = tile + height <= columns ? tile : (columns - height);
+                const real *window = image + (row_of_image * (width * 2) + column * 2) * channels;
                 vec sum[10];
                 multiply_tile(sum, window, filters, &along);
-                const int64_t at = ((i * 14 + row_of_image) * 14 + column) * 16 + unit;
-                for (int row = 0; row < 5; ++row) {
+                const int64_t at = ((i * rows + row_of_image) * columns + column) * units + unit;
+                for (int row = 0; row < height; ++row) {
                     const real *const sums_of_row = (const real *)(sum + row * vectors);
                     for (int e = 0; e < numbers; ++e) {
                         const real x = sums_of_row[e];
-                        out[at + row * 16 + e] = x;
+                        out[at + row * units + e] = x;
                     }
                 }
             }
@@ -1870,44 +1411,47 @@ static KERNEL void conv1_forward_direct_2(const float *restrict in, const float 
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * Also batchnorm2_statistics, batchnorm3_statistics, batchnorm4_statistics, batchnorm5_statistics.
- * x [n][14][14][16], moments [16][2][16] */
-static KERNEL void batchnorm1_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
+ * For line 10: batchnorm1_statistics; line 12: batchnorm2_statistics, batchnorm3_statistics, batchnorm4_statistics,
+ * batchnorm5_statistics; line 14: batchnorm6_statistics; line 15: batchnorm7_statistics, batchnorm8_statistics.
+ * x [n][14][14][16], moments [16][2][16], and others */
+static KERNEL void batchnorm_statistics_chunks(const float *restrict x, float *restrict moments, int channels, int pixels, int row_pixels, int block, int n, int part, int parts)
 {
-    /* Each chunk stores its mean and the sum of squared deviations. Both are computed for one block of rows of 64
-     * numbers after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
+    /* Each chunk stores its mean and the sum of squared deviations. Both are computed for one block of rows of
+     * length 64 after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
-        real *mean = moments + chunk * 32, *squares = mean + 16;
-        memset(mean, 0, 32 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t here = pixels.end - first < 256 ? pixels.end - first : 256, count = here * 16;
-            const real *from = x + first * 16;
-            real center[64] = { 0 }, square[64] = { 0 };
+        const range here = share_of((int64_t)n * pixels, (int)chunk, 16);
+        real *mean = moments + chunk * (2 * channels), *squares = mean + channels;
+        memset(mean, 0, (size_t)(2 * channels) * sizeof(real));
+        for (int64_t first = here.begin; first < here.end; first += block) {
+            const int64_t some = here.end - first < block ? here.end - first : block, count = some * channels;
+            const real *from = x + first * channels;
+            real center[64], square[64];
+            memset(center, 0, 64 * sizeof(real));
+            memset(square, 0, 64 * sizeof(real));
             int64_t i = 0;
             for (; i + 64 <= count; i += 64)
                 for (int k = 0; k < 64; ++k)
                     center[k] += from[i + k];
             for (int k = 0; i + k < count; ++k)
                 center[k] += from[i + k];
-            for (int pixel = 1; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    center[c] += center[pixel * 16 + c];
-            for (int c = 0; c < 16; ++c)
-                center[c] *= (real)1 / (real)here;
-            for (int pixel = 1; pixel < 4; ++pixel)
-                memcpy(center + pixel * 16, center, 16 * sizeof(real));
+            for (int pixel = 1; pixel < row_pixels; ++pixel)
+                for (int c = 0; c < channels; ++c)
+                    center[c] += center[pixel * channels + c];
+            for (int c = 0; c < channels; ++c)
+                center[c] *= (real)1 / (real)some;
+            for (int pixel = 1; pixel < row_pixels; ++pixel)
+                memcpy(center + pixel * channels, center, (size_t)channels * sizeof(real));
             for (i = 0; i + 64 <= count; i += 64)
                 for (int k = 0; k < 64; ++k)
                     square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
             for (int k = 0; i + k < count; ++k)
                 square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int pixel = 1; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c)
-                    square[c] += square[pixel * 16 + c];
-            const real before = (real)(first - pixels.begin), share = (real)here / (real)(first - pixels.begin + here);
-            for (int c = 0; c < 16; ++c) {
+            for (int pixel = 1; pixel < row_pixels; ++pixel)
+                for (int c = 0; c < channels; ++c)
+                    square[c] += square[pixel * channels + c];
+            const real before = (real)(first - here.begin), share = (real)some / (real)(first - here.begin + some);
+            for (int c = 0; c < channels; ++c) {
                 const real away = center[c] - mean[c];
                 mean[c] += share * away;
                 squares[c] += square[c] + share * before * (away * away);
@@ -1917,25 +1461,27 @@ static KERNEL void batchnorm1_statistics_chunks(const float *restrict x, float *
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * Also batchnorm2_merge_statistics, batchnorm3_merge_statistics, batchnorm4_merge_statistics, batchnorm5_merge_statistics.
- * moments [16][2][16], mean [16], var [16] */
-static KERNEL void batchnorm1_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
+ * For line 10: batchnorm1_merge_statistics; line 12: batchnorm2_merge_statistics, batchnorm3_merge_statistics,
+ * batchnorm4_merge_statistics, batchnorm5_merge_statistics; line 14: batchnorm6_merge_statistics; line 15:
+ * batchnorm7_merge_statistics, batchnorm8_merge_statistics.
+ * moments [16][2][16], mean [16], var [16], and others */
+static KERNEL void batchnorm_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int channels, int pixels, int n, int part, int parts)
 {
     /* Chunk means are weighted by chunk size; to the squared deviations are added those of chunk means from the total mean. */
-    const range channels = share_of(16, part, parts);
-    const int64_t pixels = (int64_t)n * 196;
-    const real share = (real)1 / (real)pixels;
+    const range some = share_of(channels, part, parts);
+    const int64_t count = (int64_t)n * pixels;
+    const real share = (real)1 / (real)count;
     real size[16];
     for (int chunk = 0; chunk < 16; ++chunk)
-        size[chunk] = (real)(share_of(pixels, chunk, 16).end - share_of(pixels, chunk, 16).begin);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
+        size[chunk] = (real)(share_of(count, chunk, 16).end - share_of(count, chunk, 16).begin);
+    for (int64_t c = some.begin; c < some.end; ++c) {
         real sum = 0, squares = 0;
         for (int chunk = 0; chunk < 16; ++chunk)
-            sum += size[chunk] * moments[chunk * 32 + c];
+            sum += size[chunk] * moments[chunk * (2 * channels) + c];
         const real center = sum * share;
         for (int chunk = 0; chunk < 16; ++chunk) {
-            const real away = moments[chunk * 32 + c] - center;
-            squares += moments[chunk * 32 + 16 + c] + size[chunk] * (away * away);
+            const real away = moments[chunk * (2 * channels) + c] - center;
+            squares += moments[chunk * (2 * channels) + channels + c] + size[chunk] * (away * away);
         }
         mean[c] = center;
         var[c] = squares * share;
@@ -1943,23 +1489,24 @@ static KERNEL void batchnorm1_merge_statistics(const float *restrict moments, fl
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * Also batchnorm2_forward, batchnorm4_forward.
- * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], out [n][14][14][16] */
-static KERNEL void batchnorm1_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
+ * For line 10: batchnorm1_forward; line 12: batchnorm2_forward, batchnorm4_forward; line 14: batchnorm6_forward; line 15:
+ * batchnorm7_forward.
+ * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], out [n][14][14][16], and others */
+static KERNEL void batchnorm_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int channels, int pixels, int row_pixels, int n, int part, int parts)
 {
-    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
+    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, in rows of length 512. */
     real scale[512], shift[512];
-    for (int c = 0; c < 16; ++c) {
+    for (int c = 0; c < channels; ++c) {
         scale[c] = gamma[c] / real_sqrt(var[c] + 1e-05f);
         shift[c] = beta[c] - mean[c] * scale[c];
     }
-    for (int pixel = 1; pixel < 32; ++pixel) {
-        memcpy(scale + pixel * 16, scale, 16 * sizeof(real));
-        memcpy(shift + pixel * 16, shift, 16 * sizeof(real));
+    for (int pixel = 1; pixel < row_pixels; ++pixel) {
+        memcpy(scale + pixel * channels, scale, (size_t)channels * sizeof(real));
+        memcpy(shift + pixel * channels, shift, (size_t)channels * sizeof(real));
     }
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    const int64_t end = pixels.end * 16;
-    for (int64_t start = pixels.begin * 16; start < end; start += 512) {
+    const range all = share_of((int64_t)n * pixels, part, parts);
+    const int64_t end = all.end * channels;
+    for (int64_t start = all.begin * channels; start < end; start += 512) {
         const int count = end - start < 512 ? (int)(end - start) : 512;
         for (int k = 0; k < count; ++k) {
             const real x = scale[k] * in[start + k] + shift[k];
@@ -1969,249 +1516,56 @@ static KERNEL void batchnorm1_forward_rows(const float *restrict in, const float
 }
 
 /* line 12: residual(16)
- * Also conv3_forward, conv4_forward, conv5_forward.
- * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [31680], products [31680] */
-static KERNEL void conv2_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+ * For line 12: conv2_forward, conv3_forward, conv4_forward, conv5_forward; line 15: conv7_forward, conv8_forward.
+ * in [n][14][14][16], filters [4][36][20][4], out [n][14][14][16], squares [31680], products [31680], and others */
+static KERNEL void conv_forward_winograd4x3_3(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int tiles_of_image, int in_rows, int in_columns, int in_channels, int out_rows, int out_columns, int units, int across, int at_once, int channel_blocks, int blocks, int panels, int square_step, int result_step, int filter_step, int n, int part, int parts)
 {
-    /* A task is at most 54 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)31680;
-    real *const results = products + part * (int64_t)31680;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    /* A task is at most at_once squares of 4x4 outputs. */
+    const int64_t count = (int64_t)n * tiles_of_image;
+    const int64_t most = count < at_once * parts ? (count + parts - 1) / parts : at_once;
+    const cut squares_of = { .height = in_rows, .width = in_columns, .depth = in_channels, .squares = tiles_of_image, .across = across, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = in_channels, .blocks = blocks, .room = 54, .square_step = square_step, .filter_step = filter_step, .result_step = result_step, .rows = 6, .summed = 16, .prefetches = 0 };
+    real *const square = squares + part * (int64_t)(square_step * 36);
+    real *const results = products + part * (int64_t)(result_step * 36);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
-        const int64_t begin = 0, end = 2;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, channel_blocks, square, 4, 216, square_step);
+        const int64_t begin = 0, end = panels;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
+        const int64_t end_block = 2 * end < blocks ? 2 * end : blocks;
         for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4, left = place % 4 * 4;
+            const int64_t i = (first + t) / tiles_of_image, place = (first + t) % tiles_of_image;
+            const int64_t top = place / across * 4, left = place % across * 4;
             for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
+                const int width = units - block * 4 < 4 ? (int)(units - block * 4) : 4;
                 vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
+                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, result_step * 6, result_step, (real *)result, 4);
 
-                store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
+                store_square(result, 4, 0, out + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
             }
         }
     }
 }
 
 /* line 12: residual(16)
- * Also batchnorm5_forward.
- * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], known [n][14][14][16], out [n][14][14][16] */
-static KERNEL void batchnorm3_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, const float *restrict known, float *restrict out, int n, int part, int parts)
+ * For line 12: batchnorm3_forward, batchnorm5_forward; line 15: batchnorm8_forward.
+ * in [n][14][14][16], mean [16], var [16], gamma [16], beta [16], known [n][14][14][16], out [n][14][14][16], and others */
+static KERNEL void batchnorm_forward_rows_2(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, const float *restrict known, float *restrict out, int channels, int pixels, int row_pixels, int n, int part, int parts)
 {
-    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
+    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, in rows of length 512. */
     real scale[512], shift[512];
-    for (int c = 0; c < 16; ++c) {
+    for (int c = 0; c < channels; ++c) {
         scale[c] = gamma[c] / real_sqrt(var[c] + 1e-05f);
         shift[c] = beta[c] - mean[c] * scale[c];
     }
-    for (int pixel = 1; pixel < 32; ++pixel) {
-        memcpy(scale + pixel * 16, scale, 16 * sizeof(real));
-        memcpy(shift + pixel * 16, shift, 16 * sizeof(real));
+    for (int pixel = 1; pixel < row_pixels; ++pixel) {
+        memcpy(scale + pixel * channels, scale, (size_t)channels * sizeof(real));
+        memcpy(shift + pixel * channels, shift, (size_t)channels * sizeof(real));
     }
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    const int64_t end = pixels.end * 16;
-    for (int64_t start = pixels.begin * 16; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * in[start + k] + shift[k];
-            const real y = known[start + k];
-            out[start + k] = (x + y) < 0 ? -0.0f : (x + y) + 0;
-        }
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * in [n][15][15][16], w [8][3][3][16][4], out [n][7][7][32] */
-static KERNEL void conv6_forward_direct_2(const float *restrict in, const float *restrict w, float *restrict out, int n, int part, int parts)
-{
-    /* A task is a panel of 8 filters over some rows of one image; a tile is 4 adjacent pixels,
-     * the last of a row overlapping the previous one. */
-    const walk along = { .a_step = 1, .a_segment = 240, .b_step = 4, .b_segment = 192, .b_block = 576, .run = 48, .segments = 3, .ahead = 0, .fresh = 1 };
-    const range tasks = share_of((int64_t)n * 16, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t i = task / 16, panel = task / 4 % 4;
-        const int64_t block = 2 * panel;
-        const range some = share_of(7, (int)(task % 4), 4);
-        const int vectors = 2;
-        const int64_t unit = block * 4;
-        const int numbers = vectors * 4;
-        product *const multiply_tile = product4x2_32;
-        const real *image = in + i * 3600, *filters = w + block * 576;
-        for (int64_t row_of_image = some.begin; row_of_image < some.end; ++row_of_image)
-            for (int tile = 0; tile < 7; tile += 4) {
-                const int64_t column = tile + 4 <= 7 ? tile : 3;
-                const real *window = image + (row_of_image * 30 + column * 2) * 16;
-                vec sum[8];
-                multiply_tile(sum, window, filters, &along);
-                const int64_t at = ((i * 7 + row_of_image) * 7 + column) * 32 + unit;
-                for (int row = 0; row < 4; ++row) {
-                    const real *const sums_of_row = (const real *)(sum + row * vectors);
-                    for (int e = 0; e < numbers; ++e) {
-                        const real x = sums_of_row[e];
-                        out[at + row * 32 + e] = x;
-                    }
-                }
-            }
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * Also batchnorm7_statistics, batchnorm8_statistics.
- * x [n][7][7][32], moments [16][2][32] */
-static KERNEL void batchnorm6_statistics_chunks(const float *restrict x, float *restrict moments, int n, int part, int parts)
-{
-    /* Each chunk stores its mean and the sum of squared deviations. Both are computed for one block of rows of 64
-     * numbers after another and merged as in Chan, Golub and LeVeque, 'Updating formulae ... of sample variances' (1979). */
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 49, (int)chunk, 16);
-        real *mean = moments + chunk * 64, *squares = mean + 32;
-        memset(mean, 0, 64 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 128) {
-            const int64_t here = pixels.end - first < 128 ? pixels.end - first : 128, count = here * 32;
-            const real *from = x + first * 32;
-            real center[64] = { 0 }, square[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    center[k] += from[i + k];
-            for (int k = 0; i + k < count; ++k)
-                center[k] += from[i + k];
-            for (int pixel = 1; pixel < 2; ++pixel)
-                for (int c = 0; c < 32; ++c)
-                    center[c] += center[pixel * 32 + c];
-            for (int c = 0; c < 32; ++c)
-                center[c] *= (real)1 / (real)here;
-            for (int pixel = 1; pixel < 2; ++pixel)
-                memcpy(center + pixel * 32, center, 32 * sizeof(real));
-            for (i = 0; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k)
-                    square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int k = 0; i + k < count; ++k)
-                square[k] += (from[i + k] - center[k]) * (from[i + k] - center[k]);
-            for (int pixel = 1; pixel < 2; ++pixel)
-                for (int c = 0; c < 32; ++c)
-                    square[c] += square[pixel * 32 + c];
-            const real before = (real)(first - pixels.begin), share = (real)here / (real)(first - pixels.begin + here);
-            for (int c = 0; c < 32; ++c) {
-                const real away = center[c] - mean[c];
-                mean[c] += share * away;
-                squares[c] += square[c] + share * before * (away * away);
-            }
-        }
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * Also batchnorm7_merge_statistics, batchnorm8_merge_statistics.
- * moments [16][2][32], mean [32], var [32] */
-static KERNEL void batchnorm6_merge_statistics(const float *restrict moments, float *restrict mean, float *restrict var, int n, int part, int parts)
-{
-    /* Chunk means are weighted by chunk size; to the squared deviations are added those of chunk means from the total mean. */
-    const range channels = share_of(32, part, parts);
-    const int64_t pixels = (int64_t)n * 49;
-    const real share = (real)1 / (real)pixels;
-    real size[16];
-    for (int chunk = 0; chunk < 16; ++chunk)
-        size[chunk] = (real)(share_of(pixels, chunk, 16).end - share_of(pixels, chunk, 16).begin);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real sum = 0, squares = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            sum += size[chunk] * moments[chunk * 64 + c];
-        const real center = sum * share;
-        for (int chunk = 0; chunk < 16; ++chunk) {
-            const real away = moments[chunk * 64 + c] - center;
-            squares += moments[chunk * 64 + 32 + c] + size[chunk] * (away * away);
-        }
-        mean[c] = center;
-        var[c] = squares * share;
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * Also batchnorm7_forward.
- * in [n][7][7][32], mean [32], var [32], gamma [32], beta [32], out [n][7][7][32] */
-static KERNEL void batchnorm6_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, float *restrict out, int n, int part, int parts)
-{
-    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
-    real scale[512], shift[512];
-    for (int c = 0; c < 32; ++c) {
-        scale[c] = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        shift[c] = beta[c] - mean[c] * scale[c];
-    }
-    for (int pixel = 1; pixel < 16; ++pixel) {
-        memcpy(scale + pixel * 32, scale, 32 * sizeof(real));
-        memcpy(shift + pixel * 32, shift, 32 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 49, part, parts);
-    const int64_t end = pixels.end * 32;
-    for (int64_t start = pixels.begin * 32; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * in[start + k] + shift[k];
-            out[start + k] = x < 0 ? -0.0f : x + 0;
-        }
-    }
-}
-
-/* line 15: residual(32)
- * Also conv8_forward.
- * in [n][7][7][32], filters [8][36][36][4], out [n][7][7][32], squares [62784], products [62784] */
-static KERNEL void conv7_forward_winograd4x3_2(const float *restrict in, const float *restrict filters, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is at most 52 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 4;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)62784;
-    real *const results = products + part * (int64_t)62784;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
-        const int64_t begin = 0, end = 4;
-        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4, left = place % 2 * 4;
-            for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
-
-                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
-            }
-        }
-    }
-}
-
-/* line 15: residual(32)
- * in [n][7][7][32], mean [32], var [32], gamma [32], beta [32], known [n][7][7][32], out [n][7][7][32] */
-static KERNEL void batchnorm8_forward_rows(const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict beta, const float *restrict known, float *restrict out, int n, int part, int parts)
-{
-    /* gamma * (x - mean) / sqrt(var + eps) + beta = scale * x + shift, row by row of 512 numbers. */
-    real scale[512], shift[512];
-    for (int c = 0; c < 32; ++c) {
-        scale[c] = gamma[c] / real_sqrt(var[c] + 1e-05f);
-        shift[c] = beta[c] - mean[c] * scale[c];
-    }
-    for (int pixel = 1; pixel < 16; ++pixel) {
-        memcpy(scale + pixel * 32, scale, 32 * sizeof(real));
-        memcpy(shift + pixel * 32, shift, 32 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 49, part, parts);
-    const int64_t end = pixels.end * 32;
-    for (int64_t start = pixels.begin * 32; start < end; start += 512) {
+    const range all = share_of((int64_t)n * pixels, part, parts);
+    const int64_t end = all.end * channels;
+    for (int64_t start = all.begin * channels; start < end; start += 512) {
         const int count = end - start < 512 ? (int)(end - start) : 512;
         for (int k = 0; k < count; ++k) {
             const real x = scale[k] * in[start + k] + shift[k];
@@ -2320,8 +1674,8 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
     /* A task is 1 tile of 8 inputs; each is computed for every vector of examples. The last tile overlaps the previous one. */
     const walk along = { .a_step = 1, .a_segment = 128, .b_step = 4, .b_segment = 16, .b_block = 0, .run = 4, .segments = 2, .ahead = 0, .fresh = 0 };
     const walk rest = { .a_step = 1, .a_segment = 0, .b_step = 4, .b_segment = 0, .b_block = 0, .run = 2, .segments = 1, .ahead = 0, .fresh = 0 };
-    const range tasks = share_of(4, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
+    const range some = share_of(4, part, parts);
+    for (int64_t task = some.begin; task < some.end; ++task) {
         const int64_t begin = task, end = begin + 1 < 4 ? begin + 1 : 4;
         vec sums[1][16][8];
         memset(sums, 0, sizeof sums);
@@ -2373,10 +1727,10 @@ static KERNEL void dense1_backward_weight(const float *restrict x, const float *
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 32 + first) * 4;
-            const int units = block == 2 ? 2 : 4;
+            const int some_units = block == 2 ? 2 : 4;
             vec tile[6];
             for (int row = 0; row < rows; ++row)
-                tile[row] = first_lanes(sum[row * vectors + j], units);
+                tile[row] = first_lanes(sum[row * vectors + j], some_units);
             memcpy(dw + start, tile, (size_t)rows * 4 * sizeof(real));
         }
     }
@@ -2386,12 +1740,12 @@ static KERNEL void dense1_backward_weight(const float *restrict x, const float *
  * dy [n][10], sum [10] */
 static KERNEL void dense1_backward_bias(const float *restrict dy, float *restrict sum, int n, int part, int parts)
 {
-    const range channels = share_of(10, part, parts);
+    const range mine = share_of(10, part, parts);
     const int64_t pixels = (int64_t)n;
-    for (int64_t c = channels.begin; c < channels.end; ++c)
+    for (int64_t c = mine.begin; c < mine.end; ++c)
         sum[c] = 0;
     for (int64_t i = 0; i < pixels; ++i)
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
+        for (int64_t c = mine.begin; c < mine.end; ++c) {
             const int64_t at = i * 10 + c;
             sum[c] += dy[at];
         }
@@ -2421,25 +1775,29 @@ static KERNEL void global_avgpool1_backward(const float *restrict dout, const fl
 }
 
 /* line 15: residual(32)
- * Also batchnorm7_backward_affine, batchnorm6_backward_affine.
- * dy [n][7][7][32], x [n][7][7][32], mean [32], var [32], sums [16][2][32] */
-static KERNEL void batchnorm8_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
+ * For line 15: batchnorm8_backward_affine, batchnorm7_backward_affine; line 14: batchnorm6_backward_affine; line 12:
+ * batchnorm5_backward_affine, batchnorm4_backward_affine, batchnorm3_backward_affine, batchnorm2_backward_affine; line 10:
+ * batchnorm1_backward_affine.
+ * dy [n][7][7][32], x [n][7][7][32], mean [32], var [32], sums [16][2][32], and others */
+static KERNEL void batchnorm_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int channels, int pixels, int row_pixels, int block, int n, int part, int parts)
 {
-    /* Sums run down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
+    /* Sums run down rows of length 64, in short blocks: the shorter, the more accurate. */
     real center[64], scale[32];
-    for (int pixel = 0; pixel < 2; ++pixel)
-        memcpy(center + pixel * 32, mean, 32 * sizeof(real));
-    for (int c = 0; c < 32; ++c)
+    for (int pixel = 0; pixel < row_pixels; ++pixel)
+        memcpy(center + pixel * channels, mean, (size_t)channels * sizeof(real));
+    for (int c = 0; c < channels; ++c)
         scale[c] = 1 / real_sqrt(var[c] + 1e-05f);
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 49, (int)chunk, 16);
-        real *dgamma = sums + chunk * 64, *dbeta = dgamma + 32;
-        memset(dgamma, 0, 64 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 128) {
-            const int64_t count = (pixels.end - first < 128 ? pixels.end - first : 128) * 32;
-            const real *dout = dy + first * 32, *in = x + first * 32;
-            real moment[64] = { 0 }, total[64] = { 0 };
+        const range here = share_of((int64_t)n * pixels, (int)chunk, 16);
+        real *dgamma = sums + chunk * (2 * channels), *dbeta = dgamma + channels;
+        memset(dgamma, 0, (size_t)(2 * channels) * sizeof(real));
+        for (int64_t first = here.begin; first < here.end; first += block) {
+            const int64_t count = (here.end - first < block ? here.end - first : block) * channels;
+            const real *dout = dy + first * channels, *in = x + first * channels;
+            real moment[64], total[64];
+            memset(moment, 0, 64 * sizeof(real));
+            memset(total, 0, 64 * sizeof(real));
             int64_t i = 0;
             for (; i + 64 <= count; i += 64)
                 for (int k = 0; k < 64; ++k) {
@@ -2450,58 +1808,62 @@ static KERNEL void batchnorm8_backward_affine_chunks(const float *restrict dy, c
                 moment[k] += dout[i + k] * (in[i + k] - center[k]);
                 total[k] += dout[i + k];
             }
-            for (int pixel = 0; pixel < 2; ++pixel)
-                for (int c = 0; c < 32; ++c) {
-                    dgamma[c] += scale[c] * moment[pixel * 32 + c];
-                    dbeta[c] += total[pixel * 32 + c];
+            for (int pixel = 0; pixel < row_pixels; ++pixel)
+                for (int c = 0; c < channels; ++c) {
+                    dgamma[c] += scale[c] * moment[pixel * channels + c];
+                    dbeta[c] += total[pixel * channels + c];
                 }
         }
     }
 }
 
 /* line 15: residual(32)
- * Also batchnorm7_merge_affine, batchnorm6_merge_affine.
- * sums [16][2][32], sum1 [32], sum2 [32] */
-static KERNEL void batchnorm8_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
+ * For line 15: batchnorm8_merge_affine, batchnorm7_merge_affine; line 14: batchnorm6_merge_affine; line 12:
+ * batchnorm5_merge_affine, batchnorm4_merge_affine, batchnorm3_merge_affine, batchnorm2_merge_affine; line 10:
+ * batchnorm1_merge_affine.
+ * sums [16][2][32], sum1 [32], sum2 [32], and others */
+static KERNEL void batchnorm_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int channels, int part, int parts)
 {
-    const range channels = share_of(32, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
+    const range share = share_of(channels, part, parts);
+    for (int64_t c = share.begin; c < share.end; ++c) {
         real total = 0;
         for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 64 + c];
+            total += sums[chunk * (channels * 2) + c];
         sum1[c] = total;
     }
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
+    for (int64_t c = share.begin; c < share.end; ++c) {
         real total = 0;
         for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 64 + 32 + c];
+            total += sums[chunk * (channels * 2) + channels + c];
         sum2[c] = total;
     }
 }
 
 /* line 15: residual(32)
- * Also batchnorm7_backward_input, batchnorm6_backward_input.
- * dout [n][7][7][32], in [n][7][7][32], mean [32], var [32], gamma [32], dgamma [32], dbeta [32], din [n][7][7][32] */
-static KERNEL void batchnorm8_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
+ * For line 15: batchnorm8_backward_input, batchnorm7_backward_input; line 14: batchnorm6_backward_input; line 12:
+ * batchnorm5_backward_input, batchnorm4_backward_input, batchnorm3_backward_input, batchnorm2_backward_input; line 10:
+ * batchnorm1_backward_input.
+ * dout [n][7][7][32], in [n][7][7][32], mean [32], var [32], gamma [32], dgamma [32], dbeta [32], din [n][7][7][32], and others */
+static KERNEL void batchnorm_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int channels, int pixels, int row_pixels, int n, int part, int parts)
 {
     /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
-     * row by row of 512 numbers. */
-    const real share = (real)1 / (real)((int64_t)n * 49);
+     * in rows of length 512. */
+    const real share = (real)1 / (real)((int64_t)n * pixels);
     real scale[512], slope[512], shift[512];
-    for (int c = 0; c < 32; ++c) {
+    for (int c = 0; c < channels; ++c) {
         const real inverse = 1 / real_sqrt(var[c] + 1e-05f);
         scale[c] = gamma[c] * inverse;
         slope[c] = share * dgamma[c] * inverse;
         shift[c] = share * dbeta[c] - slope[c] * mean[c];
     }
-    for (int pixel = 1; pixel < 16; ++pixel) {
-        memcpy(scale + pixel * 32, scale, 32 * sizeof(real));
-        memcpy(slope + pixel * 32, slope, 32 * sizeof(real));
-        memcpy(shift + pixel * 32, shift, 32 * sizeof(real));
+    for (int pixel = 1; pixel < row_pixels; ++pixel) {
+        memcpy(scale + pixel * channels, scale, (size_t)channels * sizeof(real));
+        memcpy(slope + pixel * channels, slope, (size_t)channels * sizeof(real));
+        memcpy(shift + pixel * channels, shift, (size_t)channels * sizeof(real));
     }
-    const range pixels = share_of((int64_t)n * 49, part, parts);
-    const int64_t end = pixels.end * 32;
-    for (int64_t start = pixels.begin * 32; start < end; start += 512) {
+    const range all = share_of((int64_t)n * pixels, part, parts);
+    const int64_t end = all.end * channels;
+    for (int64_t start = all.begin * channels; start < end; start += 512) {
         const int count = end - start < 512 ? (int)(end - start) : 512;
         for (int k = 0; k < count; ++k) {
             const real x = scale[k] * (dout[start + k] - (slope[k] * in[start + k] + shift[k]));
@@ -2511,18 +1873,19 @@ static KERNEL void batchnorm8_backward_input_rows(const float *restrict dout, co
 }
 
 /* line 15: residual(32)
- * Also conv7_weight_rotate_filters.
- * w [8][3][3][32][4], rotated [8][3][3][32][4] */
-static KERNEL void conv8_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
+ * For line 15: conv8_weight_rotate_filters, conv7_weight_rotate_filters; line 14: conv6_weight_rotate_filters; line 12:
+ * conv5_weight_rotate_filters, conv4_weight_rotate_filters, conv3_weight_rotate_filters, conv2_weight_rotate_filters.
+ * w [8][3][3][32][4], rotated [8][3][3][32][4], and others */
+static KERNEL void conv_weight_rotate_filters(const float *restrict w, float *restrict rotated, int all_channels, int filters, int blocks, int part, int parts)
 {
     /* A task is one tap of one block of 4 channels, for 4 filters at a time. */
-    const range tasks = share_of(72, part, parts);
+    const range tasks = share_of(blocks * 9, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t channel = task / 9 * 4, tap = 8 - task % 9;
         const int channels = 4;
-        for (int filter = 0; filter < 32; filter += 4) {
-            const real *from = w + (((int64_t)filter / 4 * 9 + tap) * 32 + channel) * 4;
-            real *to = rotated + (task * 32 + filter) * 4;
+        for (int filter = 0; filter < filters; filter += 4) {
+            const real *from = w + (((int64_t)filter / 4 * 9 + tap) * all_channels + channel) * 4;
+            real *to = rotated + (task * filters + filter) * 4;
             vec square[4];
             for (int k = 0; k < channels; ++k)
                 square[k] = load(from + k * 4);
@@ -2534,49 +1897,50 @@ static KERNEL void conv8_weight_rotate_filters(const float *restrict w, float *r
 }
 
 /* line 15: residual(32)
- * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784] */
-static KERNEL void conv8_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+ * For line 15: conv8_backward_input; line 12: conv5_backward_input, conv3_backward_input.
+ * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784], and others */
+static KERNEL void conv_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int tiles_of_image, int in_rows, int in_columns, int in_channels, int out_rows, int out_columns, int units, int across, int at_once, int channel_blocks, int blocks, int panels, int square_step, int result_step, int filter_step, int n, int part, int parts)
 {
-    /* A task is at most 52 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 4;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)62784;
-    real *const results = products + part * (int64_t)62784;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    /* A task is at most at_once squares of 4x4 outputs. */
+    const int64_t count = (int64_t)n * tiles_of_image;
+    const int64_t most = count < at_once * parts ? (count + parts - 1) / parts : at_once;
+    const cut squares_of = { .height = in_rows, .width = in_columns, .depth = in_channels, .squares = tiles_of_image, .across = across, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = in_channels, .blocks = blocks, .room = 54, .square_step = square_step, .filter_step = filter_step, .result_step = result_step, .rows = 6, .summed = 16, .prefetches = 0 };
+    real *const square = squares + part * (int64_t)(square_step * 36);
+    real *const results = products + part * (int64_t)(result_step * 36);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
-        const int64_t begin = 0, end = 4;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, channel_blocks, square, 4, 216, square_step);
+        const int64_t begin = 0, end = panels;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
+        const int64_t end_block = 2 * end < blocks ? 2 * end : blocks;
         for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4, left = place % 2 * 4;
+            const int64_t i = (first + t) / tiles_of_image, place = (first + t) % tiles_of_image;
+            const int64_t top = place / across * 4, left = place % across * 4;
             /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
+            prefetch_square(known + ((i * out_rows + top) * out_columns + left + 4) * units, 4, out_columns, units);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
+                const int width = units - block * 4 < 4 ? (int)(units - block * 4) : 4;
                 vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
+                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, result_step * 6, result_step, (real *)result, 4);
                 vec others[16];
-                load_square(others, 4, known + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                load_square(others, 4, known + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
                 }
-                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
             }
         }
     }
 }
 
 /* line 15: residual(32)
- * Also conv7_backward_weight_products.
+ * For line 15: conv8_backward_weight_products, conv7_backward_weight_products.
  * x [n][7][7][32], dy [n][7][7][32], sums [4][8][36][144], squares [111168], errors [74304] */
-static KERNEL void conv8_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
+static KERNEL void conv_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
 {
     /* A task is one of 4 chunks of the squares. */
     const cut squares_of_x = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
@@ -2604,95 +1968,76 @@ static KERNEL void conv8_backward_weight_products_winograd4x3(const float *restr
 }
 
 /* line 15: residual(32)
- * Also conv7_backward_weight.
- * sums [4][8][36][144], dw [8][3][3][32][4] */
-static KERNEL void conv8_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
+ * For line 15: conv8_backward_weight, conv7_backward_weight; line 12: conv5_backward_weight, conv4_backward_weight,
+ * conv3_backward_weight, conv2_backward_weight.
+ * sums [4][8][36][144], dw [8][3][3][32][4], and others */
+static KERNEL void conv_backward_weight(const float *restrict sums, float *restrict dw, int channels, int sum_step, int blocks, int part, int parts)
 {
     /* A task is one channel of 4 filters. */
-    const range tasks = share_of(256, part, parts);
+    const range tasks = share_of(channels * blocks, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 32, c = task % 32;
-        const real *of_block = sums + block * 5184 + c * 4;
+        const int64_t block = task / channels, c = task % channels;
+        const real *of_block = sums + block * (sum_step * 36) + c * 4;
         vec all[36];
         for (int element = 0; element < 36; ++element) {
-            all[element] = load(of_block + element * 144);
+            all[element] = load(of_block + element * sum_step);
             for (int64_t chunk = 1; chunk < 4; ++chunk)
-                all[element] += load(of_block + chunk * 41472 + element * 144);
+                all[element] += load(of_block + chunk * (sum_step * 36 * blocks) + element * sum_step);
         }
-        winograd4x3_filter_gradient((const real *)all, 24, 4, dw + (block * 288 + c) * 4, 128);
+        winograd4x3_filter_gradient((const real *)all, 24, 4, dw + (block * (channels * 9) + c) * 4, channels * 4);
     }
 }
 
 /* line 15: residual(32) -> the gradient of relu6
- * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784] */
-static KERNEL void conv7_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
+ * For line 15: conv7_backward_input; line 12: conv4_backward_input, conv2_backward_input.
+ * in [n][7][7][32], filters [8][36][36][4], known [n][7][7][32], out [n][7][7][32], squares [62784], products [62784], and others */
+static KERNEL void conv_backward_input_winograd4x3_2(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int tiles_of_image, int in_rows, int in_columns, int in_channels, int out_rows, int out_columns, int units, int across, int at_once, int channel_blocks, int blocks, int panels, int square_step, int result_step, int filter_step, int n, int part, int parts)
 {
-    /* A task is at most 52 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 4;
-    const int64_t at_once = count < 52 * parts ? (count + parts - 1) / parts : 52;
-    const cut squares_of = { .height = 7, .width = 7, .depth = 32, .squares = 4, .across = 2, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 32, .blocks = 8, .room = 54, .square_step = 1744, .filter_step = 144, .result_step = 1744, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)62784;
-    real *const results = products + part * (int64_t)62784;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
+    /* A task is at most at_once squares of 4x4 outputs. */
+    const int64_t count = (int64_t)n * tiles_of_image;
+    const int64_t most = count < at_once * parts ? (count + parts - 1) / parts : at_once;
+    const cut squares_of = { .height = in_rows, .width = in_columns, .depth = in_channels, .squares = tiles_of_image, .across = across, .step = 4, .top = 1, .left = 1 };
+    const square_products c = { .elements = 36, .channels = in_channels, .blocks = blocks, .room = 54, .square_step = square_step, .filter_step = filter_step, .result_step = result_step, .rows = 6, .summed = 16, .prefetches = 0 };
+    real *const square = squares + part * (int64_t)(square_step * 36);
+    real *const results = products + part * (int64_t)(result_step * 36);
+    const range tasks = share_of((count + most - 1) / most, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 8, square, 4, 216, 1744);
-        const int64_t begin = 0, end = 4;
+        const int64_t first = task * most, some = count - first < most ? count - first : most;
+        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, channel_blocks, square, 4, 216, square_step);
+        const int64_t begin = 0, end = panels;
         multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 8 ? 2 * end : 8;
+        const int64_t end_block = 2 * end < blocks ? 2 * end : blocks;
         for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 4, place = (first + t) % 4;
-            const int64_t top = place / 2 * 4, left = place % 2 * 4;
+            const int64_t i = (first + t) / tiles_of_image, place = (first + t) % tiles_of_image;
+            const int64_t top = place / across * 4, left = place % across * 4;
             /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 7 + top) * 7 + left + 4) * 32, 4, 7, 32);
+            prefetch_square(known + ((i * out_rows + top) * out_columns + left + 4) * units, 4, out_columns, units);
             for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 32 - block * 4 < 4 ? (int)(32 - block * 4) : 4;
+                const int width = units - block * 4 < 4 ? (int)(units - block * 4) : 4;
                 vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 10464, 1744, (real *)result, 4);
+                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, result_step * 6, result_step, (real *)result, 4);
                 vec others[16];
-                load_square(others, 4, known + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                load_square(others, 4, known + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
                 for (int e = 0; e < 64; ++e) {
                     const real x = ((const real *)result)[e];
                     const real y = ((const real *)others)[e];
                     ((real *)result)[e] = x + y;
                 }
-                store_square(result, 4, 0, out + i * 1568 + block * 4, top, left, 7, 7, 32, width);
+                store_square(result, 4, 0, out + i * (out_rows * out_columns * units) + block * 4, top, left, out_rows, out_columns, units, width);
             }
         }
     }
 }
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * dout [n][7][7][32], out [n][7][7][32], din [n][7][7][32] */
-static KERNEL void relu6_backward(const float *restrict dout, const float *restrict out, float *restrict din, int n, int part, int parts)
+ * For line 14: relu6_backward; line 12: relu3_backward; line 10: relu1_backward.
+ * dout [n][7][7][32], out [n][7][7][32], din [n][7][7][32], and others */
+static KERNEL void relu_backward(const float *restrict dout, const float *restrict out, float *restrict din, int elements, int n, int part, int parts)
 {
-    const range all = share_of((int64_t)n * 1568, part, parts);
+    const range all = share_of((int64_t)n * elements, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real y = out[i];
         din[i] = dout[i] * (real_sign_bit(y) ? 0 : 1);
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu -> residual(16)
- * w [8][3][3][16][4], rotated [4][3][3][32][4] */
-static KERNEL void conv6_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
-{
-    /* A task is one tap of one block of 4 channels, for 4 filters at a time. */
-    const range tasks = share_of(36, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t channel = task / 9 * 4, tap = 8 - task % 9;
-        const int channels = 4;
-        for (int filter = 0; filter < 32; filter += 4) {
-            const real *from = w + (((int64_t)filter / 4 * 9 + tap) * 16 + channel) * 4;
-            real *to = rotated + (task * 32 + filter) * 4;
-            vec square[4];
-            for (int k = 0; k < channels; ++k)
-                square[k] = load(from + k * 4);
-            transpose(square);
-            for (int k = 0; k < 4; ++k)
-                store(to + k * 4, square[k]);
-        }
     }
 }
 
@@ -2744,193 +2089,41 @@ static KERNEL void conv6_backward_input_scatter(const float *restrict in, const 
 }
 
 /* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * x [n][15][15][16], dy [n][7][7][32], dw [8][3][3][16][4] */
-static KERNEL void conv6_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
+ * For line 14: conv6_backward_weight; line 10: conv1_backward_weight.
+ * x [n][15][15][16], dy [n][7][7][32], dw [8][3][3][16][4], and others */
+static KERNEL void conv_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int image_numbers, int width, int channels, int out_rows, int out_columns, int units, int row_tiles, int group_panels, int some_rows, int height1, int height2, product *function1, product *function2, int n, int part, int parts)
 {
-    /* A task is 6 weights of 8 filters. All tasks of a thread use some rows of an image before the next rows. */
-    const range tasks = share_of(96, part, parts);
+    /* A task is height1 weights of 8 filters. All tasks of a thread use some rows of an image before the next rows. */
+    const range tasks = share_of(row_tiles * 3 * group_panels, part, parts);
     for (int i = 0; i < n; ++i)
-        for (int row = 0; row < 7; row += 7) {
-            const int64_t rows_left = 7 - row, some = rows_left < 7 ? rows_left : 7;
-            const walk along = { .a_step = 32, .a_segment = 480, .b_step = 32, .b_segment = 224, .b_block = 4, .run = 7, .segments = some, .ahead = 0, .fresh = 0 };
+        for (int row = 0; row < out_rows; row += some_rows) {
+            const int64_t rows_left = out_rows - row, some = rows_left < some_rows ? rows_left : some_rows;
+            const walk along = { .a_step = channels * 2, .a_segment = width * channels * 2, .b_step = units, .b_segment = out_columns * units, .b_block = 4, .run = out_columns, .segments = some, .ahead = 0, .fresh = 0 };
             for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-                const int64_t tap = task / 8 % 3, first = task % 8 * 6, panel = task / 24 % 4;
+                const int64_t tap = task / row_tiles % 3, first = task % row_tiles * height1, panel = task / (row_tiles * 3) % group_panels;
                 const int64_t block = 2 * panel;
-                const int rows = 6, vectors = 2;
-                product *const multiply_tile = product6x2_1;
-                const real *image = x + (int64_t)i * 3600 + (row * 2 + tap) * 240 + first;
-                real *gradient = dw + (block * 144 + tap * 48 + first) * 4;
+                const int rows = channels * 3 - first >= height1 ? height1 : height2, vectors = 2;
+                product *const multiply_tile = rows == height1 ? function1 : function2;
+                const real *image = x + (int64_t)i * image_numbers + (row * 2 + tap) * (width * channels) + first;
+                real *gradient = dw + (block * (channels * 3 * 3) + tap * (channels * 3) + first) * 4;
                 vec sum[12] = { 0 };
                 if (i > 0 || row > 0)
                     for (int k = 0; k < rows; ++k)
                         for (int j = 0; j < vectors; ++j)
-                            sum[k * vectors + j] = load(gradient + (j * 144 + k) * 4);
-                multiply_tile(sum, image, dy + ((int64_t)i * 7 + row) * 224 + block * 4, &along);
+                            sum[k * vectors + j] = load(gradient + (j * (channels * 3 * 3) + k) * 4);
+                multiply_tile(sum, image, dy + ((int64_t)i * out_rows + row) * (out_columns * units) + block * 4, &along);
                 for (int k = 0; k < rows; ++k)
                     for (int j = 0; j < vectors; ++j)
-                        store(gradient + (j * 144 + k) * 4, sum[k * vectors + j]);
+                        store(gradient + (j * (channels * 3 * 3) + k) * 4, sum[k * vectors + j]);
             }
         }
 }
 
 /* line 12: residual(16)
- * Also batchnorm4_backward_affine, batchnorm3_backward_affine, batchnorm2_backward_affine, batchnorm1_backward_affine.
- * dy [n][14][14][16], x [n][14][14][16], mean [16], var [16], sums [16][2][16] */
-static KERNEL void batchnorm5_backward_affine_chunks(const float *restrict dy, const float *restrict x, const float *restrict mean, const float *restrict var, float *restrict sums, int n, int part, int parts)
-{
-    /* Sums run down rows of 64 numbers, in short blocks: the shorter, the more accurate. */
-    real center[64], scale[16];
-    for (int pixel = 0; pixel < 4; ++pixel)
-        memcpy(center + pixel * 16, mean, 16 * sizeof(real));
-    for (int c = 0; c < 16; ++c)
-        scale[c] = 1 / real_sqrt(var[c] + 1e-05f);
-    const range chunks = share_of(16, part, parts);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-        const range pixels = share_of((int64_t)n * 196, (int)chunk, 16);
-        real *dgamma = sums + chunk * 32, *dbeta = dgamma + 16;
-        memset(dgamma, 0, 32 * sizeof(real));
-        for (int64_t first = pixels.begin; first < pixels.end; first += 256) {
-            const int64_t count = (pixels.end - first < 256 ? pixels.end - first : 256) * 16;
-            const real *dout = dy + first * 16, *in = x + first * 16;
-            real moment[64] = { 0 }, total[64] = { 0 };
-            int64_t i = 0;
-            for (; i + 64 <= count; i += 64)
-                for (int k = 0; k < 64; ++k) {
-                    moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                    total[k] += dout[i + k];
-                }
-            for (int k = 0; i + k < count; ++k) {
-                moment[k] += dout[i + k] * (in[i + k] - center[k]);
-                total[k] += dout[i + k];
-            }
-            for (int pixel = 0; pixel < 4; ++pixel)
-                for (int c = 0; c < 16; ++c) {
-                    dgamma[c] += scale[c] * moment[pixel * 16 + c];
-                    dbeta[c] += total[pixel * 16 + c];
-                }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * Also batchnorm4_merge_affine, batchnorm3_merge_affine, batchnorm2_merge_affine, batchnorm1_merge_affine.
- * sums [16][2][16], sum1 [16], sum2 [16] */
-static KERNEL void batchnorm5_merge_affine(const float *restrict sums, float *restrict sum1, float *restrict sum2, int part, int parts)
-{
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 32 + c];
-        sum1[c] = total;
-    }
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
-            total += sums[chunk * 32 + 16 + c];
-        sum2[c] = total;
-    }
-}
-
-/* line 12: residual(16)
- * Also batchnorm4_backward_input, batchnorm3_backward_input, batchnorm2_backward_input, batchnorm1_backward_input.
- * dout [n][14][14][16], in [n][14][14][16], mean [16], var [16], gamma [16], dgamma [16], dbeta [16], din [n][14][14][16] */
-static KERNEL void batchnorm5_backward_input_rows(const float *restrict dout, const float *restrict in, const float *restrict mean, const float *restrict var, const float *restrict gamma, const float *restrict dgamma, const float *restrict dbeta, float *restrict din, int n, int part, int parts)
-{
-    /* dx = gamma / deviation * (dy - mean of dy - normal x * mean of (dy * normal x)) = scale * (dy - (slope * x + shift)),
-     * row by row of 512 numbers. */
-    const real share = (real)1 / (real)((int64_t)n * 196);
-    real scale[512], slope[512], shift[512];
-    for (int c = 0; c < 16; ++c) {
-        const real inverse = 1 / real_sqrt(var[c] + 1e-05f);
-        scale[c] = gamma[c] * inverse;
-        slope[c] = share * dgamma[c] * inverse;
-        shift[c] = share * dbeta[c] - slope[c] * mean[c];
-    }
-    for (int pixel = 1; pixel < 32; ++pixel) {
-        memcpy(scale + pixel * 16, scale, 16 * sizeof(real));
-        memcpy(slope + pixel * 16, slope, 16 * sizeof(real));
-        memcpy(shift + pixel * 16, shift, 16 * sizeof(real));
-    }
-    const range pixels = share_of((int64_t)n * 196, part, parts);
-    const int64_t end = pixels.end * 16;
-    for (int64_t start = pixels.begin * 16; start < end; start += 512) {
-        const int count = end - start < 512 ? (int)(end - start) : 512;
-        for (int k = 0; k < count; ++k) {
-            const real x = scale[k] * (dout[start + k] - (slope[k] * in[start + k] + shift[k]));
-            din[start + k] = x;
-        }
-    }
-}
-
-/* line 12: residual(16)
- * Also conv4_weight_rotate_filters, conv3_weight_rotate_filters, conv2_weight_rotate_filters.
- * w [4][3][3][16][4], rotated [4][3][3][16][4] */
-static KERNEL void conv5_weight_rotate_filters(const float *restrict w, float *restrict rotated, int part, int parts)
-{
-    /* A task is one tap of one block of 4 channels, for 4 filters at a time. */
-    const range tasks = share_of(36, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t channel = task / 9 * 4, tap = 8 - task % 9;
-        const int channels = 4;
-        for (int filter = 0; filter < 16; filter += 4) {
-            const real *from = w + (((int64_t)filter / 4 * 9 + tap) * 16 + channel) * 4;
-            real *to = rotated + (task * 16 + filter) * 4;
-            vec square[4];
-            for (int k = 0; k < channels; ++k)
-                square[k] = load(from + k * 4);
-            transpose(square);
-            for (int k = 0; k < 4; ++k)
-                store(to + k * 4, square[k]);
-        }
-    }
-}
-
-/* line 12: residual(16)
- * Also conv3_backward_input.
- * in [n][14][14][16], filters [4][36][20][4], known [n][14][14][16], out [n][14][14][16], squares [31680], products [31680] */
-static KERNEL void conv5_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is at most 54 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)31680;
-    real *const results = products + part * (int64_t)31680;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
-        const int64_t begin = 0, end = 2;
-        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4, left = place % 4 * 4;
-            /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
-            for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
-                vec others[16];
-                load_square(others, 4, known + i * 3136 + block * 4, top, left, 14, 14, 16, width);
-                for (int e = 0; e < 64; ++e) {
-                    const real x = ((const real *)result)[e];
-                    const real y = ((const real *)others)[e];
-                    ((real *)result)[e] = x * (real_sign_bit(y) ? 0 : 1);
-                }
-                store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * Also conv4_backward_weight_products, conv3_backward_weight_products, conv2_backward_weight_products.
+ * For line 12: conv5_backward_weight_products, conv4_backward_weight_products, conv3_backward_weight_products,
+ * conv2_backward_weight_products.
  * x [n][14][14][16], dy [n][14][14][16], sums [4][4][36][80], squares [50112], errors [50112] */
-static KERNEL void conv5_backward_weight_products_winograd4x3(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
+static KERNEL void conv_backward_weight_products_winograd4x3_2(const float *restrict x, const float *restrict dy, float *restrict sums, float *restrict squares, float *restrict errors, int n, int part, int parts)
 {
     /* A task is one of 4 chunks of the squares. */
     const cut squares_of_x = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
@@ -2955,109 +2148,6 @@ static KERNEL void conv5_backward_weight_products_winograd4x3(const float *restr
         if (of_chunk.begin == of_chunk.end)
             memset(sum_of_chunk, 0, 11520 * sizeof(real));
     }
-}
-
-/* line 12: residual(16)
- * Also conv4_backward_weight, conv3_backward_weight, conv2_backward_weight.
- * sums [4][4][36][80], dw [4][3][3][16][4] */
-static KERNEL void conv5_backward_weight(const float *restrict sums, float *restrict dw, int part, int parts)
-{
-    /* A task is one channel of 4 filters. */
-    const range tasks = share_of(64, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t block = task / 16, c = task % 16;
-        const real *of_block = sums + block * 2880 + c * 4;
-        vec all[36];
-        for (int element = 0; element < 36; ++element) {
-            all[element] = load(of_block + element * 80);
-            for (int64_t chunk = 1; chunk < 4; ++chunk)
-                all[element] += load(of_block + chunk * 11520 + element * 80);
-        }
-        winograd4x3_filter_gradient((const real *)all, 24, 4, dw + (block * 144 + c) * 4, 64);
-    }
-}
-
-/* line 12: residual(16)
- * Also conv2_backward_input.
- * in [n][14][14][16], filters [4][36][20][4], known [n][14][14][16], out [n][14][14][16], squares [31680], products [31680] */
-static KERNEL void conv4_backward_input_winograd4x3(const float *restrict in, const float *restrict filters, const float *restrict known, float *restrict out, float *restrict squares, float *restrict products, int n, int part, int parts)
-{
-    /* A task is at most 54 squares of 4x4 outputs. */
-    const int64_t count = (int64_t)n * 16;
-    const int64_t at_once = count < 54 * parts ? (count + parts - 1) / parts : 54;
-    const cut squares_of = { .height = 14, .width = 14, .depth = 16, .squares = 16, .across = 4, .step = 4, .top = 1, .left = 1 };
-    const square_products c = { .elements = 36, .channels = 16, .blocks = 4, .room = 54, .square_step = 880, .filter_step = 80, .result_step = 880, .rows = 6, .summed = 16, .prefetches = 0 };
-    real *const square = squares + part * (int64_t)31680;
-    real *const results = products + part * (int64_t)31680;
-    const range tasks = share_of((count + at_once - 1) / at_once, part, parts);
-    for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t first = task * at_once, some = count - first < at_once ? count - first : at_once;
-        winograd4x3_input_squares(squares_of, 1, 0, in, first, some, 0, 4, square, 4, 216, 880);
-        const int64_t begin = 0, end = 2;
-        multiply_squares(c, NULL, product6x2_4, square, filters, results, begin, end, some);
-        const int64_t end_block = 2 * end < 4 ? 2 * end : 4;
-        for (int64_t t = 0; t < some; ++t) {
-            const int64_t i = (first + t) / 16, place = (first + t) % 16;
-            const int64_t top = place / 4 * 4, left = place % 4 * 4;
-            /* Prefetch the pixels of the next square. */
-            prefetch_square(known + ((i * 14 + top) * 14 + left + 4) * 16, 4, 14, 16);
-            for (int64_t block = 2 * begin; block < end_block; ++block) {
-                const int width = 16 - block * 4 < 4 ? (int)(16 - block * 4) : 4;
-                vec result[16];
-                winograd4x3_output(results + ((block - 2 * begin) * 54 + t) * 4, 5280, 880, (real *)result, 4);
-                vec others[16];
-                load_square(others, 4, known + i * 3136 + block * 4, top, left, 14, 14, 16, width);
-                for (int e = 0; e < 64; ++e) {
-                    const real x = ((const real *)result)[e];
-                    const real y = ((const real *)others)[e];
-                    ((real *)result)[e] = x + y;
-                }
-                store_square(result, 4, 0, out + i * 3136 + block * 4, top, left, 14, 14, 16, width);
-            }
-        }
-    }
-}
-
-/* line 12: residual(16)
- * Also relu1_backward.
- * dout [n][14][14][16], out [n][14][14][16], din [n][14][14][16] */
-static KERNEL void relu3_backward(const float *restrict dout, const float *restrict out, float *restrict din, int n, int part, int parts)
-{
-    const range all = share_of((int64_t)n * 3136, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real y = out[i];
-        din[i] = dout[i] * (real_sign_bit(y) ? 0 : 1);
-    }
-}
-
-/* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * x [n][29][29][1], dy [n][14][14][16], dw [4][3][3][1][4] */
-static KERNEL void conv1_backward_weight_direct(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
-{
-    /* A task is 3 weights of 8 filters. All tasks of a thread use some rows of an image before the next rows. */
-    const range tasks = share_of(6, part, parts);
-    for (int i = 0; i < n; ++i)
-        for (int row = 0; row < 14; row += 14) {
-            const int64_t rows_left = 14 - row, some = rows_left < 14 ? rows_left : 14;
-            const walk along = { .a_step = 2, .a_segment = 58, .b_step = 16, .b_segment = 224, .b_block = 4, .run = 14, .segments = some, .ahead = 0, .fresh = 0 };
-            for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-                const int64_t tap = task % 3, first = task % 1 * 3, panel = task / 3 % 2;
-                const int64_t block = 2 * panel;
-                const int rows = 3, vectors = 2;
-                product *const multiply_tile = product3x2_1;
-                const real *image = x + (int64_t)i * 841 + (row * 2 + tap) * 29 + first;
-                real *gradient = dw + (block * 9 + tap * 3 + first) * 4;
-                vec sum[6] = { 0 };
-                if (i > 0 || row > 0)
-                    for (int k = 0; k < rows; ++k)
-                        for (int j = 0; j < vectors; ++j)
-                            sum[k * vectors + j] = load(gradient + (j * 9 + k) * 4);
-                multiply_tile(sum, image, dy + ((int64_t)i * 14 + row) * 224 + block * 4, &along);
-                for (int k = 0; k < rows; ++k)
-                    for (int j = 0; j < vectors; ++j)
-                        store(gradient + (j * 9 + k) * 4, sum[k * vectors + j]);
-            }
-        }
 }
 
 /* line 17: dense(10) -> softmax
@@ -3085,10 +2175,10 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 32 + first) * 4;
-            const int units = block == 2 ? 2 : 4;
+            const int some_units = block == 2 ? 2 : 4;
             vec tile[6];
             for (int row = 0; row < rows; ++row)
-                tile[row] = first_lanes(sum[row * vectors + j], units);
+                tile[row] = first_lanes(sum[row * vectors + j], some_units);
             for (int e = 0; e < rows * 4; ++e) {
                 const int64_t i = start + e;
                 real g = ((const real *)tile)[e];
@@ -3106,36 +2196,27 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
 }
 
 /* line 10: conv(16, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * Also batchnorm2_running, batchnorm3_running, batchnorm4_running, batchnorm5_running.
- * batch_mean [16], batch_var [16], mean [16], var [16] */
-static KERNEL void batchnorm1_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
+ * For line 10: batchnorm1_running; line 12: batchnorm2_running, batchnorm3_running, batchnorm4_running,
+ * batchnorm5_running; line 14: batchnorm6_running; line 15: batchnorm7_running, batchnorm8_running.
+ * batch_mean [16], batch_var [16], mean [16], var [16], and others */
+static KERNEL void batchnorm_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int channels, int part, int parts)
 {
-    const range channels = share_of(16, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
-        mean[c] = 0.9f * mean[c] + 0.09999999999999998f * batch_mean[c];
-        var[c] = 0.9f * var[c] + 0.09999999999999998f * batch_var[c];
-    }
-}
-
-/* line 14: conv(32, 3x3, stride=2, pad=same, bias=off) -> batchnorm -> relu
- * Also batchnorm7_running, batchnorm8_running.
- * batch_mean [32], batch_var [32], mean [32], var [32] */
-static KERNEL void batchnorm6_running(const float *restrict batch_mean, const float *restrict batch_var, float *restrict mean, float *restrict var, int part, int parts)
-{
-    const range channels = share_of(32, part, parts);
-    for (int64_t c = channels.begin; c < channels.end; ++c) {
+    const range some = share_of(channels, part, parts);
+    for (int64_t c = some.begin; c < some.end; ++c) {
         mean[c] = 0.9f * mean[c] + 0.09999999999999998f * batch_mean[c];
         var[c] = 0.9f * var[c] + 0.09999999999999998f * batch_var[c];
     }
 }
 
 /* line 10: conv1.weight
- * weights [4][3][3][1][4], gradient [4][3][3][1][4], v_state [4][3][3][1][4], s_state [4][3][3][1][4] */
-static KERNEL void conv1_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+ * For line 10: conv1_weight_update; line 12: conv2_weight_update, conv3_weight_update, conv4_weight_update,
+ * conv5_weight_update; line 14: conv6_weight_update; line 15: conv7_weight_update, conv8_weight_update.
+ * weights [4][3][3][1][4], gradient [4][3][3][1][4], v_state [4][3][3][1][4], s_state [4][3][3][1][4], and others */
+static KERNEL void conv_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(144, part, parts);
+    const range all = share_of(elements, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3150,114 +2231,15 @@ static KERNEL void conv1_weight_update(float *restrict weights, const float *res
 }
 
 /* line 10: batchnorm1.gamma
- * Also batchnorm1_beta_update, batchnorm2_gamma_update, batchnorm2_beta_update, batchnorm3_gamma_update, batchnorm3_beta_update, batchnorm4_gamma_update, batchnorm4_beta_update, batchnorm5_gamma_update, batchnorm5_beta_update.
- * weights [16], gradient [16], v_state [16], s_state [16] */
-static KERNEL void batchnorm1_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
+ * For line 10: batchnorm1_gamma_update, batchnorm1_beta_update; line 12: batchnorm2_gamma_update to batchnorm5_beta_update
+ * (8); line 14: batchnorm6_gamma_update, batchnorm6_beta_update; line 15: batchnorm7_gamma_update, batchnorm7_beta_update,
+ * batchnorm8_gamma_update, batchnorm8_beta_update; line 17: dense1_bias_update.
+ * weights [16], gradient [16], v_state [16], s_state [16], and others */
+static KERNEL void update_kernel(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, int part, int parts, real lr, double step_number)
 {
     const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
     const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(16, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 12: conv2.weight
- * Also conv3_weight_update, conv4_weight_update, conv5_weight_update.
- * weights [4][3][3][16][4], gradient [4][3][3][16][4], v_state [4][3][3][16][4], s_state [4][3][3][16][4] */
-static KERNEL void conv2_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(2304, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        w = w - lr * 0.01f * w;
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 14: conv6.weight
- * weights [8][3][3][16][4], gradient [8][3][3][16][4], v_state [8][3][3][16][4], s_state [8][3][3][16][4] */
-static KERNEL void conv6_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(4608, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        w = w - lr * 0.01f * w;
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 14: batchnorm6.gamma
- * Also batchnorm6_beta_update, batchnorm7_gamma_update, batchnorm7_beta_update, batchnorm8_gamma_update, batchnorm8_beta_update.
- * weights [32], gradient [32], v_state [32], s_state [32] */
-static KERNEL void batchnorm6_gamma_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(32, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 15: conv7.weight
- * Also conv8_weight_update.
- * weights [8][3][3][32][4], gradient [8][3][3][32][4], v_state [8][3][3][32][4], s_state [8][3][3][32][4] */
-static KERNEL void conv7_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(9216, part, parts);
-    for (int64_t i = all.begin; i < all.end; ++i) {
-        const real g = gradient[i];
-        real w = weights[i], v = v_state[i], s = s_state[i];
-        w = w - lr * 0.01f * w;
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
-        w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-        weights[i] = w;
-        v_state[i] = v;
-        s_state[i] = s;
-    }
-}
-
-/* line 17: dense1.bias
- * weights [10], gradient [10], v_state [10], s_state [10] */
-static KERNEL void dense1_bias_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int part, int parts, real lr, double step_number)
-{
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
-    const range all = share_of(10, part, parts);
+    const range all = share_of(elements, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
@@ -3275,37 +2257,37 @@ static void predict_prepack(const residual_network *net, thread_barrier *barrier
 {
     real *const at = net->arena;
     if (part == 0) {
-        conv1_fold(at + conv1_weight, at + batchnorm1_mean, at + batchnorm1_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + predict_conv1_folded_weight, at + predict_conv1_folded_bias, 0, 1);
-        conv2_fold(at + conv2_weight, at + batchnorm2_mean, at + batchnorm2_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + predict_conv2_folded_weight, at + predict_conv2_folded_bias, 0, 1);
+        conv_fold(at + conv1_weight, at + batchnorm1_mean, at + batchnorm1_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + predict_conv1_folded_weight, at + predict_conv1_folded_bias, 16, 9, 0, 1); /* conv1_fold */
+        conv_fold(at + conv2_weight, at + batchnorm2_mean, at + batchnorm2_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + predict_conv2_folded_weight, at + predict_conv2_folded_bias, 16, 144, 0, 1); /* conv2_fold */
     }
     wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + predict_conv2_folded_weight, at + predict_conv2_folded_weight_winograd4x3, part, parts);
+    winograd_filters(at + predict_conv2_folded_weight, at + predict_conv2_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv2_folded_weight_winograd4x3 */
     if (part == 0) {
-        conv2_fold(at + conv3_weight, at + batchnorm3_mean, at + batchnorm3_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + predict_conv3_folded_weight, at + predict_conv3_folded_bias, 0, 1); /* conv3_fold */
+        conv_fold(at + conv3_weight, at + batchnorm3_mean, at + batchnorm3_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + predict_conv3_folded_weight, at + predict_conv3_folded_bias, 16, 144, 0, 1); /* conv3_fold */
     }
     wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + predict_conv3_folded_weight, at + predict_conv3_folded_weight_winograd4x3, part, parts); /* conv3_folded_weight_winograd4x3 */
+    winograd_filters(at + predict_conv3_folded_weight, at + predict_conv3_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv3_folded_weight_winograd4x3 */
     if (part == 0) {
-        conv2_fold(at + conv4_weight, at + batchnorm4_mean, at + batchnorm4_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + predict_conv4_folded_weight, at + predict_conv4_folded_bias, 0, 1); /* conv4_fold */
+        conv_fold(at + conv4_weight, at + batchnorm4_mean, at + batchnorm4_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + predict_conv4_folded_weight, at + predict_conv4_folded_bias, 16, 144, 0, 1); /* conv4_fold */
     }
     wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + predict_conv4_folded_weight, at + predict_conv4_folded_weight_winograd4x3, part, parts); /* conv4_folded_weight_winograd4x3 */
+    winograd_filters(at + predict_conv4_folded_weight, at + predict_conv4_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv4_folded_weight_winograd4x3 */
     if (part == 0) {
-        conv2_fold(at + conv5_weight, at + batchnorm5_mean, at + batchnorm5_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + predict_conv5_folded_weight, at + predict_conv5_folded_bias, 0, 1); /* conv5_fold */
+        conv_fold(at + conv5_weight, at + batchnorm5_mean, at + batchnorm5_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + predict_conv5_folded_weight, at + predict_conv5_folded_bias, 16, 144, 0, 1); /* conv5_fold */
     }
     wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + predict_conv5_folded_weight, at + predict_conv5_folded_weight_winograd4x3, part, parts); /* conv5_folded_weight_winograd4x3 */
+    winograd_filters(at + predict_conv5_folded_weight, at + predict_conv5_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv5_folded_weight_winograd4x3 */
     if (part == 0) {
-        conv6_fold(at + conv6_weight, at + batchnorm6_mean, at + batchnorm6_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + predict_conv6_folded_weight, at + predict_conv6_folded_bias, 0, 1);
-        conv7_fold(at + conv7_weight, at + batchnorm7_mean, at + batchnorm7_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + predict_conv7_folded_weight, at + predict_conv7_folded_bias, 0, 1);
+        conv_fold(at + conv6_weight, at + batchnorm6_mean, at + batchnorm6_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + predict_conv6_folded_weight, at + predict_conv6_folded_bias, 32, 144, 0, 1); /* conv6_fold */
+        conv_fold(at + conv7_weight, at + batchnorm7_mean, at + batchnorm7_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + predict_conv7_folded_weight, at + predict_conv7_folded_bias, 32, 288, 0, 1); /* conv7_fold */
     }
     wait_at_barrier(barrier, parts);
-    conv7_folded_weight_winograd4x3(at + predict_conv7_folded_weight, at + predict_conv7_folded_weight_winograd4x3, part, parts);
+    winograd_filters(at + predict_conv7_folded_weight, at + predict_conv7_folded_weight_winograd4x3, 32, 144, 8, part, parts); /* conv7_folded_weight_winograd4x3 */
     if (part == 0) {
-        conv7_fold(at + conv8_weight, at + batchnorm8_mean, at + batchnorm8_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + predict_conv8_folded_weight, at + predict_conv8_folded_bias, 0, 1); /* conv8_fold */
+        conv_fold(at + conv8_weight, at + batchnorm8_mean, at + batchnorm8_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + predict_conv8_folded_weight, at + predict_conv8_folded_bias, 32, 288, 0, 1); /* conv8_fold */
     }
     wait_at_barrier(barrier, parts);
-    conv7_folded_weight_winograd4x3(at + predict_conv8_folded_weight, at + predict_conv8_folded_weight_winograd4x3, part, parts); /* conv8_folded_weight_winograd4x3 */
+    winograd_filters(at + predict_conv8_folded_weight, at + predict_conv8_folded_weight_winograd4x3, 32, 144, 8, part, parts); /* conv8_folded_weight_winograd4x3 */
     wait_at_barrier(barrier, parts);
 }
 
@@ -3313,25 +2295,25 @@ static void predict_prepack(const residual_network *net, thread_barrier *barrier
 static void predict_forward(const residual_network *net, thread_barrier *barrier, const float *image_in, float *output_output, int n, int part, int parts)
 {
     real *const at = net->arena;
-    image_in_pad(image_in, at + predict_image_in_pad, n, part, parts);
+    pad_kernel(image_in, at + predict_image_in_pad, 28, 29, 28, 29, 28, n, part, parts); /* image_in_pad */
     wait_at_barrier(barrier, parts);
-    conv1_forward_direct(at + predict_image_in_pad, at + predict_conv1_folded_weight, at + predict_conv1_folded_bias, at + predict_relu1_out, n, part, parts);
+    conv_forward_direct(at + predict_image_in_pad, at + predict_conv1_folded_weight, at + predict_conv1_folded_bias, at + predict_relu1_out, 841, 29, 1, 14, 14, 16, 2, 8, 5, product5x2_2_run3, n, part, parts); /* conv1_forward */
     wait_at_barrier(barrier, parts);
-    conv2_forward_winograd4x3(at + predict_relu1_out, at + predict_conv2_folded_weight_winograd4x3, at + predict_conv2_folded_bias, at + predict_relu2_out, at + predict_conv2_forward_squares, at + predict_conv2_forward_products, n, part, parts);
+    conv_forward_winograd4x3(at + predict_relu1_out, at + predict_conv2_folded_weight_winograd4x3, at + predict_conv2_folded_bias, at + predict_relu2_out, at + predict_conv2_forward_squares, at + predict_conv2_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts); /* conv2_forward */
     wait_at_barrier(barrier, parts);
-    conv3_forward_winograd4x3(at + predict_relu2_out, at + predict_conv3_folded_weight_winograd4x3, at + predict_conv3_folded_bias, at + predict_relu1_out, at + predict_relu3_out, at + predict_conv3_forward_squares, at + predict_conv3_forward_products, n, part, parts);
+    conv_forward_winograd4x3_2(at + predict_relu2_out, at + predict_conv3_folded_weight_winograd4x3, at + predict_conv3_folded_bias, at + predict_relu1_out, at + predict_relu3_out, at + predict_conv3_forward_squares, at + predict_conv3_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts); /* conv3_forward */
     wait_at_barrier(barrier, parts);
-    conv2_forward_winograd4x3(at + predict_relu3_out, at + predict_conv4_folded_weight_winograd4x3, at + predict_conv4_folded_bias, at + predict_relu4_out, at + predict_conv4_forward_squares, at + predict_conv4_forward_products, n, part, parts); /* conv4_forward */
+    conv_forward_winograd4x3(at + predict_relu3_out, at + predict_conv4_folded_weight_winograd4x3, at + predict_conv4_folded_bias, at + predict_relu4_out, at + predict_conv4_forward_squares, at + predict_conv4_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts); /* conv4_forward */
     wait_at_barrier(barrier, parts);
-    conv3_forward_winograd4x3(at + predict_relu4_out, at + predict_conv5_folded_weight_winograd4x3, at + predict_conv5_folded_bias, at + predict_relu3_out, at + predict_relu5_out, at + predict_conv5_forward_squares, at + predict_conv5_forward_products, n, part, parts); /* conv5_forward */
+    conv_forward_winograd4x3_2(at + predict_relu4_out, at + predict_conv5_folded_weight_winograd4x3, at + predict_conv5_folded_bias, at + predict_relu3_out, at + predict_relu5_out, at + predict_conv5_forward_squares, at + predict_conv5_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts); /* conv5_forward */
     wait_at_barrier(barrier, parts);
-    relu5_out_pad(at + predict_relu5_out, at + predict_relu5_out_pad, n, part, parts);
+    pad_kernel(at + predict_relu5_out, at + predict_relu5_out_pad, 14, 15, 224, 240, 224, n, part, parts); /* relu5_out_pad */
     wait_at_barrier(barrier, parts);
-    conv6_forward_direct(at + predict_relu5_out_pad, at + predict_conv6_folded_weight, at + predict_conv6_folded_bias, at + predict_relu6_out, n, part, parts);
+    conv_forward_direct(at + predict_relu5_out_pad, at + predict_conv6_folded_weight, at + predict_conv6_folded_bias, at + predict_relu6_out, 3600, 15, 16, 7, 7, 32, 4, 4, 4, product4x2_32, n, part, parts); /* conv6_forward */
     wait_at_barrier(barrier, parts);
-    conv7_forward_winograd4x3(at + predict_relu6_out, at + predict_conv7_folded_weight_winograd4x3, at + predict_conv7_folded_bias, at + predict_relu7_out, at + predict_conv7_forward_squares, at + predict_conv7_forward_products, n, part, parts);
+    conv_forward_winograd4x3(at + predict_relu6_out, at + predict_conv7_folded_weight_winograd4x3, at + predict_conv7_folded_bias, at + predict_relu7_out, at + predict_conv7_forward_squares, at + predict_conv7_forward_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv7_forward */
     wait_at_barrier(barrier, parts);
-    conv8_forward_winograd4x3(at + predict_relu7_out, at + predict_conv8_folded_weight_winograd4x3, at + predict_conv8_folded_bias, at + predict_relu6_out, at + predict_relu8_out, at + predict_conv8_forward_squares, at + predict_conv8_forward_products, n, part, parts);
+    conv_forward_winograd4x3_2(at + predict_relu7_out, at + predict_conv8_folded_weight_winograd4x3, at + predict_conv8_folded_bias, at + predict_relu6_out, at + predict_relu8_out, at + predict_conv8_forward_squares, at + predict_conv8_forward_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv8_forward */
     wait_at_barrier(barrier, parts);
     global_avgpool1_forward(at + predict_relu8_out, at + predict_global_avgpool1_out, n, part, parts);
     wait_at_barrier(barrier, parts);
@@ -3355,98 +2337,79 @@ static void predict_losses(const residual_network *net, thread_barrier *barrier,
 }
 
 /* The forward pass in training mode, up to the loss. Every thread calls it with its own `part`. */
-static void gradients_forward(const residual_network *net, thread_barrier *barrier, const float *image_in, const int32_t *output_target, const float *sample_weights, double *loss, int n, double total_weight, int part, int parts)
+static void train_forward(const residual_network *net, thread_barrier *barrier, const float *image_in, const int32_t *output_target, const float *sample_weights, double *loss, int n, double total_weight, int part, int parts)
 {
     real *const at = net->arena;
-    image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
+    pad_kernel(image_in, at + train_image_in_pad, 28, 29, 28, 29, 28, n, part, parts); /* image_in_pad */
     wait_at_barrier(barrier, parts);
-    conv1_forward_direct_2(at + train_image_in_pad, at + conv1_weight, at + train_conv1_out, n, part, parts);
+    conv_forward_direct_2(at + train_image_in_pad, at + conv1_weight, at + train_conv1_out, 841, 29, 1, 14, 14, 16, 2, 8, 5, product5x2_2_run3, n, part, parts); /* conv1_forward */
     wait_at_barrier(barrier, parts);
-    batchnorm1_statistics_chunks(at + train_conv1_out, at + train_batchnorm1_moments, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm1_merge_statistics(at + train_batchnorm1_moments, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, n, 0, 1);
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm1_forward_rows(at + train_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_relu1_out, n, part, parts);
-    conv2_folded_weight_winograd4x3(at + conv2_weight, at + train_conv2_weight_winograd4x3, part, parts); /* conv2_weight_winograd4x3 */
-    wait_at_barrier(barrier, parts);
-    conv2_forward_winograd4x3_2(at + train_relu1_out, at + train_conv2_weight_winograd4x3, at + train_conv2_out, at + train_conv2_forward_squares, at + train_conv2_forward_products, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    batchnorm1_statistics_chunks(at + train_conv2_out, at + train_batchnorm2_moments, n, part, parts); /* batchnorm2_statistics */
+    batchnorm_statistics_chunks(at + train_conv1_out, at + train_batchnorm1_moments, 16, 196, 4, 256, n, part, parts); /* batchnorm1_statistics */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm1_merge_statistics(at + train_batchnorm2_moments, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, n, 0, 1); /* batchnorm2_merge_statistics */
+        batchnorm_merge_statistics(at + train_batchnorm1_moments, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, 16, 196, n, 0, 1); /* batchnorm1_merge_statistics */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm1_forward_rows(at + train_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + train_relu2_out, n, part, parts); /* batchnorm2_forward */
-    conv2_folded_weight_winograd4x3(at + conv3_weight, at + train_conv3_weight_winograd4x3, part, parts); /* conv3_weight_winograd4x3 */
+    batchnorm_forward_rows(at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_relu1_out, 16, 196, 32, n, part, parts); /* batchnorm1_forward */
+    /* conv2_weight_winograd4x3 to batchnorm3_forward and so on, up to batchnorm5_forward. */
+    for (int k = 0; k < 2; ++k) {
+        winograd_filters(at + conv2_weight + (size_t)k * 4736, at + train_conv2_weight_winograd4x3, 16, 80, 4, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_forward_winograd4x3_3(at + train_relu1_out + (size_t)k * 802816, at + train_conv2_weight_winograd4x3, at + train_conv2_out + (size_t)k * 802816, at + train_conv2_forward_squares, at + train_conv2_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        batchnorm_statistics_chunks(at + train_conv2_out + (size_t)k * 802816, at + train_batchnorm2_moments, 16, 196, 4, 256, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        if (part == 0) {
+            batchnorm_merge_statistics(at + train_batchnorm2_moments, at + train_batchnorm2_batch_mean + (size_t)k * 64, at + train_batchnorm2_batch_var + (size_t)k * 64, 16, 196, n, 0, 1);
+        }
+        wait_at_barrier(barrier, parts);
+        batchnorm_forward_rows(at + train_conv2_out + (size_t)k * 802816, at + train_batchnorm2_batch_mean + (size_t)k * 64, at + train_batchnorm2_batch_var + (size_t)k * 64, at + batchnorm2_gamma + (size_t)k * 4736, at + batchnorm2_beta + (size_t)k * 4736, at + train_relu2_out + (size_t)k * 802816, 16, 196, 32, n, part, parts);
+        winograd_filters(at + conv3_weight + (size_t)k * 4736, at + train_conv3_weight_winograd4x3, 16, 80, 4, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_forward_winograd4x3_3(at + train_relu2_out + (size_t)k * 802816, at + train_conv3_weight_winograd4x3, at + train_conv3_out + (size_t)k * 802816, at + train_conv3_forward_squares, at + train_conv3_forward_products, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        batchnorm_statistics_chunks(at + train_conv3_out + (size_t)k * 802816, at + train_batchnorm3_moments, 16, 196, 4, 256, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        if (part == 0) {
+            batchnorm_merge_statistics(at + train_batchnorm3_moments, at + train_batchnorm3_batch_mean + (size_t)k * 64, at + train_batchnorm3_batch_var + (size_t)k * 64, 16, 196, n, 0, 1);
+        }
+        wait_at_barrier(barrier, parts);
+        batchnorm_forward_rows_2(at + train_conv3_out + (size_t)k * 802816, at + train_batchnorm3_batch_mean + (size_t)k * 64, at + train_batchnorm3_batch_var + (size_t)k * 64, at + batchnorm3_gamma + (size_t)k * 4736, at + batchnorm3_beta + (size_t)k * 4736, at + train_relu1_out + (size_t)k * 802816, at + train_relu3_out + (size_t)k * 802816, 16, 196, 32, n, part, parts);
+        wait_at_barrier(barrier, parts);
+    }
+    pad_kernel(at + train_relu5_out, at + train_relu5_out_pad, 14, 15, 224, 240, 224, n, part, parts); /* relu5_out_pad */
     wait_at_barrier(barrier, parts);
-    conv2_forward_winograd4x3_2(at + train_relu2_out, at + train_conv3_weight_winograd4x3, at + train_conv3_out, at + train_conv3_forward_squares, at + train_conv3_forward_products, n, part, parts); /* conv3_forward */
+    conv_forward_direct_2(at + train_relu5_out_pad, at + conv6_weight, at + train_conv6_out, 3600, 15, 16, 7, 7, 32, 4, 4, 4, product4x2_32, n, part, parts); /* conv6_forward */
     wait_at_barrier(barrier, parts);
-    batchnorm1_statistics_chunks(at + train_conv3_out, at + train_batchnorm3_moments, n, part, parts); /* batchnorm3_statistics */
+    batchnorm_statistics_chunks(at + train_conv6_out, at + train_batchnorm6_moments, 32, 49, 2, 128, n, part, parts); /* batchnorm6_statistics */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm1_merge_statistics(at + train_batchnorm3_moments, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, n, 0, 1); /* batchnorm3_merge_statistics */
+        batchnorm_merge_statistics(at + train_batchnorm6_moments, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, 32, 49, n, 0, 1); /* batchnorm6_merge_statistics */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm3_forward_rows(at + train_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + train_relu1_out, at + train_relu3_out, n, part, parts);
-    conv2_folded_weight_winograd4x3(at + conv4_weight, at + train_conv4_weight_winograd4x3, part, parts); /* conv4_weight_winograd4x3 */
+    batchnorm_forward_rows(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_relu6_out, 32, 49, 16, n, part, parts); /* batchnorm6_forward */
+    winograd_filters(at + conv7_weight, at + train_conv7_weight_winograd4x3, 32, 144, 8, part, parts); /* conv7_weight_winograd4x3 */
     wait_at_barrier(barrier, parts);
-    conv2_forward_winograd4x3_2(at + train_relu3_out, at + train_conv4_weight_winograd4x3, at + train_conv4_out, at + train_conv4_forward_squares, at + train_conv4_forward_products, n, part, parts); /* conv4_forward */
+    conv_forward_winograd4x3_3(at + train_relu6_out, at + train_conv7_weight_winograd4x3, at + train_conv7_out, at + train_conv7_forward_squares, at + train_conv7_forward_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv7_forward */
     wait_at_barrier(barrier, parts);
-    batchnorm1_statistics_chunks(at + train_conv4_out, at + train_batchnorm4_moments, n, part, parts); /* batchnorm4_statistics */
+    batchnorm_statistics_chunks(at + train_conv7_out, at + train_batchnorm7_moments, 32, 49, 2, 128, n, part, parts); /* batchnorm7_statistics */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm1_merge_statistics(at + train_batchnorm4_moments, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, n, 0, 1); /* batchnorm4_merge_statistics */
+        batchnorm_merge_statistics(at + train_batchnorm7_moments, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, 32, 49, n, 0, 1); /* batchnorm7_merge_statistics */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm1_forward_rows(at + train_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + train_relu4_out, n, part, parts); /* batchnorm4_forward */
-    conv2_folded_weight_winograd4x3(at + conv5_weight, at + train_conv5_weight_winograd4x3, part, parts); /* conv5_weight_winograd4x3 */
+    batchnorm_forward_rows(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_relu7_out, 32, 49, 16, n, part, parts); /* batchnorm7_forward */
+    winograd_filters(at + conv8_weight, at + train_conv8_weight_winograd4x3, 32, 144, 8, part, parts); /* conv8_weight_winograd4x3 */
     wait_at_barrier(barrier, parts);
-    conv2_forward_winograd4x3_2(at + train_relu4_out, at + train_conv5_weight_winograd4x3, at + train_conv5_out, at + train_conv5_forward_squares, at + train_conv5_forward_products, n, part, parts); /* conv5_forward */
+    conv_forward_winograd4x3_3(at + train_relu7_out, at + train_conv8_weight_winograd4x3, at + train_conv8_out, at + train_conv8_forward_squares, at + train_conv8_forward_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv8_forward */
     wait_at_barrier(barrier, parts);
-    batchnorm1_statistics_chunks(at + train_conv5_out, at + train_batchnorm5_moments, n, part, parts); /* batchnorm5_statistics */
+    batchnorm_statistics_chunks(at + train_conv8_out, at + train_batchnorm8_moments, 32, 49, 2, 128, n, part, parts); /* batchnorm8_statistics */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm1_merge_statistics(at + train_batchnorm5_moments, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, n, 0, 1); /* batchnorm5_merge_statistics */
+        batchnorm_merge_statistics(at + train_batchnorm8_moments, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, 32, 49, n, 0, 1); /* batchnorm8_merge_statistics */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm3_forward_rows(at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + train_relu3_out, at + train_relu5_out, n, part, parts); /* batchnorm5_forward */
-    wait_at_barrier(barrier, parts);
-    relu5_out_pad(at + train_relu5_out, at + train_relu5_out_pad, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv6_forward_direct_2(at + train_relu5_out_pad, at + conv6_weight, at + train_conv6_out, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    batchnorm6_statistics_chunks(at + train_conv6_out, at + train_batchnorm6_moments, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm6_merge_statistics(at + train_batchnorm6_moments, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, n, 0, 1);
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm6_forward_rows(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_relu6_out, n, part, parts);
-    conv7_folded_weight_winograd4x3(at + conv7_weight, at + train_conv7_weight_winograd4x3, part, parts); /* conv7_weight_winograd4x3 */
-    wait_at_barrier(barrier, parts);
-    conv7_forward_winograd4x3_2(at + train_relu6_out, at + train_conv7_weight_winograd4x3, at + train_conv7_out, at + train_conv7_forward_squares, at + train_conv7_forward_products, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    batchnorm6_statistics_chunks(at + train_conv7_out, at + train_batchnorm7_moments, n, part, parts); /* batchnorm7_statistics */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm6_merge_statistics(at + train_batchnorm7_moments, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, n, 0, 1); /* batchnorm7_merge_statistics */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm6_forward_rows(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_relu7_out, n, part, parts); /* batchnorm7_forward */
-    conv7_folded_weight_winograd4x3(at + conv8_weight, at + train_conv8_weight_winograd4x3, part, parts); /* conv8_weight_winograd4x3 */
-    wait_at_barrier(barrier, parts);
-    conv7_forward_winograd4x3_2(at + train_relu7_out, at + train_conv8_weight_winograd4x3, at + train_conv8_out, at + train_conv8_forward_squares, at + train_conv8_forward_products, n, part, parts); /* conv8_forward */
-    wait_at_barrier(barrier, parts);
-    batchnorm6_statistics_chunks(at + train_conv8_out, at + train_batchnorm8_moments, n, part, parts); /* batchnorm8_statistics */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm6_merge_statistics(at + train_batchnorm8_moments, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, n, 0, 1); /* batchnorm8_merge_statistics */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm8_forward_rows(at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + train_relu6_out, at + train_relu8_out, n, part, parts);
+    batchnorm_forward_rows_2(at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + train_relu6_out, at + train_relu8_out, 32, 49, 16, n, part, parts); /* batchnorm8_forward */
     wait_at_barrier(barrier, parts);
     global_avgpool1_forward(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
     wait_at_barrier(barrier, parts);
@@ -3472,252 +2435,112 @@ static void gradients_backward(const residual_network *net, thread_barrier *barr
     wait_at_barrier(barrier, parts);
     global_avgpool1_backward(at + train_dense1_in_grad, at + train_relu8_out, at + train_relu8_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_affine_chunks(at + train_add3_in1_grad, at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + train_batchnorm8_affine_chunks, n, part, parts);
+    batchnorm_backward_affine_chunks(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + train_batchnorm8_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm8_backward_affine */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm8_merge_affine(at + train_batchnorm8_affine_chunks, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, 0, 1);
+        batchnorm_merge_affine(at + train_batchnorm8_affine_chunks, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, 32, 0, 1); /* batchnorm8_merge_affine */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + gradients_batchnorm8_batch_mean, at + gradients_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, n, part, parts);
+    batchnorm_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, 32, 49, 16, n, part, parts); /* batchnorm8_backward_input */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        conv8_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 0, 1);
+        conv_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv8_weight_rotate_filters */
     }
     wait_at_barrier(barrier, parts);
-    conv7_folded_weight_winograd4x3(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, part, parts); /* conv8_weight_winograd4x3_rotated */
+    winograd_filters(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv8_weight_winograd4x3_rotated */
     wait_at_barrier(barrier, parts);
-    conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
+    conv_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv8_backward_input */
     wait_at_barrier(barrier, parts);
-    conv8_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts);
+    conv_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts); /* conv8_backward_weight_products */
     wait_at_barrier(barrier, parts);
-    conv8_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, part, parts);
+    conv_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, 32, 144, 8, part, parts); /* conv8_backward_weight */
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, n, part, parts); /* batchnorm7_backward_affine */
+    batchnorm_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm7_backward_affine */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm8_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 0, 1); /* batchnorm7_merge_affine */
+        batchnorm_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 32, 0, 1); /* batchnorm7_merge_affine */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts); /* batchnorm7_backward_input */
+    batchnorm_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, 32, 49, 16, n, part, parts); /* batchnorm7_backward_input */
     if (part == 0) {
-        conv8_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 0, 1); /* conv7_weight_rotate_filters */
+        conv_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv7_weight_rotate_filters */
     }
     wait_at_barrier(barrier, parts);
-    conv7_folded_weight_winograd4x3(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, part, parts); /* conv7_weight_winograd4x3_rotated */
+    winograd_filters(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv7_weight_winograd4x3_rotated */
     wait_at_barrier(barrier, parts);
-    conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
+    conv_backward_input_winograd4x3_2(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv7_backward_input */
     wait_at_barrier(barrier, parts);
-    conv8_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
+    conv_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
     wait_at_barrier(barrier, parts);
-    conv8_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, part, parts); /* conv7_backward_weight */
+    conv_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, 32, 144, 8, part, parts); /* conv7_backward_weight */
     wait_at_barrier(barrier, parts);
-    relu6_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, n, part, parts);
+    relu_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, 1568, n, part, parts); /* relu6_backward */
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, n, part, parts); /* batchnorm6_backward_affine */
+    batchnorm_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm6_backward_affine */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm8_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 0, 1); /* batchnorm6_merge_affine */
+        batchnorm_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 32, 0, 1); /* batchnorm6_merge_affine */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, n, part, parts); /* batchnorm6_backward_input */
+    batchnorm_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, 32, 49, 16, n, part, parts); /* batchnorm6_backward_input */
     if (part == 0) {
-        conv6_weight_rotate_filters(at + conv6_weight, at + train_conv6_weight_rotate_filters, 0, 1);
+        conv_weight_rotate_filters(at + conv6_weight, at + train_conv6_weight_rotate_filters, 16, 32, 4, 0, 1); /* conv6_weight_rotate_filters */
     }
     wait_at_barrier(barrier, parts);
     conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_rotate_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
-    conv6_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, n, part, parts);
+    conv_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, 3600, 15, 16, 7, 7, 32, 8, 4, 7, 6, 6, product6x2_1, product6x2_1, n, part, parts); /* conv6_backward_weight */
     wait_at_barrier(barrier, parts);
-    batchnorm5_backward_affine_chunks(at + train_add2_in1_grad, at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + train_batchnorm5_affine_chunks, n, part, parts);
+    /* batchnorm5_backward_affine to relu3_backward and so on, up to relu1_backward. */
+    for (int k = 0; k < 2; ++k) {
+        batchnorm_backward_affine_chunks(at + train_add2_in1_grad - (size_t)k * 2237440, at + train_conv5_out - (size_t)k * 802816, at + train_batchnorm5_batch_mean - (size_t)k * 64, at + train_batchnorm5_batch_var - (size_t)k * 64, at + train_batchnorm5_affine_chunks + (size_t)k * 200704, 16, 196, 4, 256, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        if (part == 0) {
+            batchnorm_merge_affine(at + train_batchnorm5_affine_chunks + (size_t)k * 200704, at + batchnorm5_gamma_grad + (size_t)k * 4672, at + batchnorm5_beta_grad + (size_t)k * 4672, 16, 0, 1);
+        }
+        wait_at_barrier(barrier, parts);
+        batchnorm_backward_input_rows(at + train_add2_in1_grad - (size_t)k * 2237440, at + train_conv5_out - (size_t)k * 802816, at + train_batchnorm5_batch_mean - (size_t)k * 64, at + train_batchnorm5_batch_var - (size_t)k * 64, at + batchnorm5_gamma - (size_t)k * 4736, at + batchnorm5_gamma_grad + (size_t)k * 4672, at + batchnorm5_beta_grad + (size_t)k * 4672, at + train_batchnorm5_in_grad + (size_t)k * 1233920, 16, 196, 32, n, part, parts);
+        if (part == 0) {
+            conv_weight_rotate_filters(at + conv5_weight - (size_t)k * 4736, at + train_conv5_weight_rotate_filters, 16, 16, 4, 0, 1);
+        }
+        wait_at_barrier(barrier, parts);
+        winograd_filters(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_input_winograd4x3(at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out - (size_t)k * 802816, at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv5_backward_input_squares - (size_t)k * 602112, at + train_conv5_backward_input_products - (size_t)k * 602112, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_weight_products_winograd4x3_2(at + train_relu4_out - (size_t)k * 802816, at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + train_conv5_backward_weight_products_squares - (size_t)k * 602112, at + train_conv5_backward_weight_products_errors - (size_t)k * 602112, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_weight(at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + conv5_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
+        batchnorm_backward_affine_chunks(at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv4_out - (size_t)k * 802816, at + train_batchnorm4_batch_mean - (size_t)k * 64, at + train_batchnorm4_batch_var - (size_t)k * 64, at + train_batchnorm4_affine_chunks + (size_t)k * 200704, 16, 196, 4, 256, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        if (part == 0) {
+            batchnorm_merge_affine(at + train_batchnorm4_affine_chunks + (size_t)k * 200704, at + batchnorm4_gamma_grad + (size_t)k * 4672, at + batchnorm4_beta_grad + (size_t)k * 4672, 16, 0, 1);
+        }
+        wait_at_barrier(barrier, parts);
+        batchnorm_backward_input_rows(at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv4_out - (size_t)k * 802816, at + train_batchnorm4_batch_mean - (size_t)k * 64, at + train_batchnorm4_batch_var - (size_t)k * 64, at + batchnorm4_gamma - (size_t)k * 4736, at + batchnorm4_gamma_grad + (size_t)k * 4672, at + batchnorm4_beta_grad + (size_t)k * 4672, at + train_batchnorm4_in_grad + (size_t)k * 832512, 16, 196, 32, n, part, parts);
+        if (part == 0) {
+            conv_weight_rotate_filters(at + conv4_weight - (size_t)k * 4736, at + train_conv4_weight_rotate_filters, 16, 16, 4, 0, 1);
+        }
+        wait_at_barrier(barrier, parts);
+        winograd_filters(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_input_winograd4x3_2(at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad - (size_t)k * 2237440, at + train_relu3_grad - (size_t)k * 802816, at + train_conv4_backward_input_squares - (size_t)k * 602112, at + train_conv4_backward_input_products - (size_t)k * 602112, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_weight_products_winograd4x3_2(at + train_relu3_out - (size_t)k * 802816, at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + train_conv4_backward_weight_products_squares - (size_t)k * 1635328, at + train_conv4_backward_weight_products_errors - (size_t)k * 1635328, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_weight(at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + conv4_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
+        wait_at_barrier(barrier, parts);
+        relu_backward(at + train_relu3_grad - (size_t)k * 802816, at + train_relu3_out - (size_t)k * 802816, at + train_relu3_in_grad, 3136, n, part, parts);
+        wait_at_barrier(barrier, parts);
+    }
+    batchnorm_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, 16, 196, 4, 256, n, part, parts); /* batchnorm1_backward_affine */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm5_merge_affine(at + train_batchnorm5_affine_chunks, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, 0, 1);
+        batchnorm_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 16, 0, 1); /* batchnorm1_merge_affine */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm5_backward_input_rows(at + train_add2_in1_grad, at + train_conv5_out, at + gradients_batchnorm5_batch_mean, at + gradients_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, at + train_batchnorm5_in_grad, n, part, parts);
-    if (part == 0) {
-        conv5_weight_rotate_filters(at + conv5_weight, at + train_conv5_weight_rotate_filters, 0, 1);
-    }
+    batchnorm_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, 16, 196, 32, n, part, parts); /* batchnorm1_backward_input */
     wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, part, parts); /* conv5_weight_winograd4x3_rotated */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_input_winograd4x3(at + train_batchnorm5_in_grad, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out, at + train_relu4_in_grad, at + train_conv5_backward_input_squares, at + train_conv5_backward_input_products, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight_products_winograd4x3(at + train_relu4_out, at + train_batchnorm5_in_grad, at + train_conv5_backward_weight_sums, at + train_conv5_backward_weight_products_squares, at + train_conv5_backward_weight_products_errors, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight(at + train_conv5_backward_weight_sums, at + conv5_weight_grad, part, parts);
-    batchnorm5_backward_affine_chunks(at + train_relu4_in_grad, at + train_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + train_batchnorm4_affine_chunks, n, part, parts); /* batchnorm4_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm5_merge_affine(at + train_batchnorm4_affine_chunks, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, 0, 1); /* batchnorm4_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_input_rows(at + train_relu4_in_grad, at + train_conv4_out, at + gradients_batchnorm4_batch_mean, at + gradients_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, at + train_batchnorm4_in_grad, n, part, parts); /* batchnorm4_backward_input */
-    if (part == 0) {
-        conv5_weight_rotate_filters(at + conv4_weight, at + train_conv4_weight_rotate_filters, 0, 1); /* conv4_weight_rotate_filters */
-    }
-    wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, part, parts); /* conv4_weight_winograd4x3_rotated */
-    wait_at_barrier(barrier, parts);
-    conv4_backward_input_winograd4x3(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad, at + train_relu3_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight_products_winograd4x3(at + train_relu3_out, at + train_batchnorm4_in_grad, at + train_conv4_backward_weight_sums, at + train_conv4_backward_weight_products_squares, at + train_conv4_backward_weight_products_errors, n, part, parts); /* conv4_backward_weight_products */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight(at + train_conv4_backward_weight_sums, at + conv4_weight_grad, part, parts); /* conv4_backward_weight */
-    relu3_backward(at + train_relu3_grad, at + train_relu3_out, at + train_relu3_in_grad, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_affine_chunks(at + train_add1_in1_grad, at + train_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + train_batchnorm3_affine_chunks, n, part, parts); /* batchnorm3_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm5_merge_affine(at + train_batchnorm3_affine_chunks, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, 0, 1); /* batchnorm3_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_input_rows(at + train_add1_in1_grad, at + train_conv3_out, at + gradients_batchnorm3_batch_mean, at + gradients_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, at + train_batchnorm3_in_grad, n, part, parts); /* batchnorm3_backward_input */
-    if (part == 0) {
-        conv5_weight_rotate_filters(at + conv3_weight, at + train_conv3_weight_rotate_filters, 0, 1); /* conv3_weight_rotate_filters */
-    }
-    wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv3_weight_rotate_filters, at + train_conv3_weight_winograd4x3_rotated, part, parts); /* conv3_weight_winograd4x3_rotated */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_rotated, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts); /* conv3_backward_input */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight_products_winograd4x3(at + train_relu2_out, at + train_batchnorm3_in_grad, at + train_conv3_backward_weight_sums, at + train_conv3_backward_weight_products_squares, at + train_conv3_backward_weight_products_errors, n, part, parts); /* conv3_backward_weight_products */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight(at + train_conv3_backward_weight_sums, at + conv3_weight_grad, part, parts); /* conv3_backward_weight */
-    batchnorm5_backward_affine_chunks(at + train_relu2_in_grad, at + train_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + train_batchnorm2_affine_chunks, n, part, parts); /* batchnorm2_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm5_merge_affine(at + train_batchnorm2_affine_chunks, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, 0, 1); /* batchnorm2_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_input_rows(at + train_relu2_in_grad, at + train_conv2_out, at + gradients_batchnorm2_batch_mean, at + gradients_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, at + train_batchnorm2_in_grad, n, part, parts); /* batchnorm2_backward_input */
-    if (part == 0) {
-        conv5_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1); /* conv2_weight_rotate_filters */
-    }
-    wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x3_rotated, part, parts); /* conv2_weight_winograd4x3_rotated */
-    wait_at_barrier(barrier, parts);
-    conv4_backward_input_winograd4x3(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_rotated, at + train_add1_in2_grad, at + train_relu1_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts); /* conv2_backward_input */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight_products_winograd4x3(at + train_relu1_out, at + train_batchnorm2_in_grad, at + train_conv2_backward_weight_sums, at + train_conv2_backward_weight_products_squares, at + train_conv2_backward_weight_products_errors, n, part, parts); /* conv2_backward_weight_products */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight(at + train_conv2_backward_weight_sums, at + conv2_weight_grad, part, parts); /* conv2_backward_weight */
-    wait_at_barrier(barrier, parts);
-    relu3_backward(at + train_relu1_grad, at + train_relu1_out, at + train_relu1_in_grad, n, part, parts); /* relu1_backward */
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, n, part, parts); /* batchnorm1_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm5_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 0, 1); /* batchnorm1_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + gradients_batchnorm1_batch_mean, at + gradients_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, n, part, parts); /* batchnorm1_backward_input */
-    wait_at_barrier(barrier, parts);
-    conv1_backward_weight_direct(at + train_image_in_pad, at + train_batchnorm1_in_grad, at + conv1_weight_grad, n, part, parts);
-    wait_at_barrier(barrier, parts);
-}
-
-/* The forward pass in training mode, up to the loss. Every thread calls it with its own `part`. */
-static void train_forward(const residual_network *net, thread_barrier *barrier, const float *image_in, const int32_t *output_target, const float *sample_weights, double *loss, int n, double total_weight, int part, int parts)
-{
-    real *const at = net->arena;
-    image_in_pad(image_in, at + train_image_in_pad, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv1_forward_direct_2(at + train_image_in_pad, at + conv1_weight, at + train_conv1_out, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    batchnorm1_statistics_chunks(at + train_conv1_out, at + train_batchnorm1_moments, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm1_merge_statistics(at + train_batchnorm1_moments, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, n, 0, 1);
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm1_forward_rows(at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_relu1_out, n, part, parts);
-    conv2_folded_weight_winograd4x3(at + conv2_weight, at + train_conv2_weight_winograd4x3, part, parts); /* conv2_weight_winograd4x3 */
-    wait_at_barrier(barrier, parts);
-    conv2_forward_winograd4x3_2(at + train_relu1_out, at + train_conv2_weight_winograd4x3, at + train_conv2_out, at + train_conv2_forward_squares, at + train_conv2_forward_products, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    batchnorm1_statistics_chunks(at + train_conv2_out, at + train_batchnorm2_moments, n, part, parts); /* batchnorm2_statistics */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm1_merge_statistics(at + train_batchnorm2_moments, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, n, 0, 1); /* batchnorm2_merge_statistics */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm1_forward_rows(at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_beta, at + train_relu2_out, n, part, parts); /* batchnorm2_forward */
-    conv2_folded_weight_winograd4x3(at + conv3_weight, at + train_conv3_weight_winograd4x3, part, parts); /* conv3_weight_winograd4x3 */
-    wait_at_barrier(barrier, parts);
-    conv2_forward_winograd4x3_2(at + train_relu2_out, at + train_conv3_weight_winograd4x3, at + train_conv3_out, at + train_conv3_forward_squares, at + train_conv3_forward_products, n, part, parts); /* conv3_forward */
-    wait_at_barrier(barrier, parts);
-    batchnorm1_statistics_chunks(at + train_conv3_out, at + train_batchnorm3_moments, n, part, parts); /* batchnorm3_statistics */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm1_merge_statistics(at + train_batchnorm3_moments, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, n, 0, 1); /* batchnorm3_merge_statistics */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm3_forward_rows(at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + train_relu1_out, at + train_relu3_out, n, part, parts);
-    conv2_folded_weight_winograd4x3(at + conv4_weight, at + train_conv4_weight_winograd4x3, part, parts); /* conv4_weight_winograd4x3 */
-    wait_at_barrier(barrier, parts);
-    conv2_forward_winograd4x3_2(at + train_relu3_out, at + train_conv4_weight_winograd4x3, at + train_conv4_out, at + train_conv4_forward_squares, at + train_conv4_forward_products, n, part, parts); /* conv4_forward */
-    wait_at_barrier(barrier, parts);
-    batchnorm1_statistics_chunks(at + train_conv4_out, at + train_batchnorm4_moments, n, part, parts); /* batchnorm4_statistics */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm1_merge_statistics(at + train_batchnorm4_moments, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, n, 0, 1); /* batchnorm4_merge_statistics */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm1_forward_rows(at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + train_relu4_out, n, part, parts); /* batchnorm4_forward */
-    conv2_folded_weight_winograd4x3(at + conv5_weight, at + train_conv5_weight_winograd4x3, part, parts); /* conv5_weight_winograd4x3 */
-    wait_at_barrier(barrier, parts);
-    conv2_forward_winograd4x3_2(at + train_relu4_out, at + train_conv5_weight_winograd4x3, at + train_conv5_out, at + train_conv5_forward_squares, at + train_conv5_forward_products, n, part, parts); /* conv5_forward */
-    wait_at_barrier(barrier, parts);
-    batchnorm1_statistics_chunks(at + train_conv5_out, at + train_batchnorm5_moments, n, part, parts); /* batchnorm5_statistics */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm1_merge_statistics(at + train_batchnorm5_moments, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, n, 0, 1); /* batchnorm5_merge_statistics */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm3_forward_rows(at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + train_relu3_out, at + train_relu5_out, n, part, parts); /* batchnorm5_forward */
-    wait_at_barrier(barrier, parts);
-    relu5_out_pad(at + train_relu5_out, at + train_relu5_out_pad, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv6_forward_direct_2(at + train_relu5_out_pad, at + conv6_weight, at + train_conv6_out, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    batchnorm6_statistics_chunks(at + train_conv6_out, at + train_batchnorm6_moments, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm6_merge_statistics(at + train_batchnorm6_moments, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, n, 0, 1);
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm6_forward_rows(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_relu6_out, n, part, parts);
-    conv7_folded_weight_winograd4x3(at + conv7_weight, at + train_conv7_weight_winograd4x3, part, parts); /* conv7_weight_winograd4x3 */
-    wait_at_barrier(barrier, parts);
-    conv7_forward_winograd4x3_2(at + train_relu6_out, at + train_conv7_weight_winograd4x3, at + train_conv7_out, at + train_conv7_forward_squares, at + train_conv7_forward_products, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    batchnorm6_statistics_chunks(at + train_conv7_out, at + train_batchnorm7_moments, n, part, parts); /* batchnorm7_statistics */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm6_merge_statistics(at + train_batchnorm7_moments, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, n, 0, 1); /* batchnorm7_merge_statistics */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm6_forward_rows(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_relu7_out, n, part, parts); /* batchnorm7_forward */
-    conv7_folded_weight_winograd4x3(at + conv8_weight, at + train_conv8_weight_winograd4x3, part, parts); /* conv8_weight_winograd4x3 */
-    wait_at_barrier(barrier, parts);
-    conv7_forward_winograd4x3_2(at + train_relu7_out, at + train_conv8_weight_winograd4x3, at + train_conv8_out, at + train_conv8_forward_squares, at + train_conv8_forward_products, n, part, parts); /* conv8_forward */
-    wait_at_barrier(barrier, parts);
-    batchnorm6_statistics_chunks(at + train_conv8_out, at + train_batchnorm8_moments, n, part, parts); /* batchnorm8_statistics */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm6_merge_statistics(at + train_batchnorm8_moments, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, n, 0, 1); /* batchnorm8_merge_statistics */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm8_forward_rows(at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + train_relu6_out, at + train_relu8_out, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    global_avgpool1_forward(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        dense1_forward(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
-        output_count(at + train_output_count, total_weight);
-        output_loss_columns_2(at + train_dense1_out, output_target, sample_weights, at + train_output_example_loss, at + train_output_loss_grad, n, total_weight, 0, 1);
-        add_losses(at + train_output_example_loss, at + train_output_count, loss, n);
-    }
+    conv_backward_weight_direct(at + train_image_in_pad, at + train_batchnorm1_in_grad, at + conv1_weight_grad, 841, 29, 1, 14, 14, 16, 1, 2, 14, 3, 3, product3x2_1, product3x2_1, n, part, parts); /* conv1_backward_weight */
     wait_at_barrier(barrier, parts);
 }
 
@@ -3734,147 +2557,112 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
     wait_at_barrier(barrier, parts);
     global_avgpool1_backward(at + train_dense1_in_grad, at + train_relu8_out, at + train_relu8_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_affine_chunks(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + train_batchnorm8_affine_chunks, n, part, parts);
+    batchnorm_backward_affine_chunks(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + train_batchnorm8_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm8_backward_affine */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm8_merge_affine(at + train_batchnorm8_affine_chunks, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, 0, 1);
+        batchnorm_merge_affine(at + train_batchnorm8_affine_chunks, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, 32, 0, 1); /* batchnorm8_merge_affine */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, n, part, parts);
+    batchnorm_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, 32, 49, 16, n, part, parts); /* batchnorm8_backward_input */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        conv8_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 0, 1);
+        conv_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv8_weight_rotate_filters */
     }
     wait_at_barrier(barrier, parts);
-    conv7_folded_weight_winograd4x3(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, part, parts); /* conv8_weight_winograd4x3_rotated */
+    winograd_filters(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv8_weight_winograd4x3_rotated */
     wait_at_barrier(barrier, parts);
-    conv8_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, n, part, parts);
+    conv_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv8_backward_input */
     wait_at_barrier(barrier, parts);
-    conv8_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts);
+    conv_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts); /* conv8_backward_weight_products */
     wait_at_barrier(barrier, parts);
-    conv8_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, part, parts);
+    conv_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, 32, 144, 8, part, parts); /* conv8_backward_weight */
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, n, part, parts); /* batchnorm7_backward_affine */
+    batchnorm_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm7_backward_affine */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm8_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 0, 1); /* batchnorm7_merge_affine */
+        batchnorm_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 32, 0, 1); /* batchnorm7_merge_affine */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, n, part, parts); /* batchnorm7_backward_input */
+    batchnorm_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, 32, 49, 16, n, part, parts); /* batchnorm7_backward_input */
     if (part == 0) {
-        conv8_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 0, 1); /* conv7_weight_rotate_filters */
+        conv_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv7_weight_rotate_filters */
     }
     wait_at_barrier(barrier, parts);
-    conv7_folded_weight_winograd4x3(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, part, parts); /* conv7_weight_winograd4x3_rotated */
+    winograd_filters(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv7_weight_winograd4x3_rotated */
     wait_at_barrier(barrier, parts);
-    conv7_backward_input_winograd4x3(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, n, part, parts);
+    conv_backward_input_winograd4x3_2(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv7_backward_input */
     wait_at_barrier(barrier, parts);
-    conv8_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
+    conv_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
     wait_at_barrier(barrier, parts);
-    conv8_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, part, parts); /* conv7_backward_weight */
+    conv_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, 32, 144, 8, part, parts); /* conv7_backward_weight */
     wait_at_barrier(barrier, parts);
-    relu6_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, n, part, parts);
+    relu_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, 1568, n, part, parts); /* relu6_backward */
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, n, part, parts); /* batchnorm6_backward_affine */
+    batchnorm_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm6_backward_affine */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm8_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 0, 1); /* batchnorm6_merge_affine */
+        batchnorm_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 32, 0, 1); /* batchnorm6_merge_affine */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm8_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, n, part, parts); /* batchnorm6_backward_input */
+    batchnorm_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, 32, 49, 16, n, part, parts); /* batchnorm6_backward_input */
     if (part == 0) {
-        conv6_weight_rotate_filters(at + conv6_weight, at + train_conv6_weight_rotate_filters, 0, 1);
+        conv_weight_rotate_filters(at + conv6_weight, at + train_conv6_weight_rotate_filters, 16, 32, 4, 0, 1); /* conv6_weight_rotate_filters */
     }
     wait_at_barrier(barrier, parts);
     conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_rotate_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
-    conv6_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, n, part, parts);
+    conv_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, 3600, 15, 16, 7, 7, 32, 8, 4, 7, 6, 6, product6x2_1, product6x2_1, n, part, parts); /* conv6_backward_weight */
     wait_at_barrier(barrier, parts);
-    batchnorm5_backward_affine_chunks(at + train_add2_in1_grad, at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + train_batchnorm5_affine_chunks, n, part, parts);
+    /* batchnorm5_backward_affine to relu3_backward and so on, up to relu1_backward. */
+    for (int k = 0; k < 2; ++k) {
+        batchnorm_backward_affine_chunks(at + train_add2_in1_grad - (size_t)k * 2237440, at + train_conv5_out - (size_t)k * 802816, at + train_batchnorm5_batch_mean - (size_t)k * 64, at + train_batchnorm5_batch_var - (size_t)k * 64, at + train_batchnorm5_affine_chunks + (size_t)k * 200704, 16, 196, 4, 256, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        if (part == 0) {
+            batchnorm_merge_affine(at + train_batchnorm5_affine_chunks + (size_t)k * 200704, at + batchnorm5_gamma_grad + (size_t)k * 4672, at + batchnorm5_beta_grad + (size_t)k * 4672, 16, 0, 1);
+        }
+        wait_at_barrier(barrier, parts);
+        batchnorm_backward_input_rows(at + train_add2_in1_grad - (size_t)k * 2237440, at + train_conv5_out - (size_t)k * 802816, at + train_batchnorm5_batch_mean - (size_t)k * 64, at + train_batchnorm5_batch_var - (size_t)k * 64, at + batchnorm5_gamma - (size_t)k * 4736, at + batchnorm5_gamma_grad + (size_t)k * 4672, at + batchnorm5_beta_grad + (size_t)k * 4672, at + train_batchnorm5_in_grad + (size_t)k * 1233920, 16, 196, 32, n, part, parts);
+        if (part == 0) {
+            conv_weight_rotate_filters(at + conv5_weight - (size_t)k * 4736, at + train_conv5_weight_rotate_filters, 16, 16, 4, 0, 1);
+        }
+        wait_at_barrier(barrier, parts);
+        winograd_filters(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_input_winograd4x3(at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out - (size_t)k * 802816, at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv5_backward_input_squares - (size_t)k * 602112, at + train_conv5_backward_input_products - (size_t)k * 602112, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_weight_products_winograd4x3_2(at + train_relu4_out - (size_t)k * 802816, at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + train_conv5_backward_weight_products_squares - (size_t)k * 602112, at + train_conv5_backward_weight_products_errors - (size_t)k * 602112, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_weight(at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + conv5_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
+        batchnorm_backward_affine_chunks(at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv4_out - (size_t)k * 802816, at + train_batchnorm4_batch_mean - (size_t)k * 64, at + train_batchnorm4_batch_var - (size_t)k * 64, at + train_batchnorm4_affine_chunks + (size_t)k * 200704, 16, 196, 4, 256, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        if (part == 0) {
+            batchnorm_merge_affine(at + train_batchnorm4_affine_chunks + (size_t)k * 200704, at + batchnorm4_gamma_grad + (size_t)k * 4672, at + batchnorm4_beta_grad + (size_t)k * 4672, 16, 0, 1);
+        }
+        wait_at_barrier(barrier, parts);
+        batchnorm_backward_input_rows(at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv4_out - (size_t)k * 802816, at + train_batchnorm4_batch_mean - (size_t)k * 64, at + train_batchnorm4_batch_var - (size_t)k * 64, at + batchnorm4_gamma - (size_t)k * 4736, at + batchnorm4_gamma_grad + (size_t)k * 4672, at + batchnorm4_beta_grad + (size_t)k * 4672, at + train_batchnorm4_in_grad + (size_t)k * 832512, 16, 196, 32, n, part, parts);
+        if (part == 0) {
+            conv_weight_rotate_filters(at + conv4_weight - (size_t)k * 4736, at + train_conv4_weight_rotate_filters, 16, 16, 4, 0, 1);
+        }
+        wait_at_barrier(barrier, parts);
+        winograd_filters(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_input_winograd4x3_2(at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad - (size_t)k * 2237440, at + train_relu3_grad - (size_t)k * 802816, at + train_conv4_backward_input_squares - (size_t)k * 602112, at + train_conv4_backward_input_products - (size_t)k * 602112, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_weight_products_winograd4x3_2(at + train_relu3_out - (size_t)k * 802816, at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + train_conv4_backward_weight_products_squares - (size_t)k * 1635328, at + train_conv4_backward_weight_products_errors - (size_t)k * 1635328, n, part, parts);
+        wait_at_barrier(barrier, parts);
+        conv_backward_weight(at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + conv4_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
+        wait_at_barrier(barrier, parts);
+        relu_backward(at + train_relu3_grad - (size_t)k * 802816, at + train_relu3_out - (size_t)k * 802816, at + train_relu3_in_grad, 3136, n, part, parts);
+        wait_at_barrier(barrier, parts);
+    }
+    batchnorm_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, 16, 196, 4, 256, n, part, parts); /* batchnorm1_backward_affine */
     wait_at_barrier(barrier, parts);
     if (part == 0) {
-        batchnorm5_merge_affine(at + train_batchnorm5_affine_chunks, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, 0, 1);
+        batchnorm_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 16, 0, 1); /* batchnorm1_merge_affine */
     }
     wait_at_barrier(barrier, parts);
-    batchnorm5_backward_input_rows(at + train_add2_in1_grad, at + train_conv5_out, at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_beta_grad, at + train_batchnorm5_in_grad, n, part, parts);
-    if (part == 0) {
-        conv5_weight_rotate_filters(at + conv5_weight, at + train_conv5_weight_rotate_filters, 0, 1);
-    }
+    batchnorm_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, 16, 196, 32, n, part, parts); /* batchnorm1_backward_input */
     wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, part, parts); /* conv5_weight_winograd4x3_rotated */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_input_winograd4x3(at + train_batchnorm5_in_grad, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out, at + train_relu4_in_grad, at + train_conv5_backward_input_squares, at + train_conv5_backward_input_products, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight_products_winograd4x3(at + train_relu4_out, at + train_batchnorm5_in_grad, at + train_conv5_backward_weight_sums, at + train_conv5_backward_weight_products_squares, at + train_conv5_backward_weight_products_errors, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight(at + train_conv5_backward_weight_sums, at + conv5_weight_grad, part, parts);
-    batchnorm5_backward_affine_chunks(at + train_relu4_in_grad, at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + train_batchnorm4_affine_chunks, n, part, parts); /* batchnorm4_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm5_merge_affine(at + train_batchnorm4_affine_chunks, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, 0, 1); /* batchnorm4_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_input_rows(at + train_relu4_in_grad, at + train_conv4_out, at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_beta_grad, at + train_batchnorm4_in_grad, n, part, parts); /* batchnorm4_backward_input */
-    if (part == 0) {
-        conv5_weight_rotate_filters(at + conv4_weight, at + train_conv4_weight_rotate_filters, 0, 1); /* conv4_weight_rotate_filters */
-    }
-    wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, part, parts); /* conv4_weight_winograd4x3_rotated */
-    wait_at_barrier(barrier, parts);
-    conv4_backward_input_winograd4x3(at + train_batchnorm4_in_grad, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad, at + train_relu3_grad, at + train_conv4_backward_input_squares, at + train_conv4_backward_input_products, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight_products_winograd4x3(at + train_relu3_out, at + train_batchnorm4_in_grad, at + train_conv4_backward_weight_sums, at + train_conv4_backward_weight_products_squares, at + train_conv4_backward_weight_products_errors, n, part, parts); /* conv4_backward_weight_products */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight(at + train_conv4_backward_weight_sums, at + conv4_weight_grad, part, parts); /* conv4_backward_weight */
-    relu3_backward(at + train_relu3_grad, at + train_relu3_out, at + train_relu3_in_grad, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_affine_chunks(at + train_add1_in1_grad, at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + train_batchnorm3_affine_chunks, n, part, parts); /* batchnorm3_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm5_merge_affine(at + train_batchnorm3_affine_chunks, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, 0, 1); /* batchnorm3_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_input_rows(at + train_add1_in1_grad, at + train_conv3_out, at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_beta_grad, at + train_batchnorm3_in_grad, n, part, parts); /* batchnorm3_backward_input */
-    if (part == 0) {
-        conv5_weight_rotate_filters(at + conv3_weight, at + train_conv3_weight_rotate_filters, 0, 1); /* conv3_weight_rotate_filters */
-    }
-    wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv3_weight_rotate_filters, at + train_conv3_weight_winograd4x3_rotated, part, parts); /* conv3_weight_winograd4x3_rotated */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_input_winograd4x3(at + train_batchnorm3_in_grad, at + train_conv3_weight_winograd4x3_rotated, at + train_relu2_out, at + train_relu2_in_grad, at + train_conv3_backward_input_squares, at + train_conv3_backward_input_products, n, part, parts); /* conv3_backward_input */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight_products_winograd4x3(at + train_relu2_out, at + train_batchnorm3_in_grad, at + train_conv3_backward_weight_sums, at + train_conv3_backward_weight_products_squares, at + train_conv3_backward_weight_products_errors, n, part, parts); /* conv3_backward_weight_products */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight(at + train_conv3_backward_weight_sums, at + conv3_weight_grad, part, parts); /* conv3_backward_weight */
-    batchnorm5_backward_affine_chunks(at + train_relu2_in_grad, at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + train_batchnorm2_affine_chunks, n, part, parts); /* batchnorm2_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm5_merge_affine(at + train_batchnorm2_affine_chunks, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, 0, 1); /* batchnorm2_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_input_rows(at + train_relu2_in_grad, at + train_conv2_out, at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_beta_grad, at + train_batchnorm2_in_grad, n, part, parts); /* batchnorm2_backward_input */
-    if (part == 0) {
-        conv5_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1); /* conv2_weight_rotate_filters */
-    }
-    wait_at_barrier(barrier, parts);
-    conv2_folded_weight_winograd4x3(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x3_rotated, part, parts); /* conv2_weight_winograd4x3_rotated */
-    wait_at_barrier(barrier, parts);
-    conv4_backward_input_winograd4x3(at + train_batchnorm2_in_grad, at + train_conv2_weight_winograd4x3_rotated, at + train_add1_in2_grad, at + train_relu1_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts); /* conv2_backward_input */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight_products_winograd4x3(at + train_relu1_out, at + train_batchnorm2_in_grad, at + train_conv2_backward_weight_sums, at + train_conv2_backward_weight_products_squares, at + train_conv2_backward_weight_products_errors, n, part, parts); /* conv2_backward_weight_products */
-    wait_at_barrier(barrier, parts);
-    conv5_backward_weight(at + train_conv2_backward_weight_sums, at + conv2_weight_grad, part, parts); /* conv2_backward_weight */
-    wait_at_barrier(barrier, parts);
-    relu3_backward(at + train_relu1_grad, at + train_relu1_out, at + train_relu1_in_grad, n, part, parts); /* relu1_backward */
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, n, part, parts); /* batchnorm1_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm5_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 0, 1); /* batchnorm1_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm5_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, n, part, parts); /* batchnorm1_backward_input */
-    wait_at_barrier(barrier, parts);
-    conv1_backward_weight_direct(at + train_image_in_pad, at + train_batchnorm1_in_grad, at + conv1_weight_grad, n, part, parts);
+    conv_backward_weight_direct(at + train_image_in_pad, at + train_batchnorm1_in_grad, at + conv1_weight_grad, 841, 29, 1, 14, 14, 16, 1, 2, 14, 3, 3, product3x2_1, product3x2_1, n, part, parts); /* conv1_backward_weight */
     wait_at_barrier(barrier, parts);
 }
 
@@ -3883,43 +2671,47 @@ static void train_update(const residual_network *net, thread_barrier *barrier, i
 {
     real *const at = net->arena;
     if (part == 0) {
-        batchnorm1_running(at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_mean, at + batchnorm1_var, 0, 1);
-        batchnorm1_running(at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_mean, at + batchnorm2_var, 0, 1); /* batchnorm2_running */
-        batchnorm1_running(at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_mean, at + batchnorm3_var, 0, 1); /* batchnorm3_running */
-        batchnorm1_running(at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_mean, at + batchnorm4_var, 0, 1); /* batchnorm4_running */
-        batchnorm1_running(at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_mean, at + batchnorm5_var, 0, 1); /* batchnorm5_running */
-        batchnorm6_running(at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_mean, at + batchnorm6_var, 0, 1);
-        batchnorm6_running(at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_mean, at + batchnorm7_var, 0, 1); /* batchnorm7_running */
-        batchnorm6_running(at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_mean, at + batchnorm8_var, 0, 1); /* batchnorm8_running */
-        conv1_weight_update(at + conv1_weight, at + conv1_weight_grad, at + conv1_weight_v_state, at + conv1_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm1_gamma_update(at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_gamma_v_state, at + batchnorm1_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm1_gamma_update(at + batchnorm1_beta, at + batchnorm1_beta_grad, at + batchnorm1_beta_v_state, at + batchnorm1_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm1_beta_update */
-        conv2_weight_update(at + conv2_weight, at + conv2_weight_grad, at + conv2_weight_v_state, at + conv2_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm1_gamma_update(at + batchnorm2_gamma, at + batchnorm2_gamma_grad, at + batchnorm2_gamma_v_state, at + batchnorm2_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm2_gamma_update */
-        batchnorm1_gamma_update(at + batchnorm2_beta, at + batchnorm2_beta_grad, at + batchnorm2_beta_v_state, at + batchnorm2_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm2_beta_update */
-        conv2_weight_update(at + conv3_weight, at + conv3_weight_grad, at + conv3_weight_v_state, at + conv3_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv3_weight_update */
-        batchnorm1_gamma_update(at + batchnorm3_gamma, at + batchnorm3_gamma_grad, at + batchnorm3_gamma_v_state, at + batchnorm3_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm3_gamma_update */
-        batchnorm1_gamma_update(at + batchnorm3_beta, at + batchnorm3_beta_grad, at + batchnorm3_beta_v_state, at + batchnorm3_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm3_beta_update */
-        conv2_weight_update(at + conv4_weight, at + conv4_weight_grad, at + conv4_weight_v_state, at + conv4_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv4_weight_update */
-        batchnorm1_gamma_update(at + batchnorm4_gamma, at + batchnorm4_gamma_grad, at + batchnorm4_gamma_v_state, at + batchnorm4_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm4_gamma_update */
-        batchnorm1_gamma_update(at + batchnorm4_beta, at + batchnorm4_beta_grad, at + batchnorm4_beta_v_state, at + batchnorm4_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm4_beta_update */
-        conv2_weight_update(at + conv5_weight, at + conv5_weight_grad, at + conv5_weight_v_state, at + conv5_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv5_weight_update */
-        batchnorm1_gamma_update(at + batchnorm5_gamma, at + batchnorm5_gamma_grad, at + batchnorm5_gamma_v_state, at + batchnorm5_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm5_gamma_update */
-        batchnorm1_gamma_update(at + batchnorm5_beta, at + batchnorm5_beta_grad, at + batchnorm5_beta_v_state, at + batchnorm5_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm5_beta_update */
-        conv6_weight_update(at + conv6_weight, at + conv6_weight_grad, at + conv6_weight_v_state, at + conv6_weight_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm6_gamma_update(at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_gamma_v_state, at + batchnorm6_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
-        batchnorm6_gamma_update(at + batchnorm6_beta, at + batchnorm6_beta_grad, at + batchnorm6_beta_v_state, at + batchnorm6_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm6_beta_update */
+        batchnorm_running(at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_mean, at + batchnorm1_var, 16, 0, 1); /* batchnorm1_running */
+        batchnorm_running(at + train_batchnorm2_batch_mean, at + train_batchnorm2_batch_var, at + batchnorm2_mean, at + batchnorm2_var, 16, 0, 1); /* batchnorm2_running */
+        batchnorm_running(at + train_batchnorm3_batch_mean, at + train_batchnorm3_batch_var, at + batchnorm3_mean, at + batchnorm3_var, 16, 0, 1); /* batchnorm3_running */
+        batchnorm_running(at + train_batchnorm4_batch_mean, at + train_batchnorm4_batch_var, at + batchnorm4_mean, at + batchnorm4_var, 16, 0, 1); /* batchnorm4_running */
+        batchnorm_running(at + train_batchnorm5_batch_mean, at + train_batchnorm5_batch_var, at + batchnorm5_mean, at + batchnorm5_var, 16, 0, 1); /* batchnorm5_running */
+        batchnorm_running(at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_mean, at + batchnorm6_var, 32, 0, 1); /* batchnorm6_running */
+        batchnorm_running(at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_mean, at + batchnorm7_var, 32, 0, 1); /* batchnorm7_running */
+        batchnorm_running(at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_mean, at + batchnorm8_var, 32, 0, 1); /* batchnorm8_running */
     }
-    conv7_weight_update(at + conv7_weight, at + conv7_weight_grad, at + conv7_weight_v_state, at + conv7_weight_s_state, part, parts, (real)net->lr, (double)(net->step + 1));
-    if (part == 0) {
-        batchnorm6_gamma_update(at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_gamma_v_state, at + batchnorm7_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm7_gamma_update */
-        batchnorm6_gamma_update(at + batchnorm7_beta, at + batchnorm7_beta_grad, at + batchnorm7_beta_v_state, at + batchnorm7_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm7_beta_update */
+    /* conv1_weight_update to batchnorm1_beta_update and so on, up to batchnorm6_beta_update. */
+    for (int k = 0; k < 6; ++k) {
+        static const size_t conv1_weight_of[] = { 0, 208, 2576, 4944, 7312, 9680 };
+        static const size_t conv1_weight_grad_of[] = { 3461888, 3459552, 3457216, 3454880, 3452544, 3447904 };
+        static const size_t conv1_weight_v_state_of[] = { 3462800, 3463152, 3467824, 3472496, 3477168, 3481840 };
+        static const size_t conv1_weight_s_state_of[] = { 3462944, 3465456, 3470128, 3474800, 3479472, 3486448 };
+        static const int elements_of[] = { 144, 2304, 2304, 2304, 2304, 4608 };
+        static const size_t batchnorm1_gamma_of[] = { 176, 2544, 4912, 7280, 9648, 14352 };
+        static const size_t batchnorm1_gamma_grad_of[] = { 3461856, 3459520, 3457184, 3454848, 3452512, 3447840 };
+        static const size_t batchnorm1_gamma_v_state_of[] = { 3463088, 3467760, 3472432, 3477104, 3481776, 3491056 };
+        static const size_t batchnorm1_gamma_s_state_of[] = { 3463104, 3467776, 3472448, 3477120, 3481792, 3491088 };
+        static const int elements_of_2[] = { 16, 16, 16, 16, 16, 32 };
+        static const size_t batchnorm1_beta_of[] = { 192, 2560, 4928, 7296, 9664, 14384 };
+        static const size_t batchnorm1_beta_grad_of[] = { 3461872, 3459536, 3457200, 3454864, 3452528, 3447872 };
+        static const size_t batchnorm1_beta_v_state_of[] = { 3463120, 3467792, 3472464, 3477136, 3481808, 3491120 };
+        static const size_t batchnorm1_beta_s_state_of[] = { 3463136, 3467808, 3472480, 3477152, 3481824, 3491152 };
+        if (part == 0) {
+            conv_weight_update(at + conv1_weight_of[k], at + conv1_weight_grad_of[k], at + conv1_weight_v_state_of[k], at + conv1_weight_s_state_of[k], elements_of[k], 0, 1, (real)net->lr, (double)(net->step + 1));
+            update_kernel(at + batchnorm1_gamma_of[k], at + batchnorm1_gamma_grad_of[k], at + batchnorm1_gamma_v_state_of[k], at + batchnorm1_gamma_s_state_of[k], elements_of_2[k], 0, 1, (real)net->lr, (double)(net->step + 1));
+            update_kernel(at + batchnorm1_beta_of[k], at + batchnorm1_beta_grad_of[k], at + batchnorm1_beta_v_state_of[k], at + batchnorm1_beta_s_state_of[k], elements_of_2[k], 0, 1, (real)net->lr, (double)(net->step + 1));
+        }
     }
-    conv7_weight_update(at + conv8_weight, at + conv8_weight_grad, at + conv8_weight_v_state, at + conv8_weight_s_state, part, parts, (real)net->lr, (double)(net->step + 1)); /* conv8_weight_update */
+    conv_weight_update(at + conv7_weight, at + conv7_weight_grad, at + conv7_weight_v_state, at + conv7_weight_s_state, 9216, part, parts, (real)net->lr, (double)(net->step + 1)); /* conv7_weight_update */
     if (part == 0) {
-        batchnorm6_gamma_update(at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_gamma_v_state, at + batchnorm8_gamma_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_gamma_update */
-        batchnorm6_gamma_update(at + batchnorm8_beta, at + batchnorm8_beta_grad, at + batchnorm8_beta_v_state, at + batchnorm8_beta_s_state, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_beta_update */
-        dense1_bias_update(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 0, 1, (real)net->lr, (double)(net->step + 1));
+        update_kernel(at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_gamma_v_state, at + batchnorm7_gamma_s_state, 32, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm7_gamma_update */
+        update_kernel(at + batchnorm7_beta, at + batchnorm7_beta_grad, at + batchnorm7_beta_v_state, at + batchnorm7_beta_s_state, 32, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm7_beta_update */
+    }
+    conv_weight_update(at + conv8_weight, at + conv8_weight_grad, at + conv8_weight_v_state, at + conv8_weight_s_state, 9216, part, parts, (real)net->lr, (double)(net->step + 1)); /* conv8_weight_update */
+    if (part == 0) {
+        update_kernel(at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_gamma_v_state, at + batchnorm8_gamma_s_state, 32, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_gamma_update */
+        update_kernel(at + batchnorm8_beta, at + batchnorm8_beta_grad, at + batchnorm8_beta_v_state, at + batchnorm8_beta_s_state, 32, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_beta_update */
+        update_kernel(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 10, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense1_bias_update */
     }
     wait_at_barrier(barrier, parts);
 }
@@ -4085,7 +2877,7 @@ static void gradients_part(const void *given, thread_barrier *barrier, int part,
     const int n = call->n;
     const real *const sample_weights = call->sample_weights;
     const double total_weight = total_weight_of(sample_weights, n);
-    gradients_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
+    train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
     if (isfinite(*call->loss))
         gradients_backward(net, barrier, n, part, parts);
     restore_denormals(before);

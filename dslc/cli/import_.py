@@ -1,0 +1,58 @@
+"""`dslc import`: a model from elsewhere as a spec and its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from dslc.cli.app import Overwrite, app, examples, writing
+from dslc.language.diagnostics import CallError
+
+
+@app.command(
+    name="import",
+    help_epilogue=examples(
+        "dslc import model.onnx",
+        "dslc import model.onnx -o nets/digits",
+        "dslc predict nets/digits.weights.safetensors --data mnist",
+    ),
+)
+def import_(
+    model: Annotated[str, Parameter(name="MODEL", help="An .onnx file.")],
+    *,
+    output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write an ONNX model as a spec and its weights.
+
+    NAME.net is a spec to read and to change: give it a train block, and it
+    learns on. NAME.weights.safetensors has its weights. Both are compared
+    with the model on random inputs. What the language lacks is listed.
+
+    Args:
+        output: NAME of the two files, with a folder before it if it is elsewhere; by default that of the model.
+        overwrite: Replace files that are there.
+    """
+    from dslc.cache import write_whole
+    from dslc.interchange.importing import import_onnx
+    from dslc.runtime.training.weights import save_weights
+
+    if not model.endswith(".onnx"):
+        raise CallError(f"{model} is no .onnx file")
+    stem = Path(output or Path(model).stem)
+    spec, weights = (stem.with_name(f"{stem.name}{end}") for end in (".net", ".weights.safetensors"))
+    for path in (spec, weights):
+        if path.exists() and not overwrite:
+            raise CallError(f"{path} exists already: name others with -o, or add --overwrite")
+    found = import_onnx(Path(model), stem.name)
+    with writing(spec):
+        spec.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(spec, found.written.text.encode())
+    save_weights(weights, found.network, found.written.parameters, found.schema)
+    count = sum(p.elements for p in found.network.parameters)
+    print(f"{spec}: {len(found.network.nodes)} layers, {count:,} parameters in {weights.name}")
+    print(f"largest difference from {model} on random inputs: {found.difference:.2g}")
+    for name in found.left:
+        print(f"left out: the output {name}, which only picks a class or is constant")

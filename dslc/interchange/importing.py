@@ -1,0 +1,48 @@
+"""A model of ONNX as a spec and weights: the whole import."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dslc.compiler import check_text
+from dslc.interchange.checking import difference
+from dslc.interchange.onnx_file import read_onnx
+from dslc.interchange.translate import translated
+from dslc.interchange.writer import Written, written
+from dslc.ir import Network
+from dslc.runtime.data.schema import Schema
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A spec with its parameters, the network that it is, how much its results differ from the model's, and the
+    outputs that are left out because they only pick a class."""
+
+    written: Written
+    network: Network
+    difference: float
+    left: tuple[str, ...]
+    schema: Schema
+
+
+def import_onnx(path: Path, name: str) -> Imported:
+    """The network in a file of ONNX, compared with it on random inputs.
+
+    Raises:
+        DataError: it cannot be read, the language lacks something of it (all such nodes are listed), or the result
+            differs from the model.
+        UsageError: the package onnx is not installed.
+    """
+    graph = read_onnx(path)
+    found = translated(graph)
+    spec = written(found, net_name(name), f"Imported from {path.name}.")
+    network = check_text(spec.text)
+    return Imported(spec, network, difference(path, graph, found, spec, network), found.left, Schema())
+
+
+def net_name(name: str) -> str:
+    """A name of the language from that of a file: `resnet-18.v1` gives `resnet_18_v1`."""
+    found = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+    return found if re.match(r"[A-Za-z]", found) else f"Net{found}"

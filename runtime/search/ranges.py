@@ -1,0 +1,75 @@
+"""The ranges of params as distributions of Optuna, and what is drawn from them as values of the language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import optuna
+
+from dslc.ir import Network, ParamValue
+from dslc.language.arguments import show
+from dslc.language.diagnostics import DataError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import Trial
+
+
+def searched(network: Network, fixed: Mapping[str, object]) -> tuple[ParamValue, ...]:
+    """The params with a range that are not fixed.
+
+    Raises:
+        DataError: there are none.
+    """
+    ranged = [p for p in network.params if p.range is not None]
+    if not ranged:
+        raise DataError(
+            "this spec has nothing to search: give a param a range, as in `param lr = 1e-3 in log(1e-4, 1e-1)`"
+        )
+    left = tuple(p for p in ranged if p.name not in fixed)
+    if not left:
+        raise DataError(f"nothing is left to search: -D fixes {', '.join(p.name for p in ranged)}")
+    return left
+
+
+def distribution(param: ParamValue) -> BaseDistribution:
+    """The range as an Optuna distribution. `one_minus_log` samples 1 - value on a log scale (notes: 'Using an
+    appropriate scale': beta between 0.9 and 0.999)."""
+    assert param.range is not None
+    kind, bounds = param.range.kind, param.range.bounds
+    if kind == "choice":
+        return optuna.distributions.CategoricalDistribution([_word(b) for b in bounds])
+    low, high = (float(b) for b in bounds)  # type: ignore[arg-type]
+    if kind == "int":
+        return optuna.distributions.IntDistribution(int(low), int(high))
+    if kind == "one_minus_log":
+        return optuna.distributions.FloatDistribution(1 - high, 1 - low, log=True)
+    return optuna.distributions.FloatDistribution(low, high, log=kind == "log")
+
+
+def suggest(trial: Trial, param: ParamValue) -> object:
+    """The value of a param in a trial, as a value of the language."""
+    asked = distribution(param)
+    if isinstance(asked, optuna.distributions.CategoricalDistribution):
+        return value_of(param, trial.suggest_categorical(param.name, asked.choices))
+    if isinstance(asked, optuna.distributions.IntDistribution):
+        return trial.suggest_int(param.name, asked.low, asked.high)
+    assert isinstance(asked, optuna.distributions.FloatDistribution)
+    return value_of(param, trial.suggest_float(param.name, asked.low, asked.high, log=asked.log))
+
+
+def value_of(param: ParamValue, drawn: Any) -> object:
+    """A sample from Optuna as a value of the language, kept inside its range in spite of rounding."""
+    assert param.range is not None
+    kind, bounds = param.range.kind, param.range.bounds
+    if kind == "choice":
+        return next(b for b in bounds if _word(b) == drawn)
+    if kind == "one_minus_log":
+        return min(max(1 - drawn, bounds[0]), bounds[1])
+    return drawn
+
+
+def _word(value: object) -> int | float | str:
+    """A choice as Optuna stores it: numbers as they are, everything else as a spec spells it."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else show(value)

@@ -1,0 +1,107 @@
+"""What a network holds after a few steps, as a hash: the same for any number of threads, in the epoch loop and step by
+step, in another process, and for other compilers of the family.
+
+    python tests/reproducible.py [--threads 8] [--only lenet5,vgg16]     a line for each shipped spec
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from dataclasses import replace
+
+import numpy as np
+
+import dslc
+from dslc.ir import Network
+from dslc.objective import Objective
+from dslc.runtime.model import Model
+from helpers import SPECS, data
+
+BIG = ("alexnet", "vgg16", "vgg19")
+"""Specs of which a step takes seconds."""
+EPOCHS = 3
+Hashes = dict[str, str]
+
+
+def hashes(names: list[str], planned: int, counts: tuple[int, ...]) -> Hashes:
+    """For each spec the hash of all that training leaves; of networks planned for `planned` threads, run by each of
+    these numbers of them.
+
+    Raises:
+        AssertionError: two of them differ.
+    """
+    found = {}
+    for path in SPECS:
+        if path.stem not in names:
+            continue
+        model = dslc.load(path, threads=planned)
+        kinds = {f"{kind}, {count} threads": _hash(model, kind, count) for kind in _kinds(model) for count in counts}
+        assert len(set(kinds.values())) == 1, f"{path.stem} differs: {kinds}"
+        found[path.stem] = next(iter(kinds.values()))
+    return found
+
+
+def _kinds(model: Model) -> tuple[str, ...]:
+    return ("predict",) if model.network.training is None else ("epochs", "steps")
+
+
+def _hash(model: Model, kind: str, threads: int) -> str:
+    """Of a copy, trained in a loop or by steps: its loss, parameters, optimizer state and predictions."""
+    twin = model.copy()
+    twin.compiled.net.threads = threads
+    if twin.network.training is not None:  # all epochs, and the last weights
+        training = replace(twin.network.training, objective=Objective("loss"), patience=None)
+        twin.network = replace(twin.network, training=training)
+    x, y = examples(twin.network, twin.batch)
+    if kind == "epochs":
+        twin.fit(x, y, epochs=EPOCHS)
+    elif kind == "steps":
+        _by_steps(twin, x, y)
+    digest = hashlib.sha256()
+    parts = [*twin.parameters.values()] + ([] if kind == "predict" else [*twin.compiled.states().values()])
+    for view in parts:
+        digest.update(view.numpy().tobytes())
+    predicted = twin.predict(x)
+    for output in predicted.values() if isinstance(predicted, dict) else (predicted,):
+        digest.update(output.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _by_steps(model: Model, x: dict[str, np.ndarray], y: dict[str, np.ndarray]) -> None:
+    """What `fit` does, mini-batch by mini-batch, in the order that seed and epoch give."""
+    count = len(next(iter(x.values())))
+    batches = model._training_batches(x, y)
+    model._fit_layers(batches, y)
+    for epoch in range(EPOCHS):
+        model.epoch = epoch
+        model.begin_epoch(-(-count // model.batch))
+        with batches.epoch(epoch) as pieces:
+            (order,) = [piece.order for piece in pieces]
+        for first in range(0, count, model.batch):
+            at = order[first : first + model.batch]
+            model.train_step({name: a[at] for name, a in x.items()}, {name: a[at] for name, a in y.items()})
+
+
+def examples(network: Network, batch: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """A whole mini-batch and a part of one."""
+    found = data(network, batch + batch // 2 + 1, np.random.default_rng(3), "float32")
+    return found if network.training is not None else (found[0], {})
+
+
+def main() -> None:
+    """Prints the hashes."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--threads", type=int, default=1, help="plan for so many threads")
+    parser.add_argument("--only", default=",".join(path.stem for path in SPECS), help="specs, with commas between")
+    options = parser.parse_args()
+    for name in options.only.split(","):
+        counts = tuple(n for n in (1, 2, 3, 8) if n <= options.threads)
+        for spec, digest in hashes([name], options.threads, counts).items():
+            print(f"{spec:20} {digest}", flush=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DSLC_THREADS", "1")
+    main()

@@ -1,0 +1,156 @@
+"""Blocks that adapt to what flows in: what they unroll to is compared with the same network written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dslc.checker.program import check
+from dslc.ir import Network
+from dslc.language.format import format_source
+from dslc.language.parse import parse
+from dslc.language.source import Source
+from dslc.proofs.reference import Interpreter
+
+REUSABLE = """param wide = on
+
+block basic(filters, stride=1) {
+  main = conv(filters, 3x3, stride=stride, pad=1, bias=off) -> batchnorm -> relu
+    -> conv(filters, 3x3, pad=1, bias=off) -> batchnorm
+  when stride > 1 or in.channels != filters {
+    shortcut = in -> conv(filters, 1x1, stride=stride, bias=off) -> batchnorm
+  } else {
+    shortcut = in
+  }
+  add(main, shortcut) -> relu
+}
+
+block exchanged(other, half=other.channels // 2, rest=in.channels - half) {
+  a, b = other -> split
+  c, d = in -> split(half, rest)
+  e = concat(a, d)
+  h = concat(c, b)
+  h, e
+}
+
+net A {
+  input x: 8x8x8
+  basic(8)
+  y = basic(16, stride=2)
+  z = y -> basic(16)
+  f, g = y -> exchanged(z)
+  add(f, g)
+  when wide and not (g.height == 1) { conv(round(g.channels / 3), 1x1) } else when wide {
+    conv(2, 1x1)
+  } else { conv(3, 1x1) }
+  flatten -> dense(max(3, min(x.width, 4)) - x.height // 8) -> softmax
+}
+"""
+WRITTEN_OUT = """net A {
+  input x: 8x8x8
+  m1 = conv(8, 3x3, pad=1, bias=off) -> batchnorm -> relu -> conv(8, 3x3, pad=1, bias=off) -> batchnorm
+  b1 = add(m1, x) -> relu
+  m2 = conv(16, 3x3, stride=2, pad=1, bias=off) -> batchnorm -> relu -> conv(16, 3x3, pad=1, bias=off) -> batchnorm
+  s2 = b1 -> conv(16, 1x1, stride=2, bias=off) -> batchnorm
+  y = add(m2, s2) -> relu
+  m3 = conv(16, 3x3, pad=1, bias=off) -> batchnorm -> relu -> conv(16, 3x3, pad=1, bias=off) -> batchnorm
+  z = add(m3, y) -> relu
+  a = slice(0, 8)
+  b = z -> slice(8, 16)
+  c = y -> slice(0, 8)
+  d = y -> slice(8, 16)
+  e = concat(a, d)
+  f = concat(c, b)
+  add(f, e) -> conv(5, 1x1) -> flatten -> dense(3) -> softmax
+}
+"""
+
+
+def network(text: str, **given: object) -> Network:
+    return check(parse(Source("spec.net", text)), given)
+
+
+def test_a_block_that_adapts_is_what_it_unrolls_to() -> None:
+    found, written = network(REUSABLE), network(WRITTEN_OUT)
+    assert [(n.name, n.layer, n.inputs, n.output) for n in found.nodes] == [
+        (n.name, n.layer, n.inputs, n.output) for n in written.nodes
+    ]
+    assert found.heads == written.heads
+    assert network(REUSABLE, wide=False).nodes[-4].output.shape == (4, 4, 3)
+
+
+def test_what_does_not_run_still_uses_its_names() -> None:
+    text = """param width = 4
+param deep = off
+block unit(size) { dense(size * width) }
+block other(size, unused_here) {
+  when size > 100 { unit(unused_here) }
+  dense(size)
+}
+net A {
+  input x: 5
+  other(3, 1)
+  when deep { repeat 0 { unit(3) } }
+}
+"""
+    assert [node.output.shape for node in network(text).nodes] == [(3,)]
+    assert [node.output.shape for node in network(text, deep=True).nodes] == [(3,)]
+
+
+def test_comparisons_are_switches() -> None:
+    text = "param n = 3\nnet A {{\n  input x: 4\n  dense(2, bias={})\n}}\n"
+    holds = {
+        "n > 2": True, "n >= 4": False, "n < 3 or n <= 3": True, "not n == 3 and 1 / 0 > 2": False, "n != 3": False,
+        "n == 3 or 1 / 0 > 2": True, "(n > 1) == on": True, "not (n > 1 and n < 9)": False,
+    }  # fmt: skip
+    for condition, expected in holds.items():
+        assert network(text.format(condition)).nodes[0].layer.bias is expected, condition
+
+
+def test_rounding_takes_the_larger_of_two_that_are_equally_near() -> None:
+    text = "net A {{\n  input x: 4\n  dense({})\n}}\n"
+    for value, expected in {"2.5": 3, "3.5": 4, "2.49": 2, "-0.5 + 1": 1, "7 / 2": 4}.items():
+        assert network(text.format(f"round({value})")).heads[0].value.shape == (expected,), value
+
+
+def test_arithmetic_of_values_is_the_layers_that_do_it() -> None:
+    text = "  h = x * 0.5\n  z = x - 2 * h + y -> relu\n  (1 - -(x + h) ^ 2 / 4) * z\n"
+    found = network(f"net A {{\n  input x: 4\n  input y: 4\n{text}}}\n")
+    kinds = ["activation", "activation", "subtract", "add", "relu", "add", *["activation"] * 4, "multiply"]
+    assert [node.name.rstrip("0123456789") for node in found.nodes] == kinds
+    x, y = np.random.default_rng(0).standard_normal((2, 3, 4))
+    wanted = (1 + (1.5 * x) ** 2 / 4) * np.maximum(y, 0)
+    assert Interpreter(found, {}).predict({"x": x, "y": y})["output"] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_formatting() -> None:
+    crooked = """block b(n){
+a,b=dense( n )->split
+when in . features==n and(n>2 or not ( n!=3)){ dense(round( in.features*0.5 )) }
+else when n<-1 {
+dense(1) }   else{ dense(2)
+}
+a,b
+}
+net A {
+  input x: 4
+  b(4)
+}
+"""
+    straight = """block b(n) {
+  a, b = dense(n) -> split
+  when in.features == n and (n > 2 or not (n != 3)) { dense(round(in.features * 0.5)) }
+  else when n < -1 {
+    dense(1)
+  } else {
+    dense(2)
+  }
+  a, b
+}
+net A {
+  input x: 4
+  b(4)
+}
+"""
+    assert format_source(Source("spec.net", crooked)) == straight
+    assert format_source(Source("spec.net", straight)) == straight

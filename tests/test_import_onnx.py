@@ -1,0 +1,183 @@
+"""Models of ONNX as specs: what dslc itself exports, what PyTorch exports, models made by hand, and what is refused.
+`import_onnx` compares each result with onnxruntime on random inputs and fails where it differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_cli import dslc
+from test_export_onnx import LARGE, LAYERS, with_numbers
+
+import dslc as package
+from dslc.compiler import check_file, check_text
+from dslc.export.onnx.model import FORMS, export_onnx
+from dslc.interchange.importing import Imported, import_onnx
+from dslc.language.diagnostics import DataError
+from helpers import SPECS, example_spec
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+AWAY = {"crop"}
+"""Layers that an imported model lacks: a part of an image is cut out only in training."""
+SAME_AS = {"swish": "silu", "alpha_dropout": "", "drop_path": "", "dropout": "", "flip": "", "linear": "", "noise": "",
+           "rotate": "", "shift": "", "spatial_dropout": "", "mean": "add", "flatten": "", "reshape": "",
+           "separable_conv": "depthwise", "glu": "multiply", "scale": "", "depth_to_space": "",
+           "space_to_depth": ""}  # fmt: skip
+"""What layers become that ONNX has no operator of its own for, or that only training has."""
+SMALL = ("mlp_gelu", "mlp_batchnorm", "lenet5", "squeezenet", "shufflenet_v2", "mobilenet_v3", "unet_transposed",
+         "convnext", "googlenet")  # fmt: skip
+
+
+def imported(model: bytes, folder: Path) -> Imported:
+    path = folder / "model.onnx"
+    path.write_bytes(model)
+    found = import_onnx(path, "Net")
+    assert found.difference < 3e-5
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(FORMS.keys() & LAYERS.keys() - AWAY))
+def test_what_is_exported_comes_back(name: str, rng: np.random.Generator, tmp_path: Path) -> None:
+    """Every layer as itself, or as what it is without training."""
+    for i, example in enumerate(LAYERS[name].examples):
+        network = check_text(example_spec(example))
+        found = imported(export_onnx(with_numbers(network, rng), channels_first=i % 2 == 0), tmp_path)
+        assert SAME_AS.get(name, name) in found.written.text
+
+
+@pytest.mark.parametrize("path", [p for p in SPECS if p.stem not in LARGE | {"augmented"}], ids=lambda p: p.stem)
+def test_specs_come_back(path: Path, rng: np.random.Generator, tmp_path: Path) -> None:
+    network = check_file(path)
+    found = imported(export_onnx(with_numbers(network, rng)), tmp_path)
+    assert sum(p.elements for p in found.network.parameters) == sum(p.elements for p in network.parameters)
+    assert {head.name for head in found.network.heads} == {head.name for head in network.heads}
+
+
+def test_the_text(rng: np.random.Generator, tmp_path: Path) -> None:
+    """Chains as one writes them, names where they are needed."""
+    network = check_text(
+        "net N {\n  input image: 8x8x3\n  conv(4, 3x3, pad=same, name=stem) -> batchnorm -> relu\n"
+        "  a = conv(4, 3x3, pad=same) -> relu\n  b = a -> conv(4, 1x1) -> batchnorm\n"
+        "  add(a, b) -> relu -> maxpool(2x2)\n"
+        "  flatten -> dense(3) -> softmax\n}\n"
+    )
+    assert imported(export_onnx(with_numbers(network, rng)), tmp_path).written.text == (
+        "# Imported from model.onnx.\nnet Net {\n  input image: 8x8x3\n\n"
+        "  conv(4, 3x3, pad=same, name=stem) -> batchnorm -> relu\n"
+        "  relu2 = conv(4, 3x3, pad=same) -> relu\n"
+        "  batchnorm2 = relu2 -> conv(4, 1x1) -> batchnorm\n"
+        "  add(relu2, batchnorm2) -> relu -> maxpool(2x2) -> flatten\n  dense(3) -> softmax\n}\n"
+    )
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("dynamo", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", SMALL)
+def test_models_of_pytorch(name: str, dynamo: bool, tmp_path: Path) -> None:
+    """All of them are tried by `python tests/onnx_models.py`; docs/interchange.md counts them."""
+    pytest.importorskip("torch")
+    models = pytest.importorskip("onnx_models")
+    if dynamo:
+        pytest.importorskip("onnxscript")
+        if name == "convnext":
+            pytest.skip("its exporter takes the images apart number by number")
+    models.export(name, tmp_path / "m.onnx", dynamo)
+    assert import_onnx(tmp_path / "m.onnx", name).difference < 1e-5
+
+
+# ------------------------------------------------------------------------------------------- made by hand
+
+
+def model(*nodes: object, size: tuple[int, ...] = (4,), **constants: np.ndarray) -> bytes:
+    """A model from x to y."""
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        list(nodes), "g", [helper.make_tensor_value_info("x", kind, ["n", *size])],
+        [helper.make_tensor_value_info("y", kind, None)],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+def test_what_is_lacking_is_listed(tmp_path: Path) -> None:
+    """All of it in one error, with node and shape; what only follows from it is not."""
+    make = onnx.helper.make_node
+    path = tmp_path / "m.onnx"
+    path.write_bytes(
+        model(
+            make("Sin", ["x"], ["a"], name="wave"), make("Relu", ["a"], ["b"]),
+            make("CumSum", ["x", "axis"], ["c"], name="sums"), make("Add", ["b", "c"], ["y"]),
+            axis=np.array(1),
+        )
+    )  # fmt: skip
+    with pytest.raises(DataError) as error:
+        import_onnx(path, "m")
+    lines = str(error.value).splitlines()
+    assert len(lines) == 3
+    assert "wave (Sin) of 1x4" in lines[1] and "sums (CumSum) of 1x4" in lines[2]
+
+
+def test_a_layer_norm_in_pieces(tmp_path: Path, rng: np.random.Generator) -> None:
+    """As exporters wrote it before it was an operator."""
+    make = onnx.helper.make_node
+    found = imported(
+        model(
+            make("ReduceMean", ["x"], ["m"], axes=[-1]), make("Sub", ["x", "m"], ["d"]),
+            make("Pow", ["d", "two"], ["s"]),
+            make("ReduceMean", ["s"], ["v"], axes=[-1]), make("Add", ["v", "eps"], ["w"]), make("Sqrt", ["w"], ["r"]),
+            make("Div", ["d", "r"], ["n"]), make("Mul", ["n", "g"], ["k"]), make("Add", ["k", "b"], ["y"]),
+            two=np.array(2, np.float32), eps=np.array(1e-5, np.float32), g=rng.random(4).astype(np.float32),
+            b=rng.random(4).astype(np.float32),
+        ), tmp_path,
+    )  # fmt: skip
+    assert [type(node.layer).__name__ for node in found.network.nodes] == ["LayerNorm"]
+
+
+def test_files_beside(tmp_path: Path) -> None:
+    """Arrays in a file of the folder are read; outside of it they are refused."""
+    weight = np.arange(8, dtype=np.float32).reshape(2, 4)
+    whole = onnx.ModelProto()
+    whole.ParseFromString(model(onnx.helper.make_node("Gemm", ["x", "w"], ["y"], transB=1), w=weight))
+    (tmp_path / "w.bin").write_bytes(b"....." + weight.tobytes())
+    tensor = whole.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "w.bin"), ("offset", "5")):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "m.onnx").write_bytes(whole.SerializeToString())
+    parameters = import_onnx(tmp_path / "m.onnx", "m").written.parameters
+    np.testing.assert_array_equal(parameters["dense1.weight"], weight)
+    (inside / "link").symlink_to(tmp_path / "w.bin")
+    for location in ("../w.bin", str(tmp_path / "w.bin"), "link", ".", ""):
+        tensor.external_data[0].value = location
+        (inside / "m.onnx").write_bytes(whole.SerializeToString())
+        with pytest.raises(DataError, match="outside of the model's folder"):
+            import_onnx(inside / "m.onnx", "m")
+
+
+def test_on_the_command_line(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Both files, which `predict` and `load` take; nothing is replaced unasked; bad calls and bad files."""
+    network = check_text("net N {\n  input x: 4\n  dense(3) -> softmax\n}\n")
+    (tmp_path / "m.onnx").write_bytes(export_onnx(with_numbers(network, rng)))
+    done = dslc("import", "m.onnx", "-o", "nets/iris", cwd=tmp_path)
+    assert done.returncode == 0 and "largest difference" in done.stdout, done.stderr
+    model = package.load(tmp_path / "nets" / "iris.net")
+    model.load_weights(tmp_path / "nets" / "iris.weights.safetensors")
+    assert model.predict(np.ones((2, 4))).shape == (2, 3)
+    done = dslc("predict", "nets/iris.weights.safetensors", "--data", "iris", "-o", "p.npy", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = dslc("import", "m.onnx", "-o", "nets/iris", cwd=tmp_path)
+    assert again.returncode == 2 and "exists already" in again.stderr
+    (tmp_path / "cut.onnx").write_bytes((tmp_path / "m.onnx").read_bytes()[:90])
+    for name, status, words in (
+        ("cut.onnx", 1, "damaged"),
+        ("none.onnx", 1, "none.onnx"),
+        ("m.net", 2, "no .onnx file"),
+    ):
+        done = dslc("import", name, cwd=tmp_path)
+        assert done.returncode == status and words in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,101 @@
+"""Ctrl-C and SIGTERM at any moment of `dslc train`: the exit status tells, all lines are whole, no process stays, and
+the run goes on with --resume to the bits of one that nobody has interrupted."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from dslc.cli.main import run
+from dslc.cli.signals import listen
+from dslc.runtime.training.interrupts import undisturbed
+from test_crashes import COMMAND, assert_finished, fresh, whole
+
+assert whole  # a fixture: a finished run in a folder with its spec and data
+LINE = re.compile(r"epoch \d  loss .* lr 0\.02  \d\.\d s|(note|train|dev|run|report|interrupted): .*|interrupted")
+
+
+def interrupted(after: float, number: signal.Signals, path: Path) -> tuple[int, str]:
+    """Trains in a forked process that gets a signal after so many seconds; its status and all that it has printed."""
+    ready, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 70
+        try:
+            signal.alarm(60)  # it never outlives the test for long
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
+            listen()
+            sys.stdout = sys.stderr = os.fdopen(tell, "w", buffering=1)
+            os.write(tell, b"\0")
+            status = run([*(word.replace("none", "plain") for word in COMMAND), "--run", path.name])
+        except KeyboardInterrupt:
+            status = 71  # it came before the command line was there to answer
+        except BaseException:
+            traceback.print_exc(file=sys.stderr)
+        finally:
+            os._exit(status)
+    os.close(tell)
+    with os.fdopen(ready, "rb") as said:
+        said.read(1)
+        time.sleep(after)
+        os.kill(child, number)
+        text = said.read().decode()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text
+
+
+@pytest.mark.parametrize("moments", [6, pytest.param(50, marks=pytest.mark.slow)])
+def test_at_random_moments(moments: int, whole: Path) -> None:
+    draw, found = random.Random(moments), set()
+    path = fresh(whole)
+    began = time.monotonic()
+    assert run([*COMMAND, "--run", path.name]) == 0
+    lasts = time.monotonic() - began
+    for moment in range(moments):
+        number = (signal.SIGINT, signal.SIGTERM)[moment % 2]
+        status, text = interrupted(draw.uniform(0, 1.2) * lasts, number, fresh(whole))
+        assert status in (0, 71, 128 + number), text
+        found.add(status)
+        assert not text or text.endswith("\n"), text
+        assert all(LINE.fullmatch(line) for line in text.splitlines()), text
+        kept = path / "weights.safetensors"
+        if kept.exists():
+            best = {n.removeprefix("best/"): a for n, a in load_file(path / "checkpoint").items() if n[:5] == "best/"}
+            for name, array in (load_file(kept) if best else {}).items():
+                np.testing.assert_array_equal(array, best[name])
+        if status != 0:
+            run([*COMMAND, "--resume" if path.exists() else "--run", path.name])  # an error if it came behind the end
+        assert_finished(path, whole / "whole")
+    assert found & {130, 143}
+
+
+def test_what_must_be_whole_is_done_first() -> None:
+    """A signal within is answered behind it, once; in other threads nothing is put off."""
+    done: list[str] = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("whole")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    def elsewhere() -> None:
+        with undisturbed():
+            done.append("elsewhere")
+
+    worker = threading.Thread(target=elsewhere)
+    worker.start()
+    worker.join()
+    assert done == ["whole", "elsewhere"]
