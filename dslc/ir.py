@@ -241,6 +241,19 @@ class Network:
         return None if node is None else node.parameter(class_weights_role(head.name))
 
     @property
+    def whole_numbers(self) -> dict[Value, tuple[int, int]]:
+        """For inputs that count something or name words: the least and the largest whole number that all layers which
+        read them take."""
+        found: dict[Value, tuple[int, int]] = {}
+        for node in self.nodes:
+            for place, (least, most) in node.layer.whole_numbers(node.input_shapes).items():
+                value = node.inputs[place]
+                if value in self.inputs:
+                    low, high = found.get(value, (least, most))
+                    found[value] = (max(low, least), min(high, most))
+        return found
+
+    @property
     def users(self) -> dict[str, tuple[str, ...]]:
         """By a parameter's name the nodes that compute with it: its owner, then those that share it."""
         found: dict[str, tuple[str, ...]] = {}

@@ -154,10 +154,8 @@ def data(network: Network, n: int, rng: np.random.Generator, dtype: str = "float
         return array.astype(dtype).astype(np.float64)
 
     xs = {v.name: exact(rng.standard_normal((n, *v.shape))) for v in network.inputs}
-    for node in network.nodes:
-        for place, (least, most) in node.layer.whole_numbers(node.input_shapes).items():
-            value = node.inputs[place]
-            xs[value.name] = rng.integers(least, most + 1, (n, *value.shape)).astype(np.float64)
+    for value, (least, most) in network.whole_numbers.items():
+        xs[value.name] = rng.integers(least, most + 1, (n, *value.shape)).astype(np.float64)
     ys = {}
     for head in network.heads:
         classes = head.loss is not None and head.loss.numbered

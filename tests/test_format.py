@@ -127,7 +127,7 @@ def test_form() -> None:
 
 def test_meaning_sees_a_difference() -> None:
     """The comparison that the tests below rely on."""
-    text = FILES[0].read_text()
+    text = (REPO / "specs/alexnet.net").read_text()
     assert isinstance(check_text(text), Network)
     assert meaning(check_text(text)) == meaning(check_text("\n\n" + text))
     assert meaning(check_text(text)) != meaning(check_text(text.replace("11x11", "9x9")))

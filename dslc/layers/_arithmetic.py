@@ -115,6 +115,8 @@ def _advice(shapes: tuple[Shape, ...], sizes: list[set[int]]) -> str:
     """What to write where the channels or features differ, or rows and columns."""
     *pixels, channels = sizes
     if any(len(found) > 1 for found in pixels):
+        if all(len(shape) < 3 for shape in shapes):
+            return "help: bring them to the same number of steps first, with pad=same, stride or pooling"
         return "help: bring them to the same height and width first, with pad=same, stride, pooling or upsample"
     most = max(channels)
     other = next(shape for shape in shapes if shape[-1] not in (1, most))

@@ -23,9 +23,8 @@ def random_batch(network: Network, count: int, seed: int) -> tuple[dict[str, Arr
         if isinstance(node.layer, Embedding):
             for part in node.layer.learned:
                 x[node.inputs[0].name][:, part.start] = random.integers(-1, part.values, count)
-        for place, (least, most) in node.layer.whole_numbers(node.input_shapes).items():
-            value = node.inputs[place]
-            x[value.name] = random.integers(least, most + 1, (count, *value.shape)).astype(np.float32)
+    for value, (least, most) in network.whole_numbers.items():
+        x[value.name] = random.integers(least, most + 1, (count, *value.shape)).astype(np.float32)
     x |= {table.input: x[table.input].view(Encoded) for table in network.tables}
     y: dict[str, Array] = {}
     for head in network.heads:

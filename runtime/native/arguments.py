@@ -45,8 +45,7 @@ class Arguments:
         self.reals = partial(self._from_buffer, self._real)  # the pointer to an array of the network's precision
         self._kinds = {self.dtype: self._real, LABELS: self._labels, np.dtype(np.int64): named("int64_t[]")}
         self._kinds[BYTES] = named("uint8_t[]")
-        looked_up = any(node.layer.whole_numbers(node.input_shapes) for node in network.nodes)
-        self._input = network.inputs[0].shape if len(network.inputs) == 1 and not looked_up else None
+        self._input = network.inputs[0].shape if len(network.inputs) == 1 and not network.whole_numbers else None
         self._sliced = network.training is not None and network.training.slices > 1
         heads = network.heads
         self.output = heads[0].value.shape if len(network.answers) == 1 else None
