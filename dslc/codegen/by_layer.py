@@ -30,7 +30,7 @@ def functions_by_layer(plan: Plan, alone: bool = False) -> dict[str, tuple[Layer
     A layer that is computed in another's function, as an activation in the epilogue of the layer before, has none.
     """
     names = Names(plan)
-    functions = Functions(plan, names, alone)
+    functions = Functions(plan, names, plan.steps, alone)
     phase_functions(plan, names, functions)
     network, single = plan.graph.network, plan.itemsize == 4
     found: dict[str, dict[str, tuple[Function, dict[str, None]]]] = {node.name: {} for node in network.nodes}
@@ -38,7 +38,7 @@ def functions_by_layer(plan: Plan, alone: bool = False) -> dict[str, tuple[Layer
         for kernel in (k for k in step.kernels if not k.variant.is_alias):
             layer = _layer_of(network, kernel.operation.name)
             if layer is not None:
-                function = functions.function(step, kernel)
+                function = functions.function(kernel)
                 found[layer].setdefault(function.name, (function, {}))[1][step.name] = None
     return {
         layer: tuple(

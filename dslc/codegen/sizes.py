@@ -103,8 +103,9 @@ def sizes_of(context: Mapping[str, object], keys: Sequence[str]) -> dict[str, in
     found: dict[str, int | str] = {}
     for key in (key for key in keys if key in context):
         value = context[key]
-        several = isinstance(value, tuple)
-        parts = {f"{key[:-1]}{i}": part for i, part in enumerate(value, 1)} if several else {key: value}
+        parts: dict[str, object] = {key: value}
+        if isinstance(value, tuple):
+            parts = {f"{key[:-1]}{i}": part for i, part in enumerate(value, 1)}
         found |= {name: part for name, part in parts.items() if isinstance(part, int | str)}
     return found
 

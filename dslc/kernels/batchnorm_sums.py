@@ -20,5 +20,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         }  # fmt: skip
         return [Variant("plain", names, context, cost)]
     found = {**block_context(d.channels, d.pixels, setting.lanes), "eps": d.eps, "chunks": CHUNKS}
-    names = ("dy", "x", "mean", "var", "sums")
-    return [Variant("chunks", names, found, cost, sizes=block_sizes(d.channels, setting.lanes))]
+    of_chunks = ("dy", "x", "mean", "var", "sums")
+    return [Variant("chunks", of_chunks, found, cost, sizes=block_sizes(d.channels, setting.lanes))]

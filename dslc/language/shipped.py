@@ -10,14 +10,18 @@ from dslc.language.diagnostics import did_you_mean
 
 
 def shipped_names() -> tuple[str, ...]:
-    """The names of the specs that ship with the package, in alphabetical order."""
-    files = resources.files("dslc.specs").iterdir()
-    return tuple(sorted(file.name.removesuffix(".net") for file in files if file.name.endswith(".net")))
+    """The names of the specs that ship with the package, in alphabetical order, then those of published networks."""
+    specs = resources.files("dslc.specs")
+    return (*_names(specs, ""), *_names(specs.joinpath("zoo"), "zoo/"))
+
+
+def _names(folder: Traversable, prefix: str) -> list[str]:
+    return sorted(prefix + file.name.removesuffix(".net") for file in folder.iterdir() if file.name.endswith(".net"))
 
 
 def shipped(name: str) -> Traversable | None:
     """The spec of this name that ships with the package; None if there is none, or a file has the name."""
-    if not name.isidentifier() or Path(name).is_file():
+    if not _may_ship(name) or Path(name).is_file():
         return None
     found = resources.files("dslc.specs").joinpath(f"{name}.net")
     return found if found.is_file() else None
@@ -25,6 +29,10 @@ def shipped(name: str) -> Traversable | None:
 
 def names_like(name: str) -> str:
     """A hint for the name of a file that is not there: the spec that may be meant, or all; empty for a path."""
-    if not name.isidentifier():
+    if not _may_ship(name):
         return ""
     return did_you_mean(name, shipped_names()) or f"help: specs that ship with dslc: {', '.join(shipped_names())}"
+
+
+def _may_ship(name: str) -> bool:
+    return name.removeprefix("zoo/").isidentifier()
