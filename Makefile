@@ -8,7 +8,7 @@ RELEASE ?= .venv-release
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test test-all soak fuzz fuzz-files fuzz-specs lint format docs parity devices bench pins audit wheel sbom clean
+.PHONY: demo test test-all soak fuzz fuzz-sanitized fuzz-files fuzz-specs lint format docs parity devices bench pins audit wheel sbom clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
@@ -24,6 +24,9 @@ test-all: $(VENV)/installed  ## all tests; those against PyTorch run where it is
 fuzz: $(VENV)/installed  ## random networks against NumPy, for MINUTES from network number SEED on; what fails is kept
 	$(BIN)/python tests/hostile_specs.py --minutes 1 --seed $(SEED)
 	$(BIN)/python tests/fuzz.py --minutes $(MINUTES) --seed $(SEED)
+
+fuzz-sanitized: $(VENV)/installed  ## the same networks under the address, undefined and thread sanitizers, for MINUTES
+	$(BIN)/python tests/fuzz_sanitized.py --minutes $(MINUTES) --seed $(SEED)
 
 fuzz-files: $(VENV)/installed  ## damaged files of all kinds, for MINUTES from file number SEED on: read, or refused with a DataError
 	$(BIN)/python tests/fuzz_files.py --minutes $(MINUTES) --seed $(SEED)

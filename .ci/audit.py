@@ -29,7 +29,10 @@ def main() -> int:
     for package, weakness in weak:
         fixed = ", ".join(weakness["fix_versions"]) or "no version yet"
         print(f"{package['name']} {package['version']}: {weakness['id']}, fixed in {fixed}: run `make pins`")
-    print(f"{len(found)} packages were audited")
+    skipped = [package for package in found if "skip_reason" in package]
+    if skipped:
+        print(f"note: {len(skipped)} packages were not audited, such as: {skipped[0]['skip_reason']}")
+    print(f"{len(found) - len(skipped)} packages were audited")
     return 1 if weak else 0
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from dslc.compiler import check_file
-from dslc.export.companions import compile_flags
+from dslc.export.companions import LEFT_OUT, compile_flags
 from dslc.export.export import Exported, export_c
 from dslc.export.network import Trained, Wishes
-from dslc.export.report import Footprint, footprint
+from dslc.export.report import PREDICTS, Footprint, footprint
 from dslc.target import TARGETS
 
 HERE = Path(__file__).parent
@@ -36,7 +36,7 @@ def main() -> None:
         for small in (True, False):
             exported = export_c(trained, Wishes(TARGET, small=small, embed=True))
             code, header = (exported.files[f"{trained.prefix}.{kind}"].decode() for kind in "ch")
-            found = footprint(code, header, trained.prefix, TARGET, small)
+            found = footprint(code, header, trained.prefix, TARGET, small, PREDICTS)
             assert found is not None, f"{TARGET.compiler} is not installed"
             print(_row(trained, small, exported, found), flush=True)
 
@@ -60,7 +60,7 @@ def instructions(trained: Trained, exported: Exported, small: bool) -> int:
         start = ("--specs=rdimon.specs", sizes, str(START / "cortex_m.c"), "-T", str(START / "cortex_m.ld"))
         _run(folder, TARGET.compiler, *flags, "-c", f"{prefix}.c")
         main = (str(HERE / "device.c"), "-std=gnu99", "-include", f"{prefix}.h", f"-I{folder}")
-        _run(folder, TARGET.compiler, *flags, *names, *main, f"{prefix}.o", *start, "-lm", "-o", "program")
+        _run(folder, TARGET.compiler, *flags, *names, *main, f"{prefix}.o", *start, LEFT_OUT, "-lm", "-o", "program")
         counts = ("-icount", "shift=0", "-semihosting-config", "enable=on,target=native")
         return int(_run(folder, "qemu-system-arm", "-M", BOARD, "-nographic", *counts, "-kernel", "program"))
 

@@ -33,22 +33,36 @@ def check(path: str | Path, **params: object) -> Network:
     return check_file(path, params)
 
 
-def load(path: str | Path, *, dtype: str | None = None, threads: Threads = "auto", **params: object) -> Model:
+def load(
+    path: str | Path,
+    *,
+    weights: str | Path | None = None,
+    dtype: str | None = None,
+    threads: Threads = "auto",
+    **params: object,
+) -> Model:
     """Checks, compiles (cached) and loads a spec file.
 
+    weights: a file of them, one that `save` wrote or one of PyTorch (.pth, .pt, .safetensors) or Keras (.keras, .h5).
     dtype: `float32` or `float64`, the file's precision unless given. threads: how many share the work at most; `auto`
     is $DSLC_THREADS, or as many as pay off on the cores that this process may use. The results have the same bits for
     any number. params: values for the file's params and settings, in place of its own: `lr=0.01, epochs=3`.
 
     Raises:
         SpecError: the file has errors; `diagnostics` lists all of them.
+        DataError: the weights cannot be read, or do not fit; the message lists the differences.
         UsageError: the machine has too little memory.
         ValueError: `dtype` or `threads` is not a valid value.
     """
     from dslc.compiler import check_file
     from dslc.runtime.model import Model
 
-    return Model(check_file(path, params, _precision(dtype)), threads)
+    model = Model(check_file(path, params, _precision(dtype)), threads)
+    if weights is not None:
+        from dslc.interchange.loading import load_into
+
+        load_into(model, Path(weights))
+    return model
 
 
 def loads(text: str, *, dtype: str | None = None, threads: Threads = "auto", **params: object) -> Model:

@@ -8,6 +8,7 @@ from math import prod
 from dslc.averages import Average
 from dslc.clips import Clip
 from dslc.columns import Table
+from dslc.html_pieces import html_table
 from dslc.inits import Init
 from dslc.language.diagnostics import Diagnostic
 from dslc.language.source import Source, Span
@@ -17,7 +18,10 @@ from dslc.objective import Objective
 from dslc.optimizers import Optimizer
 from dslc.regularizers import Constraint, Penalty
 from dslc.schedules import Schedule
-from dslc.shape import Shape
+from dslc.shape import Shape, show_shape
+
+LAYER_COLUMNS = ("layer", "output", "parameters", "multiply-adds")
+"""What is told of each layer in a table."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +269,28 @@ class Network:
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for an input."""
         return next((node for node in self.nodes if node.output == value), None)
+
+    @property
+    def title(self) -> str:
+        """The name, with the sizes of the inputs."""
+        inputs = ", ".join(f"{value.name} {show_shape(value.shape)}" for value in self.inputs)
+        return f"{self.name}: input {inputs}, {self.precision}"
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Words on every layer, under LAYER_COLUMNS."""
+        return [
+            (
+                node.name,
+                show_shape(node.output.shape),
+                f"{sum(p.elements for p in node.parameters if p.trained):,}",
+                f"{node.layer.multiply_adds(node.input_shapes):,}",
+            )
+            for node in self.nodes
+        ]
+
+    def _repr_html_(self) -> str:
+        """A table of the layers, for notebooks."""
+        return html_table(self.title, LAYER_COLUMNS, self.rows())
 
     def verify(self) -> None:
         """Asserts that inputs are computed before they are used, that names are unique, and that sizes are as the

@@ -34,6 +34,16 @@ class Target:
         return self.machine in ("", os.uname().machine)
 
     @property
+    def is_microcontroller(self) -> bool:
+        """Whether flash and memory are scarce."""
+        return self.machine == "arm"
+
+    @property
+    def has_short_registers(self) -> bool:
+        """Of 32 bits, as its addresses: a longer index would take two."""
+        return self.machine in ("arm", "armv7l", "wasm32")
+
+    @property
     def tile_rows(self) -> int:
         """Rows of the largest register tile, with two vectors a row, that leaves room for one row of the other
         operand."""
@@ -78,6 +88,7 @@ TARGETS = {
             f"cortex-m{n}",
             0,
             (f"-mcpu=cortex-m{n}", "-mthumb", *floats),
+            registers=16 if n == 3 else 32,  # of single numbers
             fuses=n != 3,
             machine="arm",
             compiler="arm-none-eabi-gcc",

@@ -20,11 +20,12 @@ from dslc.ir import ON_NAN, Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
+from dslc.runtime import overview
 from dslc.runtime.data.arrays import as_inputs, as_targets
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.data.stream_schema import schema_of
-from dslc.runtime.native import inference, initial, steps
+from dslc.runtime.native import inference, initial, probing, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
@@ -35,7 +36,7 @@ from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.batches import Batches, Order, Piece, batches_of
 from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
-from dslc.runtime.training.progress import make_progress
+from dslc.runtime.training.progress_kinds import make_progress
 from dslc.runtime.training.spec_text import as_trained, completed
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
@@ -298,6 +299,14 @@ class Model:
         """The size of the network's memory in bytes: as `dslc check` prints it, more after a call of `gradients`."""
         return self.compiled.arena.bytes
 
+    def summary(self) -> str:
+        """A table of the layers with sizes, parameters and multiply-adds, and the bytes of memory, as text to print."""
+        return overview.as_text(self.network, None if self._compiled is None else self.plan)
+
+    def _repr_html_(self) -> str:
+        """The diagram and the same table, for notebooks."""
+        return overview.as_html(self.network, None if self._compiled is None else self.plan)
+
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0. step: by default the next update."""
         lr, schedule = self.training.optimizer.lr, self._schedule
@@ -371,21 +380,14 @@ class Model:
         key = ("", "input gradients")
         if key not in self._insides:
             self._insides[key] = self._related(derived.with_inputs_as_parameters(self.network))
-        probe, inputs = self._insides[key], self.network.inputs
+        probe = self._insides[key]
         with self.compiled.lock:
             probe.restore_weights(self.copy_weights())
             xs = as_inputs(self.network, self.schema.inputs(self.network, x), self.dtype)
             ys = as_targets(self.network, self.schema.targets(self.network, y), len(xs[0]), self.dtype)
-            found = [np.empty_like(array) for array in xs]
-            ones = {value.name: np.ones((1, value.elements), self.dtype) for value in inputs}
-            for i in range(len(xs[0])):
-                for value, array in zip(inputs, xs, strict=True):
-                    probe.parameters[derived.factor_of(value)][...] = array[i].ravel()
-                target = {head.name: array[i : i + 1] for head, array in zip(self.network.heads, ys, strict=True)}
-                gradients = probe.gradients(ones, target)
-                for value, result in zip(inputs, found, strict=True):
-                    result[i] = gradients[derived.factor_of(value)].reshape(value.shape)
-        return found[0] if len(found) == 1 else {v.name: array for v, array in zip(inputs, found, strict=True)}
+            found = probing.input_gradients(self.network, probe.parameters, probe.gradients, xs, ys)
+        names = [value.name for value in self.network.inputs]
+        return found[0] if len(found) == 1 else dict(zip(names, found, strict=True))
 
     def predict_classes(self, x: Any) -> Any:
         """The likeliest class of each example as its label, in the type that the training targets had: an array (n,),
@@ -565,6 +567,12 @@ class Model:
             for name, array in weights.items():
                 self.parameters[name][...] = array
 
+    def take_weights(self, weights: Mapping[str, Stored]) -> None:
+        """Sets these parameters as `load_weights` does: a new training begins from them."""
+        self.restore_weights(weights)
+        self._unfitted -= {name.partition(".")[0] for name in weights}
+        self.fit_state, self._resumed, self.lr_factor = None, None, 1.0
+
     def show_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters for predictions. Where these are averages, training goes on from what it had."""
         with self.compiled.lock:
@@ -602,9 +610,7 @@ class Model:
             schema.require_tables(self.network)
         if whole or layers & initial.fitted_layers(self.network):
             self.schema = schema if whole else replace(self.schema, offsets=schema.offsets)
-        self.restore_weights(found)
-        self._unfitted -= layers
-        self.fit_state, self._resumed, self.lr_factor = None, None, 1.0  # a new training begins
+        self.take_weights(found)
         return left_out
 
     # ------------------------------------------------------------------------------------------- checkpoints

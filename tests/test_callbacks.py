@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.callbacks import Callback, Checkpoints, CsvLog, LearningRates, TensorBoard, TimeBudget
+from dslc.callbacks import Callback, Checkpoints, CsvLog, LearningRates, TensorBoard, TimeBudget, TrainMetrics
 from dslc.cli.main import run
 from dslc.language.diagnostics import DataError, UsageError
 from dslc.runtime.model import Model
@@ -101,6 +101,31 @@ def test_the_mean_loss_of_the_mini_batches() -> None:
         wanted.append(total / min(start + 8, 30))
         twin.train_step(x[part], y[part])
     np.testing.assert_allclose([b["loss"] for b in watched.of("batch")], wanted, rtol=1e-12)
+
+
+def test_train_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `evaluate` says after each epoch; callbacks behind it see the numbers, and so do history.csv and report."""
+    x, y = examples()
+    wanted, watched = [], Tells()
+
+    class Measures(Callback):
+        def on_train_begin(self, model: Any) -> None:
+            self.model = model
+
+        def on_epoch(self, record: dict[str, float]) -> None:
+            wanted.append({f"train_{key}": value for key, value in self.model.evaluate(x[:9], y[:9]).items()})
+
+    history = dslc.loads(SPEC).fit(x, y, callbacks=[Measures(), TrainMetrics(x[:9], y[:9]), watched])
+    for record, seen, numbers in zip(history.records, watched.of("epoch"), wanted, strict=True):
+        assert set(numbers) == {"train_loss", "train_accuracy"} and numbers.items() <= record.items() == seen.items()
+    monkeypatch.chdir(tmp_path)
+    Path("w.net").write_text(SPEC)
+    np.savez("d.npz", x=x, y=y)
+    train = ["train", "w.net", "--data", "d.npz", "--run", "r", "--progress", "none", "--train-metrics"]
+    assert run([*train, "0"]) == 2 and run([*train, "1000"]) == 0
+    rows = list(csv.DictReader(Path("r/history.csv").read_text().splitlines()))
+    assert len(rows) == 3 and all(0 <= float(row["train_accuracy"]) <= 1 for row in rows)
+    assert "train, measured as dev" in Path("r/report.html").read_text("utf-8")
 
 
 def test_slices_by_default() -> None:

@@ -6,6 +6,7 @@ qemu-system-arm; `make devices` installs them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,26 @@ import numpy as np
 import pytest
 
 from dslc.compiler import check_text
+from dslc.export.companions import LEFT_OUT
 from dslc.export.network import Trained, Wishes
+from dslc.export.report import PREDICTS, footprint
 from dslc.export.training import plan_training, trained_buffers
 from dslc.export.weights import HEAD_BYTES
 from dslc.proofs.reference import Interpreter
 from dslc.target import TARGETS, Target, native
-from exporting import AARCH64, ARMV7, HERE, RISCV64, WASM, Export, Host, export, random_parameters, write
+from exporting import (
+    AARCH64,
+    ARMV7,
+    HERE,
+    RISCV64,
+    WASM,
+    Export,
+    Host,
+    export,
+    random_parameters,
+    run_compiler,
+    write,
+)
 from helpers import FORWARD, Arrays, assert_close
 from test_export import CASES, DIGITS, GENERIC, PORTABLE, examples, reference
 
@@ -110,7 +125,9 @@ def train(exported: Export, batches: Batches, *flags: str, host: Host) -> tuple[
     left = made.read_bytes()
     losses = np.frombuffer(left, np.float32, len(batches))
     image = np.frombuffer(left, np.float32, offset=losses.nbytes + HEAD_BYTES)
-    plan = plan_training(exported.trained.network, exported.wishes.target, exported.wishes.batch, exported.wishes.small)
+    plan = plan_training(
+        exported.trained.network, exported.wishes.target, exported.wishes.batch, exported.wishes.direct
+    )
     return losses, {
         name: b.layout.unpack(image[b.offset : b.offset + b.layout.elements])
         for name, b in trained_buffers(plan).items()
@@ -164,6 +181,30 @@ def test_predicts_on_microcontrollers(board: Board, small: bool, tmp_path: Path,
     exported = export(DIGITS, Wishes(TARGETS[board.target], small=small, embed=True), tmp_path, rng)
     x = examples(exported, 3, rng)
     assert_close(exported.predict(x, host=board.host), reference(exported.trained, x), FORWARD["float32"], board.name)
+
+
+@pytest.mark.devices
+def test_the_report_is_that_of_the_linker(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Code and constants of a program that predicts, section by section, as the linker's map has them."""
+    board = BOARDS[2]
+    board.host.require()
+    exported = export(DIGITS, Wishes(TARGETS[board.target], small=True, embed=True), tmp_path, rng)
+    (tmp_path / "least.c").write_text(
+        '#include "digits.h"\nint main(void)\n{\n    static float memory[9999], x[64], out[10];\n    digits_t net;\n'
+        "    const size_t size = digits_memory_size(1, 0);\n"
+        "    return digits_init(&net, memory, size, 1, 0, 0) || digits_predict(&net, x, 1, out);\n}\n"
+    )
+    network = exported.compile(tmp_path / "network.o", "-c", compiler=board.host.compiler)
+    flags = (*exported.wishes.target.flags, *board.host.link, LEFT_OUT, f"-Wl,-Map={tmp_path}/map")
+    run_compiler(board.host.compiler, str(tmp_path / "least.c"), str(network), *flags, "-o", str(tmp_path / "least"))
+    linked = (tmp_path / "map").read_text().partition("Linker script and memory map")[2]
+    found = re.findall(r"^ \.(text|rodata)\S*\s+0x\w+\s+(0x\w+) \S*network\.o$", linked, re.MULTILINE)
+    sizes = {kind: sum(int(size, 16) for k, size in found if k == kind) for kind in ("text", "rodata")}
+    code, header = ((tmp_path / f"digits.{kind}").read_text() for kind in "ch")
+    report = footprint(code, header, "digits", exported.wishes.target, True, PREDICTS)
+    assert report is not None
+    assert (report.text, report.constants) == (sizes["text"], sizes["rodata"])
+    assert report.text < 2800
 
 
 @pytest.mark.devices

@@ -262,3 +262,12 @@ def test_is_clean_c_and_c_plus_plus(target: Target, tmp_path: Path) -> None:
     wanted = {name for kind, name in symbols if kind == "U"}
     known = {"memcpy", "memset", "memcmp", "strcmp", "sqrtf", "sqrt", "pow", "_GLOBAL_OFFSET_TABLE_"}
     assert wanted <= known, wanted - known
+
+
+def test_soft_labels_are_numbers(tmp_path: Path) -> None:
+    """Of each example as many as there are classes: no class numbers."""
+    network = check_text(LEARNER.replace("loss cross_entropy", "loss cross_entropy(soft_labels=on)"))
+    trained = Trained(network, random_parameters(network, np.random.default_rng(0)))
+    exported = write(trained, Wishes(PORTABLE, BATCH, training=True), tmp_path)
+    assert "const float *x, const float *y, int n" in (tmp_path / "learner.h").read_text()
+    run_compiler("gcc", "-std=c99", "-fsyntax-only", *STRICT, str(exported.source))

@@ -3,18 +3,25 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from test_cli import dslc
-from test_export_onnx import LARGE, LAYERS, with_numbers
+from test_export_onnx import LARGE, LAYERS, assert_same, with_numbers
 
 import dslc as package
 from dslc.compiler import check_file, check_text
 from dslc.export.onnx.model import FORMS, export_onnx
 from dslc.interchange.importing import Imported, import_onnx
-from dslc.language.diagnostics import DataError
+from dslc.language.diagnostics import CallError, DataError, UsageError
+from dslc.registry import name_of
+from fuzzing.specs import networks
 from helpers import SPECS, example_spec
 
 onnx = pytest.importorskip("onnx")
@@ -72,6 +79,31 @@ def test_the_text(rng: np.random.Generator, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
+@settings(
+    max_examples=60, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(networks())
+def test_random_networks(text: str) -> None:
+    """Of the whole language: as ONNX they compute the same, and come back unless they cut images."""
+    network, rng = check_text(text), np.random.default_rng(0)
+    trained = with_numbers(network, rng)
+    positive = {name: np.abs(a) + 0.3 for name, a in trained.parameters.items() if name.endswith((".var", ".std"))}
+    trained = replace(trained, parameters={**trained.parameters, **positive})
+    try:
+        model = export_onnx(trained)
+    except CallError as error:
+        assert "no form in ONNX" in str(error) or "declares" in str(error)
+        return
+    assert_same(trained, rng, tolerance=1e-4)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.onnx"
+        path.write_bytes(model)
+        if not any(name_of(node.layer) in AWAY for node in network.nodes):
+            import_onnx(path, "m")
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("dynamo", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SMALL)
@@ -90,7 +122,7 @@ def test_models_of_pytorch(name: str, dynamo: bool, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------- made by hand
 
 
-def model(*nodes: object, size: tuple[int, ...] = (4,), **constants: np.ndarray) -> bytes:
+def model(*nodes: object, size: tuple[int | str, ...] = (4,), **constants: np.ndarray) -> bytes:
     """A model from x to y."""
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(
@@ -133,6 +165,85 @@ def test_a_layer_norm_in_pieces(tmp_path: Path, rng: np.random.Generator) -> Non
         ), tmp_path,
     )  # fmt: skip
     assert [type(node.layer).__name__ for node in found.network.nodes] == ["LayerNorm"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_models_of_scikit_learn(tmp_path: Path, rng: np.random.Generator) -> None:
+    """By skl2onnx: scaled and normalized inputs, classes of two kinds, several targets; what picks a class is left
+    out."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import Normalizer, StandardScaler
+
+    x = rng.standard_normal((60, 4)).astype(np.float32)
+    many, two = rng.integers(0, 3, 60), np.array(["no", "yes"])[rng.integers(0, 2, 60)]
+    for estimator, y, kinds in (
+        (
+            make_pipeline(StandardScaler(), MLPClassifier((5,), max_iter=9)),
+            many,
+            "standardize dense relu dense softmax",
+        ),
+        (make_pipeline(Normalizer(), LogisticRegression()), many, "l2_normalize dense softmax"),
+        (MLPClassifier((3,), "tanh", max_iter=9), two, "dense tanh dense sigmoid batchnorm concat"),
+        (Ridge(), x[:, :2] @ np.ones((2, 2)), "dense"),
+    ):
+        model = skl2onnx.to_onnx(estimator.fit(x, y), x[:1])
+        found = imported(model.SerializeToString(), tmp_path)
+        assert [name_of(node.layer) for node in found.network.nodes] == kinds.split()
+        assert len(found.left) == (kinds != "dense")
+
+
+@pytest.mark.parametrize("change", [
+    lambda g: g.input[0].type.tensor_type.shape.dim[1].__setattr__("dim_value", 2**40),
+    lambda g: g.input[0].type.tensor_type.shape.dim[1].__setattr__("dim_param", "free"),
+    lambda g: g.input[0].type.tensor_type.__setattr__("elem_type", 7),
+    lambda g: g.initializer[0].dims.__setitem__(0, 2**50),
+    lambda g: g.initializer[0].dims.__setitem__(0, -2),
+    lambda g: g.initializer[0].__setattr__("data_type", 77),
+    lambda g: g.node[0].__setattr__("op_type", "Conv"),
+    lambda g: g.node[0].input.__setitem__(0, "nothing"),
+    lambda g: g.node[0].attribute[0].__setattr__("type", 3),
+    lambda g: g.output[0].__setattr__("name", "nothing"),
+    lambda g: g.node.insert(0, onnx.helper.make_node("Upsample", ["x", "s"], ["x2"])),
+    lambda g: g.ClearField("input"),
+])  # fmt: skip
+def test_hostile_models(change: Callable[[object], object], tmp_path: Path) -> None:
+    """One error, in little memory; tests/fuzz_files.py tries many more by chance."""
+    whole = onnx.ModelProto()
+    whole.ParseFromString(
+        model(onnx.helper.make_node("Gemm", ["x", "w"], ["y"], transB=1), w=np.ones((2, 4), np.float32))
+    )
+    change(whole.graph)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(whole.SerializeToString())
+    with pytest.raises(DataError):
+        import_onnx(path, "m")
+
+
+def test_sizes_that_are_free(tmp_path: Path) -> None:
+    """What is fixed of them has to fit."""
+    path = tmp_path / "m.onnx"
+    nodes = [onnx.helper.make_node("GlobalMaxPool", ["x"], ["p"]), onnx.helper.make_node("Flatten", ["p"], ["y"])]
+    path.write_bytes(model(*nodes, size=(3, "rows", "columns")))
+    with pytest.raises(DataError, match=r"not fixed: \?x3x\?x\?"):
+        import_onnx(path, "m")
+    with pytest.raises(DataError, match="does not fit"):
+        import_onnx(path, "m", (5, 6, 4))
+    assert import_onnx(path, "m", (5, 6, 3)).network.inputs[0].shape == (5, 6, 3)
+
+
+def test_without_onnxruntime(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package onnx evaluates models too; without that there is one clear line."""
+    network = check_text("net N {\n  input x: 4\n  dense(3) -> gelu\n}\n")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    found = imported(export_onnx(with_numbers(network, rng)), tmp_path)
+    assert 0 < found.difference < 1e-6
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for call in (lambda: import_onnx(tmp_path / "model.onnx", "m"), lambda: export_onnx(with_numbers(network, rng))):
+        with pytest.raises(UsageError, match=r"pip install dslc\[onnx\]"):
+            call()
 
 
 def test_files_beside(tmp_path: Path) -> None:

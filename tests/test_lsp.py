@@ -339,3 +339,42 @@ def test_the_extension_colors_every_setting() -> None:
     grammar = json.loads((REPO / "editors/vscode/syntaxes/dslc.tmLanguage.json").read_text())
     keys = next(p["match"] for p in grammar["patterns"] if "optimizer" in p["match"])
     assert set(keys[keys.index("(") + 1 : keys.index(")")].split("|")) == set(SETTINGS)
+
+
+REUSABLE = """block unit(filters, skip=in) {
+  when in.channels != filters {
+    same = skip -> conv(filters, 1x1)
+  } else {
+    same = skip
+  }
+  a, b = same -> split
+  a, b
+}
+
+net Net {
+  input x: 8x8x4
+  tower = shared { conv(6, 3x3) -> activation(x * sigmoid(x)) }
+  c, d = x -> tower -> unit(8)
+  c + d -> flatten -> dense(x.channels)
+}
+"""
+
+
+def test_blocks_that_adapt() -> None:
+    """A value that both branches name is one; the x of a formula is not the input."""
+    program = parse(Source("spec.net", REUSABLE))
+    assert len(rename(program, REUSABLE.index("same ="), "kept")) == 3
+    assert len(rename(program, REUSABLE.index("x: 8x8x4"), "image")) == 3
+    assert len(rename(program, REUSABLE.index("tower ="), "trunk")) == 2
+    assert len(rename(program, REUSABLE.index("d = x"), "other")) == 2
+    assert len(rename(program, REUSABLE.index("skip=in"), "given")) == 3
+    assert sizes_by_line(check_text(REUSABLE))[3] == "6x6x8"
+    assert completions_of("net A {\n  input x: 8x8x4\n  dense(x.") == [
+        "features",
+        "steps",
+        "channels",
+        "height",
+        "width",
+    ]
+    assert {"split", "when"} <= set(completions_of("net A {\n  input x: 8x8x4\n  "))
+    assert "h" in completions_of("block b(v) {\n  v\n}\nnet A {\n  g, h = split\n  b(")

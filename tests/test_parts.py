@@ -41,9 +41,10 @@ def examples() -> tuple[np.ndarray, np.ndarray]:
     return random.standard_normal((6, 5, 4, 2)), random.integers(0, 3, 6)
 
 
+@pytest.mark.slow
 def test_the_gan_of_the_page_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And all of its models end with the same parameters, of which each trained its own."""
-    spec, code = re.findall(r"```(?:python)?\n(.*?)```", PAGE, re.S)[:2]
+    spec, code = re.findall(r"```(?:net|python)\n(.*?)```", PAGE, re.S)[:2]
     (tmp_path / "gan.net").write_text(spec)
     monkeypatch.chdir(tmp_path)
     found: dict[str, object] = {}

@@ -116,6 +116,16 @@ def test_pause_step_and_stop(client: testclient.TestClient) -> None:
     assert watch(client)[-1]["progress"]["stopped"] == "stopped"
 
 
+def test_a_bug_ends_the_events(client: testclient.TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is told, and does not wait for ever; the traceback goes to the terminal alone."""
+    seen: list[object] = []
+    monkeypatch.setattr("threading.excepthook", seen.append)
+    monkeypatch.setattr("dslc.play.session.view_of", lambda *_: 1 / 0)
+    client.post("train", json={"text": SPEC, "data": "moons"})
+    assert "broke off" in watch(client)[-1]["error"]
+    until(lambda: seen)
+
+
 def until(holds: object) -> None:
     """Waits for something that another thread does."""
     end = time.monotonic() + 30

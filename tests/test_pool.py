@@ -85,6 +85,19 @@ def test_all_come_where_all_are_waited_for(build: Build, tmp_path: Path) -> None
     assert build.run(tmp_path, 1, 400, 4, PATIENT, 0) == [[4, 4]]
 
 
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(WATCHED[0], id="futex watched", marks=pytest.mark.sanitizers),
+        pytest.param(NEON, id="aarch64", marks=pytest.mark.neon),
+    ],
+)
+def test_many_more_threads_than_cores(build: Build, tmp_path: Path) -> None:
+    """Threads that lose their core at any place, between any two of the pool's steps."""
+    assert build.run(tmp_path, 1, 60, 24, PATIENT, 0) == [[24, 24]]
+    assert all(1 <= least <= most <= 24 for least, most in build.run(tmp_path, 2, 150, 24, 20_000, 0))
+
+
 @builds
 @pytest.mark.parametrize("patience", [-1, 0, 20_000])
 def test_many_callers_at_once(build: Build, patience: int, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import math
 import pytest
 from rich.console import Console
 
-from dslc.runtime.training.progress import BarProgress, Pace, duration
+from dslc.runtime.training.pace import Pace, duration
+from dslc.runtime.training.progress import BarProgress
 
 
 def shown(progress: BarProgress) -> str:

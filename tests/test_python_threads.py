@@ -19,6 +19,7 @@ import pytest
 
 import dslc
 from dslc.runtime.model import Model
+from dslc.runtime.native import inference
 from helpers import REPO, data
 
 Array = np.ndarray
@@ -88,6 +89,25 @@ def test_every_call_that_works_in_the_memory_is_alone_there(rng: np.random.Gener
 
     wanted = [answers(number) for number in range(WORKERS)]
     assert together(lambda number: [answers(number) == wanted[number] for _ in range(20)]) == [[True] * 20] * WORKERS
+
+
+def test_python_goes_on_while_c_runs(lenet: Model) -> None:
+    """Another thread notes the time again and again, also within one call."""
+    x, stamps, stop = np.zeros((6000, 28, 28, 1), np.float32), [], threading.Event()
+
+    def note() -> None:
+        while not stop.is_set():
+            stamps.append(time.perf_counter())
+            time.sleep(0.001)
+
+    noting = threading.Thread(target=note)
+    noting.start()
+    began = time.perf_counter()
+    inference.predict(lenet.compiled, x)
+    ended = time.perf_counter()
+    stop.set()
+    noting.join()
+    assert sum(began < stamp < ended for stamp in stamps) > 3
 
 
 def test_copies_predict_side_by_side(lenet: Model, rng: np.random.Generator) -> None:

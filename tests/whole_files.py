@@ -14,9 +14,15 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch_files
 
 from dslc.compiler import check_text
+from dslc.interchange.loading import weights_for
+from dslc.interchange.onnx_file import read_onnx
+from dslc.interchange.translate import translated
+from dslc.interchange.writer import written
 from dslc.ir import Network
+from dslc.language.diagnostics import SpecError
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.data.examples import Reading
 from dslc.runtime.data.profile import profile
@@ -211,6 +217,60 @@ def _pictures(form: str, mode: str = "RGB", end: str = "") -> Kind:
     return Kind(f"a/1.{end or form.lower()}", _image(form, mode), _load_above, inside=inside)
 
 
+@cache
+def _onnx() -> bytes:
+    """A model with filters, a shape that is computed, a pool and a dense layer."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    make, rng = helper.make_node, np.random.default_rng(0)
+    nodes = [
+        make("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]), make("Relu", ["c"], ["r"]),
+        make("MaxPool", ["r"], ["m"], kernel_shape=[2, 2]), make("Shape", ["m"], ["s"]),
+        make("Gather", ["s", "zero"], ["n"]), make("Concat", ["n", "rest"], ["t"], axis=0),
+        make("Reshape", ["m", "t"], ["f"]), make("Gemm", ["f", "v"], ["y"], transB=1),
+    ]  # fmt: skip
+    constants = {
+        "w": rng.random((3, 2, 3, 3)), "b": rng.random(3), "v": rng.random((2, 12)), "zero": np.array([0]),
+        "rest": np.array([-1]),
+    }  # fmt: skip
+    arrays = [
+        numpy_helper.from_array(a.astype(np.float32 if a.dtype.kind == "f" else np.int64), name)
+        for name, a in constants.items()
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2, 8, 8])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, arrays)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def _open_onnx(path: Path) -> object:
+    """Without comparing it with onnxruntime, which is not ours to test."""
+    found = written(translated(read_onnx(path)), "Net", "")
+    try:
+        return check_text(found.text)
+    except SpecError as error:
+        raise AssertionError(f"{found.text}{error}") from None
+
+
+@cache
+def _pth() -> bytes:
+    return torch_files.written({"a.weight": np.ones((4, 3), np.float32), "a.bias": np.ones(4, np.float16)})
+
+
+def _inside_pth(data: bytes, change: Change) -> bytes:
+    """The pickle is changed, or now and then the list of files."""
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(result, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(old.read(name)) if name.endswith("data.pkl") else old.read(name))
+    return result.getvalue()
+
+
+def _open_pth(path: Path) -> object:
+    return weights_for(check_text("net N {\n  input x: 3\n  dense(4)\n}\n"), path)
+
+
 SEMICOLONS = "sep=;\r\n" + TABLE.replace(",", ";").replace("\n", "\r\n")
 BESIDE_IMAGES = {"train-labels-idx1-ubyte": LABELS}
 
@@ -249,6 +309,8 @@ KINDS: dict[str, Kind] = {
     "jpeg2000": _pictures("JPEG2000", end="jp2"),
     "list": Kind("list.csv", lambda: b"file,label\n1.png,a\n2.png,b\n1.png,b\n", _load, _two_pictures),
     "weights": Kind("w.safetensors", _written(_weights), _open_weights, inside=_inside_safetensors),
+    "onnx": Kind("m.onnx", _onnx, _open_onnx),
+    "pth": Kind("m.pth", _pth, _open_pth, inside=_inside_pth),
     "checkpoint": Kind("c.safetensors", _written(_checkpoint), _open_checkpoint, inside=_inside_safetensors),
 }
 """What is damaged, by names that `fuzz_files.py` takes."""

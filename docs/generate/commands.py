@@ -18,8 +18,9 @@ Each page is what `--help` says. Exit status: 0 done, 1 the input is wrong, 2 th
 def pages() -> dict[str, str]:
     """Markdown by path."""
     os.environ["COLUMNS"] = "78"
-    found = {f"commands/{name}.md": f"# dslc {name}\n\n```text\n{_help(name)}\n```\n" for name in COMMANDS}
-    rows = "\n".join(f"| [`dslc {name}`]({name}.md) | {_first_line(name)} |" for name in COMMANDS)
+    names = [module.rstrip("_") for module in COMMANDS]  # some names are Python's own
+    found = {f"commands/{name}.md": f"# dslc {name}\n\n```text\n{_help(name)}\n```\n" for name in names}
+    rows = "\n".join(f"| [`dslc {name}`]({name}.md) | {_first_line(name)} |" for name in names)
     found["commands/index.md"] = f"{INDEX}\n| command | does |\n| --- | --- |\n{rows}\n"
     return found
 
@@ -32,6 +33,6 @@ def _help(name: str) -> str:
 
 
 def _first_line(name: str) -> str:
-    module = importlib.import_module(f"dslc.cli.{name}")
-    command = getattr(module, name, None) or getattr(module, f"{name}_")  # some names are Python's own
+    module = importlib.import_module(f"dslc.cli.{name if name in COMMANDS else f'{name}_'}")
+    command = getattr(module, name, None) or getattr(module, f"{name}_")
     return " ".join((command.__doc__ or "").split("\n\n")[0].split())

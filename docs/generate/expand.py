@@ -46,7 +46,7 @@ def c_of(spec: str, layer: str, *jobs: str) -> str:
     Raises:
         ValueError: there are none.
     """
-    found = [f for f in functions(spec)[layer] if not jobs or any(_is(f, layer, job) for job in jobs)]
+    found = [f for f in functions(spec)[layer] if not jobs or any(_does(f, job) for job in jobs)]
     if not found:
         raise ValueError(f"no function of {layer} for {jobs}: {[f.name for f in functions(spec)[layer]]}")
     return "\n\n".join(f"```c\n{f.code}```" for f in found)
@@ -69,8 +69,9 @@ def _file(spec: str) -> str:
     return emit_network(check_text(spec), TARGETS["c99"]).code
 
 
-def _is(function: LayerFunction, layer: str, job: str) -> bool:
-    return function.name == f"{layer}_{job}" or function.name.startswith(f"{layer}_{job}_")
+def _does(function: LayerFunction, job: str) -> bool:
+    """Whether a function of a layer is for a job: its name is the layer, or the kind of several, and the job."""
+    return re.search(rf"_{job}(_|$)", function.name) is not None
 
 
 @cache

@@ -4,16 +4,18 @@ layer a picture and the C of an example."""
 from __future__ import annotations
 
 import inspect
+import math
+import re
 from dataclasses import MISSING, fields
 from typing import Any
 
 import expand
 
 from dslc.editor import vocabulary
-from dslc.language.arguments import show, slots
+from dslc.language.arguments import Real, Whole, show, slots
 from dslc.layers import Activation, Example
 from dslc.scalar import Scalar
-from dslc.shape import Shape, show_shape
+from helpers import example_spec
 
 KINDS = {
     "loss": "Losses",
@@ -38,7 +40,9 @@ def pages() -> dict[str, str]:
     names = vocabulary.names("layer")
     for name in names:
         found[f"reference/layers/{name}.md"] = _layer(name)
-    rows = "\n".join(f"| [`{name}`]({name}.md) | {vocabulary.about(_class('layer', name))} |" for name in names)
+    rows = "\n".join(
+        f"| [`{name}`]({name}.md) | {_escaped(vocabulary.about(_class('layer', name)))} |" for name in names
+    )
     found["reference/layers/index.md"] = f"{LAYERS}\n| layer | does |\n| --- | --- |\n{rows}\n"
     return found
 
@@ -56,7 +60,7 @@ def _kind(kind: str, title: str) -> str:
         parts += [
             f"## {name}",
             f"`{vocabulary.signature(name, thing)}`",
-            vocabulary.about(thing),
+            _escaped(vocabulary.about(thing)),
             _arguments(thing),
             _says(thing),
         ]
@@ -65,7 +69,12 @@ def _kind(kind: str, title: str) -> str:
 
 def _layer(name: str) -> str:
     thing = _class("layer", name)
-    parts = [f"# {name}", f"`{vocabulary.signature(name, thing)}`", vocabulary.about(thing), _arguments(thing)]
+    parts = [
+        f"# {name}",
+        f"`{vocabulary.signature(name, thing)}`",
+        _escaped(vocabulary.about(thing)),
+        _arguments(thing),
+    ]
     if issubclass(thing, Activation):
         parts.append(_formulas(name, thing))
     parts.append(_says(thing))
@@ -79,14 +88,20 @@ def _arguments(thing: type[Any]) -> str:
     defaults = {f.name: f.default for f in fields(thing)}
     rows = []
     for slot in slots(thing):
-        default = defaults[slot.name]
+        default = defaults[slot.field]
         shown = "" if default is MISSING or default is None or slot.required else f"`{_shown(default)}`"
         rows.append(f"| `{slot.name}` | {_kind_of(slot.kind)} | {shown} |")
     return "\n".join(["| argument | is | default |", "| --- | --- | --- |", *rows]) if rows else ""
 
 
 def _kind_of(kind: Any) -> str:
-    """The first sentence of an argument type's own words."""
+    """What an argument takes: numbers with their bounds, else the first sentence of its type's own words."""
+    if isinstance(kind, Whole):
+        return f"a whole number, at least {kind.low}" + (f", at most {kind.high}" if kind.high < 2**31 - 1 else "")
+    if isinstance(kind, Real):
+        low = "" if kind.low == -math.inf else f", {'more than' if kind.open_low else 'at least'} {kind.low:g}"
+        high = "" if kind.high == math.inf else f", {'less than' if kind.open_high else 'at most'} {kind.high:g}"
+        return f"a number{low}{high}"
     return " ".join((inspect.getdoc(type(kind)) or type(kind).__name__).split(". ")[0].split()).rstrip(".")
 
 
@@ -105,7 +120,7 @@ def _formulas(name: str, thing: type[Activation]) -> str:
 
 
 def _c(formula: Scalar) -> str:
-    return str(formula)
+    return re.sub(r"REAL\(([^()]*)\)", r"\1", str(formula))
 
 
 def _says(thing: type[Any]) -> str:
@@ -143,14 +158,13 @@ WORDS = {
 
 
 def _escaped(text: str) -> str:
-    """Words of a docstring in Markdown: formulas have stars and underscores of their own."""
-    for sign in "*_<":
-        text = text.replace(sign, f"\\{sign}")
-    return " ".join(text.split())
+    """Words of a docstring in Markdown: formulas have stars and underscores of their own, but for what is code."""
+    pieces = " ".join(text.split()).split("`")
+    return "`".join(re.sub(r"([*_<|])", r"\\\1", piece) if i % 2 == 0 else piece for i, piece in enumerate(pieces))
 
 
 def _example(example: Example, name: str) -> str:
-    spec = _spec(example)
+    spec = example_spec(example)  # something learns before the layer, so that it has a backward pass
     parts = [f"## Example\n\n```net\n{spec}```", expand.picture(spec)]
     layer = f"{name}1"
     functions = expand.functions(spec).get(layer, ())
@@ -158,28 +172,3 @@ def _example(example: Example, name: str) -> str:
         parts.append("The C of the layer, for one thread and without vectors:")
         parts += [f"```c\n{f.code}```" for f in functions]
     return "\n\n".join(parts)
-
-
-def _spec(example: Example) -> str:
-    """A network with the example; something learns before each input, so that the layer has a backward pass."""
-    lines, values = [], []
-    name, _, arguments = example.text.partition("(")
-    thing = _class("layer", name)
-    bare = thing.first or thing.augments
-    for i, shape in enumerate(example.inputs, 1):
-        lines.append(f"input x{i}: {show_shape(shape)}")
-        if not bare:
-            lines.append(f"v{i} = x{i} -> {_same_size(shape)}")
-        values.append(f"x{i}" if bare else f"v{i}")
-    if len(values) > 1:
-        call = f"{name}({', '.join(values)}{', ' + arguments if arguments else ')'}"
-    else:
-        call = f"{values[0]} -> {example.text}"
-    end = f" -> {_same_size(example.inputs[0])}" if bare else ""
-    lines.append(f"output y = {call}{end} -> linear")
-    body = "\n  ".join(lines)
-    return f"net Example {{\n  {body}\n}}\n\ntrain {{\n  loss      mse\n  optimizer sgd(lr=0.1)\n}}\n"
-
-
-def _same_size(shape: Shape) -> str:
-    return f"dense({shape[0]})" if len(shape) == 1 else f"conv({shape[-1]}, 1x1)"

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dslc import layers, registry
-from dslc.checker.arithmetic import Impossible
 from dslc.checker.blocks import bind_block
 from dslc.checker.branches import skip, unknown_link
 from dslc.checker.columns import ValuesLearned, embedding_of, is_table, read_table
@@ -23,7 +22,6 @@ from dslc.checker.expressions import (
     WrongValue,
     bind,
     evaluate,
-    number_of,
     place,
     truth,
     unknown_value,
@@ -34,7 +32,7 @@ from dslc.checker.position import misplaced, wrong_ends
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, Unreached, misfit
 from dslc.checker.splits import SPLIT, parts
 from dslc.checker.towers import SharedTakesNothing, Tower, shared
-from dslc.checker.values import JOINING, NoArithmetic, NothingCombined, has_value, negated, with_number
+from dslc.checker.values import Combination
 from dslc.columns import Table
 from dslc.ir import Value
 from dslc.language import ast
@@ -441,47 +439,14 @@ class NetBuilder:
 
     def _combined(self, expr: ast.Binary, frame: Frame) -> Value | None:
         """Arithmetic of values at the start of a chain."""
+
+        def add(call: ast.Call, layer: Layer, inputs: tuple[Value, ...]) -> Value | None:
+            return self._add(call, layer, Common(), inputs, frame)
+
         try:
-            found = self._combination(expr, frame)
+            return Combination(frame.scope, add).value(expr)
         except Failed:
             return self._poison()
-        except Impossible as problem:
-            self.report(problem.diagnostic)
-            return self._poison()
-        if not isinstance(found, Value):
-            self.report(NothingCombined(expr.span))
-            return self._poison()
-        return found
-
-    def _combination(self, expr: ast.Expr, frame: Frame) -> Value | float:
-        """A value or a number. Raises Failed after reporting, and Impossible."""
-        if not has_value(expr, frozenset(frame.scope.flows)):
-            return number_of(expr, frame.scope)
-        if isinstance(expr, ast.Name):
-            return frame.scope.flow(expr.name, expr.span)
-        if isinstance(expr, ast.Negate):
-            found = self._combination(expr.operand, frame)
-            assert isinstance(found, Value)
-            return self._arithmetic("activation", negated(), (found,), expr, frame)
-        if not isinstance(expr, ast.Binary):
-            what = f"'{expr.name}'" if isinstance(expr, ast.Call) else f"'{expr.span.text}'"
-            raise Impossible(NoArithmetic(expr.span, what))
-        left, right = self._combination(expr.left, frame), self._combination(expr.right, frame)
-        if not isinstance(left, Value):
-            assert isinstance(right, Value)
-            return self._arithmetic("activation", with_number(expr, left, True), (right,), expr, frame)
-        if not isinstance(right, Value):
-            return self._arithmetic("activation", with_number(expr, right, False), (left,), expr, frame)
-        if expr.operator not in JOINING:
-            raise Impossible(NoArithmetic(expr.span, f"'{expr.operator}'"))
-        name, layer = JOINING[expr.operator]
-        return self._arithmetic(name, layer(), (left, right), expr, frame)
-
-    def _arithmetic(self, name: str, layer: Layer, inputs: tuple[Value, ...], expr: ast.Expr, frame: Frame) -> Value:
-        found = self._add(ast.Call(expr.span, name, expr.span, None), layer, Common(), inputs, frame)
-        if found is None:
-            raise Failed
-        return found
 
     def _check_rest(self, links: tuple[ast.Call | ast.Binary, ...], frame: Frame) -> None:
         """After a failure: the arguments of the following links are still worth checking."""

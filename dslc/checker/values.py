@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from dslc import formula
 from dslc.checker.arithmetic import Impossible
-from dslc.formula import POWERS, Formula
+from dslc.checker.expressions import Failed, Scope, number_of
+from dslc.formula import POWERS
+from dslc.ir import Value
 from dslc.language import ast
 from dslc.language.arguments import show
 from dslc.language.diagnostics import Diagnostic
@@ -43,26 +48,66 @@ class NothingCombined(Diagnostic):
     message = "a chain starts with a layer or a value, and this is a number"
 
 
-def has_value(expr: ast.Expr, names: frozenset[str]) -> bool:
-    """Whether one of these values is in an expression, other than by its size."""
-    return any(isinstance(node, ast.Name) and node.name in names for node in ast.walk(expr))
+class Combination:
+    """Arithmetic of values in one place; `add` makes a layer of a call and gives its result, None after reporting."""
+
+    def __init__(self, scope: Scope, add: Callable[[ast.Call, Layer, tuple[Value, ...]], Value | None]) -> None:
+        self.scope, self.add = scope, add
+
+    def value(self, expr: ast.Binary) -> Value:
+        """The value that an expression is. Raises Failed after reporting."""
+        try:
+            found = self._combined(expr)
+        except Impossible as problem:
+            raise self.scope.fail(problem.diagnostic) from None
+        if not isinstance(found, Value):
+            raise self.scope.fail(NothingCombined(expr.span))
+        return found
+
+    def _combined(self, expr: ast.Expr) -> Value | float:
+        """A value, or a number where there is no value in it."""
+        if not any(isinstance(node, ast.Name) and node.name in self.scope.flows for node in ast.walk(expr)):
+            return number_of(expr, self.scope)
+        if isinstance(expr, ast.Name):
+            return self.scope.flow(expr.name, expr.span)
+        if isinstance(expr, ast.Negate):
+            return self._layer(expr, "activation", _formula("*", -1, "-x", before=True), self._combined(expr.operand))
+        if isinstance(expr, ast.Binary):
+            return self._binary(expr, self._combined(expr.left), self._combined(expr.right))
+        raise Impossible(NoArithmetic(expr.span, f"'{expr.name if isinstance(expr, ast.Call) else expr.span.text}'"))
+
+    def _binary(self, expr: ast.Binary, left: Value | float, right: Value | float) -> Value:
+        if isinstance(left, Value) and isinstance(right, Value):
+            if expr.operator not in JOINING:
+                raise Impossible(NoArithmetic(expr.span, f"'{expr.operator}'"))
+            name, layer = JOINING[expr.operator]
+            return self._layer(expr, name, layer(), left, right)
+        if isinstance(left, Value):
+            return self._layer(expr, "activation", _with_number(expr, right, before=False), left)
+        return self._layer(expr, "activation", _with_number(expr, left, before=True), right)
+
+    def _layer(self, expr: ast.Expr, name: str, layer: Layer, *inputs: Value | float) -> Value:
+        values = tuple(value for value in inputs if isinstance(value, Value))
+        found = self.add(ast.Call(expr.span, name, expr.span, None), layer, values)
+        if found is None:
+            raise Failed
+        return found
 
 
-def with_number(expr: ast.Binary, number: float, before: bool) -> FormulaActivation:
+def _with_number(expr: ast.Binary, number: Value | float, *, before: bool) -> FormulaActivation:
     """The layer for an operator between a value and a number, which stands before it or behind. Raises Impossible."""
-    if expr.operator == "^" and not before and number in POWERS and number:
-        found: Formula = formula.power(X, number)
-    elif expr.operator in BUILT:
-        parts = (formula.number(number), X) if before else (X, formula.number(number))
-        found = BUILT[expr.operator](*parts)
-    else:
+    assert not isinstance(number, Value)
+    known = expr.operator in BUILT or (expr.operator == "^" and not before and number in POWERS and number)
+    if not known:
         raise Impossible(NoArithmetic(expr.span, f"'{expr.operator}'"))
     shown = show(number)
     text = f"{shown} {expr.operator} x" if before else f"x {expr.operator} {shown}"
-    return FormulaActivation(Formula(found.operation, found.parts, found.number, found.name, text))
+    return _formula(expr.operator, number, text, before=before)
 
 
-def negated() -> FormulaActivation:
-    """The layer for `-x`."""
-    found = formula.multiply(formula.number(-1), X)
-    return FormulaActivation(Formula(found.operation, found.parts, text="-x"))
+def _formula(operator: str, number: float, text: str, *, before: bool) -> FormulaActivation:
+    if operator == "^":
+        found = formula.power(X, number)
+    else:
+        found = BUILT[operator](*((formula.number(number), X) if before else (X, formula.number(number))))
+    return FormulaActivation(replace(found, text=text))

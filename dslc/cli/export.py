@@ -5,15 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from dslc.cli.app import Define, app, examples, exported_target, overrides, positive, writing
 from dslc.language.diagnostics import CallError
-
-if TYPE_CHECKING:
-    from dslc.export.export import Exported
 
 Source = Annotated[
     str,
@@ -79,6 +76,7 @@ def export(
     """
     from dslc.export.export import export_c
     from dslc.export.network import Wishes
+    from dslc.export.report import report, with_report
     from dslc.runtime.runs.trained import read_trained
 
     if to == "onnx":
@@ -99,8 +97,9 @@ def export(
     exported = export_c(
         trained, Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training)
     )
-    _write(Path(output or f"{trained.prefix}-c"), exported.files)
-    _tell(exported, trained.prefix, optimize == "size")
+    told = report(exported, trained.prefix, optimize == "size")
+    _write(Path(output or f"{trained.prefix}-c"), with_report(exported, told))
+    print("\n".join(told))
 
 
 def _export_page(
@@ -166,22 +165,3 @@ def _write_onnx(run: str, weights: str | None, define: list[str] | None, output:
     print(f"ONNX with operators of opset {OPSET}, in single precision, for any number of examples.")
     if any(len(value.shape) == 3 for value in trained.network.inputs):
         print(f"Images are (batch, {'channels, rows, columns' if nchw else 'rows, columns, channels'}).")
-
-
-def _tell(exported: Exported, prefix: str, small: bool) -> None:
-    """For which machines it is, and what it takes there."""
-    from dslc.export.companions import runs_on
-    from dslc.export.report import footprint
-
-    target, constants = exported.target, exported.constant_bytes
-    code, header = (exported.files[f"{prefix}.{kind}"].decode() for kind in "ch")
-    print(runs_on(target))
-    found = footprint(code, header, prefix, target, small)
-    if found is None:
-        print(f"flash: {constants:,} bytes of weights, and code (unknown: {target.compiler} does not compile it here)")
-    else:
-        inside = found.constants if exported.embedded else found.constants + constants
-        print(f"flash: {found.text + inside:,} bytes ({found.text:,} text, {inside:,} constants)")
-    stack = "unknown" if found is None or found.stack is None else f"{found.stack:,} bytes"
-    learning = f" ({exported.training_bytes:,} for training)" if exported.training_bytes else ""
-    print(f"RAM: {exported.memory_bytes:,} bytes that the caller gives{learning}; stack of a prediction: {stack}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from dslc.cli.app import Overwrite, app, examples, writing
+from dslc.cli.app import app, examples, writing
 from dslc.language.diagnostics import CallError
 
 
@@ -16,6 +17,7 @@ from dslc.language.diagnostics import CallError
     help_epilogue=examples(
         "dslc import model.onnx",
         "dslc import model.onnx -o nets/digits",
+        "dslc import model.onnx --size 224x224x3",
         "dslc predict nets/digits.weights.safetensors --data mnist",
     ),
 )
@@ -23,7 +25,8 @@ def import_(
     model: Annotated[str, Parameter(name="MODEL", help="An .onnx file.")],
     *,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
-    overwrite: Overwrite = False,
+    size: str | None = None,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Write an ONNX model as a spec and its weights.
 
@@ -33,6 +36,7 @@ def import_(
 
     Args:
         output: NAME of the two files, with a folder before it if it is elsewhere; by default that of the model.
+        size: The size of an example, such as 224x224x3, where the model leaves it free.
         overwrite: Replace files that are there.
     """
     from dslc.cache import write_whole
@@ -46,7 +50,7 @@ def import_(
     for path in (spec, weights):
         if path.exists() and not overwrite:
             raise CallError(f"{path} exists already: name others with -o, or add --overwrite")
-    found = import_onnx(Path(model), stem.name)
+    found = import_onnx(Path(model), stem.name, None if size is None else _size(size))
     with writing(spec):
         spec.parent.mkdir(parents=True, exist_ok=True)
         write_whole(spec, found.written.text.encode())
@@ -56,3 +60,9 @@ def import_(
     print(f"largest difference from {model} on random inputs: {found.difference:.2g}")
     for name in found.left:
         print(f"left out: the output {name}, which only picks a class or is constant")
+
+
+def _size(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*", text):
+        raise CallError(f"--size wants a size such as 224x224x3, not {text!r}")
+    return tuple(map(int, text.split("x")))

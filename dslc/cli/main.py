@@ -18,9 +18,9 @@ from dslc.cli.signals import interrupted_status, listen
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
-    "augment", "check", "compare", "compile", "curve", "data", "draw", "emit", "errors", "evaluate", "explain",
-    "export", "fmt", "gradcheck", "import_", "inspect", "lsp", "new", "play", "predict", "report", "search", "train",
-    "verify",
+    "augment", "check", "compare", "compile", "convert", "curve", "data", "draw", "emit", "errors", "evaluate",
+    "explain", "export", "fmt", "gradcheck", "import_", "inspect", "lsp", "new", "play", "predict", "report", "search",
+    "train", "verify",
 )  # fmt: skip
 """Files with a command each, which add it to `app`."""
 

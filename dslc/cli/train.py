@@ -111,7 +111,7 @@ def train(
         raise CallError("--resume goes on with the checkpoint's weights: leave out --weights")
     model = Model(network, thread_option(threads))
     if weights is not None:
-        model.load_weights(weights, only.split(",") if only else None)
+        _load_weights(model, weights, only)
     if resume is not None:
         run, epochs = _resume(model, resume, run, epochs)
     known = model.schema if resume is not None else replace(model.schema, target=None, weight=None)
@@ -127,8 +127,12 @@ def train(
     existing: Existing = "goes on" if _same(run, resume) else "replaced" if overwrite else "refused"
     with run_folder(run, network.name, existing) as folder:
         with writing(folder):
-            checkpoints = RunCheckpoints(folder, watch.checkpoint_seconds)
-            watching = [checkpoints, *callbacks(folder), *_histograms(watch, folder, model, dataset)]
+            watching = [
+                *_train_metrics(watch, dataset),
+                RunCheckpoints(folder, watch.checkpoint_seconds),
+                *callbacks(folder),
+                *_histograms(watch, folder, model, dataset),
+            ]
             write_partition(folder, dataset)
         part = dataset.train
         history = model.fit(part.x, part.y, dev, epochs, progress, sample_weight=part.weights, callbacks=watching)
@@ -161,6 +165,16 @@ def _what_to_do(spec: str | None) -> str:
         f"{first}, as in: dslc train {name} --data mnist\n"
         f"specs that ship are called {', '.join(shipped_names())}; `dslc new` writes one to start from"
     )
+
+
+def _load_weights(model: Model, path: str, only: str | None) -> None:
+    """All layers from a file of ours or of another program, or `only` some from one of ours."""
+    from dslc.interchange.loading import load_into
+
+    if only is None:
+        load_into(model, Path(path))
+    else:
+        model.load_weights(path, only.split(","))
 
 
 def _resume(model: Model, resume: str, run: str | None, epochs: int | None) -> tuple[str | None, int | None]:
@@ -213,6 +227,21 @@ def check_parts(schema: Schema, network: Network, dataset: Dataset, anew: bool) 
 def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
     """The final numbers on each part of the data."""
     return {name: model.evaluate(*part.given) for name, part in dataset.parts.items()}
+
+
+def _train_metrics(watch: WatchOptions, dataset: Dataset) -> list[Callback]:
+    """What --train-metrics asks for: examples from all over the training set."""
+    import numpy as np
+
+    from dslc.callbacks import TrainMetrics
+    from dslc.runtime.data.lazy import taken
+
+    if watch.train_metrics is None:
+        return []
+    part, count = dataset.train, len(dataset.train.y)
+    some = np.linspace(0, count - 1, min(watch.train_metrics, count)).astype(int)
+    weights = None if part.weights is None else part.weights[some]
+    return [TrainMetrics(taken(part.x, some), part.y[some], weights)]
 
 
 def _histograms(watch: WatchOptions, folder: Path, model: Model, dataset: Dataset) -> list[Callback]:

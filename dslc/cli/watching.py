@@ -39,6 +39,13 @@ class WatchOptions:
         None
     )
 
+    train_metrics: Annotated[
+        int | None,
+        Parameter(
+            help="Measure so many training examples after each epoch as the dev set is measured: without dropout and "
+            "augmentation."
+        ),
+    ] = None
     histograms: Annotated[
         bool,
         Parameter(
@@ -56,6 +63,8 @@ class WatchOptions:
         """
         from dslc.callbacks import Checkpoints, TensorBoard, TimeBudget
 
+        if self.train_metrics is not None:
+            positive(self.train_metrics, "--train-metrics")
         everywhere: list[Callback] = []
         if self.time_budget is not None:
             everywhere.append(TimeBudget(_seconds(self.time_budget)))

@@ -58,7 +58,7 @@ class Function:
 
 class Functions:
     """The functions of one file by what they say; `products` and `transforms` are the tools that they call. `alone`:
-    one thread runs them, and there is nothing to share."""
+    one thread runs them, and there is nothing to share; a plan for one example then has a constant for their number."""
 
     def __init__(self, plan: Plan, names: Names, steps: Iterable[PlannedStep], alone: bool = False) -> None:
         self.plan, self.names, self.alone = plan, names, alone
@@ -116,6 +116,8 @@ class Functions:
         words = without_comments(body)
         named = {name: value for name, value in varying.items() if re.search(rf"\b{name}\b", words)}
         takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", words))
+        if "n" in takes and self.alone and self.plan.batch == 1:
+            body, takes = f"    const int n = 1;\n{body}", tuple(word for word in takes if word != "n")
         return Function(
             name=self.names.unique(function_name(uses)),
             comment=uses_comment(uses),

@@ -8,6 +8,7 @@ from typing import Literal
 
 from dslc.checker.members import MEMBERS
 from dslc.checker.program import RANGES
+from dslc.checker.splits import SPLIT
 from dslc.editor import vocabulary
 from dslc.editor.analysis import Context, context_at
 from dslc.language.format import TOKEN
@@ -87,6 +88,7 @@ def _net(text: str, offset: int, context: Context) -> Iterator[Proposal]:
         yield from (Proposal(name, "name", "param") for name in _defined(text, ("param",)))
         return
     yield from _things("layer")
+    yield Proposal(SPLIT, "thing", "split(sizes ...)", "One value becomes several: a, b = split.")
     yield from (Proposal(name, "name", "block") for name in _defined(text, ("block",)))
     if not context.line or context.line[-1] == "=":
         yield from (Proposal(name, "name", "value") for name in _values(text, offset))

@@ -13,9 +13,14 @@ FLAGS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
 """What an exported network is compiled with, as modules for Python are."""
 
 
+LEFT_OUT = "-Wl,--gc-sections"
+"""With what functions that a program does not call are left out, if each has a section of its own."""
+
+
 def compile_flags(target: Target, small: bool) -> tuple[str, ...]:
     """The compiler's flags for a target; `small`: for the least code."""
-    return ("-std=c99", "-Os" if small else "-O3", *FLAGS, *target.flags)
+    apart = ("-ffunction-sections",) if target.is_microcontroller or small else ()
+    return ("-std=c99", "-Os" if small else "-O3", *FLAGS, *apart, *target.flags)
 
 
 def companions(interface: Interface, shared: Mapping[str, object], wishes: Wishes, embedded: bool) -> dict[str, bytes]:
@@ -23,6 +28,7 @@ def companions(interface: Interface, shared: Mapping[str, object], wishes: Wishe
     the program is `example.c`."""
     prefix, single = interface.prefix, interface.real == "float"
     flags = " ".join(compile_flags(wishes.target, wishes.small))
+    link = f"{LEFT_OUT} " if "-ffunction-sections" in flags else ""
     example = "main.c" if prefix != "main" else "example.c"
     usage = f"./{prefix} examples.bin" + ("" if embedded else f" {prefix}.weights")
     common = {
@@ -36,7 +42,7 @@ def companions(interface: Interface, shared: Mapping[str, object], wishes: Wishe
         "version": shared["version"],
         "about": shared["about"],
         "flags": flags,
-        "compile": f"{wishes.target.compiler} {flags} {example} {prefix}.c -lm -o {prefix}",
+        "compile": f"{wishes.target.compiler} {flags} {example} {prefix}.c {link}-lm -o {prefix}",
         "runs_on": runs_on(wishes.target),
         "trains": wishes.training,
         "upper": shared["upper"],

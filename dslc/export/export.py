@@ -62,7 +62,7 @@ def export_numbers(trained: Trained, wishes: Wishes) -> Exported:
 
 
 def _that_predicts(trained: Trained, wishes: Wishes) -> Exported:
-    prediction = plan_prediction(trained.network, wishes.target, wishes.batch, wishes.small)
+    prediction = plan_prediction(trained.network, wishes.target, wishes.batch, wishes.direct)
     plan = prediction.plan
     interface = interface_of(trained, plan.itemsize)
     image = constants_image(prediction, trained.parameters, Arithmetic(plan.itemsize, plan.target.fuses))
@@ -73,7 +73,7 @@ def _that_predicts(trained: Trained, wishes: Wishes) -> Exported:
     alignment = plan.target.lanes(plan.itemsize) * plan.itemsize
     sizes = [f"{image.nbytes:,} bytes of constants, {memory_bytes:,} of memory."]
     shared = _shared(trained, plan, alignment, [*_about(plan, wishes), *sizes])
-    narrow = wishes.small and max(image.nbytes, memory_bytes) < 2**31
+    narrow = (wishes.small or wishes.target.has_short_registers) and max(image.nbytes, memory_bytes) < 2**31
     code = prediction_source(prediction, interface, shared, stored, narrow)
     note = "Takes weights where they lie: data must stay as they are while the network predicts."
     files = _files(interface, shared, wishes, image, stored, code, note)
@@ -83,7 +83,7 @@ def _that_predicts(trained: Trained, wishes: Wishes) -> Exported:
 def _that_trains(trained: Trained, wishes: Wishes) -> Exported:
     if trained.network.training is None:
         raise CallError("--training: this network has no `train` that says how it learns")
-    plan = plan_training(trained.network, wishes.target, wishes.batch, wishes.small)
+    plan = plan_training(trained.network, wishes.target, wishes.batch, wishes.direct)
     interface = interface_of(trained, plan.itemsize)
     image = parameters_image(plan, trained.parameters)
     stored = _stored(image, fingerprint_of(trained_buffers(plan), plan.itemsize), wishes)

@@ -135,7 +135,7 @@ def interface_of(trained: Trained, itemsize: int) -> Interface:
 
 def _target(head: Head, real: str, single: bool) -> Target:
     name = "y" if single else f"{head.name}_y"
-    if head.loss is not None and head.loss.classes:
+    if head.loss is not None and head.loss.numbered:
         return Target(name, "int32_t", head.value.shape[0], "the number of the class")
     return Target(name, real, 0, show_shape(head.value.shape))
 

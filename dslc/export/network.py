@@ -55,3 +55,8 @@ class Wishes:
     small: bool = False
     embed: bool | None = None
     training: bool = False
+
+    @property
+    def direct(self) -> bool:
+        """Whether convolutions are all direct: they need least memory, flash and code."""
+        return self.small or self.target.is_microcontroller

@@ -36,16 +36,17 @@ class Prediction:
         return self.plan.kept
 
 
-def plan_prediction(network: Network, target: Target, batch: int, small: bool = False) -> Prediction:
-    """Plans the prediction of at most `batch` examples in a call. `small`: with direct convolutions only, which need
-    least memory and code.
+def plan_prediction(network: Network, target: Target, batch: int, direct: bool = False) -> Prediction:
+    """Plans the prediction of at most `batch` examples in a call. `direct`: with direct convolutions only.
 
     Raises:
         PlanError: the plan is wrong, which is a bug in the planner.
     """
     graph = _forward_only(lower(network))
-    direct = tuple((op.name, "direct") for op in graph.predict.operations if op.kind == "conv_forward") if small else ()
-    plan = make_plan(graph, target, batch, 1, Options((WITHOUT_THREADS,), direct))
+    algorithms = (
+        tuple((op.name, "direct") for op in graph.predict.operations if op.kind == "conv_forward") if direct else ()
+    )
+    plan = make_plan(graph, target, batch, 1, Options((WITHOUT_THREADS,), algorithms))
     verify_plan(plan)
     step = plan.steps[0]
     prepack = tuple(k for phase in step.phases if phase.name == PREPACK for k in phase.kernels)

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dslc.export.companions import compile_flags
+from dslc.export.companions import compile_flags, runs_on
+from dslc.export.export import Exported
 from dslc.target import Target
 
 INDIRECT = "__indirect_call"
@@ -20,15 +21,49 @@ INDIRECT = "__indirect_call"
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes: of instructions (`text`), of constants in the object file, and of stack in the deepest call."""
+    """Bytes, as they are in the linker's map of a program that predicts: of instructions (`text`), of constants in the
+    object file, and of stack in the deepest call. Of a network that learns, all of its functions."""
 
     text: int
     constants: int
     stack: int | None
 
 
-def footprint(code: str, header: str, prefix: str, target: Target, small: bool) -> Footprint | None:
-    """Compiles the C of a network as its README says; None where the target's compiler is not installed, or fails."""
+PREDICTS = ("memory_size", "init", "predict")
+LEARNS = ("load_weights", "train_step", "evaluate", "weights_size", "save_weights", "get_parameter", "set_parameter")
+
+
+def report(exported: Exported, prefix: str, small: bool) -> list[str]:
+    """For which machines an exported network is, and the flash and RAM that a program with it takes there."""
+    target, constants = exported.target, exported.constant_bytes
+    others = LEARNS if exported.training_bytes else () if exported.embedded else ("load_weights",)
+    code, header = (exported.files[f"{prefix}.{kind}"].decode() for kind in "ch")
+    found = footprint(code, header, prefix, target, small, (*PREDICTS, *others))
+    if found is None:
+        flash = f"{constants:,} bytes of weights, and code (unknown: {target.compiler} and its `size` are not here)"
+    else:
+        inside = found.constants if exported.embedded else found.constants + constants
+        flash = f"{found.text + inside:,} bytes ({found.text:,} text, {inside:,} constants)"
+    stack = "unknown" if found is None or found.stack is None else f"{found.stack:,} bytes"
+    learning = f" ({exported.training_bytes:,} for training)" if exported.training_bytes else ""
+    return [
+        runs_on(target),
+        f"flash: {flash}",
+        f"RAM: {exported.memory_bytes:,} bytes that the caller gives{learning}; stack of a prediction: {stack}",
+    ]
+
+
+def with_report(exported: Exported, lines: Sequence[str]) -> Mapping[str, bytes]:
+    """The files, with flash and RAM told in README.md too."""
+    told = "\n## What it takes\n\n" + "".join(f"- {line}\n" for line in lines[1:])
+    return {**exported.files, "README.md": exported.files["README.md"] + told.encode()}
+
+
+def footprint(
+    code: str, header: str, prefix: str, target: Target, small: bool, functions: Sequence[str]
+) -> Footprint | None:
+    """Compiles the C of a network as its README says, and links what `functions` need, all else being left out; None
+    where the target's compiler is not installed, or fails."""
     size = shutil.which(target.compiler.removesuffix("gcc") + "size")
     if shutil.which(target.compiler) is None or size is None:
         return None
@@ -37,12 +72,14 @@ def footprint(code: str, header: str, prefix: str, target: Target, small: bool) 
         (folder / f"{prefix}.c").write_text(code)
         (folder / f"{prefix}.h").write_text(header)
         flags = (*compile_flags(target, small), "-fcallgraph-info=su", "-fno-asynchronous-unwind-tables")
-        command = [target.compiler, *flags, "-c", f"{prefix}.c", "-o", f"{prefix}.o"]
-        if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
-            return None
-        sizes = subprocess.run(
-            [size, "-A", f"{prefix}.o"], cwd=folder, capture_output=True, text=True, check=False
-        ).stdout
+        roots = [f"-Wl,-u,{prefix}_{function}" for function in functions]
+        for command in (
+            [target.compiler, *flags, "-c", f"{prefix}.c", "-o", f"{prefix}.o"],
+            [target.compiler, *flags, "-r", "-nostdlib", "-Wl,--gc-sections", *roots, f"{prefix}.o", "-o", "linked.o"],
+        ):
+            if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
+                return None
+        sizes = subprocess.run([size, "-A", "linked.o"], cwd=folder, capture_output=True, text=True, check=False).stdout
         found = re.findall(r"^\.(text|rodata)\S*\s+(\d+)", sizes, re.MULTILINE)
         graph = folder / f"{prefix}.ci"
         return Footprint(

@@ -42,16 +42,16 @@ class StoredParameter:
     width: int
 
 
-def plan_training(network: Network, target: Target, batch: int, small: bool = False) -> Plan:
-    """Plans prediction and training on at most `batch` examples; `small`: with direct convolutions only.
+def plan_training(network: Network, target: Target, batch: int, direct: bool = False) -> Plan:
+    """Plans prediction and training on at most `batch` examples; `direct`: with direct convolutions only.
 
     Raises:
         PlanError: the plan is wrong, which is a bug in the planner.
     """
     graph = lower(network)
     operations = [op for step in graph.steps for op in step.operations]
-    direct = tuple((op.name, "direct") for op in operations if op.kind.startswith("conv_")) if small else ()
-    plan = make_plan(graph, target, batch, 1, Options(("threads",), direct, gathers=False))
+    algorithms = tuple((op.name, "direct") for op in operations if op.kind.startswith("conv_")) if direct else ()
+    plan = make_plan(graph, target, batch, 1, Options(("threads",), algorithms, gathers=False))
     verify_plan(plan)
     return plan
 

@@ -44,7 +44,7 @@ def complete(draft: Draft, value: Flowing) -> Flowing:
         return value
     if value.index.ndim == 1:
         shape: Shape = value.index.shape
-        source = arranged(draft, value, value.index, shape)
+        source = arranged(draft, as_vector(draft, value), value.index, shape)
         return Flowing(source, shape, np.arange(value.index.size, dtype=np.int32))
     try:
         return as_image(draft, value)

@@ -38,13 +38,21 @@ def difference(path: Path, graph: OnnxGraph, found: Translated, written: Written
     worst = 0.0
     for end, array in zip(found.ends, wanted, strict=True):
         flat = predicted[written.outputs[end.name]].reshape(batch, -1)
+        array = _as_array(array)
         mine = flat[:, end.value.index.ravel()].reshape(array.shape)
-        worst = max(worst, _distance(mine, np.asarray(array)))
+        worst = max(worst, _distance(mine, array))
     if not worst <= TOLERANCE:
         raise DataError(
             f"the imported network differs from {path} by {worst:.3g} on random inputs: this is a fault of dslc"
         )
     return worst
+
+
+def _as_array(output: Any) -> Array:
+    """An output; of ZipMap a dict by class for each example."""
+    if isinstance(output, list) and output and isinstance(output[0], dict):
+        return np.array([list(row.values()) for row in output], np.float32)
+    return np.asarray(output)
 
 
 def _distance(mine: Array, theirs: Array) -> float:

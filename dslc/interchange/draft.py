@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import dslc.layers
 from dslc import registry
-from dslc.interchange.values import Flowing, Lacking
+from dslc.interchange.values import MOST, Flowing, Lacking
 from dslc.layers import Layer
 from dslc.numerics import Array
 from dslc.shape import Shape, SizeProblem, show_shape
@@ -70,6 +71,8 @@ class Draft:
             shape = layer.infer(shapes)
         except SizeProblem as problem:
             raise Lacking(" ".join((problem.title, problem.label)).strip()) from None
+        if prod(shape) > MOST:
+            raise Lacking(f"its result has {prod(shape):,} numbers in an example")
         for weights in layer.parameters(shapes):
             if given.get(weights.role) is None or given[weights.role].shape != weights.shape:
                 found = "none" if weights.role not in given else show_shape(given[weights.role].shape)

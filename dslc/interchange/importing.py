@@ -8,11 +8,13 @@ from pathlib import Path
 
 from dslc.compiler import check_text
 from dslc.interchange.checking import difference
-from dslc.interchange.onnx_file import read_onnx
+from dslc.interchange.onnx_file import read_onnx, with_size
 from dslc.interchange.translate import translated
 from dslc.interchange.writer import Written, written
 from dslc.ir import Network
+from dslc.language.diagnostics import DataError, SpecError
 from dslc.runtime.data.schema import Schema
+from dslc.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class Imported:
     schema: Schema
 
 
-def import_onnx(path: Path, name: str) -> Imported:
-    """The network in a file of ONNX, compared with it on random inputs.
+def import_onnx(path: Path, name: str, size: Shape | None = None) -> Imported:
+    """The network in a file of ONNX, compared with it on random inputs. size: that of an example, for inputs whose size
+    the model leaves free.
 
     Raises:
         DataError: it cannot be read, the language lacks something of it (all such nodes are listed), or the result
@@ -36,9 +39,14 @@ def import_onnx(path: Path, name: str) -> Imported:
         UsageError: the package onnx is not installed.
     """
     graph = read_onnx(path)
+    if size is not None:
+        graph = with_size(graph, size)
     found = translated(graph)
     spec = written(found, net_name(name), f"Imported from {path.name}.")
-    network = check_text(spec.text)
+    try:
+        network = check_text(spec.text)
+    except SpecError as error:
+        raise DataError(f"{path} becomes a spec that is wrong, which is a fault of dslc:\n{spec.text}{error}") from None
     return Imported(spec, network, difference(path, graph, found, spec, network), found.left, Schema())
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from dslc.export.onnx.model import onnx_package
+from dslc.interchange.values import MOST
 from dslc.language.diagnostics import DataError
 from dslc.numerics import Array, np
 from dslc.runtime.data.files import reported, require_file
+from dslc.shape import Shape, show_shape
 
-MOST = 1 << 27
-"""So many numbers a value may have."""
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
 
@@ -76,6 +76,26 @@ def read_onnx(path: Path) -> OnnxGraph:
     if not model.graph.node and not model.graph.output:
         raise DataError(f"{path} is no ONNX model: it has no nodes")
     return _graph(model, path)
+
+
+def with_size(graph: OnnxGraph, size: Shape) -> OnnxGraph:
+    """With inputs of this size, in the language's order, where the model leaves theirs free.
+
+    Raises:
+        DataError: it does not fit what is fixed of them.
+    """
+    inputs = tuple(given if None not in given.shape[1:] else _sized(given, size) for given in graph.inputs)
+    return replace(graph, inputs=inputs)
+
+
+def _sized(given: OnnxInput, size: Shape) -> OnnxInput:
+    first = (size[-1], *size[:-1])
+    for wanted in (first, size):
+        fits = [known in (None, n) for known, n in zip(given.shape[1:], wanted, strict=False)]
+        if len(wanted) == len(given.shape) - 1 and all(fits):
+            return replace(given, shape=(given.shape[0], *wanted))
+    shown = "x".join("?" if n is None else str(n) for n in given.shape)
+    raise DataError(f"{show_shape(size)} does not fit the input {given.name}, which is {shown}")
 
 
 def _graph(model: Any, path: Path) -> OnnxGraph:

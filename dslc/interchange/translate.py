@@ -10,8 +10,17 @@ from math import prod
 from dslc.interchange.arranging import arranged, as_image, as_vector, complete
 from dslc.interchange.draft import Draft, Step
 from dslc.interchange.onnx_file import OnnxGraph, OnnxInput, OnnxNode
-from dslc.interchange.operators import elementwise, movement, normalization, products, windows
-from dslc.interchange.operators._at import At, Translation, cleaned
+from dslc.interchange.operators import (
+    elementwise,
+    functions,
+    images,
+    movement,
+    normalization,
+    products,
+    traditional,
+    windows,
+)
+from dslc.interchange.operators._at import At, Translation
 from dslc.interchange.operators.constants import folded
 from dslc.interchange.settling import settled
 from dslc.interchange.values import Affine, Constant, Flowing, Formula, Lacking, Left, Unknown, Value, in_order
@@ -19,10 +28,8 @@ from dslc.language.diagnostics import DataError
 from dslc.numerics import np
 from dslc.shape import Shape
 
-TRANSLATIONS: Mapping[str, Translation] = {
-    **elementwise.TRANSLATIONS, **movement.TRANSLATIONS, **normalization.TRANSLATIONS, **products.TRANSLATIONS,
-    **windows.TRANSLATIONS,
-}  # fmt: skip
+PARTS = (elementwise, functions, images, movement, normalization, products, traditional, windows)
+TRANSLATIONS: Mapping[str, Translation] = {kind: found for part in PARTS for kind, found in part.TRANSLATIONS.items()}
 LEAVES_OUT = ("ArgMax", "ArgMin", "TopK", "ai.onnx.ml.ArrayFeatureExtractor")
 """What makes numbers of classes out of probabilities."""
 LINES = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "BatchNormalization", "InstanceNormalization")
@@ -88,7 +95,7 @@ def _batch(graph: OnnxGraph) -> int:
         if not given.shape or not given.floating:
             raise DataError(f"the input {given.name} is no array of floating-point numbers (examples, ...)")
         if None in given.shape[1:]:
-            raise DataError(f"the size of the input {given.name} is not fixed: {_shown(given.shape)}")
+            raise DataError(f"the size of the input {given.name} is not fixed: {_shown(given.shape)}; --size says it")
     batches = {given.shape[0] for given in graph.inputs} - {None}
     if len(batches) > 1:
         raise DataError("the inputs of the model differ in the number of examples")
@@ -198,6 +205,3 @@ def _input_shape(inputs: tuple[Value | None, ...], batch: int) -> str:
 
 def _shown(shape: tuple[int | None, ...]) -> str:
     return "x".join("?" if n is None else str(n) for n in shape) or "a number"
-
-
-__all__ = ["End", "Translated", "cleaned", "translated"]

@@ -8,12 +8,15 @@ are carried out on positions, and a layer is emitted only where numbers are need
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 
 from dslc.numerics import Array, np
 from dslc.shape import Shape
+
+MOST = 1 << 27
+"""So many numbers a value may have."""
 
 
 class Lacking(Exception):
@@ -98,12 +101,12 @@ def image_shape(tensor: Shape) -> Shape:
 
 @dataclass(frozen=True)
 class Rows:
-    """A tensor seen as rows along an axis: the pixel that each row is, and the channel of each of its numbers."""
+    """A tensor seen as rows along an axis: the pixel that each row is, the channel of each of its numbers, and the
+    shape of the other axes."""
 
     pixels: Array
     channels: Array
-    shape: Shape = field(default=())
-    """Of the other axes."""
+    shape: Shape
 
 
 def rows_along(value: Flowing, axis: int) -> Rows | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from itertools import zip_longest
 from typing import Any
 
 import dslc.layers
 from dslc import registry
 from dslc.interchange.draft import Step, layer_of
-from dslc.interchange.translate import End, Translated, cleaned
+from dslc.interchange.operators._at import cleaned
+from dslc.interchange.translate import End, Translated
 from dslc.language.arguments import slots
 from dslc.numerics import Array
 from dslc.shape import show_shape
@@ -44,7 +46,8 @@ class _Writer:
         self.taken = RESERVED | set(registry.names(dslc.layers))
         self.inputs = {name: self._unused(cleaned(name) or "x") for name in found.inputs}
         self.readers = Counter(source for step in found.steps for source in step.inputs)
-        self.layers = _layer_names(found.steps)
+        self.usual = _default_names(found.steps)
+        self.layers = _layer_names(found.steps, self.usual)
         self.values: dict[str, str] = {name: word for name, word in self.inputs.items()}
         self.heads = self._heads()
         self.pieces: list[str] = []
@@ -65,8 +68,8 @@ class _Writer:
         return {end.value.source: end for end in ends}
 
     def written(self, net: str, comment: str) -> Written:
-        for step in self.found.steps:
-            self._layer(step)
+        for step, following in zip_longest(self.found.steps, self.found.steps[1:]):
+            self._layer(step, following)
         self._end_line()
         outputs = self._outputs()
         parameters = {
@@ -96,7 +99,9 @@ class _Writer:
 
     # ------------------------------------------------------------------------------------------- lines
 
-    def _layer(self, step: Step) -> None:
+    def _layer(self, step: Step, following: Step | None) -> None:
+        """Adds a layer to the line, or begins one. Its result gets a name unless only the next layer reads it, and as
+        the first of what that joins."""
         call = self._call(step)
         follows = self.flowing == step.inputs[0] and self.flowing not in self.values
         heavy = bool(step.parameters) and step.kind not in SHORT
@@ -111,16 +116,8 @@ class _Writer:
         self.flowing = step.result
         if step.result in self.heads:
             self._named(step, "output ", cleaned(self.heads[step.result].name) or "y")
-        elif self.readers[step.result] > 1 or not self._read_next(step):
+        elif self.readers[step.result] > 1 or (following is not None and following.inputs[0] != step.result):
             self._named(step, "", self.layers[step.result])
-
-    def _read_next(self, step: Step) -> bool:
-        """Whether the next layer reads the result first, and nothing else does."""
-        steps = self.found.steps
-        place = next(i for i, other in enumerate(steps) if other is step)
-        if place + 1 == len(steps):
-            return True
-        return steps[place + 1].inputs[0] == step.result
 
     def _named(self, step: Step, before: str, wanted: str) -> None:
         self.values[step.result] = self._unused(wanted)
@@ -140,7 +137,7 @@ class _Writer:
         parts = [self.values[source] for source in joined] if len(step.inputs) > 1 else []
         parts += _arguments(step)
         name = self.layers[step.result]
-        if step.parameters and step.label and name != _default_names(self.found.steps)[step.result]:
+        if name != self.usual[step.result]:
             parts.append(f"name={name}")
         if step.frozen:
             parts.append("freeze=on")
@@ -157,11 +154,11 @@ def _default_names(steps: Sequence[Step]) -> dict[str, str]:
     return names
 
 
-def _layer_names(steps: Sequence[Step]) -> dict[str, str]:
-    """A name for each layer: that of the model where it has one and parameters, else by kind and place."""
-    names = _default_names(steps)
+def _layer_names(steps: Sequence[Step], usual: Mapping[str, str]) -> dict[str, str]:
+    """A name for each layer: that of the model where it has one and parameters, else its usual one."""
+    names = dict(usual)
     labelled = [step for step in steps if step.label and step.parameters]
-    taken = {names[step.result] for step in steps if step not in labelled}
+    taken = RESERVED | {names[step.result] for step in steps if step not in labelled}
     for step in labelled:
         name, number = step.label, 2
         while name in taken:

@@ -99,6 +99,9 @@ class Session(Callback):
             self.error, self.state = str(error), "failed"
         except MemoryError:
             self.error, self.state = "there is not enough memory for this", "failed"
+        except Exception:  # a bug: the terminal shows it, and the page must not wait for ever
+            self.error, self.state = "the training broke off: the terminal of dslc play says why", "failed"
+            raise
 
     def _train(self) -> str:
         network = check_text(self.order.text)

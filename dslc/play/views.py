@@ -3,12 +3,12 @@ images."""
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dslc.html_pieces import data_url
 from dslc.runtime.analysis.feature_maps import first_filters
 from dslc.runtime.analysis.mistakes import predicts_classes
 from dslc.runtime.analysis.pictures import as_png, pictures_of
@@ -96,8 +96,3 @@ def _images(model: Model, dataset: Dataset) -> Images | None:
         return None
     true = [str(label) for label in np.asarray(part.y)[some]] if np.ndim(part.y) == 1 else []
     return Images(x, {"kind": "images", "images": [data_url(as_png(p)) for p in pictures], "true": true})
-
-
-def data_url(png: bytes) -> str:
-    """A picture as an address that holds it."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

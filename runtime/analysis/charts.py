@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from dslc.runtime.training.history import History
 Array = np.ndarray[Any, Any]
 WIDE = 100.0
 """A learning rate that changes by more than this factor is shown on a logarithmic axis."""
-LINES = ("train", "dev", "train with penalty")
+LINES = ("train", "dev", "train with penalty", "train, measured as dev")
 """What a curve is of; each has its color in all charts."""
 MOST_LAYERS = 60
 """So many layers fit into a chart of bars."""
@@ -27,26 +28,29 @@ def curves(history: History) -> dict[str, Chart]:
     columns = history.to_dict()
     epochs = columns.get("epoch", [])
     found: dict[str, Chart] = {}
-    for name in dict.fromkeys(key.removeprefix("dev_") for key in columns if key not in ("epoch", "seconds")):
-        lines = [(label, columns[key]) for label, key in (("train", name), ("dev", f"dev_{name}")) if key in columns]
+    for name in dict.fromkeys(re.sub("^(dev|train)_", "", key) for key in columns if key not in ("epoch", "seconds")):
+        of = {"train": name, "dev": f"dev_{name}", "train, measured as dev": f"train_{name}"}
+        lines = [(label, columns[key]) for label, key in of.items() if key in columns]
         if name == "loss" and "penalty" in columns:
             both = [a + b for a, b in zip(columns["loss"], columns["penalty"], strict=True)]
             lines.append(("train with penalty", both))
-        shown = [
+        shown: list[Chart] = [
             {"epoch": int(epoch), "of": label, "value": number(value)}
             for label, values in lines
             for epoch, value in zip(epochs, values, strict=True)
         ]
         if any(row["value"] is not None for row in shown):
-            title = {"lr": "learning rate"}.get(name, name if name in columns else f"dev {name}")
-            scale = _scale(columns["lr"]) if name == "lr" else {"zero": False}
+            title = {"lr": "learning rate"}.get(name, f"dev {name}" if [of for of, _ in lines] == ["dev"] else name)
+            scale = _scale([row["value"] for row in shown if row["value"] is not None], name == "lr")
             found[title] = _lines(shown, title, scale, history.best_epoch, legend=len(lines) > 1)
     return found
 
 
-def _scale(rates: list[float]) -> Chart:
-    spread = max(rates) / min(rates) if min(rates) > 0 else 1.0
-    return {"type": "log"} if spread > WIDE else {"zero": False}
+def _scale(values: list[float], rates: bool) -> Chart:
+    """Where the axis begins: at 0 if all values are the same."""
+    if rates and min(values) > 0 and max(values) / min(values) > WIDE:
+        return {"type": "log"}
+    return {"zero": max(values) == min(values)}
 
 
 def _lines(values: list[Chart], title: str, scale: Chart, best: int | None, legend: bool) -> Chart:

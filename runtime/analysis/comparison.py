@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from dslc.ir import Network
 from dslc.objective import higher_is_better
 from dslc.runtime.analysis.page import figures_of, render_page
-from dslc.runtime.analysis.settings import settings_of
 from dslc.runtime.analysis.vega import Chart, axis, chart, number
 from dslc.runtime.training.history import History
+from dslc.runtime.training.settings import settings_of
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -10,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from dslc.html_pieces import data_url
 from dslc.runtime.analysis.vega import Chart
 
 
@@ -40,9 +40,3 @@ def render_page(template: str, script: str, figures: Mapping[str, list[Figure]],
 
 def _source(name: str) -> str:
     return resources.files("dslc.templates").joinpath(name).read_text("utf-8")
-
-
-def data_url(data: bytes | str) -> str:
-    """A PNG, or the text of an SVG, as an address that holds it."""
-    raw, kind = (data.encode(), "svg+xml") if isinstance(data, str) else (data, "png")
-    return f"data:image/{kind};base64,{base64.b64encode(raw).decode()}"

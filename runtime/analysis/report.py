@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dslc.html_pieces import data_url
 from dslc.ir import Network
 from dslc.runtime.analysis import charts
 from dslc.runtime.analysis.diagnosis import Gap, worst
@@ -15,11 +16,11 @@ from dslc.runtime.analysis.distributions import distributions
 from dslc.runtime.analysis.error_analysis import ErrorAnalysis
 from dslc.runtime.analysis.findings import Findings
 from dslc.runtime.analysis.mistakes import Mistake
-from dslc.runtime.analysis.page import Figure, data_url, figures_of, render_page
-from dslc.runtime.analysis.settings import settings_of
+from dslc.runtime.analysis.page import Figure, figures_of, render_page
 from dslc.runtime.analysis.vega import Chart
 from dslc.runtime.metrics import class_scores
 from dslc.runtime.training.history import History
+from dslc.runtime.training.settings import settings_of
 from dslc.shape import show_shape
 
 Array = np.ndarray[Any, Any]

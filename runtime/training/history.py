@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dslc.cache import write_whole
+from dslc.html_pieces import html_table
 from dslc.language.diagnostics import DataError
 
 
@@ -55,9 +56,16 @@ class History:
         writer.writerows(zip(*columns.values(), strict=True))
         write_whole(Path(path), text.getvalue().encode())
 
+    def _repr_html_(self) -> str:
+        """A table of the epochs, the one whose weights were kept in bold, for notebooks."""
+        columns = self.to_dict()
+        rows = [[f"{value:.4g}" for value in row] for row in zip(*columns.values(), strict=True)]
+        kept = [record["epoch"] for record in self.records].index(self.best_epoch) if self.best_epoch else None
+        return html_table(f"ended: {self.stopped}", list(columns), rows, kept)
+
     def plot(self, axes: Any = None) -> Any:
-        """Plots the losses over the epochs with matplotlib, on `axes` if given, and returns the axes. Raises
-        ImportError if matplotlib is not installed."""
+        """Plots the losses over the epochs with matplotlib, on `axes` if given, with the epoch whose weights were kept,
+        and returns the axes. Raises ImportError if matplotlib is not installed."""
         try:
             import matplotlib.pyplot as plt
         except ImportError:
@@ -67,6 +75,8 @@ class History:
         for name in ("loss", "dev_loss"):
             if name in columns:
                 axes.plot(columns["epoch"], columns[name], label=name)
+        if self.best_epoch is not None:
+            axes.axvline(self.best_epoch, linestyle=":", color="gray", label="kept")
         axes.set_xlabel("epoch")
         axes.set_ylabel("loss")
         axes.legend()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -15,10 +16,14 @@ from hypothesis import strategies as st
 
 import dslc.layers
 from dslc import clips, inits, losses, optimizers, registry, regularizers, schedules
+from dslc.checker.formulas import FormulaReader
 from dslc.clips import Clip
+from dslc.formula import Formula
 from dslc.inits import Init
-from dslc.language import arguments
+from dslc.language import arguments, ast
 from dslc.language.arguments import Items, Slot, Symbol, show, slots
+from dslc.language.parse import parse
+from dslc.language.source import Source
 from dslc.layers import Activation, Layer, Weights
 from dslc.layers._reduction import AXES
 from dslc.losses import Loss
@@ -283,7 +288,7 @@ class Body:
         if isinstance(kind, arguments.Increasing):
             return Items((1, self.of((2, 3))))
         if isinstance(kind, (arguments.MetricName, arguments.FormulaOf, optimizers.Inner)):
-            return Symbol(self.of(texts_of(kind)))
+            return self.of(things_for(kind))
         assert isinstance(kind, arguments.Dims), f"no values for {slot.name}, a {type(kind).__name__}"
         return self.turned(shape) if len(shape) == 1 else self.of(((prod(shape),), shape[::-1]))
 
@@ -422,11 +427,20 @@ class Body:
         return self.things(known[name], name)
 
 
-def texts_of(kind: object) -> tuple[str, ...]:
+def things_for(kind: object) -> tuple[Any, ...]:
     """What can stand for an argument that is no number, size or switch."""
     if isinstance(kind, arguments.FormulaOf):
-        return FORMULAS[kind.variables]
-    return ("adam", "nadam") if isinstance(kind, optimizers.Inner) else ("dev_loss",)
+        return tuple(formula(text, kind.variables) for text in FORMULAS[kind.variables])
+    return (Symbol("adam"), Symbol("nadam")) if isinstance(kind, optimizers.Inner) else (Symbol("dev_loss"),)
+
+
+@cache
+def formula(text: str, variables: tuple[str, ...]) -> Formula:
+    """A formula as the checker reads it."""
+    program = parse(Source("formula.net", f"param f = {text}\n"))
+    (param,) = program.declarations
+    assert isinstance(param, ast.ParamDecl)
+    return FormulaReader(variables, {}, ()).read(param.value)
 
 
 def fits(kind: arguments.Real, value: float) -> bool:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from dslc import kernels
 from dslc.codegen import build
+from dslc.compiler import plan_network
 from dslc.ir import Network
 from dslc.kernels import _direct, _winograd, dense_input_gradient, winograd_weight_products
 from dslc.lowering.lower import lower
 from dslc.passes.groups import widen_groups
+from dslc.plan import Plan
 from dslc.planning import planner as planning
 from dslc.planning.planner import ITEMSIZE, PASSES, Options, default_setting
 from dslc.runtime.model import Model
@@ -30,7 +32,8 @@ LIMITS = (
     (planning, "MIN_PARALLEL_NS"), (_direct, "STREAMED"), (_winograd, "STREAMED"), (_winograd, "NON_TEMPORAL_BYTES"),
     (_winograd, "L2_BYTES"), (dense_input_gradient, "STREAMED"), (winograd_weight_products, "CHUNKED"),
 )  # fmt: skip
-"""From which size on a network is treated as a large one; with zero a small one is."""
+"""From which size on a network is treated as a large one; with zero a small one is. A kernel without costs is one that
+threads cannot share, and stays with the first."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,20 @@ class Variation:
 
     def model(self, network: Network) -> Model:
         """The compiled network."""
-        with ExitStack() as stack:
-            flags = tuple(self.level if flag == "-O3" else flag for flag in build.FLAGS)
-            stack.enter_context(patch.object(build, "FLAGS", flags))
-            for module, limit in LIMITS if self.as_large else ():
-                stack.enter_context(patch.object(module, limit, 0))
+        flags = tuple(self.level if flag == "-O3" else flag for flag in build.FLAGS)
+        with self._sized(), patch.object(build, "FLAGS", flags):
             return Model(network, self.threads, self.options(network), self.target)
+
+    def plan(self, network: Network) -> Plan:
+        """The plan of the network."""
+        with self._sized():
+            return plan_network(network, self.target, None, self.threads, self.options(network))
+
+    def _sized(self) -> ExitStack:
+        stack = ExitStack()
+        for module, limit in LIMITS if self.as_large else ():
+            stack.enter_context(patch.object(module, limit, 1e-9 if limit == "MIN_PARALLEL_NS" else 0))
+        return stack
 
     def options(self, network: Network) -> Options:
         return Options(self.disable, tuple(self._algorithms(network)) if self.rank else ())

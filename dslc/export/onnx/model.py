@@ -10,7 +10,7 @@ from dslc.codegen.summary import version
 from dslc.export.network import Trained
 from dslc.export.onnx import activations, combining, normalization, shapes, windows
 from dslc.export.onnx.place import Form, GraphParts, Place, axes_of, channels_to_end, channels_to_front
-from dslc.ir import Head, Network, Value
+from dslc.ir import Head, Network, Node, Value
 from dslc.language.diagnostics import CallError, UsageError
 from dslc.numerics import np
 from dslc.registry import name_of
@@ -65,12 +65,19 @@ def onnx_package() -> Any:
 def _require_forms(network: Network) -> None:
     if network.tables:
         raise CallError("exported ONNX takes numbers, and the columns that this spec declares are encoded in Python")
-    missing = [f"{node.name} ({name_of(node.layer)})" for node in network.nodes if name_of(node.layer) not in FORMS]
+    missing = [f"{node.name} ({name_of(node.layer)})" for node in network.nodes if not _has_form(node)]
     if missing:
         raise CallError(f"these layers have no form in ONNX: {', '.join(missing)}")
     size = 4 * sum(p.elements for p in network.parameters)
     if size > LARGEST:
         raise CallError(f"the weights take {size:,} bytes; a file of ONNX holds at most {LARGEST:,}")
+
+
+def _has_form(node: Node) -> bool:
+    """Whether there is a form of its kind, for as many values as it reads and with parameters of its own."""
+    roles = {p.name.removeprefix(f"{node.name}.") for p in node.parameters}
+    whole = all(weights.role in roles for weights in node.layer.parameters(node.input_shapes))
+    return name_of(node.layer) in FORMS and whole and (node.layer.merges or len(node.inputs) == 1)
 
 
 # ------------------------------------------------------------------------------------------- its ends

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import prod
 
-from dslc.interchange.onnx_file import MOST
 from dslc.interchange.operators._at import At
-from dslc.interchange.values import Constant, Lacking
+from dslc.interchange.values import MOST, Constant, Lacking
 from dslc.numerics import Array, np
 
 Fold = Callable[..., Array]

@@ -1,18 +1,16 @@
-"""Functions of single numbers, and sums, products, ... of two values."""
+"""Sums, products, ... of two values, or of a value and numbers: as formulas where both are made of one value."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 from dslc.interchange.arranging import complete
 from dslc.interchange.operators._at import At, Translation
-from dslc.interchange.settling import activated, combined, settled
+from dslc.interchange.settling import combined, settled
 from dslc.interchange.values import Affine, Constant, Flowing, Formula, Lacking, Value, of_ours
 from dslc.numerics import Array, np
 
 Function = Callable[[Array], Array]
-_ERF = np.vectorize(math.erf, otypes=[float])
 
 
 def base_of(at: At, value: Value) -> tuple[Flowing, Function]:
@@ -27,10 +25,6 @@ def of_one(at: At, value: Value, kind: str, function: Function) -> Formula:
     operand = value if isinstance(value, Formula) else settled(at.draft, value)
     base, inner = base_of(at, operand)
     return Formula(base, lambda x: function(inner(x)), kind, (operand,), function, axis_of(operand))
-
-
-def _unary(kind: str, function: Function) -> Translation:
-    return lambda at: of_one(at, at.value(), kind, function)
 
 
 def with_number(at: At, kind: str, value: Value, number: float, number_first: bool = False) -> Value:
@@ -60,7 +54,6 @@ JOINS: Mapping[str, Callable[..., Array]] = {
     "Less": np.less,
     "LessOrEqual": np.less_equal,
 }  # fmt: skip
-TINY = 1
 
 
 def _binary(kind: str) -> Translation:
@@ -76,7 +69,7 @@ def _binary(kind: str) -> Translation:
 
 def with_constant(at: At, kind: str, value: Value, array: Array, swapped: bool) -> Value:
     """A value and numbers; `swapped`: the numbers come first."""
-    if array.size == TINY:
+    if array.size == 1:
         return with_number(at, kind, value, float(array.ravel()[0]), swapped)
     if array.size and (array == array.ravel()[0]).all() and array.ndim <= _rank(at, value):
         return with_number(at, kind, value, float(array.ravel()[0]), swapped)
@@ -151,95 +144,6 @@ def _mean(at: At) -> Value:
     return with_number(at, "Mul", _of_many("Sum")(at), 1 / len(at.inputs))  # type: ignore[arg-type]
 
 
-# ------------------------------------------------------------------------------------------- functions with arguments
-
-
-def _limits(at: At, value: Value, low: float, high: float) -> Value:
-    """min(max(x, low), high), as relu, relu6, or one of them of a line."""
-    if math.isinf(high):
-        return with_number(at, "Max", value, low) if not math.isinf(low) else value
-    if math.isinf(low):
-        return with_number(at, "Min", value, high)
-    if not low < high:
-        raise Lacking(f"its limits are {low} and {high}")
-    if (low, high) == (0.0, 6.0):
-        return of_one(at, value, "Relu6", lambda x: np.clip(x, 0, 6))
-    wide = 6 / (high - low)
-    moved = with_number(at, "Mul", with_number(at, "Sub", value, low), wide)
-    inner = of_one(at, moved, "Relu6", lambda x: np.clip(x, 0, 6))
-    return with_number(at, "Add", with_number(at, "Mul", inner, 1 / wide), low)
-
-
-def _clip(at: At) -> Value:
-    low, high = (_limit(at, place, name, end) for place, name, end in ((1, "min", -math.inf), (2, "max", math.inf)))
-    return _limits(at, at.value(), *(end * math.inf if abs(end) > 3e38 else end for end in (low, high)))
-
-
-def _limit(at: At, place: int, name: str, end: float) -> float:
-    if at.given(place):
-        return float(at.needed(place).ravel()[0])
-    return at.real(name, end)
-
-
-def _hard_sigmoid(at: At) -> Value:
-    """clip(alpha x + beta, 0, 1)."""
-    line = with_number(at, "Mul", at.value(), 6 * at.real("alpha", 0.2))
-    moved = with_number(at, "Add", line, 6 * at.real("beta", 0.5) - 3)
-    return of_one(at, moved, "HardSigmoid", lambda x: np.clip(x / 6 + 0.5, 0, 1))
-
-
-def _leaky_relu(at: At) -> Value:
-    alpha = at.real("alpha", 0.01)
-    return of_one(at, at.value(), "LeakyRelu", lambda x: np.where(x >= 0, x, alpha * x))
-
-
-def _elu(at: At) -> Value:
-    alpha = at.real("alpha", 1.0)
-    return of_one(at, at.value(), "Elu", lambda x: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))))
-
-
-def _selu(at: At) -> Value:
-    alpha, gamma = at.real("alpha", 1.6732632), at.real("gamma", 1.0507010)
-    return of_one(at, at.value(), "Selu", lambda x: gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))))
-
-
-def _gelu(at: At) -> Value:
-    if at.text("approximate", "none") == "tanh":
-        return of_one(at, at.value(), "Gelu", lambda x: x * (1 + np.tanh(0.7978845608 * (x + 0.044715 * x**3))) / 2)
-    return of_one(at, at.value(), "Gelu", lambda x: x * (1 + _ERF(x / math.sqrt(2))) / 2)
-
-
-def _softplus(x: Array) -> Array:
-    return np.logaddexp(0, x)
-
-
-def _sigmoid(x: Array) -> Array:
-    return np.exp(-np.logaddexp(0, -np.asarray(x, np.float64)))
-
-
-def _swish(at: At) -> Value:
-    alpha = at.real("alpha", 1.0)
-    return of_one(at, at.value(), "Swish", lambda x: x * _sigmoid(alpha * x))
-
-
-def _prelu(at: At) -> Value:
-    slope, x = at.needed(1), complete(at.draft, at.flowing())
-    if slope.size == 1:
-        number = float(slope.ravel()[0])
-        return of_one(at, x, "LeakyRelu", lambda v: np.where(v >= 0, v, number * v))
-    if slope.ndim == x.index.ndim + 1:
-        slope = slope[0]
-    if slope.ndim == 1 and slope.size == x.index.shape[0] and x.index.ndim > 1 and slope.size != x.index.shape[-1]:
-        slope = slope.reshape(-1, *(1 for _ in x.index.shape[1:]))
-    return activated_with(at, x, "prelu", {"slope": of_ours(x, slope).astype(np.float32)})
-
-
-def activated_with(at: At, x: Flowing, kind: str, parameters: Mapping[str, Array]) -> Flowing:
-    """A layer of each number with parameters a channel."""
-    step = at.emit(kind, x, parameters=parameters)
-    return Flowing(step.result, step.shape, x.index)
-
-
 def _where(at: At) -> Value:
     """One of two formulas of the same value, such as x above 20 and softplus below."""
     chosen = [at.value(i) for i in range(3)]
@@ -274,32 +178,10 @@ TRANSLATIONS: Mapping[str, Translation] = {
     **{
         kind: _binary(kind) for kind in ("Add", "Sub", "Mul", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
     },
-    "Where": _where,
     **{kind: _of_many(kind) for kind in ("Max", "Min", "Sum")},
-    "Abs": _unary("Abs", np.abs),
-    "Clip": _clip,
-    "Elu": _elu,
-    "Erf": _unary("Erf", _ERF),
-    "Exp": _unary("Exp", np.exp),
-    "Gelu": _gelu,
-    "HardSigmoid": _hard_sigmoid,
-    "HardSwish": _unary("HardSwish", lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),
-    "LeakyRelu": _leaky_relu,
-    "Log": _unary("Log", np.log),
     "Mean": _mean,
-    "Mish": _unary("Mish", lambda x: x * np.tanh(_softplus(x))),
     "Neg": lambda at: with_number(at, "Mul", at.value(), -1.0),
-    "PRelu": _prelu,
     "Pow": _square,
-    "Reciprocal": _unary("Reciprocal", lambda x: 1 / x),
-    "Relu": _unary("Relu", lambda x: np.maximum(x, 0)),
-    "Selu": _selu,
-    "Sigmoid": _unary("Sigmoid", _sigmoid),
-    "Softplus": _unary("Softplus", _softplus),
-    "Softsign": _unary("Softsign", lambda x: x / (1 + np.abs(x))),
-    "Sqrt": _unary("Sqrt", np.sqrt),
-    "Swish": _swish,
-    "Tanh": _unary("Tanh", np.tanh),
+    "Where": _where,
 }
 """By the name of the operator."""
-__all__ = ["TRANSLATIONS", "activated"]

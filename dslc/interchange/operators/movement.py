@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
-from dslc.interchange.arranging import as_vector
-from dslc.interchange.onnx_file import MOST
+from dslc.interchange.arranging import as_vector, complete
 from dslc.interchange.operators._at import At, Translation
 from dslc.interchange.settling import settled
-from dslc.interchange.values import Constant, Flowing, Formula, Lacking, Value, rows_along
+from dslc.interchange.values import MOST, Constant, Flowing, Formula, Lacking, Value, rows_along
 from dslc.numerics import Array, np
 
 Move = Callable[[At, Array], Array | Sequence[Array]]
@@ -46,7 +45,8 @@ def _flowing(at: At, x: Flowing, found: Array, size: int) -> Flowing:
     if not found.size:
         raise Lacking("its result is empty")
     index = found[0] % size
-    return Flowing(x.source, x.shape, index if 0 in index.strides else index.astype(np.int32))
+    moved = Flowing(x.source, x.shape, index if 0 in index.strides else index.astype(np.int32))
+    return as_vector(at.draft, moved) if index.ndim == 1 and moved.whole else moved
 
 
 def _reshape(at: At, x: Array) -> Array:
@@ -144,10 +144,9 @@ def _concat(at: At) -> Value:
     axis = axis - 1 if axis > 0 else axis + parts[0].index.ndim
     if axis < 0:
         raise Lacking("it joins examples")
+    parts = [complete(at.draft, part) for part in parts]
     if parts[0].index.ndim == 1:
-        parts = [as_vector(at.draft, _cut(at, part)) for part in parts]
-    else:
-        parts = [_cut(at, part) for part in parts]
+        parts = [as_vector(at.draft, part) for part in parts]
     rows = [rows_along(part, axis) for part in parts]
     first = rows[0]
     if any(r is None or first is None or not np.array_equal(r.pixels, first.pixels) for r in rows) or len(
@@ -160,12 +159,6 @@ def _concat(at: At) -> Value:
     assert first is not None
     index = first.pixels.reshape(first.shape)[..., None] * step.shape[-1] + channels
     return Flowing(step.result, step.shape, np.moveaxis(index, -1, axis).astype(np.int32))
-
-
-def _cut(at: At, part: Flowing) -> Flowing:
-    from dslc.interchange.arranging import complete
-
-    return complete(at.draft, part)
 
 
 def _same(at: At) -> Value:

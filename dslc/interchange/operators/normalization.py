@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import prod
 
-from dslc.interchange.arranging import complete
+from dslc.interchange.arranging import as_vector, complete
 from dslc.interchange.operators._at import At, Translation
 from dslc.interchange.operators.elementwise import base_of
 from dslc.interchange.operators.windows import global_pool
@@ -177,6 +177,8 @@ def _maxout(at: At) -> Value:
     x, axes = at.flowing(), at.listed("axes", 1)
     if axes is not None and len(axes) == 1 and not at.whole("keepdims", 1):
         axis = axes[0] % (x.index.ndim + 1) - 1
+        if x.index.ndim == 2:
+            x = as_vector(at.draft, x)
         moved = np.moveaxis(x.index, axis, -1)
         pieces = moved.shape[-1]
         first = moved[..., 0]

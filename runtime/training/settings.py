@@ -49,7 +49,7 @@ def call(thing: Any) -> str:
     """A loss, an optimizer and their like as a call with all arguments, defaults too."""
     if thing is None:
         return "no"
-    arguments = [f"{slot.name}={_value(getattr(thing, slot.name))}" for slot in slots(type(thing))]
+    arguments = [f"{slot.name}={_value(getattr(thing, slot.field))}" for slot in slots(type(thing))]
     return f"{name_of(thing)}({', '.join(arguments)})" if arguments else name_of(thing)
 
 
