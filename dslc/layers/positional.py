@@ -24,6 +24,8 @@ LONGEST = 10_000.0
 class Waves(Init):
     """The fixed table of `positional(sinusoidal)`."""
 
+    elementwise = False
+
     def sample(self, random: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
         """sin(t / LONGEST^(2i / channels)) in channel 2i and the cosine in channel 2i + 1; draws nothing."""
         steps, channels = np.indices(shape)
