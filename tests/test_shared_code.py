@@ -44,7 +44,11 @@ def test_parameters_are_as_wide_as_what_is_computed_from_them() -> None:
     assert isinstance(narrow, Size) and isinstance(wide, Size)
     assert str(wide * wide) == "(n * n)"
     assert declared(narrow) == "int n" and declared(wide) == "int64_t n"
-    assert largest(narrow) == 1 << 20 and bytes_of(narrow) == "(size_t)n * sizeof(real)" and bytes_of(8) == "8 * sizeof(real)"
+    assert (
+        largest(narrow) == 1 << 20
+        and bytes_of(narrow) == "(size_t)n * sizeof(real)"
+        and bytes_of(8) == "8 * sizeof(real)"
+    )
 
 
 def test_brackets_that_matter_stay() -> None:
