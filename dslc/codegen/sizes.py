@@ -98,15 +98,20 @@ def unsigned(size: int) -> str:
     return f"(uint32_t){size}" if isinstance(size, Size) else f"{size}u"
 
 
+def _parts(key: str, value: object) -> list[tuple[str, object]]:
+    if isinstance(value, tuple):
+        return [(f"{key[:-1]}{i}", part) for i, part in enumerate(value, 1)]
+    return [(key, value)]
+
+
 def sizes_of(context: Mapping[str, object], keys: Sequence[str]) -> dict[str, int | str]:
     """What may be parameters, by their names: `channels`, and of `widths` those of its parts, `width1`, `width2`."""
     found: dict[str, int | str] = {}
     for key in (key for key in keys if key in context):
         value = context[key]
-        parts: dict[str, object] = {key: value}
-        if isinstance(value, tuple):
-            parts = {f"{key[:-1]}{i}": part for i, part in enumerate(value, 1)}
-        found |= {name: part for name, part in parts.items() if isinstance(part, int | str)}
+        for name, part in _parts(key, value):
+            if isinstance(part, int | str):
+                found[name] = part
     return found
 
 

@@ -14,11 +14,10 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
     cost = setting.memory_cost(*op.reads[:2])
     if len(op.writes) == 2:
-        names = ("dy", "x", "mean", "var", "dgamma", "dbeta")
         context = {
             "pixels": d.pixels, "channels": d.channels, "eps": d.eps, "long": setting.batch * d.pixels > LONG
         }  # fmt: skip
-        return [Variant("plain", names, context, cost)]
+        return [Variant("plain", ("dy", "x", "mean", "var", "dgamma", "dbeta"), context, cost)]
     found = {**block_context(d.channels, d.pixels, setting.lanes), "eps": d.eps, "chunks": CHUNKS}
     of_chunks = ("dy", "x", "mean", "var", "sums")
     return [Variant("chunks", of_chunks, found, cost, sizes=block_sizes(d.channels, setting.lanes))]
