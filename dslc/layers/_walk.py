@@ -55,7 +55,7 @@ class Walk:
         lengths = xs[1] if len(xs) > 1 else np.full((n, 1), steps)
         self.order = list(range(steps))[:: -1 if suffix else 1]
         self.active = [t < lengths for t in range(steps)]
-        self.befores: dict[int, Carried] = {}
+        self.before: dict[int, Carried] = {}
         self.saved: dict[int, Array] = {}
         self.y = self._forward()
 
@@ -64,7 +64,7 @@ class Walk:
         zero = np.zeros((n, self.layer.units), self.x.dtype)
         state, y = Carried(zero, zero), np.zeros((n, steps, self.layer.units), self.x.dtype)
         for t in self.order:
-            self.befores[t] = state
+            self.before[t] = state
             of_input = self.x[:, t] @ self.p["weight_input"].T + self.p.get("bias_input", 0)
             of_hidden = state.hidden @ self.p["weight_hidden"].T + self.p.get("bias_hidden", 0)
             after, self.saved[t] = self.layer.step(of_input, of_hidden, state)
@@ -80,11 +80,11 @@ class Walk:
         slope = Carried(zero if each else dy, zero)
         for place, t in reversed(list(enumerate(self.order))):
             here = Carried(slope.hidden + dy[:, t] if each else slope.hidden, slope.cell)
-            of_input, of_hidden, direct = self.layer.step_back(self.saved[t], self.befores[t], here)
+            of_input, of_hidden, direct = self.layer.step_back(self.saved[t], self.before[t], here)
             of_input, of_hidden = (np.where(self.active[t], part, 0) for part in (of_input, of_hidden))
             dx[:, t] = of_input @ self.p["weight_input"]
             self._add(d, "input", of_input, self.x[:, t])
-            self._add(d, "hidden", of_hidden, self.befores[t].hidden)
+            self._add(d, "hidden", of_hidden, self.before[t].hidden)
             cut = self.layer.truncate and place % self.layer.truncate == 0
             through = Carried(direct.hidden + of_hidden @ self.p["weight_hidden"], direct.cell)
             slope = _where(self.active[t], Carried(zero, zero) if cut else through, slope)
