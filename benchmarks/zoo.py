@@ -12,6 +12,7 @@ from pathlib import Path
 from dslc.codegen.build import build
 from dslc.codegen.emit import emit
 from dslc.compiler import check_file, plan_network
+from dslc.lowering.lower import lower
 from dslc.planning.verifier import verify_plan
 
 ZOO = Path(__file__).parent.parent / "specs" / "zoo"
@@ -31,7 +32,7 @@ def row(path: Path) -> str:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     compiled = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     trained = sum(p.elements for p in network.parameters if p.trained)
-    work = sum(op.multiply_adds for op in plan.graph.predict.operations if op.kind.endswith("_forward"))
+    work = sum(op.multiply_adds for op in lower(network).predict.operations)
     lines = source.code.count("\n")
     return f"| `{path.stem}` | {trained:,} | {work / 1e6:,.0f} | {lines:,} | {checked:.1f} | {compiled:.1f} |"
 
