@@ -85,11 +85,7 @@ train { loss cross_entropy
 
 
 def test_a_network_of_repeated_blocks() -> None:
-<<<<<<< HEAD
-    """Loops over offsets that grow evenly and over tables, functions of several sizes: all as NumPy computes it."""
-=======
     """Loops over offsets that grow evenly and over tables, functions of several sizes: as NumPy computes it."""
->>>>>>> size
     network = check_text(NET)
     code = emit(plan_network(network, threads=2)).code
     loops = re.findall(r"for \(int k = 0; k < (\d+); \+\+k\) {", code)
