@@ -516,9 +516,9 @@ def test_a_table_beside_another_input() -> None:
 
 def test_the_example_of_the_data_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parent.parent / "docs" / "data.md").read_text()
-    table, spec, shown, note, _ = re.findall(
-        r"```(?:python)?\n(.*?)```", page.split("## Declared columns")[1], re.DOTALL
-    )[:5]
+    table, spec, shown, note, _ = re.findall(r"```[a-z]*\n(.*?)```", page.split("## Declared columns")[1], re.DOTALL)[
+        :5
+    ]
     (tmp_path / "trees.csv").write_text(table)
     (tmp_path / "trees.net").write_text(spec)
     (tmp_path / "new.csv").write_text("county,soil,girth,height\nKent,chalk,130,17\nSurrey,loam,255,25\n")

@@ -46,6 +46,7 @@ CASES = {
     "nadam": ("nadam(0.01)", "schedule plateau(patience=0, metric=loss)\n  average ema(0.9)", "disk"),
     "lion": ("lion(0.01)", "on_nan halve_lr", "broken"),
     "lamb": ("lamb(0.01)", "clip norm(1)\n  regularize l2(0.01)", "arrays"),
+    "lookahead": ("lookahead(adam(0.01), k=3)", "schedule inverse_time(0.1)", "disk"),
     "lars": ("lars(0.1)", "regularize l1(0.01), max_norm(1)\n  on_nan skip", "broken"),
 }
 EXAMPLES, BATCH = 20, 6

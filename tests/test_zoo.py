@@ -22,6 +22,8 @@ PUBLISHED = {
     "resnet50": 25_557_032,
     "shufflenet_v2": 2_278_604,
     "squeezenet1_1": 1_235_496,
+    "gru_classifier": 61_962,  # PyTorch's GRU and Linear
+    "lstm_classifier": 2_758_785,  # Keras' example, with two biases a gate as in PyTorch
     "googlenet": 13_378_280,  # Caffe's bvlc_googlenet
     "mobilenet_v1": 4_231_976,  # Keras
     "tiny_autoencoder": 267_928,  # MLPerf Tiny, without running averages, as the next ones

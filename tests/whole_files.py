@@ -165,7 +165,7 @@ def _weights(path: Path) -> None:
 def _checkpoint(path: Path) -> None:
     history = History([{"epoch": 1, "step": 4, "loss": 0.5}], 1, "")
     state = checkpoint.FitState(history, 1, HELD)
-    checkpoint.take(HELD, {}, state, 4, 1, set(), []).write(path, _network(), Schema())
+    checkpoint.take(HELD, {}, state, 4, 1, set(), [], 1.0).write(path, _network(), Schema())
 
 
 def _inside_safetensors(data: bytes, change: Change) -> bytes:

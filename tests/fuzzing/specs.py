@@ -237,13 +237,14 @@ class Body:
             if large or made.multiply_adds((shape,)) > MOST_WORK:
                 continue
             common = self.common(self.number(kind), weights)
-            written = [f"{name}={show(value)}" for name, value in given.items()] + common + self.taken(layer)
+            written = [f"{name}={show(value)}" for name, value in given.items()] + common + self.taken(layer, shape)
             return f"{kind}({', '.join(written)})" if written else kind, result
         return "", shape
 
-    def taken(self, layer: type[Layer]) -> list[str]:
-        """Sometimes the arguments that name inputs, of one number each, and these inputs."""
-        names = [f"n{len(self.lines)}_{argument}" for argument in layer.takes] if self.chance(3) else []
+    def taken(self, layer: type[Layer], shape: Shape) -> list[str]:
+        """Over a sequence sometimes the arguments that name inputs, of one number each, and these inputs."""
+        some = len(shape) == 2 and self.chance(3)
+        names = [f"n{len(self.lines)}_{argument}" for argument in layer.takes] if some else []
         self.lines += [f"input {name}: 1" for name in names]
         return [f"{argument}={name}" for argument, name in zip(layer.takes, names, strict=False)]
 
