@@ -31,6 +31,7 @@ PUBLISHED = {
     "tiny_resnet8": 78_186,
     "tiny_vww": 216_322,
     "unet": 7_763_041,  # PyTorch Hub's unet of mateuszbuda
+    "vit_tiny": 5_717_032,  # DeiT-Ti's 5,717,416 without the class token and its position
     "wide_resnet16_4": 2_748_890,  # the authors' 2.7 million
     "streaming_wakeword": 45_883,  # of our own
 }
