@@ -35,6 +35,7 @@ train {
 ZIG = shlex.join([sys.executable, "-m", "ziglang", "cc"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [TARGETS["generic"], native()], ids=lambda target: target.name)
 @pytest.mark.parametrize("compiler", ["clang", ZIG], ids=["clang", "zig"])
 def test_verified_by_other_compilers(compiler: str, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:

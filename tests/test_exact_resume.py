@@ -130,6 +130,7 @@ def test_all_optimizers_and_schedules_are_tried() -> None:
     assert [name for name in registry.names(schedules) if f"{name}(" not in given] == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", CASES)
 def test_stopping_changes_no_bit(case: str, trained: Path) -> None:

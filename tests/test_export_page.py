@@ -89,6 +89,7 @@ def predicted(page: Page, x: np.ndarray) -> np.ndarray:
     return np.array(in_network(page, f"return {given}.map((x) => Array.from(net.predict(x)[0]));"))
 
 
+@pytest.mark.slow
 def test_predicts_and_learns_as_numpy(page: Page, digits: Path, rng: np.random.Generator) -> None:
     """The class to spare included: in the page's module, and in the interpreter."""
     known = with_own_class(read_trained(str(digits / "run")))

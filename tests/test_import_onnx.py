@@ -273,6 +273,7 @@ def test_files_beside(tmp_path: Path) -> None:
             import_onnx(inside / "m.onnx", "m")
 
 
+@pytest.mark.slow
 def test_on_the_command_line(tmp_path: Path, rng: np.random.Generator) -> None:
     """Both files, which `predict` and `load` take; nothing is replaced unasked; bad calls and bad files."""
     network = check_text("net N {\n  input x: 4\n  dense(3) -> softmax\n}\n")

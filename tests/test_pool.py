@@ -85,6 +85,7 @@ def test_all_come_where_all_are_waited_for(build: Build, tmp_path: Path) -> None
     assert build.run(tmp_path, 1, 400, 4, PATIENT, 0) == [[4, 4]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "build",
     [

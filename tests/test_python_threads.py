@@ -76,6 +76,7 @@ def test_threads_that_share_a_model_get_their_own_answers(lenet: Model, rng: np.
     assert together(predict) == [0] * WORKERS
 
 
+@pytest.mark.slow
 def test_every_call_that_works_in_the_memory_is_alone_there(rng: np.random.Generator) -> None:
     """Predictions, evaluations, losses and gradients of a model that four threads share, each on data of its own."""
     model = dslc.load(REPO / "specs" / "lenet5.net")
@@ -110,6 +111,7 @@ def test_python_goes_on_while_c_runs(lenet: Model) -> None:
     assert sum(began < stamp < ended for stamp in stamps) > 3
 
 
+@pytest.mark.slow
 def test_copies_predict_side_by_side(lenet: Model, rng: np.random.Generator) -> None:
     images = [rng.random((64, 28, 28, 1), dtype=np.float32) for _ in range(WORKERS)]
     wanted = [lenet.predict(x) for x in images]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from soak import models
 
 SPEC = """net Dropped {
@@ -16,6 +18,7 @@ train {
 """
 
 
+@pytest.mark.slow
 def test_models_that_are_dropped_leave_nothing() -> None:
     """Also those of several megabytes, with threads and a copy each."""
     large = SPEC.replace("200", "200) -> relu -> dense(2000")

@@ -229,6 +229,7 @@ def test_sanitizers_in_the_memory_that_check_reports(
     assert_agrees(tools, network, Net(""), tmp_path, rng)
 
 
+@pytest.mark.slow
 @pytest.mark.sanitizers
 @pytest.mark.parametrize("name", ["lenet5", "residual", "mlp_batchnorm", *NETWORKS])
 def test_threads_do_not_race(name: str, tmp_path: Path, rng: np.random.Generator) -> None:

@@ -28,6 +28,7 @@ train {
 """
 
 
+@pytest.mark.slow
 def test_times_what_fits() -> None:
     """Every algorithm of the convolution but the one that is chosen anyway; the answer is among them."""
     trials: list[Trial] = []
