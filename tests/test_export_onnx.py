@@ -65,10 +65,10 @@ def assert_same(
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_layer(name: str, rng: np.random.Generator) -> None:
-    """On all of its examples; a layer without a form in ONNX is refused by name."""
+    """On all of its examples; a layer without a form in ONNX, as one that reads lengths, is refused by name."""
     for i, example in enumerate(LAYERS[name].examples):
         trained = with_numbers(check_text(example_spec(example)), rng)
-        if name in FORMS:
+        if name in FORMS and "lengths=" not in example_spec(example):
             assert_same(trained, rng, channels_first=i % 2 == 1)
         else:
             with pytest.raises(CallError, match=rf"no form in ONNX: .*\({name}\)"):
