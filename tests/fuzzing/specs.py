@@ -254,6 +254,8 @@ class Body:
         given = {s.name: self.value(s, shape) for s in chosen}
         if given.get("soft_labels"):
             given.pop("class_weights", None)  # they weigh class numbers
+        if given.get("centered"):
+            given.pop("beta", None)  # of a small one s - mean^2 is a small difference, and float32 is far off
         return given
 
     def usual(self, layer: type[Layer]) -> dict[str, Any]:
