@@ -52,24 +52,32 @@ def part_of(network: Network, output: str, start: str | None, freeze: Iterable[s
 
 
 def with_inputs_as_parameters(network: Network) -> Network:
-    """The network as it predicts, in which nothing learns but its inputs: each is 1 times a parameter, a number for
-    each of its elements, so that the gradient of the parameter is that of the input of a single example.
+    """The network as it predicts, in which nothing learns but its inputs of numbers (`with_gradients`): each is 1 times
+    a parameter, a number for each of its elements, so that the gradient of the parameter is that of the input of a
+    single example.
 
     Raises:
-        DataError: the network has no loss, columns of tables, or cuts its images.
+        DataError: the network has no loss, no input of numbers, columns of tables, or cuts its images.
     """
     if network.training is None:
         raise DataError("this network has no `train`: there is no loss to differentiate")
     if network.tables:
         raise DataError("columns of a table are no numbers that a loss could be differentiated by")
-    pixels = {value: _pixels(value, network.nodes[0].span) for value in network.inputs}
+    if not with_gradients(network):
+        raise DataError("its inputs are words or lengths: whole numbers have no gradient")
+    pixels = {value: _pixels(value, network.nodes[0].span) for value in with_gradients(network)}
     renamed = {value: nodes[-1].output for value, nodes in pixels.items()}
     nodes = [node for nodes in pixels.values() for node in nodes]
     for node in map(_at_prediction, network.nodes):
         nodes.append(replace(node, inputs=tuple(renamed.get(value, value) for value in node.inputs)))
-    inputs = tuple(nodes[0].inputs[0] for nodes in pixels.values())
+    inputs = tuple(pixels[value][0].inputs[0] if value in pixels else value for value in network.inputs)
     training = replace(network.training, clip=None, average=None, slices=1, batch=1)
     return replace(network, inputs=inputs, nodes=tuple(nodes), training=training)
+
+
+def with_gradients(network: Network) -> tuple[Value, ...]:
+    """The inputs that a loss can be differentiated by: not words and lengths."""
+    return tuple(value for value in network.inputs if value not in network.whole_numbers)
 
 
 def factor_of(value: Value) -> str:

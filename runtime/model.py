@@ -330,7 +330,7 @@ class Model:
             DataError: x does not fit the network or is not finite, or there is no such layer.
         """
         if layers is not None:
-            return self._inside(tuple(layers), x)
+            return self._inside((layers,) if isinstance(layers, str) else tuple(layers), x)
         compiled = self.compiled
         with compiled.lock:
             if is_small(x) or not wants_portions(self._conversion(), x):
@@ -340,6 +340,8 @@ class Model:
 
     def _inside(self, layers: tuple[str, ...], x: Any) -> dict[str, Array]:
         """The results of layers, by name, from a network that ends there."""
+        if not layers:
+            return {}
         if layers not in self._insides:
             self._insides[layers] = self._related(derived.showing(self.network, layers))
         inside = self._insides[layers]
@@ -371,11 +373,12 @@ class Model:
 
     def input_gradients(self, x: Any, y: Any) -> Any:
         """The gradient of each example's loss with respect to its input, in the shape of x: a dict by input if there
-        are several. All is as at prediction: dropout and augmentation are off, batch norm takes its running averages,
-        and the loss has no penalties. One example at a time is worked through.
+        are several, zeros for words and lengths. All is as at prediction: dropout and augmentation are off, batch norm
+        takes its running averages, and the loss has no penalties. One example at a time is worked through.
 
         Raises:
-            DataError: the data do not fit, or the network has no loss, declares columns, or cuts its images.
+            DataError: the data do not fit, or the network has no loss, no input of numbers, declares columns, or cuts
+                its images.
         """
         key = ("", "input gradients")
         if key not in self._insides:

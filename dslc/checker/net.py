@@ -394,7 +394,7 @@ class NetBuilder:
         """What the chain ends with, for which there are so many names."""
         for position, link in enumerate(chain.links):
             before = chain.links[position - 1] if position else link
-            if isinstance(link, ast.Binary):
+            if isinstance(link, (ast.Binary, ast.Negate)):
                 flowing = self._combined(link, frame)
             elif self._known_value(link, frame):
                 flowing = self._value(link, frame, starts=position == 0)
@@ -437,7 +437,7 @@ class NetBuilder:
         self.poisoned = True
         return None
 
-    def _combined(self, expr: ast.Binary, frame: Frame) -> Value | None:
+    def _combined(self, expr: ast.Binary | ast.Negate, frame: Frame) -> Value | None:
         """Arithmetic of values at the start of a chain."""
 
         def add(call: ast.Call, layer: Layer, inputs: tuple[Value, ...]) -> Value | None:
@@ -448,7 +448,7 @@ class NetBuilder:
         except Failed:
             return self._poison()
 
-    def _check_rest(self, links: tuple[ast.Call | ast.Binary, ...], frame: Frame) -> None:
+    def _check_rest(self, links: tuple[ast.Call | ast.Binary | ast.Negate, ...], frame: Frame) -> None:
         """After a failure: the arguments of the following links are still worth checking."""
         for link in links:
             if isinstance(link, ast.Call) and not self._known_value(link, frame) and link.name not in self.blocks:

@@ -121,7 +121,7 @@ class Chain(Record):
     """`conv(8, 3x3) -> relu -> flatten`: one call for each link, or arithmetic of values first: `x + y -> relu`."""
 
     span: Span
-    links: tuple[Union[Call, Binary], ...]
+    links: tuple[Union[Call, Binary, Negate], ...]
 
 
 @record

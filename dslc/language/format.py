@@ -175,15 +175,15 @@ def _spaced(words: Sequence[str]) -> str:
     """The words with the spaces that belong between them."""
     text, before, earlier, depth = "", "", "", 0
     for word in words:
-        depth += (word == "(") - (word == ")")
         text += (" " if _apart(earlier, before, word, depth) else "") + word
+        depth += (word == "(") - (word == ")")
         earlier, before = before, word
     return text
 
 
 def _apart(earlier: str, before: str, word: str, depth: int) -> bool:
     """Whether a space belongs between two words. `earlier` is the one before both; `depth` counts the brackets around
-    them."""
+    the first."""
     if before in ("", "(", ".", "^") or word in (")", ",", ":", ".", "^"):
         return False
     if "=" in (before, word):
