@@ -78,7 +78,8 @@ BEFORE_DENSE = LSTM | GRU_REVERSE | {f"{layer}.{role}" for layer in ("gru1", "rn
 
 @dataclass(frozen=True)
 class Fault:
-    """In the function whose name begins like this `right` becomes `wrong`; these parameters' gradients go wrong."""
+    """In the function whose name begins like this `right` becomes `wrong`; these parameters' gradients go wrong, of all
+    layers that share the function."""
 
     net: str
     function: str
@@ -99,7 +100,7 @@ FAULTS = {
         "images", "dense2_backward_input", "(1 - y * y)", "(1 + y * y)", BEFORE_TANH
     ),
     "dense bias: a missing term": Fault(
-        "images", "dense1_backward_bias", TOP, "{\n    --n;\n", {"dense1.bias"}
+        "images", "dense_backward_bias", TOP, "{\n    --n;\n", {"dense1.bias", "dense2.bias"}
     ),
     "lstm: a missing term": Fault(
         "sequences", "lstm1_backward", "of_cell[u] = of_state * forget", "of_cell[u] = of_state", LSTM
@@ -110,13 +111,18 @@ FAULTS = {
     "rnn: a wrong sign": Fault(
         "sequences", "rnn1_backward", "(1 - gate[u] * gate[u])", "(1 + gate[u] * gate[u])", BEFORE_DENSE
     ),
-    "rnn: the state before its step": Fault(
-        "sequences", "rnn1_backward_weight_hidden", TOP, "{\n    ++x;\n", {"rnn1.weight_hidden"}
+    "rnn: states and inputs one off": Fault(
+        "sequences", r"conv_weight_gradient_direct(?=\()", TOP, "{\n    ++x;\n",
+        {"rnn1.weight_input", "rnn1.weight_hidden"},
     ),
     "l2: a wrong scale": Fault(
-        "images", "dense1_weight_regularize", "+= share", "+= 2 * share", {"dense1.weight"}
+        "images", "regularizer_gradient", "+= share", "+= 2 * share",
+        {"conv1.weight", "conv2.weight", "dense1.weight", "dense2.weight"},
     ),
-    "l2: missing": Fault("images", "dense2_weight_regularize", "+= share", "+= 0 * share", {"dense2.weight"}),
+    "l2: missing": Fault(
+        "vectors", "dense_weight_regularize", "+= share", "+= 0 * share",
+        {"dense1.weight", "dense2.weight", "dense3.weight"},
+    ),
     "lrn: a window one off": Fault("images", "lrn1_backward", "tap < 3", "tap < 2", BEFORE_LRN),
     "conv weights: a forgotten example": Fault(
         "images", "conv2_backward_weight", TOP, "{\n    --n;\n", {"conv2.weight"}
@@ -133,7 +139,7 @@ FAULTS = {
     "mse: a wrong scale": Fault(
         "vectors", "output_loss", "(2 * (z - t))", "(z - t)", HIDDEN | GATE | {"dense3.weight", "dense3.bias"}
     ),
-    "concat: a slice one off": Fault("vectors", "concat1_backward_1", "+ 0,", "+ 1,", HIDDEN | GATE),
+    "concat: the wrong slice": Fault("vectors", "slice_kernel", "+ start,", "+ (start == 0),", HIDDEN | GATE),
     "a sum of gradients: a missing term": Fault("vectors", "sigmoid1_gradient_sum", "x1[i] + x2[i]", "x1[i]", HIDDEN),
     "softmax: a missing term": Fault("vectors", "softmax1_backward", "(dout[c] - sum)", "dout[c]", GATE),
     "sigmoid: a wrong sign": Fault("vectors", "sigmoid1_backward", "(1 - y)", "(1 + y)", HIDDEN),

@@ -83,7 +83,7 @@ def all_losses(precision: str) -> str:
     lines, losses = ["input x: 37", "h = x -> dense(40) -> tanh -> dropout(0.3)"], []
     for (name, loss), size in ((item, size) for item in LOSSES.items() for size in (3, 70)):
         lines.append(f"output {name}_{size} = h -> dense({size}) -> {loss.through or 'linear'}")
-        losses.append(f"loss {name}_{size}: {name}")
+        losses.append(f"loss {name}_{size}: {'formula((y - t)^2 * 0.5)' if name == 'formula' else name}")
     optimizer = "adam(0.01)" if precision == "float64" else "sgd(0.1)"
     train = [
         *losses,
