@@ -132,6 +132,19 @@ class EmptyBlock(Diagnostic):
 
 
 @record
+class NothingPredicts(Diagnostic):
+    """Outputs of which none is left at prediction: the only one, or the last value of all, is `train_only`."""
+
+    name: str
+    message = "the network ends in '{name}', which is train_only: nothing is left to predict"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to do."""
+        return ("help: leave train_only out, or go on from a value before it to what predicts",)
+
+
+@record
 class NoSuchPlace(Diagnostic):
     """`input` or `output` inside a block."""
 
@@ -191,7 +204,11 @@ class NetBuilder:
         frame = Frame(Scope(self.report, parent=self.scope, coming=frozenset(defined(net.body))))
         flowing = self._one(self._run(net.body, frame, None), net.name_span)
         if self.heads.keys() <= self.train_only and flowing is not None and not self.poisoned:
-            self.heads["output"] = (flowing, net.name_span)
+            ending = [(name, span) for name, (value, span) in self.heads.items() if value == flowing]
+            for name, span in ending:
+                self.report(NothingPredicts(span, name))
+            if not ending:
+                self.heads["output"] = (flowing, net.name_span)
         if not self.drafts and not self.poisoned and not self.heads:
             self.report(EmptyBlock(net.name_span, f"the net '{net.name}'"))
         self._report_ends(frame)

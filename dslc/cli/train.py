@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -149,11 +150,13 @@ def train(
 def _status(history: History, folder: Path) -> int:
     """The exit status; if a signal has ended training, how it goes on is told."""
     from dslc.runtime.runs.checkpoints import checkpoints_of
+    from dslc.runtime.runs.environment import repeating
 
     if history.stopped != "interrupted":
         return 0
     if checkpoints_of(str(folder)):
-        print(f"interrupted: --resume {folder} goes on where it was", file=sys.stderr)
+        resume = f"{repeating(ARGUMENTS.get())} --resume {shlex.quote(str(folder))}"
+        print(f"interrupted: {resume} goes on where it was", file=sys.stderr)
     return interrupted_status()
 
 

@@ -141,6 +141,7 @@ CODES: dict[str, Entry] = {
     "NothingCombined": Entry("DSLC121", "chain_of_a_number"),
     "NotWholeNumbers": Entry("DSLC122", "embedding_of_numbers"),
     "NotAnInput": Entry("DSLC123", "lengths_of_no_input"),
+    "NothingPredicts": Entry("DSLC124", "train_only_alone"),
 }
 
 

@@ -18,8 +18,8 @@ Gradients = Callable[[dict[str, Array], dict[str, Array]], Mapping[str, Array]]
 def input_gradients(
     network: Network, parameters: Parameters, gradients: Gradients, xs: list[Array], ys: list[Array]
 ) -> list[Array]:
-    """For inputs (n, *input) and targets of `network` the gradients of each example's loss, one example at a time; zeros
-    for inputs that have none. parameters, gradients: those of its twin `derived.with_inputs_as_parameters`."""
+    """For inputs (n, *input) and targets of `network` the gradients of each example's loss, one example at a time, and
+    zeros for inputs that have none. parameters, gradients: those of its twin `derived.with_inputs_as_parameters`."""
     found = [np.zeros_like(array) for array in xs]
     for i in range(len(xs[0])):
         given = {value.name: array[i : i + 1] for value, array in zip(network.inputs, xs, strict=True)}

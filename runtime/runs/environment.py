@@ -34,9 +34,9 @@ def repeating(arguments: Sequence[str]) -> str:
     kept: list[str] = []
     skip = False
     for word in arguments:
-        if skip or word == "--overwrite" or word.startswith("--run="):
+        if skip or word == "--overwrite" or word.startswith(("--run=", "--resume=")):
             skip = False
-        elif word == "--run":
+        elif word in ("--run", "--resume"):
             skip = True
         else:
             kept.append(word)
