@@ -30,7 +30,7 @@ from dslc.layers.silu import Silu
 from dslc.planning.planner import Options
 from dslc.proofs.gradcheck import unwrap_single
 from dslc.proofs.reference import Interpreter
-from dslc.proofs.verify import DRAWS
+from dslc.proofs.terms import DRAWS
 from dslc.registry import name_of
 from dslc.runtime.data.random import random_batch
 from dslc.runtime.model import Model
