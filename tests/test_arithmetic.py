@@ -11,6 +11,7 @@ import pytest
 import dslc
 from dslc.compiler import check_text, plan_network
 from dslc.layers.multiply import Multiply
+from dslc.proofs.reference import Interpreter
 from dslc.shape import Shape, SizeProblem
 from helpers import Arrays, assert_agrees, assert_close, assert_differentiates, data, load
 
@@ -164,3 +165,11 @@ def test_sizes_that_do_not_fit(shapes: tuple[Shape, ...], hint: str) -> None:
     with pytest.raises(SizeProblem) as raised:
         Multiply().infer(shapes)
     assert hint in raised.value.notes[0]
+
+
+def test_chains_start_with_powers_and_signs(rng: np.random.Generator) -> None:
+    network = check_text("net P {\n  input a: 4\n  output squared = (a - 1)^2\n  output negative = -a -> relu\n}\n")
+    a = rng.standard_normal((3, 4))
+    found = Interpreter(network, {}).predict({"a": a})
+    np.testing.assert_allclose(found["squared"], (a - 1) ** 2, rtol=1e-12)
+    np.testing.assert_array_equal(found["negative"], np.maximum(-a, 0))

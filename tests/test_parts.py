@@ -105,3 +105,28 @@ def test_what_has_no_parts(model: Model) -> None:
         averaged.part("output")
     with pytest.raises(DataError, match="cuts the images"):
         dslc.loads(TEXT.replace("flip(horizontal)", "crop(4x4)")).input_gradients(*examples())
+
+
+def test_gradients_of_inputs_beside_lengths_and_words() -> None:
+    """Central differences of the loss by each number; lengths have no gradient, and words alone are refused."""
+    train = "train {\n  loss cross_entropy\n  optimizer sgd(0.1)\n  batch 4\n  precision float64\n}\n"
+    end = "dense(2) -> softmax\n}\n"
+    net = "net Read {\n  input t: 3x2\n  input n: 1\n  t -> gru(3, lengths=n, return=last) -> "
+    model, draw = dslc.loads(net + end + train), np.random.default_rng(0)
+    x = {"t": draw.standard_normal((2, 3, 2)), "n": np.array([[3.0], [2.0]])}
+    y, step = np.array([0, 1]), 1e-5
+    found = model.input_gradients(x, y)
+    assert not found["n"].any() and not found["t"][1, 2].any()
+    for i in np.ndindex(2, 3, 2):
+        losses = []
+        for sign in (1, -1):
+            moved = x["t"].copy()
+            moved[i] += sign * step
+            one = slice(i[0], i[0] + 1)
+            losses.append(model.evaluate({"t": moved[one], "n": x["n"][one]}, y[one])["loss"])
+        assert abs((losses[0] - losses[1]) / (2 * step) - found["t"][i]) < 1e-8
+    words = dslc.loads("net Words {\n  input t: 3\n  t -> embedding(5, 2) -> flatten -> " + end + train)
+    with pytest.raises(DataError, match="whole numbers have no gradient"):
+        words.input_gradients(np.ones((2, 3)), y)
+    assert words.predict(np.ones((2, 3)), layers=[]) == {}
+    assert list(words.predict(np.ones((2, 3)), layers="dense1")) == ["dense1"]

@@ -54,7 +54,7 @@ class Combination:
     def __init__(self, scope: Scope, add: Callable[[ast.Call, Layer, tuple[Value, ...]], Value | None]) -> None:
         self.scope, self.add = scope, add
 
-    def value(self, expr: ast.Binary) -> Value:
+    def value(self, expr: ast.Binary | ast.Negate) -> Value:
         """The value that an expression is. Raises Failed after reporting."""
         try:
             found = self._combined(expr)
