@@ -129,6 +129,7 @@ def test_a_dev_set_of_another_balance_is_noted(tiny: Path) -> None:
     assert "note: the dev set has another balance of classes: 0.0% of it are of class 1" in done.stderr
 
 
+@pytest.mark.slow
 def test_bias_and_variance(tiny: Path) -> None:
     """The table's numbers are those of the parts that the run was trained with."""
     data = ("--data", "data.csv", "--target", "kind")
@@ -187,6 +188,7 @@ def test_verify_for_another_machine_and_without_passes(tiny: Path) -> None:
     assert done.returncode == 0 and "after 10 steps dense1.weight" in done.stdout and "differs" not in done.stdout
 
 
+@pytest.mark.slow
 def test_threads_and_passes_of_the_plan(tiny: Path) -> None:
     """What emit shows is what compile makes. Threads have memory of their own; a pass left out changes the C."""
     spec = REPO / "specs" / "residual.net"
@@ -382,6 +384,7 @@ def test_a_test_set_that_does_not_fit_is_told_before_training(part: str, tiny: P
         assert not (tiny / "runs").exists() and "epoch" not in done.stderr
 
 
+@pytest.mark.slow
 def test_train_from_weights(tiny: Path) -> None:
     """Transfer: the frozen layer keeps what was loaded; a head of another size is refused unless it is left out."""
     assert dslc("train", "tiny.net", "--data", "data.npz", "--run", "a", cwd=tiny).returncode == 0

@@ -94,6 +94,7 @@ BAD = [
 ]
 
 
+@pytest.mark.slow
 def test_bad_calls(run: Path) -> None:
     (run / "other.net").write_text((run / "tiny.net").read_text().replace("dense(5)", "dense(6)"))
     (run / "edges.net").write_text("net Edges {\n  input x: 4\n  relu\n}\n")

@@ -125,6 +125,7 @@ def test_the_command_shows_where_to_look(
     assert "--epsilon must lie between 0 and 1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_gradient_of_zeros_fails(model: Model) -> None:
     """With zero weights behind it nothing reaches conv1: both sides are zero, and that is no proof."""
     model.parameters["dense1.weight"][...] = 0

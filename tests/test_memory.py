@@ -48,6 +48,7 @@ print(loaded, trained, peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peaks are read from /proc")
 def test_peaks(tmp_path: Path) -> None:
     """Loading takes what prediction does and one parameter; training what it does and the best and last weights;

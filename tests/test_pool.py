@@ -27,6 +27,7 @@ NET = """net Pool {
 PATIENT = 10**9
 
 
+@pytest.mark.slow
 @dataclass(frozen=True)
 class Build:
     """How the program is compiled and run."""

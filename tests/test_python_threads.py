@@ -92,6 +92,7 @@ def test_every_call_that_works_in_the_memory_is_alone_there(rng: np.random.Gener
     assert together(lambda number: [answers(number) == wanted[number] for _ in range(20)]) == [[True] * 20] * WORKERS
 
 
+@pytest.mark.slow
 def test_python_goes_on_while_c_runs(lenet: Model) -> None:
     """Another thread notes the time again and again, also within one call."""
     x, stamps, stop = np.zeros((6000, 28, 28, 1), np.float32), [], threading.Event()

@@ -31,6 +31,7 @@ train {
 """More units than are summed in one go, vectors that are not full, and a frozen layer on the way back."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_many_units_and_truncation_agree_with_the_reference(dtype: str, rng: np.random.Generator) -> None:
     model = dslc.loads(WIDE, dtype=dtype, threads=2)  # a shaken state of so many units would be chaotic
@@ -38,6 +39,7 @@ def test_many_units_and_truncation_agree_with_the_reference(dtype: str, rng: np.
         assert_agrees(model, n, rng)
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_bit(rng: np.random.Generator) -> None:
     text = "net T { input x: 9x5\n lstm(33, bidirectional=on) -> gru(21) -> rnn(19, return=last) -> dense(3) }\n"
     text += "train { loss mse\n optimizer adam(lr=0.01)\n batch 8 }\n"

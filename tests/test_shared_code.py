@@ -84,6 +84,7 @@ train { loss cross_entropy
 """
 
 
+@pytest.mark.slow
 def test_a_network_of_repeated_blocks() -> None:
     """Loops over offsets that grow evenly and over tables, functions of several sizes: as NumPy computes it."""
     network = check_text(NET)
