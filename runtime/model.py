@@ -585,7 +585,7 @@ class Model:
         """The name of the first parameter or array of optimizer state with a value that is not finite; None if all are
         finite."""
         kept = (*self.parameters.items(), *self.compiled.states().items())
-        return next((name for name, view in kept if not np.isfinite(view.numpy()).all()), None)
+        return next((name for name, view in kept if not view.is_finite()), None)
 
     def save(self, path: str | Path) -> None:
         """Writes all parameters and the schema of the data to a safetensors file. Raises DataError if it cannot be

@@ -46,6 +46,11 @@ class ParameterView:
             memory, layout = self._stored()
             return layout.unpack(memory)
 
+    def is_finite(self) -> bool:
+        """Whether all values are. As they are stored: padding is zero."""
+        with self._lock:
+            return bool(np.isfinite(self._stored()[0]).all())
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         found = self.numpy()
         return found if dtype is None else found.astype(dtype)
@@ -73,6 +78,11 @@ class ParameterView:
 
 Stored = Array | ParameterView
 """An array, or what becomes one when it is read."""
+
+
+def is_finite(values: Stored) -> bool:
+    """Whether all values are; of a view without a copy."""
+    return values.is_finite() if isinstance(values, ParameterView) else bool(np.isfinite(values).all())
 
 
 class Parameters(Mapping[str, ParameterView]):

@@ -117,27 +117,24 @@ class Search:
         """Runs `trials` more trials, `settings.jobs` at a time. Each that is one of the best so far is saved below
         `folder` by `keep`; `tell` is called after every trial."""
 
-        def run_some(count: int) -> None:
-            self.study.optimize(lambda trial: self._try(trial, folder, keep), count, callbacks=[lambda _, t: tell(t)])
-
-        def run_one(_: int) -> None:
+        def run_one() -> None:
             retry_trials_of_dead_workers(self.study)
-            run_some(1)
+            self.study.optimize(lambda trial: self._try(trial, folder, keep), 1, callbacks=[lambda _, t: tell(t)])
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OutOfBounds)  # the table shows it
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             if self.settings.jobs == 1:
-                for number in range(trials):
-                    run_one(number)
+                for _ in range(trials):
+                    run_one()
             else:
                 self._run_together(run_one, trials)
 
-    def _run_together(self, run_one: Callable[[int], None], trials: int) -> None:
+    def _run_together(self, run_one: Callable[[], None], trials: int) -> None:
         """Threads suffice, since C runs without the interpreter's lock. What interrupts this one, stops them at the end
         of their epochs."""
         with ThreadPoolExecutor(self.settings.jobs) as pool:
-            running = [pool.submit(run_one, number) for number in range(trials)]
+            running = [pool.submit(run_one) for _ in range(trials)]
             try:
                 for trial in running:
                     trial.result()
@@ -232,8 +229,5 @@ def best_trials(study: optuna.Study) -> list[FrozenTrial]:
     if not completed_trials(study):
         return []
     sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
-    return sorted(study.best_trials, key=lambda trial: (sign * trial.values[0], trial.number))[: _most(study)]
-
-
-def _most(study: optuna.Study) -> int | None:
-    return 1 if len(study.directions) == 1 else None
+    best = sorted(study.best_trials, key=lambda trial: (sign * trial.values[0], trial.number))
+    return best[:1] if len(study.directions) == 1 else best

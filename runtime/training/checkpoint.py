@@ -20,7 +20,7 @@ from dslc.compiler import check_text
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError, SpecError
 from dslc.runtime.data.schema import Schema
-from dslc.runtime.native.parameters import Stored
+from dslc.runtime.native.parameters import Stored, is_finite
 from dslc.runtime.training.compatibility import changed_settings, differences
 from dslc.runtime.training.history import History
 from dslc.runtime.training.weights import DATA, read_arrays, write_arrays
@@ -157,7 +157,7 @@ class Checkpoint:
         """
         groups = {LAST: self.last, BEST: self.best, STATE: self.states}
         arrays = {prefix + name: array for prefix, group in groups.items() for name, array in group.items()}
-        broken = next((name for name, array in self.last.items() if not np.isfinite(np.asarray(array)).all()), None)
+        broken = next((name for name, array in self.last.items() if not is_finite(array)), None)
         if broken:
             raise DataError(f"{broken} is not finite, so no checkpoint is written")
         about = {"precision": network.precision, "position": json.dumps(asdict(self.position)), DATA: schema.to_json()}
