@@ -93,5 +93,8 @@ def test_a_network_of_repeated_blocks() -> None:
     assert len(loops) >= 5 and "(size_t)k * " in code and re.search(r"static const size_t \w+_of\[\] = {", code)
     assert re.search(r"static KERNEL void batchnorm_merge_statistics\(.*int channels,", code)
     assert "nadam_product" not in code and "real_tanh_softplus" not in code
+    assert "gradients_backward(" not in code and re.search(r"train_backward\(.*, 0, part, parts\);", code)
+    assert "if (updates) {" in code and "} else {" in code
+    assert re.search(r"static const size_t conv1_weight = \d+, conv1_weight_grad = ", code)
     for row in verify(Model(network, threads=2), 3):
         assert row.ok, row

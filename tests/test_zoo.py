@@ -50,7 +50,7 @@ def test_parameters(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(PUBLISHED.keys() - {"efficientnet_b0", "inception_v3"}))
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_the_c_is_short(name: str) -> None:
     """Layers that differ in sizes only share functions, and repeated blocks are loops."""
     assert emit(plan_network(check_file(ZOO / f"{name}.net"), threads=2)).code.count("\n") < 10_000

@@ -16,7 +16,8 @@ from dslc.plan import Kernel, PlannedPhase, PlannedStep
 @dataclass(frozen=True)
 class Call:
     """A call of a function: `arrays` are the caller's, by name, or places in memory; then `sizes`, and what all calls
-    of a phase are given. `job` is the kernel's operation. `shared`: all threads take part; then perhaps a barrier."""
+    of a phase are given. `job` is the kernel's operation. `shared`: all threads take part; then perhaps a barrier. In a
+    function of two steps, `updates` says whether a call belongs to the one that updates or to the other."""
 
     function: Function
     arrays: tuple[str | Place, ...]
@@ -26,12 +27,13 @@ class Call:
     named: bool
     shared: bool
     barrier: bool
+    updates: bool | None = None
 
     @property
     def form(self) -> tuple[object, ...]:
         """What is the same in all rounds of a loop; a barrier too many does no harm."""
         arrays = tuple(a if isinstance(a, str) else a.memory for a in self.arrays)
-        return self.function.name, arrays, self.others, self.shared
+        return self.function.name, arrays, self.others, self.shared, self.updates
 
     def text(self, arrays: Sequence[str], sizes: Sequence[str], comments: bool = True) -> str:
         """The statement with these arguments; where it is called after other jobs, a comment says which this is."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dslc.codegen.c_source import RUNS, CSource
 from dslc.codegen.functions import Functions
 from dslc.codegen.names import Names
+from dslc.codegen.offsets import offsets
 from dslc.codegen.phases import PhaseFunction, example_ns, phase_call, phase_functions, shared_phases
 from dslc.codegen.prune import needed
 from dslc.codegen.summary import summary, version
@@ -57,7 +58,7 @@ def emit(plan: Plan) -> CSource:
         **_prediction(plan, names, phases),
         **_training(plan, names, phases),
     }
-    context["constants"] = list(names.constants.values())
+    context["offsets"] = offsets(names.constants.values(), {node.name for node in plan.graph.network.nodes})
     before, after = render("network.c.j2", context, single).split(TOOLS)
     used = needed(tools(plan, functions, bool(sharing)), before + after)
     return CSource(names.prefix, header, tidy(before + used + after))
@@ -118,15 +119,15 @@ def _prediction(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
     predict, prepare = plan.steps[0], []
     if "prepared" in plan.kept:
         names.constant(predict, plan.kept["prepared"].tensor)
-        prepare = phase_call(predict.phase("prepack"), phases["predict_prepack"])
+        prepare = phase_call(phases["predict_prepack"])
     small_batch = largest_small_batch(plan.graph.predict, plan.target.lanes(plan.itemsize))
     return {
         "small_batch": small_batch,
-        "small_batch_arguments": phase_call(predict.phase("small_batch"), phases["predict_small_batch"], "first")
+        "small_batch_arguments": phase_call(phases["predict_small_batch"], "first")
         if small_batch
         else [],
         "prepack_arguments": prepare,
-        "predict_arguments": phase_call(predict.phase("forward"), phases["predict_forward"], "first"),
+        "predict_arguments": phase_call(phases["predict_forward"], "first"),
     }
 
 
@@ -142,7 +143,7 @@ def _training(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
     gathered = [_gathered(given[name], names, stored.get(name)) for name in order]
     return {
         "sliced": plan.step_batch > plan.batch,
-        "evaluate_arguments": phase_call(plan.steps[0].phase("losses"), phases["predict_losses"], "first"),
+        "evaluate_arguments": phase_call(phases["predict_losses"], "first"),
         **_calls(plan, phases),
         "gathered": gathered,
         "weights_staging": names.staging(SAMPLE_WEIGHTS),
@@ -160,7 +161,7 @@ def _calls(plan: Plan, phases: Phases) -> dict[str, object]:
             start = "earlier" if sliced and phase.name in ("forward", "backward") else ""
             if step.name == "gradients":
                 found[name] = phases[name].name
-            found[f"{name}_arguments"] = phase_call(phase, phases[name], start, sliced)
+            found[f"{name}_arguments"] = phase_call(phases[name], start, sliced, step.name == "train")
     return found
 
 

@@ -29,11 +29,13 @@ PHASES = {
 
 @dataclass(frozen=True)
 class Constant:
-    """The offset of a buffer in the arena, in numbers."""
+    """The offset of a buffer in the arena, in numbers: that of a tensor, and of one step if its name is not empty."""
 
     name: str
     offset: int
     comment: str
+    step: str
+    tensor: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Names:
             stored = (self.plan.batch, *buffer.layout.stored)
             each = show_shape(stored) if tensor.batched else buffer.layout.describe()
             shared = f", the memory of {buffer.alias}" if buffer.alias else ""
-            self.constants[key] = Constant(name, buffer.offset, f"{each}{shared}")
+            self.constants[key] = Constant(name, buffer.offset, f"{each}{shared}", *key)
         return self.constants[key].name
 
     def staging(self, tensor: Tensor) -> str:
@@ -102,7 +104,7 @@ class Names:
         buffer = self.plan.kept[f"{tensor.name}_staging"]
         name = self.unique(f"{tensor.name}_staging")
         each = show_shape((self.plan.step_batch, *tensor.shape))
-        self.constants["", name] = Constant(name, buffer.offset, f"{each}, one mini-batch")
+        self.constants["", name] = Constant(name, buffer.offset, f"{each}, one mini-batch", "", tensor.name)
         return name
 
     def c_type(self, tensor: Tensor) -> str:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from math import ceil
 
 from dslc.codegen.calls import Call, calls_of
 from dslc.codegen.functions import RUNTIME_PARAMETERS, Functions, tensors_of
 from dslc.codegen.names import PHASES, Names, is_callers
-from dslc.codegen.statements import Loop, Statements, statements
+from dslc.codegen.statements import Choice, Group, Loop, Statements, statements
 from dslc.operation import WEIGHTS, Tensor
 from dslc.plan import Plan, PlannedPhase, PlannedStep
 
 COUNTS = ("n", "earlier", "total_weight")
 """What a phase is told of the examples where a kernel of it asks: how many it works on, how many were in the slices
 before, and their weights' sum."""
+UPDATES = "int updates"
+"""The parameter of a function that two steps share: whether it is the one that updates."""
 
 
 @dataclass(frozen=True)
 class PhaseFunction:
-    """A phase as a function that every thread calls with its own `part`."""
+    """A phase as a function that every thread calls with its own `part`. `arrays` are the caller's that it takes."""
 
     name: str
     comment: str
+    arrays: tuple[Tensor, ...]
     parameters: tuple[str, ...]
     body: Statements
     shares: bool
@@ -36,20 +40,29 @@ class PhaseFunction:
 
 def mentions(body: Statements, words: str) -> bool:
     """Whether a call has these words."""
-    groups = [group for part in body for group in (part.groups if isinstance(part, Loop) else (part,))]
-    return any(words in call for group in groups for call in group.calls)
+    parts = [part for outer in body for part in (outer.parts if isinstance(outer, Loop) else (outer,))]
+    return any(words in call for part in parts for group in _groups(part) for call in group.calls)
+
+
+def _groups(part: Group | Choice) -> tuple[Group, ...]:
+    return (*part.updating, *part.storing) if isinstance(part, Choice) else (part,)
 
 
 def phase_functions(plan: Plan, names: Names, functions: Functions) -> dict[str, PhaseFunction]:
-    """All phases by step and name; one of `gradients` that is the same as that of `train` is that one."""
+    """All phases by step and name; one of `gradients` that has most in common with that of `train` is that one."""
     planned = {(step.name, phase.name): (step, phase) for step in plan.steps for phase in step.phases}
     calls = {key: calls_of(step, phase, names, functions) for key, (step, phase) in planned.items()}
     printed: dict[tuple[str, str], PhaseFunction] = {}
     for key in planned:
-        one = _twin(key) if calls.get(_twin(key)) == calls[key] else key
-        if one not in printed:
-            printed[one] = _phase(*planned[one], calls[one], names)
-        printed[key] = printed[one]
+        twin = _twin(key)
+        shared = merged(calls[twin], calls[key]) if twin != key and twin in calls else None
+        if key in printed:
+            continue
+        if shared is None:
+            printed[key] = _phase(*planned[key], calls[key], callers_tensors(planned[key][1]), names)
+        else:
+            arrays = dict.fromkeys((*callers_tensors(planned[twin][1]), *callers_tensors(planned[key][1])))
+            printed[key] = printed[twin] = _phase(*planned[twin], shared, tuple(arrays), names)
     return {f"{step}_{phase}": printed[step, phase] for step, phase in planned}
 
 
@@ -58,13 +71,49 @@ def _twin(key: tuple[str, str]) -> tuple[str, str]:
     return ("train" if key[0] == "gradients" else key[0], key[1])
 
 
-def _phase(step: PlannedStep, phase: PlannedPhase, calls: tuple[Call, ...], names: Names) -> PhaseFunction:
-    arrays = (names.declare(t) for t in callers_tensors(phase))
-    counts = tuple(RUNTIME_PARAMETERS[word] for word in COUNTS if any(word in call.function.takes for call in calls))
-    parameters = (f"const {names.prefix}_network *net", "thread_barrier *barrier", *arrays, *counts)
+def merged(train: tuple[Call, ...], gradients: tuple[Call, ...]) -> tuple[Call, ...] | None:
+    """The calls of both steps in order, where most are the same; None if that is not so."""
+    plain = [[replace(call, barrier=False) for call in calls] for calls in (train, gradients)]
+    found: list[Call] = []
+    for same, begin, end, other_begin, other_end in _stretches(*plain):
+        pairs = zip(train[begin:end], gradients[other_begin:other_end], strict=False)
+        if same:
+            found += [replace(one, barrier=one.barrier or other.barrier) for one, other in pairs]
+        else:
+            found += [replace(call, updates=True) for call in train[begin:end]]
+            found += [replace(call, updates=False) for call in gradients[other_begin:other_end]]
+    common = sum(call.updates is None for call in found)
+    return tuple(found) if 2 * common >= len(found) else None
+
+
+def _stretches(some: Sequence[Call], others: Sequence[Call]) -> Iterator[tuple[bool, int, int, int, int]]:
+    """Where both are the same and where not."""
+    for tag, *ends in SequenceMatcher(None, some, others, autojunk=False).get_opcodes():
+        yield tag == "equal", *ends
+
+
+def _phase(
+    step: PlannedStep, phase: PlannedPhase, calls: tuple[Call, ...], arrays: tuple[Tensor, ...], names: Names
+) -> PhaseFunction:
+    counts = [RUNTIME_PARAMETERS[word] for word in COUNTS if any(word in call.function.takes for call in calls)]
+    choice = [UPDATES] if any(call.updates is not None for call in calls) else []
     name = f"{step.name}_{phase.name}"
-    shares = any(call.shared for call in calls)
-    return PhaseFunction(name, PHASES[name], (*parameters, "int part", "int parts"), statements(calls, names), shares)
+    return PhaseFunction(
+        name,
+        PHASES[name],
+        arrays,
+        (
+            f"const {names.prefix}_network *net",
+            "thread_barrier *barrier",
+            *map(names.declare, arrays),
+            *counts,
+            *choice,
+            "int part",
+            "int parts",
+        ),
+        statements(calls, names),
+        any(call.shared for call in calls),
+    )
 
 
 def callers_tensors(phase: PlannedPhase) -> tuple[Tensor, ...]:
@@ -73,11 +122,11 @@ def callers_tensors(phase: PlannedPhase) -> tuple[Tensor, ...]:
     return tuple(dict.fromkeys(used))
 
 
-def phase_call(phase: PlannedPhase, function: PhaseFunction, start: str = "", sliced: bool = False) -> list[str]:
+def phase_call(function: PhaseFunction, start: str = "", sliced: bool = False, updates: bool = True) -> list[str]:
     """The arguments with which a thread calls a phase. start: what says, in C, from which example on; by default from
-    the first. sliced: of a step in slices, which keeps the loss of each apart."""
+    the first. sliced: of a step in slices, which keeps the loss of each apart. updates: of a step that updates."""
     arrays = []
-    for tensor in callers_tensors(phase):
+    for tensor in function.arrays:
         if tensor.name == "loss_sums":
             arrays.append("call->batch_sums")
         elif tensor.role == WEIGHTS:  # of this mini-batch or slice already, or NULL
@@ -88,10 +137,11 @@ def phase_call(phase: PlannedPhase, function: PhaseFunction, start: str = "", sl
             arrays.append(f"call->{tensor.name} + {start} * {tensor.elements}")
         else:
             arrays.append(f"call->{tensor.name}")
-    words = [word for word in (*COUNTS, "part", "parts") if RUNTIME_PARAMETERS[word] in function.parameters]
+    words = [word for word in COUNTS if RUNTIME_PARAMETERS[word] in function.parameters]
     other = ({"total_weight": "slice_weight"} if start else {"n": "call->n"}) if sliced else {}
     numbers = [other.get(word, word) for word in words]
-    return ["net", "barrier", *arrays, *numbers]
+    choice = [str(int(updates))] if UPDATES in function.parameters else []
+    return ["net", "barrier", *arrays, *numbers, *choice, "part", "parts"]
 
 
 def shared_phases(plan: Plan, phases: Mapping[str, PhaseFunction]) -> set[str]:

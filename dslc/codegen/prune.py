@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 DEFINITIONS = re.compile(
     r"""^(?:INLINE|static)\ [^;={]*?\b(\w+)\(      # a function
@@ -11,6 +11,7 @@ DEFINITIONS = re.compile(
       | ^typedef\ (?!struct)[^;({]*?\b(\w+)(?:\ __attribute__.*)?;
       | ^\}\ (?:__attribute__\(\(.*?\)\)\)\ )?(\w+); # a struct
       | ^\#define\ (\w+)
+      | ^PRODUCT\((\w+),                         # a function that this macro defines
       | ^static\ (?:const\ )?\w+\ (\w+)\ =""",
     re.MULTILINE | re.VERBOSE,
 )
@@ -26,7 +27,17 @@ def needed(items: str, code: str) -> str:
             del rest[item]
             kept.add(item)
             used |= _words(item)
-    return "\n\n".join(item for item in _items(items) if item in kept) + "\n"
+    return _joined([item for item in _items(items) if item in kept]) + "\n"
+
+
+def _joined(items: Sequence[str]) -> str:
+    """Items with empty lines between them, but for uses of one macro in a row."""
+    lines: list[str] = []
+    for item in items:
+        if lines and not (item.startswith("PRODUCT(") and lines[-1].startswith("PRODUCT(")):
+            lines.append("")
+        lines.append(item)
+    return "\n".join(lines)
 
 
 def _items(code: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from dslc.codegen.calls import Call
 from dslc.codegen.loops import Repeat, repeats
@@ -22,27 +22,35 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What is called in the step that updates, and what in the one that stores gradients."""
+
+    updating: tuple[Group, ...]
+    storing: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
 class Loop:
     """Calls that are made `rounds` times, `k` being the round; `tables` hold what else differs, a table an argument."""
 
     comment: str
     rounds: int
     tables: tuple[tuple[str, ...], ...]
-    groups: tuple[Group, ...]
+    parts: tuple[Group | Choice, ...]
 
 
-Statements = tuple[Group | Loop, ...]
+Statements = tuple[Group | Choice | Loop, ...]
 
 
 def statements(calls: Sequence[Call], names: Names) -> Statements:
     """What a phase consists of."""
-    found: list[Group | Loop] = []
+    found: list[Group | Choice | Loop] = []
     for part in repeats([call.form for call in calls]):
         if part.rounds > 1:
             found.append(_loop(calls, part, names))
         else:
             some = calls[part.start : part.end]
-            found += _groups(some, [_plain(call, names) for call in some])
+            found += _parts(some, [_plain(call, names) for call in some])
     return tuple(found)
 
 
@@ -51,7 +59,24 @@ def _plain(call: Call, names: Names) -> str:
     return call.text(arrays, [str(size) for size in call.sizes])
 
 
-def _groups(calls: Sequence[Call], texts: Sequence[str]) -> list[Group]:
+def _parts(calls: Sequence[Call], texts: Sequence[str]) -> list[Group | Choice]:
+    """Groups, and choices where calls belong to one step only."""
+    found: list[Group | Choice] = []
+    for updates, row in groupby(zip(calls, texts, strict=True), key=lambda pair: pair[0].updates):
+        groups = _groups(*map(list, zip(*row, strict=True)))
+        last = found[-1] if found else None
+        if updates is None:
+            found += groups
+        elif updates:
+            found.append(Choice(groups, ()))
+        elif isinstance(last, Choice):
+            found[-1] = replace(last, storing=groups)
+        else:
+            found.append(Choice((), groups))
+    return found
+
+
+def _groups(calls: Sequence[Call], texts: Sequence[str]) -> tuple[Group, ...]:
     """Cut at barriers and where one thread alone follows all or the other way round."""
     groups: list[Group] = []
     row: list[str] = []
@@ -60,7 +85,7 @@ def _groups(calls: Sequence[Call], texts: Sequence[str]) -> list[Group]:
         if call.barrier or after is None or after.shared != call.shared:
             groups.append(Group(call.shared, tuple(row), call.barrier))
             row = []
-    return groups
+    return tuple(groups)
 
 
 def _loop(calls: Sequence[Call], part: Repeat, names: Names) -> Loop:
@@ -72,7 +97,7 @@ def _loop(calls: Sequence[Call], part: Repeat, names: Names) -> Loop:
     about = f"{comment} and so on, up to {last.job}."
     barriers = [any(calls_of_round[i].barrier for calls_of_round in rounds) for i in range(part.period)]
     joined = [replace(call, barrier=barrier) for call, barrier in zip(first, barriers, strict=True)]
-    return Loop(about, part.rounds, tuple(tables.lines), tuple(_groups(joined, texts)))
+    return Loop(about, part.rounds, tuple(tables.lines), tuple(_parts(joined, texts)))
 
 
 class Tables:

@@ -28,8 +28,11 @@ def cost(d: ConvDetail, setting: Setting) -> float:
     return setting.vector_cost(d.output[0] * d.output[1] * channels * prod(d.size)) * LOADS_PER_FMA
 
 
-SIZES = ("in_rows", "in_columns", "out_rows", "out_columns", "channels", "margins", "image_numbers", "width", "blocks")
-"""What may be parameters: a window's size and steps stay constants, so that its sums are unrolled."""
+SIZES = (
+    "in_rows", "in_columns", "out_rows", "out_columns", "channels", "margins", "strides", "image_numbers", "width",
+    "blocks",
+)  # fmt: skip
+"""What may be parameters: a window's size and dilation stay constants, so that its sums are unrolled."""
 
 
 def _shapes(d: ConvDetail) -> dict[str, Any]:
@@ -42,7 +45,7 @@ def _shapes(d: ConvDetail) -> dict[str, Any]:
 def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
     """Values for the template of y, and with the taps in reverse order of dx: outside the image it multiplies zeros."""
     return {
-        "d": d, **_shapes(d), "lanes": setting.lanes, "tail": d.output[2] % setting.lanes,
+        "d": d, **_shapes(d), "strides": d.stride, "lanes": setting.lanes, "tail": d.output[2] % setting.lanes,
         "taps": prod(d.size), "padded": crosses_edge(d), "columns": min(COLUMNS, d.output[1]),
     }  # fmt: skip
 

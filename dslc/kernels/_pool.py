@@ -16,6 +16,9 @@ ENOUGH_TASKS = 8
 """If the mini-batch gives fewer tasks than this, channels are split as well. The number of threads must not matter
 here, because it must not change the C."""
 
+WHOLE_SIZES = ("pixels", "depth", "blocks")
+"""What may differ between pools of whole images that are one function."""
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -94,6 +97,24 @@ class Pool:
         """Rows and columns of windows that different tasks take."""
         rows, columns, _ = self.d.output
         return (1 if self.each == "image" else rows, columns if self.each == "window" else 1)
+
+    # ------------------------------------------------------------------------------------------- whole images
+
+    @property
+    def whole(self) -> bool:
+        """Whether the only window is the image."""
+        return self.d.output[:2] == (1, 1) and self.d.before == (0, 0) and self.d.size == self.d.input[:2]
+
+    @property
+    def of_images(self) -> dict[str, object]:
+        """The context of the templates for whole images. Only a single block, of constant length, has a constant
+        depth: its loop is as fast as the compiler can make it."""
+        several = self.blocks > 1
+        depth = {"depth": self.depth, "blocks": self.blocks} if several else {}
+        return {
+            "images": self.images, "several": several, "pixels": self.d.input[0] * self.d.input[1],
+            "block": self.block, "width": self.width, **depth,
+        }  # fmt: skip
 
     # ------------------------------------------------------------------------------------------- windows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dslc.kernels import Setting, Variant
 from dslc.kernels._epilogue import fused_epilogue
-from dslc.kernels._pool import forward
+from dslc.kernels._pool import WHOLE_SIZES, forward
 from dslc.operation import Operation
 
 FUSES = True
@@ -12,8 +12,12 @@ KEEPS_LAYOUT = True
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """One pass over x: small windows are unrolled along rows, large ones are summed block by block."""
+    """One pass over x: small windows are unrolled along rows, large ones are summed block by block;
+    `whole` where the only window is the image."""
     x, y = op.reads[0], op.writes[0]
     reads, end = fused_epilogue(op, "in")
     pool = forward(op, setting, x, y)
-    return [Variant("plain", (*reads, "out"), {"pool": pool, "d": pool.d, **end}, setting.memory_cost(x))]
+    cost = setting.memory_cost(x)
+    if pool.whole:
+        return [Variant("whole", (*reads, "out"), {**pool.of_images, **end}, cost, sizes=WHOLE_SIZES)]
+    return [Variant("plain", (*reads, "out"), {"pool": pool, "d": pool.d, **end}, cost)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from dslc.operation import Tensor
@@ -19,10 +19,18 @@ Place = Callable[[Tensor], tuple[str, int, int]]
 
 
 def share_work(
-    phases: tuple[PlannedPhase, ...], place: Place, min_ns: float = MIN_PARALLEL_NS
+    phases: tuple[PlannedPhase, ...],
+    place: Place,
+    min_ns: float = MIN_PARALLEL_NS,
+    like: tuple[PlannedPhase, ...] = (),
 ) -> tuple[PlannedPhase, ...]:
-    """Sets `parallel` and `barrier` in all kernels. `min_ns`: the cost from which on a kernel is shared."""
-    return tuple(replace(phase, kernels=_with_barriers(_shared(phase.kernels, min_ns), place)) for phase in phases)
+    """Sets `parallel` and `barrier` in all kernels. min_ns: the cost from which on a kernel is shared. like: phases of
+    the same names, behind whose kernels there are barriers here too, so that both can be one function of C."""
+    given = {phase.name: {k.operation.name for k in phase.kernels if k.barrier} for phase in like}
+    return tuple(
+        replace(phase, kernels=_with_barriers(_shared(phase.kernels, min_ns), place, given.get(phase.name, ())))
+        for phase in phases
+    )
 
 
 def estimated_ns(phases: Iterable[PlannedPhase], threads: int) -> float:
@@ -38,9 +46,10 @@ def _shared(kernels: tuple[Kernel, ...], min_ns: float) -> tuple[Kernel, ...]:
     )
 
 
-def _with_barriers(kernels: tuple[Kernel, ...], place: Place) -> tuple[Kernel, ...]:
+def _with_barriers(kernels: tuple[Kernel, ...], place: Place, given: Collection[str]) -> tuple[Kernel, ...]:
     """Puts a barrier before every kernel that touches memory that another thread may still write, or writes memory that
-    another may still read, and one at the end. Kernels that the first thread runs alone need none between them."""
+    another may still read, one behind each of the operations `given`, and one at the end. Kernels that the first thread
+    runs alone need none between them."""
     marked = list(kernels)
     running: list[int] = []
     shared: list[Kernel] = []
@@ -54,6 +63,9 @@ def _with_barriers(kernels: tuple[Kernel, ...], place: Place) -> tuple[Kernel, .
         running.append(index)
         if kernel.parallel:
             shared.append(kernel)
+        if kernel.operation.name in given:
+            marked[index] = replace(kernel, barrier=True)
+            running, shared = [], []
     if running:
         marked[running[-1]] = replace(marked[running[-1]], barrier=True)
     return tuple(marked)

@@ -116,7 +116,7 @@ def make_plan(
     for together in _together(drafts):
         places |= dict.fromkeys((draft.name for draft in together), _places(together, setting, start, apart))
     worth = inf if "threads" in options.disable else MIN_PARALLEL_NS
-    steps = [_planned(draft, places[draft.name], kept, worth) for draft in drafts]
+    steps = _planned(drafts, places, kept, worth)
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
     slices = graph.network.training.slices if graph.network.training is not None else 1
@@ -230,7 +230,24 @@ def _places(drafts: Sequence[Draft], setting: Setting, start: int, apart: bool) 
     return place(in_rows, layouts, setting.batch, setting.itemsize, start, persistent)
 
 
-def _planned(draft: Draft, places: Mapping[str, Buffer], kept: Mapping[str, Buffer], worth: float) -> PlannedStep:
+def _planned(
+    drafts: Sequence[Draft], places: Mapping[str, Mapping[str, Buffer]], kept: Mapping[str, Buffer], worth: float
+) -> list[PlannedStep]:
+    """The steps with their buffers and barriers; `gradients` has those of `train`, with which it shares functions."""
+    found: dict[str, PlannedStep] = {}
+    for draft in sorted(drafts, key=lambda d: d.name == "gradients"):
+        like = found["train"].phases if draft.name == "gradients" and "train" in found else ()
+        found[draft.name] = _planned_step(draft, places[draft.name], kept, worth, like)
+    return [found[draft.name] for draft in drafts]
+
+
+def _planned_step(
+    draft: Draft,
+    places: Mapping[str, Buffer],
+    kept: Mapping[str, Buffer],
+    worth: float,
+    like: tuple[PlannedPhase, ...],
+) -> PlannedStep:
     names = {tensor.name for tensor in draft.tensors}
     workspace = {name: buffer for name, buffer in places.items() if name in names}
 
@@ -240,7 +257,7 @@ def _planned(draft: Draft, places: Mapping[str, Buffer], kept: Mapping[str, Buff
             return (tensor.name, 0, 1)
         return ("arena", buffer.offset, buffer.offset + buffer.elements)
 
-    return PlannedStep(draft.name, share_work(draft.phases, where, worth), workspace)
+    return PlannedStep(draft.name, share_work(draft.phases, where, worth, like), workspace)
 
 
 def _begun(step: Step) -> tuple[Tensor, ...]:

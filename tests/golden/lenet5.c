@@ -231,130 +231,38 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             sum[row * vectors + j] += total[row][j];
 }
 
-static NOINLINE void product1x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 1, 84, w->run, 0, sum, a, b, w);
-}
+/* A micro-kernel of one size. */
+#define PRODUCT(name, rows, vectors, a_row, run, prefetches) \
+    static NOINLINE void name(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w) \
+    { \
+        multiply(rows, vectors, a_row, run, prefetches, sum, a, b, w); \
+    }
 
-static NOINLINE void product1x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 1, 120, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product1x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 2, 84, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product1x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 2, 120, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product1x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 2, 400, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product1x3_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 3, 84, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product1x5_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 5, 400, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product1x7_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 7, 120, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product3x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(3, 1, 84, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product3x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(3, 1, 120, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product3x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(3, 2, 84, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product3x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(3, 2, 120, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product3x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(3, 2, 400, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product5x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(5, 2, 1, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product5x2_6_run30(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(5, 2, 6, 30, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 1, 1, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x1_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 1, 84, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x1_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 1, 120, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 2, 1, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x2_1_run5(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 2, 1, 5, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x2_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 2, 4, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x2_84(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 2, 84, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x2_120(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 2, 120, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x2_400(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 2, 400, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product8x1_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(8, 1, 4, w->run, 0, sum, a, b, w);
-}
+PRODUCT(product1x1_84, 1, 1, 84, w->run, 0)
+PRODUCT(product1x1_120, 1, 1, 120, w->run, 0)
+PRODUCT(product1x2_84, 1, 2, 84, w->run, 0)
+PRODUCT(product1x2_120, 1, 2, 120, w->run, 0)
+PRODUCT(product1x2_400, 1, 2, 400, w->run, 0)
+PRODUCT(product1x3_84, 1, 3, 84, w->run, 0)
+PRODUCT(product1x5_400, 1, 5, 400, w->run, 0)
+PRODUCT(product1x7_120, 1, 7, 120, w->run, 0)
+PRODUCT(product3x1_84, 3, 1, 84, w->run, 0)
+PRODUCT(product3x1_120, 3, 1, 120, w->run, 0)
+PRODUCT(product3x2_84, 3, 2, 84, w->run, 0)
+PRODUCT(product3x2_120, 3, 2, 120, w->run, 0)
+PRODUCT(product3x2_400, 3, 2, 400, w->run, 0)
+PRODUCT(product5x2_1, 5, 2, 1, w->run, 0)
+PRODUCT(product5x2_6_run30, 5, 2, 6, 30, 0)
+PRODUCT(product6x1_1, 6, 1, 1, w->run, 0)
+PRODUCT(product6x1_84, 6, 1, 84, w->run, 0)
+PRODUCT(product6x1_120, 6, 1, 120, w->run, 0)
+PRODUCT(product6x2_1, 6, 2, 1, w->run, 0)
+PRODUCT(product6x2_1_run5, 6, 2, 1, 5, 0)
+PRODUCT(product6x2_4, 6, 2, 4, w->run, 0)
+PRODUCT(product6x2_84, 6, 2, 84, w->run, 0)
+PRODUCT(product6x2_120, 6, 2, 120, w->run, 0)
+PRODUCT(product6x2_400, 6, 2, 400, w->run, 0)
+PRODUCT(product8x1_4, 8, 1, 4, w->run, 0)
 
 /* Loads size x size pixels of an image from (top, left) on, `channels` numbers of each; zeros outside the image. */
 INLINE void load_square(vec *square, const int size, const real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
@@ -1066,89 +974,44 @@ enum { MAX_BATCH = 64 };
 
 /* Arena offsets, in numbers of 4 bytes. */
 static const size_t predict_image_in_pad = 363024; /* 64x32x32x1 */
-static const size_t conv1_weight = 0; /* 2x5x5x1x4 */
-static const size_t conv1_bias = 208; /* 6 */
+static const size_t conv1_weight = 0, conv1_bias = 208, conv1_weight_grad = 913136, conv1_bias_grad = 913344, conv1_weight_v_state = 1031536, conv1_weight_s_state = 1031744; /* 2x5x5x1x4; 6; 2x5x5x1x4; 6; 2x5x5x1x4; 2x5x5x1x4 */
+static const size_t conv1_bias_v_state = 1031952, conv1_bias_s_state = 1031968; /* each 6 */
 static const size_t predict_tanh1_out = 61968; /* 64x28x28x6 */
 static const size_t predict_avgpool1_out = 363024; /* 64x14x14x6 */
-static const size_t conv2_weight = 224; /* 4x5x5x6x4 */
-static const size_t conv2_bias = 2624; /* 16 */
+static const size_t conv2_weight = 224, conv2_bias = 2624, conv2_weight_grad = 910720, conv2_bias_grad = 913120, conv2_weight_v_state = 1031984, conv2_weight_s_state = 1034384; /* 4x5x5x6x4; 16; 4x5x5x6x4; 16; 4x5x5x6x4; 4x5x5x6x4 */
+static const size_t conv2_bias_v_state = 1036784, conv2_bias_s_state = 1036800; /* each 16 */
 static const size_t predict_tanh2_out = 61968; /* 64x10x10x16 */
 static const size_t predict_avgpool2_out = 164368; /* 64x5x5x16 */
 static const size_t predict_flatten1_out = 164368; /* 64x400, the memory of avgpool2_out */
-static const size_t dense1_weight = 2640; /* 30x400x4 */
-static const size_t dense1_bias = 50640; /* 120 */
+static const size_t dense1_weight = 2640, dense1_bias = 50640, dense1_weight_v_state = 935536, dense1_weight_s_state = 983536, dense1_weight_grad = 1048384; /* 30x400x4; 120; 30x400x4; 30x400x4; 30x400x4 */
+static const size_t dense1_bias_grad = 910592, dense1_bias_v_state = 1036816, dense1_bias_s_state = 1036944; /* each 120 */
 static const size_t predict_tanh3_out = 61968; /* 64x120 */
-static const size_t dense2_weight = 50768; /* 21x120x4 */
-static const size_t dense2_bias = 60848; /* 84 */
+static const size_t dense2_weight = 50768, dense2_bias = 60848, dense2_weight_v_state = 915376, dense2_weight_s_state = 925456, dense2_weight_grad = 1038304; /* 21x120x4; 84; 21x120x4; 21x120x4; 21x120x4 */
+static const size_t dense2_bias_grad = 910496, dense2_bias_v_state = 1037072, dense2_bias_s_state = 1037168; /* each 84 */
 static const size_t predict_tanh4_out = 69648; /* 64x84 */
-static const size_t dense3_weight = 60944; /* 3x84x4 */
-static const size_t dense3_bias = 61952; /* 10 */
+static const size_t dense3_weight = 60944, dense3_bias = 61952, dense3_weight_v_state = 913360, dense3_weight_s_state = 914368, dense3_weight_grad = 1037296; /* 3x84x4; 10; 3x84x4; 3x84x4; 3x84x4 */
+static const size_t dense3_bias_grad = 910480, dense3_bias_v_state = 1037264, dense3_bias_s_state = 1037280; /* each 10 */
 static const size_t predict_dense3_out = 61968; /* 64x10 */
 static const size_t predict_output_count = 62672; /* 1 */
 static const size_t predict_output_example_loss = 62608; /* 64 */
 static const size_t train_image_in_pad = 739344; /* 64x32x32x1 */
-static const size_t train_tanh1_out = 61968; /* 64x28x28x6 */
+static const size_t train_tanh1_out = 61968, train_tanh1_in_grad = 363024; /* each 64x28x28x6 */
 static const size_t train_avgpool1_out = 578064; /* 64x14x14x6 */
-static const size_t train_tanh2_out = 363024; /* 64x10x10x16 */
+static const size_t train_tanh2_out = 363024, train_tanh2_in_grad = 475664; /* each 64x10x10x16 */
 static const size_t train_avgpool2_out = 465424; /* 64x5x5x16 */
-static const size_t train_flatten1_out = 465424; /* 64x400, the memory of avgpool2_out */
-static const size_t train_tanh3_out = 491024; /* 64x120 */
-static const size_t train_tanh4_out = 498704; /* 64x84 */
-static const size_t train_dense3_out = 504080; /* 64x10 */
+static const size_t train_flatten1_out = 465424, train_flatten1_in_grad = 653328; /* 64x400, the memory of avgpool2_out; 64x5x5x16, the memory of dense1_in_grad */
+static const size_t train_tanh3_out = 491024, train_tanh3_in_grad = 498704, train_tanh3_in_grad_to_lanes = 491024; /* each 64x120 */
+static const size_t train_tanh4_out = 498704, train_tanh4_in_grad = 506384, train_tanh4_in_grad_to_lanes = 511760; /* each 64x84 */
+static const size_t train_dense3_out = 504080, train_dense3_weight_l2 = 504144; /* 64x10; 16 */
 static const size_t train_output_count = 505424; /* 1 */
 static const size_t train_output_example_loss = 505360; /* 64 */
 static const size_t train_output_loss_grad = 504720; /* 64x10 */
-static const size_t train_conv1_weight_l2 = 504080; /* 16 */
-static const size_t train_conv2_weight_l2 = 504096; /* 16 */
-static const size_t train_dense1_weight_l2 = 504112; /* 16 */
+static const size_t train_conv1_weight_l2 = 504080, train_conv1_bias_chunks = 61968; /* 16; 16x6 */
+static const size_t train_conv2_weight_l2 = 504096, train_conv2_weight_rotate_filters = 363024, train_conv2_weight_winograd4x5_rotated = 653328, train_conv2_in_grad = 664080; /* 16; 2x5x5x16x4; 2x64x20x4; 64x14x14x6 */
+static const size_t train_conv2_backward_input_squares = 363024, train_conv2_backward_input_products = 804880, train_conv2_bias_chunks = 363024; /* 112640; 55296; 16x16 */
+static const size_t train_dense1_weight_l2 = 504112, train_dense1_in_grad = 653328; /* 16; 64x400 */
 static const size_t train_dense2_weight_l2 = 504128; /* 16 */
-static const size_t train_dense3_weight_l2 = 504144; /* 16 */
 static const size_t train_output_loss_grad_to_lanes = 504080; /* 64x10 */
-static const size_t train_tanh4_in_grad = 506384; /* 64x84 */
-static const size_t dense3_weight_grad = 1037296; /* 3x84x4 */
-static const size_t dense3_bias_grad = 910480; /* 10 */
-static const size_t train_tanh4_in_grad_to_lanes = 511760; /* 64x84 */
-static const size_t train_tanh3_in_grad = 498704; /* 64x120 */
-static const size_t dense2_weight_grad = 1038304; /* 21x120x4 */
-static const size_t dense2_bias_grad = 910496; /* 84 */
-static const size_t train_tanh3_in_grad_to_lanes = 491024; /* 64x120 */
-static const size_t train_dense1_in_grad = 653328; /* 64x400 */
-static const size_t dense1_weight_grad = 1048384; /* 30x400x4 */
-static const size_t dense1_bias_grad = 910592; /* 120 */
-static const size_t train_flatten1_in_grad = 653328; /* 64x5x5x16, the memory of dense1_in_grad */
-static const size_t train_tanh2_in_grad = 475664; /* 64x10x10x16 */
-static const size_t train_conv2_weight_rotate_filters = 363024; /* 2x5x5x16x4 */
-static const size_t train_conv2_weight_winograd4x5_rotated = 653328; /* 2x64x20x4 */
-static const size_t train_conv2_in_grad = 664080; /* 64x14x14x6 */
-static const size_t train_conv2_backward_input_squares = 363024; /* 112640 */
-static const size_t train_conv2_backward_input_products = 804880; /* 55296 */
-static const size_t conv2_weight_grad = 910720; /* 4x5x5x6x4 */
-static const size_t train_conv2_bias_chunks = 363024; /* 16x16 */
-static const size_t conv2_bias_grad = 913120; /* 16 */
-static const size_t train_tanh1_in_grad = 363024; /* 64x28x28x6 */
-static const size_t conv1_weight_grad = 913136; /* 2x5x5x1x4 */
-static const size_t train_conv1_bias_chunks = 61968; /* 16x6 */
-static const size_t conv1_bias_grad = 913344; /* 6 */
-static const size_t dense3_weight_v_state = 913360; /* 3x84x4 */
-static const size_t dense3_weight_s_state = 914368; /* 3x84x4 */
-static const size_t dense2_weight_v_state = 915376; /* 21x120x4 */
-static const size_t dense2_weight_s_state = 925456; /* 21x120x4 */
-static const size_t dense1_weight_v_state = 935536; /* 30x400x4 */
-static const size_t dense1_weight_s_state = 983536; /* 30x400x4 */
-static const size_t conv1_weight_v_state = 1031536; /* 2x5x5x1x4 */
-static const size_t conv1_weight_s_state = 1031744; /* 2x5x5x1x4 */
-static const size_t conv1_bias_v_state = 1031952; /* 6 */
-static const size_t conv1_bias_s_state = 1031968; /* 6 */
-static const size_t conv2_weight_v_state = 1031984; /* 4x5x5x6x4 */
-static const size_t conv2_weight_s_state = 1034384; /* 4x5x5x6x4 */
-static const size_t conv2_bias_v_state = 1036784; /* 16 */
-static const size_t conv2_bias_s_state = 1036800; /* 16 */
-static const size_t dense1_bias_v_state = 1036816; /* 120 */
-static const size_t dense1_bias_s_state = 1036944; /* 120 */
-static const size_t dense2_bias_v_state = 1037072; /* 84 */
-static const size_t dense2_bias_s_state = 1037168; /* 84 */
-static const size_t dense3_bias_v_state = 1037264; /* 10 */
-static const size_t dense3_bias_s_state = 1037280; /* 10 */
 static const size_t image_in_staging = 860176; /* 64x28x28x1, one mini-batch */
 static const size_t output_target_staging = 910352; /* 64, one mini-batch */
 static const size_t sample_weights_staging = 910416; /* 64, one mini-batch */
@@ -1592,14 +1455,11 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
     total += count1[0] > 0 ? sum1 / (double)count1[0] : 0;
     loss[1] = sum1;
     loss[2] = (double)count1[0];
+    const real *const penalties[] = { penalty1, penalty2, penalty3, penalty4, penalty5 };
     double penalty = 0;
-    for (int chunk = 0; chunk < 16; ++chunk) {
-        penalty += (double)penalty1[chunk];
-        penalty += (double)penalty2[chunk];
-        penalty += (double)penalty3[chunk];
-        penalty += (double)penalty4[chunk];
-        penalty += (double)penalty5[chunk];
-    }
+    for (int chunk = 0; chunk < 16; ++chunk)
+        for (int i = 0; i < 5; ++i)
+            penalty += (double)penalties[i][chunk];
     total += penalty / total_weight;
     loss[3] = penalty / total_weight;
     loss[0] = total;
@@ -2331,103 +2191,53 @@ static void train_forward(const lenet5_network *net, thread_barrier *barrier, co
         penalty_kernel(at + dense3_weight, at + train_dense3_weight_l2, 1008, 0, 1); /* dense3_weight_l2_penalty */
     }
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         add_losses(at + train_output_example_loss, at + train_output_count, at + train_conv1_weight_l2, at + train_conv2_weight_l2, at + train_dense1_weight_l2, at + train_dense2_weight_l2, at + train_dense3_weight_l2, loss, n, total_weight);
-    }
-    wait_at_barrier(barrier, parts);
-}
-
-/* The backward pass: the gradients of all trainable parameters. Every thread calls it with its own `part`. */
-static void gradients_backward(const lenet5_network *net, thread_barrier *barrier, int n, double total_weight, int part, int parts)
-{
-    real *const at = net->arena;
-    if (part == 0) {
-        to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, 10, n, 0, 1); /* output_loss_grad_to_lanes */
-        dense3_backward_input(at + train_output_loss_grad_to_lanes, at + dense3_weight, at + train_tanh4_out, at + train_tanh4_in_grad, n, 0, 1);
-        dense3_backward_weight(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight_grad, n, 0, 1);
-        dense_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, 10, n, 0, 1); /* dense3_backward_bias */
-        to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, 84, n, 0, 1); /* tanh4_in_grad_to_lanes */
-    }
-    wait_at_barrier(barrier, parts);
-    dense2_backward_input(at + train_tanh4_in_grad_to_lanes, at + dense2_weight, at + train_tanh3_out, at + train_tanh3_in_grad, n, part, parts);
-    dense2_backward_weight(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight_grad, n, part, parts);
-    if (part == 0) {
-        dense_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, 84, n, 0, 1); /* dense2_backward_bias */
-    }
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        to_lanes(at + train_tanh3_in_grad, at + train_tanh3_in_grad_to_lanes, 120, n, 0, 1); /* tanh3_in_grad_to_lanes */
-    }
-    wait_at_barrier(barrier, parts);
-    dense1_backward_input(at + train_tanh3_in_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, part, parts);
-    dense1_backward_weight(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight_grad, n, part, parts);
-    if (part == 0) {
-        dense_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, 120, n, 0, 1); /* dense1_backward_bias */
-    }
-    wait_at_barrier(barrier, parts);
-    avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        conv2_weight_rotate_filters(at + conv2_weight, at + train_conv2_weight_rotate_filters, 0, 1);
-        conv2_weight_winograd4x5_rotated(at + train_conv2_weight_rotate_filters, at + train_conv2_weight_winograd4x5_rotated, 0, 1);
-    }
-    wait_at_barrier(barrier, parts);
-    conv2_backward_input_winograd4x5(at + train_tanh2_in_grad, at + train_conv2_weight_winograd4x5_rotated, at + train_conv2_in_grad, at + train_conv2_backward_input_squares, at + train_conv2_backward_input_products, n, part, parts);
-    conv2_backward_weight_direct(at + train_avgpool1_out, at + train_tanh2_in_grad, at + conv2_weight_grad, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, 16, 100, 4, 64, 256, n, part, parts); /* conv2_backward_bias */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        conv_merge_bias(at + train_conv2_bias_chunks, at + conv2_bias_grad, 16, 0, 1); /* conv2_merge_bias */
-    }
-    wait_at_barrier(barrier, parts);
-    avgpool1_backward(at + train_conv2_in_grad, at + train_tanh1_out, at + train_tanh1_in_grad, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    conv1_backward_weight_direct(at + train_image_in_pad, at + train_tanh1_in_grad, at + conv1_weight_grad, n, part, parts);
-    conv_backward_bias_chunks(at + train_tanh1_in_grad, at + train_conv1_bias_chunks, 6, 784, 12, 72, 768, n, part, parts); /* conv1_backward_bias */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        conv_merge_bias(at + train_conv1_bias_chunks, at + conv1_bias_grad, 6, 0, 1); /* conv1_merge_bias */
-        regularizer_gradient(at + conv1_weight, at + conv1_weight_grad, 200, total_weight, 0, 1); /* conv1_weight_regularize */
-        regularizer_gradient(at + conv2_weight, at + conv2_weight_grad, 2400, total_weight, 0, 1); /* conv2_weight_regularize */
-    }
-    regularizer_gradient(at + dense1_weight, at + dense1_weight_grad, 48000, total_weight, part, parts); /* dense1_weight_regularize */
-    if (part == 0) {
-        regularizer_gradient(at + dense2_weight, at + dense2_weight_grad, 10080, total_weight, 0, 1); /* dense2_weight_regularize */
-        regularizer_gradient(at + dense3_weight, at + dense3_weight_grad, 1008, total_weight, 0, 1); /* dense3_weight_regularize */
-    }
     wait_at_barrier(barrier, parts);
 }
 
 /* The backward pass: the gradients of all trainable parameters, some with their update fused. Every thread calls it with its own `part`. */
-static void train_backward(const lenet5_network *net, thread_barrier *barrier, int n, double total_weight, int part, int parts)
+static void train_backward(const lenet5_network *net, thread_barrier *barrier, int n, double total_weight, int updates, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
         to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, 10, n, 0, 1); /* output_loss_grad_to_lanes */
         dense3_backward_input(at + train_output_loss_grad_to_lanes, at + dense3_weight, at + train_tanh4_out, at + train_tanh4_in_grad, n, 0, 1);
-        dense3_backward_weight_update(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight, at + dense3_weight_v_state, at + dense3_weight_s_state, n, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1));
+    }
+    if (updates) {
+        if (part == 0)
+            dense3_backward_weight_update(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight, at + dense3_weight_v_state, at + dense3_weight_s_state, n, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1));
+    } else {
+        if (part == 0)
+            dense3_backward_weight(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight_grad, n, 0, 1);
+    }
+    if (part == 0) {
         dense_backward_bias(at + train_output_loss_grad, at + dense3_bias_grad, 10, n, 0, 1); /* dense3_backward_bias */
         to_lanes(at + train_tanh4_in_grad, at + train_tanh4_in_grad_to_lanes, 84, n, 0, 1); /* tanh4_in_grad_to_lanes */
     }
     wait_at_barrier(barrier, parts);
     dense2_backward_input(at + train_tanh4_in_grad_to_lanes, at + dense2_weight, at + train_tanh3_out, at + train_tanh3_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
-    dense2_backward_weight_update(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight, at + dense2_weight_v_state, at + dense2_weight_s_state, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
-    if (part == 0) {
+    if (updates) {
+        dense2_backward_weight_update(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight, at + dense2_weight_v_state, at + dense2_weight_s_state, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
+    } else {
+        dense2_backward_weight(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight_grad, n, part, parts);
+    }
+    if (part == 0)
         dense_backward_bias(at + train_tanh4_in_grad, at + dense2_bias_grad, 84, n, 0, 1); /* dense2_backward_bias */
-    }
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         to_lanes(at + train_tanh3_in_grad, at + train_tanh3_in_grad_to_lanes, 120, n, 0, 1); /* tanh3_in_grad_to_lanes */
-    }
     wait_at_barrier(barrier, parts);
     dense1_backward_input(at + train_tanh3_in_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
-    dense1_backward_weight_update(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
-    if (part == 0) {
-        dense_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, 120, n, 0, 1); /* dense1_backward_bias */
+    if (updates) {
+        dense1_backward_weight_update(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
+    } else {
+        dense1_backward_weight(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight_grad, n, part, parts);
     }
+    if (part == 0)
+        dense_backward_bias(at + train_tanh3_in_grad, at + dense1_bias_grad, 120, n, 0, 1); /* dense1_backward_bias */
     wait_at_barrier(barrier, parts);
     avgpool2_backward(at + train_flatten1_in_grad, at + train_tanh2_out, at + train_tanh2_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
@@ -2441,19 +2251,29 @@ static void train_backward(const lenet5_network *net, thread_barrier *barrier, i
     wait_at_barrier(barrier, parts);
     conv_backward_bias_chunks(at + train_tanh2_in_grad, at + train_conv2_bias_chunks, 16, 100, 4, 64, 256, n, part, parts); /* conv2_backward_bias */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         conv_merge_bias(at + train_conv2_bias_chunks, at + conv2_bias_grad, 16, 0, 1); /* conv2_merge_bias */
-    }
     wait_at_barrier(barrier, parts);
     avgpool1_backward(at + train_conv2_in_grad, at + train_tanh1_out, at + train_tanh1_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
     conv1_backward_weight_direct(at + train_image_in_pad, at + train_tanh1_in_grad, at + conv1_weight_grad, n, part, parts);
     conv_backward_bias_chunks(at + train_tanh1_in_grad, at + train_conv1_bias_chunks, 6, 784, 12, 72, 768, n, part, parts); /* conv1_backward_bias */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         conv_merge_bias(at + train_conv1_bias_chunks, at + conv1_bias_grad, 6, 0, 1); /* conv1_merge_bias */
-    }
     wait_at_barrier(barrier, parts);
+    if (!updates) {
+        if (part == 0) {
+            regularizer_gradient(at + conv1_weight, at + conv1_weight_grad, 200, total_weight, 0, 1); /* conv1_weight_regularize */
+            regularizer_gradient(at + conv2_weight, at + conv2_weight_grad, 2400, total_weight, 0, 1); /* conv2_weight_regularize */
+        }
+        regularizer_gradient(at + dense1_weight, at + dense1_weight_grad, 48000, total_weight, part, parts); /* dense1_weight_regularize */
+        if (part == 0) {
+            regularizer_gradient(at + dense2_weight, at + dense2_weight_grad, 10080, total_weight, 0, 1); /* dense2_weight_regularize */
+            regularizer_gradient(at + dense3_weight, at + dense3_weight_grad, 1008, total_weight, 0, 1); /* dense3_weight_regularize */
+        }
+        wait_at_barrier(barrier, parts);
+    }
 }
 
 /* The running averages and the optimizer. Every thread calls it with its own `part`. */
@@ -2633,7 +2453,7 @@ static void gradients_part(const void *given, thread_barrier *barrier, int part,
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
     if (isfinite(*call->loss))
-        gradients_backward(net, barrier, n, total_weight, part, parts);
+        train_backward(net, barrier, n, total_weight, 0, part, parts);
     restore_denormals(before);
 }
 
@@ -2655,7 +2475,7 @@ static void train_step_part(const void *given, thread_barrier *barrier, int part
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
     if (isfinite(*call->loss)) {
-        train_backward(net, barrier, n, total_weight, part, parts);
+        train_backward(net, barrier, n, total_weight, 1, part, parts);
         train_update(net, barrier, total_weight, part, parts);
     }
     restore_denormals(before);

@@ -148,10 +148,14 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             sum[row * vectors + j] += total[row][j];
 }
 
-static NOINLINE void product1x7_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 7, 1, w->run, 0, sum, a, b, w);
-}
+/* A micro-kernel of one size. */
+#define PRODUCT(name, rows, vectors, a_row, run, prefetches) \
+    static NOINLINE void name(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w) \
+    { \
+        multiply(rows, vectors, a_row, run, prefetches, sum, a, b, w); \
+    }
+
+PRODUCT(product1x7_1, 1, 7, 1, w->run, 0)
 
 typedef struct {
     int64_t begin, end;
@@ -283,8 +287,7 @@ INLINE void restore_denormals(float_mode before)
 enum { MAX_BATCH = 64 };
 
 /* Arena offsets, in numbers of 4 bytes. */
-static const size_t dense1_weight = 0; /* 1x784 */
-static const size_t dense1_bias = 784; /* 1 */
+static const size_t dense1_weight = 0, dense1_bias = 784, dense1_weight_grad = 51328, dense1_bias_grad = 51312; /* 1x784; 1; 1x784; 1 */
 static const size_t predict_dense1_out = 800; /* 64x1 */
 static const size_t predict_output_count = 928; /* 1 */
 static const size_t predict_output_example_loss = 864; /* 64 */
@@ -292,8 +295,6 @@ static const size_t train_dense1_out = 800; /* 64x1 */
 static const size_t train_output_count = 992; /* 1 */
 static const size_t train_output_example_loss = 864; /* 64 */
 static const size_t train_output_loss_grad = 928; /* 64x1 */
-static const size_t dense1_weight_grad = 51328; /* 1x784 */
-static const size_t dense1_bias_grad = 51312; /* 1 */
 static const size_t x_in_staging = 1008; /* 64x784, one mini-batch */
 static const size_t output_target_staging = 51184; /* 64x1, one mini-batch */
 static const size_t sample_weights_staging = 51248; /* 64, one mini-batch */
@@ -556,9 +557,8 @@ static void train_backward(const logisticregression_network *net, thread_barrier
 static void train_update(const logisticregression_network *net, thread_barrier *barrier, int part, int parts)
 {
     real *const at = net->arena;
-    if (part == 0) {
+    if (part == 0)
         dense1_bias_update(at + dense1_bias, at + dense1_bias_grad, 0, 1, (real)net->lr);
-    }
     wait_at_barrier(barrier, parts);
 }
 

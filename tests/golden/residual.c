@@ -212,90 +212,30 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
             sum[row * vectors + j] += total[row][j];
 }
 
-static NOINLINE void product1x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 1, 32, w->run, 0, sum, a, b, w);
-}
+/* A micro-kernel of one size. */
+#define PRODUCT(name, rows, vectors, a_row, run, prefetches) \
+    static NOINLINE void name(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w) \
+    { \
+        multiply(rows, vectors, a_row, run, prefetches, sum, a, b, w); \
+    }
 
-static NOINLINE void product1x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 2, 32, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product1x3_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(1, 3, 32, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product2x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(2, 1, 1, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product2x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(2, 2, 1, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product3x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(3, 1, 32, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product3x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(3, 2, 1, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product3x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(3, 2, 32, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product4x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(4, 2, 1, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product4x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(4, 2, 32, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product5x2_2_run3(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(5, 2, 2, 3, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x1_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 1, 1, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x1_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 1, 32, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x2_1(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 2, 1, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x2_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 2, 4, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product6x2_32(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(6, 2, 32, w->run, 0, sum, a, b, w);
-}
-
-static NOINLINE void product8x1_4(vec *restrict sum, const real *restrict a, const real *restrict b, const walk *w)
-{
-    multiply(8, 1, 4, w->run, 0, sum, a, b, w);
-}
+PRODUCT(product1x1_32, 1, 1, 32, w->run, 0)
+PRODUCT(product1x2_32, 1, 2, 32, w->run, 0)
+PRODUCT(product1x3_32, 1, 3, 32, w->run, 0)
+PRODUCT(product2x1_1, 2, 1, 1, w->run, 0)
+PRODUCT(product2x2_1, 2, 2, 1, w->run, 0)
+PRODUCT(product3x1_32, 3, 1, 32, w->run, 0)
+PRODUCT(product3x2_1, 3, 2, 1, w->run, 0)
+PRODUCT(product3x2_32, 3, 2, 32, w->run, 0)
+PRODUCT(product4x2_1, 4, 2, 1, w->run, 0)
+PRODUCT(product4x2_32, 4, 2, 32, w->run, 0)
+PRODUCT(product5x2_2_run3, 5, 2, 2, 3, 0)
+PRODUCT(product6x1_1, 6, 1, 1, w->run, 0)
+PRODUCT(product6x1_32, 6, 1, 32, w->run, 0)
+PRODUCT(product6x2_1, 6, 2, 1, w->run, 0)
+PRODUCT(product6x2_4, 6, 2, 4, w->run, 0)
+PRODUCT(product6x2_32, 6, 2, 32, w->run, 0)
+PRODUCT(product8x1_4, 8, 1, 4, w->run, 0)
 
 /* Loads size x size pixels of an image from (top, left) on, `channels` numbers of each; zeros outside the image. */
 INLINE void load_square(vec *square, const int size, const real *image, int64_t top, int64_t left, const int64_t height, const int64_t width, const int64_t depth, int channels)
@@ -804,245 +744,103 @@ INLINE void restore_denormals(float_mode before)
 enum { MAX_BATCH = 64 };
 
 /* Arena offsets, in numbers of 4 bytes. */
-static const size_t conv1_weight = 0; /* 4x3x3x1x4 */
-static const size_t batchnorm1_mean = 144; /* 16 */
-static const size_t batchnorm1_var = 160; /* 16 */
-static const size_t batchnorm1_gamma = 176; /* 16 */
-static const size_t batchnorm1_beta = 192; /* 16 */
-static const size_t predict_conv1_folded_weight = 997616; /* 4x3x3x1x4 */
-static const size_t predict_conv1_folded_bias = 997856; /* 16 */
+static const size_t conv1_weight = 0, conv1_weight_grad = 3461888; /* each 4x3x3x1x4 */
+static const size_t batchnorm1_mean = 144, batchnorm1_var = 160, batchnorm1_gamma = 176, batchnorm1_beta = 192, batchnorm1_gamma_grad = 3461856, batchnorm1_beta_grad = 3461872; /* each 16 */
+static const size_t predict_conv1_folded_weight = 997616, predict_conv1_folded_bias = 997856; /* 4x3x3x1x4; 16 */
 static const size_t conv2_weight = 208; /* 4x3x3x16x4 */
-static const size_t batchnorm2_mean = 2512; /* 16 */
-static const size_t batchnorm2_var = 2528; /* 16 */
-static const size_t batchnorm2_gamma = 2544; /* 16 */
-static const size_t batchnorm2_beta = 2560; /* 16 */
-static const size_t predict_conv2_folded_weight = 988400; /* 4x3x3x16x4 */
-static const size_t predict_conv2_folded_bias = 997872; /* 16 */
-static const size_t predict_conv2_folded_weight_winograd4x3 = 919280; /* 4x36x20x4 */
+static const size_t batchnorm2_mean = 2512, batchnorm2_var = 2528, batchnorm2_gamma = 2544, batchnorm2_beta = 2560; /* each 16 */
+static const size_t predict_conv2_folded_weight = 988400, predict_conv2_folded_bias = 997872, predict_conv2_folded_weight_winograd4x3 = 919280; /* 4x3x3x16x4; 16; 4x36x20x4 */
+static const size_t predict_conv2_forward_squares = 434928, predict_conv2_forward_products = 466608; /* each 31680 */
 static const size_t conv3_weight = 2576; /* 4x3x3x16x4 */
-static const size_t batchnorm3_mean = 4880; /* 16 */
-static const size_t batchnorm3_var = 4896; /* 16 */
-static const size_t batchnorm3_gamma = 4912; /* 16 */
-static const size_t batchnorm3_beta = 4928; /* 16 */
-static const size_t predict_conv3_folded_weight = 990704; /* 4x3x3x16x4 */
-static const size_t predict_conv3_folded_bias = 997888; /* 16 */
-static const size_t predict_conv3_folded_weight_winograd4x3 = 930800; /* 4x36x20x4 */
-static const size_t conv4_weight = 4944; /* 4x3x3x16x4 */
-static const size_t batchnorm4_mean = 7248; /* 16 */
-static const size_t batchnorm4_var = 7264; /* 16 */
-static const size_t batchnorm4_gamma = 7280; /* 16 */
-static const size_t batchnorm4_beta = 7296; /* 16 */
-static const size_t predict_conv4_folded_weight = 993008; /* 4x3x3x16x4 */
-static const size_t predict_conv4_folded_bias = 997904; /* 16 */
-static const size_t predict_conv4_folded_weight_winograd4x3 = 942320; /* 4x36x20x4 */
-static const size_t conv5_weight = 7312; /* 4x3x3x16x4 */
-static const size_t batchnorm5_mean = 9616; /* 16 */
-static const size_t batchnorm5_var = 9632; /* 16 */
-static const size_t batchnorm5_gamma = 9648; /* 16 */
-static const size_t batchnorm5_beta = 9664; /* 16 */
-static const size_t predict_conv5_folded_weight = 995312; /* 4x3x3x16x4 */
-static const size_t predict_conv5_folded_bias = 997920; /* 16 */
-static const size_t predict_conv5_folded_weight_winograd4x3 = 953840; /* 4x36x20x4 */
-static const size_t conv6_weight = 9680; /* 8x3x3x16x4 */
-static const size_t batchnorm6_mean = 14288; /* 32 */
-static const size_t batchnorm6_var = 14320; /* 32 */
-static const size_t batchnorm6_gamma = 14352; /* 32 */
-static const size_t batchnorm6_beta = 14384; /* 32 */
-static const size_t predict_conv6_folded_weight = 983792; /* 8x3x3x16x4 */
-static const size_t predict_conv6_folded_bias = 997760; /* 32 */
-static const size_t conv7_weight = 14416; /* 8x3x3x32x4 */
-static const size_t batchnorm7_mean = 23632; /* 32 */
-static const size_t batchnorm7_var = 23664; /* 32 */
-static const size_t batchnorm7_gamma = 23696; /* 32 */
-static const size_t batchnorm7_beta = 23728; /* 32 */
-static const size_t predict_conv7_folded_weight = 965360; /* 8x3x3x32x4 */
-static const size_t predict_conv7_folded_bias = 997792; /* 32 */
-static const size_t predict_conv7_folded_weight_winograd4x3 = 836336; /* 8x36x36x4 */
-static const size_t conv8_weight = 23760; /* 8x3x3x32x4 */
-static const size_t batchnorm8_mean = 32976; /* 32 */
-static const size_t batchnorm8_var = 33008; /* 32 */
-static const size_t batchnorm8_gamma = 33040; /* 32 */
-static const size_t batchnorm8_beta = 33072; /* 32 */
-static const size_t predict_conv8_folded_weight = 974576; /* 8x3x3x32x4 */
-static const size_t predict_conv8_folded_bias = 997824; /* 32 */
-static const size_t predict_conv8_folded_weight_winograd4x3 = 877808; /* 8x36x36x4 */
+static const size_t batchnorm3_mean = 4880, batchnorm3_var = 4896, batchnorm3_gamma = 4912, batchnorm3_beta = 4928; /* each 16 */
+static const size_t predict_conv3_folded_weight = 990704, predict_conv3_folded_bias = 997888, predict_conv3_folded_weight_winograd4x3 = 930800; /* 4x3x3x16x4; 16; 4x36x20x4 */
+static const size_t predict_conv3_forward_squares = 635632, predict_conv3_forward_products = 667312; /* each 31680 */
+static const size_t conv4_weight = 4944, conv4_weight_grad = 3454880; /* each 4x3x3x16x4 */
+static const size_t batchnorm4_mean = 7248, batchnorm4_var = 7264, batchnorm4_gamma = 7280, batchnorm4_beta = 7296, batchnorm4_gamma_grad = 3454848, batchnorm4_beta_grad = 3454864; /* each 16 */
+static const size_t predict_conv4_folded_weight = 993008, predict_conv4_folded_bias = 997904, predict_conv4_folded_weight_winograd4x3 = 942320; /* 4x3x3x16x4; 16; 4x36x20x4 */
+static const size_t predict_conv4_forward_squares = 234224, predict_conv4_forward_products = 265904; /* each 31680 */
+static const size_t conv5_weight = 7312, conv5_weight_grad = 3452544; /* each 4x3x3x16x4 */
+static const size_t batchnorm5_mean = 9616, batchnorm5_var = 9632, batchnorm5_gamma = 9648, batchnorm5_beta = 9664, batchnorm5_gamma_grad = 3452512, batchnorm5_beta_grad = 3452528; /* each 16 */
+static const size_t predict_conv5_folded_weight = 995312, predict_conv5_folded_bias = 997920, predict_conv5_folded_weight_winograd4x3 = 953840; /* 4x3x3x16x4; 16; 4x36x20x4 */
+static const size_t predict_conv5_forward_squares = 234224, predict_conv5_forward_products = 265904; /* each 31680 */
+static const size_t conv6_weight = 9680, conv6_weight_grad = 3447904; /* each 8x3x3x16x4 */
+static const size_t batchnorm6_mean = 14288, batchnorm6_var = 14320, batchnorm6_gamma = 14352, batchnorm6_beta = 14384, batchnorm6_gamma_grad = 3447840; /* each 32 */
+static const size_t batchnorm6_beta_grad = 3447872; /* 32 */
+static const size_t predict_conv6_folded_weight = 983792, predict_conv6_folded_bias = 997760; /* 8x3x3x16x4; 32 */
+static const size_t conv7_weight = 14416, conv7_weight_grad = 3438624, conv7_weight_v_state = 3491184, conv7_weight_s_state = 3500400; /* each 8x3x3x32x4 */
+static const size_t batchnorm7_mean = 23632, batchnorm7_var = 23664, batchnorm7_gamma = 23696, batchnorm7_beta = 23728, batchnorm7_gamma_grad = 3438560; /* each 32 */
+static const size_t batchnorm7_beta_grad = 3438592, batchnorm7_gamma_v_state = 3509616, batchnorm7_gamma_s_state = 3509648, batchnorm7_beta_v_state = 3509680; /* each 32 */
+static const size_t batchnorm7_beta_s_state = 3509712; /* 32 */
+static const size_t predict_conv7_folded_weight = 965360, predict_conv7_folded_bias = 997792, predict_conv7_folded_weight_winograd4x3 = 836336; /* 8x3x3x32x4; 32; 8x36x36x4 */
+static const size_t predict_conv7_forward_squares = 133872, predict_conv7_forward_products = 196656; /* each 62784 */
+static const size_t conv8_weight = 23760, conv8_weight_grad = 3429344, conv8_weight_v_state = 3509744, conv8_weight_s_state = 3518960; /* each 8x3x3x32x4 */
+static const size_t batchnorm8_mean = 32976, batchnorm8_var = 33008, batchnorm8_gamma = 33040, batchnorm8_beta = 33072, batchnorm8_gamma_grad = 3429280; /* each 32 */
+static const size_t batchnorm8_beta_grad = 3429312, batchnorm8_gamma_v_state = 3528176, batchnorm8_gamma_s_state = 3528208, batchnorm8_beta_v_state = 3528240; /* each 32 */
+static const size_t batchnorm8_beta_s_state = 3528272; /* 32 */
+static const size_t predict_conv8_folded_weight = 974576, predict_conv8_folded_bias = 997824, predict_conv8_folded_weight_winograd4x3 = 877808; /* 8x3x3x32x4; 32; 8x36x36x4 */
+static const size_t predict_conv8_forward_squares = 364272, predict_conv8_forward_products = 427056; /* each 62784 */
 static const size_t predict_image_in_pad = 234224; /* 64x29x29x1 */
 static const size_t predict_relu1_out = 33520; /* 64x14x14x16 */
 static const size_t predict_relu2_out = 234224; /* 64x14x14x16 */
-static const size_t predict_conv2_forward_squares = 434928; /* 31680 */
-static const size_t predict_conv2_forward_products = 466608; /* 31680 */
 static const size_t predict_relu3_out = 434928; /* 64x14x14x16 */
-static const size_t predict_conv3_forward_squares = 635632; /* 31680 */
-static const size_t predict_conv3_forward_products = 667312; /* 31680 */
 static const size_t predict_relu4_out = 33520; /* 64x14x14x16 */
-static const size_t predict_conv4_forward_squares = 234224; /* 31680 */
-static const size_t predict_conv4_forward_products = 265904; /* 31680 */
-static const size_t predict_relu5_out = 635632; /* 64x14x14x16 */
-static const size_t predict_conv5_forward_squares = 234224; /* 31680 */
-static const size_t predict_conv5_forward_products = 265904; /* 31680 */
-static const size_t predict_relu5_out_pad = 33520; /* 64x15x15x16 */
+static const size_t predict_relu5_out = 635632, predict_relu5_out_pad = 33520; /* 64x14x14x16; 64x15x15x16 */
 static const size_t predict_relu6_out = 263920; /* 64x7x7x32 */
 static const size_t predict_relu7_out = 33520; /* 64x7x7x32 */
-static const size_t predict_conv7_forward_squares = 133872; /* 62784 */
-static const size_t predict_conv7_forward_products = 196656; /* 62784 */
 static const size_t predict_relu8_out = 133872; /* 64x7x7x32 */
-static const size_t predict_conv8_forward_squares = 364272; /* 62784 */
-static const size_t predict_conv8_forward_products = 427056; /* 62784 */
 static const size_t predict_global_avgpool1_out = 33520; /* 64x32 */
-static const size_t dense1_weight = 33104; /* 3x32x4 */
-static const size_t dense1_bias = 33488; /* 10 */
+static const size_t dense1_weight = 33104, dense1_bias = 33488, dense1_weight_v_state = 3462032, dense1_weight_s_state = 3462416, dense1_weight_grad = 3528336; /* 3x32x4; 10; 3x32x4; 3x32x4; 3x32x4 */
+static const size_t dense1_bias_grad = 3429264, dense1_bias_v_state = 3528304, dense1_bias_s_state = 3528320; /* each 10 */
 static const size_t predict_dense1_out = 35568; /* 64x10 */
 static const size_t predict_output_count = 33584; /* 1 */
 static const size_t predict_output_example_loss = 33520; /* 64 */
 static const size_t train_image_in_pad = 3324784; /* 64x29x29x1 */
 static const size_t train_conv1_out = 263920; /* 64x14x14x16 */
-static const size_t train_batchnorm1_moments = 33520; /* 16x2x16 */
-static const size_t train_batchnorm1_batch_mean = 3378800; /* 16 */
-static const size_t train_batchnorm1_batch_var = 3378816; /* 16 */
-static const size_t train_relu1_out = 464624; /* 64x14x14x16 */
-static const size_t train_conv2_weight_winograd4x3 = 96880; /* 4x36x20x4 */
-static const size_t train_conv2_out = 665328; /* 64x14x14x16 */
-static const size_t train_conv2_forward_squares = 33520; /* 31680 */
-static const size_t train_conv2_forward_products = 65200; /* 31680 */
-static const size_t train_batchnorm2_moments = 33520; /* 16x2x16 */
-static const size_t train_batchnorm2_batch_mean = 3378832; /* 16 */
-static const size_t train_batchnorm2_batch_var = 3378848; /* 16 */
+static const size_t train_batchnorm1_moments = 33520, train_batchnorm1_batch_mean = 3378800, train_batchnorm1_batch_var = 3378816, train_batchnorm1_affine_chunks = 234224; /* 16x2x16; 16; 16; 16x2x16 */
+static const size_t train_batchnorm1_in_grad = 464624; /* 64x14x14x16 */
+static const size_t train_relu1_out = 464624, train_relu1_in_grad = 33520; /* each 64x14x14x16 */
+static const size_t train_conv2_weight_winograd4x3 = 96880, train_conv2_out = 665328, train_conv2_forward_squares = 33520, train_conv2_forward_products = 65200; /* 4x36x20x4; 64x14x14x16; 31680; 31680 */
+static const size_t train_batchnorm2_moments = 33520, train_batchnorm2_batch_mean = 3378832, train_batchnorm2_batch_var = 3378848; /* 16x2x16; 16; 16 */
 static const size_t train_relu2_out = 866032; /* 64x14x14x16 */
-static const size_t train_conv3_weight_winograd4x3 = 96880; /* 4x36x20x4 */
-static const size_t train_conv3_out = 1066736; /* 64x14x14x16 */
-static const size_t train_conv3_forward_squares = 33520; /* 31680 */
-static const size_t train_conv3_forward_products = 65200; /* 31680 */
-static const size_t train_batchnorm3_moments = 33520; /* 16x2x16 */
-static const size_t train_batchnorm3_batch_mean = 3378864; /* 16 */
-static const size_t train_batchnorm3_batch_var = 3378880; /* 16 */
-static const size_t train_relu3_out = 1267440; /* 64x14x14x16 */
-static const size_t train_relu5_out = 2070256; /* 64x14x14x16 */
-static const size_t train_relu5_out_pad = 33520; /* 64x15x15x16 */
-static const size_t train_conv6_out = 2548016; /* 64x7x7x32 */
-static const size_t train_batchnorm6_moments = 2270960; /* 16x2x32 */
-static const size_t train_batchnorm6_batch_mean = 3378608; /* 32 */
-static const size_t train_batchnorm6_batch_var = 3378640; /* 32 */
-static const size_t train_relu6_out = 2648368; /* 64x7x7x32 */
-static const size_t train_conv7_weight_winograd4x3 = 2396528; /* 8x36x36x4 */
-static const size_t train_conv7_out = 2748720; /* 64x7x7x32 */
-static const size_t train_conv7_forward_squares = 2270960; /* 62784 */
-static const size_t train_conv7_forward_products = 2333744; /* 62784 */
-static const size_t train_batchnorm7_moments = 2270960; /* 16x2x32 */
-static const size_t train_batchnorm7_batch_mean = 3378672; /* 32 */
-static const size_t train_batchnorm7_batch_var = 3378704; /* 32 */
-static const size_t train_relu7_out = 2849072; /* 64x7x7x32 */
-static const size_t train_conv8_weight_winograd4x3 = 2496880; /* 8x36x36x4 */
-static const size_t train_conv8_out = 2270960; /* 64x7x7x32 */
-static const size_t train_conv8_forward_squares = 2371312; /* 62784 */
-static const size_t train_conv8_forward_products = 2434096; /* 62784 */
-static const size_t train_batchnorm8_moments = 2371312; /* 16x2x32 */
-static const size_t train_batchnorm8_batch_mean = 3378736; /* 32 */
-static const size_t train_batchnorm8_batch_var = 3378768; /* 32 */
-static const size_t train_relu8_out = 2371312; /* 64x7x7x32 */
+static const size_t train_conv3_weight_winograd4x3 = 96880, train_conv3_out = 1066736, train_conv3_forward_squares = 33520, train_conv3_forward_products = 65200; /* 4x36x20x4; 64x14x14x16; 31680; 31680 */
+static const size_t train_batchnorm3_moments = 33520, train_batchnorm3_batch_mean = 3378864, train_batchnorm3_batch_var = 3378880; /* 16x2x16; 16; 16 */
+static const size_t train_relu3_out = 1267440, train_relu3_grad = 1468144, train_relu3_in_grad = 33520; /* each 64x14x14x16 */
+static const size_t train_relu5_out = 2070256, train_relu5_out_pad = 33520, train_relu5_in_grad = 2270960; /* 64x14x14x16; 64x15x15x16; 64x14x14x16 */
+static const size_t train_conv6_out = 2548016, train_conv6_weight_rotate_filters = 2471664; /* 64x7x7x32; 4x3x3x32x4 */
+static const size_t train_batchnorm6_moments = 2270960, train_batchnorm6_batch_mean = 3378608, train_batchnorm6_batch_var = 3378640, train_batchnorm6_affine_chunks = 2371312; /* 16x2x32; 32; 32; 16x2x32 */
+static const size_t train_batchnorm6_in_grad = 2648368; /* 64x7x7x32 */
+static const size_t train_relu6_out = 2648368, train_relu6_grad = 2748720, train_relu6_in_grad = 2270960; /* each 64x7x7x32 */
+static const size_t train_conv7_weight_winograd4x3 = 2396528, train_conv7_out = 2748720, train_conv7_forward_squares = 2270960, train_conv7_forward_products = 2333744; /* 8x36x36x4; 64x7x7x32; 62784; 62784 */
+static const size_t train_conv7_weight_rotate_filters = 2270960, train_conv7_weight_winograd4x3_rotated = 2396528, train_conv7_backward_input_squares = 2270960; /* 8x3x3x32x4; 8x36x36x4; 62784 */
+static const size_t train_conv7_backward_input_products = 2333744, train_conv7_backward_weight_sums = 2270960, train_conv7_backward_weight_products_squares = 2436848; /* 62784; 4x8x36x144; 111168 */
+static const size_t train_conv7_backward_weight_products_errors = 2949424; /* 74304 */
+static const size_t train_batchnorm7_moments = 2270960, train_batchnorm7_batch_mean = 3378672, train_batchnorm7_batch_var = 3378704, train_batchnorm7_affine_chunks = 2270960; /* 16x2x32; 32; 32; 16x2x32 */
+static const size_t train_batchnorm7_in_grad = 2849072; /* 64x7x7x32 */
+static const size_t train_relu7_out = 2849072, train_relu7_in_grad = 3150128; /* each 64x7x7x32 */
+static const size_t train_conv8_weight_winograd4x3 = 2496880, train_conv8_out = 2270960, train_conv8_forward_squares = 2371312, train_conv8_forward_products = 2434096; /* 8x36x36x4; 64x7x7x32; 62784; 62784 */
+static const size_t train_conv8_weight_rotate_filters = 2270960, train_conv8_weight_winograd4x3_rotated = 2396528, train_conv8_backward_input_squares = 2270960; /* 8x3x3x32x4; 8x36x36x4; 62784 */
+static const size_t train_conv8_backward_input_products = 2333744, train_conv8_backward_weight_sums = 2270960, train_conv8_backward_weight_products_squares = 2436848; /* 62784; 4x8x36x144; 111168 */
+static const size_t train_conv8_backward_weight_products_errors = 3250480; /* 74304 */
+static const size_t train_batchnorm8_moments = 2371312, train_batchnorm8_batch_mean = 3378736, train_batchnorm8_batch_var = 3378768, train_batchnorm8_affine_chunks = 2371312; /* 16x2x32; 32; 32; 16x2x32 */
+static const size_t train_batchnorm8_in_grad = 3049776; /* 64x7x7x32 */
+static const size_t train_relu8_out = 2371312, train_relu8_in_grad = 2949424; /* each 64x7x7x32 */
 static const size_t train_global_avgpool1_out = 2471664; /* 64x32 */
-static const size_t train_dense1_out = 2473712; /* 64x10 */
+static const size_t train_dense1_out = 2473712, train_dense1_in_grad = 2473712; /* 64x10; 64x32 */
 static const size_t train_output_count = 2474416; /* 1 */
 static const size_t train_output_example_loss = 2474352; /* 64 */
 static const size_t train_output_loss_grad = 2475760; /* 64x10 */
 static const size_t train_output_loss_grad_to_lanes = 2476400; /* 64x10 */
-static const size_t train_dense1_in_grad = 2473712; /* 64x32 */
-static const size_t dense1_weight_grad = 3528336; /* 3x32x4 */
-static const size_t dense1_bias_grad = 3429264; /* 10 */
-static const size_t train_relu8_in_grad = 2949424; /* 64x7x7x32 */
-static const size_t train_add3_in1_grad = 2949424; /* 64x7x7x32, the memory of relu8_in_grad */
-static const size_t train_batchnorm8_affine_chunks = 2371312; /* 16x2x32 */
-static const size_t batchnorm8_gamma_grad = 3429280; /* 32 */
-static const size_t batchnorm8_beta_grad = 3429312; /* 32 */
-static const size_t train_batchnorm8_in_grad = 3049776; /* 64x7x7x32 */
-static const size_t train_conv8_weight_rotate_filters = 2270960; /* 8x3x3x32x4 */
-static const size_t train_conv8_weight_winograd4x3_rotated = 2396528; /* 8x36x36x4 */
-static const size_t train_relu7_in_grad = 3150128; /* 64x7x7x32 */
-static const size_t train_conv8_backward_input_squares = 2270960; /* 62784 */
-static const size_t train_conv8_backward_input_products = 2333744; /* 62784 */
-static const size_t train_conv8_backward_weight_sums = 2270960; /* 4x8x36x144 */
-static const size_t train_conv8_backward_weight_products_squares = 2436848; /* 111168 */
-static const size_t train_conv8_backward_weight_products_errors = 3250480; /* 74304 */
-static const size_t conv8_weight_grad = 3429344; /* 8x3x3x32x4 */
-static const size_t train_batchnorm7_affine_chunks = 2270960; /* 16x2x32 */
-static const size_t batchnorm7_gamma_grad = 3438560; /* 32 */
-static const size_t batchnorm7_beta_grad = 3438592; /* 32 */
-static const size_t train_batchnorm7_in_grad = 2849072; /* 64x7x7x32 */
-static const size_t train_conv7_weight_rotate_filters = 2270960; /* 8x3x3x32x4 */
-static const size_t train_conv7_weight_winograd4x3_rotated = 2396528; /* 8x36x36x4 */
-static const size_t train_add3_in2_grad = 2949424; /* 64x7x7x32, the memory of relu8_in_grad */
-static const size_t train_relu6_grad = 2748720; /* 64x7x7x32 */
-static const size_t train_conv7_backward_input_squares = 2270960; /* 62784 */
-static const size_t train_conv7_backward_input_products = 2333744; /* 62784 */
-static const size_t train_conv7_backward_weight_sums = 2270960; /* 4x8x36x144 */
-static const size_t train_conv7_backward_weight_products_squares = 2436848; /* 111168 */
-static const size_t train_conv7_backward_weight_products_errors = 2949424; /* 74304 */
-static const size_t conv7_weight_grad = 3438624; /* 8x3x3x32x4 */
-static const size_t train_relu6_in_grad = 2270960; /* 64x7x7x32 */
-static const size_t train_batchnorm6_affine_chunks = 2371312; /* 16x2x32 */
-static const size_t batchnorm6_gamma_grad = 3447840; /* 32 */
-static const size_t batchnorm6_beta_grad = 3447872; /* 32 */
-static const size_t train_batchnorm6_in_grad = 2648368; /* 64x7x7x32 */
-static const size_t train_conv6_weight_rotate_filters = 2471664; /* 4x3x3x32x4 */
-static const size_t train_relu5_in_grad = 2270960; /* 64x14x14x16 */
-static const size_t conv6_weight_grad = 3447904; /* 8x3x3x16x4 */
-static const size_t train_add2_in1_grad = 2270960; /* 64x14x14x16, the memory of relu5_in_grad */
-static const size_t train_conv5_out = 1869552; /* 64x14x14x16 */
-static const size_t train_batchnorm5_batch_mean = 3378928; /* 16 */
-static const size_t train_batchnorm5_batch_var = 3378944; /* 16 */
-static const size_t train_batchnorm5_affine_chunks = 33520; /* 16x2x16 */
-static const size_t batchnorm5_gamma_grad = 3452512; /* 16 */
-static const size_t batchnorm5_beta_grad = 3452528; /* 16 */
-static const size_t train_batchnorm5_in_grad = 33520; /* 64x14x14x16 */
-static const size_t train_conv5_weight_rotate_filters = 245744; /* 4x3x3x16x4 */
-static const size_t train_conv5_weight_winograd4x3_rotated = 234224; /* 4x36x20x4 */
-static const size_t train_relu4_out = 1668848; /* 64x14x14x16 */
-static const size_t train_relu4_in_grad = 1869552; /* 64x14x14x16 */
-static const size_t train_conv5_backward_input_squares = 2070256; /* 31680 */
-static const size_t train_conv5_backward_input_products = 2101936; /* 31680 */
-static const size_t train_conv5_backward_weight_sums = 2170480; /* 4x4x36x80 */
-static const size_t train_conv5_backward_weight_products_squares = 2070256; /* 50112 */
-static const size_t train_conv5_backward_weight_products_errors = 2120368; /* 50112 */
-static const size_t conv5_weight_grad = 3452544; /* 4x3x3x16x4 */
-static const size_t train_conv4_out = 1468144; /* 64x14x14x16 */
-static const size_t train_batchnorm4_batch_mean = 3378896; /* 16 */
-static const size_t train_batchnorm4_batch_var = 3378912; /* 16 */
-static const size_t train_batchnorm4_affine_chunks = 33520; /* 16x2x16 */
-static const size_t batchnorm4_gamma_grad = 3454848; /* 16 */
-static const size_t batchnorm4_beta_grad = 3454864; /* 16 */
-static const size_t train_batchnorm4_in_grad = 33520; /* 64x14x14x16 */
-static const size_t train_conv4_weight_rotate_filters = 245744; /* 4x3x3x16x4 */
-static const size_t train_conv4_weight_winograd4x3_rotated = 234224; /* 4x36x20x4 */
-static const size_t train_add2_in2_grad = 2270960; /* 64x14x14x16, the memory of relu5_in_grad */
-static const size_t train_relu3_grad = 1468144; /* 64x14x14x16 */
-static const size_t train_conv4_backward_input_squares = 1668848; /* 31680 */
-static const size_t train_conv4_backward_input_products = 1700528; /* 31680 */
-static const size_t train_conv4_backward_weight_sums = 1769072; /* 4x4x36x80 */
-static const size_t train_conv4_backward_weight_products_squares = 1668848; /* 50112 */
-static const size_t train_conv4_backward_weight_products_errors = 1718960; /* 50112 */
-static const size_t conv4_weight_grad = 3454880; /* 4x3x3x16x4 */
-static const size_t train_relu3_in_grad = 33520; /* 64x14x14x16 */
-static const size_t train_relu1_in_grad = 33520; /* 64x14x14x16 */
-static const size_t train_batchnorm1_affine_chunks = 234224; /* 16x2x16 */
-static const size_t batchnorm1_gamma_grad = 3461856; /* 16 */
-static const size_t batchnorm1_beta_grad = 3461872; /* 16 */
-static const size_t train_batchnorm1_in_grad = 464624; /* 64x14x14x16 */
-static const size_t conv1_weight_grad = 3461888; /* 4x3x3x1x4 */
-static const size_t dense1_weight_v_state = 3462032; /* 3x32x4 */
-static const size_t dense1_weight_s_state = 3462416; /* 3x32x4 */
-static const size_t conv7_weight_v_state = 3491184; /* 8x3x3x32x4 */
-static const size_t conv7_weight_s_state = 3500400; /* 8x3x3x32x4 */
-static const size_t batchnorm7_gamma_v_state = 3509616; /* 32 */
-static const size_t batchnorm7_gamma_s_state = 3509648; /* 32 */
-static const size_t batchnorm7_beta_v_state = 3509680; /* 32 */
-static const size_t batchnorm7_beta_s_state = 3509712; /* 32 */
-static const size_t conv8_weight_v_state = 3509744; /* 8x3x3x32x4 */
-static const size_t conv8_weight_s_state = 3518960; /* 8x3x3x32x4 */
-static const size_t batchnorm8_gamma_v_state = 3528176; /* 32 */
-static const size_t batchnorm8_gamma_s_state = 3528208; /* 32 */
-static const size_t batchnorm8_beta_v_state = 3528240; /* 32 */
-static const size_t batchnorm8_beta_s_state = 3528272; /* 32 */
-static const size_t dense1_bias_v_state = 3528304; /* 10 */
-static const size_t dense1_bias_s_state = 3528320; /* 10 */
+static const size_t train_add3_in1_grad = 2949424, train_add3_in2_grad = 2949424; /* each 64x7x7x32, the memory of relu8_in_grad */
+static const size_t train_add2_in1_grad = 2270960, train_add2_in2_grad = 2270960; /* each 64x14x14x16, the memory of relu5_in_grad */
+static const size_t train_conv5_out = 1869552, train_conv5_weight_rotate_filters = 245744, train_conv5_weight_winograd4x3_rotated = 234224; /* 64x14x14x16; 4x3x3x16x4; 4x36x20x4 */
+static const size_t train_conv5_backward_input_squares = 2070256, train_conv5_backward_input_products = 2101936, train_conv5_backward_weight_sums = 2170480; /* 31680; 31680; 4x4x36x80 */
+static const size_t train_conv5_backward_weight_products_squares = 2070256, train_conv5_backward_weight_products_errors = 2120368; /* each 50112 */
+static const size_t train_batchnorm5_batch_mean = 3378928, train_batchnorm5_batch_var = 3378944, train_batchnorm5_affine_chunks = 33520, train_batchnorm5_in_grad = 33520; /* 16; 16; 16x2x16; 64x14x14x16 */
+static const size_t train_relu4_out = 1668848, train_relu4_in_grad = 1869552; /* each 64x14x14x16 */
+static const size_t train_conv4_out = 1468144, train_conv4_weight_rotate_filters = 245744, train_conv4_weight_winograd4x3_rotated = 234224; /* 64x14x14x16; 4x3x3x16x4; 4x36x20x4 */
+static const size_t train_conv4_backward_input_squares = 1668848, train_conv4_backward_input_products = 1700528, train_conv4_backward_weight_sums = 1769072; /* 31680; 31680; 4x4x36x80 */
+static const size_t train_conv4_backward_weight_products_squares = 1668848, train_conv4_backward_weight_products_errors = 1718960; /* each 50112 */
+static const size_t train_batchnorm4_batch_mean = 3378896, train_batchnorm4_batch_var = 3378912, train_batchnorm4_affine_chunks = 33520, train_batchnorm4_in_grad = 33520; /* 16; 16; 16x2x16; 64x14x14x16 */
 static const size_t prepared = 33504; /* 1 */
 static const size_t image_in_staging = 3378960; /* 64x28x28x1, one mini-batch */
 static const size_t output_target_staging = 3429136; /* 64, one mini-batch */
@@ -1214,25 +1012,21 @@ static KERNEL void conv_forward_winograd4x3_2(const float *restrict in, const fl
 
 /* line 16: global_avgpool
  * in [n][7][7][32], out [n][32] */
-static KERNEL void global_avgpool1_forward(const float *restrict in, float *restrict out, int n, int part, int parts)
+static KERNEL void global_avgpool1_forward_whole(const float *restrict in, float *restrict out, int n, int part, int parts)
 {
-    const range tasks = share_of(n, part, parts);
+    const range tasks = share_of((int64_t)n, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t i = task;
-        const int64_t r0 = 0, r1 = 7;
-        const int64_t s0 = 0, s1 = 7;
-        const real share = (real)1 / (real)((r1 - r0) * (s1 - s0));
-        const int64_t at = task * 32;
+        const int64_t image = task, place = image * 32;
+        const real share = (real)1 / (real)49;
         real sum[32] = { 0 };
-        for (int64_t r = r0; r < r1; ++r)
-            for (int64_t s = s0; s < s1; ++s) {
-                const real *pixel = in + i * 1568 + r * 224 + s * 32;
-                for (int c = 0; c < 32; ++c)
-                    sum[c] += pixel[c];
-            }
+        for (int64_t pixel = 0; pixel < 49; ++pixel) {
+            const real *numbers = in + (image * 49 + pixel) * 32;
+            for (int c = 0; c < 32; ++c)
+                sum[c] += numbers[c];
+        }
         for (int c = 0; c < 32; ++c) {
             const real x = sum[c] * share;
-            out[at + c] = x;
+            out[place + c] = x;
         }
     }
 }
@@ -1753,24 +1547,20 @@ static KERNEL void dense1_backward_bias(const float *restrict dy, float *restric
 
 /* line 16: global_avgpool -> residual(32)
  * dout [n][32], known [n][7][7][32], din [n][7][7][32] */
-static KERNEL void global_avgpool1_backward(const float *restrict dout, const float *restrict known, float *restrict din, int n, int part, int parts)
+static KERNEL void global_avgpool1_backward_whole(const float *restrict dout, const float *restrict known, float *restrict din, int n, int part, int parts)
 {
-    const range tasks = share_of(n, part, parts);
+    const range tasks = share_of((int64_t)n, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
-        const int64_t i = task;
-        const int64_t r0 = 0, r1 = 7;
-        const int64_t s0 = 0, s1 = 7;
-        const int64_t from = task * 32;
-        const real share = (real)1 / (real)((r1 - r0) * (s1 - s0));
-        for (int64_t r = r0; r < r1; ++r)
-            for (int64_t s = s0; s < s1; ++s) {
-                const int64_t at = i * 1568 + r * 224 + s * 32;
-                for (int c = 0; c < 32; ++c) {
-                    const real x = dout[from + c] * share;
-                    const real y = known[at + c];
-                    din[at + c] = x * (real_sign_bit(y) ? 0 : 1);
-                }
+        const int64_t image = task, place = image * 32;
+        const real share = (real)1 / (real)49;
+        for (int64_t pixel = 0; pixel < 49; ++pixel) {
+            const int64_t at = (image * 49 + pixel) * 32;
+            for (int c = 0; c < 32; ++c) {
+                const real x = dout[place + c] * share;
+                const real y = known[at + c];
+                din[at + c] = x * (real_sign_bit(y) ? 0 : 1);
             }
+        }
     }
 }
 
@@ -2262,19 +2052,16 @@ static void predict_prepack(const residual_network *net, thread_barrier *barrier
     }
     wait_at_barrier(barrier, parts);
     winograd_filters(at + predict_conv2_folded_weight, at + predict_conv2_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv2_folded_weight_winograd4x3 */
-    if (part == 0) {
+    if (part == 0)
         conv_fold(at + conv3_weight, at + batchnorm3_mean, at + batchnorm3_var, at + batchnorm3_gamma, at + batchnorm3_beta, at + predict_conv3_folded_weight, at + predict_conv3_folded_bias, 16, 144, 0, 1); /* conv3_fold */
-    }
     wait_at_barrier(barrier, parts);
     winograd_filters(at + predict_conv3_folded_weight, at + predict_conv3_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv3_folded_weight_winograd4x3 */
-    if (part == 0) {
+    if (part == 0)
         conv_fold(at + conv4_weight, at + batchnorm4_mean, at + batchnorm4_var, at + batchnorm4_gamma, at + batchnorm4_beta, at + predict_conv4_folded_weight, at + predict_conv4_folded_bias, 16, 144, 0, 1); /* conv4_fold */
-    }
     wait_at_barrier(barrier, parts);
     winograd_filters(at + predict_conv4_folded_weight, at + predict_conv4_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv4_folded_weight_winograd4x3 */
-    if (part == 0) {
+    if (part == 0)
         conv_fold(at + conv5_weight, at + batchnorm5_mean, at + batchnorm5_var, at + batchnorm5_gamma, at + batchnorm5_beta, at + predict_conv5_folded_weight, at + predict_conv5_folded_bias, 16, 144, 0, 1); /* conv5_fold */
-    }
     wait_at_barrier(barrier, parts);
     winograd_filters(at + predict_conv5_folded_weight, at + predict_conv5_folded_weight_winograd4x3, 16, 80, 4, part, parts); /* conv5_folded_weight_winograd4x3 */
     if (part == 0) {
@@ -2283,9 +2070,8 @@ static void predict_prepack(const residual_network *net, thread_barrier *barrier
     }
     wait_at_barrier(barrier, parts);
     winograd_filters(at + predict_conv7_folded_weight, at + predict_conv7_folded_weight_winograd4x3, 32, 144, 8, part, parts); /* conv7_folded_weight_winograd4x3 */
-    if (part == 0) {
+    if (part == 0)
         conv_fold(at + conv8_weight, at + batchnorm8_mean, at + batchnorm8_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + predict_conv8_folded_weight, at + predict_conv8_folded_bias, 32, 288, 0, 1); /* conv8_fold */
-    }
     wait_at_barrier(barrier, parts);
     winograd_filters(at + predict_conv8_folded_weight, at + predict_conv8_folded_weight_winograd4x3, 32, 144, 8, part, parts); /* conv8_folded_weight_winograd4x3 */
     wait_at_barrier(barrier, parts);
@@ -2315,7 +2101,7 @@ static void predict_forward(const residual_network *net, thread_barrier *barrier
     wait_at_barrier(barrier, parts);
     conv_forward_winograd4x3_2(at + predict_relu7_out, at + predict_conv8_folded_weight_winograd4x3, at + predict_conv8_folded_bias, at + predict_relu6_out, at + predict_relu8_out, at + predict_conv8_forward_squares, at + predict_conv8_forward_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv8_forward */
     wait_at_barrier(barrier, parts);
-    global_avgpool1_forward(at + predict_relu8_out, at + predict_global_avgpool1_out, n, part, parts);
+    global_avgpool1_forward_whole(at + predict_relu8_out, at + predict_global_avgpool1_out, n, part, parts);
     wait_at_barrier(barrier, parts);
     if (part == 0) {
         dense1_forward(at + predict_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + predict_dense1_out, n, 0, 1);
@@ -2346,9 +2132,8 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
     wait_at_barrier(barrier, parts);
     batchnorm_statistics_chunks(at + train_conv1_out, at + train_batchnorm1_moments, 16, 196, 4, 256, n, part, parts); /* batchnorm1_statistics */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         batchnorm_merge_statistics(at + train_batchnorm1_moments, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, 16, 196, n, 0, 1); /* batchnorm1_merge_statistics */
-    }
     wait_at_barrier(barrier, parts);
     batchnorm_forward_rows(at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_beta, at + train_relu1_out, 16, 196, 32, n, part, parts); /* batchnorm1_forward */
     /* conv2_weight_winograd4x3 to batchnorm3_forward and so on, up to batchnorm5_forward. */
@@ -2359,9 +2144,8 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
         wait_at_barrier(barrier, parts);
         batchnorm_statistics_chunks(at + train_conv2_out + (size_t)k * 802816, at + train_batchnorm2_moments, 16, 196, 4, 256, n, part, parts);
         wait_at_barrier(barrier, parts);
-        if (part == 0) {
+        if (part == 0)
             batchnorm_merge_statistics(at + train_batchnorm2_moments, at + train_batchnorm2_batch_mean + (size_t)k * 64, at + train_batchnorm2_batch_var + (size_t)k * 64, 16, 196, n, 0, 1);
-        }
         wait_at_barrier(barrier, parts);
         batchnorm_forward_rows(at + train_conv2_out + (size_t)k * 802816, at + train_batchnorm2_batch_mean + (size_t)k * 64, at + train_batchnorm2_batch_var + (size_t)k * 64, at + batchnorm2_gamma + (size_t)k * 4736, at + batchnorm2_beta + (size_t)k * 4736, at + train_relu2_out + (size_t)k * 802816, 16, 196, 32, n, part, parts);
         winograd_filters(at + conv3_weight + (size_t)k * 4736, at + train_conv3_weight_winograd4x3, 16, 80, 4, part, parts);
@@ -2370,9 +2154,8 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
         wait_at_barrier(barrier, parts);
         batchnorm_statistics_chunks(at + train_conv3_out + (size_t)k * 802816, at + train_batchnorm3_moments, 16, 196, 4, 256, n, part, parts);
         wait_at_barrier(barrier, parts);
-        if (part == 0) {
+        if (part == 0)
             batchnorm_merge_statistics(at + train_batchnorm3_moments, at + train_batchnorm3_batch_mean + (size_t)k * 64, at + train_batchnorm3_batch_var + (size_t)k * 64, 16, 196, n, 0, 1);
-        }
         wait_at_barrier(barrier, parts);
         batchnorm_forward_rows_2(at + train_conv3_out + (size_t)k * 802816, at + train_batchnorm3_batch_mean + (size_t)k * 64, at + train_batchnorm3_batch_var + (size_t)k * 64, at + batchnorm3_gamma + (size_t)k * 4736, at + batchnorm3_beta + (size_t)k * 4736, at + train_relu1_out + (size_t)k * 802816, at + train_relu3_out + (size_t)k * 802816, 16, 196, 32, n, part, parts);
         wait_at_barrier(barrier, parts);
@@ -2383,9 +2166,8 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
     wait_at_barrier(barrier, parts);
     batchnorm_statistics_chunks(at + train_conv6_out, at + train_batchnorm6_moments, 32, 49, 2, 128, n, part, parts); /* batchnorm6_statistics */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         batchnorm_merge_statistics(at + train_batchnorm6_moments, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, 32, 49, n, 0, 1); /* batchnorm6_merge_statistics */
-    }
     wait_at_barrier(barrier, parts);
     batchnorm_forward_rows(at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_beta, at + train_relu6_out, 32, 49, 16, n, part, parts); /* batchnorm6_forward */
     winograd_filters(at + conv7_weight, at + train_conv7_weight_winograd4x3, 32, 144, 8, part, parts); /* conv7_weight_winograd4x3 */
@@ -2394,9 +2176,8 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
     wait_at_barrier(barrier, parts);
     batchnorm_statistics_chunks(at + train_conv7_out, at + train_batchnorm7_moments, 32, 49, 2, 128, n, part, parts); /* batchnorm7_statistics */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         batchnorm_merge_statistics(at + train_batchnorm7_moments, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, 32, 49, n, 0, 1); /* batchnorm7_merge_statistics */
-    }
     wait_at_barrier(barrier, parts);
     batchnorm_forward_rows(at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_beta, at + train_relu7_out, 32, 49, 16, n, part, parts); /* batchnorm7_forward */
     winograd_filters(at + conv8_weight, at + train_conv8_weight_winograd4x3, 32, 144, 8, part, parts); /* conv8_weight_winograd4x3 */
@@ -2405,13 +2186,12 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
     wait_at_barrier(barrier, parts);
     batchnorm_statistics_chunks(at + train_conv8_out, at + train_batchnorm8_moments, 32, 49, 2, 128, n, part, parts); /* batchnorm8_statistics */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         batchnorm_merge_statistics(at + train_batchnorm8_moments, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, 32, 49, n, 0, 1); /* batchnorm8_merge_statistics */
-    }
     wait_at_barrier(barrier, parts);
     batchnorm_forward_rows_2(at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_beta, at + train_relu6_out, at + train_relu8_out, 32, 49, 16, n, part, parts); /* batchnorm8_forward */
     wait_at_barrier(barrier, parts);
-    global_avgpool1_forward(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
+    global_avgpool1_forward_whole(at + train_relu8_out, at + train_global_avgpool1_out, n, part, parts);
     wait_at_barrier(barrier, parts);
     if (part == 0) {
         dense1_forward(at + train_global_avgpool1_out, at + dense1_weight, at + dense1_bias, at + train_dense1_out, n, 0, 1);
@@ -2422,152 +2202,35 @@ static void train_forward(const residual_network *net, thread_barrier *barrier, 
     wait_at_barrier(barrier, parts);
 }
 
-/* The backward pass: the gradients of all trainable parameters. Every thread calls it with its own `part`. */
-static void gradients_backward(const residual_network *net, thread_barrier *barrier, int n, int part, int parts)
-{
-    real *const at = net->arena;
-    if (part == 0) {
-        output_loss_grad_to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, n, 0, 1);
-        dense1_backward_input(at + train_output_loss_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, 0, 1);
-        dense1_backward_weight(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
-        dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
-    }
-    wait_at_barrier(barrier, parts);
-    global_avgpool1_backward(at + train_dense1_in_grad, at + train_relu8_out, at + train_relu8_in_grad, n, part, parts);
-    wait_at_barrier(barrier, parts);
-    batchnorm_backward_affine_chunks(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + train_batchnorm8_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm8_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm_merge_affine(at + train_batchnorm8_affine_chunks, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, 32, 0, 1); /* batchnorm8_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, 32, 49, 16, n, part, parts); /* batchnorm8_backward_input */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        conv_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv8_weight_rotate_filters */
-    }
-    wait_at_barrier(barrier, parts);
-    winograd_filters(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv8_weight_winograd4x3_rotated */
-    wait_at_barrier(barrier, parts);
-    conv_backward_input_winograd4x3(at + train_batchnorm8_in_grad, at + train_conv8_weight_winograd4x3_rotated, at + train_relu7_out, at + train_relu7_in_grad, at + train_conv8_backward_input_squares, at + train_conv8_backward_input_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv8_backward_input */
-    wait_at_barrier(barrier, parts);
-    conv_backward_weight_products_winograd4x3(at + train_relu7_out, at + train_batchnorm8_in_grad, at + train_conv8_backward_weight_sums, at + train_conv8_backward_weight_products_squares, at + train_conv8_backward_weight_products_errors, n, part, parts); /* conv8_backward_weight_products */
-    wait_at_barrier(barrier, parts);
-    conv_backward_weight(at + train_conv8_backward_weight_sums, at + conv8_weight_grad, 32, 144, 8, part, parts); /* conv8_backward_weight */
-    wait_at_barrier(barrier, parts);
-    batchnorm_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm7_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 32, 0, 1); /* batchnorm7_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, 32, 49, 16, n, part, parts); /* batchnorm7_backward_input */
-    if (part == 0) {
-        conv_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv7_weight_rotate_filters */
-    }
-    wait_at_barrier(barrier, parts);
-    winograd_filters(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv7_weight_winograd4x3_rotated */
-    wait_at_barrier(barrier, parts);
-    conv_backward_input_winograd4x3_2(at + train_batchnorm7_in_grad, at + train_conv7_weight_winograd4x3_rotated, at + train_add3_in2_grad, at + train_relu6_grad, at + train_conv7_backward_input_squares, at + train_conv7_backward_input_products, 4, 7, 7, 32, 7, 7, 32, 2, 52, 8, 8, 4, 1744, 1744, 144, n, part, parts); /* conv7_backward_input */
-    wait_at_barrier(barrier, parts);
-    conv_backward_weight_products_winograd4x3(at + train_relu6_out, at + train_batchnorm7_in_grad, at + train_conv7_backward_weight_sums, at + train_conv7_backward_weight_products_squares, at + train_conv7_backward_weight_products_errors, n, part, parts); /* conv7_backward_weight_products */
-    wait_at_barrier(barrier, parts);
-    conv_backward_weight(at + train_conv7_backward_weight_sums, at + conv7_weight_grad, 32, 144, 8, part, parts); /* conv7_backward_weight */
-    wait_at_barrier(barrier, parts);
-    relu_backward(at + train_relu6_grad, at + train_relu6_out, at + train_relu6_in_grad, 1568, n, part, parts); /* relu6_backward */
-    wait_at_barrier(barrier, parts);
-    batchnorm_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm6_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 32, 0, 1); /* batchnorm6_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, 32, 49, 16, n, part, parts); /* batchnorm6_backward_input */
-    if (part == 0) {
-        conv_weight_rotate_filters(at + conv6_weight, at + train_conv6_weight_rotate_filters, 16, 32, 4, 0, 1); /* conv6_weight_rotate_filters */
-    }
-    wait_at_barrier(barrier, parts);
-    conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_rotate_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
-    conv_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, 3600, 15, 16, 7, 7, 32, 8, 4, 7, 6, 6, product6x2_1, product6x2_1, n, part, parts); /* conv6_backward_weight */
-    wait_at_barrier(barrier, parts);
-    /* batchnorm5_backward_affine to relu3_backward and so on, up to relu1_backward. */
-    for (int k = 0; k < 2; ++k) {
-        batchnorm_backward_affine_chunks(at + train_add2_in1_grad - (size_t)k * 2237440, at + train_conv5_out - (size_t)k * 802816, at + train_batchnorm5_batch_mean - (size_t)k * 64, at + train_batchnorm5_batch_var - (size_t)k * 64, at + train_batchnorm5_affine_chunks + (size_t)k * 200704, 16, 196, 4, 256, n, part, parts);
-        wait_at_barrier(barrier, parts);
-        if (part == 0) {
-            batchnorm_merge_affine(at + train_batchnorm5_affine_chunks + (size_t)k * 200704, at + batchnorm5_gamma_grad + (size_t)k * 4672, at + batchnorm5_beta_grad + (size_t)k * 4672, 16, 0, 1);
-        }
-        wait_at_barrier(barrier, parts);
-        batchnorm_backward_input_rows(at + train_add2_in1_grad - (size_t)k * 2237440, at + train_conv5_out - (size_t)k * 802816, at + train_batchnorm5_batch_mean - (size_t)k * 64, at + train_batchnorm5_batch_var - (size_t)k * 64, at + batchnorm5_gamma - (size_t)k * 4736, at + batchnorm5_gamma_grad + (size_t)k * 4672, at + batchnorm5_beta_grad + (size_t)k * 4672, at + train_batchnorm5_in_grad + (size_t)k * 1233920, 16, 196, 32, n, part, parts);
-        if (part == 0) {
-            conv_weight_rotate_filters(at + conv5_weight - (size_t)k * 4736, at + train_conv5_weight_rotate_filters, 16, 16, 4, 0, 1);
-        }
-        wait_at_barrier(barrier, parts);
-        winograd_filters(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
-        wait_at_barrier(barrier, parts);
-        conv_backward_input_winograd4x3(at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_weight_winograd4x3_rotated, at + train_relu4_out - (size_t)k * 802816, at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv5_backward_input_squares - (size_t)k * 602112, at + train_conv5_backward_input_products - (size_t)k * 602112, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
-        wait_at_barrier(barrier, parts);
-        conv_backward_weight_products_winograd4x3_2(at + train_relu4_out - (size_t)k * 802816, at + train_batchnorm5_in_grad + (size_t)k * 1233920, at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + train_conv5_backward_weight_products_squares - (size_t)k * 602112, at + train_conv5_backward_weight_products_errors - (size_t)k * 602112, n, part, parts);
-        wait_at_barrier(barrier, parts);
-        conv_backward_weight(at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + conv5_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
-        batchnorm_backward_affine_chunks(at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv4_out - (size_t)k * 802816, at + train_batchnorm4_batch_mean - (size_t)k * 64, at + train_batchnorm4_batch_var - (size_t)k * 64, at + train_batchnorm4_affine_chunks + (size_t)k * 200704, 16, 196, 4, 256, n, part, parts);
-        wait_at_barrier(barrier, parts);
-        if (part == 0) {
-            batchnorm_merge_affine(at + train_batchnorm4_affine_chunks + (size_t)k * 200704, at + batchnorm4_gamma_grad + (size_t)k * 4672, at + batchnorm4_beta_grad + (size_t)k * 4672, 16, 0, 1);
-        }
-        wait_at_barrier(barrier, parts);
-        batchnorm_backward_input_rows(at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv4_out - (size_t)k * 802816, at + train_batchnorm4_batch_mean - (size_t)k * 64, at + train_batchnorm4_batch_var - (size_t)k * 64, at + batchnorm4_gamma - (size_t)k * 4736, at + batchnorm4_gamma_grad + (size_t)k * 4672, at + batchnorm4_beta_grad + (size_t)k * 4672, at + train_batchnorm4_in_grad + (size_t)k * 832512, 16, 196, 32, n, part, parts);
-        if (part == 0) {
-            conv_weight_rotate_filters(at + conv4_weight - (size_t)k * 4736, at + train_conv4_weight_rotate_filters, 16, 16, 4, 0, 1);
-        }
-        wait_at_barrier(barrier, parts);
-        winograd_filters(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
-        wait_at_barrier(barrier, parts);
-        conv_backward_input_winograd4x3_2(at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_weight_winograd4x3_rotated, at + train_add2_in2_grad - (size_t)k * 2237440, at + train_relu3_grad - (size_t)k * 802816, at + train_conv4_backward_input_squares - (size_t)k * 602112, at + train_conv4_backward_input_products - (size_t)k * 602112, 16, 14, 14, 16, 14, 14, 16, 4, 54, 4, 4, 2, 880, 880, 80, n, part, parts);
-        wait_at_barrier(barrier, parts);
-        conv_backward_weight_products_winograd4x3_2(at + train_relu3_out - (size_t)k * 802816, at + train_batchnorm4_in_grad + (size_t)k * 832512, at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + train_conv4_backward_weight_products_squares - (size_t)k * 1635328, at + train_conv4_backward_weight_products_errors - (size_t)k * 1635328, n, part, parts);
-        wait_at_barrier(barrier, parts);
-        conv_backward_weight(at + train_conv4_backward_weight_sums - (size_t)k * 1635328, at + conv4_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
-        wait_at_barrier(barrier, parts);
-        relu_backward(at + train_relu3_grad - (size_t)k * 802816, at + train_relu3_out - (size_t)k * 802816, at + train_relu3_in_grad, 3136, n, part, parts);
-        wait_at_barrier(barrier, parts);
-    }
-    batchnorm_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, 16, 196, 4, 256, n, part, parts); /* batchnorm1_backward_affine */
-    wait_at_barrier(barrier, parts);
-    if (part == 0) {
-        batchnorm_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 16, 0, 1); /* batchnorm1_merge_affine */
-    }
-    wait_at_barrier(barrier, parts);
-    batchnorm_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, 16, 196, 32, n, part, parts); /* batchnorm1_backward_input */
-    wait_at_barrier(barrier, parts);
-    conv_backward_weight_direct(at + train_image_in_pad, at + train_batchnorm1_in_grad, at + conv1_weight_grad, 841, 29, 1, 14, 14, 16, 1, 2, 14, 3, 3, product3x2_1, product3x2_1, n, part, parts); /* conv1_backward_weight */
-    wait_at_barrier(barrier, parts);
-}
-
 /* The backward pass: the gradients of all trainable parameters, some with their update fused. Every thread calls it with its own `part`. */
-static void train_backward(const residual_network *net, thread_barrier *barrier, int n, int part, int parts)
+static void train_backward(const residual_network *net, thread_barrier *barrier, int n, int updates, int part, int parts)
 {
     real *const at = net->arena;
     if (part == 0) {
         output_loss_grad_to_lanes(at + train_output_loss_grad, at + train_output_loss_grad_to_lanes, n, 0, 1);
         dense1_backward_input(at + train_output_loss_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, 0, 1);
-        dense1_backward_weight_update(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, n, 0, 1, (real)net->lr, (double)(net->step + 1));
-        dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
     }
+    if (updates) {
+        if (part == 0)
+            dense1_backward_weight_update(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, n, 0, 1, (real)net->lr, (double)(net->step + 1));
+    } else {
+        if (part == 0)
+            dense1_backward_weight(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
+    }
+    if (part == 0)
+        dense1_backward_bias(at + train_output_loss_grad, at + dense1_bias_grad, n, 0, 1);
     wait_at_barrier(barrier, parts);
-    global_avgpool1_backward(at + train_dense1_in_grad, at + train_relu8_out, at + train_relu8_in_grad, n, part, parts);
+    global_avgpool1_backward_whole(at + train_dense1_in_grad, at + train_relu8_out, at + train_relu8_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
     batchnorm_backward_affine_chunks(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + train_batchnorm8_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm8_backward_affine */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         batchnorm_merge_affine(at + train_batchnorm8_affine_chunks, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, 32, 0, 1); /* batchnorm8_merge_affine */
-    }
     wait_at_barrier(barrier, parts);
     batchnorm_backward_input_rows(at + train_add3_in1_grad, at + train_conv8_out, at + train_batchnorm8_batch_mean, at + train_batchnorm8_batch_var, at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_beta_grad, at + train_batchnorm8_in_grad, 32, 49, 16, n, part, parts); /* batchnorm8_backward_input */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         conv_weight_rotate_filters(at + conv8_weight, at + train_conv8_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv8_weight_rotate_filters */
-    }
     wait_at_barrier(barrier, parts);
     winograd_filters(at + train_conv8_weight_rotate_filters, at + train_conv8_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv8_weight_winograd4x3_rotated */
     wait_at_barrier(barrier, parts);
@@ -2579,14 +2242,12 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
     wait_at_barrier(barrier, parts);
     batchnorm_backward_affine_chunks(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + train_batchnorm7_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm7_backward_affine */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         batchnorm_merge_affine(at + train_batchnorm7_affine_chunks, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, 32, 0, 1); /* batchnorm7_merge_affine */
-    }
     wait_at_barrier(barrier, parts);
     batchnorm_backward_input_rows(at + train_relu7_in_grad, at + train_conv7_out, at + train_batchnorm7_batch_mean, at + train_batchnorm7_batch_var, at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_beta_grad, at + train_batchnorm7_in_grad, 32, 49, 16, n, part, parts); /* batchnorm7_backward_input */
-    if (part == 0) {
+    if (part == 0)
         conv_weight_rotate_filters(at + conv7_weight, at + train_conv7_weight_rotate_filters, 32, 32, 8, 0, 1); /* conv7_weight_rotate_filters */
-    }
     wait_at_barrier(barrier, parts);
     winograd_filters(at + train_conv7_weight_rotate_filters, at + train_conv7_weight_winograd4x3_rotated, 32, 144, 8, part, parts); /* conv7_weight_winograd4x3_rotated */
     wait_at_barrier(barrier, parts);
@@ -2600,14 +2261,12 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
     wait_at_barrier(barrier, parts);
     batchnorm_backward_affine_chunks(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + train_batchnorm6_affine_chunks, 32, 49, 2, 128, n, part, parts); /* batchnorm6_backward_affine */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         batchnorm_merge_affine(at + train_batchnorm6_affine_chunks, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, 32, 0, 1); /* batchnorm6_merge_affine */
-    }
     wait_at_barrier(barrier, parts);
     batchnorm_backward_input_rows(at + train_relu6_in_grad, at + train_conv6_out, at + train_batchnorm6_batch_mean, at + train_batchnorm6_batch_var, at + batchnorm6_gamma, at + batchnorm6_gamma_grad, at + batchnorm6_beta_grad, at + train_batchnorm6_in_grad, 32, 49, 16, n, part, parts); /* batchnorm6_backward_input */
-    if (part == 0) {
+    if (part == 0)
         conv_weight_rotate_filters(at + conv6_weight, at + train_conv6_weight_rotate_filters, 16, 32, 4, 0, 1); /* conv6_weight_rotate_filters */
-    }
     wait_at_barrier(barrier, parts);
     conv6_backward_input_scatter(at + train_batchnorm6_in_grad, at + train_conv6_weight_rotate_filters, at + train_relu5_out, at + train_relu5_in_grad, n, part, parts);
     conv_backward_weight_direct(at + train_relu5_out_pad, at + train_batchnorm6_in_grad, at + conv6_weight_grad, 3600, 15, 16, 7, 7, 32, 8, 4, 7, 6, 6, product6x2_1, product6x2_1, n, part, parts); /* conv6_backward_weight */
@@ -2616,14 +2275,12 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
     for (int k = 0; k < 2; ++k) {
         batchnorm_backward_affine_chunks(at + train_add2_in1_grad - (size_t)k * 2237440, at + train_conv5_out - (size_t)k * 802816, at + train_batchnorm5_batch_mean - (size_t)k * 64, at + train_batchnorm5_batch_var - (size_t)k * 64, at + train_batchnorm5_affine_chunks + (size_t)k * 200704, 16, 196, 4, 256, n, part, parts);
         wait_at_barrier(barrier, parts);
-        if (part == 0) {
+        if (part == 0)
             batchnorm_merge_affine(at + train_batchnorm5_affine_chunks + (size_t)k * 200704, at + batchnorm5_gamma_grad + (size_t)k * 4672, at + batchnorm5_beta_grad + (size_t)k * 4672, 16, 0, 1);
-        }
         wait_at_barrier(barrier, parts);
         batchnorm_backward_input_rows(at + train_add2_in1_grad - (size_t)k * 2237440, at + train_conv5_out - (size_t)k * 802816, at + train_batchnorm5_batch_mean - (size_t)k * 64, at + train_batchnorm5_batch_var - (size_t)k * 64, at + batchnorm5_gamma - (size_t)k * 4736, at + batchnorm5_gamma_grad + (size_t)k * 4672, at + batchnorm5_beta_grad + (size_t)k * 4672, at + train_batchnorm5_in_grad + (size_t)k * 1233920, 16, 196, 32, n, part, parts);
-        if (part == 0) {
+        if (part == 0)
             conv_weight_rotate_filters(at + conv5_weight - (size_t)k * 4736, at + train_conv5_weight_rotate_filters, 16, 16, 4, 0, 1);
-        }
         wait_at_barrier(barrier, parts);
         winograd_filters(at + train_conv5_weight_rotate_filters, at + train_conv5_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
         wait_at_barrier(barrier, parts);
@@ -2634,14 +2291,12 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
         conv_backward_weight(at + train_conv5_backward_weight_sums - (size_t)k * 602112, at + conv5_weight_grad + (size_t)k * 4672, 16, 80, 4, part, parts);
         batchnorm_backward_affine_chunks(at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv4_out - (size_t)k * 802816, at + train_batchnorm4_batch_mean - (size_t)k * 64, at + train_batchnorm4_batch_var - (size_t)k * 64, at + train_batchnorm4_affine_chunks + (size_t)k * 200704, 16, 196, 4, 256, n, part, parts);
         wait_at_barrier(barrier, parts);
-        if (part == 0) {
+        if (part == 0)
             batchnorm_merge_affine(at + train_batchnorm4_affine_chunks + (size_t)k * 200704, at + batchnorm4_gamma_grad + (size_t)k * 4672, at + batchnorm4_beta_grad + (size_t)k * 4672, 16, 0, 1);
-        }
         wait_at_barrier(barrier, parts);
         batchnorm_backward_input_rows(at + train_relu4_in_grad - (size_t)k * 802816, at + train_conv4_out - (size_t)k * 802816, at + train_batchnorm4_batch_mean - (size_t)k * 64, at + train_batchnorm4_batch_var - (size_t)k * 64, at + batchnorm4_gamma - (size_t)k * 4736, at + batchnorm4_gamma_grad + (size_t)k * 4672, at + batchnorm4_beta_grad + (size_t)k * 4672, at + train_batchnorm4_in_grad + (size_t)k * 832512, 16, 196, 32, n, part, parts);
-        if (part == 0) {
+        if (part == 0)
             conv_weight_rotate_filters(at + conv4_weight - (size_t)k * 4736, at + train_conv4_weight_rotate_filters, 16, 16, 4, 0, 1);
-        }
         wait_at_barrier(barrier, parts);
         winograd_filters(at + train_conv4_weight_rotate_filters, at + train_conv4_weight_winograd4x3_rotated, 16, 80, 4, part, parts);
         wait_at_barrier(barrier, parts);
@@ -2656,9 +2311,8 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
     }
     batchnorm_backward_affine_chunks(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + train_batchnorm1_affine_chunks, 16, 196, 4, 256, n, part, parts); /* batchnorm1_backward_affine */
     wait_at_barrier(barrier, parts);
-    if (part == 0) {
+    if (part == 0)
         batchnorm_merge_affine(at + train_batchnorm1_affine_chunks, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, 16, 0, 1); /* batchnorm1_merge_affine */
-    }
     wait_at_barrier(barrier, parts);
     batchnorm_backward_input_rows(at + train_relu1_in_grad, at + train_conv1_out, at + train_batchnorm1_batch_mean, at + train_batchnorm1_batch_var, at + batchnorm1_gamma, at + batchnorm1_gamma_grad, at + batchnorm1_beta_grad, at + train_batchnorm1_in_grad, 16, 196, 32, n, part, parts); /* batchnorm1_backward_input */
     wait_at_barrier(barrier, parts);
@@ -2879,7 +2533,7 @@ static void gradients_part(const void *given, thread_barrier *barrier, int part,
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
     if (isfinite(*call->loss))
-        gradients_backward(net, barrier, n, part, parts);
+        train_backward(net, barrier, n, 0, part, parts);
     restore_denormals(before);
 }
 
@@ -2902,7 +2556,7 @@ static void train_step_part(const void *given, thread_barrier *barrier, int part
     const double total_weight = total_weight_of(sample_weights, n);
     train_forward(net, barrier, call->image_in, call->output_target, sample_weights, call->loss, n, total_weight, part, parts);
     if (isfinite(*call->loss)) {
-        train_backward(net, barrier, n, part, parts);
+        train_backward(net, barrier, n, 1, part, parts);
         train_update(net, barrier, part, parts);
     }
     restore_denormals(before);
