@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dslc.checker.program import check
+from dslc.gc_pause import paused_collection
 from dslc.ir import Network
 from dslc.language.parse import parse, read
 from dslc.language.source import Source
@@ -40,12 +41,14 @@ def check_file(path: str | Path, params: Mapping[str, object] | None = None, dty
     Raises:
         SpecError: with every error of the file.
     """
-    return check(parse(read(path)), params, dtype)
+    with paused_collection():
+        return check(parse(read(path)), params, dtype)
 
 
 def check_text(text: str, params: Mapping[str, object] | None = None, dtype: str | None = None) -> Network:
     """Like `check_file`, but takes the text of a spec. Raises SpecError with every error."""
-    return check(parse(Source("<text>", text)), params, dtype)
+    with paused_collection():
+        return check(parse(Source("<text>", text)), params, dtype)
 
 
 def plan_network(
@@ -67,17 +70,17 @@ def plan_network(
     from dslc.planning.tuned import tuned_options
     from dslc.target import native
 
-    graph = lower(network)
-
     def plan_for(count: int) -> Plan:
         tuned = tuned_options(network, batch, count) if target is None else DEFAULT
         return make_plan(graph, target or native(), batch, count, options or tuned)
 
-    if threads != "auto":
-        return plan_for(threads)
-    plan = plan_for(available_cores())
-    count = profitable_threads(plan)
-    return plan if count == plan.threads else plan_for(count)
+    with paused_collection():
+        graph = lower(network)
+        if threads != "auto":
+            return plan_for(threads)
+        plan = plan_for(available_cores())
+        count = profitable_threads(plan)
+        return plan if count == plan.threads else plan_for(count)
 
 
 def emit_network(
@@ -105,5 +108,7 @@ def compile_plan(plan: Plan) -> Library:
     from dslc.codegen.emit import emit
     from dslc.planning.verifier import verify_plan
 
-    verify_plan(plan)
-    return build(emit(plan), plan.target)
+    with paused_collection():
+        verify_plan(plan)
+        source = emit(plan)
+    return build(source, plan.target)

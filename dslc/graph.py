@@ -134,8 +134,9 @@ def _verify_names(step: Step) -> None:
     tensors: dict[str, Tensor] = {}
     operations: dict[str, Operation] = {}
     for op in step.operations:
-        what = replace(op, comment="", line=0)
-        assert operations.setdefault(op.name, what) == what, f"{step.name}: two operations are called {op.name}"
+        other = operations.setdefault(op.name, op)
+        same = other is op or replace(op, comment=other.comment, line=other.line) == other
+        assert same, f"{step.name}: two operations are called {op.name}"
         for tensor in (*op.reads, *op.writes):
             assert tensor.role in ROLES, f"{tensor.name} has the role {tensor.role}"
             assert tensors.setdefault(tensor.name, tensor) == tensor, f"two tensors are called {tensor.name}"

@@ -60,9 +60,12 @@ def check(
 def _report(path: str, define: list[str] | None, threads: ThreadCount) -> tuple[Network, Summary]:
     from dslc.cli.summary import summarize
     from dslc.compiler import plan_network
+    from dslc.gc_pause import paused_collection
 
     network = check_file(path, overrides(define))
-    return network, summarize(network, plan_network(network, threads=threads))
+    plan = plan_network(network, threads=threads)
+    with paused_collection():
+        return network, summarize(network, plan)
 
 
 def _print_summary(network: Network, summary: Summary) -> None:

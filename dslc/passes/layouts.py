@@ -7,7 +7,7 @@ unless the operations around it work with one example per lane. Conversion opera
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, count
 
 from dslc import kernels
@@ -53,10 +53,18 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mappin
     return graph.map(lambda step: _convert(step, by_step[step.name], lanes)), by_step
 
 
+@dataclass(frozen=True)
+class _Named:
+    """The tensors of copies, and their names."""
+
+    tensors: dict[Copy, Tensor]
+    names: set[str]
+
+
 def _convert(step: Step, chosen: dict[str, Layout], lanes: int) -> Step:
     """Every operation reads from a copy what it needs in another form. A copy is made once, but if two phases need it
     and neither runs before the other, both make it."""
-    named: dict[Copy, Tensor] = {}
+    named = _Named({}, set())
     made: dict[str, set[Copy]] = {}
     phases: list[Phase] = []
     for phase in step.phases:
@@ -73,7 +81,7 @@ def _converted(
     operations: tuple[Operation, ...],
     chosen: dict[str, Layout],
     lanes: int,
-    named: dict[Copy, Tensor],
+    named: _Named,
     there: set[Copy],
 ) -> tuple[Operation, ...]:
     """The operations with those that make copies inserted. `named`: the copies of the whole step. `there`: those
@@ -87,7 +95,7 @@ def _converted(
                 there.add(copy)
                 tensor = _copied(copy, chosen, named)
                 done.extend(_converted((_copy_operation(copy, tensor, op),), chosen, lanes, named, there))
-        reads = tuple(named[wanted[t]] if t in wanted else t for t in op.reads)
+        reads = tuple(named.tensors[wanted[t]] if t in wanted else t for t in op.reads)
         done.extend(_with_plain_result(replace(op, reads=reads), chosen, lanes))
     return tuple(done)
 
@@ -125,17 +133,17 @@ def _with_plain_result(op: Operation, chosen: dict[str, Layout], lanes: int) -> 
     return replace(op, writes=(inside, *op.writes[1:])), giving
 
 
-def _copied(copy: Copy, chosen: dict[str, Layout], named: dict[Copy, Tensor]) -> Tensor:
+def _copied(copy: Copy, chosen: dict[str, Layout], named: _Named) -> Tensor:
     """The copy's tensor; different copies of one tensor get distinct names, from their sizes or a number."""
-    if copy not in named:
-        taken = {tensor.name for tensor in named.values()}
+    if copy not in named.tensors:
         name = f"{copy.tensor.name}_{copy.suffix or copy.kind}"
         sizes = "x".join(str(n) for n in copy.layout.stored)
         names = chain((name, f"{name}_{sizes}"), (f"{name}_{sizes}_{i}" for i in count(2)))
-        own = next(candidate for candidate in names if candidate not in taken)
+        own = next(candidate for candidate in names if candidate not in named.names)
         chosen[own] = copy.layout
-        named[copy] = replace(copy.tensor, name=own, shape=copy.layout.shape, role=ACTIVATION)
-    return named[copy]
+        named.names.add(own)
+        named.tensors[copy] = replace(copy.tensor, name=own, shape=copy.layout.shape, role=ACTIVATION)
+    return named.tensors[copy]
 
 
 def _copy_operation(copy: Copy, tensor: Tensor, op: Operation) -> Operation:

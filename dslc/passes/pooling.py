@@ -30,7 +30,10 @@ def _pool_step(step: Step) -> Step:
 def _pool_phase(phase: Phase, alone: set[Tensor]) -> Phase:
     makers = {t: op for op in phase.operations for t in op.writes if t in alone and kernels.pools(op)}
     pools = {makers[op.reads[0]]: op for op in phase.operations if _of_squares(op) and op.reads[0] in makers}
-    made = [_pooled(op, pools[op]) if op in pools else op for op in phase.operations if op not in pools.values()]
+    if not pools:
+        return phase
+    gone = set(pools.values())
+    made = [_pooled(op, pools[op]) if op in pools else op for op in phase.operations if op not in gone]
     return replace(phase, operations=tuple(made))
 
 

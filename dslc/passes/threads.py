@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
@@ -14,8 +15,10 @@ MIN_PARALLEL_NS = 10_000
 MEETING_NS = 150
 """What each thread adds to the time of a barrier, where all count themselves in one place: measured with two."""
 
-Place = Callable[[Tensor], tuple[str, int, int]]
-"""Where a tensor is stored: the name of the memory, and the first and the end offset in it."""
+Span = tuple[str, int, int]
+"""A stretch of memory: its name, and the first and the end offset in it."""
+Place = Callable[[Tensor], Span]
+"""Where a tensor is stored."""
 
 
 def share_work(
@@ -50,39 +53,61 @@ def _with_barriers(kernels: tuple[Kernel, ...], place: Place, given: Collection[
     """Puts a barrier before every kernel that touches memory that another thread may still write, or writes memory that
     another may still read, one behind each of the operations `given`, and one at the end. Kernels that the first thread
     runs alone need none between them."""
-    marked = list(kernels)
-    running: list[int] = []
-    shared: list[Kernel] = []
+    marked, last = list(kernels), -1
+    everything, shared = Touched(), Touched()
     for index, kernel in enumerate(kernels):
         if kernel.variant.is_alias:
             continue
-        others = (kernels[i] for i in running) if kernel.parallel else shared
-        if any(_conflict(other, kernel, place) for other in others):
-            marked[running[-1]] = replace(marked[running[-1]], barrier=True)
-            running, shared = [], []
-        running.append(index)
-        if kernel.parallel:
-            shared.append(kernel)
+        reads, writes = (list(map(place, tensors)) for tensors in (kernel.operation.reads, kernel.operation.writes))
+        if (everything if kernel.parallel else shared).conflict(reads, writes):
+            marked[last] = replace(marked[last], barrier=True)
+            everything, shared = Touched(), Touched()
+        last = index
+        for touched in (everything, shared) if kernel.parallel else (everything,):
+            touched.add(reads, writes)
         if kernel.operation.name in given:
             marked[index] = replace(kernel, barrier=True)
-            running, shared = [], []
-    if running:
-        marked[running[-1]] = replace(marked[running[-1]], barrier=True)
+            everything, shared = Touched(), Touched()
+    if last >= 0:
+        marked[last] = replace(marked[last], barrier=True)
     return tuple(marked)
 
 
-def _conflict(earlier: Kernel, later: Kernel, place: Place) -> bool:
-    before, after = earlier.operation, later.operation
-    return (
-        _overlap(before.writes, after.reads, place)
-        or _overlap(before.writes, after.writes, place)
-        or _overlap(before.reads, after.writes, place)
-    )
+class Touched:
+    """The memory that kernels since the last barrier read and write."""
+
+    def __init__(self) -> None:
+        self.read, self.written = Spans(), Spans()
+
+    def add(self, reads: Iterable[Span], writes: Iterable[Span]) -> None:
+        """Another kernel."""
+        self.read.add(reads)
+        self.written.add(writes)
+
+    def conflict(self, reads: Iterable[Span], writes: Iterable[Span]) -> bool:
+        """Whether a kernel reads what one of them writes, or writes what one of them reads or writes."""
+        return self.written.meet(reads) or self.written.meet(writes) or self.read.meet(writes)
 
 
-def _overlap(some: tuple[Tensor, ...], others: tuple[Tensor, ...], place: Place) -> bool:
-    for memory, begin, end in map(place, some):
-        for other_memory, other_begin, other_end in map(place, others):
-            if memory == other_memory and begin < other_end and other_begin < end:
+class Spans:
+    """Stretches of memories, those that overlap made one: their beginnings and ends in order, by memory."""
+
+    def __init__(self) -> None:
+        self._stretches: dict[str, tuple[list[int], list[int]]] = {}
+
+    def add(self, spans: Iterable[Span]) -> None:
+        """Other stretches."""
+        for memory, begin, end in spans:
+            begins, ends = self._stretches.setdefault(memory, ([], []))
+            first, after = bisect_right(ends, begin), bisect_left(begins, end)
+            if first < after:
+                begin, end = min(begin, begins[first]), max(end, ends[after - 1])
+            begins[first:after], ends[first:after] = [begin], [end]
+
+    def meet(self, spans: Iterable[Span]) -> bool:
+        """Whether one of these stretches overlaps one of those."""
+        for memory, begin, end in spans:
+            begins, ends = self._stretches.get(memory, ((), ()))
+            if bisect_right(ends, begin) < bisect_left(begins, end):
                 return True
-    return False
+        return False
