@@ -89,6 +89,33 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Where something lies that lives as long as the network: its layout, and its offset in elements."""
+
+    layout: Layout
+    offset: int
+
+
+@dataclass(frozen=True)
+class MemoryMap:
+    """All that is needed of a plan to run what was compiled: where `kept` things lie by name, and the numbers and
+    regions that `Plan` explains."""
+
+    itemsize: int
+    batch: int
+    step_batch: int
+    threads: int
+    kept: Mapping[str, Kept]
+    regions: tuple[Region, ...]
+
+    def arena_bytes(self, training: bool, gradients: bool = False) -> int:
+        """The size of the arena in bytes: for prediction only, for `training`, or with all `gradients` stored."""
+        name = "requested_gradients" if gradients else "state" if training else "prediction"
+        last = next(region for region in self.regions if region.name == name)
+        return (last.offset + last.elements) * self.itemsize + ALIGNMENT
+
+
+@dataclass(frozen=True)
 class Plan:
     """A network ready for code generation.
 
@@ -126,5 +153,10 @@ class Plan:
 
     def arena_bytes(self, training: bool, gradients: bool = False) -> int:
         """The size of the arena in bytes: for prediction only, for `training`, or with all `gradients` stored."""
-        last = self.region("requested_gradients" if gradients else "state" if training else "prediction")
-        return (last.offset + last.elements) * self.itemsize + ALIGNMENT
+        return self.memory_map.arena_bytes(training, gradients)
+
+    @property
+    def memory_map(self) -> MemoryMap:
+        """What is needed of it to run what was compiled."""
+        kept = {name: Kept(buffer.layout, buffer.offset) for name, buffer in self.kept.items()}
+        return MemoryMap(self.itemsize, self.batch, self.step_batch, self.threads, kept, self.regions)

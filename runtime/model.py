@@ -14,11 +14,12 @@ import numpy as np
 from dslc import derived
 from dslc.checker.columns import require_values
 from dslc.codegen.build import Library
-from dslc.compiler import check_text, plan_network
+from dslc.compiler import check_text
 from dslc.cores import Threads, threads_to_use
 from dslc.ir import ON_NAN, Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
+from dslc.plan_cache import Compilation, Request
 from dslc.planning.planner import Options
 from dslc.runtime import overview
 from dslc.runtime.data.arrays import as_inputs, as_targets
@@ -26,7 +27,7 @@ from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.data.stream_schema import schema_of
 from dslc.runtime.native import inference, initial, probing, steps
-from dslc.runtime.native.compiled import Compiled
+from dslc.runtime.native.compiled import Compiled, compilation
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
 from dslc.runtime.native.parameters import Parameters, Stored
@@ -83,19 +84,22 @@ class Model:
     def _compile(self, network: Network) -> None:
         """Compiles the network, with fresh parameters."""
         self.network, self._insides = network, {}
-        self._compiled = Compiled(network, self._plan(None), self.seed)
+        self._compiled = Compiled(network, self._made(None), self.seed)
         for name, array in initial.initial_parameters(network, self.seed):
             self.parameters[name][...] = array
         self._unfitted = initial.fitted_layers(network)
 
-    def _plan(self, batch: int | None) -> Plan:
-        return plan_network(self.network, self.target, batch, self._wanted_threads, self.options)
+    def _made(self, batch: int | None) -> Compilation:
+        return compilation(self._request(batch))
+
+    def _request(self, batch: int | None) -> Request:
+        return Request(self.network, self.target, batch, self._wanted_threads, self.options)
 
     def _make_room(self, count: int) -> None:
         """With `batch all` the capacity follows the data: the network is compiled again for more examples."""
         with self.compiled.lock:
             if self.training.batch is None and count > self.batch:
-                self.compiled.grow(self._plan(count))
+                self.compiled.grow(self._made(count))
 
     def _fit_layers(self, batches: Batches, y: Any) -> None:
         """Fits layers such as standardize, and the unit of targets, once: not when training continues, nor if their
@@ -256,7 +260,7 @@ class Model:
 
     @property
     def plan(self) -> Plan:
-        """The plan that was compiled."""
+        """The plan that was compiled; made once more if the module came from the cache."""
         return self.compiled.plan
 
     @property
@@ -267,7 +271,7 @@ class Model:
     @property
     def threads(self) -> int:
         """How many threads share the work at most."""
-        return self.plan.threads
+        return self.compiled.memory.threads
 
     @property
     def parameters(self) -> Parameters:
@@ -282,7 +286,7 @@ class Model:
     @property
     def batch(self) -> int:
         """The largest number of examples in a mini-batch."""
-        return self.plan.step_batch
+        return self.compiled.memory.step_batch
 
     @property
     def dtype(self) -> Any:
@@ -301,11 +305,11 @@ class Model:
 
     def summary(self) -> str:
         """A table of the layers with sizes, parameters and multiply-adds, and the bytes of memory, as text to print."""
-        return overview.as_text(self.network, None if self._compiled is None else self.plan)
+        return overview.as_text(self.network, None if self._compiled is None else self.compiled.memory)
 
     def _repr_html_(self) -> str:
         """The diagram and the same table, for notebooks."""
-        return overview.as_html(self.network, None if self._compiled is None else self.plan)
+        return overview.as_html(self.network, None if self._compiled is None else self.compiled.memory)
 
     def learning_rate(self, epoch: int, step: int | None = None) -> float:
         """The learning rate in an epoch at an update, both counted from 0. step: by default the next update."""
@@ -497,7 +501,7 @@ class Model:
         if training.checks_gradients != before.checks_gradients:
             with self.compiled.lock:
                 self.compiled.network = self.network
-                self.compiled.grow(self._plan(self.batch if training.batch is None else None))
+                self.compiled.grow(self._made(self.batch if training.batch is None else None))
 
     def train_batches(self, piece: Piece, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
         """Trains on the mini-batches of a piece from position `done` of its order on, for about `seconds`. Returns

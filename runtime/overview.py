@@ -6,10 +6,10 @@ from dslc.diagram.boxes import diagram_of
 from dslc.diagram.svg import to_svg
 from dslc.html_pieces import data_url
 from dslc.ir import LAYER_COLUMNS, Network
-from dslc.plan import Plan
+from dslc.plan import MemoryMap
 
 
-def as_text(network: Network, plan: Plan | None) -> str:
+def as_text(network: Network, memory_map: MemoryMap | None) -> str:
     """The layers with their sizes in columns, the sums, and the bytes of memory as they are allocated."""
     rows = [LAYER_COLUMNS, *network.rows(), _total(network)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(LAYER_COLUMNS))]
@@ -17,7 +17,7 @@ def as_text(network: Network, plan: Plan | None) -> str:
         f"{name:{widths[0]}}  {size:{widths[1]}}  {parameters:>{widths[2]}}  {work:>{widths[3]}}"
         for name, size, parameters, work in rows
     ]
-    return "\n".join([network.title, *lines, memory(plan)])
+    return "\n".join([network.title, *lines, memory(network, memory_map)])
 
 
 def _total(network: Network) -> tuple[str, str, str, str]:
@@ -26,17 +26,17 @@ def _total(network: Network) -> tuple[str, str, str, str]:
     return "total", "", f"{parameters:,}", f"{work:,}"
 
 
-def memory(plan: Plan | None) -> str:
-    """The bytes of the arena at the largest mini-batch; of a network that is compiled once there are data, no plan."""
-    if plan is None:
+def memory(network: Network, memory_map: MemoryMap | None) -> str:
+    """The bytes of the arena at the largest mini-batch; of a network that is compiled once there are data, none."""
+    if memory_map is None:
         return "columns are learned from the training set: then the network is compiled"
-    training = f", {plan.arena_bytes(True):,} for training" if plan.graph.train is not None else ""
-    return f"{plan.arena_bytes(False):,} bytes for prediction{training}, at a batch of {plan.step_batch}"
+    training = f", {memory_map.arena_bytes(True):,} for training" if network.training is not None else ""
+    return f"{memory_map.arena_bytes(False):,} bytes for prediction{training}, at a batch of {memory_map.step_batch}"
 
 
-def as_html(network: Network, plan: Plan | None) -> str:
+def as_html(network: Network, memory_map: MemoryMap | None) -> str:
     """The diagram, and the table beside it."""
     source = data_url(to_svg(diagram_of(network)))
     picture = f'<img style="max-height: 30em; background: #fff" alt="diagram" src="{source}">'
-    table = f"{network._repr_html_()}<p>{memory(plan)}</p>"
+    table = f"{network._repr_html_()}<p>{memory(network, memory_map)}</p>"
     return f'<div style="display: flex; flex-wrap: wrap; gap: 2em">{picture}<div>{table}</div></div>'

@@ -22,7 +22,7 @@ from dslc.compiler import check_text, plan_network
 from dslc.export.network import Trained, Wishes
 from dslc.layers import Example, Layer
 from dslc.proofs.reference import Interpreter
-from dslc.runtime.native.compiled import Compiled
+from dslc.runtime.native.compiled import Compiled, compiled_plan
 from dslc.runtime.native.inference import predict
 from dslc.runtime.runs.trained import trained
 from dslc.target import TARGETS, Target, native
@@ -92,7 +92,7 @@ def test_predicts_as_numpy(name: str, target: Target, batch: int, tmp_path: Path
 
 def python_module(trained: Trained, target: Target, batch: int, x: np.ndarray) -> np.ndarray:
     """What the module that Python runs says, planned for the same target and batch."""
-    compiled = Compiled(trained.network, plan_network(trained.network, target, batch), 0)
+    compiled = Compiled(trained.network, compiled_plan(plan_network(trained.network, target, batch)), 0)
     for name, array in trained.parameters.items():
         compiled.parameters[name] = array
     return predict(compiled, x)

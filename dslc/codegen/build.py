@@ -94,7 +94,20 @@ def build(source: CSource, target: Target, folder: Path | None = None) -> Librar
         UsageError: there is no C compiler, or it fails.
     """
     path, cached = build_file(source, target, folder)
-    return Library(_load(path.name.removesuffix(module_suffix(target)), path), path, source.prefix, cached)
+    return _library(path, source.prefix, target, cached)
+
+
+def load_module(path: Path, prefix: str, target: Target) -> Library | None:
+    """A module that was built before; None if it is gone, or not whole, or may be the work of another."""
+    try:
+        whole = _fault(path) is None
+    except OSError:
+        return None
+    return _library(path, prefix, target, True) if whole else None
+
+
+def _library(path: Path, prefix: str, target: Target, cached: bool) -> Library:
+    return Library(_load(path.name.removesuffix(module_suffix(target)), path), path, prefix, cached)
 
 
 def build_file(source: CSource, target: Target, folder: Path | None = None) -> tuple[Path, bool]:
@@ -114,20 +127,31 @@ def build_file(source: CSource, target: Target, folder: Path | None = None) -> t
 
 
 def _usable(path: Path) -> bool:
-    """Whether there is a module that is whole and that nobody else has made."""
+    """Whether there is a module that is whole and that nobody else has made; a warning says why not."""
     try:
-        stranger = not_ours(path)
-        data = path.read_bytes()
+        reason = _fault(path)
     except OSError:
         return False
-    reason = stranger or (None if data == _sealed(data[: -len(SEAL) - 32]) else "is damaged")
     if reason is not None:
         warnings.warn(f"{path} {reason}: it is compiled again", stacklevel=4)
     return reason is None
 
 
-def _sealed(module: bytes) -> bytes:
-    return module + SEAL + hashlib.sha256(module).digest()
+def _fault(path: Path) -> str | None:
+    """Why a module cannot be used, in words that follow its name. Raises OSError if there is none."""
+    data = path.read_bytes()
+    return not_ours(path) or (None if unsealed(data) is not None else "is damaged")
+
+
+def sealed(data: bytes) -> bytes:
+    """The data with their checksum behind them."""
+    return data + SEAL + hashlib.sha256(data).digest()
+
+
+def unsealed(data: bytes) -> bytes | None:
+    """What `sealed` was given; None if they are not whole."""
+    inside = data[: -len(SEAL) - 32]
+    return inside if data == sealed(inside) else None
 
 
 def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
@@ -135,6 +159,22 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
     parts = (
         source.code,
         source.declarations,
+        *_surroundings(target, compiler),
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+def surroundings(target: Target) -> tuple[str, ...]:
+    """What machine code depends on besides its C: flags, compiler, and machine.
+
+    Raises:
+        UsageError: there is no C compiler.
+    """
+    return _surroundings(target, compiler_for(target))
+
+
+def _surroundings(target: Target, compiler: Compiler) -> tuple[str, ...]:
+    return (
         *FLAGS,
         *target.flags,
         *compiler.flags,
@@ -144,7 +184,6 @@ def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
         cpu_identity(),
         SEAL.hex(),  # modules of earlier versions have none
     )
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
 def module_suffix(target: Target) -> str:
@@ -235,7 +274,7 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         made = folder / path.name
         objects = [str(folder / "kernels.o"), str(folder / "wrapper.o")]
         _run_all([[*compiler.command, *flags, "-shared", *objects, "-lm", "-o", str(made)]])
-        made.write_bytes(_sealed(made.read_bytes()))
+        made.write_bytes(sealed(made.read_bytes()))
         made.chmod(made.stat().st_mode & ~0o022)
         os.replace(made, path)
 

@@ -123,9 +123,7 @@ def _prediction(plan: Plan, names: Names, phases: Phases) -> dict[str, object]:
     small_batch = largest_small_batch(plan.graph.predict, plan.target.lanes(plan.itemsize))
     return {
         "small_batch": small_batch,
-        "small_batch_arguments": phase_call(phases["predict_small_batch"], "first")
-        if small_batch
-        else [],
+        "small_batch_arguments": phase_call(phases["predict_small_batch"], "first") if small_batch else [],
         "prepack_arguments": prepare,
         "predict_arguments": phase_call(phases["predict_forward"], "first"),
     }

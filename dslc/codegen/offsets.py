@@ -32,7 +32,7 @@ class Offsets:
 
 
 def offsets(constants: Iterable[Constant], layers: Collection[str]) -> list[Offsets]:
-    """The constants in lines, in the order in which the first of a layer and step comes. layers: names in the network."""
+    """The constants in lines, in the order in which the first of a layer and step comes. layers: names in the net."""
     together: dict[tuple[str, str], list[Constant]] = {}
     for constant in constants:
         together.setdefault((constant.step, _layer(constant.tensor, layers)), []).append(constant)

@@ -53,16 +53,14 @@ def phase_functions(plan: Plan, names: Names, functions: Functions) -> dict[str,
     planned = {(step.name, phase.name): (step, phase) for step in plan.steps for phase in step.phases}
     calls = {key: calls_of(step, phase, names, functions) for key, (step, phase) in planned.items()}
     printed: dict[tuple[str, str], PhaseFunction] = {}
-    for key in planned:
+    for key, (step, phase) in planned.items():
         twin = _twin(key)
         shared = merged(calls[twin], calls[key]) if twin != key and twin in calls else None
-        if key in printed:
-            continue
-        if shared is None:
-            printed[key] = _phase(*planned[key], calls[key], callers_tensors(planned[key][1]), names)
-        else:
-            arrays = dict.fromkeys((*callers_tensors(planned[twin][1]), *callers_tensors(planned[key][1])))
+        if shared is not None:
+            arrays = dict.fromkeys((*callers_tensors(planned[twin][1]), *callers_tensors(phase)))
             printed[key] = printed[twin] = _phase(*planned[twin], shared, tuple(arrays), names)
+        elif key not in printed:
+            printed[key] = _phase(step, phase, calls[key], callers_tensors(phase), names)
     return {f"{step}_{phase}": printed[step, phase] for step, phase in planned}
 
 

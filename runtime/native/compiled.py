@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from dslc import plan_cache
 from dslc.codegen.build import Library
-from dslc.compiler import compile_plan
+from dslc.compiler import compile_plan, plan_network
 from dslc.ir import Network, Parameter
 from dslc.layout import Layout
 from dslc.operation import average_name, identifier, state_name
-from dslc.plan import Plan
+from dslc.plan import Kept, MemoryMap, Plan
+from dslc.plan_cache import Compilation, Request
 from dslc.runtime.native.arguments import Arguments
 from dslc.runtime.native.memory import Arena
 from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
@@ -35,39 +38,82 @@ def _process_pool(library: Library) -> int:
     return _pool
 
 
+def compilation(request: Request) -> Compilation:
+    """What a network becomes, from the cache if it was compiled before.
+
+    Raises:
+        PlanError: the plan is wrong, which is a bug in the planner.
+        UsageError: there is no C compiler, or it fails.
+    """
+    found = plan_cache.find(request)
+    if found is None:
+        found = compiled_plan(
+            plan_network(request.network, request.target, request.batch, request.threads, request.options)
+        )
+        plan_cache.keep(request, found.library, found.memory)
+    return found
+
+
+def compiled_plan(plan: Plan) -> Compilation:
+    """What a plan becomes; raises as `compilation` does."""
+    return Compilation(compile_plan(plan), plan.memory_map, plan)
+
+
 class Compiled:
-    """A compiled plan and its memory, initially zero. `net` is the struct that all of its C functions take.
+    """A compiled network and its memory, initially zero. `net` is the struct that all of its C functions take.
 
     Hold `lock` while you call one of `functions` or access the memory: they all use one arena, and cffi lets other
     Python threads run meanwhile.
 
     Raises:
-        PlanError: the plan is wrong, which is a bug in the planner.
         UsageError: the machine has too little memory.
     """
 
-    def __init__(self, network: Network, plan: Plan, seed: int, library: Library | None = None) -> None:
+    def __init__(self, network: Network, made: Compilation, seed: int) -> None:
         self.network, self.seed = network, seed
         self.lock = threading.RLock()
-        self._set_up(plan, library or compile_plan(plan))
+        self._set_up(made)
         self.parameters = Parameters({p.name: self._parameter_view(p) for p in network.parameters})
 
-    def _set_up(self, plan: Plan, library: Library) -> None:
-        """Allocates memory for a plan and looks up its functions. Raises UsageError if the machine has too little
-        memory; nothing is changed then."""
-        arena = Arena(plan, self.network.training is not None)
-        self.plan, self.library, self.arena = plan, library, arena
+    def _set_up(self, made: Compilation) -> None:
+        """Allocates memory and looks up functions. Raises UsageError if the machine has too little memory; nothing is
+        changed then."""
+        memory, library = made.memory, made.library
+        arena = Arena(memory, self.network.training is not None)
+        self.made, self.arena = made, arena
         self.ffi = ffi = library.module.ffi
         self.net = ffi.new(f"{library.prefix}_network *")
         self._memory = ffi.from_buffer(arena.numbers)
-        self.net.arena = ffi.cast("float *" if plan.itemsize == 4 else "double *", self._memory)
-        self.net.threads, self.net.seed = plan.threads, self.seed
+        self.net.arena = ffi.cast("float *" if memory.itemsize == 4 else "double *", self._memory)
+        self.net.threads, self.net.seed = memory.threads, self.seed
         self.net.pool = ffi.cast("void *", _process_pool(library))
         # Where a call leaves the loss and its parts: made once, because steps are short.
         self.loss = ffi.new("double[]", 2 * len(self.network.heads) + 2)
         self.arguments = Arguments(self.network, library, self.dtype)
         names = ("predict", *(TRAINING if self.network.training else ()))
         self.functions = {name: library.function(name) for name in names}
+
+    @property
+    def library(self) -> Library:
+        """The native module."""
+        return self.made.library
+
+    @property
+    def plan(self) -> Plan:
+        """The plan, made once more if the module came from the cache."""
+        made = self.made
+        if made.plan is None:
+            assert made.request is not None
+            asked = made.request
+            plan = plan_network(asked.network, asked.target, asked.batch, made.memory.threads, asked.options)
+            self.made = made = replace(made, plan=plan)
+        assert made.plan is not None
+        return made.plan
+
+    @property
+    def memory(self) -> MemoryMap:
+        """Where the memory holds what."""
+        return self.made.memory
 
     @property
     def dtype(self) -> Any:
@@ -104,17 +150,17 @@ class Compiled:
     def show(self, weights: Mapping[str, Stored]) -> None:
         """Sets parameters for predictions; where these are averages, training goes on from what it had."""
         for name, array in weights.items():
-            averaged = average_name(name) in self.plan.kept
+            averaged = average_name(name) in self.memory.kept
             self.view(name, average_name(name) if averaged else identifier(name))[...] = array
 
     def _stored(self, buffer_name: str) -> tuple[Array, Layout]:
         """The numbers of a buffer at their present place, and their layout."""
-        buffer = self.plan.kept[buffer_name]
-        return self.arena.view(buffer), buffer.layout
+        place: Kept = self.memory.kept[buffer_name]
+        return self.arena.view(place), place.layout
 
     def changed(self) -> None:
         """Marks what was prepacked from the parameters for prediction as out of date. Called after every write."""
-        flag = self.plan.kept.get("prepared")
+        flag = self.memory.kept.get("prepared")
         if flag is not None:
             self.arena.numbers[flag.offset] = 0
 
@@ -145,11 +191,11 @@ class Compiled:
         yield from self.parameters.values()
         yield from self.states().values()
 
-    def grow(self, plan: Plan) -> None:
-        """Switches to another plan of the same network, for larger mini-batches; parameters and state are kept."""
+    def grow(self, made: Compilation) -> None:
+        """Switches to the same network compiled for larger mini-batches; parameters and state are kept."""
         with self.lock:
             step, arrays = self.step, [view.numpy() for view in self._kept()]
-            self._set_up(plan, compile_plan(plan))
+            self._set_up(made)
             self.step = step
             for view, array in zip(self._kept(), arrays, strict=True):
                 view[...] = array
@@ -157,7 +203,7 @@ class Compiled:
     def copy(self) -> Compiled:
         """A copy with the same values in memory of its own; the C code is shared."""
         with self.lock:
-            twin = Compiled(self.network, self.plan, self.seed, self.library)
+            twin = Compiled(self.network, self.made, self.seed)
             twin.step = self.step
             for mine, its in zip(twin._kept(), self._kept(), strict=True):
                 mine[...] = its.numpy()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dslc.language.diagnostics import UsageError
-from dslc.plan import Buffer, Plan
+from dslc.plan import Kept, MemoryMap
 
 HUGE_PAGE = 2 << 20
 NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0)
@@ -31,22 +31,22 @@ class Arena:
         UsageError: the machine has too little memory.
     """
 
-    def __init__(self, plan: Plan, training: bool) -> None:
-        self.plan = plan
-        whole = plan.arena_bytes(training, training)
-        self.bytes = _affordable(plan.arena_bytes(training))
+    def __init__(self, memory: MemoryMap, training: bool) -> None:
+        self.itemsize = memory.itemsize
+        whole = memory.arena_bytes(training, training)
+        self.bytes = _affordable(memory.arena_bytes(training))
         try:
             self._map = mmap.mmap(-1, whole, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NO_RESERVE)
         except (OSError, ValueError, OverflowError):
             raise UsageError(f"this network needs {whole:,} bytes of memory, and allocating them failed") from None
         self._prefer_huge_pages()
-        dtype = np.float32 if plan.itemsize == 4 else np.float64
-        self._addressed: np.ndarray[Any, Any] = np.frombuffer(self._map, dtype, whole // plan.itemsize)
+        dtype = np.float32 if self.itemsize == 4 else np.float64
+        self._addressed: np.ndarray[Any, Any] = np.frombuffer(self._map, dtype, whole // self.itemsize)
 
     @property
     def numbers(self) -> np.ndarray[Any, Any]:
         """All numbers in use, a flat array."""
-        return self._addressed[: self.bytes // self.plan.itemsize]
+        return self._addressed[: self.bytes // self.itemsize]
 
     def add_gradients(self) -> None:
         """Starts using the memory of the gradients that only `gradients()` stores.
@@ -59,9 +59,9 @@ class Arena:
             self.bytes = _affordable(whole)
             self._prefer_huge_pages()
 
-    def view(self, buffer: Buffer) -> np.ndarray[Any, Any]:
-        """The numbers of a buffer in the order in which they are stored, a flat array."""
-        return self._addressed[buffer.offset : buffer.offset + buffer.layout.elements]
+    def view(self, place: Kept) -> np.ndarray[Any, Any]:
+        """The numbers there in the order in which they are stored, a flat array."""
+        return self._addressed[place.offset : place.offset + place.layout.elements]
 
     def _prefer_huge_pages(self) -> None:
         """Only for the memory in use: a huge page must not reach far past its end."""

@@ -19,7 +19,7 @@ def on_batch(
 ) -> float:
     """Calls a C function on a mini-batch of `count` examples and returns the loss. Raises DataError if the mini-batch
     is larger than the network was compiled for."""
-    capacity = compiled.plan.step_batch
+    capacity = compiled.memory.step_batch
     if count > capacity:
         raise DataError(f"this mini-batch has {count} examples; the network was compiled for at most {capacity}")
     compiled.functions[function](compiled.net, *pointers, count, compiled.loss)
