@@ -31,6 +31,7 @@ from dslc.checker.names import DeadEnd, NamedLike, NeverUsed, Redefined, dead_en
 from dslc.checker.position import misplaced, wrong_ends
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, Unreached, misfit
 from dslc.checker.splits import SPLIT, parts
+from dslc.checker.ties import tied
 from dslc.checker.towers import SharedTakesNothing, Tower, shared
 from dslc.checker.values import Combination
 from dslc.columns import Table
@@ -661,6 +662,10 @@ class NetBuilder:
         except SizeProblem as problem:
             self.report(SizesDoNotFit(place(link, problem.argument, slots(type(layer))), problem, frame.site))
             return self._poison()
+        try:
+            layer, tie = tied(link, layer, shapes, self.drafts, frame.scope)
+        except Failed:
+            return self._poison()
         name = self._number(link, common, frame)
         output = Value(name, shape)
         if output.elements > MAX_ELEMENTS:
@@ -672,7 +677,7 @@ class NetBuilder:
         self.used.update(value.name for value in inputs)
         self.ends[name] = DeadEnd(link.span, name, frame.site)
         self.drafts.append(
-            Draft(name, link.name, layer, inputs, output, common, link, frame.site or link.span, frame.run)
+            Draft(name, link.name, layer, inputs, output, common, link, frame.site or link.span, frame.run, tie=tie)
         )
         return output
 

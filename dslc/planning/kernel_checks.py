@@ -128,6 +128,11 @@ class _KernelCheck:
         dense = len(w.shape) == 2
         self.blocked(w, 0 if dense else len(w.shape) - 1) if blocked else self.plain(w)
 
+    def rows(self, tensor: Tensor) -> None:
+        """The tensor is stored as its shape says, or in blocks of its rows."""
+        found = _layout(tensor, self.buffers)
+        self.blocked(tensor, 0) if found.width else self.plain(tensor)
+
     def plain(self, tensor: Tensor) -> None:
         """The tensor is stored as its shape says."""
         self.has_layout(tensor, Layout(tensor.shape))
@@ -314,6 +319,14 @@ def _swap(seen: _KernelCheck) -> None:
         seen.at_least(tensor.name, tensor.elements, d.outer * d.first * d.second * d.inner)
 
 
+def _turn(seen: _KernelCheck) -> None:
+    """Rows of the one are columns of the other."""
+    w, turned = seen.op.reads[0], seen.op.writes[0]
+    seen.shape(turned, w.shape[::-1])
+    for tensor in (w, turned):
+        seen.rows(tensor)
+
+
 def _weights(seen: _KernelCheck, w: Tensor, units: int, inputs: int) -> None:
     """A dense layer's weights: plain for few units, else blocked along the units."""
     seen.shape(w, (units, inputs))
@@ -375,7 +388,7 @@ def _embedding(seen: _KernelCheck) -> None:
         if part.values:
             table = next(tables)
             seen.shape(table, (part.values, part.size))
-            seen.plain(table)
+            seen.rows(table)
 
 
 def _steps_pool(seen: _KernelCheck) -> None:
@@ -528,6 +541,7 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "steps_pool": _steps_pool,
     "steps_pool_gradient": _steps_pool,
     "swap": _swap,
+    "turn": _turn,
     "update": _elementwise,
     "winograd_filters": _winograd_filters,
     "winograd_weight_gradient": _winograd_weight_gradient,

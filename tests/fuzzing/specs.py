@@ -250,7 +250,8 @@ class Body:
 
     def given(self, thing: type[Any], shape: Shape, optional: bool = True) -> dict[str, Any]:
         """Arguments by name: those that must be given, and some of the others."""
-        chosen = [s for s in slots(thing) if s.required or (optional and self.chance(2))]
+        free = [s for s in slots(thing) if not isinstance(s.kind, arguments.LayerName)]  # of which few would fit
+        chosen = [s for s in free if s.required or (optional and self.chance(2))]
         given = {s.name: self.value(s, shape) for s in chosen}
         if given.get("soft_labels"):
             given.pop("class_weights", None)  # they weigh class numbers
