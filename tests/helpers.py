@@ -118,7 +118,10 @@ def example_statements(example: Example, suffix: str = "") -> list[str]:
         x, v = f"x{i}{suffix}", f"v{i}{suffix}"
         lines.append(f"input {x}: {show_shape(shape)}")
         if i > 1 and found.takes:
-            arguments = f"{found.takes[i - 2]}={x}{', ' + arguments if arguments else ')'}"
+            of_one = [name for name in found.takes if name not in found.flows]
+            argument = of_one[0] if shape == (1,) else found.flows[0]
+            arguments = f"{argument}={x if shape == (1,) else v}{', ' + arguments if arguments else ')'}"
+            lines += [f"{v} = {x} -> {same_size(shape)}"] * (shape != (1,))
             continue
         lines.append(f"{v} = {x} -> {same_size(shape)}")
         values.append(v)

@@ -47,8 +47,8 @@ train {
 
 @pytest.mark.torch
 def test_a_head_has_the_table_of_the_embedding(rng: np.random.Generator, tmp_path: Path) -> None:
-    """As torch.nn.Linear with `head.weight = embedding.weight`: one parameter, its gradients summed, one penalty and one
-    decay, also where a mini-batch is worked through in slices and the table lies in blocks of rows."""
+    """As torch.nn.Linear with `head.weight = embedding.weight`: one parameter, its gradients summed, one penalty and
+    one decay, also where a mini-batch is worked through in slices and the table lies in blocks of rows."""
     model = load(WORDS, rng)
     assert [p.name for p in model.network.parameters] == ["embedding1.weight", "dense1.bias"]
     table, head = torch.nn.Embedding(21, 12, dtype=torch.float64), torch.nn.Linear(12, 21, dtype=torch.float64)

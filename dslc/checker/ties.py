@@ -47,7 +47,7 @@ def tied(
     reporting a `tie=` that does not fit."""
     if not isinstance(layer, Dense) or layer.tie is None:
         return layer, None
-    argument = next(a for a in link.arguments or () if a.name == "tie" or a.name is None and _word(a) == layer.tie)
+    argument = next(a for a in link.arguments or () if a.name == "tie" or (not a.name and _word(a) == layer.tie))
     other = next((draft for draft in drafts if draft.name == layer.tie), None)
     if other is None:
         raise scope.fail(NoSuchTie(argument.value.span, f"no layer before this one is called '{layer.tie}'",

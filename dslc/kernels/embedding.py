@@ -1,5 +1,5 @@
-"""Numbers that are copied, and codes that become rows of tables, in one pass over the examples. A table that is also the
-weight of a dense layer lies in blocks of rows."""
+"""Numbers that are copied, and codes that become rows of tables, in one pass over the examples. A table that is
+also the weight of a dense layer lies in blocks of rows."""
 
 from __future__ import annotations
 

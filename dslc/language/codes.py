@@ -144,6 +144,7 @@ CODES: dict[str, Entry] = {
     "NothingPredicts": Entry("DSLC124", "train_only_alone"),
     "NoSuchTie": Entry("DSLC125", "tie_of_another_size"),
     "TiedArgument": Entry("DSLC126", "tied_with_init"),
+    "NotAValue": Entry("DSLC127", "memory_without_a_name"),
 }
 
 

@@ -445,20 +445,22 @@ def _lengths(seen: _KernelCheck) -> None:
 
 
 def _attention(seen: _KernelCheck) -> None:
-    """Queries, keys and values lie side by side, and each thread has room for what is turned, for some rows of weights,
-    and on the way back for the gradients of all keys and values."""
+    """Queries, keys and values lie side by side, those of a memory apart from the queries, and each thread has room for
+    what is turned, for some rows of weights, and on the way back for the gradients of all keys and values."""
     d: Any = seen.op.detail
     back = seen.op.kind == "attention_gradient"
     tensors: list[tuple[Tensor, tuple[int, ...]]]
-    result = (d.steps, d.heads * d.size)
-    sums = (d.steps, 3 * d.heads * d.size)
+    width = d.heads * d.size
+    result = (d.steps, width)
+    sums = [(d.steps, width), (d.keys, 2 * width)] if d.crossed else [(d.steps, 3 * width)]
     reads = seen.op.reads[: len(seen.op.reads) - d.masked]
+    written = [t for t in seen.op.writes if t.batched]
     if back:
-        dy, given, y, logs = reads
-        tensors = [(dy, result), (given, sums), (y, result), (logs, (d.heads, d.steps)), (seen.op.writes[0], sums)]
+        dy, *given, y, logs = reads
+        tensors = [(dy, result), (y, result), (logs, (d.heads, d.steps))]
+        tensors += [*zip(given, sums, strict=True), *zip(written, sums, strict=True)]
     else:
-        written = [t for t in seen.op.writes if t.batched]
-        tensors = [(reads[0], sums), *zip(written, (result, (d.heads, d.steps)), strict=False)]
+        tensors = [*zip(reads, sums, strict=True), *zip(written, (result, (d.heads, d.steps)), strict=False)]
     if d.masked:
         tensors.append((seen.op.reads[-1], (1,)))
     for tensor, shape in tensors:
@@ -467,11 +469,11 @@ def _attention(seen: _KernelCheck) -> None:
     require(
         all(t.role != INPUT for t, shape in tensors if shape != (1,)), f"{seen.op.name} reads past the caller's array"
     )
-    keys, wide = _whole(d.steps, seen.lanes), _whole(d.size, seen.lanes)
+    keys, wide = _whole(d.keys, seen.lanes), _whole(d.size, seen.lanes)
     heads = seen.context["heads"]
     rows = min(heads.block, d.steps) if back else heads.heights[0]
     each = (d.size + rows) * keys
-    seen.at_least("a thread's room", seen.context["each"], 2 * (each + d.steps * wide) if back else each)
+    seen.at_least("a thread's room", seen.context["each"], 2 * (each + d.keys * wide) if back else each)
     seen.at_least("room", seen.scratch("room"), seen.threads * seen.context["each"])
 
 

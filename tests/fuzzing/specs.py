@@ -237,16 +237,22 @@ class Body:
             if large or made.multiply_adds((shape,)) > MOST_WORK:
                 continue
             common = self.common(self.number(kind), weights)
-            written = [f"{name}={show(value)}" for name, value in given.items()] + common + self.taken(layer, shape)
+            written = [f"{name}={show(value)}" for name, value in given.items()] + common
+            written += self.taken(layer, shape, given)
             return f"{kind}({', '.join(written)})" if written else kind, result
         return "", shape
 
-    def taken(self, layer: type[Layer], shape: Shape) -> list[str]:
-        """Over a sequence sometimes the arguments that name inputs, of one number each, and these inputs."""
-        some = len(shape) == 2 and self.chance(3)
-        names = [f"n{len(self.lines)}_{argument}" for argument in layer.takes] if some else []
-        self.lines += [f"input {name}: 1" for name in names]
-        return [f"{argument}={name}" for argument, name in zip(layer.takes, names, strict=False)]
+    def taken(self, layer: type[Layer], shape: Shape, given: dict[str, Any]) -> list[str]:
+        """Over a sequence sometimes the arguments that name inputs, of one number each or a sequence, and these
+        inputs."""
+        if len(shape) != 2:
+            return []
+        usable = [a for a in layer.takes if not (a in layer.flows and given.get("causal"))]
+        wanted = [a for a in usable if self.chance(3)]
+        names = {argument: f"n{len(self.lines)}_{argument}" for argument in wanted}
+        sizes = {argument: f"{self.of((5, 2, 17))}x{self.of((3, 1, 8))}" for argument in layer.flows}
+        self.lines += [f"input {name}: {sizes.get(argument, 1)}" for argument, name in names.items()]
+        return [f"{argument}={name}" for argument, name in names.items()]
 
     def given(self, thing: type[Any], shape: Shape, optional: bool = True) -> dict[str, Any]:
         """Arguments by name: those that must be given, and some of the others."""
