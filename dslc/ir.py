@@ -251,7 +251,16 @@ class Network:
                 if value in self.inputs:
                     low, high = found.get(value, (least, most))
                     found[value] = (max(low, least), min(high, most))
+        for head in self.heads:
+            if (value := self.lengths_of(head)) is not None and value in self.inputs:
+                low, high = found.get(value, (0, head.value.shape[0]))
+                found[value] = (max(low, 0), min(high, head.value.shape[0]))
         return found
+
+    def lengths_of(self, head: Head) -> Value | None:
+        """The input that tells a head's loss how many steps each example has; None where it asks for none."""
+        name = None if head.loss is None else head.loss.lengths
+        return next((value for value in self.inputs if value.name == name), None)
 
     @property
     def users(self) -> dict[str, tuple[str, ...]]:

@@ -21,7 +21,7 @@ from dslc.language.diagnostics import DataError
 from dslc.plan import Plan
 from dslc.planning.planner import Options
 from dslc.runtime import overview
-from dslc.runtime.data.arrays import as_inputs, as_targets
+from dslc.runtime.data.arrays import NO_LOSS, as_inputs, as_targets
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.data.stream_schema import schema_of
@@ -223,7 +223,7 @@ class Model:
     def training(self) -> Training:
         """The settings of `train`. Raises DataError if the file has none."""
         if self.network.training is None:
-            raise DataError("this network has no `train`: it predicts only")
+            raise DataError(NO_LOSS)
         return self.network.training
 
     @property

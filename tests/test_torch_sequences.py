@@ -132,7 +132,7 @@ def test_attention_agrees_with_pytorch(call: str, masked: bool, rng: np.random.G
 def test_attention_to_a_memory_agrees_with_pytorch(call: str, rng: np.random.Generator) -> None:
     """MultiheadAttention of queries with keys and values of another length and other channels (`kdim`, `vdim`), some of
     them masked by the lengths."""
-    steps, channels = SEQUENCE
+    channels = SEQUENCE[1]
     memory, lengths = rng.normal(size=(3, 17, 5)), np.array([[17.0], [2.0], [9.0]])
     layer = Attention(int(call[10]), bias="off" not in call)
     p = {w.role: rng.normal(size=w.shape) for w in layer.parameters((SEQUENCE, (17, 5), (1,)))}

@@ -11,7 +11,6 @@ from dslc.language.source import Span
 from dslc.layers import Layer, Weights
 from dslc.regularizers import Constraint, Penalty
 
-
 TIED = "weight"
 """The parameter of another layer that a layer may have for its own."""
 

@@ -15,6 +15,7 @@ from dslc.checker.cautions import cautions
 from dslc.checker.class_balance import with_class_weights
 from dslc.checker.draft import TIED, Draft
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, unknown_param
+from dslc.checker.losses import inputs_of_losses
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
 from dslc.checker.overrides import settle
@@ -104,11 +105,12 @@ class _Checker:
             self.report(NoNet(Span(self.program.source, 0, 0)))
             return None
         builder = NetBuilder(self.scope, blocks)
+        train = trains[0] if trains else None
+        builder.used.update(inputs_of_losses(train))
         builder.build(nets[0])
         complete = bool(builder.drafts) and not builder.poisoned
-        train = trains[0] if trains else None
         settings = TrainReader(self.scope, builder.train_only).read(
-            train, builder.heads, builder.drafts, builder.lost, complete
+            train, builder.heads, builder.drafts, builder.lost, complete, builder.inputs
         )
         self._check_start(builder.drafts, settings)
         self._report_unused(blocks, builder)
@@ -254,7 +256,7 @@ class _Checker:
             training=settings.training,
             precision=precision or settings.precision,
             params=tuple(self.params),
-            notes=(*gathered(builder.notes), *cautions(nodes, settings.training)),
+            notes=(*gathered(builder.notes), *cautions(nodes, heads, settings.training)),
         )
 
 

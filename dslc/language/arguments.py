@@ -279,13 +279,15 @@ class MetricName:
 
 
 @dataclass(frozen=True)
-class LayerName:
-    """The name of a layer, `embedding1`; which one it is is looked up later."""
+class NameOf:
+    """The name of a layer, `embedding1`, or of an input; which one it is is looked up later."""
+
+    what: str
 
     def convert(self, value: object) -> str:
         """The word. Raises BadValue for anything else."""
         if not isinstance(value, Symbol):
-            raise BadValue(f"expected the name of a layer, not {show(value)}")
+            raise BadValue(f"expected the name of {self.what}, not {show(value)}")
         return value.name
 
 

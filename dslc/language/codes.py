@@ -145,6 +145,8 @@ CODES: dict[str, Entry] = {
     "NoSuchTie": Entry("DSLC125", "tie_of_another_size"),
     "TiedArgument": Entry("DSLC126", "tied_with_init"),
     "NotAValue": Entry("DSLC127", "memory_without_a_name"),
+    "LengthsOfNoInput": Entry("DSLC128", "ctc_lengths_of_no_input"),
+    "NoDistance": Entry("DSLC129", "contrastive_of_no_distance"),
 }
 
 

@@ -20,9 +20,9 @@ from dslc.shape import Shape, SizeProblem, require_sequence
 @dataclass(frozen=True)
 class AttentionDetail:
     """Of an example with queries of `steps` steps, and keys and values of `keys` steps, each with `heads` heads of
-    `size` numbers: a row of three times heads * size numbers has the queries of a step, its keys and its values; if they
-    are `crossed` the queries are rows by themselves. `causal`: no step sees a later one. `masked`: keys from the length
-    of an example on are not seen."""
+    `size` numbers: a row of three times heads * size numbers has the queries of a step, its keys and its values; if
+    they are `crossed` the queries are rows by themselves. `causal`: no step sees a later one. `masked`: keys from the
+    length of an example on are not seen."""
 
     steps: int
     heads: int
@@ -42,9 +42,9 @@ class AttentionDetail:
 class Attention(Layer):
     """Multi-head attention, as torch.nn.MultiheadAttention: queries, keys and values are x W_input^T + b_input,
     whose rows are those of PyTorch's in_proj_weight; each head computes softmax(q k^T / sqrt(size)) v, and the heads
-    side by side, c, give c W_output^T + b_output. With a `memory` m queries are x W_query^T + b_query, keys and values m
-    W_memory^T + b_memory. `causal`: no step sees a later one. `lengths`: steps, of the memory if there is one, from the
-    length of an example on are not seen; where none is, the heads are 0."""
+    side by side, c, give c W_output^T + b_output. With a `memory` m queries are x W_query^T + b_query, keys and values
+    m W_memory^T + b_memory. `causal`: no step sees a later one. `lengths`: steps, of the memory if there is one, from
+    the length of an example on are not seen; where none is, the heads are 0."""
 
     heads: Count
     causal: Flag = False
@@ -89,8 +89,8 @@ class Attention(Layer):
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
         """weight_input (3 channels, channels), the rows of queries, keys and values, weight_output (channels,
-        channels), and their biases unless bias=off. With a memory weight_query (channels, channels) and weight_memory (2
-        channels, channels of the memory) in place of the first."""
+        channels), and their biases unless bias=off. With a memory weight_query (channels, channels) and weight_memory
+        (2 channels, channels of the memory) in place of the first."""
         c = inputs[0][1]
         sizes = {"query": (c, c), "memory": (2 * c, inputs[1][1])} if _crossed(inputs) else {"input": (3 * c, c)}
         sizes["output"] = (c, c)
@@ -207,7 +207,7 @@ def _crossed(inputs: tuple[Shape, ...]) -> bool:
 
 
 def _sources(site: Site, d: AttentionDetail) -> list[tuple[str, Tensor, int]]:
-    """What queries, keys and values are computed from: the name of the weights, the value, and how many of the three."""
+    """What queries, keys and values come from: the name of the weights, the value, and how many of the three."""
     if d.crossed:
         return [("query", site.x[0], 1), ("memory", site.x[1], 2)]
     return [("input", site.x[0], 3)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import isqrt, prod
 from typing import Annotated
 
-from dslc.language.arguments import Count, Flag, LayerName
+from dslc.language.arguments import Count, Flag, NameOf
 from dslc.layers import Example, Layer, Mode, Reference, Weights
 from dslc.layers._bias import bias_gradient
 from dslc.layers.conv import ConvDetail, convolve, convolve_back
@@ -27,7 +27,7 @@ class Dense(Layer):
 
     units: Count
     bias: Flag = True
-    tie: Annotated[str | None, LayerName()] = None
+    tie: Annotated[str | None, NameOf("a layer")] = None
     turned: bool = False
 
     examples = (

@@ -477,6 +477,19 @@ def _attention(seen: _KernelCheck) -> None:
     seen.at_least("room", seen.scratch("room"), seen.threads * seen.context["each"])
 
 
+def _ctc(seen: _KernelCheck) -> None:
+    """Logits of all steps, room for all labels, and for each thread the states of the steps."""
+    d: Any = seen.op.detail
+    z, target = seen.op.reads[:2]
+    seen.shape(z, (d.steps, d.classes), *([(d.classes,)] if d.steps == 1 else []))
+    seen.shape(target, (d.labels,))
+    if d.timed:
+        seen.shape(seen.op.reads[3], (1,))
+    states, back = 2 * d.labels + 1, len([t for t in seen.op.writes if t.batched]) > 1
+    seen.at_least("a thread's room", seen.context["each"], (d.steps + 2 if back else 2) * states + d.steps)
+    seen.at_least("room", seen.scratch("room"), seen.threads * seen.context["each"])
+
+
 def _recurrence(seen: _KernelCheck) -> None:
     """The sums of all steps, weights in blocks of units, and a state for every example."""
     d: Any = seen.op.detail
@@ -521,6 +534,7 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "conv_forward": _conv_forward,
     "conv_input_gradient": _conv_input_gradient,
     "conv_weight_gradient": _conv_weight_gradient,
+    "ctc": _ctc,
     "cut": _box,
     "dense_backward": _dense_backward,
     "dense_forward": _dense_forward,

@@ -19,6 +19,7 @@ from dslc.runtime.data.arrays import as_inputs, as_targets, by_head, by_name, re
 from dslc.runtime.data.encoding import Encoded, Encoding
 from dslc.runtime.data.examples import DataNote, Dataset, Reading
 from dslc.runtime.data.frames import columns_of, frame_array, in_words, is_frame
+from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.labels import Classes, labels_of, learned
 from dslc.runtime.data.lazy import LazyArray, on_disk, portions_of
 from dslc.runtime.data.sample_weights import as_weights
@@ -156,6 +157,8 @@ class Schema:
             count = self._checked_count(network, x)
             known = self.of_targets(network, y, anew)
             targets = as_targets(network, known.targets(network, y), count, network.precision)
+            if any(head.loss is not None and head.loss.sequences for head in network.heads):
+                require_alignments(network, as_inputs(network, known.inputs(network, x), network.precision), targets)
             weights = None if sample_weight is None else as_weights(sample_weight, count, network.precision)
             require_labels(network, targets, weights)
         except ExampleError as error:

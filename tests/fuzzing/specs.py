@@ -192,11 +192,11 @@ class Body:
         """An output with the loss that judges it, and the end that this loss asks for."""
         loss = self.of(tuple(LOSSES))
         kind, links, shape = LOSSES[loss], [], flow.shape
-        if kind.classes and len(shape) > 1:
+        if (kind.classes and len(shape) > 1) or (kind.sequences and len(shape) > 2):
             links.append("flatten")
             shape = (prod(shape),)
         few = not 2 <= shape[-1] <= 40
-        if ((kind.classes or kind.pixels) and few) or not self.learning:
+        if ((kind.classes or kind.pixels or kind.sequences) and few) or not self.learning:
             call, shape = self.ending(shape)
             links += call
         if kind.through or not links:
@@ -256,7 +256,7 @@ class Body:
 
     def given(self, thing: type[Any], shape: Shape, optional: bool = True) -> dict[str, Any]:
         """Arguments by name: those that must be given, and some of the others."""
-        free = [s for s in slots(thing) if not isinstance(s.kind, arguments.LayerName)]  # of which few would fit
+        free = [s for s in slots(thing) if not isinstance(s.kind, arguments.NameOf)]  # of which few would fit
         chosen = [s for s in free if s.required or (optional and self.chance(2))]
         given = {s.name: self.value(s, shape) for s in chosen}
         if given.get("soft_labels"):
@@ -389,6 +389,9 @@ class Body:
         given = self.given(thing, shape)
         if given.get("nesterov") and not given.get("momentum"):
             given["momentum"] = 0.9
+        if name == "ctc":
+            steps = shape[0] if len(shape) > 1 else 1
+            given |= {"labels": self.of((1, min(3, steps), steps)), "blank": self.of((0, shape[-1] - 1))}
         if name == "one_cycle":
             given |= {"epochs": None, "steps": 3}
         written = [f"{key}={show(value)}" for key, value in given.items() if value is not None]
