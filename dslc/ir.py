@@ -252,9 +252,10 @@ class Network:
                     low, high = found.get(value, (least, most))
                     found[value] = (max(low, least), min(high, most))
         for head in self.heads:
-            if (value := self.lengths_of(head)) is not None and value in self.inputs:
-                low, high = found.get(value, (0, head.value.shape[0]))
-                found[value] = (max(low, 0), min(high, head.value.shape[0]))
+            if (lengths := self.lengths_of(head)) is not None:
+                steps = head.value.shape[0]
+                low, high = found.get(lengths, (0, steps))
+                found[lengths] = (low, min(high, steps))
         return found
 
     def lengths_of(self, head: Head) -> Value | None:

@@ -182,15 +182,16 @@ class Model:
         self._unfitted, self.schema = set(state["unfitted"]), Schema.from_json(state["schema"])
 
     def learn_columns(self, x: Any, sample_weight: Any = None) -> None:
-        """Learns from training inputs how the columns that the spec declares become numbers: once, and not if weights
-        were loaded. The values of categories are filled into the spec, and the network is compiled. `fit` does it.
+        """Learns from training inputs how the columns that the spec declares, and texts, become numbers: once, and not
+        if weights were loaded. The values of categories are filled into the spec, and the network is compiled. `fit`
+        does it.
 
         Raises:
             DataError: a column is missing, holds something else than is declared, or never varies; or sample weights
                 are not what they should be.
         """
         with self._fitting:
-            schema = self.schema.of_tables(self.network, x, sample_weight)
+            schema = self.schema.of_tables(self.network, x, sample_weight).of_texts(self.network, x)
             if self.network.open:
                 self._compile(completed(self.network, schema))
             self.schema = schema

@@ -88,8 +88,9 @@ class Ctc(Loss):
         steps, classes = steps_of(site.z.shape), site.z.shape[-1]
         detail = CtcDetail(self.weight, steps, classes, self.labels, self.blank, site.lengths is not None)
         site.op("count_examples", "count", (), (site.count,), None)
-        reads = (site.z, site.target, site.sample_weights)
-        reads += (() if site.lengths is None else (site.lengths,)) + (() if site.dz is None else (site.count,))
+        timed = () if site.lengths is None else (site.lengths,)
+        needed = () if site.dz is None else (site.count,)
+        reads = (site.z, site.target, site.sample_weights, *timed, *needed)
         site.op("ctc", "loss", reads, site.results, detail)
 
 
@@ -131,4 +132,5 @@ def _ways(before: Array, skips: Array) -> Array:
     """The log-probability of each state: from itself, from the one before it, and where it `skips` from that before."""
     one = np.concatenate([[-np.inf], before[:-1]])
     two = np.where(skips, np.concatenate([[-np.inf, -np.inf], before])[: len(before)], -np.inf)
-    return np.logaddexp(np.logaddexp(before, one), two)
+    found: Array = np.logaddexp(np.logaddexp(before, one), two)
+    return found
