@@ -45,7 +45,7 @@ def part_of(network: Network, output: str, start: str | None, freeze: Iterable[s
     training = None if head.loss is None else network.training
     found = replace(network, heads=(replace(head, train_only=False),), nodes=nodes, inputs=inputs, training=training)
     found = _needed(found)
-    read = {value for node in found.nodes for value in node.inputs}
+    read = {value for node in found.nodes for value in node.inputs} | {found.lengths_of(h) for h in found.heads}
     if not found.nodes or (start is not None and begin not in read):
         raise DataError(f"{output} does not depend on {start}: there is no part between them")
     return replace(found, inputs=tuple(value for value in found.inputs if value in read))

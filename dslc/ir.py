@@ -251,7 +251,17 @@ class Network:
                 if value in self.inputs:
                     low, high = found.get(value, (least, most))
                     found[value] = (max(low, least), min(high, most))
+        for head in self.heads:
+            if (lengths := self.lengths_of(head)) is not None:
+                steps = head.value.shape[0]
+                low, high = found.get(lengths, (0, steps))
+                found[lengths] = (low, min(high, steps))
         return found
+
+    def lengths_of(self, head: Head) -> Value | None:
+        """The input that tells a head's loss how many steps each example has; None where it asks for none."""
+        name = None if head.loss is None else head.loss.lengths
+        return next((value for value in self.inputs if value.name == name), None)
 
     @property
     def users(self) -> dict[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ from dslc.plan import Plan
 from dslc.plan_cache import Compilation, Request
 from dslc.planning.planner import Options
 from dslc.runtime import overview
-from dslc.runtime.data.arrays import as_inputs, as_targets
+from dslc.runtime.data.arrays import NO_LOSS, as_inputs, as_targets
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.data.stream_schema import schema_of
@@ -186,15 +186,16 @@ class Model:
         self._unfitted, self.schema = set(state["unfitted"]), Schema.from_json(state["schema"])
 
     def learn_columns(self, x: Any, sample_weight: Any = None) -> None:
-        """Learns from training inputs how the columns that the spec declares become numbers: once, and not if weights
-        were loaded. The values of categories are filled into the spec, and the network is compiled. `fit` does it.
+        """Learns from training inputs how the columns that the spec declares, and texts, become numbers: once, and not
+        if weights were loaded. The values of categories are filled into the spec, and the network is compiled. `fit`
+        does it.
 
         Raises:
             DataError: a column is missing, holds something else than is declared, or never varies; or sample weights
                 are not what they should be.
         """
         with self._fitting:
-            schema = self.schema.of_tables(self.network, x, sample_weight)
+            schema = self.schema.of_tables(self.network, x, sample_weight).of_texts(self.network, x)
             if self.network.open:
                 self._compile(completed(self.network, schema))
             self.schema = schema
@@ -227,7 +228,7 @@ class Model:
     def training(self) -> Training:
         """The settings of `train`. Raises DataError if the file has none."""
         if self.network.training is None:
-            raise DataError("this network has no `train`: it predicts only")
+            raise DataError(NO_LOSS)
         return self.network.training
 
     @property

@@ -11,6 +11,7 @@ import dslc.layers
 from dslc import registry
 from dslc.ir import Network
 from dslc.layers import Example, Layer
+from dslc.losses.ctc import Ctc, needed_steps, steps_of
 from dslc.operation import state_name
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.model import Model
@@ -118,7 +119,10 @@ def example_statements(example: Example, suffix: str = "") -> list[str]:
         x, v = f"x{i}{suffix}", f"v{i}{suffix}"
         lines.append(f"input {x}: {show_shape(shape)}")
         if i > 1 and found.takes:
-            arguments = f"{found.takes[i - 2]}={x}{', ' + arguments if arguments else ')'}"
+            of_one = [name for name in found.takes if name not in found.flows]
+            argument = of_one[0] if shape == (1,) else found.flows[0]
+            arguments = f"{argument}={x if shape == (1,) else v}{', ' + arguments if arguments else ')'}"
+            lines += [f"{v} = {x} -> {same_size(shape)}"] * (shape != (1,))
             continue
         lines.append(f"{v} = {x} -> {same_size(shape)}")
         values.append(v)
@@ -164,9 +168,27 @@ def data(network: Network, n: int, rng: np.random.Generator, dtype: str = "float
         if head.loss is not None and head.loss.pixels:
             labels = rng.integers(0, shape[-1], (n, *shape[:-1])).astype(np.float64)
             ys[head.name] = np.where(labels == head.loss.ignore, np.nan, labels)
+        if isinstance(head.loss, Ctc):
+            lengths = xs.get(head.loss.lengths or "")
+            ys[head.name] = label_rows(head.loss, shape, n, rng, None if lengths is None else lengths[:, 0])
         if head.loss is not None and head.loss.classes and not classes:
             ys[head.name] = exact(ys[head.name] / ys[head.name].sum(axis=1, keepdims=True))
     return xs, ys
+
+
+def label_rows(
+    loss: Ctc, shape: Shape, n: int, rng: np.random.Generator, lengths: np.ndarray | None = None
+) -> np.ndarray:
+    """Rows of labels that can be aligned, some with repetitions, NaN behind the end."""
+    rows = np.full((n, loss.labels), -1.0)
+    others = [c for c in range(shape[-1]) if c != loss.blank]
+    for i, row in enumerate(rows):
+        steps = int(lengths[i]) if lengths is not None else steps_of(shape)
+        labels = rng.choice(others, rng.integers(min(1, steps), min(loss.labels, steps) + 1))
+        while needed_steps(labels) > steps:
+            labels = labels[:-1]
+        row[: len(labels)] = labels
+    return np.where(rows < 0, np.nan, rows)
 
 
 def interpreter(model: Model) -> Interpreter:

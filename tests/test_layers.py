@@ -95,8 +95,10 @@ def test_multiply_adds(layer: type[Layer], example: Example) -> None:
         among_steps = node.output.elements * node.input_shapes[0][-2 if node.layer.turned[0] else -1]
     if isinstance(node.layer, Attention):
         steps, channels = node.output.shape
-        among_steps = steps * (steps + 1) * channels if node.layer.causal else 2 * steps**2 * channels
-    weighted = sum(p.elements * pixels for p in node.parameters if p.decays)
+        keys = next((shape[0] for shape in node.input_shapes[1:] if len(shape) == 2), steps)
+        among_steps = steps * (steps + 1) * channels if node.layer.causal else 2 * steps * keys * channels
+    of_memory = {p.name for p in node.parameters if p.name.endswith(".weight_memory")}
+    weighted = sum(p.elements * (keys if p.name in of_memory else pixels) for p in node.parameters if p.decays)
     assert node.layer.multiply_adds(node.input_shapes) == weighted + among_steps
 
 

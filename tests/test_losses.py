@@ -23,7 +23,7 @@ from helpers import (
 
 LOSSES = registry.every(dslc.losses, Loss)
 OF_ELEMENTS = [name for name, loss in LOSSES.items() if issubclass(loss, ElementLoss)]
-REQUIRED = {"formula": "(y - t)^2 * 0.5 + softplus(-y * t)"}
+REQUIRED = {"formula": "(y - t)^2 * 0.5 + softplus(-y * t)", "ctc": "1"}
 """The arguments that a loss must be given."""
 TEXTS = [*LOSSES, *(f"{name}(weight=0.3)" for name in LOSSES)]
 TEXTS += [
@@ -91,6 +91,7 @@ FORMULAS = {
     ).mean(),
     "kl_divergence": lambda y, t: (t * np.log(t / y)).sum(axis=1).mean(),
     "dice": lambda y, t: (1 - (2 * (y * t).sum(axis=1) + 1) / (y.sum(axis=1) + t.sum(axis=1) + 1)).mean(),
+    "ctc": lambda y, t: -np.log(y[np.arange(len(t)), t[:, 0].astype(int)]).mean(),
     "pixel_cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t.astype(int)]).mean(),
     "step_cross_entropy": lambda y, t: -np.log(y[np.arange(len(t)), t.astype(int)]).mean(),
     "hinge": lambda y, t: np.mean([max(0, *(1 + np.delete(row, k) - row[k])) for row, k in zip(y, t, strict=True)]),

@@ -17,8 +17,12 @@ from dslc.runtime.model import Model
 from helpers import FORWARD, Arrays, assert_all_close, assert_close, data, interpreter, load
 
 LOSSES = registry.every(dslc.losses, Loss)
+OTHERS = ("formula", "ctc", "pixel_cross_entropy", "step_cross_entropy")
+"""Those of images and sequences are in tests/test_losses.py and tests/test_ctc.py."""
 TEXTS = [
-    *(name for name in LOSSES if not LOSSES[name].pixels and name != "formula"),  # of images: tests/test_losses.py
+    *(
+        name for name in LOSSES if not (LOSSES[name].pixels or LOSSES[name].sequences or name == "formula")
+    ),  # of images: tests/test_losses.py
     "formula((y - t)^2 * 0.5)",
     "cross_entropy(label_smoothing=0.1, class_weights=(1, 2, 0.5, 0, 3), weight=0.4)",
     "hinge(class_weights=(1, 2, 0.5, 0, 3))",

@@ -11,6 +11,7 @@ import pytest
 
 from dslc.compiler import check_text
 from dslc.layers import Example, Mode
+from dslc.layers.attention import Attention
 from dslc.layers.permute import swaps
 from dslc.shape import Shape, show_shape
 from helpers import assert_close, example_spec
@@ -125,6 +126,43 @@ def test_attention_agrees_with_pytorch(call: str, masked: bool, rng: np.random.G
         return y.transpose(0, 1)
 
     require_agreement(call, SEQUENCE, case, rng, more=(lengths,) if masked else ())
+
+
+@pytest.mark.parametrize("call", ["attention(3)", "attention(1, bias=off)"])
+def test_attention_to_a_memory_agrees_with_pytorch(call: str, rng: np.random.Generator) -> None:
+    """MultiheadAttention of queries with keys and values of another length and other channels (`kdim`, `vdim`), some of
+    them masked by the lengths."""
+    channels = SEQUENCE[1]
+    memory, lengths = rng.normal(size=(3, 17, 5)), np.array([[17.0], [2.0], [9.0]])
+    layer = Attention(int(call[10]), bias="off" not in call)
+    p = {w.role: rng.normal(size=w.shape) for w in layer.parameters((SEQUENCE, (17, 5), (1,)))}
+    twin = torch.nn.MultiheadAttention(
+        channels, layer.heads, bias=layer.bias, kdim=5, vdim=5, batch_first=True, dtype=torch.float64
+    )
+    theirs = {"q_proj_weight": p["weight_query"], "k_proj_weight": p["weight_memory"][:channels],
+              "v_proj_weight": p["weight_memory"][channels:], "out_proj.weight": p["weight_output"]}  # fmt: skip
+    if layer.bias:
+        theirs["in_proj_bias"] = np.concatenate([p["bias_query"], p["bias_memory"]])
+        theirs["out_proj.bias"] = p["bias_output"]
+    twin.load_state_dict({name: torch.tensor(array) for name, array in theirs.items()})
+    x = rng.normal(size=(3, *SEQUENCE))
+    query, source = torch.tensor(x, requires_grad=True), torch.tensor(memory, requires_grad=True)
+    y, _ = twin(query, source, source, key_padding_mask=torch.tensor(np.arange(17) >= lengths), need_weights=False)
+    found = layer.reference((x, memory, lengths), p, Mode(training=True))
+    assert_close(found.y, y.detach().numpy(), 1e-12, "y")
+    dy = rng.normal(size=y.shape)
+    y.backward(torch.tensor(dy))
+    (dx, dmemory, _), dp = found.pull(dy)
+    assert_close(dx, query.grad.numpy(), 1e-12, "dx")
+    assert_close(dmemory, source.grad.numpy(), 1e-12, "dmemory")
+    own = dict(twin.named_parameters())
+    both = np.concatenate([own["k_proj_weight"].grad.numpy(), own["v_proj_weight"].grad.numpy()])
+    assert_close(dp["weight_memory"], both, 1e-12, "weight_memory")
+    assert_close(dp["weight_query"], own["q_proj_weight"].grad.numpy(), 1e-12, "weight_query")
+    assert_close(dp["weight_output"], own["out_proj.weight"].grad.numpy(), 1e-12, "weight_output")
+    if layer.bias:
+        of_input = np.concatenate([dp["bias_query"], dp["bias_memory"]])
+        assert_close(of_input, own["in_proj_bias"].grad.numpy(), 1e-12, "bias_input")
 
 
 @pytest.mark.parametrize("padding", [None, 2])

@@ -22,6 +22,7 @@ PUBLISHED = {
     "resnet50": 25_557_032,
     "shufflenet_v2": 2_278_604,
     "squeezenet1_1": 1_235_496,
+    "gpt_nano": 146_352,  # GPT-2's 12 L C^2 + 13 L C + (words + steps + 2) C, as in minGPT's gpt-nano L = 3 and C = 48
     "gru_classifier": 61_962,  # PyTorch's GRU and Linear
     "lstm_classifier": 2_758_785,  # Keras' example, with two biases a gate as in PyTorch
     "googlenet": 13_378_280,  # Caffe's bvlc_googlenet
@@ -47,6 +48,12 @@ def test_every_network_is_in_the_list_and_found_by_name() -> None:
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_parameters(name: str) -> None:
     assert sum(p.elements for p in check_file(ZOO / f"{name}.net").parameters if p.trained) == PUBLISHED[name]
+
+
+def test_the_small_gpt_grows_into_gpt_2() -> None:
+    """The 124 million parameters of its smallest model, as the published weights have them."""
+    network = check_file(ZOO / "gpt_nano.net", {"words": 50257, "width": 768, "heads": 12, "blocks": 12})
+    assert sum(p.elements for p in network.parameters) == 124_439_808
 
 
 @pytest.mark.slow

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dslc.ir import Node, Training
+from dslc.ir import Head, Node, Training
 from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
 from dslc.layers.batchnorm import BatchNorm
+from dslc.layers.distance import Distance
+from dslc.losses.contrastive import Contrastive
 
 FEW = 2
 """Mean and variance of so many examples say little about the others."""
@@ -39,8 +41,24 @@ class NormalizedInSlices(Diagnostic):
     severity = "note"
 
 
-def cautions(nodes: Sequence[Node], training: Training | None) -> Iterator[Diagnostic]:
+@record
+class NoDistance(Diagnostic):
+    """A note: `loss contrastive` of what another layer than distance makes."""
+
+    head: str
+    layer: str
+    message = "contrastive judges the distance of a pair, and '{head}' is what {layer} makes"
+    severity = "note"
+    hints = ("help: end with a distance: output near = distance(a, b)",)
+
+
+def cautions(nodes: Sequence[Node], heads: Sequence[Head], training: Training | None) -> Iterator[Diagnostic]:
     """The notes about a network."""
+    makers = {node.output: node for node in nodes}
+    for head in heads:
+        maker = makers.get(head.value)
+        if isinstance(head.loss, Contrastive) and maker is not None and not isinstance(maker.layer, Distance):
+            yield NoDistance(maker.span, head.name, maker.name)
     if training is None or training.slice is None:
         return
     for node in nodes:

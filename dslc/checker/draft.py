@@ -11,6 +11,9 @@ from dslc.language.source import Span
 from dslc.layers import Layer, Weights
 from dslc.regularizers import Constraint, Penalty
 
+TIED = "weight"
+"""The parameter of another layer that a layer may have for its own."""
+
 
 @dataclass(frozen=True)
 class Common:
@@ -25,11 +28,20 @@ class Common:
 
 
 @dataclass(frozen=True)
+class Tie:
+    """Whose `weight` a layer has for its own. `decays`: only as a weight of the layer that is tied do regularizers
+    apply to it, so that its call decides on them: the table of an embedding has none."""
+
+    owner: str
+    decays: bool
+
+
+@dataclass(frozen=True)
 class Draft:
     """A node whose parameters are not known yet, because their inits depend on what follows.
 
     `call` is the layer's call; `span` is that of the block it is in, if there is one, and `block` which run of it.
-    `owner` names the draft whose parameters it shares; empty if it has its own.
+    `owner` names the draft whose parameters it shares; empty if it has its own. `tie`: its weight is that of another.
     """
 
     name: str
@@ -42,11 +54,24 @@ class Draft:
     span: Span
     block: str = ""
     owner: str = ""
+    tie: Tie | None = None
 
     @property
     def weights(self) -> tuple[Weights, ...]:
         """The parameters that it owns, as the layer declares them."""
-        return () if self.owner else self.layer.parameters(tuple(v.shape for v in self.inputs))
+        found = () if self.owner else self.layer.parameters(tuple(v.shape for v in self.inputs))
+        return tuple(w for w in found if self.tie is None or w.role != TIED)
+
+    @property
+    def decays(self) -> bool:
+        """Whether its call decides on the regularizers of a weight."""
+        tied = self.tie is not None and self.tie.decays and not self.owner
+        return tied or any(w.decays for w in self.weights)
+
+    @property
+    def learner(self) -> str:
+        """The layer that is frozen if these weights are."""
+        return self.name if self.tie is None else self.tie.owner
 
     @property
     def frozen(self) -> bool:

@@ -54,8 +54,8 @@ def useless_regularizers(
 ) -> Iterator[Diagnostic]:
     """Reports the regularizers of `train` that reach no weights; those of strength 0 are off on purpose. `frozen`:
     names of layers."""
-    weighted = [d for d in drafts if any(w.decays for w in d.weights)]
-    learning = [d for d in weighted if d.name not in frozen]
+    weighted = [d for d in drafts if d.decays]
+    learning = [d for d in weighted if d.learner not in frozen]
     for regularizer, span in wanted:
         if not regularizer.strength:
             continue
@@ -77,10 +77,10 @@ def frozen_penalties(drafts: Sequence[Draft], frozen: Collection[str]) -> Iterat
     for draft in drafts:
         by_call[draft.call.span].append(draft)
     for same in by_call.values():
-        if all(draft.name in frozen for draft in same):
+        if all(draft.learner in frozen for draft in same):
             for argument in same[0].call.arguments or ():
                 if argument.name in ("l1", "l2", "max_norm", "lr_factor"):
-                    yield FrozenIsPenalized(argument.span, argument.name, same[0].name)
+                    yield FrozenIsPenalized(argument.span, argument.name, same[0].learner)
 
 
 def useless_init(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]:

@@ -51,7 +51,7 @@ class UnknownArgument(Diagnostic):
 
 @record
 class TooManyArguments(Diagnostic):
-    """More positional arguments than there are: `dense(8, on, 3)`."""
+    """More positional arguments than there are: `leaky_relu(0.1, 3)`."""
 
     thing: str
     most: int

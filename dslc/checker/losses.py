@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dslc import losses
@@ -94,15 +94,36 @@ class LossDoesNotFit(Diagnostic):
         return self.problem.notes
 
 
+@record
+class LengthsOfNoInput(Diagnostic):
+    """The steps of each example from something that is no input of one number: `loss ctc(9, lengths=h)`."""
+
+    loss: str
+    name: str
+    message = "lengths of {loss} is the name of an input of one number, and '{name}' is none"
+    hints = ("help: declare one with input {name}: 1",)
+
+
+def inputs_of_losses(train: ast.TrainDecl | None) -> Iterator[str]:
+    """The words that losses give as `lengths=`: inputs that they read."""
+    for setting in (s for s in train.settings if s.key == "loss") if train is not None else ():
+        call = as_call(setting.values[0])
+        for argument in (call.arguments or ()) if call is not None else ():
+            if argument.name == "lengths" and isinstance(argument.value, ast.Name):
+                yield argument.value.name
+
+
 @dataclass(frozen=True)
 class LossReader:
-    """Reads the `loss` settings of one network. `lost`: heads whose chains failed; `losses`: the result, by head."""
+    """Reads the `loss` settings of one network. `lost`: heads whose chains failed; `losses`: the result, by head;
+    `inputs`: those of the network."""
 
     scope: Scope
     heads: Heads
     drafts: Sequence[Draft]
     lost: Collection[str]
     losses: dict[str, Loss]
+    inputs: Mapping[str, Value]
 
     def read(self, setting: ast.Setting) -> None:
         """One `loss` setting. Raises Failed after reporting."""
@@ -138,6 +159,8 @@ class LossReader:
             return  # the head is an input, which is reported as NoLayers
         if loss.through is not None and last.kind != loss.through:
             raise self.scope.fail(LossNeedsActivation(call.name_span, call.name, loss.through, head))
+        if loss.lengths is not None and getattr(self.inputs.get(loss.lengths), "shape", ()) != (1,):
+            raise self.scope.fail(LengthsOfNoInput(call.span, call.name, loss.lengths))
         if loss.scores and last.kind in ("softmax", "sigmoid"):
             raise self.scope.fail(LossOfScores(call.name_span, call.name, last.kind, head))
         try:

@@ -31,6 +31,7 @@ from dslc.checker.names import DeadEnd, NamedLike, NeverUsed, Redefined, dead_en
 from dslc.checker.position import misplaced, wrong_ends
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, Unreached, misfit
 from dslc.checker.splits import SPLIT, parts
+from dslc.checker.ties import tied
 from dslc.checker.towers import SharedTakesNothing, Tower, shared
 from dslc.checker.values import Combination
 from dslc.columns import Table
@@ -91,6 +92,16 @@ class NotAnInput(Diagnostic):
     argument: str
     message = "{argument} of {layer} is not the name of an input"
     hints = ("help: declare one with input n: 1, or count the words of a text with n = text -> lengths",)
+
+
+@record
+class NotAValue(Diagnostic):
+    """An argument that names a value is something else: `attention(2, memory=dense(8))`."""
+
+    layer: str
+    argument: str
+    message = "{argument} of {layer} is the name of a value"
+    hints = ("help: give the value a name first: h = ..., and write {argument}=h",)
 
 
 @record
@@ -577,7 +588,7 @@ class NetBuilder:
             layer, common, inputs = self._bind_layer(link, frame)
         except Failed:
             return self._poison()
-        if not (starts and len(inputs) > 1):
+        if not (starts and layer.merges and len(inputs) > 1):
             inputs = (flowing, *inputs)
         if any(value is None for value in inputs):
             if not self.poisoned:
@@ -594,7 +605,7 @@ class NetBuilder:
         if found.merges:
             inputs = tuple(self._merged(a, link, frame) for a in own if a.name is None)
             own = tuple(a for a in own if a.name is not None)
-        inputs = (*inputs, *self._taken(found.takes, own, link, frame))
+        inputs = (*inputs, *self._taken(found, own, link, frame))
         own = tuple(a for a in own if a.name not in found.takes)
         layer = bind(found, link.name, replace(link, arguments=own), frame.scope, (*COMMON, *found.takes))
         common = read_common(link, frame.scope)
@@ -622,22 +633,29 @@ class NetBuilder:
         return Several(tuple(self._add(call, layer, Common(), (flowing,), frame) for layer in layers_of_parts))
 
     def _taken(
-        self, takes: tuple[str, ...], own: tuple[ast.Argument, ...], link: ast.Call, frame: Frame
+        self, found: type[Layer], own: tuple[ast.Argument, ...], link: ast.Call, frame: Frame
     ) -> tuple[Value | None, ...]:
-        """The inputs that arguments name, in the order of `takes`."""
+        """The values that arguments name, in the order of `takes`."""
         given: dict[str, Value | None] = {}
-        for argument in (a for a in own if a.name in takes):
+        for argument in (a for a in own if a.name in found.takes):
             if argument.name in given:
                 raise frame.scope.fail(TwiceGiven(argument.span, str(argument.name)))
-            given[str(argument.name)] = self._named_input(argument, link, frame)
-        return tuple(given[name] for name in takes if name in given)
+            named = self._named_value if argument.name in found.flows else self._named_input
+            given[str(argument.name)] = named(argument, link, frame)
+        return tuple(given[name] for name in found.takes if name in given)
+
+    def _named_value(self, argument: ast.Argument, link: ast.Call, frame: Frame) -> Value | None:
+        """The value that an argument names; None if its chain failed."""
+        if not isinstance(argument.value, ast.Name):
+            raise frame.scope.fail(NotAValue(argument.value.span, link.name, str(argument.name)))
+        name, flows = argument.value.name, tuple(frame.scope.flows)
+        if name not in flows:
+            raise frame.scope.fail(unknown_value(argument.value.span, name, flows, frame.scope, value_wanted=True))
+        return self._use(name, frame)
 
     def _named_input(self, argument: ast.Argument, link: ast.Call, frame: Frame) -> Value | None:
         name = argument.value.name if isinstance(argument.value, ast.Name) else ""
-        flows = tuple(frame.scope.flows)
-        if name not in flows and name:
-            raise frame.scope.fail(unknown_value(argument.value.span, name, flows, frame.scope, value_wanted=True))
-        value = self._use(name, frame) if name else None
+        value = self._named_value(argument, link, frame) if name else None
         counted = value is not None and any(d.output == value and d.layer.counts for d in self.drafts)
         if not name or (value is not None and value.name not in self.inputs and not counted):
             raise frame.scope.fail(NotAnInput(argument.value.span, link.name, str(argument.name)))
@@ -661,6 +679,10 @@ class NetBuilder:
         except SizeProblem as problem:
             self.report(SizesDoNotFit(place(link, problem.argument, slots(type(layer))), problem, frame.site))
             return self._poison()
+        try:
+            layer, tie = tied(link, layer, shapes, self.drafts, frame.scope)
+        except Failed:
+            return self._poison()
         name = self._number(link, common, frame)
         output = Value(name, shape)
         if output.elements > MAX_ELEMENTS:
@@ -672,7 +694,7 @@ class NetBuilder:
         self.used.update(value.name for value in inputs)
         self.ends[name] = DeadEnd(link.span, name, frame.site)
         self.drafts.append(
-            Draft(name, link.name, layer, inputs, output, common, link, frame.site or link.span, frame.run)
+            Draft(name, link.name, layer, inputs, output, common, link, frame.site or link.span, frame.run, tie=tie)
         )
         return output
 

@@ -13,8 +13,9 @@ from typing import TypeVar
 from dslc import inits, layers, registry
 from dslc.checker.cautions import cautions
 from dslc.checker.class_balance import with_class_weights
-from dslc.checker.draft import Draft
+from dslc.checker.draft import TIED, Draft
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, unknown_param
+from dslc.checker.losses import inputs_of_losses
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
 from dslc.checker.overrides import settle
@@ -104,11 +105,12 @@ class _Checker:
             self.report(NoNet(Span(self.program.source, 0, 0)))
             return None
         builder = NetBuilder(self.scope, blocks)
+        train = trains[0] if trains else None
+        builder.used.update(inputs_of_losses(train))
         builder.build(nets[0])
         complete = bool(builder.drafts) and not builder.poisoned
-        train = trains[0] if trains else None
         settings = TrainReader(self.scope, builder.train_only).read(
-            train, builder.heads, builder.drafts, builder.lost, complete
+            train, builder.heads, builder.drafts, builder.lost, complete, builder.inputs
         )
         self._check_start(builder.drafts, settings)
         self._report_unused(blocks, builder)
@@ -231,7 +233,11 @@ class _Checker:
             Head(name, builder.heads[name][0], settings.losses.get(name), name in builder.train_only)
             for name in sorted(builder.heads, key=builder.train_only.__contains__)
         )
-        nodes = tuple(_finish(draft, builder.drafts[i + 1 :], settings) for i, draft in enumerate(builder.drafts))
+        heirs = {draft.tie.owner: draft for draft in builder.drafts if draft.tie is not None and draft.tie.decays}
+        nodes = tuple(
+            _finish(draft, builder.drafts[i + 1 :], settings, heirs.get(draft.name))
+            for i, draft in enumerate(builder.drafts)
+        )
         nodes = _with_owners(builder.drafts, nodes)
         for node in nodes:
             for p in node.parameters:
@@ -250,7 +256,7 @@ class _Checker:
             training=settings.training,
             precision=precision or settings.precision,
             params=tuple(self.params),
-            notes=(*gathered(builder.notes), *cautions(nodes, settings.training)),
+            notes=(*gathered(builder.notes), *cautions(nodes, heads, settings.training)),
         )
 
 
@@ -275,9 +281,9 @@ def _twice(formals: tuple[ast.Formal, ...]) -> ast.Formal | None:
     return None
 
 
-def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> Node:
+def _finish(draft: Draft, following: list[Draft], settings: TrainSettings, heir: Draft | None) -> Node:
     """The node with its parameters: inits and regularizers are the layer's, else those of `train`, else the
-    defaults."""
+    defaults. `heir`: a layer that has the weight too, and decides on its regularizers."""
     frozen = draft.common.freeze or draft.name in settings.frozen
 
     def parameter(weights: Weights) -> Parameter:
@@ -291,20 +297,23 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
             init = init_class()
         else:
             init = draft.common.init or settings.init or _usual_init(draft, following)
-        penalties = settings.penalties if draft.common.penalties is None else draft.common.penalties
-        constraints = settings.constraints if draft.common.constraints is None else draft.common.constraints
+        inherited = heir is not None and weights.role == TIED
+        common = heir.common if heir is not None and inherited else draft.common
+        decays = weights.decays or inherited
+        penalties = settings.penalties if common.penalties is None else common.penalties
+        constraints = settings.constraints if common.constraints is None else common.constraints
         return Parameter(
             name=f"{draft.name}.{weights.role}",
             shape=weights.shape,
             init=init,
             trained=weights.trained,
-            decays=weights.decays,
+            decays=decays,
             frozen=frozen,
             fan_in=weights.fan_in,
             fan_out=weights.fan_out,
             units=weights.units,
-            regularizers=penalties if weights.decays and not frozen else (),
-            constraints=constraints if weights.decays and not frozen else (),
+            regularizers=penalties if decays and not frozen else (),
+            constraints=constraints if decays and not frozen else (),
             lr_factor=draft.common.lr_factor,
         )
 
@@ -315,12 +324,16 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings) -> No
 
 
 def _with_owners(drafts: list[Draft], nodes: tuple[Node, ...]) -> tuple[Node, ...]:
-    """The nodes that share parameters with those of their owners."""
-    owned = {node.name: node.parameters for node in nodes}
-    return tuple(
-        replace(node, borrowed=owned[draft.owner]) if draft.owner else node
-        for draft, node in zip(drafts, nodes, strict=True)
-    )
+    """The nodes with what they share: all parameters of the first call of shared layers, or a tied weight."""
+    found: dict[str, Node] = {}
+    for draft, node in zip(drafts, nodes, strict=True):
+        borrowed: tuple[Parameter | None, ...] = ()
+        if draft.owner:
+            borrowed = tuple(found[draft.owner].roles.values())
+        elif draft.tie is not None:
+            borrowed = (found[draft.tie.owner].parameter(TIED),)
+        found[node.name] = replace(node, borrowed=tuple(p for p in borrowed if p is not None))
+    return tuple(found.values())
 
 
 def _usual_init(draft: Draft, following: list[Draft]) -> Init:

@@ -16,7 +16,7 @@ from dslc.checker.schedules import read_schedule, useless_learning_rate, with_me
 from dslc.checker.target_units import misused
 from dslc.clips import Clip
 from dslc.inits import Init
-from dslc.ir import ON_NAN, STOP, Training
+from dslc.ir import ON_NAN, STOP, Training, Value
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Symbol, Whole, show, slots
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
@@ -222,14 +222,15 @@ class TrainReader:
         drafts: Sequence[Draft],
         lost: Collection[str] = (),
         complete: bool = True,
+        inputs: Mapping[str, Value] | None = None,
     ) -> TrainSettings:
-        """What `train` says for a network with these heads and layers.
+        """What `train` says for a network with these heads, layers and inputs.
 
         lost: heads whose chains failed. complete: whether the whole net was built; if not, nothing is reported that
         only seems to be missing.
         """
         self.heads, self.drafts, self.complete = heads, drafts, complete
-        self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses)
+        self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses, inputs or {})
         answers = {name: head for name, head in heads.items() if name not in self.train_only}
         self.metric_reader = MetricReader(self.scope, answers, complete)
         if train is None:

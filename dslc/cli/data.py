@@ -54,6 +54,13 @@ class DataOptions:
         int | None,
         Parameter(help="How many processes decode images; 0: none but this one. By the number of images unless given."),
     ] = None
+    text: Annotated[
+        str | None, Parameter(help="The column of a table that holds texts; the only one of words unless given.")
+    ] = None
+    tokens: Annotated[
+        Literal["characters", "words"] | None,
+        Parameter(help="What an input of words is made of; characters where the next one is to be said, else words."),
+    ] = None
     cache: Annotated[
         str | None,
         Parameter(help="A file in which decoded images are kept, and found again as long as they do not change."),
@@ -78,6 +85,8 @@ class DataOptions:
             skip_broken=self.skip_broken,
             workers=None if self.workers is None else positive(self.workers, "--workers", 0),
             cache=self.cache,
+            text_column=self.text,
+            tokens=self.tokens or usual.tokens,
         )
 
 
@@ -124,12 +133,12 @@ def run_data(model: Model, data: str, options: DataOptions, labelled: bool = Tru
 
 
 def encode_tables(model: Model, dataset: Dataset) -> Dataset:
-    """The data with declared columns as the network takes them.
+    """The data with declared columns and texts as the network takes them.
 
     Raises:
         DataError: with the file, the line and the column; or the model has not learned them.
     """
-    if not model.network.tables:
+    if not model.network.tables and not model.schema.vocabularies:
         return dataset
     parts: dict[str, Any] = {}
     for name, part in dataset.parts.items():

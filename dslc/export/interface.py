@@ -137,7 +137,8 @@ def _target(head: Head, real: str, single: bool) -> Target:
     name = "y" if single else f"{head.name}_y"
     if head.loss is not None and head.loss.numbered:
         return Target(name, "int32_t", head.value.shape[0], "the number of the class")
-    return Target(name, real, 0, show_shape(head.value.shape))
+    shape = head.value.shape if head.loss is None else head.loss.target_shape(head.value.shape)
+    return Target(name, real, 0, show_shape(shape))
 
 
 def _port(value: Value, alone: str, name: str, kind: str, single: bool) -> Port:

@@ -19,16 +19,17 @@ QUERIES = 32
 class Heads:
     """The matrix products of a head. `scores`: rows of queries with turned keys; `slopes`: rows of the result's
     gradient with turned values; `results`: rows of weights of keys with rows of values or keys; `turned`: the same
-    weights with queries for rows. A row of weights has room for `padded` keys, and a row of sums for `wide` numbers."""
+    weights with keys for rows. A row of weights has room for `padded` keys, and a row of sums for `wide` numbers."""
 
     d: AttentionDetail
     lanes: int
     heights: tuple[int, ...]
+    key_heights: tuple[int, ...]
 
     @property
     def padded(self) -> int:
         """Keys, rounded up to whole vectors."""
-        return -(-self.d.steps // self.lanes) * self.lanes
+        return -(-self.d.keys // self.lanes) * self.lanes
 
     @property
     def wide(self) -> int:
@@ -36,9 +37,14 @@ class Heads:
         return -(-self.d.size // self.lanes) * self.lanes
 
     @property
-    def row(self) -> int:
-        """From the queries, keys or values of a step to those of the next."""
-        return 3 * self.d.channels
+    def query_row(self) -> int:
+        """From the queries of a step to those of the next."""
+        return self.d.channels if self.d.crossed else 3 * self.d.channels
+
+    @property
+    def key_row(self) -> int:
+        """From the keys or values of a step to those of the next."""
+        return (2 if self.d.crossed else 3) * self.d.channels
 
     @property
     def block(self) -> int:
@@ -49,7 +55,7 @@ class Heads:
     @property
     def scores(self) -> Tiles:
         """Queries times turned keys."""
-        return Tiles(self.heights, self.row, self.padded // self.lanes)
+        return Tiles(self.heights, self.query_row, self.padded // self.lanes)
 
     @property
     def slopes(self) -> Tiles:
@@ -64,9 +70,10 @@ class Heads:
     @property
     def turned(self) -> Tiles:
         """Weights of queries times gradients or queries."""
-        return Tiles(self.heights, 1, self.wide // self.lanes)
+        return Tiles(self.key_heights, 1, self.wide // self.lanes)
 
 
 def heads_of(d: AttentionDetail, setting: Setting) -> Heads:
-    """Tiles of two vectors, as high as there are registers for, that cut the steps evenly."""
-    return Heads(d, setting.lanes, exact_count(setting.tile_rows, d.steps, 1, 2).heights)
+    """Tiles of two vectors, as high as there are registers for, that cut queries and keys evenly."""
+    queries, keys = (exact_count(setting.tile_rows, steps, 1, 2).heights for steps in (d.steps, d.keys))
+    return Heads(d, setting.lanes, queries, keys)

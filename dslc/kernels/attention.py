@@ -1,4 +1,5 @@
-"""The heads of self-attention: softmax(q k^T / sqrt(size)) v."""
+"""The heads of attention: softmax(q k^T / sqrt(size)) v. Those of self-attention have queries, keys and values side by
+side."""
 
 from __future__ import annotations
 
@@ -13,9 +14,10 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     they see, so that of all scores only some rows are ever stored. For training the logarithm of each sum is kept."""
     d = detail(op, AttentionDetail)
     heads, keeps = heads_of(d, setting), len(op.writes) > 1
-    names = ("in", *(("lengths",) if d.masked else ()), "out", *(("logs",) if keeps else ()), "room")
+    given = ("queries", "memory") if d.crossed else ("in",)
+    names = (*given, *(("lengths",) if d.masked else ()), "out", *(("logs",) if keeps else ()), "room")
     each = (d.size + heads.heights[0]) * heads.padded
     context = {"d": d, "heads": heads, "lanes": setting.lanes, "keeps": keeps, "summed": SUMMED, "each": each}
-    cost = setting.compute_cost(op, 0.5) + setting.batch * d.heads * d.steps**2 / setting.lanes
+    cost = setting.compute_cost(op, 0.5) + setting.batch * d.heads * d.steps * d.keys / setting.lanes
     products = (*heads.scores.products, *heads.results.products)
     return [Variant("plain", names, context, cost, products, scratch=(Scratch("room", setting.threads * each),))]

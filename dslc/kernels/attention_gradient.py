@@ -1,4 +1,4 @@
-"""The gradients of queries, keys and values of self-attention. The weights of the keys are computed again from the
+"""The gradients of queries, keys and values of attention. The weights of the keys are computed again from the
 logarithms of their sums (Dao et al. 2022)."""
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     its keys and values."""
     d = detail(op, AttentionDetail)
     heads = heads_of(d, setting)
-    names = ("dy", "in", "y", "logs", *(("lengths",) if d.masked else ()), "din", "room")
-    each = 2 * ((d.size + heads.block) * heads.padded + d.steps * heads.wide)
+    given, results = (("queries", "memory"), ("dqueries", "dmemory")) if d.crossed else (("in",), ("din",))
+    names = ("dy", *given, "y", "logs", *(("lengths",) if d.masked else ()), *results, "room")
+    each = 2 * ((d.size + heads.block) * heads.padded + d.keys * heads.wide)
     context = {"d": d, "heads": heads, "lanes": setting.lanes, "summed": SUMMED, "each": each}
-    cost = setting.compute_cost(op, 0.5) + setting.batch * d.heads * d.steps**2 / setting.lanes
+    cost = setting.compute_cost(op, 0.5) + setting.batch * d.heads * d.steps * d.keys / setting.lanes
     products = (
         *heads.scores.products, *heads.slopes.products, *heads.results.products, *heads.turned.products,
     )  # fmt: skip

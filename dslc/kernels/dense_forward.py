@@ -8,6 +8,7 @@ from dslc.kernels import Setting, Variant, epilogue
 from dslc.kernels.product import Product, any_count
 from dslc.layout import Layout
 from dslc.operation import Operation
+from dslc.shape import Shape
 
 FUSES = True
 SUMMED = 512
@@ -61,7 +62,12 @@ def side_by_side(vectors: int, most: int) -> int:
 def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """Weights packed in panels of one vector of units, [units / lanes][inputs][lanes]; unpacked for `narrow`."""
     w = op.reads[1]
-    return {w.name: Layout(w.shape) if narrow(w.shape[0], lanes) else Layout(w.shape, 0, lanes)}
+    return {w.name: weights_layout(w.shape, lanes)}
+
+
+def weights_layout(shape: Shape, lanes: int) -> Layout:
+    """How weights (units, inputs) are stored."""
+    return Layout(shape) if narrow(shape[0], lanes) else Layout(shape, 0, lanes)
 
 
 def narrow(units: int, lanes: int) -> bool:

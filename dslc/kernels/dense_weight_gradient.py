@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dslc.kernels import Setting, Variant
 from dslc.kernels._rows import LONG
-from dslc.kernels.dense_forward import NARROW_SUMS, narrow, side_by_side
+from dslc.kernels.dense_forward import NARROW_SUMS, narrow, side_by_side, weights_layout
 from dslc.kernels.product import Product, exact_count
 from dslc.kernels.update import rule_context, rule_names
-from dslc.operation import Operation
+from dslc.layout import Layout
+from dslc.operation import GRADIENT, Operation
 
 UPDATES = True
 SIZES = ("inputs", "units", "panels", "row_tiles", "heights", "functions")
@@ -33,6 +35,12 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     printed = {**found, **rule_context(op), "joined": False}
     cost, products = setting.compute_cost(op, 0.7), found["tiles"].products
     return [Variant("plain", names, printed, cost, products, sizes=SIZES)]
+
+
+def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
+    """A temporary gradient is stored like packed weights; that of a parameter is stored like the parameter."""
+    dw = op.writes[0]
+    return {} if dw.role == GRADIENT else {dw.name: weights_layout(dw.shape, lanes)}
 
 
 def context(op: Operation, setting: Setting) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Numbers that are copied, and codes that become rows of tables, in one pass over the examples."""
+"""Numbers that are copied, and codes that become rows of tables, in one pass over the examples. A table that is
+also the weight of a dense layer lies in blocks of rows."""
 
 from __future__ import annotations
 
@@ -11,6 +12,6 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Threads share the examples."""
     d = detail(op, EmbeddingDetail)
     names = ("x", *(f"rows{i}" for i in range(1, len(op.reads))), "y")
-    tables = iter(names[1:-1])
-    parts = [(part, next(tables) if part.values else "") for part in d.parts]
+    tables = iter(zip(names[1:-1], (setting.layout(t).width for t in op.reads[1:]), strict=True))
+    parts = [(part, *(next(tables) if part.values else ("", 0))) for part in d.parts]
     return [Variant("plain", names, {"d": d, "parts": parts}, setting.memory_cost(*op.writes))]

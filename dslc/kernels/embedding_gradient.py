@@ -11,4 +11,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Threads share the rows, so that each sum has one order; every thread looks at all codes."""
     d = detail(op, EmbeddingDetail)
     cost = setting.memory_cost(*op.writes) + setting.batch * d.parts[0].size
-    return [Variant("plain", ("x", "dy", "dw"), {"d": d, "rows": d.parts[0]}, cost)]
+    context = {"d": d, "rows": d.parts[0], "block": setting.layout(op.writes[0]).width}
+    return [Variant("plain", ("x", "dy", "dw"), context, cost)]

@@ -278,6 +278,19 @@ class MetricName:
         return value.name
 
 
+@dataclass(frozen=True)
+class NameOf:
+    """The name of a layer, `embedding1`, or of an input; which one it is is looked up later."""
+
+    what: str
+
+    def convert(self, value: object) -> str:
+        """The word. Raises BadValue for anything else."""
+        if not isinstance(value, Symbol):
+            raise BadValue(f"expected the name of {self.what}, not {show(value)}")
+        return value.name
+
+
 Count = Annotated[int, Whole(1)]
 Number = Annotated[float, Real()]
 Positive = Annotated[float, Real(0, open_low=True)]

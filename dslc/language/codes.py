@@ -142,6 +142,11 @@ CODES: dict[str, Entry] = {
     "NotWholeNumbers": Entry("DSLC122", "embedding_of_numbers"),
     "NotAnInput": Entry("DSLC123", "lengths_of_no_input"),
     "NothingPredicts": Entry("DSLC124", "train_only_alone"),
+    "NoSuchTie": Entry("DSLC125", "tie_of_another_size"),
+    "TiedArgument": Entry("DSLC126", "tied_with_init"),
+    "NotAValue": Entry("DSLC127", "memory_without_a_name"),
+    "LengthsOfNoInput": Entry("DSLC128", "ctc_lengths_of_no_input"),
+    "NoDistance": Entry("DSLC129", "contrastive_of_no_distance"),
 }
 
 

@@ -80,8 +80,10 @@ class Layer:
     merges: ClassVar[bool] = False
     """Takes several values: `add(a, b)`."""
     takes: ClassVar[tuple[str, ...]] = ()
-    """Arguments that name an input, `lstm(32, lengths=n)`: further values, in this order, through which nothing
-    learns."""
+    """Arguments that name further values, in this order: an input, `lstm(32, lengths=n)`, through which nothing
+    learns, but for those in `flows`."""
+    flows: ClassVar[tuple[str, ...]] = ()
+    """Which of these name any value, `attention(4, memory=h)`, through which gradients flow."""
     counts: ClassVar[bool] = False
     """Its result is a number of steps, which such an argument may name too."""
     first: ClassVar[bool] = False

@@ -19,15 +19,18 @@ from dslc.shape import Shape, SizeProblem, require_sequence
 
 @dataclass(frozen=True)
 class AttentionDetail:
-    """Of an example with `steps` queries, keys and values, each with `heads` heads of `size` numbers: a row of three
-    times heads * size numbers has the queries of a step, its keys and its values. `causal`: no step sees a later one.
-    `masked`: keys from the length of an example on are not seen."""
+    """Of an example with queries of `steps` steps, and keys and values of `keys` steps, each with `heads` heads of
+    `size` numbers: a row of three times heads * size numbers has the queries of a step, its keys and its values; if
+    they are `crossed` the queries are rows by themselves. `causal`: no step sees a later one. `masked`: keys from the
+    length of an example on are not seen."""
 
     steps: int
     heads: int
     size: int
     causal: bool
     masked: bool
+    keys: int
+    crossed: bool
 
     @property
     def channels(self) -> int:
@@ -37,35 +40,47 @@ class AttentionDetail:
 
 @dataclass(frozen=True)
 class Attention(Layer):
-    """Multi-head self-attention, as torch.nn.MultiheadAttention: queries, keys and values are x W_input^T + b_input,
+    """Multi-head attention, as torch.nn.MultiheadAttention: queries, keys and values are x W_input^T + b_input,
     whose rows are those of PyTorch's in_proj_weight; each head computes softmax(q k^T / sqrt(size)) v, and the heads
-    side by side, c, give c W_output^T + b_output. `causal`: no step sees a later one. `lengths`: steps from the length
-    of an example on are not seen; where none is, the heads are 0."""
+    side by side, c, give c W_output^T + b_output. With a `memory` m queries are x W_query^T + b_query, keys and values
+    m W_memory^T + b_memory. `causal`: no step sees a later one. `lengths`: steps, of the memory if there is one, from
+    the length of an example on are not seen; where none is, the heads are 0."""
 
     heads: Count
     causal: Flag = False
     bias: Flag = True
 
-    takes: ClassVar[tuple[str, ...]] = ("lengths",)
+    takes: ClassVar[tuple[str, ...]] = ("memory", "lengths")
+    flows: ClassVar[tuple[str, ...]] = ("memory",)
     suits = "glorot"
     examples = (
         Example("attention(2)", ((7, 6),)),
         Example("attention(1, causal=on, bias=off)", ((19, 5),)),
         Example("attention(3)", ((9, 12), (1,))),
         Example("attention(2, causal=on)", ((140, 34), (1,))),
+        Example("attention(2)", ((7, 6), (13, 5))),
+        Example("attention(3, bias=off)", ((11, 12), (140, 9), (1,))),
     )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         """The shape of the input. Raises SizeProblem for what is no sequence, if the heads do not divide the channels,
-        and for lengths that are not one number."""
+        for lengths that are not one number, and for `causal` with a memory."""
         require_sequence(inputs[0], "attention")
+        crossed, lengths = _crossed(inputs), inputs[1:]
+        if crossed:
+            require_sequence(inputs[1], "the memory of attention")
+            lengths = inputs[2:]
+        if crossed and self.causal:
+            raise SizeProblem(
+                "causal is for steps that look at each other, and these look at a memory", argument="causal"
+            )
         if inputs[0][1] % self.heads:
             fitting = -(-inputs[0][1] // self.heads) * self.heads
             raise SizeProblem(
                 f"{inputs[0][1]} channels cannot be divided into {self.heads} heads", argument="heads",
                 notes=(f"help: dense({fitting}) before it makes channels that fit",),
             )  # fmt: skip
-        require_lengths(inputs[1:])
+        require_lengths(lengths)
         return inputs[0]
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
@@ -74,22 +89,29 @@ class Attention(Layer):
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
         """weight_input (3 channels, channels), the rows of queries, keys and values, weight_output (channels,
-        channels), and their biases unless bias=off."""
+        channels), and their biases unless bias=off. With a memory weight_query (channels, channels) and weight_memory
+        (2 channels, channels of the memory) in place of the first."""
         c = inputs[0][1]
+        sizes = {"query": (c, c), "memory": (2 * c, inputs[1][1])} if _crossed(inputs) else {"input": (3 * c, c)}
+        sizes["output"] = (c, c)
         weights = (
-            Weights("weight_input", (3 * c, c), decays=True, fan_in=c, fan_out=c),
-            Weights("weight_output", (c, c), decays=True, fan_in=c, fan_out=c),
+            Weights(f"weight_{part}", size, decays=True, fan_in=size[1], fan_out=c) for part, size in sizes.items()
         )
-        biases = (Weights("bias_input", (3 * c,), "zeros"), Weights("bias_output", (c,), "zeros"))
-        return (*weights, *biases) if self.bias else weights
+        biases = (Weights(f"bias_{part}", size[:1], "zeros") for part, size in sizes.items())
+        return (*weights, *biases) if self.bias else tuple(weights)
 
     def whole_numbers(self, inputs: tuple[Shape, ...]) -> Mapping[int, tuple[int, int]]:
         """Lengths go from 0 to the number of steps."""
-        return {1: (0, inputs[0][0])} if len(inputs) > 1 else {}
+        crossed = _crossed(inputs)
+        return {len(inputs) - 1: (0, inputs[crossed][0])} if len(inputs) > 1 + crossed else {}
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:
-        """steps * 4 channels^2 for the weights, and for every query and key that it sees 2 channels."""
+        """steps * 4 channels^2 for the weights, and for every query and key that it sees 2 channels. With a memory
+        2 channels times its channels for each of its steps, and 2 channels^2 for the others."""
         steps, channels = inputs[0]
+        if _crossed(inputs):
+            keys, of_memory = inputs[1]
+            return 2 * channels * (steps * channels + keys * of_memory + steps * keys)
         return 4 * steps * channels**2 + 2 * channels * _pairs(steps, self.causal)
 
     # ------------------------------------------------------------------------------------------- reference
@@ -97,12 +119,18 @@ class Attention(Layer):
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """With a = softmax(q k^T / sqrt(size)) over the keys that are seen: c = a v, and on the way back dv = a^T dc,
         ds = a (dc v^T - sum(dc c)), dq = ds k / sqrt(size), dk = ds^T q / sqrt(size)."""
-        x, w_in, w_out = xs[0], p["weight_input"], p["weight_output"]
-        n, steps, channels = x.shape
+        x, w_out = xs[0], p["weight_output"]
+        n, _, channels = x.shape
         root = np.sqrt(channels // self.heads)
-        sums = x @ w_in.T + p.get("bias_input", 0)
-        q, k, v = sums.reshape(n, steps, 3, self.heads, -1).transpose(2, 0, 3, 1, 4)
-        seen = self._seen(xs)
+        sources = {"query": x, "memory": xs[1]} if _crossed(tuple(a.shape[1:] for a in xs)) else {"input": x}
+        sums = {part: of @ p[f"weight_{part}"].T + p.get(f"bias_{part}", 0) for part, of in sources.items()}
+
+        def of_heads(rows: Array) -> Array:
+            """(n, steps, several * channels) as several arrays (n, heads, steps, size)."""
+            return rows.reshape(n, rows.shape[1], -1, self.heads, channels // self.heads).transpose(2, 0, 3, 1, 4)
+
+        q, k, v = (array for rows in sums.values() for array in of_heads(rows))
+        seen = self._seen(xs, k.shape[2])
         scores = np.where(seen, q @ k.swapaxes(2, 3) / root, -np.inf)
         largest = scores.max(axis=-1, keepdims=True)
         e = np.exp(scores - np.where(np.isfinite(largest), largest, 0))
@@ -111,25 +139,26 @@ class Attention(Layer):
         c = heads.swapaxes(1, 2).reshape(x.shape)
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
-            dc = dy @ w_out
-            of_heads = dc.reshape(n, steps, self.heads, -1).swapaxes(1, 2)
-            ds = a * (of_heads @ v.swapaxes(2, 3) - (of_heads * heads).sum(axis=-1, keepdims=True)) / root
-            parts = np.stack([ds @ k, ds.swapaxes(2, 3) @ q, a.swapaxes(2, 3) @ of_heads])
-            dsums = parts.transpose(1, 3, 0, 2, 4).reshape(sums.shape)
-            gradients = {
-                "weight_input": np.tensordot(dsums, x, ([0, 1], [0, 1])), "bias_input": dsums.sum(axis=(0, 1)),
-                "weight_output": np.tensordot(dy, c, ([0, 1], [0, 1])), "bias_output": dy.sum(axis=(0, 1)),
-            }  # fmt: skip
-            return (dsums @ w_in, *(np.zeros_like(other) for other in xs[1:])), gradients
+            (dc,) = of_heads(dy @ w_out)
+            ds = a * (dc @ v.swapaxes(2, 3) - (dc * heads).sum(axis=-1, keepdims=True)) / root
+            parts = [ds @ k, ds.swapaxes(2, 3) @ q, a.swapaxes(2, 3) @ dc]
+            gradients = {"weight_output": np.tensordot(dy, c, ([0, 1], [0, 1])), "bias_output": dy.sum(axis=(0, 1))}
+            dxs = []
+            for part, source in sources.items():
+                own = np.stack([parts.pop(0) for _ in range(sums[part].shape[2] // channels)])
+                dsums = own.transpose(1, 3, 0, 2, 4).reshape(sums[part].shape)
+                gradients[f"weight_{part}"] = np.tensordot(dsums, source, ([0, 1], [0, 1]))
+                gradients[f"bias_{part}"] = dsums.sum(axis=(0, 1))
+                dxs.append(dsums @ p[f"weight_{part}"])
+            return (*dxs, *(np.zeros_like(other) for other in xs[len(dxs) :])), gradients
 
         return Reference(c @ w_out.T + p.get("bias_output", 0), pull)
 
-    def _seen(self, xs: tuple[Array, ...]) -> Array:
-        """Whether a query sees a key: (n or 1, 1, queries or 1, keys)."""
-        steps = np.arange(xs[0].shape[1])
-        seen = steps <= (steps[:, None] if self.causal else len(steps))
-        seen = np.broadcast_to(seen, (len(steps), len(steps)))[None, None]
-        return seen & (steps < xs[1][:, :, None, None]) if len(xs) > 1 else seen
+    def _seen(self, xs: tuple[Array, ...], keys: int) -> Array:
+        """Whether a query sees a key: (n or 1, 1, queries, keys)."""
+        queries, steps = np.arange(xs[0].shape[1])[:, None], np.arange(keys)
+        seen = (steps <= queries if self.causal else steps + 0 * queries < keys)[None, None]
+        return seen & (steps < xs[-1][:, :, None, None]) if xs[-1].ndim == 2 else seen
 
     # ------------------------------------------------------------------------------------------- operations
 
@@ -137,32 +166,55 @@ class Attention(Layer):
         """A `dense` for queries, keys and values, one `attention`, and a `dense` of its result. What the way back needs
         is kept only where there is one."""
         d = self._detail(site)
-        sums = site.save("sums", (d.steps, 3 * d.channels), batched=True)
+        sums = []
+        for part, x, count in _sources(site, d):
+            sums.append(site.save(f"{part}_sums", (x.shape[0], count * d.channels), batched=True))
+            Dense(count * d.channels).forward(_part(site, part, x=(x,), y=sums[-1]))
         heads = site.save("heads", (d.steps, d.channels), batched=True)
-        Dense(3 * d.channels).forward(_part(site, "input", y=sums))
         logs = (site.save("logs", (d.heads, d.steps), batched=True),) if site.pulled else ()
-        site.op("attention", "forward", (sums, *site.x[1:]), (heads, *logs), d, self._work(d))
+        site.op("attention", "forward", (*sums, *_lengths(site, d)), (heads, *logs), d, self._work(d))
         Dense(d.channels).forward(_part(site, "output", x=(heads,)))
 
     def backward(self, site: Site) -> None:
         """The way back through both `dense`, and one `attention_gradient` between them."""
-        d, sums, heads = self._detail(site), site.saved["sums"], site.saved["heads"]
-        learns = site.gradient("weight_input") is not None
-        needed = learns or site.dx[0] is not None
+        d, heads = self._detail(site), site.saved["heads"]
+        sources = _sources(site, d)
+        sums = [site.saved[f"{part}_sums"] for part, _, _ in sources]
+        learns = any(site.gradient(f"weight_{part}") is not None for part, _, _ in sources)
+        needed = learns or any(dx is not None for dx in site.dx)
         slope = Tensor(f"{heads.name}_grad", heads.shape)
         Dense(d.channels).backward(_part(site, "output", x=(heads,), dx=(slope if needed else None,)))
         if needed:
-            dsums = Tensor(f"{sums.name}_grad", sums.shape)
-            reads = (slope, sums, heads, site.saved["logs"], *site.x[1:])
-            site.op("attention_gradient", "backward", reads, (dsums,), d, 5 * self._work(d) // 2)
-            Dense(3 * d.channels).backward(_part(site, "input", x=(site.x[0],), y=sums, dy=dsums, dx=site.dx[:1]))
+            slopes = [Tensor(f"{tensor.name}_grad", tensor.shape) for tensor in sums]
+            reads = (slope, *sums, heads, site.saved["logs"], *_lengths(site, d))
+            site.op("attention_gradient", "backward", reads, tuple(slopes), d, 5 * self._work(d) // 2)
+            for (part, x, count), y, dy, dx in zip(sources, sums, slopes, site.dx, strict=False):
+                Dense(count * d.channels).backward(_part(site, part, x=(x,), y=y, dy=dy, dx=(dx,)))
 
     def _detail(self, site: Site) -> AttentionDetail:
         steps, channels = site.y.shape
-        return AttentionDetail(steps, self.heads, channels // self.heads, self.causal, len(site.x) > 1)
+        crossed = _crossed(site.input_shapes)
+        masked, keys = len(site.x) > 1 + crossed, site.x[crossed].shape[0]
+        return AttentionDetail(steps, self.heads, channels // self.heads, self.causal, masked, keys, crossed)
 
     def _work(self, d: AttentionDetail) -> int:
-        return 2 * d.channels * _pairs(d.steps, d.causal)
+        return 2 * d.channels * (d.steps * d.keys if d.crossed else _pairs(d.steps, d.causal))
+
+
+def _crossed(inputs: tuple[Shape, ...]) -> bool:
+    """Whether the second value is a memory, and not lengths."""
+    return len(inputs) > 2 or (len(inputs) == 2 and len(inputs[1]) > 1)
+
+
+def _sources(site: Site, d: AttentionDetail) -> list[tuple[str, Tensor, int]]:
+    """What queries, keys and values come from: the name of the weights, the value, and how many of the three."""
+    if d.crossed:
+        return [("query", site.x[0], 1), ("memory", site.x[1], 2)]
+    return [("input", site.x[0], 3)]
+
+
+def _lengths(site: Site, d: AttentionDetail) -> tuple[Tensor, ...]:
+    return site.x[-1:] if d.masked else ()
 
 
 def _pairs(steps: int, causal: bool) -> int:
@@ -176,11 +228,10 @@ def _part(site: Site, part: str, **changed: object) -> Site:
     def own(by_role: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: by_role[f"{name}_{part}"] for name in ("weight", "bias") if f"{name}_{part}" in by_role}
 
-    inputs = {"x": site.x[:1], **changed}
     return replace(
         site,
         name=f"{site.name}_{part}",
         parameters=own(site.parameters),
         gradients=own(site.gradients),
-        **inputs,  # type: ignore[arg-type]
+        **changed,  # type: ignore[arg-type]
     )

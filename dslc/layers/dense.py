@@ -4,10 +4,11 @@ step."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt, prod
+from typing import Annotated
 
-from dslc.language.arguments import Count, Flag
+from dslc.language.arguments import Count, Flag, NameOf
 from dslc.layers import Example, Layer, Mode, Reference, Weights
 from dslc.layers._bias import bias_gradient
 from dslc.layers.conv import ConvDetail, convolve, convolve_back
@@ -18,10 +19,16 @@ from dslc.shape import Shape, SizeProblem, show_shape
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """y = x W^T + b, with W of shape (units, inputs); of a sequence for every step, as PyTorch's Linear has it."""
+    """y = x W^T + b, with W of shape (units, inputs); of a sequence for every step, as PyTorch's Linear has it.
+
+    `tie` names an earlier layer whose weight W is: the table of an embedding as it is, that of a dense layer `turned`,
+    which the checker sets: the parameter is W^T then.
+    """
 
     units: Count
     bias: Flag = True
+    tie: Annotated[str | None, NameOf("a layer")] = None
+    turned: bool = False
 
     examples = (
         Example("dense(3)", ((5,),)),
@@ -41,13 +48,15 @@ class Dense(Layer):
         return (*inputs[0][:-1], self.units)
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
-        """The sizes of W, and whether there is a bias."""
-        return f"{self.units} x {inputs[0][-1]}{' + bias' if self.bias else ''}"
+        """The sizes of W, whether there is a bias, and whose weight it is if not its own."""
+        size = f"{self.units} x {inputs[0][-1]}{' + bias' if self.bias else ''}"
+        return f"{size}, weight of {self.tie}{' turned' if self.turned else ''}" if self.tie else size
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
-        """weight (units, inputs), and bias (units,) unless bias=off."""
+        """weight (units, inputs), or turned, and bias (units,) unless bias=off."""
         n = inputs[0][-1]
-        weight = Weights("weight", (self.units, n), decays=True, fan_in=n, fan_out=self.units)
+        shape = (n, self.units) if self.turned else (self.units, n)
+        weight = Weights("weight", shape, decays=True, fan_in=n, fan_out=self.units)
         return (weight, Weights("bias", (self.units,), "zeros")) if self.bias else (weight,)
 
     def multiply_adds(self, inputs: tuple[Shape, ...]) -> int:
@@ -57,16 +66,22 @@ class Dense(Layer):
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y = x @ W.T + b; dx = dy @ W, dW = dy.T @ x, db = dy.sum(axis=0) (notes: 'Forward propagation for layer l',
         'Backward propagation for layer l'). Steps count like examples."""
-        x, w = xs[0], p["weight"]
+        x, w = xs[0], p["weight"].T if self.turned else p["weight"]
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
             rows = dy.reshape(-1, self.units)
-            return (dy @ w,), {"weight": rows.T @ x.reshape(len(rows), -1), "bias": rows.sum(axis=0)}
+            dw = rows.T @ x.reshape(len(rows), -1)
+            return (dy @ w,), {"weight": dw.T if self.turned else dw, "bias": rows.sum(axis=0)}
 
         return Reference(x @ w.T + p.get("bias", 0), pull)
 
     def forward(self, site: Site) -> None:
-        """One `dense_forward` with weight and bias; of a sequence a `conv_forward`, whose pixels are the steps."""
+        """One `dense_forward` with weight and bias; of a sequence a `conv_forward`, whose pixels are the steps. A
+        weight that is `turned` is turned first."""
+        if self.turned:
+            turned = site.save("weight_turned", (self.units, site.x[0].shape[-1]))
+            site.op("turn", "turn", (site.parameter("weight"),), (turned,))
+            site = _with_turned(site)
         if len(site.y.shape) == 2:
             convolve(site, self._over_steps(site), self._work(site))
             return
@@ -76,6 +91,18 @@ class Dense(Layer):
     def backward(self, site: Site) -> None:
         """dx by `dense_input_gradient`, dW by `dense_weight_gradient`, db by `channel_sum`; of a sequence as a
         convolution."""
+        if not self.turned:
+            self._backward(site)
+            return
+        dw, weight = site.gradient("weight"), site.saved["weight_turned"]
+        if dw is None:
+            self._backward(_with_turned(site))
+            return
+        turned = replace(weight, name=f"{weight.name}_grad")
+        self._backward(replace(_with_turned(site), gradients={**site.gradients, "weight": turned}))
+        site.op("turn", "turn_back", (turned,), (dw,))
+
+    def _backward(self, site: Site) -> None:
         if len(site.y.shape) == 2:
             convolve_back(site, self._over_steps(site), self._work(site))
             return
@@ -93,6 +120,11 @@ class Dense(Layer):
 
     def _work(self, site: Site) -> int:
         return self.multiply_adds(site.input_shapes)
+
+
+def _with_turned(site: Site) -> Site:
+    """The site with the weight (units, inputs) that `forward` has turned."""
+    return replace(site, parameters={**site.parameters, "weight": site.saved["weight_turned"]})
 
 
 def pointwise(steps: int, inputs: int, units: int) -> ConvDetail:

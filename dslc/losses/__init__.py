@@ -5,7 +5,7 @@ A loss is lowered to operations that write its value for each example, and the g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ class LossSite:
 
     `sample_weights` holds what each example counts; the kernel multiplies by it what it writes. `example_loss` holds
     one number for each example; the head's loss is their sum divided by `count`, what its targets count together.
-    `class_weights` are those that `fit` balances.
+    `class_weights` are those that `fit` balances; `lengths` the steps of each example, if the loss asks for them.
     """
 
     head: str
@@ -35,6 +35,7 @@ class LossSite:
     dz: Tensor | None
     emit: Callable[[Operation], None]
     class_weights: Tensor | None = None
+    lengths: Tensor | None = None
 
     def op(self, kind: str, job: str, reads: tuple[Tensor, ...], writes: tuple[Tensor, ...], detail: object) -> None:
         """Emits an operation named `<head>_<job>`."""
@@ -76,6 +77,8 @@ class Loss:
     `classes`: targets are classes, by their numbers where `numbered`, else real numbers of the output's shape.
     `scores`: the loss needs unbounded outputs, not those of a softmax or sigmoid.
     `pixels`: a target is a class number for each pixel, kept as a real number that is NaN where there is none.
+    `sequences`: a target is a row of class numbers, as real numbers, with NaN behind its end.
+    `lengths`: the input that tells how many steps each example has.
     `binary`: targets are numbers from 0 (no) to 1 (yes), and an output of at least `threshold` means yes.
     """
 
@@ -84,9 +87,11 @@ class Loss:
     metrics: ClassVar[tuple[str, ...]] = ()
     scores: ClassVar[bool] = False
     pixels: ClassVar[bool] = False
+    sequences: ClassVar[bool] = False
     binary: ClassVar[bool] = False
     threshold: ClassVar[float] = 0.5
     weight: Positive
+    lengths: str | None = None
 
     @property
     def numbered(self) -> bool:
@@ -110,6 +115,10 @@ class Loss:
 
     def check(self, shape: Shape) -> None:
         """Raises SizeProblem if the loss cannot be computed for an output of this shape."""
+
+    def at(self, values: Mapping[str, Array]) -> Loss:
+        """The loss as its reference needs it, where that depends on other values of the network, by name."""
+        return self
 
     def target_shape(self, shape: Shape) -> Shape:
         """The shape of one target for an output of this shape: () for a class number."""

@@ -137,7 +137,8 @@ class _Lowering:
         def emit(op: Operation) -> None:
             self.operations.append(replace(op, line=self.line_of(head.value)))
 
-        head.loss.lower(LossSite(head.name, z, target, SAMPLE_WEIGHTS, parts, count, dz, emit, balanced))
+        lengths = None if head.loss.lengths is None else self.values[head.loss.lengths]
+        head.loss.lower(LossSite(head.name, z, target, SAMPLE_WEIGHTS, parts, count, dz, emit, balanced, lengths))
         return parts, count
 
     def standardized(self, head: Head, target: Tensor) -> Tensor:

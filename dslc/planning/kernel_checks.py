@@ -128,6 +128,11 @@ class _KernelCheck:
         dense = len(w.shape) == 2
         self.blocked(w, 0 if dense else len(w.shape) - 1) if blocked else self.plain(w)
 
+    def rows(self, tensor: Tensor) -> None:
+        """The tensor is stored as its shape says, or in blocks of its rows."""
+        found = _layout(tensor, self.buffers)
+        self.blocked(tensor, 0) if found.width else self.plain(tensor)
+
     def plain(self, tensor: Tensor) -> None:
         """The tensor is stored as its shape says."""
         self.has_layout(tensor, Layout(tensor.shape))
@@ -314,6 +319,14 @@ def _swap(seen: _KernelCheck) -> None:
         seen.at_least(tensor.name, tensor.elements, d.outer * d.first * d.second * d.inner)
 
 
+def _turn(seen: _KernelCheck) -> None:
+    """Rows of the one are columns of the other."""
+    w, turned = seen.op.reads[0], seen.op.writes[0]
+    seen.shape(turned, w.shape[::-1])
+    for tensor in (w, turned):
+        seen.rows(tensor)
+
+
 def _weights(seen: _KernelCheck, w: Tensor, units: int, inputs: int) -> None:
     """A dense layer's weights: plain for few units, else blocked along the units."""
     seen.shape(w, (units, inputs))
@@ -375,7 +388,7 @@ def _embedding(seen: _KernelCheck) -> None:
         if part.values:
             table = next(tables)
             seen.shape(table, (part.values, part.size))
-            seen.plain(table)
+            seen.rows(table)
 
 
 def _steps_pool(seen: _KernelCheck) -> None:
@@ -432,20 +445,22 @@ def _lengths(seen: _KernelCheck) -> None:
 
 
 def _attention(seen: _KernelCheck) -> None:
-    """Queries, keys and values lie side by side, and each thread has room for what is turned, for some rows of weights,
-    and on the way back for the gradients of all keys and values."""
+    """Queries, keys and values lie side by side, those of a memory apart from the queries, and each thread has room for
+    what is turned, for some rows of weights, and on the way back for the gradients of all keys and values."""
     d: Any = seen.op.detail
     back = seen.op.kind == "attention_gradient"
     tensors: list[tuple[Tensor, tuple[int, ...]]]
-    result = (d.steps, d.heads * d.size)
-    sums = (d.steps, 3 * d.heads * d.size)
+    width = d.heads * d.size
+    result = (d.steps, width)
+    sums = [(d.steps, width), (d.keys, 2 * width)] if d.crossed else [(d.steps, 3 * width)]
     reads = seen.op.reads[: len(seen.op.reads) - d.masked]
+    written = [t for t in seen.op.writes if t.batched]
     if back:
-        dy, given, y, logs = reads
-        tensors = [(dy, result), (given, sums), (y, result), (logs, (d.heads, d.steps)), (seen.op.writes[0], sums)]
+        dy, *given, y, logs = reads
+        tensors = [(dy, result), (y, result), (logs, (d.heads, d.steps))]
+        tensors += [*zip(given, sums, strict=True), *zip(written, sums, strict=True)]
     else:
-        written = [t for t in seen.op.writes if t.batched]
-        tensors = [(reads[0], sums), *zip(written, (result, (d.heads, d.steps)), strict=False)]
+        tensors = [*zip(reads, sums, strict=True), *zip(written, (result, (d.heads, d.steps)), strict=False)]
     if d.masked:
         tensors.append((seen.op.reads[-1], (1,)))
     for tensor, shape in tensors:
@@ -454,11 +469,24 @@ def _attention(seen: _KernelCheck) -> None:
     require(
         all(t.role != INPUT for t, shape in tensors if shape != (1,)), f"{seen.op.name} reads past the caller's array"
     )
-    keys, wide = _whole(d.steps, seen.lanes), _whole(d.size, seen.lanes)
+    keys, wide = _whole(d.keys, seen.lanes), _whole(d.size, seen.lanes)
     heads = seen.context["heads"]
     rows = min(heads.block, d.steps) if back else heads.heights[0]
     each = (d.size + rows) * keys
-    seen.at_least("a thread's room", seen.context["each"], 2 * (each + d.steps * wide) if back else each)
+    seen.at_least("a thread's room", seen.context["each"], 2 * (each + d.keys * wide) if back else each)
+    seen.at_least("room", seen.scratch("room"), seen.threads * seen.context["each"])
+
+
+def _ctc(seen: _KernelCheck) -> None:
+    """Logits of all steps, room for all labels, and for each thread the states of the steps."""
+    d: Any = seen.op.detail
+    z, target = seen.op.reads[:2]
+    seen.shape(z, (d.steps, d.classes), *([(d.classes,)] if d.steps == 1 else []))
+    seen.shape(target, (d.labels,))
+    if d.timed:
+        seen.shape(seen.op.reads[3], (1,))
+    states, back = 2 * d.labels + 1, len([t for t in seen.op.writes if t.batched]) > 1
+    seen.at_least("a thread's room", seen.context["each"], (d.steps + 2 if back else 2) * states + d.steps)
     seen.at_least("room", seen.scratch("room"), seen.threads * seen.context["each"])
 
 
@@ -506,6 +534,7 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "conv_forward": _conv_forward,
     "conv_input_gradient": _conv_input_gradient,
     "conv_weight_gradient": _conv_weight_gradient,
+    "ctc": _ctc,
     "cut": _box,
     "dense_backward": _dense_backward,
     "dense_forward": _dense_forward,
@@ -528,6 +557,7 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "steps_pool": _steps_pool,
     "steps_pool_gradient": _steps_pool,
     "swap": _swap,
+    "turn": _turn,
     "update": _elementwise,
     "winograd_filters": _winograd_filters,
     "winograd_weight_gradient": _winograd_weight_gradient,

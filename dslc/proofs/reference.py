@@ -118,7 +118,7 @@ class Interpreter:
             assert head.loss is not None
             loss_input = self.loss_input(head)
             target = self._standardized(head, targets[head.name])
-            part, slope = self._loss(head).reference(values[loss_input.name], target, weights)
+            part, slope = self._loss(head).at(values).reference(values[loss_input.name], target, weights)
             loss += float(part)
             _add(flowing, loss_input.name, slope)
         return loss, flowing

@@ -11,11 +11,16 @@ from dslc.language.diagnostics import DataError, ExampleError
 from dslc.losses.pixel_cross_entropy import PixelCrossEntropy
 from dslc.registry import name_of
 from dslc.runtime.data.frames import is_missing
+from dslc.runtime.data.label_sequences import as_label_sequences
 from dslc.runtime.data.lazy import portion_rows
 from dslc.runtime.data.scaling import holds_images, scaled
 from dslc.runtime.data.soft_labels import as_probabilities
 
 Array = np.ndarray[Any, Any]
+NO_LOSS = (
+    "this network has no loss: it predicts only. The `train` of a spec gives it one, and a part has the loss of the "
+    "output that it ends in"
+)
 
 
 def as_inputs(network: Network, x: Any, dtype: Any, keep_bytes: bool = False) -> list[Array]:
@@ -79,6 +84,8 @@ def require_labels(network: Network, targets: list[Array], weights: Array | None
         DataError: a head has no target that is there, of an example that counts.
     """
     for head, array in zip(network.heads, targets, strict=True):
+        if head.loss is not None and head.loss.sequences:
+            continue  # a row without labels is an example of blanks
         counted = array if weights is None else array[weights > 0]
         if counted.dtype.kind == "f" and np.isnan(counted).all():
             raise DataError(f"target {head.name} has no label: all {len(counted)} are missing (NaN)")
@@ -171,7 +178,7 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
     target, NaN."""
     array = as_numbers(given, f"target {head.name}")
     if head.loss is None:
-        raise DataError("the network has no `train`: it predicts only")
+        raise DataError(NO_LOSS)
     if head.loss.classes:
         _refuse_masked(given, f"target {head.name}", "a class cannot be missing")
         if not head.loss.numbered:
@@ -179,8 +186,9 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
         return _as_classes(head, array)
     if np.ma.is_masked(given):
         array = np.where(np.ma.getmaskarray(given), np.nan, array)
-    if head.loss.pixels:
-        return np.ascontiguousarray(_as_labels_of_pixels(head, array), dtype=dtype)
+    if head.loss.sequences or head.loss.pixels:
+        convert = as_label_sequences if head.loss.sequences else _as_labels_of_pixels
+        return np.ascontiguousarray(convert(head, array), dtype=dtype)
     shape = head.value.shape
     if array.shape[1:] != shape and not (array.ndim == 1 and head.value.elements == 1):
         expected = f"(n, {', '.join(map(str, shape))})" + (" or (n,)" if head.value.elements == 1 else "")

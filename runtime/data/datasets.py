@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dslc.language.diagnostics import DataError, did_you_mean
-from dslc.runtime.data import arrays_on_disk, idx, image_lists, images, parquet, tables
+from dslc.runtime.data import arrays_on_disk, idx, image_lists, images, parquet, tables, texts
 from dslc.runtime.data.examples import DataNote, Dataset, Reader, Reading, Split
 from dslc.runtime.data.files import reported, require_file, require_target
 from dslc.runtime.data.named import data_names, is_data_name, load_named
@@ -51,6 +51,10 @@ def _load(data: str, how: Reading) -> Dataset:
         )
     if not path.is_dir():
         require_file(path)
+    if texts.reads(path, how):
+        return texts.read(path, how)
+    if how.text_column is not None:
+        raise DataError(f"--text names a column of a table for a network whose input are words, and {path} is none")
     reader = next((reader for reader in READERS if reader.reads(path)), None)
     if reader is None:
         raise DataError(

@@ -156,6 +156,14 @@ def _part(count: int, share: float) -> int:
 
 
 @dataclass(frozen=True)
+class TextReading:
+    """What a network asks of text: `steps` words or characters, and if it `continues` the text the next one at each."""
+
+    steps: int
+    continues: bool
+
+
+@dataclass(frozen=True)
 class Reading:
     """How data are to be read.
 
@@ -168,7 +176,8 @@ class Reading:
     `fit`: how an image comes to it. `channels`: one or three, as the network's input has them; else as the images have
     them. `background`: the color under transparent pixels, red, green and blue. `skip_broken`: goes on without images
     that cannot be read. `workers`: how many processes decode images, by their number unless given. `cache`: a file in
-    which decoded images are kept.
+    which decoded images are kept. `text`: the network reads text, of the column `text_column` of a table, which is made
+    of `tokens`, characters or words; as is usual for the network unless given.
     """
 
     target: str | None = None
@@ -187,6 +196,9 @@ class Reading:
     skip_broken: bool = False
     workers: int | None = None
     cache: str | None = None
+    text: TextReading | None = None
+    text_column: str | None = None
+    tokens: str | None = None
 
 
 class Reader(Protocol):

@@ -14,18 +14,20 @@ import numpy as np
 from dslc.ir import Head, Network, Value
 from dslc.language.diagnostics import DataError, ExampleError
 from dslc.layers import Layer
-from dslc.runtime.data import encoding
+from dslc.runtime.data import encoding, vocabulary
 from dslc.runtime.data.arrays import as_inputs, as_targets, by_head, by_name, require_labels
 from dslc.runtime.data.encoding import Encoded, Encoding
-from dslc.runtime.data.examples import DataNote, Dataset, Reading
+from dslc.runtime.data.examples import DataNote, Dataset, Reading, TextReading
 from dslc.runtime.data.frames import columns_of, frame_array, in_words, is_frame
+from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.labels import Classes, labels_of, learned
 from dslc.runtime.data.lazy import LazyArray, on_disk, portions_of
 from dslc.runtime.data.sample_weights import as_weights
 from dslc.runtime.data.scaling import LARGEST, holds_images
+from dslc.runtime.data.vocabulary import Characters, Vocabulary, is_text, require_filled_up, text_input
 
 Array = np.ndarray[Any, Any]
-READ_ALIKE = ("header", "scale", "resize", "fit", "background")
+READ_ALIKE = ("header", "scale", "resize", "fit", "background", "tokens")
 """What of `Reading` stays from training to prediction."""
 FAR = 1024
 """Numbers that lie more than so many of their deviations from zero are shifted before they are rounded."""
@@ -36,7 +38,8 @@ class Schema:
     """`classes` by head that learned names, `features` the columns by input that was fitted on a table, `target` the
     column that y was, `weight` that of the sample weights. `offsets` by input: what is subtracted from each feature in
     double precision before it is rounded to the network's. `tables` by input: how each column that the spec declares
-    becomes numbers. `header`, `scale`, `resize`, `fit`, `background`: how files are read, as in `Reading`."""
+    becomes numbers. `vocabularies` by input: the numbers of words or characters. `header`, `scale`, `resize`, `fit`,
+    `background`, `tokens`: how files are read, as in `Reading`."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
     features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -49,6 +52,8 @@ class Schema:
     resize: tuple[int, int] | None = None
     fit: str = "stretch"
     background: tuple[int, int, int] = (255, 255, 255)
+    tokens: str | None = None
+    vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)
 
     def describing(self, network: Network, dataset: Dataset) -> Schema:
         """With how the data were read, their columns, and the order of their classes if they have one."""
@@ -82,7 +87,7 @@ class Schema:
         Raises:
             DataError: a column is missing, or holds something else than numbers or what is declared.
         """
-        plain = not self.offsets and not network.tables
+        plain = not self.offsets and not network.tables and text_input(network) is None
         if len(network.inputs) == 1 and type(x) is np.ndarray and self.scale and plain:
             return x
         return _together(network.inputs, [self._input(network, v, a) for v, a in _given_inputs(network, x)])
@@ -93,6 +98,8 @@ class Schema:
             return given if isinstance(given, Encoded) else encoding.encode(table, self._encodings(value.name), given)
         if np.ma.is_masked(given):
             return given  # it is refused, with the example
+        if is_text(given) and text_input(network) is not None:
+            return self._numbered(value, given)
         array = self._columns(value, given) if is_frame(given) else given
         if not self.scale and holds_images(np.asarray(array), value.shape):
             array = np.asarray(array, np.float32)
@@ -100,6 +107,15 @@ class Schema:
         if offset is None or np.size(array) != len(array) * len(offset):
             return array
         return np.asarray(array, np.float64).reshape(len(array), -1) - np.array(offset)
+
+    def _numbered(self, value: Value, given: Any) -> Array:
+        """Texts as numbers of the vocabulary."""
+        known = self.vocabularies.get(value.name)
+        if known is None:
+            raise DataError(
+                f"the vocabulary of input {value.name} is learned by `fit`: train the model, or load its weights"
+            )
+        return known.of_characters(given) if isinstance(given, Characters) else known.rows(given, value.shape[0])
 
     def _encodings(self, name: str) -> tuple[Encoding, ...]:
         if name not in self.tables:
@@ -127,6 +143,8 @@ class Schema:
         return _together(network.heads, [self._target(h, a) for h, a in zip(network.heads, given, strict=True)])
 
     def _target(self, head: Head, given: Any) -> Any:
+        if isinstance(given, Characters) and len(self.vocabularies) == 1:
+            return next(iter(self.vocabularies.values())).of_characters(given)
         if not tells_labels(head) or np.ma.is_masked(given):
             return given
         labels = labels_of(given)
@@ -156,6 +174,8 @@ class Schema:
             count = self._checked_count(network, x)
             known = self.of_targets(network, y, anew)
             targets = as_targets(network, known.targets(network, y), count, network.precision)
+            if any(head.loss is not None and head.loss.sequences for head in network.heads):
+                require_alignments(network, as_inputs(network, known.inputs(network, x), network.precision), targets)
             weights = None if sample_weight is None else as_weights(sample_weight, count, network.precision)
             require_labels(network, targets, weights)
         except ExampleError as error:
@@ -231,6 +251,21 @@ class Schema:
         found = {table.input: encoding.learned(table, given[table.input], sample_weight) for table in new}
         return replace(self, tables={**self.tables, **found})
 
+    def of_texts(self, network: Network, x: Any) -> Schema:
+        """With the vocabulary of training texts, where it is not known.
+
+        Raises:
+            DataError: the network has another number of words.
+        """
+        wanted = text_input(network)
+        if wanted is None or wanted.name in self.vocabularies:
+            return self
+        given = x.get(wanted.name) if isinstance(x, dict) else x
+        if not is_text(given):
+            return self
+        require_filled_up(network, wanted)
+        return replace(self, vocabularies={wanted.name: vocabulary.learned(wanted, given, self.tokens)})
+
     def of_targets(self, network: Network, y: Any, anew: bool) -> Schema:
         """With what training targets tell: labels, where a training begins `anew` and some are unknown yet.
 
@@ -277,6 +312,10 @@ class Schema:
             given["tables"] = {
                 name: tuple(map(_encoding, columns)) for name, columns in given.get("tables", {}).items()
             }
+            given["vocabularies"] = {
+                name: Vocabulary(found["unit"], tuple(found["tokens"]), found["first"])
+                for name, found in given.get("vocabularies", {}).items()
+            }
             given["resize"] = None if given["resize"] is None else tuple(given["resize"])
             given["background"] = tuple(given["background"])
             return Schema(**given)
@@ -295,6 +334,9 @@ def reading_for(network: Network) -> Reading:
     shape, table = network.inputs[0].shape, network.table(network.inputs[0].name)
     if table is not None:
         return Reading(numbers=numbers, columns=table.names, declared=True)
+    wanted = text_input(network)
+    if wanted is not None:
+        return Reading(numbers=numbers, text=TextReading(wanted.steps, wanted.continues))
     return Reading(numbers=numbers, channels=shape[2] if len(shape) == 3 and shape[2] in (1, 3) else None)
 
 

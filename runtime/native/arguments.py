@@ -12,6 +12,7 @@ import numpy as np
 from dslc.codegen.build import Library
 from dslc.ir import Head, Network
 from dslc.runtime.data.arrays import as_inputs, as_targets
+from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.sample_weights import as_weights
 from dslc.shape import Shape
 
@@ -52,9 +53,10 @@ class Arguments:
         self._target = self._only_target(heads[0]) if len(heads) == 1 and heads[0].loss is not None else None
 
     def _only_target(self, head: Head) -> _Target | None:
-        """None for soft labels, whose sums C does not check, and for labels of pixels, some of which are ignored."""
+        """None for soft labels, whose sums C does not check, for labels of pixels, some of which are ignored, and for
+        rows of labels."""
         shape = head.value.shape
-        if head.loss is not None and head.loss.pixels:
+        if head.loss is not None and (head.loss.pixels or head.loss.sequences):
             return None
         if head.loss is not None and head.loss.classes and not head.loss.numbered:
             return None
@@ -93,16 +95,22 @@ class Arguments:
         inputs = as_inputs(self.network, x, self.dtype) if numbers is None else [x]
         pointers, count = self.pointers(inputs) if numbers is None else [numbers], len(inputs[0])
         target = self.direct_target_pointer(y, count)
-        targets = self.pointers(as_targets(self.network, y, count, self.dtype)) if target is None else [target]
+        targets = self.pointers(self._targets_of(inputs, y)) if target is None else [target]
         return [*pointers, *targets, *self.pointers([self.weights(sample_weight, count)])], count
 
     def _batch_that_counts(self, x: Any, y: Any, sample_weight: Any) -> tuple[list[Any], int]:
         """As `batch`, without the examples that weigh nothing: a slice of these alone would have no mean."""
         inputs = as_inputs(self.network, x, self.dtype)
-        targets = as_targets(self.network, y, len(inputs[0]), self.dtype)
+        targets = self._targets_of(inputs, y)
         weights = as_weights(sample_weight, len(inputs[0]), self.dtype)
         counted = np.flatnonzero(weights)
         return self.pointers([array[counted] for array in (*inputs, *targets, weights)]), len(counted)
+
+    def _targets_of(self, inputs: list[Array], y: Any) -> list[Array]:
+        """The targets of these inputs, which both together must fit."""
+        targets = as_targets(self.network, y, len(inputs[0]), self.dtype)
+        require_alignments(self.network, inputs, targets)
+        return targets
 
     def direct_pointer(self, x: Any) -> Any:
         """The pointer to x if the network has one input and x can be passed without conversion; else None."""

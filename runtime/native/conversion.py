@@ -11,6 +11,7 @@ import numpy as np
 from dslc.ir import Network, Value
 from dslc.language.diagnostics import DataError, ExampleError
 from dslc.runtime.data.arrays import as_inputs, by_name
+from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.lazy import PORTION, LazyArray, Rows, on_disk, portion_rows, rows_of, windows
 from dslc.runtime.data.scaling import holds_images
 from dslc.runtime.data.schema import Schema
@@ -147,6 +148,7 @@ class Conversion:
                 x, y = pair_of(batch, stream, self.input_names, self.head_names)
                 inputs = convert(x)
                 targets = self._targets(y, len(inputs[0])) if labelled else []
+                require_alignments(self.network, inputs, targets)
                 kinds = kinds or [array.dtype for array in inputs]
                 if [array.dtype for array in inputs] != kinds:
                     raise DataError("images of 8 bits and other numbers alternate: give one of them")

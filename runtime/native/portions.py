@@ -10,6 +10,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.lazy import PORTION
 from dslc.runtime.data.prefetch import Prefetch
 from dslc.runtime.data.stream import as_stream, is_stream
@@ -72,12 +73,13 @@ def labelled_portions(
         weights = convert.weights(sample_weight, len(targets[0]))
         require_labels(convert.network, targets, weights)
         with Prefetch(convert.in_order(x, batch), lambda portion: nbytes(portion[0]), ahead=0) as found:
-            yield (_beside(inputs, targets, weights, slice(at, at + len(inputs[0]))) for inputs, at in found)
+            yield (_beside(convert, inputs, targets, weights, at) for inputs, at in found)
     else:
         inputs = convert.inputs(x)
         targets = convert.targets(y, len(inputs[0]))
         weights = convert.weights(sample_weight, len(inputs[0]))
         require_labels(convert.network, targets, weights)
+        require_alignments(convert.network, inputs, targets)
         yield (portion for portion in [(inputs, targets, weights)])
 
 
@@ -87,8 +89,11 @@ def refuse_weights(sample_weight: Any) -> None:
         raise DataError("sample_weight goes with arrays: a stream has x and y only")
 
 
-def _beside(inputs: Arrays, targets: Arrays, weights: Array | None, rows: slice) -> Labelled:
-    return inputs, [t[rows] for t in targets], None if weights is None else weights[rows]
+def _beside(convert: Conversion, inputs: Arrays, targets: Arrays, weights: Array | None, first: int) -> Labelled:
+    rows = slice(first, first + len(inputs[0]))
+    own = [t[rows] for t in targets]
+    require_alignments(convert.network, inputs, own)
+    return inputs, own, None if weights is None else weights[rows]
 
 
 def _inputs(convert: Conversion) -> int:
@@ -97,7 +102,7 @@ def _inputs(convert: Conversion) -> int:
 
 def _with_labels(convert: Conversion, pairs: Generator[tuple[Arrays, Arrays]]) -> Generator[Labelled]:
     """The same, no weights; DataError behind the last where a head has had no label."""
-    missing = [True] * len(convert.network.heads)
+    missing = [head.loss is None or not head.loss.sequences for head in convert.network.heads]
     for inputs, targets in pairs:
         missing = [m and t.dtype.kind == "f" and bool(np.isnan(t).all()) for m, t in zip(missing, targets, strict=True)]
         yield inputs, targets, None

@@ -12,6 +12,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.lazy import WINDOW, block_rows, on_disk, row_bytes, windows
 from dslc.runtime.data.prefetch import Prefetch
 from dslc.runtime.data.scaling import scaled
@@ -233,6 +234,7 @@ def batches_of(convert: Conversion, x: Any, y: Any, sample_weight: Any, order: O
     weights = convert.weights(sample_weight, len(targets[0]))
     require_labels(convert.network, targets, weights)
     if not portions:
+        require_alignments(convert.network, inputs, targets)
         return InMemory(convert, inputs, targets, weights, order)
     found = InPortions(convert, x, targets, weights, order, batch or 1)
     if not any(map(on_disk, convert.arrays(x) or ())):

@@ -192,11 +192,11 @@ class Body:
         """An output with the loss that judges it, and the end that this loss asks for."""
         loss = self.of(tuple(LOSSES))
         kind, links, shape = LOSSES[loss], [], flow.shape
-        if kind.classes and len(shape) > 1:
+        if (kind.classes and len(shape) > 1) or (kind.sequences and len(shape) > 2):
             links.append("flatten")
             shape = (prod(shape),)
         few = not 2 <= shape[-1] <= 40
-        if ((kind.classes or kind.pixels) and few) or not self.learning:
+        if ((kind.classes or kind.pixels or kind.sequences) and few) or not self.learning:
             call, shape = self.ending(shape)
             links += call
         if kind.through or not links:
@@ -237,20 +237,27 @@ class Body:
             if large or made.multiply_adds((shape,)) > MOST_WORK:
                 continue
             common = self.common(self.number(kind), weights)
-            written = [f"{name}={show(value)}" for name, value in given.items()] + common + self.taken(layer, shape)
+            written = [f"{name}={show(value)}" for name, value in given.items()] + common
+            written += self.taken(layer, shape, given)
             return f"{kind}({', '.join(written)})" if written else kind, result
         return "", shape
 
-    def taken(self, layer: type[Layer], shape: Shape) -> list[str]:
-        """Over a sequence sometimes the arguments that name inputs, of one number each, and these inputs."""
-        some = len(shape) == 2 and self.chance(3)
-        names = [f"n{len(self.lines)}_{argument}" for argument in layer.takes] if some else []
-        self.lines += [f"input {name}: 1" for name in names]
-        return [f"{argument}={name}" for argument, name in zip(layer.takes, names, strict=False)]
+    def taken(self, layer: type[Layer], shape: Shape, given: dict[str, Any]) -> list[str]:
+        """Over a sequence sometimes the arguments that name inputs, of one number each or a sequence, and these
+        inputs."""
+        if len(shape) != 2:
+            return []
+        usable = [a for a in layer.takes if not (a in layer.flows and given.get("causal"))]
+        wanted = [a for a in usable if self.chance(3)]
+        names = {argument: f"n{len(self.lines)}_{argument}" for argument in wanted}
+        sizes = {argument: f"{self.of((5, 2, 17))}x{self.of((3, 1, 8))}" for argument in layer.flows}
+        self.lines += [f"input {name}: {sizes.get(argument, 1)}" for argument, name in names.items()]
+        return [f"{argument}={name}" for argument, name in names.items()]
 
     def given(self, thing: type[Any], shape: Shape, optional: bool = True) -> dict[str, Any]:
         """Arguments by name: those that must be given, and some of the others."""
-        chosen = [s for s in slots(thing) if s.required or (optional and self.chance(2))]
+        free = [s for s in slots(thing) if not isinstance(s.kind, arguments.NameOf)]  # of which few would fit
+        chosen = [s for s in free if s.required or (optional and self.chance(2))]
         given = {s.name: self.value(s, shape) for s in chosen}
         if given.get("soft_labels"):
             given.pop("class_weights", None)  # they weigh class numbers
@@ -382,6 +389,9 @@ class Body:
         given = self.given(thing, shape)
         if given.get("nesterov") and not given.get("momentum"):
             given["momentum"] = 0.9
+        if name == "ctc":
+            steps = shape[0] if len(shape) > 1 else 1
+            given |= {"labels": self.of((1, min(3, steps), steps)), "blank": self.of((0, shape[-1] - 1))}
         if name == "one_cycle":
             given |= {"epochs": None, "steps": 3}
         written = [f"{key}={show(value)}" for key, value in given.items() if value is not None]

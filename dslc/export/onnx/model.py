@@ -42,7 +42,7 @@ def export_onnx(trained: Trained, channels_first: bool = False) -> bytes:
     parts = GraphParts()
     names = {value.name: _input(parts, trained, value, channels_first) for value in network.inputs}
     for node in network.nodes:
-        own = {p.name.removeprefix(f"{node.name}."): trained.parameters[p.name] for p in node.parameters}
+        own = {role: trained.parameters[p.name] for role, p in node.roles.items()}
         place = Place(parts, node, tuple(names[value.name] for value in node.inputs), own)
         names[node.output.name] = FORMS[name_of(node.layer)](place)
     ends = [_output(parts, names[head.value.name], head, channels_first) for head in network.heads]
@@ -74,10 +74,8 @@ def _require_forms(network: Network) -> None:
 
 
 def _has_form(node: Node) -> bool:
-    """Whether there is a form of its kind, for as many values as it reads and with parameters of its own."""
-    roles = {p.name.removeprefix(f"{node.name}.") for p in node.parameters}
-    whole = all(weights.role in roles for weights in node.layer.parameters(node.input_shapes))
-    return name_of(node.layer) in FORMS and whole and (node.layer.merges or len(node.inputs) == 1)
+    """Whether there is a form of its kind, for as many values as it reads."""
+    return name_of(node.layer) in FORMS and (node.layer.merges or len(node.inputs) == 1)
 
 
 # ------------------------------------------------------------------------------------------- its ends

@@ -84,9 +84,12 @@ class Place:
         return self.parts.constant(f"{self.node.name}/{role}", np.array(values, np.int64))
 
     def weight(self, role: str, array: Array | None = None) -> str:
-        """A parameter as a constant; `array` in its place where ONNX wants another order of axes."""
+        """A parameter as a constant, one for all layers that share it; `array` in its place where ONNX wants another
+        order of axes."""
         found = self.parameters[role] if array is None else array
-        return self.parts.constant(f"{self.node.name}.{role}", np.ascontiguousarray(found, np.float32))
+        owned = self.node.parameter(role)
+        name = f"{self.node.name}.{role}" if owned is None else owned.name
+        return self.parts.constant(name, np.ascontiguousarray(found, np.float32))
 
     def by_channel(self, role: str) -> str:
         """A parameter (channels,) as (channels, 1, 1) where the input is an image: as many axes as that has."""

@@ -59,8 +59,9 @@ def _dense(at: Place) -> str:
     """Of a sequence a convolution whose window is one step."""
     bias = (at.weight("bias"),) if at.layer.bias else ()
     if len(at.shape) == 2:
-        return at.op("Conv", *at.x, at.weight("weight", at.parameters["weight"][..., None]), *bias, kernel_shape=[1])
-    return at.op("Gemm", *at.x, at.weight("weight"), *bias, transB=1)
+        weight = at.parameters["weight"].T if at.layer.turned else at.parameters["weight"]
+        return at.op("Conv", *at.x, at.weight("weight", weight[..., None]), *bias, kernel_shape=[1])
+    return at.op("Gemm", *at.x, at.weight("weight"), *bias, transB=int(not at.layer.turned))
 
 
 def _reach(window: Window, shape: Shape) -> list[int]:
