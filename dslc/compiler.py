@@ -55,11 +55,12 @@ def plan_network(
     threads: Threads = 1,
     options: Options | None = None,
     over_ranks: bool = False,
+    cores: int | None = None,
 ) -> Plan:
     """Plans a network, for this machine and one thread by default.
 
-    batch: the largest mini-batch, in place of the file's. threads: a number, or `auto` for as many as pay off on the
-    cores that this process may use. options: passes and algorithms; by default what `--tune` found for this network on
+    batch: the largest mini-batch, in place of the file's. threads: a number, or `auto` for as many as pay off on so many
+    cores, by default those that this process may use. options: passes and algorithms; by default what `--tune` found for this network on
     this machine, if it was tuned. over_ranks: several ranks share a mini-batch in training.
     """
     from dslc.cores import available_cores
@@ -77,7 +78,7 @@ def plan_network(
 
     if threads != "auto":
         return plan_for(threads)
-    plan = plan_for(available_cores())
+    plan = plan_for(cores or available_cores())
     count = profitable_threads(plan)
     return plan if count == plan.threads else plan_for(count)
 

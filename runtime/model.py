@@ -29,7 +29,9 @@ from dslc.runtime.native import inference, initial, probing, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
+from dslc.runtime.native.mpi import over_ranks
 from dslc.runtime.native.parameters import Parameters, Stored
+from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
@@ -61,10 +63,12 @@ class Model:
     """
 
     def __init__(
-        self, network: Network, threads: Threads = "auto", options: Options | None = None, target: Target | None = None
+        self, network: Network, threads: Threads = "auto", options: Options | None = None, target: Target | None = None,
+        ranks: Ranks = ALONE
     ) -> None:
         self.network, self.options, self.target = network, options, target
         self._wanted_threads = threads_to_use(threads)
+        self._ranks = self._own_ranks = ranks
         self.schema = Schema()
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
@@ -89,12 +93,27 @@ class Model:
         self._unfitted = initial.fitted_layers(network)
 
     def _plan(self, batch: int | None) -> Plan:
-        return plan_network(self.network, self.target, batch, self._wanted_threads, self.options)
+        ranks, training = self._ranks, self.network.training
+        if ranks is ALONE or training is None:
+            return plan_network(self.network, self.target, batch, self._wanted_threads, self.options)
+        if training.slices > 1:
+            raise DataError("several ranks share a mini-batch as it is: leave out the slices, as in `batch 256`")
+        capacity = ranks.capacity(batch or training.batch or ranks.size)
+        threads, cores = self._wanted_threads, ranks.cores()
+        return plan_network(self.network, self.target, capacity, threads, self.options, over_ranks=True, cores=cores)
+
+    def _join(self, ranks: Ranks, examples: int) -> None:
+        """From now on these ranks share the training: the network is compiled for this one's part of a mini-batch."""
+        with self.compiled.lock:
+            self._ranks, before = ranks, self._ranks
+            self._mini_batch = self.training.batch or examples
+            if ranks is not before or (ranks is not ALONE and self.batch < ranks.capacity(self._mini_batch)):
+                self.compiled.grow(self._plan(self._mini_batch if self.training.batch is None else None))
 
     def _make_room(self, count: int) -> None:
         """With `batch all` the capacity follows the data: the network is compiled again for more examples."""
         with self.compiled.lock:
-            if self.training.batch is None and count > self.batch:
+            if self._ranks is ALONE and self.training.batch is None and count > self.batch:
                 self.compiled.grow(self._plan(count))
 
     def _fit_layers(self, batches: Batches, y: Any) -> None:
@@ -285,6 +304,11 @@ class Model:
         return self.plan.step_batch
 
     @property
+    def mini_batch(self) -> int:
+        """The number of examples in a mini-batch, on all ranks together."""
+        return self.batch if self._ranks is ALONE else self._mini_batch
+
+    @property
     def dtype(self) -> Any:
         """The NumPy dtype of the network's precision, float32 or float64."""
         return self.compiled.dtype
@@ -443,6 +467,8 @@ class Model:
         sample_weight: Any = None,
         callbacks: Iterable[Callback] = (),
         on_nan: str | None = None,
+        comm: Any = None,
+        reduce: str = "fast",
     ) -> History:
         """Trains for a number of epochs, by default the file's.
 
@@ -453,6 +479,11 @@ class Model:
         word, training ends and the word becomes `History.stopped`. sample_weight: what each example counts (n,), as if
         it were there so many times; one that weighs 0 is left out. callbacks: see `dslc.callbacks`. on_nan: `stop`,
         `skip` or `halve_lr`, by default as the file says, from now on.
+
+        comm: a communicator of mpi4py, whose ranks all make this call with the same data and train together: each works
+        on its part of every mini-batch, and the result is that of one rank but for the order of sums. progress,
+        on_epoch and callbacks are those of rank 0. reduce: `fast`, or `ordered`: sums in the order of the ranks, the
+        same bits in every run of so many ranks. An error in one rank ends all.
 
         After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
         the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
@@ -465,7 +496,8 @@ class Model:
             DataError: the data do not fit or have no labels, a resumed training has no epochs left, a callback is
                 none, or `on_nan` is another word.
         """
-        with self._unchanged_by_errors():
+        ranks = self._own_ranks if comm is None else over_ranks(comm, reduce)
+        with ranks.setting_up(), self._unchanged_by_errors():
             if y is not None:
                 self.learn_columns(x, sample_weight)
             elif any(table.input not in self.schema.tables for table in self.network.tables):
@@ -476,16 +508,24 @@ class Model:
             dev = None if dev is None else self._checked_dev(dev)
         with self._fitting:
             self._decide(on_nan or self.training.on_nan)
-            self._make_room(batches.examples or 0)
-            self._fit_layers(batches, y)
-            run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks)
+            with ranks.setting_up():
+                self._join(ranks, batches.examples or 0)
+                self._make_room(batches.examples or 0)
+                self._fit_layers(batches, y)
+            ranks.alike("the number of examples", batches.examples)
+            ranks.alike("the position in training", (self.epoch, self.step))
+            if not ranks.first:
+                progress, on_epoch, callbacks = "none", None, ()
+            run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks, ranks)
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
                 run.resume_from(self._resumed)
                 self.show_weights(self._resumed.last(self.parameters))
                 self._resumed = None
-            return run.run(epochs)
+            with ranks.training():
+                ranks.same_start(self.compiled)
+                return run.run(epochs)
 
     def _decide(self, on_nan: str) -> None:
         """Sets what becomes of training at a step that is not finite; another network is compiled where that decides
@@ -497,22 +537,23 @@ class Model:
         if training.checks_gradients != before.checks_gradients:
             with self.compiled.lock:
                 self.compiled.network = self.network
-                self.compiled.grow(self._plan(self.batch if training.batch is None else None))
+                self.compiled.grow(self._plan(self.mini_batch if training.batch is None else None))
 
     def train_batches(self, piece: Piece, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
         """Trains on the mini-batches of a piece from position `done` of its order on, for about `seconds`. Returns
         whether the loss stayed finite, and the new position. The parts of the losses are added to `sums`, see
         `steps.new_sums`."""
         with self.compiled.lock:
-            first, count = self.step, -(-(len(piece.order) - done) // self.batch)
+            first, count = self.step, -(-(len(piece.order) - done) // self.mini_batch)
             rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
-            return steps.train_batches(self.compiled, *piece, done, sums, rates, seconds)
+            return self._ranks.train_batches(self.compiled, *piece, done, sums, rates, seconds, self.mini_batch)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated.
         sample_weight: what each example counts (n,). Raises DataError if the mini-batch does not fit or is too
         large."""
         with self.compiled.lock:
+            self._join(ALONE, 0)
             batch = self._batch(x, y, sample_weight)
             self.compiled.net.lr = self.learning_rate(self.epoch)
             return steps.on_batch(self.compiled, "train_step", *batch)
