@@ -87,7 +87,8 @@ class Model:
     def _compile(self, network: Network) -> None:
         """Compiles the network, with fresh parameters."""
         self.network, self._insides = network, {}
-        self._compiled = Compiled(network, self._plan(None), self.seed)
+        with self._ranks.one_before_the_others():
+            self._compiled = Compiled(network, self._plan(None), self.seed)
         for name, array in initial.initial_parameters(network, self.seed):
             self.parameters[name][...] = array
         self._unfitted = initial.fitted_layers(network)
@@ -108,7 +109,8 @@ class Model:
             self._ranks, before = ranks, self._ranks
             self._mini_batch = self.training.batch or examples
             if ranks is not before or (ranks is not ALONE and self.batch < ranks.capacity(self._mini_batch)):
-                self.compiled.grow(self._plan(self._mini_batch if self.training.batch is None else None))
+                with ranks.one_before_the_others():
+                    self.compiled.grow(self._plan(self._mini_batch if self.training.batch is None else None))
 
     def _make_room(self, count: int) -> None:
         """With `batch all` the capacity follows the data: the network is compiled again for more examples."""

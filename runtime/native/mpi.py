@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -54,6 +55,7 @@ class MpiRanks(Ranks):
         self._signals = HeldSignals()
         self._exchange: Exchange | None = None
         self._seconds_a_step = 0.0
+        self._machine = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
         self._cores = self._share_of_cores()
 
     def capacity(self, batch: int) -> int:
@@ -69,11 +71,20 @@ class MpiRanks(Ranks):
         return self._cores
 
     def _share_of_cores(self) -> int:
-        machine = self._comm.Split_type(self._mpi.COMM_TYPE_SHARED)
         mine = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
-        rivals = sum(bool(mine & other) or mine == other for other in machine.allgather(mine))
-        machine.Free()
+        rivals = sum(bool(mine & other) or mine == other for other in self._machine.allgather(mine))
         return max(1, available_cores() // rivals)
+
+    @contextmanager
+    def one_before_the_others(self) -> Generator[None]:
+        """The others of a machine wait for its first rank."""
+        if self._machine.rank:
+            self._machine.Barrier()
+        try:
+            yield
+        finally:
+            if not self._machine.rank:
+                self._machine.Barrier()
 
     def agreed(self, value: T) -> T:
         """The value of rank 0, on all ranks."""
@@ -115,7 +126,9 @@ class MpiRanks(Ranks):
         """An error ends all ranks, with a line that tells where. Signals are answered between mini-batches, on all
         ranks at once."""
         try:
-            with self._signals.held():
+            with self._signals.held(), warnings.catch_warnings():
+                if not self.first:
+                    warnings.simplefilter("ignore")
                 yield
                 self._answer_signals()
         except KeyboardInterrupt:

@@ -33,6 +33,10 @@ class Ranks:
         """How many cores this rank may use: those that it does not share with ranks on the same machine."""
         return available_cores()
 
+    def one_before_the_others(self) -> AbstractContextManager[None]:
+        """Around what one rank of each machine does first, so that the others find it done, such as compiling."""
+        return nullcontext()
+
     def agreed(self, value: T) -> T:
         """The value of rank 0, on all ranks."""
         return value
