@@ -28,6 +28,10 @@ GRACE_SECONDS = 2.0
 """How long another rank leaves the word to rank 0, which has mostly met with the same error."""
 
 
+LONGEST_PAUSE = 0.005
+"""How many seconds a rank that waits sleeps at most before it looks again."""
+
+
 def over_ranks(comm: Any, reduce: str = "fast") -> Ranks:
     """The ranks of a communicator of mpi4py; None, or one of one rank, is this process alone.
 
@@ -79,15 +83,24 @@ class MpiRanks(Ranks):
     def one_before_the_others(self) -> Generator[None]:
         """The others of a machine wait for its first rank."""
         if self._machine.rank:
-            self._machine.Barrier()
+            self._meet(self._machine)
         try:
             yield
         finally:
             if not self._machine.rank:
-                self._machine.Barrier()
+                self._meet(self._machine)
+
+    def _meet(self, comm: Any) -> None:
+        """Waits until all ranks of a communicator are here. MPI would spin: whoever waits for long, while another
+        compiles or evaluates, leaves its core to that."""
+        request, pause = comm.Ibarrier(), 0.0
+        while not request.Test():
+            time.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause + 1e-5)
 
     def agreed(self, value: T) -> T:
         """The value of rank 0, on all ranks."""
+        self._meet(self._comm)
         found: T = self._comm.bcast(value)
         return found
 
@@ -114,6 +127,7 @@ class MpiRanks(Ranks):
             yield
         except Exception as error:
             found = error
+        self._meet(self._comm)
         told = self._comm.allgather(None if found is None else str(found))
         if found is not None:
             raise found
