@@ -59,9 +59,9 @@ def plan_network(
 ) -> Plan:
     """Plans a network, for this machine and one thread by default.
 
-    batch: the largest mini-batch, in place of the file's. threads: a number, or `auto` for as many as pay off on so many
-    cores, by default those that this process may use. options: passes and algorithms; by default what `--tune` found for this network on
-    this machine, if it was tuned. over_ranks: several ranks share a mini-batch in training.
+    batch: the largest mini-batch, in place of the file's. threads: a number, or `auto` for as many as pay off on so
+    many cores, by default those that this process may use. options: passes and algorithms; by default what `--tune`
+    found for this network on this machine, if it was tuned. over_ranks: several ranks share a mini-batch in training.
     """
     from dslc.cores import available_cores
     from dslc.lowering.lower import lower

@@ -120,8 +120,10 @@ class Graph:
 
     def map(self, change: Callable[[Step], Step]) -> Graph:
         """The graph with every step changed."""
-        changed = {step.name: change(step) for step in self.steps}
-        return replace(self, **changed)
+        predict = change(self.predict)
+        gradients = None if self.gradients is None else change(self.gradients)
+        train = None if self.train is None else change(self.train)
+        return replace(self, predict=predict, gradients=gradients, train=train)
 
     def verify(self) -> None:
         """In every row of phases nothing is read before it is written and an activation is written once; in all of a

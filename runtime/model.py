@@ -31,8 +31,8 @@ from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
 from dslc.runtime.native.mpi import over_ranks
 from dslc.runtime.native.parameters import Parameters, Stored
-from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
+from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.batches import Batches, Order, Piece, batches_of
@@ -63,8 +63,12 @@ class Model:
     """
 
     def __init__(
-        self, network: Network, threads: Threads = "auto", options: Options | None = None, target: Target | None = None,
-        ranks: Ranks = ALONE
+        self,
+        network: Network,
+        threads: Threads = "auto",
+        options: Options | None = None,
+        target: Target | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.network, self.options, self.target = network, options, target
         self._wanted_threads = threads_to_use(threads)

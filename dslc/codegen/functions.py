@@ -83,7 +83,7 @@ class Functions:
 
     def _add(self, step: PlannedStep, kernel: Kernel) -> None:
         """Notes a kernel as one of those with the same code."""
-        op, variant = kernel.operation, kernel.variant
+        variant = kernel.variant
         self.products.update(variant.products)
         self.transforms.update(variant.transforms)
         shapes = ", ".join(f"{name} {self._shape(step, t)}" for t, name in passed(kernel))
@@ -135,8 +135,7 @@ class Functions:
         """The parameters that are arrays."""
         written = set(kernel.operation.writes)
         return tuple(
-            f"{'' if t in written else 'const '}{self.names.c_type(t)} *restrict {name}"
-            for t, name in passed(kernel)
+            f"{'' if t in written else 'const '}{self.names.c_type(t)} *restrict {name}" for t, name in passed(kernel)
         )
 
     def _shape(self, step: PlannedStep, tensor: Tensor) -> str:

@@ -16,7 +16,8 @@ from dslc.shape import Shape
 @dataclass(frozen=True)
 class BatchNormDetail:
     """`pixels` is rows x columns (1 for vectors); `momentum` is the share of the old running average that is kept, and
-    `unbiased` whether that of the variance is. `over_ranks`: the statistics are those of the mini-batch of all ranks."""
+    `unbiased` whether that of the variance is. `over_ranks`: the statistics are those of the mini-batch of all
+    ranks."""
 
     channels: int
     pixels: int
@@ -88,9 +89,7 @@ class BatchNorm(Layer):
     def _detail(self, site: Site) -> BatchNormDetail:
         channels, unbiased = site.y.shape[-1], self.variance == "unbiased"
         over_ranks = site.over_ranks and self.sync
-        return BatchNormDetail(
-            channels, site.y.elements // channels, self.momentum, self.eps, unbiased, over_ranks
-        )
+        return BatchNormDetail(channels, site.y.elements // channels, self.momentum, self.eps, unbiased, over_ranks)
 
     def forward(self, site: Site) -> None:
         """In training the statistics, in chunks where there are many pixels, then `batchnorm_apply` with them; at

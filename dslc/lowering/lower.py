@@ -278,6 +278,7 @@ class TrainLowering(_Lowering):
         return Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
 
     def computed_gradient(self, name: str) -> Tensor:
+        """In slices, that of a slice."""
         if not self.sliced:
             return self.gradient(name)
         return Tensor(slice_gradient_name(name), self.parameters[name].shape, batched=False)

@@ -1,6 +1,6 @@
 """The step `train` where several ranks share a mini-batch: each has a part of it, and the update is the same on all.
 
-    forward     the losses are added up over the ranks, so that all have the same and each knows its part of the gradient
+    forward     the losses are added up over the ranks: all have the same, and each knows its part of the gradient
     backward    the gradients of a rank's own examples
     update      their sums over the ranks, then regularizers and optimizer
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM where several ranks train: noted as they come, answered where all ranks stand at the same place."""
+"""Ctrl-C and SIGTERM where several ranks train: noted as they come, answered where all are at the same place."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class MpiRanks(Ranks):
         self._exchange: Exchange | None = None
         self._seconds_a_step = 0.0
         self._machine = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
-        self._cores = self._share_of_cores()
+        self._cores: int = self._share_of_cores()
 
     def capacity(self, batch: int) -> int:
         """The most examples of a mini-batch that a rank has. Raises DataError if some ranks would have none."""
@@ -76,7 +76,7 @@ class MpiRanks(Ranks):
 
     def _share_of_cores(self) -> int:
         mine = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
-        rivals = sum(bool(mine & other) or mine == other for other in self._machine.allgather(mine))
+        rivals = sum(bool(mine & other or mine == other) for other in self._machine.allgather(mine))
         return max(1, available_cores() // rivals)
 
     @contextmanager
@@ -109,7 +109,9 @@ class MpiRanks(Ranks):
         values = self._comm.allgather(value)
         other = next((rank for rank, theirs in enumerate(values) if theirs != values[0]), None)
         if other is not None:
-            raise DataError(f"{what} must be the same on all ranks: {values[0]} on rank 0, {values[other]} on rank {other}")
+            raise DataError(
+                f"{what} must be the same on all ranks: {values[0]} on rank 0, {values[other]} on rank {other}"
+            )
 
     def same_start(self, compiled: Compiled) -> None:
         """Gives all ranks the parameters and the optimizer state of rank 0."""
@@ -156,7 +158,9 @@ class MpiRanks(Ranks):
             time.sleep(GRACE_SECONDS)
         if not isinstance(error, (DataError, UsageError)):
             traceback.print_exception(error)
-        print(f"error: rank {self.rank} of {self.size}: {error or type(error).__name__}", file=sys.__stderr__, flush=True)
+        print(
+            f"error: rank {self.rank} of {self.size}: {error or type(error).__name__}", file=sys.__stderr__, flush=True
+        )
         sys.stderr.flush()
         self._comm.Abort(1)
 
