@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dslc
@@ -77,13 +78,19 @@ def test_nobody_waits_for_a_rank_that_fails(mpiexec: Path, how: str, told: str) 
     assert time.monotonic() - started < 60  # with starting and compiling; mpiexec needs no second after the failure
 
 
-def test_a_command_on_two_ranks(mpiexec: Path, tmp_path: Path) -> None:
+def test_a_command_on_two_ranks(mpiexec: Path, tmp_path: Path, rng: np.random.Generator) -> None:
     """One of them shows and writes; an error is told once."""
-    command = ["-m", "dslc", "train", "mlp", "--data", "mnist", "--epochs", "1", "--progress", "plain", "--run"]
+    spec, data = tmp_path / "tiny.net", tmp_path / "tiny.npz"
+    spec.write_text(
+        "net T {\n input x: 4\n dense(3) -> softmax\n}\n"
+        "train {\n loss cross_entropy\n optimizer sgd(0.1)\n batch 8\n epochs 2\n}\n"
+    )
+    np.savez(data, x=rng.normal(size=(60, 4)).astype(np.float32), y=np.arange(60) % 3)
+    command = ["-m", "dslc", "train", spec, "--data", data, "--progress", "plain", "--run"]
     done = run(mpiexec, 2, *command, tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("report: ") == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "tiny.net", "tiny.npz"]
     again = run(mpiexec, 2, *command, tmp_path / "run")
     assert again.returncode != 0
     assert again.stderr.count("exists already") == 1
