@@ -57,15 +57,18 @@ def plan_network(
     batch: int | None = None,
     threads: Threads = 1,
     options: Options | None = None,
+    over_ranks: bool = False,
+    cores: int | None = None,
 ) -> Plan:
     """Plans a network, for this machine and one thread by default.
 
-    batch: the largest mini-batch, in place of the file's. threads: a number, or `auto` for as many as pay off on the
-    cores that this process may use. options: passes and algorithms; by default what `--tune` found for this network on
-    this machine, if it was tuned.
+    batch: the largest mini-batch, in place of the file's. threads: a number, or `auto` for as many as pay off on so
+    many cores, by default those that this process may use. options: passes and algorithms; by default what `--tune`
+    found for this network on this machine, if it was tuned. over_ranks: several ranks share a mini-batch in training.
     """
     from dslc.cores import available_cores
     from dslc.lowering.lower import lower
+    from dslc.lowering.over_ranks import lower_over_ranks
     from dslc.planning.planner import DEFAULT, make_plan, profitable_threads
     from dslc.planning.tuned import tuned_options
     from dslc.target import native
@@ -75,10 +78,10 @@ def plan_network(
         return make_plan(graph, target or native(), batch, count, options or tuned)
 
     with paused_collection():
-        graph = lower(network)
+        graph = lower_over_ranks(network) if over_ranks else lower(network)
         if threads != "auto":
             return plan_for(threads)
-        plan = plan_for(available_cores())
+        plan = plan_for(cores or available_cores())
         count = profitable_threads(plan)
         return plan if count == plan.threads else plan_for(count)
 

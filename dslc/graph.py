@@ -104,12 +104,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Graph:
-    """The operations of a network; `gradients` and `train` are None where the file has no `train`."""
+    """The operations of a network; `gradients` and `train` are None where the file has no `train`. `over_ranks`:
+    `train` works on a rank's part of a mini-batch."""
 
     network: Network
     predict: Step
     gradients: Step | None = None
     train: Step | None = None
+    over_ranks: bool = False
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -118,8 +120,10 @@ class Graph:
 
     def map(self, change: Callable[[Step], Step]) -> Graph:
         """The graph with every step changed."""
-        predict, *others = (change(step) for step in self.steps)
-        return Graph(self.network, predict, *others)
+        predict = change(self.predict)
+        gradients = None if self.gradients is None else change(self.gradients)
+        train = None if self.train is None else change(self.train)
+        return replace(self, predict=predict, gradients=gradients, train=train)
 
     def verify(self) -> None:
         """In every row of phases nothing is read before it is written and an activation is written once; in all of a

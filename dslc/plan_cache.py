@@ -21,6 +21,7 @@ from typing import Any
 
 from dslc.cache import cache_folder, not_ours, write_whole
 from dslc.codegen.build import Library, load_module, sealed, surroundings, unsealed
+from dslc.compiler import plan_network
 from dslc.cores import Threads, available_cores
 from dslc.ir import Network
 from dslc.language.source import Source
@@ -36,14 +37,21 @@ SOURCES = ("dslc", "dslc.grammar", "dslc.templates")
 
 @dataclass(frozen=True)
 class Request:
-    """What a model asks to be compiled: `threads` and `options` as for `plan_network`, for this machine if `target` is
-    None."""
+    """What a model asks to be compiled: for this machine if `target` is None, the others as for `plan_network`."""
 
     network: Network
     target: Target | None
     batch: int | None
     threads: Threads
     options: Options | None
+    over_ranks: bool = False
+    cores: int | None = None
+
+    def plan(self, threads: Threads | None = None) -> Plan:
+        """The plan of what is asked; for so many threads if a number is given."""
+        return plan_network(
+            self.network, self.target, self.batch, threads or self.threads, self.options, self.over_ranks, self.cores
+        )
 
     @property
     def path(self) -> Path | None:
@@ -52,10 +60,10 @@ class Request:
         Raises:
             UsageError: there is no C compiler.
         """
-        cores = available_cores() if self.threads == "auto" else self.threads
+        cores = (self.cores or available_cores()) if self.threads == "auto" else self.threads
         tuned = [tuned_options(self.network, self.batch, n) for n in range(1, cores + 1)] if self.target is None else []
         target = self.target or native()
-        asked = (self.network, target, self.batch, self.threads, cores, self.options, tuned)
+        asked = (self.network, target, self.batch, self.threads, cores, self.options, tuned, self.over_ranks)
         with suppress(pickle.PicklingError, AttributeError, TypeError):
             written = _written(asked)
             parts = (_version().encode(), *(part.encode() for part in surroundings(target)), written)

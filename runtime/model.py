@@ -30,8 +30,10 @@ from dslc.runtime.native import inference, initial, probing, steps
 from dslc.runtime.native.compiled import Compiled, compilation
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
+from dslc.runtime.native.mpi import over_ranks
 from dslc.runtime.native.parameters import Parameters, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
+from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.batches import Batches, Order, Piece, batches_of
@@ -62,10 +64,16 @@ class Model:
     """
 
     def __init__(
-        self, network: Network, threads: Threads = "auto", options: Options | None = None, target: Target | None = None
+        self,
+        network: Network,
+        threads: Threads = "auto",
+        options: Options | None = None,
+        target: Target | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.network, self.options, self.target = network, options, target
         self._wanted_threads = threads_to_use(threads)
+        self._ranks = self._own_ranks = ranks
         self.schema = Schema()
         self.seed = network.training.seed if network.training else 0
         self.epoch = 0
@@ -84,7 +92,8 @@ class Model:
     def _compile(self, network: Network) -> None:
         """Compiles the network, with fresh parameters."""
         self.network, self._insides = network, {}
-        self._compiled = Compiled(network, self._made(None), self.seed)
+        with self._ranks.one_before_the_others():
+            self._compiled = Compiled(network, self._made(None), self.seed)
         for name, array in initial.initial_parameters(network, self.seed):
             self.parameters[name][...] = array
         self._unfitted = initial.fitted_layers(network)
@@ -93,12 +102,28 @@ class Model:
         return compilation(self._request(batch))
 
     def _request(self, batch: int | None) -> Request:
-        return Request(self.network, self.target, batch, self._wanted_threads, self.options)
+        ranks, training = self._ranks, self.network.training
+        asked = Request(self.network, self.target, batch, self._wanted_threads, self.options)
+        if ranks is ALONE or training is None:
+            return asked
+        if training.slices > 1:
+            raise DataError("several ranks share a mini-batch as it is: leave out the slices, as in `batch 256`")
+        capacity = ranks.capacity(batch or training.batch or ranks.size)
+        return replace(asked, batch=capacity, over_ranks=True, cores=ranks.cores())
+
+    def _join(self, ranks: Ranks, examples: int) -> None:
+        """From now on these ranks share the training: the network is compiled for this one's part of a mini-batch."""
+        with self.compiled.lock:
+            self._ranks, before = ranks, self._ranks
+            self._mini_batch = self.training.batch or examples
+            if ranks is not before or (ranks is not ALONE and self.batch < ranks.capacity(self._mini_batch)):
+                with ranks.one_before_the_others():
+                    self.compiled.grow(self._made(self._mini_batch if self.training.batch is None else None))
 
     def _make_room(self, count: int) -> None:
         """With `batch all` the capacity follows the data: the network is compiled again for more examples."""
         with self.compiled.lock:
-            if self.training.batch is None and count > self.batch:
+            if self._ranks is ALONE and self.training.batch is None and count > self.batch:
                 self.compiled.grow(self._made(count))
 
     def _fit_layers(self, batches: Batches, y: Any) -> None:
@@ -290,6 +315,11 @@ class Model:
         return self.compiled.memory.step_batch
 
     @property
+    def mini_batch(self) -> int:
+        """The number of examples in a mini-batch, on all ranks together."""
+        return self.batch if self._ranks is ALONE else self._mini_batch
+
+    @property
     def dtype(self) -> Any:
         """The NumPy dtype of the network's precision, float32 or float64."""
         return self.compiled.dtype
@@ -448,6 +478,8 @@ class Model:
         sample_weight: Any = None,
         callbacks: Iterable[Callback] = (),
         on_nan: str | None = None,
+        comm: Any = None,
+        reduce: str = "fast",
     ) -> History:
         """Trains for a number of epochs, by default the file's.
 
@@ -458,6 +490,11 @@ class Model:
         word, training ends and the word becomes `History.stopped`. sample_weight: what each example counts (n,), as if
         it were there so many times; one that weighs 0 is left out. callbacks: see `dslc.callbacks`. on_nan: `stop`,
         `skip` or `halve_lr`, by default as the file says, from now on.
+
+        comm: a communicator of mpi4py, whose ranks all make this call with the same data and train together: each works
+        on its part of every mini-batch, and the result is that of one rank but for the order of sums. progress,
+        on_epoch and callbacks are those of rank 0. reduce: `fast`, or `ordered`: sums in the order of the ranks, the
+        same bits in every run of so many ranks. An error in one rank ends all.
 
         After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
         the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
@@ -470,7 +507,8 @@ class Model:
             DataError: the data do not fit or have no labels, a resumed training has no epochs left, a callback is
                 none, or `on_nan` is another word.
         """
-        with self._unchanged_by_errors():
+        ranks = self._own_ranks if comm is None else over_ranks(comm, reduce)
+        with ranks.setting_up(), self._unchanged_by_errors():
             if y is not None:
                 self.learn_columns(x, sample_weight)
             elif any(table.input not in self.schema.tables for table in self.network.tables):
@@ -481,16 +519,24 @@ class Model:
             dev = None if dev is None else self._checked_dev(dev)
         with self._fitting:
             self._decide(on_nan or self.training.on_nan)
-            self._make_room(batches.examples or 0)
-            self._fit_layers(batches, y)
-            run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks)
+            with ranks.setting_up():
+                self._join(ranks, batches.examples or 0)
+                self._make_room(batches.examples or 0)
+                self._fit_layers(batches, y)
+            ranks.alike("the number of examples", batches.examples)
+            ranks.alike("the position in training", (self.epoch, self.step))
+            if not ranks.first:
+                progress, on_epoch, callbacks = "none", None, ()
+            run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks, ranks)
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
                 run.resume_from(self._resumed)
                 self.show_weights(self._resumed.last(self.parameters))
                 self._resumed = None
-            return run.run(epochs)
+            with ranks.training():
+                ranks.same_start(self.compiled)
+                return run.run(epochs)
 
     def _decide(self, on_nan: str) -> None:
         """Sets what becomes of training at a step that is not finite; another network is compiled where that decides
@@ -502,22 +548,23 @@ class Model:
         if training.checks_gradients != before.checks_gradients:
             with self.compiled.lock:
                 self.compiled.network = self.network
-                self.compiled.grow(self._made(self.batch if training.batch is None else None))
+                self.compiled.grow(self._made(self.mini_batch if training.batch is None else None))
 
     def train_batches(self, piece: Piece, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
         """Trains on the mini-batches of a piece from position `done` of its order on, for about `seconds`. Returns
         whether the loss stayed finite, and the new position. The parts of the losses are added to `sums`, see
         `steps.new_sums`."""
         with self.compiled.lock:
-            first, count = self.step, -(-(len(piece.order) - done) // self.batch)
+            first, count = self.step, -(-(len(piece.order) - done) // self.mini_batch)
             rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
-            return steps.train_batches(self.compiled, *piece, done, sums, rates, seconds)
+            return self._ranks.train_batches(self.compiled, *piece, done, sums, rates, seconds, self.mini_batch)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated.
         sample_weight: what each example counts (n,). Raises DataError if the mini-batch does not fit or is too
         large."""
         with self.compiled.lock:
+            self._join(ALONE, 0)
             batch = self._batch(x, y, sample_weight)
             self.compiled.net.lr = self.learning_rate(self.epoch)
             return steps.on_batch(self.compiled, "train_step", *batch)

@@ -14,6 +14,7 @@ from functools import cache
 from cyclopts import CycloptsError
 
 from dslc.cli.app import ARGUMENTS, app
+from dslc.cli.ranks import leave, only_first_speaks
 from dslc.cli.signals import interrupted_status, listen
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
@@ -29,7 +30,10 @@ def main() -> None:
     """The entry point."""
     warnings.showwarning = _note
     listen()
-    sys.exit(run(sys.argv[1:]))
+    only_first_speaks()
+    status = run(sys.argv[1:])
+    leave(status)
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:

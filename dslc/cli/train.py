@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -31,6 +31,7 @@ from dslc.cli.app import (
     writing,
 )
 from dslc.cli.data import DataOptions, encode_tables, locating, training_data
+from dslc.cli.ranks import communicator
 from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
 from dslc.compiler import check_file
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         "dslc train lenet5 --data mnist",
         "dslc train specs/mlp.net --data mnist --lr 0.01 --batch 32 --epochs 3",
         "dslc train specs/lenet5.net --data mnist --resume runs/lenet5-1",
+        "mpiexec -n 2 dslc train lenet5 --data mnist",
         "dslc train specs/lenet5.net --data mnist --time-budget 30m --tensorboard boards/lenet5",
     )
 )
@@ -74,11 +76,15 @@ def train(
     split: str | None = None,
     train_dev: float = 0.0,
     threads: Threads = "auto",
+    reduce: Literal["fast", "ordered"] = "fast",
     progress: Progress = "auto",
     watch: WatchOptions = WatchOptions(),
     define: Define = None,
 ) -> int:
     """Train, and leave a run folder with spec, weights, history, report, and the checkpoint of the last epoch.
+
+    Started by `mpiexec -n N`, or by Slurm, N processes train together, each on its part of every mini-batch, and the
+    result is that of one but for the order of sums. Each has its share of the cores; the first one shows and writes.
 
     A tenth of the training set goes to the dev set where the data bring none.
     Every class is split alike, by the file's seed.
@@ -92,12 +98,16 @@ def train(
         weights: A weights file to start from, for transfer learning.
         only: Just these layers of --weights, as in conv1,conv2.
         split: Percentages for train/dev/test, as in 60/20/20, or for train/dev where the data bring a test set.
+        reduce: With several processes: how sums over them are made. `ordered` adds up in the order of the ranks, the
+            same bits in every run of so many.
         train_dev: A share of the training set that is held out, to tell variance from a mismatch of the data.
     """
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
+    from dslc.runtime.native.mpi import over_ranks
     from dslc.runtime.runs.checkpoints import RunCheckpoints
     from dslc.runtime.runs.folder import is_unbegun, run_folder, write_partition
+    from dslc.runtime.training.spec_text import as_trained
 
     if spec is None or data is None:
         raise CallError(_what_to_do(spec))
@@ -110,7 +120,8 @@ def train(
     anew = resume is None or is_unbegun(resume)
     if weights is not None and not anew:
         raise CallError("--resume goes on with the checkpoint's weights: leave out --weights")
-    model = Model(network, thread_option(threads))
+    ranks = over_ranks(communicator(), reduce)
+    model = Model(network, thread_option(threads), ranks=ranks)
     if weights is not None:
         _load_weights(model, weights, only)
     if resume is not None:
@@ -125,6 +136,11 @@ def train(
         print(f"note: {text}", file=sys.stderr)
     check_parts(model.schema, network, dataset, anew)
     dev = dataset.dev.given if dataset.dev else None
+    part = dataset.train
+    ranks.alike("the network", as_trained(network))  # and all have read what rank 0 may write to from now on
+    if not ranks.first:
+        model.fit(part.x, part.y, dev, epochs, sample_weight=part.weights)
+        return 0
     existing: Existing = "goes on" if _same(run, resume) else "replaced" if overwrite else "refused"
     with run_folder(run, network.name, existing) as folder:
         with writing(folder):
@@ -135,7 +151,6 @@ def train(
                 *_histograms(watch, folder, model, dataset),
             ]
             write_partition(folder, dataset)
-        part = dataset.train
         history = model.fit(part.x, part.y, dev, epochs, progress, sample_weight=part.weights, callbacks=watching)
         results = results_of(model, dataset)
         with writing(folder):

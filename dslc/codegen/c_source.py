@@ -9,7 +9,7 @@ from dslc.ir import Network
 RUNS = {
     "predict": ("predict_prepack", "predict_forward", "predict_small_batch"),
     "evaluate": ("predict_prepack", "predict_forward", "predict_losses"),
-    "loss": ("train_begin", "train_forward"),
+    "loss": ("gradients_begin", "gradients_forward"),
     "gradients": ("gradients_begin", "gradients_forward", "gradients_backward", "gradients_finish"),
     "train_step": ("train_begin", "train_forward", "train_backward", "train_check", "train_update"),
 }

@@ -72,6 +72,7 @@ def _interface(plan: Plan, names: Names) -> dict[str, object]:
         "inputs": [f"const {names.real} *{v.name}_in" for v in network.inputs],
         "outputs": [f"{names.real} *{h.name}_output" for h in network.answers],
         "trains": plan.graph.train is not None,
+        "over_ranks": plan.graph.over_ranks,
         "targets": [names.declare(t) for t in _targets(plan)],
         "sample_weights": names.declare(SAMPLE_WEIGHTS),
         "stored": [f"const uint8_t *{_bytes(v.name)}" for v in network.inputs],
@@ -156,11 +157,26 @@ def _calls(plan: Plan, phases: Phases) -> dict[str, object]:
     for step in (s for s in plan.steps if s.name != "predict"):
         for phase in step.phases:
             name = f"{step.name}_{phase.name}"
-            start = "earlier" if sliced and phase.name in ("forward", "backward") else ""
+            in_slice = sliced and phase.name in ("forward", "backward")
+            words = _words(step.name, phase.name, in_slice, plan)
             if step.name == "gradients":
                 found[name] = phases[name].name
-            found[f"{name}_arguments"] = phase_call(phases[name], start, sliced, step.name == "train")
+            start = "earlier" if in_slice else ""
+            found[f"{name}_arguments"] = phase_call(phases[name], start, words, step.name == "train")
     return found
+
+
+def _words(step: str, phase: str, in_slice: bool, plan: Plan) -> dict[str, str]:
+    """What a phase is told in place of `n` and its like: of a slice, or of this rank's part of the mini-batch."""
+    if plan.step_batch > plan.batch:
+        of_slice = {"total_weight": "slice_weight", "sample_weights": "slice_weights", "loss": "call->slice_loss"}
+        return of_slice if in_slice else {"n": "call->n"}
+    if not plan.graph.over_ranks:
+        return {}
+    if step == "gradients":
+        return {"earlier": "0"}
+    of_all = {} if phase == "forward" else {"total_weight": "net->ranks->total_weight"}
+    return {"earlier": "net->ranks->earlier", **of_all}
 
 
 def _bytes(value: str) -> str:

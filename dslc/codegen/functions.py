@@ -30,13 +30,15 @@ RUNTIME_PARAMETERS = {
     "seed": "uint64_t seed",
     "lr": "real lr",
     "step_number": "double step_number",
+    "ranks": "rank_sums *ranks",
+    "all_examples": "int all_examples",
 }
 """What a kernel may take besides its arrays; it gets what its body mentions."""
 
 RUNTIME_ARGUMENTS = {
     "barrier": "barrier", "n": "n", "earlier": "earlier", "total_weight": "total_weight", "part": "part",
     "parts": "parts", "step": "net->step", "seed": "net->seed", "lr": "(real)net->lr",
-    "step_number": "(double)(net->step + 1)",
+    "step_number": "(double)(net->step + 1)", "ranks": "net->ranks", "all_examples": "net->ranks->examples",
 }  # fmt: skip
 
 Code = tuple[tuple[str, ...], str]
@@ -81,12 +83,10 @@ class Functions:
 
     def _add(self, step: PlannedStep, kernel: Kernel) -> None:
         """Notes a kernel as one of those with the same code."""
-        op, variant = kernel.operation, kernel.variant
+        variant = kernel.variant
         self.products.update(variant.products)
         self.transforms.update(variant.transforms)
-        shapes = ", ".join(
-            f"{name} {self._shape(step, t)}" for t, name in zip(tensors_of(op), variant.arguments, strict=True)
-        )
+        shapes = ", ".join(f"{name} {self._shape(step, t)}" for t, name in passed(kernel))
         self._uses.setdefault(self._general(kernel), []).append(Use(kernel, shapes))
 
     def _general(self, kernel: Kernel) -> Code:
@@ -135,8 +135,7 @@ class Functions:
         """The parameters that are arrays."""
         written = set(kernel.operation.writes)
         return tuple(
-            f"{'' if t in written else 'const '}{self.names.c_type(t)} *restrict {name}"
-            for t, name in zip(tensors_of(kernel.operation), kernel.variant.arguments, strict=True)
+            f"{'' if t in written else 'const '}{self.names.c_type(t)} *restrict {name}" for t, name in passed(kernel)
         )
 
     def _shape(self, step: PlannedStep, tensor: Tensor) -> str:
@@ -146,6 +145,12 @@ class Functions:
         lanes = layout.examples
         batch = [f"n / {lanes}" if lanes > 1 else "n"] if tensor.batched else []
         return "".join(f"[{k}]" for k in (*batch, *layout.stored, *([lanes] if lanes > 1 else [])))
+
+
+def passed(kernel: Kernel) -> tuple[tuple[Tensor, str], ...]:
+    """The tensors that a kernel's function is given, with their names in C."""
+    named = zip(tensors_of(kernel.operation), kernel.variant.arguments, strict=True)
+    return tuple((tensor, name) for tensor, name in named if name)
 
 
 def tensors_of(op: Operation) -> tuple[Tensor, ...]:

@@ -120,24 +120,27 @@ def callers_tensors(phase: PlannedPhase) -> tuple[Tensor, ...]:
     return tuple(dict.fromkeys(used))
 
 
-def phase_call(function: PhaseFunction, start: str = "", sliced: bool = False, updates: bool = True) -> list[str]:
+def phase_call(
+    function: PhaseFunction, start: str = "", words: Mapping[str, str] | None = None, updates: bool = True
+) -> list[str]:
     """The arguments with which a thread calls a phase. start: what says, in C, from which example on; by default from
-    the first. sliced: of a step in slices, which keeps the loss of each apart. updates: of a step that updates."""
+    the first. words: what stands, in C, for the loss, the counts and the weight of the examples where it is not what
+    they are called. updates: of a step that updates."""
+    other = words or {}
     arrays = []
     for tensor in function.arrays:
         if tensor.name == "loss_sums":
             arrays.append("call->batch_sums")
         elif tensor.role == WEIGHTS:  # of this mini-batch or slice already, or NULL
-            arrays.append("slice_weights" if sliced and start else tensor.name)
-        elif tensor.name == "loss" and sliced and start:
-            arrays.append("call->slice_loss")
+            arrays.append(other.get(tensor.name, tensor.name))
+        elif tensor.name in other:
+            arrays.append(other[tensor.name])
         elif start:
             arrays.append(f"call->{tensor.name} + {start} * {tensor.elements}")
         else:
             arrays.append(f"call->{tensor.name}")
-    words = [word for word in COUNTS if RUNTIME_PARAMETERS[word] in function.parameters]
-    other = ({"total_weight": "slice_weight"} if start else {"n": "call->n"}) if sliced else {}
-    numbers = [other.get(word, word) for word in words]
+    taken = [word for word in COUNTS if RUNTIME_PARAMETERS[word] in function.parameters]
+    numbers = [other.get(word, word) for word in taken]
     choice = [str(int(updates))] if UPDATES in function.parameters else []
     return ["net", "barrier", *arrays, *numbers, *choice, "part", "parts"]
 

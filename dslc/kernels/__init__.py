@@ -39,7 +39,8 @@ class Scratch:
 class Variant:
     """One way to compute an operation.
 
-    `arguments` are the C names of the operation's tensors: what it reads, then what it only writes. `context` fills the
+    `arguments` are the C names of the operation's tensors: what it reads, then what it only writes; one without a name
+    is not passed. `context` fills the
     template `kernels/<kind>[_<name>].c.j2`. `cost_ns` estimates a whole mini-batch on one thread. `products` are the
     sizes of the micro-kernel that the template calls, `transforms` those of Winograd's algorithm. `scratch` is
     workspace for the time of the call; its names come after those of the tensors in `arguments`. In the arguments that
@@ -76,7 +77,7 @@ class Variant:
 class Setting:
     """What a kernel may depend on besides its operation: layouts by tensor name, the largest mini-batch, bytes of a
     number, numbers in a vector, rows of a register tile, threads, whether algorithms that lose accuracy are left out
-    (`precise`), and whether training works through a mini-batch in slices (`sliced`)."""
+    (`precise`), and whether training has but a part of a mini-batch at a time, a slice or a rank's (`sliced`)."""
 
     layouts: Mapping[str, Layout]
     batch: int

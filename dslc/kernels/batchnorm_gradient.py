@@ -19,6 +19,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     reads, end = fused_epilogue(op, "dout", "in", "mean", "var", "gamma", "dgamma", "dbeta")
     names = (*reads, "din")
     context: dict[str, object] = {"pixels": d.pixels, "channels": d.channels, "eps": d.eps, **end}
+    context["examples"] = "all_examples" if d.over_ranks else "n"
     if d.channels > MAX_CHANNELS:
         return [Variant("plain", names, context, setting.memory_cost(op.reads[0], factor=3))]
     context |= row_context(d.channels, d.pixels, setting.lanes, 512)

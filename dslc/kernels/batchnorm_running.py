@@ -12,7 +12,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, BatchNormDetail)
     context = {
         "channels": d.channels, "momentum": d.momentum, "rest": 1 - d.momentum, "pixels": d.pixels,
-        "unbiased": d.unbiased,
+        "unbiased": d.unbiased, "examples": "all_examples" if d.over_ranks else "n",
     }  # fmt: skip
     names, cost = ("batch_mean", "batch_var", "mean", "var"), setting.memory_cost(op.reads[0])
     return [Variant("plain", names, context, cost, sizes=("channels", "pixels"))]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from dslc.language.arguments import Fraction, OneOf, Positive
+from dslc.language.arguments import Flag, Fraction, OneOf, Positive
 from dslc.layers import Example, Layer, Mode, Reference, Weights
 from dslc.lowering.site import Site
 from dslc.numerics import Array, np
@@ -16,24 +16,29 @@ from dslc.shape import Shape
 @dataclass(frozen=True)
 class BatchNormDetail:
     """`pixels` is rows x columns (1 for vectors); `momentum` is the share of the old running average that is kept, and
-    `unbiased` whether that of the variance is."""
+    `unbiased` whether that of the variance is. `over_ranks`: the statistics are those of the mini-batch of all
+    ranks."""
 
     channels: int
     pixels: int
     momentum: float
     eps: float
     unbiased: bool = False
+    over_ranks: bool = False
 
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
     """For each feature or channel gamma * (x - mean) / sqrt(var + eps) + beta: in training with mean and variance over
     the mini-batch (and all pixels), at prediction and wherever the layer is frozen with running averages. Both
-    variances are biased, as in the notes; with variance=unbiased the running one is not, as in PyTorch."""
+    variances are biased, as in the notes; with variance=unbiased the running one is not, as in PyTorch. Where several
+    ranks share a mini-batch the statistics are those of all of it; with sync=off each rank takes those of its own
+    examples, and the running averages move by the mean of all ranks."""
 
     momentum: Fraction = 0.9
     eps: Positive = 1e-5
     variance: Annotated[str, OneOf(("biased", "unbiased"))] = "biased"
+    sync: Flag = True
 
     mixes = True
     examples = (
@@ -82,10 +87,9 @@ class BatchNorm(Layer):
         return Reference(p["gamma"] * normal + p["beta"], pull, running if mode.training else {})
 
     def _detail(self, site: Site) -> BatchNormDetail:
-        channels = site.y.shape[-1]
-        return BatchNormDetail(
-            channels, site.y.elements // channels, self.momentum, self.eps, self.variance == "unbiased"
-        )
+        channels, unbiased = site.y.shape[-1], self.variance == "unbiased"
+        over_ranks = site.over_ranks and self.sync
+        return BatchNormDetail(channels, site.y.elements // channels, self.momentum, self.eps, unbiased, over_ranks)
 
     def forward(self, site: Site) -> None:
         """In training the statistics, in chunks where there are many pixels, then `batchnorm_apply` with them; at
@@ -95,12 +99,17 @@ class BatchNorm(Layer):
         running = (site.parameter("mean"), site.parameter("var"))
         statistics = running
         if site.training:
-            mean, var = site.save("batch_mean", shape), site.save("batch_var", shape)
+            statistics = (site.save("batch_mean", shape), site.save("batch_var", shape))
+            own = statistics
+            if detail.over_ranks:
+                own = (site.save("rank_mean", shape), site.save("rank_var", shape))
             chunks = site.chunks("moments", (2, *shape))
-            statistics = (mean, var)
-            site.op("batchnorm_statistics", "statistics", site.x, (chunks,) if chunks else statistics, detail)
+            site.op("batchnorm_statistics", "statistics", site.x, (chunks,) if chunks else own, detail)
             if chunks is not None:
-                site.op("batchnorm_merge", "merge_statistics", (chunks,), statistics, detail)
+                site.op("batchnorm_merge", "merge_statistics", (chunks,), own, detail)
+            if detail.over_ranks:
+                reads = (*own, site.parameter("mean"))
+                site.op("batchnorm_over_ranks", "statistics_over_ranks", reads, statistics, detail)
         site.op("batchnorm_apply", "forward", (*site.x, *statistics, *affine), (site.y,), detail)
 
     def backward(self, site: Site) -> None:
@@ -121,7 +130,11 @@ class BatchNorm(Layer):
         if chunks is not None:
             site.op("chunk_sum", "merge_affine", (chunks,), (dgamma, dbeta))
         if (dx := site.dx[0]) is not None:
-            affine = (site.parameter("gamma"), dgamma, dbeta)
+            sums = (dgamma, dbeta)
+            if detail.over_ranks:
+                sums = (site.save("gamma_sum_over_ranks", shape), site.save("beta_sum_over_ranks", shape))
+                site.op("sum_over_ranks", "affine_over_ranks", (dgamma, dbeta), sums)
+            affine = (site.parameter("gamma"), *sums)
             site.op("batchnorm_gradient", "backward_input", (*reads, *affine), (dx,), detail)
 
     def after(self, site: Site) -> None:
@@ -129,5 +142,10 @@ class BatchNorm(Layer):
         if not site.training:
             return
         running = tuple(t for t in (site.parameter("mean"), site.parameter("var")) if t is not None)
-        reads = (site.saved["batch_mean"], site.saved["batch_var"], *running)
-        site.op("batchnorm_running", "running", reads, running, self._detail(site))
+        detail, statistics = self._detail(site), (site.saved["batch_mean"], site.saved["batch_var"])
+        if site.over_ranks and not self.sync:
+            shape = statistics[0].shape
+            means = (site.save("mean_over_ranks", shape), site.save("var_over_ranks", shape))
+            site.op("batchnorm_over_ranks", "statistics_over_ranks", statistics, means, detail)
+            statistics, detail = means, replace(detail, unbiased=False)
+        site.op("batchnorm_running", "running", (*statistics, *running), running, detail)

@@ -45,13 +45,14 @@ def lower(network: Network) -> Graph:
     predict = _Predict(network).step()
     if network.training is None:
         return Graph(network, predict)
-    return Graph(network, predict, *_Train(network).steps())
+    return Graph(network, predict, *TrainLowering(network).steps())
 
 
 class _Lowering:
     """What both steps share: tensors for values, and the forward pass."""
 
     training = False
+    over_ranks = False
     needs: set[str] = set()
     """The values whose gradients the step computes, by name."""
 
@@ -103,6 +104,7 @@ class _Lowering:
             parameters={role: self.parameter(p.name) for role, p in node.roles.items()},
             gradients={role: self.gradient_at(p, node) for role, p in node.roles.items() if p.learns},
             saved=self.saved[node.name],
+            over_ranks=self.over_ranks,
         )
 
     def forward(self, wanted: frozenset[str]) -> None:
@@ -207,7 +209,7 @@ class _Predict(_Lowering):
                 )
 
 
-class _Train(_Lowering):
+class TrainLowering(_Lowering):
     """The forward pass in training mode with the loss, the backward pass, and the update.
 
     In slices: each is divided by its own number of labels, as a mini-batch would be; `slice_share` turns that into its
@@ -225,58 +227,65 @@ class _Train(_Lowering):
 
     def steps(self) -> tuple[Step, Step]:
         """The steps `gradients` and `train`."""
+        forward = self.forward_and_backward()
+        return self._steps_in_slices(forward) if self.sliced else self._steps_at_once(forward)
+
+    def forward_and_backward(self) -> Phase:
+        """Emits both passes. Returns the phase `forward`; the operations of the backward pass wait for `phase`."""
         self.contributions: dict[str, list[Tensor]] = defaultdict(list)
         self.needs = _needing_gradient(self.network)
         self.forward(frozenset(node.name for node in self.network.nodes))
-        self._losses()
+        self.losses()
         forward = self.phase("forward")
         for index, node in reversed(list(enumerate(self.network.nodes))):
             self._backward(node, index)
         self._sum_shared()
-        return self._steps_in_slices(forward) if self.sliced else self._steps_at_once(forward)
+        return forward
 
     def _steps_at_once(self, forward: Phase) -> tuple[Step, Step]:
-        self._regularize()
+        self.regularize()
         both = (forward, self.phase("backward"))
-        check = self._check(())
-        self._running_averages()
-        self._update_all()
+        check = self.check(())
+        self.running_averages()
+        self.update_all()
         return Step("gradients", both), Step("train", (*both, *check, self.phase("update")))
 
     def _steps_in_slices(self, forward: Phase) -> tuple[Step, Step]:
         """Running averages move with each slice, as if it were a mini-batch."""
         begin, backward = Phase(BEGIN, tuple(self.once)), self.phase("backward")
-        self._regularize()
+        self.regularize()
         finish = self.phase(FINISH)
-        self._running_averages()
+        self.running_averages()
         moving = Phase("backward", (*backward.operations, *self.phase("backward").operations))
-        check = self._check(finish.operations)
-        self._update_all()
+        check = self.check(finish.operations)
+        self.update_all()
         update = Phase("update", (*(() if check else finish.operations), *self.phase("update").operations))
         return (
             Step("gradients", (begin, forward, backward, finish)),
             Step("train", (begin, forward, moving, *check, update)),
         )
 
-    def _check(self, before: tuple[Operation, ...]) -> tuple[Phase, ...]:
+    def check(self, before: tuple[Operation, ...]) -> tuple[Phase, ...]:
         """The phase that looks at all gradients behind these operations; none where only the loss is looked at."""
         if not self.settings.checks_gradients:
             return ()
         norms = tuple(self._gradient_norm(p) for p in self.network.parameters if p.learns)
-        out, about = self._loss_tensor(), "whether the gradients are finite"
+        out, about = self.loss_tensor(), "whether the gradients are finite"
         self.operations.append(Operation("finite_gradients", "check_gradients", norms, (out,), None, about))
         return (Phase(CHECK, (*before, *self.phase(CHECK).operations)),)
 
-    def _loss_tensor(self) -> Tensor:
+    def loss_tensor(self) -> Tensor:
         """The loss and its parts."""
         return Tensor("loss", (2 * len(self.network.heads) + 2,), OUTPUT, batched=False, dtype="double")
 
     def computed_gradient(self, name: str) -> Tensor:
+        """In slices, that of a slice."""
         if not self.sliced:
             return self.gradient(name)
         return Tensor(slice_gradient_name(name), self.parameters[name].shape, batched=False)
 
-    def _losses(self) -> None:
+    def losses(self) -> None:
+        """Emits the losses of all heads, and their total with the penalties."""
         summed: list[Tensor] = []
         for head in self.network.heads:
             loss_input = self.loss_input(head)
@@ -285,8 +294,8 @@ class _Train(_Lowering):
                 dz = Tensor(f"{head.name}_loss_grad", loss_input.shape)
                 self.contributions[loss_input.name].append(dz)
             summed.extend(self._sliced_loss(head, dz) if self.sliced else self.lower_loss(head, dz))
-        penalties = [self._penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
-        self.totals("total_loss", "add_losses", self.network.heads, summed, penalties, self._loss_tensor())
+        penalties = [self.penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
+        self.totals("total_loss", "add_losses", self.network.heads, summed, penalties, self.loss_tensor())
 
     def _sliced_loss(self, head: Head, dz: Tensor | None) -> tuple[Tensor, Tensor]:
         """Emits the loss of a slice, its part `dz` of the gradient, and once the number of labels in all slices."""
@@ -295,17 +304,22 @@ class _Train(_Lowering):
         parts, count = self.lower_loss(head, own)
         if own is None or dz is None:
             return parts, count
-        whole = replace(count, name=f"{count.name}_of_all")
+        whole = count_of_all(count)
         (counting,) = (op for op in self.operations[at:] if op.writes == (count,))
         given = given_target(head)  # standardized slice by slice, later; the same labels are missing before
         reads = tuple(given if t.name == standardized_name(given) else t for t in counting.reads)
         self.once.append(replace(counting, name=f"{counting.name}_all", reads=reads, writes=(whole,)))
-        reads, line = (own, count, whole), self.line_of(head.value)
-        name, about = f"{head.name}_slice_share", f"loss of {head.name}"
-        self.operations.append(Operation("slice_share", name, reads, (dz,), None, about, line))
+        self.share(head, (own, count, whole), dz)
         return parts, count
 
-    def _penalty(self, p: Parameter, index: int) -> Tensor:
+    def share(self, head: Head, reads: tuple[Tensor, Tensor, Tensor], dz: Tensor) -> None:
+        """Emits `dz`, the part of the loss's gradient that a part of the mini-batch has: from what it would be alone,
+        the number of its labels, and that of all."""
+        line, name, about = self.line_of(head.value), f"{head.name}_slice_share", f"loss of {head.name}"
+        self.operations.append(Operation("slice_share", name, reads, (dz,), None, about, line))
+
+    def penalty(self, p: Parameter, index: int) -> Tensor:
+        """Emits what a regularizer adds to the loss, in chunks."""
         regularizer = p.regularizers[index]
         name = f"{identifier(p.name)}_{name_of(regularizer)}"
         out = Tensor(name, (CHUNKS,), batched=False)
@@ -363,7 +377,8 @@ class _Train(_Lowering):
         self.operations.append(Operation("add", name, tuple(parts), (total,), None, about, self.line_of(value)))
         return total
 
-    def _regularize(self) -> None:
+    def regularize(self) -> None:
+        """Emits the slopes of the regularizers, which are added to the gradients."""
         for p in self.network.parameters:
             if not p.regularizers or not p.learns:
                 continue
@@ -377,11 +392,13 @@ class _Train(_Lowering):
                 Operation("regularizer_gradient", name, (w, g), (g,), detail, p.name, self.lines[p.name])
             )
 
-    def _running_averages(self) -> None:
+    def running_averages(self) -> None:
+        """Emits what layers do once a step is accepted."""
         for index, node in enumerate(self.network.nodes):
             node.layer.after(self.site(node, index))
 
-    def _update_all(self) -> None:
+    def update_all(self) -> None:
+        """Emits the optimizer, and what follows it: constraints and averages."""
         training = self.settings
         scale = (
             self._clip_scale(training.clip) if training.clip is not None and training.clip.needs_all_gradients else ()
@@ -458,6 +475,11 @@ def given_target(head: Head) -> Tensor:
     assert head.loss is not None
     shape, dtype = head.loss.target_shape(head.value.shape), "int" if head.loss.numbered else "real"
     return Tensor(f"{head.name}_target", shape, TARGET, dtype=dtype)
+
+
+def count_of_all(count: Tensor) -> Tensor:
+    """The number of labels of a head in a whole mini-batch, from that in a part of it."""
+    return replace(count, name=f"{count.name}_of_all")
 
 
 def standardized_name(target: Tensor) -> str:

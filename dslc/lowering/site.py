@@ -21,7 +21,8 @@ class Site:
     backward pass comes through the layer, frozen or not, so that it keeps what that needs.
     `parameters` and `gradients` are by role; a parameter that does not learn has no gradient, and its operation is left
     out. `dy` and `dx` exist in the backward pass only; an entry of `dx` is None if nothing before that input learns.
-    `index` is the position of the node in the network, which random layers use as their stream.
+    `index` is the position of the node in the network, which random layers use as their stream. `over_ranks`: other
+    ranks have the rest of the mini-batch.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Site:
     saved: dict[str, Tensor]
     dy: Tensor | None = None
     dx: tuple[Tensor | None, ...] = field(default=())
+    over_ranks: bool = False
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:

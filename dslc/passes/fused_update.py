@@ -4,7 +4,8 @@
     becomes   update(W) by dense_weight_gradient(x, dy)
 
 Only in the step `train`: the step `gradients` returns the gradients themselves. And only if nothing else reads the
-gradient: clipping by the norm, for example, needs all gradients before the first update.
+gradient: clipping by the norm, for example, needs all gradients before the first update. Where gradients are added up
+over ranks only the regularizer, which comes behind the sum, is fused.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ def fuse_updates(graph: Graph) -> Graph:
 
 
 def _update_step(step: Step) -> Step:
-    others = {t for op in step.operations if op.kind not in ("update", "regularizer_gradient") for t in op.reads}
+    ordinary = ("update", "regularizer_gradient", "wait_for_sums")
+    others = {t for op in step.operations if op.kind not in ordinary for t in op.reads}
+    summed = {t for op in step.operations if op.kind == "wait_for_sums" for t in op.reads}
     updates = {op.reads[1]: op for op in step.operations if op.kind == "update" and op.reads[1] not in others}
     slopes = {op.writes[0]: op for op in step.operations if op.kind == "regularizer_gradient"}
     merged = {gradient: _with_slope(update, slopes.get(gradient)) for gradient, update in updates.items()}
-    at_once = {t for op in step.operations for t in op.writes if t in merged and kernels.updates(op)}
+    at_once = {t for op in step.operations for t in op.writes if t in merged.keys() - summed and kernels.updates(op)}
     gone = {merged[t].name for t in at_once} | {slopes[t].name for t in slopes if t in merged}
     return replace(step, phases=tuple(_update_phase(phase, merged, at_once, gone) for phase in step.phases))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -527,9 +528,18 @@ def _recurrence_gradient(seen: _KernelCheck) -> None:
         seen.at_least(name, seen.scratch(name), seen.plan.batch * each)
 
 
+def _begin_sum(check: _KernelCheck) -> None:
+    """The gradients of a bucket lie one after the other: they are added up as one array."""
+    places = [buffer for buffer in check.buffers.values() if buffer is not None]
+    for before, after in pairwise(places):
+        together = before.offset + before.elements == after.offset
+        require(together, f"{check.op.name} adds up {after.tensor.name} with what lies elsewhere")
+
+
 CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "attention": _attention,
     "attention_gradient": _attention,
+    "begin_sum": _begin_sum,
     "combine": _combine,
     "conv_forward": _conv_forward,
     "conv_input_gradient": _conv_input_gradient,

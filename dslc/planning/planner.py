@@ -13,6 +13,7 @@ from dslc.kernels import Setting
 from dslc.layout import Layout
 from dslc.operation import GRADIENT, INPUT, PARAMETER, STATE, TARGET, WEIGHTS, Operation, Tensor
 from dslc.passes.algorithms import choose_algorithms
+from dslc.passes.buckets import bucketed, sum_in_buckets
 from dslc.passes.dead import remove_dead_operations
 from dslc.passes.fold import fold_batchnorm
 from dslc.passes.fused_backward import fuse_backward
@@ -80,7 +81,7 @@ def default_setting(graph: Graph, target: Target, batch: int | None, threads: in
     itemsize = ITEMSIZE[graph.network.precision]
     capacity = batch or default_batch(graph)
     lanes, precise, training = target.lanes(itemsize), graph.network.precise, graph.network.training
-    sliced = training is not None and training.slices > 1
+    sliced = graph.over_ranks or (training is not None and training.slices > 1)
     return Setting({}, capacity, itemsize, lanes, target.tile_rows, threads, precise, sliced)
 
 
@@ -104,7 +105,8 @@ def make_plan(
     graph = graph if "prepack" in options.disable else prepack_parameters(graph)
     if "fused_backward" not in options.disable:
         graph = fuse_backward(graph, replace(setting, layouts=layouts.get("train", {})))
-    tensors = list(dict.fromkeys(t for step in graph.steps for t in step.tensors))
+    graph = sum_in_buckets(graph)
+    tensors = list(dict.fromkeys((*bucketed(graph), *(t for step in graph.steps for t in step.tensors))))
     kept: dict[str, Buffer] = {}
     parameters = _keep(tensors, PARAMETER, everywhere, itemsize, 0, kept)
     flag = aligned_size(1, itemsize) if prepared(graph.predict) else 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from dslc import plan_cache
 from dslc.codegen.build import Library
-from dslc.compiler import compile_plan, plan_network
+from dslc.compiler import compile_plan
 from dslc.ir import Network, Parameter
 from dslc.layout import Layout
 from dslc.operation import average_name, identifier, state_name
@@ -47,9 +47,7 @@ def compilation(request: Request) -> Compilation:
     """
     found = plan_cache.find(request)
     if found is None:
-        found = compiled_plan(
-            plan_network(request.network, request.target, request.batch, request.threads, request.options)
-        )
+        found = compiled_plan(request.plan())
         plan_cache.keep(request, found.library, found.memory)
     return found
 
@@ -104,9 +102,7 @@ class Compiled:
         made = self.made
         if made.plan is None:
             assert made.request is not None
-            asked = made.request
-            plan = plan_network(asked.network, asked.target, asked.batch, made.memory.threads, asked.options)
-            self.made = made = replace(made, plan=plan)
+            self.made = made = replace(made, plan=made.request.plan(made.memory.threads))
         assert made.plan is not None
         return made.plan
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -49,15 +50,11 @@ def train_batches(
     Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
     ffi = compiled.ffi
     position = ffi.new("int64_t *", done)
-    given = compiled.arguments.pointers([*inputs, *targets, weights, order.astype(np.int64)])
-    stored = [pointer if array.dtype == BYTES else ffi.NULL for array, pointer in zip(inputs, given, strict=False)]
-    numbers = [ffi.NULL if array.dtype == BYTES else pointer for array, pointer in zip(inputs, given, strict=False)]
+    at = compiled.arguments.pointers([order.astype(np.int64)])[0]
     failed = compiled.functions["train_batches"](
         compiled.net,
-        *numbers,
-        *given[len(inputs) : -1],
-        *stored,
-        given[-1],
+        *_data(compiled, inputs, targets, weights),
+        at,
         len(order),
         position,
         ffi.from_buffer("double[]", rates),
@@ -65,3 +62,29 @@ def train_batches(
         ffi.from_buffer("double[]", sums),
     )
     return not failed, int(position[0])
+
+
+def step_on(
+    compiled: Compiled, inputs: list[Array], targets: list[Array], weights: Array | None, sums: Array
+) -> Callable[[Array, float], bool]:
+    """A function that trains on one mini-batch, given its examples and the learning rate, and tells whether the loss
+    stayed finite."""
+    ffi, train = compiled.ffi, compiled.functions["train_batches"]
+    data, total = _data(compiled, inputs, targets, weights), ffi.from_buffer("double[]", sums)
+    position, rate = ffi.new("int64_t *"), ffi.new("double *")
+
+    def step(examples: Array, lr: float) -> bool:
+        position[0], rate[0] = 0, lr
+        at = ffi.from_buffer("int64_t[]", examples)
+        return not train(compiled.net, *data, at, len(examples), position, rate, 0.0, total)
+
+    return step
+
+
+def _data(compiled: Compiled, inputs: list[Array], targets: list[Array], weights: Array | None) -> list[Any]:
+    """The pointers that `train_batches` of C takes for the data; inputs are numbers or bytes."""
+    null = compiled.ffi.NULL
+    given = compiled.arguments.pointers([*inputs, *targets, weights])
+    stored = [pointer if array.dtype == BYTES else null for array, pointer in zip(inputs, given, strict=False)]
+    numbers = [null if array.dtype == BYTES else pointer for array, pointer in zip(inputs, given, strict=False)]
+    return [*numbers, *given[len(inputs) :], *stored]

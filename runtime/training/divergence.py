@@ -105,7 +105,7 @@ def _where(model: Trainable, piece: Piece, done: int) -> str:
         values = _inputs(model, piece, done)
         sizes = {f"input {name}": _size(x) for name, x in values.items()}
         for head, y in zip(network.heads, piece.targets, strict=True):
-            sizes[f"the targets of {head.name}"] = _size(y[piece.order[done : done + model.batch]])
+            sizes[f"the targets of {head.name}"] = _size(y[piece.order[done : done + model.mini_batch]])
         weights = model.trained_weights()
         for index, node in enumerate(network.nodes):
             own = {p.name.removeprefix(f"{node.name}."): weights[p.name] for p in node.parameters}
@@ -127,7 +127,7 @@ def _inputs(model: Trainable, piece: Piece, done: int) -> dict[str, Array]:
     """Examples of a mini-batch by input, those with the largest numbers first, as many as may be looked at."""
     network = model.network
     numbers = sum(value.elements for value in (*network.inputs, *(node.output for node in network.nodes)))
-    chosen = piece.order[done : done + model.batch]
+    chosen = piece.order[done : done + model.mini_batch]
     found = [array[chosen] for array in piece.inputs]
     dtype = np.dtype(network.precision)
     found = [scaled(array, dtype) if array.dtype == BYTES else array.astype(dtype) for array in found]

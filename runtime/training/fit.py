@@ -16,6 +16,7 @@ from dslc.language.diagnostics import DataError
 from dslc.objective import WORST_RANK, Objective
 from dslc.runtime.metrics import mean_losses
 from dslc.runtime.native.parameters import Stored
+from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.native.steps import new_sums
 from dslc.runtime.training.batches import Batches, Piece
 from dslc.runtime.training.callbacks import Callback, Callbacks
@@ -45,6 +46,7 @@ class Fit:
     """One call of `fit`. With a dev set it keeps the best weights by the file's metric.
 
     model: what is trained. batches: where the mini-batches come from. dev: (x, y, sample weights or None) or None.
+    ranks: those that train together; progress, on_epoch and callbacks are those of rank 0, whose word all follow.
 
     Raises:
         DataError: the file has bounds (`subject_to`), and there is no dev set; or a callback is none.
@@ -58,8 +60,9 @@ class Fit:
         progress: Progress,
         on_epoch: OnEpoch | None = None,
         callbacks: Iterable[Callback] = (),
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.on_epoch, self.callbacks = on_epoch, Callbacks(callbacks)
+        self.on_epoch, self.callbacks, self.ranks = on_epoch, Callbacks(callbacks), ranks
         self.model, self.batches, self.dev, self.progress = model, batches, dev, progress
         self.training = model.training
         self.history = History()
@@ -98,6 +101,7 @@ class Fit:
         if caution := small_batches(self.model.network, self.batches.examples or 0):
             warnings.warn(caution, UserWarning, stacklevel=3)
         self.end = self.model.epoch + epochs
+        self.every_batch = self.ranks.agreed(self.callbacks.every_batch)
         if epochs:
             self.history.stopped = "epochs"  # a resumed training may have been stopped by something else
         self.progress.begin(epochs, self.batches.examples)
@@ -159,7 +163,7 @@ class Fit:
             )
         self.history = History(list(records), best_epoch, fit_state.history.stopped)
         self.best_weights = fit_state.best_weights
-        self.begun = fit_state.begun and replace(fit_state.begun, batch=self.model.batch)
+        self.begun = fit_state.begun and replace(fit_state.begun, batch=self.model.mini_batch)
 
     def _restore_best(self) -> None:
         """Restores the best weights; the last ones are kept for a checkpoint to continue from."""
@@ -177,9 +181,9 @@ class Fit:
         """One pass over the data. Returns False when training is over."""
         started = time.perf_counter()
         model, number, examples = self.model, self.model.epoch, self.batches.examples
-        model.begin_epoch(None if examples is None else -(-examples // model.batch))
+        model.begin_epoch(None if examples is None else -(-examples // model.mini_batch))
         if self.begun is None:
-            self.begun = Begun(new_sums(model.network), model.step, model.batch)
+            self.begun = Begun(new_sums(model.network), model.step, model.mini_batch)
             self._keep_state()
         losses = self._batches(number, self.begun)
         if losses is None:
@@ -192,6 +196,7 @@ class Fit:
             record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
         record |= self.measured
         record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
+        record = self.ranks.agreed(record)
         with undisturbed(), model.lock:  # a checkpoint taken by another thread has all of it or nothing
             model.epoch += 1
             self.history.records.append(record)
@@ -212,7 +217,7 @@ class Fit:
     def _notify(self, record: dict[str, float]) -> bool:
         """Passes the record to `on_epoch` and the callbacks. Returns False if one of them ends training."""
         reasons = (self.word, self.on_epoch(record) if self.on_epoch else None, self.callbacks.epoch(record))
-        return self._goes_on(next((reason for reason in reasons if reason is not None), None))
+        return self._goes_on(self.ranks.agreed(next((reason for reason in reasons if reason is not None), None)))
 
     def _goes_on(self, reason: str | None) -> bool:
         """Whether training goes on: not if there is a word for why it ends."""
@@ -241,18 +246,18 @@ class Fit:
         False if training ends within it."""
         last, size = self.batches.examples, len(piece.order)
         done = min(max(start - before, 0), size)
-        seconds = 0.0 if self.callbacks.every_batch else SLICE_SECONDS
+        seconds = 0.0 if self.every_batch else SLICE_SECONDS
         while done < size:
             finite, done = self.model.train_batches(piece, done, begun.sums, seconds)
             if not finite:
                 if not self.not_finite.goes_on(piece, done, self._kept()):
                     self.history.stopped = "diverged"
                     return False
-                left_out = min(self.model.batch, size - done)
+                left_out = min(self.model.mini_batch, size - done)
                 begun.left_out, done = begun.left_out + left_out, done + left_out
             loss = _mean_loss(begun.sums)
             self.progress.advance(self.model.epoch + 1, before + done, loss)
-            self.word = self._batch_done(before + done, loss)
+            self.word = self.ranks.agreed(self._batch_done(before + done, loss))
             if before + done != last and not self._goes_on(self.word):
                 return False
             self._yield_to_threads()

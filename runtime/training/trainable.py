@@ -57,6 +57,10 @@ class Trainable(Protocol):
     def batch(self) -> int:
         """The largest number of examples in a mini-batch."""
 
+    @property
+    def mini_batch(self) -> int:
+        """The number of examples in a mini-batch, on all ranks together."""
+
     def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """Loss and metrics by name over all examples, in prediction mode."""
 

@@ -1,0 +1,62 @@
+"""A command that `mpiexec` has started on several ranks: rank 0 speaks, and none is left waiting for one that fails."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from typing import Any
+
+from dslc.language.diagnostics import UsageError
+
+LAUNCHERS = (("PMI_RANK", "PMI_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMIX_RANK", ""))
+"""What launchers leave in the environment: hydra (of MPICH, Intel) and Slurm, Open MPI, and others that speak PMIx."""
+GRACE_SECONDS = 2.0
+"""How long the other ranks leave the word to rank 0, which has mostly met with the same error."""
+
+
+def launched_rank() -> int | None:
+    """The number of this rank; None where no launcher has started several."""
+    for rank, size in LAUNCHERS:
+        if rank in os.environ and os.environ.get(size, "") != "1":
+            return int(os.environ[rank])
+    return None
+
+
+def communicator() -> Any:
+    """All ranks that the launcher has started; None if there are no others.
+
+    Raises:
+        UsageError: mpi4py or an MPI library is missing.
+    """
+    if launched_rank() is None:
+        return None
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise UsageError(f"training on several ranks needs MPI: pip install 'dslc[mpi]' ({error})") from None
+    return MPI.COMM_WORLD if MPI.COMM_WORLD.size > 1 else None
+
+
+def only_first_speaks() -> None:
+    """Keeps back what the other ranks say: rank 0 says the same."""
+    if launched_rank():
+        sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
+
+
+def leave(status: int) -> None:
+    """Ends all ranks where a command has failed on this one. What another rank than 0 has to say is told if rank 0 has
+    not ended them before."""
+    rank = launched_rank()
+    if rank is None or status not in (1, 2):
+        return
+    if rank and isinstance(sys.stderr, io.StringIO):
+        time.sleep(GRACE_SECONDS)
+        print(f"rank {rank}: {sys.stderr.getvalue()}", file=sys.__stderr__, end="", flush=True)
+    sys.stderr.flush()
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError):
+        return
+    MPI.COMM_WORLD.Abort(status)

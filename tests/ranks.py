@@ -1,0 +1,256 @@
+"""Run by `mpiexec -n 3 python tests/ranks.py`: what several ranks train is what one trains. tests/test_mpi.py starts it
+with the name of a check, and reads the lines that rank 0 prints."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+import dslc.optimizers
+from dslc import registry
+from dslc.callbacks import Callback
+from dslc.compiler import check_text
+from dslc.language.diagnostics import DataError
+from dslc.optimizers import Optimizer
+from dslc.runtime.model import Model
+from dslc.runtime.training.history import History
+
+WORLD = MPI.COMM_WORLD
+RNG = np.random.default_rng(20260101)
+TINY = """net T {
+  input x: 5
+  dense(4) -> tanh -> dense(3) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer OPTIMIZER
+  batch 7
+  seed 5
+  precision float64
+}
+"""
+MIXED = """net M {
+  input image: 6x5x3
+  flip(horizontal) -> noise(0.1)
+  conv(9, 3x3, pad=same, l2=0.01) -> batchnorm(variance=unbiased) -> relu -> maxpool(2x2) -> spatial_dropout(0.2)
+  flatten -> dense(13, l1=0.001) -> batchnorm -> relu -> dropout(0.3)
+  output kind = dense(3, l2=0.01) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer adam(0.01)
+  batch 12
+  seed 5
+  precision float64
+  clip norm(1)
+  schedule plateau(1, 0.5)
+  stop early(patience=2)
+}
+"""
+PLAIN = """net P {
+  input x: 7
+  dense(9, l2=0.01) -> tanh -> dropout(0.3) -> dense(3) -> softmax
+}
+train {
+  loss cross_entropy
+  optimizer adam(0.01)
+  batch 12 SLICES
+  seed 5
+}
+"""
+
+
+def groups() -> Iterator[tuple[int, MPI.Comm]]:
+    """The first two ranks, then all three; this rank only where it belongs."""
+    for size in (2, 3):
+        part = WORLD.Split(0 if WORLD.rank < size else MPI.UNDEFINED)
+        if part != MPI.COMM_NULL:
+            yield size, part
+
+
+def classes(count: int, *shape: int) -> tuple[Any, Any]:
+    return RNG.normal(size=(count, *shape)).astype(np.float32), RNG.integers(0, 3, count)
+
+
+def trained(text: str, comm: MPI.Comm | None, data: Any, **more: Any) -> tuple[Model, History]:
+    model = Model(check_text(text), 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model, model.fit(*data, comm=comm, **more)
+
+
+def state(model: Model) -> dict[str, Any]:
+    """All that training continues from."""
+    return model.copy_weights() | {name: view.numpy() for name, view in model.compiled.states().items()}
+
+
+def distance(one: Model, other: Model) -> float:
+    mine, its = state(one), state(other)
+    return max(float(np.abs(mine[name] - its[name]).max()) for name in mine)
+
+
+def same_bits_everywhere(model: Model, comm: MPI.Comm) -> bool:
+    """Whether all ranks hold the same weights and optimizer state."""
+    found = b"".join(array.tobytes() for array in state(model).values())
+    return all(theirs == found for theirs in comm.allgather(found))
+
+
+def say(text: str) -> None:
+    if WORLD.rank == 0:
+        print(text, flush=True)
+
+
+def optimizers() -> None:
+    """Every optimizer, with a last mini-batch that leaves a rank without examples."""
+    data = classes(15, 5)
+    comm = dict(list(groups())).get(2)
+    for name, optimizer in registry.every(dslc.optimizers, Optimizer).items():
+        if comm is None:
+            continue
+        text = TINY.replace("OPTIMIZER", optimizer.examples[0])
+        model, _ = trained(text, comm, data, epochs=2)
+        assert same_bits_everywhere(model, comm), name
+        if comm.rank == 0:
+            one, _ = trained(text, None, data, epochs=2)
+            assert model.step == one.step == 6
+            assert distance(model, one) < 1e-9, (name, distance(model, one))
+            say(f"{name} is that of one rank")
+
+
+def layers() -> None:
+    """Batch norm, dropout, noise, flips, penalties, clipping by the norm, sample weights, a dev set, early stopping and
+    a schedule that goes by it; the last mini-batch is smaller."""
+    x, y = classes(40, 6, 5, 3)
+    weights = RNG.integers(0, 3, 40).astype(np.float32)
+    more = {"sample_weight": weights, "dev": (x[:9], y[:9]), "epochs": 12}
+    for size, comm in groups():
+        model, history = trained(MIXED, comm, (x, y), **more)
+        assert same_bits_everywhere(model, comm)
+        if comm.rank == 0:
+            one, alone = trained(MIXED, None, (x, y), **more)
+            assert distance(model, one) < 1e-7, distance(model, one)
+            assert (history.stopped, history.best_epoch) == (alone.stopped, alone.best_epoch)
+            assert len(history.records) == len(alone.records)
+            for mine, its in zip(history.records, alone.records, strict=True):
+                assert all(abs(mine[key] - its[key]) < 1e-7 for key in its if key != "seconds"), (mine, its)
+            say(f"{size} ranks: {history.stopped} after {len(history.records)} epochs")
+
+
+def own_statistics() -> None:
+    """batchnorm(sync=off): each rank's own moments, and running averages that all agree on."""
+    text = "net B {\n input x: 4\n batchnorm(sync=off, momentum=0.5) -> dense(3) -> softmax\n}\n"
+    text += "train {\n loss cross_entropy\n optimizer sgd(0.1)\n batch 12\n shuffle off\n precision float64\n}\n"
+    x, y = classes(12, 4)
+    for size, comm in groups():
+        model, _ = trained(text, comm, (x, y), epochs=1)
+        parts = [part.astype(np.float64) for part in np.split(x, size)]
+        mean = 0.5 * np.mean([part.mean(axis=0) for part in parts], axis=0)
+        var = 0.5 + 0.5 * np.mean([part.var(axis=0) for part in parts], axis=0)
+        assert np.abs(model.parameters["batchnorm1.mean"].numpy() - mean).max() < 1e-12
+        assert np.abs(model.parameters["batchnorm1.var"].numpy() - var).max() < 1e-12
+        assert same_bits_everywhere(model, comm)
+    say("running averages are the means of the ranks")
+
+
+def ordered() -> None:
+    """Sums in the order of the ranks: the bits of one rank that works through the mini-batch in as many slices."""
+    data = classes(42, 7)
+    for size, comm in groups():
+        model, _ = trained(PLAIN.replace("SLICES", ""), comm, data, epochs=2, reduce="ordered")
+        if comm.rank == 0:
+            one, _ = trained(PLAIN.replace("SLICES", f"in {size}"), None, data, epochs=2)
+            assert distance(model, one) == 0
+            say(f"{size} ranks: the bits of {size} slices")
+
+
+def resumed(folder: Path) -> None:
+    """A training that stops within an epoch goes on with other numbers of ranks."""
+    data, text = classes(40, 7), PLAIN.replace("SLICES", "\n  precision float64")
+
+    class Stop(Callback):
+        every_batch = True
+
+        def on_batch(self, record: dict[str, float]) -> str | None:
+            return "enough" if record["step"] == 6 else None
+
+    found = dict(list(groups()))
+    two, three = found.get(2), found[3]
+    if two is not None:
+        model, history = trained(text, two, data, epochs=3, callbacks=[Stop()])
+        assert (history.stopped, model.step) == ("enough", 6)
+        if two.rank == 0:
+            model.checkpoint(folder / "checkpoint")
+    WORLD.Barrier()
+    model = Model(check_text(text), 1)
+    model.resume(folder / "checkpoint")
+    model.fit(*data, comm=three)
+    assert same_bits_everywhere(model, WORLD)
+    if WORLD.rank == 0:
+        alone = Model(check_text(text), 1)
+        alone.resume(folder / "checkpoint")
+        alone.fit(*data)
+        one, _ = trained(text, None, data, epochs=3)
+        assert model.step == alone.step == one.step == 12
+        assert max(distance(model, one), distance(alone, one)) < 1e-9
+        say("resumed on three ranks and on one")
+
+
+def refused() -> None:
+    """An error of one rank's data is raised on all, and the model can be used on."""
+    x, y = classes(14, 5)
+    model = Model(check_text(TINY.replace("OPTIMIZER", "sgd(0.1)")), 1)
+    bad = x.copy()
+    bad[3] = np.nan
+    for given, count, what in ((bad if WORLD.rank == 1 else x, 14, "finite"), (x, 14 - WORLD.rank, "same on all")):
+        try:
+            model.fit(given[:count], y[:count], epochs=1, comm=WORLD)
+            raise AssertionError("not refused")
+        except DataError as error:
+            assert what in str(error), error
+            assert WORLD.rank == 1 or what != "finite" or str(error).startswith("rank 1: ")
+    model.fit(x, y, epochs=1, comm=WORLD)
+    assert np.isfinite(model.train_step(x[:7], y[:7]))
+    say("refused on all ranks")
+
+
+def failing(how: str) -> None:
+    """One rank dies or fails in the middle of a training that would go on for hours."""
+    data = classes(14, 5)
+
+    class Fail(Callback):
+        def on_epoch(self, record: dict[str, float]) -> None:
+            if record["epoch"] == 3:
+                raise DataError("the disk is full")
+
+    if how == "killed" and WORLD.rank == 2:
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        signal.setitimer(signal.ITIMER_REAL, 1)
+    callbacks = [Fail()] if how == "raised" else []
+    trained(TINY.replace("OPTIMIZER", "sgd(0.1)"), WORLD, data, epochs=10**8, callbacks=callbacks)
+
+
+CHECKS: dict[str, Callable[..., None]] = {
+    "layers": layers, "own_statistics": own_statistics, "ordered": ordered, "optimizers": optimizers,
+    "resumed": lambda: resumed(Path(sys.argv[2])), "refused": refused,
+    "killed": lambda: failing("killed"), "raised": lambda: failing("raised"),
+}  # fmt: skip
+
+if __name__ == "__main__":
+    try:
+        CHECKS[sys.argv[1]]()
+        done = WORLD.Ibarrier()
+        while not done.Test():  # the end of MPI would spin
+            time.sleep(0.01)
+    except BaseException:
+        traceback.print_exc()
+        WORLD.Abort(1)
