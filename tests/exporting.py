@@ -98,7 +98,7 @@ class Export:
     def compile(self, made: Path, *flags: str, compiler: str = "gcc") -> Path:
         """The network as an object or library, by the README's flags and then others."""
         wishes = self.wishes
-        readme = compile_flags(wishes.target, wishes.small)
+        readme = compile_flags(wishes.target, wishes.small, wishes.threads)
         run_compiler(compiler, *readme, *STRICT, *flags, str(self.source), "-o", str(made))
         return made
 

@@ -1,5 +1,5 @@
-"""The direct convolution without a padded copy of the image: only the rows that some rows of results need are copied, to
-a band with zeros around it. It takes less memory, and hardly longer."""
+"""The direct convolution without a padded copy of the image: only the rows that some rows of results need are copied,
+to a band with zeros around it. It takes less memory, and hardly longer."""
 
 from __future__ import annotations
 
