@@ -8,7 +8,17 @@ from typing import Any
 
 from dslc.codegen.summary import version
 from dslc.export.network import Trained
-from dslc.export.onnx import activations, combining, normalization, shapes, windows
+from dslc.export.onnx import (
+    activations,
+    attention,
+    combining,
+    formulas,
+    matrices,
+    normalization,
+    sequences,
+    shapes,
+    windows,
+)
 from dslc.export.onnx.place import Form, GraphParts, Place, axes_of, channels_to_end, channels_to_front
 from dslc.ir import Head, Network, Node, Value
 from dslc.language.diagnostics import CallError, UsageError
@@ -21,7 +31,8 @@ OPSET, IR_VERSION = 17, 8
 LARGEST = 2**31 - 2**20
 """Bytes of weights that fit into one file: a protobuf message has at most 2 GB."""
 FORMS: Mapping[str, Form] = {
-    **activations.FORMS, **windows.FORMS, **normalization.FORMS, **shapes.FORMS, **combining.FORMS
+    **activations.FORMS, **windows.FORMS, **normalization.FORMS, **shapes.FORMS, **combining.FORMS, **sequences.FORMS,
+    **attention.FORMS, **matrices.FORMS, **formulas.FORMS,
 }  # fmt: skip
 
 
@@ -42,7 +53,7 @@ def export_onnx(trained: Trained, channels_first: bool = False) -> bytes:
     parts = GraphParts()
     names = {value.name: _input(parts, trained, value, channels_first) for value in network.inputs}
     for node in network.nodes:
-        own = {p.name.removeprefix(f"{node.name}."): trained.parameters[p.name] for p in node.parameters}
+        own = {role: trained.parameters[p.name] for role, p in node.roles.items()}
         place = Place(parts, node, tuple(names[value.name] for value in node.inputs), own)
         names[node.output.name] = FORMS[name_of(node.layer)](place)
     ends = [_output(parts, names[head.value.name], head, channels_first) for head in network.heads]
@@ -74,10 +85,9 @@ def _require_forms(network: Network) -> None:
 
 
 def _has_form(node: Node) -> bool:
-    """Whether there is a form of its kind, for as many values as it reads and with parameters of its own."""
-    roles = {p.name.removeprefix(f"{node.name}.") for p in node.parameters}
-    whole = all(weights.role in roles for weights in node.layer.parameters(node.input_shapes))
-    return name_of(node.layer) in FORMS and whole and (node.layer.merges or len(node.inputs) == 1)
+    """Whether there is a form of its kind, for as many values as it reads."""
+    layer = node.layer
+    return name_of(layer) in FORMS and (layer.merges or bool(layer.takes) or len(node.inputs) == 1)
 
 
 # ------------------------------------------------------------------------------------------- its ends
