@@ -69,6 +69,7 @@ WASM = Host(
     ("-Dmemalign=aligned_alloc", "-Wl,-z,stack-size=65536"),
     (sys.executable, str(MAIN.with_name("run_wasm.py"))),
 )
+NODE = Host("clang", WASM.link, ("node", "--no-warnings", str(MAIN.with_name("run_wasm.mjs"))))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ THREAD_ERRORS = (Error("BAD_THREADS", "the number of threads is below 1, or more
 NO_THREAD = Error("NO_THREAD", "the system starts no more threads")
 
 
-def errors_of(trains: bool, threads: str) -> tuple[Error, ...]:
+def errors_of(trains: bool, threads: str = "") -> tuple[Error, ...]:
     """What its functions return, in the order of the codes. `threads`: "pthread", "openmp" or nothing."""
     of_threads = THREAD_ERRORS if threads else ()
     of_training = TRAINING_ERRORS if trains else ()
