@@ -31,11 +31,11 @@ AWAY = {"crop"}
 """Layers that an imported model lacks: a part of an image is cut out only in training."""
 SAME_AS = {"swish": "silu", "alpha_dropout": "", "drop_path": "", "dropout": "", "flip": "", "linear": "", "noise": "",
            "rotate": "", "shift": "", "spatial_dropout": "", "mean": "add", "flatten": "", "reshape": "",
-           "separable_conv": "depthwise", "avgpool1d": "avgpool", "maxpool1d": "maxpool", "glu": "multiply", "scale": "", "depth_to_space": "",
-           "space_to_depth": ""}  # fmt: skip
+           "separable_conv": "depthwise", "glu": "multiply", "scale": "", "depth_to_space": "",
+           "space_to_depth": "", "avgpool1d": "avgpool", "maxpool1d": "maxpool"}  # fmt: skip
 """What layers become that ONNX has no operator of its own for, or that only training has."""
-NOT_BACK = {"activation", "attention", "distance", "embedding", "gru", "lengths", "lstm", "matmul", "permute", "positional",
-            "reduce_max", "reduce_mean", "reduce_sum", "rnn"}  # fmt: skip
+NOT_BACK = {"activation", "attention", "distance", "embedding", "gru", "lengths", "lstm", "matmul", "permute",
+            "positional", "reduce_max", "reduce_mean", "reduce_sum", "rnn"}  # fmt: skip
 """Layers that are exported, and of which at least some uses are refused on the way back."""
 UNKNOWN = {"augmented", "adding", "char_gpt", "paragraphs"}
 """Specs that cut images, or with layers that have no form."""
