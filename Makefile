@@ -21,8 +21,9 @@ test: $(VENV)/installed  ## one case of every test, in about three minutes on tw
 test-all: $(VENV)/installed  ## all tests; those against PyTorch run where it is installed
 	$(BIN)/python -m pytest -n auto
 
-fuzz: $(VENV)/installed  ## random networks against NumPy, for MINUTES from network number SEED on; what fails is kept
+fuzz: $(VENV)/installed  ## broken specs and weights, then random networks against NumPy, for MINUTES from number SEED on; what fails is kept
 	$(BIN)/python tests/hostile_specs.py --minutes 1 --seed $(SEED)
+	$(BIN)/python tests/fuzz_weights.py --minutes 1 --seed $(SEED)
 	$(BIN)/python tests/fuzz.py --minutes $(MINUTES) --seed $(SEED)
 
 fuzz-sanitized: $(VENV)/installed  ## the same networks under the address, undefined and thread sanitizers, for MINUTES
@@ -59,7 +60,7 @@ parity: $(VENV)/installed  ## the comparison with PyTorch, which this installs
 	$(BIN)/python -m pytest -n auto -m torch
 
 devices: $(VENV)/installed  ## exported networks on other machines, emulated, and in a browser; installs what that needs
-	sudo apt-get install --yes gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm clang lld wasi-libc libclang-rt-14-dev-wasm32 chromium
+	sudo apt-get install --yes gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm clang lld wasi-libc libclang-rt-14-dev-wasm32 libclang-rt-14-dev nodejs chromium
 	DSLC_REQUIRE_TARGETS=1 $(BIN)/python -m pytest tests/test_export_targets.py tests/test_export_page.py tests/test_compilers.py
 
 bench: $(BENCH)/installed  ## how fast it is beside PyTorch, JAX and ONNX Runtime, into docs/; takes about two hours

@@ -52,6 +52,13 @@ class Kernel:
         name = self.operation.name
         return f"{name}_{self.variant.name}" if self.variant.name != "plain" else name
 
+    @property
+    def overwritten(self) -> Tensor | None:
+        """The tensor whose memory the first result takes; None if it has its own."""
+        variant, op = self.variant, self.operation
+        tensors = dict.fromkeys((*op.reads, *op.writes))
+        return dict(zip(variant.arguments, tensors, strict=False)).get(variant.overwrites)
+
 
 @dataclass(frozen=True)
 class PlannedPhase:

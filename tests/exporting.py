@@ -69,6 +69,7 @@ WASM = Host(
     ("-Dmemalign=aligned_alloc", "-Wl,-z,stack-size=65536"),
     (sys.executable, str(MAIN.with_name("run_wasm.py"))),
 )
+NODE = Host("clang", WASM.link, ("node", "--no-warnings", str(MAIN.with_name("run_wasm.mjs"))))
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Export:
     def compile(self, made: Path, *flags: str, compiler: str = "gcc") -> Path:
         """The network as an object or library, by the README's flags and then others."""
         wishes = self.wishes
-        readme = compile_flags(wishes.target, wishes.small)
+        readme = compile_flags(wishes.target, wishes.small, wishes.threads)
         run_compiler(compiler, *readme, *STRICT, *flags, str(self.source), "-o", str(made))
         return made
 

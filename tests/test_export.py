@@ -18,7 +18,8 @@ import dslc.layers
 from dslc import registry
 from dslc.codegen import build
 from dslc.codegen.build import Compiler
-from dslc.compiler import check_text, plan_network
+from dslc.compiler import check_file, check_text, plan_network
+from dslc.export.export import export_c
 from dslc.export.network import Trained, Wishes
 from dslc.layers import Example, Layer
 from dslc.proofs.reference import Interpreter
@@ -37,6 +38,7 @@ DIGITS = """net Digits {
   dense(10) -> softmax
 }
 """
+SPECS = Path(__file__).parents[1] / "benchmarks" / "specs" / "devices"
 CASES = {
     "digits": DIGITS,
     "tabular": """net Tabular {
@@ -88,6 +90,38 @@ def test_predicts_as_numpy(name: str, target: Target, batch: int, tmp_path: Path
     exported = export(CASES[name], Wishes(target, batch), tmp_path, rng)
     x = examples(exported, batch + 3, rng)
     assert_close(exported.predict(x, "-O1"), reference(exported.trained, x), FORWARD["float32"], name)
+
+
+IN_PLACE = """net InPlace {
+  input image: 17x19x3
+  a = conv(5, 3x3, pad=same) -> tanh
+  b = a -> conv(5, 3x3, pad=same) -> avgpool(2x2, stride=1)
+  c = a -> conv(5, 2x2)
+  d = add(b, c) -> relu -> conv(4, 5x5, pad=same, stride=2, dilation=2)
+  e = d -> tanh -> conv(4, 3x3, pad=1, groups=2)
+  add(e, d) -> sigmoid -> maxpool(2x2) -> flatten -> dense(4) -> softmax
+}
+"""
+"""Sums and windows whose results take the memory of what they read, in rows that tiles do not divide; bands of rows."""
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("target", [PORTABLE, GENERIC], ids=lambda target: target.name)
+def test_results_in_place(target: Target, batch: int, tmp_path: Path, rng: np.random.Generator) -> None:
+    """Optimized for size, under sanitizers: as NumPy."""
+    exported = export(IN_PLACE, Wishes(target, batch, small=True), tmp_path, rng)
+    assert "/* in place */" in exported.source.read_text() and "_bands(" in exported.source.read_text()
+    x = examples(exported, batch + 1, rng)
+    made = exported.predict(x, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover")
+    assert_close(made, reference(exported.trained, x), FORWARD["float32"], target.name)
+
+
+@pytest.mark.parametrize(("spec", "most"), [("digits_cnn", 2_500), ("resnet8", 150_000), ("../lenet5", 20_000)])
+def test_the_memory_of_microcontrollers(spec: str, most: int, rng: np.random.Generator) -> None:
+    """What docs/deployment.md says of the networks that benchmarks/devices.py runs: bytes of workspace."""
+    network = check_file(SPECS / f"{spec}.net")
+    exported = export_c(Trained(network, random_parameters(network, rng)), Wishes(TARGETS["cortex-m7"], small=True))
+    assert exported.memory_bytes <= most
 
 
 def python_module(trained: Trained, target: Target, batch: int, x: np.ndarray) -> np.ndarray:

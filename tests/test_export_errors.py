@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz_weights import fuzzer, is_there
 
 from dslc.compiler import check_text
 from dslc.export.export import export_c
@@ -230,3 +234,14 @@ def test_what_exported_c_does_not_do(text: str, training: bool, said: str) -> No
     trained = Trained(check_text(text), {})
     with pytest.raises(CallError, match=said):
         export_c(trained, Wishes(TARGETS["generic"], training=training))
+
+
+@pytest.mark.sanitizers
+def test_the_loader_of_weights_is_fuzzed(tmp_path: Path) -> None:
+    """Some thousand files by libFuzzer; `make fuzz` goes on."""
+    if not is_there():
+        pytest.fail("no libFuzzer") if os.environ.get("DSLC_REQUIRE_TARGETS") else pytest.skip("no libFuzzer")
+    made, corpus = fuzzer(tmp_path)
+    limits = ("-runs=20000", "-max_total_time=5", "-seed=1", "-max_len=512")
+    done = subprocess.run([made, *limits, corpus], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -7,6 +7,7 @@ import math
 import os
 import random
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -255,6 +256,21 @@ def test_an_image_is_dropped(page: Page, tmp_path: Path, rng: np.random.Generato
     reference = Interpreter(network, {n: a.astype(np.float64) for n, a in parameters.items()})
     wanted = 100 * reference.predict({"image": pixels[None] / 255})["output"][0]
     np.testing.assert_allclose([said[str(i)] for i in range(3)], wanted, atol=0.051)
+
+
+def test_predicts_in_node(digits: Path, rng: np.random.Generator) -> None:
+    """The module and `network.js` of the page, without a browser."""
+    if shutil.which("node") is None:
+        pytest.fail("no node") if os.environ.get("DSLC_REQUIRE_TARGETS") else pytest.skip("no node")
+    known = with_own_class(read_trained(str(digits / "run")))
+    reference = Interpreter(known.network, {n: a.astype(np.float64) for n, a in known.parameters.items()})
+    x = rng.random((5, 28, 28, 1))
+    program = ["node", "--no-warnings", str(Path(__file__).with_name("run_page.mjs")), str(digits / "page")]
+    given = json.dumps(x.reshape(len(x), -1).tolist())
+    done = subprocess.run(program, input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made, wanted = np.array(json.loads(done.stdout)), reference.predict({"image": x})["output"]
+    assert_close(made, wanted, FORWARD["float32"], "node")
 
 
 def test_imports_nothing(digits: Path) -> None:

@@ -25,6 +25,7 @@ from exporting import (
     AARCH64,
     ARMV7,
     HERE,
+    NODE,
     RISCV64,
     WASM,
     Export,
@@ -89,7 +90,7 @@ def test_predicts_on_armv7(name: str, target: Target, tmp_path: Path, rng: np.ra
     assert_close(exported.predict(x, host=ARMV7), reference(exported.trained, x), FORWARD["float32"], name)
 
 
-EMULATED = ((RISCV64, TARGETS["riscv64"]), (WASM, TARGETS["wasm"]))
+EMULATED = ((RISCV64, TARGETS["riscv64"]), (WASM, TARGETS["wasm"]), (NODE, TARGETS["wasm"]))
 
 
 def require(host: Host) -> None:
@@ -103,7 +104,7 @@ def require(host: Host) -> None:
 @pytest.mark.parametrize(("host", "target"), EMULATED, ids=lambda part: getattr(part, "name", ""))
 @pytest.mark.parametrize("name", CASES)
 def test_predicts_elsewhere(host: Host, target: Target, name: str, tmp_path: Path, rng: np.random.Generator) -> None:
-    """On RISC-V, and in WebAssembly under wasmtime."""
+    """On RISC-V, and in WebAssembly under wasmtime and node."""
     require(host)
     exported = export(CASES[name], Wishes(target, 3), tmp_path, rng)
     x = examples(exported, 5, rng)

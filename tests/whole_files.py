@@ -17,6 +17,7 @@ import numpy as np
 import torch_files
 
 from dslc.compiler import check_text
+from dslc.interchange.importing import import_darknet
 from dslc.interchange.loading import weights_for
 from dslc.interchange.onnx_file import read_onnx
 from dslc.interchange.translate import translated
@@ -271,6 +272,39 @@ def _open_pth(path: Path) -> object:
     return weights_for(check_text("net N {\n  input x: 3\n  dense(4)\n}\n"), path)
 
 
+DARKNET = """[net]
+height=6
+width=5
+channels=2
+[convolutional]
+batch_normalize=1
+filters=3
+size=3
+pad=1
+activation=leaky
+[maxpool]
+size=2
+stride=2
+[shortcut]
+from=-1
+activation=relu
+[connected]
+output=2
+activation=linear
+[softmax]
+"""
+
+
+def _darknet() -> bytes:
+    """9 statistics and biases, filters, and a dense layer of 3x3x3 numbers."""
+    numbers = np.random.default_rng(0).random(12 + 3 * 2 * 9 + 2 + 2 * 27).astype("<f4")
+    return struct.pack("<iiiQ", 0, 2, 0, 0) + numbers.tobytes()
+
+
+def _open_darknet(path: Path) -> object:
+    return import_darknet(path.parent / "m.cfg", path.parent / "m.weights", "Net")
+
+
 SEMICOLONS = "sep=;\r\n" + TABLE.replace(",", ";").replace("\n", "\r\n")
 BESIDE_IMAGES = {"train-labels-idx1-ubyte": LABELS}
 
@@ -310,6 +344,8 @@ KINDS: dict[str, Kind] = {
     "list": Kind("list.csv", lambda: b"file,label\n1.png,a\n2.png,b\n1.png,b\n", _load, _two_pictures),
     "weights": Kind("w.safetensors", _written(_weights), _open_weights, inside=_inside_safetensors),
     "onnx": Kind("m.onnx", _onnx, _open_onnx),
+    "darknet cfg": Kind("m.cfg", DARKNET.encode, _open_darknet, lambda: {"m.weights": _darknet()}),
+    "darknet weights": Kind("m.weights", _darknet, _open_darknet, lambda: {"m.cfg": DARKNET.encode()}),
     "pth": Kind("m.pth", _pth, _open_pth, inside=_inside_pth),
     "checkpoint": Kind("c.safetensors", _written(_checkpoint), _open_checkpoint, inside=_inside_safetensors),
 }

@@ -43,6 +43,7 @@ def export(
     optimize: Literal["speed", "size"] = "speed",
     embed: bool | None = None,
     training: Switch = False,
+    threads: Literal["pthread", "openmp"] | None = None,
     nchw: Switch = False,
     define: Define = None,
 ) -> None:
@@ -72,6 +73,7 @@ def export(
         optimize: size: the least code and memory.
         embed: The weights as an array in the C (--no-embed: never); by default where they are less than 64 KB.
         training: The C learns too: train_step with the optimizer of the spec, evaluate, save_weights.
+        threads: What shares the work of a prediction among threads; by default one runs alone.
         nchw: ONNX: images with the channels first.
     """
     from dslc.export.export import export_c
@@ -80,13 +82,13 @@ def export(
     from dslc.runtime.runs.trained import read_trained
 
     if to == "onnx":
-        _require_none_of_c(max_batch, target, portable, optimize, embed, training)
+        _require_none_of_c(max_batch, target, portable, optimize, embed, training, threads)
         _write_onnx(run, weights, define, output, nchw)
         return
     if nchw:
         raise CallError("--nchw is for --to onnx: images of exported C have the channels last")
     if to == "wasm":
-        if portable or target is not None or embed is not None or max_batch != 1:
+        if portable or target is not None or embed is not None or max_batch != 1 or threads is not None:
             raise CallError("--to wasm: a page is for browsers, with its weights in a file and an example at a time")
         _export_page(run, weights, output, optimize == "size", training, define)
         return
@@ -94,9 +96,8 @@ def export(
         raise CallError("--portable is a target of its own: it goes without --target")
     machine = exported_target("c99" if portable else target or "generic")
     trained = read_trained(run, weights, overrides(define))
-    exported = export_c(
-        trained, Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training)
-    )
+    wishes = Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training, threads or "")
+    exported = export_c(trained, wishes)
     told = report(exported, trained.prefix, optimize == "size")
     _write(Path(output or f"{trained.prefix}-c"), with_report(exported, told))
     print("\n".join(told))
@@ -137,11 +138,18 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _require_none_of_c(
-    max_batch: int, target: str | None, portable: bool, optimize: str, embed: bool | None, training: bool
+    max_batch: int,
+    target: str | None,
+    portable: bool,
+    optimize: str,
+    embed: bool | None,
+    training: bool,
+    threads: str | None,
 ) -> None:
     given = {
         "--max-batch": max_batch != 1, "--target": target is not None, "--portable": portable,
         "--optimize": optimize != "speed", "--embed": embed is not None, "--training": training,
+        "--threads": threads is not None,
     }  # fmt: skip
     for option, there in given.items():
         if there:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dslc.codegen.functions import RUNTIME_ARGUMENTS, Function, Functions, passed
+from dslc.codegen.functions import RUNTIME_ARGUMENTS, Function, Functions, arrays_of
 from dslc.codegen.names import Names, Place, is_callers
 from dslc.codegen.sizes import sizes_of
 from dslc.operation import Tensor
@@ -52,7 +52,7 @@ def _call(step: PlannedStep, kernel: Kernel, names: Names, function: Function) -
     alone = {"part": "0", "parts": "1"} if not kernel.parallel else {}
     return Call(
         function,
-        tuple(_array(step, tensor, names) for tensor, _ in passed(kernel)),
+        tuple(_array(step, tensor, names) for tensor, _ in arrays_of(kernel)),
         tuple(sizes[name] for name in function.sizes),
         tuple(alone.get(word, RUNTIME_ARGUMENTS[word]) for word in function.takes),
         kernel.operation.name,

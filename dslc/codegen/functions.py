@@ -86,7 +86,7 @@ class Functions:
         variant = kernel.variant
         self.products.update(variant.products)
         self.transforms.update(variant.transforms)
-        shapes = ", ".join(f"{name} {self._shape(step, t)}" for t, name in passed(kernel))
+        shapes = ", ".join(f"{name} {self._shape(step, t)}" for t, name in arrays_of(kernel))
         self._uses.setdefault(self._general(kernel), []).append(Use(kernel, shapes))
 
     def _general(self, kernel: Kernel) -> Code:
@@ -95,21 +95,29 @@ class Functions:
         arrays = self._arrays(kernel)
         key = repr((variant.template(op.kind), arrays, dict(variant.context)))
         if key not in self._code:
-            sizes = sizes_of(variant.context, variant.sizes)
+            sizes = self._sizes(variant)
             general = parameters({name: [value] for name, value in sizes.items()})
             self._code[key] = arrays, self._body(op, variant, general)
         return self._code[key]
+
+    def _sizes(self, variant: Variant) -> dict[str, int | str]:
+        """What may be a parameter. Nothing where a micro-kernel in plain C is part of its only caller: there constants
+        make the code faster and no longer."""
+        inlined = self.alone and self.plan.target.vector_bytes == 0 and variant.products
+        return {} if inlined else sizes_of(variant.context, variant.sizes)
 
     def _body(self, op: Operation, variant: Variant, sizes: Mapping[str, Size | Name]) -> str:
         context = with_parameters(variant.context, variant.sizes, sizes)
         body = render(variant.template(op.kind), context, self.plan.itemsize == 4)
         body = unshared(body) if self.alone else body
+        if variant.overwrites:
+            body = f"    const real *const {variant.overwrites} = {result_name(op, variant)}; /* in place */\n{body}"
         return without_brackets(body) if sizes else body
 
     def _function(self, uses: list[Use]) -> Function:
         """The function of kernels with the same code; what is the same for all stays a constant."""
         kernel = uses[0].kernel
-        sizes = [sizes_of(use.kernel.variant.context, use.kernel.variant.sizes) for use in uses]
+        sizes = [self._sizes(use.kernel.variant) for use in uses]
         values = {name: [size[name] for size in sizes] for name in sizes[0]}
         varying = parameters({name: found for name, found in values.items() if len(set(found)) > 1})
         body = self._body(kernel.operation, kernel.variant, varying)
@@ -135,7 +143,8 @@ class Functions:
         """The parameters that are arrays."""
         written = set(kernel.operation.writes)
         return tuple(
-            f"{'' if t in written else 'const '}{self.names.c_type(t)} *restrict {name}" for t, name in passed(kernel)
+            f"{'' if t in written else 'const '}{self.names.c_type(t)} *restrict {name}"
+            for t, name in arrays_of(kernel)
         )
 
     def _shape(self, step: PlannedStep, tensor: Tensor) -> str:
@@ -147,10 +156,15 @@ class Functions:
         return "".join(f"[{k}]" for k in (*batch, *layout.stored, *([lanes] if lanes > 1 else [])))
 
 
-def passed(kernel: Kernel) -> tuple[tuple[Tensor, str], ...]:
-    """The tensors that a kernel's function is given, with their names in C."""
+def arrays_of(kernel: Kernel) -> list[tuple[Tensor, str]]:
+    """The tensors that a function takes, with their names in C: those that have one, but the one that it overwrites."""
     named = zip(tensors_of(kernel.operation), kernel.variant.arguments, strict=True)
-    return tuple((tensor, name) for tensor, name in named if name)
+    return [(tensor, name) for tensor, name in named if name and name != kernel.variant.overwrites]
+
+
+def result_name(op: Operation, variant: Variant) -> str:
+    """What the first tensor that an operation writes is called in C."""
+    return variant.arguments[tensors_of(op).index(op.writes[0])]
 
 
 def tensors_of(op: Operation) -> tuple[Tensor, ...]:

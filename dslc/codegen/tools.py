@@ -31,8 +31,9 @@ def transpose_stages(lanes: int) -> list[Stage]:
     ]
 
 
-def tools(plan: Plan, functions: Functions, shares: bool) -> str:
-    """The C of the tools that these functions need. `shares`: some work is shared by threads."""
+def tools(plan: Plan, functions: Functions, shares: bool, own_barriers: bool = False) -> str:
+    """The C of the tools that these functions need. `shares`: some work is shared by threads of the pool in it.
+    `own_barriers`: the file defines those of its threads itself."""
     single, lanes = plan.itemsize == 4, plan.target.lanes(plan.itemsize)
     context = {
         "real": "float" if single else "double",
@@ -47,6 +48,7 @@ def tools(plan: Plan, functions: Functions, shares: bool) -> str:
         "transpose_stages": transpose_stages(lanes),
         "single": single,
         "shares": shares,
+        "own_barriers": own_barriers,
         "f": "f" if single else "",
     }
     return render("tools.c.j2", context, single)

@@ -28,7 +28,7 @@ LARGEST_PLACE = 2**31 - 1
 class Exported:
     """The files by their names, and the target that they are for. `memory_bytes` is what the caller gives,
     `training_bytes` for training too (0 where it only predicts), `constant_bytes` what the weights take; `embedded`:
-    the C holds them."""
+    the C holds them. `threads`: what shares the work of a prediction."""
 
     files: Mapping[str, bytes]
     target: Target
@@ -36,6 +36,7 @@ class Exported:
     training_bytes: int
     constant_bytes: int
     embedded: bool
+    threads: str = ""
 
 
 def export_c(trained: Trained, wishes: Wishes) -> Exported:
@@ -43,11 +44,21 @@ def export_c(trained: Trained, wishes: Wishes) -> Exported:
 
     Raises:
         CallError: it should learn, and its spec has no `train` or averages its parameters; or its input is a table that
-            Python encodes; or it needs more memory than C has numbers for here.
+            Python encodes; or it needs more memory than C has numbers for here; or threads should share what they
+            cannot.
     """
+    _require_threads(wishes)
     if trained.network.tables:
         raise CallError("exported C takes numbers, and the columns that this spec declares are encoded in Python")
     return export_numbers(trained, wishes)
+
+
+def _require_threads(wishes: Wishes) -> None:
+    """Threads share predictions, where there are threads."""
+    if wishes.threads and wishes.training:
+        raise CallError("--threads is for prediction: what --training exports runs on one thread")
+    if wishes.threads and (wishes.target.is_microcontroller or wishes.target.machine == "wasm32"):
+        raise CallError(f"--threads: {wishes.target.name} has one thread")
 
 
 def export_numbers(trained: Trained, wishes: Wishes) -> Exported:
@@ -62,7 +73,7 @@ def export_numbers(trained: Trained, wishes: Wishes) -> Exported:
 
 
 def _that_predicts(trained: Trained, wishes: Wishes) -> Exported:
-    prediction = plan_prediction(trained.network, wishes.target, wishes.batch, wishes.direct)
+    prediction = plan_prediction(trained.network, wishes.target, wishes.batch, wishes.direct, wishes.most_threads)
     plan = prediction.plan
     interface = interface_of(trained, plan.itemsize)
     image = constants_image(prediction, trained.parameters, Arithmetic(plan.itemsize, plan.target.fuses))
@@ -74,10 +85,10 @@ def _that_predicts(trained: Trained, wishes: Wishes) -> Exported:
     sizes = [f"{image.nbytes:,} bytes of constants, {memory_bytes:,} of memory."]
     shared = _shared(trained, plan, alignment, [*_about(plan, wishes), *sizes])
     narrow = (wishes.small or wishes.target.has_short_registers) and max(image.nbytes, memory_bytes) < 2**31
-    code = prediction_source(prediction, interface, shared, stored, narrow)
+    code = prediction_source(prediction, interface, shared, stored, narrow, wishes.threads)
     note = "Takes weights where they lie: data must stay as they are while the network predicts."
     files = _files(interface, shared, wishes, image, stored, code, note)
-    return Exported(files, plan.target, memory_bytes, 0, image.nbytes, stored.embedded is not None)
+    return Exported(files, plan.target, memory_bytes, 0, image.nbytes, stored.embedded is not None, wishes.threads)
 
 
 def _that_trains(trained: Trained, wishes: Wishes) -> Exported:
@@ -136,7 +147,7 @@ def _files(
     prefix, embedded = interface.prefix, stored.embedded is not None
     note = f"{weights_note} Those in the C are taken by init." if embedded else weights_note
     return {
-        f"{prefix}.h": header(interface, shared, wishes.training, note).encode(),
+        f"{prefix}.h": header(interface, shared, wishes.training, note, wishes.threads).encode(),
         f"{prefix}.c": code.encode(),
         f"{prefix}.weights": weights_file(image, stored.fingerprint),
         **companions(interface, shared, wishes, embedded),

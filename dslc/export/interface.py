@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dslc.codegen.templating import render
-from dslc.export.network import Trained
+from dslc.export.network import MOST_THREADS, Trained
 from dslc.ir import Head, Value
 from dslc.shape import show_shape
 
@@ -38,11 +38,15 @@ TRAINING_ERRORS = (
     Error("NO_PARAMETER", "no parameter has this name"),
     Error("PARAMETER_SIZE", "the parameter has another number of numbers"),
 )
+THREAD_ERRORS = (Error("BAD_THREADS", "the number of threads is below 1, or more than MOST_THREADS"),)
+NO_THREAD = Error("NO_THREAD", "the system starts no more threads")
 
 
-def errors_of(trains: bool) -> tuple[Error, ...]:
-    """What its functions return, in the order of the codes."""
-    return (*ERRORS, *TRAINING_ERRORS) if trains else ERRORS
+def errors_of(trains: bool, threads: str = "") -> tuple[Error, ...]:
+    """What its functions return, in the order of the codes. `threads`: "pthread", "openmp" or nothing."""
+    of_threads = THREAD_ERRORS if threads else ()
+    of_training = TRAINING_ERRORS if trains else ()
+    return (*ERRORS, *of_training, *of_threads, *((NO_THREAD,) if threads == "pthread" else ()))
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,9 @@ def c_string(text: str) -> str:
     return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()) + '"'
 
 
-def header(interface: Interface, shared: Mapping[str, object], trains: bool, weights_note: str) -> str:
+def header(
+    interface: Interface, shared: Mapping[str, object], trains: bool, weights_note: str, threads: str = ""
+) -> str:
     """NAME.h. `shared` is what it has in common with NAME.c."""
     kinds = sorted({f"{target.name}: {target.shape}" for target in interface.targets})
     training = interface.trained.network.training
@@ -162,10 +168,12 @@ def header(interface: Interface, shared: Mapping[str, object], trains: bool, wei
         **shared,
         "trains": trains,
         "real": interface.real,
-        "fields": _fields(interface.real, trains),
+        "fields": _fields(interface, trains, threads),
         "inputs": interface.inputs,
         "outputs": interface.outputs,
-        "errors": errors_of(trains),
+        "errors": errors_of(trains, threads),
+        "threads": threads,
+        **({"most_threads": MOST_THREADS} if threads else {}),
         "given": interface.given,
         "made": interface.made,
         "wanted": interface.wanted,
@@ -182,8 +190,9 @@ def header(interface: Interface, shared: Mapping[str, object], trains: bool, wei
     return render("export/network.h.j2", context, interface.real == "float")
 
 
-def _fields(real: str, trains: bool) -> list[str]:
+def _fields(interface: Interface, trains: bool, threads: str) -> list[str]:
     """The fields of the struct."""
+    real, of_threads = interface.real, {"pthread": [f"{interface.prefix}_threads *threads"], "openmp": ["int threads"]}
     if not trains:
-        return [f"{real} *memory", f"const {real} *weights", "int max_batch"]
+        return [f"{real} *memory", f"const {real} *weights", "int max_batch", *of_threads.get(threads, [])]
     return [f"{real} *memory", "uint64_t seed", "int64_t step", "double lr", "int max_batch, for_training, loaded"]

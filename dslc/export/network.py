@@ -13,6 +13,9 @@ from dslc.target import Target
 EMBEDDED_BELOW = 64 << 10
 """Bytes of constants below which they become an array in the C, unless one says otherwise."""
 
+MOST_THREADS = 8
+"""What an export for threads is planned for."""
+
 
 @dataclass(frozen=True)
 class Images:
@@ -48,13 +51,19 @@ class Trained:
 class Wishes:
     """How a network is exported. `batch`: the most examples of a call. `small`: the least code and memory instead of
     the fastest. `embed`: the weights as an array in the C; None for those below EMBEDDED_BELOW. `training`: it learns
-    too."""
+    too. `threads`: how threads share a prediction, "pthread" or "openmp"; one thread runs alone where it is empty."""
 
     target: Target
     batch: int = 1
     small: bool = False
     embed: bool | None = None
     training: bool = False
+    threads: str = ""
+
+    @property
+    def most_threads(self) -> int:
+        """For how many threads there is memory."""
+        return MOST_THREADS if self.threads else 1
 
     @property
     def direct(self) -> bool:

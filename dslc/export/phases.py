@@ -1,4 +1,4 @@
-"""Phases of an exported network: functions that call kernels in a row, on one thread."""
+"""Phases of an exported network: functions that call kernels in a row, on one thread or on all that take part."""
 
 from __future__ import annotations
 
@@ -38,14 +38,22 @@ def phase_function(
     step: PlannedStep, phase: PlannedPhase, arrays: Mapping[str, str], names: Names, functions: Functions
 ) -> PhaseFunction:
     """The function of a phase. arrays: the caller's arrays where it is called, by the names that it has for them."""
-    calls = [replace(call, shared=True, barrier=False) for call in calls_of(step, phase, names, functions)]
+    calls = calls_of(step, phase, names, functions)
+    if functions.alone:
+        calls = tuple(replace(call, shared=True, barrier=False) for call in calls)
+    barrier, part = ((), ()) if functions.alone else (("barrier",), ("part", "parts"))
     given = callers_tensors(phase)
     counts = [word for word in COUNTS if any(word in call.function.takes for call in calls)]
     name = f"{step.name}_{phase.name}"
     return PhaseFunction(
         name,
         PHASES[name],
-        (f"const {names.prefix}_t *net", *(names.declare(t) for t in given), *(RUNTIME_PARAMETERS[c] for c in counts)),
-        ("net", *(arrays[t.name] for t in given), *("n" for _ in counts)),  # all examples weigh 1
+        (
+            f"const {names.prefix}_t *net",
+            *(RUNTIME_PARAMETERS[c] for c in barrier),
+            *(names.declare(t) for t in given),
+            *(RUNTIME_PARAMETERS[c] for c in (*counts, *part)),
+        ),
+        ("net", *barrier, *(arrays[t.name] for t in given), *("n" for _ in counts), *part),  # all examples weigh 1
         statements(calls, names),
     )

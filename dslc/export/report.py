@@ -38,7 +38,7 @@ def report(exported: Exported, prefix: str, small: bool) -> list[str]:
     target, constants = exported.target, exported.constant_bytes
     others = LEARNS if exported.training_bytes else () if exported.embedded else ("load_weights",)
     code, header = (exported.files[f"{prefix}.{kind}"].decode() for kind in "ch")
-    found = footprint(code, header, prefix, target, small, (*PREDICTS, *others))
+    found = footprint(code, header, prefix, target, small, (*PREDICTS, *others), exported.threads)
     if found is None:
         flash = f"{constants:,} bytes of weights, and code (unknown: {target.compiler} and its `size` are not here)"
     else:
@@ -60,7 +60,7 @@ def with_report(exported: Exported, lines: Sequence[str]) -> Mapping[str, bytes]
 
 
 def footprint(
-    code: str, header: str, prefix: str, target: Target, small: bool, functions: Sequence[str]
+    code: str, header: str, prefix: str, target: Target, small: bool, functions: Sequence[str], threads: str = ""
 ) -> Footprint | None:
     """Compiles the C of a network as its README says, and links what `functions` need, all else being left out; None
     where the target's compiler is not installed, or fails."""
@@ -71,7 +71,7 @@ def footprint(
         folder = Path(name)
         (folder / f"{prefix}.c").write_text(code)
         (folder / f"{prefix}.h").write_text(header)
-        flags = (*compile_flags(target, small), "-fcallgraph-info=su", "-fno-asynchronous-unwind-tables")
+        flags = (*compile_flags(target, small, threads), "-fcallgraph-info=su", "-fno-asynchronous-unwind-tables")
         roots = [f"-Wl,-u,{prefix}_{function}" for function in functions]
         for command in (
             [target.compiler, *flags, "-c", f"{prefix}.c", "-o", f"{prefix}.o"],

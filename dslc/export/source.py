@@ -20,8 +20,9 @@ from dslc.numerics import Array
 from dslc.passes.small_batch import largest_small_batch
 from dslc.plan import Plan, PlannedStep
 
-OWN_NAMES = {"embedded", "find", "is_aligned", "outdate", "parameter", "parameters", "place_of", "prepack", "size_of",
-             "weights_error", "weights_head"}  # fmt: skip
+OWN_NAMES = {"embedded", "end_threads", "find", "is_aligned", "outdate", "parameter", "parameters", "place_of",
+             "predict_part", "predict_together", "prediction", "prepack", "size_of", "weights_error", "weights_head",
+             "work"}  # fmt: skip
 """What the templates define besides."""
 
 
@@ -58,30 +59,49 @@ def offsets_of(plan: Plan, interface: Interface, end: int) -> tuple[list[Offsets
 
 def callers_arrays(interface: Interface, offsets: Sequence[Offsets]) -> dict[str, str]:
     """What the caller's inputs and outputs are called where a phase is called, by the names that the phase has."""
-    network, shifted = interface.trained.network, {o.port for o in offsets}
-    inputs = {
-        f"{v.name}_in": f"{port.name}_shifted" if port in shifted else port.name
-        for v, port in zip(network.inputs, interface.inputs, strict=True)
-    }
-    outputs = {f"{h.name}_output": port.name for h, port in zip(network.answers, interface.outputs, strict=True)}
+    shifted = {o.port for o in offsets}
+    ports = _ports(interface)
+    return {name: f"{port.name}_shifted" if port in shifted else port.name for name, port in ports.items()}
+
+
+def _ports(interface: Interface) -> dict[str, Port]:
+    """The caller's inputs and outputs by the names that phases have for them."""
+    network = interface.trained.network
+    inputs = {f"{v.name}_in": port for v, port in zip(network.inputs, interface.inputs, strict=True)}
+    outputs = {f"{h.name}_output": port for h, port in zip(network.answers, interface.outputs, strict=True)}
     return inputs | outputs
 
 
+def _shared_call(interface: Interface, arrays: Mapping[str, str]) -> dict[str, object]:
+    """What the threads of a prediction are told: the declarations of its arrays, and what they are for the caller."""
+    given = [f"const {interface.real} *{port.name}" for port in interface.inputs]
+    made = [f"{interface.real} *{port.name}" for port in interface.outputs]
+    return {"ports": [*given, *made], "call": [arrays[name] for name in _ports(interface)]}
+
+
 def prediction_source(
-    prediction: Prediction, interface: Interface, shared: Mapping[str, object], stored: Stored, narrow: bool
+    prediction: Prediction,
+    interface: Interface,
+    shared: Mapping[str, object],
+    stored: Stored,
+    narrow: bool,
+    threads: str = "",
 ) -> str:
     """The whole file of a network that only predicts. `shared` is what it has in common with the header. `narrow`:
-    indices of 32 bits, in float32."""
+    indices of 32 bits, in float32. `threads`: what shares the work, "pthread", "openmp" or nothing."""
     plan = prediction.plan
     names = Names(plan, apart=True)
-    functions = Functions(plan, names, plan.steps[:1], alone=True)
+    functions = Functions(plan, names, plan.steps[:1], alone=not threads)
     offsets, end = offsets_of(plan, interface, plan.region("workspace").elements)
     arrays = callers_arrays(interface, offsets)
-    phases = phases_of(plan.steps[0], arrays, names, functions)
+    given = {name: f"call->{port.name}" for name, port in _ports(interface).items()} if threads else arrays
+    phases = phases_of(plan.steps[0], given, names, functions)
     context = {
         **shared,
         **common_context(plan, interface, stored, offsets, phases),
         "trains": False,
+        "threads": threads,
+        **(_shared_call(interface, arrays) if threads else {}),
         "memory_bytes": end * plan.itemsize,
     }
     code = whole_file("export/network.c.j2", context, plan, names, functions, list(phases.values()))
@@ -147,7 +167,7 @@ def whole_file(
         "functions": list(functions.by_code.values()),
         "phases": phases,
     }
-    context["tools"] = needed(tools(plan, functions, False), render(template, context, single))
+    context["tools"] = needed(tools(plan, functions, False, not functions.alone), render(template, context, single))
     return tidy(render(template, context, single))
 
 

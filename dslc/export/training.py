@@ -99,6 +99,7 @@ def training_source(plan: Plan, interface: Interface, shared: Mapping[str, objec
         **shared,
         **common_context(plan, interface, stored, offsets, phases),
         "trains": True,
+        "threads": "",
         "memory_bytes": training_bytes(plan, interface, False),
         "training_bytes": training_bytes(plan, interface, True),
         "lr": repr(float(network.training.optimizer.lr)),

@@ -1,4 +1,4 @@
-"""A model of ONNX as a spec and weights: the whole import."""
+"""A model of ONNX or Darknet as a spec and weights: the whole import."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 from dslc.compiler import check_text
 from dslc.interchange.checking import difference
+from dslc.interchange.darknet import translated_darknet
+from dslc.interchange.darknet_file import Numbers, read_sections
 from dslc.interchange.onnx_file import read_onnx, with_size
-from dslc.interchange.translate import translated
+from dslc.interchange.translate import Translated, translated
 from dslc.interchange.writer import Written, written
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError, SpecError
@@ -19,12 +21,12 @@ from dslc.shape import Shape
 
 @dataclass(frozen=True)
 class Imported:
-    """A spec with its parameters, the network that it is, how much its results differ from the model's, and the
-    outputs that are left out because they only pick a class."""
+    """A spec with its parameters, the network that it is, how much its results differ from the model's (None where
+    there is nothing to run that), and the outputs that are left out because they only pick a class."""
 
     written: Written
     network: Network
-    difference: float
+    difference: float | None
     left: tuple[str, ...]
     schema: Schema
 
@@ -42,12 +44,27 @@ def import_onnx(path: Path, name: str, size: Shape | None = None) -> Imported:
     if size is not None:
         graph = with_size(graph, size)
     found = translated(graph)
+    spec, network = _checked(found, path, name)
+    return Imported(spec, network, difference(path, graph, found, spec, network), found.left, Schema())
+
+
+def import_darknet(path: Path, weights: Path, name: str, size: Shape | None = None) -> Imported:
+    """The classifier of a .cfg and a .weights of Darknet. size: that of an image, in place of the one in the .cfg.
+
+    Raises:
+        DataError: they cannot be read, do not belong together, or the language lacks a section; which one is told.
+    """
+    found = translated_darknet(read_sections(path), Numbers(weights), size)
+    spec, network = _checked(found, path, name)
+    return Imported(spec, network, None, (), Schema())
+
+
+def _checked(found: Translated, path: Path, name: str) -> tuple[Written, Network]:
     spec = written(found, net_name(name), f"Imported from {path.name}.")
     try:
-        network = check_text(spec.text)
+        return spec, check_text(spec.text)
     except SpecError as error:
         raise DataError(f"{path} becomes a spec that is wrong, which is a fault of dslc:\n{spec.text}{error}") from None
-    return Imported(spec, network, difference(path, graph, found, spec, network), found.left, Schema())
 
 
 def net_name(name: str) -> str:

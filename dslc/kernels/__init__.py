@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import ModuleType
 from typing import TypeVar
@@ -47,7 +47,10 @@ class Variant:
     are `aligned` the kernel relies on every vector of a pixel beginning at a multiple of its size. `shared_template` is
     for a template that several kinds have in common. `sizes` are the entries of `context` that may as well be
     parameters of the C function, of the same name, at no cost in speed: kernels that differ in nothing else share one
-    function. They are numbers, tuples of numbers, or names of micro-kernels.
+    function. They are numbers, tuples of numbers, or names of micro-kernels. `overwritable` are the arguments whose
+    memory the result may take when one thread runs alone: nothing is stored where something is still to be read.
+    `overwrites` is the one that it does take; the function has no such parameter then, and the template finds it by its
+    name.
     """
 
     name: str
@@ -60,11 +63,18 @@ class Variant:
     aligned: tuple[str, ...] = ()
     shared_template: str = ""
     sizes: tuple[str, ...] = ()
+    overwritable: tuple[str, ...] = ()
+    overwrites: str = ""
 
     @property
     def is_alias(self) -> bool:
         """Runs nothing: the result is another name for the memory that the operation reads."""
         return self.name == "alias"
+
+    def in_place_of(self, argument: str) -> Variant:
+        """The same with the result in the memory of an argument, which a template with `overwrites` is told."""
+        told = {"overwrites": argument} if "overwrites" in self.context else {}
+        return replace(self, overwrites=argument, context={**self.context, **told})
 
     def template(self, kind: str) -> str:
         """The template's path for an operation of this kind."""

@@ -123,7 +123,7 @@ def context(d: ConvDetail, setting: Setting) -> dict[str, Any]:
         "functions": tuple(product.name for product in tiles.products), "group_panels": tiles.panels,
         "row_groups": max(1, min(rows, TASKS // (tiles.panels * d.groups))), "whole": whole,
         "by_rows": not whole or d.size[1] * channels >= SUMMED,
-        "blocks": blocks, "groups": d.groups,
+        "blocks": blocks, "groups": d.groups, "overwrites": "",
     }  # fmt: skip
 
 
@@ -136,7 +136,12 @@ def variant(name: str, arrays: tuple[str, ...], d: ConvDetail, setting: Setting,
     """The kernel of y, and with turned filters of dx. `more`: what the template prints of the epilogue."""
     found = context(d, setting)
     return Variant(name, arrays, {**found, **more}, cost(d, setting), found["tiles"].products,
-                   shared_template="kernels/_direct.c.j2", sizes=SIZES)  # fmt: skip
+                   shared_template="kernels/_direct.c.j2", sizes=SIZES, overwritable=overwritable(more))  # fmt: skip
+
+
+def overwritable(more: Mapping[str, object]) -> tuple[str, ...]:
+    """What a result may take the memory of: y of the epilogue, which is read where the result is stored."""
+    return ("known",) if more["kept"] else ()
 
 
 def scatter_context(d: ConvDetail, setting: Setting) -> dict[str, Any]:

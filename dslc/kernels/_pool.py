@@ -167,6 +167,11 @@ class Pool:
         return self.d.before == (0, 0) and self.reach[0] <= self.d.input[0] and self.reach[1] <= self.d.input[1]
 
     @property
+    def overwritable(self) -> tuple[str, ...]:
+        """The images, where a window begins no earlier in them than its result in the results."""
+        return ("in",) if self.inside else ()
+
+    @property
     def apart(self) -> bool:
         """Whether no two windows overlap."""
         return all(

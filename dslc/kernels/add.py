@@ -13,4 +13,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     y = op.writes[0]
     elements = y.elements if y.batched else setting.layout(y).elements
     context = {"terms": [names[t] for t in op.reads], "elements": elements, "batched": y.batched}
-    return [Variant("plain", (*names.values(), "y"), context, setting.memory_cost(*op.reads), sizes=("elements",))]
+    terms, cost = tuple(names.values()), setting.memory_cost(*op.reads)
+    return [Variant("plain", (*terms, "y"), context, cost, sizes=("elements",), overwritable=terms)]

@@ -20,4 +20,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     cost = setting.memory_cost(x)
     if pool.whole:
         return [Variant("whole", (*reads, "out"), {**pool.of_images, **end}, cost, sizes=WHOLE_SIZES)]
-    return [Variant("plain", (*reads, "out"), {"pool": pool, "d": pool.d, **end}, cost)]
+    context = {"pool": pool, "d": pool.d, **end}
+    return [Variant("plain", (*reads, "out"), context, cost, overwritable=pool.overwritable)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.kernels import Copy, Setting, Variant, _depthwise, _direct, _lanes, _winograd, detail, epilogue
+from dslc.kernels import Copy, Setting, Variant, _bands, _depthwise, _direct, _lanes, _winograd, detail, epilogue
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
 from dslc.operation import Operation
@@ -13,7 +13,7 @@ FUSES = True
 
 
 def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
-    """Depthwise, plain and lanes exclude the others where they fit; else direct or Winograd, by cost."""
+    """Depthwise, plain and lanes exclude the others where they fit; else direct, in bands or Winograd, by cost."""
     d = detail(op, ConvDetail)
     if _depthwise.suits(d):
         return {"depthwise": _depthwise.cost(d, setting)}
@@ -21,7 +21,8 @@ def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
         return {"plain": setting.compute_cost(op, 0.05)}
     if _lanes.suits(d, op.reads[1], setting):
         return {"lanes": _lanes.cost(d, setting)}
-    return {"direct": _direct.cost(d, setting), **_winograd.costs(d, setting)}
+    bands = {"bands": _bands.cost(d, setting)} if _bands.suits(d) else {}
+    return {"direct": _direct.cost(d, setting), **_winograd.costs(d, setting), **bands}
 
 
 def variants(op: Operation, setting: Setting) -> list[Variant]:
@@ -47,6 +48,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("plain", names, {**context, **end}, setting.compute_cost(op, 0.05))]
     if op.choice.startswith("winograd"):
         return [_winograd.variant(op, d, setting, ("in", "filters", *ends, "squares", "products"), bias)]
+    if op.choice == "bands":
+        return [_bands.variant((*names, "bands"), d, setting, {"bias": bias, **end})]
     return [_direct.variant("direct", names, d, setting, {"bias": bias, **end})]
 
 

@@ -16,4 +16,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         "elements": setting.elements(op.writes[0]),
         "images": setting.images(op.writes[0]),
     }
-    return [Variant("plain", ("in", "out"), context, setting.memory_cost(op.writes[0], factor=4), sizes=("elements",))]
+    cost = setting.memory_cost(op.writes[0], factor=4)
+    return [Variant("plain", ("in", "out"), context, cost, sizes=("elements",), overwritable=("in",))]

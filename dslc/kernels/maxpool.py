@@ -16,4 +16,5 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     x, y = op.reads[0], op.writes[0]
     reads, end = fused_epilogue(op, "in")
     pool = forward(op, setting, x, y)
-    return [Variant("plain", (*reads, "out"), {"pool": pool, "d": pool.d, **end}, setting.memory_cost(x))]
+    context = {"pool": pool, "d": pool.d, **end}
+    return [Variant("plain", (*reads, "out"), context, setting.memory_cost(x), overwritable=pool.overwritable)]

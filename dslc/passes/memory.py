@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dslc.layout import Layout
-from dslc.numerics import np
+from dslc.numerics import Array, np
 from dslc.operation import ACTIVATION, Tensor
 from dslc.plan import ALIGNMENT, Buffer, Kernel
 
@@ -21,6 +21,10 @@ class _LiveRange:
     tensor: Tensor
     elements: int
     spans: tuple[Span, ...]
+
+
+Chain = tuple[_LiveRange, ...]
+"""Live ranges at one place: each tensor but the first overwrites the one before it."""
 
 
 def aligned_size(elements: int, itemsize: int) -> int:
@@ -46,9 +50,10 @@ def place(
     buffers: dict[str, Buffer] = {}
     lives = _live_ranges(rows, layouts, aliases, batch, itemsize, persistent)
     placed = _Placed(start, len(lives), len(rows))
-    for life in sorted(lives, key=lambda n: (-n.elements, n.spans[0])):
-        offset = placed.add(life)
-        buffers[life.tensor.name] = Buffer(life.tensor, layouts[life.tensor.name], offset, life.elements)
+    for chain in sorted(_chains(rows, lives, aliases), key=lambda c: (-c[0].elements, c[0].spans[0])):
+        offset = placed.add(chain)
+        for life in chain:
+            buffers[life.tensor.name] = Buffer(life.tensor, layouts[life.tensor.name], offset, life.elements)
     for tensor, root in aliases.items():
         if root.name in buffers:
             shared = buffers[root.name]
@@ -65,9 +70,14 @@ class _Placed:
         self.begin, self.end = (np.zeros(count, np.int64) for _ in range(2))
         self.first, self.last = np.ones((rows, count), np.int64), np.zeros((rows, count), np.int64)
 
-    def add(self, life: _LiveRange) -> int:
-        """Places a live range at the lowest offset that is free while it lives, and returns it."""
-        offset = self._free(life)
+    def add(self, chain: Chain) -> int:
+        """Places a chain at the lowest offset that is free while it lives, and returns it."""
+        offset = self._free(chain)
+        for life in chain:
+            self._insert(life, offset)
+        return offset
+
+    def _insert(self, life: _LiveRange, offset: int) -> None:
         at = int(np.searchsorted(self.begin[: self.count], offset))
         for array in (self.begin, self.end, *self.first, *self.last):
             array[at + 1 : self.count + 1] = array[at : self.count]
@@ -76,17 +86,44 @@ class _Placed:
         for row, (first, last) in enumerate(life.spans):
             self.first[row, at], self.last[row, at] = first, last
         self.count += 1
-        return offset
 
-    def _free(self, life: _LiveRange) -> int:
+    def _free(self, chain: Chain) -> int:
+        busy = [self._busy(life) for life in chain]
+        last = np.concatenate(
+            [self.begin[: self.count][b] - life.elements for b, life in zip(busy, chain, strict=True)]
+        )
+        ends = np.concatenate([self.end[: self.count][b] for b in busy])
+        order = np.argsort(last, kind="stable")
+        free_from = np.maximum.accumulate(np.concatenate(([self.start], ends[order])))
+        fits = np.flatnonzero(free_from[:-1] <= last[order])
+        return int(free_from[fits[0] if len(fits) else -1])
+
+    def _busy(self, life: _LiveRange) -> Array:
+        """Which of those that have a place live at the same time."""
         first, last = self.first[:, : self.count], self.last[:, : self.count]
         busy = np.zeros(self.count, bool)
         for begin, end in life.spans:
             busy |= ((first <= end) & (begin <= last) & (first <= last)).any(axis=0)
-        begins, ends = self.begin[: self.count][busy], self.end[: self.count][busy]
-        free_from = np.maximum.accumulate(np.concatenate(([self.start], ends)))
-        fits = np.flatnonzero(free_from[:-1] + life.elements <= begins)
-        return int(free_from[fits[0] if len(fits) else -1])
+        return busy
+
+
+def _chains(
+    rows: Sequence[Sequence[Kernel]], lives: Sequence[_LiveRange], aliases: Mapping[Tensor, Tensor]
+) -> list[Chain]:
+    """All live ranges, in chains where tensors overwrite others."""
+    after: dict[Tensor, Tensor] = {}
+    for kernel in (kernel for row in rows for kernel in row):
+        if overwritten := kernel.overwritten:
+            after[aliases.get(overwritten, overwritten)] = kernel.operation.writes[0]
+    by_tensor, later = {life.tensor: life for life in lives}, set(after.values())
+    chains = []
+    for life in lives:
+        if life.tensor not in later:
+            chain = [life]
+            while chain[-1].tensor in after:
+                chain.append(by_tensor[after[chain[-1].tensor]])
+            chains.append(tuple(chain))
+    return chains
 
 
 def _aliases(rows: Sequence[Sequence[Kernel]]) -> dict[Tensor, Tensor]:

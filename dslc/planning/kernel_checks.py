@@ -181,7 +181,12 @@ def _conv_forward(seen: _KernelCheck) -> None:
         return
     padded = seen.op.choice in ("direct", "lanes")
     seen.image(x, _window(d) if padded else d.input)
-    seen.filters(w, d, seen.op.choice == "direct")
+    seen.filters(w, d, seen.op.choice in ("direct", "bands"))
+    if seen.op.choice == "bands":
+        c, window = seen.context, (d.size[0] - 1) * d.dilation[0] + 1
+        seen.at_least("a band's rows", c["band_rows"], (c["at_once"] - 1) * d.stride[0] + window)
+        seen.at_least("the bands' results", c["at_once"] * c["tasks_of_image"], d.output[0])
+        seen.at_least("bands", seen.scratch("bands"), seen.threads * c["band_rows"] * _window(d)[1] * d.input[2])
 
 
 def _conv_input_gradient(seen: _KernelCheck) -> None:

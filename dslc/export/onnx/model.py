@@ -8,7 +8,17 @@ from typing import Any
 
 from dslc.codegen.summary import version
 from dslc.export.network import Trained
-from dslc.export.onnx import activations, combining, normalization, shapes, windows
+from dslc.export.onnx import (
+    activations,
+    attention,
+    combining,
+    formulas,
+    matrices,
+    normalization,
+    sequences,
+    shapes,
+    windows,
+)
 from dslc.export.onnx.place import Form, GraphParts, Place, axes_of, channels_to_end, channels_to_front
 from dslc.ir import Head, Network, Node, Value
 from dslc.language.diagnostics import CallError, UsageError
@@ -21,7 +31,8 @@ OPSET, IR_VERSION = 17, 8
 LARGEST = 2**31 - 2**20
 """Bytes of weights that fit into one file: a protobuf message has at most 2 GB."""
 FORMS: Mapping[str, Form] = {
-    **activations.FORMS, **windows.FORMS, **normalization.FORMS, **shapes.FORMS, **combining.FORMS
+    **activations.FORMS, **windows.FORMS, **normalization.FORMS, **shapes.FORMS, **combining.FORMS, **sequences.FORMS,
+    **attention.FORMS, **matrices.FORMS, **formulas.FORMS,
 }  # fmt: skip
 
 
@@ -75,7 +86,8 @@ def _require_forms(network: Network) -> None:
 
 def _has_form(node: Node) -> bool:
     """Whether there is a form of its kind, for as many values as it reads."""
-    return name_of(node.layer) in FORMS and (node.layer.merges or len(node.inputs) == 1)
+    layer = node.layer
+    return name_of(layer) in FORMS and (layer.merges or bool(layer.takes) or len(node.inputs) == 1)
 
 
 # ------------------------------------------------------------------------------------------- its ends

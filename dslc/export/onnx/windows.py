@@ -11,7 +11,7 @@ from dslc.numerics import Array, np
 from dslc.shape import Shape, Window
 
 
-def _pads(window: Window, shape: Shape) -> list[int]:
+def pads_of(window: Window, shape: Shape) -> list[int]:
     """top, left, bottom, right."""
     (top, bottom), (left, right) = (window.padding(axis, shape[axis]) for axis in (0, 1))
     return [top, left, bottom, right]
@@ -26,7 +26,7 @@ def _convolution(at: Place, layer: Conv, x: str, role: str, bias: bool) -> str:
     inputs = (x, at.weight(role, _filters(at.parameters[role])), *((at.weight("bias"),) if bias else ()))
     return at.op(
         "Conv", *inputs, kernel_shape=list(layer.size), strides=list(layer.stride), dilations=list(layer.dilation),
-        group=layer.groups, pads=_pads(layer.window, at.shape),
+        group=layer.groups, pads=pads_of(layer.window, at.shape),
     )  # fmt: skip
 
 
@@ -64,9 +64,9 @@ def _dense(at: Place) -> str:
     return at.op("Gemm", *at.x, at.weight("weight"), *bias, transB=int(not at.layer.turned))
 
 
-def _reach(window: Window, shape: Shape) -> list[int]:
+def reach_of(window: Window, shape: Shape) -> list[int]:
     """The padding, with as many rows and columns more as the last windows reach beyond it."""
-    pads = _pads(window, shape)
+    pads = pads_of(window, shape)
     for axis in (0, 1):
         end = (window.output(axis, shape[axis]) - 1) * window.stride[axis] + window.extent(axis)
         pads[2 + axis] += max(0, end - shape[axis] - pads[axis] - pads[2 + axis])
@@ -79,13 +79,13 @@ def _pool(at: Place, kind: str, x: str, pads: list[int], **attributes: Any) -> s
 
 
 def _maxpool(at: Place) -> str:
-    return _pool(at, "MaxPool", at.x[0], _reach(at.layer.window_for(at.shape), at.shape))
+    return _pool(at, "MaxPool", at.x[0], reach_of(at.layer.window_for(at.shape), at.shape))
 
 
 def _avgpool(at: Place) -> str:
     """Padding that counts becomes zeros of the image; what windows reach beyond it never counts."""
     window, x = at.layer.window_for(at.shape), at.x[0]
-    pads, own = _reach(window, at.shape), _pads(window, at.shape)
+    pads, own = reach_of(window, at.shape), pads_of(window, at.shape)
     if at.layer.counts_padding and any(own):
         x, pads = padded(at, x, own), [reach - pad for reach, pad in zip(pads, own, strict=True)]
     return _pool(at, "AveragePool", x, pads, count_include_pad=0)
@@ -96,7 +96,9 @@ def padded(at: Place, x: str, pads: list[int]) -> str:
     return at.op("Pad", x, at.indices("pads", (0, 0, *pads[:2], 0, 0, *pads[2:])), mode="constant")
 
 
-def _global(kind: str) -> Form:
+def global_pool(kind: str) -> Form:
+    """Pooling over all pixels or steps."""
+
     def form(at: Place) -> str:
         pixel = at.op(kind, *at.x)
         return pixel if at.layer.keep else at.op("Flatten", pixel)
@@ -130,8 +132,6 @@ FORMS: Mapping[str, Form] = {
     "crop": _crop,
     "dense": _dense,
     "depthwise": _depthwise,
-    "global_avgpool": _global("GlobalAveragePool"),
-    "global_maxpool": _global("GlobalMaxPool"),
     "maxpool": _maxpool,
     "separable_conv": _separable_conv,
     "upsample": _upsample,
