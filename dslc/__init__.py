@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dslc.language.diagnostics import DataError, SpecError, UsageError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dslc.ir import Network
     from dslc.runtime.data.stream import Stream
     from dslc.runtime.model import Model
+    from dslc.runtime.quantized import QuantizedModel
 
 
 def check(path: str | Path, **params: object) -> Network:
@@ -73,6 +74,34 @@ def loads(text: str, *, dtype: str | None = None, threads: Threads = "auto", **p
     return Model(check_text(text, params, _precision(dtype)), threads)
 
 
+def quantize(
+    model: Model,
+    data: object,
+    *,
+    bits: Literal[7, 8] = 8,
+    ranges: Literal["mse", "minmax"] = "mse",
+    examples: int = 512,
+) -> QuantizedModel:
+    """A trained model in 8-bit integers (Jacob et al. 2018).
+
+    data: inputs as `predict` takes them, up to `examples` of which show what numbers each value takes on. bits: of a
+    value; 7 is faster with AVX2 where there is no VNNI. ranges: `mse` takes the range with the least square error,
+    `minmax` the whole.
+
+    Raises:
+        SpecError: some layers have no form in integers; it names their places.
+        DataError: the data do not fit the network.
+        UsageError: a layer sums more products than 32-bit integers hold.
+    """
+    from dslc.quantization.quantize import quantize as to_integers
+    from dslc.runtime.quantized import QuantizedModel, calibration_inputs
+    from dslc.runtime.runs.trained import trained
+
+    known = trained(model.network, model.copy_weights(), model.schema)
+    inputs = calibration_inputs(model.network, model.schema, data, examples)
+    return QuantizedModel(known, to_integers(known, inputs, bits, ranges), model.schema)
+
+
 def _precision(dtype: str | None) -> str | None:
     if dtype not in (None, "float32", "float64"):
         raise ValueError(f"dtype is 'float32' or 'float64', not {dtype!r}")
@@ -88,4 +117,4 @@ def __getattr__(name: str) -> object:
     return Stream
 
 
-__all__ = ["DataError", "SpecError", "Stream", "UsageError", "check", "load", "loads"]
+__all__ = ["DataError", "SpecError", "Stream", "UsageError", "check", "load", "loads", "quantize"]

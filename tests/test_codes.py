@@ -11,6 +11,7 @@ from dataclasses import fields
 from inspect import getdoc
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_cli import dslc as run
 from test_errors import said_of
@@ -22,6 +23,7 @@ from dslc.compiler import check_text
 from dslc.language.codes import CODES, PAGE, RETIRED
 from dslc.language.diagnostics import Diagnostic, SpecError, render
 from dslc.language.parse import MAX_BYTES, decode, read
+from dslc.quantization.stages import stages_of
 from helpers import REPO
 
 HEAD = """# Errors
@@ -30,6 +32,7 @@ Every error and note has a code, which stands in its first line: `error[DSLC014]
 said here. Codes never change. An error names its place; all independent errors of a file come at once.
 
 """
+LAYERNORM = {f"layernorm1.{role}": np.ones(4) for role in ("gamma", "beta")}
 NO_TEXT = {
     "NotReadable": lambda: read("nowhere.net"),
     "NotText": lambda: decode(b"\x89PNG\r\n\x1a\n", "picture.png"),
@@ -37,6 +40,7 @@ NO_TEXT = {
     "ValuesUnknown": lambda: require_values(
         check_text("net A {\n  input row: table { sex: category }\n  dense(1)\n}\n")
     ),
+    "NotInIntegers": lambda: stages_of(check_text("net A {\n  input x: 4\n  layernorm\n}\n"), LAYERNORM),
 }
 """Diagnostics of files that are no specs, and of what commands need of one that is right."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dslc.runtime.data.examples import Dataset, Reading, Split
     from dslc.runtime.data.schema import Schema
     from dslc.runtime.model import Model
+    from dslc.runtime.quantized import QuantizedModel
 
 
 @Parameter(name="*")
@@ -120,7 +121,7 @@ def training_data(network: Network, data: str, options: DataOptions, schema: Sch
     return load_dataset(data, how=options.reading((schema or Schema()).reading(network, labelled=True)))
 
 
-def run_data(model: Model, data: str, options: DataOptions, labelled: bool = True) -> Dataset:
+def run_data(model: Model | QuantizedModel, data: str, options: DataOptions, labelled: bool = True) -> Dataset:
     """Data for a trained model, read as those of its training were; `labelled`: with targets to judge by.
 
     Raises:
@@ -132,7 +133,7 @@ def run_data(model: Model, data: str, options: DataOptions, labelled: bool = Tru
     return encode_tables(model, found)
 
 
-def encode_tables(model: Model, dataset: Dataset) -> Dataset:
+def encode_tables(model: Model | QuantizedModel, dataset: Dataset) -> Dataset:
     """The data with declared columns and texts as the network takes them.
 
     Raises:

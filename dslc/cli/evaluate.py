@@ -14,6 +14,7 @@ from dslc.language.diagnostics import CallError, DataError, ExampleError
 if TYPE_CHECKING:
     from dslc.runtime.data.datasets import Dataset, Split
     from dslc.runtime.model import Model
+    from dslc.runtime.quantized import QuantizedModel
 
 WRONG = "1 - accuracy"
 
@@ -41,12 +42,13 @@ def evaluate(
         human_error: The error of people at this task, which stands for the best possible one. With it comes a table of
             bias and variance from the parts that the data of the run were split into, and what to try next.
     """
-    from dslc.runtime.runs.folder import load_run, partition_of
+    from dslc.runtime.runs.folder import partition_of
+    from dslc.runtime.runs.quantized import load_predictor
 
     if human_error is not None and not human_error >= 0:
         raise CallError(f"--human-error must be at least 0, not {human_error:g}")
     data, read = data_of(run, data, read)
-    model = load_run(run, thread_option(threads))
+    model = load_predictor(run, thread_option(threads))
     dataset = run_data(model, data, read)
     partition = partition_of(run)
     trained_on = partition is not None and partition.of(dataset.train.y)
@@ -71,7 +73,7 @@ def evaluate(
         _print_diagnosis(model, dataset, human_error)
 
 
-def _print_confusion(model: Model, part: Split) -> None:
+def _print_confusion(model: Model | QuantizedModel, part: Split) -> None:
     """The matrix and what it says of each class, of every head that judges classes."""
     from dslc.runtime.metrics import class_scores
 
@@ -96,7 +98,7 @@ def _count(examples: float) -> str:
     return f"{examples:.6g}" if isinstance(examples, float) else str(examples)
 
 
-def _print_diagnosis(model: Model, dataset: Dataset, human: float) -> None:
+def _print_diagnosis(model: Model | QuantizedModel, dataset: Dataset, human: float) -> None:
     from dslc.runtime.analysis.diagnosis import Errors, diagnose, worst
 
     results = results_of(model, dataset)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from dslc.cli.app import Define, app, examples, exported_target, overrides, positive, writing
 from dslc.language.diagnostics import CallError
+
+if TYPE_CHECKING:
+    from dslc.export.network import Wishes
 
 Source = Annotated[
     str,
@@ -79,8 +82,16 @@ def export(
     from dslc.export.export import export_c
     from dslc.export.network import Wishes
     from dslc.export.report import report, with_report
+    from dslc.runtime.runs.quantized import is_quantized
     from dslc.runtime.runs.trained import read_trained
 
+    if is_quantized(run):
+        if to != "c" or nchw or weights is not None or define:
+            raise CallError(f"{run} is quantized: it goes out with --to c, without --nchw, --weights and -D")
+        machine = exported_target(_machine(portable, target))
+        wishes = Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training)
+        _export_quantized(run, wishes, output)
+        return
     if to == "onnx":
         _require_none_of_c(max_batch, target, portable, optimize, embed, training, threads)
         _write_onnx(run, weights, define, output, nchw)
@@ -92,14 +103,31 @@ def export(
             raise CallError("--to wasm: a page is for browsers, with its weights in a file and an example at a time")
         _export_page(run, weights, output, optimize == "size", training, define)
         return
-    if portable and target is not None:
-        raise CallError("--portable is a target of its own: it goes without --target")
-    machine = exported_target("c99" if portable else target or "generic")
+    machine = exported_target(_machine(portable, target))
     trained = read_trained(run, weights, overrides(define))
     wishes = Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training, threads or "")
     exported = export_c(trained, wishes)
     told = report(exported, trained.prefix, optimize == "size")
     _write(Path(output or f"{trained.prefix}-c"), with_report(exported, told))
+    print("\n".join(told))
+
+
+def _machine(portable: bool, target: str | None) -> str:
+    if portable and target is not None:
+        raise CallError("--portable is a target of its own: it goes without --target")
+    return "c99" if portable else target or "generic"
+
+
+def _export_quantized(run: str, wishes: Wishes, output: str | None) -> None:
+    """Writes the C of a quantized network."""
+    from dslc.export.report import report, with_report
+    from dslc.quantization.export import PREDICTS, export_quantized
+    from dslc.runtime.runs.quantized import read_quantized
+
+    model = read_quantized(run)
+    exported = export_quantized(model.trained, model.program, wishes)
+    told = report(exported, model.trained.prefix, wishes.small, PREDICTS)
+    _write(Path(output or f"{model.trained.prefix}-c"), with_report(exported, told))
     print("\n".join(told))
 
 

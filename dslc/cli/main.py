@@ -21,6 +21,7 @@ from dslc.language.diagnostics import CallError, DataError, SpecError, UsageErro
 COMMANDS = (
     "augment", "check", "compare", "compile", "convert", "curve", "data", "draw", "emit", "errors", "evaluate",
     "explain", "export", "fmt", "generate", "gradcheck", "import_", "inspect", "lsp", "new", "play", "predict",
+    "quantize",
     "report", "search", "train", "verify",
 )  # fmt: skip
 """Files with a command each, which add it to `app`."""

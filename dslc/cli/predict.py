@@ -37,13 +37,13 @@ def predict(
         output: The file to write, a .csv or an .npy.
         top: Just so many of the likeliest classes, each with its probability.
     """
-    from dslc.runtime.runs.folder import load_run
     from dslc.runtime.runs.predictions import write_predictions
+    from dslc.runtime.runs.quantized import load_predictor
 
     if top is not None and positive(top, "--top") and output.endswith(".npy"):
         raise CallError("--top writes classes by name, which goes into a CSV: name one with -o")
     data, read = data_of(run, data, read)
-    model = load_run(run, thread_option(threads))
+    model = load_predictor(run, thread_option(threads))
     dataset = run_data(model, data, read, labelled=False)
     with writing(output):
         count = write_predictions(Path(output), model, dataset.test or dataset.train, top)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from dslc.runtime.data.schema import Schema
     from dslc.runtime.data.splits import Shares
     from dslc.runtime.model import Model
+    from dslc.runtime.quantized import QuantizedModel
     from dslc.runtime.runs.folder import Existing
     from dslc.runtime.training.callbacks import Callback
     from dslc.runtime.training.history import History
@@ -242,7 +243,7 @@ def check_parts(schema: Schema, network: Network, dataset: Dataset, anew: bool) 
             raise error.at(part.name(error.example)) from None
 
 
-def results_of(model: Model, dataset: Dataset) -> dict[str, dict[str, float]]:
+def results_of(model: Model | QuantizedModel, dataset: Dataset) -> dict[str, dict[str, float]]:
     """The final numbers on each part of the data."""
     return {name: model.evaluate(*part.given) for name, part in dataset.parts.items()}
 

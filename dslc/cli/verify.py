@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -22,11 +22,15 @@ from dslc.cli.app import (
 )
 from dslc.compiler import check_file
 
+if TYPE_CHECKING:
+    from dslc.target import Target
+
 
 @app.command(
     help_epilogue=examples(
         "dslc verify specs/lenet5.net",
         "dslc verify specs/lenet5.net --target generic --disable fusion",
+        "dslc verify runs/lenet5-1_int8",
     )
 )
 def verify(
@@ -42,6 +46,8 @@ def verify(
 ) -> int:
     """Compare the compiled C with an independent NumPy interpreter: outputs, gradients, ten optimizer steps.
 
+    Of a quantized run: its integers, which must have the same bits.
+
     Args:
         examples_: How many examples the random mini-batch has.
         seed: Of the random mini-batch.
@@ -50,7 +56,10 @@ def verify(
     from dslc.cli.tables import print_table
     from dslc.proofs.verify import verify as compare
     from dslc.runtime.model import Model
+    from dslc.runtime.runs.quantized import is_quantized
 
+    if is_quantized(spec):
+        return _verify_integers(spec, positive(examples_, "--examples"), seed, target_named(target))
     network = check_file(spec, overrides(define), dtype)
     model = Model(network, thread_option(threads), options_without(disable), target_named(target))
     rows = compare(model, min(positive(examples_, "--examples"), model.batch), seed)
@@ -58,3 +67,18 @@ def verify(
     columns = ("what", "largest difference", "allowed", "verdict")
     print_table(f"{model.network.name}: C against NumPy", columns, cells, "lrrl")
     return 0 if all(row.ok for row in rows) else 1
+
+
+def _verify_integers(run: str, count: int, seed: int, target: Target | None) -> int:
+    """A quantized run: the bytes of every head."""
+    from dslc.cli.tables import print_table
+    from dslc.proofs.quantized import verify_quantized
+    from dslc.runtime.runs.quantized import read_quantized
+
+    model = read_quantized(run, target)
+    rows = verify_quantized(model, count, seed)
+    cells = [(r.head, f"{r.count:,}", f"{r.differing:,}", "differs" if r.differing else "ok") for r in rows]
+    print_table(
+        f"{model.network.name}: C against NumPy", ("integers of", "bytes", "differing", "verdict"), cells, "lrrl"
+    )
+    return 1 if any(row.differing for row in rows) else 0

@@ -33,12 +33,13 @@ PREDICTS = ("memory_size", "init", "predict")
 LEARNS = ("load_weights", "train_step", "evaluate", "weights_size", "save_weights", "get_parameter", "set_parameter")
 
 
-def report(exported: Exported, prefix: str, small: bool) -> list[str]:
-    """For which machines an exported network is, and the flash and RAM that a program with it takes there."""
+def report(exported: Exported, prefix: str, small: bool, predicts: tuple[str, ...] = PREDICTS) -> list[str]:
+    """For which machines an exported network is, and the flash and RAM that a program with it takes there. `predicts`:
+    the functions that such a program calls, the prediction last."""
     target, constants = exported.target, exported.constant_bytes
     others = LEARNS if exported.training_bytes else () if exported.embedded else ("load_weights",)
     code, header = (exported.files[f"{prefix}.{kind}"].decode() for kind in "ch")
-    found = footprint(code, header, prefix, target, small, (*PREDICTS, *others), exported.threads)
+    found = footprint(code, header, prefix, target, small, (*others, *predicts), exported.threads)
     if found is None:
         flash = f"{constants:,} bytes of weights, and code (unknown: {target.compiler} and its `size` are not here)"
     else:
@@ -63,7 +64,7 @@ def footprint(
     code: str, header: str, prefix: str, target: Target, small: bool, functions: Sequence[str], threads: str = ""
 ) -> Footprint | None:
     """Compiles the C of a network as its README says, and links what `functions` need, all else being left out; None
-    where the target's compiler is not installed, or fails."""
+    where the target's compiler is not installed, or fails. The stack is that of the last function."""
     size = shutil.which(target.compiler.removesuffix("gcc") + "size")
     if shutil.which(target.compiler) is None or size is None:
         return None
@@ -85,7 +86,7 @@ def footprint(
         return Footprint(
             sum(int(bytes_) for section, bytes_ in found if section == "text"),
             sum(int(bytes_) for section, bytes_ in found if section == "rodata"),
-            deepest(graph.read_text(), f"{prefix}_predict") if graph.exists() else None,
+            deepest(graph.read_text(), f"{prefix}_{functions[-1]}") if graph.exists() else None,
         )
 
 

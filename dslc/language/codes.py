@@ -147,6 +147,7 @@ CODES: dict[str, Entry] = {
     "NotAValue": Entry("DSLC127", "memory_without_a_name"),
     "LengthsOfNoInput": Entry("DSLC128", "ctc_lengths_of_no_input"),
     "NoDistance": Entry("DSLC129", "contrastive_of_no_distance"),
+    "NotInIntegers": Entry("DSLC130"),
 }
 
 

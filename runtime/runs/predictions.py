@@ -15,12 +15,13 @@ from dslc.ir import Head
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import Files, Split
 from dslc.runtime.model import Model
+from dslc.runtime.quantized import QuantizedModel
 
 Columns = dict[str, Sequence[Any]]
 """The columns of a table by their names."""
 
 
-def write_predictions(path: Path, model: Model, examples: Split, top: int | None = None) -> int:
+def write_predictions(path: Path, model: Model | QuantizedModel, examples: Split, top: int | None = None) -> int:
     """Writes what the model says of the examples, one row each, and returns how many: as .npy, a column an output, if
     the path ends so, else as CSV, see docs/data.md. `top`: only so many of the likeliest classes. The file is replaced
     atomically.
@@ -47,7 +48,7 @@ def write_predictions(path: Path, model: Model, examples: Split, top: int | None
     return count
 
 
-def _outputs(model: Model, head: Head, output: Any, prefix: str) -> Columns:
+def _outputs(model: Model | QuantizedModel, head: Head, output: Any, prefix: str) -> Columns:
     """The class, where classes have names, and a column an output."""
     if head.name not in model.schema.classes:
         return {f"{head.name}_{i}": column for i, column in enumerate(output.T.tolist())}
@@ -57,7 +58,7 @@ def _outputs(model: Model, head: Head, output: Any, prefix: str) -> Columns:
     return said | dict(zip(titles, output.T.tolist(), strict=True))
 
 
-def _top(model: Model, head: Head, flat: dict[str, Any], prefix: str, top: int) -> Columns:
+def _top(model: Model | QuantizedModel, head: Head, flat: dict[str, Any], prefix: str, top: int) -> Columns:
     """The likeliest classes, each with its probability; ties go to the lower class number."""
     output, names = flat[head.name], model.schema.names(head)
     if names is None:

@@ -26,7 +26,7 @@ from dslc.runtime.training.spec_text import as_trained
 Array = np.ndarray[Any, Any]
 DATA = "data"
 """The key of the metadata that holds the schema."""
-TYPES = {"float32": "F32", "float64": "F64", "int32": "I32", "int64": "I64"}
+TYPES = {"float32": "F32", "float64": "F64", "int32": "I32", "int64": "I64", "int8": "I8", "uint8": "U8"}
 """The names of safetensors."""
 
 

@@ -1,0 +1,321 @@
+"""Quantization: the arithmetic against its formulas, the C against NumPy bit for bit, and what a run loses."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_export_targets import BOARDS
+
+import dslc
+from dslc import SpecError
+from dslc.cli.main import run as dslc_run
+from dslc.compiler import check_text
+from dslc.export.network import Trained, Wishes
+from dslc.quantization.arithmetic import encoding_of, fixed_point, shifted
+from dslc.quantization.calibration import float_values
+from dslc.quantization.endings import finish
+from dslc.quantization.export import export_quantized
+from dslc.quantization.forms import Affine
+from dslc.quantization.program import Product, Program
+from dslc.quantization.quantize import Ranges, quantize
+from dslc.quantization.reference import compute, encode, run
+from dslc.quantization.stages import stages_of
+from dslc.quantization.storage import from_arrays, to_arrays
+from dslc.runtime.data.datasets import load_dataset
+from dslc.runtime.model import Model
+from dslc.target import TARGETS, Target, native
+from exporting import AARCH64, HERE, Export, Host, random_parameters, run_compiler
+from helpers import runs
+
+MAIN = Path(__file__).with_name("exported_integers.c")
+EVERYTHING = """net Everything {
+  input image: 9x8x3
+  standardize
+  a = conv(8, 3x3, pad=same, stride=2) -> batchnorm -> relu
+  a -> depthwise(3x3, pad=1) -> batchnorm -> relu6
+  conv(8, 1x1) -> add(a) -> relu
+  maxpool(2x2, ceil=on) -> tanh
+  b = avgpool(2, stride=1, pad=1)
+  b -> conv(70, 3x3, groups=2, pad=same, dilation=2) -> relu -> concat(b)
+  c = batchnorm
+  c -> relu -> subtract(c)
+  d = global_avgpool -> scale -> dropout(0.2)
+  d -> dense(19) -> sigmoid -> dense(5) -> softmax
+}
+"""
+DIGITS = """net Digits {
+  input image: 8x8x1
+  conv(8, 3x3, pad=same) -> batchnorm -> relu -> maxpool(2x2)
+  conv(12, 3x3, pad=same) -> batchnorm -> relu
+  flatten -> dense(10) -> softmax
+}
+train {
+  loss      cross_entropy
+  optimizer adam(0.005)
+  batch     64
+  epochs    6
+}
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network in float and in integers, with inputs, their bytes, and the values of both."""
+
+    trained: Trained
+    program: Program
+    x: np.ndarray
+    bytes: np.ndarray
+    integers: dict[str, np.ndarray]
+    real: dict[str, np.ndarray]
+
+    @property
+    def said(self) -> np.ndarray:
+        return self.integers[self.program.endings[0].tensor]
+
+
+def case_of(text: str, bits: int, ranges: Ranges = "mse") -> Case:
+    rng = np.random.default_rng(5)
+    network = check_text(text)
+    parameters = random_parameters(network, rng)
+    parameters |= {n: np.abs(a) + 0.2 for n, a in parameters.items() if n.endswith((".var", ".std"))}
+    trained = Trained(network, parameters)
+    (value,) = network.inputs
+    x = rng.normal(size=(40, *value.shape)).astype(np.float32)
+    program = quantize(trained, {value.name: x}, bits, ranges)
+    (port,) = program.ports
+    q = encode(program, port, x)
+    real = float_values(network, parameters, {value.name: x})
+    return Case(trained, program, x, q, run(program, {port.tensor: q}), real)
+
+
+@pytest.fixture(scope="module", params=[8, 7])
+def case(request: pytest.FixtureRequest) -> Case:
+    return case_of(EVERYTHING, request.param)
+
+
+# ------------------------------------------------------------------------------------------------- the formulas
+
+
+@given(st.integers(-(2**62), 2**62), st.integers(1, 62))
+def test_shift_rounds_halves_away_from_zero(product: int, shift: int) -> None:
+    exact = Fraction(product, 2**shift)
+    nearest = math.floor(abs(exact) + Fraction(1, 2)) * (1 if exact >= 0 else -1)
+    assert int(shifted(np.int64(product), shift)) == nearest
+
+
+@given(st.lists(st.floats(1e-12, 1e6), min_size=1, max_size=9))
+def test_multipliers_are_close(scales: list[float]) -> None:
+    multipliers, shift = fixed_point(np.array(scales))
+    assert 1 <= shift <= 62 and multipliers.max() < 2**31
+    error = np.abs(multipliers / 2.0**shift - scales)
+    assert (error <= max(2.0**-31 * max(scales), 2.0**-63)).all()
+
+
+@given(st.floats(-1e3, 1e3), st.floats(0, 1e3), st.sampled_from([127, 255]))
+def test_encoding_has_zero_and_is_within_half_a_step(low: float, width: float, high: int) -> None:
+    encoding = encoding_of(low, low + width, high)
+    assert encoding.decode(encoding.encode(np.zeros(1)))[0] == 0
+    x = np.linspace(min(low, 0), max(low + width, 0), 50)
+    assert np.abs(encoding.decode(encoding.encode(x)) - x).max() <= encoding.scale * 1.001
+
+
+def test_product_is_the_sum_of_the_paper(case: Case) -> None:
+    """Equation 7 of Jacob et al. with whole numbers of Python, at the last pixel, where there is padding: q3 is Z3 +
+    (S1 S2 / S3) * sum of (q1 - Z1) q2, and the bias, to the nearest."""
+    op = next(op for op in case.program.operations if isinstance(op, Product))
+    x, y = (case.program.tensor(name).encoding for name in (op.reads[0], op.y))
+    w = op.window
+    (i, j), image = (w.result[0] - 1, w.result[1] - 1), case.bytes[0].reshape(w.image)
+    for f in range(len(op.weight)):
+        total = int(op.bias[f]) + x.zero * int(op.weight[f].astype(int).sum())  # the bias alone
+        for r in range(w.size[0]):
+            for s in range(w.size[1]):
+                row, column = i * w.stride[0] + r - w.before[0], j * w.stride[1] + s - w.before[1]
+                if 0 <= row < w.image[0] and 0 <= column < w.image[1]:
+                    for c in range(w.image[2]):
+                        total += (int(image[row, column, c]) - x.zero) * int(op.weight[f, r, s, c])
+        exact = Fraction(total * int(op.multiplier[f]), 2**op.shift)
+        nearest = math.floor(abs(exact) + Fraction(1, 2)) * (1 if exact >= 0 else -1)
+        assert case.integers[op.y][0, i, j, f] == min(max(y.zero + nearest, 0), y.high)
+
+
+@pytest.mark.parametrize("bits", [8, 7])
+def test_every_operation_is_within_its_rounding(bits: int) -> None:
+    """Each operation alone, on the values in float as bytes: x is off by half a step of x, a weight by half a step of
+    its filter, and the result by half a step of y; no formula here is steeper than 1."""
+    case = case_of(EVERYTHING, bits, "minmax")
+    stages = stages_of(case.trained.network, case.trained.parameters).stages
+    steps = {tensor.name: tensor.encoding.scale for tensor in case.program.tensors}
+    for op, stage in zip(case.program.operations, stages, strict=True):
+        encodings = {name: case.program.tensor(name).encoding for name in (*op.reads, op.y)}
+        given = tuple(encodings[name].encode(case.real[name]) for name in op.reads)
+        found = encodings[op.y].decode(compute(case.program, op, given))
+        allowed = sum(steps[name] for name in op.reads) / 2
+        if isinstance(stage.form, Affine):
+            weight = np.abs(stage.form.weight).reshape(len(stage.form.weight), -1)
+            x, w = steps[op.reads[0]], weight.max(axis=1) / 127
+            largest = np.abs(case.real[op.reads[0]]).max() + x
+            allowed = x / 2 * weight.sum(axis=1) + w / 2 * (weight.shape[1] * largest + x)
+        error = np.abs(found - case.real[op.y])
+        assert (error <= (allowed + steps[op.y] / 2) * 1.01).all(), (op.name, error.max())
+        assert error.max() > steps[op.y] / 8, "the integers would be as good as floats"
+
+
+def test_batchnorm_and_relu_are_in_the_convolution(case: Case) -> None:
+    names = [op.name for op in case.program.operations]
+    assert "conv1" in names and "batchnorm1" not in names and "relu1" not in names
+
+
+def test_storage_gives_the_same_back(case: Case) -> None:
+    arrays, text = to_arrays(case.program)
+    again = from_arrays(arrays, text)
+    assert to_arrays(again)[1] == text and json.loads(text)["kind"] == "Program"
+    (port,) = again.ports
+    assert np.array_equal(run(again, {port.tensor: case.bytes})[again.endings[0].tensor], case.said)
+
+
+# ------------------------------------------------------------------------------------------------- the C
+
+
+def exported(case: Case, wishes: Wishes, folder: Path) -> Export:
+    for name, contents in export_quantized(case.trained, case.program, wishes).files.items():
+        (folder / name).write_bytes(contents)
+    return Export(case.trained, wishes, folder)
+
+
+def integers_of(found: Export, case: Case, host: Host, *flags: str) -> np.ndarray:
+    (found.folder / "x").write_bytes(case.bytes.tobytes())
+    found.run(found.program(MAIN, host, *flags), host, str(found.wishes.batch), found.folder / "x", found.folder / "y")
+    return np.fromfile(found.folder / "y", np.uint8).reshape(case.said.shape)
+
+
+@pytest.mark.parametrize("target", [TARGETS["c99"], TARGETS["x86-64-v3"], TARGETS["x86-64-v4"], native()], ids=str)
+def test_c_has_the_bits_of_numpy(target: Target, case: Case, tmp_path: Path) -> None:
+    if not runs(target):
+        pytest.skip("another CPU")
+    found = exported(case, Wishes(target, batch=17), tmp_path)
+    assert np.array_equal(integers_of(found, case, HERE, "-O1"), case.said)
+
+
+def test_sanitizers_find_nothing(case: Case, tmp_path: Path) -> None:
+    target = next(t for t in (TARGETS["x86-64-v3"], TARGETS["c99"]) if runs(t))
+    found = exported(case, Wishes(target, batch=3), tmp_path)
+    checks = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    assert np.array_equal(integers_of(found, case, HERE, *checks), case.said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("host", "target"), [(AARCH64, "aarch64"), (BOARDS[1].host, BOARDS[1].target)], ids=["arm64", "m4"]
+)
+def test_other_machines_have_the_same_bits(host: Host, target: str, case: Case, tmp_path: Path) -> None:
+    host.require()
+    assert np.array_equal(integers_of(exported(case, Wishes(TARGETS[target]), tmp_path), case, host), case.said)
+
+
+def test_predicts_numbers_too(case: Case, tmp_path: Path) -> None:
+    """The example program, against the head's layers in NumPy."""
+    found = exported(case, Wishes(TARGETS["c99"]), tmp_path)
+    net = found.compile(tmp_path / "net.o", "-c", "-O1")
+    run_compiler("gcc", "-std=c99", str(tmp_path / "main.c"), str(net), "-lm", "-o", str(tmp_path / "main"))
+    (tmp_path / "examples.bin").write_bytes(case.x.tobytes())
+    said = subprocess.run(["./main", "examples.bin"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    numbers = np.array([line.split() for line in said.splitlines()], np.float32)
+    expected = finish(case.program, case.trained, case.program.endings[0], case.said)
+    assert np.abs(numbers - expected).max() < 1e-6
+
+
+def test_microcontrollers_need_no_floats(case: Case, tmp_path: Path) -> None:
+    """Without a floating-point unit every operation on floats is a call of the compiler's library."""
+    host = BOARDS[0].host
+    host.require()
+    found = exported(case, Wishes(TARGETS["cortex-m3"]), tmp_path)
+    net = found.compile(tmp_path / "net.o", "-c", compiler=host.compiler)
+    for function, floats in (("predict_quantized", False), ("predict", True)):
+        keep = ("-r", "-nostdlib", "-Wl,--gc-sections", f"-Wl,-u,{found.prefix}_{function}")
+        run_compiler(host.compiler, "-mcpu=cortex-m3", "-mthumb", *keep, str(net), "-o", str(tmp_path / "used.o"))
+        command = ["arm-none-eabi-objdump", "-r", str(tmp_path / "used.o")]
+        used = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert any(name in used for name in ("__aeabi_f", "__aeabi_d", "expf")) == floats, used
+
+
+# ------------------------------------------------------------------------------------------------- whole runs
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    digits = load_dataset("digits")
+    found = dslc.loads(DIGITS)
+    found.fit(digits.train.x, digits.train.y)
+    return found
+
+
+def test_digits_lose_nothing(model: Model) -> None:
+    digits = load_dataset("digits")
+    part = digits.test or digits.train
+    before = model.evaluate(part.x, part.y)
+    for bits in (8, 7):
+        found = dslc.quantize(model, digits.train.x, bits=bits)
+        after = found.evaluate(part.x, part.y)
+        assert before["accuracy"] > 0.9 and after["accuracy"] > before["accuracy"] - 0.003 - 0.0028 * (bits == 7)
+        assert abs(after["loss"] - before["loss"]) < 0.02
+        assert (found.predict_classes(part.x) == part.y).mean() == pytest.approx(after["accuracy"], abs=1e-6)
+        assert found.confusion(part.x, part.y)["output"].sum() == len(part.x)
+
+
+def test_images_as_they_are_stored(model: Model) -> None:
+    """Bytes are numbers from 0 to 255: an image of bytes is predicted as its numbers are."""
+    digits = load_dataset("digits")
+    stored = np.round(digits.train.x[:20] * 255 / digits.train.x.max()).astype(np.uint8)
+    found = dslc.quantize(model, stored)
+    ffi, library = found.library.module.ffi, found.library
+    out, memory = np.zeros((20, 10), np.uint8), np.zeros(found.printed.memory_bytes, np.uint8)
+    given = [ffi.from_buffer("uint8_t[]", np.ascontiguousarray(stored)), 20, ffi.from_buffer("uint8_t[]", out)]
+    assert library.function("predict_image")(*given, ffi.from_buffer("uint8_t[]", memory)) == 0
+    assert np.array_equal(out, found.integers(found.inputs(stored))[0])
+    assert library.function("predict_image")(*given, ffi.NULL) == 1
+
+
+def test_commands(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, folder = tmp_path / "w.safetensors", tmp_path / "q"
+    model.save(weights)
+    assert dslc_run(["quantize", str(weights), "--data", "digits", "-o", str(folder), "--examples", "100"]) == 0
+    said = capsys.readouterr().out
+    assert "conv1" in said and "accuracy: " in said and (folder / "quantization.txt").exists()
+    assert dslc_run(["verify", str(folder), "--examples", "70"]) == 0
+    assert dslc_run(["evaluate", str(folder), "--data", "digits"]) == 0
+    assert "accuracy 0.9" in capsys.readouterr().out
+    table = tmp_path / "p.csv"
+    assert dslc_run(["predict", str(folder), "--data", "digits", "-o", str(table)]) == 0
+    assert len(table.read_text().splitlines()) > 300
+    assert dslc_run(["export", str(folder), "--to", "c", "-o", str(tmp_path / "c"), "--portable"]) == 0
+    assert "flash: " in capsys.readouterr().out and (tmp_path / "c" / "digits.c").exists()
+    for wrong in (["export", str(folder), "--to", "onnx"], ["export", str(folder), "--training"]):
+        assert dslc_run(wrong) == 2
+    assert dslc_run(["quantize", str(folder), "--data", "digits"]) == 1
+    assert dslc_run(["quantize", str(weights), "--data", "iris", "-o", str(tmp_path / "r")]) == 1
+    assert "error: " in capsys.readouterr().err
+
+
+def test_layers_without_a_form_are_located() -> None:
+    text = "net A {\n  input words: 6x4\n  lstm(5)\n  dense(3) -> softmax\n}\n"
+    network = check_text(text)
+    with pytest.raises(SpecError, match=r"lstm1 has no form in 8-bit integers"):
+        stages_of(network, random_parameters(network, np.random.default_rng(0)))
+
+
+def test_data_that_do_not_fit(model: Model) -> None:
+    with pytest.raises(dslc.DataError, match=r"expected the shape \(n, 8, 8, 1\)"):
+        dslc.quantize(model, np.zeros((5, 7, 7, 1)))
+    with pytest.raises(dslc.DataError):
+        dslc.quantize(model, np.full((5, 8, 8, 1), np.nan))
