@@ -89,12 +89,22 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Recomputation:
+    """What the backward pass computes again, as the first and the last layer of each segment, and the bytes of
+    activations and of all training if everything were kept."""
+
+    segments: tuple[tuple[str, str], ...]
+    activations: int
+    training: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """A network ready for code generation.
 
     `itemsize`: bytes of an element. `batch`: the most examples at a time; their number is an argument at run time.
     `threads`: at most this many; each has its own part of the kernels' workspace. `kept`: the buffers that live as long
-    as the network, by name: parameters, gradients, optimizer state.
+    as the network, by name: parameters, gradients, optimizer state. `recomputation`: None where all is kept.
     """
 
     graph: Graph
@@ -105,6 +115,7 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     kept: Mapping[str, Buffer]
     regions: tuple[Region, ...]
+    recomputation: Recomputation | None = None
 
     def region(self, name: str) -> Region:
         """The region of this name. Raises StopIteration if there is none."""
@@ -119,6 +130,11 @@ class Plan:
         """The largest mini-batch of a training step: several times `batch` where it is worked through in slices."""
         training = self.graph.network.training
         return self.batch * (training.slices if training is not None else 1)
+
+    @property
+    def weights_bytes(self) -> int:
+        """The bytes of a copy of all parameters, as `fit` keeps those of the best epoch."""
+        return sum(parameter.elements for parameter in self.graph.network.parameters) * self.itemsize
 
     def bytes(self, name: str) -> int:
         """The size of a region in bytes."""

@@ -29,6 +29,7 @@ from dslc.runtime.native import inference, initial, probing, steps
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
+from dslc.runtime.native.memory import require_room_to_fit
 from dslc.runtime.native.parameters import Parameters, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.training import checkpoint as checkpoints
@@ -464,6 +465,7 @@ class Model:
         Raises:
             DataError: the data do not fit or have no labels, a resumed training has no epochs left, a callback is
                 none, or `on_nan` is another word.
+            UsageError: the machine has too little memory.
         """
         with self._unchanged_by_errors():
             if y is not None:
@@ -478,6 +480,7 @@ class Model:
             self._decide(on_nan or self.training.on_nan)
             self._make_room(batches.examples or 0)
             self._fit_layers(batches, y)
+            self._require_room(dev)
             run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks)
             if epochs is None:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
@@ -486,6 +489,11 @@ class Model:
                 self.show_weights(self._resumed.last(self.parameters))
                 self._resumed = None
             return run.run(epochs)
+
+    def _require_room(self, dev: Any) -> None:
+        """Refuses a training that cannot fit before its first step."""
+        keeps_best = dev is not None or self.training.patience is not None
+        require_room_to_fit(self.plan, self.step > 0, self.plan.weights_bytes if keeps_best else 0)
 
     def _decide(self, on_nan: str) -> None:
         """Sets what becomes of training at a step that is not finite; another network is compiled where that decides

@@ -142,6 +142,7 @@ CODES: dict[str, Entry] = {
     "NotWholeNumbers": Entry("DSLC122", "embedding_of_numbers"),
     "NotAnInput": Entry("DSLC123", "lengths_of_no_input"),
     "NothingPredicts": Entry("DSLC124", "train_only_alone"),
+    "TooLittleMemory": Entry("DSLC125"),
 }
 
 

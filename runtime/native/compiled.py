@@ -16,7 +16,7 @@ from dslc.layout import Layout
 from dslc.operation import average_name, identifier, state_name
 from dslc.plan import Plan
 from dslc.runtime.native.arguments import Arguments
-from dslc.runtime.native.memory import Arena
+from dslc.runtime.native.memory import Arena, require_room
 from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
 
 Array = np.ndarray[Any, Any]
@@ -49,6 +49,7 @@ class Compiled:
     def __init__(self, network: Network, plan: Plan, seed: int, library: Library | None = None) -> None:
         self.network, self.seed = network, seed
         self.lock = threading.RLock()
+        require_room(plan)
         self._set_up(plan, library or compile_plan(plan))
         self.parameters = Parameters({p.name: self._parameter_view(p) for p in network.parameters})
 
@@ -148,6 +149,7 @@ class Compiled:
     def grow(self, plan: Plan) -> None:
         """Switches to another plan of the same network, for larger mini-batches; parameters and state are kept."""
         with self.lock:
+            require_room(plan)
             step, arrays = self.step, [view.numpy() for view in self._kept()]
             self._set_up(plan, compile_plan(plan))
             self.step = step
