@@ -30,7 +30,7 @@ from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
 from dslc.runtime.native.memory import require_room_to_fit
-from dslc.runtime.native.parameters import Parameters, Stored
+from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
@@ -75,16 +75,18 @@ class Model:
         self._compiled: Compiled | None = None
         self._family: Family | None = None
         self._insides: dict[tuple[str, ...], Model] = {}
-        if not network.open:
-            self._compile(network)
         self.fit_state: checkpoints.FitState | None = None
         self._resumed: checkpoints.FitState | None = None
+        if not network.open:
+            self._compile(network)
         self._fitting = threading.RLock()
 
     def _compile(self, network: Network) -> None:
         """Compiles the network, with fresh parameters."""
         self.network, self._insides = network, {}
         self._compiled = Compiled(network, self._plan(None), self.seed)
+        self.fit_state, self._resumed = None, None
+        self._compiled.on_write = self._keep_best
         for name, array in initial.initial_parameters(network, self.seed):
             self.parameters[name][...] = array
         self._unfitted = initial.fitted_layers(network)
@@ -141,9 +143,11 @@ class Model:
             twin = object.__new__(type(self))
             twin.__dict__.update(self.__dict__)
             twin._compiled, twin._family, twin._insides = self.compiled.copy(), None, {}
+            twin.compiled.on_write = twin._keep_best
             twin._fitting = threading.RLock()
             twin._unfitted, twin.watched = set(self._unfitted), list(self.watched)
-            twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
+            twin.fit_state = self.fit_state and self.fit_state.copy()
+            twin._resumed = self._resumed and twin.fit_state
             return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -486,7 +490,6 @@ class Model:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
                 run.resume_from(self._resumed)
-                self.show_weights(self._resumed.last(self.parameters))
                 self._resumed = None
             return run.run(epochs)
 
@@ -580,14 +583,38 @@ class Model:
 
     def take_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters as `load_weights` does: a new training begins from them."""
+        self.fit_state, self._resumed, self.lr_factor = None, None, 1.0
         self.restore_weights(weights)
         self._unfitted -= {name.partition(".")[0] for name in weights}
-        self.fit_state, self._resumed, self.lr_factor = None, None, 1.0
 
-    def show_weights(self, weights: Mapping[str, Stored]) -> None:
-        """Sets these parameters for predictions. Where these are averages, training goes on from what it had."""
+    def keep_weights(self, before: Mapping[str, Stored] | None = None) -> Mapping[str, Stored]:
+        """A copy of the weights that predictions use, stored as they are here. before: an earlier copy, which is
+        overwritten, so that there are never two."""
         with self.compiled.lock:
-            self.compiled.show(weights)
+            if before is None:
+                return {name: view.kept() for name, view in self.compiled.shown().items()}
+            for name, view in self.compiled.shown().items():
+                kept = before[name]
+                if isinstance(kept, ParameterView):
+                    kept.take(view)
+                else:
+                    kept[...] = view.numpy()
+            return before
+
+    def swap_weights(self, weights: Mapping[str, Stored]) -> None:
+        """Exchanges the weights that predictions use with a copy, a part at a time. Where these are averages, training
+        goes on from what it had."""
+        with self.compiled.lock:
+            for name, view in self.compiled.shown().items():
+                view.swap(weights[name])
+
+    def _keep_best(self) -> None:
+        """Before the best weights that `fit` has left are changed: they are kept, and training goes on from the new
+        ones, so that the last ones are not wanted any more."""
+        state = self.fit_state
+        if state is not None and state.last_weights is not None:
+            self.fit_state = replace(state, best_weights=self.keep_weights(), last_weights=None)
+            self._resumed = self._resumed and self.fit_state
 
     def first_not_finite(self) -> str | None:
         """The name of the first parameter or array of optimizer state with a value that is not finite; None if all are
@@ -654,6 +681,7 @@ class Model:
             shapes = [{name: view.shape for name, view in views.items()} for views in held]
             found = checkpoints.read(path, self.network, *shapes)
         position, self.schema = found.position, schema
+        self.fit_state, self._resumed = None, None
         with self.compiled.lock:
             self.restore_weights(found.best if position.holds_best else found.last)
             for name, view in self.compiled.states().items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from dslc.operation import average_name, identifier, state_name
 from dslc.plan import Plan
 from dslc.runtime.native.arguments import Arguments
 from dslc.runtime.native.memory import Arena, require_room
-from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
+from dslc.runtime.native.parameters import Parameters, ParameterView
 
 Array = np.ndarray[Any, Any]
 TRAINING = ("evaluate", "loss", "gradients", "train_step", "train_batches")
@@ -49,6 +49,7 @@ class Compiled:
     def __init__(self, network: Network, plan: Plan, seed: int, library: Library | None = None) -> None:
         self.network, self.seed = network, seed
         self.lock = threading.RLock()
+        self.on_write: Callable[[], None] | None = None
         require_room(plan)
         self._set_up(plan, library or compile_plan(plan))
         self.parameters = Parameters({p.name: self._parameter_view(p) for p in network.parameters})
@@ -86,14 +87,15 @@ class Compiled:
 
     def view(self, name: str, buffer_name: str) -> ParameterView:
         """A view of a buffer in the language's shape, under the name `name`; it stays valid when the network grows."""
-        return ParameterView(name, self.lock, partial(self._stored, buffer_name), self.changed)
+        return ParameterView(name, self.lock, partial(self._stored, buffer_name), self.writing, self.changed)
 
     def _parameter_view(self, p: Parameter) -> ParameterView:
         """A view of what predictions use. Where that is an average, writing to it changes what is trained too."""
         if not self.network.averages(p):
             return self.view(p.name, identifier(p.name))
         average = average_name(p.name)
-        return ParameterView(p.name, self.lock, partial(self._stored, average), partial(self._train_from, p.name))
+        stored, changed = partial(self._stored, average), partial(self._train_from, p.name)
+        return ParameterView(p.name, self.lock, stored, self.writing, changed)
 
     def _train_from(self, name: str) -> None:
         """Training goes on from the average of a parameter."""
@@ -102,16 +104,22 @@ class Compiled:
         trained[:] = average
         self.changed()
 
-    def show(self, weights: Mapping[str, Stored]) -> None:
-        """Sets parameters for predictions; where these are averages, training goes on from what it had."""
-        for name, array in weights.items():
-            averaged = average_name(name) in self.plan.kept
-            self.view(name, average_name(name) if averaged else identifier(name))[...] = array
+    def shown(self) -> dict[str, ParameterView]:
+        """Views of what predictions use, by parameter; where these are averages, writing to one leaves what is trained
+        as it is."""
+        kept = self.plan.kept
+        buffers = {p.name: (average_name(p.name), identifier(p.name)) for p in self.network.parameters}
+        return {name: self.view(name, average if average in kept else own) for name, (average, own) in buffers.items()}
 
     def _stored(self, buffer_name: str) -> tuple[Array, Layout]:
         """The numbers of a buffer at their present place, and their layout."""
         buffer = self.plan.kept[buffer_name]
         return self.arena.view(buffer), buffer.layout
+
+    def writing(self) -> None:
+        """Called before parameters are written to, from Python or by a step of training."""
+        if self.on_write is not None:
+            self.on_write()
 
     def changed(self) -> None:
         """Marks what was prepacked from the parameters for prediction as out of date. Called after every write."""
@@ -152,9 +160,11 @@ class Compiled:
             require_room(plan)
             step, arrays = self.step, [view.numpy() for view in self._kept()]
             self._set_up(plan, compile_plan(plan))
+            on_write, self.on_write = self.on_write, None  # the values stay
             self.step = step
             for view, array in zip(self._kept(), arrays, strict=True):
                 view[...] = array
+            self.on_write = on_write
 
     def copy(self) -> Compiled:
         """A copy with the same values in memory of its own; the C code is shared."""

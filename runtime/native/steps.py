@@ -22,6 +22,8 @@ def on_batch(
     capacity = compiled.plan.step_batch
     if count > capacity:
         raise DataError(f"this mini-batch has {count} examples; the network was compiled for at most {capacity}")
+    if function == "train_step":
+        compiled.writing()
     compiled.functions[function](compiled.net, *pointers, count, compiled.loss)
     loss: float = compiled.loss[0]
     return loss
@@ -47,6 +49,7 @@ def train_batches(
     """Trains on mini-batches from position `done` of `order` on, each with the next learning rate of `rates`, for about
     `seconds`. An input of bytes is divided by 255. weights: what each example counts, None where all count alike.
     Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
+    compiled.writing()
     ffi = compiled.ffi
     position = ffi.new("int64_t *", done)
     given = compiled.arguments.pointers([*inputs, *targets, weights, order.astype(np.int64)])
