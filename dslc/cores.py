@@ -10,19 +10,19 @@ from numbers import Integral
 from pathlib import Path
 from typing import Literal
 
+from dslc import cgroups
 from dslc.language.diagnostics import UsageError
 
 Threads = int | Literal["auto"]
 """A number, or as many as pay off on the cores that there are."""
 VARIABLE = "DSLC_THREADS"
 """The environment variable that stands in for `auto`."""
-CGROUPS = Path("/sys/fs/cgroup")
 
 
 def available_cores() -> int:
     """The cores that this process may run on: its affinity, and what its cgroups let it use of their time."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(affinity, _quota(CGROUPS, Path("/proc/self/cgroup")))))
+    return max(1, math.ceil(min(affinity, _quota(cgroups.ROOT, cgroups.MEMBERSHIP))))
 
 
 def threads_to_use(threads: object = "auto", name: str = "threads") -> Threads:
@@ -53,29 +53,13 @@ def threads_to_use(threads: object = "auto", name: str = "threads") -> Threads:
 
 def _quota(root: Path, membership: Path) -> float:
     """The time that the process's cgroups may use, in cores; infinite where nothing limits it."""
-    groups = [line.split(":", 2) for line in _text(membership).splitlines()]
-    return min((q for _, controllers, path in groups for q in _quotas(root, controllers, path)), default=math.inf)
+    return min(_quotas(root, membership), default=math.inf)
 
 
-def _quotas(root: Path, controllers: str, path: str) -> Iterator[float]:
-    """The limits of a cgroup and of those above it. Version 2 names no controllers and has one file; version 1 has two.
-    In a container the path may be the host's: then there is nothing to be read below the root."""
-    if controllers and "cpu" not in controllers.split(","):
-        return
-    mounted = root / "cpu" if controllers else root
-    files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
-    group = mounted / path.strip("/")
-    for folder in (group, *group.parents):
-        if not folder.is_relative_to(mounted):
-            break
-        numbers = " ".join(_text(folder / file) for file in files).split()
+def _quotas(root: Path, membership: Path) -> Iterator[float]:
+    """Version 2 has one file; version 1 has two."""
+    for version, folder in cgroups.groups("cpu", root, membership):
+        files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if version == 1 else ("cpu.max",)
+        numbers = " ".join(cgroups.text(folder / file) for file in files).split()
         if len(numbers) == 2 and all(number.isdecimal() for number in numbers):
             yield int(numbers[0]) / int(numbers[1])
-
-
-def _text(file: Path) -> str:
-    """What the file says; nothing where it cannot be read."""
-    try:
-        return file.read_text()
-    except OSError:
-        return ""

@@ -134,11 +134,24 @@ does so with half the learning rate."""
 
 
 @dataclass(frozen=True)
+class MemoryLimit:
+    """`memory low`, where `bytes` is None, or `memory 500MB`: the most that training may take. What it keeps too little
+    of is computed again. `span` is where the file says it."""
+
+    bytes: int | None
+    span: Span = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return "low" if self.bytes is None else str(self.bytes)
+
+
+@dataclass(frozen=True)
 class Training:
     """What `train` says. `batch` is None for `batch all`; it is worked through in `slices` parts of equal size, whose
     gradients are accumulated. With an `average`, predictions use the average of the parameters. `objective` decides
     which epoch is best. `precise`: only algorithms with no more rounding error than the plain sum of products, in
-    prediction too. `on_nan`: what becomes of training at a step that is not finite."""
+    prediction too. `on_nan`: what becomes of training at a step that is not finite. `memory`: None where every
+    activation is kept that the backward pass reads."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -155,6 +168,7 @@ class Training:
     slices: int = 1
     average: Average | None = None
     on_nan: str = STOP
+    memory: MemoryLimit | None = None
 
     @property
     def checks_gradients(self) -> bool:

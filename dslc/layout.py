@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import prod
 
 from dslc.numerics import Array, np
@@ -76,6 +77,19 @@ class Layout:
         if left:
             array[self._at(slice(whole * self.width, None))] = blocks[self._at(whole, slice(left))]
         return array
+
+    def pieces(self, memory: Array, elements: int) -> Iterator[Array]:
+        """The same in pieces along the first axis, of about so many numbers each, where these lie together."""
+        if not self.elements or not self.shape or (self.width and self.axis):
+            yield self.unpack(memory)
+            return
+        unit = self.width or 1
+        stored = self.elements // self.stored[0]  # numbers of a block, or of a row
+        each = max(1, elements // stored)
+        for first in range(0, self.stored[0], each):
+            rows = slice(first * unit, min((first + each) * unit, self.shape[0]))
+            part = replace(self, shape=(rows.stop - rows.start, *self.shape[1:]))
+            yield part.unpack(memory[first * stored : first * stored + part.elements])
 
     def _at(self, *index: int | slice) -> tuple[int | slice, ...]:
         """An index into the blocked axis, and behind it, with all of the axes before."""

@@ -56,7 +56,8 @@ class Operation:
 
     `choice` names one of several algorithms, once it is chosen. If the result is `pooled`, only the maximum of each 2x2
     pixels is stored. `multiply_adds` counts one example; `line` and `comment` tell where the spec asks for the
-    operation.
+    operation. `again`: how many times the backward pass has computed this before, counted from 1; 0 for all that is
+    computed where it belongs.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class Operation:
     fused: Fused | None = None
     choice: str = ""
     pooled: bool = False
+    again: int = 0
 
 
 def identifier(parameter: str) -> str:

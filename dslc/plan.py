@@ -115,11 +115,28 @@ class MemoryMap:
     kept: Mapping[str, Kept]
     regions: tuple[Region, ...]
 
+    def bytes(self, name: str) -> int:
+        """The size of a region in bytes. Raises StopIteration if there is none."""
+        return self._region(name).elements * self.itemsize
+
     def arena_bytes(self, training: bool, gradients: bool = False) -> int:
         """The size of the arena in bytes: for prediction only, for `training`, or with all `gradients` stored."""
         name = "requested_gradients" if gradients else "state" if training else "prediction"
-        last = next(region for region in self.regions if region.name == name)
+        last = self._region(name)
         return (last.offset + last.elements) * self.itemsize + ALIGNMENT
+
+    def _region(self, name: str) -> Region:
+        return next(region for region in self.regions if region.name == name)
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """What the backward pass computes again, as the first and the last layer of each segment, and the bytes of
+    activations and of all training if everything were kept."""
+
+    segments: tuple[tuple[str, str], ...]
+    activations: int
+    training: int
 
 
 @dataclass(frozen=True)
@@ -128,7 +145,7 @@ class Plan:
 
     `itemsize`: bytes of an element. `batch`: the most examples at a time; their number is an argument at run time.
     `threads`: at most this many; each has its own part of the kernels' workspace. `kept`: the buffers that live as long
-    as the network, by name: parameters, gradients, optimizer state.
+    as the network, by name: parameters, gradients, optimizer state. `recomputation`: None where all is kept.
     """
 
     graph: Graph
@@ -139,6 +156,7 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     kept: Mapping[str, Buffer]
     regions: tuple[Region, ...]
+    recomputation: Recomputation | None = None
 
     def region(self, name: str) -> Region:
         """The region of this name. Raises StopIteration if there is none."""
@@ -153,6 +171,11 @@ class Plan:
         """The largest mini-batch of a training step: several times `batch` where it is worked through in slices."""
         training = self.graph.network.training
         return self.batch * (training.slices if training is not None else 1)
+
+    @property
+    def weights_bytes(self) -> int:
+        """The bytes of a copy of all parameters, as `fit` keeps those of the best epoch."""
+        return sum(parameter.elements for parameter in self.graph.network.parameters) * self.itemsize
 
     def bytes(self, name: str) -> int:
         """The size of a region in bytes."""

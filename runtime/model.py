@@ -30,8 +30,9 @@ from dslc.runtime.native import inference, initial, probing, steps
 from dslc.runtime.native.compiled import Compiled, compilation
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
+from dslc.runtime.native.memory import require_room_to_fit
 from dslc.runtime.native.mpi import over_ranks
-from dslc.runtime.native.parameters import Parameters, Stored
+from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.training import checkpoint as checkpoints
@@ -83,10 +84,10 @@ class Model:
         self._compiled: Compiled | None = None
         self._family: Family | None = None
         self._insides: dict[tuple[str, ...], Model] = {}
-        if not network.open:
-            self._compile(network)
         self.fit_state: checkpoints.FitState | None = None
         self._resumed: checkpoints.FitState | None = None
+        if not network.open:
+            self._compile(network)
         self._fitting = threading.RLock()
 
     def _compile(self, network: Network) -> None:
@@ -94,6 +95,8 @@ class Model:
         self.network, self._insides = network, {}
         with self._ranks.one_before_the_others():
             self._compiled = Compiled(network, self._made(None), self.seed)
+        self.fit_state, self._resumed = None, None
+        self._compiled.on_write = self._keep_best
         for name, array in initial.initial_parameters(network, self.seed):
             self.parameters[name][...] = array
         self._unfitted = initial.fitted_layers(network)
@@ -169,9 +172,11 @@ class Model:
             twin = object.__new__(type(self))
             twin.__dict__.update(self.__dict__)
             twin._compiled, twin._family, twin._insides = self.compiled.copy(), None, {}
+            twin.compiled.on_write = twin._keep_best
             twin._fitting = threading.RLock()
             twin._unfitted, twin.watched = set(self._unfitted), list(self.watched)
-            twin.fit_state, twin._resumed = (s and s.copy() for s in (self.fit_state, self._resumed))
+            twin.fit_state = self.fit_state and self.fit_state.copy()
+            twin._resumed = self._resumed and twin.fit_state
             return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -506,6 +511,7 @@ class Model:
         Raises:
             DataError: the data do not fit or have no labels, a resumed training has no epochs left, a callback is
                 none, or `on_nan` is another word.
+            UsageError: the machine has too little memory.
         """
         ranks = self._own_ranks if comm is None else over_ranks(comm, reduce)
         with ranks.setting_up(), self._unchanged_by_errors():
@@ -523,6 +529,7 @@ class Model:
                 self._join(ranks, batches.examples or 0)
                 self._make_room(batches.examples or 0)
                 self._fit_layers(batches, y)
+                self._require_room(dev)
             ranks.alike("the number of examples", batches.examples)
             ranks.alike("the position in training", (self.epoch, self.step))
             if not ranks.first:
@@ -532,11 +539,16 @@ class Model:
                 epochs = self._resumed.remaining() if self._resumed else self.training.epochs
             if self._resumed is not None:
                 run.resume_from(self._resumed)
-                self.show_weights(self._resumed.last(self.parameters))
                 self._resumed = None
             with ranks.training():
                 ranks.same_start(self.compiled)
                 return run.run(epochs)
+
+    def _require_room(self, dev: Any) -> None:
+        """Refuses a training that cannot fit before its first step."""
+        keeps_best = dev is not None or self.training.patience is not None
+        best = self.compiled.weights_bytes if keeps_best else 0
+        require_room_to_fit(self.compiled.memory, self.network, self.step > 0, best)
 
     def _decide(self, on_nan: str) -> None:
         """Sets what becomes of training at a step that is not finite; another network is compiled where that decides
@@ -624,14 +636,38 @@ class Model:
 
     def take_weights(self, weights: Mapping[str, Stored]) -> None:
         """Sets these parameters as `load_weights` does: a new training begins from them."""
+        self.fit_state, self._resumed, self.lr_factor = None, None, 1.0
         self.restore_weights(weights)
         self._unfitted -= {name.partition(".")[0] for name in weights}
-        self.fit_state, self._resumed, self.lr_factor = None, None, 1.0
 
-    def show_weights(self, weights: Mapping[str, Stored]) -> None:
-        """Sets these parameters for predictions. Where these are averages, training goes on from what it had."""
+    def keep_weights(self, before: Mapping[str, Stored] | None = None) -> Mapping[str, Stored]:
+        """A copy of the weights that predictions use, stored as they are here. before: an earlier copy, which is
+        overwritten, so that there are never two."""
         with self.compiled.lock:
-            self.compiled.show(weights)
+            if before is None:
+                return {name: view.kept() for name, view in self.compiled.shown().items()}
+            for name, view in self.compiled.shown().items():
+                kept = before[name]
+                if isinstance(kept, ParameterView):
+                    kept.take(view)
+                else:
+                    kept[...] = view.numpy()
+            return before
+
+    def swap_weights(self, weights: Mapping[str, Stored]) -> None:
+        """Exchanges the weights that predictions use with a copy, a part at a time. Where these are averages, training
+        goes on from what it had."""
+        with self.compiled.lock:
+            for name, view in self.compiled.shown().items():
+                view.swap(weights[name])
+
+    def _keep_best(self) -> None:
+        """Before the best weights that `fit` has left are changed: they are kept, and training goes on from the new
+        ones, so that the last ones are not wanted any more."""
+        state = self.fit_state
+        if state is not None and state.last_weights is not None:
+            self.fit_state = replace(state, best_weights=self.keep_weights(), last_weights=None)
+            self._resumed = self._resumed and self.fit_state
 
     def first_not_finite(self) -> str | None:
         """The name of the first parameter or array of optimizer state with a value that is not finite; None if all are
@@ -698,6 +734,7 @@ class Model:
             shapes = [{name: view.shape for name, view in views.items()} for views in held]
             found = checkpoints.read(path, self.network, *shapes)
         position, self.schema = found.position, schema
+        self.fit_state, self._resumed = None, None
         with self.compiled.lock:
             self.restore_weights(found.best if position.holds_best else found.last)
             for name, view in self.compiled.states().items():

@@ -124,6 +124,27 @@ def test_a_checkpoint_after_fit_goes_on_from_the_last_weights(tmp_path: Path) ->
         assert_same_bits(model, whole)
 
 
+def test_weights_changed_behind_fit(tmp_path: Path) -> None:
+    """The best weights stay in the checkpoint, also where the network no longer holds them; a copy has its own."""
+    x, y = data()
+    dev = (x[::-1], np.roll(y, 7))
+    model, other = dslc.loads(STOPS), dslc.loads(STOPS)
+    model.fit(x, y, dev, epochs=20)
+    best, twin = model.copy_weights(), model.copy()
+    twin.checkpoint(tmp_path / "before")
+    change = [lambda m: m.train_step(x[:4], y[:4]), lambda m: m.parameters.__setitem__("dense1.bias", np.arange(9))]
+    for how in change:
+        how(model)
+        now = model.copy_weights()
+        model.checkpoint(tmp_path / "c")
+        other.resume(tmp_path / "c")
+        assert all(np.array_equal(other.parameters[name], now[name]) for name in now)
+        kept = other.fit_state.best_weights if other.fit_state else None
+        assert kept is not None and all(np.array_equal(kept[name], best[name]) for name in best)
+    twin.checkpoint(tmp_path / "after")
+    assert (tmp_path / "before").read_bytes() == (tmp_path / "after").read_bytes()
+
+
 def test_batch_all_and_training_by_hand(tmp_path: Path) -> None:
     """Without `fit`, steps are what counts; with `batch all` the capacity comes with the data."""
     text = SPEC.replace("batch     8", "batch     all")

@@ -18,12 +18,14 @@ from test_errors import said_of
 
 import dslc.checker
 import dslc.language
+import dslc.planning
 from dslc.checker.columns import require_values
-from dslc.compiler import check_text
+from dslc.compiler import check_text, plan_network
 from dslc.language.codes import CODES, PAGE, RETIRED
 from dslc.language.diagnostics import Diagnostic, SpecError, render
 from dslc.language.parse import MAX_BYTES, decode, read
 from dslc.quantization.stages import stages_of
+from dslc.target import TARGETS
 from helpers import REPO
 
 HEAD = """# Errors
@@ -41,13 +43,20 @@ NO_TEXT = {
         check_text("net A {\n  input row: table { sex: category }\n  dense(1)\n}\n")
     ),
     "NotInIntegers": lambda: stages_of(check_text("net A {\n  input x: 4\n  layernorm\n}\n"), LAYERNORM),
+    "TooLittleMemory": lambda: plan_network(
+        check_text(
+            "net A {\n  input x: 8\n  dense(4) -> relu\n  dense(2) -> softmax\n}\n"
+            "train {\n  loss cross_entropy\n  optimizer sgd(0.1)\n  memory 100\n}\n"
+        ),
+        target=TARGETS["generic"],
+    ),
 }
 """Diagnostics of files that are no specs, and of what commands need of one that is right."""
 
 
 def classes() -> dict[str, type[Diagnostic]]:
     """All kinds of diagnostics."""
-    for package in (dslc.checker, dslc.language):
+    for package in (dslc.checker, dslc.language, dslc.planning):
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
 

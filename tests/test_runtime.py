@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import dslc
+from dslc import free_memory
 from dslc.cli.summary import summarize
 from dslc.language.diagnostics import DataError
 from dslc.runtime.model import Model
-from dslc.runtime.native import memory
 from dslc.runtime.training.divergence import Diverged
 from helpers import REPO
 
@@ -282,8 +282,8 @@ def test_gradients_that_the_machine_has_no_memory_for_are_refused(monkeypatch: p
     """Training goes on: it needs no more than before."""
     model = dslc.loads(WIDE)
     x, y = np.ones((4, 700)), np.zeros((4, 700))
-    monkeypatch.setattr(memory, "physical_memory", lambda: model.memory_bytes)
-    with pytest.raises(dslc.UsageError, match=r"needs .* bytes of memory and the machine has"):
+    monkeypatch.setattr(free_memory, "room", lambda: free_memory.Room(1000, "this machine"))
+    with pytest.raises(dslc.UsageError, match=r"the gradients .* bytes of memory, and this machine leaves 1,000"):
         model.gradients(x, y)
     assert model.train_step(x, y) > model.loss(x, y)
 

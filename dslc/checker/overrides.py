@@ -19,7 +19,7 @@ from dslc.language.record import record
 from dslc.language.source import Source, Span
 
 RATE = "lr"
-SETTINGS = ("batch", "epochs", "on_nan", "precise", "precision", "seed", "shuffle", "standardize_target")
+SETTINGS = ("batch", "epochs", "memory", "on_nan", "precise", "precision", "seed", "shuffle", "standardize_target")
 """Settings of one value."""
 
 

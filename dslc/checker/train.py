@@ -16,7 +16,7 @@ from dslc.checker.schedules import read_schedule, useless_learning_rate, with_me
 from dslc.checker.target_units import misused
 from dslc.clips import Clip
 from dslc.inits import Init
-from dslc.ir import ON_NAN, STOP, Training, Value
+from dslc.ir import ON_NAN, STOP, MemoryLimit, Training, Value
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Symbol, Whole, show, slots
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
@@ -243,7 +243,7 @@ class TrainReader:
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
             "metrics", "optimize", "freeze", "precision", "precise", "standardize_target", "average",
-            "on_nan")  # fmt: skip
+            "on_nan", "memory")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
@@ -383,6 +383,14 @@ class TrainReader:
     def _on_nan(self, setting: ast.Setting) -> None:
         self.found["on_nan"] = self._word(setting.values[0], "on_nan", ON_NAN)
 
+    def _memory(self, setting: ast.Setting) -> None:
+        expr = setting.values[0]
+        value = evaluate(expr, self.scope)
+        if isinstance(value, Symbol) and value.name != "low":
+            raise self.scope.fail(WrongValue(expr.span, "memory", f"expected low or bytes, not {value.name}"))
+        limit = None if isinstance(value, Symbol) else self._whole("memory", value, expr.span, 2**62)
+        self.found["memory"] = MemoryLimit(limit, expr.span)
+
     def _word(self, expr: ast.Expr, kind: str, known: tuple[str, ...]) -> str:
         if not isinstance(expr, ast.Name) or expr.name not in known:
             raise self.scope.fail(UnknownThing(expr.span, kind, expr.span.text, known))
@@ -461,6 +469,7 @@ class TrainReader:
             average=found.get("average"),  # type: ignore[arg-type]
             slices=found.get("slices", 1),  # type: ignore[arg-type]
             on_nan=str(found.get("on_nan", STOP)),
+            memory=found.get("memory"),  # type: ignore[arg-type]
         )
         return TrainSettings(
             training=training,

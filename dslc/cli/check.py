@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from dslc.cli.app import Define, Threads, app, examples, overrides, thread_option
+from dslc.cli.room import note_room
 from dslc.compiler import check_file
 from dslc.cores import Threads as ThreadCount
 from dslc.ir import Network
 from dslc.language.diagnostics import CallError, SpecError, render
 
 if TYPE_CHECKING:
-    from dslc.cli.summary import ColumnRow, Summary
+    from dslc.cli.summary import ColumnRow, Memory, Summary
+
+SHOWN = 8
+"""Up to how many segments are listed."""
 
 
 @app.command(
@@ -114,6 +118,7 @@ def _print_memory(network: Network, summary: Summary) -> None:
         ("gradients", 0, m.gradients),
         ("optimizer state", 0, m.state),
         ("total, as allocated", m.prediction, m.training),
+        ("weights of the best epoch, with a dev set", 0, m.best_weights),
         ("only if gradients are asked for", 0, m.requested_gradients),
     ]
     shown = [(name, f"{predict:,}", f"{train:,}" if m.training else "-") for name, predict, train in rows]
@@ -125,3 +130,15 @@ def _print_memory(network: Network, summary: Summary) -> None:
     print_table(
         f"bytes at a batch of {m.batch}{slices}{threads}{everything}", ("", "prediction", "training"), shown, "lrr"
     )
+    if m.training_activations < m.kept_activations:
+        _print_recomputed(m)
+    note_room(network, m.training + m.best_weights if m.training else m.prediction)
+
+
+def _print_recomputed(m: Memory) -> None:
+    """The segments, the longest list shortened, and what they save."""
+    named = [first if first == last else f"{first} to {last}" for first, last in m.recomputed]
+    more = f", and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+    saved = f"activations {m.training_activations:,} bytes instead of {m.kept_activations:,}"
+    print(f"\ncomputed again in the backward pass: {', '.join(named[:SHOWN]) or 'nothing'}{more}")
+    print(f"  {saved}")

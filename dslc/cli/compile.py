@@ -23,6 +23,7 @@ from dslc.cli.app import (
     thread_option,
     writing,
 )
+from dslc.cli.room import note_room
 from dslc.compiler import check_file
 from dslc.cores import Threads as ThreadCount
 from dslc.ir import Network
@@ -70,6 +71,9 @@ def compile_(
     if tune:
         _tune(network, target, wanted)
     plan = plan_for(network, target, wanted, disable)
+    if target == "native":
+        training = network.training is not None
+        note_room(network, plan.arena_bytes(training) + training * plan.weights_bytes)
     source = emit_c(plan)
     with writing(output or "."):
         folder = None if output is None else Path(output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dslc.columns import Column
 from dslc.ir import Network, Node
@@ -42,8 +42,10 @@ class ColumnRow:
 @dataclass(frozen=True)
 class Memory:
     """Bytes, exactly as they are allocated. `prediction` and `training` are whole arenas; `requested_gradients` come to
-    the latter if `gradients()` is called: training itself does not store them. A mini-batch of `batch` examples is
-    worked through in `slices`.
+    the latter if `gradients()` is called: training itself does not store them, and `best_weights` if there is a dev
+    set or early stopping. A mini-batch of `batch` examples is worked through in `slices`. `recomputed`: the segments
+    that the backward pass computes again for `memory`, as the first and the last layer; `kept_activations`: the bytes
+    of activations if all were kept.
     """
 
     batch: int
@@ -57,6 +59,9 @@ class Memory:
     state: int = 0
     training: int = 0
     requested_gradients: int = 0
+    best_weights: int = 0
+    recomputed: tuple[tuple[str, str], ...] = ()
+    kept_activations: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def _training_step(network: Network) -> Work | None:
 
 
 def _memory(plan: Plan) -> Memory:
-    common = {
+    common: dict[str, Any] = {
         "batch": plan.step_batch,
         "slices": plan.step_batch // plan.batch,
         "threads": plan.threads,
@@ -139,6 +144,7 @@ def _memory(plan: Plan) -> Memory:
     }
     if plan.graph.train is None:
         return Memory(**common)
+    again = plan.recomputation
     return Memory(
         **common,
         training_activations=plan.bytes("activations"),
@@ -146,6 +152,9 @@ def _memory(plan: Plan) -> Memory:
         state=plan.bytes("state"),
         training=plan.arena_bytes(True),
         requested_gradients=plan.bytes("requested_gradients"),
+        best_weights=plan.weights_bytes,
+        recomputed=again.segments if again else (),
+        kept_activations=again.activations if again else plan.bytes("activations"),
     )
 
 

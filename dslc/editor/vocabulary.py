@@ -51,6 +51,7 @@ SETTINGS = {
     "standardize_target": "`on`: outputs of numbers learn standardized targets and answer in the targets' own unit.",
     "average": "Predictions use averages of the parameters over the updates.",
     "on_nan": "At a step that is not finite: `stop`, or go on without it, `skip`, perhaps with half the learning rate.",
+    "memory": "`low`, or the most that training may take, as in `500MB`: what is not kept is computed again.",
     "precise": "`on`: only algorithms with no more rounding error than the plain sum.",
 }
 WORDS = {
@@ -60,6 +61,7 @@ WORDS = {
     "standardize_target": ("on", "off"),
     "precision": ("float32", "float64"),
     "on_nan": ON_NAN,
+    "memory": ("low",),
     "stop": ("early",),
     "metrics": (*METRICS, "confusion"),
     "optimize": (*METRICS, "dev_loss", "subject_to"),

@@ -148,6 +148,7 @@ CODES: dict[str, Entry] = {
     "LengthsOfNoInput": Entry("DSLC128", "ctc_lengths_of_no_input"),
     "NoDistance": Entry("DSLC129", "contrastive_of_no_distance"),
     "NotInIntegers": Entry("DSLC130"),
+    "TooLittleMemory": Entry("DSLC131"),
 }
 
 

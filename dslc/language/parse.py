@@ -32,6 +32,8 @@ MAX_WORDS = 40_000
 """Words, numbers, texts and signs, of which the parser reads about as many in a second."""
 MAX_DEPTH = 100
 MAX_DIGITS = 18
+UNITS = {"k": 10**3, "M": 10**6, "G": 10**9}
+"""What the letter before the B of bytes stands for."""
 WORD = re.compile(r'#[^\n]*|"(?:\\.|[^"\\\n]++)*"|[\w.]+|->|\n|[^\s\w]')
 
 
@@ -630,13 +632,14 @@ class _Builder(Transformer[Token, Any]):
         return ast.Member(self._span(meta), str(name), self._token(name), str(member))
 
     def number(self, meta: Meta, items: list[Any]) -> ast.Number:
-        text = str(items[0])
+        token = items[0]
+        text, unit = (str(token)[:-2], UNITS[str(token)[-2]]) if token.type == "BYTES" else (str(token), 1)
         if len(text) > MAX_DIGITS and text.isdigit():
             raise SpecError([NumberTooLong(self._span(meta))])
         value = int(text) if text.isdigit() else float(text)
         if not math.isfinite(value):
             raise SpecError([NumberTooLarge(self._span(meta))])
-        return ast.Number(self._span(meta), value)
+        return ast.Number(self._span(meta), value if unit == 1 else round(value * unit))
 
     def size(self, meta: Meta, items: list[Any]) -> ast.Size:
         parts = str(items[0]).split("x")

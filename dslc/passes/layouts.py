@@ -89,7 +89,7 @@ def _converted(
     done: list[Operation] = []
     for op in operations:
         found = (*_lane_conversions(op, chosen, lanes), *_repacked(op, chosen, lanes), *kernels.copies(op, lanes))
-        wanted = {copy.tensor: copy for copy in found}
+        wanted = {copy.tensor: _own(copy, op) for copy in found}
         for copy in wanted.values():
             if copy not in there:
                 there.add(copy)
@@ -98,6 +98,11 @@ def _converted(
         reads = tuple(named.tensors[wanted[t]] if t in wanted else t for t in op.reads)
         done.extend(_with_plain_result(replace(op, reads=reads), chosen, lanes))
     return tuple(done)
+
+
+def _own(copy: Copy, op: Operation) -> Copy:
+    """A copy for what is computed again is made again too: one that is kept from the forward pass takes memory."""
+    return replace(copy, suffix=f"{copy.suffix or copy.kind}_again{op.again}") if op.again else copy
 
 
 def _lane_conversions(op: Operation, chosen: dict[str, Layout], lanes: int) -> list[Copy]:

@@ -27,6 +27,7 @@ from dslc.passes.prepack import prepack_parameters, prepared
 from dslc.passes.small_batch import add_small_batch_phase
 from dslc.passes.threads import MIN_PARALLEL_NS, estimated_ns, share_work
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
+from dslc.planning.recomputation import plan_in_memory
 from dslc.target import Target
 
 ITEMSIZE = {"float32": 4, "float64": 8}
@@ -41,10 +42,19 @@ REWRITES: dict[str, Callable[[Graph], Graph]] = {
     "fold": fold_batchnorm,
     "fusion": fuse,
     "pooling": fuse_pooling,
-    "fused_update": fuse_updates,
 }
 """The passes from graph to graph that need nothing else, in order."""
-PASSES = ("groups", "small_batch", *REWRITES, "prepack", "fused_backward", "memory", "threads")
+PASSES = (
+    "groups",
+    "small_batch",
+    *REWRITES,
+    "recompute",
+    "fused_update",
+    "prepack",
+    "fused_backward",
+    "memory",
+    "threads",
+)
 """The passes that can be disabled, by the names that `--disable` accepts."""
 
 
@@ -93,16 +103,35 @@ def make_plan(
     batch: the largest mini-batch, in place of the file's. threads: at most this many; each gets its own workspace.
     """
     setting = default_setting(graph, target, batch, threads)
-    capacity, itemsize = setting.batch, setting.itemsize
+    graph = _rewritten(graph, setting, options)
+
+    def plan_of(graph: Graph, prepack: bool = True) -> Plan:
+        return _laid_out(graph, setting, target, options, prepack and "prepack" not in options.disable)
+
+    training = graph.network.training
+    if training is None or training.memory is None or "recompute" in options.disable:
+        return plan_of(graph)
+    return plan_in_memory(graph, setting, training.memory, plan_of)
+
+
+def _rewritten(graph: Graph, setting: Setting, options: Options) -> Graph:
+    """The graph with algorithms chosen and operations fused."""
     wanted = dict(options.algorithms)
     graph = graph if "groups" in options.disable else widen_groups(graph, setting.lanes)
     chosen = choose_algorithms(graph, setting, wanted)
     graph = chosen if "small_batch" in options.disable else add_small_batch_phase(graph, chosen, setting, wanted)
     for name, change in REWRITES.items():
         graph = graph if name in options.disable else change(graph)
+    return graph
+
+
+def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, prepack: bool) -> Plan:
+    """The plan of a graph that only updates are still fused in: layouts, kernels, memory and threads."""
+    capacity, itemsize, threads = setting.batch, setting.itemsize, setting.threads
+    graph = graph if "fused_update" in options.disable else fuse_updates(graph)
     graph, layouts = choose_layouts(graph, setting.lanes)
     everywhere = {name: layout for step in graph.steps for name, layout in layouts[step.name].items()}
-    graph = graph if "prepack" in options.disable else prepack_parameters(graph)
+    graph = prepack_parameters(graph) if prepack else graph
     if "fused_backward" not in options.disable:
         graph = fuse_backward(graph, replace(setting, layouts=layouts.get("train", {})))
     graph = sum_in_buckets(graph)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,8 +19,8 @@ from dslc.operation import average_name, identifier, state_name
 from dslc.plan import Kept, MemoryMap, Plan
 from dslc.plan_cache import Compilation, Request
 from dslc.runtime.native.arguments import Arguments
-from dslc.runtime.native.memory import Arena
-from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
+from dslc.runtime.native.memory import Arena, require_room
+from dslc.runtime.native.parameters import Parameters, ParameterView
 
 Array = np.ndarray[Any, Any]
 TRAINING = ("evaluate", "loss", "gradients", "train_step", "train_batches")
@@ -43,12 +43,16 @@ def compilation(request: Request) -> Compilation:
 
     Raises:
         PlanError: the plan is wrong, which is a bug in the planner.
-        UsageError: there is no C compiler, or it fails.
+        UsageError: the machine has too little memory, there is no C compiler, or it fails.
     """
     found = plan_cache.find(request)
-    if found is None:
-        found = compiled_plan(request.plan())
-        plan_cache.keep(request, found.library, found.memory)
+    if found is not None:
+        require_room(found.memory, request.network)
+        return found
+    plan = request.plan()
+    require_room(plan.memory_map, request.network)
+    found = compiled_plan(plan)
+    plan_cache.keep(request, found.library, found.memory)
     return found
 
 
@@ -70,6 +74,7 @@ class Compiled:
     def __init__(self, network: Network, made: Compilation, seed: int) -> None:
         self.network, self.seed = network, seed
         self.lock = threading.RLock()
+        self.on_write: Callable[[], None] | None = None
         self._set_up(made)
         self.parameters = Parameters({p.name: self._parameter_view(p) for p in network.parameters})
 
@@ -107,6 +112,11 @@ class Compiled:
         return made.plan
 
     @property
+    def weights_bytes(self) -> int:
+        """The bytes of a copy of all parameters."""
+        return sum(p.elements for p in self.network.parameters) * self.memory.itemsize
+
+    @property
     def memory(self) -> MemoryMap:
         """Where the memory holds what."""
         return self.made.memory
@@ -127,14 +137,15 @@ class Compiled:
 
     def view(self, name: str, buffer_name: str) -> ParameterView:
         """A view of a buffer in the language's shape, under the name `name`; it stays valid when the network grows."""
-        return ParameterView(name, self.lock, partial(self._stored, buffer_name), self.changed)
+        return ParameterView(name, self.lock, partial(self._stored, buffer_name), self.writing, self.changed)
 
     def _parameter_view(self, p: Parameter) -> ParameterView:
         """A view of what predictions use. Where that is an average, writing to it changes what is trained too."""
         if not self.network.averages(p):
             return self.view(p.name, identifier(p.name))
         average = average_name(p.name)
-        return ParameterView(p.name, self.lock, partial(self._stored, average), partial(self._train_from, p.name))
+        stored, changed = partial(self._stored, average), partial(self._train_from, p.name)
+        return ParameterView(p.name, self.lock, stored, self.writing, changed)
 
     def _train_from(self, name: str) -> None:
         """Training goes on from the average of a parameter."""
@@ -143,16 +154,22 @@ class Compiled:
         trained[:] = average
         self.changed()
 
-    def show(self, weights: Mapping[str, Stored]) -> None:
-        """Sets parameters for predictions; where these are averages, training goes on from what it had."""
-        for name, array in weights.items():
-            averaged = average_name(name) in self.memory.kept
-            self.view(name, average_name(name) if averaged else identifier(name))[...] = array
+    def shown(self) -> dict[str, ParameterView]:
+        """Views of what predictions use, by parameter; where these are averages, writing to one leaves what is trained
+        as it is."""
+        kept = self.memory.kept
+        buffers = {p.name: (average_name(p.name), identifier(p.name)) for p in self.network.parameters}
+        return {name: self.view(name, average if average in kept else own) for name, (average, own) in buffers.items()}
 
     def _stored(self, buffer_name: str) -> tuple[Array, Layout]:
         """The numbers of a buffer at their present place, and their layout."""
         place: Kept = self.memory.kept[buffer_name]
         return self.arena.view(place), place.layout
+
+    def writing(self) -> None:
+        """Called before parameters are written to, from Python or by a step of training."""
+        if self.on_write is not None:
+            self.on_write()
 
     def changed(self) -> None:
         """Marks what was prepacked from the parameters for prediction as out of date. Called after every write."""
@@ -192,9 +209,11 @@ class Compiled:
         with self.lock:
             step, arrays = self.step, [view.numpy() for view in self._kept()]
             self._set_up(made)
+            on_write, self.on_write = self.on_write, None  # the values stay
             self.step = step
             for view, array in zip(self._kept(), arrays, strict=True):
                 view[...] = array
+            self.on_write = on_write
 
     def copy(self) -> Compiled:
         """A copy with the same values in memory of its own; the C code is shared."""

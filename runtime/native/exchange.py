@@ -36,7 +36,7 @@ class Exchange:
 
     def __init__(self, compiled: Compiled, sums: Sums) -> None:
         self._compiled, self._sums, self._idle = compiled, sums, False
-        ffi, real = compiled.ffi, "float" if compiled.plan.itemsize == 4 else "double"
+        ffi, real = compiled.ffi, "float" if compiled.memory.itemsize == 4 else "double"
         self._functions = (
             ffi.callback("void(void *, double *, int64_t)", self._guarded(self._sum)),
             ffi.callback(f"void(void *, {real} *, int64_t)", self._guarded(self._begin)),

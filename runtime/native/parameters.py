@@ -11,13 +11,15 @@ import numpy as np
 from dslc.layout import Layout
 
 Array = np.ndarray[Any, Any]
+PIECE = 1 << 18
+"""How many numbers are looked at, copied or written at a time."""
 
 
 class ParameterView:
     """One array in the memory of the compiled network. Reading unpacks it; writing packs it and stores it at once.
 
     stored: returns the memory and its layout; called for every access, since a network that grows moves to other
-    memory. lock: held during every access. changed: called after every write.
+    memory. lock: held during every access. writing, changed: called before and after every write.
     """
 
     def __init__(
@@ -25,9 +27,10 @@ class ParameterView:
         name: str,
         lock: AbstractContextManager[Any],
         stored: Callable[[], tuple[Array, Layout]],
-        changed: Callable[[], None],
+        writing: Callable[[], None] = lambda: None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.name, self._lock, self._stored, self._changed = name, lock, stored, changed
+        self.name, self._lock, self._stored, self._writing, self._changed = name, lock, stored, writing, changed
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -49,7 +52,46 @@ class ParameterView:
     def is_finite(self) -> bool:
         """Whether all values are. As they are stored: padding is zero."""
         with self._lock:
-            return bool(np.isfinite(self._stored()[0]).all())
+            memory = self._stored()[0]
+            return all(np.isfinite(memory[at : at + PIECE]).all() for at in range(0, len(memory), PIECE))
+
+    def pieces(self) -> Iterator[Array]:
+        """Copies of parts along the first axis, in their order: a parameter may be large."""
+        with self._lock:
+            memory, layout = self._stored()
+            yield from layout.pieces(memory, PIECE)
+
+    def kept(self) -> ParameterView:
+        """A copy, in memory of its own and stored as this is."""
+        with self._lock:
+            memory, layout = self._stored()
+            own = memory.copy()
+            return ParameterView(self.name, self._lock, lambda: (own, layout))
+
+    def take(self, other: ParameterView) -> None:
+        """Takes the values of a view that is stored as this is, or was before the network has grown."""
+        with self._lock:
+            memory, layout = self._stored()
+            values, theirs = other._stored()
+            if theirs == layout:
+                memory[:] = values
+            else:
+                layout.store(memory, theirs.unpack(values))
+
+    def swap(self, other: Stored) -> None:
+        """Exchanges the values with a copy that was `kept`, a piece at a time; or with an array."""
+        with self._lock:
+            memory, layout = self._stored()
+            theirs = other._stored() if isinstance(other, ParameterView) else None
+            if theirs is not None and theirs[1] == layout:
+                for at in range(0, len(memory), PIECE):
+                    mine, its = memory[at : at + PIECE], theirs[0][at : at + PIECE]
+                    mine[:], its[:] = its.copy(), mine.copy()
+            else:
+                before = layout.unpack(memory)
+                layout.store(memory, np.asarray(other))
+                other[...] = before
+            self._changed()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         found = self.numpy()
@@ -60,6 +102,7 @@ class ParameterView:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         with self._lock:
+            self._writing()
             memory, layout = self._stored()
             if index is Ellipsis:
                 whole = np.broadcast_to(value, layout.shape)
@@ -83,6 +126,11 @@ Stored = Array | ParameterView
 def is_finite(values: Stored) -> bool:
     """Whether all values are; of a view without a copy."""
     return values.is_finite() if isinstance(values, ParameterView) else bool(np.isfinite(values).all())
+
+
+def copied(weights: Mapping[str, Stored]) -> dict[str, Stored]:
+    """Copies by name, stored as they were."""
+    return {name: w.kept() if isinstance(w, ParameterView) else w.copy() for name, w in weights.items()}
 
 
 class Parameters(Mapping[str, ParameterView]):

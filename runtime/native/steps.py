@@ -23,6 +23,8 @@ def on_batch(
     capacity = compiled.memory.step_batch
     if count > capacity:
         raise DataError(f"this mini-batch has {count} examples; the network was compiled for at most {capacity}")
+    if function == "train_step":
+        compiled.writing()
     compiled.functions[function](compiled.net, *pointers, count, compiled.loss)
     loss: float = compiled.loss[0]
     return loss
@@ -48,6 +50,7 @@ def train_batches(
     """Trains on mini-batches from position `done` of `order` on, each with the next learning rate of `rates`, for about
     `seconds`. An input of bytes is divided by 255. weights: what each example counts, None where all count alike.
     Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
+    compiled.writing()
     ffi = compiled.ffi
     position = ffi.new("int64_t *", done)
     at = compiled.arguments.pointers([order.astype(np.int64)])[0]
@@ -69,6 +72,7 @@ def step_on(
 ) -> Callable[[Array, float], bool]:
     """A function that trains on one mini-batch, given its examples and the learning rate, and tells whether the loss
     stayed finite."""
+    compiled.writing()
     ffi, train = compiled.ffi, compiled.functions["train_batches"]
     data, total = _data(compiled, inputs, targets, weights), ffi.from_buffer("double[]", sums)
     position, rate = ffi.new("int64_t *"), ffi.new("double *")

@@ -20,7 +20,7 @@ from dslc.compiler import check_text
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError, SpecError
 from dslc.runtime.data.schema import Schema
-from dslc.runtime.native.parameters import Stored, is_finite
+from dslc.runtime.native.parameters import Stored, copied, is_finite
 from dslc.runtime.training.compatibility import changed_settings, differences
 from dslc.runtime.training.history import History
 from dslc.runtime.training.weights import DATA, read_arrays, write_arrays
@@ -67,7 +67,8 @@ class Within:
 @dataclass(frozen=True)
 class FitState:
     """The state of a call of `fit`: its history, the epoch `end` that it was meant to reach, the best weights, and the
-    epoch that has begun. `last_weights` are set if the network holds the best weights instead of the last."""
+    epoch that has begun. If the network holds the best weights instead of the last, `last_weights` are set, and
+    `best_weights` are not: there is one copy besides what the network holds."""
 
     history: History
     end: int
@@ -76,17 +77,19 @@ class FitState:
     begun: Begun | None = None
 
     def copy(self) -> FitState:
-        """A copy with a history and sums of its own, which no running `fit` changes."""
+        """A copy with a history, sums and weights of its own, which no running `fit` changes."""
         begun = self.begun and replace(self.begun, sums=self.begun.sums.copy())
-        return replace(self, history=replace(self.history, records=list(self.history.records)), begun=begun)
+        best, last = (weights and copied(weights) for weights in (self.best_weights, self.last_weights))
+        history = replace(self.history, records=list(self.history.records))
+        return replace(self, history=history, begun=begun, best_weights=best, last_weights=last)
 
     def last(self, held: Held) -> Held:
-        """The weights that training continues from. held: the network's present weights; if they are the best ones, the
-        last ones are returned, else `held`, since they were changed in the meantime."""
-        if self.last_weights is None or self.best_weights is None:
-            return held
-        holds_best = all(np.array_equal(held[name], array) for name, array in self.best_weights.items())
-        return self.last_weights if holds_best else held
+        """The weights that training continues from. held: the network's present weights."""
+        return held if self.last_weights is None else self.last_weights
+
+    def best(self, held: Held) -> Held:
+        """The weights of the best epoch, none where they are not kept."""
+        return (self.best_weights or {}) if self.last_weights is None else held
 
     @property
     def done(self) -> int:
@@ -147,7 +150,8 @@ class Checkpoint:
         begun = None
         if p.within is not None:
             begun = Begun(np.array(p.within.sums), p.step, 0, p.within.trained, p.within.left_out)
-        return FitState(history, p.end, self.best or None, self.last if p.holds_best else None, begun)
+        best, last = (None, self.last) if p.holds_best else (self.best or None, None)
+        return FitState(history, p.end, best, last, begun)
 
     def write(self, path: str | Path, network: Network, schema: Schema) -> None:
         """Writes the file atomically, with the schema of the data.
@@ -190,7 +194,7 @@ def take(
         within=None if fit_state.begun is None else fit_state.begun.at(step),
         lr_factor=lr_factor,
     )
-    return Checkpoint(position, last, fit_state.best_weights or {}, states)
+    return Checkpoint(position, last, fit_state.best(held), states)
 
 
 def read(path: str | Path, network: Network, parameters: Shapes, states: Shapes) -> Checkpoint:

@@ -67,7 +67,9 @@ def _kind(optimizer: Optimizer) -> str:
 
 def _settings(network: Network) -> dict[str, str]:
     training = network.training
-    facts = {f.name: _shown(getattr(training, f.name)) for f in fields(training)} if training is not None else {}
+    facts = {}
+    if training is not None:  # what is computed again for `memory` has the same bits
+        facts = {f.name: _shown(getattr(training, f.name)) for f in fields(training) if f.name != "memory"}
     return facts | {f"the regularization of {p.name}": _shown(p.regularizers) for p in network.parameters if p.decays}
 
 

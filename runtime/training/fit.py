@@ -153,7 +153,7 @@ class Fit:
         """
         records, best_epoch = fit_state.history.records, fit_state.history.best_epoch
         for record in records:
-            self._keep_best(record)
+            self._judge(record)
         if self.dev is None and any(key.startswith("dev_") for record in records for key in record):
             raise DataError("the training to resume was judged on a dev set: pass it again")
         if self.history.best_epoch != best_epoch:
@@ -163,17 +163,19 @@ class Fit:
             )
         self.history = History(list(records), best_epoch, fit_state.history.stopped)
         self.best_weights = fit_state.best_weights
+        if fit_state.last_weights is not None:  # the model shows the best ones
+            self.best_weights = fit_state.last_weights
+            self.model.swap_weights(self.best_weights)
         self.begun = fit_state.begun and replace(fit_state.begun, batch=self.model.mini_batch)
 
     def _restore_best(self) -> None:
-        """Restores the best weights; the last ones are kept for a checkpoint to continue from."""
-        last = None
-        if self.best_weights is not None:
-            last = self.model.copy_weights()
-            self.model.show_weights(self.best_weights)
+        """Restores the best weights; the last ones are kept in their place for a checkpoint to continue from."""
+        last, self.best_weights = self.best_weights, None
+        if last is not None:
+            self.model.swap_weights(last)
         self._keep_state(last)
 
-    def _keep_state(self, last: Mapping[str, Array] | None = None) -> None:
+    def _keep_state(self, last: Mapping[str, Stored] | None = None) -> None:
         """Leaves in the model what a checkpoint needs of this training."""
         self.model.fit_state = FitState(self.history, self.end, self.best_weights, last, self.begun)
 
@@ -286,25 +288,26 @@ class Fit:
             self.yielded_at = now
 
     def _keep_best(self, record: dict[str, float]) -> bool:
-        """Keeps the weights of an epoch that is the best so far. Returns False when patience has run out. An epoch that
-        violates a bound is never kept; as long as all do, patience follows the optimizing metric."""
-        rank = self.objective.rank(record)
-        if rank < self.rank:
-            self.rank, self.waited = rank, 0
-            excluded, _ = rank
-            if not excluded:
-                self._keep(record)
-        else:
-            self.waited += 1
+        """Keeps the weights of an epoch that is the best so far. Returns False when patience has run out."""
+        if self._judge(record) and (self.dev is not None or self.training.patience is not None):
+            self.best_weights = self.model.keep_weights(self.best_weights)
         if self.training.patience is not None and self.waited >= self.training.patience:
             self.history.stopped = "early"
             return False
         return True
 
-    def _keep(self, record: dict[str, float]) -> None:
-        self.history.best_epoch = int(record["epoch"])
-        if self.dev is not None or self.training.patience is not None:
-            self.best_weights = self.model.copy_weights()
+    def _judge(self, record: dict[str, float]) -> bool:
+        """Whether an epoch is the best so far. One that violates a bound never is; as long as all do, patience follows
+        the optimizing metric."""
+        rank = self.objective.rank(record)
+        if rank >= self.rank:
+            self.waited += 1
+            return False
+        self.rank, self.waited = rank, 0
+        excluded, _ = rank
+        if not excluded:
+            self.history.best_epoch = int(record["epoch"])
+        return not excluded
 
 
 def _mean_loss(sums: Array) -> float:

@@ -80,8 +80,11 @@ class Trainable(Protocol):
     def trained_weights(self) -> dict[str, Array]:
         """The same as the next step of training uses them: without averages."""
 
-    def show_weights(self, weights: Mapping[str, Stored]) -> None:
-        """Sets these parameters for predictions: arrays by name."""
+    def keep_weights(self, before: Mapping[str, Stored] | None) -> Mapping[str, Stored]:
+        """A copy of the weights that predictions use; the one from `before` is overwritten."""
+
+    def swap_weights(self, weights: Mapping[str, Stored]) -> None:
+        """Exchanges the weights that predictions use with a copy."""
 
     def checkpoint(self, path: str | Path) -> None:
         """Writes a file with all that training needs to continue. Raises DataError if that fails."""

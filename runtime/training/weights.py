@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -19,7 +19,7 @@ from dslc.ir import Network
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.files import reported, require_file
 from dslc.runtime.data.schema import Schema
-from dslc.runtime.native.parameters import Stored
+from dslc.runtime.native.parameters import ParameterView, Stored
 from dslc.runtime.training.checksum import KEY, UNSET, require_intact, write_sealed
 from dslc.runtime.training.spec_text import as_trained
 
@@ -57,7 +57,7 @@ def write_arrays(path: str | Path, network: Network, arrays: Mapping[str, Stored
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with appearing_whole(Path(path)) as file:
-            write_sealed(file, _header(ordered, texts), map(_bytes, ordered.values()))
+            write_sealed(file, _header(ordered, texts), map(_bytes, _pieces(ordered.values())))
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from None
 
@@ -74,7 +74,16 @@ def _header(arrays: Mapping[str, Stored], texts: Mapping[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _bytes(array: Stored) -> memoryview:
+def _pieces(arrays: Iterable[Stored]) -> Iterator[Array]:
+    """The arrays one after the other; of a view a piece at a time."""
+    for array in arrays:
+        if isinstance(array, ParameterView):
+            yield from array.pieces()
+        else:
+            yield array
+
+
+def _bytes(array: Array) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
