@@ -94,7 +94,7 @@ class Plan:
 
     `itemsize`: bytes of an element. `batch`: the most examples at a time; their number is an argument at run time.
     `threads`: at most this many; each has its own part of the kernels' workspace. `kept`: the buffers that live as long
-    as the network, by name: parameters, gradients, optimizer state.
+    as the network, by name: parameters, gradients, optimizer state. `timed`: the C measures how long each kernel takes.
     """
 
     graph: Graph
@@ -105,6 +105,7 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     kept: Mapping[str, Buffer]
     regions: tuple[Region, ...]
+    timed: bool = False
 
     def region(self, name: str) -> Region:
         """The region of this name. Raises StopIteration if there is none."""

@@ -18,7 +18,7 @@ from dslc.cli.signals import interrupted_status, listen
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
-    "augment", "check", "compare", "compile", "convert", "curve", "data", "draw", "emit", "errors", "evaluate",
+    "augment", "bench", "check", "compare", "compile", "convert", "curve", "data", "draw", "emit", "errors", "evaluate",
     "explain", "export", "fmt", "gradcheck", "import_", "inspect", "lsp", "new", "play", "predict", "report", "search",
     "train", "verify",
 )  # fmt: skip

@@ -8,8 +8,9 @@ from math import ceil
 
 from dslc.codegen.calls import Call, calls_of
 from dslc.codegen.functions import RUNTIME_PARAMETERS, Functions, tensors_of
+from dslc.codegen.laps import first_laps
 from dslc.codegen.names import PHASES, Names, is_callers
-from dslc.codegen.statements import Loop, Statements, statements
+from dslc.codegen.statements import Loop, Statements, statements, timed_statements
 from dslc.operation import WEIGHTS, Tensor
 from dslc.plan import Plan, PlannedPhase, PlannedStep
 
@@ -44,11 +45,12 @@ def phase_functions(plan: Plan, names: Names, functions: Functions) -> dict[str,
     """All phases by step and name; one of `gradients` that is the same as that of `train` is that one."""
     planned = {(step.name, phase.name): (step, phase) for step in plan.steps for phase in step.phases}
     calls = {key: calls_of(step, phase, names, functions) for key, (step, phase) in planned.items()}
+    first = first_laps(plan) if plan.timed else {}
     printed: dict[tuple[str, str], PhaseFunction] = {}
     for key in planned:
         one = _twin(key) if calls.get(_twin(key)) == calls[key] else key
         if one not in printed:
-            printed[one] = _phase(*planned[one], calls[one], names)
+            printed[one] = _phase(*planned[one], calls[one], names, first.get(one))
         printed[key] = printed[one]
     return {f"{step}_{phase}": printed[step, phase] for step, phase in planned}
 
@@ -58,13 +60,16 @@ def _twin(key: tuple[str, str]) -> tuple[str, str]:
     return ("train" if key[0] == "gradients" else key[0], key[1])
 
 
-def _phase(step: PlannedStep, phase: PlannedPhase, calls: tuple[Call, ...], names: Names) -> PhaseFunction:
+def _phase(
+    step: PlannedStep, phase: PlannedPhase, calls: tuple[Call, ...], names: Names, first_lap: int | None
+) -> PhaseFunction:
     arrays = (names.declare(t) for t in callers_tensors(phase))
     counts = tuple(RUNTIME_PARAMETERS[word] for word in COUNTS if any(word in call.function.takes for call in calls))
     parameters = (f"const {names.prefix}_network *net", "thread_barrier *barrier", *arrays, *counts)
     name = f"{step.name}_{phase.name}"
     shares = any(call.shared for call in calls)
-    return PhaseFunction(name, PHASES[name], (*parameters, "int part", "int parts"), statements(calls, names), shares)
+    body = statements(calls, names) if first_lap is None else timed_statements(calls, names, first_lap)
+    return PhaseFunction(name, PHASES[name], (*parameters, "int part", "int parts"), body, shares)
 
 
 def callers_tensors(phase: PlannedPhase) -> tuple[Tensor, ...]:
