@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dslc.runtime.bench.timed import TimedModel
-
-PROFILE = "profile.html"
+    from dslc.runtime.model import Model
 
 
-def show_profile(folder: Path, model: TimedModel, steps: int) -> None:
-    """Prints a step by layer and pass, the mean of all steps, and leaves a page in the run folder."""
+def show_profile(folder: Path, model: Model, steps: int) -> None:
+    """Prints a step of a timed model by layer and pass, the mean of all steps, and leaves a page in the run folder."""
     from dslc.cache import write_whole
     from dslc.cli.page import script_or_note
     from dslc.cli.tables import print_table
@@ -20,9 +18,10 @@ def show_profile(folder: Path, model: TimedModel, steps: int) -> None:
     from dslc.runtime.bench.page import Table, render_bench
     from dslc.runtime.bench.profile import profile_of
     from dslc.runtime.bench.report import inside_note, layer_table
-    from dslc.runtime.bench.timed import timings
+    from dslc.runtime.bench.timed import TimedModel, timings
+    from dslc.runtime.runs.folder import PROFILE
 
-    if not steps:
+    if not steps or not isinstance(model, TimedModel):
         return
     found = profile_of(model.plan, timings(model), "train", steps, model.batch)
     limits = measure_limits(model.plan.target, model.plan.itemsize, model.threads)

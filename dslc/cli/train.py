@@ -88,7 +88,8 @@ def train(
     Args:
         run: The run folder to make; runs/<net>-<number> unless given.
         resume: A run that was stopped or killed, or a checkpoint. Training goes on from there, in the same folder
-            unless --run names another, bit for bit as if it had never stopped. A run that was killed before its
+            unless --run names another, with the -D of the run where this call says nothing else, bit for bit as if it
+            had never stopped. A run that was killed before its
             first checkpoint begins anew; one that was killed after its last epoch gets what it lacks.
         epochs: How many; with --resume how many more, those that were still to come unless given.
         weights: A weights file to start from, for transfer learning.
@@ -102,14 +103,15 @@ def train(
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
     from dslc.runtime.runs.checkpoints import RunCheckpoints
-    from dslc.runtime.runs.folder import is_unbegun, run_folder, write_partition
+    from dslc.runtime.runs.folder import is_unbegun, overrides_of, run_folder, write_overrides, write_partition
 
     if spec is None or data is None:
         raise CallError(_what_to_do(spec))
     if epochs is not None:
         positive(epochs, "--epochs")
     shares, callbacks = parse_shares(split, train_dev), watch.callbacks()
-    network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed, on_nan=on_nan))
+    given = overrides_of(resume) | overrides(define, lr=lr, batch=batch, seed=seed, on_nan=on_nan)
+    network = check_file(spec, given)
     if only is not None and weights is None:
         raise CallError("--only names layers of a file: it goes with --weights FILE")
     anew = resume is None or is_unbegun(resume)
@@ -141,13 +143,13 @@ def train(
                 *_histograms(watch, folder, model, dataset),
             ]
             write_partition(folder, dataset)
+            write_overrides(folder, given)
         part = dataset.train
         history = model.fit(part.x, part.y, dev, epochs, progress, sample_weight=part.weights, callbacks=watching)
         results = results_of(model, dataset)
         with writing(folder):
             write_run(folder, model, history, dataset, results)
-            if isinstance(model, TimedModel):
-                show_profile(folder, model, model.step - before)
+            show_profile(folder, model, model.step - before)
     for name, numbers in results.items():
         print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
     print(f"run: {folder}")

@@ -48,7 +48,7 @@ def _layers(profile: Profile) -> Chart:
         "order": {"field": "pass", "sort": "descending"},
         "tooltip": [axis("layer", "layer", "nominal"), axis("pass", "pass", "nominal"), axis("us", "microseconds")],
     }
-    return chart(values, height=max(120, 18 * len(profile.layers)), mark="bar", encoding=encoding)
+    return chart(values, height=60 + 18 * len(profile.layers), mark="bar", encoding=encoding)
 
 
 def _speeds(measured: Sequence[Measured]) -> Chart:
