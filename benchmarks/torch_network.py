@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import reduce
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from dslc.ir import Head, Network, Node, Parameter, Value
+from dslc.ir import Network, Node, Parameter
 from dslc.registry import name_of
+from dslc.runtime.bench import torch_layers
+from dslc.runtime.bench.contender import Unknown, judged, known
+from dslc.runtime.bench.torch_layers import LOSSES, Inputs, Roles, channels_first, channels_last
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, torch.Tensor]
-
-
-class Unknown(Exception):
-    """The network has something that is not translated; the message names it."""
 
 
 class TorchNetwork:
@@ -57,7 +55,7 @@ class TorchNetwork:
             "adam": lambda: torch.optim.Adam(every, s["lr"], betas, s["eps"]),
             "adamw": lambda: torch.optim.AdamW(decaying, s["lr"], betas, s["eps"]),
         }
-        return _known(makers, name, "optimizer")()
+        return known(makers, name, "optimizer")()
 
     # ------------------------------------------------------------------------------------------- what is compared
 
@@ -104,7 +102,7 @@ class TorchNetwork:
         """Every value by name; `averages` gets the new running averages."""
         values = {name: torch.tensor(array, dtype=self.dtype) for name, array in inputs.items()}
         for node in self.network.nodes:
-            layer = _known(LAYERS, name_of(node.layer), "layer")
+            layer = known(LAYERS, name_of(node.layer), "layer")
             p = {role: self.parameters[p.name] for role, p in node.roles.items()}
             xs = [values[value.name] for value in node.inputs]
             values[node.output.name] = layer(node, xs, p, training)
@@ -119,8 +117,8 @@ class TorchNetwork:
         total = torch.zeros((), dtype=self.dtype)
         for head in self.network.heads:
             assert head.loss is not None
-            z, target = values[self._judged(head).name], torch.tensor(targets[head.name])
-            total = total + head.loss.weight * _known(LOSSES, name_of(head.loss), "loss")(head.loss, z, target)
+            z, target = values[judged(self.network, head).name], torch.tensor(targets[head.name])
+            total = total + head.loss.weight * known(LOSSES, name_of(head.loss), "loss")(head.loss, z, target)
         count = len(next(iter(inputs.values())))
         for p in self.network.parameters:
             for penalty in p.regularizers:
@@ -129,80 +127,15 @@ class TorchNetwork:
                 total = total + penalty.strength / (2 * count) * (self.parameters[p.name] ** 2).sum()
         return total
 
-    def _judged(self, head: Head) -> Value:
-        """What the loss is computed from: what flows into the head's softmax or sigmoid, where the loss knows it."""
-        producer = self.network.producer(head.value)
-        through = head.loss is not None and head.loss.through is not None
-        return producer.inputs[0] if through and producer is not None else head.value
-
-
-def _known(table: Mapping[str, Any], name: str, kind: str) -> Any:
-    if name not in table:
-        raise Unknown(f"the {kind} {name}")
-    return table[name]
-
-
-# ----------------------------------------------------------------------------------------------- layers
-
-
-Inputs, Roles = list[torch.Tensor], Mapping[str, torch.Tensor]
-LayerFunction = Callable[[Node, Inputs, Roles, bool], torch.Tensor]
-
-
-def _channels_first(x: torch.Tensor) -> torch.Tensor:
-    return x.permute(0, 3, 1, 2)
-
-
-def _channels_last(x: torch.Tensor) -> torch.Tensor:
-    return x.permute(0, 2, 3, 1)
-
-
-def _conv(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
-    layer: Any = node.layer
-    x = functional.pad(_channels_first(xs[0]), _pads(layer.window, node))
-    y = functional.conv2d(x, p["weight"], p.get("bias"), layer.stride, 0, layer.dilation, layer.groups)
-    return _channels_last(y)
-
-
-def _pads(window: Any, node: Node) -> list[int]:
-    """As `functional.pad` wants them: columns before rows."""
-    (top, bottom), (left, right) = (window.padding(axis, node.input_shapes[0][axis]) for axis in (0, 1))
-    return [left, right, top, bottom]
-
-
-def _maxpool(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
-    window = node.layer.window_for(node.input_shapes[0])  # type: ignore[attr-defined]
-    x = functional.pad(_channels_first(xs[0]), _pads(window, node), value=-torch.inf)
-    y = _channels_last(functional.max_pool2d(x, window.size, window.stride, ceil_mode=window.ceil))
-    return y.reshape(len(y), *node.output.shape)
-
-
-def _avgpool(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
-    """The mean of the real pixels; PyTorch counts them itself where the padding is even."""
-    window = node.layer.window_for(node.input_shapes[0])  # type: ignore[attr-defined]
-    if window.ceil or node.layer.counts_padding:  # type: ignore[attr-defined]
-        raise Unknown("ceil and count_pad")
-    left, right, top, bottom = _pads(window, node)
-    x = _channels_first(xs[0])
-    if (left, top) == (right, bottom):
-        y = functional.avg_pool2d(x, window.size, window.stride, (top, left), count_include_pad=False)
-    else:
-        pads = [left, right, top, bottom]
-        sums, real = (
-            functional.avg_pool2d(functional.pad(part, pads), window.size, window.stride, divisor_override=1)
-            for part in (x, torch.ones_like(x))
-        )
-        y = sums / real
-    return _channels_last(y).reshape(len(y), *node.output.shape)
-
 
 def _batchnorm(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
+    """Leaves the running averages as they are."""
     layer: Any = node.layer
     averages = (None, None) if training else (p["mean"], p["var"])
     image = xs[0].ndim == 4
-    x = _channels_first(xs[0]) if image else xs[0]
+    x = channels_first(xs[0]) if image else xs[0]
     y = functional.batch_norm(x, *averages, p["gamma"], p["beta"], training, eps=layer.eps)
-    return _channels_last(y) if image else y
+    return channels_last(y) if image else y
 
 
 def _new_averages(node: Node, x: torch.Tensor, p: Roles) -> Tensors:
@@ -213,74 +146,4 @@ def _new_averages(node: Node, x: torch.Tensor, p: Roles) -> Tensors:
     return {f"{node.name}.{role}": momentum * p[role] + (1 - momentum) * new for role, new in found.items()}
 
 
-def _layernorm(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
-    layer: Any = node.layer
-    return functional.layer_norm(xs[0], node.input_shapes[0], p["gamma"], p["beta"], layer.eps)
-
-
-def _lrn(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
-    """PyTorch multiplies the mean by alpha, dslc the sum."""
-    a: Any = node.layer
-    y = functional.local_response_norm(_channels_first(xs[0]), a.size, a.alpha * a.size, a.beta, a.k)
-    return _channels_last(y)
-
-
-def _elementwise(function: Callable[..., torch.Tensor]) -> LayerFunction:
-    return lambda node, xs, p, training: function(xs[0])
-
-
-def _combined(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> LayerFunction:
-    """One value after the other; a vector of channels beside images is an image of one pixel."""
-
-    def layer(node: Node, xs: Inputs, p: Roles, training: bool) -> torch.Tensor:
-        images = any(x.ndim == 4 for x in xs)
-        return reduce(function, (x[:, None, None] if images and x.ndim == 2 else x for x in xs))
-
-    return layer
-
-
-LAYERS: dict[str, LayerFunction] = {
-    "dense": lambda node, xs, p, training: functional.linear(xs[0], p["weight"], p.get("bias")),
-    "conv": _conv,
-    "maxpool": _maxpool, "global_maxpool": _maxpool,
-    "avgpool": _avgpool, "global_avgpool": _avgpool,
-    "flatten": lambda node, xs, p, training: xs[0].flatten(1),
-    "reshape": lambda node, xs, p, training: xs[0].reshape(len(xs[0]), *node.output.shape),
-    "batchnorm": _batchnorm, "layernorm": _layernorm, "lrn": _lrn,
-    "add": _combined(torch.add), "subtract": _combined(torch.sub), "multiply": _combined(torch.mul),
-    "divide": _combined(torch.div), "maximum": _combined(torch.maximum), "minimum": _combined(torch.minimum),
-    "mean": lambda node, xs, p, training: _combined(torch.add)(node, xs, p, training) / len(xs),
-    "concat": lambda node, xs, p, training: torch.cat(xs, -1),
-    "linear": _elementwise(lambda x: x),
-    "relu": _elementwise(functional.relu), "silu": _elementwise(functional.silu),
-    "relu6": _elementwise(functional.relu6), "swish": _elementwise(functional.silu),
-    "hard_sigmoid": _elementwise(functional.hardsigmoid), "hard_swish": _elementwise(functional.hardswish),
-    "mish": _elementwise(functional.mish), "selu": _elementwise(functional.selu),
-    "softsign": _elementwise(functional.softsign), "log_softmax": _elementwise(lambda x: torch.log_softmax(x, -1)),
-    "glu": _elementwise(lambda x: functional.glu(x, -1)),
-    "scale": lambda node, xs, p, training: xs[0] * p["factor"],
-    "gelu": lambda node, xs, p, training: functional.gelu(xs[0], approximate=node.layer.approximate),  # type: ignore[attr-defined]
-    "elu": _elementwise(functional.elu),
-    "softplus": _elementwise(functional.softplus),
-    "tanh": _elementwise(torch.tanh), "sigmoid": _elementwise(torch.sigmoid),
-    "leaky_relu": lambda node, xs, p, training: functional.leaky_relu(xs[0], node.layer.alpha),  # type: ignore[attr-defined]
-    "softmax": _elementwise(lambda x: torch.softmax(x, -1)),
-}  # fmt: skip
-
-
-# ----------------------------------------------------------------------------------------------- losses
-
-
-def _cross_entropy(loss: Any, z: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    if loss.class_weights:
-        raise Unknown("class_weights")
-    return functional.cross_entropy(z, target, label_smoothing=loss.label_smoothing)
-
-
-LOSSES: dict[str, Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "cross_entropy": _cross_entropy,
-    "binary_cross_entropy": lambda loss, z, t: functional.binary_cross_entropy_with_logits(z, t.to(z.dtype)),
-    "mse": lambda loss, z, t: functional.mse_loss(z, t.to(z.dtype)),
-    "mae": lambda loss, z, t: functional.l1_loss(z, t.to(z.dtype)),
-    "huber": lambda loss, z, t: functional.huber_loss(z, t.to(z.dtype), delta=loss.delta),
-}
+LAYERS = {name: layer for name, layer in torch_layers.LAYERS.items() if name != "dropout"} | {"batchnorm": _batchnorm}

@@ -145,7 +145,8 @@ class Plan:
 
     `itemsize`: bytes of an element. `batch`: the most examples at a time; their number is an argument at run time.
     `threads`: at most this many; each has its own part of the kernels' workspace. `kept`: the buffers that live as long
-    as the network, by name: parameters, gradients, optimizer state. `recomputation`: None where all is kept.
+    as the network, by name: parameters, gradients, optimizer state. `recomputation`: None where all is kept. `timed`:
+    the C measures how long each kernel takes.
     """
 
     graph: Graph
@@ -157,6 +158,7 @@ class Plan:
     kept: Mapping[str, Buffer]
     regions: tuple[Region, ...]
     recomputation: Recomputation | None = None
+    timed: bool = False
 
     def region(self, name: str) -> Region:
         """The region of this name. Raises StopIteration if there is none."""

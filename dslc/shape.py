@@ -61,7 +61,10 @@ class Window:
         return room // step + 1 + ((room // step + 1) * step < n + before)
 
     def unreached(self, axis: int, n: int) -> int:
-        """Rows or columns at the far edge that no position of the window covers, because of the stride."""
+        """Rows or columns at the far edge that no position of the window covers, because of the stride. None where it
+        strides over others as well, as 1x1 with a stride of 2 does on purpose."""
+        if self.extent(axis) < self.stride[axis]:
+            return 0
         before, after = self.padding(axis, n)
         last = (self.output(axis, n) - 1) * self.stride[axis] - before + self.extent(axis)
         return max(0, min(n, n + after - before) - last) if last < n else 0

@@ -22,6 +22,7 @@ import dslc
 from dslc import cache
 from dslc.cache import write_whole
 from dslc.cli.main import run
+from dslc.compiler import check_file
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.data.splits import parse_shares
@@ -516,6 +517,25 @@ def test_the_split_is_written_before_the_first_epoch(
     assert "it fails" in capsys.readouterr().err and not Path("r").exists()
     (partition,) = found
     assert partition is not None and partition.shares == parse_shares("60/20/20", 0) and partition.of(y)
+
+
+def test_a_run_remembers_values_from_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """-D is not said again at --resume; what is said there counts from then on."""
+    monkeypatch.chdir(tmp_path)
+    Path("s.net").write_text(SPEC)
+    x, y = data()
+    np.savez("d.npz", x=x, y=y)
+    call = ["train", "s.net", "--data", "d.npz", "--progress", "none"]
+    assert run([*call, "--run", "r", "-D", "epochs=1", "--seed", "7"]) == 0
+    for more, epochs in (([], 1), (["-D", "epochs=3"], 3), ([], 3)):
+        assert run([*call, "--resume", "r", "--epochs", "1", *more]) == 0
+        network = check_file("r/spec.net")
+        assert network.training is not None and (network.training.seed, network.training.epochs) == (7, epochs)
+    assert "here and" not in capsys.readouterr().err.replace("epochs is 3 here and 1 in the checkpoint", "")
+    Path("r/overrides.json").write_text("{")
+    assert run([*call, "--resume", "r"]) == 1 and "overrides.json is damaged" in capsys.readouterr().err
 
 
 def test_resume_on_the_command_line_tells_what_is_wrong(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from dslc.layers._recurrent import Recurrent
 from dslc.layers.attention import Attention
 from dslc.layers.conv_transpose import ConvTranspose
 from dslc.layers.matmul import MatMul
+from dslc.runtime.model import Model
 from dslc.shape import show_shape
 from helpers import FORWARD, assert_agrees, assert_differentiates, data, example_spec, load, randomize_parameters
 
@@ -39,18 +40,14 @@ def test_has_an_example(name: str) -> None:
     assert all(example.text.partition("(")[0] == name for example in LAYERS[name].examples)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("layer", "example"), CASES)
-def test_agrees_with_its_reference(layer: type[Layer], example: Example, dtype: str, rng: np.random.Generator) -> None:
-    """On a full mini-batch, on a part of one, and on a single example."""
-    model = load(example_spec(example), rng, dtype)
+def test_agrees_with_its_reference(layer: type[Layer], example: Example, rng: np.random.Generator) -> None:
+    """On a full mini-batch, on a part of one, and on a single example; its gradients are the slopes of the loss."""
+    model = load(example_spec(example), rng)
+    assert_predicts_in_portions(model, rng)
     for n in (5, 3, 1):
         assert_agrees(model, n, rng)
-
-
-@pytest.mark.parametrize(("layer", "example"), CASES)
-def test_gradients_are_the_slopes_of_the_loss(layer: type[Layer], example: Example, rng: np.random.Generator) -> None:
-    model = load(example_spec(example), rng)
+    randomize_parameters(model, rng)
     upstream = {p.name for node in model.network.nodes[: len(example.inputs)] for p in node.parameters if p.learns}
     for n in (5, 3):
         xs, ys = data(model.network, n, rng)
@@ -59,9 +56,14 @@ def test_gradients_are_the_slopes_of_the_loss(layer: type[Layer], example: Examp
 
 
 @pytest.mark.parametrize(("layer", "example"), CASES)
-def test_more_examples_than_a_mini_batch(layer: type[Layer], example: Example, rng: np.random.Generator) -> None:
-    """Prediction goes through the examples in portions; each example's result is its own."""
-    model = load(example_spec(example), rng)
+def test_agrees_in_single_precision(layer: type[Layer], example: Example, rng: np.random.Generator) -> None:
+    model = load(example_spec(example), rng, "float32")
+    for n in (5, 3, 1):
+        assert_agrees(model, n, rng)
+
+
+def assert_predicts_in_portions(model: Model, rng: np.random.Generator) -> None:
+    """Prediction goes through more examples than a mini-batch in portions; each example's result is its own."""
     xs, _ = data(model.network, 12, rng)
     whole = model.predict(xs)
     for i in range(12):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dslc import registry, regularizers
+from dslc import layers, registry, regularizers
 from dslc.checker.draft import Common
 from dslc.checker.expressions import Scope, TwiceGiven, WrongValue, evaluate, resolve_init
+from dslc.checker.names import NamedLike
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Real
 from dslc.language.diagnostics import Diagnostic
@@ -59,6 +60,8 @@ def _layer_name(argument: ast.Argument, scope: Scope) -> str:
     value = argument.value.name if isinstance(argument.value, ast.Name) else evaluate(argument.value, scope)
     if not isinstance(value, str) or not value.isidentifier() or not value.isascii():
         raise scope.fail(WrongValue(argument.value.span, "name", "expected letters, digits and _"))
+    if value in registry.names(layers):
+        raise scope.fail(NamedLike(argument.value.span, value, "layer"))
     return value
 
 

@@ -38,10 +38,16 @@ class NotInFormula(Diagnostic):
 
 @record
 class FormulaIsConstant(Diagnostic):
-    """A formula without the variable that it is about: `activation(2)`."""
+    """A formula without a variable that it is about: `activation(2)`, or `loss formula(y)` without the target."""
 
     variable: str
-    message = "this formula does not depend on {variable}: nothing could learn from it"
+    learns: bool = False
+
+    @property
+    def title(self) -> str:
+        """Names the variable, and what it is that would not matter."""
+        lost = "the targets would not matter" if self.learns else "nothing could learn from it"
+        return f"this formula does not depend on {self.variable}: {lost}"
 
 
 @record
@@ -65,6 +71,8 @@ class FormulaReader:
         slope = found.derivative(self.variables[0])
         if slope == formula.ZERO:
             raise Impossible(FormulaIsConstant(expr.span, self.variables[0]))
+        if absent := [name for name in self.variables if found.derivative(name) == formula.ZERO]:
+            raise Impossible(FormulaIsConstant(expr.span, absent[0], learns=True))
         if max(found.size, slope.size) > MOST:
             raise Impossible(FormulaTooLong(expr.span))
         return found

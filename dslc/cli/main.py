@@ -19,10 +19,9 @@ from dslc.cli.signals import interrupted_status, listen
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
-    "augment", "check", "compare", "compile", "convert", "curve", "data", "draw", "emit", "errors", "evaluate",
+    "augment", "bench", "check", "compare", "compile", "convert", "curve", "data", "draw", "emit", "errors", "evaluate",
     "explain", "export", "fmt", "generate", "gradcheck", "import_", "inspect", "lsp", "new", "play", "predict",
-    "quantize",
-    "report", "search", "train", "verify",
+    "quantize", "report", "search", "train", "verify",
 )  # fmt: skip
 """Files with a command each, which add it to `app`."""
 

@@ -31,6 +31,7 @@ from dslc.cli.app import (
     writing,
 )
 from dslc.cli.data import DataOptions, encode_tables, locating, training_data
+from dslc.cli.profile import show_profile
 from dslc.cli.ranks import communicator
 from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
@@ -79,6 +80,7 @@ def train(
     threads: Threads = "auto",
     reduce: Literal["fast", "ordered"] = "fast",
     progress: Progress = "auto",
+    profile: Annotated[bool, Parameter(name="--profile", negative=())] = False,
     watch: WatchOptions = WatchOptions(),
     define: Define = None,
 ) -> int:
@@ -93,8 +95,9 @@ def train(
     Args:
         run: The run folder to make; runs/<net>-<number> unless given.
         resume: A run that was stopped or killed, or a checkpoint. Training goes on from there, in the same folder
-            unless --run names another, bit for bit as if it had never stopped. A run that was killed before its
-            first checkpoint begins anew; one that was killed after its last epoch gets what it lacks.
+            unless --run names another, with the -D of the run where this call says nothing else, bit for bit as if it
+            had never stopped. A run that was killed before its first checkpoint begins anew; one that was killed
+            after its last epoch gets what it lacks.
         epochs: How many; with --resume how many more, those that were still to come unless given.
         weights: A weights file to start from, for transfer learning.
         only: Just these layers of --weights, as in conv1,conv2.
@@ -102,12 +105,15 @@ def train(
         reduce: With several processes: how sums over them are made. `ordered` adds up in the order of the ranks, the
             same bits in every run of so many.
         train_dev: A share of the training set that is held out, to tell variance from a mismatch of the data.
+        profile: Time every layer in the forward and backward pass and in the update: a table, and profile.html in the
+            run. The bits are the same; steps take a little longer.
     """
+    from dslc.runtime.bench.timed import TimedModel
     from dslc.runtime.data.splits import imbalances, parse_shares
     from dslc.runtime.model import Model
     from dslc.runtime.native.mpi import over_ranks
     from dslc.runtime.runs.checkpoints import RunCheckpoints
-    from dslc.runtime.runs.folder import is_unbegun, run_folder, write_partition
+    from dslc.runtime.runs.folder import is_unbegun, overrides_of, run_folder, write_overrides, write_partition
     from dslc.runtime.training.spec_text import as_trained
 
     if spec is None or data is None:
@@ -115,14 +121,15 @@ def train(
     if epochs is not None:
         positive(epochs, "--epochs")
     shares, callbacks = parse_shares(split, train_dev), watch.callbacks()
-    network = check_file(spec, overrides(define, lr=lr, batch=batch, seed=seed, on_nan=on_nan))
+    given = overrides_of(resume) | overrides(define, lr=lr, batch=batch, seed=seed, on_nan=on_nan)
+    network = check_file(spec, given)
     if only is not None and weights is None:
         raise CallError("--only names layers of a file: it goes with --weights FILE")
     anew = resume is None or is_unbegun(resume)
     if weights is not None and not anew:
         raise CallError("--resume goes on with the checkpoint's weights: leave out --weights")
     ranks = over_ranks(communicator(), reduce)
-    model = Model(network, thread_option(threads), ranks=ranks)
+    model = (TimedModel if profile else Model)(network, thread_option(threads), ranks=ranks)
     if weights is not None:
         _load_weights(model, weights, only)
     if resume is not None:
@@ -137,7 +144,7 @@ def train(
         print(f"note: {text}", file=sys.stderr)
     check_parts(model.schema, network, dataset, anew)
     dev = dataset.dev.given if dataset.dev else None
-    part = dataset.train
+    part, before = dataset.train, model.step
     ranks.alike("the network", as_trained(network))  # and all have read what rank 0 may write to from now on
     if not ranks.first:
         model.fit(part.x, part.y, dev, epochs, sample_weight=part.weights)
@@ -152,15 +159,22 @@ def train(
                 *_histograms(watch, folder, model, dataset),
             ]
             write_partition(folder, dataset)
+            write_overrides(folder, given)
         history = model.fit(part.x, part.y, dev, epochs, progress, sample_weight=part.weights, callbacks=watching)
         results = results_of(model, dataset)
         with writing(folder):
             write_run(folder, model, history, dataset, results)
+            show_profile(folder, model, model.step - before)
+    _tell(results, folder)
+    return _status(history, folder)
+
+
+def _tell(results: Mapping[str, Mapping[str, float]], folder: Path) -> None:
+    """What a training has come to, and where it is."""
     for name, numbers in results.items():
         print("  ".join([f"{name}:", *(f"{key} {value:.4f}" for key, value in numbers.items())]))
     print(f"run: {folder}")
     print(f"report: {folder / 'report.html'}")
-    return _status(history, folder)
 
 
 def _status(history: History, folder: Path) -> int:

@@ -36,7 +36,7 @@ def functions_by_layer(plan: Plan, alone: bool = False) -> dict[str, tuple[Layer
     found: dict[str, dict[str, tuple[Function, dict[str, None]]]] = {node.name: {} for node in network.nodes}
     for step in plan.steps:
         for kernel in (k for k in step.kernels if not k.variant.is_alias):
-            layer = _layer_of(network, kernel.operation.name)
+            layer = layer_of(network, kernel.operation.name)
             if layer is not None:
                 function = functions.function(kernel)
                 found[layer].setdefault(function.name, (function, {}))[1][step.name] = None
@@ -49,7 +49,7 @@ def functions_by_layer(plan: Plan, alone: bool = False) -> dict[str, tuple[Layer
     }
 
 
-def _layer_of(network: Network, operation: str) -> str | None:
+def layer_of(network: Network, operation: str) -> str | None:
     """The layer of an operation `<layer>_<job>`: that with the longest name, as `conv1_a` may be a name too."""
     fitting: Sequence[str] = [
         n.name for n in network.nodes if operation == n.name or operation.startswith(f"{n.name}_")

@@ -25,6 +25,7 @@ PUBLIC = (
     "max_batch",
     "pool",
     "train_batches",
+    "lap_seconds",
 )
 """Public symbols, without the prefix."""
 

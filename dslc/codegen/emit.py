@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dslc.codegen.c_source import RUNS, CSource
 from dslc.codegen.functions import Functions
+from dslc.codegen.laps import laps
 from dslc.codegen.names import Names
 from dslc.codegen.offsets import offsets
 from dslc.codegen.phases import PhaseFunction, example_ns, phase_call, phase_functions, shared_phases
@@ -78,6 +79,7 @@ def _interface(plan: Plan, names: Names) -> dict[str, object]:
         "stored": [f"const uint8_t *{_bytes(v.name)}" for v in network.inputs],
         "heads": len(network.heads),
         "answers": len(network.answers),
+        "laps": len(laps(plan)) if plan.timed else 0,
     }
 
 

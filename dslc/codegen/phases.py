@@ -9,8 +9,9 @@ from math import ceil
 
 from dslc.codegen.calls import Call, calls_of
 from dslc.codegen.functions import RUNTIME_PARAMETERS, Functions, tensors_of
+from dslc.codegen.laps import first_laps
 from dslc.codegen.names import PHASES, Names, is_callers
-from dslc.codegen.statements import Choice, Group, Loop, Statements, statements
+from dslc.codegen.statements import Choice, Group, Loop, Statements, statements, timed_statements
 from dslc.operation import WEIGHTS, Tensor
 from dslc.plan import Plan, PlannedPhase, PlannedStep
 
@@ -49,18 +50,21 @@ def _groups(part: Group | Choice) -> tuple[Group, ...]:
 
 
 def phase_functions(plan: Plan, names: Names, functions: Functions) -> dict[str, PhaseFunction]:
-    """All phases by step and name; one of `gradients` that has most in common with that of `train` is that one."""
+    """All phases by step and name; one of `gradients` that has most in common with that of `train` is that one,
+    unless they are timed."""
     planned = {(step.name, phase.name): (step, phase) for step in plan.steps for phase in step.phases}
     calls = {key: calls_of(step, phase, names, functions) for key, (step, phase) in planned.items()}
+    first = first_laps(plan) if plan.timed else {}
     printed: dict[tuple[str, str], PhaseFunction] = {}
     for key, (step, phase) in planned.items():
         twin = _twin(key)
-        shared = merged(calls[twin], calls[key]) if twin != key and twin in calls else None
+        mergeable = twin != key and twin in calls and not plan.timed
+        shared = merged(calls[twin], calls[key]) if mergeable else None
         if shared is not None:
             arrays = dict.fromkeys((*callers_tensors(planned[twin][1]), *callers_tensors(phase)))
             printed[key] = printed[twin] = _phase(*planned[twin], shared, tuple(arrays), names)
         elif key not in printed:
-            printed[key] = _phase(step, phase, calls[key], callers_tensors(phase), names)
+            printed[key] = _phase(step, phase, calls[key], callers_tensors(phase), names, first.get(key))
     return {f"{step}_{phase}": printed[step, phase] for step, phase in planned}
 
 
@@ -91,7 +95,12 @@ def _stretches(some: Sequence[Call], others: Sequence[Call]) -> Iterator[tuple[b
 
 
 def _phase(
-    step: PlannedStep, phase: PlannedPhase, calls: tuple[Call, ...], arrays: tuple[Tensor, ...], names: Names
+    step: PlannedStep,
+    phase: PlannedPhase,
+    calls: tuple[Call, ...],
+    arrays: tuple[Tensor, ...],
+    names: Names,
+    first_lap: int | None = None,
 ) -> PhaseFunction:
     counts = [RUNTIME_PARAMETERS[word] for word in COUNTS if any(word in call.function.takes for call in calls)]
     choice = [UPDATES] if any(call.updates is not None for call in calls) else []
@@ -109,7 +118,7 @@ def _phase(
             "int part",
             "int parts",
         ),
-        statements(calls, names),
+        statements(calls, names) if first_lap is None else timed_statements(calls, names, first_lap),
         any(call.shared for call in calls),
     )
 

@@ -14,11 +14,13 @@ from dslc.codegen.text import wrapped
 
 @dataclass(frozen=True)
 class Group:
-    """Calls in a row: shared by all threads, or several of the first thread alone; then perhaps a barrier."""
+    """Calls in a row: shared by all threads, or several of the first thread alone; then perhaps a barrier, and the end
+    of a lap."""
 
     shared: bool
     calls: tuple[str, ...]
     barrier: bool
+    lap: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,13 @@ def statements(calls: Sequence[Call], names: Names) -> Statements:
             some = calls[part.start : part.end]
             found += _parts(some, [_plain(call, names) for call in some])
     return tuple(found)
+
+
+def timed_statements(calls: Sequence[Call], names: Names, first_lap: int) -> Statements:
+    """The same where every call is timed: one by one, without loops."""
+    return tuple(
+        Group(call.shared, (_plain(call, names),), call.barrier, lap) for lap, call in enumerate(calls, first_lap)
+    )
 
 
 def _plain(call: Call, names: Names) -> str:

@@ -158,7 +158,7 @@ def _layer_names(steps: Sequence[Step], usual: Mapping[str, str]) -> dict[str, s
     """A name for each layer: that of the model where it has one and parameters, else its usual one."""
     names = dict(usual)
     labelled = [step for step in steps if step.label and step.parameters]
-    taken = RESERVED | {names[step.result] for step in steps if step not in labelled}
+    taken = RESERVED | set(registry.names(dslc.layers)) | {names[step.result] for step in steps if step not in labelled}
     for step in labelled:
         name, number = step.label, 2
         while name in taken:

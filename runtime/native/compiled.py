@@ -46,18 +46,17 @@ def compilation(request: Request) -> Compilation:
         UsageError: the machine has too little memory, there is no C compiler, or it fails.
     """
     found = plan_cache.find(request)
-    if found is not None:
+    if found is None:
+        found = compiled_plan(request.plan())
+        plan_cache.keep(request, found.library, found.memory)
+    else:
         require_room(found.memory, request.network)
-        return found
-    plan = request.plan()
-    require_room(plan.memory_map, request.network)
-    found = compiled_plan(plan)
-    plan_cache.keep(request, found.library, found.memory)
     return found
 
 
 def compiled_plan(plan: Plan) -> Compilation:
     """What a plan becomes; raises as `compilation` does."""
+    require_room(plan.memory_map, plan.graph.network)
     return Compilation(compile_plan(plan), plan.memory_map, plan)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -23,8 +23,10 @@ from dslc.runtime.runs.metadata import METADATA
 from dslc.runtime.training.weights import read_metadata
 
 WEIGHTS, HISTORY, REPORT, SPLIT = "weights.safetensors", "history.csv", "report.html", "split.json"
-HISTOGRAMS = "histograms.json"
-FILES = (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, PREVIOUS, SPLIT, HISTOGRAMS)
+HISTOGRAMS, PROFILE = "histograms.json", "profile.html"
+OVERRIDES = "overrides.json"
+"""The values from outside, `-D`, with which a run began."""
+FILES = (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, PREVIOUS, SPLIT, HISTOGRAMS, OVERRIDES, PROFILE)
 
 Existing = Literal["refused", "replaced", "goes on"]
 """What becomes of a run folder that has files in it."""
@@ -129,6 +131,27 @@ def write_partition(folder: Path, dataset: Dataset) -> None:
     killed at any moment can be resumed with the same parts."""
     if dataset.partition is not None:
         write_whole(folder / SPLIT, (json.dumps(asdict(dataset.partition), indent=2) + "\n").encode())
+
+
+def write_overrides(folder: Path, values: Mapping[str, object]) -> None:
+    """Records values from outside, if there are any, so that they need not be said again when the run is resumed."""
+    if values:
+        write_whole(folder / OVERRIDES, json.dumps(values).encode())
+
+
+def overrides_of(run: str | None) -> dict[str, object]:
+    """The values from outside of a run, by its folder or a checkpoint in it; none where it has recorded none."""
+    if run is None:
+        return {}
+    path = Path(run)
+    file = (path if path.is_dir() else path.parent) / OVERRIDES
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise DataError(f"{file} is damaged: delete it, and say the values of -D again") from None
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
 def partition_of(run: str) -> Partition | None:
