@@ -218,15 +218,20 @@ def assert_all_close(actual: Arrays, wanted: Arrays, tolerance: float) -> None:
 
 
 def assert_agrees(model: Model, n: int, rng: np.random.Generator) -> None:
-    """Prediction, loss, gradients and one step of the model against the interpreter, on n random examples."""
+    """Prediction, loss, gradients and one step of the model against the interpreter, on n random examples. No call may
+    read what the one before has left in memory, nor beyond its own tensors."""
     dtype = str(model.dtype)
     tolerance = FORWARD[dtype]
     xs, ys = data(model.network, n, rng, dtype)
     reference = interpreter(model)
+    spoil_memory(model)
     assert_all_close(outputs(model, xs), reference.predict(xs), tolerance)
     loss, gradients, _ = reference.loss_and_gradients(xs, ys)
+    spoil_memory(model)
     assert_close(model.loss(xs, ys), loss, tolerance, "loss")
+    spoil_memory(model)
     assert_all_close(model.gradients(xs, ys), gradients, tolerance)
+    spoil_memory(model)
     model.train_step(xs, ys)
     reference.train_step(xs, ys, model.learning_rate(0))
     assert_all_close(model.copy_weights(), reference.parameters, tolerance)
