@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 import dslc
 import dslc.layers
-from dslc import registry
+from dslc import cores, registry
+from dslc.codegen.build import Library
 from dslc.ir import Network
 from dslc.layers import Example, Layer
 from dslc.operation import state_name
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.model import Model
+from dslc.runtime.native import compiled
 from dslc.shape import Shape, show_shape
 from dslc.target import TARGETS, Target, cpu_identity
 
@@ -29,6 +33,22 @@ NEEDS = {
     "-march=x86-64-v3": {"avx2", "fma", "bmi2", "f16c", "movbe"},
     "-march=x86-64-v4": {"avx512f", "avx512bw", "avx512vl"},
 }
+
+
+def all_threads_come(set_attribute: Callable[[object, str, object], None]) -> None:
+    """From now on as many threads as are asked for take part in every call, also where cores are busy or fewer: their
+    number is not capped, and calls wait for all workers."""
+    process_pool = compiled._process_pool
+
+    def patient_pool(library: Library) -> int:
+        address = process_pool(library)
+        if address:
+            patience_and_backoff = (ctypes.c_int64 * 3).from_address(address)
+            patience_and_backoff[1], patience_and_backoff[2] = 10_000_000_000, 0
+        return address
+
+    set_attribute(compiled, "_process_pool", patient_pool)
+    set_attribute(cores, "available_cores", lambda: 8)
 
 
 def runs(target: Target) -> bool:

@@ -19,7 +19,7 @@ from dslc.compiler import check_file
 from dslc.ir import Network
 from dslc.objective import Objective
 from dslc.runtime.model import Model
-from helpers import REPO, SPECS, data
+from helpers import REPO, SPECS, all_threads_come, data
 
 FOUND = {path.stem: path for path in [*SPECS, *sorted((REPO / "specs/zoo").glob("*.net"))]}
 """All that ship, the published networks too."""
@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(FOUND), help="specs, with commas between")
     parser.add_argument("--below", type=float, default=math.inf, help="only those with fewer million multiply-adds")
     options = parser.parse_args()
+    all_threads_come(setattr)
     for name in options.only.split(","):
         if millions(check_file(FOUND[name])) >= options.below:
             continue
