@@ -8,6 +8,7 @@ run, and others where they notice nothing; what none notices is listed.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -27,9 +28,8 @@ from dslc.lowering.lower import lower
 from helpers import REPO, example_statements
 from mutants import Mutant, sample
 
-PATIENCE_SECONDS = 300
 Arguments = tuple[str, ...]
-PASSES = "test_fusion", "test_planted_planner_faults", "test_plan_verifier", "test_memory"
+PASSES = "test_fusion", "test_memory", "test_copies"
 AROUND = {
     "pool": ("test_pool",),
     "tools": ("test_kernels_simple", "test_activations"),
@@ -39,11 +39,11 @@ AROUND = {
 WIDER = {
     "kernels": ("test_kernels_simple", "test_kernels", "test_fuzz"),
     "layers": ("test_errors", "test_edges", "test_sequences"),
-    "passes": ("test_threads", "test_passes", "test_kernels", "test_fuzz"),
+    "passes": ("test_plan_verifier", "test_planted_planner_faults", "test_threads", "test_passes", "test_fuzz"),
     "around": ("test_kernels", "test_threads"),
 }
 NOT_SLOW = ("-m", "not slow")
-WATCHED: Arguments = ("-m", "sanitizers", "tests/test_targets.py", "-k", "native and watched and not algorithms")
+WATCHED: Arguments = ("-m", "sanitizers", "tests/test_targets.py", "-k")
 RACES: Arguments = ("-m", "sanitizers", "tests/test_targets.py", "-k", "race")
 OTHER_KINDS = {
     "update": "test_optimizers", "average": "test_average", "clip": "test_clip", "gradient_norm": "test_clip",
@@ -114,8 +114,15 @@ def wider_tests(path: str) -> list[Arguments]:
     words = {f: len(re.findall(rf"\b{stem}\b", f.read_text())) for f in (REPO / "tests").glob("test_*.py")}
     most = sorted((f for f in words if words[f]), key=lambda f: (-words[f], f.name))[:5]
     of_kind = files(WIDER[part_of(path)])
-    watched = {"kernels": [WATCHED], "layers": [], "passes": [RACES], "around": [RACES, WATCHED]}[part_of(path)]
+    watched = {"kernels": [watched_tests(path)], "layers": [], "passes": [RACES], "around": [RACES]}[part_of(path)]
     return [*watched, (*NOT_SLOW, *(f"tests/{f.name}" for f in most)), (*NOT_SLOW, *of_kind)]
+
+
+def watched_tests(path: str) -> Arguments:
+    """The networks with a kernel's layers, or all losses, under the address sanitizer."""
+    words = first_tests(path)[-1]
+    parts = {f"layers{i % 6}" for i, name in enumerate(registry.names(dslc.layers)) if re.search(rf"\b{name}\b", words)}
+    return (*WATCHED, f"native and watched and ({' or '.join(sorted(parts) or ('losses', 'tables'))})")
 
 
 def files(names: tuple[str, ...]) -> Arguments:
@@ -139,22 +146,6 @@ def checkout(folder: Path) -> None:
     shutil.copy(REPO / "pyproject.toml", folder)
 
 
-def passes(folder: Path, arguments: Arguments) -> bool:
-    """Whether tests pass; one that does not end has noticed something too."""
-    options = ["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-p", "compiled_quickly"]
-    environment = {**os.environ, "PYTHONPATH": f"{folder}:{folder / 'tests'}", "DSLC_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-m", "pytest", *options, *arguments]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, timeout=PATIENCE_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    crashed = done.returncode < 0
-    assert crashed or done.returncode in (0, 1, 2, 4), f"{arguments}: {done.stdout.decode()[-2000:]}"
-    return done.returncode == 0
-
-
 class Trial:
     """A copy of the project in which one mutant at a time is tried."""
 
@@ -162,6 +153,27 @@ class Trial:
         self.folder = folder
         self.pass_unchanged: dict[Arguments, bool] = {}
         checkout(folder)
+        self.environment = {**os.environ, "PYTHONPATH": f"{folder}:{folder / 'tests'}", "DSLC_CACHE": f"{folder}/cache"}
+        self.servers = {word: self._server(word) for word in ("warm", "cold")}
+
+    def _server(self, word: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(self.folder / "tests/mutation_server.py"), word]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdin=pipe, stdout=pipe, text=True)
+
+    def passes(self, arguments: Arguments, server: str) -> bool:
+        """Whether tests pass. One that does not end, or crashes, has noticed something too.
+
+        Raises:
+            AssertionError: there are no such tests.
+        """
+        options = ["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-p", "compiled_quickly"]
+        pipes = self.servers[server]
+        assert pipes.stdin is not None and pipes.stdout is not None
+        print(json.dumps([*options, *arguments]), file=pipes.stdin, flush=True)
+        status = int(pipes.stdout.readline())
+        assert status < 0 or status in (0, 1, 2, 4), f"{arguments}: {status}"
+        return status == 0
 
     def notices(self, mutant: Mutant, arguments: Arguments) -> bool:
         """Whether tests fail with the change.
@@ -170,13 +182,13 @@ class Trial:
             AssertionError: they fail without it too.
         """
         if arguments not in self.pass_unchanged:
-            self.pass_unchanged[arguments] = passes(self.folder, arguments)
+            self.pass_unchanged[arguments] = self.passes(arguments, "warm")
         assert self.pass_unchanged[arguments], f"these tests fail without a change: {arguments}"
         file = self.folder / (mutant.path if mutant.path.startswith("dslc/") else f"dslc/{mutant.path}")
         before = file.read_text()
         file.write_text(mutant.text)
         try:
-            return not passes(self.folder, arguments)
+            return not self.passes(arguments, "cold" if mutant.path.endswith(".py") else "warm")
         finally:
             file.write_text(before)
 
@@ -188,13 +200,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--only", default="", help="a part of the file's path")
     parser.add_argument("--numbers", type=int, nargs="*", help="only these")
+    parser.add_argument("--first", action="store_true", help="only the cheapest tests")
     given = parser.parse_args()
     chosen = dict(enumerate(sample(given.count, given.seed, given.only)))
     chosen = {number: mutant for number, mutant in chosen.items() if not given.numbers or number in given.numbers}
     with tempfile.TemporaryDirectory(prefix="dslc-mutants-") as name:
         trial = Trial(Path(name) / "project")
         missed = _tried(trial, chosen, lambda path: [first_tests(path)])
-        missed = _tried(trial, missed, wider_tests)
+        missed = missed if given.first else _tried(trial, missed, wider_tests)
     print(f"{len(chosen) - len(missed)} of {len(chosen)} were noticed")
     return 0
 
