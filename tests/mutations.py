@@ -151,7 +151,6 @@ class Trial:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.pass_unchanged: dict[Arguments, bool] = {}
         checkout(folder)
         self.environment = {**os.environ, "PYTHONPATH": f"{folder}:{folder / 'tests'}", "DSLC_CACHE": f"{folder}/cache"}
         self.servers = {word: self._server(word) for word in ("warm", "cold")}
@@ -176,14 +175,7 @@ class Trial:
         return status == 0
 
     def notices(self, mutant: Mutant, arguments: Arguments) -> bool:
-        """Whether tests fail with the change.
-
-        Raises:
-            AssertionError: they fail without it too.
-        """
-        if arguments not in self.pass_unchanged:
-            self.pass_unchanged[arguments] = self.passes(arguments, "warm")
-        assert self.pass_unchanged[arguments], f"these tests fail without a change: {arguments}"
+        """Whether tests fail with the change; that they pass without it is seen in the end."""
         file = self.folder / (mutant.path if mutant.path.startswith("dslc/") else f"dslc/{mutant.path}")
         before = file.read_text()
         file.write_text(mutant.text)
@@ -201,6 +193,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="a part of the file's path")
     parser.add_argument("--numbers", type=int, nargs="*", help="only these")
     parser.add_argument("--first", action="store_true", help="only the cheapest tests")
+    parser.add_argument("--trust", action="store_true", help="the tests have just passed without a change")
     given = parser.parse_args()
     chosen = dict(enumerate(sample(given.count, given.seed, given.only)))
     chosen = {number: mutant for number, mutant in chosen.items() if not given.numbers or number in given.numbers}
@@ -208,6 +201,9 @@ def main() -> int:
         trial = Trial(Path(name) / "project")
         missed = _tried(trial, chosen, lambda path: [first_tests(path)])
         missed = missed if given.first else _tried(trial, missed, wider_tests)
+        unchanged = {first_tests(mutant.path) for number, mutant in chosen.items() if number not in missed}
+        failing = [] if given.trust else [some for some in sorted(unchanged) if not trial.passes(some, "warm")]
+        assert not failing, f"these tests fail without a change: {failing}"
     print(f"{len(chosen) - len(missed)} of {len(chosen)} were noticed")
     return 0
 
