@@ -115,7 +115,7 @@ def wider_tests(path: str) -> list[Arguments]:
     most = sorted((f for f in words if words[f]), key=lambda f: (-words[f], f.name))[:5]
     of_kind = files(WIDER[part_of(path)])
     watched = {"kernels": [watched_tests(path)], "layers": [], "passes": [RACES], "around": [RACES]}[part_of(path)]
-    return [*watched, (*NOT_SLOW, *(f"tests/{f.name}" for f in most)), (*NOT_SLOW, *of_kind)]
+    return [*watched, *[(*NOT_SLOW, f"tests/{f.name}") for f in most], (*NOT_SLOW, *of_kind)]
 
 
 def watched_tests(path: str) -> Arguments:
@@ -192,15 +192,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--only", default="", help="a part of the file's path")
     parser.add_argument("--numbers", type=int, nargs="*", help="only these")
-    parser.add_argument("--first", action="store_true", help="only the cheapest tests")
+    parser.add_argument("--tests", choices=("first", "wider"), help="only the cheapest tests, or only the others")
     parser.add_argument("--trust", action="store_true", help="the tests have just passed without a change")
     given = parser.parse_args()
     chosen = dict(enumerate(sample(given.count, given.seed, given.only)))
     chosen = {number: mutant for number, mutant in chosen.items() if not given.numbers or number in given.numbers}
     with tempfile.TemporaryDirectory(prefix="dslc-mutants-") as name:
         trial = Trial(Path(name) / "project")
-        missed = _tried(trial, chosen, lambda path: [first_tests(path)])
-        missed = missed if given.first else _tried(trial, missed, wider_tests)
+        missed = chosen
+        if given.tests != "wider":
+            missed = _tried(trial, missed, lambda path: [first_tests(path)])
+        if given.tests != "first":
+            missed = _tried(trial, missed, wider_tests)
         unchanged = {first_tests(mutant.path) for number, mutant in chosen.items() if number not in missed}
         failing = [] if given.trust else [some for some in sorted(unchanged) if not trial.passes(some, "warm")]
         assert not failing, f"these tests fail without a change: {failing}"
