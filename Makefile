@@ -8,7 +8,7 @@ RELEASE ?= .venv-release
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test test-all soak fuzz fuzz-sanitized fuzz-files fuzz-specs lint format docs parity devices bench pins audit wheel sbom clean
+.PHONY: demo test test-all soak kills reproducible mutants fuzz fuzz-sanitized fuzz-files fuzz-specs lint format docs parity devices bench pins audit wheel sbom clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
@@ -34,6 +34,15 @@ fuzz-files: $(VENV)/installed  ## damaged files of all kinds, for MINUTES from f
 
 fuzz-specs: $(VENV)/installed  ## broken specs, for MINUTES from number SEED on: accepted, or refused with located errors
 	$(BIN)/python tests/hostile_specs.py --minutes $(MINUTES) --seed $(SEED)
+
+kills: $(VENV)/installed  ## a training killed, or its disk full, at every system call that writes, and killed at 200 moments
+	$(BIN)/python tests/kills.py --moments 200
+
+reproducible: $(VENV)/installed  ## every spec that ships: the same bits with 1, 2, 3 and 8 threads, in the loop and step by step
+	$(BIN)/python tests/reproducible.py --threads 8
+
+mutants: $(VENV)/installed  ## planted bugs in kernels, layers, passes and the C around them: which are noticed; takes hours
+	$(BIN)/python tests/mutations.py --count 160 --seed 11
 
 soak: $(VENV)/installed  ## MINUTES of training and 5000 models, made and dropped: memory and speed stay flat
 	$(BIN)/python tests/soak.py --minutes $(MINUTES) --models 5000

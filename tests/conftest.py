@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
 import numpy as np
@@ -10,8 +9,7 @@ import pytest
 
 from dslc import cores, plan_cache
 from dslc.codegen import build
-from dslc.codegen.build import Library
-from dslc.runtime.native import compiled
+from helpers import all_threads_come
 
 os.environ[cores.VARIABLE] = "1"
 """Plans are the same on every machine, and the cores are for several tests at once (pytest -n): where threads are the
@@ -57,25 +55,9 @@ def planned_anew(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture(autouse=True)
-def patient_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All threads that a test asks for take part, also where cores are busy: else a comparison of numbers of threads
-    might be one of a thread with itself."""
-    process_pool = compiled._process_pool
-
-    def patient_pool(library: Library) -> int:
-        address = process_pool(library)
-        if address:
-            patience_and_backoff = (ctypes.c_int64 * 3).from_address(address)
-            patience_and_backoff[1], patience_and_backoff[2] = 10_000_000_000, 0
-        return address
-
-    monkeypatch.setattr(compiled, "_process_pool", patient_pool)
-
-
-@pytest.fixture(autouse=True)
-def many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A number of threads that a test asks for is not capped: their results do not depend on the cores."""
-    monkeypatch.setattr(cores, "available_cores", lambda: 8)
+def threads_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a comparison of numbers of threads might be one of a thread with itself."""
+    all_threads_come(monkeypatch.setattr)
 
 
 @pytest.fixture

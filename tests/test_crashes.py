@@ -5,17 +5,14 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from run_folders import assert_same_run
 from safetensors.numpy import load_file
 
 import dslc
@@ -25,130 +22,46 @@ from dslc.locks import locked
 from dslc.runtime.model import Model
 from dslc.runtime.runs.checkpoints import resume_newest
 from dslc.runtime.training import fit
-
-SPEC = """net Killed {
-  input x: 4
-  standardize -> dense(5) -> relu -> dropout(0.2) -> dense(3) -> softmax
-}
-train {
-  loss      cross_entropy
-  optimizer adam(lr=0.02)
-  batch     8
-  epochs    3
-  seed      3
-}
-"""
-COMMAND = ["train", "s.net", "--data", "d.npz", "--progress", "none", "--threads", "1"]
-FILES = {"checkpoint", "checkpoint.previous", "history.csv", "report.html", "run.json", "spec.net", "split.json",
-         "weights.safetensors"}  # fmt: skip
-EVENTS = ("open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
-"""What Python tells of before it does it, of all that changes a folder."""
+from kills import (
+    COMMAND,
+    SPEC,
+    assert_finished,
+    fail_at_calls,
+    finish,
+    forked,
+    fresh,
+    kill_at_calls,
+    kill_at_moments,
+    prepare,
+)
+from system_calls import SUPPORTED
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with spec, data and the run `whole`, that nobody has disturbed."""
-    folder, before = tmp_path_factory.mktemp("killed"), Path.cwd()
-    os.chdir(folder)
-    (folder / "s.net").write_text(SPEC)
-    draw = np.random.default_rng(0)
-    y = draw.integers(0, 3, 60)
-    np.savez(folder / "d.npz", x=draw.standard_normal((60, 4)).astype(np.float32) + y[:, None], y=y)
-    assert run([*COMMAND, "--run", "whole"]) == 0
-    yield folder
+    before = Path.cwd()
+    yield prepare(tmp_path_factory.mktemp("killed"))
     os.chdir(before)
 
 
-def forked(work: Callable[[], int]) -> int:
-    """What a forked process that does this ended with: its status, or minus the signal that has killed it."""
-    child = os.fork()
-    if child == 0:
-        status = 70
-        signal.alarm(120)  # it never outlives the test for long
-        try:
-            status = work()
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def killed_at(number: int, arguments: list[str]) -> int:
-    """Trains in a process that is killed before the change of this number to the folder `r`."""
-    left = [number]
-
-    def watch(event: str, details: tuple[object, ...]) -> None:
-        if event in EVENTS and "/r/" in f"/{details[0]}" and not (event == "open" and details[1] in ("r", "rb", None)):
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    def work() -> int:
-        sys.addaudithook(watch)
-        return run(arguments)
-
-    return forked(work)
-
-
-def killed_after(seconds: float, arguments: list[str]) -> int:
-    """Trains in a process that is killed after so many seconds, if it still runs."""
-
-    def work() -> int:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        return run(arguments)
-
-    return forked(work)
-
-
-def assert_finished(found: Path, wanted: Path) -> None:
-    assert {p.name for p in found.iterdir()} == FILES
-    assert_same_run(found, wanted, ("weights.safetensors", "checkpoint"))
-
-
-def fresh(folder: Path) -> Path:
-    """The path `r`, where there is nothing yet."""
-    path = folder / "r"
-    if path.exists():
-        for file in path.iterdir():
-            file.unlink()
-        path.rmdir()
-    return path
-
-
-def finish(path: Path) -> int:
-    """Resumes until the run is done, as a person or script would that knows nothing of how it ended."""
-    if not path.exists():
-        return run([*COMMAND, "--run", path.name])
-    return run([*COMMAND, "--resume", path.name])
+@pytest.mark.slow
+@pytest.mark.skipif(not SUPPORTED, reason="system calls are known for Linux on x86-64")
+def test_killed_at_system_calls(whole: Path) -> None:
+    """At some of those that change the folder, and a second time when it goes on; `make kills` tries every one."""
+    found = kill_at_calls(whole, 9)
+    assert found.total() >= 10 and found["write"] and found["rename"] + found["close"]
 
 
 @pytest.mark.slow
-def test_killed_before_every_change_to_the_folder(whole: Path) -> None:
-    """Each file opened for writing, renamed or removed: killed there, and killed a second time when it goes on."""
-    for number in range(200):
-        path = fresh(whole)
-        if killed_at(number, [*COMMAND, "--run", "r"]) == 0:
-            break
-        if path.exists():
-            assert killed_at(number % 7, [*COMMAND, "--resume", "r"]) == -signal.SIGKILL
-        assert finish(path) == 0, number
-        assert_finished(path, whole / "whole")
-    assert 20 < number < 199
+@pytest.mark.skipif(not SUPPORTED, reason="system calls are known for Linux on x86-64")
+def test_a_disk_that_is_full_from_a_call_on(whole: Path) -> None:
+    assert fail_at_calls(whole, 13).total() >= 4
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments(whole: Path) -> None:
-    fresh(whole)
-    started = time.monotonic()
-    assert forked(lambda: run([*COMMAND, "--run", "r"])) == 0
-    lasts, draw, killed = time.monotonic() - started, random.Random(5), 0
-    for _ in range(20):
-        path = fresh(whole)
-        killed += killed_after(draw.uniform(0.02, 1) * lasts, [*COMMAND, "--run", "r"]) == -signal.SIGALRM
-        if {p.name for p in path.iterdir()} != FILES if path.exists() else True:
-            assert finish(path) == 0
-        assert_finished(path, whole / "whole")
-    assert killed >= 5
+    assert kill_at_moments(whole, 10)
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "other", "gone"])

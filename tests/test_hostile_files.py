@@ -224,7 +224,7 @@ def test_a_container_has_less_memory(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_damaged_files_are_read_or_refused() -> None:
     """Ten files of every kind, always the same ones, in a process of its own."""
-    call = [sys.executable, str(HERE / "fuzz_files.py"), "--number", "1", "--count", "260"]
+    call = [sys.executable, str(HERE / "fuzz_files.py"), "--number", "1", "--count", "320"]
     done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 0 wrong" in done.stdout

@@ -6,6 +6,7 @@ import builtins
 import keyword
 import re
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,57 @@ def test_values_by_these_names_run(rng: np.random.Generator) -> None:
     inputs, layers, heads = VALUES[:third], VALUES[third : 2 * third], VALUES[2 * third :]
     for names in ((inputs, layers, heads), (heads, inputs, layers), (layers, heads, inputs)):
         assert_agrees(load(several(*names), rng), 4, rng)
+
+
+@pytest.mark.slow
+def test_no_header_has_a_name_that_a_spec_can_lead_to(tmp_path: Path, rng: np.random.Generator) -> None:
+    """What the C calls things is a name of the spec with something before or behind it. Of all names and macros in the
+    headers that are included, Python's too, those that are made so are tried: as net, inputs, layers and heads."""
+    marked = several(["qInputq"], ["qLayerq"], ["qHeadq"]).replace("net Several", "net qnetq")
+    code = emit_network(check_text(marked)).code
+    forms = {name.partition(mark)[::2] for mark in ("qInputq", "qLayerq", "qHeadq") for name in names_with(code, mark)}
+    headers = [*re.findall(r"#include <.*>", code), "#include <Python.h>"]
+    headers += [
+        f"#include <{name}.h>" for name in ("stdio", "stdlib", "pthread", "signal", "errno", "complex", "unistd")
+    ]
+    found = names_in_headers(headers, tmp_path)
+    assert len(found) > 5000 and len(forms) > 20
+    nets = {name[: -len(form)] for name in found for form in endings(code) if name.endswith(form)}
+    assert not {word for word in nets if word and word == word.lower() and allowed(net(word))}
+    words = {
+        name[len(before) : len(name) - len(behind)]
+        for name in found
+        for before, behind in forms
+        if name.startswith(before) and name.endswith(behind)
+    }
+    one = "net A {{\n  input {0}: 3\n  dense(2, name={0})\n}}\n"
+    tried = sorted(
+        w for w in words if w.isidentifier() and w not in registry.names(dslc.layers) and allowed(one.format(w))
+    )
+    print(len(tried), tried, len(found), len(forms))
+    third = max(1, len(tried) // 3)
+    parts = tried[:third], tried[third : 2 * third], tried[2 * third :]
+    for shift in range(3):
+        assert_agrees(load(several(*parts[shift:], *parts[:shift]), rng), 4, rng)
+
+
+def names_with(code: str, mark: str) -> set[str]:
+    """The identifiers of C that are made of a name and more."""
+    return {name for name in re.findall(r"\w+", re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL)) if mark in name}
+
+
+def endings(code: str) -> set[str]:
+    """What follows the name of the net."""
+    return {name.removeprefix("qnetq") for name in names_with(code, "qnetq")}
+
+
+def names_in_headers(includes: list[str], folder: Path) -> set[str]:
+    """All identifiers that a compiler sees there, and all macros."""
+    file = folder / "headers.c"
+    file.write_text("\n".join(["#define _GNU_SOURCE", *includes]))
+    command = [*find_compiler().command, "-E", "-dD", f"-I{sysconfig.get_path('include')}", str(file)]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    return set(re.findall(r"\b[A-Za-z_]\w*", done.stdout))
 
 
 def several(inputs: list[str], layers: list[str], heads: list[str]) -> str:

@@ -20,7 +20,8 @@ from safetensors.numpy import load_file
 from dslc.cli.main import run
 from dslc.cli.signals import listen
 from dslc.runtime.training.interrupts import undisturbed
-from test_crashes import COMMAND, assert_finished, fresh, whole
+from kills import COMMAND, assert_finished, fresh
+from test_crashes import whole
 
 assert whole  # a fixture: a finished run in a folder with its spec and data
 LINE = re.compile(r"epoch \d  loss .* lr 0\.02  \d\.\d s|(note|train|dev|run|report|interrupted): .*|interrupted")

@@ -271,3 +271,12 @@ def test_weights_of_keras(name: str, version: int, tmp_path: Path) -> None:
     x = np.random.default_rng(1).standard_normal((2, 7, 8, 2)) * 0.01
     found = predicted(KERAS, converted(KERAS, tmp_path / name, mapping), x)
     np.testing.assert_allclose(found, _keras_output(x), atol=1e-12)
+
+
+def test_an_array_that_is_announced_and_not_stored(tmp_path: Path) -> None:
+    """A small file that would take 8 GB is refused before any memory is taken."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.create_dataset("layers/dense/vars/0", shape=(2**31,), dtype=np.float32)
+    with pytest.raises(DataError, match="does not lie in the file"):
+        weights_for(check_text("net N {\n  input x: 3\n  dense(4)\n}\n"), tmp_path / "m.h5")

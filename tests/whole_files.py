@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch_files
+from safetensors.numpy import save
 
 from dslc.compiler import check_text
 from dslc.interchange.importing import import_darknet
@@ -268,7 +269,7 @@ def _inside_pth(data: bytes, change: Change) -> bytes:
     return result.getvalue()
 
 
-def _open_pth(path: Path) -> object:
+def _open_foreign(path: Path) -> object:
     return weights_for(check_text("net N {\n  input x: 3\n  dense(4)\n}\n"), path)
 
 
@@ -303,6 +304,39 @@ def _darknet() -> bytes:
 
 def _open_darknet(path: Path) -> object:
     return import_darknet(path.parent / "m.cfg", path.parent / "m.weights", "Net")
+
+
+@cache
+def _h5() -> bytes:
+    """As Keras 3 lays it out; one array is packed."""
+    import h5py
+
+    result = io.BytesIO()
+    with h5py.File(result, "w") as file:
+        file["layers/dense/vars/0"] = np.ones((3, 4), np.float32)
+        file.create_dataset("layers/dense/vars/1", data=np.ones(4, np.float32), compression="gzip")
+        file["layers"].attrs["layer_names"] = [b"dense"]
+    return result.getvalue()
+
+
+@cache
+def _keras() -> bytes:
+    result = io.BytesIO()
+    layers = [{"class_name": "Dense", "config": {"name": "mine"}}]
+    with zipfile.ZipFile(result, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
+        archive.writestr("model.weights.h5", _h5())
+    return result.getvalue()
+
+
+@cache
+def _foreign_safetensors() -> bytes:
+    return save({"a.weight": np.ones((4, 3), np.float32), "a.bias": np.ones(4, np.float16)})
+
+
+def _open_mapping(path: Path) -> object:
+    (path.parent / "w.safetensors").write_bytes(_foreign_safetensors())
+    return weights_for(check_text("net N {\n  input x: 3\n  dense(4)\n}\n"), path.parent / "w.safetensors", path)
 
 
 SEMICOLONS = "sep=;\r\n" + TABLE.replace(",", ";").replace("\n", "\r\n")
@@ -346,7 +380,11 @@ KINDS: dict[str, Kind] = {
     "onnx": Kind("m.onnx", _onnx, _open_onnx),
     "darknet cfg": Kind("m.cfg", DARKNET.encode, _open_darknet, lambda: {"m.weights": _darknet()}),
     "darknet weights": Kind("m.weights", _darknet, _open_darknet, lambda: {"m.cfg": DARKNET.encode()}),
-    "pth": Kind("m.pth", _pth, _open_pth, inside=_inside_pth),
+    "pth": Kind("m.pth", _pth, _open_foreign, inside=_inside_pth),
+    "h5": Kind("m.h5", _h5, _open_foreign),
+    "keras": Kind("m.keras", _keras, _open_foreign, inside=_inside_zip),
+    "safetensors": Kind("m.safetensors", _foreign_safetensors, _open_foreign),
+    "mapping": Kind("map.json", lambda: b'{"dense1": "a"}', _open_mapping),
     "checkpoint": Kind("c.safetensors", _written(_checkpoint), _open_checkpoint, inside=_inside_safetensors),
 }
 """What is damaged, by names that `fuzz_files.py` takes."""

@@ -123,11 +123,8 @@ def train(
     shares, callbacks = parse_shares(split, train_dev), watch.callbacks()
     given = overrides_of(resume) | overrides(define, lr=lr, batch=batch, seed=seed, on_nan=on_nan)
     network = check_file(spec, given)
-    if only is not None and weights is None:
-        raise CallError("--only names layers of a file: it goes with --weights FILE")
     anew = resume is None or is_unbegun(resume)
-    if weights is not None and not anew:
-        raise CallError("--resume goes on with the checkpoint's weights: leave out --weights")
+    _check_start(weights, only, anew)
     ranks = over_ranks(communicator(), reduce)
     model = (TimedModel if profile else Model)(network, thread_option(threads), ranks=ranks)
     if weights is not None:
@@ -167,6 +164,14 @@ def train(
             show_profile(folder, model, model.step - before)
     _tell(results, folder)
     return _status(history, folder)
+
+
+def _check_start(weights: str | None, only: str | None, anew: bool) -> None:
+    """Raises CallError where the options that say what to start from contradict each other."""
+    if only is not None and weights is None:
+        raise CallError("--only names layers of a file: it goes with --weights FILE")
+    if weights is not None and not anew:
+        raise CallError("--resume goes on with the checkpoint's weights: leave out --weights")
 
 
 def _tell(results: Mapping[str, Mapping[str, float]], folder: Path) -> None:

@@ -32,13 +32,13 @@ class L2Normalize(RowNorm):
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y = x / r with r = max(sqrt(sum of x^2), eps) over the last axis; dx = (dy - y * sum(dy * y)) / r, and
-        dy / eps where the norm is below eps."""
+        dy / eps where the norm is at most eps."""
         norm = np.sqrt((xs[0] ** 2).sum(axis=-1, keepdims=True))
         size = np.maximum(norm, self.eps)
         y = xs[0] / size
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
-            along = np.where(norm < self.eps, 0, (dy * y).sum(axis=-1, keepdims=True))
+            along = np.where(norm <= self.eps, 0, (dy * y).sum(axis=-1, keepdims=True))
             return ((dy - y * along) / size,), {}
 
         return Reference(y, pull)

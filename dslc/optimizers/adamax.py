@@ -45,7 +45,7 @@ class Adamax(Optimizer):
     def reference(
         self, w: Array, g: Array, states: Mapping[str, Array], lr: float, step: int, decays: bool
     ) -> tuple[Array, dict[str, Array]]:
-        """The formulas of the class; u' - eps is kept."""
+        """The formulas of the class; u - eps is kept, and not rounded by adding eps first."""
         v = self.beta1 * states["v"] + (1 - self.beta1) * g
-        u = np.maximum(self.beta2 * (states["u"] + self.eps), np.abs(g) + self.eps)
-        return w - lr / (1 - self.beta1**step) * v / u, {"v": v, "u": u - self.eps}
+        kept = np.maximum(self.beta2 * (states["u"] + self.eps) - self.eps, np.abs(g))
+        return w - lr / (1 - self.beta1**step) * v / (kept + self.eps), {"v": v, "u": kept}

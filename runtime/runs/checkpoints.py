@@ -6,6 +6,7 @@ import math
 import os
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 from dslc.cache import PART, write_whole
@@ -73,6 +74,8 @@ class RunCheckpoints(Callback):
                 os.replace(made, newest)
                 self.own, self.at = True, self._place()
         except OSError as error:
+            with suppress(OSError):  # what went wrong before is what is to be told
+                sweep(self.folder)
             raise DataError(f"cannot write to {self.folder}: {error.strerror}") from None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from dslc.compiler import check_text
 from dslc.ir import Network
 from dslc.proofs.reference import Interpreter
+from dslc.runtime.data.encoding import Encoded
 from dslc.runtime.model import Model
 from dslc.runtime.training.batches import SHUFFLE_STREAM
 from fuzzing.rounding import Rounded
@@ -61,6 +62,7 @@ class Data:
     counts: tuple[int, ...]
 
     def part(self, start: int, stop: int) -> tuple[Arrays, Arrays]:
+        """Some of the examples, as the network takes them: rows of tables are numbers already."""
         return {n: x[start:stop] for n, x in self.xs.items()}, {n: y[start:stop] for n, y in self.ys.items()}
 
     @property
@@ -79,6 +81,7 @@ def draw_data(network: Network, batch: int, seed: int) -> Data:
     """Twice the mini-batch and one more, exact in the precision; every few labels are missing where they may be."""
     rng, n = np.random.default_rng(seed), 2 * batch + 1
     xs, ys = data(network, n, rng, network.precision)
+    xs = {name: x.view(Encoded) if network.table(name) else x for name, x in xs.items()}
     for head in network.heads:
         if head.loss is not None and not head.loss.classes and seed % 2:
             ys[head.name][rng.random(ys[head.name].shape) < 0.3] = np.nan
@@ -95,7 +98,7 @@ def wanted(interpreter: Interpreter, given: Data, rate: Model) -> Arrays:
     """Everything by NumPy, under the names that `computed` gives it. `rate` knows the learning rates."""
     found: Arrays = {}
     values, _ = interpreter.run(given.xs, training=False)
-    for head in interpreter.network.heads:
+    for head in interpreter.network.answers:
         found |= {f"predict|{n} {head.name}": values[head.value.name][:n] for n in given.counts}
     if interpreter.network.training is None:
         return found
@@ -105,7 +108,8 @@ def wanted(interpreter: Interpreter, given: Data, rate: Model) -> Arrays:
         found[f"loss|{stop - start}"] = np.asarray(loss)
         found |= {f"gradient|{stop - start} {name}": g for name, g in gradients.items()}
     batches = [given.part(*given.mini_batches[0])]
-    order = shuffled(given.set, interpreter.seed)
+    shuffles = interpreter.network.training.shuffle
+    order = shuffled(given.set, interpreter.seed) if shuffles else np.arange(given.set)
     for part in (order[: given.batch], order[given.batch :]):
         batches.append(({n: x[part] for n, x in given.xs.items()}, {n: y[part] for n, y in given.ys.items()}))
     for number, batch in enumerate(batches):
@@ -123,7 +127,7 @@ def _evaluated(interpreter: Interpreter, values: Arrays, given: Data) -> Arrays:
     found: Arrays = {}
     for n in evaluated_counts(given):
         losses = {}
-        for head in interpreter.network.heads:
+        for head in interpreter.network.answers:
             assert head.loss is not None
             judged, target = values[interpreter.loss_input(head).name][:n], given.ys[head.name][:n]
             losses[f"evaluate|{n} {head.name}_loss"] = np.asarray(head.loss.reference(judged, target)[0])
@@ -264,6 +268,7 @@ def check(case: Case) -> Tally:
         try:
             network = check_text(case.text, dtype=variation.precision or None)
             model = randomize_parameters(variation.model(network), np.random.default_rng(case.seed))
+            model.schema = replace(model.schema, tables={t.input: () for t in network.tables})  # they are numbers
             expected = by_precision.get(network.precision) or expect(model, case.seed)
             by_precision[network.precision] = expected
             if reason := unfit(expected):

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from fuzzing.judge import Tally, Wrong, check
 from fuzzing.variations import Case, Variation, cases
+from helpers import all_threads_come
 
 FOUND = Path(__file__).resolve().parent.parent / "fuzz_found"
 PATIENCE_SECONDS = 300
@@ -73,6 +74,7 @@ def _serve(pipe: Connection, cache: str) -> None:
     """The child: cases in, tallies or failures out."""
     os.environ["DSLC_CACHE"] = cache
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    all_threads_come(setattr)
     with suppress(EOFError):
         while True:
             case = pipe.recv()

@@ -31,6 +31,7 @@ from dslc.optimizers import Optimizer
 from dslc.regularizers import Penalty, Regularizer
 from dslc.schedules import Schedule
 from dslc.shape import Shape, SizeProblem, as_image, show_shape
+from fuzzing.constructs import construct, table
 
 COUNTS = (3, 1, 2, 4, 5, 7, 8, 15, 16, 17, 33)
 """Channels, filters, units: around the numbers of lanes of all targets."""
@@ -80,6 +81,8 @@ class Body:
 
     draw: Any
     lines: list[str] = field(default_factory=list)
+    declarations: list[str] = field(default_factory=list)
+    """What stands before the net: params and blocks."""
     values: list[Flow] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     heads: dict[str, str] = field(default_factory=dict)
@@ -104,6 +107,9 @@ class Body:
 
     def input(self, number: int) -> None:
         """One input, with what may only stand behind it."""
+        if self.chance(8):
+            table(self, f"x{number}")
+            return
         vector = (self.of((*COUNTS, 70)),)
         image = (self.of(SIDES), self.of(SIDES), self.of(COUNTS))
         sequence = (self.of(SIDES), self.of(COUNTS))
@@ -126,6 +132,8 @@ class Body:
             self.head(flow)
         elif self.chance(3):
             self.block(flow)
+        elif self.chance(3):
+            construct(self, flow)
         else:
             self.behind(flow, self.of(DRAWN))
 
@@ -182,11 +190,15 @@ class Body:
 
     def define(self, flow: Flow, chain: str, shape: Shape, layer: str, name: str = "") -> Flow:
         """A statement that names what flows out of a chain; with a name it is a head."""
-        made = Flow(name or f"v{len(self.values)}", shape, layer)
-        self.lines.append(f"{'output ' if name else ''}{made.name} = {flow.name} -> {chain}")
+        made = name or f"v{len(self.values)}"
+        self.lines.append(f"{'output ' if name else ''}{made} = {flow.name} -> {chain}")
         self.used.add(flow.name)
-        self.values.append(made)
-        return made
+        return self.add(made, shape, layer)
+
+    def add(self, name: str, shape: Shape, layer: str | None) -> Flow:
+        """A value that a statement names."""
+        self.values.append(Flow(name, shape, layer))
+        return self.values[-1]
 
     def head(self, flow: Flow) -> None:
         """An output with the loss that judges it, and the end that this loss asks for."""
@@ -424,8 +436,16 @@ class Body:
         unpunished = [name for name in self.learning if name not in self.penalized]
         if len(self.learning) > 1 and unpunished and self.chance(8):
             yield f"freeze {unpunished[0]}"
+        yield from self.switches()
+
+    def switches(self) -> Iterator[str]:
+        """Settings of one value."""
         if self.chance(4):
             yield f"seed {self.draw(st.integers(1, 99))}"
+        precise = ("precise on",) if any("3x3, pad=same" in line for line in self.lines) else ()
+        for setting in ("shuffle off", *precise, f"on_nan {self.of(('skip', 'halve_lr'))}"):
+            if self.chance(8):
+                yield setting
         if self.chance(2):
             yield "precision float64"
 
@@ -487,6 +507,10 @@ def networks(draw: Any) -> str:
         body.step()
     for flow in [v for v in body.values if v.name not in body.used and v.name not in body.heads]:
         body.head(flow)
+    trains = not body.chance(12)
+    if trains and len(body.heads) > 1 and body.chance(4):
+        body.lines[-1] += " train_only"
     net = "\n  ".join(body.lines)
-    train = "" if body.chance(12) else "train {\n  " + "\n  ".join(body.train()) + "\n}\n"
-    return f"net Random {{\n  {net}\n}}\n{train}"
+    train = "train {\n  " + "\n  ".join(body.train()) + "\n}\n" if trains else ""
+    before = "".join(f"{line}\n" for line in body.declarations)
+    return f"{before}net Random {{\n  {net}\n}}\n{train}"
