@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -109,3 +111,19 @@ def test_sums_begin_in_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> Non
         assert sorted(names) == sorted(t for t in plan.kept if t.endswith("_grad"))
         sizes = [sum(t.elements for t in op.reads) for op in begun]
         assert sizes == [sum(part) for part in expected]
+
+
+def test_the_recipe_for_kubernetes() -> None:
+    """The job of docs/scaling.md has the operator's fields, ranks for all workers, and volumes that are there."""
+    jsonschema, yaml = pytest.importorskip("jsonschema"), pytest.importorskip("yaml")
+    (text,) = re.findall(r"```yaml\n(.*?)```", (HERE.parent / "docs" / "scaling.md").read_text(), re.DOTALL)
+    job, schema = yaml.safe_load(text), json.loads((HERE / "mpijob.schema.json").read_text())
+    jsonschema.validate(job, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(job | {"spec": job["spec"] | {"slotPerWorker": 1}}, schema)
+    replicas = job["spec"]["mpiReplicaSpecs"]
+    assert f"mpiexec -n {replicas['Worker']['replicas'] * job['spec']['slotsPerWorker']} " in text
+    for replica in replicas.values():
+        pod = replica["template"]["spec"]
+        mounted = {mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in pod["volumes"]}
