@@ -110,9 +110,13 @@ class MemoryMap:
 
     def arena_bytes(self, training: bool, gradients: bool = False) -> int:
         """The size of the arena in bytes: for prediction only, for `training`, or with all `gradients` stored."""
-        name = "requested_gradients" if gradients else "state" if training else "prediction"
-        last = next(region for region in self.regions if region.name == name)
-        return (last.offset + last.elements) * self.itemsize + ALIGNMENT
+        return _arena_bytes(self.regions, self.itemsize, training, gradients)
+
+
+def _arena_bytes(regions: tuple[Region, ...], itemsize: int, training: bool, gradients: bool) -> int:
+    name = "requested_gradients" if gradients else "state" if training else "prediction"
+    last = next(region for region in regions if region.name == name)
+    return (last.offset + last.elements) * itemsize + ALIGNMENT
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ class Plan:
 
     def arena_bytes(self, training: bool, gradients: bool = False) -> int:
         """The size of the arena in bytes: for prediction only, for `training`, or with all `gradients` stored."""
-        return self.memory_map.arena_bytes(training, gradients)
+        return _arena_bytes(self.regions, self.itemsize, training, gradients)
 
     @property
     def memory_map(self) -> MemoryMap:
