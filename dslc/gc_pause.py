@@ -1,5 +1,5 @@
-"""Planning and printing make many objects that live on and form no circles: Python's search for circles among them
-takes as long as making them, and finds nothing."""
+"""Planning and printing make many objects that live on, in no circles: the search for circles among them takes
+as long as making them, and finds nothing."""
 
 from __future__ import annotations
 

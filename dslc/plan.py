@@ -117,16 +117,20 @@ class MemoryMap:
 
     def bytes(self, name: str) -> int:
         """The size of a region in bytes. Raises StopIteration if there is none."""
-        return self._region(name).elements * self.itemsize
+        return _region(self.regions, name).elements * self.itemsize
 
     def arena_bytes(self, training: bool, gradients: bool = False) -> int:
         """The size of the arena in bytes: for prediction only, for `training`, or with all `gradients` stored."""
-        name = "requested_gradients" if gradients else "state" if training else "prediction"
-        last = self._region(name)
-        return (last.offset + last.elements) * self.itemsize + ALIGNMENT
+        return _arena_bytes(self.regions, self.itemsize, training, gradients)
 
-    def _region(self, name: str) -> Region:
-        return next(region for region in self.regions if region.name == name)
+
+def _region(regions: tuple[Region, ...], name: str) -> Region:
+    return next(region for region in regions if region.name == name)
+
+
+def _arena_bytes(regions: tuple[Region, ...], itemsize: int, training: bool, gradients: bool) -> int:
+    last = _region(regions, "requested_gradients" if gradients else "state" if training else "prediction")
+    return (last.offset + last.elements) * itemsize + ALIGNMENT
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ class Plan:
 
     def arena_bytes(self, training: bool, gradients: bool = False) -> int:
         """The size of the arena in bytes: for prediction only, for `training`, or with all `gradients` stored."""
-        return self.memory_map.arena_bytes(training, gradients)
+        return _arena_bytes(self.regions, self.itemsize, training, gradients)
 
     @property
     def memory_map(self) -> MemoryMap:
