@@ -166,7 +166,7 @@ class Plan:
 
     def region(self, name: str) -> Region:
         """The region of this name. Raises StopIteration if there is none."""
-        return next(region for region in self.regions if region.name == name)
+        return _region(self.regions, name)
 
     def step(self, name: str) -> PlannedStep | None:
         """The step of this name; None if the network has none, as without `train`."""

@@ -37,10 +37,11 @@ def _lengths(at: Place) -> str:
     return at.op("ReduceMax", at.op("Mul", at.op("Cast", words, to=FLOAT), steps), axes=[1], keepdims=1)
 
 
-def steps_within(at: Place, axes: int) -> str:
-    """Whether steps, along the last of so many axes, are before the length of their example."""
-    steps = at.parts.constant(f"{at.node.name}/steps", np.arange(at.shape[0], dtype=np.float32))
-    return at.op("Less", steps, at.reshaped(at.x[1], "lengths", *(1 for _ in range(axes - 1))))
+def steps_within(at: Place, axes: int, count: int | None = None) -> str:
+    """Whether steps, along the last of so many axes, are before the length of their example. count: how many there are,
+    by default those of the first input."""
+    steps = at.parts.constant(f"{at.node.name}/steps", np.arange(count or at.shape[0], dtype=np.float32))
+    return at.op("Less", steps, at.reshaped(at.x[-1], "lengths", *(1 for _ in range(axes - 1))))
 
 
 def _of_steps(kind: str) -> Form:
