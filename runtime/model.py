@@ -225,7 +225,7 @@ class Model:
                 are not what they should be.
         """
         with self._fitting:
-            schema = self.schema.of_tables(self.network, x, sample_weight).of_texts(self.network, x)
+            schema = self.schema.of_tables(self.network, x, sample_weight)
             if self.network.open:
                 self._compile(completed(self.network, schema))
             self.schema = schema

@@ -11,6 +11,9 @@ import dslc
 from dslc.compiler import check_text
 from dslc.export.network import Trained
 from dslc.export.onnx.model import export_onnx
+from dslc.interchange.foreign import Foreign, Module
+from dslc.interchange.matching import matched
+from dslc.language.diagnostics import DataError
 from dslc.proofs.reference import Interpreter
 from helpers import assert_close, load
 
@@ -105,6 +108,18 @@ def test_a_decoder_has_the_turned_weight_of_the_encoder(rng: np.random.Generator
     code = F.linear(torch.tensor(x), w, p["dense1.bias"]).tanh()
     assert_close(model.predict(x)["z"], F.linear(code.mean(1), w.T).detach().numpy(), 1e-10, "prediction")
     assert_close(model.predict(x)["y"], F.linear(code, w.T, p["dense2.bias"]).flatten(1).detach().numpy(), 1e-10, "y")
+
+
+def test_a_state_dict_holds_a_tied_weight_twice(rng: np.random.Generator) -> None:
+    """PyTorch's files do; one that differs is none of the network."""
+    table, bias = rng.standard_normal((21, 12)).astype(np.float32), rng.standard_normal(21).astype(np.float32)
+    modules = (Module("tokens", {"weight": table}), Module("head", {"weight": table, "bias": bias}))
+    found = matched(check_text(WORDS), Foreign(Path("gpt.pth"), "torch", modules, True))
+    assert_close(found.arrays["embedding1.weight"], table, 0, "table")
+    assert_close(found.arrays["dense1.bias"], bias, 0, "bias")
+    modules = (modules[0], Module("head", {"weight": table + 1, "bias": bias}))
+    with pytest.raises(DataError, match=r"head\.weight \(21, 12\) is not in dense1"):
+        matched(check_text(WORDS), Foreign(Path("gpt.pth"), "torch", modules, True))
 
 
 def test_onnx_has_one_array_for_both(rng: np.random.Generator) -> None:

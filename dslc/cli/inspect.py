@@ -79,17 +79,19 @@ def inspect(
 
 
 def _with_tables(network: Network, train: Split, weights: str | None) -> tuple[Network, Split]:
-    """Declared columns as the network takes them, as the weights know it or the training set tells."""
+    """Declared columns and texts as the network takes them, as the weights know it or the training set tells."""
     from dslc.runtime.data.schema import Schema
+    from dslc.runtime.data.vocabulary import Characters, text_input
     from dslc.runtime.training.spec_text import completed
     from dslc.runtime.training.weights import read_schema
 
-    if not network.tables:
+    if not network.tables and text_input(network) is None:
         return network, train
     with locating(train):
         schema = (Schema() if weights is None else read_schema(weights)).of_tables(network, train.x, train.weights)
         network = completed(network, schema)
-        return network, replace(train, x=schema.inputs(network, train.x))
+        y = schema.targets(network, train.y) if isinstance(train.y, Characters) else train.y
+        return network, replace(train, x=schema.inputs(network, train.x), y=y)
 
 
 def _cells(row: LayerScale) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dslc.interchange.flattened import orders
 from dslc.interchange.foreign import Foreign, Module
@@ -11,7 +11,8 @@ from dslc.interchange.layouts import theirs, turned
 from dslc.interchange.operators._at import cleaned
 from dslc.ir import Network, Node
 from dslc.language.diagnostics import DataError
-from dslc.numerics import Array
+from dslc.layers.dense import Dense
+from dslc.numerics import Array, np
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ def matched(network: Network, foreign: Foreign, mapping: Mapping[str, str] | Non
     Raises:
         DataError: layers or modules are left over, or shapes do not fit; the message lists all of it.
     """
+    foreign = _without_tied(network, foreign)
     layers = [node for node in network.nodes if node.parameters]
     modules = {module.name: module for module in foreign.modules}
     if mapping is not None:
@@ -48,6 +50,20 @@ def matched(network: Network, foreign: Foreign, mapping: Mapping[str, str] | Non
         listed = "\n  ".join(problems)
         raise DataError(f"the weights in {foreign.path}, matched {how}, do not fit this network:\n  {listed}")
     return Matched(arrays, {node.name: module.name for node, module in pairs}, how)
+
+
+def _without_tied(network: Network, foreign: Foreign) -> Foreign:
+    """The modules without the weights that another layer of the network owns: files of tied weights hold them twice."""
+    if not any(isinstance(node.layer, Dense) and node.layer.tie is not None for node in network.nodes):
+        return foreign
+    kept: list[Module] = []
+    seen: list[Array] = []
+    for module in foreign.modules:
+        again = {role for role, a in module.arrays.items() if any(np.array_equal(a, other) for other in seen)}
+        seen += [array for role, array in module.arrays.items() if role == "weight"]
+        arrays = {role: array for role, array in module.arrays.items() if role not in again or role != "weight"}
+        kept += [replace(module, arrays=arrays)] if arrays else []
+    return replace(foreign, modules=tuple(kept))
 
 
 def _mapped(

@@ -238,7 +238,8 @@ class Schema:
         return replace(self, features={**self.features, **features}, offsets={**self.offsets, **offsets})
 
     def of_tables(self, network: Network, x: Any, sample_weight: Any = None) -> Schema:
-        """With how the declared columns of tables become numbers, learned from training inputs where it is not known.
+        """With how the declared columns of tables, and texts, become numbers, learned from training inputs where it is
+        not known.
 
         Raises:
             DataError: a column is missing, holds something else than is declared, or never varies; or sample weights
@@ -246,12 +247,12 @@ class Schema:
         """
         new = [table for table in network.tables if table.input not in self.tables]
         if not new:
-            return self
+            return self._of_texts(network, x)
         given = {value.name: array for value, array in _given_inputs(network, x)}
         found = {table.input: encoding.learned(table, given[table.input], sample_weight) for table in new}
         return replace(self, tables={**self.tables, **found})
 
-    def of_texts(self, network: Network, x: Any) -> Schema:
+    def _of_texts(self, network: Network, x: Any) -> Schema:
         """With the vocabulary of training texts, where it is not known.
 
         Raises:
