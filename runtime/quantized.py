@@ -17,6 +17,7 @@ from dslc.language.diagnostics import DataError
 from dslc.quantization.analysis import LayerLoss, layer_losses
 from dslc.quantization.c_source import Printed, print_c
 from dslc.quantization.endings import finish
+from dslc.quantization.memory import place
 from dslc.quantization.program import Ending, Program
 from dslc.quantization.reference import encode, run
 from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_labels
@@ -27,8 +28,10 @@ from dslc.runtime.metrics import head_confusion, head_metrics
 from dslc.target import Target, native
 
 Array = np.ndarray[Any, Any]
-BATCH = 64
-"""Examples in a call of the C."""
+MOST = 64
+"""Examples in a call of the C, at most."""
+CACHE = 512 << 10
+"""Bytes that their values should fit into."""
 PORTION = 1024
 """Examples of a file that are read at a time."""
 
@@ -63,7 +66,8 @@ class QuantizedModel:
     @cached_property
     def printed(self) -> Printed:
         """The C for this machine."""
-        return print_c(self.program, self.trained, self.target, BATCH)
+        each = place(self.program, 1, 1).bytes
+        return print_c(self.program, self.trained, self.target, min(MOST, max(1, CACHE // each)))
 
     @cached_property
     def library(self) -> Library:
@@ -110,11 +114,11 @@ class QuantizedModel:
         given = [np.ascontiguousarray(x, np.float32) for x in inputs]
         shapes = [self.program.tensor(ending.tensor).shape for ending in self.program.endings]
         made = [np.empty((count, *shape), np.uint8) for shape in shapes]
-        stored = [np.empty((BATCH, *x.shape[1:]), np.uint8) for x in given]
-        memory = ffi.new("uint8_t[]", printed.memory_bytes)
+        stored = [np.empty((printed.batch, *x.shape[1:]), np.uint8) for x in given]
+        memory = ffi.from_buffer("uint8_t[]", np.empty(printed.memory_bytes, np.uint8))
         q = [ffi.from_buffer("uint8_t[]", array) for array in stored]
-        for start in range(0, count, BATCH):
-            n = min(BATCH, count - start)
+        for start in range(0, count, printed.batch):
+            n = min(printed.batch, count - start)
             numbers = [ffi.from_buffer("float[]", x[start : start + n]) for x in given]
             outs = [ffi.from_buffer("uint8_t[]", y[start : start + n]) for y in made]
             assert quantize(*numbers, n, *q) == 0

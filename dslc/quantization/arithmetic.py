@@ -68,7 +68,13 @@ def shifted(products: Array, shift: int) -> Array:
 def requantize(sums: Array, multipliers: Array, shift: int, to: Encoding) -> Array:
     """Sums of 32 bits as whole numbers of another encoding."""
     q = to.zero + shifted(np.asarray(sums, np.int64) * np.asarray(multipliers, np.int64), shift)
-    return np.clip(q, 0, to.high).astype(np.uint8)
+    return limited(q, to)
+
+
+def limited(q: Array, to: Encoding) -> Array:
+    """Whole numbers as bytes: what lies outside of an encoding becomes the nearest of it."""
+    found: Array = np.clip(q, 0, to.high).astype(np.uint8)
+    return found
 
 
 def quantize_weights(weight: Array, least: Array) -> tuple[Array, Array]:

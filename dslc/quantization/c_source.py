@@ -20,18 +20,19 @@ from dslc.quantization.program import Program
 from dslc.target import Target
 
 CHUNK = 16
-"""Channels that a depthwise convolution sums at a time."""
+"""Channels that a depthwise convolution sums at a time in plain C."""
 GATHERED, TILE_ROWS = 12, 6
 """Windows that are gathered at a time, and rows of a tile, where there are vectors."""
 
 
 @dataclass(frozen=True)
 class Printed:
-    """Both files, and the bytes of memory that a prediction works in."""
+    """Both files, the most examples of a call, and the bytes of memory that it works in."""
 
     prefix: str
     header: str
     code: str
+    batch: int
     memory_bytes: int
 
     @property
@@ -108,7 +109,7 @@ def print_c(program: Program, trained: Trained, target: Target, batch: int) -> P
         "high": program.tensors[0].encoding.high,
         "rows": TILE_ROWS,
         "pixels": pixels,
-        "chunk": CHUNK,
+        "chunk": lanes if lanes > 1 else CHUNK,
         "kinds": set(found.kinds),
         "sums": found.sums,
         "calls": [*found.calls, *copies],
@@ -134,6 +135,7 @@ def print_c(program: Program, trained: Trained, target: Target, batch: int) -> P
         trained.prefix,
         tidy(render("quantized/network.h.j2", header, True)),
         tidy(render("quantized/network.c.j2", code, True)),
+        batch,
         memory_bytes,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dslc.numerics import Array, np
-from dslc.quantization.arithmetic import requantize, shifted
+from dslc.quantization.arithmetic import limited, requantize, shifted
 from dslc.quantization.program import (
     AveragePool,
     Concat,
@@ -25,9 +25,8 @@ Values = dict[str, Array]
 
 def encode(program: Program, port: Port, x: Array) -> Array:
     """Numbers (n, *shape) as bytes: floor(x * gain + offset), limited to what there is."""
-    high = program.tensor(port.tensor).encoding.high
     q = np.floor(x.astype(np.float32).astype(np.float64) * port.gain.astype(np.float64) + port.offset)
-    return np.clip(q, 0, high).astype(np.uint8)
+    return limited(q, program.tensor(port.tensor).encoding)
 
 
 def run(program: Program, inputs: Mapping[str, Array]) -> Values:
@@ -101,14 +100,13 @@ def counts(op: AveragePool) -> Array:
 def _sum(program: Program, op: Sum, xs: tuple[Array, ...]) -> Array:
     total = np.sum([x.astype(np.int64) * int(m) for x, m in zip(xs, op.multiplier, strict=True)], axis=0) + op.bias
     to = program.tensor(op.y).encoding
-    return np.clip(to.zero + shifted(total, op.shift), 0, to.high).astype(np.uint8)
+    return limited(to.zero + shifted(total, op.shift), to)
 
 
 def _concat(program: Program, op: Concat, xs: tuple[Array, ...]) -> Array:
     to = program.tensor(op.y).encoding
     scaled = [x.astype(np.int64) * int(m) + int(b) for x, m, b in zip(xs, op.multiplier, op.bias, strict=True)]
-    parts = [np.clip(to.zero + shifted(x, op.shift), 0, to.high).astype(np.uint8) for x in scaled]
-    return np.concatenate(parts, axis=-1)
+    return np.concatenate([limited(to.zero + shifted(x, op.shift), to) for x in scaled], axis=-1)
 
 
 def _lookup(program: Program, op: Lookup, xs: tuple[Array, ...]) -> Array:
