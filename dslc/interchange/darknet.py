@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 from dslc.interchange.darknet_file import Numbers, Section
 from dslc.interchange.draft import Draft
@@ -17,7 +18,7 @@ from dslc.shape import Shape, Window, show_shape
 
 BATCHNORM_EPS = 1e-12
 """Darknet divides by sqrt(variance) + 1e-6: the same as sqrt(v + eps) with v = variance + 2e-6 sqrt(variance)."""
-ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, float]]] = {
+ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "elu": ("elu", {}), "leaky": ("leaky_relu", {"alpha": 0.1}), "logistic": ("sigmoid", {}), "mish": ("mish", {}),
     "relu": ("relu", {}), "relu6": ("relu6", {}), "selu": ("selu", {}), "swish": ("silu", {}), "tanh": ("tanh", {}),
 }  # fmt: skip
@@ -77,7 +78,7 @@ class _Reader:
         """Of the value that flows."""
         return self.draft.shapes[self.now]
 
-    def emit(self, kind: str, *others: str, parameters: Mapping[str, Array] | None = None, **arguments: object) -> None:
+    def emit(self, kind: str, *others: str, parameters: Mapping[str, Array] | None = None, **arguments: Any) -> None:
         """A layer on the value that flows and others."""
         self.now = self.draft.emit(kind, (self.now, *others), parameters, **arguments).result
 
