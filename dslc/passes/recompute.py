@@ -10,10 +10,12 @@ Statistics over a mini-batch are few numbers and are kept, so that running avera
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from dslc import kernels
 from dslc.graph import Graph, Phase, Step
 from dslc.operation import ACTIVATION, GRADIENT, PARAMETER, Operation, Tensor
 
@@ -23,10 +25,12 @@ FORWARD, BACKWARD = "forward", "backward"
 @dataclass(frozen=True)
 class Again:
     """The activations that are not kept, by name. Those that are `brief` are computed again for each operation that
-    reads them, the others once."""
+    reads them, the others once. The operations `apart` have their epilogue in a pass of its own, over their
+    result where it lies: what it reads need not be there before."""
 
     dropped: frozenset[str] = frozenset()
     brief: frozenset[str] = frozenset()
+    apart: frozenset[str] = frozenset()
 
 
 NOTHING = Again()
@@ -51,6 +55,16 @@ def droppable(step: Step) -> dict[Tensor, Operation]:
     }
 
 
+def separable(op: Operation) -> bool:
+    """Whether an epilogue has the same bits in a pass of its own: a product that nothing else rounds with, as the
+    derivative of relu."""
+    fused = op.fused
+    if op.kind != "conv_input_gradient" or fused is None or not fused.needs_y or op.choice == "lanes":
+        return False
+    first, product, mask = fused.formula.code.partition("x * ")
+    return not first and bool(product) and not re.search(r" [-+*/] ", mask)
+
+
 def recompute(graph: Graph, again: Again) -> Graph:
     """Computes activations again in the backward pass of both steps that have one.
 
@@ -65,8 +79,9 @@ def recompute(graph: Graph, again: Again) -> Graph:
 def recomputed(step: Step, again: Again) -> Step:
     """The same for one step. Raises ParameterGone."""
     makers = {t: op for op in _phase(step, FORWARD).operations for t in op.writes}
-    backward = _Backward(again, makers)
-    operations = tuple(done for op in _phase(step, BACKWARD).operations for done in backward.with_reads(op))
+    before = _phase(step, BACKWARD).operations
+    backward = _Backward(again, makers, _delayed(before))
+    operations = (*(done for op in before for done in backward.with_reads(op)), *backward.rest())
     phases = tuple(Phase(BACKWARD, operations) if phase.name == BACKWARD else phase for phase in step.phases)
     return replace(step, phases=phases)
 
@@ -75,18 +90,50 @@ def _phase(step: Step, name: str) -> Phase:
     return next(phase for phase in step.phases if phase.name == name)
 
 
-class _Backward:
-    """The walk along the backward pass: which activations are there, and under which names."""
+def _delayed(operations: tuple[Operation, ...]) -> set[str]:
+    """Gradients of inputs that can wait for those of the weights, so that they are not there at the same time as what
+    these read: where the weights are updated later."""
+    spent = {t.name for op in operations if kernels.updates(op) for t in op.writes}
+    inputs = (op for op in operations if op.kind == "conv_input_gradient")
+    return {op.name for op in inputs if not any(f"{t.name}_grad" in spent for t in op.reads)}
 
-    def __init__(self, again: Again, makers: dict[Tensor, Operation]) -> None:
-        self.again, self.makers = again, makers
+
+class _Backward:
+    """The walk along the backward pass: which activations are there, and under which names. What is `delayed` runs as
+    late as it can."""
+
+    def __init__(self, again: Again, makers: dict[Tensor, Operation], delayed: set[str]) -> None:
+        self.again, self.makers, self.delayed = again, makers, delayed
         self.there: dict[Tensor, Tensor] = {}
         self.passing: list[Tensor] = []
         self.times: Counter[str] = Counter()
         self.updated: set[str] = set()
+        self.late: dict[Tensor, Operation] = {}
 
     def with_reads(self, op: Operation) -> Iterator[Operation]:
         """The operation, behind those that compute again what it reads."""
+        if op.name in self.delayed:
+            self.late[op.writes[0]] = op
+            return
+        yield from self._placed(op)
+
+    def rest(self) -> Iterator[Operation]:
+        """What was delayed and is read by nothing in this pass."""
+        while self.late:
+            yield from self._placed(self.late.pop(next(iter(self.late))))
+
+    def _apart(self, op: Operation) -> Iterator[Operation]:
+        """The operation without its epilogue, and the epilogue."""
+        *reads, other = op.reads
+        yield from self._placed(replace(op, reads=tuple(reads), fused=None))
+        epilogue = Operation("apply_epilogue", f"{op.name}_epilogue", (*op.writes, other), op.writes, fused=op.fused)
+        yield from self._placed(replace(epilogue, comment=op.comment, line=op.line))
+
+    def _placed(self, op: Operation) -> Iterator[Operation]:
+        for tensor in op.reads:
+            if tensor in self.late:
+                late = self.late.pop(tensor)
+                yield from self._apart(late) if late.name in self.again.apart else self._placed(late)
         for tensor in op.reads:
             yield from self._made(tensor)
         yield self._reading(op)

@@ -21,7 +21,7 @@ from dslc.kernels import Setting
 from dslc.language.diagnostics import Diagnostic, SpecError
 from dslc.language.record import record
 from dslc.operation import ACTIVATION, Operation, Tensor
-from dslc.passes.recompute import NOTHING, Again, ParameterGone, droppable, recompute, recomputed
+from dslc.passes.recompute import NOTHING, Again, ParameterGone, droppable, recompute, recomputed, separable
 from dslc.plan import Plan, Recomputation
 
 SHARES = (0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03)
@@ -56,10 +56,12 @@ class TooLittleMemory(Diagnostic):
 @dataclass(frozen=True)
 class Candidate:
     """What could be computed again: the bytes of activations at the worst moment, and the time it takes, both
-    estimated. `unused`: the activations that lie there at that moment and are not worked with, the largest first."""
+    estimated. `worst` is what runs at that moment; `unused`: the activations that lie there and that it does not touch,
+    the largest first."""
 
     again: Again
     bytes: int
+    worst: Operation
     unused: tuple[Tensor, ...]
     cost: float
 
@@ -223,10 +225,16 @@ class _Search:
             name = tensor.name.rpartition("_again")[0] or tensor.name
             if name in names and name not in again.brief:
                 brief = again.brief | ({name} if name in again.dropped else frozenset())
-                yield Again(again.dropped | {name}, brief)
+                yield replace(again, dropped=again.dropped | {name}, brief=brief)
+        made = {t.name: op for op in self.step.operations for t in op.writes}
+        for tensor in (*now.worst.writes, *now.unused[:TRIED]):
+            op = made.get(tensor.name)
+            if op is not None and op.reads and op.reads[-1].name in names and separable(op):
+                other = {op.reads[-1].name}
+                yield Again(again.dropped | other, again.brief | other, again.apart | {op.name})
 
-    def _highest(self, step: Step) -> tuple[int, tuple[Tensor, ...]]:
-        """The bytes of activations at the worst moment, and those of them that the operation does not touch."""
+    def _highest(self, step: Step) -> tuple[int, Operation, tuple[Tensor, ...]]:
+        """The bytes of activations at the worst moment, the operation there, and those that it does not touch."""
         operations = list(step.operations)
         spans: dict[str, list[int]] = {}
         tensors: dict[str, Tensor] = {}
@@ -244,4 +252,4 @@ class _Search:
         worst = max(range(len(operations)), key=live.__getitem__)
         touched = {t.name for t in (*operations[worst].reads, *operations[worst].writes)}
         there = (tensors[n] for n, (first, last) in spans.items() if first < worst < last and n not in touched)
-        return live[worst], tuple(sorted(there, key=self.size, reverse=True))
+        return live[worst], operations[worst], tuple(sorted(there, key=self.size, reverse=True))
