@@ -77,7 +77,7 @@ def some_layers(part: int) -> str:
         lines += [f"input {name}_x: {shape}", f"input {name}_y: {divisor}", f"{name}_d = {name}_y -> sigmoid"]
         lines += [f"output {name} = {name}_x -> divide({name}_d)"]
     losses = [f"loss {name}: mse" for name in (*(f"out_{i}" for i in range(len(examples))), *quotients)]
-    return network_text(lines, [*losses, "optimizer sgd(0.1, momentum=0.9, nesterov=on)", "batch 5"])
+    return network_text(lines, [*losses, "optimizer sgd(0.1, momentum=0.9, nesterov=on)", "batch 16"])
 
 
 def all_losses(precision: str) -> str:
