@@ -16,7 +16,6 @@ from dslc.compiler import check_text
 from dslc.language.source import Source
 from dslc.planning.planner import Options
 from dslc.runtime.model import Model
-from dslc.runtime.native import compiled
 
 pytestmark = pytest.mark.cached_plans
 
@@ -49,13 +48,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def planned(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Grows with every plan that is made."""
     made: list[object] = []
-    plan_network = compiled.plan_network
+    plan_network = plan_cache.plan_network
 
     def noting(*asked: object) -> object:
         made.append(asked)
         return plan_network(*asked)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(compiled, "plan_network", noting)
+    monkeypatch.setattr(plan_cache, "plan_network", noting)
     return made
 
 
