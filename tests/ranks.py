@@ -173,6 +173,25 @@ def ordered() -> None:
             say(f"{size} ranks: the bits of {size} slices")
 
 
+def sources(folder: Path) -> None:
+    """Arrays on the disk and streams, where steps that are not finite are left out: in parts as for one rank."""
+    x, y = classes(40, 7)
+    if WORLD.rank == 0:
+        np.save(folder / "x.npy", x)
+    WORLD.Barrier()
+    on_disk = np.load(folder / "x.npy", mmap_mode="r")
+    text = PLAIN.replace("SLICES", "\n  precision float64\n  on_nan skip")
+    stream = dslc.Stream(lambda: ((x[at : at + 9], y[at : at + 9]) for at in range(0, 40, 9)), shuffle=20)
+    for name, data in (("disk", (on_disk, y)), ("stream", (stream,))):
+        model, _ = trained(text, WORLD, data, epochs=2)
+        assert same_bits_everywhere(model, WORLD)
+        if WORLD.rank == 0:
+            one, _ = trained(text, None, data, epochs=2)
+            assert model.step == one.step == 8
+            assert distance(model, one) < 1e-9, (name, distance(model, one))
+            say(f"{name}: as on one rank")
+
+
 def resumed(folder: Path) -> None:
     """A training that stops within an epoch goes on with other numbers of ranks."""
     data, text = classes(40, 7), PLAIN.replace("SLICES", "\n  precision float64")
@@ -224,16 +243,21 @@ def refused() -> None:
 
 
 def failing(how: str) -> None:
-    """One rank dies or fails in the middle of a training that would go on for hours."""
+    """One rank dies or fails in the middle of a training that would go on for hours, and tells when."""
     data = classes(14, 5)
+
+    def die(*_: object) -> None:
+        print(time.time(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     class Fail(Callback):
         def on_epoch(self, record: dict[str, float]) -> None:
             if record["epoch"] == 3:
+                print(time.time(), flush=True)
                 raise DataError("the disk is full")
 
     if how == "killed" and WORLD.rank == 2:
-        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        signal.signal(signal.SIGALRM, die)
         signal.setitimer(signal.ITIMER_REAL, 1)
     callbacks = [Fail()] if how == "raised" else []
     trained(TINY.replace("OPTIMIZER", "sgd(0.1)"), WORLD, data, epochs=10**8, callbacks=callbacks)
@@ -242,6 +266,7 @@ def failing(how: str) -> None:
 CHECKS: dict[str, Callable[..., None]] = {
     "layers": layers, "own_statistics": own_statistics, "ordered": ordered, "optimizers": optimizers,
     "resumed": lambda: resumed(Path(sys.argv[2])), "refused": refused,
+    "sources": lambda: sources(Path(sys.argv[2])),
     "killed": lambda: failing("killed"), "raised": lambda: failing("raised"),
 }  # fmt: skip
 

@@ -59,6 +59,7 @@ def run(mpiexec: Path, ranks: int, *program: str | Path) -> subprocess.Completed
         ("own_statistics", 1),
         ("ordered", 2),
         ("refused", 1),
+        ("sources", 2),
         pytest.param("optimizers", len(registry.every(dslc.optimizers, Optimizer)), marks=pytest.mark.slow),
         ("resumed", 1),
     ],
@@ -73,11 +74,10 @@ def test_ranks_train_what_one_trains(mpiexec: Path, tmp_path: Path, check: str, 
     ("how", "told"), [("killed", "Killed (signal 9)"), ("raised", "rank 0 of 3: the disk is full")]
 )
 def test_nobody_waits_for_a_rank_that_fails(mpiexec: Path, how: str, told: str) -> None:
-    started = time.monotonic()
     done = run(mpiexec, 3, HERE / "ranks.py", how)
     assert done.returncode != 0
     assert told in done.stdout + done.stderr
-    assert time.monotonic() - started < 60  # with starting and compiling; mpiexec needs no second after the failure
+    assert time.time() - float(done.stdout.splitlines()[0]) < 10
 
 
 def test_a_command_on_two_ranks(mpiexec: Path, tmp_path: Path, rng: np.random.Generator) -> None:
