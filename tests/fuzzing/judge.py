@@ -80,7 +80,7 @@ def draw_data(network: Network, batch: int, seed: int) -> Data:
     rng, n = np.random.default_rng(seed), 2 * batch + 1
     xs, ys = data(network, n, rng, network.precision)
     for head in network.heads:
-        if head.loss is not None and not head.loss.classes and seed % 2:
+        if head.loss is not None and not (head.loss.classes or head.loss.sequences) and seed % 2:
             ys[head.name][rng.random(ys[head.name].shape) < 0.3] = np.nan
             ys[head.name][: batch // 2 + 1].flat[0] = int(head.loss.ignore == 0) if head.loss.pixels else 0.5
     edges = {*range(1, 10), 15, 16, 17, 31, 32, 33, batch - 1, batch, batch + 1, n - 1, n}
