@@ -50,7 +50,7 @@ OTHER_KINDS = {
     "penalty": "test_optimizers", "regularizer": "test_optimizers", "max_norm": "test_max_norm",
     "trust": "test_optimizers", "batchnorm_running": "test_normalization", "fold": "test_passes",
     "slice_share": "test_slices", "accumulate": "test_slices",
-    "finite_gradients": "test_divergence", "class_weights": "test_losses",
+    "finite_gradients": "test_divergence", "class_weights": "test_losses", "ctc": "test_ctc", "turn": "test_ties",
     "embedding": "test_embeddings", "standardize": "test_standardize", "unstandardize": "test_standardize_target",
     "hinge": "test_losses", "dice": "test_losses", "soft_cross": "test_losses", "pixel_cross": "test_losses",
     "cross_entropy": "test_losses", "element_loss": "test_losses", "loss_sums": "test_losses",

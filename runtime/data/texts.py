@@ -136,9 +136,11 @@ def _texts_in(folder: Path) -> list[Path]:
 
 def _text_of(path: Path) -> tuple[str, tuple[str, ...]]:
     """A file as text in UTF-8, or Windows-1252 with a note; all ends of lines are the same."""
-    data, notes = read_whole(path, 8), ()
+    data = read_whole(path, 8)
+    notes: tuple[str, ...] = ()
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text, notes = data.decode("cp1252", errors="replace"), (f"{path} is not in UTF-8; it was read as Windows-1252",)
+        text = data.decode("cp1252", errors="replace")
+        notes = (f"{path} is not in UTF-8; it was read as Windows-1252",)
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes

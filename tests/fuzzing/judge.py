@@ -83,7 +83,7 @@ def draw_data(network: Network, batch: int, seed: int) -> Data:
     xs, ys = data(network, n, rng, network.precision)
     xs = {name: x.view(Encoded) if network.table(name) else x for name, x in xs.items()}
     for head in network.heads:
-        if head.loss is not None and not head.loss.classes and seed % 2:
+        if head.loss is not None and not (head.loss.classes or head.loss.sequences) and seed % 2:
             ys[head.name][rng.random(ys[head.name].shape) < 0.3] = np.nan
             ys[head.name][: batch // 2 + 1].flat[0] = int(head.loss.ignore == 0) if head.loss.pixels else 0.5
     edges = {*range(1, 10), 15, 16, 17, 31, 32, 33, batch - 1, batch, batch + 1, n - 1, n}
