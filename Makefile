@@ -65,7 +65,7 @@ docs: $(VENV)/installed  ## the documentation site, into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 parity: $(VENV)/installed  ## the comparison with PyTorch, which this installs
-	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet torch==2.13.0 torchvision==0.28.0
 	$(BIN)/python -m pytest -n auto -m torch
 
 devices: $(VENV)/installed  ## exported networks on other machines, emulated, and in a browser; installs what that needs

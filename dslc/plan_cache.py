@@ -130,8 +130,14 @@ def _memory_map(entry: Mapping[str, Any]) -> MemoryMap:
         name: Kept(Layout(tuple(shape), axis, width, examples), offset)
         for name, (offset, shape, axis, width, examples) in entry["kept"].items()
     }
-    numbers = (entry[name] for name in ("itemsize", "batch", "step_batch", "threads"))
-    return MemoryMap(*numbers, kept, tuple(Region(*region) for region in entry["regions"]))
+    return MemoryMap(
+        itemsize=entry["itemsize"],
+        batch=entry["batch"],
+        step_batch=entry["step_batch"],
+        threads=entry["threads"],
+        kept=kept,
+        regions=tuple(Region(*region) for region in entry["regions"]),
+    )
 
 
 class _Writer(pickle.Pickler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from math import ceil
@@ -77,21 +77,15 @@ def merged(train: tuple[Call, ...], gradients: tuple[Call, ...]) -> tuple[Call, 
     """The calls of both steps in order, where most are the same; None if that is not so."""
     plain = [[replace(call, barrier=False) for call in calls] for calls in (train, gradients)]
     found: list[Call] = []
-    for same, begin, end, other_begin, other_end in _stretches(*plain):
+    for tag, begin, end, other_begin, other_end in SequenceMatcher(None, *plain, autojunk=False).get_opcodes():
         pairs = zip(train[begin:end], gradients[other_begin:other_end], strict=False)
-        if same:
+        if tag == "equal":
             found += [replace(one, barrier=one.barrier or other.barrier) for one, other in pairs]
         else:
             found += [replace(call, updates=True) for call in train[begin:end]]
             found += [replace(call, updates=False) for call in gradients[other_begin:other_end]]
     common = sum(call.updates is None for call in found)
     return tuple(found) if 2 * common >= len(found) else None
-
-
-def _stretches(some: Sequence[Call], others: Sequence[Call]) -> Iterator[tuple[bool, int, int, int, int]]:
-    """Where both are the same and where not."""
-    for tag, *ends in SequenceMatcher(None, some, others, autojunk=False).get_opcodes():
-        yield tag == "equal", *ends
 
 
 def _phase(
