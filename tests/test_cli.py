@@ -73,7 +73,7 @@ def test_train_evaluate_predict(tiny: Path) -> None:
     assert done.stderr.count("epoch") == 3 and "test:" in done.stdout
     run = tiny / "runs" / "tiny-1"
     files = {"spec.net", "weights.safetensors", "history.csv", "report.html", "run.json", "split.json", "checkpoint"}
-    assert {p.name for p in run.iterdir()} == files | {"checkpoint.previous"}
+    assert {p.name for p in run.iterdir()} == files | {"checkpoint.previous", "overrides.json"}
     assert "param lr = 0.25 in" in (run / "spec.net").read_text()
     assert len((run / "history.csv").read_text().splitlines()) == 4
     assert "runs/tiny-2" in dslc("train", "tiny.net", "--data", "data.npz", "--epochs", 1, cwd=tiny).stdout

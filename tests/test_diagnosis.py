@@ -12,6 +12,8 @@ import pytest
 
 import dslc
 from dslc.cli.main import run
+from dslc.compiler import check_text
+from dslc.runtime.analysis.comparison import Row, RunToCompare, differences
 from dslc.runtime.analysis.diagnosis import Errors, diagnose, worst
 from dslc.runtime.analysis.learning_curve import sizes_up_to
 from dslc.runtime.data.datasets import load_dataset
@@ -104,6 +106,8 @@ def test_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     page = Path("ab.html").read_text("utf-8")
     assert "<h2>Settings that differ</h2>" in page and 'id="curves-1"' in page and "vegaEmbed" in page
     assert run(["compare", "a", "a"]) == 0 and "settings that differ: none" in capsys.readouterr().out
+    one, other = (RunToCompare(w, check_text(SPEC.replace("relu", w)), History()) for w in ("relu", "tanh"))
+    assert differences([one, other]) == [Row("layers of its own", ("relu1: relu", "tanh1: tanh"))]
     for arguments, status, words in [
         (["a"], 2, "at least two runs"),
         (["a", "nope"], 1, "is not the folder of a run"),

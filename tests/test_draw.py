@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -38,6 +39,17 @@ def test_blocks_are_folded_and_activations_share_a_box() -> None:
     assert diagram.boxes[1].lines[1:] == ("→ batchnorm → relu", "176 parameters")
     sizes = ["28x28x1", "14x14x16", "14x14x16", "14x14x16", "7x7x32", "7x7x32", "32", "10"]
     assert [(a.source, a.target, a.size) for a in diagram.arrows] == [(i, i + 1, s) for i, s in enumerate(sizes)]
+
+
+def test_a_head_that_is_only_trained_says_so() -> None:
+    """Beside the one that predicts."""
+    loss = "train {\n  loss a: mse\n  loss b: mse\n  optimizer sgd(0.1)\n}\n"
+    heads = "  output a = h -> dense(2)\n  output b = h -> dense(1, name=aside)\n"
+    network = check_text(f"net Two {{\n  input x: 4\n  h = x -> dense(3)\n{heads}}}\n{loss}")
+    aside = replace(network, heads=(network.heads[0], replace(network.heads[1], train_only=True)))
+    assert [box.lines for box in diagram_of(aside).boxes if box.kind == "output"] == [
+        ("a", "mse"), ("b", "mse", "only in training")
+    ]  # fmt: skip
 
 
 def test_values_with_several_readers_and_several_heads() -> None:

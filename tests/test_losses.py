@@ -7,8 +7,10 @@ import pytest
 
 import dslc.losses
 from dslc import registry
+from dslc.compiler import check_text
 from dslc.language.diagnostics import DataError
 from dslc.losses import ElementLoss, Loss
+from dslc.runtime.data.arrays import require_labels
 from dslc.runtime.model import Model
 from helpers import (
     FORWARD,
@@ -492,6 +494,14 @@ def test_the_penalty_is_recorded_beside_the_loss(batch: int, rng: np.random.Gene
 def test_without_a_regularizer_no_penalty_is_recorded(rng: np.random.Generator) -> None:
     model = load(TWO_HEADS.replace("  regularize l2(0.3)\n", "").replace("BATCH", "8"), rng)
     assert "penalty" not in model.fit(*with_gaps(model, 29, rng), epochs=1).records[0]
+
+
+def test_what_marks_a_missing_label_is_told() -> None:
+    """The label that the loss ignores, of the message that says that there are no others."""
+    train = "train {\n  loss step_cross_entropy\n  optimizer sgd(0.1)\n}\n"
+    network = check_text(f"net Steps {{\n  input x: 4x3\n  dense(5) -> softmax\n}}\n{train}")
+    with pytest.raises(DataError, match=r"target output has no label: all 2 are missing \(-100 or NaN\)"):
+        require_labels(network, [np.full((2, 4), np.nan, np.float32)])
 
 
 def test_a_set_without_any_label_has_no_loss(rng: np.random.Generator) -> None:

@@ -63,7 +63,8 @@ def diagram_of(network: Network, unfold: bool = False) -> Diagram:
     for head in network.heads:
         arrows[Arrow(source[head.value.name], len(boxes), show_shape(head.value.shape))] = None
         loss = name_of(head.loss) if head.loss is not None else ""
-        boxes.append(Box("output", tuple(line for line in (head.name, loss) if line)))
+        only = "only in training" if head.train_only else ""
+        boxes.append(Box("output", tuple(line for line in (head.name, loss, only) if line)))
     return Diagram(network.name, tuple(boxes), tuple(arrows))
 
 

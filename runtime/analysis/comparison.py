@@ -13,6 +13,9 @@ from dslc.runtime.analysis.vega import Chart, axis, chart, number
 from dslc.runtime.training.history import History
 from dslc.runtime.training.settings import settings_of
 
+NO_GOALS = ("epoch", "penalty", "left_out")
+"""Numbers of an epoch of which none is the best."""
+
 
 @dataclass(frozen=True)
 class RunToCompare:
@@ -35,16 +38,32 @@ class Row:
 
 def differences(runs: Sequence[RunToCompare]) -> list[Row]:
     """The settings that are not the same in all runs, and the layers and parameters where these differ."""
-    each = [dict([*run.facts, *_of_network(run.network), *settings_of(run.network)]) for run in runs]
+    layers = [_calls(run.network) for run in runs]
+    common = set.intersection(*map(set, layers))
+    own = [", ".join(call for call in calls if call not in common) or "no others" for calls in layers]
+    each = [
+        dict(
+            [
+                *run.facts,
+                ("layers of its own", mine),
+                ("parameters", _parameters(run.network)),
+                *settings_of(run.network),
+            ]
+        )
+        for run, mine in zip(runs, own, strict=True)
+    ]
     names = dict.fromkeys(name for settings in each for name in settings)
     rows = [Row(name, tuple(settings.get(name, "no") for settings in each)) for name in names]
     return [row for row in rows if len(set(row.cells)) > 1]
 
 
-def _of_network(network: Network) -> list[tuple[str, str]]:
-    layers = " -> ".join(" ".join(node.call.text.split()) for node in network.nodes)
-    parameters = sum(p.elements for p in network.parameters if p.trained)
-    return [("layers", layers), ("parameters", f"{parameters:,}")]
+def _calls(network: Network) -> list[str]:
+    """The layers by name, each with its call."""
+    return [f"{node.name}: {' '.join(node.call.text.split())}" for node in network.nodes]
+
+
+def _parameters(network: Network) -> str:
+    return f"{sum(p.elements for p in network.parameters if p.trained):,}"
 
 
 def numbers(runs: Sequence[RunToCompare]) -> list[Row]:
@@ -54,7 +73,7 @@ def numbers(runs: Sequence[RunToCompare]) -> list[Row]:
     for name in dict.fromkeys(key for record in kept for key in record if key not in ("lr", "seconds")):
         values = [record.get(name, math.nan) for record in kept]
         shown = tuple("" if math.isnan(value) else f"{value:.5g}" for value in values)
-        rows.append(Row(name, shown, None if name == "epoch" else _best(name, values)))
+        rows.append(Row(name, shown, None if name in NO_GOALS else _best(name, values)))
     seconds = [sum(record.get("seconds", 0.0) for record in run.history.records) for run in runs]
     epochs = tuple(str(len(run.history.records)) for run in runs)
     return [*rows, Row("epochs", epochs), Row("seconds", tuple(f"{s:.1f}" for s in seconds), _best("seconds", seconds))]

@@ -88,7 +88,14 @@ def require_labels(network: Network, targets: list[Array], weights: Array | None
             continue  # a row without labels is an example of blanks
         counted = array if weights is None else array[weights > 0]
         if counted.dtype.kind == "f" and np.isnan(counted).all():
-            raise DataError(f"target {head.name} has no label: all {len(counted)} are missing (NaN)")
+            raise no_label(head, f"all {len(counted)}")
+
+
+def no_label(head: Head, which: str) -> DataError:
+    """The error of a head whose labels are all missing, with what marks them: NaN, or a label that its loss ignores."""
+    ignored = getattr(head.loss, "ignore", None)
+    marks = "NaN" if ignored is None else f"{ignored} or NaN"
+    return DataError(f"target {head.name} has no label: {which} are missing ({marks})")
 
 
 def by_name(given: Any, names: list[str], what: str) -> list[Any]:

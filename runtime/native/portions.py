@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data.arrays import require_labels
+from dslc.runtime.data.arrays import no_label, require_labels
 from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.lazy import PORTION
 from dslc.runtime.data.prefetch import Prefetch
@@ -108,4 +108,4 @@ def _with_labels(convert: Conversion, pairs: Generator[tuple[Arrays, Arrays]]) -
         yield inputs, targets, None
     for head, nothing in zip(convert.network.heads, missing, strict=True):
         if nothing:
-            raise DataError(f"target {head.name} has no label: all are missing (NaN)")
+            raise no_label(head, "all")
