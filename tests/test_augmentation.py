@@ -210,3 +210,8 @@ def test_sheet_shows_what_training_sees(rng: np.random.Generator) -> None:
     for step, drawn in enumerate(part.draws):
         z = augmented(Shift(1), (x - x.mean(axis=(0, 1, 2))) / x.std(axis=(0, 1, 2)), Mode(True, 3, step, 1))
         assert np.allclose(drawn, (z * x.std(axis=(0, 1, 2)) + x.mean(axis=(0, 1, 2)) - low) / (high - low))
+
+
+@pytest.mark.parametrize("layer", [Shift, Rotate, Noise])
+def test_only_zero_is_off(layer: type[Shift | Rotate | Noise]) -> None:
+    assert layer(0).off and not layer(1).off

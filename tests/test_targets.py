@@ -150,7 +150,9 @@ def require(tools: Toolchain, folder: Path) -> None:
 
 @pytest.fixture
 def fences(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plans in which no two tensors share memory, and two cache lines lie free between any two."""
+    """Plans in which no two tensors share memory, two cache lines lie free between any two, and threads share all that
+    they can, however little it is."""
+    monkeypatch.setattr(planning, "MIN_PARALLEL_NS", 1e-9)
     for module in (memory, planning):
         monkeypatch.setattr(
             module, "aligned_size", lambda n, itemsize: aligned_size(n, itemsize) + 2 * ALIGNMENT // itemsize
@@ -164,15 +166,15 @@ def fences(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assert_agrees(tools: Toolchain, network: Network, net: Net, folder: Path, rng: np.random.Generator) -> None:
-    """On more examples than a mini-batch has, and with two threads on fewer."""
-    program = Program(plan_network(network, tools.target, threads=2, options=net.options), tools, folder)
+    """On more examples than a mini-batch has, and with three threads on fewer."""
+    program = Program(plan_network(network, tools.target, threads=3, options=net.options), tools, folder)
     net.fill(program, rng)
     batch = program.plan.batch
     for n in (batch + max(1, batch // 4), -(-batch // 2)):
         xs, ys = data(program.network, n, rng, str(program.dtype))
         if "h" in xs:  # the inputs of algorithms: which image
             xs["h"] = np.eye(batch)[np.arange(n) % batch]
-        assert_program_agrees(program, xs, ys, threads=1 if n > batch else 2)
+        assert_program_agrees(program, xs, ys, threads=1 if n > batch else 3)
 
 
 def cases(tools: tuple[Toolchain, ...], nets: tuple[str, ...]) -> list[Any]:
