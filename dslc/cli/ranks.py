@@ -12,8 +12,6 @@ from dslc.language.diagnostics import UsageError
 
 LAUNCHERS = (("PMI_RANK", "PMI_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMIX_RANK", ""))
 """What launchers leave in the environment: hydra (of MPICH, Intel) and Slurm, Open MPI, and others that speak PMIx."""
-GRACE_SECONDS = 2.0
-"""How long the other ranks leave the word to rank 0, which has mostly met with the same error."""
 
 
 def launched_rank() -> int | None:
@@ -52,6 +50,8 @@ def leave(status: int) -> None:
     if rank is None or status not in (1, 2):
         return
     if rank and isinstance(sys.stderr, io.StringIO):
+        from dslc.runtime.native.mpi import GRACE_SECONDS
+
         time.sleep(GRACE_SECONDS)
         print(f"rank {rank}: {sys.stderr.getvalue()}", file=sys.__stderr__, end="", flush=True)
     sys.stderr.flush()

@@ -26,8 +26,6 @@ T = TypeVar("T")
 REDUCTIONS = ("fast", "ordered")
 GRACE_SECONDS = 2.0
 """How long another rank leaves the word to rank 0, which has mostly met with the same error."""
-
-
 LONGEST_PAUSE = 0.005
 """How many seconds a rank that waits sleeps at most before it looks again."""
 
