@@ -75,9 +75,9 @@ def _twin(key: tuple[str, str]) -> tuple[str, str]:
 
 def merged(train: tuple[Call, ...], gradients: tuple[Call, ...]) -> tuple[Call, ...] | None:
     """The calls of both steps in order, where most are the same; None if that is not so."""
-    plain = [[replace(call, barrier=False) for call in calls] for calls in (train, gradients)]
+    plain, others = ([replace(call, barrier=False) for call in calls] for calls in (train, gradients))
     found: list[Call] = []
-    for tag, begin, end, other_begin, other_end in SequenceMatcher(None, *plain, autojunk=False).get_opcodes():
+    for tag, begin, end, other_begin, other_end in SequenceMatcher(None, plain, others, autojunk=False).get_opcodes():
         pairs = zip(train[begin:end], gradients[other_begin:other_end], strict=False)
         if tag == "equal":
             found += [replace(one, barrier=one.barrier or other.barrier) for one, other in pairs]
