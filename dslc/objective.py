@@ -81,6 +81,7 @@ class Objective:
 
 
 def _number(record: Mapping[str, float], metric: str) -> float:
-    """The number under the metric's name, else the dev set's. `loss` is what training lowers: with the penalty."""
-    penalty = record.get("penalty", 0.0) if metric == "loss" else 0.0
-    return record.get(metric, record.get(f"dev_{metric}", math.nan)) + penalty
+    """The number under the metric's name, else the dev set's. `loss` is what training lowers: with the losses of
+    heads that only train, and the penalty."""
+    others = record.get("auxiliary", 0.0) + record.get("penalty", 0.0) if metric == "loss" else 0.0
+    return record.get(metric, record.get(f"dev_{metric}", math.nan)) + others

@@ -119,6 +119,10 @@ train {
     words = np.array(["a", "b", "c"])[(x[:, 0] > 0).astype(int) + (x[:, 1] > 0)]
     history = model.fit(x, words, dev=(x, words), epochs=1)
     assert {"dev_loss", "dev_accuracy"} <= set(history.records[0])
+    still = dslc.loads(text, dtype="float64", lr=1e-12)
+    record = still.fit(x, words, dev=(x, words), epochs=1).records[0]  # its loss is of the heads that the dev set has
+    assert record["loss"] == pytest.approx(record["dev_loss"], rel=1e-8)
+    assert record["loss"] + record["auxiliary"] == pytest.approx(still.loss(x, words), rel=1e-8)
     shifted = np.roll(np.array(["a", "b", "c"]), 1)[np.searchsorted(["a", "b", "c"], words)]
     same = model.loss(x, {"output": words, "aux": words})
     assert model.loss(x, words) == same != model.loss(x, {"output": words, "aux": shifted})

@@ -40,7 +40,9 @@ def curves(history: History) -> dict[str, Chart]:
             for epoch, value in zip(epochs, values, strict=True)
         ]
         if any(row["value"] is not None for row in shown):
-            title = {"lr": "learning rate"}.get(name, f"dev {name}" if [of for of, _ in lines] == ["dev"] else name)
+            title = {"lr": "learning rate", "auxiliary": "loss of heads that only train"}.get(
+                name, f"dev {name}" if [of for of, _ in lines] == ["dev"] else name
+            )
             scale = _scale([row["value"] for row in shown if row["value"] is not None], name == "lr")
             found[title] = _lines(shown, title, scale, history.best_epoch, legend=len(lines) > 1)
     return found

@@ -13,7 +13,7 @@ from dslc.runtime.analysis.vega import Chart, axis, chart, number
 from dslc.runtime.training.history import History
 from dslc.runtime.training.settings import settings_of
 
-NO_GOALS = ("epoch", "penalty", "left_out")
+NO_GOALS = ("epoch", "auxiliary", "penalty", "left_out")
 """Numbers of an epoch of which none is the best."""
 
 

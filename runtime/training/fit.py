@@ -227,7 +227,7 @@ class Fit:
         return reason is None
 
     def _batches(self, epoch: int, begun: Begun) -> dict[str, float] | None:
-        """Trains for an epoch, from where it has begun. Returns its mean loss and, where there are regularizers, the
+        """Trains for an epoch, from where it has begun. Returns its mean losses and, where there are regularizers, the
         mean penalty; None if training ends within it."""
         examples, start = 0, begun.done(self.model.step)
         with self.batches.epoch(epoch) as pieces:
@@ -235,13 +235,19 @@ class Fit:
                 if not self._piece(piece, examples, start, begun):
                     return None
                 examples += len(piece.order)
-        losses = {"loss": _mean_loss(begun.sums)}
+        losses = self._losses(begun.sums)
         if any(p.regularizers for p in self.model.network.parameters):
             trained = examples - begun.left_out
             losses["penalty"] = float(begun.sums[-1]) / trained if trained else math.nan
         if self.training.checks_gradients:
             losses["left_out"] = float(begun.left_out)
         return losses
+
+    def _losses(self, sums: Array) -> dict[str, float]:
+        """The mean loss of the heads that predict, which the dev set has too, and that of those that only train."""
+        means, answers = mean_losses(sums[:-1].tolist()), len(self.model.network.answers)
+        others = {"auxiliary": sum(means[answers:])} if means[answers:] else {}
+        return {"loss": sum(means[:answers]), **others}
 
     def _piece(self, piece: Piece, before: int, start: int, begun: Begun) -> bool:
         """Trains on a piece of an epoch with so many examples before it, from example `start` of the epoch on. Returns
@@ -257,7 +263,7 @@ class Fit:
                     return False
                 left_out = min(self.model.mini_batch, size - done)
                 begun.left_out, done = begun.left_out + left_out, done + left_out
-            loss = _mean_loss(begun.sums)
+            loss = self._losses(begun.sums)["loss"]
             self.progress.advance(self.model.epoch + 1, before + done, loss)
             self.word = self.ranks.agreed(self._batch_done(before + done, loss))
             if before + done != last and not self._goes_on(self.word):
@@ -308,7 +314,3 @@ class Fit:
         if not excluded:
             self.history.best_epoch = int(record["epoch"])
         return not excluded
-
-
-def _mean_loss(sums: Array) -> float:
-    return float(sum(mean_losses(sums[:-1].tolist())))

@@ -16,7 +16,8 @@ from dslc.language.diagnostics import DataError
 @dataclass
 class History:
     """What `fit` returns. `records` hold epoch, lr, loss (mean over the epoch's labels, without the penalty, as
-    `dev_loss`), penalty (its mean, where there are regularizers), seconds, and the dev set's metrics.
+    `dev_loss`), auxiliary (that of heads that are `train_only`), penalty (its mean, where there are regularizers),
+    seconds, and the dev set's metrics.
 
     `best_epoch` is the epoch whose weights were kept. `stopped` says why training ended: `epochs`, `early`,
     `interrupted`, `diverged`, `failed` (a callback raised), or the word that `on_epoch` or a callback returned.
