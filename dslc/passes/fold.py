@@ -39,13 +39,15 @@ def _feeds(before: Operation, op: Operation, readers: Counter[Tensor]) -> bool:
 
 
 def _folded(before: Operation, op: Operation) -> tuple[Operation, Operation]:
-    """The operation that computes the folded weights, and the layer that reads them."""
+    """The operation that computes the folded weights, and the layer that reads them. Weights that are folded already,
+    because two batch norms follow each other, are folded once more, into others."""
     x, w, *bias = before.reads
-    layer = before.name.removesuffix("_forward")
-    weights = replace(w, name=f"{layer}_folded_weight", role=ACTIVATION)
-    term = Tensor(f"{layer}_folded_bias", op.reads[1].shape, batched=False)
+    layer, norm = before.name.removesuffix("_forward"), op.name.removesuffix("_apply")
+    name = f"{layer}_{norm}" if w.role == ACTIVATION else layer
+    weights = replace(w, name=f"{name}_folded_weight", role=ACTIVATION)
+    term = Tensor(f"{name}_folded_bias", op.reads[1].shape, batched=False)
     fold = Operation(
-        "fold_batchnorm", f"{layer}_fold", (w, *op.reads[1:], *bias), (weights, term), op.detail, op.comment, op.line
+        "fold_batchnorm", f"{name}_fold", (w, *op.reads[1:], *bias), (weights, term), op.detail, op.comment, op.line
     )
     comment = before.comment if op.line == before.line else f"{before.comment} -> {op.comment}"
     return fold, replace(before, reads=(x, weights, term), writes=op.writes, comment=comment)
