@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 
@@ -259,18 +260,21 @@ class Network:
         """For inputs that count something or name words: the least and the largest whole number that all layers which
         read them take."""
         found: dict[Value, tuple[int, int]] = {}
+        for value, _, least, most in self.counts():
+            low, high = found.get(value, (least, most))
+            found[value] = (max(low, least), min(high, most))
+        return found
+
+    def counts(self) -> Iterator[tuple[Value, str, int, int]]:
+        """Inputs that count something or name words: who reads them, and the least and the largest whole number that
+        this takes."""
         for node in self.nodes:
             for place, (least, most) in node.layer.whole_numbers(node.input_shapes).items():
-                value = node.inputs[place]
-                if value in self.inputs:
-                    low, high = found.get(value, (least, most))
-                    found[value] = (max(low, least), min(high, most))
+                if node.inputs[place] in self.inputs:
+                    yield node.inputs[place], node.name, least, most
         for head in self.heads:
             if (lengths := self.lengths_of(head)) is not None:
-                steps = head.value.shape[0]
-                low, high = found.get(lengths, (0, steps))
-                found[lengths] = (low, min(high, steps))
-        return found
+                yield lengths, f"the loss of {head.name}", 0, head.value.shape[0]
 
     def lengths_of(self, head: Head) -> Value | None:
         """The input that tells a head's loss how many steps each example has; None where it asks for none."""

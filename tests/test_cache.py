@@ -52,6 +52,18 @@ def test_the_folder_is_private(folder: Path) -> None:
     assert stat.S_IMODE(module_in(folder).stat().st_mode) & 0o022 == 0
 
 
+def test_what_is_kept_of_the_compiler_is_whole_or_asked_again(folder: Path) -> None:
+    build.find_compiler.cache_clear()
+    wanted = predicted()
+    (known,) = folder.glob("compiler-*")
+    content = known.read_bytes()
+    for broken in (content[: len(content) // 2], b"\xff" + content, b""):
+        known.write_bytes(broken)
+        build.find_compiler.cache_clear()
+        module_in(folder).unlink()
+        assert predicted() == wanted and known.read_bytes() == content
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o702])
 def test_a_folder_that_others_can_write_is_not_used(mode: int, folder: Path) -> None:
     folder.mkdir()

@@ -321,7 +321,7 @@ def test_gcc_without_make(tiny: Path) -> None:
         cache = tiny / f"cache{shares}"
         done = dslc("verify", "tiny.net", cwd=tiny, PATH=path, CC="gcc", DSLC_CACHE=str(cache))
         assert done.returncode == 0, done.stderr
-        assert ("-flto" in next(cache.glob("compiler-*")).read_text()) == shares
+        assert (b"-flto" in next(cache.glob("compiler-*")).read_bytes()) == shares
 
 
 def test_a_cache_that_cannot_be_written_is_replaced_with_a_note(tiny: Path) -> None:

@@ -81,6 +81,13 @@ def test_a_long_sequence_is_exact_in_single_precision(rng: np.random.Generator) 
     assert_close(model.gradients(x, rows)["scale1.factor"], wanted, 1e-4, "factor")
 
 
+@pytest.mark.parametrize("steps", [STEPS + 1, 2.5, -1])
+def test_lengths_are_whole_numbers_of_steps(model: Model, steps: float) -> None:
+    given = {"sound": np.zeros((1, STEPS, 3)), "n": np.array([[steps]])}
+    with pytest.raises(DataError, match=rf"input n is .* in example 0: .* wants whole numbers from 0 to {STEPS}"):
+        model.evaluate(given, np.array([[0, 2, -1, -1, -1, -1]]))
+
+
 @pytest.mark.parametrize(
     ("row", "steps", "said"),
     [

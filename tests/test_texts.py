@@ -86,6 +86,11 @@ def test_a_running_text(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("other.txt").write_text("that hat is ON" * 3)
     assert run("evaluate", "w", "--data", "other.txt") == 0
     capsys.readouterr()
+    Path("loud.txt").write_text("THAT HAT IS ON" * 3)
+    with pytest.warns(DataNote, match=r"input text: 7\d% of the characters are none of the training set's"):
+        assert run("evaluate", "w", "--data", "loud.txt") == 0
+    assert run("generate", "w", "--start", "the", "--seed", -1) == 2
+    capsys.readouterr()
     runs = []
     for seed in (1, 1, 2):
         assert run("generate", "w", "--start", "the ", "--length", 40, "--seed", seed) == 0

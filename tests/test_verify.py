@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import dslc
+from dslc.layers import Mode, Reference
+from dslc.layers.batchnorm import BatchNorm
+from dslc.numerics import Array
 from dslc.proofs.verify import Comparison, verify
 from dslc.runtime.data.random import random_batch
 from helpers import interpreter
@@ -140,3 +143,15 @@ def test_a_later_step_with_other_gradients_is_a_fault(optimizer: str, monkeypatc
         right = getattr(model, name)
         monkeypatch.setattr(model, name, lambda x, y, right=right: right(x, 1 - y) if model.step >= 4 else right(x, y))
     assert {"after 10 steps dense1.bias", "after 10 steps dense3.bias"} <= failing(verify(model, 5))
+
+
+def test_predictions_are_compared_after_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running averages of the beginning hide what a fault in their use would do."""
+    right = BatchNorm.reference
+
+    def wrong(self: BatchNorm, xs: tuple[Array, ...], p: dict[str, Array], mode: Mode) -> Reference:
+        return right(self, xs, p if mode.training else p | {"mean": 0 * p["mean"]}, mode)
+
+    monkeypatch.setattr(BatchNorm, "reference", wrong)
+    rows = verify(dslc.loads(NORMALIZED.replace("OPTIMIZER", "sgd(0.1)")), 8)
+    assert failing(rows) == {"output after 10 steps output"}

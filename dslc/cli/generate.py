@@ -33,6 +33,7 @@ def generate(
     from dslc.runtime.runs.generation import continuation
 
     positive(length, "--length")
+    positive(seed, "--seed", 0)
     if not 0 <= temperature < float("inf"):
         raise CallError(f"--temperature is a number of at least 0, not {temperature:g}")
     written = continuation(load_run(run, thread_option(threads)), start, length, temperature, seed)

@@ -49,6 +49,7 @@ def gradcheck(
 
     if not 0 < epsilon < 1:
         raise CallError(f"--epsilon must lie between 0 and 1, not {epsilon:g}")
+    positive(seed, "--seed", 0)
     network = check_file(spec, overrides(define), "float64")
     if without_dropout:
         network = checking.without_dropout(network)

@@ -58,6 +58,7 @@ def verify(
     from dslc.runtime.model import Model
     from dslc.runtime.runs.quantized import is_quantized
 
+    positive(seed, "--seed", 0)
     if is_quantized(spec):
         return _verify_integers(spec, positive(examples_, "--examples"), seed, target_named(target))
     network = check_file(spec, overrides(define), dtype)

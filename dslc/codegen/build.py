@@ -225,13 +225,13 @@ def find_compiler() -> Compiler:
 
 
 def _identify(command: tuple[str, ...]) -> Compiler:
-    """The compiler's version and abilities, kept beside the modules so that it is asked only once."""
+    """The compiler's version and abilities, kept beside the modules, with a checksum, so that it is asked only once."""
     stat = os.stat(command[0])
     optional = (UNSPLIT_FMA, ON_ALL_CORES) if shutil.which("make") else (UNSPLIT_FMA,)
     key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size} {FLAGS} {optional}".encode()).hexdigest()[:20]
     known = cache_folder() / f"compiler-{key}"
-    if known.exists():
-        flags, _, identity = known.read_text().partition("\n")
+    if known.exists() and (content := unsealed(known.read_bytes())) is not None:
+        flags, _, identity = content.decode().partition("\n")
         return Compiler(command, identity, tuple(flags.split()))
     asked = _run([*command, "--version"])
     identity = f"{command[0]} {asked.stdout.splitlines()[0] if asked.stdout else ''}"
@@ -241,7 +241,7 @@ def _identify(command: tuple[str, ...]) -> Compiler:
         build = [*command, str(test), "-o", str(test.with_suffix(""))]
         known_flags = [flag for group in optional if _run([*build, *group]).returncode == 0 for flag in group]
     with suppress(OSError):  # then it is asked again
-        write_whole(known, f"{' '.join(known_flags)}\n{identity}".encode())
+        write_whole(known, sealed(f"{' '.join(known_flags)}\n{identity}".encode()))
     return Compiler(command, identity, tuple(known_flags))
 
 

@@ -51,7 +51,8 @@ class Comparison:
 
 
 def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
-    """Compares every output, every gradient and, after ten training steps, every parameter.
+    """Compares every output, every gradient and, after ten training steps, every parameter and every output once more:
+    with running averages that are not those of the beginning.
 
     count: examples in the mini-batch, drawn by the seed. The steps change the model's parameters.
 
@@ -82,7 +83,10 @@ def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
         interpreter.update(agreed, results, model.learning_rate(model.epoch))
         model.train_step(unwrap_single(x), unwrap_single(y))
     after = {name: view.numpy() for name, view in model.parameters.items()}
-    return rows + _compare(f"after {STEPS} steps", after, interpreter.shown, for_steps, {})
+    rows += _compare(f"after {STEPS} steps", after, interpreter.shown, for_steps, {})
+    last = model.predict(unwrap_single(x))
+    by_head = last if isinstance(last, dict) else {network.heads[0].name: last}
+    return rows + _compare(f"output after {STEPS} steps", by_head, interpreter.predict(precise_x), for_steps, {})
 
 
 def _agreed(exact: Array, found: Array, allowed: float) -> Array:

@@ -18,6 +18,8 @@ WIDE = 100.0
 """A learning rate that changes by more than this factor is shown on a logarithmic axis."""
 LINES = ("train", "dev", "train with penalty", "train, measured as dev")
 """What a curve is of; each has its color in all charts."""
+MOST_TICKS = 12
+"""So many epochs are named along an axis."""
 MOST_LAYERS = 60
 """So many layers fit into a chart of bars."""
 
@@ -57,7 +59,9 @@ def _scale(values: list[float], rates: bool) -> Chart:
 
 def _lines(values: list[Chart], title: str, scale: Chart, best: int | None, legend: bool) -> Chart:
     """Lines over the epochs, with the numbers under the pointer and the best epoch marked."""
-    x = axis("epoch", "epoch", scale={"zero": False}, axis={"tickMinStep": 1, "format": "d", "grid": False})
+    epochs = sorted({row["epoch"] for row in values})
+    ticks = epochs[:: -(-len(epochs) // MOST_TICKS)]
+    x = axis("epoch", "epoch", scale={"zero": False}, axis={"values": ticks, "format": "d", "grid": False})
     y = axis("value", title, scale=scale)
     domain = list(dict.fromkeys(row["of"] for row in values))
     colors = {"domain": domain, "range": [SERIES[LINES.index(label)] for label in domain]}

@@ -61,8 +61,10 @@ class Contender:
 
 
 def given_for(network: Network, job: Job, count: int) -> Given:
-    """Random data, the same in every process."""
+    """Random data, the same in every process. Sequences with labels have all their steps, so that any labels fit."""
     x, _ = random_batch(network, count, 0)
+    for lengths in filter(None, map(network.lengths_of, network.heads)):
+        x[lengths.name][...] = network.whole_numbers[lengths][1]
     sets = LABEL_SETS if job == "train" else 0
     return Given(x, tuple(random_batch(network, count, seed)[1] for seed in range(1, sets + 1)))
 

@@ -36,18 +36,14 @@ def as_inputs(network: Network, x: Any, dtype: Any, keep_bytes: bool = False) ->
 def _require_whole_numbers(network: Network, arrays: list[Array]) -> None:
     """Raises DataError where an input that counts something holds what is no such number."""
     given = {value: array for value, array in zip(network.inputs, arrays, strict=True)}
-    for node in network.nodes:
-        for place, (least, most) in node.layer.whole_numbers(node.input_shapes).items():
-            array = given.get(node.inputs[place])
-            if array is None:
-                continue
-            bad = (array < least) | (array > most) | (array != np.floor(array))
-            if bad.any():
-                where = np.argwhere(bad)[0]
-                wanted = f"{node.name} wants whole numbers from {least} to {most}"
-                at = f" at place {where[1]}" if array[0].size > 1 else ""
-                found = f"input {node.inputs[place].name} is {array[tuple(where)]:g}{at} in {{}}: {wanted}"
-                raise ExampleError(found, where[0])
+    for value, reader, least, most in network.counts():
+        array = given[value]
+        bad = (array < least) | (array > most) | (array != np.floor(array))
+        if bad.any():
+            where = np.argwhere(bad)[0]
+            wanted = f"{reader} wants whole numbers from {least} to {most}"
+            at = f" at place {where[1]}" if array[0].size > 1 else ""
+            raise ExampleError(f"input {value.name} is {array[tuple(where)]:g}{at} in {{}}: {wanted}", where[0])
 
 
 def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:

@@ -29,6 +29,8 @@ from dslc.runtime.data.vocabulary import Characters, Vocabulary, is_text, requir
 Array = np.ndarray[Any, Any]
 READ_ALIKE = ("header", "scale", "resize", "fit", "background", "tokens")
 """What of `Reading` stays from training to prediction."""
+MANY_UNKNOWN = 0.2
+"""Where a larger share of words or characters is unknown, a note says so."""
 FAR = 1024
 """Numbers that lie more than so many of their deviations from zero are shifted before they are rounded."""
 
@@ -115,7 +117,11 @@ class Schema:
             raise DataError(
                 f"the vocabulary of input {value.name} is learned by `fit`: train the model, or load its weights"
             )
-        return known.of_characters(given) if isinstance(given, Characters) else known.rows(given, value.shape[0])
+        made = known.of_characters(given) if isinstance(given, Characters) else known.rows(given, value.shape[0])
+        if (share := known.unknown_share(made)) > MANY_UNKNOWN:
+            text = f"input {value.name}: {share:.0%} of the {known.unit} are none of the training set's"
+            warnings.warn(text, DataNote, stacklevel=6)
+        return made
 
     def _encodings(self, name: str) -> tuple[Encoding, ...]:
         if name not in self.tables:

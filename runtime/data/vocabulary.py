@@ -101,6 +101,11 @@ class Vocabulary:
         found = np.where(known[at] == np.asarray(codes), at + self.first, self.first - 1)
         return np.asarray(found)
 
+    def unknown_share(self, numbers: Array) -> float:
+        """The share of unknown ones among numbers, without what fills up."""
+        texts = numbers if self.first == 1 else numbers[numbers != FILL]
+        return float(np.mean(texts == self.first - 1)) if texts.size else 0.0
+
     def text(self, numbers: Array) -> str:
         """Numbers of characters as text; an unknown one is the replacement character."""
         return "".join(
