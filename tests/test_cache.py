@@ -174,3 +174,11 @@ def test_the_compiler_is_run_without_a_shell(folder: Path, tmp_path: Path, monke
     finally:
         build.find_compiler.cache_clear()
     assert not mark.exists()
+
+
+def test_flags_that_make_wrong_numbers_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSLC_CFLAGS", "-O1 -ffast-math")
+    build.find_compiler.cache_clear()
+    with pytest.raises(UsageError, match="DSLC_CFLAGS has -ffast-math, which makes wrong numbers"):
+        predicted()
+    build.find_compiler.cache_clear()

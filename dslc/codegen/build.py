@@ -38,6 +38,8 @@ from dslc.target import Target, cpu_identity
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-pthread", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
 EXTRA_FLAGS = "DSLC_CFLAGS"
 """The environment variable with flags of one's own, such as -O1 for networks that run for a moment."""
+INEXACT = ("-ffast-math", "-Ofast", "-funsafe-math-optimizations", "-fassociative-math", "-ffinite-math-only")
+"""Flags with which a compiler may compute something else than what the C says."""
 UNSPLIT_FMA = ("--param=avoid-fma-max-bits=0",)
 """GCC tuned for some CPUs splits multiply-adds in short chains and not in long ones; then a sum has other bits in a
 small tile than in a large one."""
@@ -206,7 +208,13 @@ def compiler_for(target: Target) -> Compiler:
 
 
 def _with_extra_flags(known: Compiler) -> Compiler:
-    return replace(known, own_flags=tuple(shlex.split(os.environ.get(EXTRA_FLAGS, ""))))
+    flags = tuple(shlex.split(os.environ.get(EXTRA_FLAGS, "")))
+    if wrong := [flag for flag in flags if flag in INEXACT]:
+        raise UsageError(
+            f"{EXTRA_FLAGS} has {wrong[0]}, which makes wrong numbers: NaN stands for labels that are missing, and "
+            "sums have the order that was chosen for them"
+        )
+    return replace(known, own_flags=flags)
 
 
 @cache

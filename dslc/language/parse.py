@@ -150,7 +150,8 @@ class BadCharacter(Diagnostic):
             "%": "help: write a rate as a number: 0.5",
         }
         if self.character.isdigit() or self.character == ".":
-            return ("help: a number is written 3, 0.5 or 1e-3, a size 5x5 or 28x28x1; a name starts with a letter",)
+            numbers = "a number is written 3, 0.5 or 1e-3, a size 5x5 or 28x28x1, memory 500kB, 50MB or 2GB"
+            return (f"help: {numbers}; a name starts with a letter",)
         return (hints.get(self.character, ""),)
 
 

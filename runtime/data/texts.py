@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +139,15 @@ def _text_of(path: Path) -> tuple[str, tuple[str, ...]]:
     """A file as text in UTF-8, or Windows-1252 with a note; all ends of lines are the same."""
     data = read_whole(path, 8)
     notes: tuple[str, ...] = ()
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("cp1252", errors="replace")
         notes = (f"{path} is not in UTF-8; it was read as Windows-1252",)
-    return text.replace("\r\n", "\n").replace("\r", "\n"), notes
+    return with_plain_ends(text), notes
+
+
+def with_plain_ends(text: str) -> str:
+    """All ends of lines as one character."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.texts import with_plain_ends
 from dslc.runtime.data.vocabulary import CHARACTERS, FILL, text_input
 from dslc.runtime.model import Model
 
@@ -23,6 +24,7 @@ def continuation(model: Model, start: str, length: int, temperature: float, seed
     known = None if wanted is None else model.schema.vocabularies.get(wanted.name)
     if wanted is None or not wanted.continues or known is None or known.unit != CHARACTERS:
         raise DataError("this run does not say the next character of a text: train one with --data book.txt")
+    start = with_plain_ends(start)
     said = list(known.numbers(start))
     if not said:
         raise DataError("there is no text to go on from: give at least one character")
