@@ -3,6 +3,7 @@ with the network in float, which it is close to."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,8 @@ def verify_quantized(model: QuantizedModel, count: int, seed: int = 0) -> list[B
     """Compares the bytes of every head, for inputs whose bytes are drawn by the seed; and with the network in float on
     the examples that were kept of it."""
     inputs = random_inputs(model, count, np.random.default_rng(seed))
-    endings, rows = model.program.endings, []
-    signals = model.signals() or [None] * len(endings)
+    endings, known, rows = model.program.endings, model.signals(), []
+    signals: Sequence[float | None] = [None] * len(endings) if known is None else known
     for ending, c, numpy, signal in zip(endings, model.integers(inputs), model.reference(inputs), signals, strict=True):
         off = np.abs(c.astype(np.int64) - numpy)
         rows.append(Bits(ending.head, c.size, int((off > 0).sum()), int(off.max()), signal))
