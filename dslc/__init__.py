@@ -90,16 +90,33 @@ def quantize(
 
     Raises:
         SpecError: some layers have no form in integers; it names their places.
-        DataError: the data do not fit the network.
-        UsageError: a layer sums more products than 32-bit integers hold.
+        DataError: the data do not fit the network, or the model is quantized already.
+        UsageError: bits, ranges or examples are none that there are, or a layer sums more products than 32-bit
+            integers hold.
     """
     from dslc.quantization.quantize import quantize as to_integers
-    from dslc.runtime.quantized import QuantizedModel, calibration_inputs
+    from dslc.runtime.quantized import QuantizedModel, calibration_inputs, sample_of
     from dslc.runtime.runs.trained import trained
 
+    if isinstance(model, QuantizedModel):
+        raise DataError(f"{model.network.name} is quantized already")
+    _require_known(bits, ranges, examples)
     known = trained(model.network, model.copy_weights(), model.schema)
     inputs = calibration_inputs(model.network, model.schema, data, examples)
-    return QuantizedModel(known, to_integers(known, inputs, bits, ranges), model.schema)
+    program = to_integers(known, inputs, bits, ranges)
+    return QuantizedModel(known, program, model.schema, sample=sample_of(known, program, inputs))
+
+
+def _require_known(bits: object, ranges: object, examples: int) -> None:
+    """Raises CallError where a setting of `quantize` is none that there is."""
+    from dslc.language.diagnostics import CallError
+
+    if bits not in (7, 8):
+        raise CallError(f"bits is 7 or 8, not {bits!r}")
+    if ranges not in ("mse", "minmax"):
+        raise CallError(f"ranges is 'mse' or 'minmax', not {ranges!r}")
+    if examples < 1:
+        raise CallError(f"examples must be at least 1, not {examples}")
 
 
 def _precision(dtype: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,8 +14,9 @@ from dslc.codegen.build import Library, build
 from dslc.export.network import Trained
 from dslc.ir import Head, Network, Training
 from dslc.language.diagnostics import DataError
-from dslc.quantization.analysis import LayerLoss, layer_losses
+from dslc.quantization.analysis import LayerLoss, layer_losses, signal_to_noise
 from dslc.quantization.c_source import Printed, print_c
+from dslc.quantization.calibration import float_values
 from dslc.quantization.endings import finish
 from dslc.quantization.memory import place
 from dslc.quantization.program import Ending, Program
@@ -34,10 +35,32 @@ CACHE = 512 << 10
 """Bytes that their values should fit into."""
 PORTION = 1024
 """Examples of a file that are read at a time."""
+SAMPLED, SAMPLE_BYTES = 32, 1 << 20
+"""Examples that are kept with what the network says of them in float, at most, and their bytes, if they are several."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A few examples: `inputs` (n, *shape) in the order of the network, and by head what the network computes in float
+    where the integers of the head end."""
+
+    inputs: tuple[Array, ...]
+    real: tuple[Array, ...]
+
+
+def sample_of(trained: Trained, program: Program, inputs: Mapping[str, Array]) -> Sample:
+    """The first of some inputs in float32 by name."""
+    each = sum(value.elements for value in trained.network.inputs) * 4
+    count = min(SAMPLED, max(1, SAMPLE_BYTES // each))
+    some = {name: x[:count] for name, x in inputs.items()}
+    values = float_values(trained.network, trained.parameters, some)
+    given = tuple(some[value.name] for value in trained.network.inputs)
+    return Sample(given, tuple(values[ending.tensor].astype(np.float32) for ending in program.endings))
 
 
 class QuantizedModel:
-    """A network in 8-bit integers. `trained` has its spec and what is known of its data, `program` its integers.
+    """A network in 8-bit integers. `trained` has its spec and what is known of its data, `program` its integers, and
+    `sample` what the network says in float.
 
     Predictions, metrics and classes are as those of `Model`. Several Python threads may share it: each call has memory
     of its own.
@@ -46,8 +69,15 @@ class QuantizedModel:
         UsageError: there is no C compiler.
     """
 
-    def __init__(self, trained: Trained, program: Program, schema: Schema, target: Target | None = None) -> None:
-        self.trained, self.program, self.schema = trained, program, schema
+    def __init__(
+        self,
+        trained: Trained,
+        program: Program,
+        schema: Schema,
+        target: Target | None = None,
+        sample: Sample | None = None,
+    ) -> None:
+        self.trained, self.program, self.schema, self.sample = trained, program, schema, sample
         self.target = target or native()
         self._building = threading.Lock()
 
@@ -105,6 +135,14 @@ class QuantizedModel:
         program = self.program
         values = run(program, {port.tensor: encode(program, port, by_port[port.name]) for port in program.ports})
         return [values[ending.tensor] for ending in program.endings]
+
+    def signals(self) -> list[float] | None:
+        """The signal-to-noise ratio in decibels of the integers of each head, against the network in float on the
+        examples of the sample; None where none were kept."""
+        if self.sample is None:
+            return None
+        found = zip(self.program.endings, self.reference(self.sample.inputs), self.sample.real, strict=True)
+        return [signal_to_noise(real, self.program.tensor(e.tensor).encoding.decode(q)) for e, q, real in found]
 
     def integers(self, inputs: Sequence[Array]) -> list[Array]:
         """The same by the compiled C: uint8 (n, *shape) for each head."""

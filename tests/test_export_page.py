@@ -273,6 +273,34 @@ def test_predicts_in_node(digits: Path, rng: np.random.Generator) -> None:
     assert_close(made, wanted, FORWARD["float32"], "node")
 
 
+def test_refuses_what_is_no_example(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Too few numbers, too many, and what is no number: an error that names the count."""
+    missing = [name for name in ("node", "clang", "wasm-ld") if shutil.which(name) is None]
+    if missing:
+        reason = f"not installed: {', '.join(missing)}"
+        pytest.fail(reason) if os.environ.get("DSLC_REQUIRE_TARGETS") else pytest.skip(reason)
+    text = (
+        "net Six {\n  input x: 6\n  dense(2) -> softmax\n}\n"
+        "train {\n  loss cross_entropy\n  optimizer sgd(0.1)\n  batch 2\n}\n"
+    )
+    network = check_text(text)
+    wishes = Wishes(TARGETS["wasm"], training=True)
+    folder = write(export_page(Trained(network, random_parameters(network, rng)), wishes, None), tmp_path)
+    program = ["node", "--no-warnings", str(Path(__file__).with_name("run_page_refusals.mjs")), str(folder)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    few, many, undefined, text, nothing, short, unlabelled, none, batch, half, right = json.loads(done.stdout)
+    assert few == short == "an example is 6 numbers, not 5" and many == "an example is 6 numbers, not 7"
+    assert undefined.endswith("at place 5 of it is none: undefined") and text.endswith("none: 1")
+    assert nothing == "an example is 6 numbers, not undefined"
+    assert (
+        unlabelled.endswith("takes 1 labels, not 0")
+        and none.endswith("not 0")
+        and batch.startswith("a step takes 1 to")
+    )
+    assert half.endswith("not 0.5") and right == ""
+
+
 def test_imports_nothing(digits: Path) -> None:
     """A module has no section of imports; one of imports would be seen."""
     module = (digits / "page" / "digits.wasm").read_bytes()

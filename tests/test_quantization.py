@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,11 +21,14 @@ from dslc import SpecError
 from dslc.cli.main import run as dslc_run
 from dslc.compiler import check_text
 from dslc.export.network import Trained, Wishes
+from dslc.ir import Node
+from dslc.proofs.quantized import verify_quantized
+from dslc.quantization.analysis import size_before
 from dslc.quantization.arithmetic import encoding_of, fixed_point, shifted
 from dslc.quantization.calibration import float_values
 from dslc.quantization.endings import finish
 from dslc.quantization.export import export_quantized
-from dslc.quantization.forms import Affine
+from dslc.quantization.forms import FORMS, Affine, Form
 from dslc.quantization.program import Product, Program
 from dslc.quantization.quantize import Ranges, quantize
 from dslc.quantization.reference import compute, encode, run
@@ -32,6 +36,7 @@ from dslc.quantization.stages import stages_of
 from dslc.quantization.storage import from_arrays, to_arrays
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.model import Model
+from dslc.runtime.runs.quantized import read_quantized, write_quantized
 from dslc.target import TARGETS, Target, native
 from exporting import AARCH64, HERE, Export, Host, random_parameters, run_compiler
 from helpers import runs
@@ -235,6 +240,51 @@ def test_predicts_numbers_too(case: Case, tmp_path: Path) -> None:
     assert np.abs(numbers - expected).max() < 1e-6
 
 
+ENDS = """net End {
+  input x: 3x5
+  dense(4) -> softmax -> tanh
+}
+"""
+SINGLE = "net End {\n  input x: 6\n  dense(3)\n}\n"
+NAMES = """net End {
+  input x: 6x5x2
+  standardize
+  image_layer = conv(3, 3x3) -> tanh(name=image)
+  avgpool(2x2, name=image_input) -> tanh(name=predict) -> flatten -> dense(3, name=at) -> linear
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "shift"), [(ENDS, 0), (SINGLE, 0), (NAMES, 0), (NAMES, 1e5)], ids=["rows", "one", "names", "far"]
+)
+def test_floats_with_sanitizers(text: str, shift: float, tmp_path: Path) -> None:
+    """Several layers behind the integers, each over all rows; and names that the C has too. No warning, no errors."""
+    case = case_of(text, 8)
+    value = case.trained.network.inputs[0]
+    offsets = {value.name: (shift,) * value.elements} if shift else {}
+    case = replace(case, trained=replace(case.trained, offsets=offsets))
+    found = exported(case, Wishes(TARGETS["c99"], batch=3), tmp_path)
+    checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra", "-Wshadow", "-Werror")
+    sources = [str(tmp_path / name) for name in ("main.c", f"{found.prefix}.c")]
+    run_compiler("gcc", "-std=c99", "-O1", *checks, *sources, "-lm", "-o", str(tmp_path / "main"))
+    x = (case.x + shift).astype(np.float32)
+    (tmp_path / "examples.bin").write_bytes(x.tobytes())
+    done = subprocess.run(["./main", "examples.bin"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    numbers = np.array([line.split() for line in done.stdout.splitlines()], np.float32)
+    (port,), (ending,) = case.program.ports, case.program.endings
+    given = encode(case.program, port, (x.astype(np.float64) - shift).astype(np.float32))
+    said = run(case.program, {port.tensor: given})[ending.tensor]
+    expected = finish(case.program, case.trained, ending, said)
+    assert np.abs(numbers - expected.reshape(numbers.shape)).max() < 1e-6
+
+
+def test_size_before_is_that_of_what_predicts() -> None:
+    text = "net A {\n  input x: 6\n  output aux = x -> dense(3) train_only\n  output main = x -> dense(4)\n}\n"
+    network = check_text(text)
+    assert size_before(Trained(network, random_parameters(network, np.random.default_rng(0)))) == 4 * 28
+
+
 def test_microcontrollers_need_no_floats(case: Case, tmp_path: Path) -> None:
     """Without a floating-point unit every operation on floats is a call of the compiler's library."""
     host = BOARDS[0].host
@@ -302,9 +352,71 @@ def test_commands(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "flash: " in capsys.readouterr().out and (tmp_path / "c" / "digits.c").exists()
     for wrong in (["export", str(folder), "--to", "onnx"], ["export", str(folder), "--training"]):
         assert dslc_run(wrong) == 2
+    assert dslc_run(["export", str(folder), "--threads", "pthread"]) == 2
+    assert "any compiler of C99" in (tmp_path / "c" / "README.md").read_text()
     assert dslc_run(["quantize", str(folder), "--data", "digits"]) == 1
     assert dslc_run(["quantize", str(weights), "--data", "iris", "-o", str(tmp_path / "r")]) == 1
     assert "error: " in capsys.readouterr().err
+
+
+def test_refusals_tell_why(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, folder = tmp_path / "w.safetensors", tmp_path / "q"
+    model.save(weights)
+    found = dslc.quantize(model, load_dataset("digits").train.x, examples=40)
+    write_quantized(folder, found, "")
+    missing = str(tmp_path / "none")
+    for command, reason in (
+        (["quantize", str(weights), "--data", "digits", "-o", str(weights)], "is a file: name a folder"),
+        (["quantize", missing], f"there is no run {missing}"),
+        (["report", str(folder)], "is quantized: use the run it comes from"),
+        (["errors", str(folder), "--data", "digits"], "is quantized: use the run it comes from"),
+        (["compare", str(folder), str(folder)], "is quantized: use the run it comes from"),
+    ):
+        assert dslc_run(command) == 1
+        assert reason in capsys.readouterr().err.replace("\n", " ")
+    with pytest.raises(dslc.DataError, match="is quantized already"):
+        dslc.quantize(found, np.zeros((5, 8, 8, 1)))  # type: ignore[arg-type]
+    for wrong, allowed in (({"bits": 16}, "7 or 8"), ({"ranges": "foo"}, "'mse' or 'minmax'"), ({"examples": 0}, "1")):
+        with pytest.raises(dslc.UsageError, match=allowed):
+            dslc.quantize(model, np.zeros((5, 8, 8, 1)), **wrong)  # type: ignore[arg-type]
+
+
+TIED = """net Tied {
+  input x: 6
+  dense(6, name=f) -> tanh -> linear
+  dense(6, tie=f) -> tanh
+  dense(3) -> softmax
+}
+"""
+
+
+def _turned(node: Node, own: Mapping[str, np.ndarray]) -> Form:
+    """A dense layer whose weights are the wrong way round."""
+    weight = own["weight"]
+    return FORMS["dense"](node, {**own, "weight": weight.T if weight.shape[0] == weight.shape[1] else weight})
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_verify_compares_with_floats(
+    wrong: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tied weight is turned; and where one is the wrong way round, the C is as NumPy says, but not as in float."""
+    known, x = dslc.loads(TIED), np.random.default_rng(3).normal(size=(200, 6)).astype(np.float32)
+    rng = np.random.default_rng(4)
+    known.restore_weights({n: rng.normal(size=a.shape).astype(np.float32) for n, a in known.copy_weights().items()})
+    if wrong:
+        monkeypatch.setattr("dslc.quantization.stages.FORMS", {**FORMS, "dense": _turned})
+    write_quantized(tmp_path / "q", dslc.quantize(known, x), "")
+    (row,) = verify_quantized(read_quantized(str(tmp_path / "q")), 20)
+    assert row.differing == 0 and row.is_far == wrong and row.signal is not None and (wrong or row.signal > 20)
+    assert dslc_run(["verify", str(tmp_path / "q")]) == 0
+    said = capsys.readouterr()
+    assert "dB" in said.out and ("says something else than the network in float" in said.err) == wrong
+
+
+def test_names_of_inputs_are_refused() -> None:
+    with pytest.raises(dslc.UsageError, match="a layer has the name of the input h"):
+        case_of("net A {\n  input h: 6\n  dense(6, name=h) -> dense(2)\n}\n", 8)
 
 
 def test_layers_without_a_form_are_located() -> None:

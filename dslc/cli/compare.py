@@ -63,8 +63,10 @@ def _run(name: str) -> RunToCompare:
     from dslc.runtime.runs.checkpoints import SPEC
     from dslc.runtime.runs.folder import HISTORY
     from dslc.runtime.runs.metadata import read_metadata
+    from dslc.runtime.runs.quantized import require_float
     from dslc.runtime.training.history import History
 
+    require_float(name)
     folder = Path(name)
     if not (folder / SPEC).is_file() or not (folder / HISTORY).is_file():
         raise DataError(f"{name} is not the folder of a run that has ended: it has no {SPEC} with {HISTORY}")

@@ -91,7 +91,9 @@ def _errors(
     from dslc.cache import write_whole
     from dslc.runtime.analysis.mistakes import as_csv, find_mistakes
     from dslc.runtime.runs.folder import load_run, split_as_trained
+    from dslc.runtime.runs.quantized import require_float
 
+    require_float(run)
     data, read = data_of(run, data, read)
     model = load_run(run, threads)
     split = split_as_trained(run_data(model, data, read), run, model.training.seed).part(part)

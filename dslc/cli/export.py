@@ -89,7 +89,7 @@ def export(
         if to != "c" or nchw or weights is not None or define:
             raise CallError(f"{run} is quantized: it goes out with --to c, without --nchw, --weights and -D")
         machine = exported_target(_machine(portable, target))
-        wishes = Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training)
+        wishes = Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training, threads or "")
         _export_quantized(run, wishes, output)
         return
     if to == "onnx":

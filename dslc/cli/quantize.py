@@ -48,10 +48,14 @@ def quantize(
     import dslc
     from dslc.language.diagnostics import DataError
     from dslc.runtime.runs.folder import load_run
-    from dslc.runtime.runs.quantized import is_quantized, write_quantized
+    from dslc.runtime.runs.quantized import is_quantized, require_free, write_quantized
 
     if is_quantized(run):
         raise DataError(f"{run} is quantized already")
+    if not Path(run).exists():
+        raise DataError(f"there is no run {run}")
+    folder = Path(output or f"{run.rstrip('/')}_int8")
+    require_free(folder)
     data, read = data_of(run, data, read)
     model = load_run(run, "auto")
     dataset = run_data(model, data, read)
@@ -61,7 +65,6 @@ def quantize(
     title, columns, rows, sides = _layers(found, dataset.train.x)
     before, after = model.evaluate(*part.given), found.evaluate(*part.given)
     lines = _told(found, before, after)
-    folder = Path(output or f"{run.rstrip('/')}_int8")
     table = "\n".join("  ".join(cells) for cells in [columns, *rows])
     write_quantized(folder, found, "\n".join([title, table, "", *lines, ""]), run)
     print(f"judged on {len(part.x):,} examples", file=sys.stderr)

@@ -50,11 +50,13 @@ def report(
     from dslc.runtime.analysis.findings import Findings, look_at
     from dslc.runtime.runs.folder import HISTORY, REPORT, load_run, split_as_trained
     from dslc.runtime.runs.metadata import read_metadata
+    from dslc.runtime.runs.quantized import require_float
     from dslc.runtime.training.history import History
 
     folder = Path(run)
     if not folder.is_dir():
         raise DataError(f"{run} is not a run folder: a report shows a training, and weights alone do not have one")
+    require_float(run)
     model = load_run(run, thread_option(threads))
     metadata = read_metadata(folder)
     best_epoch, stopped = (metadata.best_epoch, metadata.stopped) if metadata else (None, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -46,7 +47,8 @@ def verify(
 ) -> int:
     """Compare the compiled C with an independent NumPy interpreter: outputs, gradients, ten optimizer steps.
 
-    Of a quantized run: its integers, which must have the same bits.
+    Of a quantized run: its integers, which must have the same bits, and how
+    far they are from the network in float.
 
     Args:
         examples_: How many examples the random mini-batch has.
@@ -78,8 +80,21 @@ def _verify_integers(run: str, count: int, seed: int, target: Target | None) -> 
 
     model = read_quantized(run, target)
     rows = verify_quantized(model, count, seed)
-    cells = [(r.head, f"{r.count:,}", f"{r.differing:,}", "differs" if r.differing else "ok") for r in rows]
-    print_table(
-        f"{model.network.name}: C against NumPy", ("integers of", "bytes", "differing", "verdict"), cells, "lrrl"
-    )
+    cells = [
+        (r.head, f"{r.count:,}", f"{r.differing:,}", _decibels(r.signal), "differs" if r.differing else "ok")
+        for r in rows
+    ]
+    columns = ("integers of", "bytes", "differing", "signal to noise against float", "verdict")
+    print_table(f"{model.network.name}: C against NumPy, and NumPy against float", columns, cells, "lrrrl")
+    for row in rows:
+        if row.is_far:
+            print(
+                f"warning: {row.head} says something else than the network in float: its signal is only "
+                f"{row.signal:.1f} dB above the noise, which tells of a layer or a range that is wrong", file=sys.stderr
+            )  # fmt: skip
     return 1 if any(row.differing for row in rows) else 0
+
+
+def _decibels(signal: float | None) -> str:
+    """A cell; an older run does not know."""
+    return "not known" if signal is None else f"{signal:.1f} dB"

@@ -1,7 +1,9 @@
-"""Compares the compiled C of a quantized network with its arithmetic in NumPy: the same bits, or it is wrong."""
+"""Compares the compiled C of a quantized network with its arithmetic in NumPy: the same bits, or it is wrong; and that
+with the network in float, which it is close to."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,23 +13,36 @@ if TYPE_CHECKING:
     from dslc.runtime.quantized import QuantizedModel
 
 
+FAR = 10.0
+"""Decibels: below, the integers say something else than the network in float."""
+
+
 @dataclass(frozen=True)
 class Bits:
-    """Of a head: its bytes, how many differ, and by how much at most."""
+    """Of a head: its bytes, how many differ, and by how much at most; and the signal-to-noise ratio of the integers
+    against the network in float, in decibels, None where that is not known."""
 
     head: str
     count: int
     differing: int
     largest: int
+    signal: float | None
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the integers say something else than the network in float."""
+        return self.signal is not None and self.signal < FAR
 
 
 def verify_quantized(model: QuantizedModel, count: int, seed: int = 0) -> list[Bits]:
-    """Compares the bytes of every head, for inputs whose bytes are drawn by the seed."""
+    """Compares the bytes of every head, for inputs whose bytes are drawn by the seed; and with the network in float on
+    the examples that were kept of it."""
     inputs = random_inputs(model, count, np.random.default_rng(seed))
-    rows = []
-    for ending, c, numpy in zip(model.program.endings, model.integers(inputs), model.reference(inputs), strict=True):
+    endings, known, rows = model.program.endings, model.signals(), []
+    signals: Sequence[float | None] = [None] * len(endings) if known is None else known
+    for ending, c, numpy, signal in zip(endings, model.integers(inputs), model.reference(inputs), signals, strict=True):
         off = np.abs(c.astype(np.int64) - numpy)
-        rows.append(Bits(ending.head, c.size, int((off > 0).sum()), int(off.max())))
+        rows.append(Bits(ending.head, c.size, int((off > 0).sum()), int(off.max()), signal))
     return rows
 
 

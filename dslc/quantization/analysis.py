@@ -60,8 +60,10 @@ def layer_losses(program: Program, trained: Trained, inputs: Mapping[str, Array]
 
 
 def size_before(trained: Trained) -> int:
-    """Bytes of all parameters in float."""
-    return sum(4 * p.elements for p in trained.network.parameters)
+    """Bytes in float of the parameters that predict."""
+    network = trained.network
+    used = {p.name: p for node in network.nodes if node.name in network.predicting for p in node.roles.values()}
+    return sum(4 * p.elements for p in used.values())
 
 
 def _float_bytes(op: Operation) -> int:

@@ -113,6 +113,7 @@ def print_c(program: Program, trained: Trained, target: Target, batch: int) -> P
         "kinds": set(found.kinds),
         "sums": found.sums,
         "calls": [*found.calls, *copies],
+        "uses_memory": any(re.search(r"\bmemory\b", call) for call in (*found.calls, *copies)),
         "constants": [
             *found.constants,
             *given_constants(program, trained, ports),

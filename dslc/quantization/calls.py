@@ -40,9 +40,9 @@ class Constant:
 
 @dataclass(frozen=True)
 class Layer:
-    """The struct of a product, or of a pooling, whose `window` alone is there."""
+    """The struct of a product, `id`_layer, or of a pooling, `id`_window, whose `window` alone is there."""
 
-    name: str
+    id: str
     window: str
     comment: str = ""
     groups: int = 1
@@ -106,7 +106,8 @@ class _Body:
         self.names: set[str] = set()
 
     def _name(self, op: Operation) -> str:
-        """A name of C that no other operation has."""
+        """A name of C that no other operation has. Behind it stands one word that says what a constant is, so that
+        no two constants, nor a constant and a function, have one name."""
         name = identifier(op.name)
         while name in self.names:
             name += "_"
@@ -123,9 +124,9 @@ class _Body:
         name, how = self._name(op), packed(op, self.lanes)
         direct = op.window.is_pixel and op.groups == 1 and how.depth == op.depth
         for role, array in (("weight", how.weight), ("bias", how.bias), ("multiplier", how.multiplier)):
-            self.constants.append(constant(f"{name}_layer_{role}", array))
+            self.constants.append(constant(f"{name}_{role}", array))
         self.products.append(
-            Layer(f"{name}_layer", _window(op.window), in_comment(f"{op.name}: {_told(op)}"), op.groups, how.depth,
+            Layer(name, _window(op.window), in_comment(f"{op.name}: {_told(op)}"), op.groups, how.depth,
                   int(direct), op.shift, self._zero(op.reads[0]), self._zero(op.y))
         )  # fmt: skip
         x, y = self._ends(op)
@@ -146,7 +147,7 @@ class _Body:
     def _pool(self, op: Operation, window: Window, kind: str) -> str:
         name = self._name(op)
         self.kinds.add(kind)
-        self.pools.append(Layer(f"{name}_window", _window(window)))
+        self.pools.append(Layer(name, _window(window)))
         return name
 
     def average_pool(self, op: AveragePool) -> None:

@@ -70,21 +70,21 @@ def _nodes(trained: Trained, ending: Ending) -> list[Node]:
 
 
 def _softmax(node: Node, elements: int) -> list[str]:
-    return _rows(node, elements, ["y[c] = expf(y[c] - largest);", "sum += y[c];"], ["y[c] /= sum;"])
+    return _rows(node, elements, ["row[c] = expf(row[c] - largest);", "sum += row[c];"], ["row[c] /= sum;"])
 
 
 def _log_softmax(node: Node, elements: int) -> list[str]:
-    return _rows(node, elements, ["y[c] -= largest;", "sum += expf(y[c]);"], ["y[c] -= logf(sum);"])
+    return _rows(node, elements, ["row[c] -= largest;", "sum += expf(row[c]);"], ["row[c] -= logf(sum);"])
 
 
 def _rows(node: Node, elements: int, first: list[str], second: list[str]) -> list[str]:
     """Over the channels of each row: two passes behind the one that finds the largest number."""
     channels = node.inputs[0].shape[-1]
     return [
-        f"for (int i = 0; i < n * {elements // channels}; ++i, y += {channels}) {{",
-        "    float largest = y[0], sum = 0.0f;",
+        f"for (int i = 0; i < n * {elements // channels}; ++i) {{",
+        f"    float *row = y + i * {channels}, largest = row[0], sum = 0.0f;",
         f"    for (int c = 1; c < {channels}; ++c)",
-        "        largest = y[c] > largest ? y[c] : largest;",
+        "        largest = row[c] > largest ? row[c] : largest;",
         f"    for (int c = 0; c < {channels}; ++c) {{",
         *(f"        {line}" for line in first),
         "    }",

@@ -14,6 +14,7 @@ from dslc.export.network import Trained, Wishes
 from dslc.language.diagnostics import CallError
 from dslc.quantization.c_source import print_c
 from dslc.quantization.program import Program
+from dslc.target import TARGETS
 
 PREDICTS = ("predict_quantized",)
 """What a program that predicts without floats calls."""
@@ -23,11 +24,13 @@ def export_quantized(trained: Trained, program: Program, wishes: Wishes) -> Expo
     """NAME.h, NAME.c, an example and a README. The weights are constants of the C.
 
     Raises:
-        CallError: it should learn, or keep its weights in a file; its input is a table; or a layer behind the integers
-            has no form in C.
+        CallError: it should learn, have threads, or keep its weights in a file; its input is a table; or a layer behind
+            the integers has no form in C.
     """
     if wishes.training:
         raise CallError("--training: a quantized network does not learn: export the run that it comes of")
+    if wishes.threads:
+        raise CallError("--threads: the C of a quantized network runs in the thread that calls it: leave --threads out")
     if wishes.embed is False:
         raise CallError("--no-embed: the weights of a quantized network are constants of the C")
     if trained.network.tables:
@@ -45,7 +48,7 @@ def export_quantized(trained: Trained, program: Program, wishes: Wishes) -> Expo
     readme = {
         **common, "version": version(), "example": example, "flags": flags, "bits": program.bits,
         "compile": f"{wishes.target.compiler} {flags} {example} {prefix}.c {link}-lm -o {prefix}",
-        "runs_on": runs_on(wishes.target),
+        "runs_on": runs_on(wishes.target if wishes.target.machine else TARGETS["c99"]),
     }  # fmt: skip
     files = {
         f"{prefix}.h": printed.header.encode(),

@@ -105,7 +105,8 @@ def _conv(node: Node, own: Own) -> Form:
 
 def _dense(node: Node, own: Own) -> Form:
     layer: Any = node.layer
-    return _convolution(Conv(layer.units, (1, 1)), _pixels(node.inputs[0].shape), own["weight"].T, own.get("bias"))
+    weight = own["weight"] if layer.turned else own["weight"].T
+    return _convolution(Conv(layer.units, (1, 1)), _pixels(node.inputs[0].shape), weight, own.get("bias"))
 
 
 def _channels(node: Node, own: Own) -> Form | None:

@@ -56,7 +56,7 @@ def givens(program: Program, trained: Trained, interface: Interface, memory: Mem
         plain = port.gain.size == 1
         note = f": {encoding.scale:.6g} * (q - {encoding.zero})" if plain else ", which standardizes them"
         found.append(
-            Given(array.name, f"{array.name}_bytes", f"{identifier(value.name)}_input", array.constant, array.elements,
+            Given(array.name, f"{array.name}_bytes", identifier(value.name), array.constant, array.elements,
                   array.shape, int(port.gain.size), value.name in trained.offsets, note,
                   at_offset("at", memory.offsets[port.tensor]))
         )  # fmt: skip
@@ -87,7 +87,7 @@ def stored_image(program: Program, trained: Trained, memory: Memory) -> tuple[Im
     at = at_offset("(uint8_t *)memory", memory.offsets[port.tensor])
     if all(np.array_equal(row, np.arange(256)) for row in table):
         return Image("", len(table), value.elements, at), None
-    name = "image_table"
+    name = "stored_pixels"
     return Image(name, len(table), value.elements, at), constant(name, table, "From stored bytes to ours.")
 
 

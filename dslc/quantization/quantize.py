@@ -47,9 +47,11 @@ def quantize(trained: Trained, inputs: Mapping[str, Array], bits: int = 8, range
 
     Raises:
         SpecError: some layers have no form in integers; it names their places.
-        CallError: a layer sums more products than 32 bits hold.
+        CallError: a layer sums more products than 32 bits hold, or has the name of an input.
     """
     network, high = trained.network, (1 << bits) - 1
+    for taken in {node.output.name for node in network.nodes} & {value.name for value in network.inputs}:
+        raise CallError(f"a layer has the name of the input {taken}: give it another, as its values go by names here")
     stages = stages_of(network, trained.parameters)
     names = [source.output.name for source in stages.sources] + [stage.output.name for stage in stages.stages]
     seen = observe(network, trained.parameters, inputs, names)

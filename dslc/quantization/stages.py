@@ -125,7 +125,7 @@ class _Folding:
         """Whether the bytes stay as they are."""
         layer = node.layer
         same = node.output.shape == node.inputs[0].shape
-        if not (name_of(layer) in ("flatten", "reshape") or layer.drops or (layer.augments and same)):
+        if not (name_of(layer) in ("flatten", "reshape", "linear") or layer.drops or (layer.augments and same)):
             return False
         self.known[node.output.name] = self.known[node.inputs[0].name]
         return True

@@ -16,7 +16,7 @@ from dslc.quantization.program import Program
 from dslc.quantization.storage import from_arrays, to_arrays
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.model import Model
-from dslc.runtime.quantized import QuantizedModel
+from dslc.runtime.quantized import QuantizedModel, Sample
 from dslc.runtime.runs.checkpoints import SPEC
 from dslc.runtime.runs.folder import SPLIT, load_run
 from dslc.runtime.runs.metadata import METADATA
@@ -31,6 +31,8 @@ PROGRAM = "program"
 """The key of the metadata that holds all but the arrays."""
 KEPT = "kept/"
 """What the names of parameters that stay in float begin with."""
+SAMPLED, IN_FLOAT = "sample/", "real/"
+"""The same for the inputs of a few examples, and for what the network says of them in float, by the head's number."""
 
 
 def write_quantized(folder: Path, model: QuantizedModel, report: str, run: str | None = None) -> None:
@@ -39,8 +41,7 @@ def write_quantized(folder: Path, model: QuantizedModel, report: str, run: str |
     Raises:
         DataError: the folder is that of another network, or cannot be written.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / INTEGERS).exists():
-        raise DataError(f"{folder} exists already, and holds no quantized network: name another folder with -o")
+    require_free(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / SPEC, as_trained(model.network).encode())
@@ -52,7 +53,34 @@ def write_quantized(folder: Path, model: QuantizedModel, report: str, run: str |
         raise DataError(f"cannot write to {folder}: {error.strerror}") from None
     arrays, text = to_arrays(model.program)
     kept = {f"{KEPT}{name}": array for name, array in parameters_in_float(model).items()}
-    write_arrays(folder / INTEGERS, model.network, {**arrays, **kept}, {DATA: model.schema.to_json(), PROGRAM: text})
+    every = {**arrays, **kept, **_sampled(model.sample)}
+    write_arrays(folder / INTEGERS, model.network, every, {DATA: model.schema.to_json(), PROGRAM: text})
+
+
+def require_free(folder: Path) -> None:
+    """Raises DataError where a quantized network cannot be written to a folder: a file, or a folder of others."""
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file: name a folder with -o")
+    if folder.exists() and any(folder.iterdir()) and not (folder / INTEGERS).exists():
+        raise DataError(f"{folder} exists already, and holds no quantized network: name another folder with -o")
+
+
+def _sampled(sample: Sample | None) -> dict[str, Array]:
+    """The arrays of a sample by name."""
+    if sample is None:
+        return {}
+    parts = ((SAMPLED, sample.inputs), (IN_FLOAT, sample.real))
+    return {f"{begin}{i}": np.ascontiguousarray(a) for begin, arrays in parts for i, a in enumerate(arrays)}
+
+
+def _sample(arrays: dict[str, Array]) -> Sample | None:
+    """The sample of these arrays, None where there is none."""
+    if f"{SAMPLED}0" not in arrays:
+        return None
+    inputs, real = (
+        [arrays[f"{b}{i}"] for i in range(sum(n.startswith(b) for n in arrays))] for b in (SAMPLED, IN_FLOAT)
+    )
+    return Sample(tuple(inputs), tuple(real))
 
 
 def parameters_in_float(model: QuantizedModel) -> dict[str, Array]:
@@ -68,6 +96,12 @@ def is_quantized(run: str) -> bool:
     """Whether a folder, or a file out of it, is that of a quantized network."""
     path = Path(run)
     return (path / INTEGERS).is_file() or (path.is_file() and path.name == INTEGERS)
+
+
+def require_float(run: str) -> None:
+    """Raises DataError where a run is quantized: for what only a run that was trained can say."""
+    if is_quantized(run):
+        raise DataError(f"{run} is quantized: use the run it comes from")
 
 
 def read_quantized(run: str, target: Target | None = None) -> QuantizedModel:
@@ -87,7 +121,7 @@ def read_quantized(run: str, target: Target | None = None) -> QuantizedModel:
         raise DataError(f"cannot read {path}: {error}") from None
     schema = Schema.from_json(about[DATA])
     kept = {name.removeprefix(KEPT): array for name, array in arrays.items() if name.startswith(KEPT)}
-    return QuantizedModel(trained(network, kept, schema), program, schema, target)
+    return QuantizedModel(trained(network, kept, schema), program, schema, target, _sample(arrays))
 
 
 def load_predictor(run: str, threads: Threads) -> Model | QuantizedModel:
