@@ -35,13 +35,13 @@ from dslc.runtime.native.mpi import joined
 from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.native.ranks import ALONE, Ranks
+from dslc.runtime.native.same_data import ROWS, checksum
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.batches import Batches, Order, Piece, batches_of
 from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
 from dslc.runtime.training.progress_kinds import make_progress
-from dslc.runtime.training.same_data import checksums
 from dslc.runtime.training.spec_text import as_trained, completed
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
 from dslc.target import Target
@@ -532,7 +532,8 @@ class Model:
                     self._make_room(batches.examples or 0)
                     self._fit_layers(batches, y)
                     self._require_room(dev)
-                    sums = checksums(batches) if ranks.size > 1 else {}
+                    shown = batches.looked_at(ROWS) if ranks.size > 1 else {}
+                    sums = {what: checksum(arrays) for what, arrays in shown.items()}
                 for what, found in sums.items():
                     ranks.alike("the data", f"{what} with the checksum {found:08x}")
                 if not ranks.first:

@@ -20,12 +20,12 @@ from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.exchange import Exchange
 from dslc.runtime.native.held_signals import HeldSignals
 from dslc.runtime.native.ranks import ALONE, Ranks
+from dslc.runtime.native.same_data import ENDED, Examples, piece_checksum
 from dslc.runtime.native.steps import step_on
-from dslc.runtime.training.batches import Piece
-from dslc.runtime.training.same_data import ENDED, piece_checksum
 
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")
+P = TypeVar("P", bound=Examples)
 REDUCTIONS = ("fast", "ordered")
 GRACE_SECONDS = 2.0
 """How long another rank leaves the word to rank 0, which has mostly met with the same error."""
@@ -130,7 +130,7 @@ class MpiRanks(Ranks):
             first, second = _difference(values[0], values[other])
             raise AlikeError(f"{what} must be the same on all ranks: {first} on rank 0, {second} on rank {other}")
 
-    def pieces(self, pieces: Iterable[Piece]) -> Generator[Piece]:
+    def pieces(self, pieces: Iterable[P]) -> Generator[P]:
         """The pieces of an epoch, each compared with that of rank 0 before it is trained."""
         before, rest = 0, iter(pieces)
         while True:

@@ -10,11 +10,12 @@ import numpy as np
 
 from dslc.cores import available_cores
 from dslc.runtime.native.compiled import Compiled
+from dslc.runtime.native.same_data import Examples
 from dslc.runtime.native.steps import train_batches
-from dslc.runtime.training.batches import Piece
 
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")
+P = TypeVar("P", bound=Examples)
 
 
 class Ranks:
@@ -46,7 +47,7 @@ class Ranks:
     def alike(self, what: str, value: object) -> None:
         """Raises DataError, on all ranks, where a value that must be the same on all is not."""
 
-    def pieces(self, pieces: Iterable[Piece]) -> Iterable[Piece]:
+    def pieces(self, pieces: Iterable[P]) -> Iterable[P]:
         """The pieces of an epoch. Raises DataError, on all ranks, where one has other examples than rank 0."""
         return pieces
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from dslc.runtime.data.lazy import spread
-from dslc.runtime.training.batches import Batches, Piece
 
 Array = np.ndarray[Any, Any]
 ENDED = -1
@@ -18,6 +17,26 @@ WHOLE = 64 << 20
 """Arrays of so many bytes are looked at as a whole; of larger ones some rows."""
 ROWS, PIECE_ROWS = 64, 16
 """How many rows of a large array are looked at, and of a piece of an epoch."""
+
+
+class Examples(Protocol):
+    """Those of a piece of an epoch: `order` has their places in the arrays."""
+
+    @property
+    def inputs(self) -> list[Array]:
+        """By input."""
+
+    @property
+    def targets(self) -> list[Array]:
+        """By head."""
+
+    @property
+    def weights(self) -> Array | None:
+        """None where all count alike."""
+
+    @property
+    def order(self) -> Array:
+        """One after the other."""
 
 
 def checksum(arrays: Iterable[Array]) -> int:
@@ -29,12 +48,7 @@ def checksum(arrays: Iterable[Array]) -> int:
     return found
 
 
-def checksums(batches: Batches) -> dict[str, int]:
-    """Those of a training set, by what they are of."""
-    return {what: checksum(arrays) for what, arrays in batches.looked_at(ROWS).items()}
-
-
-def piece_checksum(piece: Piece | None) -> int:
+def piece_checksum(piece: Examples | None) -> int:
     """One number for some examples of a piece; 0 without one."""
     if piece is None or not len(piece.order):
         return 0
