@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from dslc.plan import Plan
 from dslc.plan_cache import Compilation, Request
 from dslc.planning.planner import Options
 from dslc.runtime import overview
-from dslc.runtime.data.arrays import NO_LOSS, as_inputs, as_targets
+from dslc.runtime.data.arrays import NO_LOSS, as_inputs, as_targets, by_head
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.data.stream_schema import schema_of
@@ -31,10 +31,11 @@ from dslc.runtime.native.compiled import Compiled, compilation
 from dslc.runtime.native.conversion import Conversion
 from dslc.runtime.native.family import Family
 from dslc.runtime.native.memory import require_room_to_fit
-from dslc.runtime.native.mpi import over_ranks
+from dslc.runtime.native.mpi import joined
 from dslc.runtime.native.parameters import Parameters, ParameterView, Stored
 from dslc.runtime.native.portions import first_inputs, input_portions, is_small, labelled_portions, wants_portions
 from dslc.runtime.native.ranks import ALONE, Ranks
+from dslc.runtime.native.same_data import ROWS, checksum
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
 from dslc.runtime.training.batches import Batches, Order, Piece, batches_of
@@ -513,36 +514,59 @@ class Model:
                 none, or `on_nan` is another word.
             UsageError: the machine has too little memory.
         """
-        ranks = self._own_ranks if comm is None else over_ranks(comm, reduce)
-        with ranks.setting_up(), self._unchanged_by_errors():
-            if y is not None:
-                self.learn_columns(x, sample_weight)
-            elif any(table.input not in self.schema.tables for table in self.network.tables):
-                raise DataError(
-                    "declared columns are learned from a whole table: first call model.learn_columns(table)"
-                )
-            batches = self._training_batches(x, y, sample_weight)
-            dev = None if dev is None else self._checked_dev(dev)
-        with self._fitting:
-            self._decide(on_nan or self.training.on_nan)
-            with ranks.setting_up():
-                self._join(ranks, batches.examples or 0)
-                self._make_room(batches.examples or 0)
-                self._fit_layers(batches, y)
-                self._require_room(dev)
-            ranks.alike("the number of examples", batches.examples)
-            ranks.alike("the position in training", (self.epoch, self.step))
-            if not ranks.first:
-                progress, on_epoch, callbacks = "none", None, ()
-            run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks, ranks)
-            if epochs is None:
-                epochs = self._resumed.remaining() if self._resumed else self.training.epochs
-            if self._resumed is not None:
-                run.resume_from(self._resumed)
-                self._resumed = None
-            with ranks.training():
-                ranks.same_start(self.compiled)
-                return run.run(epochs)
+        with nullcontext(self._own_ranks) if comm is None else joined(comm, reduce) as ranks:
+            with ranks.setting_up(), self._unchanged_by_errors():
+                if y is not None:
+                    self.learn_columns(x, sample_weight)
+                elif any(table.input not in self.schema.tables for table in self.network.tables):
+                    raise DataError(
+                        "declared columns are learned from a whole table: first call model.learn_columns(table)"
+                    )
+                batches = self._training_batches(x, y, sample_weight)
+                dev = None if dev is None else self._checked_dev(dev)
+            with self._fitting:
+                self._compare(ranks, on_nan or self.training.on_nan, batches.examples, dev)
+                self._decide(on_nan or self.training.on_nan)
+                with ranks.setting_up():
+                    self._join(ranks, batches.examples or 0)
+                    self._make_room(batches.examples or 0)
+                    self._fit_layers(batches, y)
+                    self._require_room(dev)
+                    shown = batches.looked_at(ROWS) if ranks.size > 1 else {}
+                    sums = {what: checksum(arrays) for what, arrays in shown.items()}
+                for what, found in sums.items():
+                    ranks.alike("the data", f"{what} with the checksum {found:08x}")
+                if not ranks.first:
+                    progress, on_epoch, callbacks = "none", None, ()
+                with ranks.setting_up():
+                    run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks, ranks)
+                    if epochs is None:
+                        epochs = self._resumed.remaining() if self._resumed else self.training.epochs
+                    if self._resumed is not None:
+                        run.resume_from(self._resumed)
+                        self._resumed = None
+                ranks.alike("the number of epochs", epochs)
+                with ranks.training():
+                    ranks.same_start(self.compiled)
+                    return run.run(epochs)
+
+    def _compare(self, ranks: Ranks, on_nan: str, examples: int | None, dev: Any) -> None:
+        """Raises DataError where ranks would take different steps: one would wait for ever for another."""
+        if ranks is ALONE:
+            return
+        ranks.alike("the network", as_trained(self.network))
+        ranks.alike("the precision", self.network.precision)
+        ranks.alike("the patience of early stopping", self.training.patience)
+        ranks.alike("on_nan", on_nan)
+        ranks.alike("the number of examples", examples)
+        ranks.alike("the dev set", self._size_of(dev))
+        ranks.alike("the position in training", (self.epoch, self.step))
+
+    def _size_of(self, dev: Any) -> str:
+        """What ranks tell each other of a dev set that was looked through."""
+        if dev is None:
+            return "none"
+        return "a stream" if dev[1] is None else f"{len(by_head(self.network, dev[1])[0])} examples"
 
     def _require_room(self, dev: Any) -> None:
         """Refuses a training that cannot fit before its first step."""

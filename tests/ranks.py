@@ -23,6 +23,7 @@ from dslc.compiler import check_text
 from dslc.language.diagnostics import DataError
 from dslc.optimizers import Optimizer
 from dslc.runtime.model import Model
+from dslc.runtime.native.mpi import MpiRanks, joined
 from dslc.runtime.training.history import History
 
 WORLD = MPI.COMM_WORLD
@@ -224,20 +225,45 @@ def resumed(folder: Path) -> None:
         say("resumed on three ranks and on one")
 
 
+def batches(x: Any, y: Any, count: int, last: int = 14) -> dslc.Stream:
+    """A stream of so many batches, with so many examples in the last."""
+    sizes = [14] * (count - 1) + [last]
+    return dslc.Stream(lambda: ((x[:size], y[:size]) for size in sizes))
+
+
 def refused() -> None:
-    """An error of one rank's data is raised on all, and the model can be used on."""
+    """An error of one rank's data or call is raised on all, and the model can be used on."""
     x, y = classes(14, 5)
     model = Model(check_text(TINY.replace("OPTIMIZER", "sgd(0.1)")), 1)
-    bad = x.copy()
-    bad[3] = np.nan
-    for given, count, what in ((bad if WORLD.rank == 1 else x, 14, "finite"), (x, 14 - WORLD.rank, "same on all")):
+    odd = WORLD.rank == 1
+    bad, other = x.copy(), x.copy()
+    bad[3], other[13, 4] = np.nan, 0.5
+    train, dev = (x, y), (x[:9], y[:9])
+    calls: list[tuple[str, Any, dict[str, Any]]] = [
+        ("finite", (bad if odd else x, y), {}),
+        ("14 on rank 0, 13 on rank 1", (x[: 14 - odd], y[: 14 - odd]), {}),
+        ("the data must be the same on all ranks: inputs", (other if odd else x, y), {}),
+        ("the data must be the same on all ranks: targets", (x, y[::-1] if odd else y), {}),
+        ("the number of epochs must be the same on all ranks: 1 on rank 0, 2 on rank 1", train, {"epochs": 1 + odd}),
+        ("the dev set must be the same on all ranks: none on rank 0, 9 examples", train, {"dev": dev if odd else None}),
+        ("on_nan must be the same on all ranks: stop", train, {"on_nan": "skip" if odd else "stop"}),
+        ("reduce must be the same on all ranks: fast", train, {"reduce": "ordered" if odd else "fast"}),
+        ("a callback is", train, {"callbacks": [] if WORLD.rank else ["none"]}),
+        ("the stream ended on rank 1 after 14 examples, and goes on on rank 0", (batches(x, y, 2 - odd),), {}),
+        ("the next examples behind the first 14 are 14 on rank 0, 7", (batches(x, y, 2, 7 if odd else 14),), {}),
+        ("others on rank 1 than on rank 0", (batches(other if odd else x, y, 1),), {}),
+    ]
+    for what, data, more in calls:
         try:
-            model.fit(given[:count], y[:count], epochs=1, comm=WORLD)
-            raise AssertionError("not refused")
+            model.fit(*data, comm=WORLD, **({"epochs": 1} | more))
+            raise AssertionError(f"not refused: {what}")
         except DataError as error:
             assert what in str(error), error
-            assert WORLD.rank == 1 or what != "finite" or str(error).startswith("rank 1: ")
-    model.fit(x, y, epochs=1, comm=WORLD)
+            assert odd or what != "finite" or str(error).startswith("rank 1: ")
+    with joined(WORLD, "fast") as ranks:
+        model.fit(x, y, epochs=1, comm=WORLD)
+    assert isinstance(ranks, MpiRanks)
+    assert ranks.freed
     assert np.isfinite(model.train_step(x[:7], y[:7]))
     say("refused on all ranks")
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import dslc
 from dslc import registry
+from dslc.cli.ranks import only_first_speaks
 from dslc.compiler import check_text, plan_network
 from dslc.optimizers import Optimizer
 from dslc.passes import buckets
@@ -93,9 +97,62 @@ def test_a_command_on_two_ranks(mpiexec: Path, tmp_path: Path, rng: np.random.Ge
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("report: ") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "tiny.net", "tiny.npz"]
+    judged = run(mpiexec, 2, "-m", "dslc", "evaluate", tmp_path / "run")
+    assert judged.stdout.count("loss ") == judged.stderr.count("judged on ") == 1
     again = run(mpiexec, 2, *command, tmp_path / "run")
     assert again.returncode != 0
     assert again.stderr.count("exists already") == 1
+
+
+class Written(io.BytesIO):
+    """A file that remembers what was written at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[bytes] = []
+
+    def write(self, part: Any) -> int:
+        self.parts.append(bytes(part))
+        return len(part)
+
+
+def test_rank_0_speaks_by_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launcher mixes output and messages as they come."""
+    for name, value in (("PMI_RANK", "0"), ("PMI_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    out, err = Written(), Written()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, write_through=True))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(err, write_through=True))
+    only_first_speaks()
+    print("loss 0.5")
+    print("33", "examples", file=sys.stderr)
+    assert (out.parts, err.parts) == ([b"loss 0.5\n"], [b"33 examples\n"])
+
+
+STUCK = """
+import hashlib
+from dslc.runtime.native.held_signals import HeldSignals
+with HeldSignals().held():
+    print("held", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # as MPI: Python answers no signal meanwhile
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_rank_that_is_stuck(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, text=True) as stuck:
+        assert stuck.stdout is not None
+        assert stuck.stdout.readline() == "held\n"
+        for _ in range(2):  # both are one: a terminal and `mpiexec` send it
+            stuck.send_signal(number)
+            time.sleep(0.1)
+        time.sleep(1.1)
+        assert stuck.poll() is None
+        stuck.send_signal(number)
+        try:
+            assert stuck.wait(10) == 128 + number
+        finally:
+            stuck.kill()
 
 
 def test_sums_begin_in_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:

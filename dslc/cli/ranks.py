@@ -38,9 +38,14 @@ def communicator() -> Any:
 
 
 def only_first_speaks() -> None:
-    """Keeps back what the other ranks say: rank 0 says the same."""
+    """Keeps back what the other ranks say: rank 0 says the same, by whole lines, which the launcher mixes as they
+    come."""
     if launched_rank():
         sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
+    elif launched_rank() == 0:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True, write_through=False)
 
 
 def leave(status: int) -> None:

@@ -143,6 +143,11 @@ def portions_of(array: Any) -> Iterator[Array]:
         )
 
 
+def spread(count: int, rows: int) -> Array:
+    """The places of some of so many rows, at equal distances from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, min(count, rows)).astype(np.int64))
+
+
 def windows(count: int, block: int, most: int, random: np.random.Generator | None) -> Iterator[Array]:
     """The places of `count` examples in the order of an epoch, up to about `most` at a time.
 

@@ -7,8 +7,9 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,10 +20,12 @@ from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.exchange import Exchange
 from dslc.runtime.native.held_signals import HeldSignals
 from dslc.runtime.native.ranks import ALONE, Ranks
+from dslc.runtime.native.same_data import ENDED, Examples, piece_checksum
 from dslc.runtime.native.steps import step_on
 
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")
+P = TypeVar("P", bound=Examples)
 REDUCTIONS = ("fast", "ordered")
 GRACE_SECONDS = 2.0
 """How long another rank leaves the word to rank 0, which has mostly met with the same error."""
@@ -38,11 +41,27 @@ def over_ranks(comm: Any, reduce: str = "fast") -> Ranks:
     Raises:
         DataError: `reduce` is another word.
     """
+    ranks = ALONE if comm is None or comm.size == 1 else MpiRanks(comm, reduce == "ordered")
+    ranks.alike("reduce", reduce)
     if reduce not in REDUCTIONS:
         raise DataError(f"reduce is {' or '.join(REDUCTIONS)}, not {reduce!r}")
-    if comm is None or comm.size == 1:
-        return ALONE
-    return MpiRanks(comm, reduce == "ordered")
+    return ranks
+
+
+@contextmanager
+def joined(comm: Any, reduce: str) -> Generator[Ranks]:
+    """The same for as long as the context lasts: then what they hold of MPI is given back."""
+    ranks = over_ranks(comm, reduce)
+    try:
+        yield ranks
+    except Exception:
+        ranks.free()
+        raise
+    ranks.free()
+
+
+class AlikeError(DataError):
+    """What must be the same on all ranks is not: raised on all of them."""
 
 
 class MpiRanks(Ranks):
@@ -104,12 +123,43 @@ class MpiRanks(Ranks):
 
     def alike(self, what: str, value: object) -> None:
         """Raises DataError, on all ranks, where the value is not that of rank 0 everywhere."""
+        self._meet(self._comm)
         values = self._comm.allgather(value)
         other = next((rank for rank, theirs in enumerate(values) if theirs != values[0]), None)
         if other is not None:
-            raise DataError(
-                f"{what} must be the same on all ranks: {values[0]} on rank 0, {values[other]} on rank {other}"
-            )
+            first, second = _difference(values[0], values[other])
+            raise AlikeError(f"{what} must be the same on all ranks: {first} on rank 0, {second} on rank {other}")
+
+    def pieces(self, pieces: Iterable[P]) -> Generator[P]:
+        """The pieces of an epoch, each compared with that of rank 0 before it is trained."""
+        before, rest = 0, iter(pieces)
+        while True:
+            piece = next(rest, None)
+            self._compare(before, ENDED if piece is None else len(piece.order), piece_checksum(piece))
+            if piece is None:
+                return
+            yield piece
+            before += len(piece.order)
+
+    def _compare(self, before: int, count: int, checksum: int) -> None:
+        """Raises DataError, on all ranks, where the next piece of one has another size or checksum than rank 0's."""
+        self._meet(self._comm)
+        found = np.empty((self.size, 2), np.int64)
+        self._comm.Allgather(np.array([count, checksum], np.int64), found)
+        others = np.flatnonzero((found != found[0]).any(axis=1))
+        if not len(others):
+            return
+        rank = int(others[0])
+        first, other = int(found[0, 0]), int(found[rank, 0])
+        if ENDED in (first, other):
+            ended, on = (0, rank) if first == ENDED else (rank, 0)
+            raise AlikeError(f"the stream ended on rank {ended} after {before} examples, and goes on on rank {on}")
+        what = (
+            f"{first} on rank 0, {other} on rank {rank}" if first != other else f"others on rank {rank} than on rank 0"
+        )
+        raise AlikeError(
+            f"the data must be the same on all ranks: the next examples behind the first {before} are {what}"
+        )
 
     def same_start(self, compiled: Compiled) -> None:
         """Gives all ranks the parameters and the optimizer state of rank 0."""
@@ -145,7 +195,7 @@ class MpiRanks(Ranks):
                     warnings.simplefilter("ignore")
                 yield
                 self._answer_signals()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, AlikeError):
             raise
         except BaseException as error:
             self.abort(error)
@@ -161,6 +211,16 @@ class MpiRanks(Ranks):
         )
         sys.stderr.flush()
         self._comm.Abort(1)
+
+    @property
+    def freed(self) -> bool:
+        """Whether the communicators were given back."""
+        return bool(self._comm == self._mpi.COMM_NULL)
+
+    def free(self) -> None:
+        """Gives back the communicators."""
+        self._machine.Free()
+        self._comm.Free()
 
     # ------------------------------------------------------------------------------------------- sums
 
@@ -247,3 +307,11 @@ class MpiRanks(Ranks):
         came = self._comm.allreduce(self._signals.came, op=self._mpi.MAX)
         if came:
             self._signals.answer()
+
+
+def _difference(first: object, second: object) -> tuple[object, object]:
+    """What to show of two values that differ: of texts the first lines that do."""
+    if not isinstance(first, str) or not isinstance(second, str):
+        return first, second
+    lines = zip_longest(first.splitlines(), second.splitlines(), fillvalue="nothing")
+    return next(((one.strip(), other.strip()) for one, other in lines if one != other), (first, second))

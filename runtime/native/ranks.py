@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -9,10 +10,12 @@ import numpy as np
 
 from dslc.cores import available_cores
 from dslc.runtime.native.compiled import Compiled
+from dslc.runtime.native.same_data import Examples
 from dslc.runtime.native.steps import train_batches
 
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")
+P = TypeVar("P", bound=Examples)
 
 
 class Ranks:
@@ -44,6 +47,10 @@ class Ranks:
     def alike(self, what: str, value: object) -> None:
         """Raises DataError, on all ranks, where a value that must be the same on all is not."""
 
+    def pieces(self, pieces: Iterable[P]) -> Iterable[P]:
+        """The pieces of an epoch. Raises DataError, on all ranks, where one has other examples than rank 0."""
+        return pieces
+
     def same_start(self, compiled: Compiled) -> None:
         """Gives all ranks the parameters and the optimizer state of rank 0."""
 
@@ -54,6 +61,9 @@ class Ranks:
     def training(self) -> AbstractContextManager[None]:
         """Around a training: nobody waits for a rank that fails in it, and a signal reaches all ranks."""
         return nullcontext()
+
+    def free(self) -> None:
+        """Gives back what the ranks hold of MPI: they train no more."""
 
     def train_batches(
         self,

@@ -13,7 +13,7 @@ import numpy as np
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.arrays import require_labels
 from dslc.runtime.data.label_sequences import require_alignments
-from dslc.runtime.data.lazy import WINDOW, block_rows, on_disk, row_bytes, windows
+from dslc.runtime.data.lazy import WINDOW, block_rows, on_disk, row_bytes, spread, windows
 from dslc.runtime.data.prefetch import Prefetch
 from dslc.runtime.data.scaling import scaled
 from dslc.runtime.data.stream import Stream
@@ -56,6 +56,10 @@ class Batches(Protocol):
 
     def labels(self) -> tuple[Arrays, Array | None]:
         """The targets of all examples, and what each counts."""
+
+    def looked_at(self, rows: int) -> dict[str, Arrays]:
+        """By which to tell whether two training sets are the same: of inputs on the disk so many rows, and nothing of a
+        stream, which is compared piece by piece."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,10 @@ class InMemory:
         """The targets as C takes them."""
         return self.targets, self.weights
 
+    def looked_at(self, rows: int) -> dict[str, Arrays]:
+        """All of it, since it is in memory."""
+        return {"inputs": self.inputs, "targets": self.targets, "sample weights": _any(self.weights)}
+
     def _numbers(self, array: Array) -> Array:
         return scaled(array, self.convert.arguments.dtype) if array.dtype == BYTES else array
 
@@ -143,6 +151,11 @@ class InPortions:
     def labels(self) -> tuple[Arrays, Array | None]:
         """The targets as C takes them."""
         return self.targets, self.weights
+
+    def looked_at(self, rows: int) -> dict[str, Arrays]:
+        """Some rows of the inputs, converted, and all targets and weights."""
+        inputs = self.convert.converted(self.convert.stored, self.x, spread(len(self.targets[0]), rows))
+        return {"inputs": inputs, "targets": self.targets, "sample weights": _any(self.weights)}
 
     def _windows(self, random: np.random.Generator | None) -> Generator[Arrays]:
         weights = () if self.weights is None else (self.weights,)
@@ -192,6 +205,14 @@ class Streamed:
         first = len(self.convert.input_names)
         parts = [batch[first:] for batch in self.convert.batches(self.stream)]
         return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)], None
+
+    def looked_at(self, rows: int) -> dict[str, Arrays]:
+        """Nothing: an iterator may be read only once."""
+        return {}
+
+
+def _any(weights: Array | None) -> Arrays:
+    return [] if weights is None else [weights]
 
 
 class Ahead:

@@ -231,7 +231,7 @@ class Fit:
         mean penalty; None if training ends within it."""
         examples, start = 0, begun.done(self.model.step)
         with self.batches.epoch(epoch) as pieces:
-            for piece in pieces:
+            for piece in self.ranks.pieces(pieces):
                 if not self._piece(piece, examples, start, begun):
                     return None
                 examples += len(piece.order)
