@@ -31,10 +31,10 @@ def decisions(plan: Plan) -> tuple[object, ...]:
 @pytest.mark.parametrize("left_out", [(), *((name,) for name in PASSES), PASSES], ids="+".join)
 @pytest.mark.parametrize("name", NETS)
 def test_without_a_pass(name: str, left_out: tuple[str, ...]) -> None:
-    """Outputs, gradients and ten steps against NumPy."""
+    """Outputs, gradients, and parameters and outputs after ten steps against NumPy."""
     net = network(name)
     rows = verify(Model(net, options=Options(left_out)), 7)
-    assert len(rows) == len(net.heads) + sum(p.learns for p in net.parameters) + len(net.parameters)
+    assert len(rows) == 2 * len(net.heads) + sum(p.learns for p in net.parameters) + len(net.parameters)
     assert all(row.ok for row in rows), [row for row in rows if not row.ok]
 
 

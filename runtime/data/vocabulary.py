@@ -120,11 +120,12 @@ def tokens_of(text: str, unit: str) -> Sequence[str]:
 
 def is_text(given: Any) -> bool:
     """Whether these are texts (n,), or windows of a running text."""
-    array = np.asarray(given) if isinstance(given, (list, tuple)) else given
-    if not isinstance(array, np.ndarray) or isinstance(array, Characters):
-        return isinstance(array, Characters)
-    words = array.dtype.kind == "U" or (array.dtype == object and all(isinstance(text, str) for text in array.flat))
-    return array.ndim == 1 and len(array) > 0 and words
+    if isinstance(given, (list, tuple)):
+        return len(given) > 0 and all(isinstance(text, str) for text in given)
+    if not isinstance(given, np.ndarray) or isinstance(given, Characters):
+        return isinstance(given, Characters)
+    words = given.dtype.kind == "U" or (given.dtype == object and all(isinstance(text, str) for text in given.flat))
+    return given.ndim == 1 and len(given) > 0 and words
 
 
 def learned(wanted: TextInput, given: Any, unit: str | None) -> Vocabulary:
