@@ -14,12 +14,15 @@ from dslc.proofs.verify import verify
 from dslc.runtime.model import Model
 from helpers import NETWORKS, REPO
 
-NETS = ("lenet5", "residual", "mlp_batchnorm", "grouped", "pooled", "large", "filters")
+NETS = ("lenet5", "residual", "mlp_batchnorm", "grouped", "pooled", "large", "filters", "residual in little memory")
 
 
 @cache
 def network(name: str) -> Network:
-    return check_text(NETWORKS[name]) if name in NETWORKS else check_file(REPO / "specs" / f"{name}.net")
+    if name in NETWORKS:
+        return check_text(NETWORKS[name])
+    spec, _, little = name.partition(" in ")
+    return check_file(REPO / "specs" / f"{spec}.net", {"memory": "low"} if little else {})
 
 
 def decisions(plan: Plan) -> tuple[object, ...]:
