@@ -236,7 +236,8 @@ def _identify(command: tuple[str, ...]) -> Compiler:
     """The compiler's version and abilities, kept beside the modules, with a checksum, so that it is asked only once."""
     stat = os.stat(command[0])
     optional = (UNSPLIT_FMA, ON_ALL_CORES) if shutil.which("make") else (UNSPLIT_FMA,)
-    key = hashlib.sha256(f"{command} {stat.st_mtime_ns} {stat.st_size} {FLAGS} {optional} {SEAL}".encode()).hexdigest()[:20]
+    asks = f"{command} {stat.st_mtime_ns} {stat.st_size} {FLAGS} {optional} {SEAL!r}"
+    key = hashlib.sha256(asks.encode()).hexdigest()[:20]
     known = cache_folder() / f"compiler-{key}"
     if known.exists() and (content := unsealed(known.read_bytes())) is not None:
         flags, _, identity = content.decode().partition("\n")
