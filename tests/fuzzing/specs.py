@@ -6,6 +6,7 @@ by the types of their fields: a new one joins by being there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -33,6 +34,8 @@ from dslc.schedules import Schedule
 from dslc.shape import Shape, SizeProblem, as_image, show_shape
 from fuzzing.constructs import construct, table
 
+PRECISE = re.compile(r"\bconv\(\w+, 3x3, pad=same\)")
+"""What `precise on` has an effect on."""
 COUNTS = (3, 1, 2, 4, 5, 7, 8, 15, 16, 17, 33)
 """Channels, filters, units: around the numbers of lanes of all targets."""
 SIDES = (4, 1, 2, 3, 5, 6, 7, 8, 9, 13)
@@ -442,7 +445,7 @@ class Body:
         """Settings of one value."""
         if self.chance(4):
             yield f"seed {self.draw(st.integers(1, 99))}"
-        precise = ("precise on",) if any("3x3, pad=same" in line for line in self.lines) else ()
+        precise = ("precise on",) if any(PRECISE.search(line) for line in self.lines) else ()
         for setting in ("shuffle off", *precise, f"on_nan {self.of(('skip', 'halve_lr'))}"):
             if self.chance(8):
                 yield setting
