@@ -59,8 +59,9 @@ def test_agrees_with_its_reference(layer: type[Layer], example: Example, rng: np
     for n in (5, 3, 1):
         assert_agrees(model, n, rng)
     randomize_parameters(model, rng)
+    model.compiled.step = 0  # whose random numbers do not drop all examples
     upstream = {p.name for node in model.network.nodes[: len(example.inputs)] for p in node.parameters if p.learns}
-    for n in (5, 4):
+    for n in (5, 3):
         xs, ys = data(model.network, n, rng)
         assert upstream <= model.gradients(xs, ys).keys()
         assert_differentiates(model, xs, ys, rng, layer.smooth)
