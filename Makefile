@@ -15,7 +15,7 @@ demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that 
 	$(BIN)/dslc compile specs/lenet5.net
 	$(BIN)/dslc train specs/lenet5.net --data mnist
 
-test: $(VENV)/installed  ## one case of every test, in about three minutes on two cores
+test: $(VENV)/installed  ## one case of every test, in about four minutes on two cores
 	$(BIN)/python -m pytest -n auto --quick
 
 test-all: $(VENV)/installed  ## all tests; those against PyTorch run where it is installed

@@ -24,12 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Networks that run for a moment are compiled for a short time, by commands too: with --quick, and where a test is
-    not marked `optimized`; a little longer where it is slow. The others are compiled as for users."""
-    if not item.config.getoption("--quick") and item.get_closest_marker("optimized") is not None:
-        os.environ.pop(build.EXTRA_FLAGS, None)
+    not marked `optimized`. The others are compiled as for users."""
+    if item.config.getoption("--quick"):
+        os.environ[build.EXTRA_FLAGS] = "-O0 -fno-lto"
+    elif item.get_closest_marker("optimized") is None:
+        os.environ[build.EXTRA_FLAGS] = "-O1 -fno-lto"
     else:
-        optimized = "-O1" if item.get_closest_marker("slow") is not None else "-O0"
-        os.environ[build.EXTRA_FLAGS] = f"{optimized} -fno-lto"
+        os.environ.pop(build.EXTRA_FLAGS, None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -82,7 +82,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         **os.environ,
         "PATH": f"{command.parent}:{os.environ['PATH']}",
         "PYTHONPATH": f"{REPO}:{os.environ.get('PYTHONPATH', '')}",
-        "DSLC_CFLAGS": "-O0 -fno-lto",
+        "DSLC_CFLAGS": "-O1 -fno-lto",
     }
 
 
