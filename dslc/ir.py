@@ -265,6 +265,10 @@ class Network:
             found[value] = (max(low, least), min(high, most))
         return found
 
+    def weights_bytes(self, itemsize: int) -> int:
+        """The bytes of a copy of all parameters, as `fit` keeps those of the best epoch."""
+        return sum(p.elements for p in self.parameters) * itemsize
+
     def counts(self) -> Iterator[tuple[Value, str, int, int]]:
         """Inputs that count something or name words: who reads them, and the least and the largest whole number that
         this takes."""

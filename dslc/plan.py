@@ -181,7 +181,7 @@ class Plan:
     @property
     def weights_bytes(self) -> int:
         """The bytes of a copy of all parameters, as `fit` keeps those of the best epoch."""
-        return sum(parameter.elements for parameter in self.graph.network.parameters) * self.itemsize
+        return self.graph.network.weights_bytes(self.itemsize)
 
     def bytes(self, name: str) -> int:
         """The size of a region in bytes."""

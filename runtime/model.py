@@ -440,10 +440,7 @@ class Model:
         Raises:
             DataError: a head tells no classes.
         """
-        outputs = self.predict(x)
-        given = outputs if isinstance(outputs, dict) else {self.network.heads[0].name: outputs}
-        found = {head.name: self.schema.predicted(head, given[head.name]) for head in self.network.answers}
-        return found if len(found) > 1 else next(iter(found.values()))
+        return self.schema.predicted_classes(self.network, self.predict(x))
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of x, measured `runs` times."""
@@ -571,7 +568,7 @@ class Model:
     def _require_room(self, dev: Any) -> None:
         """Refuses a training that cannot fit before its first step."""
         keeps_best = dev is not None or self.training.patience is not None
-        best = self.compiled.weights_bytes if keeps_best else 0
+        best = self.network.weights_bytes(self.compiled.memory.itemsize) if keeps_best else 0
         require_room_to_fit(self.compiled.memory, self.network, self.step > 0, best)
 
     def _decide(self, on_nan: str) -> None:

@@ -124,10 +124,7 @@ class QuantizedModel:
         Raises:
             DataError: a head tells no classes.
         """
-        outputs = self.predict(x)
-        given = outputs if isinstance(outputs, dict) else {self.network.heads[0].name: outputs}
-        found = {head.name: self.schema.predicted(head, given[head.name]) for head in self.network.answers}
-        return found if len(found) > 1 else next(iter(found.values()))
+        return self.schema.predicted_classes(self.network, self.predict(x))
 
     def reference(self, inputs: Sequence[Array]) -> list[Array]:
         """What the integers of each head are by NumPy, for inputs in float32 in the order of the network."""

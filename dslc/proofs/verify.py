@@ -68,9 +68,7 @@ def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
     precise_x = {name: a.astype(np.float64) for name, a in x.items()}
     precise_y = {name: a if a.dtype.kind == "i" else a.astype(np.float64) for name, a in y.items()}
     for_outputs, for_gradients, for_steps = TOLERANCES[network.precision]
-    outputs = model.predict(unwrap_single(x))
-    by_head = outputs if isinstance(outputs, dict) else {network.heads[0].name: outputs}
-    rows = _compare("output", by_head, interpreter.predict(precise_x), for_outputs, {})
+    rows = _compare("output", _outputs(model, x), interpreter.predict(precise_x), for_outputs, {})
     if network.training is None:
         return rows
     _, gradients, _ = interpreter.loss_and_gradients(precise_x, precise_y)
@@ -84,9 +82,15 @@ def verify(model: Model, count: int, seed: int = 0) -> list[Comparison]:
         model.train_step(unwrap_single(x), unwrap_single(y))
     after = {name: view.numpy() for name, view in model.parameters.items()}
     rows += _compare(f"after {STEPS} steps", after, interpreter.shown, for_steps, {})
-    last = model.predict(unwrap_single(x))
-    by_head = last if isinstance(last, dict) else {network.heads[0].name: last}
-    return rows + _compare(f"output after {STEPS} steps", by_head, interpreter.predict(precise_x), for_steps, {})
+    return rows + _compare(
+        f"output after {STEPS} steps", _outputs(model, x), interpreter.predict(precise_x), for_steps, {}
+    )
+
+
+def _outputs(model: Model, x: Mapping[str, Array]) -> dict[str, Array]:
+    """What the C predicts, by head."""
+    found = model.predict(unwrap_single(x))
+    return found if isinstance(found, dict) else {model.network.heads[0].name: found}
 
 
 def _agreed(exact: Array, found: Array, allowed: float) -> Array:

@@ -209,6 +209,14 @@ class Schema:
         """The names of a head's classes, in the order of their numbers; None where it tells none."""
         return self._known(head).names if tells_labels(head) else None
 
+    def predicted_classes(self, network: Network, outputs: Any) -> Any:
+        """The likeliest class of each example as its label, for what a network predicts: an array (n,), a dict by head
+        if there are several. Raises DataError if a head tells no classes."""
+        answers = network.answers
+        given = outputs if isinstance(outputs, dict) else {answers[0].name: outputs}
+        found = {head.name: self.predicted(head, given[head.name]) for head in answers}
+        return found if len(found) > 1 else next(iter(found.values()))
+
     def predicted(self, head: Head, output: Array) -> Array:
         """The labels (n,) that an output (n, *head's shape) says.
 

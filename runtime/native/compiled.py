@@ -111,11 +111,6 @@ class Compiled:
         return made.plan
 
     @property
-    def weights_bytes(self) -> int:
-        """The bytes of a copy of all parameters."""
-        return sum(p.elements for p in self.network.parameters) * self.memory.itemsize
-
-    @property
     def memory(self) -> MemoryMap:
         """Where the memory holds what."""
         return self.made.memory
