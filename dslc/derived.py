@@ -25,6 +25,11 @@ def showing(network: Network, layers: Iterable[str]) -> Network:
     return _needed(replace(network, heads=heads, training=None))
 
 
+def predicting(network: Network) -> Network:
+    """The network without what training alone needs: its loss, and outputs that are `train_only` with their layers."""
+    return _needed(replace(network, heads=network.answers, training=None))
+
+
 def part_of(network: Network, output: str, start: str | None, freeze: Iterable[str]) -> Network:
     """The network up to an output or a layer; with `start` only what comes behind that layer, whose result is the input
     then. `freeze`: layers that do not learn in the part.

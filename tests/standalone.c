@@ -2,9 +2,10 @@
  *
  *     program FROM TO
  *
- * Stands behind the network in one file, with these defined by outside.py: `NET_TYPE`, `CALL(function)`, the casts
- * `INPUTS`, `TARGETS`, `NO_BYTES` and `OUTPUTS` of the arrays `given` and `made`, how many there are of them (GIVEN, MADE), the bytes
- * of one example in each, and how far behind a tensor kernels may read (READ_AHEAD). All memory is as large as the network asks for, to the byte. */
+ * Stands behind the network in one file, with these defined by standalone.py: `NET_TYPE`, `CALL(function)`, the casts
+ * `INPUTS`, `TARGETS`, `NO_BYTES` and `OUTPUTS` of the arrays `given` and `made`, how many there are of them (GIVEN, MADE) and of
+ * outputs with those that only train (HEADS), the bytes of one example in each, and how far behind a tensor kernels may read
+ * (READ_AHEAD). All memory is as large as the network asks for, to the byte. */
 #include <stdio.h>
 #include <stdlib.h>
 #ifdef __SANITIZE_ADDRESS__
@@ -121,7 +122,7 @@ int main(int argc, char **argv)
     write_bytes(to, sums, 2 * MADE * sizeof *sums);
     open_gaps(&net, predicting);
 
-    double losses[4][2 * MADE + 2] = { 0 };
+    double losses[4][2 * HEADS + 2] = { 0 };
     close_gaps(&net, differentiating);
     demand(!CALL(gradients)(&net, INPUTS, TARGETS, NULL, n, losses[0]), "gradients: the loss is not finite");
     open_gaps(&net, differentiating);

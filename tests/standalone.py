@@ -116,11 +116,11 @@ class Program:
         """What `standalone.c` asks for. A kernel that needs one number may read the vector that begins with it."""
         given = [*self.inputs, *self.targets]
         casts = [f"(const {self._c_type(t)} *)given[{i}]" for i, t in enumerate(given)]
-        heads = self.network.heads
-        made = [f"(real *)made[{i}]" for i in range(len(heads))]
+        answers = self.network.answers
+        made = [f"(real *)made[{i}]" for i in range(len(answers))]
         given_bytes = [t.elements * self._number(t).itemsize for t in given]
         read_ahead = (self.plan.target.lanes(self.plan.itemsize) - 1) * self.plan.itemsize
-        made_bytes = [int(np.prod(h.value.shape)) * self.plan.itemsize for h in heads]
+        made_bytes = [int(np.prod(h.value.shape)) * self.plan.itemsize for h in answers]
         return "\n".join(
             [
                 f"#define NET_TYPE {prefix}_network",
@@ -129,7 +129,8 @@ class Program:
                 f"#define TARGETS {', '.join(casts[len(self.inputs) :])}",
                 f"#define NO_BYTES {', '.join(['NULL'] * len(self.inputs))}",
                 f"#define OUTPUTS {', '.join(made)}",
-                f"enum {{ GIVEN = {len(given)}, MADE = {len(heads)}, READ_AHEAD = {read_ahead} }};",
+                f"enum {{ GIVEN = {len(given)}, MADE = {len(answers)}, READ_AHEAD = {read_ahead} }};",
+                f"enum {{ HEADS = {len(self.network.heads)} }};",
                 f"static const size_t given_bytes[] = {{ {', '.join(map(str, given_bytes))} }};",
                 f"static const size_t made_bytes[] = {{ {', '.join(map(str, made_bytes))} }};",
             ]
@@ -208,8 +209,9 @@ class Program:
             return array
 
         double = np.dtype(np.float64)
-        outputs = {head.name: take(self.dtype, count, *head.value.shape) for head in self.network.heads}
-        loss_sums = take(double, len(self.network.heads), 2)
+        answers = self.network.answers
+        outputs = {head.name: take(self.dtype, count, *head.value.shape) for head in answers}
+        loss_sums = take(double, len(answers), 2)
         self.arena.numbers[:] = take(self.dtype, len(self.arena.numbers))
         gradients = {p.name: self.view(p.name, "_grad").numpy() for p in self.network.parameters if p.learns}
         losses = take(double, 4, 2 * len(self.network.heads) + 2)
@@ -267,7 +269,7 @@ def rows(arrays: Mapping[str, np.ndarray], chosen: slice | np.ndarray) -> Arrays
 def losses_of(interpreter: Interpreter, xs: Arrays, ys: Arrays) -> np.ndarray:
     """The loss of every head in prediction mode."""
     values, _ = interpreter.run(xs, training=False)
-    heads = [head for head in interpreter.network.heads if head.loss is not None]
+    heads = [head for head in interpreter.network.answers if head.loss is not None]
     return np.array(
         [head.loss.reference(values[interpreter.loss_input(head).name], ys[head.name])[0] for head in heads]
     )

@@ -89,6 +89,16 @@ def test_layers_that_share_weights(rng: np.random.Generator) -> None:
     assert_same(with_numbers(network, rng), rng)
 
 
+def test_outputs_that_only_train_are_left_out(rng: np.random.Generator) -> None:
+    network = check_text(
+        "net A {\n  input x: 6\n  output aux = x -> dense(3) train_only\n  output main = x -> dense(4)\n}\n"
+        "train {\n  loss aux: mse\n  loss main: mse\n  optimizer sgd\n}\n"
+    )
+    trained = with_numbers(network, rng)
+    assert_same(trained, rng)
+    assert b"aux" not in export_onnx(trained)
+
+
 def test_a_layer_without_a_form_is_named(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = with_numbers(check_text("net R {\n  input x: 3\n  dense(2) -> relu\n}\n"), rng)
     monkeypatch.delitem(FORMS, "relu")

@@ -83,10 +83,12 @@ def some_layers(part: int) -> str:
 def all_losses(precision: str) -> str:
     """Every loss on a few and on many outputs. Adam in float64 only: its first steps go by the signs of gradients, and
     float32 does not know those of the smallest."""
+    arguments = {"formula": "((y - t)^2 * 0.5)", "ctc": "(labels=3)"}
     lines, losses = ["input x: 37", "h = x -> dense(40) -> tanh -> dropout(0.3)"], []
     for (name, loss), size in ((item, size) for item in LOSSES.items() for size in (3, 70)):
-        lines.append(f"output {name}_{size} = h -> dense({size}) -> {loss.through or 'linear'}")
-        losses.append(f"loss {name}_{size}: {'formula((y - t)^2 * 0.5)' if name == 'formula' else name}")
+        steps = f"dense({7 * size}) -> reshape(7x{size})" if loss.sequences else f"dense({size})"
+        lines.append(f"output {name}_{size} = h -> {steps} -> {loss.through or 'linear'}")
+        losses.append(f"loss {name}_{size}: {name}{arguments.get(name, '')}")
     optimizer = "adam(0.01)" if precision == "float64" else "sgd(0.1)"
     train = [
         *losses,

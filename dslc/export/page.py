@@ -105,7 +105,7 @@ def _about(trained: Trained, wishes: Wishes, exported: Exported, examples: Examp
         "alignment": TARGETS["wasm"].vector_bytes,
         "errors": [error.meaning for error in errors_of(wishes.training)],
         "input": _input(trained, style_of(None if examples is None else examples.x)),
-        "outputs": [_output(trained, head) for head in trained.network.heads],
+        "outputs": [_output(trained, head) for head in trained.network.answers],
         "images": {"fit": images.fit, "background": list(images.background), "scale": 255 if images.scale else 1},
         "own": OWN if wishes.training else None,
         "examples": None if examples is None else {"labels": examples.y.tolist(), "bytes": _are_bytes(examples)},

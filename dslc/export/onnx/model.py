@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dslc.codegen.summary import version
+from dslc.derived import predicting
 from dslc.export.network import Trained
 from dslc.export.onnx import (
     activations,
@@ -48,6 +50,7 @@ def export_onnx(trained: Trained, channels_first: bool = False) -> bytes:
             for a file.
     """
     onnx = onnx_package()
+    trained = replace(trained, network=predicting(trained.network))
     network = trained.network
     _require_forms(network)
     parts = GraphParts()
