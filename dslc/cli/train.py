@@ -244,11 +244,15 @@ def _same(run: str | None, resume: str | None) -> bool:
 def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dataset:
     """The data split as the call says, or as the run that goes on did where it says nothing."""
     from dslc.runtime.data.splits import Shares
-    from dslc.runtime.runs.folder import split_as_trained
+    from dslc.runtime.runs.folder import partition_of, split_as_trained
 
     if resume is not None and shares == Shares():
         path = Path(resume)
-        return split_as_trained(given, str(path if path.is_dir() else path.parent), seed)
+        folder = str(path if path.is_dir() else path.parent)
+        before = partition_of(folder)
+        if before is not None and not before.of(given.train.y):
+            print(f"note: {resume} was trained on other data: these are split anew, as --split says", file=sys.stderr)
+        return split_as_trained(given, folder, seed)
     return given.split(shares, seed)
 
 

@@ -24,7 +24,14 @@ from dslc.runtime.data.labels import Classes, labels_of, learned
 from dslc.runtime.data.lazy import LazyArray, on_disk, portions_of
 from dslc.runtime.data.sample_weights import as_weights
 from dslc.runtime.data.scaling import LARGEST, holds_images
-from dslc.runtime.data.vocabulary import Characters, Vocabulary, is_text, require_filled_up, text_input
+from dslc.runtime.data.vocabulary import (
+    Characters,
+    Vocabulary,
+    is_text,
+    refuse_half_texts,
+    require_filled_up,
+    text_input,
+)
 
 Array = np.ndarray[Any, Any]
 READ_ALIKE = ("header", "scale", "resize", "fit", "background", "tokens")
@@ -100,8 +107,10 @@ class Schema:
             return given if isinstance(given, Encoded) else encoding.encode(table, self._encodings(value.name), given)
         if np.ma.is_masked(given):
             return given  # it is refused, with the example
-        if is_text(given) and text_input(network) is not None:
-            return self._numbered(value, given)
+        if text_input(network) is not None:
+            if is_text(given):
+                return self._numbered(value, given)
+            refuse_half_texts(value.name, given)
         array = self._columns(value, given) if is_frame(given) else given
         if not self.scale and holds_images(np.asarray(array), value.shape):
             array = np.asarray(array, np.float32)
