@@ -399,7 +399,8 @@ class Model:
         """A model of a part of the network that shares its parameters: up to an output or a layer, and with `start`
         only what comes behind that layer, whose result is the input then. Whichever of the models is used has what the
         others have learned; each has an optimizer of its own. A part that ends in an output trains with its loss.
-        `freeze`: layers that the part does not train. Views of `parameters` are up to date when they are asked for.
+        `freeze`: layers that the part does not train, nor others that share their parameters. Views of `parameters` are
+        up to date when they are asked for.
 
         Raises:
             DataError: there is no such layer, or nothing between the two; the network keeps averages, whose training

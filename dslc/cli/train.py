@@ -32,7 +32,7 @@ from dslc.cli.app import (
 )
 from dslc.cli.data import DataOptions, encode_tables, locating, training_data
 from dslc.cli.profile import show_profile
-from dslc.cli.ranks import communicator
+from dslc.cli.ranks import communicator, launch_words
 from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
 from dslc.compiler import check_file
@@ -190,7 +190,7 @@ def _status(history: History, folder: Path) -> int:
     if history.stopped != "interrupted":
         return 0
     if checkpoints_of(str(folder)):
-        resume = f"{repeating(ARGUMENTS.get())} --resume {shlex.quote(str(folder))}"
+        resume = f"{launch_words()}{repeating(ARGUMENTS.get())} --resume {shlex.quote(str(folder))}"
         print(f"interrupted: {resume} goes on where it was", file=sys.stderr)
     return interrupted_status()
 
