@@ -150,7 +150,8 @@ def example_statements(example: Example, suffix: str = "") -> list[str]:
     if found.first or found.augments or looks_up:
         (shape,) = example.inputs
         x = f"x1{suffix}"
-        lines, chain = [f"input {x}: {show_shape(shape)}"], f"{x} -> {example.text} -> {same_size(shape)}"
+        behind = learning(shape, min(shape[-1], 9))
+        lines, chain = [f"input {x}: {show_shape(shape)}"], f"{x} -> {example.text} -> {behind}"
     elif len(values) > 1:
         chain = f"{name}({', '.join(values)}{', ' + arguments if arguments else ')'}"
     else:
@@ -160,7 +161,12 @@ def example_statements(example: Example, suffix: str = "") -> list[str]:
 
 def same_size(shape: Shape) -> str:
     """A layer that learns and keeps the shape; without a bias, whose gradient a batchnorm would make zero."""
-    return f"conv({shape[2]}, 1x1, bias=off)" if len(shape) == 3 else f"dense({shape[-1]}, bias=off)"
+    return learning(shape, shape[-1])
+
+
+def learning(shape: Shape, features: int) -> str:
+    """A layer that learns and makes so many features of each of its rows or pixels."""
+    return f"conv({features}, 1x1, bias=off)" if len(shape) == 3 else f"dense({features}, bias=off)"
 
 
 def randomize_parameters(model: Model, rng: np.random.Generator) -> Model:

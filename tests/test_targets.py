@@ -67,10 +67,10 @@ QUOTIENTS = {"quotient": ("5", "5"), "by_pixel": ("2x3x4", "2x3x1"), "by_channel
 
 
 def some_layers(part: int) -> str:
-    """Every example of every sixth layer, each with inputs and a head of its own; one is too large for an emulator.
-    Division is by numbers that are not near zero, where rounding is all that there is."""
+    """Every example of every sixth layer, each with inputs and a head of its own. Division is by numbers that are not
+    near zero, where rounding is all that there is."""
     layers = [LAYERS[name] for name in list(LAYERS)[part::PARTS] if name != "divide"]
-    examples = [example for layer in layers for example in layer.examples if example.inputs != ((4099,),)]
+    examples = [example for layer in layers for example in layer.examples]
     lines = [line for i, example in enumerate(examples) for line in example_statements(example, f"_{i}")]
     quotients = QUOTIENTS if list(LAYERS).index("divide") % PARTS == part else {}
     for name, (shape, divisor) in quotients.items():
