@@ -64,6 +64,8 @@ PARTS = 6
 """So many networks share all layers."""
 QUOTIENTS = {"quotient": ("5", "5"), "by_pixel": ("2x3x4", "2x3x1"), "by_channel": ("3x2x3", "3")}
 """Sizes of dividends and divisors."""
+ARGUMENTS = {"formula": "((y - t)^2 * 0.5)", "ctc": "(1)"}
+"""Of the losses that need some."""
 
 
 def some_layers(part: int) -> str:
@@ -86,7 +88,7 @@ def all_losses(precision: str) -> str:
     lines, losses = ["input x: 37", "h = x -> dense(40) -> tanh -> dropout(0.3)"], []
     for (name, loss), size in ((item, size) for item in LOSSES.items() for size in (3, 70)):
         lines.append(f"output {name}_{size} = h -> dense({size}) -> {loss.through or 'linear'}")
-        losses.append(f"loss {name}_{size}: {'formula((y - t)^2 * 0.5)' if name == 'formula' else name}")
+        losses.append(f"loss {name}_{size}: {name}{ARGUMENTS.get(name, '')}")
     optimizer = "adam(0.01)" if precision == "float64" else "sgd(0.1)"
     train = [
         *losses,
