@@ -15,8 +15,8 @@ NUMBER = re.compile(r"-?\d+|REAL\([-+.\de]*\)")
 
 @dataclass(frozen=True)
 class Scalar:
-    """A C expression and the precedence of its outermost operator: 1 for `?:` up to 9 for a name or a call. A product has
-    two `factors`."""
+    """A C expression and the precedence of its outermost operator: 1 for `?:` up to 9 for a name or a call. Products
+    have two `factors`."""
 
     code: str
     level: int
@@ -69,8 +69,10 @@ class Scalar:
 
     def of_all(self, values: Mapping[str, Scalar]) -> Scalar:
         """The formula with values in place of several variables at once."""
+        if self.code in values:
+            return values[self.code]
         names = "|".join(map(re.escape, values))
-        code = re.sub(rf"\b({names})\b", lambda found: values[found[0]].inside(9), self.code)
+        code = re.sub(rf"\b({names})\b", lambda found: _put(values[found[0]], found), self.code)
         return Scalar(code, self.level, tuple(factor.of_all(values) for factor in self.factors))
 
     def reads(self, name: str) -> bool:
@@ -88,6 +90,13 @@ class Scalar:
 
     def __str__(self) -> str:
         return self.code
+
+
+def _put(value: Scalar, found: re.Match[str]) -> str:
+    """A value in the place that was found, without brackets if it is all that stands in some."""
+    before, after = found.string[: found.start()], found.string[found.end() :]
+    alone = before.endswith(("(", ", ")) and after.startswith((")", ","))
+    return value.code if alone else value.inside(9)
 
 
 def _binary(left: Scalar, operator: str, right: Scalar | float, level: int, right_level: int) -> Scalar:
