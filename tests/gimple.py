@@ -13,7 +13,7 @@ from dslc.codegen.build import FLAGS
 
 EARLY = ("-O1", "-flto", "-fno-fat-lto-objects", "-w", "-c")
 """With link-time optimization gcc stops early: functions are inlined, loops are still loops."""
-NAME = r"[\w.]+_\d+(?:\(D\))?"
+NAME = r"[\w.]*_\d+(?:\(D\))?"
 LOCATION = re.compile(r"\[([^\]\s]*):(\d+):\d+(?: discrim \d+)?\] ?")
 DECLARATION = re.compile(r"  (?:const )?(?:real|float|double) ([\w.]+);")
 BLOCK = re.compile(r"\s*<bb (\d+)>")

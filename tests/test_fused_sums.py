@@ -62,6 +62,27 @@ def test_formulas(formula: Scalar, printed: str) -> None:
     assert formula.code == printed
 
 
+SUMS = {
+    "x[i] * y[i] + y[i] * y[i + 1]": True,
+    "-(x[i] * y[i]) - 0.5f * square(y[i])": True,
+    "x[i] * y[i] + (y[i] > 0 ? 1 / y[i] : 0)": True,
+    "fmaf(x[i], y[i], y[i] * y[i + 1])": False,
+    "x[i] * y[i] + 1": False,
+    "(x[i] * y[i] + 1) + y[i] * y[i]": False,
+    "x[i] * y[i] + 1 / (y[i] * y[i])": False,
+}
+
+
+def test_sums_are_found(tmp_path: Path) -> None:
+    """By what they are, and not by how they are spelled."""
+    square = "static inline float square(float x) { return x * x; }"
+    given = "float *restrict z, const float *x, const float *y, int n"
+    loops = [f"void sum{k}({given}) {{ for (int i = 0; i < n; ++i) z[i] = {text}; }}" for k, text in enumerate(SUMS)]
+    code = "\n".join(["#include <math.h>", square, *loops, ""])
+    found = {f.name: any(f.undecided()) for f in functions(code, V3.flags, tmp_path)}
+    assert [found[f"sum{k}"] for k in range(len(SUMS))] == [*SUMS.values()]
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name != "settings" else ()) for name in TEXTS]
 )
