@@ -64,6 +64,8 @@ PARTS = 6
 """So many networks share all layers."""
 QUOTIENTS = {"quotient": ("5", "5"), "by_pixel": ("2x3x4", "2x3x1"), "by_channel": ("3x2x3", "3")}
 """Sizes of dividends and divisors."""
+ARGUMENTS = {"formula": "((y - t)^2 * 0.5)", "ctc": "(1)"}
+"""Of the losses that need some."""
 
 
 def some_layers(part: int) -> str:
@@ -83,12 +85,11 @@ def some_layers(part: int) -> str:
 def all_losses(precision: str) -> str:
     """Every loss on a few and on many outputs. Adam in float64 only: its first steps go by the signs of gradients, and
     float32 does not know those of the smallest."""
-    arguments = {"formula": "((y - t)^2 * 0.5)", "ctc": "(labels=3)"}
     lines, losses = ["input x: 37", "h = x -> dense(40) -> tanh -> dropout(0.3)"], []
     for (name, loss), size in ((item, size) for item in LOSSES.items() for size in (3, 70)):
         steps = f"dense({7 * size}) -> reshape(7x{size})" if loss.sequences else f"dense({size})"
         lines.append(f"output {name}_{size} = h -> {steps} -> {loss.through or 'linear'}")
-        losses.append(f"loss {name}_{size}: {name}{arguments.get(name, '')}")
+        losses.append(f"loss {name}_{size}: {name}{ARGUMENTS.get(name, '')}")
     optimizer = "adam(0.01)" if precision == "float64" else "sgd(0.1)"
     train = [
         *losses,
