@@ -18,6 +18,7 @@ import pytest
 
 import dslc.layers
 from dslc import clips, inits, losses, optimizers, registry, regularizers, schedules
+from dslc.checker.train import TrainReader
 from dslc.clips import Clip
 from dslc.compiler import check_text
 from dslc.inits import Init
@@ -32,7 +33,7 @@ from fuzzing.run import FOUND, Judge, read_saved, saved_text, search
 from fuzzing.variations import Case, Variation, every_variation
 
 pytestmark = pytest.mark.optimized
-NETWORKS, CHUNK = 100, 10
+NETWORKS, CHUNK, MANY = 100, 10, 400
 QUICK = Variation(level="-O0")
 THINGS = {
     name: thing
@@ -43,6 +44,9 @@ THINGS = {
     for name, thing in registry.every(package, base).items()
 }  # fmt: skip
 """All that has a name in the language; some names are of several kinds."""
+STATEMENTS = ("param", "block", "repeat", "when", "shared", "split", "table", "train_only", "subject_to", "warmup")
+COMMON = ("name", "freeze", "lr_factor", "init", "l1", "l2", "max_norm", "balanced", "low")
+"""What else there is: statements, arguments of all layers, words."""
 
 
 def case_of(number: int, more: int = 0) -> Case:
@@ -70,19 +74,22 @@ def test_random_networks(first: int) -> None:
 
 @pytest.mark.slow
 def test_random_networks_have_everything() -> None:
-    """Every layer, loss, optimizer, ... and every of their arguments is in some of them, and all are valid."""
+    """Every layer, loss, optimizer, ... and every of their arguments is in some of them, every setting of `train` and
+    every statement, and all are valid."""
     words: set[str] = set()
-    for number in range(900):
-        text = case_of(number).text
+    texts = [case_of(number).text for number in range(MANY)]
+    for text in texts:
         check_text(text)
         words.update(re.findall(r"\w+", text))
         for name, given in re.findall(r"\b(\w+)\(((?:[^()]|\([^()]*\))*)\)", text):
             words.update(f"{name}({argument}=)" for argument in re.findall(r"(\w+)=", given))
-    assert not set(THINGS) - words
+    assert sorted({*THINGS, *TrainReader.KEYS, *STATEMENTS, *COMMON} - words) == []
     named = {f"{name}({slot.name}=)" for name, thing in THINGS.items() for slot in slots(thing)}
     without_names = {f"{name}(" for name in (*registry.names(inits), *registry.names(regularizers))}
     named.remove("one_cycle(epochs=)")  # is known within fit alone; steps says the same
     assert sorted({call for call in named if not call.startswith(tuple(without_names))} - words) == []
+    for rare in (r"train_only\n(.*\n)*  output", r"when .*\{ when .*\} else when|else when .*else", r"memory=v\d"):
+        assert any(re.search(rare, text) for text in texts), rare
 
 
 def test_a_number_is_a_network() -> None:

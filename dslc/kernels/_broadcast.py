@@ -30,7 +30,8 @@ class Axis:
 
 
 def merged_axes(op: Operation, setting: Setting) -> tuple[Axis, ...]:
-    """The axes of the operation's places, the first with the mini-batch."""
+    """The axes of the operation's places, the first with the mini-batch. Where all sizes are 1 there is no other, but one
+    of a single place if a tensor is the same for all examples."""
     d, tensors = detail(op, CombineDetail), (*op.reads, *op.writes)
     batched = frozenset(t for t in tensors if t.batched)
     axes = [Axis(1, batched)]
@@ -39,7 +40,8 @@ def merged_axes(op: Operation, setting: Setting) -> tuple[Axis, ...]:
     axes.append(Axis(setting.layout(op.writes[0]).examples, batched))
     proper = [axis for i, axis in enumerate(axes) if i == 0 or axis.size > 1]
     groups = ((has, list(group)) for has, group in groupby(proper, key=lambda axis: axis.tensors))
-    return tuple(Axis(prod(axis.size for axis in group), has) for has, group in groups)
+    merged = tuple(Axis(prod(axis.size for axis in group), has) for has, group in groups)
+    return merged if len(merged) > 1 or batched.issuperset(tensors) else (*merged, Axis(1, frozenset(tensors)))
 
 
 @dataclass(frozen=True)

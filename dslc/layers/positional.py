@@ -41,7 +41,11 @@ class Positional(Layer):
 
     kind: Annotated[str, OneOf(("learned", "sinusoidal"))] = "learned"
 
-    examples = (Example("positional", ((6, 5),)), Example("positional(sinusoidal)", ((9, 17),)))
+    examples = (
+        Example("positional", ((6, 5),)),
+        Example("positional(sinusoidal)", ((9, 17),)),
+        Example("positional", ((1, 1),)),
+    )
 
     @property
     def learned(self) -> bool:

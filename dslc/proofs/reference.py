@@ -115,13 +115,17 @@ class Interpreter:
         flowing: Arrays = {}
         loss = 0.0
         for head in self.network.heads:
-            assert head.loss is not None
-            loss_input = self.loss_input(head)
-            target = self._standardized(head, targets[head.name])
-            part, slope = self._loss(head).at(values).reference(values[loss_input.name], target, weights)
+            part, slope = self.head_loss(head, values, targets[head.name], weights)
             loss += float(part)
-            _add(flowing, loss_input.name, slope)
+            _add(flowing, self.loss_input(head).name, slope)
         return loss, flowing
+
+    def head_loss(
+        self, head: Head, values: Mapping[str, Array], target: Array, weights: Array | None = None
+    ) -> tuple[float, Array]:
+        """The loss of one head, from all values by name, and its gradient with respect to `loss_input`."""
+        judged = values[self.loss_input(head).name]
+        return self._loss(head).at(values).reference(judged, self._standardized(head, target), weights)
 
     def _loss(self, head: Head) -> Loss:
         """A head's loss, with balanced class weights as the numbers that they are now."""

@@ -1,5 +1,6 @@
 """What random networks have beside layers one after another: params, repeats, blocks that adapt to what flows in,
-shared layers, parts of values, arithmetic of values, and columns of tables: some statements that end in new values."""
+conditions, shared layers, tied weights, parts of values, arithmetic of values, distances, and columns of tables: some
+statements that end in new values."""
 
 from __future__ import annotations
 
@@ -147,6 +148,62 @@ def table(body: Body, name: str) -> None:
     body.add(name, (width,), None)
 
 
+def conditions(body: Body, flow: Flow) -> None:
+    """Branches within branches, one of which runs: its statement is that of the number asked for."""
+    number, name = body.of((3, 1, 4)), body.fresh()
+    asked = f"({param(body, number)})"
+    other = body.of([v for v in body.values if v.shape == flow.shape]).name
+    made = f"{LEARNING[len(flow.shape)].format(flow.shape[-1])} -> relu"
+    statements = {4: f"{flow.name} -> tanh", 3: f"{flow.name} -> {made}", 1: f"add({flow.name}, {other})"}
+    four, three, one = (f"{{ {name} = {chain} }}" for chain in statements.values())
+    text = body.of((
+        f"when {asked} > 2 {{ when {asked} == 4 {four} else {three} }} else {one}",
+        f"when not ({asked} < 4) {four} else when {asked} < 2 or {asked} == 7 {one} else {three}",
+    ))  # fmt: skip
+    if number == 3:
+        count(body, made)
+    body.lines.append(text)
+    body.used.update((flow.name, other) if number == 1 else (flow.name,))
+    body.add(name, flow.shape, "when")
+
+
+def tied(body: Body, flow: Flow) -> None:
+    """A dense layer with the weight of an embedding or of another dense layer, one that is there or is made for it."""
+    if len(flow.shape) == 3:
+        flow = body.define(flow, "flatten", (prod(flow.shape),), "flatten")
+    if not body.owners or body.chance(3):
+        flow = body.behind(flow, "dense")
+    fitting = {name: sizes for name, sizes in body.owners.items() if work(flow.shape, max(sizes)) <= MOST_WORK}
+    if not fitting:
+        return
+    owner = body.of(tuple(fitting))
+    takes, gives = fitting[owner]
+    if flow.shape[-1] != takes:
+        flow = body.define(flow, f"dense({takes}) -> tanh", (*flow.shape[:-1], takes), "tanh")
+        count(body, "dense -> tanh")
+    count(body, "dense")
+    bias = body.of(("", ", bias=off", ", bias=on"))
+    body.define(flow, f"dense({gives}, tie={owner}{bias})", (*flow.shape[:-1], gives), "dense")
+
+
+def distances(body: Body, flow: Flow) -> None:
+    """The distance of two vectors that one tower makes, judged by `contrastive`, or of three by `triplet`."""
+    others = [v for v in body.values if v.shape == flow.shape]
+    tower, flat = f"tower{len(body.lines)}", "flatten -> " * (len(flow.shape) > 1)
+    body.learning.append(body.number("dense"))
+    count(body, "dense -> dense")  # the other calls
+    body.lines.append(f"{tower} = shared {{ {flat}dense(5) }}")
+    ends = [body.define(v, f"tanh -> {tower}", (5,), "shared") for v in (flow, body.of(others), body.of(others))]
+    near = body.define(ends[0], f"distance({ends[1].name})", (1,), "distance")
+    body.used.add(ends[1].name)
+    if body.chance(2):
+        body.head(near, "contrastive")
+        return
+    far = body.define(ends[0], f"distance({ends[2].name}, eps=0.001)", (1,), "distance")
+    body.used.update((ends[2].name, far.name))
+    body.head(body.define(near, f"subtract({far.name})", (1,), "subtract"), "triplet")
+
+
 CONSTRUCTS: tuple[Callable[[Body, Flow], None], ...] = (
-    with_param, repeated, block, shared, parts, arithmetic,
+    with_param, repeated, block, shared, parts, arithmetic, conditions, tied, distances,
 )  # fmt: skip

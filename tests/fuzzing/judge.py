@@ -126,11 +126,11 @@ def _evaluated(interpreter: Interpreter, values: Arrays, given: Data) -> Arrays:
     """The mean over all examples (or all labels that are there) of each head's loss, at prediction."""
     found: Arrays = {}
     for n in evaluated_counts(given):
-        losses = {}
-        for head in interpreter.network.answers:
-            assert head.loss is not None
-            judged, target = values[interpreter.loss_input(head).name][:n], given.ys[head.name][:n]
-            losses[f"evaluate|{n} {head.name}_loss"] = np.asarray(head.loss.reference(judged, target)[0])
+        first = {name: array[:n] for name, array in values.items()}
+        losses = {
+            f"evaluate|{n} {head.name}_loss": np.asarray(interpreter.head_loss(head, first, given.ys[head.name][:n])[0])
+            for head in interpreter.network.answers
+        }
         found |= {f"evaluate|{n} loss": sum(losses.values(), np.asarray(0.0))}
         found |= losses if len(losses) > 1 else {}
     return found
@@ -176,7 +176,9 @@ def _trained(model: Model, given: Data) -> Arrays:
     spoil_memory(model)
     model.train_step(*given.part(*given.mini_batches[0]))
     spoil_memory(model)
-    model.fit(*given.part(0, given.set), epochs=1)
+    training = model.training
+    watched = training.patience is not None or training.objective.bounds  # these want a set to be judged on
+    model.fit(*given.part(0, given.set), epochs=1, dev=given.part(0, given.set) if watched else None)
     learning = [p.name for p in model.network.parameters if p.learns]
     states = {name: {s: state_of(model, name, s) for s in model.training.optimizer.states} for name in learning}
     return found | _standing(model.copy_weights(), states)

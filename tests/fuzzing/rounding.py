@@ -58,7 +58,7 @@ class RoundedLayer(Layer):
 
     def __init__(self, layer: Layer, off: Callable[..., Array]) -> None:
         self.layer, self.off = layer, off
-        self.mixes = layer.mixes  # type: ignore[misc]
+        self.mixes, self.of_target = layer.mixes, layer.of_target  # type: ignore[misc]
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         p = {role: self.off(array) for role, array in p.items()}
