@@ -143,7 +143,7 @@ def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, 
     steps = _planned(drafts, places, kept, worth)
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
-    staging = _staging(graph, step_batch, itemsize, workspace, kept) if options.gathers else workspace
+    staging = _staging(graph, capacity, step_batch, itemsize, workspace, kept) if options.gathers else workspace
     trained = set(graph.train.tensors) if graph.train else set()
     gradients = _keep([t for t in tensors if t in trained], GRADIENT, everywhere, itemsize, staging, kept)
     states = _keep(tensors, STATE, everywhere, itemsize, gradients, kept)
@@ -179,13 +179,14 @@ def _keep(
     return offset
 
 
-def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
-    """Adds the buffers in which the training loop gathers a mini-batch, one for each input and target, and
-    one for the sample weights."""
+def _staging(graph: Graph, batch: int, step_batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
+    """Adds the buffers in which the training loop gathers a mini-batch, one for each target and the sample weights, and
+    for each input, of which it gathers a slice at a time."""
     if graph.train is None:
         return offset
     for tensor in caller_tensors(graph.train):
-        size = aligned_size(tensor.elements * batch, itemsize)
+        count = batch if tensor.role == INPUT else step_batch
+        size = aligned_size(tensor.elements * count, itemsize)
         kept[f"{tensor.name}_staging"] = Buffer(tensor, Layout(tensor.shape), offset, size)
         offset += size
     return offset
