@@ -149,10 +149,10 @@ class MemoryLimit:
 @dataclass(frozen=True)
 class Training:
     """What `train` says. `batch` is None for `batch all`; it is worked through in `slices` parts of equal size, whose
-    gradients are accumulated. With an `average`, predictions use the average of the parameters. `objective` decides
-    which epoch is best. `precise`: only algorithms with no more rounding error than the plain sum of products, in
-    prediction too. `on_nan`: what becomes of training at a step that is not finite. `memory`: None where every
-    activation is kept that the backward pass reads."""
+    gradients are accumulated, or as the planner finds best where they are None. With an `average`, predictions use the
+    average of the parameters. `objective` decides which epoch is best. `precise`: only algorithms with no more rounding
+    error than the plain sum of products, in prediction too. `on_nan`: what becomes of training at a step that is not
+    finite. `memory`: None where every activation is kept that the backward pass reads."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -166,7 +166,7 @@ class Training:
     seed: int
     clip: Clip | None = None
     precise: bool = False
-    slices: int = 1
+    slices: int | None = None
     average: Average | None = None
     on_nan: str = STOP
     memory: MemoryLimit | None = None
@@ -177,9 +177,14 @@ class Training:
         return self.on_nan != STOP
 
     @property
+    def divided(self) -> bool:
+        """Whether the file divides the mini-batch."""
+        return self.slices is not None and self.slices > 1
+
+    @property
     def slice(self) -> int | None:
-        """The most examples that are worked on at a time; None for `batch all`."""
-        return None if self.batch is None else self.batch // self.slices
+        """The most examples that the file lets layers see together; None for `batch all`."""
+        return None if self.batch is None else self.batch // (self.slices or 1)
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class Model:
         asked = Request(self.network, self.target, batch, self._wanted_threads, self.options)
         if ranks is ALONE or training is None:
             return asked
-        if training.slices > 1:
+        if training.divided:
             raise DataError("several ranks share a mini-batch as it is: leave out the slices, as in `batch 256`")
         capacity = ranks.capacity(batch or training.batch or ranks.size)
         return replace(asked, batch=capacity, over_ranks=True, cores=ranks.cores())

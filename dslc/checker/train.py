@@ -320,7 +320,7 @@ class TrainReader:
         batch, at = self.found["batch"], expr.span
         if not isinstance(batch, int):
             raise self.scope.fail(SlicesOfAll(at))
-        slices = self._whole("slices of a batch", evaluate(expr, self.scope), at, MAX_BATCH, low=2)
+        slices = self._whole("slices of a batch", evaluate(expr, self.scope), at, MAX_BATCH)
         if batch % slices:
             raise self.scope.fail(UnevenSlices(at, batch, slices))
         return slices
@@ -467,7 +467,7 @@ class TrainReader:
             clip=found.get("clip"),  # type: ignore[arg-type]
             precise=found.get("precise", False) is True,
             average=found.get("average"),  # type: ignore[arg-type]
-            slices=found.get("slices", 1),  # type: ignore[arg-type]
+            slices=found.get("slices"),  # type: ignore[arg-type]
             on_nan=str(found.get("on_nan", STOP)),
             memory=found.get("memory"),  # type: ignore[arg-type]
         )

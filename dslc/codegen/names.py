@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.codegen.c_source import PUBLIC, RUNS, c_prefix
-from dslc.operation import CALLERS, OUTPUT, Tensor
+from dslc.operation import CALLERS, INPUT, OUTPUT, Tensor
 from dslc.plan import Buffer, Plan, PlannedStep
 from dslc.shape import show_shape
 
@@ -61,7 +61,8 @@ class Names:
         self.plan, self.apart = plan, apart
         self.prefix = c_prefix(plan.graph.network)
         self.real = "float" if plan.itemsize == 4 else "double"
-        calls = ("predict_call", "evaluate_call", "step_call", "add_slice", "total_loss_of_slices",
+        calls = ("predict_call", "evaluate_call", "step_call", "train_call", "add_slice", "total_loss_of_slices",
+                 "examples_in_order", "gather_slice", "step_on",
                  *(f"{name}_part" for name in RUNS))  # fmt: skip
         self.taken = {*PHASES, *calls, *(f"{self.prefix}_{name}" for name in PUBLIC)}
         self.constants: dict[tuple[str, str], Constant] = {}
@@ -103,8 +104,10 @@ class Names:
         """The constant of the buffer in which the examples of a mini-batch are gathered."""
         buffer = self.plan.kept[f"{tensor.name}_staging"]
         name = self.unique(f"{tensor.name}_staging")
-        each = show_shape((self.plan.step_batch, *tensor.shape))
-        self.constants["", name] = Constant(name, buffer.offset, f"{each}, one mini-batch", "", tensor.name)
+        sliced = tensor.role == INPUT and self.plan.step_batch > self.plan.batch
+        count, what = (self.plan.batch, "slice") if sliced else (self.plan.step_batch, "mini-batch")
+        each = show_shape((count, *tensor.shape))
+        self.constants["", name] = Constant(name, buffer.offset, f"{each}, one {what}", "", tensor.name)
         return name
 
     def c_type(self, tensor: Tensor) -> str:

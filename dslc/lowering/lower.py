@@ -40,12 +40,13 @@ SAMPLE_WEIGHTS = Tensor("sample_weights", (), WEIGHTS)
 """What each example counts in the losses of all heads. No layer's parameter has this name: roles are singular."""
 
 
-def lower(network: Network) -> Graph:
-    """The operations of a network; without `train` only those of `predict`."""
+def lower(network: Network, sliced: bool = False) -> Graph:
+    """The operations of a network; without `train` only those of `predict`. sliced: mini-batches are worked through in
+    slices."""
     predict = _Predict(network).step()
     if network.training is None:
         return Graph(network, predict)
-    return Graph(network, predict, *TrainLowering(network).steps())
+    return Graph(network, predict, *TrainLowering(network, sliced).steps(), sliced=sliced)
 
 
 class _Lowering:
@@ -218,10 +219,10 @@ class TrainLowering(_Lowering):
 
     training = True
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, sliced: bool = False) -> None:
         super().__init__(network)
         assert network.training is not None
-        self.settings, self.sliced = network.training, network.training.slices > 1
+        self.settings, self.sliced = network.training, sliced
         self.once: list[Operation] = []
         self.parts: dict[Parameter, list[Tensor]] = defaultdict(list)
 

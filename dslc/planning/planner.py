@@ -28,11 +28,10 @@ from dslc.passes.small_batch import add_small_batch_phase
 from dslc.passes.threads import MIN_PARALLEL_NS, estimated_ns, share_work
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
 from dslc.planning.recomputation import plan_in_memory
+from dslc.planning.slicing import Division
 from dslc.target import Target
 
 ITEMSIZE = {"float32": 4, "float64": 8}
-PREDICT_BATCH = 64
-"""The batch capacity of a network without `train`."""
 
 HARDLY_SLOWER = 1.05
 """Threads that win less than this are left to others."""
@@ -80,33 +79,27 @@ class Options:
 DEFAULT = Options()
 
 
-def default_batch(graph: Graph) -> int:
-    """The batch capacity that the file asks for, one slice of its mini-batch; PREDICT_BATCH if it does not say."""
-    training = graph.network.training
-    return (training.slice if training else None) or PREDICT_BATCH
-
-
-def default_setting(graph: Graph, target: Target, batch: int | None, threads: int) -> Setting:
-    """What kernels know of the machine and the mini-batch before layouts are chosen."""
+def default_setting(graph: Graph, target: Target, batch: int, threads: int) -> Setting:
+    """What kernels know of the machine and the mini-batch, or a slice of it, before layouts are chosen."""
     itemsize = ITEMSIZE[graph.network.precision]
-    capacity = batch or default_batch(graph)
-    lanes, precise, training = target.lanes(itemsize), graph.network.precise, graph.network.training
-    sliced = graph.over_ranks or (training is not None and training.slices > 1)
-    return Setting({}, capacity, itemsize, lanes, target.tile_rows, threads, precise, sliced)
+    partial = graph.over_ranks or graph.sliced
+    return Setting(
+        {}, batch, itemsize, target.lanes(itemsize), target.tile_rows, threads, graph.network.precise, partial
+    )
 
 
-def make_plan(
-    graph: Graph, target: Target, batch: int | None = None, threads: int = 1, options: Options = DEFAULT
-) -> Plan:
+def make_plan(graph: Graph, target: Target, division: Division, threads: int = 1, options: Options = DEFAULT) -> Plan:
     """Plans a graph for a machine.
 
-    batch: the largest mini-batch, in place of the file's. threads: at most this many; each gets its own workspace.
+    division: the largest mini-batch, and how many of its examples run at a time. threads: at most this many; each gets
+    its own workspace.
     """
-    setting = default_setting(graph, target, batch, threads)
+    setting = default_setting(graph, target, division.slice, threads)
     graph = _rewritten(graph, setting, options)
 
     def plan_of(graph: Graph, prepack: bool = True) -> Plan:
-        return _laid_out(graph, setting, target, options, prepack and "prepack" not in options.disable)
+        prepack = prepack and "prepack" not in options.disable
+        return _laid_out(graph, setting, target, options, prepack, division.examples)
 
     training = graph.network.training
     if training is None or training.memory is None or "recompute" in options.disable:
@@ -125,7 +118,7 @@ def _rewritten(graph: Graph, setting: Setting, options: Options) -> Graph:
     return graph
 
 
-def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, prepack: bool) -> Plan:
+def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, prepack: bool, step_batch: int) -> Plan:
     """The plan of a graph that only updates are still fused in: layouts, kernels, memory and threads."""
     capacity, itemsize, threads = setting.batch, setting.itemsize, setting.threads
     graph = graph if "fused_update" in options.disable else fuse_updates(graph)
@@ -150,8 +143,7 @@ def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, 
     steps = _planned(drafts, places, kept, worth)
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
-    slices = graph.network.training.slices if graph.network.training is not None else 1
-    staging = _staging(graph, capacity * slices, itemsize, workspace, kept) if options.gathers else workspace
+    staging = _staging(graph, capacity, step_batch, itemsize, workspace, kept) if options.gathers else workspace
     trained = set(graph.train.tensors) if graph.train else set()
     gradients = _keep([t for t in tensors if t in trained], GRADIENT, everywhere, itemsize, staging, kept)
     states = _keep(tensors, STATE, everywhere, itemsize, gradients, kept)
@@ -164,7 +156,7 @@ def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, 
         Region("state", gradients, states - gradients),
         Region("requested_gradients", states, end - states),
     )
-    return Plan(graph, target, itemsize, capacity, threads, tuple(steps), kept, regions)
+    return Plan(graph, target, itemsize, capacity, step_batch, threads, tuple(steps), kept, regions)
 
 
 def profitable_threads(plan: Plan) -> int:
@@ -187,13 +179,14 @@ def _keep(
     return offset
 
 
-def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
-    """Adds the buffers in which the training loop gathers a mini-batch, one for each input and target, and
-    one for the sample weights."""
+def _staging(graph: Graph, batch: int, step_batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
+    """Adds the buffers in which the training loop gathers a mini-batch, one for each target and the sample weights, and
+    for each input, of which it gathers a slice at a time."""
     if graph.train is None:
         return offset
     for tensor in caller_tensors(graph.train):
-        size = aligned_size(tensor.elements * batch, itemsize)
+        count = batch if tensor.role == INPUT else step_batch
+        size = aligned_size(tensor.elements * count, itemsize)
         kept[f"{tensor.name}_staging"] = Buffer(tensor, Layout(tensor.shape), offset, size)
         offset += size
     return offset

@@ -54,7 +54,7 @@ class Interpreter:
     def slice(self) -> int | None:
         """How many examples a batch norm sees at a time in training; None for the whole mini-batch."""
         training = self.network.training
-        return training.slice if training is not None and training.slices > 1 else None
+        return training.slice if training is not None and training.divided else None
 
     def predict(self, inputs: Mapping[str, Array]) -> Arrays:
         """The outputs (n, *shape) by head, in prediction mode."""

@@ -19,7 +19,7 @@ def small_batches(network: Network, examples: int) -> str | None:
     if batch is None or not layers:
         return None
     names = " and ".join(node.name for node in layers)
-    whole = training is None or training.slices == 1
+    whole = training is None or not training.divided
     if batch <= FEW:
         each = (
             f"each {'mini-batch' if whole else 'slice'} has {'a single example' if batch == 1 else 'only 2 examples'}"
