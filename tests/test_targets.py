@@ -64,7 +64,7 @@ PARTS = 6
 """So many networks share all layers."""
 QUOTIENTS = {"quotient": ("5", "5"), "by_pixel": ("2x3x4", "2x3x1"), "by_channel": ("3x2x3", "3")}
 """Sizes of dividends and divisors."""
-ARGUMENTS = {"formula": "((y - t)^2 * 0.5)", "ctc": "(1)"}
+ARGUMENTS = {"formula": "((y - t)^2 * 0.5)", "ctc": "(3)"}
 """Of the losses that need some."""
 
 
