@@ -29,8 +29,8 @@ from helpers import REPO, example_statements
 from mutants import Mutant, sample
 
 Arguments = tuple[str, ...]
-PASSES = "test_fusion", "test_memory", "test_copies"
-OF_PASSES = {"fold": ("test_passes",), "recompute": ("test_recompute",), "small_batch": ("test_passes",)}
+PASSES = "test_pass_decisions", "test_fusion", "test_memory", "test_copies"
+OF_PASSES = {"recompute": ("test_recompute",), "small_batch": ("test_passes",)}
 """Passes that have tests of their own."""
 AROUND = {
     "pool": ("test_pool",),

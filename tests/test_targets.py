@@ -120,9 +120,9 @@ TABLES = network_text(
         "output one = row -> dense(3)",
         "output two = concat(row, other)",
     ],
-    ["loss one: mse", "loss two: mse", "optimizer sgd(0.1, momentum=0.9)", "batch 7"],
+    ["loss one: mse", "loss two: mse", "optimizer lars(0.1, trust=0.5)", "batch 7"],
 )
-"""Embeddings of columns, also where they are an output."""
+"""Embeddings of columns, also where they are an output; and an optimizer with norms."""
 
 
 NETS: dict[str, Callable[[Target], Net]] = {
