@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from dslc import cores, plan_cache
 from dslc.codegen import build
+from dslc.passes import memory
+from dslc.passes.memory import aligned_size
+from dslc.plan import ALIGNMENT, Buffer, Kernel
+from dslc.planning import planner as planning
 from helpers import all_threads_come
 
 os.environ[cores.VARIABLE] = "1"
@@ -71,6 +77,31 @@ def planned_anew(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 def threads_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a comparison of numbers of threads might be one of a thread with itself."""
     all_threads_come(monkeypatch.setattr)
+
+
+@pytest.fixture
+def fences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans in which no two tensors share memory, two cache lines lie free between any two, and threads share all that
+    they can, however little it is."""
+    monkeypatch.setattr(planning, "MIN_PARALLEL_NS", 1e-9)
+    for module in (memory, planning):
+        monkeypatch.setattr(
+            module, "aligned_size", lambda n, itemsize: aligned_size(n, itemsize) + 2 * ALIGNMENT // itemsize
+        )
+
+    def apart(rows: Sequence[Sequence[Kernel]], *arguments: Any) -> dict[str, Buffer]:
+        everything = {t for row in rows for k in row for t in (*k.operation.reads, *k.operation.writes)}
+        return memory.place(rows, *arguments[:4], everything)
+
+    monkeypatch.setattr(planning, "place", apart)
+
+
+@pytest.fixture
+def fences_in_float32(request: pytest.FixtureRequest) -> None:
+    """`fences` where the test is one of float32; networks in float64 are planned as for users."""
+    callspec = getattr(request.node, "callspec", None)
+    if callspec is not None and callspec.params.get("dtype") == "float32":
+        request.getfixturevalue("fences")
 
 
 @pytest.fixture

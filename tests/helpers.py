@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from dslc.ir import Network
 from dslc.layers import Example, Layer
 from dslc.losses.ctc import Ctc, needed_steps, steps_of
 from dslc.operation import state_name
+from dslc.plan import Plan
 from dslc.proofs.reference import Interpreter
 from dslc.runtime.model import Model
 from dslc.runtime.native import compiled
@@ -239,6 +241,37 @@ def spoil_memory(model: Model, value: float = np.nan) -> None:
     model.compiled.changed()
 
 
+def gaps(plan: Plan, steps: Sequence[str], size: int) -> list[tuple[int, int]]:
+    """Where in an arena of so many numbers no tensor of these steps lies, nor one that lives as long as the network:
+    from a place on, so many numbers."""
+    planned = [step for step in map(plan.step, steps) if step is not None]
+    buffers = (*plan.kept.values(), *(buffer for step in planned for buffer in step.workspace.values()))
+    totals = [(b.offset, b.layout.total(plan.batch if b.tensor.batched else 1)) for b in buffers]
+    found, reached = [], 0
+    for begin, total in [*sorted(totals), (size, 0)]:
+        if begin > reached:
+            found.append((reached, begin - reached))
+        reached = max(reached, begin + total)
+    return found
+
+
+@contextmanager
+def watched(model: Model, *steps: str) -> Iterator[None]:
+    """A call of these steps, before which all memory is not-a-number that no call leaves for the next: it may write to
+    its own tensors alone. Beside them lie numbered signaling NaNs, which neither arithmetic nor copies leave as they
+    are."""
+    spoil_memory(model)
+    numbers = model.compiled.arena.numbers
+    bits = numbers.view(np.uint32 if model.dtype == np.float32 else np.uint64)
+    first = 0x7F800001 if model.dtype == np.float32 else 0x7FF0000000000001
+    places = np.concatenate([np.arange(at, at + count) for at, count in gaps(model.plan, steps, len(numbers))])
+    spoiled = places[np.isnan(numbers[places])]
+    bits[spoiled] = first + np.arange(len(spoiled), dtype=bits.dtype)
+    before = bits[places]
+    yield
+    assert np.array_equal(bits[places], before), f"{steps[0]} has written beside its tensors"
+
+
 def state_of(model: Model, parameter: str, state: str) -> np.ndarray:
     """What the optimizer keeps for a parameter."""
     return model.compiled.view(parameter, state_name(parameter, state)).numpy()
@@ -267,20 +300,23 @@ def assert_all_close(actual: Arrays, wanted: Arrays, tolerance: float) -> None:
 
 def assert_agrees(model: Model, n: int, rng: np.random.Generator) -> None:
     """Prediction, loss, gradients and one step of the model against the interpreter, on n random examples. No call may
-    read what the one before has left in memory, nor beyond its own tensors."""
+    read what the one before has left in memory, nor read or write beyond its own tensors."""
     dtype = str(model.dtype)
     tolerance = FORWARD[dtype]
     xs, ys = data(model.network, n, rng, dtype)
     reference = interpreter(model)
-    spoil_memory(model)
-    assert_all_close(outputs(model, xs), reference.predict(xs), tolerance)
+    with watched(model, "predict"):
+        predicted = outputs(model, xs)
+    assert_all_close(predicted, reference.predict(xs), tolerance)
     loss, gradients, _ = reference.loss_and_gradients(xs, ys)
-    spoil_memory(model)
-    assert_close(model.loss(xs, ys), loss, tolerance, "loss")
-    spoil_memory(model)
-    assert_all_close(model.gradients(xs, ys), gradients, tolerance)
-    spoil_memory(model)
-    model.train_step(xs, ys)
+    with watched(model, "train", "gradients"):
+        found = model.loss(xs, ys)
+    assert_close(found, loss, tolerance, "loss")
+    with watched(model, "train", "gradients"):
+        slopes = model.gradients(xs, ys)
+    assert_all_close(slopes, gradients, tolerance)
+    with watched(model, "train"):
+        model.train_step(xs, ys)
     reference.train_step(xs, ys, model.learning_rate(0))
     assert_all_close(model.copy_weights(), reference.parameters, tolerance)
 

@@ -2,6 +2,7 @@
 
 python tests/hostile_specs.py --minutes 10 --seed 1      # what fails is printed with its number
 python tests/hostile_specs.py --number 37                # that one again, with its traceback
+python tests/hostile_specs.py --large                    # what a megabyte of each kind takes
 """
 
 from __future__ import annotations
@@ -22,6 +23,64 @@ ROOT = Path(__file__).parent.parent
 WORD = re.compile(r'"[^"\n]*"|[\w.]+|->|\n|[^\s\w]')
 ODD = ("0", "-1", "1e308", "9" * 18, "0x0", "1x1x1x1x1", "in", "net", "train", "repeat", "(", ")", "{", "}", "->", ",",
        "=", ":", "\n", '"', '"a"', "#", "\0", "\u202e", "dense", "conv", "x", "repeat 99999 {", "//")  # fmt: skip
+
+
+NET = "net A {\n  input x: 4\n%s  dense(2) -> softmax\n}\n"
+TRAIN = "train {\n  loss cross_entropy\n  optimizer sgd(lr=0.1)\n  batch 4\n  epochs 1\n%s}\n"
+WHOLE = NET % "" + TRAIN % ""
+MILLION = 1_000_000
+
+
+def lines(form: str, count: int) -> str:
+    """So many lines with numbers in them."""
+    return "".join(form.format(number) for number in range(count))
+
+
+def filled(before: str, piece: str, after: str) -> str:
+    """A megabyte of the same."""
+    return before + piece * ((MILLION - len(before) - len(after)) // len(piece)) + after
+
+
+LARGE = {
+    "repeat": NET % ("  repeat 1000 {\n" + "    dense(4) -> relu\n" * 2000 + "  }\n"),
+    "repeat_repeat": NET % ("  repeat 1000 {\n" * 50 + "    dense(4)\n" + "  }\n" * 50),
+    "mistakes": NET % ("  dens(4) -> relu\n" * 4999),
+    "params": lines("param a{0} = {0}\n", 6600) + WHOLE,
+    "params_in_a_row": "param a0 = 1\n" + "".join(f"param a{n + 1} = a{n} + 1\n" for n in range(5000)) + WHOLE,
+    "inputs": NET % lines("  input x{}: 4\n", 6600),
+    "names": NET % lines("  a{} = x -> relu\n", 4900),
+    "blocks": lines("block b{}(n) {{\n  dense(n)\n}}\n", 3000) + WHOLE,
+    "settings": NET % "" + TRAIN % ("  epochs 1\n" * 13000),
+    "columns": "net A {\n  input x: table {\n" + lines("  c{}: number\n", 9000) + "  }\n  dense(2) -> softmax\n}\n",
+    "categories": "net A {\n  input x: table {\n  c: category(" + "7, " * 19000 + "8)\n  }\n  dense(2) -> softmax\n}\n",
+    "numbers": filled(NET % "" + TRAIN % "  schedule milestones(1", ", 1", ")\n"),
+    "sum": filled("param a = 1", "+1", "\n" + WHOLE),
+    "brackets": filled("param a = ", "(", "\n" + WHOLE),
+    "word": filled("", "a", "\n"),
+    "text": filled('net "', "a", '"\n'),
+    "comment": filled("#", "a", "\n" + WHOLE),
+    "arrows": filled(NET[:24], "-> ", "\n"),
+    "empty_lines": filled("", "\n", WHOLE),
+    "quotes": filled("", '"', ""),
+    "conditions": "param p = 1\n"
+    + NET % ("  when p > 0 {\n" * 90 + "    dense(4)\n" + "  } else {\n    relu\n  }\n" * 90),
+    "branches": "param p = 1\n" + NET % ("  when p > 0 { dense(4) } else { relu }\n" * 2500),
+    "towers": NET % lines("  t{0} = shared {{ dense(4) }}\n  x -> t{0}\n", 2300),
+    "parts": "net A {\n  input x: 8000\n  " + ", ".join(f"a{n}" for n in range(8000)) + " = x -> split\n}\n",
+    "merge": NET % ("  a = x -> relu\n  concat(" + "a, " * 19000 + "a)\n"),
+    "chain": NET % ("  x" + " -> relu" * 9000 + "\n"),
+    "values": NET % "  dense(4, init=values(" + filled("", "1, ", "1))\n"),
+    "digits": filled("param a = ", "9", "\n" + WHOLE),
+    "signs": filled("param a = ", "-", "1\n" + WHOLE),
+    "powers": filled("param a = 1", "^1", "\n" + WHOLE),
+    "nots": NET % ("  when " + "not " * 19000 + "on { relu }\n"),
+    "size": filled("net A {\n  input x: 1", "x1", "\n}\n"),
+    "formula": NET % ("  activation(" + "tanh(" * 6000 + "x" + ")" * 6000 + ")\n"),
+    "wide_letters": filled("#", "\U0001f600", "\n").encode()[: MILLION - 3].decode(errors="ignore"),
+    "nothings": filled("", "\0", WHOLE),
+    "returns": filled("", "\r\n", WHOLE),
+}
+"""As much of one thing as a megabyte, or the words that a spec may have, have room for."""
 
 
 @cache
@@ -84,13 +143,34 @@ def judged(data: bytes) -> float:
     return time.process_time() - started
 
 
+def measure() -> None:
+    """Prints for each kind of large spec the seconds of computing, the megabytes at most and the errors that are
+    shown."""
+    print("kind seconds MB errors")
+    for name, text in LARGE.items():
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        started, shown = time.process_time(), 0
+        try:
+            check(parse(decode(text.encode(), f"{name}.net")))
+        except SpecError as error:
+            shown = str(error).count("error[")
+        seconds = time.process_time() - started
+        peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+        assert peak is not None
+        print(f"{name} {seconds:.2f} {int(peak[1]) >> 10} {shown}")
+
+
 def main() -> int:
     """Goes on until the time is up; the status is 1 if anything failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--number", type=int)
+    parser.add_argument("--large", action="store_true", help="measure a megabyte of each kind, and no more")
     given = parser.parse_args()
+    if given.large:
+        measure()
+        return 0
     if given.number is not None:
         print(f"{judged(broken(given.number)):.2f} s")
         return 0

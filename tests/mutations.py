@@ -29,7 +29,9 @@ from helpers import REPO, example_statements
 from mutants import Mutant, sample
 
 Arguments = tuple[str, ...]
-PASSES = "test_fusion", "test_memory", "test_copies"
+PASSES = "test_pass_decisions", "test_fusion", "test_memory", "test_copies"
+OF_PASSES = {"recompute": ("test_recompute",), "small_batch": ("test_passes",)}
+"""Passes that have tests of their own."""
 AROUND = {
     "pool": ("test_pool",),
     "tools": ("test_kernels_simple", "test_activations"),
@@ -82,7 +84,7 @@ def first_tests(path: str) -> Arguments:
     """The arguments of pytest that run the cheapest tests of a file."""
     stem = Path(path).name.partition(".")[0]
     if part_of(path) == "passes":
-        return files(PASSES)
+        return files(OF_PASSES.get(stem, PASSES))
     if stem == "calls":
         return (*RACES[:-1], "race and lenet5")
     if part_of(path) == "around":
@@ -131,8 +133,8 @@ def files(names: tuple[str, ...]) -> Arguments:
 
 
 def examples_of(layers: list[str]) -> Arguments:
-    """The examples of layers."""
-    return ("tests/test_layers.py", "-k", f"({' or '.join(layers)}) and agrees")
+    """The examples of layers; where there is none, what all layers have in common is how their weights begin."""
+    return ("tests/test_layers.py", "-k", f"({' or '.join(layers)}) and agrees") if layers else files(("test_inits",))
 
 
 def checkout(folder: Path) -> None:

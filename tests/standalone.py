@@ -20,14 +20,14 @@ from dslc.codegen.build import FLAGS
 from dslc.codegen.emit import emit
 from dslc.ir import Network
 from dslc.operation import Tensor, identifier
-from dslc.plan import Buffer, Plan
+from dslc.plan import Plan
 from dslc.planning.planner import caller_tensors
 from dslc.proofs.reference import Interpreter
 from dslc.proofs.verify import TOLERANCES
 from dslc.runtime.native.memory import Arena
 from dslc.runtime.native.parameters import Parameters, ParameterView
 from dslc.target import Target
-from helpers import Arrays, assert_all_close, assert_close
+from helpers import Arrays, assert_all_close, assert_close, gaps
 
 MAIN = Path(__file__).with_suffix(".c")
 LIMITS = {name: limits[:2] for name, limits in TOLERANCES.items()}
@@ -164,8 +164,8 @@ class Program:
             file.write(np.array([threads, self.seed, FIRST_STEP, count], np.int64).tobytes())
             file.write(np.float64(lr).tobytes() + self.arena.numbers.tobytes())
             for step in ("predict", "gradients", "train"):
-                gaps = self._gaps(step)
-                file.write(np.array([len(gaps), *(n for gap in gaps for n in gap)], np.int64).tobytes())
+                beside = np.array(gaps(self.plan, (step,), len(self.arena.numbers)), np.int64) * self.plan.itemsize
+                file.write(np.int64(len(beside)).tobytes() + beside.tobytes())
             for tensor, array in zip((*self.inputs, *self.targets), arrays, strict=True):
                 file.write(np.ascontiguousarray(array, self._number(tensor)).tobytes())
         command = [*self.toolchain.emulator, str(self.executable), str(before), str(after)]
@@ -181,22 +181,6 @@ class Program:
         training = self.network.training
         assert training is not None
         return training.seed
-
-    def _gaps(self, step: str) -> list[tuple[int, int]]:
-        """Bytes of the arena, as place and number, where no tensor of a step lies."""
-        planned = self.plan.step(step)
-        assert planned is not None
-        ends = sorted(self._place(b) for b in (*self.plan.kept.values(), *planned.workspace.values()))
-        gaps, reached = [], 0
-        for begin, end in [*ends, (len(self.arena.numbers), 0)]:
-            if begin > reached:
-                gaps.append((reached * self.plan.itemsize, (begin - reached) * self.plan.itemsize))
-            reached = max(reached, end)
-        return gaps
-
-    def _place(self, buffer: Buffer) -> tuple[int, int]:
-        """Where a tensor begins and ends."""
-        return buffer.offset, buffer.offset + buffer.layout.total(self.plan.batch if buffer.tensor.batched else 1)
 
     def _results(self, left: bytes, count: int) -> Results:
         """What the program wrote, in its order."""

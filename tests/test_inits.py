@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import cos, sin, sqrt
 
 import numpy as np
 import pytest
@@ -167,3 +167,11 @@ def test_the_init_of_train() -> None:
         "last.weight": "Normal",
         "last.bias": "Zeros",
     }
+
+
+def test_waves_are_those_of_the_paper() -> None:
+    """Vaswani et al. 2017: sin(t / 10000^(2i / channels)) in channel 2i, and its cosine in channel 2i + 1."""
+    waves = sample(first_weight("input x: 9x7\n  positional(sinusoidal)"))
+    for t, c in np.ndindex(9, 7):
+        angle = t / 10000 ** ((c - c % 2) / 7)
+        assert waves[t, c] == pytest.approx(cos(angle) if c % 2 else sin(angle), abs=1e-12)

@@ -21,6 +21,7 @@ from dslc.runtime.model import Model
 from dslc.target import TARGETS, Target, native
 from helpers import assert_agrees, assert_all_close, assert_close, data, interpreter, load, randomize_parameters
 
+pytestmark = pytest.mark.usefixtures("fences_in_float32")
 TRAIN = "train {{\n  loss mse\n  optimizer sgd(lr=0.1)\n  batch {batch}\n}}\n"
 
 

@@ -67,6 +67,7 @@ def test_agrees_with_its_reference(layer: type[Layer], example: Example, rng: np
         assert_differentiates(model, xs, ys, rng, layer.smooth)
 
 
+@pytest.mark.usefixtures("fences")
 @pytest.mark.parametrize(("layer", "example"), CASES)
 def test_agrees_in_single_precision(layer: type[Layer], example: Example, rng: np.random.Generator) -> None:
     model = load(example_spec(example), rng, "float32")

@@ -23,6 +23,7 @@ from helpers import (
     load,
 )
 
+pytestmark = pytest.mark.usefixtures("fences_in_float32")
 LOSSES = registry.every(dslc.losses, Loss)
 OF_ELEMENTS = [name for name, loss in LOSSES.items() if issubclass(loss, ElementLoss)]
 REQUIRED = {"formula": "(y - t)^2 * 0.5 + softplus(-y * t)", "ctc": "1"}

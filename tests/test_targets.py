@@ -7,7 +7,7 @@ is skipped, unless DSLC_REQUIRE_TARGETS is set.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,6 @@ from dslc.compiler import check_file, check_text, plan_network
 from dslc.ir import Network
 from dslc.layers import Layer
 from dslc.losses import Loss
-from dslc.passes import memory
-from dslc.passes.memory import aligned_size
-from dslc.plan import ALIGNMENT, Buffer, Kernel
-from dslc.planning import planner as planning
 from dslc.planning.planner import DEFAULT, Options
 from dslc.target import TARGETS, Target, native
 from helpers import NETWORKS, REPO, data, example_statements, randomize_parameters, runs
@@ -125,9 +121,9 @@ TABLES = network_text(
         "output one = row -> dense(3)",
         "output two = concat(row, other)",
     ],
-    ["loss one: mse", "loss two: mse", "optimizer sgd(0.1, momentum=0.9)", "batch 7"],
+    ["loss one: mse", "loss two: mse", "optimizer lars(0.1, trust=0.5)", "batch 7"],
 )
-"""Embeddings of columns, also where they are an output."""
+"""Embeddings of columns, also where they are an output; and an optimizer with norms."""
 
 
 NETS: dict[str, Callable[[Target], Net]] = {
@@ -149,23 +145,6 @@ def require(tools: Toolchain, folder: Path) -> None:
     if missing := tools.missing(folder):
         reason = f"not installed: {missing}"
         pytest.fail(reason) if os.environ.get("DSLC_REQUIRE_TARGETS") else pytest.skip(reason)
-
-
-@pytest.fixture
-def fences(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plans in which no two tensors share memory, two cache lines lie free between any two, and threads share all that
-    they can, however little it is."""
-    monkeypatch.setattr(planning, "MIN_PARALLEL_NS", 1e-9)
-    for module in (memory, planning):
-        monkeypatch.setattr(
-            module, "aligned_size", lambda n, itemsize: aligned_size(n, itemsize) + 2 * ALIGNMENT // itemsize
-        )
-
-    def apart(rows: Sequence[Sequence[Kernel]], *arguments: Any) -> dict[str, Buffer]:
-        everything = {t for row in rows for k in row for t in (*k.operation.reads, *k.operation.writes)}
-        return memory.place(rows, *arguments[:4], everything)
-
-    monkeypatch.setattr(planning, "place", apart)
 
 
 def assert_agrees(tools: Toolchain, network: Network, net: Net, folder: Path, rng: np.random.Generator) -> None:

@@ -1,0 +1,65 @@
+"""What passes do and what they must leave alone, seen in plans: nothing is compiled. Left-out optimizations compute the
+same, so no comparison of numbers notices them."""
+
+from __future__ import annotations
+
+import pytest
+
+from dslc import kernels
+from dslc.compiler import check_text, plan_network
+from dslc.ir import Network
+from dslc.lowering.lower import lower
+from dslc.planning.planner import default_setting
+from dslc.target import TARGETS
+
+TRAIN = "train {\n  loss mse\n  optimizer sgd(0.1)\n  batch 16\n}\n"
+
+
+def net(*lines: str) -> Network:
+    return check_text("net Decided {\n  " + "\n  ".join(lines) + "\n}\n" + TRAIN)
+
+
+def kinds(network: Network, step: str = "predict", target: str = "generic") -> list[str]:
+    """The operations of a step, in order."""
+    planned = plan_network(network, TARGETS[target]).step(step)
+    assert planned is not None
+    return [kernel.operation.kind for kernel in planned.kernels]
+
+
+@pytest.mark.parametrize(
+    ("lines", "folds"),
+    [
+        (["x -> conv(4, 3x3) -> batchnorm -> relu"], 1),
+        (["x -> conv(4, 3x3) -> batchnorm -> batchnorm"], 2),
+        (["a = x -> conv(4, 3x3)", "b = a -> batchnorm", "add(a, b)"], 0),
+        (["a = x -> conv(4, 3x3)", "output a_too = a -> relu", "output b = a -> batchnorm"], 0),
+        (["x -> conv(4, 3x3) -> relu -> batchnorm"], 0),
+        (["x -> batchnorm -> conv(4, 3x3)"], 0),
+    ],
+)
+def test_batch_norms_are_folded_where_nothing_else_reads(lines: list[str], folds: int) -> None:
+    text = "\n  ".join(["input x: 7x7x3", *lines])
+    head = "loss a_too: mse\n  loss b: mse" if "a_too" in text else "loss mse"
+    found = kinds(check_text(f"net Folded {{\n  {text}\n}}\n{TRAIN.replace('loss mse', head)}"))
+    assert found.count("fold_batchnorm") == folds
+
+
+@pytest.mark.parametrize(
+    ("layer", "widened"),
+    [("conv(8, 3x3, groups=2)", 0), ("conv(6, 3x3, groups=2)", 1), ("conv(8, 3x3, groups=8)", 0), ("conv(8, 3x3)", 0)],
+)
+def test_groups_are_widened_that_do_not_fit_vectors(layer: str, widened: int) -> None:
+    """Vectors of 4 numbers; of a single channel a group is depthwise."""
+    channels = 6 if "(6" in layer else 8
+    assert kinds(net(f"input x: 7x7x{channels}", layer)).count("widen_filters") == widened
+
+
+def test_the_cheapest_algorithm_is_chosen() -> None:
+    network = net("input x: 30x30x16", "conv(32, 3x3, pad=same) -> relu -> flatten -> dense(9)")
+    plan, graph = plan_network(network, TARGETS["generic"]), lower(network)
+    setting = default_setting(graph, TARGETS["generic"], None, 1)
+    costs = {op.name: kernels.algorithms(op, setting) for step in graph.steps for op in step.operations}
+    chosen = {k.operation.name: k.operation.choice for step in plan.steps for k in step.kernels}
+    several = [name for name, known in costs.items() if len(known) > 1 and chosen.get(name) in known]
+    assert len(several) == 2
+    assert all(costs[name][chosen[name]] == min(costs[name].values()) for name in several)
