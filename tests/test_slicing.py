@@ -35,7 +35,7 @@ train {
 """
 NORMALIZED = """net Normalized {
   input image: 32x32x3
-  conv(8, 3x3) -> batchnorm -> relu -> flatten -> dense(3) -> softmax
+  conv(8, 3x3, bias=off) -> batchnorm -> relu -> flatten -> dense(3) -> softmax
 }
 train {
   loss cross_entropy
@@ -108,7 +108,7 @@ def test_what_is_divided() -> None:
     training = lenet.training
     assert training is not None
     whole, halves = (replace(lenet, training=replace(training, batch=4096, slices=k)) for k in (1, 2))
-    assert (division(whole), division(halves)) == (Division(4096, 4096), Division(4096, 2048))
+    assert (division(whole), division(halves)) == (Division(4096, 4096, 64), Division(4096, 2048, 64))
     wide = "net Wide {\n  input x: 20000\n  dense(50)\n}\ntrain {\n  loss mse\n  optimizer sgd(0.1)\n  batch 2048\n}\n"
     assert not division(check_text(wide)).sliced, "a gradient of a million weights, and activations that are few"
 
@@ -116,10 +116,24 @@ def test_what_is_divided() -> None:
 def test_a_layer_that_mixes_examples() -> None:
     """It sees the whole mini-batch; frozen it mixes nothing."""
     network = check_text(NORMALIZED.replace("BATCH", "512"))
-    assert division(network) == Division(512, 512, "batchnorm1")
-    assert division(network, 64) == Division(64, 64)
+    assert division(network) == Division(512, 512, 64, "batchnorm1")
+    assert division(network, 64) == Division(64, 64, 64)
     frozen = check_text(NORMALIZED.replace("BATCH", "512\n  freeze batchnorm1"))
-    assert division(frozen) == Division(512, 64)
+    assert division(frozen) == Division(512, 64, 64)
+
+
+def test_a_whole_mini_batch_is_predicted_by_parts(small_slices: None, rng: np.random.Generator) -> None:
+    """Training sees 13 examples together, prediction and `evaluate` 5."""
+    text = NORMALIZED.replace("32x32x3", "4x4x2").replace("BATCH", "13")
+    model = load(text, rng)
+    assert (model.batch, model.plan.batch, model.plan.steps[0].batch) == (13, 13, 5)
+    assert_steps_agree(model, (13, 7), rng)
+    xs, ys = data(model.network, 29, rng)
+    wanted = interpreter(model).predict(xs)["output"]
+    spoil_memory(model)
+    assert_close(model.predict(xs), wanted, 1e-12, "predictions")
+    losses = -np.log(wanted[np.arange(29), ys["output"]])
+    assert model.evaluate(xs, ys)["loss"] == pytest.approx(losses.mean(), rel=1e-12)
 
 
 def test_check_tells(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

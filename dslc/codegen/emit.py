@@ -98,6 +98,7 @@ def _numbers(plan: Plan) -> dict[str, object]:
         "version": version(),
         "summary": summary(plan),
         "batch": plan.batch,
+        "predicted": plan.steps[0].batch,
         "step_batch": plan.step_batch,
         "lanes": plan.target.lanes(plan.itemsize),
         "itemsize": plan.itemsize,

@@ -40,11 +40,13 @@ class Constant:
 
 @dataclass(frozen=True)
 class Place:
-    """A buffer in a memory, `at` or `weights`; `step` is the one whose workspace it lies in, empty if it is kept."""
+    """A buffer in a memory, `at` or `weights`; `step` is the one whose workspace it lies in, empty if it is kept.
+    `batch`: for so many examples."""
 
     step: str
     buffer: Buffer
     memory: str
+    batch: int
 
     @property
     def name(self) -> str:
@@ -83,7 +85,7 @@ class Names:
             step = train
         buffer = local or self.plan.kept[tensor.name]
         memory = "weights" if self.apart and tensor.name in self.plan.kept else "at"
-        return Place(step.name if local else "", buffer, memory)
+        return Place(step.name if local else "", buffer, memory, step.batch)
 
     def constant(self, step: PlannedStep, tensor: Tensor) -> str:
         """The constant with the offset of a tensor's buffer."""
@@ -94,7 +96,7 @@ class Names:
         tensor, buffer, key = place.buffer.tensor, place.buffer, (place.step, place.buffer.tensor.name)
         if key not in self.constants:
             name = self.unique(place.name)
-            stored = (self.plan.batch, *buffer.layout.stored)
+            stored = (place.batch, *buffer.layout.stored)
             each = show_shape(stored) if tensor.batched else buffer.layout.describe()
             shared = f", the memory of {buffer.alias}" if buffer.alias else ""
             self.constants[key] = Constant(name, buffer.offset, f"{each}{shared}", *key)

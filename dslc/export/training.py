@@ -52,7 +52,7 @@ def plan_training(network: Network, target: Target, batch: int, direct: bool = F
     graph = lower(network)
     operations = [op for step in graph.steps for op in step.operations]
     algorithms = tuple((op.name, "direct") for op in operations if op.kind.startswith("conv_")) if direct else ()
-    plan = make_plan(graph, target, Division(batch, batch), 1, Options(("threads",), algorithms, gathers=False))
+    plan = make_plan(graph, target, Division(batch, batch, batch), 1, Options(("threads",), algorithms, gathers=False))
     verify_plan(plan)
     return plan
 

@@ -99,7 +99,7 @@ def make_plan(graph: Graph, target: Target, division: Division, threads: int = 1
 
     def plan_of(graph: Graph, prepack: bool = True) -> Plan:
         prepack = prepack and "prepack" not in options.disable
-        return _laid_out(graph, setting, target, options, prepack, division.examples)
+        return _laid_out(graph, setting, target, options, prepack, division)
 
     training = graph.network.training
     if training is None or training.memory is None or "recompute" in options.disable:
@@ -118,7 +118,9 @@ def _rewritten(graph: Graph, setting: Setting, options: Options) -> Graph:
     return graph
 
 
-def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, prepack: bool, step_batch: int) -> Plan:
+def _laid_out(
+    graph: Graph, setting: Setting, target: Target, options: Options, prepack: bool, division: Division
+) -> Plan:
     """The plan of a graph that only updates are still fused in: layouts, kernels, memory and threads."""
     capacity, itemsize, threads = setting.batch, setting.itemsize, setting.threads
     graph = graph if "fused_update" in options.disable else fuse_updates(graph)
@@ -134,16 +136,19 @@ def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, 
     flag = aligned_size(1, itemsize) if prepared(graph.predict) else 0
     if flag:
         kept["prepared"] = Buffer(Tensor("prepared", (1,), batched=False), Layout((1,)), parameters, flag)
-    drafts = [Draft.of(step, replace(setting, layouts=layouts[step.name])) for step in graph.steps]
+    batches = {step.name: division.predicted if step.name == "predict" else capacity for step in graph.steps}
+    drafts = [
+        Draft.of(step, replace(setting, layouts=layouts[step.name], batch=batches[step.name])) for step in graph.steps
+    ]
     start, apart = parameters + flag, "memory" in options.disable
     places: dict[str, dict[str, Buffer]] = {}
     for together in _together(drafts):
-        places |= dict.fromkeys((draft.name for draft in together), _places(together, setting, start, apart))
+        places |= dict.fromkeys((draft.name for draft in together), _places(together, itemsize, start, apart))
     worth = inf if "threads" in options.disable else MIN_PARALLEL_NS
     steps = _planned(drafts, places, kept, worth)
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
-    staging = _staging(graph, capacity, step_batch, itemsize, workspace, kept) if options.gathers else workspace
+    staging = _staging(graph, division, itemsize, workspace, kept) if options.gathers else workspace
     trained = set(graph.train.tensors) if graph.train else set()
     gradients = _keep([t for t in tensors if t in trained], GRADIENT, everywhere, itemsize, staging, kept)
     states = _keep(tensors, STATE, everywhere, itemsize, gradients, kept)
@@ -156,7 +161,7 @@ def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, 
         Region("state", gradients, states - gradients),
         Region("requested_gradients", states, end - states),
     )
-    return Plan(graph, target, itemsize, capacity, step_batch, threads, tuple(steps), kept, regions)
+    return Plan(graph, target, itemsize, capacity, division.examples, threads, tuple(steps), kept, regions)
 
 
 def profitable_threads(plan: Plan) -> int:
@@ -179,13 +184,13 @@ def _keep(
     return offset
 
 
-def _staging(graph: Graph, batch: int, step_batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
+def _staging(graph: Graph, division: Division, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
     """Adds the buffers in which the training loop gathers a mini-batch, one for each target and the sample weights, and
     for each input, of which it gathers a slice at a time."""
     if graph.train is None:
         return offset
     for tensor in caller_tensors(graph.train):
-        count = batch if tensor.role == INPUT else step_batch
+        count = division.slice if tensor.role == INPUT else division.examples
         size = aligned_size(tensor.elements * count, itemsize)
         kept[f"{tensor.name}_staging"] = Buffer(tensor, Layout(tensor.shape), offset, size)
         offset += size
@@ -199,20 +204,22 @@ def caller_tensors(step: Step) -> tuple[Tensor, ...]:
 
 @dataclass(frozen=True)
 class Draft:
-    """A step before its memory is planned: its kernels, the layouts of all that they touch, and the tensors that share
-    memory with nothing else."""
+    """A step before its memory is planned: its kernels, the layouts of all that they touch, the tensors that share
+    memory with nothing else, and the most examples at a time."""
 
     name: str
     phases: tuple[PlannedPhase, ...]
     layouts: Mapping[str, Layout]
     persistent: tuple[Tensor, ...]
+    batch: int
 
     @staticmethod
     def of(step: Step, setting: Setting) -> Draft:
         """A step with the cheapest kernels."""
         phases = tuple(_plan_phase(phase, setting) for phase in step.phases)
         run = [kernel for phase in phases for kernel in phase.kernels]
-        return Draft(step.name, phases, _with_scratch(run, setting), (*prepared(step), *_begun(step)))
+        persistent = (*prepared(step), *_begun(step))
+        return Draft(step.name, phases, _with_scratch(run, setting), persistent, setting.batch)
 
     @property
     def rows(self) -> list[list[Kernel]]:
@@ -245,13 +252,13 @@ def _together(drafts: Sequence[Draft]) -> list[Sequence[Draft]]:
     return [drafts[:1], training] if _agree(training) else [[draft] for draft in drafts]
 
 
-def _places(drafts: Sequence[Draft], setting: Setting, start: int, apart: bool) -> dict[str, Buffer]:
-    """The buffers of steps that never run at the same time."""
+def _places(drafts: Sequence[Draft], itemsize: int, start: int, apart: bool) -> dict[str, Buffer]:
+    """The buffers of steps that never run at the same time, with as many examples."""
     in_rows = [row for draft in drafts for row in draft.rows]
     layouts = {name: layout for draft in drafts for name, layout in draft.layouts.items()}
     everything = [tensor for draft in drafts for tensor in draft.tensors]
     persistent = everything if apart else [tensor for draft in drafts for tensor in draft.persistent]
-    return place(in_rows, layouts, setting.batch, setting.itemsize, start, persistent)
+    return place(in_rows, layouts, drafts[0].batch, itemsize, start, persistent)
 
 
 def _planned(
@@ -281,7 +288,7 @@ def _planned_step(
             return (tensor.name, 0, 1)
         return ("arena", buffer.offset, buffer.offset + buffer.elements)
 
-    return PlannedStep(draft.name, share_work(draft.phases, where, worth, like), workspace)
+    return PlannedStep(draft.name, share_work(draft.phases, where, worth, like), workspace, draft.batch)
 
 
 def _begun(step: Step) -> tuple[Tensor, ...]:

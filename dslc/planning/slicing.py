@@ -30,11 +30,12 @@ MULTIPLE = 16
 
 @dataclass(frozen=True)
 class Division:
-    """How a mini-batch of up to `examples` is worked through: `slice` of them at a time. `mixing`: the layer that has
-    to see all of them together, without which it would be divided."""
+    """How a mini-batch of up to `examples` is worked through: `slice` of them at a time, and `predicted` where nothing
+    learns. `mixing`: the layer that has to see all of them together, without which it would be divided."""
 
     examples: int
     slice: int
+    predicted: int
     mixing: str = ""
 
     @property
@@ -51,13 +52,14 @@ def division(network: Network, batch: int | None = None, over_ranks: bool = Fals
     """
     training = network.training
     examples = batch or (training.batch if training is not None else None) or PREDICT_BATCH
-    if training is None or over_ranks:
-        return Division(examples, examples)
-    if training.slices is not None:
-        return Division(examples, ceil(examples / training.slices))
     best = _best_slice(network, examples)
+    if training is None or over_ranks:
+        return Division(examples, examples, best)
+    if training.slices is not None:
+        given = ceil(examples / training.slices)
+        return Division(examples, given, min(given, best))
     mixing = next((node.name for node in network.nodes if node.layer.mixes and not node.frozen), "")
-    return Division(examples, examples if mixing else best, mixing if best < examples else "")
+    return Division(examples, examples if mixing else best, best, mixing if best < examples else "")
 
 
 def _best_slice(network: Network, examples: int) -> int:
