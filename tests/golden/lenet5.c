@@ -126,9 +126,8 @@ INLINE vec load_partial(const real *p, int lanes)
 /* Keeps the first `lanes` numbers and zeros the others. */
 INLINE vec first_lanes(vec v, int lanes)
 {
-    for (int i = 0; i < 4; ++i)
-        v[i] = i < lanes ? v[i] : 0;
-    return v;
+    const ivec lane = { 0, 1, 2, 3 };
+    return (vec)((ivec)v & (lane < lanes));
 }
 
 /* Stores only the first `lanes` numbers. */
@@ -146,8 +145,9 @@ INLINE void store_partial(real *p, vec v, int lanes)
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){ __VA_ARGS__ })
 #endif
 
-/* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
-INLINE void transpose(vec *square)
+/* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. A function: as part
+ * of each kernel it would take longer to compile than the rest of it. */
+static NOINLINE void transpose(vec *square)
 {
     UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 1)) {
