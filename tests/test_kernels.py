@@ -194,7 +194,7 @@ def text_of(cases: Sequence[Case], copies: Sequence[int]) -> str:
 def choices(network: Network, target: Target, threads: int = 1) -> dict[tuple[str, str], tuple[str, ...]]:
     """The algorithms of every operation that has any, by kind and name."""
     graph = lower(network)
-    itemsize = ITEMSIZE[network.precision]
+    itemsize = ITEMSIZE[network.dtype]
     setting = Setting({}, default_batch(graph), itemsize, target.lanes(itemsize), target.tile_rows, threads)
     found = {}
     for op in (op for step in graph.steps for op in step.operations):

@@ -16,7 +16,7 @@ from dslc.checker.schedules import read_schedule, useless_learning_rate, with_me
 from dslc.checker.target_units import misused
 from dslc.clips import Clip
 from dslc.inits import Init
-from dslc.ir import ON_NAN, STOP, MemoryLimit, Training, Value
+from dslc.ir import ON_NAN, PRECISIONS, STOP, MemoryLimit, Training, Value
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Symbol, Whole, show, slots
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
@@ -378,7 +378,7 @@ class TrainReader:
         self.found["freeze"] = tuple(names)
 
     def _precision(self, setting: ast.Setting) -> None:
-        self.found["precision"] = self._word(setting.values[0], "precision", ("float32", "float64"))
+        self.found["precision"] = self._word(setting.values[0], "precision", PRECISIONS)
 
     def _on_nan(self, setting: ast.Setting) -> None:
         self.found["on_nan"] = self._word(setting.values[0], "on_nan", ON_NAN)

@@ -88,7 +88,7 @@ def default_batch(graph: Graph) -> int:
 
 def default_setting(graph: Graph, target: Target, batch: int | None, threads: int) -> Setting:
     """What kernels know of the machine and the mini-batch before layouts are chosen."""
-    itemsize = ITEMSIZE[graph.network.precision]
+    itemsize = ITEMSIZE[graph.network.dtype]
     capacity = batch or default_batch(graph)
     lanes, precise, training = target.lanes(itemsize), graph.network.precise, graph.network.training
     sliced = graph.over_ranks or (training is not None and training.slices > 1)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dslc.runtime.model import Model
 
 STEPS = 10
-TOLERANCES = {"float32": (1e-5, 1e-4, 1e-2), "float64": (1e-12, 1e-10, 1e-8)}
+TOLERANCES = {"float32": (1e-5, 1e-4, 1e-2), "float64": (1e-12, 1e-10, 1e-8), "mixed": (1e-5, 1e-4, 1e-2)}
 """For outputs, gradients, and parameters after the steps, relative to the scale of a tensor. The third is larger since
 steps of adam or rmsprop amplify the rounding errors of gradients near zero."""
 
