@@ -1,4 +1,5 @@
-"""Weights turned and rounded to bf16: panels [units / V][inputs][V] become [inputs / V][units / 2][V] pairs of units."""
+"""Weights rounded to bf16 and turned: panels [units / V][inputs][V] become [inputs / V][units / 2][V] pairs of
+units."""
 
 from __future__ import annotations
 

@@ -54,9 +54,7 @@ def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     return {} if dw.role == GRADIENT else {dw.name: weights_layout(dw.shape, lanes)}
 
 
-def context(
-    op: Operation, setting: Setting, inputs: int, units: int, rows: int, bf16: bool = False
-) -> dict[str, Any]:
+def context(op: Operation, setting: Setting, inputs: int, units: int, rows: int, bf16: bool = False) -> dict[str, Any]:
     """Values for the templates that compute tiles of dW. `rows`: the most products of a sum, with `bf16` in pairs."""
     tiles = replace(exact_count(setting.tile_rows, inputs, 1, setting.layout(op.writes[0]).blocks), bf16=bf16)
     heights = (tiles.heights * 2)[:2]
