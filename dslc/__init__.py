@@ -46,8 +46,8 @@ def load(
 
     weights: a file of them, one that `save` wrote or one of PyTorch (.pth, .pt, .safetensors) or Keras (.keras, .h5).
     dtype: `float32`, `float64` or `mixed`, the file's precision unless given. threads: how many share the work at most;
-    `auto` is $DSLC_THREADS, or as many as pay off on the cores that this process may use. The results have the same bits for
-    any number. params: values for the file's params and settings, in place of its own: `lr=0.01, epochs=3`.
+    `auto` is $DSLC_THREADS, or as many as pay off on the cores that this process may use. The results have the same
+    bits for any number. params: values for the file's params and settings, in place of its own: `lr=0.01, epochs=3`.
 
     Raises:
         SpecError: the file has errors; `diagnostics` lists all of them.

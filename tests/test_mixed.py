@@ -19,26 +19,8 @@ from dslc.proofs.verify import verify
 from dslc.runtime.model import Model
 from dslc.target import TARGETS, Target, native
 from exporting import export
-from helpers import FORWARD, WIDTHS, assert_all_close, assert_close, data, interpreter, runs, spoil_memory
+from helpers import FORWARD, MIXED, WIDTHS, assert_all_close, assert_close, data, interpreter, runs, spoil_memory
 
-ODD = """net Odd {
-  input a: 37
-  input s: 5x13
-  input c: 1
-  output of_a = a -> dense(21) -> dense(3)
-  output of_s = s -> dense(35, bias=off) -> dense(17)
-  output of_c = c -> dense(1) -> dense(70)
-}
-train {
-  loss of_a: mse
-  loss of_s: mse
-  loss of_c: mse
-  optimizer sgd(lr=0.5)
-  batch 11
-  precision mixed
-}
-"""
-"""Sizes that fill no vector and no pair, among them sequences and a single number."""
 FIRST = ("dense1", "dense3", "dense5")
 
 LARGE = """net Large {
@@ -85,7 +67,7 @@ def odd(request: pytest.FixtureRequest) -> Model:
     target: Target = request.param
     if target != native() and not runs(target):
         pytest.skip(f"this CPU does not run {target.name}")
-    model = Model(check_text(ODD), target=target)
+    model = Model(check_text(MIXED), target=target)
     rng = np.random.default_rng(7)
     for name, view in model.parameters.items():
         array = rng.standard_normal(view.shape)
@@ -176,13 +158,15 @@ def test_verify_knows_what_may_be_rounded_apart(large: Model) -> None:
 
 def test_a_network_of_mixed_precision_is_one_everywhere(large: Model, tmp_path: Path) -> None:
     """Its text and its settings: copies, pickles, checkpoints, overrides; float64 has exact products."""
-    network = check_text(ODD)
+    network = check_text(MIXED)
     assert (network.precision, network.dtype) == ("mixed", "float32")
-    plain = ODD.replace("precision mixed", "")
+    plain = MIXED.replace("precision mixed", "")
     for same in (check_text(plain, {"precision": "mixed"}), check_text(plain, dtype="mixed")):
         assert [node.layer for node in same.nodes] == [node.layer for node in network.nodes]
     assert "in bf16" in network.nodes[0].layer.formula(network.nodes[0].input_shapes)
-    assert [node.layer for node in check_text(ODD, dtype="float64").nodes] == [n.layer for n in check_text(plain).nodes]
+    assert [node.layer for node in check_text(MIXED, dtype="float64").nodes] == [
+        n.layer for n in check_text(plain).nodes
+    ]
     x = np.random.default_rng(2).standard_normal((3, 130)).astype(np.float32)
     large.checkpoint(tmp_path / "checkpoint")
     resumed = dslc.loads(LARGE.replace("mixed", "float32"), dtype="mixed", threads=1)
@@ -196,7 +180,7 @@ def test_a_network_of_mixed_precision_is_one_everywhere(large: Model, tmp_path: 
 def test_exported_with_the_same_rounding(target: Target, tmp_path: Path, rng: np.random.Generator) -> None:
     """The C that another program runs rounds operands too, and has its weights as pairs."""
     train = "train {\n  loss mse\n  optimizer sgd(0.1)\n  precision mixed\n}\n"
-    text = ODD[: ODD.index("  input s")] + "  dense(21) -> dense(3)\n}\n" + train
+    text = MIXED[: MIXED.index("  input s")] + "  dense(21) -> dense(3)\n}\n" + train
     exported = export(text, Wishes(target, 4), tmp_path, rng)
     x = rng.standard_normal((7, 37)).astype(np.float32)
     known = {name: array.astype(np.float64) for name, array in exported.trained.parameters.items()}

@@ -78,4 +78,5 @@ class _Moved(Layer):
         return replace(found, pull=lambda dy: found.pull(self._moved(dy)))
 
     def _moved(self, x: Array) -> Array:
-        return x + self.by * np.abs(x).max(initial=0) * self.random.uniform(-1, 1, x.shape)
+        moved: Array = x + self.by * np.abs(x).max(initial=0) * self.random.uniform(-1, 1, x.shape)
+        return moved
