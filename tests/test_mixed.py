@@ -178,10 +178,11 @@ def test_a_network_of_mixed_precision_is_one_everywhere(large: Model, tmp_path: 
 
 @pytest.mark.parametrize("target", [TARGETS["c99"], native()], ids=lambda target: target.name)
 def test_exported_with_the_same_rounding(target: Target, tmp_path: Path, rng: np.random.Generator) -> None:
-    """The C that another program runs rounds operands too, and has its weights as pairs."""
+    """The C that another program runs rounds operands too, and has its weights as pairs, also where they are in the
+    source."""
     train = "train {\n  loss mse\n  optimizer sgd(0.1)\n  precision mixed\n}\n"
     text = MIXED[: MIXED.index("  input s")] + "  dense(21) -> dense(3)\n}\n" + train
-    exported = export(text, Wishes(target, 4), tmp_path, rng)
+    exported = export(text, Wishes(target, 4, embed=target.vector_bytes == 0), tmp_path, rng)
     x = rng.standard_normal((7, 37)).astype(np.float32)
     known = {name: array.astype(np.float64) for name, array in exported.trained.parameters.items()}
     network = exported.trained.network
