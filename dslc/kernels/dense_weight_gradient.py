@@ -32,7 +32,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
             **rule_context(op),
         }  # fmt: skip
         return [Variant("narrow", names_of(op), few, setting.compute_cost(op, 0.5), (tile,))]
-    return [in_tiles(op, setting, context(op, setting, x.elements, dy.elements, setting.batch), 0.7)]
+    found = context(op, setting, x.elements, dy.elements, setting.batch)
+    return [in_tiles(op, setting, {**found, "counted": ""}, 0.7)]
 
 
 def names_of(op: Operation) -> tuple[str, ...]:
@@ -62,7 +63,7 @@ def context(op: Operation, setting: Setting, inputs: int, units: int, rows: int,
         "inputs": inputs, "units": units, "lanes": setting.lanes, "tiles": tiles, "panels": tiles.panels,
         "heights": heights, "functions": tuple(tiles.named(rows, n) for n in tiles.widths for rows in heights),
         "row_tiles": -(-inputs // tiles.heights[0]), "tail": units % setting.lanes, "arrays": rule_names(op),
-        "counted": "", "count": "n", **_stretches(rows),
+        "count": "n", **_stretches(rows),
     }  # fmt: skip
 
 
