@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc import bf16
+from dslc import bf16, target
 from dslc.compiler import check_text
 from dslc.export.network import Wishes
 from dslc.proofs.flips import flips, with_exact_products
 from dslc.proofs.reference import Interpreter
 from dslc.proofs.verify import verify
 from dslc.runtime.model import Model
+from dslc.runtime.training.cautions import slow_products
 from dslc.target import TARGETS, Target, native
 from exporting import export
 from helpers import FORWARD, MIXED, WIDTHS, assert_all_close, assert_close, data, interpreter, runs, spoil_memory
@@ -61,13 +62,13 @@ def on_a_grid(array: np.ndarray) -> np.ndarray:
     return np.clip(np.round(8 * array), -16, 16) / 8
 
 
-@pytest.fixture(scope="module", params=[*WIDTHS, native()], ids=lambda target: target.name)
+@pytest.fixture(scope="module", params=[*WIDTHS, native()], ids=lambda machine: machine.name)
 def odd(request: pytest.FixtureRequest) -> Model:
     """The network with first layers on a grid, compiled for every number of lanes."""
-    target: Target = request.param
-    if target != native() and not runs(target):
-        pytest.skip(f"this CPU does not run {target.name}")
-    model = Model(check_text(MIXED), target=target)
+    machine: Target = request.param
+    if machine != native() and not runs(machine):
+        pytest.skip(f"this CPU does not run {machine.name}")
+    model = Model(check_text(MIXED), target=machine)
     rng = np.random.default_rng(7)
     for name, view in model.parameters.items():
         array = rng.standard_normal(view.shape)
@@ -176,17 +177,26 @@ def test_a_network_of_mixed_precision_is_one_everywhere(large: Model, tmp_path: 
         assert np.array_equal(other.predict(x), large.predict(x))
 
 
-@pytest.mark.parametrize("target", [TARGETS["c99"], native()], ids=lambda target: target.name)
-def test_exported_with_the_same_rounding(target: Target, tmp_path: Path, rng: np.random.Generator) -> None:
+def test_fit_warns_where_it_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = check_text(MIXED)
+    monkeypatch.setattr(target, "_cpu_flags", lambda: frozenset({"avx512f", "avx512_bf16"}))
+    assert slow_products(network) is None
+    monkeypatch.setattr(target, "_cpu_flags", lambda: frozenset({"avx512f"}))
+    assert "no instruction for products in bf16" in str(slow_products(network))
+    assert slow_products(check_text(MIXED, dtype="float32")) is None
+
+
+@pytest.mark.parametrize("machine", [TARGETS["c99"], native()], ids=lambda machine: machine.name)
+def test_exported_with_the_same_rounding(machine: Target, tmp_path: Path, rng: np.random.Generator) -> None:
     """The C that another program runs rounds operands too, and has its weights as pairs, also where they are in the
     source."""
     train = "train {\n  loss mse\n  optimizer sgd(0.1)\n  precision mixed\n}\n"
     text = MIXED[: MIXED.index("  input s")] + "  dense(21) -> dense(3)\n}\n" + train
-    exported = export(text, Wishes(target, 4, embed=target.vector_bytes == 0), tmp_path, rng)
+    exported = export(text, Wishes(machine, 4, embed=machine.vector_bytes == 0), tmp_path, rng)
     x = rng.standard_normal((7, 37)).astype(np.float32)
     known = {name: array.astype(np.float64) for name, array in exported.trained.parameters.items()}
     network = exported.trained.network
     wanted = Interpreter(network, known).predict({"a": x.astype(np.float64)})["output"]
     unrounded = Interpreter(with_exact_products(network), known).predict({"a": x.astype(np.float64)})["output"]
-    assert_close(exported.predict(x, "-O1"), wanted, FORWARD["float32"], target.name)
+    assert_close(exported.predict(x, "-O1"), wanted, FORWARD["float32"], machine.name)
     assert differs(wanted, unrounded)
