@@ -45,9 +45,9 @@ def load(
     """Checks, compiles (cached) and loads a spec file.
 
     weights: a file of them, one that `save` wrote or one of PyTorch (.pth, .pt, .safetensors) or Keras (.keras, .h5).
-    dtype: `float32` or `float64`, the file's precision unless given. threads: how many share the work at most; `auto`
-    is $DSLC_THREADS, or as many as pay off on the cores that this process may use. The results have the same bits for
-    any number. params: values for the file's params and settings, in place of its own: `lr=0.01, epochs=3`.
+    dtype: `float32`, `float64` or `mixed`, the file's precision unless given. threads: how many share the work at most;
+    `auto` is $DSLC_THREADS, or as many as pay off on the cores that this process may use. The results have the same
+    bits for any number. params: values for the file's params and settings, in place of its own: `lr=0.01, epochs=3`.
 
     Raises:
         SpecError: the file has errors; `diagnostics` lists all of them.
@@ -120,8 +120,10 @@ def _require_known(bits: object, ranges: object, examples: int) -> None:
 
 
 def _precision(dtype: str | None) -> str | None:
-    if dtype not in (None, "float32", "float64"):
-        raise ValueError(f"dtype is 'float32' or 'float64', not {dtype!r}")
+    from dslc.ir import PRECISIONS
+
+    if dtype not in (None, *PRECISIONS):
+        raise ValueError(f"dtype is 'float32', 'float64' or 'mixed', not {dtype!r}")
     return dtype
 
 

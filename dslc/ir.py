@@ -21,6 +21,9 @@ from dslc.regularizers import Constraint, Penalty
 from dslc.schedules import Schedule
 from dslc.shape import Shape, show_shape
 
+MIXED = "mixed"
+"""The precision in which dense layers multiply in bf16 and all else is float32."""
+PRECISIONS = ("float32", "float64", MIXED)
 LAYER_COLUMNS = ("layer", "output", "parameters", "multiply-adds")
 """What is told of each layer in a table."""
 
@@ -249,6 +252,11 @@ class Network:
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters of all nodes, in the order of the nodes."""
         return tuple(p for node in self.nodes for p in node.parameters)
+
+    @property
+    def dtype(self) -> str:
+        """The NumPy type of its numbers: that of the precision, and float32 for `mixed`."""
+        return "float32" if self.precision == MIXED else self.precision
 
     @property
     def precise(self) -> bool:

@@ -13,7 +13,8 @@ class Target:
     """`vector_bytes` is the width of the vectors that the emitted C computes with, 0 for plain C; `flags` are for the
     compiler; `registers` is the number of vector registers. `fuses`: compilers find multiply-adds of one rounding.
     `machine`: the kind of CPU that runs it; empty where any does. `compiler`: what makes programs for it on a PC.
-    `hosts_python`: Python runs there, and imports what is compiled."""
+    `hosts_python`: Python runs there, and imports what is compiled. `has_bf16`: with an instruction that multiplies in
+    bf16."""
 
     name: str
     vector_bytes: int
@@ -23,6 +24,7 @@ class Target:
     machine: str = ""
     compiler: str = "gcc"
     hosts_python: bool = True
+    has_bf16: bool = False
 
     def lanes(self, itemsize: int) -> int:
         """Numbers of `itemsize` bytes in a vector; 1 for plain C."""
@@ -108,7 +110,9 @@ def native() -> Target:
     intel = machine == "x86_64"
     fuses = "fma" in flags or machine == "aarch64"
     registers = 16 if intel and wide < 64 else 32
-    return Target("native", wide, ("-march=native" if intel else "-mcpu=native", *extra), registers, fuses, machine)
+    march = "-march=native" if intel else "-mcpu=native"
+    has_bf16 = wide == 64 and "avx512_bf16" in flags
+    return Target("native", wide, (march, *extra), registers, fuses, machine, has_bf16=has_bf16)
 
 
 @cache

@@ -77,7 +77,7 @@ def _run(network: Network, seed: int, tools: Toolchain, way: Variation) -> int:
         rng = np.random.default_rng(seed)
         randomize_parameters(program, rng)
         start = {name: view.numpy() for name, view in program.parameters.items()}
-        xs, ys = data(network, plan.batch + plan.batch // 3, rng, network.precision)
+        xs, ys = data(network, plan.batch + plan.batch // 3, rng, network.dtype)
         found = set()
         for threads in range(1, way.threads + 1):
             for name, array in start.items():

@@ -117,6 +117,25 @@ train {
 """
 """So many filters that threads share them on the way back."""
 
+MIXED = """net Mixed {
+  input a: 37
+  input s: 5x13
+  input c: 1
+  output of_a = a -> dense(21) -> dense(3)
+  output of_s = s -> dense(35, bias=off) -> dense(17)
+  output of_c = c -> dense(1) -> dense(70)
+}
+train {
+  loss of_a: mse
+  loss of_s: mse
+  loss of_c: mse
+  optimizer sgd(lr=0.5)
+  batch 11
+  precision mixed
+}
+"""
+"""Products in bf16 of sizes that fill no vector and no pair, among them sequences and a single number."""
+
 NETWORKS = {"grouped": GROUPED, "pooled": POOLED, "large": LARGE, "filters": FILTERS}
 """What none of the shipped specs has."""
 

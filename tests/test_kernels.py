@@ -196,7 +196,7 @@ def choices(network: Network, target: Target, threads: int = 1) -> dict[tuple[st
     """The algorithms of every operation that has any, by kind and name."""
     divided = division(network)
     graph = lower(network, divided.sliced)
-    itemsize = ITEMSIZE[network.precision]
+    itemsize = ITEMSIZE[network.dtype]
     setting = Setting({}, divided.slice, itemsize, target.lanes(itemsize), target.tile_rows, threads)
     found = {}
     for op in (op for step in graph.steps for op in step.operations):

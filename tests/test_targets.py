@@ -24,7 +24,7 @@ from dslc.layers import Layer
 from dslc.losses import Loss
 from dslc.planning.planner import DEFAULT, Options
 from dslc.target import TARGETS, Target, native
-from helpers import NETWORKS, REPO, data, example_statements, randomize_parameters, runs
+from helpers import MIXED, NETWORKS, REPO, data, example_statements, randomize_parameters, runs
 from standalone import Program, Toolchain, assert_program_agrees
 from test_kernels import BATCHES, MACHINES, cases_for, fill, options_for, text_of
 
@@ -130,6 +130,7 @@ NETS: dict[str, Callable[[Target], Net]] = {
     "losses": lambda target: Net(all_losses("float32")),
     "losses float64": lambda target: Net(all_losses("float64")),
     "tables": lambda target: Net(TABLES),
+    "mixed": lambda target: Net(MIXED),
     **{f"layers{part}": lambda target, part=part: Net(some_layers(part)) for part in range(PARTS)},
     **{f"algorithms {b}": lambda target, b=b: all_algorithms(target, b) for b in BATCHES},
 }

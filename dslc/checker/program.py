@@ -23,7 +23,7 @@ from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, gat
 from dslc.checker.target_units import with_target_units
 from dslc.checker.train import TrainReader, TrainSettings
 from dslc.inits import Init
-from dslc.ir import Head, Network, Node, Parameter, ParamValue, Range
+from dslc.ir import MIXED, Head, Network, Node, Parameter, ParamValue, Range
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Real, Symbol, show
 from dslc.language.diagnostics import Diagnostic, SpecError
@@ -246,6 +246,9 @@ class _Checker:
         nodes = with_class_weights(heads, nodes)
         if settings.units_span is not None:
             heads, nodes = with_target_units(heads, nodes, settings.units_span)
+        precision = precision or settings.precision
+        if precision == MIXED:
+            nodes = tuple(replace(node, layer=node.layer.with_bf16()) for node in nodes)
         return Network(
             name=net.name,
             source=self.program.source,
@@ -254,7 +257,7 @@ class _Checker:
             nodes=nodes,
             heads=heads,
             training=settings.training,
-            precision=precision or settings.precision,
+            precision=precision,
             params=tuple(self.params),
             notes=(*gathered(builder.notes), *cautions(nodes, heads, settings.training)),
         )

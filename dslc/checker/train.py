@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dslc import averages, clips, losses, optimizers, registry, regularizers
 from dslc.averages import Average
 from dslc.checker.draft import Draft
-from dslc.checker.effect import frozen_penalties, useless_init, useless_precise, useless_regularizers
+from dslc.checker.effect import frozen_penalties, useless_init, useless_mixed, useless_precise, useless_regularizers
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
 from dslc.checker.losses import Heads, LossReader
 from dslc.checker.metrics import MetricReader
@@ -16,7 +16,7 @@ from dslc.checker.schedules import read_schedule, useless_learning_rate, with_me
 from dslc.checker.target_units import misused
 from dslc.clips import Clip
 from dslc.inits import Init
-from dslc.ir import ON_NAN, STOP, MemoryLimit, Training, Value
+from dslc.ir import MIXED, ON_NAN, PRECISIONS, STOP, MemoryLimit, Training, Value
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Symbol, Whole, show, slots
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
@@ -211,6 +211,7 @@ class TrainReader:
         self.regularizers: list[tuple[Regularizer, Span]] = []
         self.init_span: Span | None = None
         self.precise_span: Span | None = None
+        self.mixed_span: Span | None = None
         self.units_span: Span | None = None
         self.failed: set[str] = set()
         self.written: set[str] = set()
@@ -378,7 +379,8 @@ class TrainReader:
         self.found["freeze"] = tuple(names)
 
     def _precision(self, setting: ast.Setting) -> None:
-        self.found["precision"] = self._word(setting.values[0], "precision", ("float32", "float64"))
+        self.found["precision"] = self._word(setting.values[0], "precision", PRECISIONS)
+        self.mixed_span = setting.span if self.found["precision"] == MIXED else None
 
     def _on_nan(self, setting: ast.Setting) -> None:
         self.found["on_nan"] = self._word(setting.values[0], "on_nan", ON_NAN)
@@ -407,14 +409,21 @@ class TrainReader:
         if "optimizer" not in self.written:
             self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
         self._check_schedule()
-        if self.complete and self.precise_span is not None and self.found["precise"]:
-            for found in useless_precise(self.drafts, self.precise_span):
-                self.report(found)
+        if self.complete:
+            self._check_precision()
         if self.complete and self.units_span is not None and "loss" not in self.failed:
             for found in misused(self.losses, self.heads, self.drafts, self.units_span):
                 self.report(found)
         if self.complete and "freeze" not in self.failed:
             self._check_effects(word)
+
+    def _check_precision(self) -> None:
+        if self.precise_span is not None and self.found["precise"]:
+            for found in useless_precise(self.drafts, self.precise_span):
+                self.report(found)
+        if self.mixed_span is not None:
+            for found in useless_mixed(self.drafts, self.mixed_span):
+                self.report(found)
 
     def _check_schedule(self) -> None:
         schedule = self.found.get("schedule")

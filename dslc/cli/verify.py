@@ -41,7 +41,7 @@ def verify(
     seed: int = 0,
     threads: Threads = "auto",
     target: Machine = "native",
-    dtype: Literal["float32", "float64"] | None = None,
+    dtype: Literal["float32", "float64", "mixed"] | None = None,
     disable: Disable = None,
     define: Define = None,
 ) -> int:

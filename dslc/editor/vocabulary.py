@@ -13,7 +13,7 @@ from dslc.checker.common import COMMON
 from dslc.checker.metrics import METRICS
 from dslc.clips import Clip
 from dslc.inits import Init
-from dslc.ir import ON_NAN
+from dslc.ir import ON_NAN, PRECISIONS
 from dslc.language.arguments import show, slots
 from dslc.layers import Layer
 from dslc.losses import Loss
@@ -47,7 +47,7 @@ SETTINGS = {
     "metrics": "What is shown of every epoch besides the loss.",
     "optimize": "The metric that tells which epoch is best, `subject_to` bounds.",
     "freeze": "Layers that do not learn.",
-    "precision": "`float32` or `float64`.",
+    "precision": "`float32`, `float64`, or `mixed`: float32 with products of dense layers in bf16.",
     "standardize_target": "`on`: outputs of numbers learn standardized targets and answer in the targets' own unit.",
     "average": "Predictions use averages of the parameters over the updates.",
     "on_nan": "At a step that is not finite: `stop`, or go on without it, `skip`, perhaps with half the learning rate.",
@@ -59,7 +59,7 @@ WORDS = {
     "shuffle": ("on", "off"),
     "precise": ("on", "off"),
     "standardize_target": ("on", "off"),
-    "precision": ("float32", "float64"),
+    "precision": PRECISIONS,
     "on_nan": ON_NAN,
     "memory": ("low",),
     "stop": ("early",),

@@ -70,7 +70,7 @@ def export_page(trained: Trained, wishes: Wishes, examples: Examples | None) -> 
 
 def _page(trained: Trained, trains: bool) -> dict[str, bytes]:
     """The files that people write: what they show is in `about.js`."""
-    single = trained.network.precision == "float32"
+    single = trained.network.dtype == "float32"
     static = ("style.css", "network.js", "inputs.js", "drawing.js", *(["learning.js"] if trains else []))
     context = {"title": trained.network.name, "version": version(), "trains": trains}
     return {
@@ -94,7 +94,7 @@ def _are_bytes(examples: Examples) -> bool:
 
 def _about(trained: Trained, wishes: Wishes, exported: Exported, examples: Examples | None) -> dict[str, object]:
     """What the page knows: names, shapes, classes, and how its input came to be in training."""
-    interface = interface_of(trained, 4 if trained.network.precision == "float32" else 8)
+    interface = interface_of(trained, 4 if trained.network.dtype == "float32" else 8)
     images = trained.images
     return {
         "name": trained.network.name,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from dslc.bf16 import pairs
 from dslc.export.arithmetic import Arithmetic
 from dslc.export.contraction import transformed
 from dslc.export.prediction import Prediction
@@ -99,7 +100,16 @@ def _rotate_filters(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Ar
     return (np.concatenate([part.swapaxes(2, 3) for part in parts], axis=3),)
 
 
+def _bf16_panels(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arrays:
+    """Weights (units, inputs) in pairs of inputs; the last of an odd number is paired with zeros."""
+    del op, arithmetic
+    (w,) = arrays
+    even = np.pad(w, [(0, 0), (0, w.shape[1] % 2)])
+    return (pairs(even[:, ::2], even[:, 1::2]),)
+
+
 PREPARATIONS: Mapping[str, Preparation] = {
+    "bf16_panels": _bf16_panels,
     "fold_batchnorm": _fold_batchnorm,
     "winograd_filters": _winograd_filters,
     "pack_filters": _pack_filters,

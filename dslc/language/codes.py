@@ -149,6 +149,7 @@ CODES: dict[str, Entry] = {
     "NoDistance": Entry("DSLC129", "contrastive_of_no_distance"),
     "NotInIntegers": Entry("DSLC130"),
     "TooLittleMemory": Entry("DSLC131"),
+    "NothingInBf16": Entry("DSLC132", "mixed_without_dense"),
 }
 
 

@@ -114,6 +114,10 @@ class Layer:
         """Rows or columns that no window reaches because of the stride, in words; empty if there are none."""
         return ""
 
+    def with_bf16(self) -> Layer:
+        """The layer as `precision mixed` computes it: itself, unless it has products that are worth it."""
+        return self
+
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
         """What the layer learns or keeps for inputs of these shapes; empty for most layers."""
         return ()

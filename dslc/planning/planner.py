@@ -81,7 +81,7 @@ DEFAULT = Options()
 
 def default_setting(graph: Graph, target: Target, batch: int, threads: int) -> Setting:
     """What kernels know of the machine and the mini-batch, or a slice of it, before layouts are chosen."""
-    itemsize = ITEMSIZE[graph.network.precision]
+    itemsize = ITEMSIZE[graph.network.dtype]
     partial = graph.over_ranks or graph.sliced
     return Setting(
         {}, batch, itemsize, target.lanes(itemsize), target.tile_rows, threads, graph.network.precise, partial

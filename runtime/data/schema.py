@@ -188,10 +188,10 @@ class Schema:
         try:
             count = self._checked_count(network, x)
             known = self.of_targets(network, y, anew)
-            targets = as_targets(network, known.targets(network, y), count, network.precision)
+            targets = as_targets(network, known.targets(network, y), count, network.dtype)
             if any(head.loss is not None and head.loss.sequences for head in network.heads):
-                require_alignments(network, as_inputs(network, known.inputs(network, x), network.precision), targets)
-            weights = None if sample_weight is None else as_weights(sample_weight, count, network.precision)
+                require_alignments(network, as_inputs(network, known.inputs(network, x), network.dtype), targets)
+            weights = None if sample_weight is None else as_weights(sample_weight, count, network.dtype)
             require_labels(network, targets, weights)
         except ExampleError as error:
             raise error.within(part) from None
@@ -208,7 +208,7 @@ class Schema:
         first = count = 0
         for part in parts:
             try:
-                count = len(as_inputs(network, self.inputs(network, part), network.precision)[0])
+                count = len(as_inputs(network, self.inputs(network, part), network.dtype)[0])
             except ExampleError as error:
                 raise ExampleError(error.text, first + error.example) from None
             first += count
@@ -392,7 +392,7 @@ def _offsets(network: Network, xs: Mapping[str, Any], unfitted: Collection[str])
         if value.name not in xs:
             continue
         readers = [node for node in network.nodes if value.name in {v.name for v in node.inputs}]
-        if network.precision == "float32" and readers and all(node.name in unfitted for node in readers):
+        if network.dtype == "float32" and readers and all(node.name in unfitted for node in readers):
             offset = _offset(readers[0].layer, value, xs[value.name])
             if offset is not None:
                 found[value.name] = offset
