@@ -10,6 +10,7 @@ from dslc.ir import Head, Network, Node, Parameter, Value
 from dslc.language.diagnostics import DataError, did_you_mean
 from dslc.language.source import Span
 from dslc.layers._augmentation import Augmentation
+from dslc.layers._fake_quantize import FakeQuantize
 from dslc.layers.linear import Linear
 from dslc.layers.reshape import Reshape
 from dslc.layers.scale import Scale
@@ -64,6 +65,7 @@ def with_inputs_as_parameters(network: Network) -> Network:
     Raises:
         DataError: the network has no loss, no input of numbers, columns of tables, or cuts its images.
     """
+    network = unrounded(network)
     if network.training is None:
         raise DataError("this network has no `train`: there is no loss to differentiate")
     if network.tables:
@@ -78,6 +80,18 @@ def with_inputs_as_parameters(network: Network) -> Network:
     inputs = tuple(pixels[value][0].inputs[0] if value in pixels else value for value in network.inputs)
     training = replace(network.training, clip=None, average=None, slices=1, batch=1)
     return replace(network, inputs=inputs, nodes=tuple(nodes), training=training)
+
+
+def unrounded(network: Network) -> Network:
+    """The network as it predicts: without the rounding of `quantize int8`, which is for training alone."""
+    passed = {node.output: node.inputs[0] for node in network.nodes if isinstance(node.layer, FakeQuantize)}
+    nodes = tuple(
+        replace(node, inputs=tuple(passed.get(value, value) for value in node.inputs), rounds_weight=False)
+        for node in network.nodes
+        if node.output not in passed
+    )
+    heads = tuple(replace(head, value=passed.get(head.value, head.value)) for head in network.heads)
+    return replace(network, nodes=nodes, heads=heads)
 
 
 def with_gradients(network: Network) -> tuple[Value, ...]:

@@ -19,6 +19,7 @@ from dslc.checker.losses import inputs_of_losses
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
 from dslc.checker.overrides import settle
+from dslc.checker.rounding import with_rounding
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, gathered, misfit
 from dslc.checker.target_units import with_target_units
 from dslc.checker.train import TrainReader, TrainSettings
@@ -246,7 +247,7 @@ class _Checker:
         nodes = with_class_weights(heads, nodes)
         if settings.units_span is not None:
             heads, nodes = with_target_units(heads, nodes, settings.units_span)
-        return Network(
+        network = Network(
             name=net.name,
             source=self.program.source,
             inputs=tuple(builder.inputs.values()),
@@ -258,6 +259,8 @@ class _Checker:
             params=tuple(self.params),
             notes=(*gathered(builder.notes), *cautions(nodes, heads, settings.training)),
         )
+        rounds = settings.training is not None and settings.training.quantize is not None
+        return with_rounding(network) if rounds and not self.errors else network
 
 
 def _range_problem(kind: str, low: float, high: float) -> str:

@@ -243,7 +243,7 @@ class TrainReader:
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
             "metrics", "optimize", "freeze", "precision", "precise", "standardize_target", "average",
-            "on_nan", "memory")  # fmt: skip
+            "on_nan", "memory", "quantize")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
@@ -391,6 +391,9 @@ class TrainReader:
         limit = None if isinstance(value, Symbol) else self._whole("memory", value, expr.span, 2**62)
         self.found["memory"] = MemoryLimit(limit, expr.span)
 
+    def _quantize(self, setting: ast.Setting) -> None:
+        self.found["quantize"] = self._word(setting.values[0], "quantize", ("int8",))
+
     def _word(self, expr: ast.Expr, kind: str, known: tuple[str, ...]) -> str:
         if not isinstance(expr, ast.Name) or expr.name not in known:
             raise self.scope.fail(UnknownThing(expr.span, kind, expr.span.text, known))
@@ -470,6 +473,7 @@ class TrainReader:
             slices=found.get("slices", 1),  # type: ignore[arg-type]
             on_nan=str(found.get("on_nan", STOP)),
             memory=found.get("memory"),  # type: ignore[arg-type]
+            quantize=found.get("quantize"),  # type: ignore[arg-type]
         )
         return TrainSettings(
             training=training,

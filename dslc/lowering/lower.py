@@ -11,11 +11,20 @@ from dataclasses import replace
 
 from dslc.averages import Average
 from dslc.clips import Clip
+from dslc.derived import unrounded
 from dslc.graph import BEGIN, CHECK, FINISH, Graph, Phase, Step
 from dslc.ir import Head, Network, Node, Parameter, Training, Value
 from dslc.layers.standardize import StandardizeDetail
 from dslc.losses import LossSite
-from dslc.lowering.details import CHUNKS, AverageDetail, ClipDetail, ConstraintDetail, ParameterDetail, TotalDetail
+from dslc.lowering.details import (
+    CHUNKS,
+    AverageDetail,
+    ClipDetail,
+    ConstraintDetail,
+    ParameterDetail,
+    TotalDetail,
+    UnitsDetail,
+)
 from dslc.lowering.site import Site
 from dslc.operation import (
     GRADIENT,
@@ -42,7 +51,7 @@ SAMPLE_WEIGHTS = Tensor("sample_weights", (), WEIGHTS)
 
 def lower(network: Network) -> Graph:
     """The operations of a network; without `train` only those of `predict`."""
-    predict = _Predict(network).step()
+    predict = _Predict(unrounded(network)).step()
     if network.training is None:
         return Graph(network, predict)
     return Graph(network, predict, *TrainLowering(network).steps())
@@ -283,6 +292,28 @@ class TrainLowering(_Lowering):
         if not self.sliced:
             return self.gradient(name)
         return Tensor(slice_gradient_name(name), self.parameters[name].shape, batched=False)
+
+    def forward(self, wanted: frozenset[str]) -> None:
+        """The forward pass behind the rounding of weights."""
+        for node in self.network.nodes:
+            if node.rounds_weight:
+                weight = node.roles["weight"]
+                reads, rounded = (self.parameter(weight.name),), self._rounded_weight(node)
+                detail, line = UnitsDetail(weight.units), node.span.line
+                self.operations.append(
+                    Operation("fake_quantize_weight", rounded.name, reads, (rounded,), detail, weight.name, line)
+                )
+        super().forward(wanted)
+
+    def site(self, node: Node, index: int) -> Site:
+        """Where the weight is rounded, the layer computes with that; its gradient counts as that of the weight."""
+        site = super().site(node, index)
+        if not node.rounds_weight:
+            return site
+        return replace(site, parameters={**site.parameters, "weight": self._rounded_weight(node)})
+
+    def _rounded_weight(self, node: Node) -> Tensor:
+        return Tensor(f"{node.name}_weight_int8", node.roles["weight"].shape, batched=False)
 
     def losses(self) -> None:
         """Emits the losses of all heads, and their total with the penalties."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from dslc.ir import Head, Network, Value
 from dslc.layers import Layer, Mode, Reference
+from dslc.layers._fake_quantize import fake_quantized_weight
 from dslc.losses import Loss
 from dslc.numerics import Array, np
 
@@ -41,6 +42,8 @@ class Interpreter:
         for index, node in enumerate(self.network.nodes):
             xs = tuple(values[v.name] for v in node.inputs)
             own = {role: used[p.name] for role, p in node.roles.items()}
+            if training and node.rounds_weight:
+                own["weight"] = fake_quantized_weight(own["weight"], node.roles["weight"].units)
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
             if self.slice is not None and mode.training and node.layer.mixes:
                 results[node.name] = _in_slices(self.slice, node.layer, xs, own, mode)

@@ -90,7 +90,7 @@ class _Building:
         factor, shift = np.ones(1), np.zeros(1)
         if node is not None:
             own = {role: trained.parameters[p.name] for role, p in node.roles.items()}
-            factor, shift = channel_affine(node, own) or (factor, shift)
+            factor, shift = channel_affine(node, own)
         gain = (factor / encoding.scale).astype(np.float32)
         offset = shift / factor * gain + (encoding.zero + 0.5)
         return Port(source.input.name, value.name, gain, offset.astype(np.float64))
