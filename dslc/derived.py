@@ -65,7 +65,6 @@ def with_inputs_as_parameters(network: Network) -> Network:
     Raises:
         DataError: the network has no loss, no input of numbers, columns of tables, or cuts its images.
     """
-    network = unrounded(network)
     if network.training is None:
         raise DataError("this network has no `train`: there is no loss to differentiate")
     if network.tables:
@@ -83,7 +82,7 @@ def with_inputs_as_parameters(network: Network) -> Network:
 
 
 def unrounded(network: Network) -> Network:
-    """The network as it predicts: without the rounding of `quantize int8`, which is for training alone."""
+    """The network without the rounding of `quantize int8`: in numbers that are as fine as floats are."""
     passed = {node.output: node.inputs[0] for node in network.nodes if isinstance(node.layer, FakeQuantize)}
     nodes = tuple(
         replace(node, inputs=tuple(passed.get(value, value) for value in node.inputs), rounds_weight=False)
@@ -92,6 +91,16 @@ def unrounded(network: Network) -> Network:
     )
     heads = tuple(replace(head, value=passed.get(head.value, head.value)) for head in network.heads)
     return replace(network, nodes=nodes, heads=heads)
+
+
+def rounded_values(network: Network) -> dict[str, Value]:
+    """The values that `quantize int8` rounds, by the name of the parameter that is their range."""
+    return {
+        p.name: node.inputs[0]
+        for node in network.nodes
+        if isinstance(node.layer, FakeQuantize)
+        for p in node.parameters
+    }
 
 
 def with_gradients(network: Network) -> tuple[Value, ...]:

@@ -1,4 +1,4 @@
-"""`quantize int8`: in training, weights and the values between layers are rounded as `dslc quantize` will round them."""
+"""`quantize int8`: weights and the values between layers are rounded as `dslc quantize` rounds them."""
 
 from __future__ import annotations
 

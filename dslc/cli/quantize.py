@@ -29,7 +29,7 @@ def quantize(
     data: Data | None = None,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     bits: Literal[7, 8] = 8,
-    ranges: Literal["mse", "minmax"] = "mse",
+    ranges: Literal["mse", "minmax"] | None = None,
     examples_: Annotated[int, Parameter(name="--examples")] = 512,
     read: DataOptions = DataOptions(),
 ) -> None:
@@ -42,7 +42,8 @@ def quantize(
     Args:
         output: The folder to write to; by default RUN_int8.
         bits: Of a value; 7 is faster on CPUs with AVX2 that have no VNNI.
-        ranges: mse: of each value the range with the least square error; minmax: the whole.
+        ranges: mse: of each value the range with the least square error; minmax: the whole. Unless given, those that
+            a run with quantize int8 was trained with, else mse.
         examples_: How many of the training set show the ranges.
     """
     import dslc

@@ -1,5 +1,5 @@
-"""What `quantize int8` in `train` puts behind the values that integers take the place of: in training they are rounded
-as integers will round them (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+"""What `quantize int8` in `train` puts behind the values that integers take the place of: they are rounded as integers
+round them (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", section 3)."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WEIGHT_LEVELS = 127
 KEEP = 0.9
 """The share of the old ends of a range that a mini-batch keeps, as that of the running averages of a batch norm."""
 SMALLEST = 1e-30
-"""A value whose steps would be smaller is 0: one over them must be a number of single precision."""
+"""A range whose steps would be smaller does not round: one over them must be a number of single precision."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class RangeDetail:
 
 @dataclass(frozen=True)
 class FakeQuantize(Layer):
-    """In training step * (q - zero) with q = round(x / step + zero), limited to 0 to 255: step and zero follow from the
-    range (`steps_of`), which is a moving average of the least and the largest number of each mini-batch and begins with
-    that of the first. At prediction x."""
+    """step * (q - zero) with q = round(x / step + zero), limited to 0 to 255: step and zero follow from the range
+    (`steps_of`), which in training is a moving average of the least and the largest number of each mini-batch. It
+    begins with that of the first; before, x stays as it is."""
 
     mixes = True
     smooth = False
@@ -48,22 +48,22 @@ class FakeQuantize(Layer):
         return (Weights("range", (2,), "zeros", trained=False),)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
-        """In training x rounded, and dx = dy where round(x / step + zero) is one of the levels, else 0: the
-        straight-through estimator (Bengio et al. 2013), clipped. The range counts as a constant."""
-        x = xs[0]
-        if not mode.training:
-            return Reference(x, lambda dy: ((dy,), {}))
-        seen, known = np.array([x.min(), x.max()]), p["range"]
-        ends = KEEP * known + (1 - KEEP) * seen if known.any() else seen
-        return Reference(fake_quantized(x, ends), lambda dy: ((dy * is_within(x, ends),), {}), {"range": ends})
+        """x rounded, and dx = dy where round(x / step + zero) is one of the levels, else 0: the straight-through
+        estimator (Bengio et al. 2013), clipped. The range counts as a constant."""
+        x, ends = xs[0], p["range"]
+        if mode.training:
+            seen = np.array([x.min(), x.max()])
+            ends = KEEP * ends + (1 - KEEP) * seen if ends.any() else seen
+        y, updates = fake_quantized(x, ends), {"range": ends} if mode.training else {}
+        return Reference(y, lambda dy: ((dy * is_within(x, ends),), {}), updates)
 
     def forward(self, site: Site) -> None:
-        """In training the new range, by chunks of the mini-batch, then `fake_quantize`; else nothing."""
+        """`fake_quantize`, in training behind the new range, by chunks of the mini-batch."""
+        known = site.parameter("range")
         if not site.training:
-            site.op("identity", "forward", site.x, (site.y,))
+            site.op("fake_quantize", "forward", (*site.x, known), (site.y,))
             return
         chunks, ends = site.save("range_chunks", (CHUNKS, 2)), site.save("new_range", (2,))
-        known = site.parameter("range")
         site.op("range_chunks", "range_chunks", site.x, (chunks,))
         if site.over_ranks:
             own = site.save("rank_range", (2,))
@@ -75,12 +75,9 @@ class FakeQuantize(Layer):
 
     def backward(self, site: Site) -> None:
         """dx by `fake_quantize_gradient`."""
-        if (dx := site.dx[0]) is None:
-            return
-        if site.training:
-            site.op("fake_quantize_gradient", "backward", (site.dy, site.x[0], site.saved["new_range"]), (dx,))
-        else:
-            site.op("identity", "backward", (site.dy,), (dx,))
+        ends = site.saved["new_range"] if site.training else site.parameter("range")
+        if (dx := site.dx[0]) is not None:
+            site.op("fake_quantize_gradient", "backward", (site.dy, site.x[0], ends), (dx,))
 
     def after(self, site: Site) -> None:
         """Keeps the new range, once the step is accepted."""
@@ -89,31 +86,25 @@ class FakeQuantize(Layer):
             site.op("keep_range", "keep_range", (site.saved["new_range"],), (known,))
 
 
-def steps_of(ends: Array) -> tuple[Array, Array]:
+def steps_of(ends: Array) -> tuple[float, float]:
     """The step between two levels and the level of 0, for numbers between the ends (2,) (Jacob et al. 2018, section
-    3.1): 0 is one of them, and has a level of its own."""
-    low, top = np.minimum(ends[0], 0), np.maximum(ends[1], 0)
+    3.1): 0 is one of them, and has a level of its own. (0, 0) where the range is too narrow to round."""
+    low, top = min(float(ends[0]), 0.0), max(float(ends[1]), 0.0)
     step = (top - low) / LEVELS
-    return step, np.rint(-low / step) if step > SMALLEST else np.zeros_like(step)
-
-
-def _levels(x: Array, ends: Array) -> Array:
-    """x / step + zero, in which the levels are whole numbers."""
-    step, zero = steps_of(ends)
-    found: Array = x / step + zero if step > SMALLEST else np.zeros_like(x)
-    return found
+    return (step, float(np.rint(-low / step))) if step > SMALLEST else (0.0, 0.0)
 
 
 def fake_quantized(x: Array, ends: Array) -> Array:
     """x as the nearest of the levels between the ends (2,)."""
     step, zero = steps_of(ends)
-    found: Array = (np.rint(np.clip(_levels(x, ends), 0, LEVELS)) - zero) * step
+    found: Array = (np.rint(np.clip(x / step + zero, 0, LEVELS)) - zero) * step if step else x
     return found
 
 
 def is_within(x: Array, ends: Array) -> Array:
-    """Whether the nearest whole number is a level: no number is cut off."""
-    levels = np.rint(_levels(x, ends))
+    """Whether the nearest whole number is a level: x is not cut off."""
+    step, zero = steps_of(ends)
+    levels = np.rint(x / step + zero) if step else np.zeros_like(x)
     found: Array = (levels >= 0) & (levels <= LEVELS)
     return found
 

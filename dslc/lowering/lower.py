@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from dslc.averages import Average
 from dslc.clips import Clip
-from dslc.derived import unrounded
 from dslc.graph import BEGIN, CHECK, FINISH, Graph, Phase, Step
 from dslc.ir import Head, Network, Node, Parameter, Training, Value
 from dslc.layers.standardize import StandardizeDetail
@@ -51,7 +50,7 @@ SAMPLE_WEIGHTS = Tensor("sample_weights", (), WEIGHTS)
 
 def lower(network: Network) -> Graph:
     """The operations of a network; without `train` only those of `predict`."""
-    predict = _Predict(unrounded(network)).step()
+    predict = _Predict(network).step()
     if network.training is None:
         return Graph(network, predict)
     return Graph(network, predict, *TrainLowering(network).steps())
@@ -110,16 +109,31 @@ class _Lowering:
             x=tuple(self.values[v.name] for v in node.inputs),
             y=self.values[node.output.name],
             emit=self.operations.append,
-            parameters={role: self.parameter(p.name) for role, p in node.roles.items()},
+            parameters=self._parameters_of(node),
             gradients={role: self.gradient_at(p, node) for role, p in node.roles.items() if p.learns},
             saved=self.saved[node.name],
             over_ranks=self.over_ranks,
         )
 
+    def _parameters_of(self, node: Node) -> dict[str, Tensor]:
+        """What a layer computes with by role. A weight that is rounded has the gradient of what it was rounded to."""
+        found = {role: self.parameter(p.name) for role, p in node.roles.items()}
+        if node.rounds_weight:
+            found["weight"] = Tensor(f"{node.name}_weight_int8", found["weight"].shape, batched=False)
+        return found
+
+    def _round_weight(self, node: Node) -> None:
+        p, rounded = node.roles["weight"], self._parameters_of(node)["weight"]
+        reads, detail = (self.parameter(p.name),), UnitsDetail(p.units)
+        op = Operation("fake_quantize_weight", rounded.name, reads, (rounded,), detail, p.name, node.span.line)
+        self.operations.append(op)
+
     def forward(self, wanted: frozenset[str]) -> None:
         """The forward pass of the nodes with these names."""
         for index, node in enumerate(self.network.nodes):
             if node.name in wanted:
+                if node.rounds_weight:
+                    self._round_weight(node)
                 self.values[node.output.name] = self.output_tensor(node)
                 node.layer.forward(self.site(node, index))
 
@@ -292,28 +306,6 @@ class TrainLowering(_Lowering):
         if not self.sliced:
             return self.gradient(name)
         return Tensor(slice_gradient_name(name), self.parameters[name].shape, batched=False)
-
-    def forward(self, wanted: frozenset[str]) -> None:
-        """The forward pass behind the rounding of weights."""
-        for node in self.network.nodes:
-            if node.rounds_weight:
-                weight = node.roles["weight"]
-                reads, rounded = (self.parameter(weight.name),), self._rounded_weight(node)
-                detail, line = UnitsDetail(weight.units), node.span.line
-                self.operations.append(
-                    Operation("fake_quantize_weight", rounded.name, reads, (rounded,), detail, weight.name, line)
-                )
-        super().forward(wanted)
-
-    def site(self, node: Node, index: int) -> Site:
-        """Where the weight is rounded, the layer computes with that; its gradient counts as that of the weight."""
-        site = super().site(node, index)
-        if not node.rounds_weight:
-            return site
-        return replace(site, parameters={**site.parameters, "weight": self._rounded_weight(node)})
-
-    def _rounded_weight(self, node: Node) -> Tensor:
-        return Tensor(f"{node.name}_weight_int8", node.roles["weight"].shape, batched=False)
 
     def losses(self) -> None:
         """Emits the losses of all heads, and their total with the penalties."""

@@ -42,7 +42,7 @@ class Interpreter:
         for index, node in enumerate(self.network.nodes):
             xs = tuple(values[v.name] for v in node.inputs)
             own = {role: used[p.name] for role, p in node.roles.items()}
-            if training and node.rounds_weight:
+            if node.rounds_weight:
                 own["weight"] = fake_quantized_weight(own["weight"], node.roles["weight"].units)
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
             if self.slice is not None and mode.training and node.layer.mixes:
