@@ -34,9 +34,11 @@ class RangeDetail:
 class FakeQuantize(Layer):
     """step * (q - zero) with q = round(x / step + zero), limited to 0 to 255: step and zero follow from the range
     (`steps_of`), which in training is a moving average of the least and the largest number of each mini-batch. It
-    begins with that of the first; before, x stays as it is."""
+    begins with that of the first; before, x stays as it is. In slices each has its own examples in the average, and
+    the last one's is kept."""
 
     mixes = True
+    by_slice = False
     smooth = False
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:

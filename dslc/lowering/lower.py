@@ -274,13 +274,15 @@ class TrainLowering(_Lowering):
         return Step("gradients", both), Step("train", (*both, *check, self.phase("update")))
 
     def _steps_in_slices(self, forward: Phase) -> tuple[Step, Step]:
-        """Running averages move with each slice, as if it were a mini-batch."""
+        """Running averages move with each slice, as if it were a mini-batch, but for those that the next slice would
+        read."""
         begin, backward = Phase(BEGIN, tuple(self.once)), self.phase("backward")
         self.regularize()
         finish = self.phase(FINISH)
-        self.running_averages()
+        self.running_averages((True,))
         moving = Phase("backward", (*backward.operations, *self.phase("backward").operations))
         check = self.check(finish.operations)
+        self.running_averages((False,))
         self.update_all()
         update = Phase("update", (*(() if check else finish.operations), *self.phase("update").operations))
         return (
@@ -415,10 +417,11 @@ class TrainLowering(_Lowering):
                 Operation("regularizer_gradient", name, (w, g), (g,), detail, p.name, self.lines[p.name])
             )
 
-    def running_averages(self) -> None:
-        """Emits what layers do once a step is accepted."""
+    def running_averages(self, by_slice: tuple[bool, ...] = (True, False)) -> None:
+        """Emits what layers do once a step is accepted: those whose `by_slice` is one of these."""
         for index, node in enumerate(self.network.nodes):
-            node.layer.after(self.site(node, index))
+            if node.layer.by_slice in by_slice:
+                node.layer.after(self.site(node, index))
 
     def update_all(self) -> None:
         """Emits the optimizer, and what follows it: constraints and averages."""

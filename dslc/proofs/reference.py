@@ -198,11 +198,11 @@ class Interpreter:
 
 def _in_slices(examples: int, layer: Layer, xs: tuple[Array, ...], own: Mapping[str, Array], mode: Mode) -> Reference:
     """A layer with one input whose results depend on the examples that it sees together: in slices, one after the
-    other, each of which updates what the layer keeps."""
+    other, each of which updates what the layer keeps, unless it does so only once for all."""
     (x,), parts, kept = xs, [], dict(own)
     cuts = range(examples, len(x), examples)
     for part in np.split(x, cuts):
-        parts.append(layer.reference((part,), kept, mode))
+        parts.append(layer.reference((part,), kept if layer.by_slice else own, mode))
         kept |= parts[-1].updates
 
     def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
