@@ -95,7 +95,7 @@ def quantize(
             integers hold.
     """
     from dslc.quantization.quantize import quantize as to_integers
-    from dslc.runtime.quantized import QuantizedModel, calibration_inputs, sample_of
+    from dslc.runtime.quantized import QuantizedModel, calibration_inputs, signals_of
     from dslc.runtime.runs.trained import trained
 
     if isinstance(model, QuantizedModel):
@@ -104,7 +104,7 @@ def quantize(
     known = trained(model.network, model.copy_weights(), model.schema)
     inputs = calibration_inputs(model.network, model.schema, data, examples)
     program = to_integers(known, inputs, bits, ranges)
-    return QuantizedModel(known, program, model.schema, sample=sample_of(known, program, inputs))
+    return QuantizedModel(known, program, model.schema, signals=signals_of(known, program, inputs))
 
 
 def _require_known(bits: object, ranges: object, examples: int) -> None:
