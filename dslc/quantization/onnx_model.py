@@ -38,13 +38,13 @@ def _add_layers(trained: Trained, program: Program, parts: GraphParts, names: di
         g.nodes[-1].name for g in groups.values()
     }
     operations, ports = {op.y: op for op in program.operations}, {port.tensor: port for port in program.ports}
-    for value in network.inputs:
-        if value.name in encodings:
-            names[value.name] = _rounded(parts, value.name, names[value.name], encodings[value.name])
+    for given in network.inputs:
+        if given.name in encodings:
+            names[given.name] = _rounded(parts, given.name, names[given.name], encodings[given.name])
     for node in network.nodes:
+        value = node.output.name
         if node.name in inside:
             continue
-        value = node.output.name
         if value in ports:
             made = _standardized(parts, program, ports[value], names, node.output.shape)
         elif value in groups:

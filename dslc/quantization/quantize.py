@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from dslc.derived import rounded_values, unrounded
 from dslc.export.network import Trained
+from dslc.integer_groups import Source
 from dslc.ir import Value
 from dslc.language.diagnostics import CallError
 from dslc.numerics import Array, np
@@ -28,7 +29,7 @@ from dslc.quantization.program import (
     Sum,
     Tensor,
 )
-from dslc.quantization.stages import Source, Stage, Stages, stages_of
+from dslc.quantization.stages import Stage, Stages, stages_of
 
 Ranges = Literal["mse", "minmax"]
 LARGEST_SUM = 2**31 - 1
