@@ -27,6 +27,7 @@ from dslc.runtime.data.random import random_batch
 from dslc.runtime.model import Model
 from dslc.target import TARGETS
 from exporting import write
+from helpers import REPO
 
 RANGES = ((-1.0, 3.0), (0.0, 6.0), (0.5, 2.0), (-4.0, -1.0))
 SETTINGS = "train {\n  loss cross_entropy\n  optimizer sgd(0.05)\n  batch 8 in 2\n  quantize int8\n  memory low\n}\n"
@@ -284,3 +285,64 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dslc_run(["check", str(spec)]) == 0 and "relu1_int8" in capsys.readouterr().out
     assert dslc_run(["verify", str(spec)]) == 0 and "compared in float64" in capsys.readouterr().err
     assert dslc_run(["gradcheck", str(spec)]) == 0 and "a staircase has no slopes" in capsys.readouterr().err
+
+
+MOBILE = """block separable(filters, stride) {
+  depthwise(3x3, stride=stride, pad=same, bias=off) -> batchnorm -> relu6
+  conv(filters, 1x1, bias=off) -> batchnorm -> relu6
+}
+net Mobile {
+  input image: 8x8x1
+  conv(8, 3x3, pad=same, bias=off) -> batchnorm -> relu6
+  separable(16, 1)
+  separable(24, 2)
+  separable(24, 1)
+  separable(32, 2)
+  separable(32, 1)
+  global_avgpool -> dense(10) -> softmax
+}
+train {
+  loss      cross_entropy
+  optimizer adam(0.005)
+  schedule  cosine(12)
+  batch     32
+  epochs    12
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.optimized
+def test_mobilenet_loses_less_than_a_point() -> None:
+    """Howard et al. 2017, for the digits, from its weights in float."""
+    data = load_dataset("digits")
+    parts = [part for part in data.parts.values() if part is not None]
+    x, y = (np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y"))
+    floats = dslc.loads(MOBILE)
+    floats.fit(data.train.x, data.train.y)
+    model = dslc.loads(MOBILE.replace("batch     32", "batch     32\n  quantize  int8"), lr=0.001, epochs=3)
+    model.restore_weights({**model.copy_weights(), **floats.copy_weights()})
+    model.fit(data.train.x, data.train.y)
+    integers = dslc.quantize(model, data.train.x)
+    before, after = (m.evaluate(x, y)["accuracy"] for m in (floats, integers))
+    assert before > 0.95 and after > before - 0.01
+
+
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+"""Where the Debian package dataset-fashion-mnist has it."""
+
+
+@pytest.mark.slow
+@pytest.mark.optimized
+@pytest.mark.parametrize("name", ["mnist", str(FASHION)])
+def test_lenet5_loses_less_than_three_in_a_thousand(name: str) -> None:
+    """After a training that does not round."""
+    if name != "mnist" and not FASHION.exists():
+        pytest.skip("not installed: dataset-fashion-mnist")
+    data = load_dataset(name)
+    part = data.test or data.train
+    model = dslc.load(REPO / "specs" / "lenet5.net", epochs=2)
+    model.fit(data.train.x, data.train.y)
+    integers = dslc.quantize(model, data.train.x)
+    before, after = (m.evaluate(*part.given)["accuracy"] for m in (model, integers))
+    assert before > 0.8 and after > before - 0.003
