@@ -259,8 +259,9 @@ class _Checker:
             params=tuple(self.params),
             notes=(*gathered(builder.notes), *cautions(nodes, heads, settings.training)),
         )
-        rounds = settings.training is not None and settings.training.quantize is not None
-        return with_rounding(network) if rounds and not self.errors else network
+        if settings.rounds_span is None or self.errors:
+            return network
+        return with_rounding(network, settings.rounds_span)
 
 
 def _range_problem(kind: str, low: float, high: float) -> str:

@@ -24,10 +24,10 @@ class TiedInIntegers(Diagnostic):
     hints = ("help: remove tie={owner}, or train without quantize and let `dslc quantize` round",)
 
 
-def with_rounding(network: Network) -> Network:
+def with_rounding(network: Network, span: Span) -> Network:
     """The network with a `FakeQuantize` behind each value that becomes integers: inputs, and the end of each group of
     layers that is one operation on integers, but for maxima, which are among the numbers that were rounded before.
-    Weights that are factors of integers are rounded too.
+    Weights that are factors of integers are rounded too. span: the setting.
 
     Raises:
         SpecError: some layers have no form in integers, or share a turned weight.
@@ -38,7 +38,7 @@ def with_rounding(network: Network) -> Network:
     ends += [group.output for group in found.groups if group.kind != LARGEST]
     weighed = {group.nodes[0].name for group in found.groups if group.kind == AFFINE}
     _refuse_turned([node for node in network.nodes if node.name in weighed])
-    rounding = _behind(network, ends)
+    rounding = _behind(network, ends, span)
     given = {node.inputs[0]: node.output for node in rounding.values()}
     nodes = [rounding[value] for value in network.inputs if value in rounding]
     for node in network.nodes:
@@ -61,7 +61,7 @@ def _refuse_turned(nodes: list[Node]) -> None:
         raise SpecError(wrong)
 
 
-def _behind(network: Network, values: list[Value]) -> dict[Value, Node]:
+def _behind(network: Network, values: list[Value], span: Span) -> dict[Value, Node]:
     """The rounding of these values."""
     taken = {node.name for node in network.nodes} | {value.name for value in network.inputs}
     taken |= {node.output.name for node in network.nodes}
@@ -71,8 +71,6 @@ def _behind(network: Network, values: list[Value]) -> dict[Value, Node]:
         while name in taken:
             name += "_"
         taken.add(name)
-        maker = network.producer(value)
-        span = network.nodes[0].span if maker is None else maker.span
         found[value] = _rounding(name, value, span)
     return found
 

@@ -188,7 +188,7 @@ class NothingLearns(Diagnostic):
 @dataclass(frozen=True)
 class TrainSettings:
     """What `train` means for the rest of the network; `training` is None if the file has no `train`, `units_span` if it
-    does not say `standardize_target on`."""
+    does not say `standardize_target on`, `rounds_span` if it does not say `quantize int8`."""
 
     training: Training | None = None
     losses: Mapping[str, Loss] = field(default_factory=dict)
@@ -198,6 +198,7 @@ class TrainSettings:
     frozen: tuple[str, ...] = ()
     precision: str = "float32"
     units_span: Span | None = None
+    rounds_span: Span | None = None
 
 
 class TrainReader:
@@ -212,6 +213,7 @@ class TrainReader:
         self.init_span: Span | None = None
         self.precise_span: Span | None = None
         self.units_span: Span | None = None
+        self.rounds_span: Span | None = None
         self.failed: set[str] = set()
         self.written: set[str] = set()
 
@@ -393,6 +395,7 @@ class TrainReader:
 
     def _quantize(self, setting: ast.Setting) -> None:
         self.found["quantize"] = self._word(setting.values[0], "quantize", ("int8",))
+        self.rounds_span = setting.span
 
     def _word(self, expr: ast.Expr, kind: str, known: tuple[str, ...]) -> str:
         if not isinstance(expr, ast.Name) or expr.name not in known:
@@ -484,4 +487,5 @@ class TrainReader:
             frozen=found.get("freeze", ()),  # type: ignore[arg-type]
             precision=str(found.get("precision", "float32")),
             units_span=self.units_span,
+            rounds_span=self.rounds_span,
         )
