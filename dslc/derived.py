@@ -10,6 +10,7 @@ from dslc.ir import Head, Network, Node, Parameter, Value
 from dslc.language.diagnostics import DataError, did_you_mean
 from dslc.language.source import Span
 from dslc.layers._augmentation import Augmentation
+from dslc.layers._fake_quantize import FakeQuantize
 from dslc.layers.linear import Linear
 from dslc.layers.reshape import Reshape
 from dslc.layers.scale import Scale
@@ -79,6 +80,28 @@ def with_inputs_as_parameters(network: Network) -> Network:
     inputs = tuple(pixels[value][0].inputs[0] if value in pixels else value for value in network.inputs)
     training = replace(network.training, clip=None, average=None, slices=1, batch=1)
     return replace(network, inputs=inputs, nodes=tuple(nodes), training=training)
+
+
+def unrounded(network: Network) -> Network:
+    """The network without the rounding of `quantize int8`: in numbers that are as fine as floats are."""
+    passed = {node.output: node.inputs[0] for node in network.nodes if isinstance(node.layer, FakeQuantize)}
+    nodes = tuple(
+        replace(node, inputs=tuple(passed.get(value, value) for value in node.inputs), rounds_weight=False)
+        for node in network.nodes
+        if node.output not in passed
+    )
+    heads = tuple(replace(head, value=passed.get(head.value, head.value)) for head in network.heads)
+    return replace(network, nodes=nodes, heads=heads)
+
+
+def rounded_values(network: Network) -> dict[str, Value]:
+    """The values that `quantize int8` rounds, by the name of the parameter that is their range."""
+    return {
+        p.name: node.inputs[0]
+        for node in network.nodes
+        if isinstance(node.layer, FakeQuantize)
+        for p in node.parameters
+    }
 
 
 def with_gradients(network: Network) -> tuple[Value, ...]:

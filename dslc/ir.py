@@ -78,7 +78,8 @@ class Parameter:
 class Node:
     """A layer in its place: its inputs, its output, the parameters it owns, and those that it shares with an earlier
     node, which owns them (`borrowed`). `span` is the call in the net, that of a block for the layers in it; `call` is
-    the layer's own call, and `block` names this run of the outermost block."""
+    the layer's own call, and `block` names this run of the outermost block. `rounds_weight`: in training its weight is
+    rounded to 8-bit integers, see `layers/_fake_quantize.py`."""
 
     name: str
     layer: Layer
@@ -89,6 +90,7 @@ class Node:
     call: Span
     block: str = ""
     borrowed: tuple[Parameter, ...] = ()
+    rounds_weight: bool = False
 
     @property
     def roles(self) -> dict[str, Parameter]:
@@ -155,7 +157,8 @@ class Training:
     gradients are accumulated, or as the planner finds best where they are None. With an `average`, predictions use the
     average of the parameters. `objective` decides which epoch is best. `precise`: only algorithms with no more rounding
     error than the plain sum of products, in prediction too. `on_nan`: what becomes of training at a step that is not
-    finite. `memory`: None where every activation is kept that the backward pass reads."""
+    finite. `memory`: None where every activation is kept that the backward pass reads. `quantize`: `int8` where training
+    rounds as integers will."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -173,6 +176,7 @@ class Training:
     average: Average | None = None
     on_nan: str = STOP
     memory: MemoryLimit | None = None
+    quantize: str | None = None
 
     @property
     def checks_gradients(self) -> bool:
@@ -265,8 +269,8 @@ class Network:
 
     def class_weights(self, head: Head) -> Parameter | None:
         """The balanced class weights of a head; None where the file gives numbers or none."""
-        node = self.producer(head.value)
-        return None if node is None else node.parameter(class_weights_role(head.name))
+        role = class_weights_role(head.name)
+        return next((p for node in self.nodes if (p := node.parameter(role)) is not None), None)
 
     @property
     def whole_numbers(self) -> dict[Value, tuple[int, int]]:

@@ -704,7 +704,8 @@ class Model:
             save_weights(path, self.network, self.parameters, self.schema)
 
     def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> list[str]:
-        """Reads parameters from a safetensors file.
+        """Reads parameters from a safetensors file. The ranges of `quantize int8` may be missing: a network that was
+        trained in float goes on with rounding.
 
         only: the names of the layers to read; by default all. strict: every array must fit; otherwise those that do not
         fit are skipped. Returns a line about each array that was skipped.
@@ -716,7 +717,7 @@ class Model:
         if self.network.open:
             self._compile(completed(self.network, schema))
         shapes = {name: view.shape for name, view in self.parameters.items()}
-        found, left_out = read_weights(path, shapes, only, strict)
+        found, left_out = read_weights(path, shapes, only, strict, derived.rounded_values(self.network))
         layers = {name.partition(".")[0] for name in found}
         whole = only is None and not left_out
         if whole:

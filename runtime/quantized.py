@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -35,32 +35,23 @@ CACHE = 512 << 10
 """Bytes that their values should fit into."""
 PORTION = 1024
 """Examples of a file that are read at a time."""
-SAMPLED, SAMPLE_BYTES = 32, 1 << 20
-"""Examples that are kept with what the network says of them in float, at most, and their bytes, if they are several."""
+LOOKED_AT = 32
+"""Examples by which the integers are compared with the network in float."""
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A few examples: `inputs` (n, *shape) in the order of the network, and by head what the network computes in float
-    where the integers of the head end."""
-
-    inputs: tuple[Array, ...]
-    real: tuple[Array, ...]
-
-
-def sample_of(trained: Trained, program: Program, inputs: Mapping[str, Array]) -> Sample:
-    """The first of some inputs in float32 by name."""
-    each = sum(value.elements for value in trained.network.inputs) * 4
-    count = min(SAMPLED, max(1, SAMPLE_BYTES // each))
-    some = {name: x[:count] for name, x in inputs.items()}
-    values = float_values(trained.network, trained.parameters, some)
-    given = tuple(some[value.name] for value in trained.network.inputs)
-    return Sample(given, tuple(values[ending.tensor].astype(np.float32) for ending in program.endings))
+def signals_of(trained: Trained, program: Program, inputs: Mapping[str, Array]) -> tuple[float, ...]:
+    """The signal-to-noise ratio in decibels of the integers of each head against the network in float, on the first of
+    some inputs in float32 by name."""
+    some = {name: x[:LOOKED_AT] for name, x in inputs.items()}
+    real = float_values(trained.network, trained.parameters, some)
+    found = run(program, {port.tensor: encode(program, port, some[port.name]) for port in program.ports})
+    ends = [(real[e.tensor], program.tensor(e.tensor).encoding.decode(found[e.tensor])) for e in program.endings]
+    return tuple(signal_to_noise(*pair) for pair in ends)
 
 
 class QuantizedModel:
     """A network in 8-bit integers. `trained` has its spec and what is known of its data, `program` its integers, and
-    `sample` what the network says in float.
+    `signals` how far these were from the network in float, in decibels by head, None where that is not known.
 
     Predictions, metrics and classes are as those of `Model`. Several Python threads may share it: each call has memory
     of its own.
@@ -75,9 +66,9 @@ class QuantizedModel:
         program: Program,
         schema: Schema,
         target: Target | None = None,
-        sample: Sample | None = None,
+        signals: tuple[float, ...] | None = None,
     ) -> None:
-        self.trained, self.program, self.schema, self.sample = trained, program, schema, sample
+        self.trained, self.program, self.schema, self.signals = trained, program, schema, signals
         self.target = target or native()
         self._building = threading.Lock()
 
@@ -132,14 +123,6 @@ class QuantizedModel:
         program = self.program
         values = run(program, {port.tensor: encode(program, port, by_port[port.name]) for port in program.ports})
         return [values[ending.tensor] for ending in program.endings]
-
-    def signals(self) -> list[float] | None:
-        """The signal-to-noise ratio in decibels of the integers of each head, against the network in float on the
-        examples of the sample; None where none were kept."""
-        if self.sample is None:
-            return None
-        found = zip(self.program.endings, self.reference(self.sample.inputs), self.sample.real, strict=True)
-        return [signal_to_noise(real, self.program.tensor(e.tensor).encoding.decode(q)) for e, q, real in found]
 
     def integers(self, inputs: Sequence[Array]) -> list[Array]:
         """The same by the compiled C: uint8 (n, *shape) for each head."""

@@ -350,8 +350,10 @@ def test_commands(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert len(table.read_text().splitlines()) > 300
     assert dslc_run(["export", str(folder), "--to", "c", "-o", str(tmp_path / "c"), "--portable"]) == 0
     assert "flash: " in capsys.readouterr().out and (tmp_path / "c" / "digits.c").exists()
-    for wrong in (["export", str(folder), "--to", "onnx"], ["export", str(folder), "--training"]):
-        assert dslc_run(wrong) == 2
+    assert dslc_run(["export", str(folder), "--to", "onnx", "-o", str(tmp_path)]) == 0
+    assert "QuantizeLinear" in capsys.readouterr().out and (tmp_path / "digits.onnx").exists()
+    for wrong in (["--to", "wasm"], ["--training"], ["--to", "onnx", "--max-batch", "2"], ["--nchw"]):
+        assert dslc_run(["export", str(folder), *wrong]) == 2
     assert dslc_run(["export", str(folder), "--threads", "pthread"]) == 2
     assert "any compiler of C99" in (tmp_path / "c" / "README.md").read_text()
     assert dslc_run(["quantize", str(folder), "--data", "digits"]) == 1

@@ -19,6 +19,7 @@ from dslc.checker.losses import inputs_of_losses
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
 from dslc.checker.overrides import settle
+from dslc.checker.rounding import with_rounding
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, gathered, misfit
 from dslc.checker.target_units import with_target_units
 from dslc.checker.train import TrainReader, TrainSettings
@@ -249,7 +250,7 @@ class _Checker:
         precision = precision or settings.precision
         if precision == MIXED:
             nodes = tuple(replace(node, layer=node.layer.with_bf16()) for node in nodes)
-        return Network(
+        network = Network(
             name=net.name,
             source=self.program.source,
             inputs=tuple(builder.inputs.values()),
@@ -261,6 +262,9 @@ class _Checker:
             params=tuple(self.params),
             notes=(*gathered(builder.notes), *cautions(nodes, heads, settings.training)),
         )
+        if settings.rounds_span is None or self.errors:
+            return network
+        return with_rounding(network, settings.rounds_span)
 
 
 def _range_problem(kind: str, low: float, high: float) -> str:

@@ -188,7 +188,7 @@ class NothingLearns(Diagnostic):
 @dataclass(frozen=True)
 class TrainSettings:
     """What `train` means for the rest of the network; `training` is None if the file has no `train`, `units_span` if it
-    does not say `standardize_target on`."""
+    does not say `standardize_target on`, `rounds_span` if it does not say `quantize int8`."""
 
     training: Training | None = None
     losses: Mapping[str, Loss] = field(default_factory=dict)
@@ -198,6 +198,7 @@ class TrainSettings:
     frozen: tuple[str, ...] = ()
     precision: str = "float32"
     units_span: Span | None = None
+    rounds_span: Span | None = None
 
 
 class TrainReader:
@@ -213,6 +214,7 @@ class TrainReader:
         self.precise_span: Span | None = None
         self.mixed_span: Span | None = None
         self.units_span: Span | None = None
+        self.rounds_span: Span | None = None
         self.failed: set[str] = set()
         self.written: set[str] = set()
 
@@ -244,7 +246,7 @@ class TrainReader:
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
             "metrics", "optimize", "freeze", "precision", "precise", "standardize_target", "average",
-            "on_nan", "memory")  # fmt: skip
+            "on_nan", "memory", "quantize")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
@@ -393,6 +395,10 @@ class TrainReader:
         limit = None if isinstance(value, Symbol) else self._whole("memory", value, expr.span, 2**62)
         self.found["memory"] = MemoryLimit(limit, expr.span)
 
+    def _quantize(self, setting: ast.Setting) -> None:
+        self.found["quantize"] = self._word(setting.values[0], "quantize", ("int8",))
+        self.rounds_span = setting.span
+
     def _word(self, expr: ast.Expr, kind: str, known: tuple[str, ...]) -> str:
         if not isinstance(expr, ast.Name) or expr.name not in known:
             raise self.scope.fail(UnknownThing(expr.span, kind, expr.span.text, known))
@@ -479,6 +485,7 @@ class TrainReader:
             slices=found.get("slices"),  # type: ignore[arg-type]
             on_nan=str(found.get("on_nan", STOP)),
             memory=found.get("memory"),  # type: ignore[arg-type]
+            quantize=found.get("quantize"),  # type: ignore[arg-type]
         )
         return TrainSettings(
             training=training,
@@ -489,4 +496,5 @@ class TrainReader:
             frozen=found.get("freeze", ()),  # type: ignore[arg-type]
             precision=str(found.get("precision", "float32")),
             units_span=self.units_span,
+            rounds_span=self.rounds_span,
         )

@@ -13,7 +13,7 @@ from dslc.cli.app import Define, app, examples, exported_target, overrides, posi
 from dslc.language.diagnostics import CallError
 
 if TYPE_CHECKING:
-    from dslc.export.network import Wishes
+    from dslc.export.network import Trained, Wishes
 
 Source = Annotated[
     str,
@@ -21,6 +21,7 @@ Source = Annotated[
 ]
 Output = Annotated[str | None, Parameter(name=["-o", "--output"])]
 Switch = Annotated[bool, Parameter(negative=())]
+NOT_NCHW = "--nchw is for --to onnx: images of exported C have the channels last"
 
 
 @app.command(
@@ -63,7 +64,8 @@ def export(
     the folder.
 
     The ONNX model has standard operators, takes any number of examples, and
-    has images as dslc has them, with the channels last.
+    has images as dslc has them, with the channels last. That of a quantized
+    run has its integers between QuantizeLinear and DequantizeLinear.
 
     Args:
         to: c, wasm or onnx.
@@ -86,8 +88,14 @@ def export(
     from dslc.runtime.runs.trained import read_trained
 
     if is_quantized(run):
-        if to != "c" or nchw or weights is not None or define:
-            raise CallError(f"{run} is quantized: it goes out with --to c, without --nchw, --weights and -D")
+        if to == "wasm" or weights is not None or define:
+            raise CallError(f"{run} is quantized: it goes out with --to c or --to onnx, without --weights and -D")
+        if to == "onnx":
+            _require_none_of_c(max_batch, target, portable, optimize, embed, training, threads)
+            _write_onnx_integers(run, output, nchw)
+            return
+        if nchw:
+            raise CallError(NOT_NCHW)
         machine = exported_target(_machine(portable, target))
         wishes = Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training, threads or "")
         _export_quantized(run, wishes, output)
@@ -97,7 +105,7 @@ def export(
         _write_onnx(run, weights, define, output, nchw)
         return
     if nchw:
-        raise CallError("--nchw is for --to onnx: images of exported C have the channels last")
+        raise CallError(NOT_NCHW)
     if to == "wasm":
         if portable or target is not None or embed is not None or max_batch != 1 or threads is not None:
             raise CallError("--to wasm: a page is for browsers, with its weights in a file and an example at a time")
@@ -186,18 +194,38 @@ def _require_none_of_c(
 
 def _write_onnx(run: str, weights: str | None, define: list[str] | None, output: str | None, nchw: bool) -> None:
     """Writes NAME.onnx, or the file that -o names."""
-    from dslc.cache import write_whole
     from dslc.export.onnx.model import OPSET, export_onnx
     from dslc.runtime.runs.trained import read_trained
 
     trained = read_trained(run, weights, overrides(define))
-    model = export_onnx(trained, nchw)
+    _write_model(trained, export_onnx(trained, nchw), output)
+    print(f"ONNX with operators of opset {OPSET}, in single precision, for any number of examples.")
+    _tell_axes(trained, nchw)
+
+
+def _write_onnx_integers(run: str, output: str | None, nchw: bool) -> None:
+    """The same of a quantized network."""
+    from dslc.export.onnx.model import OPSET
+    from dslc.quantization.onnx_model import export_quantized_onnx
+    from dslc.runtime.runs.quantized import read_quantized
+
+    model = read_quantized(run)
+    _write_model(model.trained, export_quantized_onnx(model.trained, model.program, nchw), output)
+    print(f"ONNX with QuantizeLinear and DequantizeLinear of opset {OPSET}, for any number of examples.")
+    _tell_axes(model.trained, nchw)
+
+
+def _write_model(trained: Trained, model: bytes, output: str | None) -> None:
+    from dslc.cache import write_whole
+
     path = Path(output or ".")
     path = path if path.suffix == ".onnx" else path / f"{trained.prefix}.onnx"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, model)
     print(f"{path} ({len(model):,} bytes)")
-    print(f"ONNX with operators of opset {OPSET}, in single precision, for any number of examples.")
+
+
+def _tell_axes(trained: Trained, nchw: bool) -> None:
     if any(len(value.shape) == 3 for value in trained.network.inputs):
         print(f"Images are (batch, {'channels, rows, columns' if nchw else 'rows, columns, channels'}).")

@@ -52,6 +52,7 @@ SETTINGS = {
     "average": "Predictions use averages of the parameters over the updates.",
     "on_nan": "At a step that is not finite: `stop`, or go on without it, `skip`, perhaps with half the learning rate.",
     "memory": "`low`, or the most that training may take, as in `500MB`: what is not kept is computed again.",
+    "quantize": "`int8`: training rounds weights and values as `dslc quantize` will, and learns to do with it.",
     "precise": "`on`: only algorithms with no more rounding error than the plain sum.",
 }
 WORDS = {
@@ -62,6 +63,7 @@ WORDS = {
     "precision": PRECISIONS,
     "on_nan": ON_NAN,
     "memory": ("low",),
+    "quantize": ("int8",),
     "stop": ("early",),
     "metrics": (*METRICS, "confusion"),
     "optimize": (*METRICS, "dev_loss", "subject_to"),

@@ -14,9 +14,11 @@ from dslc.export.prediction import Prediction
 from dslc.kernels import detail
 from dslc.kernels._winograd import FiltersDetail, sizes
 from dslc.kernels.transform import Transform
+from dslc.layers._fake_quantize import fake_quantized_weight
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
+from dslc.lowering.details import UnitsDetail
 from dslc.numerics import Array, np
 from dslc.operation import Operation, identifier
 
@@ -61,6 +63,12 @@ def _fold_batchnorm(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Ar
     centered = (bias[0] if bias else arithmetic.number(0)) - mean
     folded = w * (factor[:, None] if w.ndim == 2 else factor)
     return folded, arithmetic.multiply_add(centered, factor, beta)
+
+
+def _fake_quantize_weight(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arrays:
+    """The weights of each unit to whole multiples of its largest absolute value / 127."""
+    del arithmetic
+    return (fake_quantized_weight(arrays[0], detail(op, UnitsDetail).units),)
 
 
 def _winograd_filters(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arrays:
@@ -110,6 +118,7 @@ def _bf16_panels(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Array
 
 PREPARATIONS: Mapping[str, Preparation] = {
     "bf16_panels": _bf16_panels,
+    "fake_quantize_weight": _fake_quantize_weight,
     "fold_batchnorm": _fold_batchnorm,
     "winograd_filters": _winograd_filters,
     "pack_filters": _pack_filters,

@@ -96,6 +96,8 @@ class Layer:
     """In training leaves out a part of its input at random."""
     mixes: ClassVar[bool] = False
     """In training an example's result depends on the others of the mini-batch."""
+    by_slice: ClassVar[bool] = True
+    """Where a mini-batch is worked through in slices, `after` comes behind each; else behind the last alone."""
     smooth: ClassVar[bool] = True
     """Differentiable everywhere: finite differences need not avoid kinks."""
     suits: ClassVar[str | None] = None

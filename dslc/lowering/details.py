@@ -45,6 +45,13 @@ class AverageDetail:
 
 
 @dataclass(frozen=True)
+class UnitsDetail:
+    """The axis of the units in the weights of a layer."""
+
+    units: int
+
+
+@dataclass(frozen=True)
 class ConstraintDetail:
     """A limit for every unit of a layer; `units` is the axis of the units in the weights."""
 

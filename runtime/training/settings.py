@@ -41,6 +41,7 @@ def _of_training(training: Training) -> list[tuple[str, str]]:
         ("clip", call(training.clip)),
         ("average", call(training.average)),
         ("precise", show(training.precise)),
+        ("quantize", training.quantize or "no"),
         ("memory", "no" if training.memory is None else str(training.memory)),
         ("seed", str(training.seed)),
     ]
