@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from dslc import cores
 from dslc.codegen.build import Library, build
+from dslc.cores import Threads, threads_to_use
 from dslc.export.network import Trained
 from dslc.ir import Head, Network, Training
 from dslc.language.diagnostics import DataError
@@ -25,6 +27,7 @@ from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_lab
 from dslc.runtime.data.lazy import LazyArray, on_disk, rows_of
 from dslc.runtime.data.sample_weights import as_weights
 from dslc.runtime.data.schema import Schema
+from dslc.runtime.native.compiled import process_pool
 from dslc.runtime.metrics import head_confusion, head_metrics
 from dslc.target import Target, native
 
@@ -33,6 +36,8 @@ MOST = 64
 """Examples in a call of the C, at most."""
 CACHE = 512 << 10
 """Bytes that their values should fit into."""
+NS_A_PRODUCT, LEAST_SHARED_NS = 1 / 64, 20_000
+"""About how long a product takes, and from when on threads share a call."""
 PORTION = 1024
 """Examples of a file that are read at a time."""
 SAMPLED, SAMPLE_BYTES = 32, 1 << 20
@@ -76,9 +81,13 @@ class QuantizedModel:
         schema: Schema,
         target: Target | None = None,
         sample: Sample | None = None,
+        threads: Threads = "auto",
     ) -> None:
         self.trained, self.program, self.schema, self.sample = trained, program, schema, sample
         self.target = target or native()
+        wanted = threads_to_use(threads)
+        self.threads = cores.available_cores() if wanted == "auto" else wanted
+        self._memories: list[Array] = []
         self._building = threading.Lock()
 
     @property
@@ -97,7 +106,8 @@ class QuantizedModel:
     def printed(self) -> Printed:
         """The C for this machine."""
         each = place(self.program, 1, 1).bytes
-        return print_c(self.program, self.trained, self.target, min(MOST, max(1, CACHE // each)))
+        batch = min(MOST, max(1, CACHE // each))
+        return print_c(self.program, self.trained, self.target, batch, self.threads)
 
     @cached_property
     def library(self) -> Library:
@@ -143,21 +153,21 @@ class QuantizedModel:
 
     def integers(self, inputs: Sequence[Array]) -> list[Array]:
         """The same by the compiled C: uint8 (n, *shape) for each head."""
-        ffi, printed = self.library.module.ffi, self.printed
-        quantize, predict = (self.library.function(name) for name in ("quantize", "predict_quantized"))
-        count = len(inputs[0])
+        ffi, count = self.library.module.ffi, len(inputs[0])
         given = [np.ascontiguousarray(x, np.float32) for x in inputs]
         shapes = [self.program.tensor(ending.tensor).shape for ending in self.program.endings]
         made = [np.empty((count, *shape), np.uint8) for shape in shapes]
-        stored = [np.empty((printed.batch, *x.shape[1:]), np.uint8) for x in given]
-        memory = ffi.from_buffer("uint8_t[]", np.empty(printed.memory_bytes, np.uint8))
-        q = [ffi.from_buffer("uint8_t[]", array) for array in stored]
-        for start in range(0, count, printed.batch):
-            n = min(printed.batch, count - start)
-            numbers = [ffi.from_buffer("float[]", x[start : start + n]) for x in given]
-            outs = [ffi.from_buffer("uint8_t[]", y[start : start + n]) for y in made]
-            assert quantize(*numbers, n, *q) == 0
-            assert predict(*q, n, *outs, memory) == 0
+        try:
+            memory = self._memories.pop()
+        except IndexError:  # all are in use
+            memory = np.empty(self.printed.memory_bytes, np.uint8)
+        numbers = [ffi.from_buffer("float[]", x) for x in given]
+        results = [ffi.from_buffer("uint8_t[]", y) for y in made]
+        pool, place_of_memory = ffi.cast("void *", process_pool(self.library)), ffi.from_buffer("uint8_t[]", memory)
+        work_ns = int(count * self.program.multiply_adds * NS_A_PRODUCT)
+        threads = self.threads if work_ns > LEAST_SHARED_NS else 1
+        self.library.function("integers")(*numbers, count, *results, place_of_memory, pool, threads, work_ns)
+        self._memories.append(memory)
         return made
 
     def _integers(self, x: Any) -> list[Array]:
