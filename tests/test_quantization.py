@@ -38,7 +38,7 @@ from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.model import Model
 from dslc.runtime.runs.quantized import read_quantized, write_quantized
 from dslc.target import TARGETS, Target, native
-from exporting import AARCH64, HERE, Export, Host, random_parameters, run_compiler
+from exporting import AARCH64, HERE, WASM, Export, Host, random_parameters, run_compiler
 from helpers import runs
 
 MAIN = Path(__file__).with_name("exported_integers.c")
@@ -50,9 +50,10 @@ EVERYTHING = """net Everything {
   conv(8, 1x1) -> add(a) -> relu
   maxpool(2x2, ceil=on) -> tanh
   b = avgpool(2, stride=1, pad=1)
-  b -> conv(70, 3x3, groups=2, pad=same, dilation=2) -> relu -> concat(b)
+  b -> conv(70, 3x3, groups=2, pad=same, dilation=2) -> relu -> depthwise(3x3, pad=same) -> concat(b)
   c = batchnorm
   c -> relu -> subtract(c)
+  conv(20, 2x3) -> depthwise(2x1) -> conv(41, 1x1) -> depthwise(1x2, pad=1)
   d = global_avgpool -> scale -> dropout(0.2)
   d -> dense(19) -> sigmoid -> dense(5) -> softmax
 }
@@ -221,7 +222,9 @@ def test_sanitizers_find_nothing(case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("host", "target"), [(AARCH64, "aarch64"), (BOARDS[1].host, BOARDS[1].target)], ids=["arm64", "m4"]
+    ("host", "target"),
+    [(AARCH64, "aarch64"), (AARCH64, "aarch64-dotprod"), (WASM, "wasm"), (BOARDS[1].host, BOARDS[1].target)],
+    ids=["arm64", "dotprod", "wasm", "m4"],
 )
 def test_other_machines_have_the_same_bits(host: Host, target: str, case: Case, tmp_path: Path) -> None:
     host.require()

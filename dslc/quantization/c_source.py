@@ -166,7 +166,11 @@ def _reads_past(program: Program, tensor: str, vectors: Vectors, batch: int) -> 
 
 def _about(program: Program, trained: Trained, target: Target, vectors: Vectors, memory_bytes: int) -> list[str]:
     """Size and vectors, a line each."""
-    told = f"Sums in vectors of {vectors.widths[0]} ({target.name})." if vectors.are_there else f"Plain C99 ({target.name})."
+    told = (
+        f"Sums in vectors of {vectors.widths[0]} ({target.name})."
+        if vectors.are_there
+        else f"Plain C99 ({target.name})."
+    )
     return [
         f"{len(trained.network.nodes)} layers in {len(program.operations)} operations on bytes of {program.bits} bits.",
         told,

@@ -103,9 +103,7 @@ def body(program: Program, places: Mapping[str, str], vectors: Vectors, batch: i
 class _Body:
     """The parts so far."""
 
-    def __init__(
-        self, program: Program, places: Mapping[str, str], vectors: Vectors, batch: int, shares: bool
-    ) -> None:
+    def __init__(self, program: Program, places: Mapping[str, str], vectors: Vectors, batch: int, shares: bool) -> None:
         self.program, self.places, self.vectors, self.batch, self.shares = program, places, vectors, batch, shares
         self.high = program.tensors[0].encoding.high
         self.constants: list[Constant] = []

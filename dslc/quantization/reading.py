@@ -37,7 +37,6 @@ class Reading:
         """What the copy of an image takes, without its channels."""
         return self.padded[0] * self.padded[1]
 
-
     def reads_past(self, op: Product) -> bool:
         """Whether the last run ends behind the image, where it is read where it lies."""
         return self.padded == (0, 0) and self.depth > op.depth
