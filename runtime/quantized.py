@@ -27,8 +27,8 @@ from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_lab
 from dslc.runtime.data.lazy import LazyArray, on_disk, rows_of
 from dslc.runtime.data.sample_weights import as_weights
 from dslc.runtime.data.schema import Schema
-from dslc.runtime.native.compiled import process_pool
 from dslc.runtime.metrics import head_confusion, head_metrics
+from dslc.runtime.native.compiled import process_pool
 from dslc.target import Target, native
 
 Array = np.ndarray[Any, Any]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +29,7 @@ from dslc.quantization.analysis import size_before
 from dslc.quantization.arithmetic import encoding_of, fixed_point, shifted
 from dslc.quantization.calibration import float_values
 from dslc.quantization.endings import finish
-from dslc.quantization.export import export_quantized
+from dslc.quantization.export import export_quantized, export_quantized_page
 from dslc.quantization.forms import FORMS, Affine, Form
 from dslc.quantization.program import Product, Program
 from dslc.quantization.quantize import Ranges, quantize
@@ -39,7 +41,7 @@ from dslc.runtime.model import Model
 from dslc.runtime.runs.quantized import read_quantized, write_quantized
 from dslc.target import TARGETS, Target, native
 from exporting import AARCH64, HERE, WASM, Export, Host, random_parameters, run_compiler
-from helpers import runs
+from helpers import REPO, runs
 
 MAIN = Path(__file__).with_name("exported_integers.c")
 EVERYTHING = """net Everything {
@@ -231,6 +233,25 @@ def test_other_machines_have_the_same_bits(host: Host, target: str, case: Case, 
     assert np.array_equal(integers_of(exported(case, Wishes(TARGETS[target]), tmp_path), case, host), case.said)
 
 
+def test_pages_have_the_weights_in_the_module(tmp_path: Path) -> None:
+    """LeNet-5 for browsers: one module of less than 150 KB that imports nothing, run by `network.js` in node."""
+    missing = [name for name in ("node", "clang", "wasm-ld") if shutil.which(name) is None]
+    if missing:
+        reason = f"not installed: {', '.join(missing)}"
+        pytest.fail(reason) if os.environ.get("DSLC_REQUIRE_TARGETS") else pytest.skip(reason)
+    case = case_of((REPO / "specs" / "lenet5.net").read_text(), 8)
+    files = export_quantized_page(case.trained, case.program, small=False, training=False)
+    assert sum(map(len, files.values())) < 150_000 and not any(name.endswith(".weights") for name in files)
+    for name, contents in files.items():
+        (tmp_path / name).write_bytes(contents)
+    program = ["node", "--no-warnings", str(Path(__file__).with_name("run_page.mjs")), str(tmp_path)]
+    given = json.dumps(case.x.reshape(len(case.x), -1).tolist())
+    done = subprocess.run(program, input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = finish(case.program, case.trained, case.program.endings[0], case.said)
+    assert np.abs(np.array(json.loads(done.stdout)) - expected).max() < 1e-6
+
+
 def test_predicts_numbers_too(case: Case, tmp_path: Path) -> None:
     """The example program, against the head's layers in NumPy."""
     found = exported(case, Wishes(TARGETS["c99"]), tmp_path)
@@ -353,8 +374,8 @@ def test_commands(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert len(table.read_text().splitlines()) > 300
     assert dslc_run(["export", str(folder), "--to", "c", "-o", str(tmp_path / "c"), "--portable"]) == 0
     assert "flash: " in capsys.readouterr().out and (tmp_path / "c" / "digits.c").exists()
-    for wrong in (["export", str(folder), "--to", "onnx"], ["export", str(folder), "--training"]):
-        assert dslc_run(wrong) == 2
+    for wrong in (["--to", "onnx"], ["--training"], ["--to", "wasm", "--training"], ["--to", "wasm", "--portable"]):
+        assert dslc_run(["export", str(folder), *wrong]) == 2
     assert dslc_run(["export", str(folder), "--threads", "pthread"]) == 2
     assert "any compiler of C99" in (tmp_path / "c" / "README.md").read_text()
     assert dslc_run(["quantize", str(folder), "--data", "digits"]) == 1

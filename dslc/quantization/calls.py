@@ -22,7 +22,7 @@ from dslc.quantization.program import (
     Sum,
     Window,
 )
-from dslc.quantization.reading import Reading, reading_of
+from dslc.quantization.reading import reading_of
 from dslc.quantization.vectors import Vectors
 from dslc.shape import Pair, Shape
 
@@ -42,8 +42,8 @@ class Constant:
 
 @dataclass(frozen=True)
 class Layer:
-    """The struct of a product, `id`_layer, or of a pooling, `id`_window, whose `window` alone is there. `walk`: the fields
-    that only vectors need. `function`, with its `body`: what computes all products that walk as this one does."""
+    """The struct of a product, `id`_layer, or of a pooling, `id`_window, whose `window` alone is there. `walk`: the
+    fields that only vectors need. `function`, with its `body`: what computes all products that walk alike."""
 
     id: str
     window: str
@@ -89,8 +89,8 @@ def _number(value: float, kind: str) -> str:
 
 
 def body(program: Program, places: Mapping[str, str], vectors: Vectors, batch: int, shares: bool) -> Body:
-    """The operations in their order, for up to `batch` examples. places: what C writes for the bytes of each tensor, and
-    for those that an operation works in, "". shares: each thread does a part of an operation, and waits for the others."""
+    """The operations in their order, for up to `batch` examples. places: what C writes for the bytes of each tensor,
+    and for those that an operation works in, "". shares: each thread does a part of every operation."""
     found = _Body(program, places, vectors, batch, shares)
     for op in program.operations:
         _CALLS[type(op)](found, op)

@@ -49,8 +49,8 @@ def packed_blocks(op: Product, how: Reading, vectors: Vectors, high: int) -> Pac
 
 
 def packed_depthwise(op: Product, lanes: int) -> Packed:
-    """Blocks of 4 * lanes channels: four taps of each, then the next four, with zeros to fill. In a block there are four
-    vectors: the first has the channels 0 to 3 of each 16, and so on. The last block ends with the last channel."""
+    """Blocks of 4 * lanes channels: four taps of each, then the next four, with zeros to fill. In a block there are
+    four vectors: the first has the channels 0 to 3 of each 16, and so on. The last block ends with the last channel."""
     taps = op.weight.reshape(len(op.weight), -1)
     taps = np.pad(taps, [(0, 0), (0, -taps.shape[1] % 4)])
     at = _blocks(len(taps), 4 * lanes).reshape(-1, lanes // 4, 4, 4).transpose(0, 2, 1, 3).reshape(-1, 4 * lanes)
@@ -66,9 +66,9 @@ def _blocks(count: int, width: int) -> Array:
 
 
 def rounds_up(op: Product, high: int) -> bool:
-    """Whether halves need not be rounded away from 0, since no sum below 0 times its multiplier is one: it would be a
-    multiple of 2^(shift - 1), and no sum is as large as that over the power of two in the multiplier. And whether the shift is at
-    least 32, so that what matters is in the upper half of a product."""
+    """Whether it does not matter how halves are rounded, since no sum times its multiplier lies halfway: that is an odd
+    multiple of 2^(shift - 1), and no sum is as large as that over the power of two in the multiplier. And whether the
+    shift is at least 32, so that what matters is in the upper half of a product."""
     if op.shift < 32:
         return False
     weights = np.abs(op.weight.reshape(len(op.bias), -1).astype(np.int64)).sum(axis=1)

@@ -60,7 +60,8 @@ def reading_of(op: Product, vectors: Vectors, examples: int) -> Reading:
     length = examples * window.result[0] * window.result[1] if is_flat(op) else window.result[1]
     return Reading(
         runs, -(-bytes_ // vectors.together) * vectors.together,
-        (window.dilation[0] * row, window.dilation[1] * channels), (window.stride[0] * row, window.stride[1] * channels),
+        (window.dilation[0] * row, window.dilation[1] * channels),
+        (window.stride[0] * row, window.stride[1] * channels),
         padded, width, tile_windows(length, blocks, vectors), blocks,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from dslc.target import Target
 class Vectors:
     """`kind` is the template of their instructions, empty for plain C. `widths`: how many sums of 32 bits a vector
     holds, the widest first. `together`: products that one instruction adds to a sum. `windows` and `blocks`: the most
-    rows of a register tile, and its vectors in a row. `depthwise`: the same widths for convolutions of each channel alone."""
+    rows of a register tile, and its vectors in a row. `depthwise`: widths for convolutions of each channel alone."""
 
     kind: str
     widths: tuple[int, ...]
