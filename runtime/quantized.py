@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from dslc import cores
-from dslc.codegen.build import Library, build
-from dslc.cores import Threads, threads_to_use
+from dslc.cores import Threads
 from dslc.export.network import Trained
 from dslc.ir import Head, Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.quantization.analysis import LayerLoss, layer_losses, signal_to_noise
-from dslc.quantization.c_source import Printed, print_c
 from dslc.quantization.calibration import float_values
 from dslc.quantization.endings import finish
-from dslc.quantization.memory import place
 from dslc.quantization.program import Ending, Program
 from dslc.quantization.reference import encode, run
 from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_labels
 from dslc.runtime.data.lazy import LazyArray, on_disk, rows_of
 from dslc.runtime.data.sample_weights import as_weights
 from dslc.runtime.data.schema import Schema
+from dslc.runtime.data.vocabulary import text_input
 from dslc.runtime.metrics import head_confusion, head_metrics
-from dslc.runtime.native.compiled import process_pool
+from dslc.runtime.native.integers import CompiledIntegers
 from dslc.target import Target, native
 
 Array = np.ndarray[Any, Any]
-MOST = 64
-"""Examples in a call of the C, at most."""
-CACHE = 512 << 10
-"""Bytes that their values should fit into."""
-NS_A_PRODUCT, LEAST_SHARED_NS = 1 / 64, 20_000
-"""About how long a product takes, and from when on threads share a call."""
 PORTION = 1024
 """Examples of a file that are read at a time."""
 SAMPLED, SAMPLE_BYTES = 32, 1 << 20
@@ -84,11 +73,9 @@ class QuantizedModel:
         threads: Threads = "auto",
     ) -> None:
         self.trained, self.program, self.schema, self.sample = trained, program, schema, sample
-        self.target = target or native()
-        wanted = threads_to_use(threads)
-        self.threads = cores.available_cores() if wanted == "auto" else wanted
-        self._memories: list[Array] = []
-        self._building = threading.Lock()
+        self.compiled = CompiledIntegers(program, trained, target or native(), threads)
+        takes_arrays = not (schema.offsets or trained.network.tables or text_input(trained.network)) and schema.scale
+        self._is_plain = takes_arrays and len(trained.network.answers) == 1
 
     @property
     def network(self) -> Network:
@@ -102,19 +89,6 @@ class QuantizedModel:
             raise DataError("this network has no `train`: it predicts only")
         return self.network.training
 
-    @cached_property
-    def printed(self) -> Printed:
-        """The C for this machine."""
-        each = place(self.program, 1, 1).bytes
-        batch = min(MOST, max(1, CACHE // each))
-        return print_c(self.program, self.trained, self.target, batch, self.threads)
-
-    @cached_property
-    def library(self) -> Library:
-        """The native module."""
-        with self._building:
-            return build(self.printed.source, self.target)
-
     # ------------------------------------------------------------------------------------------- prediction
 
     def predict(self, x: Any) -> Any:
@@ -124,9 +98,16 @@ class QuantizedModel:
         Raises:
             DataError: x does not fit the network or is not finite.
         """
-        heads = [head.name for head in self.network.answers]
-        found = [self._numbers(ending, q) for ending, q in zip(self.program.endings, self._integers(x), strict=True)]
-        return found[0] if len(found) == 1 else dict(zip(heads, found, strict=True))
+        if self._is_plain and self.compiled.takes(x):
+            # The general path below would take longer in Python than a small network in C.
+            return self.compiled.predict([x])[1][0].reshape(len(x), *self.network.answers[0].value.shape)
+        parts = [self.compiled.predict(inputs)[1] for inputs in self._portions(x)]
+        heads = self.network.answers
+        found = {
+            head.name: np.concatenate(arrays).reshape(-1, *head.value.shape)
+            for head, arrays in zip(heads, zip(*parts, strict=True), strict=True)
+        }
+        return found if len(found) > 1 else found[heads[0].name]
 
     def predict_classes(self, x: Any) -> Any:
         """The likeliest class of each example as its label: an array (n,), a dict by head if there are several.
@@ -153,22 +134,7 @@ class QuantizedModel:
 
     def integers(self, inputs: Sequence[Array]) -> list[Array]:
         """The same by the compiled C: uint8 (n, *shape) for each head."""
-        ffi, count = self.library.module.ffi, len(inputs[0])
-        given = [np.ascontiguousarray(x, np.float32) for x in inputs]
-        shapes = [self.program.tensor(ending.tensor).shape for ending in self.program.endings]
-        made = [np.empty((count, *shape), np.uint8) for shape in shapes]
-        try:
-            memory = self._memories.pop()
-        except IndexError:  # all are in use
-            memory = np.empty(self.printed.memory_bytes, np.uint8)
-        numbers = [ffi.from_buffer("float[]", x) for x in given]
-        results = [ffi.from_buffer("uint8_t[]", y) for y in made]
-        pool, place_of_memory = ffi.cast("void *", process_pool(self.library)), ffi.from_buffer("uint8_t[]", memory)
-        work_ns = int(count * self.program.multiply_adds * NS_A_PRODUCT)
-        threads = self.threads if work_ns > LEAST_SHARED_NS else 1
-        self.library.function("integers")(*numbers, count, *results, place_of_memory, pool, threads, work_ns)
-        self._memories.append(memory)
-        return made
+        return self.compiled.predict(inputs)[0]
 
     def _integers(self, x: Any) -> list[Array]:
         parts = [self.integers(inputs) for inputs in self._portions(x)]

@@ -38,10 +38,12 @@ from dslc.quantization.stages import stages_of
 from dslc.quantization.storage import from_arrays, to_arrays
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.model import Model
+from dslc.runtime.native import integers
+from dslc.runtime.quantized import QuantizedModel
 from dslc.runtime.runs.quantized import read_quantized, write_quantized
 from dslc.target import TARGETS, Target, native
 from exporting import AARCH64, HERE, WASM, Export, Host, random_parameters, run_compiler
-from helpers import REPO, runs
+from helpers import REPO, all_threads_come, runs
 
 MAIN = Path(__file__).with_name("exported_integers.c")
 EVERYTHING = """net Everything {
@@ -347,13 +349,34 @@ def test_digits_lose_nothing(model: Model) -> None:
         assert found.confusion(part.x, part.y)["output"].sum() == len(part.x)
 
 
+def test_threads_share_rows_and_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three threads, more than some layers have rows: the bytes of NumPy for one example and for several calls' worth.
+    The first layer reads behind its input, and the second output is read by another layer. One input is far from 0."""
+    all_threads_come(monkeypatch.setattr)
+    monkeypatch.setattr(integers, "LEAST_SHARED_NS", 0)
+    monkeypatch.setattr(integers, "MOST", 7)
+    known, rng = dslc.loads(SHARED, threads=1), np.random.default_rng(2)
+    x = {"image": rng.normal(size=(40, 7, 9, 3)).astype(np.float32), "far": rng.normal(size=(40, 6)) + 1e4}
+    known.schema = replace(known.schema, offsets={"far": (1e4,) * 6})
+    found = dslc.quantize(known, x)
+    found = QuantizedModel(found.trained, found.program, found.schema, sample=found.sample, threads=3)
+    inputs = found.inputs(x)
+    assert all(np.abs(found.predict(x)[name] - y).max() < 0.2 for name, y in known.predict(x).items())
+    for n in (1, 2, 40):
+        given = [a[:n] for a in inputs]
+        made = found.compiled.predict(given)
+        for ending, c, numbers, numpy in zip(found.program.endings, *made, found.reference(given), strict=True):
+            assert np.array_equal(c, numpy)
+            assert np.abs(numbers - finish(found.program, found.trained, ending, numpy).reshape(n, -1)).max() < 1e-6
+
+
 def test_images_as_they_are_stored(model: Model) -> None:
     """Bytes are numbers from 0 to 255: an image of bytes is predicted as its numbers are."""
     digits = load_dataset("digits")
     stored = np.round(digits.train.x[:20] * 255 / digits.train.x.max()).astype(np.uint8)
     found = dslc.quantize(model, stored)
-    ffi, library = found.library.module.ffi, found.library
-    out, memory = np.zeros((20, 10), np.uint8), np.zeros(found.printed.memory_bytes, np.uint8)
+    ffi, library = found.compiled.library.module.ffi, found.compiled.library
+    out, memory = np.zeros((20, 10), np.uint8), np.zeros(found.compiled.printed.memory_bytes, np.uint8)
     given = [ffi.from_buffer("uint8_t[]", np.ascontiguousarray(stored)), 20, ffi.from_buffer("uint8_t[]", out)]
     assert library.function("predict_image")(*given, ffi.from_buffer("uint8_t[]", memory)) == 0
     assert np.array_equal(out, found.integers(found.inputs(stored))[0])
@@ -436,6 +459,18 @@ def test_verify_compares_with_floats(
     assert dslc_run(["verify", str(tmp_path / "q")]) == 0
     said = capsys.readouterr()
     assert "dB" in said.out and ("says something else than the network in float" in said.err) == wrong
+
+
+SHARED = """net Shared {
+  input image: 7x9x3
+  input far: 6
+  a = image -> conv(16, 3x2, stride=2) -> relu -> maxpool(2x2, pad=same) -> depthwise(3x3, pad=same)
+  a -> conv(5, 2x2, pad=same, dilation=2) -> tanh -> avgpool(2x2) -> flatten
+  output main = dense(9) -> sigmoid
+  b = far -> dense(3)
+  output more = concat(main, b) -> dense(4) -> tanh
+}
+"""
 
 
 def test_names_of_inputs_are_refused() -> None:

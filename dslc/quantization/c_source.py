@@ -42,7 +42,10 @@ class Printed:
         """For a module of Python."""
         declared = re.sub(r"/\*.*?\*/", "", self.header, flags=re.DOTALL)
         functions = re.findall(r"^(?:int|const char \*)\s*\w+\([^;]*;", declared, re.MULTILINE)
-        functions += [f"{found};" for found in re.findall(r"^void [*\w]+\([^)]*\)", self.code, re.MULTILINE)]
+        functions += [
+            f"{found};"
+            for found in re.findall(r"^(?:void|int) [*\w]*(?:pool|shared|all_finite)\([^)]*\)", self.code, re.MULTILINE)
+        ]
         code = self.code.replace(f'#include "{self.prefix}.h"', self.header)
         return CSource(self.prefix, "\n".join(functions), code)
 
@@ -127,7 +130,6 @@ def print_c(program: Program, trained: Trained, target: Target, batch: int, part
         "endings": ends,
         "ending_places": [at_offset("at", memory.offsets[e.tensor]) for e in program.endings],
         "results": results,
-        "result_bytes": result_bytes,
         "uses_math": any(end.uses_math for end in ends),
         "missing_given": _missing([*given, *quantized]),
         "missing_bytes": _missing([*quantized, *result_bytes]),
