@@ -75,6 +75,7 @@ class QuantizedModel:
         self.trained, self.program, self.schema, self.sample = trained, program, schema, sample
         self.compiled = CompiledIntegers(program, trained, target or native(), threads)
         takes_arrays = not (schema.offsets or trained.network.tables or text_input(trained.network)) and schema.scale
+        self._shape = (-1, *trained.network.answers[0].value.shape)
         self._is_plain = takes_arrays and len(trained.network.answers) == 1
 
     @property
@@ -98,9 +99,9 @@ class QuantizedModel:
         Raises:
             DataError: x does not fit the network or is not finite.
         """
-        if self._is_plain and self.compiled.takes(x):
+        if self._is_plain and (numbers := self.compiled.predict_array(x)) is not None:
             # The general path below would take longer in Python than a small network in C.
-            return self.compiled.predict([x])[1][0].reshape(len(x), *self.network.answers[0].value.shape)
+            return numbers.reshape(self._shape)
         parts = [self.compiled.predict(inputs)[1] for inputs in self._portions(x)]
         heads = self.network.answers
         found = {

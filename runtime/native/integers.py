@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,17 @@ NS_A_PRODUCT, LEAST_SHARED_NS = 1 / 64, 20_000
 FLOAT = np.dtype(np.float32)
 
 
+class _Calls(NamedTuple):
+    """What a call needs: functions of C, what makes pointers of arrays, the threads, and NULL."""
+
+    predict: Callable[..., None]
+    all_finite: Callable[..., int]
+    floats: Callable[[Array], Any]
+    bytes: Callable[[Array], Any]
+    pool: Any
+    null: Any
+
+
 class CompiledIntegers:
     """The C of a quantized network, compiled when it is first needed. Several Python threads may call it: each call has
     memory of its own.
@@ -42,7 +53,9 @@ class CompiledIntegers:
         self.trained = replace(trained, offsets={})  # the inputs come without them
         self.threads = cores.available_cores() if wanted == "auto" else wanted
         self._building = threading.Lock()
-        self._memories: list[tuple[Array, Any]] = []
+        self._memories: list[Any] = []
+        self._work_ns = program.multiply_adds * NS_A_PRODUCT
+        self._elements = program.tensor(program.endings[0].tensor).elements
         inputs = trained.network.inputs
         self._input = inputs[0].shape if len(inputs) == 1 and not trained.network.whole_numbers else None
 
@@ -59,38 +72,46 @@ class CompiledIntegers:
             return build(self.printed.source, self.target)
 
     @cached_property
-    def _pool(self) -> Any:
-        return self.library.module.ffi.cast("void *", process_pool(self.library))
+    def _calls(self) -> _Calls:
+        library = self.library
+        ffi = library.module.ffi
+        return _Calls(
+            library.function("predict_shared"), library.function("all_finite"),
+            partial(ffi.from_buffer, ffi.typeof("float[]")), partial(ffi.from_buffer, ffi.typeof("uint8_t[]")),
+            ffi.cast("void *", process_pool(library)), ffi.NULL,
+        )  # fmt: skip
 
-    @cached_property
-    def _predict(self) -> Callable[..., None]:
-        found: Callable[..., None] = self.library.function("predict_shared")
-        return found
-
-    def takes(self, x: Any) -> bool:
-        """Whether x is the only input as it is: an array of finite numbers in float32, without gaps."""
-        fits = type(x) is np.ndarray and x.dtype is FLOAT and x.shape[1:] == self._input and x.flags.c_contiguous
-        return bool(fits and x.size and self.library.function("all_finite")(self._pointer("float[]", x), x.size))
+    def predict_array(self, x: Any) -> Array | None:
+        """The numbers (n, elements) of the only head for the only input x; None where x is not as C takes it, an array
+        of finite numbers in float32 without gaps."""
+        if not (type(x) is np.ndarray and x.dtype is FLOAT and x.shape[1:] == self._input and x.flags.c_contiguous):
+            return None
+        calls, count = self._calls, len(x)
+        given = calls.floats(x)
+        if not count or not calls.all_finite(given, x.size):
+            return None
+        numbers = np.empty((count, self._elements), FLOAT)
+        self._run([given], count, [calls.null, calls.floats(numbers)])
+        return numbers
 
     def predict(self, inputs: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """The bytes of each head, uint8 (n, *shape), and its numbers, float32 (n, elements), for inputs in float32 in
         the order of the network."""
-        count, pointer = len(inputs[0]), self._pointer
-        given = [pointer("float[]", np.ascontiguousarray(x, np.float32)) for x in inputs]
+        calls, count = self._calls, len(inputs[0])
+        given = [calls.floats(np.ascontiguousarray(x, FLOAT)) for x in inputs]
         tensors = [self.program.tensor(ending.tensor) for ending in self.program.endings]
         integers = [np.empty((count, *tensor.shape), np.uint8) for tensor in tensors]
-        numbers = [np.empty((count, tensor.elements), np.float32) for tensor in tensors]
-        work_ns = int(count * self.program.multiply_adds * NS_A_PRODUCT)
+        numbers = [np.empty((count, tensor.elements), FLOAT) for tensor in tensors]
+        self._run(given, count, [*map(calls.bytes, integers), *map(calls.floats, numbers)])
+        return integers, numbers
+
+    def _run(self, given: list[Any], count: int, made: list[Any]) -> None:
+        """A call of the C, in memory that no other one works in meanwhile."""
+        calls, work_ns = self._calls, int(count * self._work_ns)
         threads = self.threads if work_ns > LEAST_SHARED_NS else 1
-        made = [*(pointer("uint8_t[]", q) for q in integers), *(pointer("float[]", y) for y in numbers)]
         try:
             memory = self._memories.pop()
         except IndexError:  # all are in use
-            room = np.empty(self.printed.memory_bytes, np.uint8)
-            memory = room, pointer("uint8_t[]", room)
-        self._predict(*given, count, *made, memory[1], self._pool, threads, work_ns)
+            memory = calls.bytes(np.empty(self.printed.memory_bytes, np.uint8))
+        calls.predict(*given, count, *made, memory, calls.pool, threads, work_ns)
         self._memories.append(memory)
-        return integers, numbers
-
-    def _pointer(self, kind: str, array: Array) -> Any:
-        return self.library.module.ffi.from_buffer(kind, array)
