@@ -71,8 +71,8 @@ def export(
         output: The folder to write to, by default the net's name and -c or -wasm; of ONNX the folder or the .onnx file.
         weights: The weights of a .net file.
         max_batch: The most examples of a call; memory is planned for them.
-        target: The machine: native (this one), x86-64-v3, x86-64-v4, aarch64, armv7, riscv64, wasm,
-            cortex-m3, cortex-m4 or cortex-m7; generic, the default, is any that gcc or clang compile for.
+        target: The machine: native (this one), x86-64-v3, x86-64-v4, aarch64, aarch64-dotprod, armv7, riscv64,
+            wasm, cortex-m3, cortex-m4 or cortex-m7; generic, the default, is any that gcc or clang compile for.
         portable: Plain C for any compiler, without vectors.
         optimize: size: the least code and memory.
         embed: The weights as an array in the C (--no-embed: never); by default where they are less than 64 KB.

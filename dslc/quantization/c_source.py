@@ -44,7 +44,7 @@ class Printed:
         functions = re.findall(r"^(?:int|const char \*)\s*\w+\([^;]*;", declared, re.MULTILINE)
         functions += [
             f"{found};"
-            for found in re.findall(r"^(?:void|int) [*\w]*(?:pool|shared|all_finite)\([^)]*\)", self.code, re.MULTILINE)
+            for found in re.findall(r"^(?:void|int) [*\w]*(?:pool|shared)\([^)]*\)", self.code, re.MULTILINE)
         ]
         code = self.code.replace(f'#include "{self.prefix}.h"', self.header)
         return CSource(self.prefix, "\n".join(functions), code)
@@ -68,7 +68,6 @@ def print_c(program: Program, trained: Trained, target: Target, batch: int, part
         **{name: at_offset("memory", offset) for name, offset in memory.offsets.items()},
         **{tensor: array for tensor, array in arrays.items() if tensor not in read},
         **{port.tensor: by_name[port.name].quantized for port in program.ports},
-        "": "room",
     }
     found = body(program, places, vectors, batch, parts > 0)
     calls = [*found.calls, *_copies(program, interface, places, parts > 0)]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-from dslc.codegen.text import in_comment, wrapped
-from dslc.numerics import Array, np
 from dslc.operation import identifier
-from dslc.quantization.packing import Packed, packed_blocks, packed_depthwise, packed_plain, rounds_up
+from dslc.quantization.constants import Constant, constant
+from dslc.quantization.products import Layer, product_in_c, window_fields
 from dslc.quantization.program import (
     AveragePool,
     Concat,
@@ -22,41 +21,8 @@ from dslc.quantization.program import (
     Sum,
     Window,
 )
-from dslc.quantization.reading import reading_of
 from dslc.quantization.vectors import Vectors
-from dslc.shape import Pair, Shape
-
-TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "float32": "float", "float64": "double"}
-
-
-@dataclass(frozen=True)
-class Constant:
-    """An array of C with its numbers in lines."""
-
-    name: str
-    type: str
-    count: int
-    lines: tuple[str, ...]
-    comment: str = ""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The struct of a product, `id`_layer, or of a pooling, `id`_window, whose `window` alone is there. `walk`: the
-    fields that only vectors need. `function`, with its `body`: what computes all products that walk alike."""
-
-    id: str
-    window: str
-    comment: str = ""
-    groups: int = 1
-    depth: int = 0
-    is_direct: int = 0
-    shift: int = 0
-    x_zero: int = 0
-    y_zero: int = 0
-    walk: str = ""
-    function: str = ""
-    body: str = ""
+from dslc.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -75,22 +41,9 @@ class Body:
     room: int
 
 
-def constant(name: str, array: Array, comment: str = "") -> Constant:
-    """An array of C."""
-    kind = array.dtype.name
-    text = ", ".join(_number(value, kind) for value in array.reshape(-1).tolist())
-    return Constant(name, TYPES[kind], int(array.size), tuple(line.rstrip(",") for line in wrapped(text, 112)), comment)
-
-
-def _number(value: float, kind: str) -> str:
-    if kind == "float32":
-        return f"{float(np.float32(value))!r}f"
-    return repr(value)
-
-
 def body(program: Program, places: Mapping[str, str], vectors: Vectors, batch: int, shares: bool) -> Body:
-    """The operations in their order, for up to `batch` examples. places: what C writes for the bytes of each tensor,
-    and for those that an operation works in, "". shares: each thread does a part of every operation."""
+    """The operations in their order, for up to `batch` examples. places: what C writes for the bytes of each tensor.
+    shares: each thread does a part of every operation."""
     found = _Body(program, places, vectors, batch, shares)
     for op in program.operations:
         _CALLS[type(op)](found, op)
@@ -105,7 +58,6 @@ class _Body:
 
     def __init__(self, program: Program, places: Mapping[str, str], vectors: Vectors, batch: int, shares: bool) -> None:
         self.program, self.places, self.vectors, self.batch, self.shares = program, places, vectors, batch, shares
-        self.high = program.tensors[0].encoding.high
         self.constants: list[Constant] = []
         self.products: list[Layer] = []
         self.pools: list[Layer] = []
@@ -127,7 +79,7 @@ class _Body:
     def _share(self, each: int) -> str:
         """From where to where a call goes, of so many rows or numbers of each example."""
         tasks = f"n * {each}" if each > 1 else "n"
-        return f"{tasks} * part / parts, {tasks} * (part + 1) / parts" if self.shares else f"0, {tasks}"
+        return f"share_of({tasks}, part, parts), share_of({tasks}, part + 1, parts)" if self.shares else f"0, {tasks}"
 
     def _name(self, op: Operation) -> str:
         """A name of C that no other operation has. Behind it stands one word that says what a constant is, so that
@@ -145,54 +97,20 @@ class _Body:
         return self.places[op.reads[0]], self.places[op.y]
 
     def product(self, op: Product) -> None:
-        name, lanes = self._name(op), self._depthwise_lanes(op)
-        if self.vectors.are_there and (lanes or not op.depthwise):
-            self._with_vectors(op, name, lanes)
-            return
-        is_direct = op.window.is_pixel and op.groups == 1
-        self._layer(op, name, packed_plain(op), is_direct)
-        x, y = self._ends(op)
-        self.kinds.add("depthwise" if op.depthwise else "product")
-        function, room = ("convolve_depthwise", "") if op.depthwise else ("convolve", f", {self.places['']}")
-        self.room = max(self.room, 0 if op.depthwise else op.depth)
-        self._call(f"{function}(&{name}_layer, {x}, {self._share(_tasks(op, is_direct))}, {y}{room});")
-
-    def _depthwise_lanes(self, op: Product) -> int:
-        """The vectors of a depthwise convolution, as sums that one holds, which stand for four times as many channels:
-        the widest that they fill, best without repeating any. 0 for plain C."""
-        channels = len(op.weight)
-        fitting = [lanes for lanes in self.vectors.depthwise if 4 * lanes <= channels] if op.depthwise else []
-        return next((lanes for lanes in fitting if channels % (4 * lanes) == 0), fitting[0] if fitting else 0)
-
-    def _with_vectors(self, op: Product, name: str, lanes: int) -> None:
-        """A product whose function knows how it walks; those that walk alike share one."""
-        how = reading_of(op, self.vectors, self.batch)
-        constants = packed_depthwise(op, lanes) if lanes else packed_blocks(op, how, self.vectors, self.high)
-        is_direct = op.window.is_pixel and not lanes
-        kind = (op.window, op.groups, how)
-        shared, function = self.functions.get(kind), self.functions.setdefault(kind, f"{name}_product")
-        begin = f"depthwise_{lanes}(p, &{name}_layer, " if lanes else (
-            f"convolve_{how.width}(p, &{name}_layer, {how.windows}, {how.blocks}, ")  # fmt: skip
-        fields = [*map(_pair, (how.runs,)), str(how.run), *map(_pair, (how.run_step, how.step, how.padded))]
-        walk = ", ".join([*fields, str(int(rounds_up(op, self.high)))])
-        self._layer(op, name, constants, is_direct, walk, "" if shared else function, f"{begin}x, from, to, y, room);")
-        (self.depthwise_widths if lanes else self.widths).add(lanes or how.width)
-        self.kinds.add("walk")
-        self.room = max(self.room, how.copied_bytes * op.window.image[2])
-        x, y = self._ends(op)
-        self._call(f"{function}(&{name}_layer, {x}, {self._share(_tasks(op, is_direct))}, {y}, {self.places['']});")
-
-    def _layer(
-        self, op: Product, name: str, how: Packed, direct: bool, walk: str = "", function: str = "", body_: str = ""
-    ) -> None:
-        """The constants of a product and its struct."""
-        for role, array in (("weight", how.weight), ("bias", how.bias), ("multiplier", how.multiplier)):
-            self.constants.append(constant(f"{name}_{role}", array))
-        walk = walk or ", ".join(["{ 0, 0 }", "0", *["{ 0, 0 }"] * 3, "0"])
-        self.products.append(
-            Layer(name, _window(op.window), in_comment(f"{op.name}: {_told(op)}"), op.groups, how.depth,
-                  int(direct), op.shift, self._zero(op.reads[0]), self._zero(op.y), walk, function, body_)
-        )  # fmt: skip
+        found = product_in_c(self.program, op, self._name(op), self.vectors, self.batch)
+        layer, x, y = found.layer, *self._ends(op)
+        function = {"depthwise": "convolve_depthwise", "product": "convolve"}.get(found.kind, "")
+        if not function:
+            function = self.functions.setdefault(found.walks_as, layer.function)
+            layer = layer if function == layer.function else replace(layer, function="")
+        self.constants += found.constants
+        self.products.append(layer)
+        self.kinds.add(found.kind)
+        self.widths |= {found.width} - {0}
+        self.depthwise_widths |= {found.depthwise_width} - {0}
+        self.room = max(self.room, found.room)
+        room = "" if found.kind == "depthwise" else ", room"
+        self._call(f"{function}(&{layer.id}_layer, {x}, {self._share(found.tasks)}, {y}{room});")
 
     def max_pool(self, op: MaxPool) -> None:
         kind = "row_max_pool" if self.vectors.are_there else "max_pool"
@@ -201,13 +119,13 @@ class _Body:
         room = ""
         if self.vectors.are_there:
             row = ((op.window.result[1] - 1) * op.window.stride[1] + op.window.size[1]) * op.window.image[2]
-            self.room, room = max(self.room, 2 * row), f", {self.places['']}"
+            self.room, room = max(self.room, 2 * row), ", room"
         self._call(f"{kind}(&{name}_window, {x}, {self._share(op.window.result[0])}, {y}{room});")
 
     def _pool(self, op: Operation, window: Window, kind: str) -> str:
         name = self._name(op)
         self.kinds.add(kind)
-        self.pools.append(Layer(name, _window(window)))
+        self.pools.append(Layer(name, window_fields(window)))
         return name
 
     def average_pool(self, op: AveragePool) -> None:
@@ -254,27 +172,3 @@ _CALLS: Mapping[type, Callable[[_Body, Any], None]] = {
     Product: _Body.product, MaxPool: _Body.max_pool, AveragePool: _Body.average_pool, Sum: _Body.sum,
     Concat: _Body.concat, Lookup: _Body.lookup,
 }  # fmt: skip
-
-
-def _tasks(op: Product, is_direct: bool) -> int:
-    """What threads share of an example: rows, or where no window overlaps another pixels."""
-    return op.window.result[0] * (op.window.result[1] if is_direct else 1)
-
-
-def _window(window: Window) -> str:
-    """The fields of the struct."""
-    sizes = ", ".join(map(str, (*window.image, *window.result)))
-    pairs = (window.size, window.stride, window.before, window.dilation)
-    return ", ".join([sizes, *map(_pair, pairs)])
-
-
-def _pair(pair: Pair) -> str:
-    return f"{{ {pair[0]}, {pair[1]} }}"
-
-
-def _told(op: Product) -> str:
-    """What a product is, in words."""
-    window, filters = op.window, len(op.weight)
-    if window.image[:2] == (1, 1):
-        return f"dense, {window.image[2]} to {filters}"
-    return f"convolution {window.size[0]}x{window.size[1]}, {window.image[2]} to {filters} channels"

@@ -29,10 +29,9 @@ FLOAT = np.dtype(np.float32)
 
 
 class _Calls(NamedTuple):
-    """What a call needs: functions of C, what makes pointers of arrays, the threads, and NULL."""
+    """What a call needs: the function of C, what makes pointers of arrays, the threads, and NULL."""
 
-    predict: Callable[..., None]
-    all_finite: Callable[..., int]
+    predict: Callable[..., int]
     floats: Callable[[Array], Any]
     bytes: Callable[[Array], Any]
     pool: Any
@@ -76,7 +75,7 @@ class CompiledIntegers:
         library = self.library
         ffi = library.module.ffi
         return _Calls(
-            library.function("predict_shared"), library.function("all_finite"),
+            library.function("predict_shared"),
             partial(ffi.from_buffer, ffi.typeof("float[]")), partial(ffi.from_buffer, ffi.typeof("uint8_t[]")),
             ffi.cast("void *", process_pool(library)), ffi.NULL,
         )  # fmt: skip
@@ -86,13 +85,12 @@ class CompiledIntegers:
         of finite numbers in float32 without gaps."""
         if not (type(x) is np.ndarray and x.dtype is FLOAT and x.shape[1:] == self._input and x.flags.c_contiguous):
             return None
-        calls, count = self._calls, len(x)
-        given = calls.floats(x)
-        if not count or not calls.all_finite(given, x.size):
+        if not x.size:
             return None
+        calls, count = self._calls, len(x)
         numbers = np.empty((count, self._elements), FLOAT)
-        self._run([given], count, [calls.null, calls.floats(numbers)])
-        return numbers
+        finite = self._run([calls.floats(x)], count, [calls.null, calls.floats(numbers)])
+        return numbers if finite else None
 
     def predict(self, inputs: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """The bytes of each head, uint8 (n, *shape), and its numbers, float32 (n, elements), for inputs in float32 in
@@ -105,13 +103,14 @@ class CompiledIntegers:
         self._run(given, count, [*map(calls.bytes, integers), *map(calls.floats, numbers)])
         return integers, numbers
 
-    def _run(self, given: list[Any], count: int, made: list[Any]) -> None:
-        """A call of the C, in memory that no other one works in meanwhile."""
+    def _run(self, given: list[Any], count: int, made: list[Any]) -> int:
+        """A call of the C, in memory that no other one works in meanwhile: whether the inputs were finite."""
         calls, work_ns = self._calls, int(count * self._work_ns)
         threads = self.threads if work_ns > LEAST_SHARED_NS else 1
         try:
             memory = self._memories.pop()
         except IndexError:  # all are in use
             memory = calls.bytes(np.empty(self.printed.memory_bytes, np.uint8))
-        calls.predict(*given, count, *made, memory, calls.pool, threads, work_ns)
+        finite: int = calls.predict(*given, count, *made, memory, calls.pool, threads, work_ns)
         self._memories.append(memory)
+        return finite
