@@ -155,10 +155,10 @@ class MemoryLimit:
 class Training:
     """What `train` says. `batch` is None for `batch all`; it is worked through in `slices` parts of equal size, whose
     gradients are accumulated, or as the planner finds best where they are None. With an `average`, predictions use the
-    average of the parameters. `objective` decides which epoch is best. `precise`: only algorithms with no more rounding
-    error than the plain sum of products, in prediction too. `on_nan`: what becomes of training at a step that is not
-    finite. `memory`: None where every activation is kept that the backward pass reads. `quantize`: `int8` where training
-    rounds as integers will."""
+    average of the parameters. `objective` decides which epoch is best. `precise`: only algorithms with no more
+    rounding error than the plain sum of products, in prediction too. `on_nan`: what becomes of training at a step that
+    is not finite. `memory`: None where every activation is kept that the backward pass reads. `quantize`: `int8` where
+    training rounds as integers will."""
 
     optimizer: Optimizer
     schedule: Schedule | None

@@ -36,6 +36,11 @@ class Target:
         return self.machine in ("", os.uname().machine)
 
     @property
+    def multiplies_bytes(self) -> bool:
+        """Whether a CPU of Arm has dot products of bytes."""
+        return any("dotprod" in flag for flag in self.flags) or (self.name == "native" and "asimddp" in _cpu_flags())
+
+    @property
     def is_microcontroller(self) -> bool:
         """Whether flash and memory are scarce."""
         return self.machine == "arm"
@@ -65,6 +70,9 @@ TARGETS = {
     "x86-64-v3": Target("x86-64-v3", 32, ("-march=x86-64-v3",), fuses=True, machine="x86_64"),
     "x86-64-v4": Target("x86-64-v4", 64, ("-march=x86-64-v4", "-mprefer-vector-width=512"), 32, True, "x86_64"),
     "aarch64": Target("aarch64", 16, ("-march=armv8-a",), 32, True, "aarch64", "aarch64-linux-gnu-gcc"),
+    "aarch64-dotprod": Target(
+        "aarch64-dotprod", 16, ("-march=armv8.2-a+dotprod",), 32, True, "aarch64", "aarch64-linux-gnu-gcc"
+    ),
     "armv7": Target(
         "armv7",
         16,
@@ -121,7 +129,7 @@ def _cpu_flags() -> frozenset[str]:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return frozenset()
-    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
+    return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
 
 
 @cache

@@ -32,7 +32,8 @@ WIDE = Target("wide", 64, ("-march=x86-64-v3", "-Wno-psabi"), 32)
 """The vectors of AVX-512 computed by two of AVX2 each: tests them where there is no AVX-512."""
 WIDTHS = (TARGETS["c99"], TARGETS["generic"], TARGETS["x86-64-v3"], WIDE)
 """A machine for each number of lanes: 1, 4, 8 and 16 in float32."""
-NEEDS = {
+NEEDS: dict[str, set[str]] = {
+    "-march=native": set(),
     "-march=x86-64-v3": {"avx2", "fma", "bmi2", "f16c", "movbe"},
     "-march=x86-64-v4": {"avx512f", "avx512bw", "avx512vl"},
 }

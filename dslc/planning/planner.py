@@ -249,7 +249,9 @@ def _agree(drafts: Sequence[Draft]) -> bool:
 def _together(drafts: Sequence[Draft]) -> list[Sequence[Draft]]:
     """The steps that are placed together."""
     training = [draft for draft in drafts if draft.name != "predict"]
-    return [drafts[:1], training] if _agree(training) else [[draft] for draft in drafts]
+    if not training or not _agree(training):
+        return [[draft] for draft in drafts]
+    return [drafts[:1], training]
 
 
 def _places(drafts: Sequence[Draft], itemsize: int, start: int, apart: bool) -> dict[str, Buffer]:

@@ -88,7 +88,7 @@ def require_float(run: str) -> None:
         raise DataError(f"{run} is quantized: use the run it comes from")
 
 
-def read_quantized(run: str, target: Target | None = None) -> QuantizedModel:
+def read_quantized(run: str, target: Target | None = None, threads: Threads = "auto") -> QuantizedModel:
     """The quantized network of a folder, or of its file with the integers.
 
     Raises:
@@ -105,7 +105,8 @@ def read_quantized(run: str, target: Target | None = None) -> QuantizedModel:
         raise DataError(f"cannot read {path}: {error}") from None
     schema = Schema.from_json(about[DATA])
     kept = {name.removeprefix(KEPT): array for name, array in arrays.items() if name.startswith(KEPT)}
-    return QuantizedModel(trained(network, kept, schema), program, schema, target, _signals(arrays, program, path))
+    signals = _signals(arrays, program, path)
+    return QuantizedModel(trained(network, kept, schema), program, schema, target, signals, threads)
 
 
 def _signals(arrays: Mapping[str, Array], program: Program, path: Path) -> tuple[float, ...] | None:
@@ -123,4 +124,4 @@ def load_predictor(run: str, threads: Threads) -> Model | QuantizedModel:
     Raises:
         DataError: there is no such run, or its files do not fit together.
     """
-    return read_quantized(run) if is_quantized(run) else load_run(run, threads)
+    return read_quantized(run, threads=threads) if is_quantized(run) else load_run(run, threads)
