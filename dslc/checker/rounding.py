@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dslc.inits.zeros import Zeros
 from dslc.integer_groups import AFFINE, LARGEST, groups_of
-from dslc.ir import Network, Node, Parameter, Value
+from dslc.ir import MIXED, Network, Node, Parameter, Value
 from dslc.language.diagnostics import Diagnostic, SpecError
 from dslc.language.record import record
 from dslc.language.source import Span
@@ -24,14 +24,24 @@ class TiedInIntegers(Diagnostic):
     hints = ("help: remove tie={owner}, or train without quantize and let `dslc quantize` round",)
 
 
+@record
+class TwoRoundings(Diagnostic):
+    """`quantize int8` in a file with `precision mixed`."""
+
+    message = "quantize int8 does not go with precision mixed: products of rounded numbers would be rounded again"
+    hints = ("help: remove one of the two",)
+
+
 def with_rounding(network: Network, span: Span) -> Network:
     """The network with a `FakeQuantize` behind each value that becomes integers: inputs, and the end of each group of
     layers that is one operation on integers, but for maxima, which are among the numbers that were rounded before.
     Weights that are factors of integers are rounded too. span: the setting.
 
     Raises:
-        SpecError: some layers have no form in integers, or share a turned weight.
+        SpecError: some layers have no form in integers, or share a turned weight; or products are in bf16.
     """
+    if network.precision == MIXED:
+        raise SpecError([TwoRoundings(span)])
     found = groups_of(network)
     read = {value for node in network.nodes for value in node.inputs}
     ends = [source.output for source in found.sources if source.output in read]

@@ -151,6 +151,7 @@ CODES: dict[str, Entry] = {
     "TooLittleMemory": Entry("DSLC131"),
     "NothingInBf16": Entry("DSLC132", "mixed_without_dense"),
     "TiedInIntegers": Entry("DSLC133", "quantize_tied"),
+    "TwoRoundings": Entry("DSLC134", "quantize_mixed"),
 }
 
 
