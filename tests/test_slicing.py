@@ -77,7 +77,7 @@ def test_examples_that_weigh_nothing_keep_their_place(everything: Model, rng: np
         assert_all_close(everything.gradients(xs, ys, sample_weight=weights), gradients, 1e-12)
 
 
-@pytest.mark.filterwarnings("ignore:input image: images of 8 bits")
+@pytest.mark.filterwarnings("ignore:input image")
 def test_an_epoch_has_the_same_bits_at_any_number_of_threads(small_slices: None) -> None:
     """29 examples, once of bytes: two mini-batches of three slices and one of three examples; the mean loss is that of
     NumPy."""
