@@ -249,7 +249,7 @@ def _agree(drafts: Sequence[Draft]) -> bool:
 def _together(drafts: Sequence[Draft]) -> list[Sequence[Draft]]:
     """The steps that are placed together."""
     training = [draft for draft in drafts if draft.name != "predict"]
-    return [drafts[:1], training] if _agree(training) else [[draft] for draft in drafts]
+    return [drafts[:1], training] if training and _agree(training) else [[draft] for draft in drafts]
 
 
 def _places(drafts: Sequence[Draft], itemsize: int, start: int, apart: bool) -> dict[str, Buffer]:
