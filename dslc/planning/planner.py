@@ -249,9 +249,7 @@ def _agree(drafts: Sequence[Draft]) -> bool:
 def _together(drafts: Sequence[Draft]) -> list[Sequence[Draft]]:
     """The steps that are placed together."""
     training = [draft for draft in drafts if draft.name != "predict"]
-    if not training or not _agree(training):
-        return [[draft] for draft in drafts]
-    return [drafts[:1], training]
+    return [drafts[:1], training] if training and _agree(training) else [[draft] for draft in drafts]
 
 
 def _places(drafts: Sequence[Draft], itemsize: int, start: int, apart: bool) -> dict[str, Buffer]:
