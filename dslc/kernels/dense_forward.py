@@ -34,7 +34,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         return [Variant("narrow", names, {**few, **end}, setting.compute_cost(op, 0.5))]
     tiles = any_count(setting.tile_rows, setting.batch, x.elements, setting.layout(w).blocks)
     band = band_of(tiles.blocks, setting.threads)
-    one = Product(1, band, x.elements)
+    one = Product(1, band)
     context = {
         "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias, "band": band,
         "one": one, "most_sums": max(2 * tiles.heights[0], band),
