@@ -309,6 +309,8 @@ def _plan_phase(phase: Phase, setting: Setting) -> PlannedPhase:
 def _plan_operation(op: Operation, setting: Setting) -> Kernel:
     """The cheapest kernel; its workspace is added to the tensors that it writes."""
     variant = kernels.choose(op, setting)
+    if not variant.scratch:
+        return Kernel(op, variant)
     scratch = tuple(Tensor(f"{op.name}_{s.name}", (s.elements,), batched=False) for s in variant.scratch)
     return Kernel(replace(op, writes=(*op.writes, *scratch)), variant)
 
