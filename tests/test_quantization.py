@@ -347,7 +347,7 @@ def test_digits_lose_nothing(model: Model) -> None:
         assert abs(after["loss"] - before["loss"]) < 0.02
         assert (found.predict_classes(part.x) == part.y).mean() == pytest.approx(after["accuracy"], abs=1e-6)
         assert found.confusion(part.x, part.y)["output"].sum() == len(part.x)
-        with pytest.raises(dslc.DataError, match="not finite|NaN|nan"):
+        with pytest.raises(dslc.DataError, match="NaN"):
             found.predict(np.full((70, 8, 8, 1), np.nan, np.float32))
 
 
