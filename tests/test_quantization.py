@@ -347,7 +347,7 @@ def test_digits_lose_nothing(model: Model) -> None:
         assert abs(after["loss"] - before["loss"]) < 0.02
         assert (found.predict_classes(part.x) == part.y).mean() == pytest.approx(after["accuracy"], abs=1e-6)
         assert found.confusion(part.x, part.y)["output"].sum() == len(part.x)
-        with pytest.raises(dslc.DataError, match=r"not finite|NaN|nan"):
+        with pytest.raises(dslc.DataError, match="NaN"):
             found.predict(np.full((70, 8, 8, 1), np.nan, np.float32))
 
 
@@ -365,7 +365,7 @@ def test_threads_share_rows_and_examples(monkeypatch: pytest.MonkeyPatch) -> Non
     inputs = found.inputs(x)
     assert all(np.abs(found.predict(x)[name] - y).max() < 0.2 for name, y in known.predict(x).items())
     for n in (1, 2, 40):
-        given = [a[:n] for a in inputs]
+        given = [2 * a[:n] for a in inputs]  # some of them outside of what was seen
         made = found.compiled.predict(given)
         for ending, c, numbers, numpy in zip(found.program.endings, *made, found.reference(given), strict=True):
             assert np.array_equal(c, numpy)
