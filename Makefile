@@ -18,7 +18,7 @@ demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that 
 # Tests run side by side, on all cores: the threads of NumPy's BLAS would wait for each other.
 test test-rest test-all parity: export OPENBLAS_NUM_THREADS = 1
 
-test: $(VENV)/installed  ## one case of every test, in about three minutes on two cores
+test: $(VENV)/installed  ## one case of every test, in about four minutes on two cores
 	$(BIN)/python -m pytest -n auto --dist worksteal --quick
 
 test-rest: $(VENV)/installed  ## the tests that `make test` leaves out

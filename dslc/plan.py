@@ -56,6 +56,8 @@ class Kernel:
     def overwritten(self) -> Tensor | None:
         """The tensor whose memory the first result takes; None if it has its own."""
         variant, op = self.variant, self.operation
+        if not variant.overwrites:
+            return None
         tensors = dict.fromkeys((*op.reads, *op.writes))
         return dict(zip(variant.arguments, tensors, strict=False)).get(variant.overwrites)
 

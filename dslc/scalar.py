@@ -111,19 +111,24 @@ def _product(left: Scalar, right: Scalar | float) -> Scalar:
 def _sum(left: Scalar, right: Scalar | float) -> Scalar:
     other = scalar(right)
     if left.factors and not other.is_number:
-        return multiply_add(*left.factors, other)
+        return _fused(left, other)
     if other.factors and not left.is_number:
-        return multiply_add(*other.factors, left)
+        return _fused(other, left)
     return _binary(left, "+", other, 4, 4)
 
 
 def _difference(left: Scalar, right: Scalar | float) -> Scalar:
     other = scalar(right)
     if left.factors and not other.is_number:
-        return multiply_add(*left.factors, -other)
+        return _fused(left, -other)
     if other.factors and not left.is_number:
-        return multiply_add(*(-other).factors, left)
+        return _fused(-other, left)
     return _binary(left, "-", other, 4, 5)
+
+
+def _fused(product: Scalar, added: Scalar) -> Scalar:
+    a, b = product.factors
+    return multiply_add(a, b, added)
 
 
 def multiply_add(a: Scalar, b: Scalar, c: Scalar) -> Scalar:

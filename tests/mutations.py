@@ -160,7 +160,9 @@ class Trial:
     def _server(self, word: str) -> subprocess.Popen[str]:
         command = [sys.executable, str(self.folder / "tests/mutation_server.py"), word]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdin=pipe, stdout=pipe, text=True)
+        server = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdin=pipe, stdout=pipe, text=True)
+        assert server.stdout is not None and server.stdout.readline() == "ready\n"
+        return server
 
     def passes(self, arguments: Arguments, server: str) -> bool:
         """Whether tests pass. One that does not end, or crashes, has noticed something too.

@@ -76,9 +76,12 @@ def test_batchnorm_far_from_zero(rng: np.random.Generator) -> None:
     assert_close(model.parameters["batchnorm1.var"].numpy(), xs["x"].var(axis=(0, 1, 2)), 1e-5, "variance")
 
 
-def test_batchnorm_of_very_many_channels(rng: np.random.Generator) -> None:
+def test_very_many_channels(rng: np.random.Generator) -> None:
+    """Of which threads share the channels, and no factors are laid out in rows."""
     text = net(
-        "input x: 4x3x2", "conv(4100, 2x2, bias=off) -> batchnorm -> tanh -> global_avgpool -> dense(3)", batch=3
+        "input x: 4x3x2",
+        "conv(4100, 2x2, bias=off) -> batchnorm -> tanh -> scale -> prelu -> global_avgpool -> dense(3)",
+        batch=3,
     )
     assert_agrees(load(text, rng), 3, rng)
 

@@ -77,6 +77,7 @@ def test_examples_that_weigh_nothing_keep_their_place(everything: Model, rng: np
         assert_all_close(everything.gradients(xs, ys, sample_weight=weights), gradients, 1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:input image")
 def test_an_epoch_has_the_same_bits_at_any_number_of_threads(small_slices: None) -> None:
     """29 examples, once of bytes: two mini-batches of three slices and one of three examples; the mean loss is that of
     NumPy."""
@@ -102,13 +103,13 @@ def test_an_epoch_has_the_same_bits_at_any_number_of_threads(small_slices: None)
 def test_what_is_divided() -> None:
     """Where a slice fits the caches, unless the file or a layer says otherwise, and alike on every machine."""
     lenet, mlp = (check_file(REPO / "specs" / f"{name}.net") for name in ("lenet5", "mlp"))
-    assert [division(lenet, batch).slice for batch in (64, 127, 128, 1000, 4096)] == [64, 127, 64, 80, 64]
+    assert [division(lenet, batch).slice for batch in (64, 255, 256, 1000, 4096)] == [64, 255, 128, 144, 128]
     assert [division(mlp, batch).slice for batch in (64, 256, 4096)] == [64, 256, 352]
     assert not division(lenet, 4096, over_ranks=True).sliced
     training = lenet.training
     assert training is not None
     whole, halves = (replace(lenet, training=replace(training, batch=4096, slices=k)) for k in (1, 2))
-    assert (division(whole), division(halves)) == (Division(4096, 4096, 64), Division(4096, 2048, 64))
+    assert (division(whole), division(halves)) == (Division(4096, 4096, 128), Division(4096, 2048, 128))
     wide = "net Wide {\n  input x: 20000\n  dense(50)\n}\ntrain {\n  loss mse\n  optimizer sgd(0.1)\n  batch 2048\n}\n"
     assert not division(check_text(wide)).sliced, "a gradient of a million weights, and activations that are few"
 
@@ -116,10 +117,10 @@ def test_what_is_divided() -> None:
 def test_a_layer_that_mixes_examples() -> None:
     """It sees the whole mini-batch; frozen it mixes nothing."""
     network = check_text(NORMALIZED.replace("BATCH", "512"))
-    assert division(network) == Division(512, 512, 64, "batchnorm1")
+    assert division(network) == Division(512, 512, 128, "batchnorm1")
     assert division(network, 64) == Division(64, 64, 64)
     frozen = check_text(NORMALIZED.replace("BATCH", "512\n  freeze batchnorm1"))
-    assert division(frozen) == Division(512, 64, 64)
+    assert division(frozen) == Division(512, 128, 128)
 
 
 def test_a_whole_mini_batch_is_predicted_by_parts(small_slices: None, rng: np.random.Generator) -> None:
@@ -142,15 +143,15 @@ def test_check_tells(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     path.write_text(NORMALIZED.replace("BATCH", "512"))
     assert check(str(REPO / "specs" / "lenet5.net"), str(path), threads=1, define=["batch=1000"]) == 0
     said = capsys.readouterr().out
-    assert "at a batch of 1000 in 13 slices of 80" in said
+    assert "at a batch of 1000 in 7 slices of 144" in said
     assert "batchnorm1 sees a whole mini-batch: it is not divided" in said
 
 
 def test_memory_does_not_grow_with_the_mini_batch() -> None:
     """But for its targets and sample weights, which are gathered as a whole, and gradients, which are kept."""
     lenet = check_file(REPO / "specs" / "lenet5.net")
-    small, large = (plan_network(lenet, batch=batch) for batch in (64, 4096))
+    small, large = (plan_network(lenet, batch=batch) for batch in (128, 4096))
     whole = replace(lenet, training=replace(lenet.training, slices=1))
-    gathered = (4096 - 64) * 2 * 4
+    gathered = (4096 - 128) * 2 * 4
     assert large.bytes("activations") - small.bytes("activations") <= gathered + small.bytes("parameters") + 4096
-    assert large.arena_bytes(True) < 0.03 * plan_network(whole, batch=4096).arena_bytes(True)
+    assert large.arena_bytes(True) < 0.04 * plan_network(whole, batch=4096).arena_bytes(True)

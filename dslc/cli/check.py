@@ -12,6 +12,7 @@ from dslc.cli.app import Define, Threads, app, examples, overrides, thread_optio
 from dslc.cli.room import note_room
 from dslc.compiler import check_file
 from dslc.cores import Threads as ThreadCount
+from dslc.gc_pause import paused_collection
 from dslc.ir import Network
 from dslc.language.diagnostics import CallError, SpecError, render
 
@@ -47,7 +48,8 @@ def check(
     reports = []
     for path in spec:
         try:
-            reports.append(_report(path, define, wanted))
+            with paused_collection():  # in one piece: where it ends, the plan is gone
+                reports.append(_report(path, define, wanted))
         except SpecError as error:
             print(error, file=sys.stderr)
             failed = True
@@ -64,12 +66,9 @@ def check(
 def _report(path: str, define: list[str] | None, threads: ThreadCount) -> tuple[Network, Summary]:
     from dslc.cli.summary import summarize
     from dslc.compiler import plan_network
-    from dslc.gc_pause import paused_collection
 
     network = check_file(path, overrides(define))
-    plan = plan_network(network, threads=threads)
-    with paused_collection():
-        return network, summarize(network, plan)
+    return network, summarize(network, plan_network(network, threads=threads))
 
 
 def _print_summary(network: Network, summary: Summary) -> None:

@@ -46,7 +46,7 @@ small tile than in a large one."""
 ON_ALL_CORES = ("-flto=auto", "-fno-fat-lto-objects", "-flto-partition=balanced", "--param=lto-min-partition=2000")
 """GCC's link-time optimization compiles the functions of our one C file on all cores: it deals them out in parts and
 runs `make` on these."""
-LARGE = 150_000
+LARGE = 50_000
 """So many characters of C are compiled on all cores; dealing less out takes longer than it saves."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
 SEAL = b"dslc sha256 "

@@ -95,6 +95,7 @@ def _targets(plan: Plan) -> tuple[Tensor, ...]:
 def _numbers(plan: Plan) -> dict[str, object]:
     return {
         "net": plan.graph.network.name,
+        "mixes": any(node.layer.mixes and not node.frozen for node in plan.graph.network.nodes),
         "version": version(),
         "summary": summary(plan),
         "batch": plan.batch,

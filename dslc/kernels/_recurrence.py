@@ -19,7 +19,7 @@ def product_context(
     blocks = -(-columns // setting.lanes)
     tiles = tiles_of(-(-setting.batch // setting.threads), row, blocks, setting)
     band = band_of(blocks, 1)
-    one = Product(1, band, row)
+    one = Product(1, band)
     context = {
         "tiles": tiles, "band": band, "one": one, "most_sums": max(2 * tiles.heights[0], band), "columns": columns,
         "run": min(SUMMED, summed), "summed": summed, "lanes": setting.lanes,

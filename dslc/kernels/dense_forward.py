@@ -50,7 +50,7 @@ def in_tiles(op: Operation, setting: Setting, inputs: int, units: int, steps: in
     rows = setting.batch * steps
     tiles = any_count(setting.tile_rows, rows, inputs, -(-units // setting.lanes), bf16)
     band = band_of(tiles.blocks, setting.threads) if steps == 1 else 0
-    one = Product(1, band, inputs, bf16=bf16)
+    one = Product(1, band, bf16=bf16)
     context = {
         "inputs": inputs, "units": units, "lanes": setting.lanes, "tiles": tiles, "band": band,
         "one": one, "most_sums": max(2 * tiles.heights[0], band),

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Product:
-    """One size of the micro-kernel: `rows`, `vectors` in a row, and `a_row`, the distance between rows of `a`. `run`
-    is the length of a short sum that the C compiler should know, else 0; with `prefetches` the kernel prefetches what
-    it will need of `b`. `bf16`: a and b are pairs of bf16 numbers."""
+    """One size of the micro-kernel: `rows`, `vectors` in a row, and `a_row`, the distance between rows of `a`; it is 0
+    for a single row, so that layers share the kernel. `run` is the length of a short sum that the C compiler should
+    know, else 0; with `prefetches` the kernel prefetches what it will need of `b`. `bf16`: a and b are pairs of bf16
+    numbers."""
 
     rows: int
     vectors: int
-    a_row: int
+    a_row: int = 0
     run: int = 0
     prefetches: bool = False
     bf16: bool = False
@@ -31,7 +32,8 @@ class Product:
     def name(self) -> str:
         """The name of the C function, such as `product6x2_784`."""
         run, prefetches = f"_run{self.run}" if self.run else "", "_prefetching" if self.prefetches else ""
-        return f"product{self.rows}x{self.vectors}_{self.a_row}{run}{prefetches}{'_bf16' if self.bf16 else ''}"
+        distance = f"_{self.a_row}" if self.a_row else ""
+        return f"product{self.rows}x{self.vectors}{distance}{run}{prefetches}{'_bf16' if self.bf16 else ''}"
 
 
 SHORT_RUN = 40
@@ -108,7 +110,7 @@ class Tiles:
         return self._of_size(rows, vectors).name if vectors in self.widths else "NULL"
 
     def _of_size(self, rows: int, vectors: int) -> Product:
-        return Product(rows, vectors, self.a_row, self.run, self.prefetches, self.bf16)
+        return Product(rows, vectors, self.a_row if rows > 1 else 0, self.run, self.prefetches, self.bf16)
 
 
 def _largest(heights: Sequence[int], count: str) -> str:

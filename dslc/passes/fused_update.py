@@ -30,7 +30,8 @@ def _update_step(step: Step) -> Step:
     updates = {op.reads[1]: op for op in step.operations if op.kind == "update" and op.reads[1] not in others}
     slopes = {op.writes[0]: op for op in step.operations if op.kind == "regularizer_gradient"}
     merged = {gradient: _with_slope(update, slopes.get(gradient)) for gradient, update in updates.items()}
-    at_once = {t for op in step.operations for t in op.writes if t in merged.keys() - summed and kernels.updates(op)}
+    own = merged.keys() - summed
+    at_once = {t for op in step.operations for t in op.writes if t in own and kernels.updates(op)}
     gone = {merged[t].name for t in at_once} | {slopes[t].name for t in slopes if t in merged}
     return replace(step, phases=tuple(_update_phase(phase, merged, at_once, gone) for phase in step.phases))
 

@@ -95,8 +95,9 @@ def _converted(
                 there.add(copy)
                 tensor = _copied(copy, chosen, named)
                 done.extend(_converted((_copy_operation(copy, tensor, op),), chosen, lanes, named, there))
-        reads = tuple(named.tensors[wanted[t]] if t in wanted else t for t in op.reads)
-        done.extend(_with_plain_result(replace(op, reads=reads), chosen, lanes))
+        if wanted:
+            op = replace(op, reads=tuple(named.tensors[wanted[t]] if t in wanted else t for t in op.reads))
+        done.extend(_with_plain_result(op, chosen, lanes))
     return tuple(done)
 
 

@@ -12,6 +12,8 @@ from dslc.plan import ALIGNMENT, Buffer, Kernel
 
 Span = tuple[int, int]
 """The first and the last kernel in a row of phases that touches a tensor; kernels are numbered through all rows."""
+NEVER: Span = (1 << 62, -1)
+"""A span that meets no other."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ class _Placed:
 
     def __init__(self, start: int, count: int, rows: int) -> None:
         self.start, self.count = start, 0
-        self.begin, self.end = (np.zeros(count, np.int64) for _ in range(2))
-        self.first, self.last = np.ones((rows, count), np.int64), np.zeros((rows, count), np.int64)
+        self.table = np.empty((2 + 2 * rows, count), np.int64)
+        self.begin, self.end = self.table[:2]
+        self.first, self.last = self.table[2 : 2 + rows], self.table[2 + rows :]
 
     def add(self, chain: Chain) -> int:
         """Places a chain at the lowest offset that is free while it lives, and returns it."""
@@ -79,10 +82,9 @@ class _Placed:
 
     def _insert(self, life: _LiveRange, offset: int) -> None:
         at = int(np.searchsorted(self.begin[: self.count], offset))
-        for array in (self.begin, self.end, *self.first, *self.last):
-            array[at + 1 : self.count + 1] = array[at : self.count]
+        self.table[:, at + 1 : self.count + 1] = self.table[:, at : self.count]
         self.begin[at], self.end[at] = offset, offset + life.elements
-        self.first[:, at], self.last[:, at] = 1, 0
+        self.first[:, at], self.last[:, at] = NEVER
         for row, (first, last) in enumerate(life.spans):
             self.first[row, at], self.last[row, at] = first, last
         self.count += 1
@@ -103,7 +105,7 @@ class _Placed:
         first, last = self.first[:, : self.count], self.last[:, : self.count]
         busy = np.zeros(self.count, bool)
         for begin, end in life.spans:
-            busy |= ((first <= end) & (begin <= last) & (first <= last)).any(axis=0)
+            busy |= ((first <= end) & (begin <= last)).any(axis=0)
         return busy
 
 

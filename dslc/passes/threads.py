@@ -45,7 +45,8 @@ def estimated_ns(phases: Iterable[PlannedPhase], threads: int) -> float:
 
 def _shared(kernels: tuple[Kernel, ...], min_ns: float) -> tuple[Kernel, ...]:
     return tuple(
-        replace(k, parallel=not k.variant.is_alias and k.variant.cost_ns >= min_ns, barrier=False) for k in kernels
+        Kernel(k.operation, k.variant, parallel=not k.variant.is_alias and k.variant.cost_ns >= min_ns, barrier=False)
+        for k in kernels
     )
 
 

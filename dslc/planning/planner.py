@@ -249,9 +249,7 @@ def _agree(drafts: Sequence[Draft]) -> bool:
 def _together(drafts: Sequence[Draft]) -> list[Sequence[Draft]]:
     """The steps that are placed together."""
     training = [draft for draft in drafts if draft.name != "predict"]
-    if not training or not _agree(training):
-        return [[draft] for draft in drafts]
-    return [drafts[:1], training]
+    return [drafts[:1], training] if training and _agree(training) else [[draft] for draft in drafts]
 
 
 def _places(drafts: Sequence[Draft], itemsize: int, start: int, apart: bool) -> dict[str, Buffer]:
@@ -311,6 +309,8 @@ def _plan_phase(phase: Phase, setting: Setting) -> PlannedPhase:
 def _plan_operation(op: Operation, setting: Setting) -> Kernel:
     """The cheapest kernel; its workspace is added to the tensors that it writes."""
     variant = kernels.choose(op, setting)
+    if not variant.scratch:
+        return Kernel(op, variant)
     scratch = tuple(Tensor(f"{op.name}_{s.name}", (s.elements,), batched=False) for s in variant.scratch)
     return Kernel(replace(op, writes=(*op.writes, *scratch)), variant)
 

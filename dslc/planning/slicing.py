@@ -22,8 +22,9 @@ MULTIPLY_ADDS = 10
 """How many multiply-adds of the passes over a network take as long as adding up one number of a gradient."""
 PASSES = 3
 """Multiply-adds forward, for the gradients of values and for those of parameters."""
-FEWEST = 64
-"""A slice has at least so many examples: mini-batches of common sizes stay whole."""
+FEWEST = 128
+"""A slice has at least so many examples: eight vectors, where each lane holds one, for the threads to share.
+Mini-batches of common sizes stay whole."""
 MULTIPLE = 16
 """Slices are whole vectors of the widest target."""
 

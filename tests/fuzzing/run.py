@@ -25,7 +25,8 @@ from fuzzing.variations import Case, Variation, cases
 from helpers import all_threads_come
 
 FOUND = Path(__file__).resolve().parent.parent / "fuzz_found"
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 1200
+"""Long enough where other processes take the cores."""
 CASES_A_CHILD = 40
 """Then its compiled modules have filled enough memory."""
 DEFAULT = Variation()

@@ -249,14 +249,11 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
         multiply(rows, vectors, a_row, run, prefetches, sum, a, b, w); \
     }
 
-PRODUCT(product1x1_84, 1, 1, 84, w->run, 0)
-PRODUCT(product1x1_120, 1, 1, 120, w->run, 0)
-PRODUCT(product1x2_84, 1, 2, 84, w->run, 0)
-PRODUCT(product1x2_120, 1, 2, 120, w->run, 0)
-PRODUCT(product1x2_400, 1, 2, 400, w->run, 0)
-PRODUCT(product1x3_84, 1, 3, 84, w->run, 0)
-PRODUCT(product1x5_400, 1, 5, 400, w->run, 0)
-PRODUCT(product1x7_120, 1, 7, 120, w->run, 0)
+PRODUCT(product1x1, 1, 1, 0, w->run, 0)
+PRODUCT(product1x2, 1, 2, 0, w->run, 0)
+PRODUCT(product1x3, 1, 3, 0, w->run, 0)
+PRODUCT(product1x5, 1, 5, 0, w->run, 0)
+PRODUCT(product1x7, 1, 7, 0, w->run, 0)
 PRODUCT(product3x1_84, 3, 1, 84, w->run, 0)
 PRODUCT(product3x1_120, 3, 1, 120, w->run, 0)
 PRODUCT(product3x2_84, 3, 2, 84, w->run, 0)
@@ -1169,7 +1166,7 @@ static KERNEL void dense1_forward(const float *restrict in, const float *restric
         const int64_t unit = panel * most * 4;
         const int vectors = most;
         const int numbers = vectors * 4;
-        product *const multiply_tile = n == 1 ? product1x5_400 : rows == 6 ? product6x2_400 : rows == 3 ? product3x2_400 : product1x2_400;
+        product *const multiply_tile = n == 1 ? product1x5 : rows == 6 ? product6x2_400 : rows == 3 ? product3x2_400 : product1x2;
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
@@ -1210,7 +1207,7 @@ static KERNEL void dense2_forward(const float *restrict in, const float *restric
         const int64_t unit = panel * most * 4;
         const int vectors = n == 1 ? most : panel == 10 ? 1 : 2;
         const int numbers = vectors * 4;
-        product *const multiply_tile = n == 1 ? product1x7_120 : vectors == 1 ? (rows == 6 ? product6x1_120 : rows == 3 ? product3x1_120 : product1x1_120) : rows == 6 ? product6x2_120 : rows == 3 ? product3x2_120 : product1x2_120;
+        product *const multiply_tile = n == 1 ? product1x7 : vectors == 1 ? (rows == 6 ? product6x1_120 : rows == 3 ? product3x1_120 : product1x1) : rows == 6 ? product6x2_120 : rows == 3 ? product3x2_120 : product1x2;
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
@@ -1251,7 +1248,7 @@ static KERNEL void dense3_forward(const float *restrict in, const float *restric
         const int64_t unit = panel * most * 4;
         const int vectors = n == 1 ? most : panel == 1 ? 1 : 2;
         const int numbers = (int)(10 - unit < vectors * 4 ? 10 - unit : vectors * 4);
-        product *const multiply_tile = n == 1 ? product1x3_84 : vectors == 1 ? (rows == 6 ? product6x1_84 : rows == 3 ? product3x1_84 : product1x1_84) : rows == 6 ? product6x2_84 : rows == 3 ? product3x2_84 : product1x2_84;
+        product *const multiply_tile = n == 1 ? product1x3 : vectors == 1 ? (rows == 6 ? product6x1_84 : rows == 3 ? product3x1_84 : product1x1) : rows == 6 ? product6x2_84 : rows == 3 ? product3x2_84 : product1x2;
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
@@ -1288,7 +1285,7 @@ static KERNEL void softmax1_forward_columns(const float *restrict x, float *rest
     for (int64_t first = groups.begin * 4; first < groups.end * 4; first += 4) {
         const int rows = n - first < 4 ? (int)(n - first) : 4;
         real column[40], largest[4], sum[4] = { 0 };
-        for (int c = 0; c < 10; c += 4) {
+        ROLLED for (int c = 0; c < 10; c += 4) {
             vec square[4] = { 0 };
             const int start = c < 6 ? c : 6;
             for (int row = 0; row < rows; ++row)
@@ -1297,18 +1294,18 @@ static KERNEL void softmax1_forward_columns(const float *restrict x, float *rest
             memcpy(column + start * 4, square, sizeof square);
         }
         memcpy(largest, column, sizeof largest);
-        for (int c = 1; c < 10; ++c)
+        ROLLED for (int c = 1; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane)
                 largest[lane] = column[c * 4 + lane] > largest[lane] ? column[c * 4 + lane] : largest[lane];
-        for (int c = 0; c < 10; ++c)
+        ROLLED for (int c = 0; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane) {
                 column[c * 4 + lane] = real_exp(column[c * 4 + lane] - largest[lane]);
                 sum[lane] += column[c * 4 + lane];
             }
-        for (int c = 0; c < 10; ++c)
+        ROLLED for (int c = 0; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane)
                 column[c * 4 + lane] /= sum[lane];
-        for (int c = 0; c < 10; c += 4) {
+        ROLLED for (int c = 0; c < 10; c += 4) {
             vec square[4];
             const int start = c < 6 ? c : 6;
             memcpy(square, column + start * 4, sizeof square);
@@ -1335,7 +1332,7 @@ static KERNEL void output_loss_columns(const float *restrict z, const int32_t *r
     for (int64_t first = groups.begin * 4; first < groups.end * 4; first += 4) {
         const int rows = n - first < 4 ? (int)(n - first) : 4;
         real column[40], largest[4], loss[4], sum[4] = { 0 };
-        for (int c = 0; c < 10; c += 4) {
+        ROLLED for (int c = 0; c < 10; c += 4) {
             vec square[4] = { 0 };
             const int start = c < 6 ? c : 6;
             for (int row = 0; row < rows; ++row)
@@ -1344,10 +1341,10 @@ static KERNEL void output_loss_columns(const float *restrict z, const int32_t *r
             memcpy(column + start * 4, square, sizeof square);
         }
         memcpy(largest, column, sizeof largest);
-        for (int c = 1; c < 10; ++c)
+        ROLLED for (int c = 1; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane)
                 largest[lane] = column[c * 4 + lane] > largest[lane] ? column[c * 4 + lane] : largest[lane];
-        for (int c = 0; c < 10; ++c)
+        ROLLED for (int c = 0; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane) {
                 const real e = real_exp(column[c * 4 + lane] - largest[lane]);
                 sum[lane] += e;
@@ -1385,7 +1382,7 @@ static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t 
     for (int64_t first = groups.begin * 4; first < groups.end * 4; first += 4) {
         const int rows = n - first < 4 ? (int)(n - first) : 4;
         real column[40], largest[4], loss[4], sum[4] = { 0 };
-        for (int c = 0; c < 10; c += 4) {
+        ROLLED for (int c = 0; c < 10; c += 4) {
             vec square[4] = { 0 };
             const int start = c < 6 ? c : 6;
             for (int row = 0; row < rows; ++row)
@@ -1394,10 +1391,10 @@ static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t 
             memcpy(column + start * 4, square, sizeof square);
         }
         memcpy(largest, column, sizeof largest);
-        for (int c = 1; c < 10; ++c)
+        ROLLED for (int c = 1; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane)
                 largest[lane] = column[c * 4 + lane] > largest[lane] ? column[c * 4 + lane] : largest[lane];
-        for (int c = 0; c < 10; ++c)
+        ROLLED for (int c = 0; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane) {
                 const real e = real_exp(column[c * 4 + lane] - largest[lane]);
                 sum[lane] += e;
@@ -1409,10 +1406,10 @@ static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t 
             example_loss[first + row] = loss[row] + (largest[row] - z[(first + row) * 10 + target[first + row]]);
         for (int lane = 0; lane < 4; ++lane)
             sum[lane] = scale / sum[lane];
-        for (int c = 0; c < 10; ++c)
+        ROLLED for (int c = 0; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane)
                 column[c * 4 + lane] = column[c * 4 + lane] * sum[lane];
-        for (int c = 0; c < 10; c += 4) {
+        ROLLED for (int c = 0; c < 10; c += 4) {
             vec square[4];
             const int start = c < 6 ? c : 6;
             memcpy(square, column + start * 4, sizeof square);
@@ -1469,8 +1466,8 @@ static KERNEL void add_losses(const float *restrict loss1, const float *restrict
     loss[2] = (double)count1[0];
     const real *const penalties[] = { penalty1, penalty2, penalty3, penalty4, penalty5 };
     double penalty = 0;
-    for (int chunk = 0; chunk < 16; ++chunk)
-        for (int i = 0; i < 5; ++i)
+    ROLLED for (int chunk = 0; chunk < 16; ++chunk)
+        ROLLED for (int i = 0; i < 5; ++i)
             penalty += (double)penalties[i][chunk];
     total += penalty / total_weight;
     loss[3] = penalty / total_weight;
@@ -1557,7 +1554,7 @@ static KERNEL void dense3_backward_weight(const float *restrict x, const float *
         product *const multiply_tile = vectors == 1 ? (product6x1_1) : product6x2_1;
         vec sum[12] = { 0 };
         multiply_tile(sum, x + first, dy + panel * 8, &along);
-        for (int j = 0; j < vectors; ++j) {
+        ROLLED for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 84 + first) * 4;
             const int some_units = block == 2 ? 2 : 4;
             vec tile[6];
@@ -1641,7 +1638,7 @@ static KERNEL void dense2_backward_weight(const float *restrict x, const float *
         product *const multiply_tile = vectors == 1 ? (product6x1_1) : product6x2_1;
         vec sum[12] = { 0 };
         multiply_tile(sum, x + first, dy + panel * 8, &along);
-        for (int j = 0; j < vectors; ++j) {
+        ROLLED for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 120 + first) * 4;
             vec tile[6];
             for (int row = 0; row < rows; ++row)
@@ -1707,7 +1704,7 @@ static KERNEL void dense1_backward_weight(const float *restrict x, const float *
         product *const multiply_tile = product5x2_1;
         vec sum[10] = { 0 };
         multiply_tile(sum, x + first, dy + panel * 8, &along);
-        for (int j = 0; j < vectors; ++j) {
+        ROLLED for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 400 + first) * 4;
             vec tile[5];
             for (int row = 0; row < rows; ++row)
@@ -1873,7 +1870,7 @@ static KERNEL void conv_merge_bias(const float *restrict sums, float *restrict s
     const range share = share_of(channels, part, parts);
     for (int64_t c = share.begin; c < share.end; ++c) {
         real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
+        ROLLED for (int chunk = 0; chunk < 16; ++chunk)
             total += sums[chunk * channels + c];
         sum1[c] = total;
     }
@@ -1971,7 +1968,7 @@ static KERNEL void dense3_backward_weight_update(const float *restrict x, const 
         product *const multiply_tile = vectors == 1 ? (product6x1_1) : product6x2_1;
         vec sum[12] = { 0 };
         /* Prefetch what the update reads while the products are summed. */
-        for (int j = 0; j < vectors; ++j)
+        ROLLED for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 84 + first + row) * 4;
                 PREFETCH(weights + ahead, 1);
@@ -1979,7 +1976,7 @@ static KERNEL void dense3_backward_weight_update(const float *restrict x, const 
                 PREFETCH(s_state + ahead, 1);
             }
         multiply_tile(sum, x + first, dy + panel * 8, &along);
-        for (int j = 0; j < vectors; ++j) {
+        ROLLED for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 84 + first) * 4;
             const int some_units = block == 2 ? 2 : 4;
             vec tile[6];
@@ -2017,7 +2014,7 @@ static KERNEL void dense2_backward_weight_update(const float *restrict x, const 
         product *const multiply_tile = vectors == 1 ? (product6x1_1) : product6x2_1;
         vec sum[12] = { 0 };
         /* Prefetch what the update reads while the products are summed. */
-        for (int j = 0; j < vectors; ++j)
+        ROLLED for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 120 + first + row) * 4;
                 PREFETCH(weights + ahead, 1);
@@ -2025,7 +2022,7 @@ static KERNEL void dense2_backward_weight_update(const float *restrict x, const 
                 PREFETCH(s_state + ahead, 1);
             }
         multiply_tile(sum, x + first, dy + panel * 8, &along);
-        for (int j = 0; j < vectors; ++j) {
+        ROLLED for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 120 + first) * 4;
             vec tile[6];
             for (int row = 0; row < rows; ++row)
@@ -2062,7 +2059,7 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
         product *const multiply_tile = product5x2_1;
         vec sum[10] = { 0 };
         /* Prefetch what the update reads while the products are summed. */
-        for (int j = 0; j < vectors; ++j)
+        ROLLED for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 400 + first + row) * 4;
                 PREFETCH(weights + ahead, 1);
@@ -2070,7 +2067,7 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
                 PREFETCH(s_state + ahead, 1);
             }
         multiply_tile(sum, x + first, dy + panel * 8, &along);
-        for (int j = 0; j < vectors; ++j) {
+        ROLLED for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 400 + first) * 4;
             vec tile[5];
             for (int row = 0; row < rows; ++row)

@@ -230,9 +230,9 @@ INLINE void multiply(const int rows, const int vectors, const int64_t a_row, con
         multiply(rows, vectors, a_row, run, prefetches, sum, a, b, w); \
     }
 
-PRODUCT(product1x1_32, 1, 1, 32, w->run, 0)
-PRODUCT(product1x2_32, 1, 2, 32, w->run, 0)
-PRODUCT(product1x3_32, 1, 3, 32, w->run, 0)
+PRODUCT(product1x1, 1, 1, 0, w->run, 0)
+PRODUCT(product1x2, 1, 2, 0, w->run, 0)
+PRODUCT(product1x3, 1, 3, 0, w->run, 0)
 PRODUCT(product2x1_1, 2, 1, 1, w->run, 0)
 PRODUCT(product2x2_1, 2, 2, 1, w->run, 0)
 PRODUCT(product3x1_32, 3, 1, 32, w->run, 0)
@@ -1056,7 +1056,7 @@ static KERNEL void dense1_forward(const float *restrict in, const float *restric
         const int64_t unit = panel * most * 4;
         const int vectors = n == 1 ? most : panel == 1 ? 1 : 2;
         const int numbers = (int)(10 - unit < vectors * 4 ? 10 - unit : vectors * 4);
-        product *const multiply_tile = n == 1 ? product1x3_32 : vectors == 1 ? (rows == 6 ? product6x1_32 : rows == 3 ? product3x1_32 : product1x1_32) : rows == 6 ? product6x2_32 : rows == 3 ? product3x2_32 : product1x2_32;
+        product *const multiply_tile = n == 1 ? product1x3 : vectors == 1 ? (rows == 6 ? product6x1_32 : rows == 3 ? product3x1_32 : product1x1) : rows == 6 ? product6x2_32 : rows == 3 ? product3x2_32 : product1x2;
         for (int i = 0; i < n; i += 8 * rows) {
             const int some = n - i < 8 * rows ? (n - i + rows - 1) / rows : 8;
             vec sums[8][12];
@@ -1093,7 +1093,7 @@ static KERNEL void softmax1_forward_columns(const float *restrict x, float *rest
     for (int64_t first = groups.begin * 4; first < groups.end * 4; first += 4) {
         const int rows = n - first < 4 ? (int)(n - first) : 4;
         real column[40], largest[4], sum[4] = { 0 };
-        for (int c = 0; c < 10; c += 4) {
+        ROLLED for (int c = 0; c < 10; c += 4) {
             vec square[4] = { 0 };
             const int start = c < 6 ? c : 6;
             for (int row = 0; row < rows; ++row)
@@ -1102,18 +1102,18 @@ static KERNEL void softmax1_forward_columns(const float *restrict x, float *rest
             memcpy(column + start * 4, square, sizeof square);
         }
         memcpy(largest, column, sizeof largest);
-        for (int c = 1; c < 10; ++c)
+        ROLLED for (int c = 1; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane)
                 largest[lane] = column[c * 4 + lane] > largest[lane] ? column[c * 4 + lane] : largest[lane];
-        for (int c = 0; c < 10; ++c)
+        ROLLED for (int c = 0; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane) {
                 column[c * 4 + lane] = real_exp(column[c * 4 + lane] - largest[lane]);
                 sum[lane] += column[c * 4 + lane];
             }
-        for (int c = 0; c < 10; ++c)
+        ROLLED for (int c = 0; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane)
                 column[c * 4 + lane] /= sum[lane];
-        for (int c = 0; c < 10; c += 4) {
+        ROLLED for (int c = 0; c < 10; c += 4) {
             vec square[4];
             const int start = c < 6 ? c : 6;
             memcpy(square, column + start * 4, sizeof square);
@@ -1140,7 +1140,7 @@ static KERNEL void output_loss_columns(const float *restrict z, const int32_t *r
     for (int64_t first = groups.begin * 4; first < groups.end * 4; first += 4) {
         const int rows = n - first < 4 ? (int)(n - first) : 4;
         real column[40], largest[4], loss[4], sum[4] = { 0 };
-        for (int c = 0; c < 10; c += 4) {
+        ROLLED for (int c = 0; c < 10; c += 4) {
             vec square[4] = { 0 };
             const int start = c < 6 ? c : 6;
             for (int row = 0; row < rows; ++row)
@@ -1149,10 +1149,10 @@ static KERNEL void output_loss_columns(const float *restrict z, const int32_t *r
             memcpy(column + start * 4, square, sizeof square);
         }
         memcpy(largest, column, sizeof largest);
-        for (int c = 1; c < 10; ++c)
+        ROLLED for (int c = 1; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane)
                 largest[lane] = column[c * 4 + lane] > largest[lane] ? column[c * 4 + lane] : largest[lane];
-        for (int c = 0; c < 10; ++c)
+        ROLLED for (int c = 0; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane) {
                 const real e = real_exp(column[c * 4 + lane] - largest[lane]);
                 sum[lane] += e;
@@ -1391,7 +1391,7 @@ static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t 
     for (int64_t first = groups.begin * 4; first < groups.end * 4; first += 4) {
         const int rows = n - first < 4 ? (int)(n - first) : 4;
         real column[40], largest[4], loss[4], sum[4] = { 0 };
-        for (int c = 0; c < 10; c += 4) {
+        ROLLED for (int c = 0; c < 10; c += 4) {
             vec square[4] = { 0 };
             const int start = c < 6 ? c : 6;
             for (int row = 0; row < rows; ++row)
@@ -1400,10 +1400,10 @@ static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t 
             memcpy(column + start * 4, square, sizeof square);
         }
         memcpy(largest, column, sizeof largest);
-        for (int c = 1; c < 10; ++c)
+        ROLLED for (int c = 1; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane)
                 largest[lane] = column[c * 4 + lane] > largest[lane] ? column[c * 4 + lane] : largest[lane];
-        for (int c = 0; c < 10; ++c)
+        ROLLED for (int c = 0; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane) {
                 const real e = real_exp(column[c * 4 + lane] - largest[lane]);
                 sum[lane] += e;
@@ -1415,10 +1415,10 @@ static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t 
             example_loss[first + row] = loss[row] + (largest[row] - z[(first + row) * 10 + target[first + row]]);
         for (int lane = 0; lane < 4; ++lane)
             sum[lane] = scale / sum[lane];
-        for (int c = 0; c < 10; ++c)
+        ROLLED for (int c = 0; c < 10; ++c)
             for (int lane = 0; lane < 4; ++lane)
                 column[c * 4 + lane] = column[c * 4 + lane] * sum[lane];
-        for (int c = 0; c < 10; c += 4) {
+        ROLLED for (int c = 0; c < 10; c += 4) {
             vec square[4];
             const int start = c < 6 ? c : 6;
             memcpy(square, column + start * 4, sizeof square);
@@ -1531,7 +1531,7 @@ static KERNEL void dense1_backward_weight(const float *restrict x, const float *
         product *const multiply_tile = vectors == 1 ? (rows == 6 ? product6x1_1 : product2x1_1) : rows == 6 ? product6x2_1 : product2x2_1;
         vec sum[12] = { 0 };
         multiply_tile(sum, x + first, dy + panel * 8, &along);
-        for (int j = 0; j < vectors; ++j) {
+        ROLLED for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 32 + first) * 4;
             const int some_units = block == 2 ? 2 : 4;
             vec tile[6];
@@ -1629,13 +1629,13 @@ static KERNEL void batchnorm_merge_affine(const float *restrict sums, float *res
     const range share = share_of(channels, part, parts);
     for (int64_t c = share.begin; c < share.end; ++c) {
         real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
+        ROLLED for (int chunk = 0; chunk < 16; ++chunk)
             total += sums[chunk * (channels * 2) + c];
         sum1[c] = total;
     }
     for (int64_t c = share.begin; c < share.end; ++c) {
         real total = 0;
-        for (int chunk = 0; chunk < 16; ++chunk)
+        ROLLED for (int chunk = 0; chunk < 16; ++chunk)
             total += sums[chunk * (channels * 2) + channels + c];
         sum2[c] = total;
     }
@@ -1967,7 +1967,7 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
         product *const multiply_tile = vectors == 1 ? (rows == 6 ? product6x1_1 : product2x1_1) : rows == 6 ? product6x2_1 : product2x2_1;
         vec sum[12] = { 0 };
         /* Prefetch what the update reads while the products are summed. */
-        for (int j = 0; j < vectors; ++j)
+        ROLLED for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
                 const int64_t ahead = ((2 * panel + j) * 32 + first + row) * 4;
                 PREFETCH(weights + ahead, 1);
@@ -1975,7 +1975,7 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
                 PREFETCH(s_state + ahead, 1);
             }
         multiply_tile(sum, x + first, dy + panel * 8, &along);
-        for (int j = 0; j < vectors; ++j) {
+        ROLLED for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 32 + first) * 4;
             const int some_units = block == 2 ? 2 : 4;
             vec tile[6];
