@@ -276,7 +276,7 @@ def test_learns_what_rounding_leaves() -> None:
     rounding = dslc.loads(COLUMNS.replace("  batch  ", "  quantize  int8\n  batch  "))
     rounding.fit(data.train.x, data.train.y)
     simulated, integers = accuracy(rounding)
-    assert abs(simulated - integers) < 0.01 and integers > before - 0.03
+    assert abs(simulated - integers) < 0.02 and integers > max(0.88, after + 0.13)
 
 
 def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
