@@ -160,6 +160,7 @@ def test_the_same_bits_with_any_number_of_threads(large: Model, rng: np.random.G
         assert threads == 1 or shared > {"bf16_product", "bf16_weight_gradient"}
         losses = [model.train_step(x[:n], y[:n]) for n in (65, 64, 7)]
         weights = b"".join(w.tobytes() for w in model.copy_weights().values())
+        assert np.array_equal(model.predict(x)[:1], model.predict(x[:1]))
         results.add((*losses, weights, model.predict(x).tobytes(), model.predict(x[:1]).tobytes()))
     assert len(results) == 1
 
