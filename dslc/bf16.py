@@ -14,6 +14,11 @@ def rounded(x: Array) -> Array:
     return result
 
 
+def as_multiplied(x: Array, bf16: bool) -> Array:
+    """The operand of a product: rounded where products are in bf16, else as it is."""
+    return rounded(x) if bf16 else x
+
+
 def pairs(first: Array, second: Array) -> Array:
     """Two arrays of one shape, rounded, as pairs in the bits of float32: the first in the lower half."""
     return (_upper_halves(first) >> np.uint32(16) | _upper_halves(second)).view(np.float32)

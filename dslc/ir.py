@@ -22,7 +22,7 @@ from dslc.schedules import Schedule
 from dslc.shape import Shape, show_shape
 
 MIXED = "mixed"
-"""The precision in which dense layers multiply in bf16 and all else is float32."""
+"""The precision in which dense layers and attention multiply in bf16 and all else is float32."""
 PRECISIONS = ("float32", "float64", MIXED)
 LAYER_COLUMNS = ("layer", "output", "parameters", "multiply-adds")
 """What is told of each layer in a table."""

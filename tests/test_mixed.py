@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import dslc
 from dslc import bf16, target
 from dslc.compiler import check_text
 from dslc.export.network import Wishes
+from dslc.layers import Mode
+from dslc.layers.attention import Attention
 from dslc.proofs.flips import flips, with_exact_products
 from dslc.proofs.reference import Interpreter
 from dslc.proofs.verify import verify
@@ -38,6 +41,23 @@ train {
   precision mixed
 }
 """
+
+
+ATTENTION = """net Attends {
+  input x: 9x12
+  input m: 7x5
+  input n: 1
+  h = x -> dense(6)
+  output y = h -> attention(2, memory=m, lengths=n) -> dense(3)
+}
+train {
+  loss mse
+  optimizer sgd(lr=0.1)
+  batch 3
+  precision mixed
+}
+"""
+"""Queries, keys and values of different steps."""
 
 
 def test_rounds_to_the_nearest() -> None:
@@ -140,6 +160,7 @@ def test_the_same_bits_with_any_number_of_threads(large: Model, rng: np.random.G
         assert threads == 1 or shared > {"bf16_product", "bf16_weight_gradient"}
         losses = [model.train_step(x[:n], y[:n]) for n in (65, 64, 7)]
         weights = b"".join(w.tobytes() for w in model.copy_weights().values())
+        assert np.array_equal(model.predict(x)[:1], model.predict(x[:1]))
         results.add((*losses, weights, model.predict(x).tobytes(), model.predict(x[:1]).tobytes()))
     assert len(results) == 1
 
@@ -155,6 +176,38 @@ def test_verify_knows_what_may_be_rounded_apart(large: Model) -> None:
     off = np.abs(large.predict(x) - reference.predict(x)["output"]).max()
     large.parameters["dense3.weight"] = start["dense3.weight"]
     assert 0 < np.abs(large.predict(x) - reference.predict(x)["output"]).max() < allowed < off
+
+
+def test_attention_rounds_what_weights_multiply() -> None:
+    """The reference, by rounding outside of it: of operands before, and of what identical output weights are given."""
+    rng = np.random.default_rng(4)
+    x, dy = rng.standard_normal((2, 3, 5, 6))
+    w = {"weight_input": rng.standard_normal((18, 6)), "weight_output": np.eye(6)}
+    rounded_w = {name: bf16.rounded(array) for name, array in w.items()}
+    found = Attention(2, bf16=True).reference((x,), w, Mode(True))
+    plain = Attention(2).reference((bf16.rounded(x),), rounded_w, Mode(True))
+    assert np.array_equal(found.y, bf16.rounded(plain.y))
+    (dx,), gradients = found.pull(dy)
+    (near,), wanted = plain.pull(bf16.rounded(dy))
+    assert_close(gradients["bias_input"], wanted["bias_input"], 1e-13, "its operands were rounded before")
+    assert_close(gradients["bias_output"], dy.sum(axis=(0, 1)), 1e-13, "no product")
+    assert_close(
+        gradients["weight_output"].T,
+        bf16.rounded(found.y).reshape(-1, 6).T @ bf16.rounded(dy).reshape(-1, 6),
+        1e-13,
+        "dW",
+    )
+    for name, exact in (("dx", near), *wanted.items()):
+        made = dx if name == "dx" else gradients[name]
+        assert_close(made, exact, 2**-7, name)
+
+
+def test_attention_is_computed_so() -> None:
+    """Its products with weights in C, on the way back too where something before learns, as in NumPy."""
+    model = dslc.loads(ATTENTION, threads=1)
+    kinds = Counter(k.operation.kind for k in model.plan.step("train").kernels)
+    assert kinds["bf16_product"] == 5 + 3 and kinds["bf16_weight_gradient"] == 5
+    assert all(row.ok for row in verify(model, 3))
 
 
 def test_a_network_of_mixed_precision_is_one_everywhere(large: Model, tmp_path: Path) -> None:

@@ -51,10 +51,10 @@ class NothingToBePrecise(Diagnostic):
 
 @record
 class NothingInBf16(Diagnostic):
-    """`precision mixed` in a network without a dense layer."""
+    """`precision mixed` in a network without dense and attention."""
 
-    message = "precision mixed has no effect: there is no dense layer"
-    hints = ("help: it multiplies in bf16 in dense layers, where that is faster; without them write precision float32",)
+    message = "precision mixed has no effect: there is no dense layer and no attention"
+    hints = ("help: only their products are faster in bf16; without them write precision float32",)
 
 
 def useless_regularizers(

@@ -47,7 +47,7 @@ SETTINGS = {
     "metrics": "What is shown of every epoch besides the loss.",
     "optimize": "The metric that tells which epoch is best, `subject_to` bounds.",
     "freeze": "Layers that do not learn.",
-    "precision": "`float32`, `float64`, or `mixed`: float32 with products of dense layers in bf16.",
+    "precision": "`float32`, `float64`, or `mixed`: float32 with products of dense and attention in bf16.",
     "standardize_target": "`on`: outputs of numbers learn standardized targets and answer in the targets' own unit.",
     "average": "Predictions use averages of the parameters over the updates.",
     "on_nan": "At a step that is not finite: `stop`, or go on without it, `skip`, perhaps with half the learning rate.",

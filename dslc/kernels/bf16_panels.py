@@ -12,9 +12,7 @@ from dslc.operation import Operation
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """One pass; the last of an odd number of inputs is paired with zeros."""
     w = op.reads[0]
-    context = {
-        "inputs": w.shape[1], "blocks": setting.layout(w).blocks, "lanes": setting.lanes
-    }  # fmt: skip
+    context = {"inputs": w.shape[1], "blocks": setting.layout(w).blocks, "lanes": setting.lanes}
     return [Variant("plain", ("w", "rounded"), context, setting.memory_cost(w))]
 
 

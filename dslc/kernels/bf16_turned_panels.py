@@ -13,9 +13,7 @@ from dslc.operation import Operation
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Squares of vectors are transposed; without vectors number by number."""
     w = op.reads[0]
-    context = {
-        "units": w.shape[0], "inputs": w.shape[1], "blocks": setting.layout(w).blocks, "lanes": setting.lanes
-    }  # fmt: skip
+    context = {"units": w.shape[0], "inputs": w.shape[1], "blocks": setting.layout(w).blocks, "lanes": setting.lanes}
     return [Variant("plain", ("w", "rounded"), context, setting.memory_cost(w, factor=2))]
 
 

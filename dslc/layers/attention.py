@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from dslc.bf16 import as_multiplied
 from dslc.language.arguments import Count, Flag
 from dslc.layers import Example, Layer, Mode, Reference, Weights
 from dslc.layers._lengths import require_lengths
@@ -44,11 +45,14 @@ class Attention(Layer):
     whose rows are those of PyTorch's in_proj_weight; each head computes softmax(q k^T / sqrt(size)) v, and the heads
     side by side, c, give c W_output^T + b_output. With a `memory` m queries are x W_query^T + b_query, keys and values
     m W_memory^T + b_memory. `causal`: no step sees a later one. `lengths`: steps, of the memory if there is one, from
-    the length of an example on are not seen; where none is, the heads are 0."""
+    the length of an example on are not seen; where none is, the heads are 0. With `bf16`, which the checker sets for
+    `precision mixed`, products with weights are in bf16, those of queries and keys, and of weights and values, are
+    not."""
 
     heads: Count
     causal: Flag = False
     bias: Flag = True
+    bf16: bool = False
 
     takes: ClassVar[tuple[str, ...]] = ("memory", "lengths")
     flows: ClassVar[tuple[str, ...]] = ("memory",)
@@ -84,8 +88,12 @@ class Attention(Layer):
         return inputs[0]
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
-        """Heads and their size."""
-        return f"{self.heads} heads of {inputs[0][1] // self.heads}"
+        """Heads and their size, and whether products with weights are in bf16."""
+        return f"{self.heads} heads of {inputs[0][1] // self.heads}{', weights in bf16' if self.bf16 else ''}"
+
+    def with_bf16(self) -> Attention:
+        """The layer with its products with weights in bf16."""
+        return replace(self, bf16=True)
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
         """weight_input (3 channels, channels), the rows of queries, keys and values, weight_output (channels,
@@ -118,12 +126,15 @@ class Attention(Layer):
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """With a = softmax(q k^T / sqrt(size)) over the keys that are seen: c = a v, and on the way back dv = a^T dc,
-        ds = a (dc v^T - sum(dc c)), dq = ds k / sqrt(size), dk = ds^T q / sqrt(size)."""
-        x, w_out = xs[0], p["weight_output"]
+        ds = a (dc v^T - sum(dc c)), dq = ds k / sqrt(size), dk = ds^T q / sqrt(size). With `bf16` weights and what they
+        are multiplied with are rounded."""
+        x = xs[0]
+        weights = {name: as_multiplied(w, self.bf16) for name, w in p.items() if name.startswith("weight")}
         n, _, channels = x.shape
         root = np.sqrt(channels // self.heads)
-        sources = {"query": x, "memory": xs[1]} if _crossed(tuple(a.shape[1:] for a in xs)) else {"input": x}
-        sums = {part: of @ p[f"weight_{part}"].T + p.get(f"bias_{part}", 0) for part, of in sources.items()}
+        given = {"query": x, "memory": xs[1]} if _crossed(tuple(a.shape[1:] for a in xs)) else {"input": x}
+        sources = {part: as_multiplied(of, self.bf16) for part, of in given.items()}
+        sums = {part: of @ weights[f"weight_{part}"].T + p.get(f"bias_{part}", 0) for part, of in sources.items()}
 
         def of_heads(rows: Array) -> Array:
             """(n, steps, several * channels) as several arrays (n, heads, steps, size)."""
@@ -136,23 +147,25 @@ class Attention(Layer):
         e = np.exp(scores - np.where(np.isfinite(largest), largest, 0))
         a = e / np.maximum(e.sum(axis=-1, keepdims=True), np.finfo(x.dtype).tiny)
         heads = a @ v
-        c = heads.swapaxes(1, 2).reshape(x.shape)
+        c = as_multiplied(heads.swapaxes(1, 2).reshape(x.shape), self.bf16)
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
-            (dc,) = of_heads(dy @ w_out)
+            db, dy = dy.sum(axis=(0, 1)), as_multiplied(dy, self.bf16)
+            (dc,) = of_heads(dy @ weights["weight_output"])
             ds = a * (dc @ v.swapaxes(2, 3) - (dc * heads).sum(axis=-1, keepdims=True)) / root
             parts = [ds @ k, ds.swapaxes(2, 3) @ q, a.swapaxes(2, 3) @ dc]
-            gradients = {"weight_output": np.tensordot(dy, c, ([0, 1], [0, 1])), "bias_output": dy.sum(axis=(0, 1))}
+            gradients = {"weight_output": np.tensordot(dy, c, ([0, 1], [0, 1])), "bias_output": db}
             dxs = []
             for part, source in sources.items():
                 own = np.stack([parts.pop(0) for _ in range(sums[part].shape[2] // channels)])
                 dsums = own.transpose(1, 3, 0, 2, 4).reshape(sums[part].shape)
-                gradients[f"weight_{part}"] = np.tensordot(dsums, source, ([0, 1], [0, 1]))
                 gradients[f"bias_{part}"] = dsums.sum(axis=(0, 1))
-                dxs.append(dsums @ p[f"weight_{part}"])
+                dsums = as_multiplied(dsums, self.bf16)
+                gradients[f"weight_{part}"] = np.tensordot(dsums, source, ([0, 1], [0, 1]))
+                dxs.append(dsums @ weights[f"weight_{part}"])
             return (*dxs, *(np.zeros_like(other) for other in xs[len(dxs) :])), gradients
 
-        return Reference(c @ w_out.T + p.get("bias_output", 0), pull)
+        return Reference(c @ weights["weight_output"].T + p.get("bias_output", 0), pull)
 
     def _seen(self, xs: tuple[Array, ...], keys: int) -> Array:
         """Whether a query sees a key: (n or 1, 1, queries, keys)."""
@@ -169,11 +182,11 @@ class Attention(Layer):
         sums = []
         for part, x, count in _sources(site, d):
             sums.append(site.save(f"{part}_sums", (x.shape[0], count * d.channels), batched=True))
-            Dense(count * d.channels).forward(_part(site, part, x=(x,), y=sums[-1]))
+            Dense(count * d.channels, bf16=self.bf16).forward(_part(site, part, x=(x,), y=sums[-1]))
         heads = site.save("heads", (d.steps, d.channels), batched=True)
         logs = (site.save("logs", (d.heads, d.steps), batched=True),) if site.pulled else ()
         site.op("attention", "forward", (*sums, *_lengths(site, d)), (heads, *logs), d, self._work(d))
-        Dense(d.channels).forward(_part(site, "output", x=(heads,)))
+        Dense(d.channels, bf16=self.bf16).forward(_part(site, "output", x=(heads,)))
 
     def backward(self, site: Site) -> None:
         """The way back through both `dense`, and one `attention_gradient` between them."""
@@ -183,13 +196,15 @@ class Attention(Layer):
         learns = any(site.gradient(f"weight_{part}") is not None for part, _, _ in sources)
         needed = learns or any(dx is not None for dx in site.dx)
         slope = Tensor(f"{heads.name}_grad", heads.shape)
-        Dense(d.channels).backward(_part(site, "output", x=(heads,), dx=(slope if needed else None,)))
+        output = Dense(d.channels, bf16=self.bf16)
+        output.backward(_part(site, "output", x=(heads,), dx=(slope if needed else None,)))
         if needed:
             slopes = [Tensor(f"{tensor.name}_grad", tensor.shape) for tensor in sums]
             reads = (slope, *sums, heads, site.saved["logs"], *_lengths(site, d))
             site.op("attention_gradient", "backward", reads, tuple(slopes), d, 5 * self._work(d) // 2)
             for (part, x, count), y, dy, dx in zip(sources, sums, slopes, site.dx, strict=False):
-                Dense(count * d.channels).backward(_part(site, part, x=(x,), y=y, dy=dy, dx=(dx,)))
+                dense = Dense(count * d.channels, bf16=self.bf16)
+                dense.backward(_part(site, part, x=(x,), y=y, dy=dy, dx=(dx,)))
 
     def _detail(self, site: Site) -> AttentionDetail:
         steps, channels = site.y.shape

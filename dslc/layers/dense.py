@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import isqrt, prod
 from typing import Annotated
 
-from dslc.bf16 import rounded
+from dslc.bf16 import as_multiplied
 from dslc.language.arguments import Count, Flag, NameOf
 from dslc.layers import Example, Layer, Mode, Reference, Weights
 from dslc.layers._bias import bias_gradient
@@ -75,11 +75,11 @@ class Dense(Layer):
         """y = x @ W.T + b; dx = dy @ W, dW = dy.T @ x, db = dy.sum(axis=0) (notes: 'Forward propagation for layer l',
         'Backward propagation for layer l'). Steps count like examples. With `bf16` of x, W and dy rounded (Micikevicius
         et al. 2017 with bf16: 'Mixed Precision Training'), but for db."""
-        as_multiplied = rounded if self.bf16 else _exact
-        x, w = as_multiplied(xs[0]), as_multiplied(p["weight"].T if self.turned else p["weight"])
+        x = as_multiplied(xs[0], self.bf16)
+        w = as_multiplied(p["weight"].T if self.turned else p["weight"], self.bf16)
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
-            db, dy = dy.reshape(-1, self.units).sum(axis=0), as_multiplied(dy)
+            db, dy = dy.reshape(-1, self.units).sum(axis=0), as_multiplied(dy, self.bf16)
             rows = dy.reshape(-1, self.units)
             dw = rows.T @ x.reshape(len(rows), -1)
             return (dy @ w,), {"weight": dw.T if self.turned else dw, "bias": db}
@@ -150,10 +150,6 @@ class Dense(Layer):
 
     def _work(self, site: Site) -> int:
         return self.multiply_adds(site.input_shapes)
-
-
-def _exact(x: Array) -> Array:
-    return x
 
 
 def _with_turned(site: Site) -> Site:

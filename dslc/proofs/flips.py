@@ -8,15 +8,18 @@ as far as results in float32 may differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from dslc.ir import MIXED, Network, Node
 from dslc.layers import Layer, Mode, Reference
+from dslc.layers.attention import Attention
 from dslc.layers.dense import Dense
 from dslc.numerics import Array, np
 from dslc.proofs.reference import Arrays, Interpreter
 
+ROUNDING = (Dense, Attention)
+"""The layers that round operands to bf16."""
 DRAWS = 3
 """How often operands are moved."""
 MARGIN = 2.0
@@ -27,7 +30,7 @@ def with_exact_products(network: Network) -> Network:
     """The network with float32's products, whose terms have the same sizes."""
     if network.precision != MIXED:
         return network
-    layers = (replace(n.layer, bf16=False) if isinstance(n.layer, Dense) else n.layer for n in network.nodes)
+    layers = (replace(n.layer, bf16=False) if isinstance(n.layer, ROUNDING) else n.layer for n in network.nodes)
     nodes = tuple(replace(node, layer=layer) for node, layer in zip(network.nodes, layers, strict=True))
     return replace(network, nodes=nodes)
 
@@ -60,21 +63,26 @@ def _results(interpreter: Interpreter, x: Mapping[str, Array], y: Mapping[str, A
 
 
 def _moving(node: Node, network: Network, by: float, random: np.random.Generator) -> Node:
-    """The node with moved operands, if it rounds them. What the caller gives is the same number in both."""
-    if not (isinstance(node.layer, Dense) and node.layer.bf16):
+    """The node with moved operands, if it rounds them. What the caller gives to a dense layer is the same number in
+    both; in attention results are rounded, too, and move with what it is given. Numbers of steps are whole."""
+    if not (isinstance(node.layer, ROUNDING) and node.layer.bf16):
         return node
-    return replace(node, layer=_Moved(node.layer, node.inputs[0] in network.inputs, by, random))
+    still = set(node.layer.whole_numbers(node.input_shapes))
+    if isinstance(node.layer, Dense) and node.inputs[0] in network.inputs:
+        still.add(0)
+    return replace(node, layer=_Moved(node.layer, still, by, random))
 
 
 class _Moved(Layer):
-    """A layer that sees the gradient of its output a little off, and its input, unless that is `given`."""
+    """A layer that sees the gradient of its output a little off, and its inputs, but for those that stand `still`."""
 
-    def __init__(self, layer: Layer, given: bool, by: float, random: np.random.Generator) -> None:
-        self.layer, self.given, self.by, self.random = layer, given, by, random
+    def __init__(self, layer: Layer, still: Collection[int], by: float, random: np.random.Generator) -> None:
+        self.layer, self.still, self.by, self.random = layer, still, by, random
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """That of the layer, of moved operands."""
-        found = self.layer.reference(xs if self.given else (self._moved(xs[0]),), p, mode)
+        moved = (x if i in self.still else self._moved(x) for i, x in enumerate(xs))
+        found = self.layer.reference(tuple(moved), p, mode)
         return replace(found, pull=lambda dy: found.pull(self._moved(dy)))
 
     def _moved(self, x: Array) -> Array:

@@ -205,7 +205,7 @@ class Expected:
 
 def scattered(expected: Expected, draws: int, eps: float) -> dict[str, float]:
     """By array the largest distance from the exact numbers, of one rounding at least."""
-    eps *= float(np.finfo(expected.network.precision).eps)
+    eps *= float(np.finfo(expected.network.dtype).eps)
     found = {name: eps * float(np.abs(exact).max(initial=0.0)) for name, exact in expected.exact.items()}
     start = expected.start
     for draw in range(draws):
@@ -291,7 +291,7 @@ def check(case: Case) -> Tally:
 def unfit(expected: Expected) -> str:
     """Why the numbers of a network are not judged; empty where they are."""
     largest = [float(np.abs(a).max(initial=0.0)) for a in expected.exact.values()]
-    fit = all(number <= LARGEST[expected.network.precision] for number in largest)
+    fit = all(number <= LARGEST[expected.network.dtype] for number in largest)
     return "" if fit else f"numbers up to {max(largest):.3g}"
 
 
