@@ -15,6 +15,9 @@ WORDS = {
     "filter_gradient": "the gradient of a filter, G^T u G.",
 }
 
+MOST_IN_REGISTERS = 32
+"""Vectors between the two passes; clang is faster with more of them in a loop."""
+
 
 @dataclass(frozen=True, order=True)
 class Transform:
@@ -55,6 +58,14 @@ class Transform:
     def results(self) -> int:
         """Rows and columns of the square that is written."""
         return len(self.matrix)
+
+    @property
+    def unroll(self) -> str:
+        """The macro that unrolls both passes, so that the vectors between them stay in registers. Empty for filters,
+        which export computes in two passes that are not fused with each other."""
+        if self.job == "filter":
+            return ""
+        return "UNROLL" if self.results * self.elements <= MOST_IN_REGISTERS else "UNROLL_MANY"
 
     @property
     def statements(self) -> list[str]:

@@ -68,15 +68,19 @@ typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real))
 #define PREFETCH(address, writing) (void)(address)
 #endif
 
-/* Loops of a few rounds whose arrays of vectors are to stay in registers, and loops that are to stay loops. */
+/* Loops of a few rounds whose arrays of vectors are to stay in registers; those of so many vectors that clang is faster if
+ * it does not unroll them; and loops that are to stay loops. */
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_MANY
 #define ROLLED _Pragma("clang loop unroll(disable)")
 #elif defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL_MANY UNROLL
 #define ROLLED _Pragma("GCC unroll 1")
 #else
 #define UNROLL
+#define UNROLL_MANY
 #define ROLLED
 #endif
 
@@ -359,7 +363,7 @@ static NOINLINE void winograd4x5_filter(const real *restrict from, int64_t row, 
 static NOINLINE void winograd4x5_input(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[8][8];
-    for (int j = 0; j < 8; ++j) {
+    UNROLL_MANY for (int j = 0; j < 8; ++j) {
         vec x[8], y[8];
         UNROLL for (int i = 0; i < 8; ++i)
             x[i] = load(from + i * row + j * column);
@@ -380,7 +384,7 @@ static NOINLINE void winograd4x5_input(const real *restrict from, int64_t row, i
         UNROLL for (int i = 0; i < 8; ++i)
             half[i][j] = y[i];
     }
-    for (int i = 0; i < 8; ++i) {
+    UNROLL_MANY for (int i = 0; i < 8; ++i) {
         vec x[8], y[8];
         UNROLL for (int j = 0; j < 8; ++j)
             x[j] = half[i][j];
@@ -408,7 +412,7 @@ static NOINLINE void winograd4x5_input(const real *restrict from, int64_t row, i
 static NOINLINE void winograd4x5_output(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[4][8];
-    for (int j = 0; j < 8; ++j) {
+    UNROLL for (int j = 0; j < 8; ++j) {
         vec x[8], y[4];
         UNROLL for (int i = 0; i < 8; ++i)
             x[i] = load(from + i * row + j * column);
@@ -425,7 +429,7 @@ static NOINLINE void winograd4x5_output(const real *restrict from, int64_t row, 
         UNROLL for (int i = 0; i < 4; ++i)
             half[i][j] = y[i];
     }
-    for (int i = 0; i < 4; ++i) {
+    UNROLL for (int i = 0; i < 4; ++i) {
         vec x[8], y[4];
         UNROLL for (int j = 0; j < 8; ++j)
             x[j] = half[i][j];

@@ -60,15 +60,19 @@ typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real))
 #define PREFETCH(address, writing) (void)(address)
 #endif
 
-/* Loops of a few rounds whose arrays of vectors are to stay in registers, and loops that are to stay loops. */
+/* Loops of a few rounds whose arrays of vectors are to stay in registers; those of so many vectors that clang is faster if
+ * it does not unroll them; and loops that are to stay loops. */
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_MANY
 #define ROLLED _Pragma("clang loop unroll(disable)")
 #elif defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL_MANY UNROLL
 #define ROLLED _Pragma("GCC unroll 1")
 #else
 #define UNROLL
+#define UNROLL_MANY
 #define ROLLED
 #endif
 

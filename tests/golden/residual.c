@@ -60,15 +60,19 @@ typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real))
 #define PREFETCH(address, writing) (void)(address)
 #endif
 
-/* Loops of a few rounds whose arrays of vectors are to stay in registers, and loops that are to stay loops. */
+/* Loops of a few rounds whose arrays of vectors are to stay in registers; those of so many vectors that clang is faster if
+ * it does not unroll them; and loops that are to stay loops. */
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_MANY
 #define ROLLED _Pragma("clang loop unroll(disable)")
 #elif defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL_MANY UNROLL
 #define ROLLED _Pragma("GCC unroll 1")
 #else
 #define UNROLL
+#define UNROLL_MANY
 #define ROLLED
 #endif
 
@@ -327,7 +331,7 @@ static NOINLINE void winograd4x3_filter(const real *restrict from, int64_t row, 
 static NOINLINE void winograd4x3_filter_gradient(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[3][6];
-    for (int j = 0; j < 6; ++j) {
+    UNROLL for (int j = 0; j < 6; ++j) {
         vec x[6], y[3];
         UNROLL for (int i = 0; i < 6; ++i)
             x[i] = load(from + i * row + j * column);
@@ -341,7 +345,7 @@ static NOINLINE void winograd4x3_filter_gradient(const real *restrict from, int6
         UNROLL for (int i = 0; i < 3; ++i)
             half[i][j] = y[i];
     }
-    for (int i = 0; i < 3; ++i) {
+    UNROLL for (int i = 0; i < 3; ++i) {
         vec x[6], y[3];
         UNROLL for (int j = 0; j < 6; ++j)
             x[j] = half[i][j];
@@ -362,7 +366,7 @@ static NOINLINE void winograd4x3_filter_gradient(const real *restrict from, int6
 static NOINLINE void winograd4x3_input(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[6][6];
-    for (int j = 0; j < 6; ++j) {
+    UNROLL_MANY for (int j = 0; j < 6; ++j) {
         vec x[6], y[6];
         UNROLL for (int i = 0; i < 6; ++i)
             x[i] = load(from + i * row + j * column);
@@ -379,7 +383,7 @@ static NOINLINE void winograd4x3_input(const real *restrict from, int64_t row, i
         UNROLL for (int i = 0; i < 6; ++i)
             half[i][j] = y[i];
     }
-    for (int i = 0; i < 6; ++i) {
+    UNROLL_MANY for (int i = 0; i < 6; ++i) {
         vec x[6], y[6];
         UNROLL for (int j = 0; j < 6; ++j)
             x[j] = half[i][j];
@@ -403,7 +407,7 @@ static NOINLINE void winograd4x3_input(const real *restrict from, int64_t row, i
 static NOINLINE void winograd4x3_output(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[4][6];
-    for (int j = 0; j < 6; ++j) {
+    UNROLL for (int j = 0; j < 6; ++j) {
         vec x[6], y[4];
         UNROLL for (int i = 0; i < 6; ++i)
             x[i] = load(from + i * row + j * column);
@@ -418,7 +422,7 @@ static NOINLINE void winograd4x3_output(const real *restrict from, int64_t row, 
         UNROLL for (int i = 0; i < 4; ++i)
             half[i][j] = y[i];
     }
-    for (int i = 0; i < 4; ++i) {
+    UNROLL for (int i = 0; i < 4; ++i) {
         vec x[6], y[4];
         UNROLL for (int j = 0; j < 6; ++j)
             x[j] = half[i][j];
@@ -440,7 +444,7 @@ static NOINLINE void winograd4x3_output(const real *restrict from, int64_t row, 
 static NOINLINE void winograd4x3_output_gradient(const real *restrict from, int64_t row, int64_t column, real *restrict to, int64_t step)
 {
     vec half[6][4];
-    for (int j = 0; j < 4; ++j) {
+    UNROLL for (int j = 0; j < 4; ++j) {
         vec x[4], y[6];
         UNROLL for (int i = 0; i < 4; ++i)
             x[i] = load(from + i * row + j * column);
@@ -457,7 +461,7 @@ static NOINLINE void winograd4x3_output_gradient(const real *restrict from, int6
         UNROLL for (int i = 0; i < 6; ++i)
             half[i][j] = y[i];
     }
-    for (int i = 0; i < 6; ++i) {
+    UNROLL for (int i = 0; i < 6; ++i) {
         vec x[4], y[6];
         UNROLL for (int j = 0; j < 4; ++j)
             x[j] = half[i][j];
