@@ -13,6 +13,7 @@ from dslc.cli.check import check
 from dslc.compiler import check_file, check_text, plan_network
 from dslc.planning import slicing
 from dslc.planning.slicing import Division, division
+from dslc.planning.verifier import verify_plan
 from dslc.runtime.model import Model
 from helpers import REPO, assert_all_close, assert_close, data, interpreter, load, spoil_memory
 
@@ -135,6 +136,14 @@ def test_a_whole_mini_batch_is_predicted_by_parts(small_slices: None, rng: np.ra
     assert_close(model.predict(xs), wanted, 1e-12, "predictions")
     losses = -np.log(wanted[np.arange(29), ys["output"]])
     assert model.evaluate(xs, ys)["loss"] == pytest.approx(losses.mean(), rel=1e-12)
+
+
+def test_a_network_without_training() -> None:
+    """It predicts as many examples at a time."""
+    text = (REPO / "specs" / "lenet5.net").read_text().partition("train {")[0].replace("param lr", "# param lr")
+    plan = plan_network(check_text(text), batch=4096)
+    verify_plan(plan)
+    assert plan.steps[0].batch == 128
 
 
 def test_check_tells(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
