@@ -1,6 +1,6 @@
 """How long small networks take to compile and deep ones to be planned: CPU seconds, the least of several runs.
 
-    python benchmarks/compile_times.py             # docs/performance-notes.md holds what it printed
+    python benchmarks/compile_times.py             # all of it; the fewer others work, the better
     python benchmarks/compile_times.py --compile 1 --plan 1
 
 `compile` is all of `dslc compile SPEC` with an empty cache but for Python's start: check, plan, print, and the C
