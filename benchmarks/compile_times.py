@@ -1,6 +1,6 @@
 """How long small networks take to compile and deep ones to be planned: CPU seconds, the least of several runs.
 
-    python benchmarks/compile_times.py             # docs/performance-notes.md holds what it printed
+    python benchmarks/compile_times.py             # all of it; the fewer others work, the better
     python benchmarks/compile_times.py --compile 1 --plan 1
 
 `compile` is all of `dslc compile SPEC` with an empty cache but for Python's start: check, plan, print, and the C
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dslc.codegen.build import build
@@ -66,6 +67,11 @@ def compiled(text: str) -> int:
     return source.code.count("\n")
 
 
+def planned(text: str) -> None:
+    """Checks and plans a network for two threads."""
+    plan_network(check_text(text), threads=2)
+
+
 def checked(path: Path) -> None:
     """`dslc check` in a process of its own."""
     subprocess.run([sys.executable, "-m", "dslc", "check", str(path)], check=True, stdout=subprocess.DEVNULL)
@@ -83,17 +89,15 @@ def main() -> None:
     for name, text in texts.items():
         lines = compiled(text)
         print(
-            "| {} | {:,} | {:.2f} | {:.2f} |".format(
-                name, lines, *least(lambda text=text: compiled(text), given.compile)
-            ),
+            "| {} | {:,} | {:.2f} | {:.2f} |".format(name, lines, *least(partial(compiled, text), given.compile)),
             flush=True,
         )
     print("\n| check and plan | CPU s | s |\n| --- | --- | --- |")
     for name, text in DEEP.items():
-        times = least(lambda text=text: plan_network(check_text(text), threads=2), given.plan)
+        times = least(partial(planned, text), given.plan)
         print("| {} | {:.2f} | {:.2f} |".format(name, *times), flush=True)
     for name in CHECKED:
-        times = least(lambda name=name: checked(SPECS / f"{name}.net"), given.plan)
+        times = least(partial(checked, SPECS / f"{name}.net"), given.plan)
         print("| `dslc check {}` | {:.2f} | {:.2f} |".format(name, *times), flush=True)
 
 
