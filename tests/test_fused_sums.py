@@ -34,6 +34,7 @@ SETTINGS = network_text(
         "clip norm(1)",
         "average ema(0.9)",
         "batch 19",
+        "quantize int8",
     ],
 )
 """What the networks for targets leave at its default."""
