@@ -19,11 +19,12 @@ from dslc.layers.attention import Attention
 from dslc.proofs.flips import flips, with_exact_products
 from dslc.proofs.reference import Interpreter
 from dslc.proofs.verify import verify
+from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.model import Model
 from dslc.runtime.training.cautions import slow_products
 from dslc.target import TARGETS, Target, native
 from exporting import export
-from helpers import FORWARD, MIXED, WIDTHS, assert_all_close, assert_close, data, interpreter, runs, spoil_memory
+from helpers import FORWARD, MIXED, REPO, WIDTHS, assert_all_close, assert_close, data, interpreter, runs, spoil_memory
 
 FIRST = ("dense1", "dense3", "dense5")
 
@@ -253,3 +254,20 @@ def test_exported_with_the_same_rounding(machine: Target, tmp_path: Path, rng: n
     unrounded = Interpreter(with_exact_products(network), known).predict({"a": x.astype(np.float64)})["output"]
     assert_close(exported.predict(x, "-O1"), wanted, FORWARD["float32"], machine.name)
     assert differs(wanted, unrounded)
+
+
+@pytest.mark.slow
+@pytest.mark.optimized
+def test_lenet_learns_as_well() -> None:
+    """Two epochs on digits: on the average of three seeds within a hundredth of float32's accuracy on others."""
+    digits = load_dataset("mnist")
+    train, test = digits.train, digits.test
+    assert test is not None
+
+    def accuracy(precision: str, seed: int) -> float:
+        model = dslc.load(REPO / "specs" / "lenet5.net", dtype=precision, threads=1, seed=seed)
+        model.fit(train.x[:6000], train.y[:6000], (test.x, test.y), epochs=2)
+        return model.evaluate(test.x, test.y)["accuracy"]
+
+    single, mixed = (np.mean([accuracy(p, seed) for seed in (1, 2, 3)]) for p in ("float32", "mixed"))
+    assert single > 0.9 and abs(single - mixed) < 0.01, (single, mixed)
