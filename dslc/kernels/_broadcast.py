@@ -30,8 +30,8 @@ class Axis:
 
 
 def merged_axes(op: Operation, setting: Setting) -> tuple[Axis, ...]:
-    """The axes of the operation's places, the first with the mini-batch. Where all sizes are 1 there is no other, but one
-    of a single place if a tensor is the same for all examples."""
+    """The axes of the operation's places, the first with the mini-batch. Where all sizes are 1 there is no other, but
+    one of a single place if a tensor is the same for all examples."""
     d, tensors = detail(op, CombineDetail), (*op.reads, *op.writes)
     batched = frozenset(t for t in tensors if t.batched)
     axes = [Axis(1, batched)]
