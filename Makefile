@@ -8,18 +8,24 @@ RELEASE ?= .venv-release
 MINUTES ?= 60
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test test-all soak kills reproducible mutants fuzz fuzz-sanitized fuzz-files fuzz-specs lint format docs parity devices bench pins audit wheel sbom clean
+.PHONY: demo test test-rest test-all soak kills reproducible mutants fuzz fuzz-sanitized fuzz-files fuzz-specs lint format docs parity devices bench pins audit wheel sbom clean
 
 demo: $(VENV)/installed  ## check, compile and train LeNet-5 on the digits that ship with the package
 	$(BIN)/dslc check specs/lenet5.net
 	$(BIN)/dslc compile specs/lenet5.net
 	$(BIN)/dslc train specs/lenet5.net --data mnist
 
+# Tests run side by side, on all cores: the threads of NumPy's BLAS would wait for each other.
+test test-rest test-all parity: export OPENBLAS_NUM_THREADS = 1
+
 test: $(VENV)/installed  ## one case of every test, in about four minutes on two cores
-	$(BIN)/python -m pytest -n auto --quick
+	$(BIN)/python -m pytest -n auto --dist worksteal --quick
+
+test-rest: $(VENV)/installed  ## the tests that `make test` leaves out
+	$(BIN)/python -m pytest -n auto --dist worksteal --rest
 
 test-all: $(VENV)/installed  ## all tests; those against PyTorch run where it is installed
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 fuzz: $(VENV)/installed  ## broken specs and weights, then random networks against NumPy, for MINUTES from number SEED on; what fails is kept
 	$(BIN)/python tests/hostile_specs.py --minutes 1 --seed $(SEED)
@@ -66,7 +72,7 @@ docs: $(VENV)/installed  ## the documentation site, into build/site
 
 parity: $(VENV)/installed  ## the comparison with PyTorch, which this installs
 	$(BIN)/pip install --quiet torch==2.13.0 torchvision==0.28.0
-	$(BIN)/python -m pytest -n auto -m torch
+	$(BIN)/python -m pytest -n auto --dist worksteal -m torch
 
 devices: $(VENV)/installed  ## exported networks on other machines, emulated, and in a browser; installs what that needs
 	sudo apt-get install --yes gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm clang lld wasi-libc libclang-rt-14-dev-wasm32 libclang-rt-14-dev nodejs chromium

@@ -5,7 +5,6 @@ The time of a prediction on this machine, in turns, and flash and RAM on a Corte
     pip install emx-onnx-cgen==1.4 onnxruntime openvino ai-edge-litert
     python benchmarks/deployment_rivals.py
     python benchmarks/deployment_rivals.py --no-time                  flash and RAM alone, which need arm-none-eabi-gcc
-    python benchmarks/deployment_rivals.py --tflite FOLDER            for LiteRT, whose models dslc does not write
 
 All predict what the network predicts, which is checked first.
 """
@@ -155,26 +154,22 @@ def openvino(case: Case) -> Predict:
     return lambda: np.asarray(request.infer([x])[0])
 
 
-def lite_rt(models: Path) -> Callable[[Case], Predict]:
-    """LiteRT on one thread, from NAME.tflite in a folder, which has the channels last."""
+def lite_rt(case: Case) -> Predict:
+    """LiteRT on one thread, with its delegate XNNPACK, which has the channels last."""
+    from ai_edge_litert.interpreter import Interpreter
 
-    def contender(case: Case) -> Predict:
-        from ai_edge_litert.interpreter import Interpreter
+    from tflite import tflite
 
-        interpreter: Any = Interpreter(str(models / f"{case.name}.tflite"), num_threads=1)
-        interpreter.allocate_tensors()
-        given, made = (
-            found[0]["index"] for found in (interpreter.get_input_details(), interpreter.get_output_details())
-        )
+    interpreter: Any = Interpreter(model_content=tflite(case.trained), num_threads=1)
+    interpreter.allocate_tensors()
+    given, made = (found[0]["index"] for found in (interpreter.get_input_details(), interpreter.get_output_details()))
 
-        def predict() -> np.ndarray:
-            interpreter.set_tensor(given, case.x)
-            interpreter.invoke()
-            return np.asarray(interpreter.get_tensor(made))
+    def predict() -> np.ndarray:
+        interpreter.set_tensor(given, case.x)
+        interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(made))
 
-        return predict
-
-    return contender
+    return predict
 
 
 def times(case: Case, contenders: dict[str, Callable[[Case], Predict]], rounds: int, seconds: float) -> dict[str, str]:
@@ -249,11 +244,10 @@ def main() -> None:
     parser.add_argument("--no-time", dest="time", action="store_false", help="flash and RAM alone")
     parser.add_argument("--rounds", type=int, default=15, help="blocks of each contender (15)")
     parser.add_argument("--seconds", type=float, default=0.2, help="length of a block (0.2)")
-    parser.add_argument("--tflite", type=Path, help="a folder with NAME.tflite for LiteRT")
     options = parser.parse_args()
-    contenders = {"dslc": ours, "emx-onnx-cgen": emx, "ONNX Runtime": onnx_runtime, "OpenVINO": openvino}
-    if options.tflite:
-        contenders["LiteRT"] = lite_rt(options.tflite)
+    contenders = {
+        "dslc": ours, "emx-onnx-cgen": emx, "ONNX Runtime": onnx_runtime, "OpenVINO": openvino, "LiteRT": lite_rt,
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         cases = [Case(spec, Path(name)) for spec in SPECS]
         if options.time:

@@ -48,7 +48,7 @@ def describe(network: Network, text: str) -> Net:
         optimizer=name_of(training.optimizer),
         settings=asdict(training.optimizer),
         batch=training.batch,
-        dtype=network.precision,
+        dtype=network.dtype,
         forward_work=sum(operation.multiply_adds for operation in graph.predict.operations),
         training_work=sum(operation.multiply_adds for operation in graph.train.operations),
     )

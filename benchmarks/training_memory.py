@@ -5,7 +5,8 @@
 
 Prints in MB what `dslc check` announces (the arena and the weights of the best epoch), the peak of resident memory of
 a process that trains with dslc, that of one that does the same with PyTorch, and their ratio. Both train the network of
-the spec with momentum; of it PyTorch gets what `torch_network.py` makes. PyTorch keeps the best weights too.
+the spec with momentum and without dropout; of it PyTorch gets what `torch_network.py` makes. PyTorch keeps the best
+weights too.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def spec(name: str, memory: str) -> str:
     text = re.sub(
         r"^ *(optimizer|schedule|clip|regularize|batch|memory|stop|average) .*\n", "", path.read_text(), flags=re.M
     )
+    text = re.sub(r" *-> dropout\([^)]*\)", "", text)
     lines = ["optimizer sgd(0.001, momentum=0.9)", f"batch {batch}", *([f"memory {memory}"] if memory else [])]
     return text.replace("train {\n", "".join(["train {\n", *(f"  {line}\n" for line in lines)]))
 
@@ -46,7 +48,7 @@ def data(text: str) -> tuple[np.ndarray, np.ndarray, int]:
     assert network.training is not None and network.training.batch is not None
     random, batch = np.random.default_rng(0), network.training.batch
     x = random.random((EXAMPLES * batch, *network.inputs[0].shape), np.float32)
-    return x, random.integers(0, network.heads[0].value.shape[-1], len(x)).astype(np.int32), batch
+    return x, random.integers(0, network.heads[0].value.shape[-1], len(x)), batch
 
 
 def peak() -> float:

@@ -45,9 +45,9 @@ def load(
     """Checks, compiles (cached) and loads a spec file.
 
     weights: a file of them, one that `save` wrote or one of PyTorch (.pth, .pt, .safetensors) or Keras (.keras, .h5).
-    dtype: `float32` or `float64`, the file's precision unless given. threads: how many share the work at most; `auto`
-    is $DSLC_THREADS, or as many as pay off on the cores that this process may use. The results have the same bits for
-    any number. params: values for the file's params and settings, in place of its own: `lr=0.01, epochs=3`.
+    dtype: `float32`, `float64` or `mixed`, the file's precision unless given. threads: how many share the work at most;
+    `auto` is $DSLC_THREADS, or as many as pay off on the cores that this process may use. The results have the same
+    bits for any number. params: values for the file's params and settings, in place of its own: `lr=0.01, epochs=3`.
 
     Raises:
         SpecError: the file has errors; `diagnostics` lists all of them.
@@ -79,14 +79,14 @@ def quantize(
     data: object,
     *,
     bits: Literal[7, 8] = 8,
-    ranges: Literal["mse", "minmax"] = "mse",
+    ranges: Literal["mse", "minmax"] | None = None,
     examples: int = 512,
 ) -> QuantizedModel:
     """A trained model in 8-bit integers (Jacob et al. 2018).
 
     data: inputs as `predict` takes them, up to `examples` of which show what numbers each value takes on. bits: of a
     value; 7 is faster with AVX2 where there is no VNNI. ranges: `mse` takes the range with the least square error,
-    `minmax` the whole.
+    `minmax` the whole; None those of a training with `quantize int8`, else `mse`.
 
     Raises:
         SpecError: some layers have no form in integers; it names their places.
@@ -95,7 +95,7 @@ def quantize(
             integers hold.
     """
     from dslc.quantization.quantize import quantize as to_integers
-    from dslc.runtime.quantized import QuantizedModel, calibration_inputs, sample_of
+    from dslc.runtime.quantized import QuantizedModel, calibration_inputs, signals_of
     from dslc.runtime.runs.trained import trained
 
     if isinstance(model, QuantizedModel):
@@ -104,7 +104,7 @@ def quantize(
     known = trained(model.network, model.copy_weights(), model.schema)
     inputs = calibration_inputs(model.network, model.schema, data, examples)
     program = to_integers(known, inputs, bits, ranges)
-    return QuantizedModel(known, program, model.schema, sample=sample_of(known, program, inputs))
+    return QuantizedModel(known, program, model.schema, signals=signals_of(known, program, inputs))
 
 
 def _require_known(bits: object, ranges: object, examples: int) -> None:
@@ -113,15 +113,17 @@ def _require_known(bits: object, ranges: object, examples: int) -> None:
 
     if bits not in (7, 8):
         raise CallError(f"bits is 7 or 8, not {bits!r}")
-    if ranges not in ("mse", "minmax"):
+    if ranges not in (None, "mse", "minmax"):
         raise CallError(f"ranges is 'mse' or 'minmax', not {ranges!r}")
     if examples < 1:
         raise CallError(f"examples must be at least 1, not {examples}")
 
 
 def _precision(dtype: str | None) -> str | None:
-    if dtype not in (None, "float32", "float64"):
-        raise ValueError(f"dtype is 'float32' or 'float64', not {dtype!r}")
+    from dslc.ir import PRECISIONS
+
+    if dtype not in (None, *PRECISIONS):
+        raise ValueError(f"dtype is 'float32', 'float64' or 'mixed', not {dtype!r}")
     return dtype
 
 

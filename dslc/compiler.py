@@ -70,15 +70,17 @@ def plan_network(
     from dslc.lowering.lower import lower
     from dslc.lowering.over_ranks import lower_over_ranks
     from dslc.planning.planner import DEFAULT, make_plan, profitable_threads
+    from dslc.planning.slicing import division
     from dslc.planning.tuned import tuned_options
     from dslc.target import native
 
     def plan_for(count: int) -> Plan:
         tuned = tuned_options(network, batch, count) if target is None else DEFAULT
-        return make_plan(graph, target or native(), batch, count, options or tuned)
+        return make_plan(graph, target or native(), divided, count, options or tuned)
 
     with paused_collection():
-        graph = lower_over_ranks(network) if over_ranks else lower(network)
+        divided = division(network, batch, over_ranks)
+        graph = lower_over_ranks(network) if over_ranks else lower(network, divided.sliced)
         if threads != "auto":
             return plan_for(threads)
         plan = plan_for(cores or available_cores())

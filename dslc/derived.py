@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from dslc.inits.ones import Ones
@@ -10,6 +10,7 @@ from dslc.ir import Head, Network, Node, Parameter, Value
 from dslc.language.diagnostics import DataError, did_you_mean
 from dslc.language.source import Span
 from dslc.layers._augmentation import Augmentation
+from dslc.layers._fake_quantize import FakeQuantize
 from dslc.layers.linear import Linear
 from dslc.layers.reshape import Reshape
 from dslc.layers.scale import Scale
@@ -32,7 +33,7 @@ def predicting(network: Network) -> Network:
 
 def part_of(network: Network, output: str, start: str | None, freeze: Iterable[str]) -> Network:
     """The network up to an output or a layer; with `start` only what comes behind that layer, whose result is the input
-    then. `freeze`: layers that do not learn in the part.
+    then. `freeze`: layers that do not learn in the part, nor others that share their parameters.
 
     Raises:
         DataError: there is no such layer, or nothing is between the two.
@@ -46,7 +47,8 @@ def part_of(network: Network, output: str, start: str | None, freeze: Iterable[s
         inputs = (*inputs, begin)
     for name in freeze:
         _value(network, name)
-    nodes = tuple(_frozen(node) if node.name in set(freeze) else node for node in nodes)
+    still = {p.name for node in nodes if node.name in set(freeze) for p in (*node.parameters, *node.borrowed)}
+    nodes = tuple(_frozen(node, still) for node in nodes)
     training = None if head.loss is None else network.training
     found = replace(network, heads=(replace(head, train_only=False),), nodes=nodes, inputs=inputs, training=training)
     found = _needed(found)
@@ -80,6 +82,28 @@ def with_inputs_as_parameters(network: Network) -> Network:
     return replace(network, inputs=inputs, nodes=tuple(nodes), training=training)
 
 
+def unrounded(network: Network) -> Network:
+    """The network without the rounding of `quantize int8`: in numbers that are as fine as floats are."""
+    passed = {node.output: node.inputs[0] for node in network.nodes if isinstance(node.layer, FakeQuantize)}
+    nodes = tuple(
+        replace(node, inputs=tuple(passed.get(value, value) for value in node.inputs), rounds_weight=False)
+        for node in network.nodes
+        if node.output not in passed
+    )
+    heads = tuple(replace(head, value=passed.get(head.value, head.value)) for head in network.heads)
+    return replace(network, nodes=nodes, heads=heads)
+
+
+def rounded_values(network: Network) -> dict[str, Value]:
+    """The values that `quantize int8` rounds, by the name of the parameter that is their range."""
+    return {
+        p.name: node.inputs[0]
+        for node in network.nodes
+        if isinstance(node.layer, FakeQuantize)
+        for p in node.parameters
+    }
+
+
 def with_gradients(network: Network) -> tuple[Value, ...]:
     """The inputs that a loss can be differentiated by: not words and lengths."""
     return tuple(value for value in network.inputs if value not in network.whole_numbers)
@@ -105,12 +129,15 @@ def _at_prediction(node: Node) -> Node:
     layer = node.layer
     if isinstance(layer, Augmentation) and layer.infer(node.input_shapes) != node.input_shapes[0]:
         raise DataError(f"{node.name} cuts the images: their gradients would not have the size of the input")
-    return _frozen(replace(node, layer=Linear()) if layer.drops or layer.augments else node)
+    own = {p.name for p in (*node.parameters, *node.borrowed)}
+    return _frozen(replace(node, layer=Linear()) if layer.drops or layer.augments else node, own)
 
 
-def _frozen(node: Node) -> Node:
+def _frozen(node: Node, names: Collection[str]) -> Node:
+    """With those of its parameters, of its own or shared, that have one of the names, held still."""
+
     def still(p: Parameter) -> Parameter:
-        return replace(p, frozen=True, regularizers=(), constraints=())
+        return replace(p, frozen=True, regularizers=(), constraints=()) if p.name in names else p
 
     return replace(node, parameters=tuple(map(still, node.parameters)), borrowed=tuple(map(still, node.borrowed)))
 

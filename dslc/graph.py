@@ -105,13 +105,14 @@ class Step:
 @dataclass(frozen=True)
 class Graph:
     """The operations of a network; `gradients` and `train` are None where the file has no `train`. `over_ranks`:
-    `train` works on a rank's part of a mini-batch."""
+    `train` works on a rank's part of a mini-batch. `sliced`: both work through it in slices."""
 
     network: Network
     predict: Step
     gradients: Step | None = None
     train: Step | None = None
     over_ranks: bool = False
+    sliced: bool = False
 
     @property
     def steps(self) -> tuple[Step, ...]:

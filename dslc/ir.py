@@ -21,6 +21,9 @@ from dslc.regularizers import Constraint, Penalty
 from dslc.schedules import Schedule
 from dslc.shape import Shape, show_shape
 
+MIXED = "mixed"
+"""The precision in which dense layers multiply in bf16 and all else is float32."""
+PRECISIONS = ("float32", "float64", MIXED)
 LAYER_COLUMNS = ("layer", "output", "parameters", "multiply-adds")
 """What is told of each layer in a table."""
 
@@ -75,7 +78,8 @@ class Parameter:
 class Node:
     """A layer in its place: its inputs, its output, the parameters it owns, and those that it shares with an earlier
     node, which owns them (`borrowed`). `span` is the call in the net, that of a block for the layers in it; `call` is
-    the layer's own call, and `block` names this run of the outermost block."""
+    the layer's own call, and `block` names this run of the outermost block. `rounds_weight`: in training its weight is
+    rounded to 8-bit integers, see `layers/_fake_quantize.py`."""
 
     name: str
     layer: Layer
@@ -86,6 +90,7 @@ class Node:
     call: Span
     block: str = ""
     borrowed: tuple[Parameter, ...] = ()
+    rounds_weight: bool = False
 
     @property
     def roles(self) -> dict[str, Parameter]:
@@ -149,10 +154,11 @@ class MemoryLimit:
 @dataclass(frozen=True)
 class Training:
     """What `train` says. `batch` is None for `batch all`; it is worked through in `slices` parts of equal size, whose
-    gradients are accumulated. With an `average`, predictions use the average of the parameters. `objective` decides
-    which epoch is best. `precise`: only algorithms with no more rounding error than the plain sum of products, in
-    prediction too. `on_nan`: what becomes of training at a step that is not finite. `memory`: None where every
-    activation is kept that the backward pass reads."""
+    gradients are accumulated, or as the planner finds best where they are None. With an `average`, predictions use the
+    average of the parameters. `objective` decides which epoch is best. `precise`: only algorithms with no more
+    rounding error than the plain sum of products, in prediction too. `on_nan`: what becomes of training at a step that
+    is not finite. `memory`: None where every activation is kept that the backward pass reads. `quantize`: `int8` where
+    training rounds as integers will."""
 
     optimizer: Optimizer
     schedule: Schedule | None
@@ -166,10 +172,11 @@ class Training:
     seed: int
     clip: Clip | None = None
     precise: bool = False
-    slices: int = 1
+    slices: int | None = None
     average: Average | None = None
     on_nan: str = STOP
     memory: MemoryLimit | None = None
+    quantize: str | None = None
 
     @property
     def checks_gradients(self) -> bool:
@@ -177,9 +184,14 @@ class Training:
         return self.on_nan != STOP
 
     @property
+    def divided(self) -> bool:
+        """Whether the file divides the mini-batch."""
+        return self.slices is not None and self.slices > 1
+
+    @property
     def slice(self) -> int | None:
-        """The most examples that are worked on at a time; None for `batch all`."""
-        return None if self.batch is None else self.batch // self.slices
+        """The most examples that the file lets layers see together; None for `batch all`."""
+        return None if self.batch is None else self.batch // (self.slices or 1)
 
 
 @dataclass(frozen=True)
@@ -246,14 +258,19 @@ class Network:
         return tuple(p for node in self.nodes for p in node.parameters)
 
     @property
+    def dtype(self) -> str:
+        """The NumPy type of its numbers: that of the precision, and float32 for `mixed`."""
+        return "float32" if self.precision == MIXED else self.precision
+
+    @property
     def precise(self) -> bool:
         """Whether `train` asks for the most accurate algorithms."""
         return self.training is not None and self.training.precise
 
     def class_weights(self, head: Head) -> Parameter | None:
         """The balanced class weights of a head; None where the file gives numbers or none."""
-        node = self.producer(head.value)
-        return None if node is None else node.parameter(class_weights_role(head.name))
+        role = class_weights_role(head.name)
+        return next((p for node in self.nodes if (p := node.parameter(role)) is not None), None)
 
     @property
     def whole_numbers(self) -> dict[Value, tuple[int, int]]:

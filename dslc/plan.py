@@ -70,11 +70,12 @@ class PlannedPhase:
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step with the buffers of its activations, by tensor name."""
+    """A step with the buffers of its activations, by tensor name, which have room for `batch` examples at a time."""
 
     name: str
     phases: tuple[PlannedPhase, ...]
     workspace: Mapping[str, Buffer]
+    batch: int
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -147,7 +148,9 @@ class Recomputation:
 class Plan:
     """A network ready for code generation.
 
-    `itemsize`: bytes of an element. `batch`: the most examples at a time; their number is an argument at run time.
+    `itemsize`: bytes of an element. `batch`: the most examples that training works on at a time; their number is an
+    argument at run time.
+    `step_batch`: the largest mini-batch of a training step; more where it is worked through in slices.
     `threads`: at most this many; each has its own part of the kernels' workspace. `kept`: the buffers that live as long
     as the network, by name: parameters, gradients, optimizer state. `recomputation`: None where all is kept. `timed`:
     the C measures how long each kernel takes.
@@ -157,6 +160,7 @@ class Plan:
     target: Target
     itemsize: int
     batch: int
+    step_batch: int
     threads: int
     steps: tuple[PlannedStep, ...]
     kept: Mapping[str, Buffer]
@@ -171,12 +175,6 @@ class Plan:
     def step(self, name: str) -> PlannedStep | None:
         """The step of this name; None if the network has none, as without `train`."""
         return next((step for step in self.steps if step.name == name), None)
-
-    @property
-    def step_batch(self) -> int:
-        """The largest mini-batch of a training step: several times `batch` where it is worked through in slices."""
-        training = self.graph.network.training
-        return self.batch * (training.slices if training is not None else 1)
 
     @property
     def weights_bytes(self) -> int:

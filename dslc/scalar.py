@@ -8,33 +8,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+NUMBER = re.compile(r"-?\d+|REAL\([-+.\de]*\)")
 
 
 @dataclass(frozen=True)
 class Scalar:
-    """A C expression and the precedence of its outermost operator: 1 for `?:` up to 9 for a name or a call."""
+    """A C expression and the precedence of its outermost operator: 1 for `?:` up to 9 for a name or a call. Products
+    have two `factors`."""
 
     code: str
     level: int
+    factors: tuple[Scalar, ...] = ()
 
     def __add__(self, other: Scalar | float) -> Scalar:
-        return _binary(self, "+", other, 4, 4)
+        return _sum(self, other)
 
     def __radd__(self, other: float) -> Scalar:
-        return _binary(constant(other), "+", self, 4, 4)
+        return _sum(constant(other), self)
 
     def __sub__(self, other: Scalar | float) -> Scalar:
-        return _binary(self, "-", other, 4, 5)
+        return _difference(self, other)
 
     def __rsub__(self, other: float) -> Scalar:
-        return _binary(constant(other), "-", self, 4, 5)
+        return _difference(constant(other), self)
 
     def __mul__(self, other: Scalar | float) -> Scalar:
-        return _binary(self, "*", other, 5, 5)
+        return _product(self, other)
 
     def __rmul__(self, other: float) -> Scalar:
-        return _binary(constant(other), "*", self, 5, 5)
+        return _product(constant(other), self)
 
     def __truediv__(self, other: Scalar | float) -> Scalar:
         return _binary(self, "/", other, 5, 6)
@@ -43,7 +47,12 @@ class Scalar:
         return _binary(constant(other), "/", self, 5, 6)
 
     def __neg__(self) -> Scalar:
-        return Scalar(f"-{self.inside(6)}", 6)
+        if self.factors:
+            first, second = self.factors
+            return -first * second
+        if self.level == 6:
+            return Scalar(self.code.removeprefix("-"), 9)
+        return Scalar(f"-{self.inside(7)}", 6)
 
     def __gt__(self, other: Scalar | float) -> Scalar:
         return _binary(self, ">", other, 3, 4)
@@ -60,12 +69,20 @@ class Scalar:
 
     def of_all(self, values: Mapping[str, Scalar]) -> Scalar:
         """The formula with values in place of several variables at once."""
+        if self.code in values:
+            return values[self.code]
         names = "|".join(map(re.escape, values))
-        return Scalar(re.sub(rf"\b({names})\b", lambda found: values[found[0]].inside(9), self.code), self.level)
+        code = re.sub(rf"\b({names})\b", lambda found: _put(values[found[0]], found), self.code)
+        return Scalar(code, self.level, tuple(factor.of_all(values) for factor in self.factors))
 
     def reads(self, name: str) -> bool:
         """Whether the variable `name` is in the formula."""
         return re.search(rf"\b{name}\b", self.code) is not None
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a constant."""
+        return NUMBER.fullmatch(self.code) is not None
 
     def inside(self, level: int) -> str:
         """The C text as an operand of an operator of precedence `level`: in brackets if it binds less strongly."""
@@ -75,9 +92,55 @@ class Scalar:
         return self.code
 
 
+def _put(value: Scalar, found: re.Match[str]) -> str:
+    """A value in the place that was found, without brackets if it is all that stands in some."""
+    before, after = found.string[: found.start()], found.string[found.end() :]
+    alone = before.endswith(("(", ", ")) and after.startswith((")", ","))
+    return value.code if alone else value.inside(9)
+
+
 def _binary(left: Scalar, operator: str, right: Scalar | float, level: int, right_level: int) -> Scalar:
-    other = right if isinstance(right, Scalar) else constant(right)
+    other = scalar(right)
     return Scalar(f"{left.inside(level)} {operator} {other.inside(right_level)}", level)
+
+
+def _product(left: Scalar, right: Scalar | float) -> Scalar:
+    return replace(_binary(left, "*", right, 5, 5), factors=(left, scalar(right)))
+
+
+def _sum(left: Scalar, right: Scalar | float) -> Scalar:
+    other = scalar(right)
+    if left.factors and not other.is_number:
+        return _fused(left, other)
+    if other.factors and not left.is_number:
+        return _fused(other, left)
+    return _binary(left, "+", other, 4, 4)
+
+
+def _difference(left: Scalar, right: Scalar | float) -> Scalar:
+    other = scalar(right)
+    if left.factors and not other.is_number:
+        return _fused(left, -other)
+    if other.factors and not left.is_number:
+        return _fused(-other, left)
+    return _binary(left, "-", other, 4, 5)
+
+
+def _fused(product: Scalar, added: Scalar) -> Scalar:
+    a, b = product.factors
+    return multiply_add(a, b, added)
+
+
+def multiply_add(a: Scalar, b: Scalar, c: Scalar) -> Scalar:
+    """a b + c with one rounding where the target has such an instruction. Sums of a product and of anything but a
+    number are printed so: C leaves to the compiler which products it fuses with an addition, and in the vectors of a
+    loop it may decide differently than in the rest of the loop, whose beginning depends on the number of threads."""
+    return Scalar(f"multiply_add({a.code}, {b.code}, {c.code})", 9)
+
+
+def scalar(value: Scalar | float) -> Scalar:
+    """A formula, or a number as one."""
+    return value if isinstance(value, Scalar) else constant(value)
 
 
 def variable(name: str) -> Scalar:
@@ -100,9 +163,7 @@ def larger(x: Scalar, y: Scalar | float) -> Scalar:
 
 def where(condition: Scalar, yes: Scalar | float, no: Scalar | float) -> Scalar:
     """`condition ? yes : no`."""
-    first = yes if isinstance(yes, Scalar) else constant(yes)
-    second = no if isinstance(no, Scalar) else constant(no)
-    return Scalar(f"{condition.inside(2)} ? {first.inside(2)} : {second.inside(2)}", 1)
+    return Scalar(f"{condition.inside(2)} ? {scalar(yes).inside(2)} : {scalar(no).inside(2)}", 1)
 
 
 def _function(name: str, argument: Scalar) -> Scalar:

@@ -13,7 +13,8 @@ class Target:
     """`vector_bytes` is the width of the vectors that the emitted C computes with, 0 for plain C; `flags` are for the
     compiler; `registers` is the number of vector registers. `fuses`: compilers find multiply-adds of one rounding.
     `machine`: the kind of CPU that runs it; empty where any does. `compiler`: what makes programs for it on a PC.
-    `hosts_python`: Python runs there, and imports what is compiled."""
+    `hosts_python`: Python runs there, and imports what is compiled. `has_bf16`: with an instruction that multiplies in
+    bf16."""
 
     name: str
     vector_bytes: int
@@ -23,6 +24,7 @@ class Target:
     machine: str = ""
     compiler: str = "gcc"
     hosts_python: bool = True
+    has_bf16: bool = False
 
     def lanes(self, itemsize: int) -> int:
         """Numbers of `itemsize` bytes in a vector; 1 for plain C."""
@@ -32,6 +34,11 @@ class Target:
     def of_this_machine(self) -> bool:
         """Whether this kind of machine can load what is compiled for it."""
         return self.machine in ("", os.uname().machine)
+
+    @property
+    def multiplies_bytes(self) -> bool:
+        """Whether a CPU of Arm has dot products of bytes."""
+        return any("dotprod" in flag for flag in self.flags) or (self.name == "native" and "asimddp" in _cpu_flags())
 
     @property
     def is_microcontroller(self) -> bool:
@@ -63,6 +70,9 @@ TARGETS = {
     "x86-64-v3": Target("x86-64-v3", 32, ("-march=x86-64-v3",), fuses=True, machine="x86_64"),
     "x86-64-v4": Target("x86-64-v4", 64, ("-march=x86-64-v4", "-mprefer-vector-width=512"), 32, True, "x86_64"),
     "aarch64": Target("aarch64", 16, ("-march=armv8-a",), 32, True, "aarch64", "aarch64-linux-gnu-gcc"),
+    "aarch64-dotprod": Target(
+        "aarch64-dotprod", 16, ("-march=armv8.2-a+dotprod",), 32, True, "aarch64", "aarch64-linux-gnu-gcc"
+    ),
     "armv7": Target(
         "armv7",
         16,
@@ -108,7 +118,9 @@ def native() -> Target:
     intel = machine == "x86_64"
     fuses = "fma" in flags or machine == "aarch64"
     registers = 16 if intel and wide < 64 else 32
-    return Target("native", wide, ("-march=native" if intel else "-mcpu=native", *extra), registers, fuses, machine)
+    march = "-march=native" if intel else "-mcpu=native"
+    has_bf16 = wide == 64 and "avx512_bf16" in flags
+    return Target("native", wide, (march, *extra), registers, fuses, machine, has_bf16=has_bf16)
 
 
 @cache
@@ -117,7 +129,7 @@ def _cpu_flags() -> frozenset[str]:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return frozenset()
-    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
+    return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
 
 
 @cache

@@ -110,7 +110,7 @@ class Model:
         asked = Request(self.network, self.target, batch, self._wanted_threads, self.options)
         if ranks is ALONE or training is None:
             return asked
-        if training.slices > 1:
+        if training.divided:
             raise DataError("several ranks share a mini-batch as it is: leave out the slices, as in `batch 256`")
         capacity = ranks.capacity(batch or training.batch or ranks.size)
         return replace(asked, batch=capacity, over_ranks=True, cores=ranks.cores())
@@ -399,7 +399,8 @@ class Model:
         """A model of a part of the network that shares its parameters: up to an output or a layer, and with `start`
         only what comes behind that layer, whose result is the input then. Whichever of the models is used has what the
         others have learned; each has an optimizer of its own. A part that ends in an output trains with its loss.
-        `freeze`: layers that the part does not train. Views of `parameters` are up to date when they are asked for.
+        `freeze`: layers that the part does not train, nor others that share their parameters. Views of `parameters` are
+        up to date when they are asked for.
 
         Raises:
             DataError: there is no such layer, or nothing between the two; the network keeps averages, whose training
@@ -703,7 +704,8 @@ class Model:
             save_weights(path, self.network, self.parameters, self.schema)
 
     def load_weights(self, path: str | Path, only: Collection[str] | None = None, strict: bool = True) -> list[str]:
-        """Reads parameters from a safetensors file.
+        """Reads parameters from a safetensors file. The ranges of `quantize int8` may be missing: a network that was
+        trained in float goes on with rounding.
 
         only: the names of the layers to read; by default all. strict: every array must fit; otherwise those that do not
         fit are skipped. Returns a line about each array that was skipped.
@@ -715,7 +717,7 @@ class Model:
         if self.network.open:
             self._compile(completed(self.network, schema))
         shapes = {name: view.shape for name, view in self.parameters.items()}
-        found, left_out = read_weights(path, shapes, only, strict)
+        found, left_out = read_weights(path, shapes, only, strict, derived.rounded_values(self.network))
         layers = {name.partition(".")[0] for name in found}
         whole = only is None and not left_out
         if whole:

@@ -2,65 +2,50 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from dslc.codegen.build import Library, build
+from dslc.cores import Threads
 from dslc.export.network import Trained
 from dslc.ir import Head, Network, Training
 from dslc.language.diagnostics import DataError
 from dslc.quantization.analysis import LayerLoss, layer_losses, signal_to_noise
-from dslc.quantization.c_source import Printed, print_c
 from dslc.quantization.calibration import float_values
 from dslc.quantization.endings import finish
-from dslc.quantization.memory import place
 from dslc.quantization.program import Ending, Program
 from dslc.quantization.reference import encode, run
 from dslc.runtime.data.arrays import as_inputs, as_targets, by_name, require_labels
 from dslc.runtime.data.lazy import LazyArray, on_disk, rows_of
 from dslc.runtime.data.sample_weights import as_weights
 from dslc.runtime.data.schema import Schema
+from dslc.runtime.data.vocabulary import text_input
 from dslc.runtime.metrics import head_confusion, head_metrics
+from dslc.runtime.native.integers import CompiledIntegers
 from dslc.target import Target, native
 
 Array = np.ndarray[Any, Any]
-MOST = 64
-"""Examples in a call of the C, at most."""
-CACHE = 512 << 10
-"""Bytes that their values should fit into."""
 PORTION = 1024
 """Examples of a file that are read at a time."""
-SAMPLED, SAMPLE_BYTES = 32, 1 << 20
-"""Examples that are kept with what the network says of them in float, at most, and their bytes, if they are several."""
+LOOKED_AT = 32
+"""Examples by which the integers are compared with the network in float."""
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A few examples: `inputs` (n, *shape) in the order of the network, and by head what the network computes in float
-    where the integers of the head end."""
-
-    inputs: tuple[Array, ...]
-    real: tuple[Array, ...]
-
-
-def sample_of(trained: Trained, program: Program, inputs: Mapping[str, Array]) -> Sample:
-    """The first of some inputs in float32 by name."""
-    each = sum(value.elements for value in trained.network.inputs) * 4
-    count = min(SAMPLED, max(1, SAMPLE_BYTES // each))
-    some = {name: x[:count] for name, x in inputs.items()}
-    values = float_values(trained.network, trained.parameters, some)
-    given = tuple(some[value.name] for value in trained.network.inputs)
-    return Sample(given, tuple(values[ending.tensor].astype(np.float32) for ending in program.endings))
+def signals_of(trained: Trained, program: Program, inputs: Mapping[str, Array]) -> tuple[float, ...]:
+    """The signal-to-noise ratio in decibels of the integers of each head against the network in float, on the first of
+    some inputs in float32 by name."""
+    some = {name: x[:LOOKED_AT] for name, x in inputs.items()}
+    real = float_values(trained.network, trained.parameters, some)
+    found = run(program, {port.tensor: encode(program, port, some[port.name]) for port in program.ports})
+    ends = [(real[e.tensor], program.tensor(e.tensor).encoding.decode(found[e.tensor])) for e in program.endings]
+    return tuple(signal_to_noise(*pair) for pair in ends)
 
 
 class QuantizedModel:
     """A network in 8-bit integers. `trained` has its spec and what is known of its data, `program` its integers, and
-    `sample` what the network says in float.
+    `signals` how far these were from the network in float, in decibels by head, None where that is not known.
 
     Predictions, metrics and classes are as those of `Model`. Several Python threads may share it: each call has memory
     of its own.
@@ -75,11 +60,14 @@ class QuantizedModel:
         program: Program,
         schema: Schema,
         target: Target | None = None,
-        sample: Sample | None = None,
+        signals: tuple[float, ...] | None = None,
+        threads: Threads = "auto",
     ) -> None:
-        self.trained, self.program, self.schema, self.sample = trained, program, schema, sample
-        self.target = target or native()
-        self._building = threading.Lock()
+        self.trained, self.program, self.schema, self.signals = trained, program, schema, signals
+        self.compiled = CompiledIntegers(program, trained, target or native(), threads)
+        takes_arrays = not (schema.offsets or trained.network.tables or text_input(trained.network)) and schema.scale
+        self._shape = (-1, *trained.network.answers[0].value.shape)
+        self._is_plain = takes_arrays and len(trained.network.answers) == 1
 
     @property
     def network(self) -> Network:
@@ -93,18 +81,6 @@ class QuantizedModel:
             raise DataError("this network has no `train`: it predicts only")
         return self.network.training
 
-    @cached_property
-    def printed(self) -> Printed:
-        """The C for this machine."""
-        each = place(self.program, 1, 1).bytes
-        return print_c(self.program, self.trained, self.target, min(MOST, max(1, CACHE // each)))
-
-    @cached_property
-    def library(self) -> Library:
-        """The native module."""
-        with self._building:
-            return build(self.printed.source, self.target)
-
     # ------------------------------------------------------------------------------------------- prediction
 
     def predict(self, x: Any) -> Any:
@@ -114,9 +90,16 @@ class QuantizedModel:
         Raises:
             DataError: x does not fit the network or is not finite.
         """
-        heads = [head.name for head in self.network.answers]
-        found = [self._numbers(ending, q) for ending, q in zip(self.program.endings, self._integers(x), strict=True)]
-        return found[0] if len(found) == 1 else dict(zip(heads, found, strict=True))
+        if self._is_plain and (numbers := self.compiled.predict_array(x)) is not None:
+            # The general path below would take longer in Python than a small network in C.
+            return numbers.reshape(self._shape)
+        parts = [self.compiled.predict(inputs)[1] for inputs in self._portions(x)]
+        heads = self.network.answers
+        found = {
+            head.name: np.concatenate(arrays).reshape(-1, *head.value.shape)
+            for head, arrays in zip(heads, zip(*parts, strict=True), strict=True)
+        }
+        return found if len(found) > 1 else found[heads[0].name]
 
     def predict_classes(self, x: Any) -> Any:
         """The likeliest class of each example as its label: an array (n,), a dict by head if there are several.
@@ -133,32 +116,9 @@ class QuantizedModel:
         values = run(program, {port.tensor: encode(program, port, by_port[port.name]) for port in program.ports})
         return [values[ending.tensor] for ending in program.endings]
 
-    def signals(self) -> list[float] | None:
-        """The signal-to-noise ratio in decibels of the integers of each head, against the network in float on the
-        examples of the sample; None where none were kept."""
-        if self.sample is None:
-            return None
-        found = zip(self.program.endings, self.reference(self.sample.inputs), self.sample.real, strict=True)
-        return [signal_to_noise(real, self.program.tensor(e.tensor).encoding.decode(q)) for e, q, real in found]
-
     def integers(self, inputs: Sequence[Array]) -> list[Array]:
         """The same by the compiled C: uint8 (n, *shape) for each head."""
-        ffi, printed = self.library.module.ffi, self.printed
-        quantize, predict = (self.library.function(name) for name in ("quantize", "predict_quantized"))
-        count = len(inputs[0])
-        given = [np.ascontiguousarray(x, np.float32) for x in inputs]
-        shapes = [self.program.tensor(ending.tensor).shape for ending in self.program.endings]
-        made = [np.empty((count, *shape), np.uint8) for shape in shapes]
-        stored = [np.empty((printed.batch, *x.shape[1:]), np.uint8) for x in given]
-        memory = ffi.from_buffer("uint8_t[]", np.empty(printed.memory_bytes, np.uint8))
-        q = [ffi.from_buffer("uint8_t[]", array) for array in stored]
-        for start in range(0, count, printed.batch):
-            n = min(printed.batch, count - start)
-            numbers = [ffi.from_buffer("float[]", x[start : start + n]) for x in given]
-            outs = [ffi.from_buffer("uint8_t[]", y[start : start + n]) for y in made]
-            assert quantize(*numbers, n, *q) == 0
-            assert predict(*q, n, *outs, memory) == 0
-        return made
+        return self.compiled.predict(inputs)[0]
 
     def _integers(self, x: Any) -> list[Array]:
         parts = [self.integers(inputs) for inputs in self._portions(x)]

@@ -12,6 +12,7 @@ from dslc.ir import Network
 from dslc.lowering.lower import lower
 from dslc.operation import Operation
 from dslc.planning.planner import DEFAULT, Options, default_setting
+from dslc.planning.slicing import division
 from dslc.runtime.data.random import random_batch
 from dslc.runtime.model import Model
 from dslc.target import native
@@ -51,8 +52,9 @@ def tune(network: Network, threads: int, tell: Callable[[Trial], None]) -> Optio
 
 def _candidates(network: Network, threads: int) -> list[tuple[tuple[str, ...], list[str]]]:
     """Operations of the same kind and shape, by name, with the algorithms that fit; the most expensive ones first."""
-    graph = lower(network)
-    setting = default_setting(graph, native(), None, threads)
+    divided = division(network)
+    graph = lower(network, divided.sliced)
+    setting = default_setting(graph, native(), divided.slice, threads)
     groups: dict[tuple[str, object], list[Operation]] = {}
     for op in (graph.train or graph.predict).operations:
         groups.setdefault((op.kind, op.detail), []).append(op)

@@ -22,34 +22,47 @@ os.environ[cores.VARIABLE] = "1"
 subject a test says how many. tests/test_cores.py tests what is done without."""
 
 
+OPTIMIZING = {"optimized": None, "trains": "-O1 -fno-lto"}
+"""How marks have networks compiled; None is as for users."""
+IN_A_MOMENT = "-O0 -fno-lto"
+"""For networks that run for a moment: most of the time of their tests is that of the compiler."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--quick: what `make test` runs."""
+    """--quick is what `make test` runs; a test is run by one of both."""
     parser.addoption("--quick", action="store_true", help="one case of every test, and nothing marked slow")
+    parser.addoption("--rest", action="store_true", help="what --quick leaves out")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Networks that run for a moment are compiled for a short time, by commands too: with --quick, and where a test is
-    not marked `optimized`. The others are compiled as for users."""
-    if item.config.getoption("--quick"):
-        os.environ[build.EXTRA_FLAGS] = "-O0 -fno-lto"
-    elif item.get_closest_marker("optimized") is None:
-        os.environ[build.EXTRA_FLAGS] = "-O1 -fno-lto"
-    else:
+    """Networks are compiled as the test is marked, by commands too."""
+    marked = [flags for mark, flags in OPTIMIZING.items() if item.get_closest_marker(mark)]
+    flags = marked[0] if marked else IN_A_MOMENT
+    if flags is None:
         os.environ.pop(build.EXTRA_FLAGS, None)
+    else:
+        os.environ[build.EXTRA_FLAGS] = flags
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what --quick leaves out. Every test that is not marked slow stays with its first case."""
-    if not config.getoption("--quick"):
+    """Leaves out what the options leave out."""
+    quick, rest = config.getoption("--quick"), config.getoption("--rest")
+    if not quick and not rest:
         return
+    first = first_cases(items)
+    kept = [item for item in items if (item in first) == quick]
+    config.hook.pytest_deselected(items=[item for item in items if (item in first) != quick])
+    items[:] = kept
+
+
+def first_cases(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Of every test that is not marked slow, its first case."""
     first: dict[str, pytest.Item] = {}
     for item in items:
         if item.get_closest_marker("slow") is None:
             first.setdefault(item.nodeid.partition("[")[0], item)
-    kept = set(first.values())
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = [item for item in items if item in kept]
+    return set(first.values())
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ STRICT = (
 
 def random_parameters(network: Network, rng: np.random.Generator) -> Arrays:
     """Fresh parameters off their round values: biases off 0, variances off 1."""
-    dtype = np.float32 if network.precision == "float32" else np.float64
+    dtype = np.float32 if network.dtype == "float32" else np.float64
     return {
         p.name: (p.init.sample(rng, p.shape, p.fan_in, p.fan_out) + rng.uniform(-0.1, 0.1, p.shape)).astype(dtype)
         for p in network.parameters
@@ -94,7 +94,7 @@ class Export:
 
     @property
     def real(self) -> type:
-        return np.float32 if self.trained.network.precision == "float32" else np.float64
+        return np.float32 if self.trained.network.dtype == "float32" else np.float64
 
     def compile(self, made: Path, *flags: str, compiler: str = "gcc") -> Path:
         """The network as an object or library, by the README's flags and then others."""

@@ -50,7 +50,7 @@ def watch(case: Case) -> int:
     """
     network = check_text(case.text)
     training = network.training
-    if network.open or training is None or training.average is not None or training.slices > 1:
+    if network.open or training is None or training.average is not None:
         return 0
     return sum(_run(network, case.seed, tools, way) for tools, way in WAYS)
 
@@ -71,11 +71,13 @@ def _run(network: Network, seed: int, tools: Toolchain, way: Variation) -> int:
     try:
         with _apart():
             plan = way.plan(network)
+        if plan.step_batch > plan.batch:
+            return 0
         program = Program(plan, tools, folder)
         rng = np.random.default_rng(seed)
         randomize_parameters(program, rng)
         start = {name: view.numpy() for name, view in program.parameters.items()}
-        xs, ys = data(network, plan.batch + plan.batch // 3, rng, network.precision)
+        xs, ys = data(network, plan.batch + plan.batch // 3, rng, network.dtype)
         found = set()
         for threads in range(1, way.threads + 1):
             for name, array in start.items():

@@ -32,7 +32,8 @@ WIDE = Target("wide", 64, ("-march=x86-64-v3", "-Wno-psabi"), 32)
 """The vectors of AVX-512 computed by two of AVX2 each: tests them where there is no AVX-512."""
 WIDTHS = (TARGETS["c99"], TARGETS["generic"], TARGETS["x86-64-v3"], WIDE)
 """A machine for each number of lanes: 1, 4, 8 and 16 in float32."""
-NEEDS = {
+NEEDS: dict[str, set[str]] = {
+    "-march=native": set(),
     "-march=x86-64-v3": {"avx2", "fma", "bmi2", "f16c", "movbe"},
     "-march=x86-64-v4": {"avx512f", "avx512bw", "avx512vl"},
 }
@@ -117,6 +118,25 @@ train {
 """
 """So many filters that threads share them on the way back."""
 
+MIXED = """net Mixed {
+  input a: 37
+  input s: 5x13
+  input c: 1
+  output of_a = a -> dense(21) -> dense(3)
+  output of_s = s -> dense(35, bias=off) -> dense(17)
+  output of_c = c -> dense(1) -> dense(70)
+}
+train {
+  loss of_a: mse
+  loss of_s: mse
+  loss of_c: mse
+  optimizer sgd(lr=0.5)
+  batch 11
+  precision mixed
+}
+"""
+"""Products in bf16 of sizes that fill no vector and no pair, among them sequences and a single number."""
+
 NETWORKS = {"grouped": GROUPED, "pooled": POOLED, "large": LARGE, "filters": FILTERS}
 """What none of the shipped specs has."""
 
@@ -152,7 +172,8 @@ def example_statements(example: Example, suffix: str = "") -> list[str]:
     if found.first or found.augments or looks_up:
         (shape,) = example.inputs
         x = f"x1{suffix}"
-        lines, chain = [f"input {x}: {show_shape(shape)}"], f"{x} -> {example.text} -> {same_size(shape)}"
+        behind = learning(shape, min(shape[-1], 9))
+        lines, chain = [f"input {x}: {show_shape(shape)}"], f"{x} -> {example.text} -> {behind}"
     elif len(values) > 1:
         chain = f"{name}({', '.join(values)}{', ' + arguments if arguments else ')'}"
     else:
@@ -162,7 +183,12 @@ def example_statements(example: Example, suffix: str = "") -> list[str]:
 
 def same_size(shape: Shape) -> str:
     """A layer that learns and keeps the shape; without a bias, whose gradient a batchnorm would make zero."""
-    return f"conv({shape[2]}, 1x1, bias=off)" if len(shape) == 3 else f"dense({shape[-1]}, bias=off)"
+    return learning(shape, shape[-1])
+
+
+def learning(shape: Shape, features: int) -> str:
+    """A layer that learns and makes so many features of each of its rows or pixels."""
+    return f"conv({features}, 1x1, bias=off)" if len(shape) == 3 else f"dense({features}, bias=off)"
 
 
 def randomize_parameters(model: Model, rng: np.random.Generator) -> Model:

@@ -51,7 +51,7 @@ OTHER_KINDS = {
     "update": "test_optimizers", "average": "test_average", "clip": "test_clip", "gradient_norm": "test_clip",
     "penalty": "test_optimizers", "regularizer": "test_optimizers", "max_norm": "test_max_norm",
     "trust": "test_optimizers", "batchnorm_running": "test_normalization", "fold": "test_passes",
-    "slice_share": "test_slices", "accumulate": "test_slices",
+    "bf16": "test_mixed", "slice_share": "test_slices", "accumulate": "test_slices",
     "finite_gradients": "test_divergence", "class_weights": "test_losses", "ctc": "test_ctc", "turn": "test_ties",
     "embedding": "test_embeddings", "standardize": "test_standardize", "unstandardize": "test_standardize_target",
     "hinge": "test_losses", "dice": "test_losses", "soft_cross": "test_losses", "pixel_cross": "test_losses",

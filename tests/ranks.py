@@ -163,6 +163,20 @@ def own_statistics() -> None:
     say("running averages are the means of the ranks")
 
 
+def rounds() -> None:
+    """quantize int8: all round by the mean of their ranges; the last mini-batch leaves ranks without an example."""
+    text = "net Q {\n input x: 4\n dense(5) -> relu -> dense(3) -> softmax\n}\n"
+    text += "train {\n loss cross_entropy\n optimizer sgd(0.1)\n batch 12\n shuffle off\n precision float64\n"
+    x, y = classes(13, 4)
+    for size, comm in groups():
+        model, _ = trained(text + " quantize int8\n}\n", comm, (x, y), epochs=1)
+        ends = [[part.min(), part.max()] for part in np.split(x[:12].astype(np.float64), size)]
+        expected = 0.9 * np.mean(ends, axis=0) + 0.1 * np.array([x[12].min(), x[12].max()], np.float64)
+        assert np.abs(model.parameters["x_int8.range"].numpy() - expected).max() < 1e-7
+        assert same_bits_everywhere(model, comm)
+    say("ranges are the means of the ranks")
+
+
 def ordered() -> None:
     """Sums in the order of the ranks: the bits of one rank that works through the mini-batch in as many slices."""
     data = classes(42, 7)
@@ -290,7 +304,7 @@ def failing(how: str) -> None:
 
 
 CHECKS: dict[str, Callable[..., None]] = {
-    "layers": layers, "own_statistics": own_statistics, "ordered": ordered, "optimizers": optimizers,
+    "layers": layers, "own_statistics": own_statistics, "rounds": rounds, "ordered": ordered, "optimizers": optimizers,
     "resumed": lambda: resumed(Path(sys.argv[2])), "refused": refused,
     "sources": lambda: sources(Path(sys.argv[2])),
     "killed": lambda: failing("killed"), "raised": lambda: failing("raised"),

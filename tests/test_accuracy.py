@@ -10,6 +10,7 @@ from dslc.ir import Network
 from dslc.lowering.lower import lower
 from dslc.plan import Plan
 from dslc.planning.planner import Options, make_plan
+from dslc.planning.slicing import division
 from dslc.runtime.model import Model
 from helpers import WIDE, data, interpreter
 
@@ -105,18 +106,18 @@ def test_at_most_three_times_where_it_is_precise() -> None:
 def test_precise_leaves_winograd_out() -> None:
     """In prediction and training; without it all three convolutions would be computed so."""
     network = check_text(CONVOLUTIONS)
-    plan = make_plan(lower(network), WIDE)
+    plan = make_plan(lower(network), WIDE, division(network))
     assert {f"conv{i}_forward" for i in (1, 2, 3)} <= winograd(plan)
-    assert not winograd(make_plan(lower(precise(network)), WIDE))
+    assert not winograd(make_plan(lower(precise(network)), WIDE, division(network)))
 
 
 def test_precise_overrules_the_choice_of_an_algorithm() -> None:
     """Such as `--tune` keeps it: what is no choice is not taken."""
     forced = Options(algorithms=(("conv1_forward", "winograd2x3"), ("train.conv3_forward", "winograd2x5")))
     network = check_text(CONVOLUTIONS)
-    plan = make_plan(lower(network), WIDE, options=forced)
+    plan = make_plan(lower(network), WIDE, division(network), options=forced)
     assert "winograd2x3" in {kernel.variant.name for step in plan.steps for kernel in step.kernels}
-    assert not winograd(make_plan(lower(precise(network)), WIDE, options=forced))
+    assert not winograd(make_plan(lower(precise(network)), WIDE, division(network), options=forced))
 
 
 def test_precise_predicts_and_learns(rng: np.random.Generator) -> None:

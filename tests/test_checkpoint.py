@@ -239,7 +239,7 @@ def test_another_network_is_refused(old: str, new: str, words: str, tmp_path: Pa
 
 def test_other_settings_are_told(tmp_path: Path) -> None:
     dslc.loads(SPEC).checkpoint(tmp_path / "c")
-    with pytest.warns(UserWarning, match=r"optimizer is adam\(lr=0.25,.* here and adam\(lr=0.02"):
+    with pytest.warns(UserWarning, match=r"optimizer is adam\(lr=0.25\) here and adam\(lr=0.02\) in"):
         dslc.loads(SPEC, lr=0.25).resume(tmp_path / "c")
     with pytest.warns(UserWarning, match=r"of dense1.weight is l2\(.*0.1.*\) here and none in"):
         dslc.loads(SPEC.replace("dense(9)", "dense(9, l2=0.1)")).resume(tmp_path / "c")

@@ -11,7 +11,6 @@ from dataclasses import fields
 from inspect import getdoc
 from pathlib import Path
 
-import numpy as np
 import pytest
 from test_cli import dslc as run
 from test_errors import said_of
@@ -24,7 +23,6 @@ from dslc.compiler import check_text, plan_network
 from dslc.language.codes import CODES, PAGE, RETIRED
 from dslc.language.diagnostics import Diagnostic, SpecError, render
 from dslc.language.parse import MAX_BYTES, decode, read
-from dslc.quantization.stages import stages_of
 from dslc.target import TARGETS
 from helpers import REPO
 
@@ -34,7 +32,6 @@ Every error and note has a code, which stands in its first line: `error[DSLC014]
 said here. Codes never change. An error names its place; all independent errors of a file come at once.
 
 """
-LAYERNORM = {f"layernorm1.{role}": np.ones(4) for role in ("gamma", "beta")}
 NO_TEXT = {
     "NotReadable": lambda: read("nowhere.net"),
     "NotText": lambda: decode(b"\x89PNG\r\n\x1a\n", "picture.png"),
@@ -42,7 +39,6 @@ NO_TEXT = {
     "ValuesUnknown": lambda: require_values(
         check_text("net A {\n  input row: table { sex: category }\n  dense(1)\n}\n")
     ),
-    "NotInIntegers": lambda: stages_of(check_text("net A {\n  input x: 4\n  layernorm\n}\n"), LAYERNORM),
     "TooLittleMemory": lambda: plan_network(
         check_text(
             "net A {\n  input x: 8\n  dense(4) -> relu\n  dense(2) -> softmax\n}\n"

@@ -159,6 +159,20 @@ def test_top(trees: list[tuple[object, ...]], capsys: pytest.CaptureFixture[str]
         assert top["probability_2"] == all_of[order[1]]
     assert run("predict", "t", "--data", "trees.csv", "--top", 2, "-o", "p.npy") == 2
     assert "CSV" in capsys.readouterr().err
+    assert run("predict", "t", "--data", "trees.csv", "-o", "p.json") == 2 and not Path("p.json").exists()
+    assert "written as .csv or .npy" in capsys.readouterr().err
+
+
+def test_training_that_goes_on_with_other_data_says_so(
+    trees: list[tuple[object, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree("t", "same"), shutil.copytree("t", "other")
+    write("more.csv", ["size", "age", "kind"], [*trees, *trees[:10]])
+    given = ["--target", "kind", "--epochs", 1, "--progress", "none"]
+    assert run("train", "three.net", "--data", "trees.csv", *given, "--resume", "same") == 0
+    assert "other data" not in capsys.readouterr().err
+    assert run("train", "three.net", "--data", "more.csv", *given, "--resume", "other") == 0
+    assert "other was trained on other data" in capsys.readouterr().err
 
 
 def test_classes_called_like_columns(here: Path, rng: np.random.Generator) -> None:

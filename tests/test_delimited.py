@@ -64,3 +64,11 @@ def test_ragged_at_the_end(text: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(DataError, match="cells, and the first row 2"):
         parse(tmp_path / "t.csv", header=True)
+
+
+def test_blank_lines_of_a_single_column_are_told(tmp_path: Path) -> None:
+    """A blank line may stand for a cell that is missing."""
+    (tmp_path / "d.csv").write_text('v\n\n1\n\n""\n3\n\n')
+    found = parse(tmp_path / "d.csv", header=True)
+    assert found.frame["v"].to_list() == ["1", "", "3"]
+    assert found.notes == (f'{tmp_path / "d.csv"}: 2 blank lines left out; a row whose only cell is empty is ""',)

@@ -74,7 +74,7 @@ def named(block: Block, ending: str, usual: str) -> str:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """With the command `dslc`, and C that is compiled fast."""
+    """With the command `dslc`."""
     command = tmp_path_factory.mktemp("bin") / "dslc"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dslc "$@"\n')
     command.chmod(0o755)
@@ -82,7 +82,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         **os.environ,
         "PATH": f"{command.parent}:{os.environ['PATH']}",
         "PYTHONPATH": f"{REPO}:{os.environ.get('PYTHONPATH', '')}",
-        "DSLC_CFLAGS": "-O1 -fno-lto",
     }
 
 
@@ -90,10 +89,10 @@ RUNNING = [page for page in PAGES if any(b.kind in RUNS and not b.reason for b i
 
 
 @pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.stem)
 def test_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DSLC_CFLAGS", environment["DSLC_CFLAGS"])
     (tmp_path / "specs").symlink_to(REPO / "specs")
     names: dict[str, object] = {"__name__": "page"}
     for block in blocks(page):

@@ -190,3 +190,9 @@ def test_no_weights(data: bytes, tmp_path: Path) -> None:
     weights.write_bytes(data)
     with pytest.raises(DataError, match=r"no \.weights of Darknet"):
         import_darknet(path, weights, "a")
+
+
+def test_no_sections(tmp_path: Path) -> None:
+    (tmp_path / "m.cfg").write_text("# nothing\n")
+    with pytest.raises(DataError, match=r"has no \[section\]"):
+        import_darknet(tmp_path / "m.cfg", tmp_path / "m.weights", "m")

@@ -24,7 +24,8 @@ from dslc.ir import Network
 from dslc.kernels import Setting
 from dslc.lowering.lower import lower
 from dslc.plan import Plan
-from dslc.planning.planner import ITEMSIZE, Options, default_batch
+from dslc.planning.planner import ITEMSIZE, Options
+from dslc.planning.slicing import division
 from dslc.runtime.model import Model
 from dslc.target import Target
 from helpers import (
@@ -193,9 +194,10 @@ def text_of(cases: Sequence[Case], copies: Sequence[int]) -> str:
 
 def choices(network: Network, target: Target, threads: int = 1) -> dict[tuple[str, str], tuple[str, ...]]:
     """The algorithms of every operation that has any, by kind and name."""
-    graph = lower(network)
-    itemsize = ITEMSIZE[network.precision]
-    setting = Setting({}, default_batch(graph), itemsize, target.lanes(itemsize), target.tile_rows, threads)
+    divided = division(network)
+    graph = lower(network, divided.sliced)
+    itemsize = ITEMSIZE[network.dtype]
+    setting = Setting({}, divided.slice, itemsize, target.lanes(itemsize), target.tile_rows, threads)
     found = {}
     for op in (op for step in graph.steps for op in step.operations):
         if names := kernels.algorithms(op, setting):

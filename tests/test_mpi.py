@@ -61,6 +61,7 @@ def run(mpiexec: Path, ranks: int, *program: str | Path) -> subprocess.Completed
     [
         ("layers", 2),
         ("own_statistics", 1),
+        ("rounds", 1),
         ("ordered", 2),
         ("refused", 1),
         ("sources", 2),

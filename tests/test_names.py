@@ -15,7 +15,6 @@ from cffi import FFI
 
 import dslc
 from dslc import registry
-from dslc.codegen import build
 from dslc.codegen.build import find_compiler
 from dslc.codegen.c_source import PUBLIC
 from dslc.codegen.names import PHASES
@@ -68,12 +67,6 @@ WORDS = sorted(
         if re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", word)
     }
 )
-
-
-@pytest.fixture(autouse=True)
-def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs for a moment is not worth optimizing."""
-    monkeypatch.setattr(build, "FLAGS", tuple("-O0" if flag == "-O3" else flag for flag in build.FLAGS))
 
 
 def allowed(text: str) -> bool:

@@ -54,12 +54,15 @@ def test_it_asks_and_refuses(tmp_path: Path) -> None:
 def test_a_person_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from dslc.cli import new
 
-    answers = iter(["", "nothing", "reg"])
+    answers = iter(["", "nothing", "reg", "digits", "numerals", "table", ""])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
     new.new("prices")
     assert "mse" in (tmp_path / "prices" / "prices.net").read_text()
+    new.new()
+    new.new()
+    assert (tmp_path / "numerals" / "numerals.net").exists() and (tmp_path / "table" / "data.csv").exists()
 
 
 def test_specs_that_ship_are_found_by_name(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from dslc.runtime.model import Model
 from dslc.runtime.native import inference
 from helpers import REPO, data
 
+pytestmark = pytest.mark.trains
 Array = np.ndarray
 WORKERS = 4
 

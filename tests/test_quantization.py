@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +29,7 @@ from dslc.quantization.analysis import size_before
 from dslc.quantization.arithmetic import encoding_of, fixed_point, shifted
 from dslc.quantization.calibration import float_values
 from dslc.quantization.endings import finish
-from dslc.quantization.export import export_quantized
+from dslc.quantization.export import export_quantized, export_quantized_page
 from dslc.quantization.forms import FORMS, Affine, Form
 from dslc.quantization.program import Product, Program
 from dslc.quantization.quantize import Ranges, quantize
@@ -36,10 +38,12 @@ from dslc.quantization.stages import stages_of
 from dslc.quantization.storage import from_arrays, to_arrays
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.model import Model
+from dslc.runtime.native import integers
+from dslc.runtime.quantized import QuantizedModel
 from dslc.runtime.runs.quantized import read_quantized, write_quantized
 from dslc.target import TARGETS, Target, native
-from exporting import AARCH64, HERE, Export, Host, random_parameters, run_compiler
-from helpers import runs
+from exporting import AARCH64, HERE, WASM, Export, Host, random_parameters, run_compiler
+from helpers import REPO, all_threads_come, runs
 
 MAIN = Path(__file__).with_name("exported_integers.c")
 EVERYTHING = """net Everything {
@@ -50,9 +54,10 @@ EVERYTHING = """net Everything {
   conv(8, 1x1) -> add(a) -> relu
   maxpool(2x2, ceil=on) -> tanh
   b = avgpool(2, stride=1, pad=1)
-  b -> conv(70, 3x3, groups=2, pad=same, dilation=2) -> relu -> concat(b)
+  b -> conv(70, 3x3, groups=2, pad=same, dilation=2) -> relu -> depthwise(3x3, pad=same) -> concat(b)
   c = batchnorm
   c -> relu -> subtract(c)
+  conv(20, 2x3) -> depthwise(2x1) -> conv(41, 1x1) -> depthwise(1x2, pad=1)
   d = global_avgpool -> scale -> dropout(0.2)
   d -> dense(19) -> sigmoid -> dense(5) -> softmax
 }
@@ -221,11 +226,32 @@ def test_sanitizers_find_nothing(case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("host", "target"), [(AARCH64, "aarch64"), (BOARDS[1].host, BOARDS[1].target)], ids=["arm64", "m4"]
+    ("host", "target"),
+    [(AARCH64, "aarch64"), (AARCH64, "aarch64-dotprod"), (WASM, "wasm"), (BOARDS[1].host, BOARDS[1].target)],
+    ids=["arm64", "dotprod", "wasm", "m4"],
 )
 def test_other_machines_have_the_same_bits(host: Host, target: str, case: Case, tmp_path: Path) -> None:
     host.require()
     assert np.array_equal(integers_of(exported(case, Wishes(TARGETS[target]), tmp_path), case, host), case.said)
+
+
+def test_pages_have_the_weights_in_the_module(tmp_path: Path) -> None:
+    """LeNet-5 for browsers: one module of less than 150 KB that imports nothing, run by `network.js` in node."""
+    missing = [name for name in ("node", "clang", "wasm-ld") if shutil.which(name) is None]
+    if missing:
+        reason = f"not installed: {', '.join(missing)}"
+        pytest.fail(reason) if os.environ.get("DSLC_REQUIRE_TARGETS") else pytest.skip(reason)
+    case = case_of((REPO / "specs" / "lenet5.net").read_text(), 8)
+    files = export_quantized_page(case.trained, case.program, small=False, training=False)
+    assert sum(map(len, files.values())) < 150_000 and not any(name.endswith(".weights") for name in files)
+    for name, contents in files.items():
+        (tmp_path / name).write_bytes(contents)
+    program = ["node", "--no-warnings", str(Path(__file__).with_name("run_page.mjs")), str(tmp_path)]
+    given = json.dumps(case.x.reshape(len(case.x), -1).tolist())
+    done = subprocess.run(program, input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = finish(case.program, case.trained, case.program.endings[0], case.said)
+    assert np.abs(np.array(json.loads(done.stdout)) - expected).max() < 1e-6
 
 
 def test_predicts_numbers_too(case: Case, tmp_path: Path) -> None:
@@ -321,6 +347,29 @@ def test_digits_lose_nothing(model: Model) -> None:
         assert abs(after["loss"] - before["loss"]) < 0.02
         assert (found.predict_classes(part.x) == part.y).mean() == pytest.approx(after["accuracy"], abs=1e-6)
         assert found.confusion(part.x, part.y)["output"].sum() == len(part.x)
+        with pytest.raises(dslc.DataError, match=r"not finite|NaN|nan"):
+            found.predict(np.full((70, 8, 8, 1), np.nan, np.float32))
+
+
+def test_threads_share_rows_and_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three threads, more than some layers have rows: the bytes of NumPy for one example and for several calls' worth.
+    The first layer reads behind its input, and the second output is read by another layer. One input is far from 0."""
+    all_threads_come(monkeypatch.setattr)
+    monkeypatch.setattr(integers, "LEAST_SHARED_NS", 0)
+    monkeypatch.setattr(integers, "MOST", 7)
+    known, rng = dslc.loads(SHARED, threads=1), np.random.default_rng(2)
+    x = {"image": rng.normal(size=(40, 7, 9, 3)).astype(np.float32), "far": rng.normal(size=(40, 6)) + 1e4}
+    known.schema = replace(known.schema, offsets={"far": (1e4,) * 6})
+    found = dslc.quantize(known, x)
+    found = QuantizedModel(found.trained, found.program, found.schema, signals=found.signals, threads=3)
+    inputs = found.inputs(x)
+    assert all(np.abs(found.predict(x)[name] - y).max() < 0.2 for name, y in known.predict(x).items())
+    for n in (1, 2, 40):
+        given = [a[:n] for a in inputs]
+        made = found.compiled.predict(given)
+        for ending, c, numbers, numpy in zip(found.program.endings, *made, found.reference(given), strict=True):
+            assert np.array_equal(c, numpy)
+            assert np.abs(numbers - finish(found.program, found.trained, ending, numpy).reshape(n, -1)).max() < 1e-6
 
 
 def test_images_as_they_are_stored(model: Model) -> None:
@@ -328,8 +377,8 @@ def test_images_as_they_are_stored(model: Model) -> None:
     digits = load_dataset("digits")
     stored = np.round(digits.train.x[:20] * 255 / digits.train.x.max()).astype(np.uint8)
     found = dslc.quantize(model, stored)
-    ffi, library = found.library.module.ffi, found.library
-    out, memory = np.zeros((20, 10), np.uint8), np.zeros(found.printed.memory_bytes, np.uint8)
+    ffi, library = found.compiled.library.module.ffi, found.compiled.library
+    out, memory = np.zeros((20, 10), np.uint8), np.zeros(found.compiled.printed.memory_bytes, np.uint8)
     given = [ffi.from_buffer("uint8_t[]", np.ascontiguousarray(stored)), 20, ffi.from_buffer("uint8_t[]", out)]
     assert library.function("predict_image")(*given, ffi.from_buffer("uint8_t[]", memory)) == 0
     assert np.array_equal(out, found.integers(found.inputs(stored))[0])
@@ -350,8 +399,11 @@ def test_commands(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert len(table.read_text().splitlines()) > 300
     assert dslc_run(["export", str(folder), "--to", "c", "-o", str(tmp_path / "c"), "--portable"]) == 0
     assert "flash: " in capsys.readouterr().out and (tmp_path / "c" / "digits.c").exists()
-    for wrong in (["export", str(folder), "--to", "onnx"], ["export", str(folder), "--training"]):
-        assert dslc_run(wrong) == 2
+    assert dslc_run(["export", str(folder), "--to", "onnx", "-o", str(tmp_path)]) == 0
+    assert "QuantizeLinear" in capsys.readouterr().out and (tmp_path / "digits.onnx").exists()
+    refused = ["--training"], ["--to", "onnx", "--max-batch", "2"], ["--nchw"], ["--to", "wasm", "--training"]
+    for wrong in (*refused, ["--to", "wasm", "--portable"]):
+        assert dslc_run(["export", str(folder), *wrong]) == 2
     assert dslc_run(["export", str(folder), "--threads", "pthread"]) == 2
     assert "any compiler of C99" in (tmp_path / "c" / "README.md").read_text()
     assert dslc_run(["quantize", str(folder), "--data", "digits"]) == 1
@@ -412,6 +464,18 @@ def test_verify_compares_with_floats(
     assert dslc_run(["verify", str(tmp_path / "q")]) == 0
     said = capsys.readouterr()
     assert "dB" in said.out and ("says something else than the network in float" in said.err) == wrong
+
+
+SHARED = """net Shared {
+  input image: 7x9x3
+  input far: 6
+  a = image -> conv(16, 3x2, stride=2) -> relu -> maxpool(2x2, pad=same) -> depthwise(3x3, pad=same)
+  a -> conv(5, 2x2, pad=same, dilation=2) -> tanh -> avgpool(2x2) -> flatten
+  output main = dense(9) -> sigmoid
+  b = far -> dense(3)
+  output more = concat(main, b) -> dense(4) -> tanh
+}
+"""
 
 
 def test_names_of_inputs_are_refused() -> None:

@@ -129,6 +129,7 @@ def adding_problem(count: int, steps: int, random: np.random.Generator) -> tuple
 
 
 @pytest.mark.slow
+@pytest.mark.trains
 def test_it_learns_what_must_be_remembered() -> None:
     """The adding problem: no better than 1/6 without memory."""
     model = dslc.load(REPO / "specs" / "adding.net")

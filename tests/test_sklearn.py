@@ -309,6 +309,7 @@ def test_columns_that_the_spec_declares(library: str, rng: np.random.Generator) 
 
 
 @pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.parametrize("name", estimators.TABLES)
 def test_as_good_as_scikit_learn(name: str, capsys: pytest.CaptureFixture) -> None:
     """Not worse than MLPClassifier or MLPRegressor with like settings by more than two standard errors of the

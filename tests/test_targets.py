@@ -24,7 +24,7 @@ from dslc.layers import Layer
 from dslc.losses import Loss
 from dslc.planning.planner import DEFAULT, Options
 from dslc.target import TARGETS, Target, native
-from helpers import NETWORKS, REPO, data, example_statements, randomize_parameters, runs
+from helpers import MIXED, NETWORKS, REPO, data, example_statements, randomize_parameters, runs
 from standalone import Program, Toolchain, assert_program_agrees
 from test_kernels import BATCHES, MACHINES, cases_for, fill, options_for, text_of
 
@@ -60,13 +60,15 @@ PARTS = 6
 """So many networks share all layers."""
 QUOTIENTS = {"quotient": ("5", "5"), "by_pixel": ("2x3x4", "2x3x1"), "by_channel": ("3x2x3", "3")}
 """Sizes of dividends and divisors."""
+ARGUMENTS = {"formula": "((y - t)^2 * 0.5)", "ctc": "(3)"}
+"""Of the losses that need some."""
 
 
 def some_layers(part: int) -> str:
-    """Every example of every sixth layer, each with inputs and a head of its own; one is too large for an emulator.
-    Division is by numbers that are not near zero, where rounding is all that there is."""
+    """Every example of every sixth layer, each with inputs and a head of its own. Division is by numbers that are not
+    near zero, where rounding is all that there is."""
     layers = [LAYERS[name] for name in list(LAYERS)[part::PARTS] if name != "divide"]
-    examples = [example for layer in layers for example in layer.examples if example.inputs != ((4099,),)]
+    examples = [example for layer in layers for example in layer.examples]
     lines = [line for i, example in enumerate(examples) for line in example_statements(example, f"_{i}")]
     quotients = QUOTIENTS if list(LAYERS).index("divide") % PARTS == part else {}
     for name, (shape, divisor) in quotients.items():
@@ -79,12 +81,11 @@ def some_layers(part: int) -> str:
 def all_losses(precision: str) -> str:
     """Every loss on a few and on many outputs. Adam in float64 only: its first steps go by the signs of gradients, and
     float32 does not know those of the smallest."""
-    arguments = {"formula": "((y - t)^2 * 0.5)", "ctc": "(labels=3)"}
     lines, losses = ["input x: 37", "h = x -> dense(40) -> tanh -> dropout(0.3)"], []
     for (name, loss), size in ((item, size) for item in LOSSES.items() for size in (3, 70)):
         steps = f"dense({7 * size}) -> reshape(7x{size})" if loss.sequences else f"dense({size})"
         lines.append(f"output {name}_{size} = h -> {steps} -> {loss.through or 'linear'}")
-        losses.append(f"loss {name}_{size}: {name}{arguments.get(name, '')}")
+        losses.append(f"loss {name}_{size}: {name}{ARGUMENTS.get(name, '')}")
     optimizer = "adam(0.01)" if precision == "float64" else "sgd(0.1)"
     train = [
         *losses,
@@ -129,6 +130,7 @@ NETS: dict[str, Callable[[Target], Net]] = {
     "losses": lambda target: Net(all_losses("float32")),
     "losses float64": lambda target: Net(all_losses("float64")),
     "tables": lambda target: Net(TABLES),
+    "mixed": lambda target: Net(MIXED),
     **{f"layers{part}": lambda target, part=part: Net(some_layers(part)) for part in range(PARTS)},
     **{f"algorithms {b}": lambda target, b=b: all_algorithms(target, b) for b in BATCHES},
 }

@@ -157,6 +157,9 @@ def test_texts_in_python(here: Path) -> None:
     again = dslc.load("reviews.net")
     again.load_weights("w.safetensors")
     assert again.predict(list(texts)).tobytes() == model.predict(np.array(texts)).tobytes()
+    for given, words in (("a film", "a single text"), (["a", None], "example 1 .from 0. is no text but None")):
+        with pytest.raises(DataError, match=words):
+            model.predict(given)
     padded = dslc.loads(REVIEWS.replace("lengths\n", "lengths(padding=3)\n"))
     with pytest.raises(DataError, match="texts are filled up with 0, and lengths1 has padding=3"):
         padded.fit(list(texts), np.array(labels))

@@ -149,3 +149,15 @@ def test_of_shared_layers_the_tied_weight_is_shared_too() -> None:
     network = check_text(text)
     users = network.users["dense1.weight"]
     assert users == ("dense1", "dense2", "dense3", "dense4")
+
+
+def test_a_part_freezes_what_is_shared(rng: np.random.Generator) -> None:
+    """Whichever of the layers that share a weight is named."""
+    for name in ("dense1", "dense2"):
+        model = load(CODER, rng)
+        part = model.part("y", freeze=[name])
+        before = part.copy_weights()
+        part.train_step(rng.normal(size=(6, 5, 19)), rng.normal(size=(6, 95)))
+        assert (part.parameters["dense1.weight"].numpy() == before["dense1.weight"]).all()
+        learned = {"dense1": "dense2.bias", "dense2": "dense1.bias"}[name]
+        assert (part.parameters[learned].numpy() != before[learned]).any()

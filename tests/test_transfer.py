@@ -91,6 +91,7 @@ def test_a_network_that_only_predicts_has_no_training_step() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.trains
 def test_transfer_beats_training_from_scratch() -> None:
     """The script of docs/transfer.md, shortened: ten images of each of 5 to 9."""
     script = runpy.run_path(str(REPO / "docs" / "transfer.py"))

@@ -30,7 +30,20 @@ def on_files(files: Files, config: Any) -> Files:
     pages = {**commands.pages(), **reference.pages(), **texts.pages(ROOT)}
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
+    config["nav"] = _with_folders(config["nav"], sorted(pages))
     return files
+
+
+def _with_folders(entry: Any, paths: list[str]) -> Any:
+    """The navigation, in which a folder that is made, as in `commands/`, has become its pages, the index first."""
+    if isinstance(entry, list):
+        return [_with_folders(one, paths) for one in entry]
+    if isinstance(entry, dict):
+        return {title: _with_folders(one, paths) for title, one in entry.items()}
+    if not entry.endswith("/"):
+        return entry
+    inside = [path for path in paths if path.startswith(entry)]
+    return sorted(inside, key=lambda path: (path != f"{entry}index.md", path))
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

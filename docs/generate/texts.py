@@ -7,17 +7,21 @@ from pathlib import Path
 
 import expand
 
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-"""Files of the root and the pages that they become."""
+PAGES = {
+    "README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md",
+    "specs/zoo/README.md": "zoo.md",
+}  # fmt: skip
+"""Texts outside of docs/ and the pages that they become."""
 
 
 def pages(root: Path) -> dict[str, str]:
     """Markdown by path."""
     found = {}
     for file, page in PAGES.items():
-        found[page] = (
-            (root / file).read_text("utf-8").replace("](docs/", "](").replace("](CONTRIBUTING.md", "](contributing.md")
-        )
+        text = (root / file).read_text("utf-8").replace("](docs/", "](")
+        for other, shown in PAGES.items():
+            text = text.replace(f"]({other}", f"]({shown}")
+        found[page] = text
     parts = ["# Specs that ship", "They are found by name from anywhere: `dslc train lenet5 --data mnist`."]
     for path in sorted((root / "specs").glob("*.net")):
         spec = path.read_text("utf-8")

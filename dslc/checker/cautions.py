@@ -66,5 +66,5 @@ def cautions(nodes: Sequence[Node], heads: Sequence[Head], training: Training | 
             continue
         if training.slice <= FEW:
             yield FewToNormalize(node.span, node.name, training.slice)
-        elif training.slices > 1:
+        elif training.divided:
             yield NormalizedInSlices(node.span, node.name, training.slice)

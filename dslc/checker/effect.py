@@ -49,6 +49,14 @@ class NothingToBePrecise(Diagnostic):
     hints = ("help: it is for 3x3 and 5x5 convolutions without stride, dilation and groups, and there are none here",)
 
 
+@record
+class NothingInBf16(Diagnostic):
+    """`precision mixed` in a network without a dense layer."""
+
+    message = "precision mixed has no effect: there is no dense layer"
+    hints = ("help: it multiplies in bf16 in dense layers, where that is faster; without them write precision float32",)
+
+
 def useless_regularizers(
     drafts: Sequence[Draft], frozen: Collection[str], wanted: Sequence[tuple[Regularizer, Span]]
 ) -> Iterator[Diagnostic]:
@@ -97,3 +105,9 @@ def useless_precise(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]
     convolutions = [d.layer for d in drafts if isinstance(d.layer, Conv)]
     if not any(suits(conv.size, conv.stride, conv.dilation, conv.groups) for conv in convolutions):
         yield NothingToBePrecise(span)
+
+
+def useless_mixed(drafts: Sequence[Draft], span: Span) -> Iterator[Diagnostic]:
+    """`precision mixed` where no layer has products in bf16."""
+    if all(d.layer.with_bf16() == d.layer for d in drafts):
+        yield NothingInBf16(span)

@@ -19,7 +19,9 @@ from dslc.language.record import record
 from dslc.language.source import Source, Span
 
 RATE = "lr"
-SETTINGS = ("batch", "epochs", "memory", "on_nan", "precise", "precision", "seed", "shuffle", "standardize_target")
+SETTINGS = (
+    "batch", "epochs", "memory", "on_nan", "precise", "precision", "quantize", "seed", "shuffle", "standardize_target",
+)  # fmt: skip
 """Settings of one value."""
 
 

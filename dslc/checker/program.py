@@ -19,11 +19,12 @@ from dslc.checker.losses import inputs_of_losses
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
 from dslc.checker.overrides import settle
+from dslc.checker.rounding import with_rounding
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, gathered, misfit
 from dslc.checker.target_units import with_target_units
 from dslc.checker.train import TrainReader, TrainSettings
 from dslc.inits import Init
-from dslc.ir import Head, Network, Node, Parameter, ParamValue, Range
+from dslc.ir import MIXED, Head, Network, Node, Parameter, ParamValue, Range
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Real, Symbol, show
 from dslc.language.diagnostics import Diagnostic, SpecError
@@ -246,7 +247,10 @@ class _Checker:
         nodes = with_class_weights(heads, nodes)
         if settings.units_span is not None:
             heads, nodes = with_target_units(heads, nodes, settings.units_span)
-        return Network(
+        precision = precision or settings.precision
+        if precision == MIXED:
+            nodes = tuple(replace(node, layer=node.layer.with_bf16()) for node in nodes)
+        network = Network(
             name=net.name,
             source=self.program.source,
             inputs=tuple(builder.inputs.values()),
@@ -254,10 +258,13 @@ class _Checker:
             nodes=nodes,
             heads=heads,
             training=settings.training,
-            precision=precision or settings.precision,
+            precision=precision,
             params=tuple(self.params),
             notes=(*gathered(builder.notes), *cautions(nodes, heads, settings.training)),
         )
+        if settings.rounds_span is None or self.errors:
+            return network
+        return with_rounding(network, settings.rounds_span)
 
 
 def _range_problem(kind: str, low: float, high: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dslc import averages, clips, losses, optimizers, registry, regularizers
 from dslc.averages import Average
 from dslc.checker.draft import Draft
-from dslc.checker.effect import frozen_penalties, useless_init, useless_precise, useless_regularizers
+from dslc.checker.effect import frozen_penalties, useless_init, useless_mixed, useless_precise, useless_regularizers
 from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, evaluate, resolve, resolve_init
 from dslc.checker.losses import Heads, LossReader
 from dslc.checker.metrics import MetricReader
@@ -16,7 +16,7 @@ from dslc.checker.schedules import read_schedule, useless_learning_rate, with_me
 from dslc.checker.target_units import misused
 from dslc.clips import Clip
 from dslc.inits import Init
-from dslc.ir import ON_NAN, STOP, MemoryLimit, Training, Value
+from dslc.ir import MIXED, ON_NAN, PRECISIONS, STOP, MemoryLimit, Training, Value
 from dslc.language import ast
 from dslc.language.arguments import BadValue, Symbol, Whole, show, slots
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
@@ -188,7 +188,7 @@ class NothingLearns(Diagnostic):
 @dataclass(frozen=True)
 class TrainSettings:
     """What `train` means for the rest of the network; `training` is None if the file has no `train`, `units_span` if it
-    does not say `standardize_target on`."""
+    does not say `standardize_target on`, `rounds_span` if it does not say `quantize int8`."""
 
     training: Training | None = None
     losses: Mapping[str, Loss] = field(default_factory=dict)
@@ -198,6 +198,7 @@ class TrainSettings:
     frozen: tuple[str, ...] = ()
     precision: str = "float32"
     units_span: Span | None = None
+    rounds_span: Span | None = None
 
 
 class TrainReader:
@@ -211,7 +212,9 @@ class TrainReader:
         self.regularizers: list[tuple[Regularizer, Span]] = []
         self.init_span: Span | None = None
         self.precise_span: Span | None = None
+        self.mixed_span: Span | None = None
         self.units_span: Span | None = None
+        self.rounds_span: Span | None = None
         self.failed: set[str] = set()
         self.written: set[str] = set()
 
@@ -243,7 +246,7 @@ class TrainReader:
 
     KEYS = ("loss", "optimizer", "schedule", "regularize", "clip", "init", "batch", "epochs", "seed", "shuffle", "stop",
             "metrics", "optimize", "freeze", "precision", "precise", "standardize_target", "average",
-            "on_nan", "memory")  # fmt: skip
+            "on_nan", "memory", "quantize")  # fmt: skip
 
     def _setting(self, setting: ast.Setting, seen: dict[tuple[str, str | None], Span]) -> None:
         if setting.key not in self.KEYS:
@@ -320,7 +323,7 @@ class TrainReader:
         batch, at = self.found["batch"], expr.span
         if not isinstance(batch, int):
             raise self.scope.fail(SlicesOfAll(at))
-        slices = self._whole("slices of a batch", evaluate(expr, self.scope), at, MAX_BATCH, low=2)
+        slices = self._whole("slices of a batch", evaluate(expr, self.scope), at, MAX_BATCH)
         if batch % slices:
             raise self.scope.fail(UnevenSlices(at, batch, slices))
         return slices
@@ -378,7 +381,8 @@ class TrainReader:
         self.found["freeze"] = tuple(names)
 
     def _precision(self, setting: ast.Setting) -> None:
-        self.found["precision"] = self._word(setting.values[0], "precision", ("float32", "float64"))
+        self.found["precision"] = self._word(setting.values[0], "precision", PRECISIONS)
+        self.mixed_span = setting.span if self.found["precision"] == MIXED else None
 
     def _on_nan(self, setting: ast.Setting) -> None:
         self.found["on_nan"] = self._word(setting.values[0], "on_nan", ON_NAN)
@@ -390,6 +394,10 @@ class TrainReader:
             raise self.scope.fail(WrongValue(expr.span, "memory", f"expected low or bytes, not {value.name}"))
         limit = None if isinstance(value, Symbol) else self._whole("memory", value, expr.span, 2**62)
         self.found["memory"] = MemoryLimit(limit, expr.span)
+
+    def _quantize(self, setting: ast.Setting) -> None:
+        self.found["quantize"] = self._word(setting.values[0], "quantize", ("int8",))
+        self.rounds_span = setting.span
 
     def _word(self, expr: ast.Expr, kind: str, known: tuple[str, ...]) -> str:
         if not isinstance(expr, ast.Name) or expr.name not in known:
@@ -407,14 +415,21 @@ class TrainReader:
         if "optimizer" not in self.written:
             self.report(MissingSetting(word, "optimizer", "optimizer adam(lr=0.001)"))
         self._check_schedule()
-        if self.complete and self.precise_span is not None and self.found["precise"]:
-            for found in useless_precise(self.drafts, self.precise_span):
-                self.report(found)
+        if self.complete:
+            self._check_precision()
         if self.complete and self.units_span is not None and "loss" not in self.failed:
             for found in misused(self.losses, self.heads, self.drafts, self.units_span):
                 self.report(found)
         if self.complete and "freeze" not in self.failed:
             self._check_effects(word)
+
+    def _check_precision(self) -> None:
+        if self.precise_span is not None and self.found["precise"]:
+            for found in useless_precise(self.drafts, self.precise_span):
+                self.report(found)
+        if self.mixed_span is not None:
+            for found in useless_mixed(self.drafts, self.mixed_span):
+                self.report(found)
 
     def _check_schedule(self) -> None:
         schedule = self.found.get("schedule")
@@ -467,9 +482,10 @@ class TrainReader:
             clip=found.get("clip"),  # type: ignore[arg-type]
             precise=found.get("precise", False) is True,
             average=found.get("average"),  # type: ignore[arg-type]
-            slices=found.get("slices", 1),  # type: ignore[arg-type]
+            slices=found.get("slices"),  # type: ignore[arg-type]
             on_nan=str(found.get("on_nan", STOP)),
             memory=found.get("memory"),  # type: ignore[arg-type]
+            quantize=found.get("quantize"),  # type: ignore[arg-type]
         )
         return TrainSettings(
             training=training,
@@ -480,4 +496,5 @@ class TrainReader:
             frozen=found.get("freeze", ()),  # type: ignore[arg-type]
             precision=str(found.get("precision", "float32")),
             units_span=self.units_span,
+            rounds_span=self.rounds_span,
         )

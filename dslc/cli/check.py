@@ -123,13 +123,15 @@ def _print_memory(network: Network, summary: Summary) -> None:
     ]
     shown = [(name, f"{predict:,}", f"{train:,}" if m.training else "-") for name, predict, train in rows]
     print()
-    slices = f" in {m.slices}" if m.slices > 1 else ""
+    slices = f" in {m.slices} slices of {m.slice}" if m.slices > 1 else ""
     threads = f" and {m.threads} threads" if m.threads > 1 else ""
     whole = network.training is not None and network.training.batch is None
     everything = "; `batch all` takes memory for the whole training set once it is known" if whole else ""
     print_table(
         f"bytes at a batch of {m.batch}{slices}{threads}{everything}", ("", "prediction", "training"), shown, "lrr"
     )
+    if m.mixing:
+        print(f"\n{m.mixing} sees a whole mini-batch: it is not divided; with `batch N in K` it sees slices")
     if m.training_activations < m.kept_activations:
         _print_recomputed(m)
     note_room(network, m.training + m.best_weights if m.training else m.prediction)

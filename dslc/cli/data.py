@@ -148,6 +148,23 @@ def encode_tables(model: Model | QuantizedModel, dataset: Dataset) -> Dataset:
     return replace(dataset, **parts)
 
 
+def judged(run: str, dataset: Dataset, parts: bool = False) -> tuple[Dataset, Split, str]:
+    """The data, the part of them that a run is judged by, and what that is called: the test set, else what its training
+    held out, else all. parts: split as in its training even where there is a test set.
+
+    Raises:
+        DataError: the run's split cannot be read.
+    """
+    from dslc.runtime.runs.folder import partition_of
+
+    partition = partition_of(run)
+    if partition is not None and partition.of(dataset.train.y) and (parts or dataset.test is None):
+        dataset = dataset.split(partition.shares, partition.seed)
+    if dataset.test is not None:
+        return dataset, dataset.test, "the test set"
+    return (dataset, dataset.dev, "the dev set") if dataset.dev is not None else (dataset, dataset.train, "all of it")
+
+
 @contextmanager
 def locating(part: Split) -> Iterator[None]:
     """Errors of examples name the file and line of the example."""

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from dslc.cli.app import Data, Run, Threads, app, examples, thread_option
-from dslc.cli.data import DataOptions, data_of, run_data
+from dslc.cli.data import DataOptions, data_of, judged, run_data
 from dslc.cli.tables import print_table
 from dslc.cli.train import results_of
 from dslc.language.diagnostics import CallError, DataError, ExampleError
@@ -56,10 +56,7 @@ def evaluate(
         raise DataError(
             f"--human-error compares the parts of the data of a run: {run} does not say how {data} was split"
         )
-    if partition is not None and trained_on and (human_error is not None or dataset.test is None):
-        dataset = dataset.split(partition.shares, partition.seed)
-    part = dataset.test or dataset.dev or dataset.train
-    name = "the test set" if part is dataset.test else "the dev set" if part is dataset.dev else "all of it"
+    dataset, part, name = judged(run, dataset, parts=human_error is not None)
     print(f"judged on {name}: {len(part.x):,} examples", file=sys.stderr)
     try:
         found = model.evaluate(*part.given)

@@ -13,7 +13,7 @@ from dslc.cli.app import Define, app, examples, exported_target, overrides, posi
 from dslc.language.diagnostics import CallError
 
 if TYPE_CHECKING:
-    from dslc.export.network import Wishes
+    from dslc.export.network import Trained, Wishes
 
 Source = Annotated[
     str,
@@ -21,6 +21,7 @@ Source = Annotated[
 ]
 Output = Annotated[str | None, Parameter(name=["-o", "--output"])]
 Switch = Annotated[bool, Parameter(negative=())]
+NOT_NCHW = "--nchw is for --to onnx: images of exported C have the channels last"
 
 
 @app.command(
@@ -29,6 +30,7 @@ Switch = Annotated[bool, Parameter(negative=())]
         "dslc export runs/lenet5-1 --to c -o firmware --portable --optimize size",
         "dslc export runs/lenet5-1 --to c --target aarch64 --max-batch 16 --training",
         "dslc export runs/lenet5-1 --to wasm --training",
+        "dslc export runs/lenet5-1_int8 --to wasm",
         "dslc export specs/lenet5.net --weights lenet5.safetensors --to c --embed",
         "dslc export runs/lenet5-1 --to onnx",
         "dslc export runs/lenet5-1 --to onnx -o models/digits.onnx --nchw",
@@ -63,15 +65,16 @@ def export(
     the folder.
 
     The ONNX model has standard operators, takes any number of examples, and
-    has images as dslc has them, with the channels last.
+    has images as dslc has them, with the channels last. That of a quantized
+    run has its integers between QuantizeLinear and DequantizeLinear.
 
     Args:
         to: c, wasm or onnx.
         output: The folder to write to, by default the net's name and -c or -wasm; of ONNX the folder or the .onnx file.
         weights: The weights of a .net file.
         max_batch: The most examples of a call; memory is planned for them.
-        target: The machine: native (this one), x86-64-v3, x86-64-v4, aarch64, armv7, riscv64, wasm,
-            cortex-m3, cortex-m4 or cortex-m7; generic, the default, is any that gcc or clang compile for.
+        target: The machine: native (this one), x86-64-v3, x86-64-v4, aarch64, aarch64-dotprod, armv7, riscv64,
+            wasm, cortex-m3, cortex-m4 or cortex-m7; generic, the default, is any that gcc or clang compile for.
         portable: Plain C for any compiler, without vectors.
         optimize: size: the least code and memory.
         embed: The weights as an array in the C (--no-embed: never); by default where they are less than 64 KB.
@@ -86,8 +89,18 @@ def export(
     from dslc.runtime.runs.trained import read_trained
 
     if is_quantized(run):
-        if to != "c" or nchw or weights is not None or define:
-            raise CallError(f"{run} is quantized: it goes out with --to c, without --nchw, --weights and -D")
+        if weights is not None or define:
+            raise CallError(f"{run} is quantized: it goes out without --weights and -D")
+        if to == "onnx":
+            _require_none_of_c(max_batch, target, portable, optimize, embed, training, threads)
+            _write_onnx_integers(run, output, nchw)
+            return
+        if nchw:
+            raise CallError(NOT_NCHW)
+        if to == "wasm":
+            _require_none_of_c(max_batch, target, portable, "speed", embed, False, threads)
+            _export_quantized_page(run, optimize == "size", training, output)
+            return
         machine = exported_target(_machine(portable, target))
         wishes = Wishes(machine, positive(max_batch, "--max-batch"), optimize == "size", embed, training, threads or "")
         _export_quantized(run, wishes, output)
@@ -97,7 +110,7 @@ def export(
         _write_onnx(run, weights, define, output, nchw)
         return
     if nchw:
-        raise CallError("--nchw is for --to onnx: images of exported C have the channels last")
+        raise CallError(NOT_NCHW)
     if to == "wasm":
         if portable or target is not None or embed is not None or max_batch != 1 or threads is not None:
             raise CallError("--to wasm: a page is for browsers, with its weights in a file and an example at a time")
@@ -131,6 +144,16 @@ def _export_quantized(run: str, wishes: Wishes, output: str | None) -> None:
     print("\n".join(told))
 
 
+def _export_quantized_page(run: str, small: bool, training: bool, output: str | None) -> None:
+    """`--to wasm` of a quantized network."""
+    from dslc.quantization.export import export_quantized_page
+    from dslc.runtime.runs.quantized import read_quantized
+
+    model = read_quantized(run)
+    files = export_quantized_page(model.trained, model.program, small, training)
+    _write_page(files, output or f"{model.trained.prefix}-wasm")
+
+
 def _export_page(
     run: str, weights: str | None, output: str | None, small: bool, training: bool, define: list[str] | None
 ) -> None:
@@ -147,7 +170,12 @@ def _export_page(
             "no examples of the training lie beside: a page that learns one class alone forgets others", file=sys.stderr
         )
     files = export_page(trained, Wishes(exported_target("wasm"), small=small, training=training), examples)
-    folder = Path(output or f"{trained.prefix}-wasm")
+    _write_page(files, output or f"{trained.prefix}-wasm")
+
+
+def _write_page(files: Mapping[str, bytes], output: str) -> None:
+    """Writes the files of a page, and says how to see it."""
+    folder = Path(output)
     _write(folder, files)
     loaded = sum(len(contents) for name, contents in files.items() if name != "README.md")
     print(f"{loaded:,} bytes to load; python3 -m http.server -d {folder} serves it at http://localhost:8000")
@@ -186,18 +214,38 @@ def _require_none_of_c(
 
 def _write_onnx(run: str, weights: str | None, define: list[str] | None, output: str | None, nchw: bool) -> None:
     """Writes NAME.onnx, or the file that -o names."""
-    from dslc.cache import write_whole
     from dslc.export.onnx.model import OPSET, export_onnx
     from dslc.runtime.runs.trained import read_trained
 
     trained = read_trained(run, weights, overrides(define))
-    model = export_onnx(trained, nchw)
+    _write_model(trained, export_onnx(trained, nchw), output)
+    print(f"ONNX with operators of opset {OPSET}, in single precision, for any number of examples.")
+    _tell_axes(trained, nchw)
+
+
+def _write_onnx_integers(run: str, output: str | None, nchw: bool) -> None:
+    """The same of a quantized network."""
+    from dslc.export.onnx.model import OPSET
+    from dslc.quantization.onnx_model import export_quantized_onnx
+    from dslc.runtime.runs.quantized import read_quantized
+
+    model = read_quantized(run)
+    _write_model(model.trained, export_quantized_onnx(model.trained, model.program, nchw), output)
+    print(f"ONNX with QuantizeLinear and DequantizeLinear of opset {OPSET}, for any number of examples.")
+    _tell_axes(model.trained, nchw)
+
+
+def _write_model(trained: Trained, model: bytes, output: str | None) -> None:
+    from dslc.cache import write_whole
+
     path = Path(output or ".")
     path = path if path.suffix == ".onnx" else path / f"{trained.prefix}.onnx"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, model)
     print(f"{path} ({len(model):,} bytes)")
-    print(f"ONNX with operators of opset {OPSET}, in single precision, for any number of examples.")
+
+
+def _tell_axes(trained: Trained, nchw: bool) -> None:
     if any(len(value.shape) == 3 for value in trained.network.inputs):
         print(f"Images are (batch, {'channels, rows, columns' if nchw else 'rows, columns, channels'}).")

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from dslc.cli.app import Define, Spec, app, examples, overrides, positive
 from dslc.compiler import check_file
+from dslc.derived import rounded_values, unrounded
 from dslc.language.diagnostics import CallError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def gradcheck(
 ) -> int:
     """Compare numerical and analytic gradients in float64: a row a parameter, and all in one vector.
 
-    Augmentation is always left out: nothing in it learns. So is truncated backpropagation through time, which is not
-    the slope of the loss.
+    Augmentation is always left out: nothing in it learns. So are truncated backpropagation through time and the
+    rounding of quantize int8, whose gradients are not the slope of the loss.
 
     Args:
         examples_: How many examples the random mini-batch has.
@@ -62,6 +63,9 @@ def gradcheck(
         print(
             f"note: checked with the gradients of all steps, without the truncate of {', '.join(cut)}", file=sys.stderr
         )
+    if rounded_values(network):
+        print("note: checked without the rounding of quantize int8: a staircase has no slopes", file=sys.stderr)
+        network = unrounded(network)
     model = Model(network)
     model.training  # noqa: B018 - raises where there is no loss to differentiate
     x, y = random_batch(model.network, min(positive(examples_, "--examples"), model.batch), seed)

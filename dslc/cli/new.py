@@ -68,6 +68,7 @@ def new(name: str | None = None, kind: Kind | None = None) -> None:
         name, kind = None, name
     if kind is None:
         kind = _ask_kind()
+        name = name or input(f"name of the folder, Enter for {kind}: ").strip()
     name = name or kind
     folder, net = Path(name), _net_name(name)
     if folder.exists():

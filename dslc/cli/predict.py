@@ -40,6 +40,8 @@ def predict(
     from dslc.runtime.runs.predictions import write_predictions
     from dslc.runtime.runs.quantized import load_predictor
 
+    if Path(output).suffix not in (".csv", ".npy"):
+        raise CallError(f"predictions are written as .csv or .npy, which {output} does not end in")
     if top is not None and positive(top, "--top") and output.endswith(".npy"):
         raise CallError("--top writes classes by name, which goes into a CSV: name one with -o")
     data, read = data_of(run, data, read)

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from dslc.cli.app import Data, Run, app, examples, positive
-from dslc.cli.data import DataOptions, data_of, run_data
+from dslc.cli.data import DataOptions, data_of, judged, run_data
 from dslc.cli.tables import print_table
 
 if TYPE_CHECKING:
+    from dslc.quantization.analysis import LayerLoss
+    from dslc.runtime.model import Model
     from dslc.runtime.quantized import QuantizedModel
+
+FEW = 32
+"""Examples that are too few to show ranges."""
 
 
 @app.command(
@@ -29,7 +34,7 @@ def quantize(
     data: Data | None = None,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     bits: Literal[7, 8] = 8,
-    ranges: Literal["mse", "minmax"] = "mse",
+    ranges: Literal["mse", "minmax"] | None = None,
     examples_: Annotated[int, Parameter(name="--examples")] = 512,
     read: DataOptions = DataOptions(),
 ) -> None:
@@ -42,7 +47,8 @@ def quantize(
     Args:
         output: The folder to write to; by default RUN_int8.
         bits: Of a value; 7 is faster on CPUs with AVX2 that have no VNNI.
-        ranges: mse: of each value the range with the least square error; minmax: the whole.
+        ranges: mse: of each value the range with the least square error; minmax: the whole. Unless given, those that
+            a run with quantize int8 was trained with, else mse.
         examples_: How many of the training set show the ranges.
     """
     import dslc
@@ -58,41 +64,63 @@ def quantize(
     require_free(folder)
     data, read = data_of(run, data, read)
     model = load_run(run, "auto")
-    dataset = run_data(model, data, read)
+    dataset, part, name = judged(run, run_data(model, data, read))
     count = positive(examples_, "--examples")
     found = dslc.quantize(model, dataset.train.x, bits=bits, ranges=ranges, examples=count)
-    part = dataset.test or dataset.dev or dataset.train
-    title, columns, rows, sides = _layers(found, dataset.train.x)
+    losses = _losses(found, dataset.train.x)
+    title, columns, rows, sides = _layers(losses)
     before, after = model.evaluate(*part.given), found.evaluate(*part.given)
-    lines = _told(found, before, after)
+    lines = [_ranges(model, ranges, min(count, len(dataset.train.x))), *_told(found, losses, before, after)]
     table = "\n".join("  ".join(cells) for cells in [columns, *rows])
     write_quantized(folder, found, "\n".join([title, table, "", *lines, ""]), run)
-    print(f"judged on {len(part.x):,} examples", file=sys.stderr)
+    print(f"judged on {name}: {len(part.x):,} examples", file=sys.stderr)
     print_table(title, columns, rows, sides)
     print()
     print("\n".join([*lines, f"{folder}"]))
 
 
-def _layers(model: QuantizedModel, x: object) -> tuple[str, tuple[str, ...], list[tuple[str, ...]], str]:
-    """A table with a row an operation: what each one loses."""
+def _losses(model: QuantizedModel, x: object) -> list[LayerLoss]:
+    """What each operation loses, by some of the examples."""
     from dslc.runtime.quantized import calibration_inputs
 
-    some = calibration_inputs(model.network, model.schema, x, 128)
+    return model.layer_losses(calibration_inputs(model.network, model.schema, x, 128))
+
+
+def _layers(losses: list[LayerLoss]) -> tuple[str, tuple[str, ...], list[tuple[str, ...]], str]:
+    """A table with a row an operation."""
     rows: list[tuple[str, ...]] = [
         (
             loss.name, loss.kind, f"{loss.float_bytes:,}", f"{loss.bytes:,}", f"{loss.signal:.1f}", f"{loss.alone:.1f}",
             "" if loss.changed is None else f"{100 * loss.changed:.1f} %",
         )
-        for loss in model.layer_losses(some)
+        for loss in losses
     ]  # fmt: skip
     columns = ("layer", "operation", "float32", "int8", "signal to noise", "alone", "answers changed alone")
     return "layers: bytes, and signal to noise in decibels", columns, rows, "llrrrrr"
 
 
-def _told(found: QuantizedModel, before: dict[str, float], after: dict[str, float]) -> list[str]:
-    """Size and metrics, before and after."""
+def _ranges(model: Model, ranges: str | None, count: int) -> str:
+    """Where the ranges of the values come from."""
+    from dslc.quantization.quantize import learned_ranges
+    from dslc.runtime.runs.trained import trained
+
+    if ranges is None and learned_ranges(trained(model.network, model.copy_weights(), model.schema)):
+        return "ranges: those of the training, quantize int8"
+    few = "; so few may lack what others have, which is cut off" if count < FEW else ""
+    return f"ranges: {ranges or 'mse'} of {count:,} examples{few}"
+
+
+def _told(
+    found: QuantizedModel, losses: list[LayerLoss], before: dict[str, float], after: dict[str, float]
+) -> list[str]:
+    """The layer that loses most, size, and metrics, before and after."""
     from dslc.quantization.analysis import size_before
 
     sizes = size_before(found.trained), found.program.constant_bytes
+    worst = min(losses, key=lambda loss: loss.alone)
     metrics = [f"{name}: {value:.6g} in float, {after[name]:.6g} in integers" for name, value in before.items()]
-    return [f"weights: {sizes[0]:,} bytes in float, {sizes[1]:,} in integers", *metrics]
+    return [
+        f"loses most: {worst.name}, {worst.alone:.1f} dB alone",
+        f"weights: {sizes[0]:,} bytes in float, {sizes[1]:,} in integers",
+        *metrics,
+    ]

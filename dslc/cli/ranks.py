@@ -22,6 +22,12 @@ def launched_rank() -> int | None:
     return None
 
 
+def launch_words() -> str:
+    """What stands before a command that this one goes on with on as many ranks: `mpiexec -n 4 `; nothing for one."""
+    ranks = communicator()
+    return "" if ranks is None else f"mpiexec -n {ranks.size} "
+
+
 def communicator() -> Any:
     """All ranks that the launcher has started; None if there are no others.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dslc.columns import Column
 from dslc.ir import Network, Node
 from dslc.lowering.lower import lower
+from dslc.planning.slicing import division
 from dslc.registry import name_of
 from dslc.shape import show_shape
 
@@ -43,13 +44,14 @@ class ColumnRow:
 class Memory:
     """Bytes, exactly as they are allocated. `prediction` and `training` are whole arenas; `requested_gradients` come to
     the latter if `gradients()` is called: training itself does not store them, and `best_weights` if there is a dev
-    set or early stopping. A mini-batch of `batch` examples is worked through in `slices`. `recomputed`: the segments
-    that the backward pass computes again for `memory`, as the first and the last layer; `kept_activations`: the bytes
-    of activations if all were kept.
+    set or early stopping. A mini-batch of `batch` examples is worked through in `slices` of up to `slice`; `mixing`:
+    the layer for which it is not, though it is large. `recomputed`: the segments that the backward pass computes again
+    for `memory`, as the first and the last layer; `kept_activations`: the bytes of activations if all were kept.
     """
 
     batch: int
     slices: int
+    slice: int
     threads: int
     parameters: int
     prediction_activations: int
@@ -62,6 +64,7 @@ class Memory:
     best_weights: int = 0
     recomputed: tuple[tuple[str, str], ...] = ()
     kept_activations: int = 0
+    mixing: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,8 @@ def _training_step(network: Network) -> Work | None:
 def _memory(plan: Plan) -> Memory:
     common: dict[str, Any] = {
         "batch": plan.step_batch,
-        "slices": plan.step_batch // plan.batch,
+        "slices": -(-plan.step_batch // plan.batch),
+        "slice": plan.batch,
         "threads": plan.threads,
         "parameters": plan.bytes("parameters"),
         "prediction_activations": plan.bytes("prediction"),
@@ -155,6 +159,7 @@ def _memory(plan: Plan) -> Memory:
         best_weights=plan.weights_bytes,
         recomputed=again.segments if again else (),
         kept_activations=again.activations if again else plan.bytes("activations"),
+        mixing=division(plan.graph.network).mixing,
     )
 
 

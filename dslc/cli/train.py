@@ -32,7 +32,7 @@ from dslc.cli.app import (
 )
 from dslc.cli.data import DataOptions, encode_tables, locating, training_data
 from dslc.cli.profile import show_profile
-from dslc.cli.ranks import communicator
+from dslc.cli.ranks import communicator, launch_words
 from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
 from dslc.compiler import check_file
@@ -190,7 +190,7 @@ def _status(history: History, folder: Path) -> int:
     if history.stopped != "interrupted":
         return 0
     if checkpoints_of(str(folder)):
-        resume = f"{repeating(ARGUMENTS.get())} --resume {shlex.quote(str(folder))}"
+        resume = f"{launch_words()}{repeating(ARGUMENTS.get())} --resume {shlex.quote(str(folder))}"
         print(f"interrupted: {resume} goes on where it was", file=sys.stderr)
     return interrupted_status()
 
@@ -244,11 +244,15 @@ def _same(run: str | None, resume: str | None) -> bool:
 def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dataset:
     """The data split as the call says, or as the run that goes on did where it says nothing."""
     from dslc.runtime.data.splits import Shares
-    from dslc.runtime.runs.folder import split_as_trained
+    from dslc.runtime.runs.folder import partition_of, split_as_trained
 
     if resume is not None and shares == Shares():
         path = Path(resume)
-        return split_as_trained(given, str(path if path.is_dir() else path.parent), seed)
+        folder = str(path if path.is_dir() else path.parent)
+        before = partition_of(folder)
+        if before is not None and not before.of(given.train.y):
+            print(f"note: {resume} was trained on other data: these are split anew, as --split says", file=sys.stderr)
+        return split_as_trained(given, folder, seed)
     return given.split(shares, seed)
 
 

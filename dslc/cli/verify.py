@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -22,9 +23,15 @@ from dslc.cli.app import (
     thread_option,
 )
 from dslc.compiler import check_file
+from dslc.derived import rounded_values
 
 if TYPE_CHECKING:
     from dslc.target import Target
+
+
+IN_DOUBLE = (
+    "compared in float64: in float32 a number in the middle of two steps of quantize int8 is rounded to either of them"
+)
 
 
 @app.command(
@@ -41,7 +48,7 @@ def verify(
     seed: int = 0,
     threads: Threads = "auto",
     target: Machine = "native",
-    dtype: Literal["float32", "float64"] | None = None,
+    dtype: Literal["float32", "float64", "mixed"] | None = None,
     disable: Disable = None,
     define: Define = None,
 ) -> int:
@@ -53,7 +60,7 @@ def verify(
     Args:
         examples_: How many examples the random mini-batch has.
         seed: Of the random mini-batch.
-        dtype: The precision; that of the file unless given.
+        dtype: The precision; that of the file unless given, with quantize int8 always float64.
     """
     from dslc.cli.tables import print_table
     from dslc.proofs.verify import verify as compare
@@ -64,6 +71,9 @@ def verify(
     if is_quantized(spec):
         return _verify_integers(spec, positive(examples_, "--examples"), seed, target_named(target))
     network = check_file(spec, overrides(define), dtype)
+    if rounded_values(network) and network.precision != "float64":
+        print(f"note: {IN_DOUBLE}", file=sys.stderr)
+        network = replace(network, precision="float64")
     model = Model(network, thread_option(threads), options_without(disable), target_named(target))
     rows = compare(model, min(positive(examples_, "--examples"), model.batch), seed)
     cells = [(r.what, f"{r.difference:.1e}", f"{r.tolerance:.0e}", "ok" if r.ok else "differs") for r in rows]

@@ -44,8 +44,10 @@ UNSPLIT_FMA = ("--param=avoid-fma-max-bits=0",)
 """GCC tuned for some CPUs splits multiply-adds in short chains and not in long ones; then a sum has other bits in a
 small tile than in a large one."""
 ON_ALL_CORES = ("-flto=auto", "-fno-fat-lto-objects", "-flto-partition=balanced", "--param=lto-min-partition=2000")
-"""GCC's link-time optimization compiles the functions of our one C file on all cores: it deals them out in parts, a
-small network's too, and runs `make` on these."""
+"""GCC's link-time optimization compiles the functions of our one C file on all cores: it deals them out in parts and
+runs `make` on these."""
+LARGE = 150_000
+"""So many characters of C are compiled on all cores; dealing less out takes longer than it saves."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
 SEAL = b"dslc sha256 "
 """What precedes the checksum at the end of a module."""
@@ -67,6 +69,10 @@ class Compiler:
     identity: str
     flags: tuple[str, ...] = ()
     own_flags: tuple[str, ...] = ()
+
+    def flags_for(self, code: str) -> tuple[str, ...]:
+        """Its own flags for C of this size."""
+        return tuple(flag for flag in self.flags if len(code) >= LARGE or flag not in ON_ALL_CORES)
 
     def spelled(self, target: Target) -> tuple[str, ...]:
         """The flags of a target as this compiler writes them: zig has underscores in the names of CPUs."""
@@ -273,8 +279,8 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         ffi.set_source(name, source.declarations, compiler_verbose=0)
         ffi.emit_c_code(str(wrapper))
         python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
-        flags, own = [*FLAGS, *compiler.spelled(target), *compiler.flags, *compiler.own_flags], compiler.own_flags
-        light = ["-O1", "-fPIC", "-w", *own]
+        flags = [*FLAGS, *compiler.spelled(target), *compiler.flags_for(source.code), *compiler.own_flags]
+        light = ["-fPIC", "-w", *compiler.own_flags, "-O0"]
         jobs = [
             [*compiler.command, *flags, *WARNINGS, "-c", str(kernels), "-o", str(folder / "kernels.o")],
             [*compiler.command, *light, *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],

@@ -95,9 +95,11 @@ def _targets(plan: Plan) -> tuple[Tensor, ...]:
 def _numbers(plan: Plan) -> dict[str, object]:
     return {
         "net": plan.graph.network.name,
+        "mixes": any(node.layer.mixes and not node.frozen for node in plan.graph.network.nodes),
         "version": version(),
         "summary": summary(plan),
         "batch": plan.batch,
+        "predicted": plan.steps[0].batch,
         "step_batch": plan.step_batch,
         "lanes": plan.target.lanes(plan.itemsize),
         "itemsize": plan.itemsize,
@@ -163,7 +165,7 @@ def _calls(plan: Plan, phases: Phases) -> dict[str, object]:
             words = _words(step.name, phase.name, in_slice, plan)
             if step.name == "gradients":
                 found[name] = phases[name].name
-            start = "earlier" if in_slice else ""
+            start = "(int64_t)earlier" if in_slice else ""
             found[f"{name}_arguments"] = phase_call(phases[name], start, words, step.name == "train")
     return found
 
@@ -172,7 +174,9 @@ def _words(step: str, phase: str, in_slice: bool, plan: Plan) -> dict[str, str]:
     """What a phase is told in place of `n` and its like: of a slice, or of this rank's part of the mini-batch."""
     if plan.step_batch > plan.batch:
         of_slice = {"total_weight": "slice_weight", "sample_weights": "slice_weights", "loss": "call->slice_loss"}
-        return of_slice if in_slice else {"n": "call->n"}
+        gathered = plan.graph.network.inputs if step == "train" else ()
+        inputs = {f"{v.name}_in": f"call->{v.name}_in + (int64_t)first * {v.elements}" for v in gathered}
+        return {**of_slice, **inputs} if in_slice else {"n": "call->n"}
     if not plan.graph.over_ranks:
         return {}
     if step == "gradients":

@@ -23,6 +23,7 @@ RUNTIME_PARAMETERS = {
     "barrier": "thread_barrier *barrier",
     "n": "int n",
     "earlier": "int earlier",
+    "first_slice": "int first_slice",
     "total_weight": "double total_weight",
     "part": "int part",
     "parts": "int parts",
@@ -36,8 +37,9 @@ RUNTIME_PARAMETERS = {
 """What a kernel may take besides its arrays; it gets what its body mentions."""
 
 RUNTIME_ARGUMENTS = {
-    "barrier": "barrier", "n": "n", "earlier": "earlier", "total_weight": "total_weight", "part": "part",
-    "parts": "parts", "step": "net->step", "seed": "net->seed", "lr": "(real)net->lr",
+    "barrier": "barrier", "n": "n", "earlier": "earlier", "first_slice": "first_slice",
+    "total_weight": "total_weight", "part": "part", "parts": "parts", "step": "net->step", "seed": "net->seed",
+    "lr": "(real)net->lr",
     "step_number": "(double)(net->step + 1)", "ranks": "net->ranks", "all_examples": "net->ranks->examples",
 }  # fmt: skip
 

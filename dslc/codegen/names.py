@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslc.codegen.c_source import PUBLIC, RUNS, c_prefix
-from dslc.operation import CALLERS, OUTPUT, Tensor
+from dslc.operation import CALLERS, INPUT, OUTPUT, Tensor
 from dslc.plan import Buffer, Plan, PlannedStep
 from dslc.shape import show_shape
 
@@ -40,11 +40,13 @@ class Constant:
 
 @dataclass(frozen=True)
 class Place:
-    """A buffer in a memory, `at` or `weights`; `step` is the one whose workspace it lies in, empty if it is kept."""
+    """A buffer in a memory, `at` or `weights`; `step` is the one whose workspace it lies in, empty if it is kept.
+    `batch`: for so many examples."""
 
     step: str
     buffer: Buffer
     memory: str
+    batch: int
 
     @property
     def name(self) -> str:
@@ -61,7 +63,8 @@ class Names:
         self.plan, self.apart = plan, apart
         self.prefix = c_prefix(plan.graph.network)
         self.real = "float" if plan.itemsize == 4 else "double"
-        calls = ("predict_call", "evaluate_call", "step_call", "add_slice", "total_loss_of_slices",
+        calls = ("predict_call", "evaluate_call", "step_call", "train_call", "add_slice", "total_loss_of_slices",
+                 "examples_in_order", "gather_slice", "step_on",
                  *(f"{name}_part" for name in RUNS))  # fmt: skip
         self.taken = {*PHASES, *calls, *(f"{self.prefix}_{name}" for name in PUBLIC)}
         self.constants: dict[tuple[str, str], Constant] = {}
@@ -82,7 +85,7 @@ class Names:
             step = train
         buffer = local or self.plan.kept[tensor.name]
         memory = "weights" if self.apart and tensor.name in self.plan.kept else "at"
-        return Place(step.name if local else "", buffer, memory)
+        return Place(step.name if local else "", buffer, memory, step.batch)
 
     def constant(self, step: PlannedStep, tensor: Tensor) -> str:
         """The constant with the offset of a tensor's buffer."""
@@ -93,7 +96,7 @@ class Names:
         tensor, buffer, key = place.buffer.tensor, place.buffer, (place.step, place.buffer.tensor.name)
         if key not in self.constants:
             name = self.unique(place.name)
-            stored = (self.plan.batch, *buffer.layout.stored)
+            stored = (place.batch, *buffer.layout.stored)
             each = show_shape(stored) if tensor.batched else buffer.layout.describe()
             shared = f", the memory of {buffer.alias}" if buffer.alias else ""
             self.constants[key] = Constant(name, buffer.offset, f"{each}{shared}", *key)
@@ -103,8 +106,10 @@ class Names:
         """The constant of the buffer in which the examples of a mini-batch are gathered."""
         buffer = self.plan.kept[f"{tensor.name}_staging"]
         name = self.unique(f"{tensor.name}_staging")
-        each = show_shape((self.plan.step_batch, *tensor.shape))
-        self.constants["", name] = Constant(name, buffer.offset, f"{each}, one mini-batch", "", tensor.name)
+        sliced = tensor.role == INPUT and self.plan.step_batch > self.plan.batch
+        count, what = (self.plan.batch, "slice") if sliced else (self.plan.step_batch, "mini-batch")
+        each = show_shape((count, *tensor.shape))
+        self.constants["", name] = Constant(name, buffer.offset, f"{each}, one {what}", "", tensor.name)
         return name
 
     def c_type(self, tensor: Tensor) -> str:

@@ -15,9 +15,9 @@ from dslc.codegen.statements import Choice, Group, Loop, Statements, statements,
 from dslc.operation import WEIGHTS, Tensor
 from dslc.plan import Plan, PlannedPhase, PlannedStep
 
-COUNTS = ("n", "earlier", "total_weight")
+COUNTS = ("n", "earlier", "first_slice", "total_weight")
 """What a phase is told of the examples where a kernel of it asks: how many it works on, how many were in the slices
-before, and their weights' sum."""
+before, whether this is the first that counts, and their weights' sum."""
 UPDATES = "int updates"
 """The parameter of a function that two steps share: whether it is the one that updates."""
 
@@ -156,7 +156,7 @@ def shared_phases(plan: Plan, phases: Mapping[str, PhaseFunction]) -> set[str]:
 def example_ns(plan: Plan, phases: Collection[str]) -> int:
     """Nanoseconds that one thread is estimated to need for an example, as one of a full mini-batch whose parameters
     are prepared."""
-    named = {f"{step.name}_{phase.name}": phase for step in plan.steps for phase in step.phases}
-    named = {name: phase for name, phase in named.items() if phase.name not in ("prepack", "small_batch")}
-    kernels = [kernel for name in phases if name in named for kernel in named[name].kernels]
-    return ceil(sum(kernel.variant.cost_ns for kernel in kernels) / plan.batch)
+    named = {f"{step.name}_{phase.name}": (step, phase) for step in plan.steps for phase in step.phases}
+    found = [named[name] for name in phases if name in named]
+    counted = [(step, phase) for step, phase in found if phase.name not in ("prepack", "small_batch")]
+    return ceil(sum(kernel.variant.cost_ns / step.batch for step, phase in counted for kernel in phase.kernels))

@@ -11,7 +11,7 @@ DEFINITIONS = re.compile(
       | ^typedef\ (?!struct)[^;({]*?\b(\w+)(?:\ __attribute__.*)?;
       | ^\}\ (?:__attribute__\(\(.*?\)\)\)\ )?(\w+); # a struct
       | ^\#define\ (\w+)
-      | ^PRODUCT\((\w+),                         # a function that this macro defines
+      | ^PRODUCT(?:_BF16)?\((\w+),               # a function that this macro defines
       | ^static\ (?:const\ )?\w+\ (\w+)\ =""",
     re.MULTILINE | re.VERBOSE,
 )
@@ -34,7 +34,7 @@ def _joined(items: Sequence[str]) -> str:
     """Items with empty lines between them, but for uses of one macro in a row."""
     lines: list[str] = []
     for item in items:
-        if lines and not (item.startswith("PRODUCT(") and lines[-1].startswith("PRODUCT(")):
+        if lines and not (item.startswith("PRODUCT") and lines[-1].startswith("PRODUCT")):
             lines.append("")
         lines.append(item)
     return "\n".join(lines)

@@ -47,7 +47,7 @@ def _environment(single: bool) -> Environment:
         autoescape=False,
     )
     env.filters["real"] = lambda formula: _literals(str(formula), single)
-    env.filters["double"] = lambda formula: _literals(str(formula), False)
+    env.filters["double"] = lambda formula: _doubles(str(formula))
     env.filters["largest"] = largest
     env.filters["bytes"] = bytes_of
     env.filters["unsigned"] = unsigned
@@ -59,6 +59,11 @@ def _environment(single: bool) -> Environment:
 def _literals(formula: str, single: bool) -> str:
     """`REAL(0.5)` as a literal of a precision."""
     return re.sub(r"REAL\(([^()]*)\)", r"\1f" if single else r"\1", formula)
+
+
+def _doubles(formula: str) -> str:
+    """A formula in double precision in a network of any."""
+    return _literals(formula.replace("multiply_add(", "fma("), False)
 
 
 @cache

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from dslc.derived import unrounded
 from dslc.ir import Network, Node
 from dslc.language.arguments import show, slots
 from dslc.layers import Layer
@@ -47,7 +48,8 @@ class Diagram:
 
 def diagram_of(network: Network, unfold: bool = False) -> Diagram:
     """The diagram of a network. A block is one box, and so is a layer with the layers behind it that keep its size,
-    such as its activation. unfold: the layers of blocks get boxes too."""
+    such as its activation. unfold: the layers of blocks get boxes too. The rounding of `quantize int8` has none."""
+    network = unrounded(network)
     groups = _groups(network, unfold)
     boxes = [Box("input", (value.name,)) for value in network.inputs]
     source = {value.name: place for place, value in enumerate(network.inputs)}

@@ -13,7 +13,7 @@ from dslc.checker.common import COMMON
 from dslc.checker.metrics import METRICS
 from dslc.clips import Clip
 from dslc.inits import Init
-from dslc.ir import ON_NAN
+from dslc.ir import ON_NAN, PRECISIONS
 from dslc.language.arguments import show, slots
 from dslc.layers import Layer
 from dslc.losses import Loss
@@ -47,11 +47,12 @@ SETTINGS = {
     "metrics": "What is shown of every epoch besides the loss.",
     "optimize": "The metric that tells which epoch is best, `subject_to` bounds.",
     "freeze": "Layers that do not learn.",
-    "precision": "`float32` or `float64`.",
+    "precision": "`float32`, `float64`, or `mixed`: float32 with products of dense layers in bf16.",
     "standardize_target": "`on`: outputs of numbers learn standardized targets and answer in the targets' own unit.",
     "average": "Predictions use averages of the parameters over the updates.",
     "on_nan": "At a step that is not finite: `stop`, or go on without it, `skip`, perhaps with half the learning rate.",
     "memory": "`low`, or the most that training may take, as in `500MB`: what is not kept is computed again.",
+    "quantize": "`int8`: training rounds weights and values as `dslc quantize` will, and learns to do with it.",
     "precise": "`on`: only algorithms with no more rounding error than the plain sum.",
 }
 WORDS = {
@@ -59,9 +60,10 @@ WORDS = {
     "shuffle": ("on", "off"),
     "precise": ("on", "off"),
     "standardize_target": ("on", "off"),
-    "precision": ("float32", "float64"),
+    "precision": PRECISIONS,
     "on_nan": ON_NAN,
     "memory": ("low",),
+    "quantize": ("int8",),
     "stop": ("early",),
     "metrics": (*METRICS, "confusion"),
     "optimize": (*METRICS, "dev_loss", "subject_to"),

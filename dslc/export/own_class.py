@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from dslc.derived import rounded_values
 from dslc.export.network import Trained
 from dslc.ir import Head, Network, Node, Parameter, Value
 from dslc.language.diagnostics import CallError
@@ -23,9 +24,11 @@ def with_own_class(trained: Trained) -> Trained:
     their order. All layers but the last are frozen: a few examples teach it, and spoil little of what it knows.
 
     Raises:
-        CallError: the network does not end in one `dense -> softmax` that tells classes.
+        CallError: the network does not end in one `dense -> softmax` that tells classes, or it rounds.
     """
     network = trained.network
+    if rounded_values(network):
+        raise CallError("--training: a page learns no network of quantize int8: leave --training out")
     dense, softmax, head = _last_layers(network)
     count = head.value.shape[0]
     wider: dict[str, Value] = {v.name: Value(v.name, (count + 1,)) for v in (dense.output, softmax.output)}

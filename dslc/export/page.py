@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -44,8 +45,7 @@ def export_page(trained: Trained, wishes: Wishes, examples: Examples | None) -> 
         CallError: the network has several inputs, or should learn and does not tell classes.
         UsageError: there is no compiler for WebAssembly.
     """
-    if len(trained.network.inputs) > 1:
-        raise CallError("--to wasm: a page asks for one input, and this network has several; take --to c")
+    _require_one_input(trained)
     wishes = replace(wishes, target=TARGETS["wasm"], embed=False)
     if wishes.training:
         training = trained.network.training
@@ -62,21 +62,42 @@ def export_page(trained: Trained, wishes: Wishes, examples: Examples | None) -> 
     return {
         f"{prefix}.wasm": compile_wasm(exported.files, prefix, names, wishes.small),
         f"{prefix}.weights": exported.files[f"{prefix}.weights"],
-        "about.js": f"export default {json.dumps(about, indent=2, ensure_ascii=False)};\n".encode(),
-        **_page(trained, wishes.training),
+        **_page(trained, about, wishes.training, False),
         **stored,
     }
 
 
-def _page(trained: Trained, trains: bool) -> dict[str, bytes]:
-    """The files that people write: what they show is in `about.js`."""
-    single = trained.network.precision == "float32"
-    static = ("style.css", "network.js", "inputs.js", "drawing.js", *(["learning.js"] if trains else []))
+def page_without_weights(trained: Trained, wishes: Wishes, exported: Exported) -> dict[str, bytes]:
+    """The files of a page whose network was exported with its weights in the C, and takes memory in each call of
+    `predict`: a quantized one.
+
+    Raises:
+        CallError: the network has several inputs.
+        UsageError: there is no compiler for WebAssembly.
+    """
+    _require_one_input(trained)
+    module = compile_wasm(exported.files, trained.prefix, [f"{trained.prefix}_predict"], wishes.small)
+    about = _about(trained, wishes, exported, None)
+    return {f"{trained.prefix}.wasm": module, **_page(trained, about, False, True)}
+
+
+def _require_one_input(trained: Trained) -> None:
+    if len(trained.network.inputs) > 1:
+        raise CallError("--to wasm: a page asks for one input, and this network has several; take --to c")
+
+
+def _page(trained: Trained, about: Mapping[str, object], trains: bool, quantized: bool) -> dict[str, bytes]:
+    """The files that people write: what they show is in `about.js`. `quantized`: the weights are in the module."""
+    single = trained.network.dtype == "float32"
+    static = ("style.css", "inputs.js", "drawing.js", *(["learning.js"] if trains else []))
     context = {"title": trained.network.name, "version": version(), "trains": trains}
+    readme = {**context, "prefix": trained.prefix, "quantized": quantized}
     return {
+        "about.js": f"export default {json.dumps(about, indent=2, ensure_ascii=False)};\n".encode(),
+        "network.js": render("page/network.js.j2", {"quantized": quantized}, single).encode(),
         "index.html": render("page/index.html.j2", context, single).encode(),
         "page.js": render("page/page.js.j2", {"trains": trains}, single).encode(),
-        "README.md": render("page/README.md.j2", {**context, "prefix": trained.prefix}, single).encode(),
+        "README.md": render("page/README.md.j2", readme, single).encode(),
         **{name: render(f"page/{name}.j2", {}, single).encode() for name in static},
     }
 
@@ -94,7 +115,7 @@ def _are_bytes(examples: Examples) -> bool:
 
 def _about(trained: Trained, wishes: Wishes, exported: Exported, examples: Examples | None) -> dict[str, object]:
     """What the page knows: names, shapes, classes, and how its input came to be in training."""
-    interface = interface_of(trained, 4 if trained.network.precision == "float32" else 8)
+    interface = interface_of(trained, 4 if trained.network.dtype == "float32" else 8)
     images = trained.images
     return {
         "name": trained.network.name,

@@ -17,6 +17,7 @@ from dslc.passes.memory import place
 from dslc.passes.threads import share_work
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
 from dslc.planning.planner import Options, make_plan
+from dslc.planning.slicing import Division
 from dslc.planning.verifier import verify_plan
 from dslc.target import Target
 
@@ -53,7 +54,8 @@ def plan_prediction(network: Network, target: Target, batch: int, direct: bool =
         if direct
         else ()
     )
-    plan = make_plan(graph, target, batch, threads, Options(() if threads > 1 else (WITHOUT_THREADS,), algorithms))
+    options = Options(() if threads > 1 else (WITHOUT_THREADS,), algorithms)
+    plan = make_plan(graph, target, Division(batch, batch, batch), threads, options)
     verify_plan(plan)
     step = plan.steps[0]
     prepack = tuple(k for phase in step.phases if phase.name == PREPACK for k in phase.kernels)
@@ -89,7 +91,7 @@ def _apart(plan: Plan, phases: tuple[PlannedPhase, ...], layouts: Mapping[str, L
         phases = share_work(phases, _place_of(workspace))
     used = max((b.offset + b.elements for b in workspace.values()), default=0)
     regions = (Region("constants", 0, max(end, 1) + lanes - 1), Region("workspace", 0, max(used, 1) + lanes - 1))
-    step = PlannedStep("predict", phases, workspace)
+    step = PlannedStep("predict", phases, workspace, plan.batch)
     return replace(plan, steps=(step,), kept=constants, regions=regions)
 
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from dslc.bf16 import pairs
 from dslc.export.arithmetic import Arithmetic
 from dslc.export.contraction import transformed
 from dslc.export.prediction import Prediction
 from dslc.kernels import detail
 from dslc.kernels._winograd import FiltersDetail, sizes
 from dslc.kernels.transform import Transform
+from dslc.layers._fake_quantize import fake_quantized_weight
 from dslc.layers.batchnorm import BatchNormDetail
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
+from dslc.lowering.details import UnitsDetail
 from dslc.numerics import Array, np
 from dslc.operation import Operation, identifier
 
@@ -62,6 +65,12 @@ def _fold_batchnorm(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Ar
     return folded, arithmetic.multiply_add(centered, factor, beta)
 
 
+def _fake_quantize_weight(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arrays:
+    """The weights of each unit to whole multiples of its largest absolute value / 127."""
+    del arithmetic
+    return (fake_quantized_weight(arrays[0], detail(op, UnitsDetail).units),)
+
+
 def _winograd_filters(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arrays:
     """G g G^T of every channel and filter: (rows, columns, channels, filters) becomes (elements, channels, filters)."""
     (filters,) = arrays
@@ -99,7 +108,17 @@ def _rotate_filters(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Ar
     return (np.concatenate([part.swapaxes(2, 3) for part in parts], axis=3),)
 
 
+def _bf16_panels(op: Operation, arrays: Arrays, arithmetic: Arithmetic) -> Arrays:
+    """Weights (units, inputs) in pairs of inputs; the last of an odd number is paired with zeros."""
+    del op, arithmetic
+    (w,) = arrays
+    even = np.pad(w, [(0, 0), (0, w.shape[1] % 2)])
+    return (pairs(even[:, ::2], even[:, 1::2]),)
+
+
 PREPARATIONS: Mapping[str, Preparation] = {
+    "bf16_panels": _bf16_panels,
+    "fake_quantize_weight": _fake_quantize_weight,
     "fold_batchnorm": _fold_batchnorm,
     "winograd_filters": _winograd_filters,
     "pack_filters": _pack_filters,

@@ -26,6 +26,7 @@ from dslc.numerics import Array, np
 from dslc.operation import identifier
 from dslc.plan import Buffer, Plan
 from dslc.planning.planner import Options, make_plan
+from dslc.planning.slicing import Division
 from dslc.planning.verifier import verify_plan
 from dslc.target import Target
 
@@ -51,7 +52,7 @@ def plan_training(network: Network, target: Target, batch: int, direct: bool = F
     graph = lower(network)
     operations = [op for step in graph.steps for op in step.operations]
     algorithms = tuple((op.name, "direct") for op in operations if op.kind.startswith("conv_")) if direct else ()
-    plan = make_plan(graph, target, batch, 1, Options(("threads",), algorithms, gathers=False))
+    plan = make_plan(graph, target, Division(batch, batch, batch), 1, Options(("threads",), algorithms, gathers=False))
     verify_plan(plan)
     return plan
 

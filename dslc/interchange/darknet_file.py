@@ -54,7 +54,7 @@ def read_sections(path: Path) -> tuple[Section, ...]:
     """The sections in order.
 
     Raises:
-        DataError: it cannot be read, or a line is neither `[section]`, `option=value` nor a comment.
+        DataError: it cannot be read, has no section, or a line is neither `[section]`, `option=value` nor a comment.
     """
     try:
         with path.open("rb") as file:
@@ -75,6 +75,8 @@ def read_sections(path: Path) -> tuple[Section, ...]:
                     f"{path}:{number}: a .cfg of Darknet has [sections] and option=value, not {words[:60]!r}"
                 )
             found[-1][1][name.strip()] = value.strip()
+    if not found:
+        raise DataError(f"{path} has no [section]: it is no .cfg of Darknet")
     return tuple(Section(*parts) for parts in found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from dslc.derived import unrounded
 from dslc.interchange.foreign import SUFFIXES, read_foreign
 from dslc.interchange.matching import Matched, matched
 from dslc.ir import Network
@@ -31,7 +32,7 @@ def weights_for(network: Network, path: Path, mapping: Path | None = None) -> Ma
         DataError: a file cannot be read, or does not fit; the message lists what does not.
         UsageError: it is one of Keras, and h5py is not installed.
     """
-    return matched(network, read_foreign(path), None if mapping is None else read_mapping(mapping))
+    return matched(unrounded(network), read_foreign(path), None if mapping is None else read_mapping(mapping))
 
 
 def read_mapping(path: Path) -> dict[str, str]:

@@ -43,7 +43,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     dx, update = both.input_gradient, both.weight_update
     x, known = update.reads[0], _known(dx)
     name = "" if known is None else "in" if known == x else "known"
-    found, end = dense_weight_gradient.context(update, setting), {"formula": epilogue(dx)["formula"], "known": name}
+    found = dense_weight_gradient.context(update, setting, x.elements, update.reads[1].elements, setting.batch)
+    end = {"formula": epilogue(dx)["formula"], "known": name}
     names = ("in", "dy", "dy_in_lanes", *(["known"] if name == "known" else []), *rule_names(update), "din", "sums")
     return [
         Variant(

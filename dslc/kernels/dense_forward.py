@@ -11,6 +11,8 @@ from dslc.operation import Operation
 from dslc.shape import Shape
 
 FUSES = True
+BF16_GAIN = 2.0
+"""How many products in bf16 take the time of one, where the machine has an instruction for them."""
 SUMMED = 512
 """Products that are summed at a time: a sum of sums has less rounding error."""
 
@@ -24,25 +26,41 @@ NARROW_SUMS = 8
 def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Register tiles of examples x vectors of units, with weights packed in panels. For fewer units than half a vector:
     `narrow`, whose vectors go along the inputs, at half the speed."""
-    x, w, y = op.reads[0], op.reads[1], op.writes[0]
+    x, y = op.reads[0], op.writes[0]
+    if narrow(y.elements, setting.lanes):
+        names, end = names_and_epilogue(op)
+        sums = side_by_side(x.elements // setting.lanes, NARROW_SUMS)
+        few = {"inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "sums": sums}
+        return [Variant("narrow", names, {**few, **end}, setting.compute_cost(op, 0.5))]
+    return [in_tiles(op, setting, x.elements, y.elements)]
+
+
+def names_and_epilogue(op: Operation) -> tuple[tuple[str, ...], dict[str, object]]:
+    """The C names of x, W, the bias and what the epilogue reads, if there are any, and y; for the template the
+    epilogue, and whether there is a bias."""
     end = epilogue(op)
     bias = len(op.reads) > 2 + bool(end["kept"])
     names = ("in", "w", *(("b",) if bias else ()), *(("known",) if end["kept"] else ()), "out")
-    if narrow(y.elements, setting.lanes):
-        sums = side_by_side(x.elements // setting.lanes, NARROW_SUMS)
-        few = {"inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "bias": bias, "sums": sums}
-        return [Variant("narrow", names, {**few, **end}, setting.compute_cost(op, 0.5))]
-    tiles = any_count(setting.tile_rows, setting.batch, x.elements, setting.layout(w).blocks)
-    band = band_of(tiles.blocks, setting.threads)
-    one = Product(1, band, x.elements)
+    return names, {"bias": bias, **end}
+
+
+def in_tiles(op: Operation, setting: Setting, inputs: int, units: int, steps: int = 1, bf16: bool = False) -> Variant:
+    """Register tiles. `inputs`: what lies in a row of x, numbers or, with `bf16`, pairs. `steps`: rows an example."""
+    names, end = names_and_epilogue(op)
+    rows = setting.batch * steps
+    tiles = any_count(setting.tile_rows, rows, inputs, -(-units // setting.lanes), bf16)
+    band = band_of(tiles.blocks, setting.threads) if steps == 1 else 0
+    one = Product(1, band, inputs, bf16=bf16)
     context = {
-        "inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "tiles": tiles, "bias": bias, "band": band,
+        "inputs": inputs, "units": units, "lanes": setting.lanes, "tiles": tiles, "band": band,
         "one": one, "most_sums": max(2 * tiles.heights[0], band),
-        "summed": min(SUMMED, x.elements), "group": min(GROUP, -(-setting.batch // tiles.heights[0])),
+        "summed": min(SUMMED, inputs), "group": min(GROUP, -(-rows // tiles.heights[0])),
+        "counted": f"const int count = {steps} * n;" if steps > 1 else "", "count": "count" if steps > 1 else "n",
         **end,
     }  # fmt: skip
     products = (*tiles.products, *((one,) if band else ()))
-    return [Variant("plain", names, context, setting.compute_cost(op), products)]
+    cost = setting.compute_cost(op, BF16_GAIN if bf16 else 1.0)
+    return Variant("plain", names, context, cost, products, shared_template="kernels/dense_forward.c.j2")
 
 
 def band_of(blocks: int, threads: int) -> int:

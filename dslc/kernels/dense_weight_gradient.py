@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dslc.kernels import Setting, Variant
@@ -22,19 +23,30 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     """Register tiles of inputs x vectors of units, stored like the packed weights. With an update its rule is the
     epilogue, whose arrays are prefetched during the products. `narrow`, for few units, has vectors along the inputs."""
     x, dy = op.reads[:2]
-    names = ("x", "dy", *(rule_names(op) or ("dw",)))
     if narrow(dy.elements, setting.lanes):
         vectors = side_by_side(x.elements // setting.lanes, max(2, NARROW_SUMS // dy.elements))
         tile = Product(dy.elements, vectors, 1)
         few = {
-            "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tile": tile, **_stretches(setting),
+            "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tile": tile,
+            **_stretches(setting.batch),
             **rule_context(op),
         }  # fmt: skip
-        return [Variant("narrow", names, few, setting.compute_cost(op, 0.5), (tile,))]
-    found = context(op, setting)
+        return [Variant("narrow", names_of(op), few, setting.compute_cost(op, 0.5), (tile,))]
+    found = context(op, setting, x.elements, dy.elements, setting.batch)
+    return [in_tiles(op, setting, {**found, "counted": ""}, 0.7)]
+
+
+def names_of(op: Operation) -> tuple[str, ...]:
+    """The C names of x, dy, and dW or the rule's arrays."""
+    return ("x", "dy", *(rule_names(op) or ("dw",)))
+
+
+def in_tiles(op: Operation, setting: Setting, found: Mapping[str, Any], efficiency: float) -> Variant:
+    """The kernel of register tiles with such a `context`."""
     printed = {**found, **rule_context(op), "joined": False}
-    cost, products = setting.compute_cost(op, 0.7), found["tiles"].products
-    return [Variant("plain", names, printed, cost, products, sizes=SIZES)]
+    cost, products = setting.compute_cost(op, efficiency), found["tiles"].products
+    template = "kernels/dense_weight_gradient.c.j2"
+    return Variant("plain", names_of(op), printed, cost, products, shared_template=template, sizes=SIZES)
 
 
 def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
@@ -43,19 +55,18 @@ def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     return {} if dw.role == GRADIENT else {dw.name: weights_layout(dw.shape, lanes)}
 
 
-def context(op: Operation, setting: Setting) -> dict[str, Any]:
-    """Values for the templates that compute tiles of dW."""
-    x, dy = op.reads[:2]
-    tiles = exact_count(setting.tile_rows, x.elements, 1, setting.layout(op.writes[0]).blocks)
+def context(op: Operation, setting: Setting, inputs: int, units: int, rows: int, bf16: bool = False) -> dict[str, Any]:
+    """Values for the templates that compute tiles of dW. `rows`: the most products of a sum, with `bf16` in pairs."""
+    tiles = replace(exact_count(setting.tile_rows, inputs, 1, setting.layout(op.writes[0]).blocks), bf16=bf16)
     heights = (tiles.heights * 2)[:2]
     return {
-        "inputs": x.elements, "units": dy.elements, "lanes": setting.lanes, "tiles": tiles, "panels": tiles.panels,
+        "inputs": inputs, "units": units, "lanes": setting.lanes, "tiles": tiles, "panels": tiles.panels,
         "heights": heights, "functions": tuple(tiles.named(rows, n) for n in tiles.widths for rows in heights),
-        "row_tiles": -(-x.elements // tiles.heights[0]), "tail": dy.elements % setting.lanes, "arrays": rule_names(op),
-        **_stretches(setting),
+        "row_tiles": -(-inputs // tiles.heights[0]), "tail": units % setting.lanes, "arrays": rule_names(op),
+        "count": "n", **_stretches(rows),
     }  # fmt: skip
 
 
-def _stretches(setting: Setting) -> dict[str, Any]:
-    """How many examples are summed in one go, and whether a mini-batch can be longer."""
-    return {"summed": LONG, "long": setting.batch > LONG}
+def _stretches(rows: int) -> dict[str, Any]:
+    """How many products are summed in one go, and whether there can be more."""
+    return {"summed": LONG, "long": rows > LONG}

@@ -2,6 +2,8 @@
 
     sum[row][j] += a[row * a_row] * b[j * b_block]      while a and b advance
 
+Of `precision mixed` each number of a and b is a pair of bf16 numbers, and each product the sum of two.
+
 Dense layers, convolutions and their gradients differ only in what a row is and how a and b advance. The distance
 between rows is a constant for the C compiler, so that all of them are addressed from one register.
 """
@@ -16,19 +18,20 @@ from dataclasses import dataclass
 class Product:
     """One size of the micro-kernel: `rows`, `vectors` in a row, and `a_row`, the distance between rows of `a`. `run`
     is the length of a short sum that the C compiler should know, else 0; with `prefetches` the kernel prefetches what
-    it will need of `b`."""
+    it will need of `b`. `bf16`: a and b are pairs of bf16 numbers."""
 
     rows: int
     vectors: int
     a_row: int
     run: int = 0
     prefetches: bool = False
+    bf16: bool = False
 
     @property
     def name(self) -> str:
         """The name of the C function, such as `product6x2_784`."""
         run, prefetches = f"_run{self.run}" if self.run else "", "_prefetching" if self.prefetches else ""
-        return f"product{self.rows}x{self.vectors}_{self.a_row}{run}{prefetches}"
+        return f"product{self.rows}x{self.vectors}_{self.a_row}{run}{prefetches}{'_bf16' if self.bf16 else ''}"
 
 
 SHORT_RUN = 40
@@ -63,6 +66,7 @@ class Tiles:
     blocks: int
     run: int = 0
     prefetches: bool = False
+    bf16: bool = False
 
     @property
     def panels(self) -> int:
@@ -104,7 +108,7 @@ class Tiles:
         return self._of_size(rows, vectors).name if vectors in self.widths else "NULL"
 
     def _of_size(self, rows: int, vectors: int) -> Product:
-        return Product(rows, vectors, self.a_row, self.run, self.prefetches)
+        return Product(rows, vectors, self.a_row, self.run, self.prefetches, self.bf16)
 
 
 def _largest(heights: Sequence[int], count: str) -> str:
@@ -120,12 +124,12 @@ def _of_heights(functions: Sequence[str], heights: Sequence[int]) -> str:
     return " : ".join([*chosen, functions[-1]])
 
 
-def any_count(tile_rows: int, count: int, a_row: int, blocks: int) -> Tiles:
+def any_count(tile_rows: int, count: int, a_row: int, blocks: int, bf16: bool = False) -> Tiles:
     """Tiles for a number of rows known at run time, up to `count`: the last tile overlaps the one before it."""
     heights = [even_rows(count, max_rows(tile_rows, blocks))]
     while heights[-1] > 1:
         heights.append(heights[-1] // 2)
-    return Tiles(tuple(heights), a_row, blocks)
+    return Tiles(tuple(heights), a_row, blocks, bf16=bf16)
 
 
 def exact_count(tile_rows: int, count: int, a_row: int, blocks: int, run: int = 0) -> Tiles:

@@ -147,8 +147,11 @@ CODES: dict[str, Entry] = {
     "NotAValue": Entry("DSLC127", "memory_without_a_name"),
     "LengthsOfNoInput": Entry("DSLC128", "ctc_lengths_of_no_input"),
     "NoDistance": Entry("DSLC129", "contrastive_of_no_distance"),
-    "NotInIntegers": Entry("DSLC130"),
+    "NotInIntegers": Entry("DSLC130", "quantize_layernorm"),
     "TooLittleMemory": Entry("DSLC131"),
+    "NothingInBf16": Entry("DSLC132", "mixed_without_dense"),
+    "TiedInIntegers": Entry("DSLC133", "quantize_tied"),
+    "TwoRoundings": Entry("DSLC134", "quantize_mixed"),
 }
 
 

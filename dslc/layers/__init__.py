@@ -96,6 +96,8 @@ class Layer:
     """In training leaves out a part of its input at random."""
     mixes: ClassVar[bool] = False
     """In training an example's result depends on the others of the mini-batch."""
+    by_slice: ClassVar[bool] = True
+    """Where a mini-batch is worked through in slices, `after` comes behind each; else behind the last alone."""
     smooth: ClassVar[bool] = True
     """Differentiable everywhere: finite differences need not avoid kinks."""
     suits: ClassVar[str | None] = None
@@ -113,6 +115,10 @@ class Layer:
     def unreached(self, inputs: tuple[Shape, ...]) -> str:
         """Rows or columns that no window reaches because of the stride, in words; empty if there are none."""
         return ""
+
+    def with_bf16(self) -> Layer:
+        """The layer as `precision mixed` computes it: itself, unless it has products that are worth it."""
+        return self
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
         """What the layer learns or keeps for inputs of these shapes; empty for most layers."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from math import isqrt, prod
 from typing import Annotated
 
+from dslc.bf16 import rounded
 from dslc.language.arguments import Count, Flag, NameOf
 from dslc.layers import Example, Layer, Mode, Reference, Weights
 from dslc.layers._bias import bias_gradient
 from dslc.layers.conv import ConvDetail, convolve, convolve_back
+from dslc.lowering.details import Bf16Detail
 from dslc.lowering.site import Site
 from dslc.numerics import Array
 from dslc.shape import Shape, SizeProblem, show_shape
@@ -22,13 +24,15 @@ class Dense(Layer):
     """y = x W^T + b, with W of shape (units, inputs); of a sequence for every step, as PyTorch's Linear has it.
 
     `tie` names an earlier layer whose weight W is: the table of an embedding as it is, that of a dense layer `turned`,
-    which the checker sets: the parameter is W^T then.
+    which the checker sets: the parameter is W^T then. With `bf16`, which the checker sets for `precision mixed`, both
+    operands of the three products are rounded to bf16.
     """
 
     units: Count
     bias: Flag = True
     tie: Annotated[str | None, NameOf("a layer")] = None
     turned: bool = False
+    bf16: bool = False
 
     examples = (
         Example("dense(3)", ((5,),)),
@@ -48,9 +52,13 @@ class Dense(Layer):
         return (*inputs[0][:-1], self.units)
 
     def formula(self, inputs: tuple[Shape, ...]) -> str:
-        """The sizes of W, whether there is a bias, and whose weight it is if not its own."""
-        size = f"{self.units} x {inputs[0][-1]}{' + bias' if self.bias else ''}"
+        """The sizes of W, whether there is a bias and products are in bf16, and whose weight it is if not its own."""
+        size = f"{self.units} x {inputs[0][-1]}{' + bias' if self.bias else ''}{' in bf16' if self.bf16 else ''}"
         return f"{size}, weight of {self.tie}{' turned' if self.turned else ''}" if self.tie else size
+
+    def with_bf16(self) -> Dense:
+        """The layer with all products in bf16."""
+        return replace(self, bf16=True)
 
     def parameters(self, inputs: tuple[Shape, ...]) -> tuple[Weights, ...]:
         """weight (units, inputs), or turned, and bias (units,) unless bias=off."""
@@ -65,13 +73,16 @@ class Dense(Layer):
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y = x @ W.T + b; dx = dy @ W, dW = dy.T @ x, db = dy.sum(axis=0) (notes: 'Forward propagation for layer l',
-        'Backward propagation for layer l'). Steps count like examples."""
-        x, w = xs[0], p["weight"].T if self.turned else p["weight"]
+        'Backward propagation for layer l'). Steps count like examples. With `bf16` of x, W and dy rounded (Micikevicius
+        et al. 2017 with bf16: 'Mixed Precision Training'), but for db."""
+        as_multiplied = rounded if self.bf16 else _exact
+        x, w = as_multiplied(xs[0]), as_multiplied(p["weight"].T if self.turned else p["weight"])
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
+            db, dy = dy.reshape(-1, self.units).sum(axis=0), as_multiplied(dy)
             rows = dy.reshape(-1, self.units)
             dw = rows.T @ x.reshape(len(rows), -1)
-            return (dy @ w,), {"weight": dw.T if self.turned else dw, "bias": rows.sum(axis=0)}
+            return (dy @ w,), {"weight": dw.T if self.turned else dw, "bias": db}
 
         return Reference(x @ w.T + p.get("bias", 0), pull)
 
@@ -82,6 +93,10 @@ class Dense(Layer):
             turned = site.save("weight_turned", (self.units, site.x[0].shape[-1]))
             site.op("turn", "turn", (site.parameter("weight"),), (turned,))
             site = _with_turned(site)
+        if self.bf16:
+            reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
+            site.op("bf16_product", "forward", reads, (site.y,), self._bf16_detail(site), self._work(site))
+            return
         if len(site.y.shape) == 2:
             convolve(site, self._over_steps(site), self._work(site))
             return
@@ -103,6 +118,9 @@ class Dense(Layer):
         site.op("turn", "turn_back", (turned,), (dw,))
 
     def _backward(self, site: Site) -> None:
+        if self.bf16:
+            self._backward_in_bf16(site)
+            return
         if len(site.y.shape) == 2:
             convolve_back(site, self._over_steps(site), self._work(site))
             return
@@ -114,12 +132,28 @@ class Dense(Layer):
             site.op("dense_weight_gradient", "backward_weight", reads, (dw,), multiply_adds=self._work(site))
         bias_gradient(site)
 
+    def _backward_in_bf16(self, site: Site) -> None:
+        if (dx := site.dx[0]) is not None:
+            d, reads = replace(self._bf16_detail(site), backward=True), (site.dy, site.parameter("weight"))
+            site.op("bf16_product", "backward_input", reads, (dx,), d, self._work(site))
+        if (dw := site.gradient("weight")) is not None:
+            reads = (site.x[0], site.dy)
+            site.op("bf16_weight_gradient", "backward_weight", reads, (dw,), multiply_adds=self._work(site))
+        bias_gradient(site)
+
+    def _bf16_detail(self, site: Site) -> Bf16Detail:
+        return Bf16Detail(prod(site.y.shape[:-1]), site.x[0].shape[-1], self.units)
+
     def _over_steps(self, site: Site) -> ConvDetail:
         steps, inputs = site.x[0].shape
         return pointwise(steps, inputs, self.units)
 
     def _work(self, site: Site) -> int:
         return self.multiply_adds(site.input_shapes)
+
+
+def _exact(x: Array) -> Array:
+    return x
 
 
 def _with_turned(site: Site) -> Site:

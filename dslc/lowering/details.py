@@ -1,4 +1,4 @@
-"""Details of operations that belong to no layer: penalties, updates, limits, total losses."""
+"""Details of operations that belong to no single layer: penalties, updates, limits, total losses, products in bf16."""
 
 from __future__ import annotations
 
@@ -45,8 +45,36 @@ class AverageDetail:
 
 
 @dataclass(frozen=True)
+class UnitsDetail:
+    """The axis of the units in the weights of a layer."""
+
+    units: int
+
+
+@dataclass(frozen=True)
 class ConstraintDetail:
     """A limit for every unit of a layer; `units` is the axis of the units in the weights."""
 
     limit: float
     units: int
+
+
+@dataclass(frozen=True)
+class Bf16Detail:
+    """A product of `steps` rows an example with weights (units, inputs): with `backward` the gradients of the inputs,
+    dy W, else x W^T."""
+
+    steps: int
+    inputs: int
+    units: int
+    backward: bool = False
+
+    @property
+    def summed(self) -> int:
+        """How many products each sum has."""
+        return self.units if self.backward else self.inputs
+
+    @property
+    def columns(self) -> int:
+        """How many numbers a row of the result has."""
+        return self.inputs if self.backward else self.units

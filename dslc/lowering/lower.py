@@ -15,7 +15,15 @@ from dslc.graph import BEGIN, CHECK, FINISH, Graph, Phase, Step
 from dslc.ir import Head, Network, Node, Parameter, Training, Value
 from dslc.layers.standardize import StandardizeDetail
 from dslc.losses import LossSite
-from dslc.lowering.details import CHUNKS, AverageDetail, ClipDetail, ConstraintDetail, ParameterDetail, TotalDetail
+from dslc.lowering.details import (
+    CHUNKS,
+    AverageDetail,
+    ClipDetail,
+    ConstraintDetail,
+    ParameterDetail,
+    TotalDetail,
+    UnitsDetail,
+)
 from dslc.lowering.site import Site
 from dslc.operation import (
     GRADIENT,
@@ -40,12 +48,13 @@ SAMPLE_WEIGHTS = Tensor("sample_weights", (), WEIGHTS)
 """What each example counts in the losses of all heads. No layer's parameter has this name: roles are singular."""
 
 
-def lower(network: Network) -> Graph:
-    """The operations of a network; without `train` only those of `predict`."""
+def lower(network: Network, sliced: bool = False) -> Graph:
+    """The operations of a network; without `train` only those of `predict`. sliced: mini-batches are worked through in
+    slices."""
     predict = _Predict(network).step()
     if network.training is None:
         return Graph(network, predict)
-    return Graph(network, predict, *TrainLowering(network).steps())
+    return Graph(network, predict, *TrainLowering(network, sliced).steps(), sliced=sliced)
 
 
 class _Lowering:
@@ -101,16 +110,31 @@ class _Lowering:
             x=tuple(self.values[v.name] for v in node.inputs),
             y=self.values[node.output.name],
             emit=self.operations.append,
-            parameters={role: self.parameter(p.name) for role, p in node.roles.items()},
+            parameters=self._parameters_of(node),
             gradients={role: self.gradient_at(p, node) for role, p in node.roles.items() if p.learns},
             saved=self.saved[node.name],
             over_ranks=self.over_ranks,
         )
 
+    def _parameters_of(self, node: Node) -> dict[str, Tensor]:
+        """What a layer computes with by role. A weight that is rounded has the gradient of what it was rounded to."""
+        found = {role: self.parameter(p.name) for role, p in node.roles.items()}
+        if node.rounds_weight:
+            found["weight"] = Tensor(f"{node.name}_weight_int8", found["weight"].shape, batched=False)
+        return found
+
+    def _round_weight(self, node: Node) -> None:
+        p, rounded = node.roles["weight"], self._parameters_of(node)["weight"]
+        reads, detail = (self.parameter(p.name),), UnitsDetail(p.units)
+        op = Operation("fake_quantize_weight", rounded.name, reads, (rounded,), detail, p.name, node.span.line)
+        self.operations.append(op)
+
     def forward(self, wanted: frozenset[str]) -> None:
         """The forward pass of the nodes with these names."""
         for index, node in enumerate(self.network.nodes):
             if node.name in wanted:
+                if node.rounds_weight:
+                    self._round_weight(node)
                 self.values[node.output.name] = self.output_tensor(node)
                 node.layer.forward(self.site(node, index))
 
@@ -218,10 +242,10 @@ class TrainLowering(_Lowering):
 
     training = True
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, sliced: bool = False) -> None:
         super().__init__(network)
         assert network.training is not None
-        self.settings, self.sliced = network.training, network.training.slices > 1
+        self.settings, self.sliced = network.training, sliced
         self.once: list[Operation] = []
         self.parts: dict[Parameter, list[Tensor]] = defaultdict(list)
 
@@ -251,13 +275,15 @@ class TrainLowering(_Lowering):
         return Step("gradients", both), Step("train", (*both, *check, self.phase("update")))
 
     def _steps_in_slices(self, forward: Phase) -> tuple[Step, Step]:
-        """Running averages move with each slice, as if it were a mini-batch."""
+        """Running averages move with each slice, as if it were a mini-batch, but for those that the next slice would
+        read."""
         begin, backward = Phase(BEGIN, tuple(self.once)), self.phase("backward")
         self.regularize()
         finish = self.phase(FINISH)
-        self.running_averages()
+        self.running_averages((True,))
         moving = Phase("backward", (*backward.operations, *self.phase("backward").operations))
         check = self.check(finish.operations)
+        self.running_averages((False,))
         self.update_all()
         update = Phase("update", (*(() if check else finish.operations), *self.phase("update").operations))
         return (
@@ -392,10 +418,11 @@ class TrainLowering(_Lowering):
                 Operation("regularizer_gradient", name, (w, g), (g,), detail, p.name, self.lines[p.name])
             )
 
-    def running_averages(self) -> None:
-        """Emits what layers do once a step is accepted."""
+    def running_averages(self, by_slice: tuple[bool, ...] = (True, False)) -> None:
+        """Emits what layers do once a step is accepted: those whose `by_slice` is one of these."""
         for index, node in enumerate(self.network.nodes):
-            node.layer.after(self.site(node, index))
+            if node.layer.by_slice in by_slice:
+                node.layer.after(self.site(node, index))
 
     def update_all(self) -> None:
         """Emits the optimizer, and what follows it: constraints and averages."""

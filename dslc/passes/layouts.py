@@ -36,7 +36,7 @@ def choose_layouts(graph: Graph, lanes: int) -> tuple[Graph, Mapping[str, Mappin
         for op in step.operations:
             for name, layout in kernels.preferred_layouts(op, lanes).items():
                 chosen.setdefault(name, layout)
-    for op in graph.predict.operations:
+    for op in chain.from_iterable(step.operations for step in graph.steps):
         lying = [t for t in kernels.same_layout(op) if t.name in chosen]
         chosen.update({t.name: replace(chosen[lying[0].name], shape=t.shape) for t in kernels.same_layout(op) if lying})
     states = graph.network.training.optimizer.states if graph.network.training else ()

@@ -367,6 +367,47 @@ def _dense_backward(seen: _KernelCheck) -> None:
     seen.at_least("sums", seen.scratch("sums"), x.elements * seen.lanes)
 
 
+def _bf16_product(seen: _KernelCheck) -> None:
+    """Rows of pairs times panels of pairs, with room for the last one."""
+    d: Any = seen.op.detail
+    x, panels, y = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
+    summed, columns = (d.units, d.inputs) if d.backward else (d.inputs, d.units)
+    pairs = (summed + 1) // 2
+    seen.at_least("pairs of an example", x.elements, d.steps * pairs)
+    require(x.shape[-1] == pairs, f"{seen.op.name} reads {pairs} pairs in a row of {x.name}, not {x.shape[-1]}")
+    seen.shape(panels, (columns, pairs))
+    seen.blocked(panels, 0)
+    require(y.elements == d.steps * columns, f"{seen.op.name} writes {y.name} with other sizes than it has")
+
+
+def _bf16_weight_gradient(seen: _KernelCheck) -> None:
+    """Pairs of rows take half of the room of rows."""
+    x, dy, dw = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
+    seen.shape(dw, (dy.shape[-1], x.shape[-1]))
+    seen.blocked(dw, 0)
+    require(x.shape[:-1] == dy.shape[:-1], f"{seen.op.name} reads as many rows of {x.name} as of {dy.name}")
+    for tensor in (x, dy):
+        seen.plain(tensor)
+
+
+def _bf16_panels(seen: _KernelCheck) -> None:
+    """Panels of weights become panels of pairs of inputs, or turned ones of pairs of units."""
+    w, panels = seen.op.reads[0], seen.op.writes[0]
+    turned = seen.op.kind == "bf16_turned_panels"
+    columns, summed = w.shape[::-1] if turned else w.shape
+    seen.blocked(w, 0)
+    seen.shape(panels, (columns, (summed + 1) // 2))
+    seen.blocked(panels, 0)
+
+
+def _bf16_rows(seen: _KernelCheck) -> None:
+    x, rounded = seen.op.reads[0], seen.op.writes[0]
+    numbers = (x.shape[-1] + 1) // 2 if seen.op.kind == "bf16_rows" else x.shape[-1]
+    seen.shape(rounded, (*x.shape[:-1], numbers))
+    seen.plain(x)
+    seen.plain(rounded)
+
+
 def _elementwise(seen: _KernelCheck) -> None:
     """Arrays that belong to one parameter have the same layout."""
     w = seen.op.reads[0]
@@ -545,6 +586,12 @@ CHECKS: Mapping[str, Callable[[_KernelCheck], None]] = {
     "attention": _attention,
     "attention_gradient": _attention,
     "begin_sum": _begin_sum,
+    "bf16_panels": _bf16_panels,
+    "bf16_product": _bf16_product,
+    "bf16_row_pairs": _bf16_rows,
+    "bf16_rows": _bf16_rows,
+    "bf16_turned_panels": _bf16_panels,
+    "bf16_weight_gradient": _bf16_weight_gradient,
     "combine": _combine,
     "conv_forward": _conv_forward,
     "conv_input_gradient": _conv_input_gradient,

@@ -28,11 +28,10 @@ from dslc.passes.small_batch import add_small_batch_phase
 from dslc.passes.threads import MIN_PARALLEL_NS, estimated_ns, share_work
 from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
 from dslc.planning.recomputation import plan_in_memory
+from dslc.planning.slicing import Division
 from dslc.target import Target
 
 ITEMSIZE = {"float32": 4, "float64": 8}
-PREDICT_BATCH = 64
-"""The batch capacity of a network without `train`."""
 
 HARDLY_SLOWER = 1.05
 """Threads that win less than this are left to others."""
@@ -80,33 +79,27 @@ class Options:
 DEFAULT = Options()
 
 
-def default_batch(graph: Graph) -> int:
-    """The batch capacity that the file asks for, one slice of its mini-batch; PREDICT_BATCH if it does not say."""
-    training = graph.network.training
-    return (training.slice if training else None) or PREDICT_BATCH
+def default_setting(graph: Graph, target: Target, batch: int, threads: int) -> Setting:
+    """What kernels know of the machine and the mini-batch, or a slice of it, before layouts are chosen."""
+    itemsize = ITEMSIZE[graph.network.dtype]
+    partial = graph.over_ranks or graph.sliced
+    return Setting(
+        {}, batch, itemsize, target.lanes(itemsize), target.tile_rows, threads, graph.network.precise, partial
+    )
 
 
-def default_setting(graph: Graph, target: Target, batch: int | None, threads: int) -> Setting:
-    """What kernels know of the machine and the mini-batch before layouts are chosen."""
-    itemsize = ITEMSIZE[graph.network.precision]
-    capacity = batch or default_batch(graph)
-    lanes, precise, training = target.lanes(itemsize), graph.network.precise, graph.network.training
-    sliced = graph.over_ranks or (training is not None and training.slices > 1)
-    return Setting({}, capacity, itemsize, lanes, target.tile_rows, threads, precise, sliced)
-
-
-def make_plan(
-    graph: Graph, target: Target, batch: int | None = None, threads: int = 1, options: Options = DEFAULT
-) -> Plan:
+def make_plan(graph: Graph, target: Target, division: Division, threads: int = 1, options: Options = DEFAULT) -> Plan:
     """Plans a graph for a machine.
 
-    batch: the largest mini-batch, in place of the file's. threads: at most this many; each gets its own workspace.
+    division: the largest mini-batch, and how many of its examples run at a time. threads: at most this many; each gets
+    its own workspace.
     """
-    setting = default_setting(graph, target, batch, threads)
+    setting = default_setting(graph, target, division.slice, threads)
     graph = _rewritten(graph, setting, options)
 
     def plan_of(graph: Graph, prepack: bool = True) -> Plan:
-        return _laid_out(graph, setting, target, options, prepack and "prepack" not in options.disable)
+        prepack = prepack and "prepack" not in options.disable
+        return _laid_out(graph, setting, target, options, prepack, division)
 
     training = graph.network.training
     if training is None or training.memory is None or "recompute" in options.disable:
@@ -125,7 +118,9 @@ def _rewritten(graph: Graph, setting: Setting, options: Options) -> Graph:
     return graph
 
 
-def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, prepack: bool) -> Plan:
+def _laid_out(
+    graph: Graph, setting: Setting, target: Target, options: Options, prepack: bool, division: Division
+) -> Plan:
     """The plan of a graph that only updates are still fused in: layouts, kernels, memory and threads."""
     capacity, itemsize, threads = setting.batch, setting.itemsize, setting.threads
     graph = graph if "fused_update" in options.disable else fuse_updates(graph)
@@ -141,17 +136,19 @@ def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, 
     flag = aligned_size(1, itemsize) if prepared(graph.predict) else 0
     if flag:
         kept["prepared"] = Buffer(Tensor("prepared", (1,), batched=False), Layout((1,)), parameters, flag)
-    drafts = [Draft.of(step, replace(setting, layouts=layouts[step.name])) for step in graph.steps]
+    batches = {step.name: division.predicted if step.name == "predict" else capacity for step in graph.steps}
+    drafts = [
+        Draft.of(step, replace(setting, layouts=layouts[step.name], batch=batches[step.name])) for step in graph.steps
+    ]
     start, apart = parameters + flag, "memory" in options.disable
     places: dict[str, dict[str, Buffer]] = {}
     for together in _together(drafts):
-        places |= dict.fromkeys((draft.name for draft in together), _places(together, setting, start, apart))
+        places |= dict.fromkeys((draft.name for draft in together), _places(together, itemsize, start, apart))
     worth = inf if "threads" in options.disable else MIN_PARALLEL_NS
     steps = _planned(drafts, places, kept, worth)
     prediction = _end(steps[0].workspace, parameters + flag)
     workspace = max(_end(step.workspace, parameters + flag) for step in steps)
-    slices = graph.network.training.slices if graph.network.training is not None else 1
-    staging = _staging(graph, capacity * slices, itemsize, workspace, kept) if options.gathers else workspace
+    staging = _staging(graph, division, itemsize, workspace, kept) if options.gathers else workspace
     trained = set(graph.train.tensors) if graph.train else set()
     gradients = _keep([t for t in tensors if t in trained], GRADIENT, everywhere, itemsize, staging, kept)
     states = _keep(tensors, STATE, everywhere, itemsize, gradients, kept)
@@ -164,7 +161,7 @@ def _laid_out(graph: Graph, setting: Setting, target: Target, options: Options, 
         Region("state", gradients, states - gradients),
         Region("requested_gradients", states, end - states),
     )
-    return Plan(graph, target, itemsize, capacity, threads, tuple(steps), kept, regions)
+    return Plan(graph, target, itemsize, capacity, division.examples, threads, tuple(steps), kept, regions)
 
 
 def profitable_threads(plan: Plan) -> int:
@@ -187,13 +184,14 @@ def _keep(
     return offset
 
 
-def _staging(graph: Graph, batch: int, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
-    """Adds the buffers in which the training loop gathers a mini-batch, one for each input and target, and
-    one for the sample weights."""
+def _staging(graph: Graph, division: Division, itemsize: int, offset: int, kept: dict[str, Buffer]) -> int:
+    """Adds the buffers in which the training loop gathers a mini-batch, one for each target and the sample weights, and
+    for each input, of which it gathers a slice at a time."""
     if graph.train is None:
         return offset
     for tensor in caller_tensors(graph.train):
-        size = aligned_size(tensor.elements * batch, itemsize)
+        count = division.slice if tensor.role == INPUT else division.examples
+        size = aligned_size(tensor.elements * count, itemsize)
         kept[f"{tensor.name}_staging"] = Buffer(tensor, Layout(tensor.shape), offset, size)
         offset += size
     return offset
@@ -206,20 +204,22 @@ def caller_tensors(step: Step) -> tuple[Tensor, ...]:
 
 @dataclass(frozen=True)
 class Draft:
-    """A step before its memory is planned: its kernels, the layouts of all that they touch, and the tensors that share
-    memory with nothing else."""
+    """A step before its memory is planned: its kernels, the layouts of all that they touch, the tensors that share
+    memory with nothing else, and the most examples at a time."""
 
     name: str
     phases: tuple[PlannedPhase, ...]
     layouts: Mapping[str, Layout]
     persistent: tuple[Tensor, ...]
+    batch: int
 
     @staticmethod
     def of(step: Step, setting: Setting) -> Draft:
         """A step with the cheapest kernels."""
         phases = tuple(_plan_phase(phase, setting) for phase in step.phases)
         run = [kernel for phase in phases for kernel in phase.kernels]
-        return Draft(step.name, phases, _with_scratch(run, setting), (*prepared(step), *_begun(step)))
+        persistent = (*prepared(step), *_begun(step))
+        return Draft(step.name, phases, _with_scratch(run, setting), persistent, setting.batch)
 
     @property
     def rows(self) -> list[list[Kernel]]:
@@ -249,16 +249,16 @@ def _agree(drafts: Sequence[Draft]) -> bool:
 def _together(drafts: Sequence[Draft]) -> list[Sequence[Draft]]:
     """The steps that are placed together."""
     training = [draft for draft in drafts if draft.name != "predict"]
-    return [drafts[:1], training] if _agree(training) else [[draft] for draft in drafts]
+    return [drafts[:1], training] if training and _agree(training) else [[draft] for draft in drafts]
 
 
-def _places(drafts: Sequence[Draft], setting: Setting, start: int, apart: bool) -> dict[str, Buffer]:
-    """The buffers of steps that never run at the same time."""
+def _places(drafts: Sequence[Draft], itemsize: int, start: int, apart: bool) -> dict[str, Buffer]:
+    """The buffers of steps that never run at the same time, with as many examples."""
     in_rows = [row for draft in drafts for row in draft.rows]
     layouts = {name: layout for draft in drafts for name, layout in draft.layouts.items()}
     everything = [tensor for draft in drafts for tensor in draft.tensors]
     persistent = everything if apart else [tensor for draft in drafts for tensor in draft.persistent]
-    return place(in_rows, layouts, setting.batch, setting.itemsize, start, persistent)
+    return place(in_rows, layouts, drafts[0].batch, itemsize, start, persistent)
 
 
 def _planned(
@@ -288,7 +288,7 @@ def _planned_step(
             return (tensor.name, 0, 1)
         return ("arena", buffer.offset, buffer.offset + buffer.elements)
 
-    return PlannedStep(draft.name, share_work(draft.phases, where, worth, like), workspace)
+    return PlannedStep(draft.name, share_work(draft.phases, where, worth, like), workspace, draft.batch)
 
 
 def _begun(step: Step) -> tuple[Tensor, ...]:

@@ -51,17 +51,22 @@ def verify_plan(plan: Plan) -> None:
     """
     _check_kept(plan)
     for step in plan.steps:
-        _check_workspace(plan, step)
-        _check_operations(plan, step)
-        memory = _Memory(plan, step)
-        for phase in step.phases:
-            for kernel in phase.kernels:
-                check_kernel(kernel, {t: memory.buffer(t) for t in _touched(kernel)}, plan)
-                memory.check_arguments(kernel)
-            _check_barriers(memory, phase)
-        for row in rows_of(step.name, step.phases):
-            _RowCheck(memory, _as_run(row)).check()
-        _check_results(plan, step)
+        _check_step(replace(plan, batch=step.batch), step)
+
+
+def _check_step(plan: Plan, step: PlannedStep) -> None:
+    """Checks a step of a plan for as many examples as it works on at a time."""
+    _check_workspace(plan, step)
+    _check_operations(plan, step)
+    memory = _Memory(plan, step)
+    for phase in step.phases:
+        for kernel in phase.kernels:
+            check_kernel(kernel, {t: memory.buffer(t) for t in _touched(kernel)}, plan)
+            memory.check_arguments(kernel)
+        _check_barriers(memory, phase)
+    for row in rows_of(step.name, step.phases):
+        _RowCheck(memory, _as_run(row)).check()
+    _check_results(plan, step)
 
 
 def _as_run(row: tuple[PlannedPhase, ...]) -> tuple[PlannedPhase, ...]:

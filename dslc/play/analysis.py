@@ -51,7 +51,7 @@ def _problem(diagnostic: Diagnostic, at: _Offsets) -> Json:
 
 def _network(network: Network, at: _Offsets) -> Json:
     diagram = diagram_of(network)
-    itemsize = 8 if network.precision == "float64" else 4
+    itemsize = 8 if network.dtype == "float64" else 4
     return {
         "name": network.name,
         "parameters": sum(p.elements for p in network.parameters),

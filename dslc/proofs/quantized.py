@@ -35,10 +35,10 @@ class Bits:
 
 
 def verify_quantized(model: QuantizedModel, count: int, seed: int = 0) -> list[Bits]:
-    """Compares the bytes of every head, for inputs whose bytes are drawn by the seed; and with the network in float on
-    the examples that were kept of it."""
+    """Compares the bytes of every head, for inputs whose bytes are drawn by the seed; with what is known of how far
+    they are from the network in float."""
     inputs = random_inputs(model, count, np.random.default_rng(seed))
-    endings, known, rows = model.program.endings, model.signals(), []
+    endings, known, rows = model.program.endings, model.signals, []
     signals: Sequence[float | None] = [None] * len(endings) if known is None else known
     for ending, c, numpy, signal in zip(endings, model.integers(inputs), model.reference(inputs), signals, strict=True):
         off = np.abs(c.astype(np.int64) - numpy)

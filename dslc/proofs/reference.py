@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from dslc.ir import Head, Network, Value
 from dslc.layers import Layer, Mode, Reference
+from dslc.layers._fake_quantize import fake_quantized_weight
 from dslc.losses import Loss
 from dslc.numerics import Array, np
 
@@ -41,6 +42,8 @@ class Interpreter:
         for index, node in enumerate(self.network.nodes):
             xs = tuple(values[v.name] for v in node.inputs)
             own = {role: used[p.name] for role, p in node.roles.items()}
+            if node.rounds_weight:
+                own["weight"] = fake_quantized_weight(own["weight"], node.roles["weight"].units)
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
             if self.slice is not None and mode.training and node.layer.mixes:
                 results[node.name] = _in_slices(self.slice, node.layer, xs, own, mode)
@@ -54,7 +57,7 @@ class Interpreter:
     def slice(self) -> int | None:
         """How many examples a batch norm sees at a time in training; None for the whole mini-batch."""
         training = self.network.training
-        return training.slice if training is not None and training.slices > 1 else None
+        return training.slice if training is not None and training.divided else None
 
     def predict(self, inputs: Mapping[str, Array]) -> Arrays:
         """The outputs (n, *shape) by head, in prediction mode."""
@@ -199,11 +202,11 @@ class Interpreter:
 
 def _in_slices(examples: int, layer: Layer, xs: tuple[Array, ...], own: Mapping[str, Array], mode: Mode) -> Reference:
     """A layer with one input whose results depend on the examples that it sees together: in slices, one after the
-    other, each of which updates what the layer keeps."""
+    other, each of which updates what the layer keeps, unless it does so only once for all."""
     (x,), parts, kept = xs, [], dict(own)
     cuts = range(examples, len(x), examples)
     for part in np.split(x, cuts):
-        parts.append(layer.reference((part,), kept, mode))
+        parts.append(layer.reference((part,), kept if layer.by_slice else own, mode))
         kept |= parts[-1].updates
 
     def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:

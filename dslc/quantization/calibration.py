@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dslc.ir import Network
 from dslc.layers import Mode
+from dslc.layers._fake_quantize import fake_quantized_weight
 from dslc.numerics import Array, np
 from dslc.quantization.arithmetic import Encoding, encoding_of
 
@@ -35,12 +36,14 @@ def float_values(
     network: Network, parameters: Mapping[str, Array], given: Mapping[str, Array], after: str | None = None
 ) -> dict[str, Array]:
     """Every value (n, *shape) of a prediction in float32, by NumPy, from the inputs; or from `given` values, of which
-    `after` names the last."""
+    `after` names the last. A network of `quantize int8` rounds here too."""
     values = dict(given)
     begun = after is None
     for node in network.nodes:
         if begun and node.name in network.predicting and node.output.name not in given:
             own = {role: parameters[p.name] for role, p in node.roles.items()}
+            if node.rounds_weight:
+                own["weight"] = fake_quantized_weight(own["weight"], node.roles["weight"].units)
             xs = tuple(values[v.name] for v in node.inputs)
             values[node.output.name] = node.layer.reference(xs, own, Mode(False)).y
         begun = begun or node.output.name == after

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-from dslc.codegen.text import in_comment, wrapped
-from dslc.numerics import Array, np
 from dslc.operation import identifier
-from dslc.quantization.packing import packed
+from dslc.quantization.constants import Constant, constant
+from dslc.quantization.products import Layer, product_in_c, window_fields
 from dslc.quantization.program import (
     AveragePool,
     Concat,
@@ -22,41 +21,14 @@ from dslc.quantization.program import (
     Sum,
     Window,
 )
+from dslc.quantization.vectors import Vectors
 from dslc.shape import Shape
-
-TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "float32": "float", "float64": "double"}
-
-
-@dataclass(frozen=True)
-class Constant:
-    """An array of C with its numbers in lines."""
-
-    name: str
-    type: str
-    count: int
-    lines: tuple[str, ...]
-    comment: str = ""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The struct of a product, `id`_layer, or of a pooling, `id`_window, whose `window` alone is there."""
-
-    id: str
-    window: str
-    comment: str = ""
-    groups: int = 1
-    depth: int = 0
-    is_direct: int = 0
-    shift: int = 0
-    x_zero: int = 0
-    y_zero: int = 0
 
 
 @dataclass(frozen=True)
 class Body:
     """What `run` does: constants, structs and calls; `kinds` says which functions it needs, `sums` of how many
-    values there are sums. `row_bytes`: the longest row that a convolution gathers."""
+    values there are sums, `widths` and `depthwise_widths` which vectors. `room`: bytes that an operation works in."""
 
     constants: tuple[Constant, ...]
     products: tuple[Layer, ...]
@@ -64,46 +36,50 @@ class Body:
     calls: tuple[str, ...]
     kinds: frozenset[str]
     sums: tuple[int, ...]
-    row_bytes: int
+    widths: tuple[int, ...]
+    depthwise_widths: tuple[int, ...]
+    room: int
 
 
-def constant(name: str, array: Array, comment: str = "") -> Constant:
-    """An array of C."""
-    kind = array.dtype.name
-    text = ", ".join(_number(value, kind) for value in array.reshape(-1).tolist())
-    return Constant(name, TYPES[kind], int(array.size), tuple(line.rstrip(",") for line in wrapped(text, 112)), comment)
-
-
-def _number(value: float, kind: str) -> str:
-    if kind == "float32":
-        return f"{float(np.float32(value))!r}f"
-    return repr(value)
-
-
-def body(program: Program, places: Mapping[str, str], lanes: int) -> Body:
-    """The operations in their order. places: what C writes for the bytes of each tensor."""
-    found = _Body(program, places, lanes)
+def body(program: Program, places: Mapping[str, str], vectors: Vectors, batch: int, shares: bool) -> Body:
+    """The operations in their order, for up to `batch` examples. places: what C writes for the bytes of each tensor.
+    shares: each thread does a part of every operation."""
+    found = _Body(program, places, vectors, batch, shares)
     for op in program.operations:
         _CALLS[type(op)](found, op)
     return Body(
         tuple(found.constants), tuple(found.products), tuple(found.pools), tuple(found.calls), frozenset(found.kinds),
-        tuple(sorted(found.sums)), found.row_bytes,
+        tuple(sorted(found.sums)), tuple(sorted(found.widths)), tuple(sorted(found.depthwise_widths)), found.room,
     )  # fmt: skip
 
 
 class _Body:
     """The parts so far."""
 
-    def __init__(self, program: Program, places: Mapping[str, str], lanes: int) -> None:
-        self.program, self.places, self.lanes = program, places, lanes
+    def __init__(self, program: Program, places: Mapping[str, str], vectors: Vectors, batch: int, shares: bool) -> None:
+        self.program, self.places, self.vectors, self.batch, self.shares = program, places, vectors, batch, shares
         self.constants: list[Constant] = []
         self.products: list[Layer] = []
         self.pools: list[Layer] = []
         self.calls: list[str] = []
         self.kinds: set[str] = set()
         self.sums: set[int] = set()
-        self.row_bytes = 0
+        self.widths: set[int] = set()
+        self.depthwise_widths: set[int] = set()
+        self.functions: dict[tuple[object, ...], str] = {}
+        self.room = 0
         self.names: set[str] = set()
+
+    def _call(self, text: str) -> None:
+        """Adds a call, behind which all threads wait for each other."""
+        self.calls.append(text)
+        if self.shares:
+            self.calls.append("wait_at_barrier(barrier, parts);")
+
+    def _share(self, each: int) -> str:
+        """From where to where a call goes, of so many rows or numbers of each example."""
+        tasks = f"n * {each}" if each > 1 else "n"
+        return f"share_of({tasks}, part, parts), share_of({tasks}, part + 1, parts)" if self.shares else f"0, {tasks}"
 
     def _name(self, op: Operation) -> str:
         """A name of C that no other operation has. Behind it stands one word that says what a constant is, so that
@@ -121,33 +97,35 @@ class _Body:
         return self.places[op.reads[0]], self.places[op.y]
 
     def product(self, op: Product) -> None:
-        name, how = self._name(op), packed(op, self.lanes)
-        direct = op.window.is_pixel and op.groups == 1 and how.depth == op.depth
-        for role, array in (("weight", how.weight), ("bias", how.bias), ("multiplier", how.multiplier)):
-            self.constants.append(constant(f"{name}_{role}", array))
-        self.products.append(
-            Layer(name, _window(op.window), in_comment(f"{op.name}: {_told(op)}"), op.groups, how.depth,
-                  int(direct), op.shift, self._zero(op.reads[0]), self._zero(op.y))
-        )  # fmt: skip
-        x, y = self._ends(op)
-        if op.depthwise:
-            self.kinds.add("depthwise")
-            self.calls.append(f"convolve_depthwise(&{name}_layer, {x}, n, {y});")
-            return
-        self.kinds.add("product")
-        if not direct:
-            self.row_bytes = max(self.row_bytes, how.depth)
-        self.calls.append(f"convolve(&{name}_layer, {x}, n, {y}, {'NULL' if direct else self.places['']});")
+        found = product_in_c(self.program, op, self._name(op), self.vectors, self.batch)
+        layer, x, y = found.layer, *self._ends(op)
+        function = {"depthwise": "convolve_depthwise", "product": "convolve"}.get(found.kind, "")
+        if not function:
+            function = self.functions.setdefault(found.walks_as, layer.function)
+            layer = layer if function == layer.function else replace(layer, function="")
+        self.constants += found.constants
+        self.products.append(layer)
+        self.kinds.add(found.kind)
+        self.widths |= {found.width} - {0}
+        self.depthwise_widths |= {found.depthwise_width} - {0}
+        self.room = max(self.room, found.room)
+        room = "" if found.kind == "depthwise" else ", room"
+        self._call(f"{function}(&{layer.id}_layer, {x}, {self._share(found.tasks)}, {y}{room});")
 
     def max_pool(self, op: MaxPool) -> None:
-        name = self._pool(op, op.window, "max_pool")
+        kind = "row_max_pool" if self.vectors.are_there else "max_pool"
+        name = self._pool(op, op.window, kind)
         x, y = self._ends(op)
-        self.calls.append(f"max_pool(&{name}_window, {x}, n, {y});")
+        room = ""
+        if self.vectors.are_there:
+            row = ((op.window.result[1] - 1) * op.window.stride[1] + op.window.size[1]) * op.window.image[2]
+            self.room, room = max(self.room, 2 * row), ", room"
+        self._call(f"{kind}(&{name}_window, {x}, {self._share(op.window.result[0])}, {y}{room});")
 
     def _pool(self, op: Operation, window: Window, kind: str) -> str:
         name = self._name(op)
         self.kinds.add(kind)
-        self.pools.append(Layer(name, _window(window)))
+        self.pools.append(Layer(name, window_fields(window)))
         return name
 
     def average_pool(self, op: AveragePool) -> None:
@@ -158,18 +136,18 @@ class _Body:
             self.constants.append(Constant(f"{name}_{role}", "int", 2, (f"{pair[0]}, {pair[1]}",)))
         self.constants.append(constant(f"{name}_multiplier", op.multiplier, "By how many numbers count."))
         x, y = self._ends(op)
-        self.calls.append(
-            f"average_pool(&{name}_window, {x}, n, {name}_multiplier, {op.shift}, {self._zero(op.reads[0])}, "
-            f"{self._zero(op.y)}, {name}_before, {name}_counted, {y});"
+        self._call(
+            f"average_pool(&{name}_window, {x}, {self._share(op.window.result[0])}, {name}_multiplier, {op.shift}, "
+            f"{self._zero(op.reads[0])}, {self._zero(op.y)}, {name}_before, {name}_counted, {y});"
         )
 
     def sum(self, op: Sum) -> None:
         self.kinds.add("sum")
         self.sums.add(len(op.reads))
         xs = ", ".join(f"{self.places[x]}, {m}" for x, m in zip(op.reads, op.multiplier.tolist(), strict=True))
-        count = f"n * {self.program.tensor(op.y).elements}"
-        end = f"{op.bias}, {op.shift}, {self._zero(op.y)}, {count}, {self.places[op.y]}"
-        self.calls.append(f"add_{len(op.reads)}({xs}, {end});")
+        share = self._share(self.program.tensor(op.y).elements)
+        end = f"{op.bias}, {op.shift}, {self._zero(op.y)}, {share}, {self.places[op.y]}"
+        self._call(f"add_{len(op.reads)}({xs}, {end});")
 
     def concat(self, op: Concat) -> None:
         self.kinds.add("concat")
@@ -177,8 +155,8 @@ class _Body:
         starts = [0, *accumulate(shape[-1] for shape in shapes)]
         total, y = starts[-1], self.program.tensor(op.y)
         for x, shape, start, m, b in zip(op.reads, shapes, starts, op.multiplier, op.bias, strict=False):
-            self.calls.append(
-                f"place({self.places[x]}, n * {y.elements // total}, {shape[-1]}, {m}, {b}, {op.shift}, "
+            self._call(
+                f"place({self.places[x]}, {self._share(y.elements // total)}, {shape[-1]}, {m}, {b}, {op.shift}, "
                 f"{y.encoding.zero}, {total}, {self.places[op.y]}{f' + {start}' if start else ''});"
             )
 
@@ -187,25 +165,10 @@ class _Body:
         self.kinds.add("lookup")
         self.constants.append(constant(f"{name}_table", op.table))
         x, y = self._ends(op)
-        self.calls.append(f"look_up({x}, {name}_table, n * {self.program.tensor(op.y).elements}, {y});")
+        self._call(f"look_up({x}, {name}_table, {self._share(self.program.tensor(op.y).elements)}, {y});")
 
 
 _CALLS: Mapping[type, Callable[[_Body, Any], None]] = {
     Product: _Body.product, MaxPool: _Body.max_pool, AveragePool: _Body.average_pool, Sum: _Body.sum,
     Concat: _Body.concat, Lookup: _Body.lookup,
 }  # fmt: skip
-
-
-def _window(window: Window) -> str:
-    """The fields of the struct."""
-    sizes = ", ".join(map(str, (*window.image, *window.result)))
-    pairs = (window.size, window.stride, window.before, window.dilation)
-    return ", ".join([sizes, *(f"{{ {a}, {b} }}" for a, b in pairs)])
-
-
-def _told(op: Product) -> str:
-    """What a product is, in words."""
-    window, filters = op.window, len(op.weight)
-    if window.image[:2] == (1, 1):
-        return f"dense, {window.image[2]} to {filters}"
-    return f"convolution {window.size[0]}x{window.size[1]}, {window.image[2]} to {filters} channels"

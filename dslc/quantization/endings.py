@@ -11,7 +11,7 @@ from dslc.language.diagnostics import CallError
 from dslc.layers import Mode
 from dslc.numerics import Array, np
 from dslc.operation import identifier
-from dslc.quantization.calls import Constant, constant
+from dslc.quantization.constants import Constant, constant
 from dslc.quantization.program import Ending, Program
 from dslc.registry import name_of
 

@@ -11,6 +11,7 @@ from dslc.export.companions import LEFT_OUT, compile_flags, runs_on
 from dslc.export.export import Exported
 from dslc.export.interface import interface_of
 from dslc.export.network import Trained, Wishes
+from dslc.export.page import page_without_weights
 from dslc.language.diagnostics import CallError
 from dslc.quantization.c_source import print_c
 from dslc.quantization.program import Program
@@ -27,14 +28,35 @@ def export_quantized(trained: Trained, program: Program, wishes: Wishes) -> Expo
         CallError: it should learn, have threads, or keep its weights in a file; its input is a table; or a layer behind
             the integers has no form in C.
     """
+    _require_what_there_is(wishes)
+    if trained.network.tables:
+        raise CallError("exported C takes numbers, and the columns that this spec declares are encoded in Python")
+    return _exported(trained, program, wishes)
+
+
+def export_quantized_page(trained: Trained, program: Program, small: bool, training: bool) -> dict[str, bytes]:
+    """The files of a page for browsers that predicts, by name. The weights are constants of its module. small: the
+    least code.
+
+    Raises:
+        CallError: it should learn, the network has several inputs, or a layer behind the integers has no form in C.
+        UsageError: there is no compiler for WebAssembly.
+    """
+    wishes = Wishes(TARGETS["wasm"], small=small, training=training)
+    _require_what_there_is(wishes)
+    return page_without_weights(trained, wishes, _exported(trained, program, wishes))
+
+
+def _require_what_there_is(wishes: Wishes) -> None:
     if wishes.training:
         raise CallError("--training: a quantized network does not learn: export the run that it comes of")
     if wishes.threads:
         raise CallError("--threads: the C of a quantized network runs in the thread that calls it: leave --threads out")
     if wishes.embed is False:
         raise CallError("--no-embed: the weights of a quantized network are constants of the C")
-    if trained.network.tables:
-        raise CallError("exported C takes numbers, and the columns that this spec declares are encoded in Python")
+
+
+def _exported(trained: Trained, program: Program, wishes: Wishes) -> Exported:
     target = replace(wishes.target, vector_bytes=0) if wishes.small else wishes.target
     printed = print_c(program, trained, target, wishes.batch)
     prefix, interface = trained.prefix, interface_of(trained, 4)

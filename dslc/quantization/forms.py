@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dslc.ir import Node
-from dslc.layers import Activation, Mode
+from dslc.layers import Mode
 from dslc.layers._pooling import Pool
 from dslc.layers.conv import Conv
 from dslc.numerics import Array, np
@@ -57,19 +57,16 @@ class Elementwise:
 Form = Affine | Pooling | Joined | Elementwise
 
 
-def followed_by(before: Affine, node: Node, own: Own) -> Affine | None:
-    """With a factor and a shift for each channel behind it, if the layer is that."""
-    affine = channel_affine(node, own)
-    if affine is None:
-        return None
-    factor, shift = affine
+def followed_by(before: Affine, node: Node, own: Own) -> Affine:
+    """With a factor and a shift for each channel behind it."""
+    factor, shift = channel_affine(node, own)
     return Affine(
         before.window, before.groups, before.weight * factor[:, None, None, None], before.bias * factor + shift
     )
 
 
-def channel_affine(node: Node, own: Own) -> tuple[Array, Array] | None:
-    """The factor and the shift of each channel, for a batchnorm, a scale or a standardize; None for others."""
+def channel_affine(node: Node, own: Own) -> tuple[Array, Array]:
+    """The factor and the shift of each channel, for a batchnorm, a scale or a standardize."""
     kind = type(node.layer).__name__
     p = {role: np.asarray(a, np.float64) for role, a in own.items()}
     if kind == "BatchNorm":
@@ -78,9 +75,7 @@ def channel_affine(node: Node, own: Own) -> tuple[Array, Array] | None:
         return factor, p["beta"] - p["mean"] * factor
     if kind == "Scale":
         return p["factor"], np.zeros_like(p["factor"])
-    if kind == "Standardize":
-        return 1 / p["std"], -p["mean"] / p["std"]
-    return None
+    return 1 / p["std"], -p["mean"] / p["std"]
 
 
 def _pixels(shape: Shape) -> Shape:
@@ -109,21 +104,17 @@ def _dense(node: Node, own: Own) -> Form:
     return _convolution(Conv(layer.units, (1, 1)), _pixels(node.inputs[0].shape), weight, own.get("bias"))
 
 
-def _channels(node: Node, own: Own) -> Form | None:
+def _channels(node: Node, own: Own) -> Form:
     """A factor and a shift a channel, as a convolution of each channel alone."""
-    affine = channel_affine(node, own)
-    if affine is None:
-        return None
+    factor, shift = channel_affine(node, own)
     image = _pixels(node.inputs[0].shape)
     channels = image[2]
     conv = Conv(channels, (1, 1), groups=channels)
-    return _convolution(conv, image, affine[0], affine[1])
+    return _convolution(conv, image, factor, shift)
 
 
-def _pool(node: Node, own: Own) -> Form | None:
+def _pool(node: Node) -> Form:
     layer: Any = node.layer
-    if len(node.inputs) > 1:
-        return None
     image = as_image(node.inputs[0].shape)
     window = layer.window_for(image)
     (top, bottom), (left, right) = (window.padding(axis, image[axis]) for axis in (0, 1))
@@ -132,30 +123,28 @@ def _pool(node: Node, own: Own) -> Form | None:
     return Pooling(sizes, layer.mean, counted)
 
 
-def _sum(*signs: int) -> Callable[[Node, Own], Form | None]:
-    def form(node: Node, own: Own) -> Form | None:
-        alike = len({v.shape for v in node.inputs}) == 1
-        return Joined((1, *signs) if signs else (1,) * len(node.inputs)) if alike else None
+def _add(node: Node, own: Own) -> Form:
+    return Joined((1,) * len(node.inputs))
 
-    return form
+
+def _subtract(node: Node, own: Own) -> Form:
+    return Joined((1, -1))
 
 
 def _concat(node: Node, own: Own) -> Form:
     return Joined()
 
 
-def _other(node: Node, own: Own) -> Form | None:
-    """An activation, a pooling, or nothing."""
+def _other(node: Node, own: Own) -> Form:
+    """A pooling or an activation."""
     layer = node.layer
     if isinstance(layer, Pool):
-        return _pool(node, own)
-    if isinstance(layer, Activation) and len(node.inputs) == 1 and not own:
-        return Elementwise(lambda x: layer.reference((x,), {}, Mode(False)).y)
-    return None
+        return _pool(node)
+    return Elementwise(lambda x: layer.reference((x,), {}, Mode(False)).y)
 
 
-FORMS: Mapping[str, Callable[[Node, Own], Form | None]] = {
-    "add": _sum(),
+FORMS: Mapping[str, Callable[[Node, Own], Form]] = {
+    "add": _add,
     "batchnorm": _channels,
     "concat": _concat,
     "conv": _conv,
@@ -164,7 +153,7 @@ FORMS: Mapping[str, Callable[[Node, Own], Form | None]] = {
     "depthwise": _conv,
     "scale": _channels,
     "standardize": _channels,
-    "subtract": _sum(-1),
+    "subtract": _subtract,
     "": _other,
 }
-"""By the name of the layer; `""` for all others."""
+"""By the name of a layer that `integer_groups` knows; `""` for all others."""

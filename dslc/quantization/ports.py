@@ -8,7 +8,7 @@ from dslc.export.interface import Interface
 from dslc.export.network import Trained
 from dslc.numerics import Array, np
 from dslc.operation import identifier
-from dslc.quantization.calls import Constant, constant
+from dslc.quantization.constants import Constant, constant
 from dslc.quantization.memory import Memory
 from dslc.quantization.program import Port, Program
 from dslc.quantization.reference import encode

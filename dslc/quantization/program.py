@@ -163,6 +163,12 @@ class Program:
         return 7 if self.tensors[0].encoding.high == 127 else 8
 
     @property
+    def multiply_adds(self) -> int:
+        """Products of an example."""
+        products = (op for op in self.operations if isinstance(op, Product))
+        return sum(op.weight.size * prod(op.window.result[:2]) for op in products)
+
+    @property
     def constant_bytes(self) -> int:
         """What weights, biases, multipliers and tables take."""
         arrays = (a for op in self.operations for a in vars(op).values() if hasattr(a, "nbytes"))

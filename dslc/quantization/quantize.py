@@ -1,4 +1,5 @@
-"""Post-training quantization: a network in float and examples become a network in integers."""
+"""Quantization: a network in float, with the ranges that it was trained with or examples, becomes a network in
+integers."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from dslc.derived import rounded_values, unrounded
 from dslc.export.network import Trained
+from dslc.integer_groups import Source
 from dslc.ir import Value
 from dslc.language.diagnostics import CallError
 from dslc.numerics import Array, np
@@ -26,7 +29,7 @@ from dslc.quantization.program import (
     Sum,
     Tensor,
 )
-from dslc.quantization.stages import Source, Stage, Stages, stages_of
+from dslc.quantization.stages import Stage, Stages, stages_of
 
 Ranges = Literal["mse", "minmax"]
 LARGEST_SUM = 2**31 - 1
@@ -39,38 +42,52 @@ FINEST = 2.0**-10
 """An encoding is no finer than so much of what its values are computed from: then every factor has a multiplier."""
 
 
-def quantize(trained: Trained, inputs: Mapping[str, Array], bits: int = 8, ranges: Ranges = "mse") -> Program:
+def quantize(trained: Trained, inputs: Mapping[str, Array], bits: int = 8, ranges: Ranges | None = None) -> Program:
     """The network in integers.
 
     inputs: examples (n, *shape) by the name of the input, as the network takes them, from which the range of each value
-    is found. bits: of an activation, 8 or 7. ranges: `mse` the range with the least square error, `minmax` the whole.
+    is found. bits: of an activation, 8 or 7. ranges: `mse` the range with the least square error, `minmax` the whole;
+    None those that the network was trained with, else `mse`.
 
     Raises:
         SpecError: some layers have no form in integers; it names their places.
         CallError: a layer sums more products than 32 bits hold, or has the name of an input.
     """
+    learned = learned_ranges(trained) if ranges is None else {}
+    trained = replace(trained, network=unrounded(trained.network))
     network, high = trained.network, (1 << bits) - 1
     for taken in {node.output.name for node in network.nodes} & {value.name for value in network.inputs}:
         raise CallError(f"a layer has the name of the input {taken}: give it another, as its values go by names here")
     stages = stages_of(network, trained.parameters)
     names = [source.output.name for source in stages.sources] + [stage.output.name for stage in stages.stages]
     seen = observe(network, trained.parameters, inputs, names)
-    ends = {value for value, _ in stages.ends.values()}
-    program = _Building(seen, high, ranges, ends)
+    seen |= {name: replace(seen[name], low=low, top=top) for name, (low, top) in learned.items()}
+    whole = set(names) if ranges == "minmax" else {value for value, _ in stages.ends.values()} | learned.keys()
+    program = _Building(seen, high, whole)
     ports = tuple(program.port(source, trained) for source in stages.sources)
     for stage in stages.stages:
         program.stage(stage)
     return program.program(ports, stages)
 
 
+def learned_ranges(trained: Trained) -> dict[str, tuple[float, float]]:
+    """By the name of a value the range that training with `quantize int8` rounded it in; of a network that was not
+    trained yet, or not so, none."""
+    found = {}
+    for name, value in rounded_values(trained.network).items():
+        low, top = (float(end) for end in trained.parameters[name])
+        if low < top:
+            found[value.name] = (low, top)
+    return found
+
+
 @dataclass
 class _Building:
-    """The tensors and operations so far."""
+    """The tensors and operations so far. `whole`: the values that keep the whole range that was seen."""
 
     seen: Mapping[str, Seen]
     high: int
-    ranges: Ranges
-    ends: set[str]
+    whole: set[str]
 
     def __post_init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
@@ -90,7 +107,7 @@ class _Building:
         factor, shift = np.ones(1), np.zeros(1)
         if node is not None:
             own = {role: trained.parameters[p.name] for role, p in node.roles.items()}
-            factor, shift = channel_affine(node, own) or (factor, shift)
+            factor, shift = channel_affine(node, own)
         gain = (factor / encoding.scale).astype(np.float32)
         offset = shift / factor * gain + (encoding.zero + 0.5)
         return Port(source.input.name, value.name, gain, offset.astype(np.float64))
@@ -109,7 +126,7 @@ class _Building:
         if saturates:
             top = min(seen.top, 6.0) if saturates == "relu6" else seen.top
             seen = replace(seen, low=0.0, top=top)
-        found = best_encoding(seen, self.high, self.ranges == "minmax" or stage.output.name in self.ends)
+        found = best_encoding(seen, self.high, stage.output.name in self.whole)
         if found.scale < finest:
             scale = float(np.float32(finest))
             found = replace(found, scale=scale, zero=int(np.clip(np.floor(-seen.low / scale + 0.5), 0, self.high)))

@@ -46,7 +46,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             training when none has been better for some time. None: if the spec says `stop early`.
         validation_fraction: how large this part is; it has all classes in their shares.
         patience: how many epochs early stopping waits; None is the spec's number, or 10.
-        dtype: float32 or float64; None is the spec's precision; without a spec float32 if X is, else float64.
+        dtype: float32, float64 or mixed; None is the spec's precision; without a spec float32 if X is, else float64.
         n_jobs: how many threads share the work at most. None and -1: as many as pay off on the cores that there are.
             The results do not depend on it.
         random_state: the seed of initial weights, dropout and the order of examples. None: the spec's; without a spec

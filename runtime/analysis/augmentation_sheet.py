@@ -61,7 +61,7 @@ def sheet(network: Network, x: Any, examples: int, draws: int, seed: int | None 
         raise DataError(f"{network.name} has no augmentation layer: add one after its input, such as shift(2)")
     if seed is None:
         seed = network.training.seed if network.training else 0
-    inputs = as_inputs(network, x, network.precision)
+    inputs = as_inputs(network, x, network.dtype)
     by_name = {value.name: array for value, array in zip(network.inputs, inputs, strict=True)}
     return [_part(network, chain, by_name, examples, draws, seed) for chain in found]
 

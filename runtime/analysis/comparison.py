@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dslc.derived import unrounded
 from dslc.ir import Network
 from dslc.objective import higher_is_better
 from dslc.runtime.analysis.page import figures_of, render_page
@@ -59,7 +60,7 @@ def differences(runs: Sequence[RunToCompare]) -> list[Row]:
 
 def _calls(network: Network) -> list[str]:
     """The layers by name, each with its call."""
-    return [f"{node.name}: {' '.join(node.call.text.split())}" for node in network.nodes]
+    return [f"{node.name}: {' '.join(node.call.text.split())}" for node in unrounded(network).nodes]
 
 
 def _parameters(network: Network) -> str:

@@ -117,7 +117,7 @@ def _figures(run: Run) -> dict[str, list[Figure]]:
             "residuals": charts.residuals_over_predicted(residuals),
             "histogram of the residuals": charts.residual_counts(residuals),
         }
-    found["layers"] = charts.layer_bars(network, 8 if network.precision == "float64" else 4)
+    found["layers"] = charts.layer_bars(network, 8 if network.dtype == "float64" else 4)
     weights = [p.name for p in network.parameters if p.decays]
     for kind in ("weights", "gradients"):
         found[kind] = distributions(run.histograms, kind, weights)
@@ -131,7 +131,7 @@ def _class_rows(errors: ErrorAnalysis) -> list[ClassRow]:
 
 
 def _layer_rows(network: Network) -> list[LayerRow]:
-    itemsize = 8 if network.precision == "float64" else 4
+    itemsize = 8 if network.dtype == "float64" else 4
     return [
         LayerRow(
             node.name,

@@ -31,7 +31,7 @@ class JaxContender(Contender):
 
     def __init__(self, network: Network, weights: Arrays, threads: int) -> None:
         require_layers(network, LAYERS)
-        jax.config.update("jax_enable_x64", network.precision == "float64")
+        jax.config.update("jax_enable_x64", network.dtype == "float64")
         jax.config.update("jax_cpu_enable_async_dispatch", False)  # what is short comes back sooner this way
         self.network, self.weights, self.job = network, weights, "predict"
 
@@ -41,7 +41,7 @@ class JaxContender(Contender):
             require_training(self.network, LOSSES, tuple(OPTIMIZERS))
         self.job = job
         self.batch = len(next(iter(given.x.values())))
-        dtype = self.network.precision
+        dtype = self.network.dtype
         self.x = {name: jnp.asarray(x, dtype) for name, x in given.x.items()}
         self.targets = [{name: jnp.asarray(y) for name, y in some.items()} for some in given.targets]
         self.step = jax.jit(self._step, donate_argnums=0)
@@ -96,7 +96,7 @@ class JaxContender(Contender):
 
     def _loss(self, params: Tree, kept: Tree, x: Tree, targets: Tree, key: Any) -> tuple[Any, Tree]:
         values, new = self._run(params | kept, x, key, training=True)
-        total = jnp.zeros((), self.network.precision)
+        total = jnp.zeros((), self.network.dtype)
         for head in self.network.heads:
             loss: Any = head.loss
             z = values[judged(self.network, head).name]

@@ -18,8 +18,8 @@ class OnnxContender(Contender):
     """Images come with the channels first, as ONNX has them, so that nothing is turned while it is timed."""
 
     def __init__(self, network: Network, weights: Arrays, threads: int) -> None:
-        if network.precision != "float32":
-            raise Unknown(network.precision)
+        if network.dtype != "float32":
+            raise Unknown(network.dtype)
         self.answers = len(network.answers)
         try:
             model = export_onnx(Trained(network, weights), channels_first=True)

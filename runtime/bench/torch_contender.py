@@ -39,7 +39,7 @@ class TorchContender(Contender):
         require_layers(network, LAYERS)
         torch.set_num_threads(threads)
         self.network, self.weights = network, weights
-        self.dtype = torch.float32 if network.precision == "float32" else torch.float64
+        self.dtype = torch.float32 if network.dtype == "float32" else torch.float64
         self.images = any(len(value.shape) == 3 for value in network.inputs)
         self.wanted = network.predicting
         self.job: Job = "predict"

@@ -126,10 +126,21 @@ def as_numbers(given: Any, what: str) -> Array:
             array = np.where([is_missing(cell) for cell in array.flat], np.nan, array.reshape(-1)).reshape(array.shape)
             array = array.astype(np.float64)
         except (TypeError, ValueError):
-            raise DataError(f"{what} holds things that are not numbers") from None
+            odd = next(cell for cell in array.flat if not _is_number(cell))
+            raise DataError(f"{what} holds things that are not numbers, such as {odd!r:.40}") from None
+    if array.dtype.kind in "US" and array.size:
+        raise DataError(f"{what} holds text, such as {str(array.flat[0])!r:.40}; numbers are wanted")
     if array.dtype.kind not in "fiub":
         raise DataError(f"{what} has the dtype {array.dtype}; numbers are wanted")
     return array
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def as_input(value: Value, given: Any, dtype: Any, keep_bytes: bool = False) -> Array:

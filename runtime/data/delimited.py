@@ -65,10 +65,17 @@ def parse(path: Path, header: bool) -> Delimited:
     comments = len(re.findall(f"(?m)^{COMMENT}", text))
     if comments:
         notes += (f"{path}: {comments} line{'s' * (comments > 1)} left out that begin with {COMMENT}",)
+    if len(names) == 1 and (blank := _blank_lines(path, text, separator)):
+        notes += (f'{path}: {blank} blank line{"s" * (blank > 1)} left out; a row whose only cell is empty is ""',)
     if separator != ",":
         frame, more = decimal_points(path, frame)
         notes += more
     return Delimited(path, text, separator, header, frame, notes)
+
+
+def _blank_lines(path: Path, text: str, separator: str) -> int:
+    """How many lines before the last row are blank."""
+    return sum(not cells for _, cells in records(path, text.rstrip("\n") + "\n", separator))
 
 
 # ------------------------------------------------------------------------------------------------ bytes to text

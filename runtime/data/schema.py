@@ -24,7 +24,14 @@ from dslc.runtime.data.labels import Classes, labels_of, learned
 from dslc.runtime.data.lazy import LazyArray, on_disk, portions_of
 from dslc.runtime.data.sample_weights import as_weights
 from dslc.runtime.data.scaling import LARGEST, holds_images
-from dslc.runtime.data.vocabulary import Characters, Vocabulary, is_text, require_filled_up, text_input
+from dslc.runtime.data.vocabulary import (
+    Characters,
+    Vocabulary,
+    is_text,
+    refuse_half_texts,
+    require_filled_up,
+    text_input,
+)
 
 Array = np.ndarray[Any, Any]
 READ_ALIKE = ("header", "scale", "resize", "fit", "background", "tokens")
@@ -100,8 +107,10 @@ class Schema:
             return given if isinstance(given, Encoded) else encoding.encode(table, self._encodings(value.name), given)
         if np.ma.is_masked(given):
             return given  # it is refused, with the example
-        if is_text(given) and text_input(network) is not None:
-            return self._numbered(value, given)
+        if text_input(network) is not None:
+            if is_text(given):
+                return self._numbered(value, given)
+            refuse_half_texts(value.name, given)
         array = self._columns(value, given) if is_frame(given) else given
         if not self.scale and holds_images(np.asarray(array), value.shape):
             array = np.asarray(array, np.float32)
@@ -179,10 +188,10 @@ class Schema:
         try:
             count = self._checked_count(network, x)
             known = self.of_targets(network, y, anew)
-            targets = as_targets(network, known.targets(network, y), count, network.precision)
+            targets = as_targets(network, known.targets(network, y), count, network.dtype)
             if any(head.loss is not None and head.loss.sequences for head in network.heads):
-                require_alignments(network, as_inputs(network, known.inputs(network, x), network.precision), targets)
-            weights = None if sample_weight is None else as_weights(sample_weight, count, network.precision)
+                require_alignments(network, as_inputs(network, known.inputs(network, x), network.dtype), targets)
+            weights = None if sample_weight is None else as_weights(sample_weight, count, network.dtype)
             require_labels(network, targets, weights)
         except ExampleError as error:
             raise error.within(part) from None
@@ -199,7 +208,7 @@ class Schema:
         first = count = 0
         for part in parts:
             try:
-                count = len(as_inputs(network, self.inputs(network, part), network.precision)[0])
+                count = len(as_inputs(network, self.inputs(network, part), network.dtype)[0])
             except ExampleError as error:
                 raise ExampleError(error.text, first + error.example) from None
             first += count
@@ -383,7 +392,7 @@ def _offsets(network: Network, xs: Mapping[str, Any], unfitted: Collection[str])
         if value.name not in xs:
             continue
         readers = [node for node in network.nodes if value.name in {v.name for v in node.inputs}]
-        if network.precision == "float32" and readers and all(node.name in unfitted for node in readers):
+        if network.dtype == "float32" and readers and all(node.name in unfitted for node in readers):
             offset = _offset(readers[0].layer, value, xs[value.name])
             if offset is not None:
                 found[value.name] = offset

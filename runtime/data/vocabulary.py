@@ -128,6 +128,17 @@ def is_text(given: Any) -> bool:
     return given.ndim == 1 and len(given) > 0 and words
 
 
+def refuse_half_texts(name: str, given: Any) -> None:
+    """Raises DataError for an input that is one text, or that has some texts among other things."""
+    if isinstance(given, str):
+        raise DataError(f"input {name} is a single text: give a list of texts, one for each example")
+    if isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.dtype == object):
+        no_texts = [i for i, text in enumerate(given) if not isinstance(text, str)]
+        if no_texts and len(no_texts) < len(given):
+            i = no_texts[0]
+            raise DataError(f"input {name}: example {i} (from 0) is no text but {given[i]!r:.40}")
+
+
 def learned(wanted: TextInput, given: Any, unit: str | None) -> Vocabulary:
     """The vocabulary of training texts, or of windows of a running text, whose characters are numbered in rising order;
     of words and characters of texts the most frequent ones are known. A note tells it.

@@ -47,7 +47,6 @@ class Arguments:
         self._kinds = {self.dtype: self._real, LABELS: self._labels, np.dtype(np.int64): named("int64_t[]")}
         self._kinds[BYTES] = named("uint8_t[]")
         self._input = network.inputs[0].shape if len(network.inputs) == 1 and not network.whole_numbers else None
-        self._sliced = network.training is not None and network.training.slices > 1
         heads = network.heads
         self.output = heads[0].value.shape if len(network.answers) == 1 else None
         self._target = self._only_target(heads[0]) if len(heads) == 1 and heads[0].loss is not None else None
@@ -89,22 +88,12 @@ class Arguments:
     def batch(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[list[Any], int]:
         """The pointers to inputs, targets and sample weights, and the number of examples. Raises DataError if they do
         not fit."""
-        if sample_weight is not None and self._sliced:
-            return self._batch_that_counts(x, y, sample_weight)
         numbers = self.direct_pointer(x)
         inputs = as_inputs(self.network, x, self.dtype) if numbers is None else [x]
         pointers, count = self.pointers(inputs) if numbers is None else [numbers], len(inputs[0])
         target = self.direct_target_pointer(y, count)
         targets = self.pointers(self._targets_of(inputs, y)) if target is None else [target]
         return [*pointers, *targets, *self.pointers([self.weights(sample_weight, count)])], count
-
-    def _batch_that_counts(self, x: Any, y: Any, sample_weight: Any) -> tuple[list[Any], int]:
-        """As `batch`, without the examples that weigh nothing: a slice of these alone would have no mean."""
-        inputs = as_inputs(self.network, x, self.dtype)
-        targets = self._targets_of(inputs, y)
-        weights = as_weights(sample_weight, len(inputs[0]), self.dtype)
-        counted = np.flatnonzero(weights)
-        return self.pointers([array[counted] for array in (*inputs, *targets, weights)]), len(counted)
 
     def _targets_of(self, inputs: list[Array], y: Any) -> list[Array]:
         """The targets of these inputs, which both together must fit."""

@@ -38,6 +38,11 @@ def _process_pool(library: Library) -> int:
     return _pool
 
 
+def process_pool(library: Library) -> int:
+    """The address of the threads that all networks of this process share, those of quantized ones too."""
+    return _process_pool(library)
+
+
 def compilation(request: Request) -> Compilation:
     """What a network becomes, from the cache if it was compiled before.
 

@@ -38,7 +38,7 @@ def start(parameter: Parameter, seed: int, precision: str) -> Array:
 def initial_parameters(network: Network, seed: int) -> Iterator[tuple[str, Array]]:
     """Initial values of all parameters, as pairs of name and array in the language's shape, one after another."""
     for p in network.parameters:
-        yield p.name, start(p, seed, network.precision)
+        yield p.name, start(p, seed, network.dtype)
 
 
 def fitted_layers(network: Network) -> set[str]:
@@ -76,7 +76,7 @@ def fitted(
             continue
         if last.layer.of_target:
             found = last.layer.fitted_to_target(target, weights)
-            _note_units(head.name, found["mean"], found["std"], target, network.precision)
+            _note_units(head.name, found["mean"], found["std"], target, network.dtype)
             for role, array in found.items():
                 yield f"{last.name}.{role}", array
         balanced = network.class_weights(head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dslc.quantization.program import Program
 from dslc.quantization.storage import from_arrays, to_arrays
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.model import Model
-from dslc.runtime.quantized import QuantizedModel, Sample
+from dslc.runtime.quantized import QuantizedModel
 from dslc.runtime.runs.checkpoints import SPEC
 from dslc.runtime.runs.folder import SPLIT, load_run
 from dslc.runtime.runs.metadata import METADATA
@@ -31,8 +32,8 @@ PROGRAM = "program"
 """The key of the metadata that holds all but the arrays."""
 KEPT = "kept/"
 """What the names of parameters that stay in float begin with."""
-SAMPLED, IN_FLOAT = "sample/", "real/"
-"""The same for the inputs of a few examples, and for what the network says of them in float, by the head's number."""
+SIGNALS = "signals"
+"""The array that says how far the heads are from the network in float, if that is known."""
 
 
 def write_quantized(folder: Path, model: QuantizedModel, report: str, run: str | None = None) -> None:
@@ -53,7 +54,8 @@ def write_quantized(folder: Path, model: QuantizedModel, report: str, run: str |
         raise DataError(f"cannot write to {folder}: {error.strerror}") from None
     arrays, text = to_arrays(model.program)
     kept = {f"{KEPT}{name}": array for name, array in parameters_in_float(model).items()}
-    every = {**arrays, **kept, **_sampled(model.sample)}
+    known = {} if model.signals is None else {SIGNALS: np.array(model.signals)}
+    every = {**arrays, **kept, **known}
     write_arrays(folder / INTEGERS, model.network, every, {DATA: model.schema.to_json(), PROGRAM: text})
 
 
@@ -63,24 +65,6 @@ def require_free(folder: Path) -> None:
         raise DataError(f"{folder} is a file: name a folder with -o")
     if folder.exists() and any(folder.iterdir()) and not (folder / INTEGERS).exists():
         raise DataError(f"{folder} exists already, and holds no quantized network: name another folder with -o")
-
-
-def _sampled(sample: Sample | None) -> dict[str, Array]:
-    """The arrays of a sample by name."""
-    if sample is None:
-        return {}
-    parts = ((SAMPLED, sample.inputs), (IN_FLOAT, sample.real))
-    return {f"{begin}{i}": np.ascontiguousarray(a) for begin, arrays in parts for i, a in enumerate(arrays)}
-
-
-def _sample(arrays: dict[str, Array]) -> Sample | None:
-    """The sample of these arrays, None where there is none."""
-    if f"{SAMPLED}0" not in arrays:
-        return None
-    inputs, real = (
-        [arrays[f"{b}{i}"] for i in range(sum(n.startswith(b) for n in arrays))] for b in (SAMPLED, IN_FLOAT)
-    )
-    return Sample(tuple(inputs), tuple(real))
 
 
 def parameters_in_float(model: QuantizedModel) -> dict[str, Array]:
@@ -104,7 +88,7 @@ def require_float(run: str) -> None:
         raise DataError(f"{run} is quantized: use the run it comes from")
 
 
-def read_quantized(run: str, target: Target | None = None) -> QuantizedModel:
+def read_quantized(run: str, target: Target | None = None, threads: Threads = "auto") -> QuantizedModel:
     """The quantized network of a folder, or of its file with the integers.
 
     Raises:
@@ -121,7 +105,17 @@ def read_quantized(run: str, target: Target | None = None) -> QuantizedModel:
         raise DataError(f"cannot read {path}: {error}") from None
     schema = Schema.from_json(about[DATA])
     kept = {name.removeprefix(KEPT): array for name, array in arrays.items() if name.startswith(KEPT)}
-    return QuantizedModel(trained(network, kept, schema), program, schema, target, _sample(arrays))
+    signals = _signals(arrays, program, path)
+    return QuantizedModel(trained(network, kept, schema), program, schema, target, signals, threads)
+
+
+def _signals(arrays: Mapping[str, Array], program: Program, path: Path) -> tuple[float, ...] | None:
+    """What is known of the heads' distance from the network in float. Raises DataError if it does not fit them."""
+    if SIGNALS not in arrays:
+        return None
+    if arrays[SIGNALS].shape != (len(program.endings),):
+        raise DataError(f"cannot read {path}: it has {SIGNALS} of other heads")
+    return tuple(map(float, arrays[SIGNALS]))
 
 
 def load_predictor(run: str, threads: Threads) -> Model | QuantizedModel:
@@ -130,4 +124,4 @@ def load_predictor(run: str, threads: Threads) -> Model | QuantizedModel:
     Raises:
         DataError: there is no such run, or its files do not fit together.
     """
-    return read_quantized(run) if is_quantized(run) else load_run(run, threads)
+    return read_quantized(run, threads=threads) if is_quantized(run) else load_run(run, threads)

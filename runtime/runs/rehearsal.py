@@ -33,7 +33,7 @@ def rehearsal(run: str, trained: Trained) -> Examples | None:
         return None
     schema = read_schema(folder / WEIGHTS)
     train = load_dataset(metadata.data, metadata.target, schema.reading(network, labelled=True)).train
-    y = np.asarray(as_targets(network, schema.targets(network, train.y), len(train.y), network.precision)[0])
+    y = np.asarray(as_targets(network, schema.targets(network, train.y), len(train.y), network.dtype)[0])
     chosen = np.sort(np.concatenate([np.flatnonzero(y == k)[:A_CLASS] for k in np.unique(y)]))
     some: Any = schema.inputs(network, train.x)[chosen] if is_frame(train.x) else rows_of(train.x, chosen)
     x = some if is_frame(train.x) else schema.inputs(network, some)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dslc.checker.cautions import FEW
-from dslc.ir import Network
+from dslc.ir import MIXED, Network
 from dslc.layers.batchnorm import BatchNorm
+from dslc.target import native
 
 
 def small_batches(network: Network, examples: int) -> str | None:
@@ -19,7 +20,7 @@ def small_batches(network: Network, examples: int) -> str | None:
     if batch is None or not layers:
         return None
     names = " and ".join(node.name for node in layers)
-    whole = training is None or training.slices == 1
+    whole = training is None or not training.divided
     if batch <= FEW:
         each = (
             f"each {'mini-batch' if whole else 'slice'} has {'a single example' if batch == 1 else 'only 2 examples'}"
@@ -35,6 +36,13 @@ def small_batches(network: Network, examples: int) -> str | None:
         f"of {examples} examples in {parts} of {batch} the last one has {left}, whose mean and variance make up "
         f"{share:.3g} of the running averages of {names} at the end of an epoch: {advice}"
     )
+
+
+def slow_products(network: Network) -> str | None:
+    """A warning where products in bf16 take longer than those of float32 on this machine; None where they do not."""
+    if network.precision != MIXED or native().has_bf16:
+        return None
+    return "precision mixed: this CPU has no instruction for products in bf16, so that training is faster with float32"
 
 
 def _momentum(layer: object) -> float:

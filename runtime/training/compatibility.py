@@ -78,7 +78,8 @@ def _shown(thing: Any) -> str:
         return "none"
     if isinstance(thing, tuple) and not all(isinstance(part, int) for part in thing):
         return " and ".join(map(_shown, thing))
-    if is_dataclass(thing):
-        given = ", ".join(f"{f.name}={_shown(getattr(thing, f.name))}" for f in fields(thing))
+    if is_dataclass(thing):  # with what is not as it is by default
+        differing = [f for f in fields(thing) if getattr(thing, f.name) != f.default]
+        given = ", ".join(f"{f.name}={_shown(getattr(thing, f.name))}" for f in differing)
         return f"{name_of(thing)}({given})" if given else name_of(thing)
     return thing if isinstance(thing, str) else to_source(thing)

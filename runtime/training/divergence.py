@@ -129,7 +129,7 @@ def _inputs(model: Trainable, piece: Piece, done: int) -> dict[str, Array]:
     numbers = sum(value.elements for value in (*network.inputs, *(node.output for node in network.nodes)))
     chosen = piece.order[done : done + model.mini_batch]
     found = [array[chosen] for array in piece.inputs]
-    dtype = np.dtype(network.precision)
+    dtype = np.dtype(network.dtype)
     found = [scaled(array, dtype) if array.dtype == BYTES else array.astype(dtype) for array in found]
     sizes = np.max([np.abs(array.reshape(len(chosen), -1)).max(axis=1, initial=0) for array in found], axis=0)
     first = np.argsort(-sizes, kind="stable")[: max(1, NUMBERS // max(1, numbers))]

@@ -20,7 +20,7 @@ from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.native.steps import new_sums
 from dslc.runtime.training.batches import Batches, Piece
 from dslc.runtime.training.callbacks import Callback, Callbacks
-from dslc.runtime.training.cautions import small_batches
+from dslc.runtime.training.cautions import slow_products, small_batches
 from dslc.runtime.training.checkpoint import Begun, FitState
 from dslc.runtime.training.divergence import NotFinite, spoiled
 from dslc.runtime.training.history import History
@@ -98,8 +98,10 @@ class Fit:
     def run(self, epochs: int) -> History:
         """Trains for `epochs`, and restores the best weights however training ends."""
         self._measure()
-        if caution := small_batches(self.model.network, self.batches.examples or 0):
-            warnings.warn(caution, UserWarning, stacklevel=3)
+        network = self.model.network
+        for caution in (small_batches(network, self.batches.examples or 0), slow_products(network)):
+            if caution:
+                warnings.warn(caution, UserWarning, stacklevel=3)
         self.end = self.model.epoch + epochs
         self.every_batch = self.ranks.agreed(self.callbacks.every_batch)
         if epochs:

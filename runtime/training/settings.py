@@ -33,7 +33,7 @@ def _of_training(training: Training) -> list[tuple[str, str]]:
     return [
         ("optimizer", call(training.optimizer)),
         ("schedule", call(training.schedule)),
-        ("batch", batch if training.slices == 1 else f"{batch} in {training.slices}"),
+        ("batch", batch if training.slices is None else f"{batch} in {training.slices}"),
         ("epochs", str(training.epochs)),
         ("stop", "no" if training.patience is None else f"early(patience={training.patience})"),
         ("optimize", optimize),
@@ -41,6 +41,7 @@ def _of_training(training: Training) -> list[tuple[str, str]]:
         ("clip", call(training.clip)),
         ("average", call(training.average)),
         ("precise", show(training.precise)),
+        ("quantize", training.quantize or "no"),
         ("memory", "no" if training.memory is None else str(training.memory)),
         ("seed", str(training.seed)),
     ]

@@ -117,12 +117,16 @@ def _opened(path: str | Path) -> Iterator[Any]:
 
 
 def read_weights(
-    path: str | Path, shapes: Mapping[str, tuple[int, ...]], only: Collection[str] | None, strict: bool
+    path: str | Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    only: Collection[str] | None,
+    strict: bool,
+    spare: Collection[str] = (),
 ) -> tuple[dict[str, Array], list[str]]:
     """The arrays of a file that fit a network, by name, and a line about each that does not.
 
     shapes: those of the network's parameters. only: names of the layers to read, None for all. strict: every array must
-    fit.
+    fit, but those named `spare` may be missing.
 
     Raises:
         DataError: the file cannot be read, `only` names an unknown layer, or with `strict` an array does not fit.
@@ -132,7 +136,7 @@ def read_weights(
     if only is not None:
         found = {name: array for name, array in found.items() if name in wanted or name.split(".")[0] in only}
         _require_layers(only, shapes)
-    problems = differences(found, wanted)
+    problems = differences(found, {n: shape for n, shape in wanted.items() if n in found or n not in spare})
     if problems and strict:
         raise DataError(f"the weights in {path} do not fit this network:\n  " + "\n  ".join(problems))
     return {name: a for name, a in found.items() if wanted.get(name) == a.shape}, problems

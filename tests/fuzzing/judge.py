@@ -80,7 +80,7 @@ class Data:
 def draw_data(network: Network, batch: int, seed: int) -> Data:
     """Twice the mini-batch and one more, exact in the precision; every few labels are missing where they may be."""
     rng, n = np.random.default_rng(seed), 2 * batch + 1
-    xs, ys = data(network, n, rng, network.precision)
+    xs, ys = data(network, n, rng, network.dtype)
     xs = {name: x.view(Encoded) if network.table(name) else x for name, x in xs.items()}
     for head in network.heads:
         if head.loss is not None and not (head.loss.classes or head.loss.sequences) and seed % 2:

@@ -18,7 +18,9 @@ from dslc.lowering.lower import lower
 from dslc.passes.groups import widen_groups
 from dslc.plan import Plan
 from dslc.planning import planner as planning
+from dslc.planning import slicing
 from dslc.planning.planner import ITEMSIZE, PASSES, Options, default_setting
+from dslc.planning.slicing import division
 from dslc.runtime.model import Model
 from dslc.target import TARGETS, Target, native
 from fuzzing.specs import networks
@@ -29,11 +31,13 @@ OTHERS = [t for name, t in TARGETS.items() if name != "aarch64"]
 MACHINES = {t.name: t for t in (NATIVE, *filter(runs, [*OTHERS, WIDE]))}
 MOST_RANKS = 6
 LIMITS = (
-    (planning, "MIN_PARALLEL_NS"), (_direct, "STREAMED"), (_winograd, "STREAMED"), (_winograd, "NON_TEMPORAL_BYTES"),
-    (_winograd, "L2_BYTES"), (dense_input_gradient, "STREAMED"), (winograd_weight_products, "CHUNKED"),
+    (planning, "MIN_PARALLEL_NS", 1e-9), (_direct, "STREAMED", 0), (_winograd, "STREAMED", 0),
+    (_winograd, "NON_TEMPORAL_BYTES", 0), (_winograd, "L2_BYTES", 0), (dense_input_gradient, "STREAMED", 0),
+    (winograd_weight_products, "CHUNKED", 0),
+    (slicing, "SLICE_NUMBERS", 0), (slicing, "MULTIPLY_ADDS", 0), (slicing, "FEWEST", 2), (slicing, "MULTIPLE", 1),
 )  # fmt: skip
-"""From which size on a network is treated as a large one; with zero a small one is. A kernel without costs is one that
-threads cannot share, and stays with the first."""
+"""From which size on a network is treated as a large one, and with which a small one is. A kernel without costs is one
+that threads cannot share, and stays with the first."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +71,17 @@ class Variation:
 
     def _sized(self) -> ExitStack:
         stack = ExitStack()
-        for module, limit in LIMITS if self.as_large else ():
-            stack.enter_context(patch.object(module, limit, 1e-9 if limit == "MIN_PARALLEL_NS" else 0))
+        for module, limit, small in LIMITS if self.as_large else ():
+            stack.enter_context(patch.object(module, limit, small))
         return stack
 
     def options(self, network: Network) -> Options:
         return Options(self.disable, tuple(self._algorithms(network)) if self.rank else ())
 
     def _algorithms(self, network: Network) -> Iterator[tuple[str, str]]:
-        graph = lower(network)
-        setting = default_setting(graph, self.target, None, self.threads)
+        divided = division(network)
+        graph = lower(network, divided.sliced)
+        setting = default_setting(graph, self.target, divided.slice, self.threads)
         graph = graph if "groups" in self.disable else widen_groups(graph, setting.lanes)
         for step in graph.steps:
             for op in step.operations:

@@ -101,6 +101,17 @@ INLINE real sum_lanes(vec v)
     return sum;
 }
 
+/* a * b + c, rounded once where the machine can. The compiler may fuse any product with an addition; written out where it
+ * could choose, so that it cannot choose differently in the vectors of a loop and in the numbers that are left over. */
+INLINE real multiply_add(real a, real b, real c)
+{
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__riscv_flen)
+    return fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
 /* The micro-kernel of all matrix products: a register tile of rows x vectors sums. a and b advance by a_step and b_step
  * from one product to the next, and by a_segment and b_segment from one of `segments` runs to the next:
  *     sum[row][j] += a[row * a_row] * b[j * b_block]
@@ -218,7 +229,8 @@ INLINE real log_and(real x, real error)
     p = p * z + 0.28498786688f;
     p = p * z + 0.40000972152f;
     p = p * z + 0.66666662693f;
-    const real value = k * 0.69313812256f - ((half - (s * (half + p * z) + (k * 9.0580006145e-06f + error))) - r);
+    const real small = multiply_add(s, multiply_add(p, z, half), multiply_add(k, 9.0580006145e-06f, error));
+    const real value = multiply_add(k, 0.69313812256f, r - (half - small));
     const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: branches would prevent vectorization */
     return x > 0 && x < INFINITY ? value : edge;
 }
@@ -356,7 +368,7 @@ static KERNEL void output_loss(const float *restrict outputs, const float *restr
     for (int64_t e = rows.begin; e < rows.end; ++e) {
         const int present = target[e] == target[e];
         const real z = outputs[e], t = present ? target[e] : 0;
-        example_loss[e] = present ? (z > 0 ? z : 0) - z * t + real_log1p(real_exp(-real_abs(z))) : 0;
+        example_loss[e] = present ? multiply_add(-z, t, z > 0 ? z : 0) + real_log1p(real_exp(-real_abs(z))) : 0;
     }
     if (sample_weights)
         for (int64_t i = rows.begin; i < rows.end; ++i) {
@@ -385,7 +397,7 @@ static KERNEL void output_loss_2(const float *restrict outputs, const float *res
     for (int64_t e = rows.begin; e < rows.end; ++e) {
         const int present = target[e] == target[e];
         const real z = outputs[e], t = present ? target[e] : 0;
-        example_loss[e] = present ? (z > 0 ? z : 0) - z * t + real_log1p(real_exp(-real_abs(z))) : 0;
+        example_loss[e] = present ? multiply_add(-z, t, z > 0 ? z : 0) + real_log1p(real_exp(-real_abs(z))) : 0;
         dz[e] = present ? scale * (real_sigmoid(z) - t) : 0;
     }
     if (sample_weights)
@@ -476,7 +488,7 @@ static KERNEL void dense1_backward_weight_update_narrow(const float *restrict x,
                 const int64_t i = unit * 784 + first + k;
                 real g = ((const real *)sum)[unit * 28 + k];
                 real w = weights[i];
-                w = w - lr * g;
+                w = multiply_add(-lr, g, w);
                 weights[i] = w;
             }
     }
@@ -490,7 +502,7 @@ static KERNEL void dense1_bias_update(float *restrict weights, const float *rest
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i];
-        w = w - lr * g;
+        w = multiply_add(-lr, g, w);
         weights[i] = w;
     }
 }

@@ -118,9 +118,8 @@ INLINE vec load_partial(const real *p, int lanes)
 /* Keeps the first `lanes` numbers and zeros the others. */
 INLINE vec first_lanes(vec v, int lanes)
 {
-    for (int i = 0; i < 4; ++i)
-        v[i] = i < lanes ? v[i] : 0;
-    return v;
+    const ivec lane = { 0, 1, 2, 3 };
+    return (vec)((ivec)v & (lane < lanes));
 }
 
 /* Stores only the first `lanes` numbers. */
@@ -138,8 +137,9 @@ INLINE void store_partial(real *p, vec v, int lanes)
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){ __VA_ARGS__ })
 #endif
 
-/* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. */
-INLINE void transpose(vec *square)
+/* Transposes a square of vectors: blocks of 1, 2, 4, ... numbers are swapped across the diagonal. A function: as part
+ * of each kernel it would take longer to compile than the rest of it. */
+static NOINLINE void transpose(vec *square)
 {
     UNROLL for (int i = 0; i < 4; ++i)
         if (!(i & 1)) {
@@ -161,6 +161,17 @@ INLINE real sum_lanes(vec v)
     for (int i = 0; i < 4; ++i)
         sum += v[i];
     return sum;
+}
+
+/* a * b + c, rounded once where the machine can. The compiler may fuse any product with an addition; written out where it
+ * could choose, so that it cannot choose differently in the vectors of a loop and in the numbers that are left over. */
+INLINE real multiply_add(real a, real b, real c)
+{
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__riscv_flen)
+    return fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
 }
 
 /* The micro-kernel of all matrix products: a register tile of rows x vectors sums. a and b advance by a_step and b_step
@@ -670,7 +681,8 @@ INLINE real log_and(real x, real error)
     p = p * z + 0.28498786688f;
     p = p * z + 0.40000972152f;
     p = p * z + 0.66666662693f;
-    const real value = k * 0.69313812256f - ((half - (s * (half + p * z) + (k * 9.0580006145e-06f + error))) - r);
+    const real small = multiply_add(s, multiply_add(p, z, half), multiply_add(k, 9.0580006145e-06f, error));
+    const real value = multiply_add(k, 0.69313812256f, r - (half - small));
     const real edge = x < 0 ? NAN : x > 0 ? x : x - INFINITY; /* both are computed: branches would prevent vectorization */
     return x > 0 && x < INFINITY ? value : edge;
 }
@@ -1644,7 +1656,7 @@ static KERNEL void batchnorm_backward_input_rows(const float *restrict dout, con
         const real inverse = 1 / real_sqrt(var[c] + 1e-05f);
         scale[c] = gamma[c] * inverse;
         slope[c] = share * dgamma[c] * inverse;
-        shift[c] = share * dbeta[c] - slope[c] * mean[c];
+        shift[c] = multiply_add(-slope[c], mean[c], share * dbeta[c]);
     }
     for (int pixel = 1; pixel < row_pixels; ++pixel) {
         memcpy(scale + pixel * channels, scale, (size_t)channels * sizeof(real));
@@ -1973,9 +1985,9 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
                 const int64_t i = start + e;
                 real g = ((const real *)tile)[e];
                 real w = weights[i], v = v_state[i], s = s_state[i];
-                w = w - lr * 0.01f * w;
-                v = 0.9f * v + 0.09999999999999998f * g;
-                s = 0.999f * s + 0.0010000000000000009f * g * g;
+                w = multiply_add(-lr * 0.01f, w, w);
+                v = multiply_add(0.9f, v, 0.09999999999999998f * g);
+                s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
                 w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
                 weights[i] = w;
                 v_state[i] = v;
@@ -1993,8 +2005,8 @@ static KERNEL void batchnorm_running(const float *restrict batch_mean, const flo
 {
     const range some = share_of(channels, part, parts);
     for (int64_t c = some.begin; c < some.end; ++c) {
-        mean[c] = 0.9f * mean[c] + 0.09999999999999998f * batch_mean[c];
-        var[c] = 0.9f * var[c] + 0.09999999999999998f * batch_var[c];
+        mean[c] = multiply_add(0.9f, mean[c], 0.09999999999999998f * batch_mean[c]);
+        var[c] = multiply_add(0.9f, var[c], 0.09999999999999998f * batch_var[c]);
     }
 }
 
@@ -2010,9 +2022,9 @@ static KERNEL void conv_weight_update(float *restrict weights, const float *rest
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
-        w = w - lr * 0.01f * w;
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
+        w = multiply_add(-lr * 0.01f, w, w);
+        v = multiply_add(0.9f, v, 0.09999999999999998f * g);
+        s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
         w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
         weights[i] = w;
         v_state[i] = v;
@@ -2033,8 +2045,8 @@ static KERNEL void update_kernel(float *restrict weights, const float *restrict 
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
-        v = 0.9f * v + 0.09999999999999998f * g;
-        s = 0.999f * s + 0.0010000000000000009f * g * g;
+        v = multiply_add(0.9f, v, 0.09999999999999998f * g);
+        s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
         w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
         weights[i] = w;
         v_state[i] = v;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from dslc.export.onnx import (
     formulas,
     matrices,
     normalization,
+    rounding,
     sequences,
     shapes,
     windows,
@@ -24,6 +25,7 @@ from dslc.export.onnx import (
 from dslc.export.onnx.place import Form, GraphParts, Place, axes_of, channels_to_end, channels_to_front
 from dslc.ir import Head, Network, Node, Value
 from dslc.language.diagnostics import CallError, UsageError
+from dslc.layers._fake_quantize import fake_quantized_weight
 from dslc.numerics import np
 from dslc.registry import name_of
 from dslc.shape import Shape
@@ -34,8 +36,11 @@ LARGEST = 2**31 - 2**20
 """Bytes of weights that fit into one file: a protobuf message has at most 2 GB."""
 FORMS: Mapping[str, Form] = {
     **activations.FORMS, **windows.FORMS, **normalization.FORMS, **shapes.FORMS, **combining.FORMS, **sequences.FORMS,
-    **attention.FORMS, **matrices.FORMS, **formulas.FORMS,
+    **attention.FORMS, **matrices.FORMS, **formulas.FORMS, **rounding.FORMS,
 }  # fmt: skip
+
+Layers = Callable[[GraphParts, dict[str, str], Network], None]
+"""Adds the layers of a network to a graph. It is given the names of the inputs there by value, and adds the others."""
 
 
 def export_onnx(trained: Trained, channels_first: bool = False) -> bytes:
@@ -49,16 +54,33 @@ def export_onnx(trained: Trained, channels_first: bool = False) -> bytes:
         CallError: a layer has no form in ONNX, an input is a table that Python encodes, or the weights are too large
             for a file.
     """
+
+    def layers(parts: GraphParts, names: dict[str, str], network: Network) -> None:
+        for node in network.nodes:
+            names[node.output.name] = layer_in_onnx(parts, trained, node, names)
+
+    return model_of(trained, channels_first, layers)
+
+
+def layer_in_onnx(parts: GraphParts, trained: Trained, node: Node, names: Mapping[str, str]) -> str:
+    """Adds a layer, which reads what `names` says of its inputs, and gives the name of its result."""
+    own = {role: trained.parameters[p.name] for role, p in node.roles.items()}
+    if node.rounds_weight:
+        own["weight"] = fake_quantized_weight(own["weight"], node.roles["weight"].units)
+    place = Place(parts, node, tuple(names[value.name] for value in node.inputs), own)
+    return FORMS[name_of(node.layer)](place)
+
+
+def model_of(trained: Trained, channels_first: bool, layers: Layers) -> bytes:
+    """A model with the inputs and outputs of a network, and between them what `layers` adds. Raises as
+    `export_onnx`."""
     onnx = onnx_package()
     trained = replace(trained, network=predicting(trained.network))
     network = trained.network
     _require_forms(network)
     parts = GraphParts()
     names = {value.name: _input(parts, trained, value, channels_first) for value in network.inputs}
-    for node in network.nodes:
-        own = {role: trained.parameters[p.name] for role, p in node.roles.items()}
-        place = Place(parts, node, tuple(names[value.name] for value in node.inputs), own)
-        names[node.output.name] = FORMS[name_of(node.layer)](place)
+    layers(parts, names, network)
     ends = [_output(parts, names[head.value.name], head, channels_first) for head in network.heads]
     model = _model(onnx, trained, parts, ends, channels_first)
     onnx.checker.check_model(model, full_check=True)
