@@ -57,7 +57,7 @@ def test_groups_are_widened_that_do_not_fit_vectors(layer: str, widened: int) ->
 def test_the_cheapest_algorithm_is_chosen() -> None:
     network = net("input x: 30x30x16", "conv(32, 3x3, pad=same) -> relu -> flatten -> dense(9)")
     plan, graph = plan_network(network, TARGETS["generic"]), lower(network)
-    setting = default_setting(graph, TARGETS["generic"], None, 1)
+    setting = default_setting(graph, TARGETS["generic"], 16, 1)
     costs = {op.name: kernels.algorithms(op, setting) for step in graph.steps for op in step.operations}
     chosen = {k.operation.name: k.operation.choice for step in plan.steps for k in step.kernels}
     several = [name for name, known in costs.items() if len(known) > 1 and chosen.get(name) in known]

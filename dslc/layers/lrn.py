@@ -41,6 +41,7 @@ class Lrn(Layer):
         Example("lrn", ((3, 4, 7),)),
         Example("lrn(size=3, alpha=0.5, beta=0.6, k=1)", ((2, 3, 133),)),
         Example("lrn(7, alpha=0.3)", ((2, 2, 3),)),
+        Example("lrn", ((5, 6),)),
     )
 
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.export.onnx.place import Form, Place, channels_to_end, channels_to_front
+from dslc.export.onnx.place import Form, Place, axes_of, channels_to_end, channels_to_front
 from dslc.numerics import np
 
 
@@ -59,9 +59,11 @@ def _l2_normalize(at: Place) -> str:
 
 
 def _lrn(at: Place) -> str:
-    """ONNX divides alpha by size."""
-    layer = at.layer
-    return at.op("LRN", *at.x, size=layer.size, alpha=layer.alpha * layer.size, beta=layer.beta, bias=layer.k)
+    """ONNX divides alpha by size, and knows images only: the steps of a sequence are rows of one pixel."""
+    layer, (x,), shape = at.layer, at.x, axes_of(at.shape)
+    image = x if len(shape) == 3 else at.reshaped(x, "image", *shape, 1)
+    y = at.op("LRN", image, size=layer.size, alpha=layer.alpha * layer.size, beta=layer.beta, bias=layer.k)
+    return y if len(shape) == 3 else at.reshaped(y, "shape", *shape)
 
 
 FORMS: Mapping[str, Form] = {
