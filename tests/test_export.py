@@ -140,21 +140,17 @@ def test_the_same_bits_as_in_python(
 ) -> None:
     """On the same machine, target and batch plan: what is prepared at export is rounded as the module rounds it."""
     monkeypatch.delenv(build.EXTRA_FLAGS, raising=False)
-    build.find_compiler.cache_clear()
     exported = export(CASES[name], Wishes(target, batch), tmp_path, rng)
     x = examples(exported, batch + 3, rng)
     wanted = python_module(exported.trained, target, batch, x)
-    build.find_compiler.cache_clear()
     np.testing.assert_array_equal(exported.predict(x), wanted)
 
 
 def test_offsets_are_subtracted(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that was fitted on features far from zero, such as years, predicts the same in C."""
     monkeypatch.delenv(build.EXTRA_FLAGS, raising=False)
-    build.find_compiler.cache_clear()
     text = f"{CASES['tabular']}train {{\n  loss cross_entropy\n  optimizer sgd(0.1)\n  batch 5\n}}\n"
     model = dslc.loads(text)
-    build.find_compiler.cache_clear()
     x = rng.standard_normal((40, 13)) + np.linspace(0, 1e6, 13)
     model.fit(x, rng.integers(0, 3, 40), epochs=1, progress="none")
     assert model.schema.offsets

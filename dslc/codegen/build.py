@@ -223,18 +223,28 @@ def _with_extra_flags(known: Compiler) -> Compiler:
     return replace(known, own_flags=flags)
 
 
-@cache
 def find_compiler() -> Compiler:
-    """$CC, else gcc, clang or zig, whichever is there first; $DSLC_CFLAGS are flags that come after all others."""
-    candidates = [shlex.split(os.environ["CC"])] if os.environ.get("CC") else [["gcc"], ["clang"]]
-    if not os.environ.get("CC") and importlib.util.find_spec("ziglang"):
+    """$CC, else gcc, clang or zig, whichever is there first; $DSLC_CFLAGS are flags that come after all others. Both
+    are looked at each time: a process may set them."""
+    return _with_extra_flags(first_compiler(os.environ.get("CC", "")))
+
+
+@cache
+def first_compiler(named: str) -> Compiler:
+    """What is named, else gcc, clang or zig, whichever is there first.
+
+    Raises:
+        UsageError: there is none.
+    """
+    candidates = [shlex.split(named)] if named else [["gcc"], ["clang"]]
+    if not named and importlib.util.find_spec("ziglang"):
         candidates.append([sys.executable, "-m", "ziglang", "cc"])
     for command in candidates:
         found = shutil.which(command[0])
         if found:
-            return _with_extra_flags(_identify((found, *command[1:])))
-    if os.environ.get("CC"):
-        raise UsageError(f"the C compiler that CC names, {os.environ['CC']!r}, is not there")
+            return _identify((found, *command[1:]))
+    if named:
+        raise UsageError(f"the C compiler that CC names, {named!r}, is not there")
     raise UsageError("no C compiler was found: install gcc (apt install gcc) or clang, or pip install ziglang")
 
 
