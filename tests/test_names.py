@@ -54,8 +54,8 @@ OURS = """
 x y n at net part parts step seed lr step_number barrier loss losses loss_sums batch_sums predict evaluate gradients
 train train_step train_batches update forward backward prepare prepared few output input_ target real vec ivec range
 walk load store product multiply_ multiply_add transpose total_of share_of wait_at_barrier begin end first rows count
-order position rates seconds weight bias gamma beta mean var arena threads memory_size max_batch MAX_BATCH KERNEL INLINE SHUFFLE
-UNROLL UNROLL_MANY ROLLED
+order position rates seconds weight bias gamma beta mean var arena threads memory_size max_batch MAX_BATCH KERNEL INLINE
+SHUFFLE UNROLL UNROLL_MANY ROLLED
 float_mode quad octet ffi lib _cffi _cffi_backend Python PyObject Py_None self dslc numpy np model runtime network
 kernels wrapper
 """
