@@ -23,12 +23,12 @@ def showing(network: Network, layers: Iterable[str]) -> Network:
         DataError: there is no such layer.
     """
     heads = tuple(Head(name, _value(network, name)) for name in layers)
-    return _needed(replace(network, heads=heads, training=None))
+    return replace(network, heads=heads, training=None).needed()
 
 
 def predicting(network: Network) -> Network:
     """The network without what training alone needs: its loss, and outputs that are `train_only` with their layers."""
-    return _needed(replace(network, heads=network.answers, training=None))
+    return replace(network, heads=network.answers, training=None).needed()
 
 
 def part_of(network: Network, output: str, start: str | None, freeze: Iterable[str]) -> Network:
@@ -51,7 +51,7 @@ def part_of(network: Network, output: str, start: str | None, freeze: Iterable[s
     nodes = tuple(_frozen(node, still) for node in nodes)
     training = None if head.loss is None else network.training
     found = replace(network, heads=(replace(head, train_only=False),), nodes=nodes, inputs=inputs, training=training)
-    found = _needed(found)
+    found = found.needed()
     read = {value for node in found.nodes for value in node.inputs} | {found.lengths_of(h) for h in found.heads}
     if not found.nodes or (start is not None and begin not in read):
         raise DataError(f"{output} does not depend on {start}: there is no part between them")
@@ -140,19 +140,6 @@ def _frozen(node: Node, names: Collection[str]) -> Node:
         return replace(p, frozen=True, regularizers=(), constraints=()) if p.name in names else p
 
     return replace(node, parameters=tuple(map(still, node.parameters)), borrowed=tuple(map(still, node.borrowed)))
-
-
-def _needed(network: Network) -> Network:
-    """The network without the nodes that its outputs do not need. What they share with one that is gone they own."""
-    nodes: list[Node] = []
-    owned: set[str] = set()
-    needed = network.predicting
-    for node in (n for n in network.nodes if n.name in needed):
-        adopted = tuple(p for p in node.borrowed if p.name not in owned)
-        kept = tuple(p for p in node.borrowed if p.name in owned)
-        nodes.append(replace(node, parameters=(*node.parameters, *adopted), borrowed=kept))
-        owned.update(p.name for p in nodes[-1].parameters)
-    return replace(network, nodes=tuple(nodes))
 
 
 def _value(network: Network, name: str) -> Value:

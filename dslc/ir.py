@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 from dslc.averages import Average
@@ -244,13 +244,28 @@ class Network:
     @property
     def predicting(self) -> frozenset[str]:
         """The nodes that the answers depend on, by name."""
-        needed = {head.value.name for head in self.answers}
+        return self._before(self.answers)
+
+    def _before(self, heads: tuple[Head, ...]) -> frozenset[str]:
+        needed = {head.value.name for head in heads}
         found: set[str] = set()
         for node in reversed(self.nodes):
             if node.output.name in needed:
                 found.add(node.name)
                 needed.update(value.name for value in node.inputs)
         return frozenset(found)
+
+    def needed(self) -> Network:
+        """The network without nodes that no head depends on. What they share with one that is left it owns then."""
+        nodes: list[Node] = []
+        owned: set[str] = set()
+        names = self._before(self.heads)
+        for node in (n for n in self.nodes if n.name in names):
+            adopted = tuple(p for p in node.borrowed if p.name not in owned)
+            kept = tuple(p for p in node.borrowed if p.name in owned)
+            nodes.append(replace(node, parameters=(*node.parameters, *adopted), borrowed=kept))
+            owned.update(p.name for p in nodes[-1].parameters)
+        return replace(self, nodes=tuple(nodes))
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

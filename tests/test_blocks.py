@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from dslc.checker.program import check
+from dslc.compiler import check_text
 from dslc.ir import Network
+from dslc.language.diagnostics import SpecError
 from dslc.language.format import format_source
 from dslc.language.parse import parse
 from dslc.language.source import Source
@@ -154,3 +156,26 @@ net A {
 """
     assert format_source(Source("spec.net", crooked)) == straight
     assert format_source(Source("spec.net", straight)) == straight
+
+
+def test_what_only_the_other_branch_uses_is_left_out() -> None:
+    """Also with all that leads to it alone, and shared layers."""
+    text = """param deep = 1
+    net A {
+      input x: 7
+      both = x -> dense(7)
+      tower = shared { dense(7) -> tanh }
+      other = both -> dense(7) -> relu
+      when deep > 2 {
+        high = both -> tower
+        last = add(both, other, high)
+      } else {
+        last = both -> relu
+      }
+      output y = last -> dense(2)
+    }"""
+    assert [node.name for node in check_text(text).nodes] == ["dense1", "relu2", "dense3"]
+    deep = check_text(text, {"deep": 3})
+    assert [node.name for node in deep.nodes][:4] == ["dense1", "dense2", "relu1", "dense3"]
+    with pytest.raises(SpecError, match="'other' is never used"):
+        check_text(text.replace("other, high", "high"))

@@ -125,6 +125,10 @@ def test_form() -> None:
     assert meaning(parse(Source("", UGLY)))[1][1] == meaning(parse(Source("", NEAT)))[1][1]
 
 
+def test_sizes_of_memory_stay_whole() -> None:
+    assert formatted("train { memory 100MB\n loss mse }") == "train {\n  memory 100MB\n  loss   mse\n}\n"
+
+
 def test_meaning_sees_a_difference() -> None:
     """The comparison that the tests below rely on."""
     text = (REPO / "specs/alexnet.net").read_text()

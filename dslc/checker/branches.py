@@ -28,9 +28,14 @@ def skip(
             for link in node.links:
                 if isinstance(link, ast.Call) and link.name not in made and link.name not in _known(blocks):
                     scope.report(unknown_link(link, scope, blocks, made))
-        elif isinstance(node, (ast.Name, ast.Member, ast.Call)):
-            scope.touch(node.name)
-            _mention(node.name, scope, blocks, called)
+    for name in names_in(body):
+        scope.touch(name)
+        _mention(name, scope, blocks, called)
+
+
+def names_in(body: tuple[ast.Statement, ...]) -> list[str]:
+    """All names that statements mention, of values, params, blocks and layers."""
+    return [node.name for node in ast.walk(body) if isinstance(node, (ast.Name, ast.Member, ast.Call))]
 
 
 def unknown_link(

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dslc import layers, registry
 from dslc.checker.blocks import bind_block
-from dslc.checker.branches import skip, unknown_link
+from dslc.checker.branches import names_in, skip, unknown_link
 from dslc.checker.columns import ValuesLearned, embedding_of, is_table, read_table
 from dslc.checker.common import COMMON, read_common, without_weights
 from dslc.checker.draft import Common, Draft
@@ -197,6 +197,7 @@ class NetBuilder:
         self.notes: list[Diagnostic] = []
         self.called: set[str] = set()
         self.used: set[str] = set()
+        self.idle: set[str] = set()
         self.ends: dict[str, Diagnostic] = {}
         self.lost: set[str] = set()
         self.entered: Counter[str] = Counter()
@@ -318,7 +319,7 @@ class NetBuilder:
         if self._too_deep(frame, statement.span):
             return self._poison()
         if count == 0:
-            skip(statement.body, frame.scope, self.blocks, self.called, frame.towers)
+            self._skip(statement.body, frame)
         coming = frozenset(defined(statement.body))
         for _ in range(count):
             made, skipped = dict(frame.scope.flows), dict(frame.scope.skipped)
@@ -345,8 +346,18 @@ class NetBuilder:
                 frame.scope.flows.setdefault(name, (None, statement.span))
             return self._poison()
         frame.scope.skipped.update(dict.fromkeys(defined(branches[not holds]), statement.span))
-        skip(branches[not holds], frame.scope, self.blocks, self.called, frame.towers)
+        self._skip(branches[not holds], frame)
         return self._run(branches[holds], replace(frame, depth=frame.depth + 1), flowing)
+
+    def _skip(self, body: tuple[ast.Statement, ...], frame: Frame) -> None:
+        """What does not run uses its names. Results that nothing else uses are then left out of the network."""
+        skip(body, frame.scope, self.blocks, self.called, frame.towers)
+        for name in names_in(body):
+            value = frame.scope.flows.get(name, (None,))[0]
+            if value is not None and value not in self.inputs.values():
+                self.idle.add(value.name)
+            if name in frame.towers:
+                self.idle.add(name)
 
     def _named(self, statement: ast.OutputDecl | ast.Assign, frame: Frame, flowing: Flow) -> Value | None:
         value = self._one(self._chain(statement.chain, frame, flowing), statement.chain.links[-1].span)
@@ -720,9 +731,10 @@ class NetBuilder:
     def _report_ends(self, frame: Frame) -> None:
         for wrong in wrong_ends(self.heads, self.drafts, self.poisoned):
             self.report(wrong)
-        for tower in (t for t in self.towers if not t.calls and not self.poisoned):
+        idle = [t for t in self.towers if not t.calls and t.declaration.name not in self.idle]
+        for tower in idle if not self.poisoned else ():
             self.report(NeverUsed(tower.declaration.name_span, "shared layer", tower.declaration.name))
         if not self.poisoned:
-            used = self.used | {value.name for value, _ in self.heads.values()}
+            used = self.used | self.idle | {value.name for value, _ in self.heads.values()}
             for unused in dead_ends(self.inputs, frame.scope.flows, self.drafts, used, self.ends):
                 self.report(unused)

@@ -262,6 +262,7 @@ class _Checker:
             params=tuple(self.params),
             notes=(*gathered(builder.notes), *cautions(nodes, heads, settings.training)),
         )
+        network = network.needed()  # all is, but for what only a branch that is not taken uses
         if settings.rounds_span is None or self.errors:
             return network
         return with_rounding(network, settings.rounds_span)
