@@ -477,7 +477,7 @@ class Model:
         y: Any = None,
         dev: Any = None,
         epochs: int | None = None,
-        progress: str = "none",
+        progress: str | bool = "none",
         on_epoch: fitting.OnEpoch | None = None,
         sample_weight: Any = None,
         callbacks: Iterable[Callback] = (),
@@ -490,9 +490,10 @@ class Model:
         x, y: the training set, shapes as for `evaluate`; or a stream of batches (x, y) alone: `dslc.Stream`, a
         DataLoader, a data set of Hugging Face, anything that yields batches each time it is iterated over. dev: a pair
         (x_dev, y_dev), perhaps with sample weights behind it, or a stream; with one, the best weights are kept.
-        progress: `none`, `bar`, `plain`, `json` or `auto`. on_epoch: called with each epoch's record; if it returns a
-        word, training ends and the word becomes `History.stopped`. sample_weight: what each example counts (n,), as if
-        it were there so many times; one that weighs 0 is left out. callbacks: see `dslc.callbacks`. on_nan: `stop`,
+        progress: `none` or False, `bar`, `plain`, `json`, `auto` or True. on_epoch: called with each epoch's record; if
+        it returns a word, training ends and the word becomes `History.stopped`. sample_weight: what each example counts
+        (n,), as if it were there so many times; one that weighs 0 is left out. callbacks: see `dslc.callbacks`.
+        on_nan: `stop`,
         `skip` or `halve_lr`, by default as the file says, from now on.
 
         comm: a communicator of mpi4py, whose ranks all make this call with the same data and train together: each works

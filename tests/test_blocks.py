@@ -179,3 +179,30 @@ def test_what_only_the_other_branch_uses_is_left_out() -> None:
     assert [node.name for node in deep.nodes][:4] == ["dense1", "dense2", "relu1", "dense3"]
     with pytest.raises(SpecError, match="'other' is never used"):
         check_text(text.replace("other, high", "high"))
+
+
+def test_train_may_speak_of_what_another_branch_makes() -> None:
+    """An input, an output with its loss, and a layer to freeze that are there with one value of a param only."""
+    text = """param more = off
+    net A {
+      input x: 7
+      input y: 3
+      h = x -> dense(5, name=one) -> relu
+      when more {
+        output side = y -> dense(2, name=two) -> softmax train_only
+      }
+      output main = h -> dense(2)
+    }
+    train {
+      loss main: mse
+      loss side: cross_entropy
+      freeze one, two
+      optimizer sgd(0.1)
+    }"""
+    less, more = check_text(text), check_text(text, {"more": True})
+    assert [value.name for value in less.inputs] == ["x"] and [head.name for head in less.heads] == ["main"]
+    assert [value.name for value in more.inputs] == ["x", "y"]
+    assert [head.name for head in more.heads] == ["main", "side"]
+    for wrong in ("loss sid: mse", "freeze three"):
+        with pytest.raises(SpecError):
+            check_text(text.replace("loss side: cross_entropy" if "loss" in wrong else "freeze one, two", wrong))

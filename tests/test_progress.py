@@ -8,8 +8,10 @@ import math
 import pytest
 from rich.console import Console
 
+from dslc.language.diagnostics import DataError
 from dslc.runtime.training.pace import Pace, duration
-from dslc.runtime.training.progress import BarProgress
+from dslc.runtime.training.progress import BarProgress, Progress
+from dslc.runtime.training.progress_kinds import make_progress
 
 
 def shown(progress: BarProgress) -> str:
@@ -46,3 +48,10 @@ def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert words == "loss 1.0000  100 examples/s  2s left" and pace.last == 8
     assert unknown == "100 examples/s"
     assert [duration(s) for s in (7.2, 187, 7387)] == ["7s", "3:07", "2:03:07"]
+
+
+def test_kinds() -> None:
+    assert type(make_progress(False)) is type(make_progress("none")) is Progress
+    assert type(make_progress(True)) is type(make_progress("auto"))
+    with pytest.raises(DataError, match="progress is one of bar, plain, json, none and auto, not 'bars'"):
+        make_progress("bars")

@@ -38,6 +38,14 @@ def names_in(body: tuple[ast.Statement, ...]) -> list[str]:
     return [node.name for node in ast.walk(body) if isinstance(node, (ast.Name, ast.Member, ast.Call))]
 
 
+def makes(body: tuple[ast.Statement, ...]) -> set[str]:
+    """The outputs and the named layers that statements make, which `train` may name."""
+    nodes = list(ast.walk(body))
+    outputs = {node.name for node in nodes if isinstance(node, ast.OutputDecl)}
+    arguments = [a for node in nodes if isinstance(node, ast.Call) for a in node.arguments or ()]
+    return outputs | {a.value.name for a in arguments if a.name == "name" and isinstance(a.value, ast.Name)}
+
+
 def unknown_link(
     link: ast.Call, scope: Scope, blocks: Mapping[str, ast.BlockDecl], made: Iterable[str] = ()
 ) -> Diagnostic:

@@ -116,7 +116,7 @@ def inputs_of_losses(train: ast.TrainDecl | None) -> Iterator[str]:
 @dataclass(frozen=True)
 class LossReader:
     """Reads the `loss` settings of one network. `lost`: heads whose chains failed; `losses`: the result, by head;
-    `inputs`: those of the network."""
+    `inputs`: those of the network; `skipped`: heads of branches that are not taken, among other names."""
 
     scope: Scope
     heads: Heads
@@ -124,6 +124,7 @@ class LossReader:
     lost: Collection[str]
     losses: dict[str, Loss]
     inputs: Mapping[str, Value]
+    skipped: Collection[str]
 
     def read(self, setting: ast.Setting) -> None:
         """One `loss` setting. Raises Failed after reporting."""
@@ -143,11 +144,11 @@ class LossReader:
         known = (*self.heads, *self.lost)
         if not known:
             return None
-        if setting.head is not None and setting.head.name not in known:
-            raise self.scope.fail(UnknownHead(setting.head.span, setting.head.name, known))
         if setting.head is None and len(known) > 1:
             raise self.scope.fail(WhichHead(setting.values[0].span, known))
         name = known[0] if setting.head is None else setting.head.name
+        if setting.head is not None and name not in (*known, *self.skipped):
+            raise self.scope.fail(UnknownHead(setting.head.span, name, known))
         return name if name in self.heads else None
 
     def _check(self, loss: Loss, head: str, setting: ast.Setting) -> None:

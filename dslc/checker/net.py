@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dslc import layers, registry
 from dslc.checker.blocks import bind_block
-from dslc.checker.branches import names_in, skip, unknown_link
+from dslc.checker.branches import makes, names_in, skip, unknown_link
 from dslc.checker.columns import ValuesLearned, embedding_of, is_table, read_table
 from dslc.checker.common import COMMON, read_common, without_weights
 from dslc.checker.draft import Common, Draft
@@ -198,6 +198,7 @@ class NetBuilder:
         self.called: set[str] = set()
         self.used: set[str] = set()
         self.idle: set[str] = set()
+        self.skipped: set[str] = set()
         self.ends: dict[str, Diagnostic] = {}
         self.lost: set[str] = set()
         self.entered: Counter[str] = Counter()
@@ -352,9 +353,10 @@ class NetBuilder:
     def _skip(self, body: tuple[ast.Statement, ...], frame: Frame) -> None:
         """What does not run uses its names. Results that nothing else uses are then left out of the network."""
         skip(body, frame.scope, self.blocks, self.called, frame.towers)
+        self.skipped |= makes(body)
         for name in names_in(body):
             value = frame.scope.flows.get(name, (None,))[0]
-            if value is not None and value not in self.inputs.values():
+            if value is not None:
                 self.idle.add(value.name)
             if name in frame.towers:
                 self.idle.add(name)
@@ -738,3 +740,10 @@ class NetBuilder:
             used = self.used | self.idle | {value.name for value, _ in self.heads.values()}
             for unused in dead_ends(self.inputs, frame.scope.flows, self.drafts, used, self.ends):
                 self.report(unused)
+            self._leave_out_inputs()
+
+    def _leave_out_inputs(self) -> None:
+        """Those that only what does not run would read."""
+        for name in self.idle & self.inputs.keys() - self.used:
+            del self.inputs[name]
+            self.tables = [table for table in self.tables if table.input != name]

@@ -111,7 +111,7 @@ class _Checker:
         builder.build(nets[0])
         complete = bool(builder.drafts) and not builder.poisoned
         settings = TrainReader(self.scope, builder.train_only).read(
-            train, builder.heads, builder.drafts, builder.lost, complete, builder.inputs
+            train, builder.heads, builder.drafts, builder.lost, complete, builder.inputs, builder.skipped
         )
         self._check_start(builder.drafts, settings)
         self._report_unused(blocks, builder)

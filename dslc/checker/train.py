@@ -226,14 +226,16 @@ class TrainReader:
         lost: Collection[str] = (),
         complete: bool = True,
         inputs: Mapping[str, Value] | None = None,
+        skipped: Collection[str] = (),
     ) -> TrainSettings:
         """What `train` says for a network with these heads, layers and inputs.
 
         lost: heads whose chains failed. complete: whether the whole net was built; if not, nothing is reported that
-        only seems to be missing.
+        only seems to be missing. skipped: outputs and layers of branches that are not taken: what is said of them holds
+        where they are.
         """
-        self.heads, self.drafts, self.complete = heads, drafts, complete
-        self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses, inputs or {})
+        self.heads, self.drafts, self.complete, self.skipped = heads, drafts, complete, skipped
+        self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses, inputs or {}, skipped)
         answers = {name: head for name, head in heads.items() if name not in self.train_only}
         self.metric_reader = MetricReader(self.scope, answers, complete)
         if train is None:
@@ -373,6 +375,8 @@ class TrainReader:
         names = []
         for expr in setting.values:
             name = expr.name if isinstance(expr, ast.Name) else show(evaluate(expr, self.scope))
+            if name in self.skipped and name not in known:
+                continue
             if self.complete and name not in known:
                 raise self.scope.fail(UnknownLayerName(expr.span, name, tuple(known)))
             if name in known and not known[name].weights:

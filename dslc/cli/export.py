@@ -125,6 +125,12 @@ def export(
     print("\n".join(told))
 
 
+ROUNDED_AGAIN = (
+    "onnxruntime may quantize the weights of quantize int8 again, by one scale for all filters: set "
+    "session.disable_quant_qdq to 1, or export what `dslc quantize` makes of the run"
+)
+
+
 def _machine(portable: bool, target: str | None) -> str:
     if portable and target is not None:
         raise CallError("--portable is a target of its own: it goes without --target")
@@ -221,6 +227,8 @@ def _write_onnx(run: str, weights: str | None, define: list[str] | None, output:
     _write_model(trained, export_onnx(trained, nchw), output)
     print(f"ONNX with operators of opset {OPSET}, in single precision, for any number of examples.")
     _tell_axes(trained, nchw)
+    if trained.network.training is not None and trained.network.training.quantize:
+        print(f"note: {ROUNDED_AGAIN}", file=sys.stderr)
 
 
 def _write_onnx_integers(run: str, output: str | None, nchw: bool) -> None:
