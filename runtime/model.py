@@ -493,8 +493,7 @@ class Model:
         progress: `none` or False, `bar`, `plain`, `json`, `auto` or True. on_epoch: called with each epoch's record; if
         it returns a word, training ends and the word becomes `History.stopped`. sample_weight: what each example counts
         (n,), as if it were there so many times; one that weighs 0 is left out. callbacks: see `dslc.callbacks`.
-        on_nan: `stop`,
-        `skip` or `halve_lr`, by default as the file says, from now on.
+        on_nan: `stop`, `skip` or `halve_lr`, by default as the file says, from now on.
 
         comm: a communicator of mpi4py, whose ranks all make this call with the same data and train together: each works
         on its part of every mini-batch, and the result is that of one rank but for the order of sums. progress,
