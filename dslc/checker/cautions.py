@@ -9,6 +9,8 @@ from dslc.language.diagnostics import Diagnostic
 from dslc.language.record import record
 from dslc.layers.batchnorm import BatchNorm
 from dslc.layers.distance import Distance
+from dslc.layers.log_softmax import LogSoftmax
+from dslc.layers.softmax import Softmax
 from dslc.losses.contrastive import Contrastive
 
 FEW = 2
@@ -52,6 +54,17 @@ class NoDistance(Diagnostic):
     hints = ("help: end with a distance: output near = distance(a, b)",)
 
 
+@record
+class ShareOfOne(Diagnostic):
+    """A note: softmax over a single number: `dense(1) -> softmax`."""
+
+    layer: str
+    value: int
+    message = "{layer} sees a single number, whose share is always {value}: nothing before it can learn from it"
+    severity = "note"
+    hints = ("help: sigmoid in its place makes a probability of one number",)
+
+
 def cautions(nodes: Sequence[Node], heads: Sequence[Head], training: Training | None) -> Iterator[Diagnostic]:
     """The notes about a network."""
     makers = {node.output: node for node in nodes}
@@ -59,6 +72,9 @@ def cautions(nodes: Sequence[Node], heads: Sequence[Head], training: Training | 
         maker = makers.get(head.value)
         if isinstance(head.loss, Contrastive) and maker is not None and not isinstance(maker.layer, Distance):
             yield NoDistance(maker.span, head.name, maker.name)
+    for node in nodes:
+        if isinstance(node.layer, (Softmax, LogSoftmax)) and node.input_shapes[0][-1] == 1:
+            yield ShareOfOne(node.span, node.name, int(isinstance(node.layer, Softmax)))
     if training is None or training.slice is None:
         return
     for node in nodes:

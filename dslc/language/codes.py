@@ -152,6 +152,7 @@ CODES: dict[str, Entry] = {
     "NothingInBf16": Entry("DSLC132", "mixed_without_dense"),
     "TiedInIntegers": Entry("DSLC133", "quantize_tied"),
     "TwoRoundings": Entry("DSLC134", "quantize_mixed"),
+    "ShareOfOne": Entry("DSLC135", "softmax_of_one"),
 }
 
 
