@@ -1,11 +1,11 @@
-"""8-bit integers: our C in integers and in float against onnxruntime's, interleaved, with as many threads each.
+"""8-bit integers: our C in integers and in float, onnxruntime and OpenVINO, interleaved, with as many threads each.
 
     python benchmarks/int8.py [--rounds 9] [--threads 1] [--only LeNet-5]
 
 Prints for each network the milliseconds of a prediction and its time over that of our integers: the medians over the
 rounds. In a round each contestant has its turn: it waits until threads of the one before have gone to sleep, predicts
 once unmeasured, and then as often as a few milliseconds allow. onnxruntime's integers are both of its forms, QDQ and
-QOperator. Takes about five minutes.
+QOperator; OpenVINO, where it is installed, runs the QDQ form. Takes about five minutes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,23 @@ def session(path: Path, threads: int) -> Callable[[Any], Any]:
     return lambda x: made.run(None, {"x": x})[0]
 
 
+def openvino_request(path: Path, threads: int) -> Callable[[Any], Any]:
+    """A prediction of OpenVINO, compiled for as many examples as come. Raises ImportError where it is not installed."""
+    from openvino import Core
+
+    core, made = Core(), {}
+    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+
+    def predict(x: Any) -> Any:
+        if x.shape not in made:
+            model = core.read_model(str(path))
+            model.reshape(list(x.shape))
+            made[x.shape] = core.compile_model(model, "CPU", settings).create_infer_request()
+        return made[x.shape].infer([x])[0]
+
+    return predict
+
+
 def contestants(body: str, x: Any, folder: Path, threads: int) -> dict[str, Callable[[Any], Any]]:
     """A prediction each; ours in integers is first."""
     model = dslc.loads(f"net Bench {{\n  {body}\n}}\n", threads=threads)
@@ -84,6 +102,8 @@ def contestants(body: str, x: Any, folder: Path, threads: int) -> dict[str, Call
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
         )  # fmt: skip
         found[f"onnxruntime, int8 {form.name}"] = session(path, threads)
+    with suppress(ImportError):
+        found["OpenVINO, int8 QDQ"] = openvino_request(folder / "QDQ.onnx", threads)
     return {**found, "onnxruntime, float32": session(folder / "float.onnx", threads)}
 
 
