@@ -10,7 +10,7 @@ import optuna
 
 from dslc.ir import Network, ParamValue
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data.splits import fingerprint
+from dslc.runtime.data.fingerprints import fingerprint
 from dslc.runtime.search.ranges import distribution
 from dslc.runtime.training.spec_text import as_trained
 
