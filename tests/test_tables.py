@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.data.examples import DataNote, Dataset, Reading
+from dslc.runtime.data.labels import Classes
 from dslc.runtime.data.profile import profile
 
 polars = pytest.importorskip("polars")
@@ -235,3 +236,24 @@ def test_what_python_writes_comes_back(
     for i, (a, _, _) in enumerate(rows):
         line = int(str(found.train.origin(i)).rpartition(":")[2])
         assert lines[line - 1].strip('"').startswith(str(a))
+
+
+def test_labels_that_numbers_would_make_one(tmp_path: Path) -> None:
+    """They are words: codes with leading zeros, and one number in two forms. What has one form is a number."""
+    table = tmp_path / "t.csv"
+
+    def labels(*cells: str, **how: object) -> list[object]:
+        table.write_text("x,k\n" + "".join(f"1,{cell}\n" for cell in cells))
+        found: list[object] = read(table, "k", **how).train.y.tolist()
+        return found
+
+    assert labels("01", "1", "2") == ["01", "1", "2"] and labels("007", "010") == ["007", "010"]
+    assert labels("1", "1.0", "2") == ["1", "1.0", "2"]
+    assert labels("12345678901234567", "12345678901234568") == ["12345678901234567", "12345678901234568"]
+    assert labels("1.0", "2.0", "1.0") == [1, 2, 1] and labels("0", "10", " 0") == [0, 10, 0]
+    assert labels("0.5", "1", "1.0") == [0.5, 1, 1] and labels("01", "1", numbers=True) == [1, 1]
+    assert labels("1.0", "1.0", spelled=True) == ["1.0", "1.0"], "the model knows such classes"
+    assert [Classes(known).spelled for known in (("01", "1"), ("a", "1.0"), ("1", "2"), (1, 2))] == [1, 1, 0, 0]
+    table.write_text("x,k\n1,1\n1,01\n")
+    with pytest.warns(DataNote, match="column 'k': classes are told apart as they are written, '01' from '1'"):
+        load_dataset(str(table), "k")

@@ -195,7 +195,8 @@ class Reading:
     `declared`: `columns` are those that a spec declares, and stay as they are in the file, for the model to encode.
     `target`: the column of a table that is y, or of a list of images; `weight`: that of the sample weights, and
     `weight_known`: it is that of a run's training, which other data may lack. `numbers`:
-    the targets are numbers, so that words among them are errors. `labelled`: y is needed; to predict it is not.
+    the targets are numbers, so that words among them are errors. `spelled`: numbers of a table are classes as they are
+    written, since the model knows such classes. `labelled`: y is needed; to predict it is not.
     `columns`: the feature columns that a model knows, by which those of a table are found. `header`: the first row of a
     table names its columns. `scale`: integers of images are scaled to 0...1. `resize`: (height, width) of all images;
     `fit`: how an image comes to it. `channels`: one or three, as the network's input has them; else as the images have
@@ -209,6 +210,7 @@ class Reading:
     weight: str | None = None
     weight_known: bool = False
     numbers: bool = False
+    spelled: bool = False
     labelled: bool = True
     columns: tuple[str, ...] | None = None
     declared: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from dslc.runtime.data.examples import DataNote
 
 Array = np.ndarray[Any, Any]
 Label = str | int | bool
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+PLAIN = re.compile(r"-?(0|[1-9]\d*)")
 SHOWN = 10
 """Up to how many labels an error lists."""
 
@@ -38,6 +41,12 @@ class Classes:
     def names(self) -> tuple[str, ...]:
         """The labels as words."""
         return tuple(map(str, self.labels))
+
+    @property
+    def spelled(self) -> bool:
+        """Whether one of them is a word that is a number in another form than whole numbers have: `01`, `1.0`."""
+        words = [label for label in self.labels if isinstance(label, str)]
+        return any(NUMBER.fullmatch(word) and not PLAIN.fullmatch(word) for word in words)
 
     def numbers(self, head: str, labels: Array) -> Array:
         """The class numbers of labels (n,). A label is known by its text, so that the class 3 of a table is the class

@@ -85,7 +85,9 @@ class Schema:
         given = reading_for(network)
         columns = self.features.get(network.inputs[0].name, given.columns)
         alike = {name: getattr(self, name) for name in READ_ALIKE}
-        given = replace(given, target=self.target, weight=self.weight, weight_known=self.weight is not None)
+        spelled = any(classes.spelled for classes in self.classes.values())
+        given = replace(given, target=self.target, spelled=spelled)
+        given = replace(given, weight=self.weight, weight_known=self.weight is not None)
         return replace(given, labelled=labelled, columns=columns, **alike)
 
     # ------------------------------------------------------------------------------------------- what it does
