@@ -90,7 +90,21 @@ def test_without_a_header(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="say --no-header"):
         read(tmp_path / "d.csv", "kind")
     (tmp_path / "d.csv").write_text("1,1,0\n3,4,1\n")
+    with pytest.raises(DataError, match="2 columns are called '1'.*say --no-header"):
+        read(tmp_path / "d.csv", "0")
     assert read(tmp_path / "d.csv", "3", header=False).train.x.tolist() == [[1, 1], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("names", "noted"), [("5.1,3,ash", 1), ("7,3,ash", 1), ("0,1,ash", 0), ("1,2,3", 0), ("a,3,ash", 0)]
+)
+def test_a_first_row_of_numbers_is_noted(names: str, noted: bool, tmp_path: Path) -> None:
+    """Where the target is called by a cell of it, the example would be lost in silence."""
+    (tmp_path / "d.csv").write_text(f"{names}\n3,4,1\n3,5,2\n")
+    found = read(tmp_path / "d.csv", names.rsplit(",", maxsplit=1)[-1]).notes
+    assert [note for note in found if "if it is an example, say --no-header" in note] == list(found) and len(
+        found
+    ) == noted
 
 
 @pytest.mark.parametrize("cell", ["", "NA", "nan", "?", "null", "abc", "1,015.5", "inf", "0x1F", "2020-01-01"])

@@ -13,7 +13,7 @@ import numpy as np
 from dslc.columns import MISSING
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.decimal_commas import COMMA
-from dslc.runtime.data.delimited import Delimited, parse
+from dslc.runtime.data.delimited import Delimited, is_number, parse
 from dslc.runtime.data.examples import Dataset, Reading, Split
 from dslc.runtime.data.files import read_whole
 from dslc.runtime.data.frames import in_words, listed, quoted
@@ -149,16 +149,24 @@ def target_of(table: Table, how: Reading) -> str | None:
 
 def _looks_like_data(names: list[str], how: Reading) -> str:
     """What to say where the first row holds numbers."""
-    numbers = how.header and all(_is_number(name) for name in names)
+    numbers = how.header and any(is_number(name) for name in names)
     return ". If they are data, say --no-header: the columns are then called 1, 2, ..." if numbers else ""
 
 
-def _is_number(word: str) -> bool:
-    try:
-        float(word.replace(",", "."))
-        return True
-    except ValueError:
-        return False
+def _lost_row(table: Table, how: Reading, features: tuple[str, ...]) -> tuple[str, ...]:
+    """A note where the columns of x are called by numbers, as if an example stood in the place of the names. Columns
+    that are counted from 0 or 1 are not meant."""
+    if table.text is None or not how.header or not all(map(is_number, features)):
+        return ()
+    counted = [int(name) for name in table.frame.columns if name.isdecimal()]
+    if (
+        len(counted) >= len(features)
+        and counted[0] in (0, 1)
+        and counted == [counted[0] + i for i in range(len(counted))]
+    ):
+        return ()
+    found = f"the first row was taken for names of columns, {listed(table.frame.columns)}"
+    return (f"{table.path}: {found}: if it is an example, say --no-header",)
 
 
 def features_of(table: Table, how: Reading, target: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -172,7 +180,7 @@ def features_of(table: Table, how: Reading, target: str | None) -> tuple[tuple[s
         found = tuple(name for name in names if name not in (target, how.weight))
         if not found:
             raise DataError(f"{table.path} has no column of features: only {in_words(names)}")
-        return found, ()
+        return found, _lost_row(table, how, found)
     missing = [name for name in how.columns if name not in names]
     if missing:
         why = "which the spec declares" if how.declared else "which the run was trained with"
