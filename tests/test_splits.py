@@ -117,6 +117,7 @@ def test_data_are_known_again_by_targets_and_inputs(rng: np.random.Generator) ->
     assert known_again(table, replace(table, train=Split(x[:, [2, 0, 1]], y), features=("c", "a", "b")))
     assert not known_again(table, replace(table, train=Split(x[::-1], y)))
     assert not known_again(table, replace(table, train=Split(x, y[::-1])))
+    assert known_again(table, replace(table, train=Split(x.astype(np.float32), y)))
     lazy = Rows(x, np.arange(60))
     assert known_again(replace(table, train=Split(lazy, y)), replace(table, train=Split(lazy, y)))
     assert not known_again(replace(table, train=Split(lazy, y)), replace(table, train=Split(Rows(x + 1, lazy.at), y)))

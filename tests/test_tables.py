@@ -90,7 +90,7 @@ def test_without_a_header(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="say --no-header"):
         read(tmp_path / "d.csv", "kind")
     (tmp_path / "d.csv").write_text("1,1,0\n3,4,1\n")
-    with pytest.raises(DataError, match="2 columns are called '1'.*say --no-header"):
+    with pytest.raises(DataError, match=r"2 columns are called '1'.*say --no-header"):
         read(tmp_path / "d.csv", "0")
     assert read(tmp_path / "d.csv", "3", header=False).train.x.tolist() == [[1, 1], [3, 4]]
 

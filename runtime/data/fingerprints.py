@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from dslc.runtime.data.frames import is_frame
-from dslc.runtime.data.lazy import on_disk, rows_of, spread
+from dslc.runtime.data.lazy import rows_of, spread
 
 Array = np.ndarray[Any, Any]
-SAMPLE, SAMPLE_ON_DISK = 64, 8
-"""So many examples, spread over the data, stand for all inputs: in memory, and where each has to be read first."""
+SAMPLE = 16
+"""So many examples, spread over the data, stand for all inputs; few, since those on the disk have to be read."""
 BEGINNING = 1 << 16
 """So many bytes of a file are looked at, and its size."""
 
@@ -25,18 +25,20 @@ def fingerprint(y: Array) -> str:
 
 
 def fingerprint_of_inputs(x: Any, features: tuple[str, ...] | None) -> str:
-    """Short and the same for inputs with the same examples at some places; columns with names in any order."""
+    """Short and the same for inputs with the same examples at some places: numbers of any type, and columns with names
+    in any order."""
     count = len(x)
-    at = spread(count, SAMPLE_ON_DISK if on_disk(x) else SAMPLE) if count else np.arange(0)
+    at = spread(count, SAMPLE) if count else np.arange(0)
     if is_frame(x):
         names = sorted(x.columns)
         return _hashed(count, repr((names, x.select(names)[at].rows())).encode())
     rows = rows_of(x, at)
     if features is not None and rows.ndim == 2 and rows.shape[1] == len(features):
         rows = rows[:, np.argsort(features, kind="stable")]
-    return _hashed(
-        count, repr(rows.tolist()).encode() if rows.dtype == object else np.ascontiguousarray(rows).tobytes()
-    )
+    if rows.dtype.kind not in "fiub":
+        return _hashed(count, repr(rows.tolist()).encode())
+    with np.errstate(over="ignore"):
+        return _hashed(count, np.ascontiguousarray(rows, np.float32).tobytes())
 
 
 def fingerprint_of_files(paths: Sequence[str]) -> str:
