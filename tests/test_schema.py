@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import dslc
+from dslc.compiler import check_text
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import DataNote
 from dslc.runtime.data.schema import Schema
@@ -123,6 +124,18 @@ def test_unknown_labels(x: np.ndarray) -> None:
         model.evaluate(x[:1], [0])
     with pytest.raises(DataError, match="the class 'ash'; the model knows 0, 1, 2"):
         trained(THREE, x, kinds(x)).evaluate(x[:1], ["ash"])
+
+
+def test_what_is_too_large_is_told_once(x: np.ndarray) -> None:
+    """By its example, and not by NumPy's own warning too."""
+    network, y = check_text(NUMBER), x[:, 0].copy()
+    large = np.where(np.arange(60) == 7, 1e39, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError, match=r"input x is not finite .* in example 7"):
+            Schema().check_part(network, np.column_stack([y, large]), y, "train set")
+        with pytest.raises(DataError, match="target output is infinite in example 7"):
+            Schema().check_part(network, x, large, "train set")
 
 
 def test_words_are_no_numbers(x: np.ndarray) -> None:
