@@ -114,6 +114,8 @@ def test_fewer_labels_than_classes(x: np.ndarray) -> None:
     with pytest.warns(DataNote, match=r"2 labels \(ash, elm\) for a network that tells 3 classes"):
         model = trained(THREE, x, np.array(["ash", "elm"])[(x[:, 0] > 0).astype(int)])
     assert model.class_names == ("ash", "elm", "unused 2") and set(model.predict_classes(x)) == {"ash", "elm"}
+    with pytest.warns(DataNote, match=r"1 label \(ash\) for a network"):
+        Schema().check_part(check_text(THREE), x, ["ash"] * 60, "train set", anew=True)
 
 
 def test_unknown_labels(x: np.ndarray) -> None:

@@ -64,7 +64,8 @@ def parse(path: Path, header: bool) -> Delimited:
     frame = frame[1:] if header else frame
     comments = len(re.findall(f"(?m)^{COMMENT}", text))
     if comments:
-        notes += (f"{path}: {comments} line{'s' * (comments > 1)} left out that begin with {COMMENT}",)
+        lines = "1 line is left out: it begins" if comments == 1 else f"{comments} lines are left out: they begin"
+        notes += (f"{path}: {lines} with {COMMENT}",)
     if len(names) == 1 and (blank := _blank_lines(path, text, separator)):
         notes += (f'{path}: {blank} blank line{"s" * (blank > 1)} left out; a row whose only cell is empty is ""',)
     if separator != ",":

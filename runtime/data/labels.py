@@ -122,15 +122,19 @@ def learned(head: str, labels: Array, classes: int) -> Classes | None:
     if len(found) > classes or (labels.dtype.kind in "iu" and len(found) < classes):
         bad = "" if labels.dtype.kind not in "iu" else _outside(labels, classes)
         raise DataError(
-            f"target {head}: {bad}{len(found)} labels ({_shown(found)}) for a network that tells {classes} classes; "
+            f"target {head}: {bad}{_counted(found)} for a network that tells {classes} classes; "
             f"its classes go from 0 to {classes - 1}"
         )
     if len(found) == classes:
         return Classes(found)
     unused = tuple(f"unused {i}" for i in range(len(found), classes))
-    text = f"target {head}: {len(found)} labels ({_shown(found)}) for a network that tells {classes} classes"
+    text = f"target {head}: {_counted(found)} for a network that tells {classes} classes"
     warnings.warn(f"{text}: the others are unused", DataNote, stacklevel=5)
     return Classes((*found, *unused))
+
+
+def _counted(labels: tuple[Label, ...]) -> str:
+    return f"{len(labels)} label{'s' * (len(labels) != 1)} ({_shown(labels)})"
 
 
 def _outside(labels: Array, classes: int) -> str:

@@ -227,7 +227,8 @@ def _no_number(cell: str) -> str:
         return f"{quoted(cell)} has a separator of thousands: write {re.sub(r'[^0-9.+-]', '', cell)}"
     if re.match(COMMA, cell):
         return f"{quoted(cell)} has a decimal comma: write {cell.replace(',', '.')}, or part the cells by semicolons"
-    return f"{quoted(cell)} is no number; leave the column out, or declare columns in the spec, it as a category"
+    hint = "leave the column out, or declare the input as a table in the spec, with this column as a category"
+    return f"{quoted(cell)} is no number; {hint}"
 
 
 def targets(table: Table, name: str, how: Reading) -> tuple[Array, tuple[str, ...]]:
