@@ -140,6 +140,14 @@ def test_what_is_too_large_is_told_once(x: np.ndarray) -> None:
             Schema().check_part(network, x, large, "train set")
 
 
+def test_none_is_told_as_missing(x: np.ndarray) -> None:
+    model = dslc.loads(NUMBER)
+    with pytest.raises(DataError, match="the dev set has no targets: give x and y"):
+        model.fit(x, x[:, 0], dev=(x, None))
+    with pytest.raises(DataError, match="input x is missing: it is None"):
+        model.predict(None)
+
+
 def test_words_are_no_numbers(x: np.ndarray) -> None:
     with pytest.raises(DataError, match=r"not numbers|numbers are wanted"):
         dslc.loads(NUMBER).fit(x, ["a"] * 60)

@@ -115,8 +115,10 @@ def as_numbers(given: Any, what: str) -> Array:
     """What was given as an array of numbers, what is missing as NaN.
 
     Raises:
-        DataError: it holds something else; `what` names it.
+        DataError: it holds something else, or is None; `what` names it.
     """
+    if given is None:
+        raise DataError(f"{what} is missing: it is None")
     try:
         array = given.to_numpy() if hasattr(given, "to_numpy") else np.asarray(given)
     except ValueError as error:

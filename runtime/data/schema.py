@@ -185,8 +185,10 @@ class Schema:
         """Looks through a part of the data before it is used; with what its targets tell, see `of_targets`.
 
         Raises:
-            DataError: it does not fit the network, or has no labels; the message begins with the part's name.
+            DataError: it does not fit the network, or has no labels; the message names the part.
         """
+        if y is None:
+            raise DataError(f"the {part} has no targets: give x and y")
         try:
             count = self._checked_count(network, x)
             known = self.of_targets(network, y, anew)
