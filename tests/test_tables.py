@@ -95,6 +95,12 @@ def test_without_a_header(tmp_path: Path) -> None:
     assert read(tmp_path / "d.csv", "3", header=False).train.x.tolist() == [[1, 1], [3, 4]]
 
 
+@pytest.mark.parametrize(("lines", "told"), [(1, "1 line is left out: it begins"), (2, "2 lines are left out: they")])
+def test_comments_are_noted(lines: int, told: str, tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("# measured in May\n" * lines + "size,kind\n1,ash\n")
+    assert told in read(tmp_path / "d.csv").notes[0]
+
+
 @pytest.mark.parametrize(
     ("names", "noted"), [("5.1,3,ash", 1), ("7,3,ash", 1), ("0,1,ash", 0), ("1,2,3", 0), ("a,3,ash", 0)]
 )
