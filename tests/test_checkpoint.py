@@ -516,7 +516,8 @@ def test_the_split_is_written_before_the_first_epoch(
     assert run(["train", "s.net", "--data", "d.npz", "--run", "r", "--split", "60/20/20"]) == 1
     assert "it fails" in capsys.readouterr().err and not Path("r").exists()
     (partition,) = found
-    assert partition is not None and partition.shares == parse_shares("60/20/20", 0) and partition.of(y)
+    assert partition is not None and partition.shares == parse_shares("60/20/20", 0)
+    assert load_dataset("d.npz").is_of(partition)
 
 
 def test_a_run_remembers_values_from_outside(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import dslc
+from dslc.compiler import check_text
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import DataNote
 from dslc.runtime.data.schema import Schema
@@ -113,6 +114,8 @@ def test_fewer_labels_than_classes(x: np.ndarray) -> None:
     with pytest.warns(DataNote, match=r"2 labels \(ash, elm\) for a network that tells 3 classes"):
         model = trained(THREE, x, np.array(["ash", "elm"])[(x[:, 0] > 0).astype(int)])
     assert model.class_names == ("ash", "elm", "unused 2") and set(model.predict_classes(x)) == {"ash", "elm"}
+    with pytest.warns(DataNote, match=r"1 label \(ash\) for a network"):
+        Schema().check_part(check_text(THREE), x, ["ash"] * 60, "train set", anew=True)
 
 
 def test_unknown_labels(x: np.ndarray) -> None:
@@ -123,6 +126,26 @@ def test_unknown_labels(x: np.ndarray) -> None:
         model.evaluate(x[:1], [0])
     with pytest.raises(DataError, match="the class 'ash'; the model knows 0, 1, 2"):
         trained(THREE, x, kinds(x)).evaluate(x[:1], ["ash"])
+
+
+def test_what_is_too_large_is_told_once(x: np.ndarray) -> None:
+    """By its example, and not by NumPy's own warning too."""
+    network, y = check_text(NUMBER), x[:, 0].copy()
+    large = np.where(np.arange(60) == 7, 1e39, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError, match=r"input x is not finite .* in example 7"):
+            Schema().check_part(network, np.column_stack([y, large]), y, "train set")
+        with pytest.raises(DataError, match="target output is infinite in example 7"):
+            Schema().check_part(network, x, large, "train set")
+
+
+def test_none_is_told_as_missing(x: np.ndarray) -> None:
+    model = dslc.loads(NUMBER)
+    with pytest.raises(DataError, match="the dev set has no targets: give x and y"):
+        model.fit(x, x[:, 0], dev=(x, None))
+    with pytest.raises(DataError, match="input x is missing: it is None"):
+        model.predict(None)
 
 
 def test_words_are_no_numbers(x: np.ndarray) -> None:

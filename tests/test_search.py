@@ -234,6 +234,8 @@ def test_a_study_is_of_one_search(folder: Path, capsys: pytest.CaptureFixture[st
         assert run([*command, *more, "--run", f"b{number}"]) == 1
         assert words in capsys.readouterr().err
     data = dict(np.load("d.npz"))
+    np.savez("d.npz", **{**data, "x": data["x"][::-1]})
+    assert run([*command, "--run", "c"]) == 1 and "is of another search (inputs: " in capsys.readouterr().err
     np.savez("d.npz", **{**data, "y": data["y"][::-1]})
     assert run([*command, "--run", "c"]) == 1 and "is of another search (data: 40 + 20" in capsys.readouterr().err
 

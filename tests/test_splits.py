@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 
 from dslc.language.diagnostics import CallError, DataError
 from dslc.runtime.data.datasets import Dataset, Split, load_dataset
-from dslc.runtime.data.splits import Shares, classes_of, imbalances, parse_shares
+from dslc.runtime.data.examples import Files
+from dslc.runtime.data.fingerprints import fingerprint
+from dslc.runtime.data.lazy import Rows
+from dslc.runtime.data.splits import Partition, Shares, classes_of, imbalances, parse_shares
 
 
 def numbered(y: np.ndarray, **parts: Split) -> Dataset:
@@ -98,3 +102,47 @@ def test_the_data_that_come_along_are_balanced() -> None:
 def test_train_dev_comes_from_the_rest(tmp_path: Path) -> None:
     found = numbered(np.zeros(100, int)).split(parse_shares("60/40", 0.25), 0)
     assert {name: len(part.x) for name, part in found.parts.items()} == {"train": 45, "train-dev": 15, "dev": 40}
+
+
+def known_again(before: Dataset, now: Dataset) -> bool:
+    partition = before.with_dev(0).partition
+    assert partition is not None
+    return now.is_of(partition)
+
+
+def test_data_are_known_again_by_targets_and_inputs(rng: np.random.Generator) -> None:
+    y, x = np.repeat([0, 1, 2], 20), rng.random((60, 3))
+    columns = ("a", "b", "c")
+    table = Dataset("table", Split(x, y), features=columns)
+    assert known_again(table, replace(table, train=Split(x[:, [2, 0, 1]], y), features=("c", "a", "b")))
+    assert not known_again(table, replace(table, train=Split(x[::-1], y)))
+    assert not known_again(table, replace(table, train=Split(x, y[::-1])))
+    assert known_again(table, replace(table, train=Split(x.astype(np.float32), y)))
+    lazy = Rows(x, np.arange(60))
+    assert known_again(replace(table, train=Split(lazy, y)), replace(table, train=Split(lazy, y)))
+    assert not known_again(replace(table, train=Split(lazy, y)), replace(table, train=Split(Rows(x + 1, lazy.at), y)))
+    texts = np.array([f"text {i}" for i in range(60)], object)
+    assert known_again(Dataset("texts", Split(texts, y)), Dataset("texts", Split(texts.copy(), y)))
+    assert not known_again(Dataset("texts", Split(texts, y)), Dataset("texts", Split(texts + ".", y)))
+    encoded = replace(table, as_read=table.inputs, train=Split(2 * x, y))
+    assert known_again(table, encoded), "as they were read"
+    old = Partition(Shares(), 0, fingerprint(y))
+    assert replace(table, train=Split(x[::-1], y)).is_of(old), "a run of an earlier version says nothing of inputs"
+
+
+def test_frames_and_files_are_known_again(tmp_path: Path) -> None:
+    polars = pytest.importorskip("polars")
+    y = np.repeat([0, 1], 20)
+    frame = polars.DataFrame({"size": range(40), "kind": ["ash", "elm"] * 20})
+    same, other = frame.select("kind", "size"), frame.with_columns(size=polars.col("size") + 1)
+    assert known_again(Dataset("frame", Split(frame, y)), Dataset("frame", Split(same, y)))
+    assert not known_again(Dataset("frame", Split(frame, y)), Dataset("frame", Split(other, y)))
+    found = []
+    for folder, content in (("a", "x"), ("b", "x"), ("c", "y")):
+        paths = [tmp_path / folder / str(i) for i in range(40)]
+        paths[0].parent.mkdir()
+        for path in paths:
+            path.write_text(content)
+        found.append(Dataset(folder, Split(np.zeros((40, 2)), y, origins=Files([str(path) for path in paths]))))
+    first, moved, different = found
+    assert known_again(first, moved) and not known_again(first, different)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.data.examples import DataNote, Dataset, Reading
+from dslc.runtime.data.labels import Classes
 from dslc.runtime.data.profile import profile
 
 polars = pytest.importorskip("polars")
@@ -89,7 +90,27 @@ def test_without_a_header(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="say --no-header"):
         read(tmp_path / "d.csv", "kind")
     (tmp_path / "d.csv").write_text("1,1,0\n3,4,1\n")
+    with pytest.raises(DataError, match=r"2 columns are called '1'.*say --no-header"):
+        read(tmp_path / "d.csv", "0")
     assert read(tmp_path / "d.csv", "3", header=False).train.x.tolist() == [[1, 1], [3, 4]]
+
+
+@pytest.mark.parametrize(("lines", "told"), [(1, "1 line is left out: it begins"), (2, "2 lines are left out: they")])
+def test_comments_are_noted(lines: int, told: str, tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("# measured in May\n" * lines + "size,kind\n1,ash\n")
+    assert told in read(tmp_path / "d.csv").notes[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "noted"), [("5.1,3,ash", 1), ("7,3,ash", 1), ("0,1,ash", 0), ("1,2,3", 0), ("a,3,ash", 0)]
+)
+def test_a_first_row_of_numbers_is_noted(names: str, noted: bool, tmp_path: Path) -> None:
+    """Where the target is called by a cell of it, the example would be lost in silence."""
+    (tmp_path / "d.csv").write_text(f"{names}\n3,4,1\n3,5,2\n")
+    found = read(tmp_path / "d.csv", names.rsplit(",", maxsplit=1)[-1]).notes
+    assert [note for note in found if "if it is an example, say --no-header" in note] == list(found) and len(
+        found
+    ) == noted
 
 
 @pytest.mark.parametrize("cell", ["", "NA", "nan", "?", "null", "abc", "1,015.5", "inf", "0x1F", "2020-01-01"])
@@ -235,3 +256,24 @@ def test_what_python_writes_comes_back(
     for i, (a, _, _) in enumerate(rows):
         line = int(str(found.train.origin(i)).rpartition(":")[2])
         assert lines[line - 1].strip('"').startswith(str(a))
+
+
+def test_labels_that_numbers_would_make_one(tmp_path: Path) -> None:
+    """They are words: codes with leading zeros, and one number in two forms. What has one form is a number."""
+    table = tmp_path / "t.csv"
+
+    def labels(*cells: str, **how: object) -> list[object]:
+        table.write_text("x,k\n" + "".join(f"1,{cell}\n" for cell in cells))
+        found: list[object] = read(table, "k", **how).train.y.tolist()
+        return found
+
+    assert labels("01", "1", "2") == ["01", "1", "2"] and labels("007", "010") == ["007", "010"]
+    assert labels("1", "1.0", "2") == ["1", "1.0", "2"]
+    assert labels("12345678901234567", "12345678901234568") == ["12345678901234567", "12345678901234568"]
+    assert labels("1.0", "2.0", "1.0") == [1, 2, 1] and labels("0", "10", " 0") == [0, 10, 0]
+    assert labels("0.5", "1", "1.0") == [0.5, 1, 1] and labels("01", "1", numbers=True) == [1, 1]
+    assert labels("1.0", "1.0", spelled=True) == ["1.0", "1.0"], "the model knows such classes"
+    assert [Classes(known).spelled for known in (("01", "1"), ("a", "1.0"), ("1", "2"), (1, 2))] == [1, 1, 0, 0]
+    table.write_text("x,k\n1,1\n1,01\n")
+    with pytest.warns(DataNote, match="column 'k': classes are told apart as they are written, '01' from '1'"):
+        load_dataset(str(table), "k")

@@ -141,7 +141,7 @@ def encode_tables(model: Model | QuantizedModel, dataset: Dataset) -> Dataset:
     """
     if not model.network.tables and not model.schema.vocabularies:
         return dataset
-    parts: dict[str, Any] = {}
+    parts: dict[str, Any] = {"as_read": dataset.inputs}
     for name, part in dataset.parts.items():
         with locating(part):
             parts[name.replace("-", "_")] = replace(part, x=model.schema.inputs(model.network, part.x))
@@ -158,7 +158,7 @@ def judged(run: str, dataset: Dataset, parts: bool = False) -> tuple[Dataset, Sp
     from dslc.runtime.runs.folder import partition_of
 
     partition = partition_of(run)
-    if partition is not None and partition.of(dataset.train.y) and (parts or dataset.test is None):
+    if partition is not None and dataset.is_of(partition) and (parts or dataset.test is None):
         dataset = dataset.split(partition.shares, partition.seed)
     if dataset.test is not None:
         return dataset, dataset.test, "the test set"

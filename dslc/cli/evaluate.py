@@ -51,7 +51,7 @@ def evaluate(
     model = load_predictor(run, thread_option(threads))
     dataset = run_data(model, data, read)
     partition = partition_of(run)
-    trained_on = partition is not None and partition.of(dataset.train.y)
+    trained_on = partition is not None and dataset.is_of(partition)
     if human_error is not None and not trained_on:
         raise DataError(
             f"--human-error compares the parts of the data of a run: {run} does not say how {data} was split"

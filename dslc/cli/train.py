@@ -250,7 +250,7 @@ def _parts(given: Dataset, shares: Shares, seed: int, resume: str | None) -> Dat
         path = Path(resume)
         folder = str(path if path.is_dir() else path.parent)
         before = partition_of(folder)
-        if before is not None and not before.of(given.train.y):
+        if before is not None and not given.is_of(before):
             print(f"note: {resume} was trained on other data: these are split anew, as --split says", file=sys.stderr)
         return split_as_trained(given, folder, seed)
     return given.split(shares, seed)

@@ -115,8 +115,10 @@ def as_numbers(given: Any, what: str) -> Array:
     """What was given as an array of numbers, what is missing as NaN.
 
     Raises:
-        DataError: it holds something else; `what` names it.
+        DataError: it holds something else, or is None; `what` names it.
     """
+    if given is None:
+        raise DataError(f"{what} is missing: it is None")
     try:
         array = given.to_numpy() if hasattr(given, "to_numpy") else np.asarray(given)
     except ValueError as error:
@@ -159,11 +161,17 @@ def as_input(value: Value, given: Any, dtype: Any, keep_bytes: bool = False) -> 
         if keep_bytes and array.dtype == np.uint8:
             return np.ascontiguousarray(array.reshape(shape))
         return np.ascontiguousarray(scaled(array.reshape(shape), dtype))
-    converted = np.ascontiguousarray(array.reshape(shape), dtype=dtype)
+    converted = _cast(array.reshape(shape), dtype)
     bad = _first_not_finite(converted)
     if bad is not None:
         raise ExampleError(f"input {value.name} is not finite (NaN or infinite) in {{}}", bad)
     return converted
+
+
+def _cast(array: Array, dtype: Any) -> Array:
+    """Numbers in a precision. What is too large for it becomes infinite, which is refused by its example."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=dtype)
 
 
 def _first_not_finite(array: Array) -> int | None:
@@ -207,7 +215,7 @@ def as_target(head: Head, given: Any, dtype: Any) -> Array:
     if array.shape[1:] != shape and not (array.ndim == 1 and head.value.elements == 1):
         expected = f"(n, {', '.join(map(str, shape))})" + (" or (n,)" if head.value.elements == 1 else "")
         raise DataError(f"target {head.name}: expected the shape {expected}, found {array.shape}")
-    converted = np.ascontiguousarray(array.reshape(len(array), *shape), dtype=dtype)
+    converted = _cast(array.reshape(len(array), *shape), dtype)
     if np.isinf(converted).any():
         raise ExampleError(f"target {head.name} is infinite in {{}}", np.argwhere(np.isinf(converted))[0][0])
     if head.loss.target_range is not None:

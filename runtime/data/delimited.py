@@ -64,7 +64,8 @@ def parse(path: Path, header: bool) -> Delimited:
     frame = frame[1:] if header else frame
     comments = len(re.findall(f"(?m)^{COMMENT}", text))
     if comments:
-        notes += (f"{path}: {comments} line{'s' * (comments > 1)} left out that begin with {COMMENT}",)
+        lines = "1 line is left out: it begins" if comments == 1 else f"{comments} lines are left out: they begin"
+        notes += (f"{path}: {lines} with {COMMENT}",)
     if len(names) == 1 and (blank := _blank_lines(path, text, separator)):
         notes += (f'{path}: {blank} blank line{"s" * (blank > 1)} left out; a row whose only cell is empty is ""',)
     if separator != ",":
@@ -173,13 +174,25 @@ def _names(path: Path, text: str, separator: str, header: bool) -> tuple[int, li
     names = [cell.strip() for cell in cells]
     for name, count in Counter(names).items():
         if count > 1 and name:
-            raise DataError(f"{path}:{line}: {count} columns are called {quoted(name)}: give each a name of its own")
+            example = ", or say --no-header if this row is an example" if is_number(name) else ""
+            raise DataError(
+                f"{path}:{line}: {count} columns are called {quoted(name)}: give each a name of its own{example}"
+            )
     if "" in names:
         at = names.index("") + 1
         raise DataError(
             f"{path}:{line}: column {at} has no name; if it counts the rows, leave it out (pandas: index=False)"
         )
     return line, names
+
+
+def is_number(word: str) -> bool:
+    """Whether a name of a column is a number, as cells of examples are."""
+    try:
+        float(word.replace(",", "."))
+        return True
+    except ValueError:
+        return False
 
 
 def _frame(path: Path, text: str, separator: str, names: list[str], first: int) -> DataFrame:

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.fingerprints import fingerprint, fingerprint_of_files, fingerprint_of_inputs
 from dslc.runtime.data.lazy import taken
-from dslc.runtime.data.splits import Partition, Shares, fingerprint, stratified_order
+from dslc.runtime.data.splits import Partition, Shares, stratified_order
 
 Array = np.ndarray[Any, Any]
 DEV_SHARE = 0.1
@@ -78,7 +79,8 @@ class Dataset:
     """`train` is always there, the others where the data have them. `partition` says how these parts were made,
     `target` which column of a table y is, `features` which columns x has, `classes` the labels in the order of their
     numbers where the data have one. `labelled`: whether y was given; else it holds nothing to go by. `notes` say what
-    was assumed, `how` how the data were read."""
+    was assumed, `how` how the data were read. `as_read`: the fingerprint of the training inputs, kept where these have
+    been split or encoded since."""
 
     name: str
     train: Split
@@ -92,6 +94,28 @@ class Dataset:
     labelled: bool = True
     notes: tuple[str, ...] = ()
     how: Reading | None = None
+    as_read: str | None = None
+
+    @property
+    def inputs(self) -> str:
+        """The fingerprint of the training inputs as they were read.
+
+        Raises:
+            DataError: an example cannot be read any more.
+        """
+        if self.as_read is not None:
+            return self.as_read
+        if not isinstance(self.train.origins, Files):
+            return fingerprint_of_inputs(self.train.x, self.features)
+        try:
+            return fingerprint_of_files(self.train.origins.paths)
+        except OSError as error:
+            raise DataError(f"cannot read {error.filename}: {error.strerror}") from None
+
+    def is_of(self, partition: Partition) -> bool:
+        """Whether these data, not split yet, are those that a partition is of."""
+        same = partition.fingerprint == fingerprint(self.train.y)
+        return same and (partition.inputs is None or partition.inputs == self.inputs)
 
     @property
     def parts(self) -> dict[str, Split]:
@@ -126,13 +150,14 @@ class Dataset:
         sizes.append(_part(count - sum(sizes), shares.train_dev))
         if sum(sizes) >= count:
             raise DataError(f"{self.name} holds {count} examples: too few for this split")
-        partition = Partition(shares, seed, fingerprint(y))
+        partition = Partition(shares, seed, fingerprint(y), self.inputs)
+        whole = replace(self, partition=partition, as_read=partition.inputs)
         if not any(sizes):
-            return replace(self, partition=partition)
+            return whole
         order = stratified_order(y, seed)
         dev, test, train_dev, train = [self._take(at) for at in np.split(order, np.cumsum(sizes))]
         assert train is not None
-        made = replace(self, train=train, train_dev=train_dev, partition=partition)
+        made = replace(whole, train=train, train_dev=train_dev)
         return replace(made, dev=dev or self.dev, test=test or self.test)
 
     def _refuse_twice(self, shares: Shares) -> None:
@@ -170,7 +195,8 @@ class Reading:
     `declared`: `columns` are those that a spec declares, and stay as they are in the file, for the model to encode.
     `target`: the column of a table that is y, or of a list of images; `weight`: that of the sample weights, and
     `weight_known`: it is that of a run's training, which other data may lack. `numbers`:
-    the targets are numbers, so that words among them are errors. `labelled`: y is needed; to predict it is not.
+    the targets are numbers, so that words among them are errors. `spelled`: numbers of a table are classes as they are
+    written, since the model knows such classes. `labelled`: y is needed; to predict it is not.
     `columns`: the feature columns that a model knows, by which those of a table are found. `header`: the first row of a
     table names its columns. `scale`: integers of images are scaled to 0...1. `resize`: (height, width) of all images;
     `fit`: how an image comes to it. `channels`: one or three, as the network's input has them; else as the images have
@@ -184,6 +210,7 @@ class Reading:
     weight: str | None = None
     weight_known: bool = False
     numbers: bool = False
+    spelled: bool = False
     labelled: bool = True
     columns: tuple[str, ...] | None = None
     declared: bool = False

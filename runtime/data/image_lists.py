@@ -38,7 +38,7 @@ def read(path: Path, how: Reading) -> Dataset:
     assert name is not None
     files = _files(table, name)
     target = _target(table, name, how)
-    y, notes = (np.zeros(len(files)), ()) if target is None else tables.targets(table, target, how.numbers)
+    y, notes = (np.zeros(len(files)), ()) if target is None else tables.targets(table, target, how)
     parts, more = read_parts({"train": Found(files, y, weights=tables.weights(table, how))}, how)
     notes = (*table.notes, *notes, *more)
     return Dataset(str(path), parts["train"], target=target, labelled=target is not None, notes=notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from dslc.runtime.data.examples import DataNote
 
 Array = np.ndarray[Any, Any]
 Label = str | int | bool
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+PLAIN = re.compile(r"-?(0|[1-9]\d*)")
 SHOWN = 10
 """Up to how many labels an error lists."""
 
@@ -38,6 +41,12 @@ class Classes:
     def names(self) -> tuple[str, ...]:
         """The labels as words."""
         return tuple(map(str, self.labels))
+
+    @property
+    def spelled(self) -> bool:
+        """Whether one of them is a word that is a number in another form than whole numbers have: `01`, `1.0`."""
+        words = [label for label in self.labels if isinstance(label, str)]
+        return any(NUMBER.fullmatch(word) and not PLAIN.fullmatch(word) for word in words)
 
     def numbers(self, head: str, labels: Array) -> Array:
         """The class numbers of labels (n,). A label is known by its text, so that the class 3 of a table is the class
@@ -113,15 +122,19 @@ def learned(head: str, labels: Array, classes: int) -> Classes | None:
     if len(found) > classes or (labels.dtype.kind in "iu" and len(found) < classes):
         bad = "" if labels.dtype.kind not in "iu" else _outside(labels, classes)
         raise DataError(
-            f"target {head}: {bad}{len(found)} labels ({_shown(found)}) for a network that tells {classes} classes; "
+            f"target {head}: {bad}{_counted(found)} for a network that tells {classes} classes; "
             f"its classes go from 0 to {classes - 1}"
         )
     if len(found) == classes:
         return Classes(found)
     unused = tuple(f"unused {i}" for i in range(len(found), classes))
-    text = f"target {head}: {len(found)} labels ({_shown(found)}) for a network that tells {classes} classes"
+    text = f"target {head}: {_counted(found)} for a network that tells {classes} classes"
     warnings.warn(f"{text}: the others are unused", DataNote, stacklevel=5)
     return Classes((*found, *unused))
+
+
+def _counted(labels: tuple[Label, ...]) -> str:
+    return f"{len(labels)} label{'s' * (len(labels) != 1)} ({_shown(labels)})"
 
 
 def _outside(labels: Array, classes: int) -> str:

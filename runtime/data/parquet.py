@@ -108,7 +108,7 @@ def read(path: Path, how: Reading) -> Dataset:
     more: tuple[str, ...] = ()
     if labelled := how.labelled and target is not None:
         whole = Table(path, _scan(path).select(target).collect(), None)
-        y, more = tables.targets(whole, str(target), how.numbers)
+        y, more = tables.targets(whole, str(target), how)
     weighing = [name for name in frame.columns if name == how.weight]
     weights = tables.weights(Table(path, _scan(path).select(weighing).collect(), None), how)
     split = Split(ParquetRows(path, columns, count), y, origins=table, weights=weights)

@@ -85,7 +85,9 @@ class Schema:
         given = reading_for(network)
         columns = self.features.get(network.inputs[0].name, given.columns)
         alike = {name: getattr(self, name) for name in READ_ALIKE}
-        given = replace(given, target=self.target, weight=self.weight, weight_known=self.weight is not None)
+        spelled = any(classes.spelled for classes in self.classes.values())
+        given = replace(given, target=self.target, spelled=spelled)
+        given = replace(given, weight=self.weight, weight_known=self.weight is not None)
         return replace(given, labelled=labelled, columns=columns, **alike)
 
     # ------------------------------------------------------------------------------------------- what it does
@@ -183,8 +185,10 @@ class Schema:
         """Looks through a part of the data before it is used; with what its targets tell, see `of_targets`.
 
         Raises:
-            DataError: it does not fit the network, or has no labels; the message begins with the part's name.
+            DataError: it does not fit the network, or has no labels; the message names the part.
         """
+        if y is None:
+            raise DataError(f"the {part} has no targets: give x and y")
         try:
             count = self._checked_count(network, x)
             known = self.of_targets(network, y, anew)

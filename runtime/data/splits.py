@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,15 +31,13 @@ class Shares:
 
 @dataclass(frozen=True)
 class Partition:
-    """How the data of a run were split, so that it can be done again; `fingerprint` is that of their targets."""
+    """How the data of a run were split, so that it can be done again. `fingerprint` is that of their targets, `inputs`
+    that of their inputs; None in a run of an earlier version, which is known by the targets alone."""
 
     shares: Shares
     seed: int
     fingerprint: str
-
-    def of(self, y: Array) -> bool:
-        """Whether it is the split of data with these targets."""
-        return self.fingerprint == fingerprint(y)
+    inputs: str | None = None
 
 
 def parse_shares(split: str | None, train_dev: float) -> Shares:
@@ -61,11 +58,6 @@ def parse_shares(split: str | None, train_dev: float) -> Shares:
         raise CallError(f"--split wants percentages for train/dev/test or train/dev that make 100, not {split!r}")
     _, dev, *test = percent
     return Shares(dev / 100, test[0] / 100 if test else 0.0, train_dev)
-
-
-def fingerprint(y: Array) -> str:
-    """Short and the same for the same targets."""
-    return f"{len(y)}-{zlib.crc32(np.ascontiguousarray(y).tobytes()):08x}"
 
 
 def classes_of(y: Array) -> Array | None:

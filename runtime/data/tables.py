@@ -13,7 +13,7 @@ import numpy as np
 from dslc.columns import MISSING
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.decimal_commas import COMMA
-from dslc.runtime.data.delimited import Delimited, parse
+from dslc.runtime.data.delimited import Delimited, is_number, parse
 from dslc.runtime.data.examples import Dataset, Reading, Split
 from dslc.runtime.data.files import read_whole
 from dslc.runtime.data.frames import in_words, listed, quoted
@@ -32,6 +32,7 @@ NUMBER, COPIES = 8, 3
 """Bytes of a number of double precision, and how often it is held: as polars does, by column, and in x."""
 THOUSANDS = r"^[+-]?[1-9]\d{0,2}([,' \u00a0\u202f]\d{3})+(\.\d+)?$"
 """Numbers with a comma, an apostrophe or a space (also one that keeps its line, or a narrow one) between thousands."""
+LEADING_ZEROS = r"^[+-]?0\d"
 TRUE_FALSE = {"true": 1.0, "false": 0.0}
 
 
@@ -75,7 +76,7 @@ def read(path: Path, how: Reading) -> Dataset:
         x, assumed = _matrix(table, columns)
         notes += assumed
     labelled = how.labelled and target is not None
-    y, more = targets(table, str(target), how.numbers) if labelled else (np.zeros(table.frame.height), ())
+    y, more = targets(table, str(target), how) if labelled else (np.zeros(table.frame.height), ())
     split = Split(x, y, origins=table, weights=weights(table, how))
     notes = (*table.notes, *notes, *more)
     return Dataset(str(path), split, target=target, features=columns, labelled=labelled, notes=notes)
@@ -148,16 +149,24 @@ def target_of(table: Table, how: Reading) -> str | None:
 
 def _looks_like_data(names: list[str], how: Reading) -> str:
     """What to say where the first row holds numbers."""
-    numbers = how.header and all(_is_number(name) for name in names)
+    numbers = how.header and any(is_number(name) for name in names)
     return ". If they are data, say --no-header: the columns are then called 1, 2, ..." if numbers else ""
 
 
-def _is_number(word: str) -> bool:
-    try:
-        float(word.replace(",", "."))
-        return True
-    except ValueError:
-        return False
+def _lost_row(table: Table, how: Reading, features: tuple[str, ...]) -> tuple[str, ...]:
+    """A note where the columns of x are called by numbers, as if an example stood in the place of the names. Columns
+    that are counted from 0 or 1 are not meant."""
+    if table.text is None or not how.header or not all(map(is_number, features)):
+        return ()
+    counted = [int(name) for name in table.frame.columns if name.isdecimal()]
+    if (
+        len(counted) >= len(features)
+        and counted[0] in (0, 1)
+        and counted == [counted[0] + i for i in range(len(counted))]
+    ):
+        return ()
+    found = f"the first row was taken for names of columns, {listed(table.frame.columns)}"
+    return (f"{table.path}: {found}: if it is an example, say --no-header",)
 
 
 def features_of(table: Table, how: Reading, target: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -171,7 +180,7 @@ def features_of(table: Table, how: Reading, target: str | None) -> tuple[tuple[s
         found = tuple(name for name in names if name not in (target, how.weight))
         if not found:
             raise DataError(f"{table.path} has no column of features: only {in_words(names)}")
-        return found, ()
+        return found, _lost_row(table, how, found)
     missing = [name for name in how.columns if name not in names]
     if missing:
         why = "which the spec declares" if how.declared else "which the run was trained with"
@@ -218,12 +227,14 @@ def _no_number(cell: str) -> str:
         return f"{quoted(cell)} has a separator of thousands: write {re.sub(r'[^0-9.+-]', '', cell)}"
     if re.match(COMMA, cell):
         return f"{quoted(cell)} has a decimal comma: write {cell.replace(',', '.')}, or part the cells by semicolons"
-    return f"{quoted(cell)} is no number; leave the column out, or declare columns in the spec, it as a category"
+    hint = "leave the column out, or declare the input as a table in the spec, with this column as a category"
+    return f"{quoted(cell)} is no number; {hint}"
 
 
-def targets(table: Table, name: str, numbers: bool) -> tuple[Array, tuple[str, ...]]:
-    """The target: numbers, in which NaN stands for a missing one where `numbers` are wanted, or words, as classes are
-    called, of which none may be missing.
+def targets(table: Table, name: str, how: Reading) -> tuple[Array, tuple[str, ...]]:
+    """The target: numbers, in which NaN stands for a missing one where the network predicts numbers, or words, as
+    classes are called, of which none may be missing. Whole numbers are words where they are written in a way that tells
+    more classes apart than numbers do: `01` beside `1`.
 
     Raises:
         DataError: with file, line and column.
@@ -234,20 +245,44 @@ def targets(table: Table, name: str, numbers: bool) -> tuple[Array, tuple[str, .
         raise DataError(f"{table.path}, column {quoted(name)}: holds {column.dtype}; targets are numbers or words")
     gone = missing_of(column)
     if kind == "word":
-        _refuse_odd_words(table, column, np.flatnonzero(np.isnan(values) & ~gone), numbers)
-    if numbers:
+        _refuse_odd_words(table, column, np.flatnonzero(np.isnan(values) & ~gone), how.numbers)
+    if how.numbers:
         return values, _missing_targets(table, name, gone)
     if gone.any():
         place = table(int(np.argmax(gone)))
         raise DataError(f"{place}, column {quoted(name)}: the class is missing: leave the row out")
+    words, apart = words_of(column), None
     if kind == "number":
-        return values, ()
-    words = words_of(column)
+        text = not column.dtype.is_numeric()
+        apart = _told_apart(words, values) if text else None
+        if apart is None and not (text and how.spelled):
+            return values, ()
     longest = words.str.len_chars().arg_max()
     if longest is not None and len(words[longest]) > LONGEST_LABEL:
         found = f"a class of {len(words[longest]):,} characters: is there a quote that is not closed?"
         raise DataError(f"{table(longest)}, column {quoted(name)}: {found}")
-    return words.to_numpy().astype(str), ()
+    note = "" if apart is None else f"classes are told apart as they are written, {apart[0]!r} from {apart[1]!r}"
+    notes = (f"{table.path}, column {quoted(name)}: {note}",) if note else ()
+    return words.to_numpy().astype(str), notes
+
+
+def _told_apart(words: Series, values: Array) -> tuple[str, str] | None:
+    """Two ways to write a whole number that are two classes: one with leading zeros, as codes have them, or two that
+    both occur; None where each class is a number."""
+    import polars
+
+    if (values != np.floor(values)).any():
+        return None
+    padded = words.filter(words.str.contains(LEADING_ZEROS))
+    if len(padded):
+        return padded[0], f"{float(padded[0]):.0f}"
+    distinct = words.unique(maintain_order=True)
+    numbers = distinct.cast(polars.Float64)
+    twice = numbers.filter(numbers.is_duplicated())
+    if not len(twice):
+        return None
+    first, second, *_ = distinct.filter(numbers == twice[0])
+    return first, second
 
 
 def weights(table: Table, how: Reading) -> Array | None:

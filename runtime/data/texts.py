@@ -75,7 +75,7 @@ def _table(path: Path, how: Reading) -> Dataset:
         place = int(np.argmax(gone))
         raise DataError(f"{table(place)}, column {quoted(name)}: the text is missing: leave the row out")
     labelled = how.labelled and target is not None
-    y, more = tables.targets(table, str(target), how.numbers) if labelled else (np.zeros(len(texts)), ())
+    y, more = tables.targets(table, str(target), how) if labelled else (np.zeros(len(texts)), ())
     split = Split(texts, y, origins=table, weights=tables.weights(table, how))
     notes = (*table.notes, f"{path}: column {quoted(name)} is the text", *more)
     return Dataset(str(path), split, target=target, features=(name,), labelled=labelled, notes=notes)

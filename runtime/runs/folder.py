@@ -168,7 +168,8 @@ def partition_of(run: str) -> Partition | None:
         shares = Shares(**given["shares"])
         if not all(share is None or 0 <= share < 1 for share in asdict(shares).values()):
             raise ValueError("shares go from 0 to 1")
-        return Partition(shares, int(given["seed"]), str(given["fingerprint"]))
+        inputs = given.get("inputs")
+        return Partition(shares, int(given["seed"]), str(given["fingerprint"]), None if inputs is None else str(inputs))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"cannot read {path}: {error}") from None
 
@@ -176,7 +177,7 @@ def partition_of(run: str) -> Partition | None:
 def split_as_trained(dataset: Dataset, run: str, seed: int) -> Dataset:
     """The data split as for the training of a run if they are the same data, else as training splits by default."""
     partition = partition_of(run)
-    if partition is not None and partition.of(dataset.train.y):
+    if partition is not None and dataset.is_of(partition):
         return dataset.split(partition.shares, partition.seed)
     return dataset.with_dev(seed)
 

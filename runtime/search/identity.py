@@ -10,7 +10,7 @@ import optuna
 
 from dslc.ir import Network, ParamValue
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data.splits import fingerprint
+from dslc.runtime.data.fingerprints import fingerprint
 from dslc.runtime.search.ranges import distribution
 from dslc.runtime.training.spec_text import as_trained
 
@@ -23,10 +23,10 @@ ATTRIBUTE = "search"
 
 def identity(network: Network, epochs: int, dataset: Dataset) -> dict[str, Any]:
     """What two calls must have in common to share a study: the spec with its fixed values, the epochs of a trial, and
-    the targets."""
+    the targets and inputs."""
     assert dataset.dev is not None
     data = f"{len(dataset.train.y)} + {len(dataset.dev.y)} examples, {fingerprint(dataset.train.y)}"
-    return {"spec": as_trained(network), "epochs": epochs, "data": data}
+    return {"spec": as_trained(network), "epochs": epochs, "data": data, "inputs": dataset.inputs}
 
 
 def require_same_search(study: optuna.Study, ranges: tuple[ParamValue, ...], wanted: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ def require_same_search(study: optuna.Study, ranges: tuple[ParamValue, ...], wan
         study.set_user_attr(ATTRIBUTE, wanted)
         return
     for key, value in wanted.items():
-        if known[key] != value:
+        if known.get(key, value) != value:  # a study of an earlier version says nothing of inputs
             what = _changed_lines(known[key], value) if key == "spec" else f"{key}: {known[key]}, now {value}"
             raise _refusal(study, f"is of another search ({what})")
 
