@@ -35,6 +35,7 @@ from dslc.cli.profile import show_profile
 from dslc.cli.ranks import communicator, launch_words
 from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
+from dslc.cli.whole import OptionalWhole
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, ExampleError
 from dslc.language.shipped import shipped_names
@@ -68,7 +69,7 @@ def train(
     run: Annotated[str | None, Parameter(name="--run")] = None,
     overwrite: Overwrite = False,
     resume: str | None = None,
-    epochs: int | None = None,
+    epochs: OptionalWhole = None,
     lr: Rate = None,
     batch: Batch = None,
     seed: Seed = None,
