@@ -26,6 +26,8 @@ WEIGHTS, HISTORY, REPORT, SPLIT = "weights.safetensors", "history.csv", "report.
 HISTOGRAMS, PROFILE = "histograms.json", "profile.html"
 OVERRIDES = "overrides.json"
 """The values from outside, `-D`, with which a run began."""
+BEFORE_CHECKPOINT = (SPLIT, OVERRIDES, SPEC)
+"""What a run writes before its first checkpoint."""
 FILES = (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, PREVIOUS, SPLIT, HISTOGRAMS, OVERRIDES, PROFILE)
 
 Existing = Literal["refused", "replaced", "goes on"]
@@ -61,9 +63,8 @@ def _removed_if_nothing_is_done(folder: Path) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(OSError):  # what went wrong before is what is to be told
-            left = list(folder.iterdir())
-            if all(path.name in (SPLIT, SPEC) for path in left):
-                for path in left:
+            if is_unbegun(folder):
+                for path in folder.iterdir():
                     path.unlink()
                 folder.rmdir()
         raise
@@ -93,10 +94,10 @@ def _make_folder(wanted: str | None, net: str) -> Path:
             number += 1
 
 
-def is_unbegun(run: str) -> bool:
+def is_unbegun(run: str | Path) -> bool:
     """Whether a folder is that of a run which was killed before it had written a checkpoint."""
     folder = Path(run)
-    return folder.is_dir() and all(p.name in (SPLIT, SPEC) or p.name.endswith(PART) for p in folder.iterdir())
+    return folder.is_dir() and all(p.name in BEFORE_CHECKPOINT or p.name.endswith(PART) for p in folder.iterdir())
 
 
 def is_complete(folder: Path) -> bool:
