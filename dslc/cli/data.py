@@ -180,10 +180,12 @@ def data_of(run: str, data: str | None, options: DataOptions) -> tuple[str, Data
 
     Raises:
         CallError: none are given, and the run does not say which it had.
-        DataError: its `run.json` cannot be read.
+        DataError: there is no such run, or its `run.json` cannot be read.
     """
     from dslc.runtime.runs.metadata import read_metadata
+    from dslc.runtime.training.weights import require_run
 
+    require_run(run)
     if data is not None:
         return data, options
     metadata = read_metadata(Path(run))

@@ -56,11 +56,11 @@ def quantize(
     from dslc.language.diagnostics import DataError
     from dslc.runtime.runs.folder import load_run
     from dslc.runtime.runs.quantized import is_quantized, require_free, write_quantized
+    from dslc.runtime.training.weights import require_run
 
     if is_quantized(run):
         raise DataError(f"{run} is quantized already")
-    if not Path(run).exists():
-        raise DataError(f"there is no run {run}")
+    require_run(run)
     folder = Path(output or f"{run.rstrip('/')}_int8")
     require_free(folder)
     data, read = data_of(run, data, read)

@@ -20,7 +20,7 @@ from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
 from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, SPEC, checkpoints_of, resume_newest
 from dslc.runtime.runs.metadata import METADATA
-from dslc.runtime.training.weights import read_metadata
+from dslc.runtime.training.weights import read_metadata, require_run
 
 WEIGHTS, HISTORY, REPORT, SPLIT = "weights.safetensors", "history.csv", "report.html", "split.json"
 HISTOGRAMS, PROFILE = "histograms.json", "profile.html"
@@ -114,6 +114,7 @@ def load_run(run: str, threads: Threads) -> Model:
     Raises:
         DataError: there is no such run, or its files do not fit together.
     """
+    require_run(run)
     path = Path(run)
     if path.is_dir():
         if not (path / SPEC).exists() or not ((path / WEIGHTS).exists() or checkpoints_of(run)):
