@@ -539,6 +539,43 @@ def test_a_run_remembers_values_from_outside(
     assert run([*call, "--resume", "r"]) == 1 and "overrides.json is damaged" in capsys.readouterr().err
 
 
+def test_a_run_with_values_from_outside_that_was_killed_before_its_first_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It begins anew with them; one that fails there, or is interrupted, leaves no folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("s.net").write_text(SPEC)
+    x, y = data()
+    np.savez("d.npz", x=x, y=y)
+    call = ["train", "s.net", "--data", "d.npz", "--progress", "none", "--split", "50/50"]
+
+    def stopped(*_: object, **__: object) -> None:
+        folder = Path("r")
+        assert {path.name for path in folder.iterdir()} == {"split.json", "overrides.json"}
+        for name in ("split.json", "overrides.json"):
+            (kept / name).write_bytes((folder / name).read_bytes())
+        (folder / ".checkpoint.part").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    kept = Path("killed")
+    kept.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Model, "fit", stopped)
+        run([*call, "--run", "r", "--seed", "7"])
+    assert not Path("r").exists()
+    for more in ((), ("spec.net", ".checkpoint.part")):
+        for name in more:
+            (kept / name).write_text("half")
+        capsys.readouterr()
+        assert run([*call, "--resume", "killed", "--epochs", "1"]) == 0
+        assert "killed was stopped before its first checkpoint: training begins anew" in capsys.readouterr().err
+        network = check_file("killed/spec.net")
+        assert network.training is not None and network.training.seed == 7
+        for path in kept.iterdir():
+            if path.name not in ("split.json", "overrides.json"):
+                path.unlink()
+
+
 def test_resume_on_the_command_line_tells_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "s.net").write_text(SPEC)
     x, y = data()

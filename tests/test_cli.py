@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from dslc.cli.main import run
 from dslc.plan import ALIGNMENT
 from helpers import REPO
 
@@ -280,7 +281,7 @@ def test_compile_leaves_a_module_that_imports(tiny: Path) -> None:
         (("train", "tiny.net", "--data", "data.npz", "--split", "60/40/20"), 2, "percentages"),
         (("train", "tiny.net", "--data", "data.npz", "--split", "60/20/20"), 1, "data.npz brings a test set"),
         (("train", "tiny.net", "--data", "data.npz", "--train-dev", "10"), 2, "a share of the training set"),
-        (("predict", "tiny.net", "--data", "data.npz"), 1, "cannot read"),
+        (("predict", "data.npz", "--data", "data.npz"), 1, "it is no weights file"),
         (("gradcheck", "tiny.net", "--entries", "0"), 2, "at least 1"),
         (("augment", "tiny.net", "--data", "data.npz", "--draws", "0"), 2, "at least 1"),
     ],
@@ -290,6 +291,40 @@ def test_bad_calls(tiny: Path, arguments: tuple[str, ...], status: int, words: s
     done = dslc(*arguments, cwd=tiny)
     assert done.returncode == status and words in done.stderr + done.stdout, done.stderr
     assert sorted(p for p in tiny.rglob("*") if p.name != "runs") == before, "nothing is left behind"
+
+
+ON_RUNS: list[tuple[str, ...]] = [
+    ("evaluate",), ("predict",), ("predict", "--data", "data.npz"), ("errors",), ("report",), ("quantize",),
+    ("generate", "--start", "a"), ("compare", "."), ("export",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ON_RUNS, ids=" ".join)
+def test_what_is_no_run_is_told_by_every_command(
+    command: tuple[str, ...], tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tiny)
+    name, *options = command
+    said = []
+    for thing in ("nosuch", "lenet5", "tiny.net"):
+        assert run([name, thing, *options]) == 1
+        said.append(capsys.readouterr().err)
+    first = "train it first, with dslc train {} --data DATA, and name the run that this leaves\n"
+    assert said[0] == "error: there is no run nosuch\n"
+    assert said[1] == f"error: there is no run lenet5; lenet5 is a spec: {first.format('lenet5')}"
+    if name == "export":
+        assert said[2] == "error: tiny.net is a spec without numbers: name its weights with --weights\n"
+    else:
+        assert said[2] == f"error: tiny.net is a spec, without weights: {first.format('tiny.net')}"
+
+
+@pytest.mark.parametrize("command", ["inspect", "train"])
+def test_weights_that_are_a_spec(
+    command: str, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tiny)
+    assert run([command, "tiny.net", "--data", "data.npz", "--weights", "tiny.net"]) == 1
+    assert "error: tiny.net is a spec, without weights: train it first" in capsys.readouterr().err
 
 
 def test_no_compiler(tiny: Path) -> None:

@@ -77,7 +77,7 @@ def test_options(run: Path) -> None:
 
 
 BAD = [
-    (("export", "nowhere"), 1, "cannot read nowhere"),
+    (("export", "nowhere"), 1, "there is no run nowhere"),
     (("export", "."), 1, "not a run folder"),
     (("export", "tiny.net"), 1, "--weights"),
     (("export", "tiny.net", "--weights", "data.npz"), 1, "cannot read data.npz"),

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from dslc.cli.main import run
-from dslc.cli.signals import listen
+from dslc.cli.signals import SIGNALS, interrupted_status, listen
 from dslc.runtime.training.interrupts import undisturbed
 from kills import COMMAND, assert_finished, fresh
 from test_crashes import whole
@@ -78,6 +79,61 @@ def test_at_random_moments(moments: int, whole: Path) -> None:
             run([*COMMAND, "--resume" if path.exists() else "--run", path.name])  # an error if it came behind the end
         assert_finished(path, whole / "whole")
     assert found & {130, 143}
+
+
+START = """
+import os, signal, sys
+from dslc.__main__ import main
+from dslc.cli.signals import end_at_once
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
+end_at_once()  # as main does first
+os.write(1, b".")
+sys.argv = ["dslc", "train", "nothing.net", "--data", "iris"]
+main()
+"""
+"""Tells when signals are answered: Python's own start cannot be."""
+
+
+@pytest.mark.parametrize("moments", [2, pytest.param(12, marks=pytest.mark.slow)])
+def test_while_the_command_is_imported(moments: int, tmp_path: Path) -> None:
+    for moment in range(moments):
+        number = (signal.SIGINT, signal.SIGTERM)[moment % 2]
+        command = subprocess.Popen(
+            [sys.executable, "-c", START],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert command.stdout is not None and command.stdout.read(1) == b"."
+        time.sleep(0.05 + 0.08 * moment)
+        command.send_signal(number)
+        _, said = command.communicate(timeout=60)
+        lines = said.decode().splitlines()
+        if command.returncode == 1:  # it came behind the end
+            assert moment > 1 and len(lines) > 1 and "Traceback" not in lines[0]
+        else:
+            assert (command.returncode, lines[-1]) == (128 + number, "interrupted") and "Traceback" not in lines[0]
+
+
+def test_an_import_is_whole_and_cannot_swallow_a_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swallow = "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept BaseException:\n    pass\n"
+    (tmp_path / "swallowing.py").write_text(f"{swallow}whole = 1\n")
+    (tmp_path / "around_it.py").write_text("from swallowing import whole\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    profiler = sys.getprofile()
+    sys.setprofile(None)
+    try:
+        listen()
+        with pytest.raises(KeyboardInterrupt):
+            import around_it  # noqa: F401
+        assert sys.modules["around_it"].whole == 1 and interrupted_status() == 143
+        assert sys.getprofile() is None
+    finally:
+        sys.setprofile(profiler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_what_must_be_whole_is_done_first() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from dslc.cli.whole import OptionalWhole, WholeOrAuto
 from dslc.cores import Threads as ThreadCount
 from dslc.cores import threads_to_use
 from dslc.language.diagnostics import CallError, UsageError
@@ -58,7 +59,7 @@ Machine = Annotated[
     ),
 ]
 Threads = Annotated[
-    ThreadCount,
+    WholeOrAuto,
     Parameter(
         name="--threads",
         help="How many threads may share the work: a number, or auto for as many as pay off on the cores that this "
@@ -75,7 +76,7 @@ Define = Annotated[
 ]
 Rate = Annotated[float | None, Parameter(name="--lr", help="The learning rate, as -D lr=.")]
 Batch = Annotated[str | None, Parameter(name="--batch", help="Examples in a mini-batch or all, as -D batch=.")]
-Seed = Annotated[int | None, Parameter(name="--seed", help="As -D seed=.")]
+Seed = Annotated[OptionalWhole, Parameter(name="--seed", help="As -D seed=.")]
 OnNan = Annotated[
     Literal["stop", "skip", "halve_lr"] | None,
     Parameter(name="--on-nan", help="At a step that is not finite: end, or leave it out. As -D on_nan=."),

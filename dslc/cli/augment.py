@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from dslc.cli.app import Data, Define, Spec, app, examples, overrides, positive, writing
 from dslc.cli.data import DataOptions, training_data
+from dslc.cli.whole import OptionalWhole, Whole
 from dslc.compiler import check_file
 
 
@@ -22,9 +23,9 @@ def augment(
     *,
     data: Data,
     output: Annotated[str, Parameter(name=["-o", "--output"])] = "augmented.png",
-    examples_: Annotated[int, Parameter(name="--examples")] = 6,
-    draws: int = 7,
-    seed: int | None = None,
+    examples_: Annotated[Whole, Parameter(name="--examples")] = 6,
+    draws: Whole = 7,
+    seed: OptionalWhole = None,
     read: DataOptions = DataOptions(),
     define: Define = None,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from dslc.cli.app import Define, Spec, Threads, app, examples, overrides, thread_option, writing
+from dslc.cli.whole import Whole
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError
 
@@ -30,7 +31,7 @@ def bench(
     batches: str | None = None,
     rivals: str = "torch,jax,onnxruntime",
     seconds: float = 0.2,
-    rounds: int = 5,
+    rounds: Whole = 5,
     threads: Threads = "auto",
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     define: Define = None,

@@ -65,7 +65,9 @@ def _run(name: str) -> RunToCompare:
     from dslc.runtime.runs.metadata import read_metadata
     from dslc.runtime.runs.quantized import require_float
     from dslc.runtime.training.history import History
+    from dslc.runtime.training.weights import require_run
 
+    require_run(name)
     require_float(name)
     folder = Path(name)
     if not (folder / SPEC).is_file() or not (folder / HISTORY).is_file():

@@ -25,6 +25,7 @@ from dslc.cli.app import (
 )
 from dslc.cli.data import DataOptions, encode_tables, locating, training_data
 from dslc.cli.train import check_parts
+from dslc.cli.whole import Whole
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError
 
@@ -43,7 +44,7 @@ def curve(
     *,
     data: Data,
     read: DataOptions = DataOptions(),
-    steps: int = 6,
+    steps: Whole = 6,
     at: str | None = None,
     human_error: float = 0.0,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from dslc.cli.app import app, examples, positive
+from dslc.cli.whole import OptionalWhole
 from dslc.language.diagnostics import CallError, ExampleError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class DataOptions:
         bool, Parameter(negative=(), help="Go on without images that cannot be read, and list them.")
     ] = False
     workers: Annotated[
-        int | None,
+        OptionalWhole,
         Parameter(help="How many processes decode images; 0: none but this one. By the number of images unless given."),
     ] = None
     text: Annotated[
@@ -179,10 +180,12 @@ def data_of(run: str, data: str | None, options: DataOptions) -> tuple[str, Data
 
     Raises:
         CallError: none are given, and the run does not say which it had.
-        DataError: its `run.json` cannot be read.
+        DataError: there is no such run, or its `run.json` cannot be read.
     """
     from dslc.runtime.runs.metadata import read_metadata
+    from dslc.runtime.training.weights import require_run
 
+    require_run(run)
     if data is not None:
         return data, options
     metadata = read_metadata(Path(run))

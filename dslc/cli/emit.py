@@ -7,6 +7,7 @@ from typing import Literal
 
 from dslc.cli.app import Define, Disable, Machine, Spec, Threads, app, examples, overrides, positive, thread_option
 from dslc.cli.compile import plan_for
+from dslc.cli.whole import OptionalWhole
 from dslc.compiler import check_file
 
 
@@ -23,7 +24,7 @@ def emit(
     stage: Literal["ast", "ir", "plan", "c"] = "c",
     target: Machine = "native",
     threads: Threads = "auto",
-    batch: int | None = None,
+    batch: OptionalWhole = None,
     disable: Disable = None,
     define: Define = None,
 ) -> None:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from dslc.cli.app import Threads, app, examples, positive, thread_option, writing
 from dslc.cli.data import DataOptions, data_of, run_data
+from dslc.cli.whole import Whole
 from dslc.language.diagnostics import CallError, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def errors(
     data: str | None = None,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     part: Part = "dev",
-    most: int = 100,
+    most: Whole = 100,
     read: DataOptions = DataOptions(),
     threads: Threads = "auto",
     tally: str | None = None,

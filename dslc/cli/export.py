@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from dslc.cli.app import Define, app, examples, exported_target, overrides, positive, writing
+from dslc.cli.whole import Whole
 from dslc.language.diagnostics import CallError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def export(
     to: Literal["c", "wasm", "onnx"] = "c",
     output: Output = None,
     weights: str | None = None,
-    max_batch: int = 1,
+    max_batch: Whole = 1,
     target: str | None = None,
     portable: Switch = False,
     optimize: Literal["speed", "size"] = "speed",

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from dslc.cli.app import Run, Threads, app, examples, positive, thread_option
+from dslc.cli.whole import Whole
 from dslc.language.diagnostics import CallError
 
 
@@ -16,9 +17,9 @@ def generate(
     run: Run,
     *,
     start: Annotated[str, Parameter(name="--start")],
-    length: int = 200,
+    length: Whole = 200,
     temperature: float = 1.0,
-    seed: int = 0,
+    seed: Whole = 0,
     threads: Threads = "auto",
 ) -> None:
     """Write on from a text, character by character, with a run that was trained to say the next one.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from dslc.cli.app import Define, Spec, app, examples, overrides, positive
+from dslc.cli.whole import Whole
 from dslc.compiler import check_file
 from dslc.derived import rounded_values, unrounded
 from dslc.language.diagnostics import CallError
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 def gradcheck(
     spec: Spec,
     *,
-    examples_: Annotated[int, Parameter(name="--examples")] = 4,
-    entries: int = 30,
+    examples_: Annotated[Whole, Parameter(name="--examples")] = 4,
+    entries: Whole = 30,
     epsilon: float = 1e-5,
-    seed: int = 0,
+    seed: Whole = 0,
     without_dropout: Annotated[bool, Parameter(negative=())] = False,
     define: Define = None,
 ) -> int:

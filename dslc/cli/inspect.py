@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 
 from dslc.cli.app import Data, Define, Spec, app, examples, overrides
 from dslc.cli.data import DataOptions, locating, training_data
+from dslc.cli.whole import OptionalWhole
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, UsageError
 
@@ -32,7 +33,7 @@ def inspect(
     *,
     data: Data,
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
-    examples_: Annotated[int | None, Parameter(name="--examples", validator=Number(gte=1))] = None,
+    examples_: Annotated[OptionalWhole, Parameter(name="--examples", validator=Number(gte=1))] = None,
     weights: Annotated[str | None, Parameter(name=["--weights", "--checkpoint"])] = None,
     read: DataOptions = DataOptions(),
     define: Define = None,

@@ -9,13 +9,14 @@ import importlib
 import os
 import sys
 import warnings
+from contextlib import suppress
 from functools import cache
 
 from cyclopts import CycloptsError
 
 from dslc.cli.app import ARGUMENTS, app
 from dslc.cli.ranks import leave, only_first_speaks
-from dslc.cli.signals import interrupted_status, listen
+from dslc.cli.signals import end_at_once, interrupted_status, listen
 from dslc.language.diagnostics import CallError, DataError, SpecError, UsageError
 
 COMMANDS = (
@@ -29,17 +30,35 @@ COMMANDS = (
 def main() -> None:
     """The entry point."""
     warnings.showwarning = _note
-    listen()
+    _find_commands()
     only_first_speaks()
-    status = run(sys.argv[1:])
+    status = _heeding_signals(sys.argv[1:])
     leave(status)
     sys.exit(status)
 
 
-def run(arguments: list[str]) -> int:
-    """Carries out a command line and returns the exit status."""
+def _heeding_signals(arguments: list[str]) -> int:
+    """`run`, also where a signal comes just before or behind what it answers; then all that was said is out."""
+    try:
+        listen()
+        status = run(arguments)
+        with suppress(OSError):  # told by Python at its end
+            sys.stdout.flush()
+        end_at_once()
+    except KeyboardInterrupt:
+        status = interrupted_status()
+    return status
+
+
+def _find_commands() -> None:
+    """Lets each add itself to `app`."""
     for command in COMMANDS:
         importlib.import_module(f"dslc.cli.{command}")
+
+
+def run(arguments: list[str]) -> int:
+    """Carries out a command line and returns the exit status."""
+    _find_commands()
     ARGUMENTS.set(tuple(arguments))
     try:
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from dslc.cli.app import app, examples
+from dslc.cli.whole import Whole
 from dslc.language.diagnostics import UsageError
 
 DEMO = """# Two moons: which points belong to which?
@@ -34,7 +35,7 @@ def play(
     spec: str | None = None,
     *,
     data: str = "",
-    port: int = 0,
+    port: Whole = 0,
     browser: Annotated[bool, Parameter(negative="--no-browser")] = True,
 ) -> None:
     """Write specs in the browser and watch them learn.

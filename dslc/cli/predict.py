@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from dslc.cli.app import Data, Run, Threads, app, examples, positive, thread_option, writing
 from dslc.cli.data import DataOptions, data_of, run_data
+from dslc.cli.whole import OptionalWhole
 from dslc.language.diagnostics import CallError
 
 
@@ -23,7 +24,7 @@ def predict(
     *,
     data: Data | None = None,
     output: Annotated[str, Parameter(name=["-o", "--output"])] = "predictions.csv",
-    top: int | None = None,
+    top: OptionalWhole = None,
     read: DataOptions = DataOptions(),
     threads: Threads = "auto",
 ) -> None:

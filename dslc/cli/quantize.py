@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from dslc.cli.app import Data, Run, app, examples, positive
 from dslc.cli.data import DataOptions, data_of, judged, run_data
 from dslc.cli.tables import print_table
+from dslc.cli.whole import Whole
 
 if TYPE_CHECKING:
     from dslc.quantization.analysis import LayerLoss
@@ -35,7 +36,7 @@ def quantize(
     output: Annotated[str | None, Parameter(name=["-o", "--output"])] = None,
     bits: Literal[7, 8] = 8,
     ranges: Literal["mse", "minmax"] | None = None,
-    examples_: Annotated[int, Parameter(name="--examples")] = 512,
+    examples_: Annotated[Whole, Parameter(name="--examples")] = 512,
     read: DataOptions = DataOptions(),
 ) -> None:
     """Turn the weights and values of a run into 8-bit integers, and say what that costs.
@@ -55,11 +56,11 @@ def quantize(
     from dslc.language.diagnostics import DataError
     from dslc.runtime.runs.folder import load_run
     from dslc.runtime.runs.quantized import is_quantized, require_free, write_quantized
+    from dslc.runtime.training.weights import require_run
 
     if is_quantized(run):
         raise DataError(f"{run} is quantized already")
-    if not Path(run).exists():
-        raise DataError(f"there is no run {run}")
+    require_run(run)
     folder = Path(output or f"{run.rstrip('/')}_int8")
     require_free(folder)
     data, read = data_of(run, data, read)

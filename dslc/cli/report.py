@@ -52,7 +52,9 @@ def report(
     from dslc.runtime.runs.metadata import read_metadata
     from dslc.runtime.runs.quantized import require_float
     from dslc.runtime.training.history import History
+    from dslc.runtime.training.weights import require_run
 
+    require_run(run)
     folder = Path(run)
     if not folder.is_dir():
         raise DataError(f"{run} is not a run folder: a report shows a training, and weights alone do not have one")

@@ -29,6 +29,7 @@ from dslc.cli.data import DataOptions, locating, training_data
 from dslc.cli.live_trials import shown_trials
 from dslc.cli.signals import interrupted_status
 from dslc.cli.train import check_parts, results_of, write_run
+from dslc.cli.whole import OptionalWhole, Whole
 from dslc.compiler import check_file
 from dslc.language.diagnostics import DataError
 
@@ -53,11 +54,11 @@ def search(
     spec: Spec,
     *,
     data: Data,
-    trials: int = 20,
+    trials: Whole = 20,
     sampler: Literal["random", "tpe"] = "random",
     prune: Literal["none", "median", "asha", "hyperband"] = "none",
     pareto: Annotated[list[str] | None, Parameter(negative=())] = None,
-    jobs: int = 1,
+    jobs: Whole = 1,
     storage: str | None = None,
     study: str | None = None,
     read: DataOptions = DataOptions(),
@@ -65,8 +66,8 @@ def search(
     overwrite: Overwrite = False,
     lr: Rate = None,
     batch: Batch = None,
-    epochs: int | None = None,
-    seed: int | None = None,
+    epochs: OptionalWhole = None,
+    seed: OptionalWhole = None,
     threads: Threads = "auto",
     define: Define = None,
 ) -> int:

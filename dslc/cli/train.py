@@ -35,6 +35,7 @@ from dslc.cli.profile import show_profile
 from dslc.cli.ranks import communicator, launch_words
 from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
+from dslc.cli.whole import OptionalWhole
 from dslc.compiler import check_file
 from dslc.language.diagnostics import CallError, ExampleError
 from dslc.language.shipped import shipped_names
@@ -68,7 +69,7 @@ def train(
     run: Annotated[str | None, Parameter(name="--run")] = None,
     overwrite: Overwrite = False,
     resume: str | None = None,
-    epochs: int | None = None,
+    epochs: OptionalWhole = None,
     lr: Rate = None,
     batch: Batch = None,
     seed: Seed = None,
@@ -219,14 +220,12 @@ def _resume(model: Model, resume: str, run: str | None, epochs: int | None) -> t
     """Puts the model where the run stopped; the folder to go on in, and for how many epochs: none where the last epoch
     is done and the folder lacks what is written after it."""
     from dslc.runtime.runs.checkpoints import resume_newest
-    from dslc.runtime.runs.folder import is_complete, is_unbegun
+    from dslc.runtime.runs.folder import is_complete, is_unbegun, overrides_of
 
     folder = resume if run is None and Path(resume).is_dir() else run
     if is_unbegun(resume):
-        note = (
-            f"{resume} was stopped before its first checkpoint: training begins anew, as the options of this call say"
-        )
-        print(f"note: {note}", file=sys.stderr)
+        said = "as the options of this call say" + ", with the -D of the run" * bool(overrides_of(resume))
+        print(f"note: {resume} was stopped before its first checkpoint: training begins anew, {said}", file=sys.stderr)
         return folder, epochs
     resume_newest(model, resume)
     over = model.fit_state is not None and model.fit_state.over

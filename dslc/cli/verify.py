@@ -22,6 +22,7 @@ from dslc.cli.app import (
     target_named,
     thread_option,
 )
+from dslc.cli.whole import Whole
 from dslc.compiler import check_file
 from dslc.derived import rounded_values
 
@@ -44,8 +45,8 @@ IN_DOUBLE = (
 def verify(
     spec: Spec,
     *,
-    examples_: Annotated[int, Parameter(name="--examples")] = 5,
-    seed: int = 0,
+    examples_: Annotated[Whole, Parameter(name="--examples")] = 5,
+    seed: Whole = 0,
     threads: Threads = "auto",
     target: Machine = "native",
     dtype: Literal["float32", "float64", "mixed"] | None = None,

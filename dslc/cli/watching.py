@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from dslc.cli.app import positive
+from dslc.cli.whole import OptionalWhole
 from dslc.language.diagnostics import CallError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class WatchOptions:
     )
 
     train_metrics: Annotated[
-        int | None,
+        OptionalWhole,
         Parameter(
             help="Measure so many training examples after each epoch as the dev set is measured: without dropout and "
             "augmentation."
@@ -93,6 +94,6 @@ class WatchOptions:
 
 def _seconds(text: str, option: str = "--time-budget", other: str = "") -> float:
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|min|h|)", text.strip())
-    if found is None or float(found[1]) <= 0:
+    if found is None or float(found[1]) <= 0 or (other and not found[2]):  # a fraction of an epoch
         raise CallError(f"{option} wants {other}a time, as in 90s, 30m or 2h, not {text!r}")
     return float(found[1]) * SECONDS[found[2]]

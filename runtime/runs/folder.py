@@ -20,12 +20,14 @@ from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
 from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, SPEC, checkpoints_of, resume_newest
 from dslc.runtime.runs.metadata import METADATA
-from dslc.runtime.training.weights import read_metadata
+from dslc.runtime.training.weights import read_metadata, require_run
 
 WEIGHTS, HISTORY, REPORT, SPLIT = "weights.safetensors", "history.csv", "report.html", "split.json"
 HISTOGRAMS, PROFILE = "histograms.json", "profile.html"
 OVERRIDES = "overrides.json"
 """The values from outside, `-D`, with which a run began."""
+BEFORE_CHECKPOINT = (SPLIT, OVERRIDES, SPEC)
+"""What a run writes before its first checkpoint."""
 FILES = (SPEC, WEIGHTS, HISTORY, REPORT, METADATA, CHECKPOINT, PREVIOUS, SPLIT, HISTOGRAMS, OVERRIDES, PROFILE)
 
 Existing = Literal["refused", "replaced", "goes on"]
@@ -61,9 +63,8 @@ def _removed_if_nothing_is_done(folder: Path) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(OSError):  # what went wrong before is what is to be told
-            left = list(folder.iterdir())
-            if all(path.name in (SPLIT, SPEC) for path in left):
-                for path in left:
+            if is_unbegun(folder):
+                for path in folder.iterdir():
                     path.unlink()
                 folder.rmdir()
         raise
@@ -93,10 +94,10 @@ def _make_folder(wanted: str | None, net: str) -> Path:
             number += 1
 
 
-def is_unbegun(run: str) -> bool:
+def is_unbegun(run: str | Path) -> bool:
     """Whether a folder is that of a run which was killed before it had written a checkpoint."""
     folder = Path(run)
-    return folder.is_dir() and all(p.name in (SPLIT, SPEC) or p.name.endswith(PART) for p in folder.iterdir())
+    return folder.is_dir() and all(p.name in BEFORE_CHECKPOINT or p.name.endswith(PART) for p in folder.iterdir())
 
 
 def is_complete(folder: Path) -> bool:
@@ -113,6 +114,7 @@ def load_run(run: str, threads: Threads) -> Model:
     Raises:
         DataError: there is no such run, or its files do not fit together.
     """
+    require_run(run)
     path = Path(run)
     if path.is_dir():
         if not (path / SPEC).exists() or not ((path / WEIGHTS).exists() or checkpoints_of(run)):

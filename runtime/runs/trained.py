@@ -16,7 +16,7 @@ from dslc.runtime.data.schema import Schema
 from dslc.runtime.runs.checkpoints import CHECKPOINT, SPEC
 from dslc.runtime.runs.folder import WEIGHTS
 from dslc.runtime.training.checkpoint import BEST, LAST
-from dslc.runtime.training.weights import differences, read_arrays, read_schema
+from dslc.runtime.training.weights import differences, read_arrays, read_schema, require_run
 
 Array = np.ndarray[Any, Any]
 
@@ -32,13 +32,14 @@ def read_trained(run: str, weights: str | None = None, params: dict[str, object]
     path = Path(run)
     if weights is not None:
         return _fitting(check_file(path, params), Path(weights))
+    if path.suffix == ".net" and path.is_file():
+        raise DataError(f"{run} is a spec without numbers: name its weights with --weights")
+    require_run(run)
     if path.is_dir():
         found = next((path / name for name in (WEIGHTS, CHECKPOINT) if (path / name).exists()), None)
         if not (path / SPEC).exists() or found is None:
             raise DataError(f"{run} is not a run folder: it has no {SPEC} with {WEIGHTS}")
         return _fitting(check_file(path / SPEC), found)
-    if path.suffix == ".net":
-        raise DataError(f"{run} is a spec without numbers: name its weights with --weights")
     _, metadata = read_arrays(path)
     if "spec" not in metadata:
         raise DataError(f"{run} does not contain the spec of the network that its weights belong to")

@@ -17,6 +17,7 @@ from dslc.cache import appearing_whole
 from dslc.codegen.summary import version
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
+from dslc.language.shipped import shipped
 from dslc.runtime.data.files import reported, require_file
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.native.parameters import ParameterView, Stored
@@ -108,12 +109,36 @@ def _opened(path: str | Path) -> Iterator[Any]:
     """
     with reported(Path(path)):
         require_file(Path(path))
+        require_no_spec(Path(path))
         try:
             with safe_open(str(path), framework="numpy") as file:
                 require_intact(Path(path))
                 yield file
         except SafetensorError as error:
-            raise DataError(f"cannot read {path}: {error}") from None
+            raise DataError(f"cannot read {path}: it is no weights file, or a damaged one ({error})") from None
+
+
+def require_run(run: str) -> None:
+    """Before anything else is said of a run.
+
+    Raises:
+        DataError: there is neither a folder nor a file of this name, or it is a spec.
+    """
+    path = Path(run)
+    if not path.exists() and not path.is_symlink():
+        known = f"; {run} is a spec: {_train_first(run)}" if shipped(run) is not None else ""
+        raise DataError(f"there is no run {run}{known}")
+    require_no_spec(path)
+
+
+def require_no_spec(path: Path) -> None:
+    """Raises DataError where a file is a spec, while a run or weights are wanted."""
+    if path.suffix == ".net" and path.is_file():
+        raise DataError(f"{path} is a spec, without weights: {_train_first(str(path))}")
+
+
+def _train_first(spec: str) -> str:
+    return f"train it first, with dslc train {spec} --data DATA, and name the run that this leaves"
 
 
 def read_weights(
