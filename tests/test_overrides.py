@@ -124,3 +124,15 @@ train {
         found.append((model.train_step(x, y), model.predict(x)))
     assert found[0][0] == found[1][0]
     np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [({"epochs": 0}, "epochs=0"), ({"epochs": 10**20}, f"epochs={10**20}"), ({"shuffle": 3}, "shuffle=3")],
+)
+def test_an_error_points_at_the_value_and_at_no_line_that_the_file_does_not_have(
+    values: dict[str, object], place: str
+) -> None:
+    with pytest.raises(SpecError) as error:
+        check_text(SPEC, values)
+    assert f"--> {place}, given from outside the file\n" in str(error.value) and "<text>" not in str(error.value)

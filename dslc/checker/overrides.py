@@ -7,8 +7,9 @@ then one spec. A setting that is a param by itself, as in `batch size`, stands f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from dslc.checker.expressions import WrongValue, as_call, written_rate
 from dslc.language import ast
@@ -69,10 +70,42 @@ def settle(program: ast.Program, values: Mapping[str, object]) -> tuple[ast.Prog
         SpecError: a name is neither a param nor a setting, or its value is none of the language.
     """
     params, edits = _sorted_out(program, values)
-    text = program.source.text
-    for edit in sorted(edits.values(), key=lambda edit: edit.start, reverse=True):
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return (parse(Source(program.source.name, text)) if edits else program), params
+    text, given = _edited(program.source.text, edits)
+    if not edits:
+        return program, params
+    with pointing_outside(given):
+        return parse(Source(program.source.name, text)), params
+
+
+def values_in(program: ast.Program, values: Mapping[str, object]) -> dict[str, tuple[int, int]]:
+    """Where the settings among `values` stand in the text that `settle` makes: from, to, by what was given."""
+    return _edited(program.source.text, _sorted_out(program, values)[1])[1]
+
+
+def _edited(text: str, edits: Mapping[str, _Edit]) -> tuple[str, dict[str, tuple[int, int]]]:
+    """The text with the edits, and where each is in it."""
+    found, given, done = "", {}, 0
+    for name, edit in sorted(edits.items(), key=lambda item: item[1].start):
+        found += text[done : edit.start]
+        given[f"{name}={edit.value}"] = (len(found), len(found) + len(edit.text))
+        found, done = found + edit.text, edit.end
+    return found + text[done:], given
+
+
+@contextmanager
+def pointing_outside(given: Mapping[str, tuple[int, int]]) -> Iterator[None]:
+    """Errors of what the file does not say name the value that was given instead of a line."""
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError([_outside(d, given) for d in error.diagnostics]) from None
+
+
+def _outside(diagnostic: Diagnostic, given: Mapping[str, tuple[int, int]]) -> Diagnostic:
+    for said, (start, end) in given.items():
+        if start <= diagnostic.span.start and diagnostic.span.end <= end:
+            return replace(diagnostic, span=Span(Source(f"{said}, given from outside the file", ""), 0, 0))
+    return diagnostic
 
 
 def as_params(program: ast.Program, values: Mapping[str, object]) -> dict[str, object]:
@@ -83,11 +116,12 @@ def as_params(program: ast.Program, values: Mapping[str, object]) -> dict[str, o
 
 @dataclass(frozen=True)
 class _Edit:
-    """The characters from `start` to `end` become `text`."""
+    """The characters from `start` to `end` become `text`, which sets `value`."""
 
     start: int
     end: int
     text: str
+    value: str
 
 
 def _sorted_out(program: ast.Program, values: Mapping[str, object]) -> tuple[dict[str, object], dict[str, _Edit]]:
@@ -138,15 +172,15 @@ def _edit(found: ast.Expr | ast.Setting | ast.TrainDecl, name: str, value: str) 
         end = found.span.end - 1
         before = found.span.source.text[:end]
         fresh = "" if not before.rpartition("\n")[2].strip() else "\n"
-        return _Edit(end, end, f"{fresh}  {name} {value}\n")
+        return _Edit(end, end, f"{fresh}  {name} {value}\n", value)
     if isinstance(found, ast.Setting):
         outer = as_call(found.values[0])
         call = outer and written_rate(outer)[0]
         end = (call or found.values[0]).span.end
         if call is None or call.arguments is None:
-            return _Edit(end, end, f"({name}={value})")
-        return _Edit(end - 1, end - 1, f"{', ' * bool(call.arguments)}{name}={value}")
-    return _Edit(found.span.start, found.span.end, value)
+            return _Edit(end, end, f"({name}={value})", value)
+        return _Edit(end - 1, end - 1, f"{', ' * bool(call.arguments)}{name}={value}", value)
+    return _Edit(found.span.start, found.span.end, value, value)
 
 
 def _names(expr: ast.Expr) -> set[str]:

@@ -18,7 +18,7 @@ from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, ev
 from dslc.checker.losses import inputs_of_losses
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
-from dslc.checker.overrides import settle
+from dslc.checker.overrides import pointing_outside, settle, values_in
 from dslc.checker.rounding import with_rounding
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, gathered, misfit
 from dslc.checker.target_units import with_target_units
@@ -78,10 +78,12 @@ def check(program: ast.Program, overrides: Mapping[str, object] | None = None, p
         SpecError: with every error of the file.
     """
     errors: list[Diagnostic] = []
+    given = values_in(program, overrides or {})
     program, params = settle(program, overrides or {})
-    network = _Checker(program, params, errors).network(precision)
-    if errors or network is None:
-        raise SpecError(dict.fromkeys(errors))
+    with pointing_outside(given):
+        network = _Checker(program, params, errors).network(precision)
+        if errors or network is None:
+            raise SpecError(dict.fromkeys(errors))
     return network
 
 
