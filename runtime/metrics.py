@@ -30,6 +30,8 @@ def head_metrics(
         return {}
     judges = "accuracy" in head.loss.metrics
     names = list(dict.fromkeys([*head.loss.metrics, *wanted]))
+    if head.loss.sequences:
+        return {}
     if not judges:
         return {name: _error(name, output, target, weights) for name in names if name in ERRORS}
     if head.loss.pixels:

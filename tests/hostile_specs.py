@@ -69,7 +69,7 @@ LARGE = {
     "parts": "net A {\n  input x: 8000\n  " + ", ".join(f"a{n}" for n in range(8000)) + " = x -> split\n}\n",
     "merge": NET % ("  a = x -> relu\n  concat(" + "a, " * 19000 + "a)\n"),
     "chain": NET % ("  x" + " -> relu" * 9000 + "\n"),
-    "values": NET % "  dense(4, init=values(" + filled("", "1, ", "1))\n"),
+    "values": filled("net A {\n  input x: 4\n  dense(4, init=values(", "1, ", "1))\n}\n"),
     "digits": filled("param a = ", "9", "\n" + WHOLE),
     "signs": filled("param a = ", "-", "1\n" + WHOLE),
     "powers": filled("param a = 1", "^1", "\n" + WHOLE),

@@ -83,7 +83,8 @@ def test_random_networks_have_everything() -> None:
         words.update(re.findall(r"\w+", text))
         for name, given in re.findall(r"\b(\w+)\(((?:[^()]|\([^()]*\))*)\)", text):
             words.update(f"{name}({argument}=)" for argument in re.findall(r"(\w+)=", given))
-    assert sorted({*THINGS, *TrainReader.KEYS, *STATEMENTS, *COMMON} - words) == []
+    settings = {*TrainReader.KEYS} - {"quantize"}  # in the middle of two steps it rounds to either: tests of its own
+    assert sorted({*THINGS, *settings, *STATEMENTS, *COMMON} - words) == []
     named = {f"{name}({slot.name}=)" for name, thing in THINGS.items() for slot in slots(thing)}
     without_names = {f"{name}(" for name in (*registry.names(inits), *registry.names(regularizers))}
     named.remove("one_cycle(epochs=)")  # is known within fit alone; steps says the same

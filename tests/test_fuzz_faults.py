@@ -125,7 +125,7 @@ FAULTS = {
         {"predict"}, code=(r"(_from_lanes\([^)]*\)\n\{\n)", r"\1    if (n % 4 == 1) --n;\n")
     ),
     "clip: one gradient does not count": Fault({"update"}, code=(r"sum \+= \(double\)norms1\[chunk\].*", "")),
-    "averages: another momentum": Fault({"update"}, code=(r"var\[c\] = 0\.9f \*", "var[c] = 0.8f *")),
+    "averages: another momentum": Fault({"update"}, code=(r"(var\[c\] = multiply_add\()0\.9f,", r"\g<1>0.8f,")),
 }  # fmt: skip
 
 

@@ -274,4 +274,6 @@ def _has(loss: Loss, metric: str) -> bool:
     """Whether predictions under a loss have a metric."""
     if _ranks(metric):
         return loss.classes
+    if loss.sequences:  # labels have no places to compare at
+        return False
     return ("accuracy" in loss.metrics) == (metric in (*CLASS_METRICS, CONFUSION))

@@ -33,7 +33,8 @@ def difference(path: Path, graph: OnnxGraph, found: Translated, written: Written
             batch, *found.inputs[name].index.shape)) for name, x in ours.items()
     }  # fmt: skip
     parameters = {name: np.asarray(array, np.float32) for name, array in written.parameters.items()}
-    predicted = Interpreter(network, parameters).predict({written.inputs[name]: x for name, x in ours.items()})
+    read = {word: ours[name] for name, word in written.inputs.items()}
+    predicted = Interpreter(network, parameters).predict(read)
     wanted = _run(path, [end.name for end in found.ends], theirs)
     worst = 0.0
     for end, array in zip(found.ends, wanted, strict=True):

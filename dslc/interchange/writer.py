@@ -25,7 +25,8 @@ SHORT = ("batchnorm", "scale", "prelu", "standardize")
 
 @dataclass(frozen=True)
 class Written:
-    """A spec, its parameters by their names in it, and the words for the inputs and outputs of the model."""
+    """A spec, its parameters by their names in it, and the words for the outputs of the model and the inputs that they
+    need."""
 
     text: str
     parameters: Mapping[str, Array]
@@ -78,9 +79,10 @@ class _Writer:
             for role, array in step.parameters.items()
         }
         head = [*(f"# {line}" for line in comment.splitlines()), f"net {net} {{"]
-        inputs = [f"  input {self.inputs[name]}: {show_shape(x.shape)}" for name, x in self.found.inputs.items()]
+        read = {name: x for name, x in self.found.inputs.items() if self.readers[name] or name in self.heads}
+        inputs = [f"  input {self.inputs[name]}: {show_shape(x.shape)}" for name, x in read.items()]
         text = "\n".join([*head, *inputs, "", *self.lines, "}", ""])
-        return Written(text, parameters, self.inputs, outputs)
+        return Written(text, parameters, {name: self.inputs[name] for name in read}, outputs)
 
     def _outputs(self) -> dict[str, str]:
         """The heads by the outputs of the model. A value that is an output under two names gets a layer that passes it

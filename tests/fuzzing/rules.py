@@ -75,4 +75,4 @@ def has_metric(loss: Loss, shape: Shape, metric: str) -> bool:
     """Whether an output of this shape has the metric; the better of two is always right."""
     if metric == "top2":
         return loss.classes and shape[-1] > 2
-    return ("accuracy" in loss.metrics) == (metric in (*CLASS_METRICS, CONFUSION))
+    return not loss.sequences and ("accuracy" in loss.metrics) == (metric in (*CLASS_METRICS, CONFUSION))
