@@ -110,7 +110,7 @@ def test_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert differences([one, other]) == [Row("layers of its own", ("relu1: relu", "tanh1: tanh"))]
     for arguments, status, words in [
         (["a"], 2, "at least two runs"),
-        (["a", "nope"], 1, "is not the folder of a run"),
+        (["a", "nope"], 1, "there is no run nope"),
         (["a", "b", "-o", "x.pdf"], 2, "the page is HTML"),
     ]:
         assert run(["compare", *arguments]) == status and words in capsys.readouterr().err
