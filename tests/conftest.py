@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dslc import cores, plan_cache
+from dslc import cores
 from dslc.codegen import build
 from dslc.passes import memory
 from dslc.passes.memory import aligned_size
 from dslc.plan import ALIGNMENT, Buffer, Kernel
 from dslc.planning import planner as planning
-from helpers import all_threads_come
+from helpers import all_threads_come, plans_made_anew
 
 os.environ[cores.VARIABLE] = "1"
 """Plans are the same on every machine, and the cores are for several tests at once (pytest -n): where threads are the
@@ -66,11 +67,10 @@ def first_cases(items: list[pytest.Item]) -> set[pytest.Item]:
 
 
 @pytest.fixture(autouse=True)
-def planned_anew(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def planned_anew(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tests plant faults and change what plans are made of, which the names of cached plans do not know."""
-    if request.node.get_closest_marker("cached_plans") is None:
-        monkeypatch.setattr(plan_cache, "find", lambda _: None)
-        monkeypatch.setattr(plan_cache, "keep", lambda *_: None)
+    with nullcontext() if request.node.get_closest_marker("cached_plans") else plans_made_anew():
+        yield
 
 
 @pytest.fixture(autouse=True)

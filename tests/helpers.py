@@ -6,12 +6,13 @@ import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 import dslc
 import dslc.layers
-from dslc import cores, registry
+from dslc import cores, plan_cache, registry
 from dslc.codegen.build import Library
 from dslc.ir import Network
 from dslc.layers import Example, Layer
@@ -273,6 +274,14 @@ def gaps(plan: Plan, steps: Sequence[str], size: int) -> list[tuple[int, int]]:
             found.append((reached, begin - reached))
         reached = max(reached, begin + total)
     return found
+
+
+@contextmanager
+def plans_made_anew() -> Iterator[None]:
+    """No plan of the cache is used or kept: their names know neither faults that are planted nor sizes that are
+    patched."""
+    with patch.object(plan_cache, "find", lambda _: None), patch.object(plan_cache, "keep", lambda *_: None):
+        yield
 
 
 @contextmanager

@@ -520,15 +520,20 @@ def test_the_split_is_written_before_the_first_epoch(
     assert load_dataset("d.npz").is_of(partition)
 
 
+def ready_to_train(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A spec and data in the folder, which is the current one then, and the call that trains."""
+    monkeypatch.chdir(folder)
+    Path("s.net").write_text(SPEC)
+    x, y = data()
+    np.savez("d.npz", x=x, y=y)
+    return ["train", "s.net", "--data", "d.npz", "--progress", "none"]
+
+
 def test_a_run_remembers_values_from_outside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """-D is not said again at --resume; what is said there counts from then on."""
-    monkeypatch.chdir(tmp_path)
-    Path("s.net").write_text(SPEC)
-    x, y = data()
-    np.savez("d.npz", x=x, y=y)
-    call = ["train", "s.net", "--data", "d.npz", "--progress", "none"]
+    call = ready_to_train(tmp_path, monkeypatch)
     assert run([*call, "--run", "r", "-D", "epochs=1", "--seed", "7"]) == 0
     for more, epochs in (([], 1), (["-D", "epochs=3"], 3), ([], 3)):
         assert run([*call, "--resume", "r", "--epochs", "1", *more]) == 0
@@ -543,11 +548,7 @@ def test_a_run_with_values_from_outside_that_was_killed_before_its_first_checkpo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It begins anew with them; one that fails there, or is interrupted, leaves no folder."""
-    monkeypatch.chdir(tmp_path)
-    Path("s.net").write_text(SPEC)
-    x, y = data()
-    np.savez("d.npz", x=x, y=y)
-    call = ["train", "s.net", "--data", "d.npz", "--progress", "none", "--split", "50/50"]
+    call = [*ready_to_train(tmp_path, monkeypatch), "--split", "50/50"]
 
     def stopped(*_: object, **__: object) -> None:
         folder = Path("r")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from unittest.mock import patch
 
 from hypothesis import strategies as st
 
-from dslc import kernels, plan_cache
+from dslc import kernels
 from dslc.codegen import build
 from dslc.compiler import plan_network
 from dslc.ir import Network
@@ -24,7 +24,7 @@ from dslc.planning.slicing import division
 from dslc.runtime.model import Model
 from dslc.target import TARGETS, Target, native
 from fuzzing.specs import networks
-from helpers import WIDE, runs
+from helpers import WIDE, plans_made_anew, runs
 
 NATIVE = native()
 OTHERS = [t for name, t in TARGETS.items() if name != "aarch64"]
@@ -61,7 +61,7 @@ class Variation:
     def model(self, network: Network) -> Model:
         """The compiled network."""
         flags = tuple(self.level if flag == "-O3" else flag for flag in build.FLAGS)
-        with self._sized(), patch.object(build, "FLAGS", flags), planned_anew():
+        with self._sized(), patch.object(build, "FLAGS", flags), plans_made_anew():
             return Model(network, self.threads, self.options(network), self.target)
 
     def plan(self, network: Network) -> Plan:
@@ -89,13 +89,6 @@ class Variation:
                 names = sorted(costs, key=lambda name: costs[name])
                 if names:
                     yield f"{step.name}.{op.name}", names[self.rank % len(names)]
-
-
-@contextmanager
-def planned_anew() -> Iterator[None]:
-    """No plan of the cache is used or kept: their names do not know the sizes that are patched here."""
-    with patch.object(plan_cache, "find", lambda _: None), patch.object(plan_cache, "keep", lambda *_: None):
-        yield
 
 
 @dataclass(frozen=True)
