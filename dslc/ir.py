@@ -47,7 +47,8 @@ class Parameter:
 
     `decays`: regularizers apply to it (weights of dense and conv). `trained`: the optimizer updates it, which running
     averages are not, with `lr_factor` times the learning rate. `fan_in`, `fan_out`: the numbers of inputs and outputs
-    that inits scale by. `units`: the axis of the units or filters.
+    that inits scale by. `units`: the axis of the units or filters. `own_regularizers`: the layer's call gives the
+    regularizers, not `train`.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Parameter:
     fan_out: int = 1
     units: int = 0
     regularizers: tuple[Penalty, ...] = ()
+    own_regularizers: bool = False
     constraints: tuple[Constraint, ...] = ()
     lr_factor: float = 1.0
 

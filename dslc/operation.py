@@ -57,7 +57,8 @@ class Operation:
     `choice` names one of several algorithms, once it is chosen. If the result is `pooled`, only the maximum of each 2x2
     pixels is stored. `multiply_adds` counts one example; `line` and `comment` tell where the spec asks for the
     operation. `again`: how many times the backward pass has computed this before, counted from 1; 0 for all that is
-    computed where it belongs.
+    computed where it belongs. `numbers`: hyperparameters that are known at run time, as the kernel calls them, and the
+    fields of the network's struct.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class Operation:
     choice: str = ""
     pooled: bool = False
     again: int = 0
+    numbers: tuple[tuple[str, str], ...] = ()
 
 
 def identifier(parameter: str) -> str:

@@ -1,8 +1,9 @@
 """What a network was compiled to, kept beside its module: loading it again plans nothing and prints no C.
 
-An entry is named by a hash of all that a plan and its C depend on: the checked network, what was asked for, the CPU,
-the C compiler and its flags, and dslc itself. It says which module it is and where that finds what in memory. It is
-data, not code, and ends with its checksum like a module; entries of other users are not read.
+An entry is named by a hash of all that a plan and its C depend on: the checked network without the values that are
+numbers at run time, what was asked for, the CPU, the C compiler and its flags, and dslc itself. It says which module it
+is and where that finds what in memory. It is data, not code, and ends with its checksum like a module; entries of other
+users are not read.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dslc.cache import cache_folder, not_ours, write_whole
 from dslc.codegen.build import Library, load_module, sealed, surroundings, unsealed
 from dslc.compiler import plan_network
 from dslc.cores import Threads, available_cores
+from dslc.hyperparameters import without_values
 from dslc.ir import Network
 from dslc.language.source import Source
 from dslc.layout import Layout
@@ -63,7 +65,16 @@ class Request:
         cores = (self.cores or available_cores()) if self.threads == "auto" else self.threads
         tuned = [tuned_options(self.network, self.batch, n) for n in range(1, cores + 1)] if self.target is None else []
         target = self.target or native()
-        asked = (self.network, target, self.batch, self.threads, cores, self.options, tuned, self.over_ranks)
+        asked = (
+            without_values(self.network, self.batch),
+            target,
+            self.batch,
+            self.threads,
+            cores,
+            self.options,
+            tuned,
+            self.over_ranks,
+        )
         with suppress(pickle.PicklingError, AttributeError, TypeError):
             written = _written(asked)
             parts = (_version().encode(), *(part.encode() for part in surroundings(target)), written)

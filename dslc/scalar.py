@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+ONE_MINUS, EXACT = "one_minus_", "exact_"
 NUMBER = re.compile(r"-?\d+|REAL\([-+.\de]*\)")
 
 
@@ -45,6 +46,10 @@ class Scalar:
 
     def __rtruediv__(self, other: float) -> Scalar:
         return _binary(constant(other), "/", self, 5, 6)
+
+    def __pow__(self, exponent: float) -> Scalar:
+        """In double precision, as `power`."""
+        return power(self, constant(exponent))
 
     def __neg__(self) -> Scalar:
         if self.factors:
@@ -90,6 +95,18 @@ class Scalar:
 
     def __str__(self) -> str:
         return self.code
+
+
+@dataclass(frozen=True)
+class Hyperparameter(Scalar):
+    """A number that the C takes at run time: kernels call it `code`, or `one_minus_` or `exact_` and that, and the
+    network's struct has it as `field`."""
+
+    field: str = ""
+
+    def __rsub__(self, other: float) -> Scalar:
+        """1 - it is computed before it is rounded: a number of its own."""
+        return variable(f"{ONE_MINUS}{self.code}") if other == 1 else super().__rsub__(other)
 
 
 def _put(value: Scalar, found: re.Match[str]) -> str:
@@ -154,6 +171,11 @@ def constant(value: float) -> Scalar:
     if float(value).is_integer() and abs(value) < 1e6:
         return Scalar(f"{int(value)}", level)
     return Scalar(f"REAL({float(value)!r})", level)
+
+
+def exact(value: Scalar | float) -> Scalar:
+    """A number for a formula in double precision, which is not rounded before."""
+    return variable(f"{EXACT}{value.code}") if isinstance(value, Hyperparameter) else scalar(value)
 
 
 def larger(x: Scalar, y: Scalar | float) -> Scalar:
@@ -233,9 +255,9 @@ def power(x: Scalar, exponent: Scalar) -> Scalar:
     return Scalar(f"pow({x.code}, {exponent.code})", 9)
 
 
-def nadam_product(beta: float, decay: float, steps: Scalar) -> Scalar:
+def nadam_product(beta: Scalar, decay: float, steps: Scalar) -> Scalar:
     """beta (1 - 0.96^(i decay) / 2), multiplied for i from 1 to `steps`, in double precision: once in a step."""
-    return Scalar(f"nadam_product({constant(beta)}, {constant(decay)}, {steps.code})", 9)
+    return Scalar(f"nadam_product({beta}, {constant(decay)}, {steps.code})", 9)
 
 
 def sign(x: Scalar) -> Scalar:

@@ -72,8 +72,10 @@ class Model:
         options: Options | None = None,
         target: Target | None = None,
         ranks: Ranks = ALONE,
+        capacity: int | None = None,
     ) -> None:
         self.network, self.options, self.target = network, options, target
+        self._capacity = capacity
         self._wanted_threads = threads_to_use(threads)
         self._ranks = self._own_ranks = ranks
         self.schema = Schema()
@@ -95,7 +97,7 @@ class Model:
         """Compiles the network, with fresh parameters."""
         self.network, self._insides = network, {}
         with self._ranks.one_before_the_others():
-            self._compiled = Compiled(network, self._made(None), self.seed)
+            self._compiled = Compiled(network, self._made(self._capacity), self.seed)
         self.fit_state, self._resumed = None, None
         self._compiled.on_write = self._keep_best
         for name, array in initial.initial_parameters(network, self.seed):
@@ -323,7 +325,7 @@ class Model:
     @property
     def mini_batch(self) -> int:
         """The number of examples in a mini-batch, on all ranks together."""
-        return self.batch if self._ranks is ALONE else self._mini_batch
+        return (self.training.batch or self.batch) if self._ranks is ALONE else self._mini_batch
 
     @property
     def dtype(self) -> Any:
@@ -582,7 +584,7 @@ class Model:
         if training.checks_gradients != before.checks_gradients:
             with self.compiled.lock:
                 self.compiled.network = self.network
-                self.compiled.grow(self._made(self.mini_batch if training.batch is None else None))
+                self.compiled.grow(self._made(self.mini_batch if training.batch is None else self._capacity))
 
     def train_batches(self, piece: Piece, done: int, sums: Array, seconds: float) -> tuple[bool, int]:
         """Trains on the mini-batches of a piece from position `done` of its order on, for about `seconds`. Returns

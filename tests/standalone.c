@@ -99,7 +99,7 @@ int main(int argc, char **argv)
     demand(from && to, "the files cannot be opened");
     settings *s = read_bytes(from, sizeof *s);
     const size_t arena_bytes = CALL(memory_size)(2);
-    NET_TYPE net = { .threads = (int)s->threads, .seed = (uint64_t)s->seed, .step = s->step, .lr = s->lr };
+    NET_TYPE net = { .threads = (int)s->threads, .seed = (uint64_t)s->seed, .step = s->step, .lr = s->lr, .batch = CALL(max_batch)() HYPERPARAMETERS };
     net.arena = read_bytes(from, arena_bytes);
     int64_t *const pool = CALL(pool)();
     if (pool)

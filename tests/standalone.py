@@ -18,6 +18,7 @@ import numpy as np
 
 from dslc.codegen.build import FLAGS
 from dslc.codegen.emit import emit
+from dslc.hyperparameters import values
 from dslc.ir import Network
 from dslc.operation import Tensor, identifier
 from dslc.plan import Plan
@@ -125,6 +126,7 @@ class Program:
             [
                 f"#define NET_TYPE {prefix}_network",
                 f"#define CALL(function) {prefix}_##function",
+                f"#define HYPERPARAMETERS {''.join(f', .{name} = {x!r}' for name, x in values(self.network).items())}",
                 f"#define INPUTS {', '.join(casts[: len(self.inputs)])}",
                 f"#define TARGETS {', '.join(casts[len(self.inputs) :])}",
                 f"#define NO_BYTES {', '.join(['NULL'] * len(self.inputs))}",

@@ -323,6 +323,7 @@ def _finish(draft: Draft, following: list[Draft], settings: TrainSettings, heir:
             fan_out=weights.fan_out,
             units=weights.units,
             regularizers=penalties if decays and not frozen else (),
+            own_regularizers=common.penalties is not None,
             constraints=constraints if decays and not frozen else (),
             lr_factor=draft.common.lr_factor,
         )

@@ -32,6 +32,7 @@ from cffi import FFI
 
 from dslc.cache import SCRATCH, cache_folder, not_ours, write_whole
 from dslc.codegen.c_source import CSource
+from dslc.codegen.text import without_comments
 from dslc.language.diagnostics import UsageError
 from dslc.target import Target, cpu_identity
 
@@ -163,10 +164,10 @@ def unsealed(data: bytes) -> bytes | None:
 
 
 def cache_key(source: CSource, target: Target, compiler: Compiler) -> str:
-    """Everything that the machine code depends on, hashed."""
+    """Everything that the machine code depends on, hashed: comments, which quote the spec, are not part of it."""
     parts = (
-        source.code,
-        source.declarations,
+        without_comments(source.code),
+        without_comments(source.declarations),
         *_surroundings(target, compiler),
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]

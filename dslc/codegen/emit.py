@@ -16,6 +16,7 @@ from dslc.codegen.summary import summary, version
 from dslc.codegen.templating import render
 from dslc.codegen.text import tidy
 from dslc.codegen.tools import tools
+from dslc.hyperparameters import values
 from dslc.lowering.lower import SAMPLE_WEIGHTS
 from dslc.operation import TARGET, Tensor
 from dslc.passes.small_batch import largest_small_batch
@@ -46,7 +47,8 @@ def emit(plan: Plan) -> CSource:
     phases = phase_functions(plan, names, functions)
     interface = _interface(plan, names)
     single = plan.itemsize == 4
-    header = render("network.h.j2", {**interface, "real": names.real}, single)
+    fields = list(values(plan.graph.network))
+    header = render("network.h.j2", {**interface, "real": names.real, "hyperparameters": fields}, single)
     sharing = shared_phases(plan, phases)
     context: dict[str, object] = {
         **interface,

@@ -18,6 +18,7 @@ from dslc.kernels.transform import Transform
 from dslc.layout import Layout
 from dslc.operation import Operation, Tensor
 from dslc.plan import Kernel, Plan, PlannedStep
+from dslc.scalar import EXACT, ONE_MINUS
 
 RUNTIME_PARAMETERS = {
     "barrier": "thread_barrier *barrier",
@@ -43,14 +44,21 @@ RUNTIME_ARGUMENTS = {
     "step_number": "(double)(net->step + 1)", "ranks": "net->ranks", "all_examples": "net->ranks->examples",
 }  # fmt: skip
 
+NUMBERS = {
+    "rate": "double", "keep": "double", "clip_norm": "double", "clip_value": "real", "std": "real", "l1": "real",
+    "l2": "real", "beta": "real", "beta1": "real", "beta2": "real", "momentum": "real", "rho": "real",
+    "weight_decay": "real",
+}  # fmt: skip
+"""The types of hyperparameters: double where only a number is computed of them before a loop."""
+
 Code = tuple[tuple[str, ...], str]
 """The parameters and the body of a function."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function of a kernel. `takes` are the runtime parameters, `sizes` what is
-    a parameter because it differs from kernel to kernel."""
+    """A function of a kernel. `takes` are the runtime parameters, `sizes` what is a parameter because it differs from
+    kernel to kernel, `numbers` the hyperparameters."""
 
     name: str
     comment: tuple[str, ...]
@@ -58,6 +66,7 @@ class Function:
     body: str
     takes: tuple[str, ...]
     sizes: tuple[str, ...]
+    numbers: tuple[str, ...]
 
 
 class Functions:
@@ -126,6 +135,7 @@ class Functions:
         words = without_comments(body)
         named = {name: value for name, value in varying.items() if re.search(rf"\b{name}\b", words)}
         takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", words))
+        numbers = tuple(name for name in numbers_of(kernel) if re.search(rf"\b{name}\b", words))
         if "n" in takes and self.alone and self.plan.batch == 1:
             body, takes = f"    const int n = 1;\n{body}", tuple(word for word in takes if word != "n")
         return Function(
@@ -134,11 +144,13 @@ class Functions:
             parameters=(
                 *self._arrays(kernel),
                 *map(declared, named.values()),
+                *(f"{numbers_of(kernel)[name].type} {name}" for name in numbers),
                 *(RUNTIME_PARAMETERS[word] for word in takes),
             ),
             body=body,
             takes=takes,
             sizes=tuple(named),
+            numbers=numbers,
         )
 
     def _arrays(self, kernel: Kernel) -> tuple[str, ...]:
@@ -156,6 +168,25 @@ class Functions:
         lanes = layout.examples
         batch = [f"n / {lanes}" if lanes > 1 else "n"] if tensor.batched else []
         return "".join(f"[{k}]" for k in (*batch, *layout.stored, *([lanes] if lanes > 1 else [])))
+
+
+@dataclass(frozen=True)
+class Number:
+    """A hyperparameter that a kernel may take: its type, and what it is given in C."""
+
+    type: str
+    value: str
+
+
+def numbers_of(kernel: Kernel) -> dict[str, Number]:
+    """The hyperparameters that a kernel may take, by their names; it takes those that its body mentions."""
+    found: dict[str, Number] = {}
+    for name, field in kernel.operation.numbers:
+        of, cast = (NUMBERS[name], "(real)" if NUMBERS[name] == "real" else "")
+        found[name] = Number(of, f"{cast}net->{field}")
+        found[f"{ONE_MINUS}{name}"] = Number(of, f"{cast}(1 - net->{field})")
+        found[f"{EXACT}{name}"] = Number("double", f"net->{field}")
+    return found
 
 
 def arrays_of(kernel: Kernel) -> list[tuple[Tensor, str]]:

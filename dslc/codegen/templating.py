@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, Stric
 
 from dslc.cache import cache_folder
 from dslc.codegen.sizes import bytes_of, largest, unsigned
+from dslc.scalar import Scalar, scalar
 
 
 class UnusedContext(Exception):
@@ -52,8 +53,27 @@ def _environment(single: bool) -> Environment:
     env.filters["bytes"] = bytes_of
     env.filters["unsigned"] = unsigned
     env.filters["name"] = lambda parameter: re.findall(r"\w+", parameter)[-1]
-    env.filters["number"] = lambda value: f"{float(value)!r}{'f' if single else ''}"
+    env.filters["number"] = lambda value: _number(value, single)
+    env.filters["rounded"] = lambda value: _rounded(value, single)
+    env.filters["exact"] = lambda value: _doubles(scalar(value).inside(6))
+    env.filters["share_of_words"] = _share_of_words
     return env
+
+
+def _number(value: float, single: bool) -> str:
+    return f"{float(value)!r}{'f' if single else ''}"
+
+
+def _rounded(value: Scalar | float, single: bool) -> str:
+    """What is computed once in double precision, in the precision of the network."""
+    return f"(real)({_doubles(value.code)})" if isinstance(value, Scalar) else _number(value, single)
+
+
+def _share_of_words(share: Scalar | float) -> str:
+    """How many of the 2^32 random words are below the others, in C."""
+    if isinstance(share, Scalar):
+        return f"(uint32_t)({_doubles((share * 2.0**32).code)})"
+    return f"{int(share * 2**32)}u"
 
 
 def _literals(formula: str, single: bool) -> str:

@@ -116,6 +116,12 @@ class Layer:
         """Rows or columns that no window reaches because of the stride, in words; empty if there are none."""
         return ""
 
+    @property
+    def hyperparameters(self) -> Mapping[str, float]:
+        """Arguments that may be numbers at run time: when it is lowered, they are names. None where they switch the
+        layer off."""
+        return {}
+
     def with_bf16(self) -> Layer:
         """The layer as `precision mixed` computes it: itself, unless it has products that are worth it."""
         return self

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
 from dslc.layers import Example
 from dslc.layers.dropout import Dropout, DropoutDetail
@@ -21,6 +20,4 @@ class AlphaDropout(Dropout):
         """With low = -scale * alpha: a * low + b for dropped x and a * x + b for others, where
         a = 1 / sqrt(keep * (1 + rate * low^2)) and b = -a * rate * low."""
         low, keep = -SCALE * ALPHA, 1 - self.drop
-        a = 1 / sqrt(keep * (1 + self.drop * low**2))
-        b = -a * self.drop * low
-        return DropoutDetail(int(self.drop * 2**32), a, stream, a * low + b, b)
+        return DropoutDetail(self.drop, (keep * (1 + self.drop * low**2)) ** -0.5, stream, low)

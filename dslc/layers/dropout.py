@@ -13,19 +13,20 @@ from dslc.lowering.site import Site
 from dslc.numerics import Array, np
 from dslc.philox import random_words
 from dslc.registry import name_of
+from dslc.scalar import Scalar
 from dslc.shape import Shape, SizeProblem
 
 
 @dataclass(frozen=True)
 class DropoutDetail:
-    """An element is dropped, which makes it `dropped`, if its random word is below `threshold` (a share of 2^32); the
-    others are multiplied by `scale`, and `shift` is added. `words` are drawn for an example."""
+    """An element x becomes `low` if its random word is below the share `rate` of 2^32. Then all are multiplied by
+    `scale`, and what makes their mean that of x, if it is 0, is added. Rate and scale may be formulas in a rate that is
+    known at run time. `words` are drawn for an example."""
 
-    threshold: int
-    scale: float
+    rate: Scalar | float
+    scale: Scalar | float
     stream: int
-    dropped: float = 0.0
-    shift: float = 0.0
+    low: float = 0.0
     words: int = 0
 
 
@@ -50,6 +51,12 @@ class Dropout(Passing):
         """The probability that an element is dropped."""
         return self.rate or 0.0 if self.keep is None else 1 - self.keep
 
+    @property
+    def hyperparameters(self) -> Mapping[str, float]:
+        """The rate, or what it is written with."""
+        given = {"rate": self.rate} if self.keep is None else {"keep": self.keep}
+        return {name: value for name, value in given.items() if value is not None and self.drop}
+
     def infer(self, inputs: tuple[Shape, ...]) -> Shape:
         """The shape of the input. Raises SizeProblem unless one of `rate` and `keep` is given."""
         if self.keep is not None and self.rate is not None:
@@ -65,7 +72,7 @@ class Dropout(Passing):
 
     def detail(self, stream: int) -> DropoutDetail:
         """What becomes of dropped elements and of the others, in training."""
-        return DropoutDetail(int(self.drop * 2**32), 1 / (1 - self.drop), stream)
+        return DropoutDetail(self.drop, 1 / (1 - self.drop), stream)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y = x * mask with mask = 0 or 1 / (1 - rate), drawn for each element; dx = dy * mask (notes: 'Implementing
@@ -74,10 +81,11 @@ class Dropout(Passing):
         if not mode.training:
             return Reference(x, lambda dy: ((dy,), {}))
         detail = self.detail(mode.stream)
+        scale, low = detail.scale, detail.low
         drawn = (len(x), *self.mask(x.shape[1:]))
-        kept = random_words(prod(drawn), mode.seed, mode.step, mode.stream).reshape(drawn) >= detail.threshold
-        y = np.where(kept, x * detail.scale + detail.shift, detail.dropped)
-        return Reference(y, lambda dy: ((np.where(kept, dy * detail.scale, 0.0),), {}))
+        kept = random_words(prod(drawn), mode.seed, mode.step, mode.stream).reshape(drawn) >= int(self.drop * 2**32)
+        y = np.where(kept, x, low) * scale - scale * self.drop * low
+        return Reference(y, lambda dy: ((np.where(kept, dy * scale, 0.0),), {}))
 
     def forward(self, site: Site) -> None:
         """In training one operation; at prediction, and if it is off, an `identity`."""
@@ -91,7 +99,7 @@ class Dropout(Passing):
         if not self.drop:
             super().backward(site)
         elif (dx := site.dx[0]) is not None:
-            slope = replace(self._detail(site), dropped=0.0, shift=0.0)
+            slope = replace(self._detail(site), low=0.0)
             site.op(self.kind, "backward", (site.dy,), (dx,), slope)
 
     def _detail(self, site: Site) -> DropoutDetail:

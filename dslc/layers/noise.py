@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dslc.language.arguments import NonNegative
@@ -9,6 +10,7 @@ from dslc.layers import Example, Mode
 from dslc.layers._augmentation import Augmentation
 from dslc.numerics import Array, np
 from dslc.philox import random_words
+from dslc.scalar import Scalar, scalar
 from dslc.shape import Shape
 
 
@@ -16,7 +18,7 @@ from dslc.shape import Shape
 class NoiseDetail:
     """The standard deviation and the layer's random stream."""
 
-    std: float
+    std: Scalar
     stream: int
 
 
@@ -28,6 +30,11 @@ class Noise(Augmentation):
     std: NonNegative
 
     examples = (Example("noise(0.3)", ((7,),)), Example("noise(2)", ((3, 5, 3),)))
+
+    @property
+    def hyperparameters(self) -> Mapping[str, float]:
+        """The deviation."""
+        return {} if self.off else {"std": self.std}
 
     @property
     def off(self) -> bool:
@@ -46,4 +53,4 @@ class Noise(Augmentation):
 
     def detail(self, shape: Shape, stream: int) -> NoiseDetail:
         """Standard deviation and random stream for training."""
-        return NoiseDetail(self.std, stream)
+        return NoiseDetail(scalar(self.std), stream)

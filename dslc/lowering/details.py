@@ -34,7 +34,7 @@ class TotalDetail:
 class ClipDetail:
     """The largest joint norm that the gradients may have."""
 
-    limit: float
+    limit: Scalar
 
 
 @dataclass(frozen=True)

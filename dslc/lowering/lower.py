@@ -12,6 +12,7 @@ from dataclasses import replace
 from dslc.averages import Average
 from dslc.clips import Clip
 from dslc.graph import BEGIN, CHECK, FINISH, Graph, Phase, Step
+from dslc.hyperparameters import named, numbers_of
 from dslc.ir import Head, Network, Node, Parameter, Training, Value
 from dslc.layers.standardize import StandardizeDetail
 from dslc.losses import LossSite
@@ -43,18 +44,20 @@ from dslc.operation import (
 )
 from dslc.registry import name_of
 from dslc.regularizers import Constraint
+from dslc.scalar import scalar
 
 SAMPLE_WEIGHTS = Tensor("sample_weights", (), WEIGHTS)
 """What each example counts in the losses of all heads. No layer's parameter has this name: roles are singular."""
 
 
-def lower(network: Network, sliced: bool = False) -> Graph:
+def lower(network: Network, sliced: bool = False, variable: bool = False) -> Graph:
     """The operations of a network; without `train` only those of `predict`. sliced: mini-batches are worked through in
-    slices."""
+    slices. variable: hyperparameters are numbers at run time, not constants."""
     predict = _Predict(network).step()
     if network.training is None:
         return Graph(network, predict)
-    return Graph(network, predict, *TrainLowering(network, sliced).steps(), sliced=sliced)
+    train = TrainLowering(named(network) if variable else network, sliced)
+    return Graph(network, predict, *train.steps(), sliced=sliced)
 
 
 class _Lowering:
@@ -114,6 +117,7 @@ class _Lowering:
             gradients={role: self.gradient_at(p, node) for role, p in node.roles.items() if p.learns},
             saved=self.saved[node.name],
             over_ranks=self.over_ranks,
+            numbers=numbers_of(node.layer),
         )
 
     def _parameters_of(self, node: Node) -> dict[str, Tensor]:
@@ -350,9 +354,8 @@ class TrainLowering(_Lowering):
         name = f"{identifier(p.name)}_{name_of(regularizer)}"
         out = Tensor(name, (CHUNKS,), batched=False)
         detail = ParameterDetail(p.name, regularizer.penalty())
-        penalty = Operation(
-            "penalty", f"{name}_penalty", (self.parameter(p.name),), (out,), detail, p.name, self.lines[p.name]
-        )
+        weights, line, numbers = (self.parameter(p.name),), self.lines[p.name], numbers_of(regularizer)
+        penalty = Operation("penalty", f"{name}_penalty", weights, (out,), detail, p.name, line, numbers=numbers)
         (self.once if self.sliced else self.operations).append(penalty)
         return out
 
@@ -413,9 +416,9 @@ class TrainLowering(_Lowering):
                 slope = slope + regularizer.slope()
             w, g = self.parameter(p.name), self.gradient(p.name)
             detail = ParameterDetail(p.name, slope)
-            name = f"{identifier(p.name)}_regularize"
+            name, line, numbers = f"{identifier(p.name)}_regularize", self.lines[p.name], numbers_of(*p.regularizers)
             self.operations.append(
-                Operation("regularizer_gradient", name, (w, g), (g,), detail, p.name, self.lines[p.name])
+                Operation("regularizer_gradient", name, (w, g), (g,), detail, p.name, line, numbers=numbers)
             )
 
     def running_averages(self, by_slice: tuple[bool, ...] = (True, False)) -> None:
@@ -446,9 +449,9 @@ class TrainLowering(_Lowering):
         norm = self._norm_tensor if self.settings.checks_gradients else self._gradient_norm
         norms = tuple(map(norm, learning))
         scale = Tensor("clip_scale", (1,), batched=False)
-        detail = ClipDetail(clip.limit)
+        detail, about = ClipDetail(scalar(clip.limit)), "the norm of all gradients"
         self.operations.append(
-            Operation("clip_scale", "scale_gradients", norms, (scale,), detail, "the norm of all gradients")
+            Operation("clip_scale", "scale_gradients", norms, (scale,), detail, about, numbers=numbers_of(clip))
         )
         return (scale,)
 
@@ -472,16 +475,22 @@ class TrainLowering(_Lowering):
         if rule.trust is not None:
             needed = tuple(t for s, t in zip(states, kept, strict=True) if s in rule.states_before_trust)
             reads = (*reads, self._trust(p, (w, g, *needed, *scale), detail, len(rule.trust.of)))
-        self.operations.append(Operation("update", name, reads, (w, *kept), detail, p.name, self.lines[p.name]))
+        about, numbers = (p.name, self.lines[p.name]), self._numbers_of_updates()
+        self.operations.append(Operation("update", name, reads, (w, *kept), detail, *about, numbers=numbers))
+
+    def _numbers_of_updates(self) -> tuple[tuple[str, str], ...]:
+        """The hyperparameters of the optimizer and of what it gets."""
+        clip = self.settings.clip
+        return numbers_of(self.settings.optimizer, *(() if clip is None else (clip,)))
 
     def _trust(self, p: Parameter, reads: tuple[Tensor, ...], detail: ParameterDetail, norms: int) -> Tensor:
         """What the step of a parameter is multiplied by, from norms over it."""
-        name, line = identifier(p.name), self.lines[p.name]
+        name, line, numbers = identifier(p.name), self.lines[p.name], self._numbers_of_updates()
         parts = Tensor(f"{name}_update_norms", (norms * CHUNKS,), batched=False)
         trust = Tensor(f"{name}_trust", (1,), batched=False)
         self.operations += [
-            Operation("update_norms", f"{name}_norms", reads, (parts,), detail, p.name, line),
-            Operation("trust_ratio", f"{name}_trust_ratio", (parts,), (trust,), detail, p.name, line),
+            Operation("update_norms", f"{name}_norms", reads, (parts,), detail, p.name, line, numbers=numbers),
+            Operation("trust_ratio", f"{name}_trust_ratio", (parts,), (trust,), detail, p.name, line, numbers=numbers),
         ]
         return trust
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dslc.graph import FINISH, Graph, Phase, Step
+from dslc.hyperparameters import named
 from dslc.ir import Network
 from dslc.lowering.details import TotalDetail
 from dslc.lowering.lower import TrainLowering, count_of_all, lower
@@ -19,8 +20,9 @@ from dslc.operation import Operation, Tensor
 
 
 def lower_over_ranks(network: Network) -> Graph:
-    """The operations of a network whose training several ranks share."""
-    return replace(lower(network), train=_TrainOverRanks(network).step(), over_ranks=True)
+    """The operations of a network whose training several ranks share; hyperparameters are numbers at run time."""
+    step = _TrainOverRanks(named(network)).step()
+    return replace(lower(network, variable=True), train=step, over_ranks=True)
 
 
 class _TrainOverRanks(TrainLowering):

@@ -22,7 +22,7 @@ class Site:
     `parameters` and `gradients` are by role; a parameter that does not learn has no gradient, and its operation is left
     out. `dy` and `dx` exist in the backward pass only; an entry of `dx` is None if nothing before that input learns.
     `index` is the position of the node in the network, which random layers use as their stream. `over_ranks`: other
-    ranks have the rest of the mini-batch.
+    ranks have the rest of the mini-batch. `numbers` are the layer's hyperparameters, as for `Operation`.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Site:
     dy: Tensor | None = None
     dx: tuple[Tensor | None, ...] = field(default=())
     over_ranks: bool = False
+    numbers: tuple[tuple[str, str], ...] = ()
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:
@@ -80,4 +81,5 @@ class Site:
         """Emits one operation, named `<layer>_<job>`; a read of None (no bias) is left out."""
         present = tuple(t for t in reads if t is not None)
         name = f"{self.name}_{job}"
-        self.emit(Operation(kind, name, present, writes, detail, self.comment, self.line, multiply_adds))
+        about = self.comment, self.line, multiply_adds
+        self.emit(Operation(kind, name, present, writes, detail, *about, numbers=self.numbers))

@@ -16,6 +16,8 @@ LR = variable("lr")
 STEP = variable("step_number")
 
 
+VARIABLE = ("beta", "beta1", "beta2", "momentum", "rho", "weight_decay")
+"""The arguments that a search varies besides the learning rate."""
 TRUST = variable("trust[0]")
 """One number for all elements of the parameter, from norms over them."""
 
@@ -81,6 +83,11 @@ class Optimizer:
 
     examples: ClassVar[tuple[str, ...]] = ()
     lr: Positive
+
+    @property
+    def hyperparameters(self) -> Mapping[str, float]:
+        """Arguments that may be numbers at run time: when it is lowered, they are names. What is 0 is off."""
+        return {name: value for name in VARIABLE if (value := getattr(self, name, 0))}
 
     @property
     def states(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dslc.language.arguments import Flag, Fraction, Positive
 from dslc.numerics import Array, np
 from dslc.optimizers import LR, STEP, G, Optimizer, Rule, W
-from dslc.scalar import constant, larger, power, sqrt, variable
+from dslc.scalar import exact, larger, power, sqrt, variable
 
 V, S, S_MAX = variable("v"), variable("s"), variable("s_max")
 V_CORRECTION, S_CORRECTION = variable("v_correction"), variable("s_correction")
@@ -45,8 +45,8 @@ class Adam(Optimizer):
                 ("w", W - step),
             ),
             (
-                ("v_correction", 1 / (1 - power(constant(self.beta1), STEP))),
-                ("s_correction", 1 / (1 - power(constant(self.beta2), STEP))),
+                ("v_correction", 1 / (1 - power(exact(self.beta1), STEP))),
+                ("s_correction", 1 / (1 - power(exact(self.beta2), STEP))),
             ),
         )
 

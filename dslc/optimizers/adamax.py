@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dslc.language.arguments import Fraction, Positive
 from dslc.numerics import Array, np
 from dslc.optimizers import LR, STEP, G, Optimizer, Rule, W
-from dslc.scalar import absolute, constant, larger, power, variable
+from dslc.scalar import absolute, exact, larger, power, variable
 
 V, U = variable("v"), variable("u")
 V_CORRECTION = variable("v_correction")
@@ -39,7 +39,7 @@ class Adamax(Optimizer):
                 ("u", larger(absolute(G), self.beta2 * (U + self.eps) - self.eps)),
                 ("w", W - LR * V_CORRECTION * V / (U + self.eps)),
             ),
-            (("v_correction", 1 / (1 - power(constant(self.beta1), STEP))),),
+            (("v_correction", 1 / (1 - power(exact(self.beta1), STEP))),),
         )
 
     def reference(

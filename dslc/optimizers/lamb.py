@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dslc.language.arguments import Fraction, NonNegative, Positive
 from dslc.numerics import Array, np
 from dslc.optimizers import LR, STEP, TRUST, G, Optimizer, Rule, Trust, W
-from dslc.scalar import constant, power, sqrt, variable, where
+from dslc.scalar import exact, power, sqrt, variable, where
 
 V, S, DIRECTION = variable("v"), variable("s"), variable("direction")
 V_CORRECTION, S_CORRECTION = variable("v_correction"), variable("s_correction")
@@ -48,8 +48,8 @@ class Lamb(Optimizer):
                 ("w", W - LR * TRUST * DIRECTION if decays else W - LR * DIRECTION),
             ),
             (
-                ("v_correction", 1 / (1 - power(constant(self.beta1), STEP))),
-                ("s_correction", 1 / (1 - power(constant(self.beta2), STEP))),
+                ("v_correction", 1 / (1 - power(exact(self.beta1), STEP))),
+                ("s_correction", 1 / (1 - power(exact(self.beta2), STEP))),
             ),
             frozenset({"direction"}),
             Trust((W, DIRECTION), where(NORM * STEP_NORM > 0, NORM / STEP_NORM, 1)) if decays else None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dslc.language.arguments import Fraction, NonNegative, Positive
 from dslc.numerics import Array, np
 from dslc.optimizers import LR, TRUST, G, Optimizer, Rule, Trust, W
-from dslc.scalar import variable, where
+from dslc.scalar import exact, variable, where
 
 V = variable("v")
 NORM, GRADIENT_NORM = variable("norm1"), variable("norm2")
@@ -39,7 +39,7 @@ class Lars(Optimizer):
         if not decays:
             return Rule((("v", self.momentum * V + LR * G), ("w", W - V)))
         g = G + self.weight_decay * W if self.weight_decay else G
-        ratio = self.trust * NORM / (GRADIENT_NORM + self.weight_decay * NORM)
+        ratio = self.trust * NORM / (GRADIENT_NORM + exact(self.weight_decay) * NORM)
         return Rule(
             (("v", self.momentum * V + LR * TRUST * g), ("w", W - V)),
             trust=Trust((W, G), where(NORM * GRADIENT_NORM > 0, ratio, 1)),

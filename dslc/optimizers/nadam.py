@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dslc.language.arguments import Fraction, Positive
 from dslc.numerics import Array, np
 from dslc.optimizers import LR, STEP, G, Optimizer, Rule, W
-from dslc.scalar import Scalar, constant, nadam_product, power, sqrt, variable
+from dslc.scalar import Scalar, constant, exact, nadam_product, power, sqrt, variable
 
 V, S = variable("v"), variable("s")
 V_SHARE, G_SHARE, S_CORRECTION = variable("v_share"), variable("g_share"), variable("s_correction")
@@ -33,10 +33,10 @@ class Nadam(Optimizer):
         return ("v", "s")
 
     def _momentum(self, step: Scalar) -> Scalar:
-        return self.beta1 * (1 - 0.5 * power(constant(0.96), step * self.momentum_decay))
+        return exact(self.beta1) * (1 - 0.5 * power(constant(0.96), step * self.momentum_decay))
 
     def _product(self, steps: Scalar) -> Scalar:
-        return nadam_product(self.beta1, self.momentum_decay, steps)
+        return nadam_product(exact(self.beta1), self.momentum_decay, steps)
 
     def rule(self, decays: bool) -> Rule:
         """The formulas of the class, for weights and biases alike; the shares of g and v come once in a step."""
@@ -50,7 +50,7 @@ class Nadam(Optimizer):
             (
                 ("g_share", (1 - self._momentum(STEP)) / (1 - self._product(STEP))),
                 ("v_share", self._momentum(following) / (1 - self._product(following))),
-                ("s_correction", 1 / (1 - power(constant(self.beta2), STEP))),
+                ("s_correction", 1 / (1 - power(exact(self.beta2), STEP))),
             ),
         )
 

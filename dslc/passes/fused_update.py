@@ -54,7 +54,8 @@ def _with_slope(update: Operation, slope: Operation | None) -> Operation:
     if slope is None:
         return update
     assert isinstance(update.detail, ParameterDetail) and isinstance(slope.detail, ParameterDetail)
-    return replace(update, detail=replace(update.detail, formula=slope.detail.formula))
+    detail = replace(update.detail, formula=slope.detail.formula)
+    return replace(update, detail=detail, numbers=(*update.numbers, *slope.numbers))
 
 
 def _with_update(op: Operation, update: Operation) -> Operation:
@@ -65,4 +66,5 @@ def _with_update(op: Operation, update: Operation) -> Operation:
         reads=(*op.reads, weights, *states),
         writes=update.writes,
         detail=update.detail,
+        numbers=(*op.numbers, *update.numbers),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dslc import plan_cache
+from dslc import hyperparameters, plan_cache
 from dslc.codegen.build import Library
 from dslc.compiler import compile_plan
 from dslc.ir import Network, Parameter
@@ -92,8 +92,10 @@ class Compiled:
         self.net = ffi.new(f"{library.prefix}_network *")
         self._memory = ffi.from_buffer(arena.numbers)
         self.net.arena = ffi.cast("float *" if memory.itemsize == 4 else "double *", self._memory)
-        self.net.threads, self.net.seed = memory.threads, self.seed
+        self.net.threads, self.net.seed, self.net.batch = memory.threads, self.seed, memory.step_batch
         self.net.pool = ffi.cast("void *", _process_pool(library))
+        for field, value in hyperparameters.values(self.network).items():
+            setattr(self.net, field, value)
         # Where a call leaves the loss and its parts: made once, because steps are short.
         self.loss = ffi.new("double[]", 2 * len(self.network.heads) + 2)
         self.arguments = Arguments(self.network, library, self.dtype)

@@ -80,7 +80,7 @@ class Ranks:
     ) -> tuple[bool, int]:
         """Trains as `steps.train_batches` does, on mini-batches of `batch` examples; `order` and `done` count those of
         all ranks."""
-        return train_batches(compiled, inputs, targets, weights, order, done, sums, rates, seconds)
+        return train_batches(compiled, inputs, targets, weights, order, done, sums, rates, seconds, batch)
 
 
 ALONE = Ranks()

@@ -46,11 +46,13 @@ def train_batches(
     sums: Array,
     rates: Array,
     seconds: float,
+    batch: int,
 ) -> tuple[bool, int]:
-    """Trains on mini-batches from position `done` of `order` on, each with the next learning rate of `rates`, for about
-    `seconds`. An input of bytes is divided by 255. weights: what each example counts, None where all count alike.
+    """Trains on mini-batches of `batch` examples from position `done` of `order` on, each with the next learning rate
+    of `rates`, for about `seconds`. An input of bytes is divided by 255. weights: what each example counts, None where all count alike.
     Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
     compiled.writing()
+    compiled.net.batch = batch
     ffi = compiled.ffi
     position = ffi.new("int64_t *", done)
     at = compiled.arguments.pointers([order.astype(np.int64)])[0]

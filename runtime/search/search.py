@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +95,7 @@ class Search:
         if settings.pareto and settings.pruner != "none":
             raise UsageError("trials are pruned by one metric: leave --prune or --pareto out")
         self.ranges = searched(self.network, self.fixed)
+        self.capacity = self._largest_batch()
         self.metric = metric_of(training)
         self.metrics = (self.metric.name, *(against(name, training) for name in settings.pareto))
         self.epochs = settings.epochs or training.epochs
@@ -112,6 +114,17 @@ class Search:
             pruner=PRUNERS[settings.pruner](self.epochs),
         )
         require_same_search(self.study, self.ranges, identity(self.network, self.epochs, self.dataset))
+
+    def _largest_batch(self) -> int | None:
+        """The largest mini-batch at the ends of the ranges, which all trials are compiled for: others need nothing
+        compiled then. None where none is fixed, as with `batch all`."""
+        found = [self.network.training]
+        for param in self.ranges:
+            assert param.range is not None
+            for value in param.range.bounds:
+                with suppress(SpecError):
+                    found.append(check_file(self.settings.spec, {**self.fixed, param.name: value}).training)
+        return max((training.batch or 0 for training in found if training is not None), default=0) or None
 
     def run(self, trials: int, folder: Path, keep: Finished, tell: Callable[[FrozenTrial], None]) -> None:
         """Runs `trials` more trials, `settings.jobs` at a time. Each that is one of the best so far is saved below
@@ -154,7 +167,7 @@ class Search:
         except SpecError as error:
             trial.set_user_attr("why", next(iter(error.diagnostics)).title)
             return nothing
-        model = Model(network, self._threads())
+        model = Model(network, self._threads(), capacity=self.capacity)
         model.schema = model.schema.describing(network, self.dataset)
         history = self._fit(model, trial)
         trial.set_user_attr("seconds", round(time.perf_counter() - started, 3))
