@@ -18,7 +18,8 @@ pytest.importorskip("matplotlib")
 import optuna
 
 from dslc.cli.main import run
-from dslc.compiler import check_text
+from dslc.codegen.emit import emit
+from dslc.compiler import check_text, compile_plan
 from dslc.runtime.runs.folder import load_run
 from dslc.runtime.search import ranges, sampling, storage, workers
 from dslc.runtime.search.metric import metric_of
@@ -270,6 +271,25 @@ def test_jobs(folder: Path) -> None:
         (t["lr"], t["kind"], t["dev_loss"]) for t in trials("3/trials.csv")
     ]
     assert load_run("3/best", 1).network.params == load_run("1/best", 1).network.params
+
+
+def test_trials_share_one_module(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is searched here are numbers at run time: the rest of the trials compile nothing."""
+    made = []
+    compilation = "dslc.runtime.native.compiled.compile_plan"
+    monkeypatch.setattr(compilation, lambda plan: made.append(emit(plan).code) or compile_plan(plan))
+    text = SPEC.replace(
+        "kind = same in choice(same, valid)", "rate = 0.2 in uniform(0.1, 0.6)\nparam size = 8 in int(3, 16)"
+    )
+    text = text.replace("pad=kind", "pad=same").replace("  flatten\n", "  flatten -> dropout(rate)\n")
+    text = text.replace("batch     8", "batch size\n  regularize l2(rate)\n  clip norm(rate)")
+    Path("tiny.net").write_text(text)
+    assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "5", "--run", "r"]) == 0
+    assert (
+        len({t["size"] for t in trials("r/trials.csv")}) > 2
+        and len({t["dev_loss"] for t in trials("r/trials.csv")}) > 2
+    )
+    assert len(set(made)) == 1
 
 
 def test_pareto(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

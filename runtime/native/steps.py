@@ -49,8 +49,8 @@ def train_batches(
     batch: int,
 ) -> tuple[bool, int]:
     """Trains on mini-batches of `batch` examples from position `done` of `order` on, each with the next learning rate
-    of `rates`, for about `seconds`. An input of bytes is divided by 255. weights: what each example counts, None where all count alike.
-    Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
+    of `rates`, for about `seconds`. An input of bytes is divided by 255. weights: what each example counts, None where
+    all count alike. Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
     compiled.writing()
     compiled.net.batch = batch
     ffi = compiled.ffi

@@ -24,9 +24,11 @@
 typedef struct {
     float *arena;
     int threads; /* At most this many share the work. */
+    int batch; /* The examples of a mini-batch in train_batches, at most max_batch(). */
     uint64_t seed;
     int64_t step;
     double lr;
+    double l2, beta1, beta2; /* Those of the file, or others. */
     void *pool; /* The thread pool: NULL for this network's own, or what another's pool() returned. */
 } lenet5_network;
 
@@ -1437,7 +1439,7 @@ static KERNEL void output_loss_columns_2(const float *restrict z, const int32_t 
  * For line 7: conv1_weight_l2_penalty; line 8: conv2_weight_l2_penalty; line 10: dense1_weight_l2_penalty; line 11:
  * dense2_weight_l2_penalty; line 12: dense3_weight_l2_penalty.
  * weights [2][5][5][1][4], sums [16], and others */
-static KERNEL void penalty_kernel(const float *restrict weights, float *restrict sums, int elements, int part, int parts)
+static KERNEL void penalty_kernel(const float *restrict weights, float *restrict sums, int elements, real l2, int part, int parts)
 {
     const range chunks = share_of(16, part, parts);
     for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
@@ -1447,11 +1449,11 @@ static KERNEL void penalty_kernel(const float *restrict weights, float *restrict
         for (; i + SIDE_BY_SIDE <= all.end; i += SIDE_BY_SIDE)
             for (int k = 0; k < SIDE_BY_SIDE; ++k) {
                 const real w = weights[i + k];
-                sum[k] += (double)(0.005f * w * w);
+                sum[k] += (double)(0.5f * l2 * w * w);
             }
         for (; i < all.end; ++i) {
             const real w = weights[i];
-            sum[0] += (double)(0.005f * w * w);
+            sum[0] += (double)(0.5f * l2 * w * w);
         }
         sums[chunk] = (real)total_of(sum);
     }
@@ -1946,24 +1948,24 @@ static KERNEL void conv1_backward_weight_direct(const float *restrict x, const f
  * For line 7: conv1_weight_regularize; line 8: conv2_weight_regularize; line 10: dense1_weight_regularize; line 11:
  * dense2_weight_regularize; line 12: dense3_weight_regularize.
  * weights [2][5][5][1][4], gradient [2][5][5][1][4], and others */
-static KERNEL void regularizer_gradient(const float *restrict weights, float *restrict gradient, int elements, double total_weight, int part, int parts)
+static KERNEL void regularizer_gradient(const float *restrict weights, float *restrict gradient, int elements, real l2, double total_weight, int part, int parts)
 {
     const range all = share_of(elements, part, parts);
     const real share = (real)1 / (real)total_weight;
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real w = weights[i];
-        gradient[i] += share * (0.01f * w);
+        gradient[i] += share * (l2 * w);
     }
 }
 
 /* line 12: dense(10)  -> softmax
  * x [n][84], dy [n][10], weights [3][84][4], v_state [3][84][4], s_state [3][84][4] */
-static KERNEL void dense3_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, double total_weight, int part, int parts, real lr, double step_number)
+static KERNEL void dense3_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, real beta1, real one_minus_beta1, double exact_beta1, real beta2, real one_minus_beta2, double exact_beta2, real l2, int n, double total_weight, int part, int parts, real lr, double step_number)
 {
     /* A task is 6 inputs of a panel of 8 units. */
     const walk along = { .a_step = 84, .a_segment = 0, .b_step = 10, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
+    const real v_correction = (real)(1 / (1 - pow(exact_beta1, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(exact_beta2, step_number)));
     const real share = (real)1 / (real)total_weight;
     const range tasks = share_of(28, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -1990,9 +1992,9 @@ static KERNEL void dense3_backward_weight_update(const float *restrict x, const 
                 const int64_t i = start + e;
                 real g = ((const real *)tile)[e];
                 real w = weights[i], v = v_state[i], s = s_state[i];
-                g += share * (0.01f * w);
-                v = multiply_add(0.9f, v, 0.09999999999999998f * g);
-                s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
+                g += share * (l2 * w);
+                v = multiply_add(beta1, v, one_minus_beta1 * g);
+                s = multiply_add(beta2, s, one_minus_beta2 * g * g);
                 w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
                 weights[i] = w;
                 v_state[i] = v;
@@ -2004,12 +2006,12 @@ static KERNEL void dense3_backward_weight_update(const float *restrict x, const 
 
 /* line 11: dense(84)  -> tanh
  * x [n][120], dy [n][84], weights [21][120][4], v_state [21][120][4], s_state [21][120][4] */
-static KERNEL void dense2_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, double total_weight, int part, int parts, real lr, double step_number)
+static KERNEL void dense2_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, real beta1, real one_minus_beta1, double exact_beta1, real beta2, real one_minus_beta2, double exact_beta2, real l2, int n, double total_weight, int part, int parts, real lr, double step_number)
 {
     /* A task is 6 inputs of a panel of 8 units. */
     const walk along = { .a_step = 120, .a_segment = 0, .b_step = 84, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
+    const real v_correction = (real)(1 / (1 - pow(exact_beta1, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(exact_beta2, step_number)));
     const real share = (real)1 / (real)total_weight;
     const range tasks = share_of(220, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -2035,9 +2037,9 @@ static KERNEL void dense2_backward_weight_update(const float *restrict x, const 
                 const int64_t i = start + e;
                 real g = ((const real *)tile)[e];
                 real w = weights[i], v = v_state[i], s = s_state[i];
-                g += share * (0.01f * w);
-                v = multiply_add(0.9f, v, 0.09999999999999998f * g);
-                s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
+                g += share * (l2 * w);
+                v = multiply_add(beta1, v, one_minus_beta1 * g);
+                s = multiply_add(beta2, s, one_minus_beta2 * g * g);
                 w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
                 weights[i] = w;
                 v_state[i] = v;
@@ -2049,12 +2051,12 @@ static KERNEL void dense2_backward_weight_update(const float *restrict x, const 
 
 /* line 10: dense(120) -> tanh
  * x [n][400], dy [n][120], weights [30][400][4], v_state [30][400][4], s_state [30][400][4] */
-static KERNEL void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, double total_weight, int part, int parts, real lr, double step_number)
+static KERNEL void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, real beta1, real one_minus_beta1, double exact_beta1, real beta2, real one_minus_beta2, double exact_beta2, real l2, int n, double total_weight, int part, int parts, real lr, double step_number)
 {
     /* A task is 5 inputs of a panel of 8 units. */
     const walk along = { .a_step = 400, .a_segment = 0, .b_step = 120, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
+    const real v_correction = (real)(1 / (1 - pow(exact_beta1, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(exact_beta2, step_number)));
     const real share = (real)1 / (real)total_weight;
     const range tasks = share_of(1200, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
@@ -2080,9 +2082,9 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
                 const int64_t i = start + e;
                 real g = ((const real *)tile)[e];
                 real w = weights[i], v = v_state[i], s = s_state[i];
-                g += share * (0.01f * w);
-                v = multiply_add(0.9f, v, 0.09999999999999998f * g);
-                s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
+                g += share * (l2 * w);
+                v = multiply_add(beta1, v, one_minus_beta1 * g);
+                s = multiply_add(beta2, s, one_minus_beta2 * g * g);
                 w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
                 weights[i] = w;
                 v_state[i] = v;
@@ -2095,18 +2097,18 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
 /* line 7: conv1.weight
  * For line 7: conv1_weight_update; line 8: conv2_weight_update.
  * weights [2][5][5][1][4], gradient [2][5][5][1][4], v_state [2][5][5][1][4], s_state [2][5][5][1][4], and others */
-static KERNEL void conv_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, double total_weight, int part, int parts, real lr, double step_number)
+static KERNEL void conv_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, real beta1, real one_minus_beta1, double exact_beta1, real beta2, real one_minus_beta2, double exact_beta2, real l2, double total_weight, int part, int parts, real lr, double step_number)
 {
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
+    const real v_correction = (real)(1 / (1 - pow(exact_beta1, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(exact_beta2, step_number)));
     const real share = (real)1 / (real)total_weight;
     const range all = share_of(elements, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
-        g += share * (0.01f * w);
-        v = multiply_add(0.9f, v, 0.09999999999999998f * g);
-        s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
+        g += share * (l2 * w);
+        v = multiply_add(beta1, v, one_minus_beta1 * g);
+        s = multiply_add(beta2, s, one_minus_beta2 * g * g);
         w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
         weights[i] = w;
         v_state[i] = v;
@@ -2118,16 +2120,16 @@ static KERNEL void conv_weight_update(float *restrict weights, const float *rest
  * For line 7: conv1_bias_update; line 8: conv2_bias_update; line 10: dense1_bias_update; line 11: dense2_bias_update; line
  * 12: dense3_bias_update.
  * weights [6], gradient [6], v_state [6], s_state [6], and others */
-static KERNEL void update_kernel(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, int part, int parts, real lr, double step_number)
+static KERNEL void update_kernel(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, real beta1, real one_minus_beta1, double exact_beta1, real beta2, real one_minus_beta2, double exact_beta2, int part, int parts, real lr, double step_number)
 {
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
+    const real v_correction = (real)(1 / (1 - pow(exact_beta1, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(exact_beta2, step_number)));
     const range all = share_of(elements, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
-        v = multiply_add(0.9f, v, 0.09999999999999998f * g);
-        s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
+        v = multiply_add(beta1, v, one_minus_beta1 * g);
+        s = multiply_add(beta2, s, one_minus_beta2 * g * g);
         w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
         weights[i] = w;
         v_state[i] = v;
@@ -2194,14 +2196,14 @@ static void train_forward(const lenet5_network *net, thread_barrier *barrier, co
         dense3_forward(at + train_tanh4_out, at + dense3_weight, at + dense3_bias, at + train_dense3_out, n, 0, 1);
         output_count(at + train_output_count, total_weight);
         output_loss_columns_2(at + train_dense3_out, output_target, sample_weights, at + train_output_example_loss, at + train_output_loss_grad, n, total_weight, 0, 1);
-        penalty_kernel(at + conv1_weight, at + train_conv1_weight_l2, 200, 0, 1); /* conv1_weight_l2_penalty */
-        penalty_kernel(at + conv2_weight, at + train_conv2_weight_l2, 2400, 0, 1); /* conv2_weight_l2_penalty */
+        penalty_kernel(at + conv1_weight, at + train_conv1_weight_l2, 200, (real)net->l2, 0, 1); /* conv1_weight_l2_penalty */
+        penalty_kernel(at + conv2_weight, at + train_conv2_weight_l2, 2400, (real)net->l2, 0, 1); /* conv2_weight_l2_penalty */
     }
     wait_at_barrier(barrier, parts);
-    penalty_kernel(at + dense1_weight, at + train_dense1_weight_l2, 48000, part, parts); /* dense1_weight_l2_penalty */
+    penalty_kernel(at + dense1_weight, at + train_dense1_weight_l2, 48000, (real)net->l2, part, parts); /* dense1_weight_l2_penalty */
     if (part == 0) {
-        penalty_kernel(at + dense2_weight, at + train_dense2_weight_l2, 10080, 0, 1); /* dense2_weight_l2_penalty */
-        penalty_kernel(at + dense3_weight, at + train_dense3_weight_l2, 1008, 0, 1); /* dense3_weight_l2_penalty */
+        penalty_kernel(at + dense2_weight, at + train_dense2_weight_l2, 10080, (real)net->l2, 0, 1); /* dense2_weight_l2_penalty */
+        penalty_kernel(at + dense3_weight, at + train_dense3_weight_l2, 1008, (real)net->l2, 0, 1); /* dense3_weight_l2_penalty */
     }
     wait_at_barrier(barrier, parts);
     if (part == 0)
@@ -2219,7 +2221,7 @@ static void train_backward(const lenet5_network *net, thread_barrier *barrier, i
     }
     if (updates) {
         if (part == 0)
-            dense3_backward_weight_update(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight, at + dense3_weight_v_state, at + dense3_weight_s_state, n, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1));
+            dense3_backward_weight_update(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight, at + dense3_weight_v_state, at + dense3_weight_s_state, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, (real)net->l2, n, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1));
     } else {
         if (part == 0)
             dense3_backward_weight(at + train_tanh4_out, at + train_output_loss_grad, at + dense3_weight_grad, n, 0, 1);
@@ -2232,7 +2234,7 @@ static void train_backward(const lenet5_network *net, thread_barrier *barrier, i
     dense2_backward_input(at + train_tanh4_in_grad_to_lanes, at + dense2_weight, at + train_tanh3_out, at + train_tanh3_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
     if (updates) {
-        dense2_backward_weight_update(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight, at + dense2_weight_v_state, at + dense2_weight_s_state, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
+        dense2_backward_weight_update(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight, at + dense2_weight_v_state, at + dense2_weight_s_state, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, (real)net->l2, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
     } else {
         dense2_backward_weight(at + train_tanh3_out, at + train_tanh4_in_grad, at + dense2_weight_grad, n, part, parts);
     }
@@ -2245,7 +2247,7 @@ static void train_backward(const lenet5_network *net, thread_barrier *barrier, i
     dense1_backward_input(at + train_tanh3_in_grad_to_lanes, at + dense1_weight, at + train_dense1_in_grad, n, part, parts);
     wait_at_barrier(barrier, parts);
     if (updates) {
-        dense1_backward_weight_update(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
+        dense1_backward_weight_update(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, (real)net->l2, n, total_weight, part, parts, (real)net->lr, (double)(net->step + 1));
     } else {
         dense1_backward_weight(at + train_flatten1_out, at + train_tanh3_in_grad, at + dense1_weight_grad, n, part, parts);
     }
@@ -2277,13 +2279,13 @@ static void train_backward(const lenet5_network *net, thread_barrier *barrier, i
     wait_at_barrier(barrier, parts);
     if (!updates) {
         if (part == 0) {
-            regularizer_gradient(at + conv1_weight, at + conv1_weight_grad, 200, total_weight, 0, 1); /* conv1_weight_regularize */
-            regularizer_gradient(at + conv2_weight, at + conv2_weight_grad, 2400, total_weight, 0, 1); /* conv2_weight_regularize */
+            regularizer_gradient(at + conv1_weight, at + conv1_weight_grad, 200, (real)net->l2, total_weight, 0, 1); /* conv1_weight_regularize */
+            regularizer_gradient(at + conv2_weight, at + conv2_weight_grad, 2400, (real)net->l2, total_weight, 0, 1); /* conv2_weight_regularize */
         }
-        regularizer_gradient(at + dense1_weight, at + dense1_weight_grad, 48000, total_weight, part, parts); /* dense1_weight_regularize */
+        regularizer_gradient(at + dense1_weight, at + dense1_weight_grad, 48000, (real)net->l2, total_weight, part, parts); /* dense1_weight_regularize */
         if (part == 0) {
-            regularizer_gradient(at + dense2_weight, at + dense2_weight_grad, 10080, total_weight, 0, 1); /* dense2_weight_regularize */
-            regularizer_gradient(at + dense3_weight, at + dense3_weight_grad, 1008, total_weight, 0, 1); /* dense3_weight_regularize */
+            regularizer_gradient(at + dense2_weight, at + dense2_weight_grad, 10080, (real)net->l2, total_weight, 0, 1); /* dense2_weight_regularize */
+            regularizer_gradient(at + dense3_weight, at + dense3_weight_grad, 1008, (real)net->l2, total_weight, 0, 1); /* dense3_weight_regularize */
         }
         wait_at_barrier(barrier, parts);
     }
@@ -2294,13 +2296,13 @@ static void train_update(const lenet5_network *net, thread_barrier *barrier, dou
 {
     real *const at = net->arena;
     if (part == 0) {
-        conv_weight_update(at + conv1_weight, at + conv1_weight_grad, at + conv1_weight_v_state, at + conv1_weight_s_state, 200, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv1_weight_update */
-        update_kernel(at + conv1_bias, at + conv1_bias_grad, at + conv1_bias_v_state, at + conv1_bias_s_state, 6, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv1_bias_update */
-        conv_weight_update(at + conv2_weight, at + conv2_weight_grad, at + conv2_weight_v_state, at + conv2_weight_s_state, 2400, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv2_weight_update */
-        update_kernel(at + conv2_bias, at + conv2_bias_grad, at + conv2_bias_v_state, at + conv2_bias_s_state, 16, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv2_bias_update */
-        update_kernel(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 120, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense1_bias_update */
-        update_kernel(at + dense2_bias, at + dense2_bias_grad, at + dense2_bias_v_state, at + dense2_bias_s_state, 84, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense2_bias_update */
-        update_kernel(at + dense3_bias, at + dense3_bias_grad, at + dense3_bias_v_state, at + dense3_bias_s_state, 10, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense3_bias_update */
+        conv_weight_update(at + conv1_weight, at + conv1_weight_grad, at + conv1_weight_v_state, at + conv1_weight_s_state, 200, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, (real)net->l2, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv1_weight_update */
+        update_kernel(at + conv1_bias, at + conv1_bias_grad, at + conv1_bias_v_state, at + conv1_bias_s_state, 6, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv1_bias_update */
+        conv_weight_update(at + conv2_weight, at + conv2_weight_grad, at + conv2_weight_v_state, at + conv2_weight_s_state, 2400, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, (real)net->l2, total_weight, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv2_weight_update */
+        update_kernel(at + conv2_bias, at + conv2_bias_grad, at + conv2_bias_v_state, at + conv2_bias_s_state, 16, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1)); /* conv2_bias_update */
+        update_kernel(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 120, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense1_bias_update */
+        update_kernel(at + dense2_bias, at + dense2_bias_grad, at + dense2_bias_v_state, at + dense2_bias_s_state, 84, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense2_bias_update */
+        update_kernel(at + dense3_bias, at + dense3_bias_grad, at + dense3_bias_v_state, at + dense3_bias_s_state, 10, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense3_bias_update */
     }
     wait_at_barrier(barrier, parts);
 }
@@ -2521,7 +2523,7 @@ int lenet5_train_batches(lenet5_network *net, const float *image_in, const int32
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
-        const int n = count - *position < MAX_BATCH ? (int)(count - *position) : MAX_BATCH;
+        const int n = count - *position < net->batch ? (int)(count - *position) : net->batch;
         double loss[4];
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];

@@ -16,6 +16,7 @@
 typedef struct {
     float *arena;
     int threads; /* At most this many share the work. */
+    int batch; /* The examples of a mini-batch in train_batches, at most max_batch(). */
     uint64_t seed;
     int64_t step;
     double lr;
@@ -779,7 +780,7 @@ int logisticregression_train_batches(logisticregression_network *net, const floa
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
-        const int n = count - *position < MAX_BATCH ? (int)(count - *position) : MAX_BATCH;
+        const int n = count - *position < net->batch ? (int)(count - *position) : net->batch;
         double loss[4];
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];

@@ -16,9 +16,11 @@
 typedef struct {
     float *arena;
     int threads; /* At most this many share the work. */
+    int batch; /* The examples of a mini-batch in train_batches, at most max_batch(). */
     uint64_t seed;
     int64_t step;
     double lr;
+    double beta1, beta2, weight_decay; /* Those of the file, or others. */
     void *pool; /* The thread pool: NULL for this network's own, or what another's pool() returned. */
 } residual_network;
 
@@ -1958,12 +1960,12 @@ static KERNEL void conv_backward_weight_products_winograd4x3_2(const float *rest
 
 /* line 17: dense(10) -> softmax
  * x [n][32], dy [n][10], weights [3][32][4], v_state [3][32][4], s_state [3][32][4] */
-static KERNEL void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, int n, int part, int parts, real lr, double step_number)
+static KERNEL void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, real beta1, real one_minus_beta1, double exact_beta1, real beta2, real one_minus_beta2, double exact_beta2, real weight_decay, int n, int part, int parts, real lr, double step_number)
 {
     /* A task is 6 inputs of a panel of 8 units. */
     const walk along = { .a_step = 32, .a_segment = 0, .b_step = 10, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
+    const real v_correction = (real)(1 / (1 - pow(exact_beta1, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(exact_beta2, step_number)));
     const range tasks = share_of(12, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t panel = task / 6, first = task % 6 * 6;
@@ -1989,9 +1991,9 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
                 const int64_t i = start + e;
                 real g = ((const real *)tile)[e];
                 real w = weights[i], v = v_state[i], s = s_state[i];
-                w = multiply_add(-lr * 0.01f, w, w);
-                v = multiply_add(0.9f, v, 0.09999999999999998f * g);
-                s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
+                w = multiply_add(-lr * weight_decay, w, w);
+                v = multiply_add(beta1, v, one_minus_beta1 * g);
+                s = multiply_add(beta2, s, one_minus_beta2 * g * g);
                 w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
                 weights[i] = w;
                 v_state[i] = v;
@@ -2018,17 +2020,17 @@ static KERNEL void batchnorm_running(const float *restrict batch_mean, const flo
  * For line 10: conv1_weight_update; line 12: conv2_weight_update, conv3_weight_update, conv4_weight_update,
  * conv5_weight_update; line 14: conv6_weight_update; line 15: conv7_weight_update, conv8_weight_update.
  * weights [4][3][3][1][4], gradient [4][3][3][1][4], v_state [4][3][3][1][4], s_state [4][3][3][1][4], and others */
-static KERNEL void conv_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, int part, int parts, real lr, double step_number)
+static KERNEL void conv_weight_update(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, real beta1, real one_minus_beta1, double exact_beta1, real beta2, real one_minus_beta2, double exact_beta2, real weight_decay, int part, int parts, real lr, double step_number)
 {
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
+    const real v_correction = (real)(1 / (1 - pow(exact_beta1, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(exact_beta2, step_number)));
     const range all = share_of(elements, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
-        w = multiply_add(-lr * 0.01f, w, w);
-        v = multiply_add(0.9f, v, 0.09999999999999998f * g);
-        s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
+        w = multiply_add(-lr * weight_decay, w, w);
+        v = multiply_add(beta1, v, one_minus_beta1 * g);
+        s = multiply_add(beta2, s, one_minus_beta2 * g * g);
         w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
         weights[i] = w;
         v_state[i] = v;
@@ -2041,16 +2043,16 @@ static KERNEL void conv_weight_update(float *restrict weights, const float *rest
  * (8); line 14: batchnorm6_gamma_update, batchnorm6_beta_update; line 15: batchnorm7_gamma_update, batchnorm7_beta_update,
  * batchnorm8_gamma_update, batchnorm8_beta_update; line 17: dense1_bias_update.
  * weights [16], gradient [16], v_state [16], s_state [16], and others */
-static KERNEL void update_kernel(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, int part, int parts, real lr, double step_number)
+static KERNEL void update_kernel(float *restrict weights, const float *restrict gradient, float *restrict v_state, float *restrict s_state, int elements, real beta1, real one_minus_beta1, double exact_beta1, real beta2, real one_minus_beta2, double exact_beta2, int part, int parts, real lr, double step_number)
 {
-    const real v_correction = (real)(1 / (1 - pow(0.9, step_number)));
-    const real s_correction = (real)(1 / (1 - pow(0.999, step_number)));
+    const real v_correction = (real)(1 / (1 - pow(exact_beta1, step_number)));
+    const real s_correction = (real)(1 / (1 - pow(exact_beta2, step_number)));
     const range all = share_of(elements, part, parts);
     for (int64_t i = all.begin; i < all.end; ++i) {
         const real g = gradient[i];
         real w = weights[i], v = v_state[i], s = s_state[i];
-        v = multiply_add(0.9f, v, 0.09999999999999998f * g);
-        s = multiply_add(0.999f, s, 0.0010000000000000009f * g * g);
+        v = multiply_add(beta1, v, one_minus_beta1 * g);
+        s = multiply_add(beta2, s, one_minus_beta2 * g * g);
         w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
         weights[i] = w;
         v_state[i] = v;
@@ -2228,7 +2230,7 @@ static void train_backward(const residual_network *net, thread_barrier *barrier,
     }
     if (updates) {
         if (part == 0)
-            dense1_backward_weight_update(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, n, 0, 1, (real)net->lr, (double)(net->step + 1));
+            dense1_backward_weight_update(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight, at + dense1_weight_v_state, at + dense1_weight_s_state, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, (real)net->weight_decay, n, 0, 1, (real)net->lr, (double)(net->step + 1));
     } else {
         if (part == 0)
             dense1_backward_weight(at + train_global_avgpool1_out, at + train_output_loss_grad, at + dense1_weight_grad, n, 0, 1);
@@ -2367,21 +2369,21 @@ static void train_update(const residual_network *net, thread_barrier *barrier, i
         static const size_t batchnorm1_beta_v_state_of[] = { 3463120, 3467792, 3472464, 3477136, 3481808, 3491120 };
         static const size_t batchnorm1_beta_s_state_of[] = { 3463136, 3467808, 3472480, 3477152, 3481824, 3491152 };
         if (part == 0) {
-            conv_weight_update(at + conv1_weight_of[k], at + conv1_weight_grad_of[k], at + conv1_weight_v_state_of[k], at + conv1_weight_s_state_of[k], elements_of[k], 0, 1, (real)net->lr, (double)(net->step + 1));
-            update_kernel(at + batchnorm1_gamma_of[k], at + batchnorm1_gamma_grad_of[k], at + batchnorm1_gamma_v_state_of[k], at + batchnorm1_gamma_s_state_of[k], elements_of_2[k], 0, 1, (real)net->lr, (double)(net->step + 1));
-            update_kernel(at + batchnorm1_beta_of[k], at + batchnorm1_beta_grad_of[k], at + batchnorm1_beta_v_state_of[k], at + batchnorm1_beta_s_state_of[k], elements_of_2[k], 0, 1, (real)net->lr, (double)(net->step + 1));
+            conv_weight_update(at + conv1_weight_of[k], at + conv1_weight_grad_of[k], at + conv1_weight_v_state_of[k], at + conv1_weight_s_state_of[k], elements_of[k], (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, (real)net->weight_decay, 0, 1, (real)net->lr, (double)(net->step + 1));
+            update_kernel(at + batchnorm1_gamma_of[k], at + batchnorm1_gamma_grad_of[k], at + batchnorm1_gamma_v_state_of[k], at + batchnorm1_gamma_s_state_of[k], elements_of_2[k], (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1));
+            update_kernel(at + batchnorm1_beta_of[k], at + batchnorm1_beta_grad_of[k], at + batchnorm1_beta_v_state_of[k], at + batchnorm1_beta_s_state_of[k], elements_of_2[k], (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1));
         }
     }
-    conv_weight_update(at + conv7_weight, at + conv7_weight_grad, at + conv7_weight_v_state, at + conv7_weight_s_state, 9216, part, parts, (real)net->lr, (double)(net->step + 1)); /* conv7_weight_update */
+    conv_weight_update(at + conv7_weight, at + conv7_weight_grad, at + conv7_weight_v_state, at + conv7_weight_s_state, 9216, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, (real)net->weight_decay, part, parts, (real)net->lr, (double)(net->step + 1)); /* conv7_weight_update */
     if (part == 0) {
-        update_kernel(at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_gamma_v_state, at + batchnorm7_gamma_s_state, 32, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm7_gamma_update */
-        update_kernel(at + batchnorm7_beta, at + batchnorm7_beta_grad, at + batchnorm7_beta_v_state, at + batchnorm7_beta_s_state, 32, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm7_beta_update */
+        update_kernel(at + batchnorm7_gamma, at + batchnorm7_gamma_grad, at + batchnorm7_gamma_v_state, at + batchnorm7_gamma_s_state, 32, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm7_gamma_update */
+        update_kernel(at + batchnorm7_beta, at + batchnorm7_beta_grad, at + batchnorm7_beta_v_state, at + batchnorm7_beta_s_state, 32, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm7_beta_update */
     }
-    conv_weight_update(at + conv8_weight, at + conv8_weight_grad, at + conv8_weight_v_state, at + conv8_weight_s_state, 9216, part, parts, (real)net->lr, (double)(net->step + 1)); /* conv8_weight_update */
+    conv_weight_update(at + conv8_weight, at + conv8_weight_grad, at + conv8_weight_v_state, at + conv8_weight_s_state, 9216, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, (real)net->weight_decay, part, parts, (real)net->lr, (double)(net->step + 1)); /* conv8_weight_update */
     if (part == 0) {
-        update_kernel(at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_gamma_v_state, at + batchnorm8_gamma_s_state, 32, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_gamma_update */
-        update_kernel(at + batchnorm8_beta, at + batchnorm8_beta_grad, at + batchnorm8_beta_v_state, at + batchnorm8_beta_s_state, 32, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_beta_update */
-        update_kernel(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 10, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense1_bias_update */
+        update_kernel(at + batchnorm8_gamma, at + batchnorm8_gamma_grad, at + batchnorm8_gamma_v_state, at + batchnorm8_gamma_s_state, 32, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_gamma_update */
+        update_kernel(at + batchnorm8_beta, at + batchnorm8_beta_grad, at + batchnorm8_beta_v_state, at + batchnorm8_beta_s_state, 32, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1)); /* batchnorm8_beta_update */
+        update_kernel(at + dense1_bias, at + dense1_bias_grad, at + dense1_bias_v_state, at + dense1_bias_s_state, 10, (real)net->beta1, (real)(1 - net->beta1), net->beta1, (real)net->beta2, (real)(1 - net->beta2), net->beta2, 0, 1, (real)net->lr, (double)(net->step + 1)); /* dense1_bias_update */
     }
     wait_at_barrier(barrier, parts);
 }
@@ -2606,7 +2608,7 @@ int residual_train_batches(residual_network *net, const float *image_in, const i
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
-        const int n = count - *position < MAX_BATCH ? (int)(count - *position) : MAX_BATCH;
+        const int n = count - *position < net->batch ? (int)(count - *position) : net->batch;
         double loss[4];
         for (int i = 0; i < n; ++i) {
             const int64_t from = order[*position + i];
