@@ -87,7 +87,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def read_alone(model: Any, x: Any, y: Any) -> None:
-    with model._training_batches(x, y).epoch(0) as pieces:
+    with model._training_batches(x, y).epoch(0, model.share) as pieces:
         for _ in pieces:
             pass
 

@@ -16,33 +16,80 @@ Array = np.ndarray[Any, Any]
 ERRORS = ("mae", "mse", "rmse")
 
 
+class Tally:
+    """Counts over examples, of which the metrics of a head are made: those of its loss, and those in `wanted` that suit
+    it. `numbers`: arrays in double precision; those of parts of the examples add up to those of all.
+
+        errors   what the targets count, and the sums over absolute and squared errors
+        classes  for each class what was predicted rightly, what was predicted, and what there is
+        top3     what has its class among the three likeliest, and all
+    """
+
+    def __init__(self, head: Head, wanted: Sequence[str] = ()) -> None:
+        self.head, loss = head, head.loss
+        names = [] if loss is None or loss.sequences else list(dict.fromkeys([*loss.metrics, *wanted]))
+        self.judges = loss is not None and "accuracy" in loss.metrics
+        self.ranks = loss is not None and bool(loss.pixels or loss.classes)
+        suit = ERRORS if not self.judges else SCORES
+        self.names = [name for name in names if name in suit or (self.judges and self.ranks and _is_top(name))]
+        self.numbers = {name: np.zeros(2) for name in self.names if _is_top(name)}
+        if self.judges and not self.numbers.keys() >= set(self.names):
+            self.numbers["classes"] = np.zeros((3, head.value.shape[-1] if self.ranks else 2))
+        elif not self.judges and self.names:
+            self.numbers["errors"] = np.zeros(3)
+
+    def add(self, output: Array, target: Array, weights: Array | None = None) -> None:
+        """Counts examples. Missing targets do not count.
+
+        output: (n, *shape of the head). target: class numbers (n,), those of pixels (n, height, width), or the shape of
+        the output; of soft labels the likeliest class counts. weights: what each example counts (n,), as if it were
+        there so many times; once where None.
+        """
+        if "errors" in self.numbers:
+            self.numbers["errors"] += _errors(output, target, weights)
+        if not self.judges:
+            return
+        assert self.head.loss is not None
+        if self.head.loss.pixels:
+            output, target, weights = _pixels(output, target, weights)
+        if self.ranks:
+            target, said = likeliest(target), output.argmax(axis=-1)
+        else:
+            said, target, weights = _yes_or_no(output, target, self.head.loss.threshold, weights)
+        for name, numbers in self.numbers.items():
+            numbers += (
+                _by_class(said, target, len(numbers[0]), weights)
+                if name == "classes"
+                else _top_k(output, target, int(name.removeprefix("top")), weights)
+            )
+
+    def metrics(self) -> dict[str, float]:
+        """The metrics of what was counted, by name; NaN where nothing was."""
+        return {name: self._metric(name) for name in self.names}
+
+    def _metric(self, name: str) -> float:
+        if _is_top(name):
+            among, count = self.numbers[name]
+            return float(among / count) if count else math.nan
+        if not self.judges:
+            return _error(name, *self.numbers["errors"].tolist())
+        hits, predicted, true = self.numbers["classes"]
+        if not true.any():
+            return math.nan
+        if name == "accuracy":
+            return float(hits.sum() / true.sum())
+        scores = _scores(name, hits, predicted, true)
+        return float(scores[predicted + true > 0].mean() if self.ranks else scores[1])
+
+
 def head_metrics(
     head: Head, output: Array, target: Array, wanted: Sequence[str] = (), weights: Array | None = None
 ) -> dict[str, float]:
-    """The metrics of a head by name: those of its loss, and those in `wanted` that suit it. Missing targets do not
-    count; a metric without any target is NaN.
-
-    output: (n, *shape of the head). target: class numbers (n,), those of pixels (n, height, width), or the shape of the
-    output; of soft labels the likeliest class counts. weights: what each example counts (n,), as if it were there so
-    many times; once where None.
-    """
-    if head.loss is None:
-        return {}
-    judges = "accuracy" in head.loss.metrics
-    names = list(dict.fromkeys([*head.loss.metrics, *wanted]))
-    if head.loss.sequences:
-        return {}
-    if not judges:
-        return {name: _error(name, output, target, weights) for name in names if name in ERRORS}
-    if head.loss.pixels:
-        output, target, weights = _pixels(output, target, weights)
-        if not len(target) or (weights is not None and not weights.any()):
-            return {name: math.nan for name in names if name in SCORES}
-    elif not head.loss.classes:
-        names = [name for name in names if name in SCORES]
-        return {name: _binary_metric(name, output, target, head.loss.threshold, weights) for name in names}
-    target = likeliest(target)
-    return {name: _ranked(name, output, target, weights) for name in names if name in SCORES or _ranks(name)}
+    """The metrics of a head by name, of examples as for `Tally.add`: precision, recall and F1 of classes are macro
+    averages over those that occur."""
+    tally = Tally(head, wanted)
+    tally.add(output, target, weights)
+    return tally.metrics()
 
 
 def mean_losses(sums: Sequence[float]) -> list[float]:
@@ -51,21 +98,26 @@ def mean_losses(sums: Sequence[float]) -> list[float]:
     return [total / labels if labels else math.nan for total, labels in pairs]
 
 
-def _ranks(name: str) -> bool:
+def _is_top(name: str) -> bool:
     return name.startswith("top")
 
 
-def _error(name: str, output: Array, target: Array, weights: Array | None) -> float:
-    """mae, mse or rmse over the targets that are not missing."""
+def _errors(output: Array, target: Array, weights: Array | None) -> Array:
+    """What the targets that are not missing count, and the sums over absolute and squared errors."""
     there = ~np.isnan(target)
     error = (output - target)[there].astype(np.float64)
-    each = None if weights is None else _of_elements(weights, target)[there]
-    if not error.size or (each is not None and not each.any()):
-        return float("nan")
-    if name == "mae":
-        return float(np.average(np.abs(error), weights=each))
-    square = float(np.average(error**2, weights=each))
-    return math.sqrt(square) if name == "rmse" else square
+    if weights is None:
+        return np.array([error.size, np.abs(error).sum(), (error**2).sum()])
+    each = _of_elements(weights, target)[there]
+    return np.array([each.sum(), (np.abs(error) * each).sum(), (error**2 * each).sum()])
+
+
+def _error(name: str, count: float, absolute: float, square: float) -> float:
+    """mae, mse or rmse."""
+    if not count:
+        return math.nan
+    mean = (absolute if name == "mae" else square) / count
+    return math.sqrt(mean) if name == "rmse" else mean
 
 
 def _pixels(output: Array, target: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
@@ -80,37 +132,32 @@ def _of_elements(weights: Array, target: Array) -> Array:
     return np.broadcast_to(weights.reshape(-1, *[1] * (target.ndim - 1)), target.shape).astype(np.float64)
 
 
-def _binary_metric(name: str, output: Array, target: Array, threshold: float, weights: Array | None) -> float:
-    """A metric of yes-or-no outputs, taken all together: an output is 'yes' if it is at least the threshold."""
-    matrix = binary_confusion(output, target, threshold, weights)
-    if not matrix.any():
-        return float("nan")
-    return accuracy(matrix) if name == "accuracy" else float(class_scores(name, matrix)[1])
+def _yes_or_no(
+    output: Array, target: Array, threshold: float, weights: Array | None
+) -> tuple[Array, Array, Array | None]:
+    """Of all outputs that have a target, taken all together, what was said and what is true, 0 or 1, and their weights:
+    an output is 'yes' if it is at least the threshold."""
+    there = ~np.isnan(target)
+    each = None if weights is None else _of_elements(weights, target)[there]
+    return (output >= threshold)[there].astype(int), (target >= 0.5)[there].astype(int), each
 
 
-def _ranked(name: str, output: Array, target: Array, weights: Array | None) -> float:
-    """A metric of outputs by class: precision, recall and F1 are macro averages over the classes that occur."""
-    if _ranks(name):
-        return top_k(output, target, int(name.removeprefix("top")), weights)
-    matrix = confusion(output, target, weights)
-    if name == "accuracy":
-        return accuracy(matrix)
-    occurs = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
-    return float(class_scores(name, matrix)[occurs].mean())
+def _by_class(said: Array, target: Array, classes: int, weights: Array | None) -> Array:
+    """For each class what was said rightly, what was said, and what is true (3, classes)."""
+    right = said == target
+    counted = ((said[right], None if weights is None else weights[right]), (said, weights), (target, weights))
+    return np.stack([np.bincount(numbers, each, classes) for numbers, each in counted])
 
 
-def top_k(output: Array, target: Array, k: int, weights: Array | None = None) -> float:
-    """The share of examples whose true class is among the k most likely; ties go to the lower class number.
+def _top_k(output: Array, target: Array, k: int, weights: Array | None) -> Array:
+    """How many examples have their true class among the k most likely, and how many there are; ties go to the lower
+    class number.
 
     output: (n, classes). target: class numbers (n,). weights: what each example counts (n,).
     """
-    likeliest = np.argsort(-output, axis=-1, kind="stable")[:, :k]
-    return float(np.average((likeliest == target[:, None]).any(axis=1), weights=weights))
-
-
-def accuracy(matrix: Array) -> float:
-    """The share of the counts on the diagonal of a confusion matrix (classes, classes)."""
-    return float(np.trace(matrix) / matrix.sum())
+    among = (np.argsort(-output, axis=-1, kind="stable")[:, :k] == target[:, None]).any(axis=1)
+    each = np.ones(len(among)) if weights is None else weights.astype(np.float64)
+    return np.array([each[among].sum(), each.sum()])
 
 
 def class_scores(name: str, matrix: Array) -> Array:
@@ -120,10 +167,13 @@ def class_scores(name: str, matrix: Array) -> Array:
     precision = tp / (tp + fp), recall = tp / (tp + fn), and F1 = 2 tp / (2 tp + fp + fn) is their harmonic mean; IoU =
     tp / (tp + fp + fn), intersection over union.
     """
-    hits, predicted, true = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    return _scores(name, np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1))
+
+
+def _scores(name: str, hits: Array, predicted: Array, true: Array) -> Array:
     either = predicted + true
     over = {"precision": predicted, "recall": true, "f1": either / 2, "iou": either - hits}[name]
-    scores: Array = np.divide(hits, over, out=np.zeros(len(matrix)), where=over > 0)
+    scores: Array = np.divide(hits, over, out=np.zeros(len(hits)), where=over > 0)
     return scores
 
 
@@ -135,9 +185,8 @@ def confusion(output: Array, target: Array, weights: Array | None = None) -> Arr
 
 def binary_confusion(output: Array, target: Array, threshold: float, weights: Array | None = None) -> Array:
     """The confusion matrix (2, 2) of all yes-or-no outputs that have a target; 'no' is class 0 and 'yes' class 1."""
-    there = ~np.isnan(target)
-    each = None if weights is None else _of_elements(weights, target)[there]
-    return confusion_of((output >= threshold)[there].astype(int), (target >= 0.5)[there].astype(int), 2, each)
+    said, true, each = _yes_or_no(output, target, threshold, weights)
+    return confusion_of(said, true, 2, each)
 
 
 def head_confusion(head: Head, output: Array, target: Array, weights: Array | None = None) -> Array | None:

@@ -23,6 +23,7 @@ from dslc.plan_cache import Compilation, Request
 from dslc.planning.planner import Options
 from dslc.runtime import overview
 from dslc.runtime.data.arrays import NO_LOSS, as_inputs, as_targets, by_head
+from dslc.runtime.data.parts import WHOLE, Part, Share
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.data.stream_schema import schema_of
@@ -146,12 +147,15 @@ class Model:
     def _conversion(self) -> Conversion:
         return Conversion(self.network, self.schema, self.compiled.arguments)
 
-    def _labelled(self, x: Any, y: Any, sample_weight: Any) -> AbstractContextManager[inference.Portions]:
+    def _labelled(
+        self, x: Any, y: Any, sample_weight: Any, ranks: Ranks = ALONE
+    ) -> AbstractContextManager[inference.Portions]:
         self.training  # noqa: B018 - raises where the network cannot be judged
-        return labelled_portions(self._conversion(), x, y, sample_weight, self.batch)
+        return labelled_portions(self._conversion(), x, y, sample_weight, self.batch, ranks.part)
 
-    def _training_batches(self, x: Any, y: Any, sample_weight: Any = None) -> Batches:
-        """A training that begins learns the names in its data; one that goes on knows them."""
+    def _training_batches(self, x: Any, y: Any, sample_weight: Any = None, part: Part = WHOLE) -> Batches:
+        """A training that begins learns the names in its data; one that goes on knows them. part: which of several
+        ranks looks through which examples."""
         training, anew = self.training, self.step == 0 and self._resumed is None
         unfitted = self._unfitted if anew else ()
         if y is None:
@@ -159,8 +163,8 @@ class Model:
             schema = schema_of(self.schema, self.network, x, unfitted, anew)
         else:
             schema = self.schema.of_inputs(self.network, x, unfitted, anew).of_targets(self.network, y, anew)
-        order = Order(self.seed, training.shuffle)
-        found = batches_of(replace(self._conversion(), schema=schema), x, y, sample_weight, order, training.batch)
+        order, convert = Order(self.seed, training.shuffle), replace(self._conversion(), schema=schema)
+        found = batches_of(convert, x, y, sample_weight, order, training.batch, part)
         self.schema = schema
         return found
 
@@ -328,6 +332,11 @@ class Model:
         return (self.training.batch or self.batch) if self._ranks is ALONE else self._mini_batch
 
     @property
+    def share(self) -> Share:
+        """What this rank works through of each mini-batch."""
+        return Share(self.mini_batch, self.mini_batch, self._ranks.part)
+
+    @property
     def dtype(self) -> Any:
         """The NumPy dtype of the network's precision, float32 or float64."""
         return self.compiled.dtype
@@ -462,7 +471,13 @@ class Model:
             DataError: the data do not fit, or all labels of a head are missing.
         """
         with self.compiled.lock, self._labelled(x, y, sample_weight) as portions:
-            return inference.evaluate(self.compiled, portions, self.training.metrics)
+            return inference.evaluate(self.compiled, portions, self.training.metrics, ALONE)
+
+    def evaluate_together(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+        """The same by all ranks of the training that is running: each works through its part of the examples. All of
+        them make this call."""
+        with self.compiled.lock, self._labelled(x, y, sample_weight, self._ranks) as portions:
+            return inference.evaluate(self.compiled, portions, self.training.metrics, self._ranks)
 
     def confusion(self, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Array]:
         """The confusion matrix (classes, classes) of every head that predicts classes: rows are the true classes,
@@ -499,8 +514,8 @@ class Model:
 
         comm: a communicator of mpi4py, whose ranks all make this call with the same data and train together: each works
         on its part of every mini-batch, and the result is that of one rank but for the order of sums. progress,
-        on_epoch and callbacks are those of rank 0. reduce: `fast`, or `ordered`: sums in the order of the ranks, the
-        same bits in every run of so many ranks. An error in one rank ends all.
+        on_epoch and callbacks are those of rank 0, but for callbacks with `every_rank`. reduce: `fast`, or `ordered`:
+        sums in the order of the ranks, the same bits in every run of so many. An error in one rank ends all.
 
         After `resume` it continues the training that was interrupted, for `epochs` more or for those that were left;
         the history then has all records. With 0 epochs a resumed training that had ended just gets its best weights
@@ -522,7 +537,7 @@ class Model:
                     raise DataError(
                         "declared columns are learned from a whole table: first call model.learn_columns(table)"
                     )
-                batches = self._training_batches(x, y, sample_weight)
+                batches = self._training_batches(x, y, sample_weight, ranks.part)
                 dev = None if dev is None else self._checked_dev(dev)
             with self._fitting:
                 self._compare(ranks, on_nan or self.training.on_nan, batches.examples, dev)
@@ -536,8 +551,11 @@ class Model:
                     sums = {what: checksum(arrays) for what, arrays in shown.items()}
                 for what, found in sums.items():
                     ranks.alike("the data", f"{what} with the checksum {found:08x}")
+                callbacks = tuple(callbacks)
+                shared = tuple(c for c in callbacks if getattr(c, "every_rank", False))
+                ranks.alike("the number of callbacks that are called on every rank", len(shared))
                 if not ranks.first:
-                    progress, on_epoch, callbacks = "none", None, ()
+                    progress, on_epoch, callbacks = "none", None, shared
                 with ranks.setting_up():
                     run = fitting.Fit(self, batches, dev, make_progress(progress), on_epoch, callbacks, ranks)
                     if epochs is None:
@@ -593,7 +611,7 @@ class Model:
         with self.compiled.lock:
             first, count = self.step, -(-(len(piece.order) - done) // self.mini_batch)
             rates = np.array([self.learning_rate(self.epoch, step) for step in range(first, first + count)])
-            return self._ranks.train_batches(self.compiled, *piece, done, sums, rates, seconds, self.mini_batch)
+            return self._ranks.train_batches(self.compiled, *piece[:4], done, sums, rates, seconds, self.share)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One update on a mini-batch; returns the loss before it. If the loss is not finite, nothing is updated.

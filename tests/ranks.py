@@ -18,10 +18,11 @@ from mpi4py import MPI
 
 import dslc.optimizers
 from dslc import registry
-from dslc.callbacks import Callback
+from dslc.callbacks import Callback, TrainMetrics
 from dslc.compiler import check_text
 from dslc.language.diagnostics import DataError
 from dslc.optimizers import Optimizer
+from dslc.runtime.data.lazy import LazyArray
 from dslc.runtime.model import Model
 from dslc.runtime.native.mpi import MpiRanks, joined
 from dslc.runtime.training.history import History
@@ -55,6 +56,7 @@ train {
   precision float64
   clip norm(1)
   schedule plateau(1, 0.5)
+  metrics f1, top2
   stop early(patience=2)
 }
 """
@@ -130,10 +132,11 @@ def optimizers() -> None:
 
 def layers() -> None:
     """Batch norm, dropout, noise, flips, penalties, clipping by the norm, sample weights, a dev set, early stopping and
-    a schedule that goes by it; the last mini-batch is smaller."""
+    a schedule that goes by it, metrics of some training examples; the last mini-batch is smaller."""
     x, y = classes(40, 6, 5, 3)
     weights = RNG.integers(0, 3, 40).astype(np.float32)
-    more = {"sample_weight": weights, "dev": (x[:9], y[:9]), "epochs": 12}
+    measured = TrainMetrics(x[20:], y[20:], weights[20:])
+    more = {"sample_weight": weights, "dev": (x[:10], y[:10]), "epochs": 12, "callbacks": [measured]}
     for size, comm in groups():
         model, history = trained(MIXED, comm, (x, y), **more)
         assert same_bits_everywhere(model, comm)
@@ -188,8 +191,20 @@ def ordered() -> None:
             say(f"{size} ranks: the bits of {size} slices")
 
 
+class Counted(LazyArray):
+    """Rows that are read one by one, and counted."""
+
+    def __init__(self, array: Any) -> None:
+        self.array, self.shape, self.dtype, self.read = array, array.shape, array.dtype, 0
+
+    def rows(self, at: Any) -> Any:
+        self.read += len(at)
+        return self.array[at]
+
+
 def sources(folder: Path) -> None:
-    """Arrays on the disk and streams, where steps that are not finite are left out: in parts as for one rank."""
+    """Arrays on the disk and streams, where steps that are not finite are left out: in parts as for one rank. Of what
+    is read when it is needed, and judged, each rank has its share."""
     x, y = classes(40, 7)
     if WORLD.rank == 0:
         np.save(folder / "x.npy", x)
@@ -197,13 +212,24 @@ def sources(folder: Path) -> None:
     on_disk = np.load(folder / "x.npy", mmap_mode="r")
     text = PLAIN.replace("SLICES", "\n  precision float64\n  on_nan skip")
     stream = dslc.Stream(lambda: ((x[at : at + 9], y[at : at + 9]) for at in range(0, 40, 9)), shuffle=20)
-    for name, data in (("disk", (on_disk, y)), ("stream", (stream,))):
-        model, _ = trained(text, WORLD, data, epochs=2)
+    dev, few = (x[:20], y[:20]), dslc.Stream(lambda: ((x[at : at + 10], y[at : at + 10]) for at in (0, 10)))
+    lazy, judged = Counted(x), Counted(x[:20])
+    for name, data, held in (
+        ("disk", (on_disk, y), dev),
+        ("stream", (stream,), few),
+        ("read when needed", (lazy, y), (judged, y[:20])),
+    ):
+        model, history = trained(text, WORLD, data, epochs=2, dev=held)
         assert same_bits_everywhere(model, WORLD)
+        if name == "read when needed":
+            assert lazy.read < 2 * (40 / 3 + 4) + 40, lazy.read  # with stand-ins, and some before training
+            assert judged.read < 2 * 7 + 8, judged.read  # the first is looked at again and again
         if WORLD.rank == 0:
-            one, _ = trained(text, None, data, epochs=2)
+            one, alone = trained(text, None, data, epochs=2, dev=held)
             assert model.step == one.step == 8
             assert distance(model, one) < 1e-9, (name, distance(model, one))
+            for mine, its in zip(history.records, alone.records, strict=True):
+                assert all(abs(mine[key] - its[key]) < 1e-9 for key in its if key != "seconds"), (mine, its)
             say(f"{name}: as on one rank")
 
 

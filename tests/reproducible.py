@@ -92,7 +92,7 @@ def _by_steps(model: Model, x: dict[str, np.ndarray], y: dict[str, np.ndarray]) 
     for epoch in range(EPOCHS):
         model.epoch = epoch
         model.begin_epoch(-(-count // model.batch))
-        with batches.epoch(epoch) as pieces:
+        with batches.epoch(epoch, model.share) as pieces:
             (order,) = [piece.order for piece in pieces]
         for first in range(0, count, model.batch):
             at = order[first : first + model.batch]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc import cache
+from dslc import cache, locks
 from dslc.cache import cache_folder
 from dslc.codegen import build
 from dslc.language.diagnostics import UsageError
@@ -124,6 +124,69 @@ def test_a_module_cut_anywhere_is_made_again(folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert predicted() == before
+
+
+@pytest.fixture
+def slow_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where `compiling` appears when a module is compiled, which goes on when there is `go`."""
+    program = tmp_path / "slow-cc"
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *kernels.o*)\n echo >> {tmp_path}/compiling\n'
+        f' until test -e {tmp_path}/go; do sleep 0.02; done;;\nesac\nexec gcc "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("CC", str(program))
+    (tmp_path / "s.net").write_text(SPEC)
+    return tmp_path
+
+
+def compiling(folder: Path) -> subprocess.Popen[str]:
+    """A process that compiles there, and does not go on."""
+    command = [sys.executable, "-c", PREDICT]
+    started = subprocess.Popen(command, cwd=folder, start_new_session=True, stdout=subprocess.PIPE, text=True)
+    while not (folder / "compiling").exists():
+        assert started.poll() is None
+        time.sleep(0.01)
+    return started
+
+
+def test_one_process_compiles_and_the_other_waits(
+    folder: Path, slow_compiler: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, waits, pause = compiling(slow_compiler), [], time.sleep
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        (slow_compiler / "go").touch()
+        pause(seconds)
+
+    monkeypatch.setattr(locks.time, "sleep", wait)
+    mine = dslc.loads(SPEC).predict([[1, 2, 3]]).tolist()
+    theirs, _ = other.communicate()
+    assert theirs.strip() == str(mine)
+    assert waits
+    assert len((slow_compiler / "compiling").read_text()) == 2  # kernels and the module, once
+    assert not list(folder.glob(".*.part"))
+
+
+def test_nobody_waits_for_a_process_that_died(
+    folder: Path, slow_compiler: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its compiler may live on."""
+    with compiling(slow_compiler) as other:
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait()
+        (slow_compiler / "go").touch()
+        monkeypatch.setattr(locks.time, "sleep", lambda _: pytest.fail("it waits"))
+        assert np.isfinite(predicted()).all()
+
+
+def test_where_nothing_can_be_locked_all_compile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(locks.fcntl, "flock", nowhere)
+    assert np.isfinite(predicted()).all()
 
 
 @pytest.mark.slow

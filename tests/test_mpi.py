@@ -64,7 +64,7 @@ def run(mpiexec: Path, ranks: int, *program: str | Path) -> subprocess.Completed
         ("rounds", 1),
         ("ordered", 2),
         ("refused", 1),
-        ("sources", 2),
+        ("sources", 3),
         pytest.param("optimizers", len(registry.every(dslc.optimizers, Optimizer)), marks=pytest.mark.slow),
         ("resumed", 1),
     ],

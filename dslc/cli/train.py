@@ -145,7 +145,8 @@ def train(
     part, before = dataset.train, model.step
     ranks.alike("the network", as_trained(network))  # and all have read what rank 0 may write to from now on
     if not ranks.first:
-        model.fit(part.x, part.y, dev, epochs, sample_weight=part.weights)
+        shared = _train_metrics(watch, dataset)
+        model.fit(part.x, part.y, dev, epochs, sample_weight=part.weights, callbacks=shared)
         return 0
     existing: Existing = "goes on" if _same(run, resume) else "replaced" if overwrite else "refused"
     with run_folder(run, network.name, existing) as folder:

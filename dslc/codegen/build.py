@@ -1,8 +1,9 @@
 """`CSource` to a native module that Python imports. The only importer of cffi.
 
 A module is built in a temporary folder and moved into the cache with one rename, so that two processes at once, or
-one that is killed, never leave a broken one. It ends with its checksum, which the system's loader ignores: one that was
-cut short, by a power failure or a full disk, would take the process down.
+one that is killed, never leave a broken one. Of several that want it at once, one compiles and the others wait. It ends
+with its checksum, which the system's loader ignores: one that was cut short, by a power failure or a full disk, would
+take the process down.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from typing import Any
 
 from cffi import FFI
 
-from dslc.cache import SCRATCH, cache_folder, not_ours, write_whole
+from dslc.cache import PART, SCRATCH, cache_folder, not_ours, write_whole
 from dslc.codegen.c_source import CSource
 from dslc.codegen.text import without_comments
 from dslc.language.diagnostics import UsageError
+from dslc.locks import one_at_a_time
 from dslc.target import Target, cpu_identity
 
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-pthread", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
@@ -108,11 +110,7 @@ def build(source: CSource, target: Target, folder: Path | None = None) -> Librar
 
 def load_module(path: Path, prefix: str, target: Target) -> Library | None:
     """A module that was built before; None if it is gone, or not whole, or may be the work of another."""
-    try:
-        whole = _fault(path) is None
-    except OSError:
-        return None
-    return _library(path, prefix, target, True) if whole else None
+    return _library(path, prefix, target, True) if _whole(path) else None
 
 
 def _library(path: Path, prefix: str, target: Target, cached: bool) -> Library:
@@ -129,7 +127,10 @@ def build_file(source: CSource, target: Target, folder: Path | None = None) -> t
         path = home / f"{name}{module_suffix(target)}"
         cached = _usable(path)
         if not cached:
-            _compile(source, target, compiler, name, path)
+            with one_at_a_time(path.with_name(f".{path.name}{PART}")):
+                cached = _whole(path)
+                if not cached:
+                    _compile(source, target, compiler, name, path)
     except OSError as error:
         raise UsageError(f"cannot compile into {home}: {error.strerror}") from None
     return path, cached
@@ -144,6 +145,14 @@ def _usable(path: Path) -> bool:
     if reason is not None:
         warnings.warn(f"{path} {reason}: it is compiled again", stacklevel=4)
     return reason is None
+
+
+def _whole(path: Path) -> bool:
+    """The same without a word."""
+    try:
+        return _fault(path) is None
+    except OSError:
+        return False
 
 
 def _fault(path: Path) -> str | None:

@@ -13,6 +13,7 @@ from dslc.language.diagnostics import DataError, ExampleError
 from dslc.runtime.data.arrays import as_inputs, by_name
 from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.lazy import PORTION, LazyArray, Rows, on_disk, portion_rows, rows_of, windows
+from dslc.runtime.data.parts import WHOLE, Part
 from dslc.runtime.data.scaling import holds_images
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import Stream, pair_of
@@ -108,11 +109,12 @@ class Conversion:
         """How many examples are converted at a time."""
         return portion_rows(max(value.elements for value in self.network.inputs), self.arguments.dtype.itemsize)
 
-    def in_order(self, x: Any, batch: int) -> Generator[tuple[Arrays, int]]:
-        """The inputs by portions of whole mini-batches, with the place of the first example."""
-        each = -(-self.portion() // batch) * batch
-        for at in windows(self.count(x), 1, each, None):
-            yield self.converted(self.inputs, x, at), int(at[0])
+    def in_order(self, x: Any, batch: int, part: Part = WHOLE) -> Generator[tuple[Arrays, int]]:
+        """The inputs of a part of the examples by portions of whole mini-batches, with the place of the first
+        example."""
+        each, rows = -(-self.portion() // batch) * batch, part.rows(self.count(x))
+        for at in windows(rows.stop - rows.start, 1, each, None):
+            yield self.converted(self.inputs, x, rows.start + at), rows.start + int(at[0])
 
     def converted(self, convert: Callable[[Any], Arrays], x: Any, at: Array) -> Arrays:
         """Some rows of inputs that are arrays, converted. An error names the example's place in the whole, also where
@@ -135,8 +137,9 @@ class Conversion:
         random: np.random.Generator | None = None,
         labelled: bool = True,
         keep_bytes: bool = False,
+        part: Part = WHOLE,
     ) -> Generator[Arrays]:
-        """Inputs and, if `labelled`, targets of each batch of an epoch.
+        """Inputs and, if `labelled`, targets of each batch of an epoch; of a part only its own are converted.
 
         Raises:
             DataError: a batch does not fit; it names the batch.
@@ -144,6 +147,8 @@ class Conversion:
         convert = self.stored if keep_bytes else self.inputs
         kinds: list[Any] = []
         for number, batch in enumerate(stream.open(epoch, random), 1):
+            if not part.has(number - 1):
+                continue
             try:
                 x, y = pair_of(batch, stream, self.input_names, self.head_names)
                 inputs = convert(x)

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dslc.runtime.metrics import head_confusion, head_metrics, mean_losses
+from dslc.runtime.data.arrays import no_label
+from dslc.runtime.metrics import Tally, head_confusion, mean_losses
 from dslc.runtime.native.compiled import Compiled
+from dslc.runtime.native.ranks import Ranks
 
 Array = np.ndarray[Any, Any]
 Portions = Iterable[tuple[list[Array], list[Array], Array | None]]
@@ -72,42 +74,41 @@ def confusion(compiled: Compiled, portions: Portions) -> dict[str, Array]:
     return matrices
 
 
-def evaluate(compiled: Compiled, portions: Portions, metrics: tuple[str, ...]) -> dict[str, float]:
-    """Loss (without regularization) and metrics by name. With several heads, the total `loss` and each head's own loss
-    and metrics, prefixed with its name."""
+def evaluate(compiled: Compiled, portions: Portions, metrics: tuple[str, ...], ranks: Ranks) -> dict[str, float]:
+    """Loss (without regularization) and metrics by name, over the portions of all ranks. With several heads, the total
+    `loss` and each head's own loss and metrics, prefixed with its name.
+
+    Raises:
+        DataError: a head has no label on any rank.
+    """
     pointers, heads = compiled.arguments.pointers, compiled.network.answers
-    sums = compiled.ffi.new("double[]", 2 * len(heads))
-    made, wanted, weighed = [], [], []
-    for inputs, targets, each in portions:
+    sums = np.zeros(2 * len(heads))
+    tallies = [Tally(head, metrics) for head in heads]
+    for inputs, targets, weights in portions:
         count = len(inputs[0])
         outputs = _new_outputs(compiled, count)
-        given = pointers([*inputs, *targets, each])
-        compiled.functions["evaluate"](compiled.net, *given, count, *pointers(outputs), sums)
-        made.append(outputs)
-        wanted.append(targets)
-        weighed.append(each)
-    outputs, targets = _joined(made), _joined(wanted)
-    weights = _joined_weights(weighed)
-    losses = mean_losses(list(sums))
+        given = pointers([*inputs, *targets, weights])
+        loss_sums = compiled.ffi.from_buffer("double[]", sums)
+        compiled.functions["evaluate"](compiled.net, *given, count, *pointers(outputs), loss_sums)
+        for tally, output, target in zip(tallies, outputs, targets, strict=False):  # answers come first
+            tally.add(output, target, weights)
+    ranks.add_up([sums, *(numbers for tally in tallies for numbers in tally.numbers.values())])
+    for head, labels in zip(heads, sums[1::2], strict=True):
+        if not labels:
+            raise no_label(head, "all")
+    losses = mean_losses(sums.tolist())
     results = {"loss": sum(losses)}
-    for head, loss, output, target in zip(heads, losses, outputs, targets, strict=False):  # answers come first
+    for head, loss, tally in zip(heads, losses, tallies, strict=True):
         prefix = f"{head.name}_" if len(heads) > 1 else ""
         if prefix:
             results[f"{prefix}loss"] = loss
-        found = head_metrics(head, output, target, metrics, weights)
-        results |= {prefix + key: value for key, value in found.items()}
+        results |= {prefix + name: value for name, value in tally.metrics().items()}
     return results
 
 
 def _joined(parts: list[list[Array]]) -> list[Array]:
     """Arrays of portions one after the other."""
     return parts[0] if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-
-
-def _joined_weights(parts: list[Array | None]) -> Array | None:
-    """Sample weights of portions one after the other; None where all examples count alike."""
-    given = [part for part in parts if part is not None]
-    return np.concatenate(given) if given else None
 
 
 def _new_outputs(compiled: Compiled, count: int) -> list[Array]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from dslc.cores import available_cores
 from dslc.language.diagnostics import DataError, UsageError
+from dslc.runtime.data.parts import Share
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.exchange import Exchange
 from dslc.runtime.native.held_signals import HeldSignals
@@ -120,6 +121,15 @@ class MpiRanks(Ranks):
         self._meet(self._comm)
         found: T = self._comm.bcast(value)
         return found
+
+    def add_up(self, arrays: Iterable[Array]) -> None:
+        """Adds up arrays in double precision over all ranks, in place: in one message."""
+        given = list(arrays)
+        total = np.concatenate([array.reshape(-1) for array in given])
+        self._meet(self._comm)
+        self.sum(total)
+        for array, part in zip(given, np.split(total, np.cumsum([array.size for array in given])), strict=False):
+            array[...] = part.reshape(array.shape)
 
     def alike(self, what: str, value: object) -> None:
         """Raises DataError, on all ranks, where the value is not that of rank 0 everywhere."""
@@ -276,20 +286,19 @@ class MpiRanks(Ranks):
         sums: Array,
         rates: Array,
         seconds: float,
-        batch: int,
+        share: Share,
     ) -> tuple[bool, int]:
         """Trains on this rank's part of each mini-batch, for as many mini-batches as all have agreed on."""
         if self._exchange is None or not self._exchange.serves(compiled):
             self._exchange = Exchange(compiled, self)
         step = step_on(compiled, inputs, targets, weights, sums)
-        low, high = (batch * rank // self.size for rank in (self.rank, self.rank + 1))
         steps, started, made = self._agreed_steps(seconds), time.perf_counter(), 0
         order = np.ascontiguousarray(order, np.int64)
         while done < len(order) and made < steps:
-            whole = order[done : done + batch]
-            own = whole[low:high]
-            self._exchange.share(min(low, len(whole)), len(whole), idle=not len(own))
-            if not step(own if len(own) else whole[:1], float(rates[made])):
+            whole = order[done : done + share.batch]
+            low, high = share.bounds(len(whole))
+            self._exchange.share(low, len(whole), idle=low == high)
+            if not step(whole[share.places(len(whole))], float(rates[made])):
                 self._answer_signals()
                 return False, done
             done, made = done + len(whole), made + 1

@@ -12,6 +12,7 @@ from dslc.language.diagnostics import DataError
 from dslc.runtime.data.arrays import no_label, require_labels
 from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.lazy import PORTION
+from dslc.runtime.data.parts import WHOLE, Part
 from dslc.runtime.data.prefetch import Prefetch
 from dslc.runtime.data.stream import as_stream, is_stream
 from dslc.runtime.native.conversion import Array, Arrays, Conversion, nbytes, recut
@@ -54,33 +55,35 @@ Labelled = tuple[Arrays, Arrays, Array | None]
 
 @contextmanager
 def labelled_portions(
-    convert: Conversion, x: Any, y: Any, sample_weight: Any, batch: int
+    convert: Conversion, x: Any, y: Any, sample_weight: Any, batch: int, part: Part = WHOLE
 ) -> Generator[Iterator[Labelled]]:
-    """The same with targets and sample weights. All at once where nothing is to be converted.
+    """The same with targets and sample weights, of a part of the examples. All at once where nothing is to be
+    converted.
 
     Raises:
         DataError: the data do not fit, or all labels of a head are missing.
     """
     if y is None:
         refuse_weights(sample_weight)
-        made = recut(convert.batches(as_stream(x)), batch)
+        made = recut(convert.batches(as_stream(x), part=part), batch)
         with Prefetch(made, nbytes) as portions:
-            yield _with_labels(convert, ((p[: _inputs(convert)], p[_inputs(convert) :]) for p in portions))
+            yield _with_labels(convert, ((p[: _inputs(convert)], p[_inputs(convert) :]) for p in portions), part)
     elif is_stream(x):
         raise DataError("a stream has its targets in its batches (x, y): leave out y")
     elif convert.wants_portions(x):
         targets = convert.targets(y, convert.count(x))
         weights = convert.weights(sample_weight, len(targets[0]))
         require_labels(convert.network, targets, weights)
-        with Prefetch(convert.in_order(x, batch), lambda portion: nbytes(portion[0]), ahead=0) as found:
+        with Prefetch(convert.in_order(x, batch, part), lambda portion: nbytes(portion[0]), ahead=0) as found:
             yield (_beside(convert, inputs, targets, weights, at) for inputs, at in found)
     else:
         inputs = convert.inputs(x)
         targets = convert.targets(y, len(inputs[0]))
         weights = convert.weights(sample_weight, len(inputs[0]))
         require_labels(convert.network, targets, weights)
-        require_alignments(convert.network, inputs, targets)
-        yield (portion for portion in [(inputs, targets, weights)])
+        rows = part.rows(len(inputs[0]))
+        inputs = [array[rows] for array in inputs]
+        yield (_beside(convert, own, targets, weights, rows.start) for own in [inputs] if len(own[0]))
 
 
 def refuse_weights(sample_weight: Any) -> None:
@@ -100,12 +103,12 @@ def _inputs(convert: Conversion) -> int:
     return len(convert.network.inputs)
 
 
-def _with_labels(convert: Conversion, pairs: Generator[tuple[Arrays, Arrays]]) -> Generator[Labelled]:
-    """The same, no weights; DataError behind the last where a head has had no label."""
+def _with_labels(convert: Conversion, pairs: Generator[tuple[Arrays, Arrays]], part: Part) -> Generator[Labelled]:
+    """The same, no weights; DataError behind the last where a head has had no label, unless others have a part too."""
     missing = [head.loss is None or not head.loss.sequences for head in convert.network.heads]
     for inputs, targets in pairs:
         missing = [m and t.dtype.kind == "f" and bool(np.isnan(t).all()) for m, t in zip(missing, targets, strict=True)]
         yield inputs, targets, None
     for head, nothing in zip(convert.network.heads, missing, strict=True):
-        if nothing:
+        if nothing and part == WHOLE:
             raise no_label(head, "all")

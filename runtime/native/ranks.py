@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dslc.cores import available_cores
+from dslc.runtime.data.parts import Part, Share
 from dslc.runtime.native.compiled import Compiled
 from dslc.runtime.native.same_data import Examples
 from dslc.runtime.native.steps import train_batches
@@ -28,6 +29,11 @@ class Ranks:
         """Whether this is rank 0, which alone shows, writes, and calls callbacks."""
         return self.rank == 0
 
+    @property
+    def part(self) -> Part:
+        """Which part of data is this rank's, where each has one of its own."""
+        return Part(self.rank, self.size)
+
     def capacity(self, batch: int) -> int:
         """The most examples of a mini-batch that a rank has."""
         return -(-batch // self.size)
@@ -43,6 +49,9 @@ class Ranks:
     def agreed(self, value: T) -> T:
         """The value of rank 0, on all ranks."""
         return value
+
+    def add_up(self, arrays: Iterable[Array]) -> None:
+        """Adds up arrays in double precision over all ranks, in place."""
 
     def alike(self, what: str, value: object) -> None:
         """Raises DataError, on all ranks, where a value that must be the same on all is not."""
@@ -76,11 +85,11 @@ class Ranks:
         sums: Array,
         rates: Array,
         seconds: float,
-        batch: int,
+        share: Share,
     ) -> tuple[bool, int]:
-        """Trains as `steps.train_batches` does, on mini-batches of `batch` examples; `order` and `done` count those of
-        all ranks."""
-        return train_batches(compiled, inputs, targets, weights, order, done, sums, rates, seconds, batch)
+        """Trains as `steps.train_batches` does, on this rank's share of mini-batches; `order` and `done` count the
+        examples of all ranks."""
+        return train_batches(compiled, inputs, targets, weights, order, done, sums, rates, seconds, share.batch)
 
 
 ALONE = Ranks()

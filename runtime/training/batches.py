@@ -14,12 +14,14 @@ from dslc.language.diagnostics import DataError
 from dslc.runtime.data.arrays import require_labels
 from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.lazy import WINDOW, block_rows, on_disk, row_bytes, spread, windows
+from dslc.runtime.data.parts import WHOLE, Part, Share
 from dslc.runtime.data.prefetch import Prefetch
 from dslc.runtime.data.scaling import scaled
 from dslc.runtime.data.stream import Stream
 from dslc.runtime.native.arguments import BYTES
 from dslc.runtime.native.conversion import Arrays, Conversion, nbytes, recut, shuffled
 from dslc.runtime.native.portions import refuse_weights
+from dslc.runtime.native.same_data import PIECE_ROWS
 
 Array = np.ndarray[Any, Any]
 SHUFFLE_STREAM = 1 << 32
@@ -29,12 +31,17 @@ IN_MEMORY = 256 << 20
 
 class Piece(NamedTuple):
     """Whole mini-batches, but for the last piece of an epoch: the examples at `order` of inputs and targets (n, ...).
-    Inputs of bytes are scaled by C. weights: what each example counts (n,); None where all count alike."""
+    Inputs of bytes are scaled by C. weights: what each example counts (n,); None where all count alike.
+
+    A rank may have the examples of its share alone: `order` has a place for each example of all ranks all the same, and
+    `told` what all ranks know of these, by which they can tell that they are the same.
+    """
 
     inputs: Arrays
     targets: Arrays
     weights: Array | None
     order: Array
+    told: tuple[Array, ...] = ()
 
 
 class Batches(Protocol):
@@ -44,8 +51,9 @@ class Batches(Protocol):
     def examples(self) -> int | None:
         """How many examples an epoch has, without those that weigh nothing."""
 
-    def epoch(self, number: int) -> AbstractContextManager[Iterable[Piece]]:
-        """The pieces of an epoch, counted from 0. Their order depends on seed and epoch only.
+    def epoch(self, number: int, share: Share) -> AbstractContextManager[Iterable[Piece]]:
+        """The pieces of an epoch, counted from 0, with at least the examples of a share. Their order depends on seed
+        and epoch only.
 
         Raises:
             DataError: while they are read: the data do not fit.
@@ -96,7 +104,7 @@ class InMemory:
         """How many of them there are."""
         return len(self.counted)
 
-    def epoch(self, number: int) -> AbstractContextManager[Iterable[Piece]]:
+    def epoch(self, number: int, share: Share) -> AbstractContextManager[Iterable[Piece]]:
         """One piece with all of them."""
         random = self.order.random(number)
         order = self.counted if random is None else self.counted[random.permutation(self.examples)]
@@ -123,25 +131,24 @@ class InMemory:
 
 @dataclass(frozen=True)
 class InPortions:
-    """Arrays that are read and converted a window at a time. Those in memory are shuffled as a whole, those on the disk
-    by blocks, see `windows`. `x` as it was given; targets as C takes them."""
+    """Arrays that are read and converted a window at a time, and of them a rank's share. Those in memory are shuffled
+    as a whole, those on the disk by blocks, see `windows`. `x` as it was given; targets as C takes them."""
 
     convert: Conversion
     x: Any
     targets: Arrays
     weights: Array | None
     order: Order
-    batch: int
 
     @property
     def examples(self) -> int:
         """How many there are, without those that weigh nothing."""
         return len(self.targets[0]) if self.weights is None else int(np.count_nonzero(self.weights))
 
-    def epoch(self, number: int) -> AbstractContextManager[Iterable[Piece]]:
+    def epoch(self, number: int, share: Share) -> AbstractContextManager[Iterable[Piece]]:
         """Windows one after the other, read ahead."""
-        made = recut(self._windows(self.order.random(number)), self.batch)
-        return Ahead(made, len(self.convert.input_names), len(self.targets))
+        places = recut(([at] for at in self._windows(self.order.random(number))), share.batch)
+        return Ahead(self._piece(at, share) for (at,) in places)
 
     def portions(self) -> Iterable[tuple[Arrays, Array | None]]:
         """The inputs as numbers."""
@@ -157,13 +164,21 @@ class InPortions:
         inputs = self.convert.converted(self.convert.stored, self.x, spread(len(self.targets[0]), rows))
         return {"inputs": inputs, "targets": self.targets, "sample weights": _any(self.weights)}
 
-    def _windows(self, random: np.random.Generator | None) -> Generator[Arrays]:
-        weights = () if self.weights is None else (self.weights,)
-        for window in windows(len(self.targets[0]), *self._sizes(), random):
-            at = window if self.weights is None else window[self.weights[window] > 0]
-            if len(at):
-                inputs = self.convert.converted(self.convert.stored, self.x, at)
-                yield [*inputs, *(array[at] for array in (*self.targets, *weights))]
+    def _windows(self, random: np.random.Generator | None) -> Generator[Array]:
+        """The places of the examples that weigh something."""
+        for at in windows(len(self.targets[0]), *self._sizes(), random):
+            counted = at if self.weights is None else at[self.weights[at] > 0]
+            if len(counted):
+                yield counted
+
+    def _piece(self, at: Array, share: Share) -> Piece:
+        """What a share has of the examples at these places."""
+        order, own, some = np.zeros(len(at), np.int64), share.all_places(len(at)), at[spread(len(at), PIECE_ROWS)]
+        order[own] = np.arange(len(own))
+        told = (at, *(array[some] for array in (*self.targets, *_any(self.weights))))
+        inputs = self.convert.converted(self.convert.stored, self.x, at[own])
+        weights = None if self.weights is None else self.weights[at[own]]
+        return Piece(inputs, [array[at[own]] for array in self.targets], weights, order, told)
 
     def _sizes(self) -> tuple[int, int]:
         """How many examples a block and a window have."""
@@ -180,20 +195,23 @@ class Streamed:
     convert: Conversion
     stream: Stream
     order: Order
-    batch: int
 
     @property
     def examples(self) -> int | None:
         """How many the stream says that it has."""
         return self.stream.length
 
-    def epoch(self, number: int) -> AbstractContextManager[Iterable[Piece]]:
+    def epoch(self, number: int, share: Share) -> AbstractContextManager[Iterable[Piece]]:
         """The batches cut to mini-batches, read ahead."""
         random = self.order.random(number)
         blocks = self.convert.batches(self.stream, number, random, keep_bytes=True)
         if random is not None and self.stream.shuffle:
             blocks = shuffled(blocks, self.stream.shuffle, random)
-        return Ahead(recut(blocks, self.batch), len(self.convert.input_names), len(self.convert.head_names))
+        return Ahead(self._piece(block) for block in recut(blocks, share.batch))
+
+    def _piece(self, block: Arrays) -> Piece:
+        inputs = len(self.convert.input_names)
+        return Piece(block[:inputs], block[inputs:], None, np.arange(len(block[0])))
 
     def portions(self) -> Iterable[tuple[Arrays, Array | None]]:
         """The inputs as numbers."""
@@ -216,30 +234,29 @@ def _any(weights: Array | None) -> Arrays:
 
 
 class Ahead:
-    """The pieces of an epoch, made in a thread of their own while C trains; a context, which ends the thread.
+    """The pieces of an epoch, made in a thread of their own while C trains; a context, which ends the thread."""
 
-    made: inputs and targets, so many, and perhaps sample weights of whole mini-batches.
-    """
-
-    def __init__(self, made: Generator[Arrays], inputs: int, targets: int) -> None:
-        self._prefetch, self._inputs, self._targets = Prefetch(made, nbytes), inputs, targets
+    def __init__(self, made: Generator[Piece]) -> None:
+        self._prefetch = Prefetch(made, _bytes_of)
 
     def __enter__(self) -> Iterable[Piece]:
-        return map(self._piece, self._prefetch.__enter__())
-
-    def _piece(self, made: Arrays) -> Piece:
-        inputs, targets = self._inputs, self._inputs + self._targets
-        weights = made[targets] if len(made) > targets else None
-        return Piece(made[:inputs], made[inputs:targets], weights, np.arange(len(made[0])))
+        return self._prefetch.__enter__()
 
     def __exit__(self, *reason: object) -> None:
         self._prefetch.__exit__(*reason)
 
 
-def batches_of(convert: Conversion, x: Any, y: Any, sample_weight: Any, order: Order, batch: int | None) -> Batches:
+def _bytes_of(piece: Piece) -> int:
+    return nbytes([*piece.inputs, *piece.targets, *_any(piece.weights)])
+
+
+def batches_of(
+    convert: Conversion, x: Any, y: Any, sample_weight: Any, order: Order, batch: int | None, part: Part = WHOLE
+) -> Batches:
     """The training set as a source of mini-batches of `batch` examples, None for all at once.
 
-    x, y, sample_weight: arrays as `fit` takes them, or a stream and twice None.
+    x, y, sample_weight: arrays as `fit` takes them, or a stream and twice None. part: which examples to look through
+    where they are converted anew in every epoch.
 
     Raises:
         DataError: the data do not fit or have no labels, or are to be in memory as a whole and cannot.
@@ -249,7 +266,7 @@ def batches_of(convert: Conversion, x: Any, y: Any, sample_weight: Any, order: O
         raise DataError("`batch all` needs all examples at once: streams and data on the disk want a number")
     if y is None:
         refuse_weights(sample_weight)
-        return Streamed(convert, x, order, batch or 1)
+        return Streamed(convert, x, order)
     inputs = [] if portions else convert.stored(x)
     targets = convert.targets(y, convert.count(x) if portions else len(inputs[0]))
     weights = convert.weights(sample_weight, len(targets[0]))
@@ -257,8 +274,8 @@ def batches_of(convert: Conversion, x: Any, y: Any, sample_weight: Any, order: O
     if not portions:
         require_alignments(convert.network, inputs, targets)
         return InMemory(convert, inputs, targets, weights, order)
-    found = InPortions(convert, x, targets, weights, order, batch or 1)
+    found = InPortions(convert, x, targets, weights, order)
     if not any(map(on_disk, convert.arrays(x) or ())):
-        for _ in found.portions():
+        for _ in convert.in_order(x, 1, part):
             pass  # what does not fit is told before training
     return found

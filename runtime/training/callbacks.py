@@ -25,6 +25,10 @@ class Callback:
     """Whether `on_batch` is called after each mini-batch. C then returns to Python after each, which takes a few
     microseconds; otherwise after every slice of about 0.15 seconds, of as many mini-batches as fit."""
 
+    every_rank = False
+    """Whether several ranks that train together all call it, at the same time and in the same order: all have made one.
+    Otherwise rank 0 alone calls it."""
+
     def on_train_begin(self, model: Trainable) -> None:
         """Called before the first epoch, in a resumed training too. model: what is trained."""
 

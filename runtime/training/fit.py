@@ -197,7 +197,7 @@ class Fit:
             return False
         record = {"epoch": float(number + 1), **losses}
         if self.dev is not None:
-            record |= {f"dev_{key}": value for key, value in model.evaluate(*self.dev).items()}
+            record |= {f"dev_{key}": value for key, value in model.evaluate_together(*self.dev).items()}
         record |= self.measured
         record |= {"lr": model.learning_rate(number, model.step - 1), "seconds": time.perf_counter() - started}
         record = self.ranks.agreed(record)
@@ -232,7 +232,7 @@ class Fit:
         """Trains for an epoch, from where it has begun. Returns its mean losses and, where there are regularizers, the
         mean penalty; None if training ends within it."""
         examples, start = 0, begun.done(self.model.step)
-        with self.batches.epoch(epoch) as pieces:
+        with self.batches.epoch(epoch, self.model.share) as pieces:
             for piece in self.ranks.pieces(pieces):
                 if not self._piece(piece, examples, start, begun):
                     return None

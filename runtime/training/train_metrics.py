@@ -13,8 +13,10 @@ class TrainMetrics(Callback):
 
     The record's own `loss` is a mean over an epoch in which the network has changed, with dropout and augmentation at
     work. These numbers are measured after the epoch and as those of the dev set are: what is left is variance.
-    Callbacks behind it see them.
+    Callbacks behind it see them. Of several ranks each works through its part of the examples.
     """
+
+    every_rank = True
 
     def __init__(self, x: Any, y: Any, sample_weight: Any = None) -> None:
         self.examples = (x, y, sample_weight)
@@ -25,4 +27,4 @@ class TrainMetrics(Callback):
 
     def on_epoch(self, record: Record) -> None:
         """Measures."""
-        record |= {f"train_{name}": value for name, value in self.model.evaluate(*self.examples).items()}
+        record |= {f"train_{name}": value for name, value in self.model.evaluate_together(*self.examples).items()}

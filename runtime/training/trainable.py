@@ -11,6 +11,7 @@ import numpy as np
 
 from dslc.ir import Network, Training
 from dslc.planning.planner import Options
+from dslc.runtime.data.parts import Share
 from dslc.runtime.native.parameters import Stored
 from dslc.runtime.training.batches import Piece
 from dslc.runtime.training.checkpoint import FitState
@@ -61,8 +62,15 @@ class Trainable(Protocol):
     def mini_batch(self) -> int:
         """The number of examples in a mini-batch, on all ranks together."""
 
+    @property
+    def share(self) -> Share:
+        """What this rank works through of each mini-batch."""
+
     def evaluate(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """Loss and metrics by name over all examples, in prediction mode."""
+
+    def evaluate_together(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+        """The same by all ranks of the training that is running; all of them make this call."""
 
     def prediction_times(self, x: Any, runs: int) -> list[float]:
         """The seconds that the C takes to predict the first example of x, measured `runs` times."""
