@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 from dslc.layout import Layout
-from dslc.numerics import Array, np
 from dslc.operation import ACTIVATION, Tensor
 from dslc.plan import ALIGNMENT, Buffer, Kernel
 
 Span = tuple[int, int]
 """The first and the last kernel in a row of phases that touches a tensor; kernels are numbered through all rows."""
-NEVER: Span = (1 << 62, -1)
-"""A span that meets no other."""
 
 
 @dataclass(frozen=True)
 class _LiveRange:
-    """A tensor's live range: a span for every row that touches it."""
+    """A tensor's live range: a span for every row that touches it, one or two."""
 
     tensor: Tensor
     elements: int
@@ -45,13 +44,14 @@ def place(
 ) -> dict[str, Buffer]:
     """A buffer for every activation that the kernels touch, by name: the largest first, each at the lowest free offset.
 
-    rows: the kernels of each row of phases. batch: the largest mini-batch. start: the first free offset, in elements.
-    persistent: tensors that share memory with nothing else.
+    rows: the kernels of each row of phases, at most two. batch: the largest mini-batch. start: the first free offset,
+    in elements. persistent: tensors that share memory with nothing else.
     """
+    assert len(rows) <= 2, "a span in a third row would not be looked at"
     aliases = _aliases(rows)
     buffers: dict[str, Buffer] = {}
     lives = _live_ranges(rows, layouts, aliases, batch, itemsize, persistent)
-    placed = _Placed(start, len(lives), len(rows))
+    placed = _Placed(start)
     for chain in sorted(_chains(rows, lives, aliases), key=lambda c: (-c[0].elements, c[0].spans[0])):
         offset = placed.add(chain)
         for life in chain:
@@ -64,49 +64,39 @@ def place(
 
 
 class _Placed:
-    """The live ranges that have a place, in arrays in the order of their offsets, so that a question to all of them is
-    one operation. A live range without a span in a row has one there that is empty."""
+    """The live ranges that have a place: for each of their spans where they begin and end, in the order of their
+    offsets. Most questions are answered long before the last of them."""
 
-    def __init__(self, start: int, count: int, rows: int) -> None:
-        self.start, self.count = start, 0
-        self.table = np.empty((2 + 2 * rows, count), np.int64)
-        self.begin, self.end = self.table[:2]
-        self.first, self.last = self.table[2 : 2 + rows], self.table[2 + rows :]
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.taken: list[tuple[int, int, int, int]] = []
 
     def add(self, chain: Chain) -> int:
         """Places a chain at the lowest offset that is free while it lives, and returns it."""
-        offset = self._free(chain)
+        offset, fitting = self.start, 0
+        for life in cycle(chain):
+            found = self._free(offset, life)
+            fitting = fitting + 1 if found == offset else 1
+            offset = found
+            if fitting == len(chain):
+                break
         for life in chain:
-            self._insert(life, offset)
+            for first, last in life.spans:
+                insort(self.taken, (offset, offset + life.elements, first, last))
         return offset
 
-    def _insert(self, life: _LiveRange, offset: int) -> None:
-        at = int(np.searchsorted(self.begin[: self.count], offset))
-        self.table[:, at + 1 : self.count + 1] = self.table[:, at : self.count]
-        self.begin[at], self.end[at] = offset, offset + life.elements
-        self.first[:, at], self.last[:, at] = NEVER
-        for row, (first, last) in enumerate(life.spans):
-            self.first[row, at], self.last[row, at] = first, last
-        self.count += 1
-
-    def _free(self, chain: Chain) -> int:
-        busy = [self._busy(life) for life in chain]
-        last = np.concatenate(
-            [self.begin[: self.count][b] - life.elements for b, life in zip(busy, chain, strict=True)]
-        )
-        ends = np.concatenate([self.end[: self.count][b] for b in busy])
-        order = np.argsort(last, kind="stable")
-        free_from = np.maximum.accumulate(np.concatenate(([self.start], ends[order])))
-        fits = np.flatnonzero(free_from[:-1] <= last[order])
-        return int(free_from[fits[0] if len(fits) else -1])
-
-    def _busy(self, life: _LiveRange) -> Array:
-        """Which of those that have a place live at the same time."""
-        first, last = self.first[:, : self.count], self.last[:, : self.count]
-        busy = np.zeros(self.count, bool)
-        for begin, end in life.spans:
-            busy |= ((first <= end) & (begin <= last)).any(axis=0)
-        return busy
+    def _free(self, offset: int, life: _LiveRange) -> int:
+        """The lowest offset from this one on that is free as long as something lives."""
+        (first, last), (again_first, again_last) = life.spans[0], life.spans[-1]
+        for begin, end, others_first, others_last in self.taken:
+            if end > offset and (
+                (others_first <= last and first <= others_last)
+                or (others_first <= again_last and again_first <= others_last)
+            ):
+                if begin >= offset + life.elements:
+                    break
+                offset = end
+        return offset
 
 
 def _chains(
