@@ -88,7 +88,8 @@ def test_message(path: Path) -> None:
 def test_message_names_a_place_inside_the_file(path: Path) -> None:
     text = path.read_text("utf-8")
     for diagnostic in said_of(text, path.name):
-        assert 0 <= diagnostic.span.start <= diagnostic.span.end <= len(text)
+        span = diagnostic.span.as_written
+        assert 0 <= span.start <= span.end <= len(text)
         assert diagnostic.title and "\n" not in diagnostic.title + diagnostic.label
         assert not re.search(r"[{}]\w*[{}]|None|<.*object", diagnostic.title + diagnostic.label)
 
