@@ -190,6 +190,13 @@ def test_directory(tmp_path: Path) -> None:
     assert titles(error_of_file(tmp_path)) == ["cannot read the spec: is a directory"]
 
 
+def test_a_run_folder_stands_for_its_spec(tmp_path: Path) -> None:
+    (tmp_path / "spec.net").write_text(VALID)
+    assert check(parse(read(tmp_path))).name == "Small"
+    (tmp_path / "spec.net").write_text(VALID.replace("softmax", "sofmax"))
+    assert f"--> {tmp_path / 'spec.net'}:3:15" in str(error_of_file(tmp_path))
+
+
 def test_missing_path(tmp_path: Path) -> None:
     error = error_of_file(tmp_path / "missing.net")
     assert titles(error) == ["cannot read the spec: no such file or directory"]
