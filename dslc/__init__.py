@@ -42,7 +42,8 @@ def load(
     threads: Threads = "auto",
     **params: object,
 ) -> Model:
-    """Checks, compiles (cached) and loads a spec file.
+    """Checks, compiles (cached) and loads a spec file; or the model of a run folder, with its weights. Of the folder
+    of a quantized network it is the `QuantizedModel`.
 
     weights: a file of them, one that `save` wrote or one of PyTorch (.pth, .pt, .safetensors) or Keras (.keras, .h5).
     dtype: `float32`, `float64` or `mixed`, the file's precision unless given. threads: how many share the work at most;
@@ -58,12 +59,26 @@ def load(
     from dslc.compiler import check_file
     from dslc.runtime.model import Model
 
+    if weights is None and Path(path).is_dir():
+        return _of_run(str(path), dtype, threads, params)
     model = Model(check_file(path, params, _precision(dtype)), threads)
     if weights is not None:
         from dslc.interchange.loading import load_into
 
         load_into(model, Path(weights))
     return model
+
+
+def _of_run(run: str, dtype: str | None, threads: Threads, params: dict[str, object]) -> Model:
+    from dslc.runtime.runs.folder import load_run
+    from dslc.runtime.runs.quantized import is_quantized, read_quantized
+
+    if not is_quantized(run):
+        return load_run(run, threads, params, _precision(dtype))
+    if params or dtype is not None:
+        given = ", ".join([*params, *(["dtype"] if dtype else [])])
+        raise DataError(f"{run} is quantized, and its numbers are what they are: {given} cannot be set")
+    return read_quantized(run, threads=threads)  # type: ignore[return-value]  # it predicts and is judged as a Model
 
 
 def loads(text: str, *, dtype: str | None = None, threads: Threads = "auto", **params: object) -> Model:

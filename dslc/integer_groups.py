@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from dslc.columns.category import Category
 from dslc.ir import Network, Node, Value
 from dslc.language.diagnostics import Diagnostic, SpecError
 from dslc.language.record import record
 from dslc.layers import Activation
+from dslc.layers._embedding import Embedding
 from dslc.layers._pooling import Pool
 from dslc.registry import name_of
 
@@ -123,13 +125,24 @@ class _Folding:
             if not (self._is_transparent(node) or self._standardizes(node) or self._joins_the_last(node)):
                 kind = _kind_of(node)
                 if kind is None:
-                    wrong.append(NotInIntegers(node.call, node.name))
+                    wrong += self._refused(node)
                 reads = tuple(self.known[v.name] for v in node.inputs)
                 self._add(node, Group(reads, node.output, kind or JOINED, (node,)))
         if wrong:
             raise SpecError(wrong)
         ends = {head: (self.known[value], layers) for head, (value, layers) in self.ends.items()}
         return Groups(tuple(self.sources.values()), tuple(self.found.values()), ends)
+
+    def _refused(self, node: Node) -> list[NotInIntegers]:
+        """That a layer has no form; of the embeddings of a table, each column that has one."""
+        if not isinstance(node.layer, Embedding):
+            return [NotInIntegers(node.call, node.name)]
+        columns = [c for table in self.network.tables if table.input == node.inputs[0].name for c in table.columns]
+        return [
+            NotInIntegers(column.span, f"the embedding of {column.name!r}")
+            for column in columns
+            if isinstance(column.kind, Category) and column.kind.embedding is not None
+        ]
 
     def _add(self, node: Node, group: Group) -> None:
         self.found[group.output.name] = group

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.vocabulary import text_input
 from dslc.runtime.metrics import head_confusion, head_metrics
 from dslc.runtime.native.integers import CompiledIntegers
+from dslc.runtime.training.quantized_folder import write_folder
 from dslc.target import Target, native
 
 Array = np.ndarray[Any, Any]
@@ -80,6 +82,15 @@ class QuantizedModel:
         if self.network.training is None:
             raise DataError("this network has no `train`: it predicts only")
         return self.network.training
+
+    def save(self, folder: str | Path) -> None:
+        """Writes a folder that `dslc.load` and the command line read: the spec, and a file with the integers. A
+        quantized network that is there is replaced.
+
+        Raises:
+            DataError: the folder holds something else, or cannot be written.
+        """
+        write_folder(Path(folder), self.trained, self.program, self.schema, self.signals)
 
     # ------------------------------------------------------------------------------------------- prediction
 

@@ -206,3 +206,48 @@ def test_train_may_speak_of_what_another_branch_makes() -> None:
     for wrong in ("loss sid: mse", "freeze three"):
         with pytest.raises(SpecError):
             check_text(text.replace("loss side: cross_entropy" if "loss" in wrong else "freeze one, two", wrong))
+
+
+def test_results_that_are_not_wanted() -> None:
+    """They are left out with all that leads to them alone; the last result with a name flows on."""
+    text = """block step(h) {
+      made = add(in, h) -> tanh
+      rest = made -> dense(3) -> relu
+      made, rest
+    }
+    net A {
+      input x: 6
+      _, h, _ = x -> split(1, 4, 1)
+      k, _ = h -> step(h)
+      dense(2)
+    }"""
+    network = check_text(text)
+    assert [node.name for node in network.nodes] == ["slice2", "add1", "tanh1", "dense2"]
+    assert network.nodes[-1].inputs[0].name == "tanh1"
+
+
+@pytest.mark.parametrize("setting", ["regularize l2(0.1), max_norm(3)", "init he", "precise on", "precision mixed"])
+def test_train_may_say_how_layers_learn_that_only_another_branch_makes(setting: str) -> None:
+    """Layers in a block there, too; but a branch without such layers excuses nothing."""
+    text = f"""param more = off
+    block wide() {{
+      conv(4, 3x3) -> flatten -> dense(4)
+    }}
+    net A {{
+      input x: 5x5x1
+      when more {{
+        wide
+      }} else {{
+        maxpool(2) -> flatten
+      }}
+      scale
+    }}
+    train {{
+      loss mse
+      optimizer sgd(0.1)
+      {setting}
+    }}"""
+    check_text(text)
+    check_text(text, {"more": True})
+    with pytest.raises(SpecError, match="has no effect"):
+        check_text(text.replace("conv(4, 3x3) -> flatten -> dense(4)", "relu -> flatten"))

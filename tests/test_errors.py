@@ -88,7 +88,8 @@ def test_message(path: Path) -> None:
 def test_message_names_a_place_inside_the_file(path: Path) -> None:
     text = path.read_text("utf-8")
     for diagnostic in said_of(text, path.name):
-        assert 0 <= diagnostic.span.start <= diagnostic.span.end <= len(text)
+        span = diagnostic.span.as_written
+        assert 0 <= span.start <= span.end <= len(text)
         assert diagnostic.title and "\n" not in diagnostic.title + diagnostic.label
         assert not re.search(r"[{}]\w*[{}]|None|<.*object", diagnostic.title + diagnostic.label)
 
@@ -187,6 +188,13 @@ def test_binary_file(tmp_path: Path, data: bytes) -> None:
 
 def test_directory(tmp_path: Path) -> None:
     assert titles(error_of_file(tmp_path)) == ["cannot read the spec: is a directory"]
+
+
+def test_a_run_folder_stands_for_its_spec(tmp_path: Path) -> None:
+    (tmp_path / "spec.net").write_text(VALID)
+    assert check(parse(read(tmp_path))).name == "Small"
+    (tmp_path / "spec.net").write_text(VALID.replace("softmax", "sofmax"))
+    assert f"--> {tmp_path / 'spec.net'}:3:15" in str(error_of_file(tmp_path))
 
 
 def test_missing_path(tmp_path: Path) -> None:

@@ -136,3 +136,40 @@ def test_an_error_points_at_the_value_and_at_no_line_that_the_file_does_not_have
     with pytest.raises(SpecError) as error:
         check_text(SPEC, values)
     assert f"--> {place}, given from outside the file\n" in str(error.value) and "<text>" not in str(error.value)
+
+
+TRAIN_FIRST = """train {
+  loss      cross_entropy
+  optimizer sgd
+  batch     64
+}
+param first = 4
+net A {
+  input x: first
+  dense(3) -> softmax
+}
+"""
+
+
+def test_lines_below_what_was_set_from_outside_are_those_of_the_file() -> None:
+    """Of errors, of other places that they name, and of layers; `batch` becomes longer, `lr` and `epochs` are added."""
+    given = {"batch": 1024, "epochs": 3, "lr": 0.125}
+    with pytest.raises(SpecError) as error:
+        check_text(TRAIN_FIRST.replace("softmax", "sofmax"), given)
+    assert "--> <text>:9:15\n" in str(error.value) and " 9 |   dense(3) -> sofmax\n" in str(error.value)
+    with pytest.raises(SpecError, match="already has a meaning: line 6"):
+        check_text(TRAIN_FIRST + "param first = 4\n", given)
+    with pytest.raises(SpecError) as error:
+        check_text(TRAIN_FIRST.replace("64", "64 in 3"), given)
+    assert "<text>:4:19\n" in str(error.value) and "4 |   batch     64 in 3\n" in str(error.value)
+    node = check_text(TRAIN_FIRST, given).nodes[0]
+    assert (node.span.line, node.span.line_text) == (9, "  dense(3) -> softmax")
+
+
+def test_what_is_a_word_is_switched_off() -> None:
+    text = SPEC.replace("shuffle   on", "quantize int8\n  memory low\n  precision float64")
+    plain = check_text(SPEC).training
+    network = check_text(text, {"quantize": False, "memory": "off", "precision": "float32", "shuffle": True})
+    assert network.training == plain and network.precision == "float32"
+    assert [node.name for node in network.nodes] == ["dense1", "softmax1"]
+    assert check_text(as_trained(network)).training == plain

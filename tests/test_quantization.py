@@ -37,6 +37,7 @@ from dslc.quantization.reference import compute, encode, run
 from dslc.quantization.stages import stages_of
 from dslc.quantization.storage import from_arrays, to_arrays
 from dslc.runtime.data.datasets import load_dataset
+from dslc.runtime.data.examples import DataNote
 from dslc.runtime.model import Model
 from dslc.runtime.native import integers
 from dslc.runtime.quantized import QuantizedModel
@@ -495,3 +496,25 @@ def test_data_that_do_not_fit(model: Model) -> None:
         dslc.quantize(model, np.zeros((5, 7, 7, 1)))
     with pytest.raises(dslc.DataError):
         dslc.quantize(model, np.full((5, 8, 8, 1), np.nan))
+
+
+def test_a_saved_folder_is_loaded_again(model: Model, tmp_path: Path) -> None:
+    """With the same bits; also a second time, from what was read. An edited spec beside the integers is told of."""
+    x = np.random.default_rng(3).random((9, 8, 8, 1))
+    found = dslc.quantize(model, x)
+    found.save(tmp_path / "q")
+    again = dslc.load(tmp_path / "q")
+    again.save(tmp_path / "q")
+    for loaded in (again, dslc.load(tmp_path / "q")):
+        assert isinstance(loaded, QuantizedModel) and loaded.signals == found.signals
+        np.testing.assert_array_equal(loaded.predict(x), found.predict(x))
+    with pytest.raises(dslc.DataError, match="epochs cannot be set"):
+        dslc.load(tmp_path / "q", epochs=3)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(dslc.DataError, match="holds no quantized network"):
+        found.save(tmp_path / "other")
+    text = (tmp_path / "q" / "spec.net").read_text()
+    (tmp_path / "q" / "spec.net").write_text(text.replace("relu", "tanh", 1))
+    with pytest.warns(DataNote, match="spec.net was edited and is not looked at"):
+        np.testing.assert_array_equal(dslc.load(tmp_path / "q").predict(x), found.predict(x))

@@ -11,6 +11,7 @@ from dslc.checker.frame import defined
 from dslc.checker.splits import SPLIT
 from dslc.language import ast
 from dslc.language.diagnostics import Diagnostic
+from dslc.layers import Layer
 
 
 def skip(
@@ -44,6 +45,23 @@ def makes(body: tuple[ast.Statement, ...]) -> set[str]:
     outputs = {node.name for node in nodes if isinstance(node, ast.OutputDecl)}
     arguments = [a for node in nodes if isinstance(node, ast.Call) for a in node.arguments or ()]
     return outputs | {a.value.name for a in arguments if a.name == "name" and isinstance(a.value, ast.Name)}
+
+
+def kinds(body: tuple[ast.Statement, ...], blocks: Mapping[str, ast.BlockDecl]) -> set[type[Layer]]:
+    """The kinds of layers that statements and the blocks that they call would make."""
+    found: set[type[Layer]] = set()
+    todo: list[object] = [body]
+    seen: set[str] = set()
+    while todo:
+        for node in ast.walk(todo.pop()):
+            if not isinstance(node, ast.Call) or node.name in seen:
+                continue
+            seen.add(node.name)
+            if node.name in blocks:
+                todo.append(blocks[node.name].body)
+            elif (layer := registry.find(layers, node.name, Layer)) is not None:
+                found.add(layer)
+    return found
 
 
 def unknown_link(

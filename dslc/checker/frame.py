@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from dslc.checker.expressions import Scope
+from dslc.checker.names import NOT_WANTED
 from dslc.checker.towers import Tower
 from dslc.ir import Value
 from dslc.language import ast
@@ -79,10 +80,11 @@ class Frame:
 def defined(body: tuple[ast.Statement, ...]) -> Iterator[str]:
     """The names that statements define, whichever branches are taken."""
     for statement in body:
+        names: tuple[str, ...] = ()
         if isinstance(statement, (ast.Assign, ast.Shared, ast.InputDecl, ast.OutputDecl)):
-            yield statement.name
+            names = (statement.name,)
         elif isinstance(statement, ast.AssignMany):
-            yield from (name.name for name in statement.names)
+            names = tuple(name.name for name in statement.names)
         elif isinstance(statement, ast.When):
-            yield from defined(statement.body)
-            yield from defined(statement.otherwise)
+            names = (*defined(statement.body), *defined(statement.otherwise))
+        yield from (name for name in names if name != NOT_WANTED)

@@ -25,6 +25,18 @@ class Redefined(Diagnostic):
         return f"'{self.name}' already has a meaning: line {self.first.line}"
 
 
+NOT_WANTED = "_"
+"""In place of a name: a result that nothing is to use, `a, _ = split`."""
+
+
+@record
+class NothingWanted(Diagnostic):
+    """`_` where a name is needed: `_ = dense(8)`, or for all results."""
+
+    message = "'_' stands for a result that is not wanted, and here one must have a name"
+    hints = ("help: of several results it leaves some out: a, _ = ...",)
+
+
 @record
 class NamedLike(Diagnostic):
     """A value or block with the name of a layer, block or param: `softmax = dense(8)`."""
@@ -84,6 +96,8 @@ class UnknownName(Diagnostic):
     @property
     def notes(self) -> tuple[str, ...]:
         """The nearest name; inside a block, a reminder that it sees only its own values."""
+        if self.name == NOT_WANTED:
+            return ("help: '_' stands for results that are not wanted; give this one a name to use it",)
         if self.name == "in":
             return ("help: 'in' is what flows into a block; outside give the value a name: h = ...",)
         inside = "help: a block sees only its own values; 'in' is its input" if self.in_block else ""

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dslc import layers, registry
 from dslc.checker.blocks import bind_block
-from dslc.checker.branches import makes, names_in, skip, unknown_link
+from dslc.checker.branches import kinds, makes, names_in, skip, unknown_link
 from dslc.checker.columns import ValuesLearned, embedding_of, is_table, read_table
 from dslc.checker.common import COMMON, read_common, without_weights
 from dslc.checker.draft import Common, Draft
@@ -27,7 +27,7 @@ from dslc.checker.expressions import (
     unknown_value,
 )
 from dslc.checker.frame import Flow, Frame, NamesForValues, ResultsTooEarly, Several, SeveralValues, defined
-from dslc.checker.names import DeadEnd, NamedLike, NeverUsed, Redefined, dead_ends
+from dslc.checker.names import NOT_WANTED, DeadEnd, NamedLike, NeverUsed, NothingWanted, Redefined, dead_ends
 from dslc.checker.position import misplaced, wrong_ends
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, Unreached, misfit
 from dslc.checker.splits import SPLIT, parts
@@ -199,6 +199,7 @@ class NetBuilder:
         self.used: set[str] = set()
         self.idle: set[str] = set()
         self.skipped: set[str] = set()
+        self.skipped_layers: set[type[Layer]] = set()
         self.ends: dict[str, Diagnostic] = {}
         self.lost: set[str] = set()
         self.entered: Counter[str] = Counter()
@@ -354,6 +355,10 @@ class NetBuilder:
         """What does not run uses its names. Results that nothing else uses are then left out of the network."""
         skip(body, frame.scope, self.blocks, self.called, frame.towers)
         self.skipped |= makes(body)
+        self.skipped_layers |= kinds(body, self.blocks)
+        for name in names_in(body):
+            if name in frame.towers:
+                self.skipped_layers |= kinds(frame.towers[name].declaration.body, self.blocks)
         for name in names_in(body):
             value = frame.scope.flows.get(name, (None,))[0]
             if value is not None:
@@ -380,7 +385,11 @@ class NetBuilder:
         return value
 
     def _assign_many(self, statement: ast.AssignMany, frame: Frame, flowing: Flow) -> Flow:
-        """Each name gets one of the values that the chain ends with; the last one flows on."""
+        """Each name gets one of the values that the chain ends with; the last one that has a name flows on. Those
+        called `_` are left out of the network."""
+        if all(name.name == NOT_WANTED for name in statement.names):
+            self.report(NothingWanted(statement.names[0].span))
+            return self._poison()
         found = self._chain(statement.chain, frame, flowing, len(statement.names))
         values = found.values if isinstance(found, Several) else (found,)
         if found is not None and len(values) != len(statement.names):
@@ -388,9 +397,14 @@ class NetBuilder:
             found = self._poison()
         if found is None:
             values = (None,) * len(statement.names)
+        wanted = None
         for name, value in zip(statement.names, values, strict=True):
-            self._define(name.name, name.span, value, frame)
-        return values[-1]
+            if name.name != NOT_WANTED:
+                self._define(name.name, name.span, value, frame)
+                wanted = value
+            elif value is not None:
+                self.idle.add(value.name)
+        return wanted
 
     def _results(self, statement: ast.Results, frame: Frame) -> Flow:
         if not frame.blocks:
@@ -416,6 +430,10 @@ class NetBuilder:
 
     def _free(self, name: str, span: Span, frame: Frame) -> bool:
         """Whether nothing else has this name; reports what has."""
+        if name == NOT_WANTED:
+            self.report(NothingWanted(span))
+            self.poisoned = True
+            return False
         kinds = {"layer": registry.names(layers), "block": self.blocks, "param": self.scope.values}
         like = next((kind for kind, names in kinds.items() if name in names), None)
         if like is not None:

@@ -7,9 +7,7 @@ then one spec. A setting that is a param by itself, as in `batch size`, stands f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 
 from dslc.checker.expressions import WrongValue, as_call, written_rate
 from dslc.language import ast
@@ -17,7 +15,7 @@ from dslc.language.arguments import Symbol, show
 from dslc.language.diagnostics import Diagnostic, SpecError, did_you_mean
 from dslc.language.parse import parse
 from dslc.language.record import record
-from dslc.language.source import Source, Span
+from dslc.language.source import Edit, Span, edited
 
 RATE = "lr"
 SETTINGS = (
@@ -70,42 +68,7 @@ def settle(program: ast.Program, values: Mapping[str, object]) -> tuple[ast.Prog
         SpecError: a name is neither a param nor a setting, or its value is none of the language.
     """
     params, edits = _sorted_out(program, values)
-    text, given = _edited(program.source.text, edits)
-    if not edits:
-        return program, params
-    with pointing_outside(given):
-        return parse(Source(program.source.name, text)), params
-
-
-def values_in(program: ast.Program, values: Mapping[str, object]) -> dict[str, tuple[int, int]]:
-    """Where the settings among `values` stand in the text that `settle` makes: from, to, by what was given."""
-    return _edited(program.source.text, _sorted_out(program, values)[1])[1]
-
-
-def _edited(text: str, edits: Mapping[str, _Edit]) -> tuple[str, dict[str, tuple[int, int]]]:
-    """The text with the edits, and where each is in it."""
-    found, given, done = "", {}, 0
-    for name, edit in sorted(edits.items(), key=lambda item: item[1].start):
-        found += text[done : edit.start]
-        given[f"{name}={edit.value}"] = (len(found), len(found) + len(edit.text))
-        found, done = found + edit.text, edit.end
-    return found + text[done:], given
-
-
-@contextmanager
-def pointing_outside(given: Mapping[str, tuple[int, int]]) -> Iterator[None]:
-    """Errors of what the file does not say name the value that was given instead of a line."""
-    try:
-        yield
-    except SpecError as error:
-        raise SpecError([_outside(d, given) for d in error.diagnostics]) from None
-
-
-def _outside(diagnostic: Diagnostic, given: Mapping[str, tuple[int, int]]) -> Diagnostic:
-    for said, (start, end) in given.items():
-        if start <= diagnostic.span.start and diagnostic.span.end <= end:
-            return replace(diagnostic, span=Span(Source(f"{said}, given from outside the file", ""), 0, 0))
-    return diagnostic
+    return parse(edited(program.source, edits.values())) if edits else program, params
 
 
 def as_params(program: ast.Program, values: Mapping[str, object]) -> dict[str, object]:
@@ -114,21 +77,11 @@ def as_params(program: ast.Program, values: Mapping[str, object]) -> dict[str, o
     return {name: values[name] for name in edits} | params
 
 
-@dataclass(frozen=True)
-class _Edit:
-    """The characters from `start` to `end` become `text`, which sets `value`."""
-
-    start: int
-    end: int
-    text: str
-    value: str
-
-
-def _sorted_out(program: ast.Program, values: Mapping[str, object]) -> tuple[dict[str, object], dict[str, _Edit]]:
+def _sorted_out(program: ast.Program, values: Mapping[str, object]) -> tuple[dict[str, object], dict[str, Edit]]:
     """The values of params, and by name the edits of the settings that are none."""
     declared = tuple(d.name for d in program.declarations if isinstance(d, ast.ParamDecl))
     params = {name: value for name, value in values.items() if name in declared}
-    edits: dict[str, _Edit] = {}
+    edits: dict[str, Edit] = {}
     for name, value in values.items():
         if name in declared:
             continue
@@ -167,20 +120,21 @@ def _rate(setting: ast.Setting) -> ast.Expr | ast.Setting:
     return next((a.value for a in taking.arguments or () if a.value.span == span), setting)
 
 
-def _edit(found: ast.Expr | ast.Setting | ast.TrainDecl, name: str, value: str) -> _Edit:
+def _edit(found: ast.Expr | ast.Setting | ast.TrainDecl, name: str, value: str) -> Edit:
+    said = f"{name}={value}"
     if isinstance(found, ast.TrainDecl):
         end = found.span.end - 1
         before = found.span.source.text[:end]
         fresh = "" if not before.rpartition("\n")[2].strip() else "\n"
-        return _Edit(end, end, f"{fresh}  {name} {value}\n", value)
+        return Edit(end, end, f"{fresh}  {name} {value}\n", said)
     if isinstance(found, ast.Setting):
         outer = as_call(found.values[0])
         call = outer and written_rate(outer)[0]
         end = (call or found.values[0]).span.end
         if call is None or call.arguments is None:
-            return _Edit(end, end, f"({name}={value})", value)
-        return _Edit(end - 1, end - 1, f"{', ' * bool(call.arguments)}{name}={value}", value)
-    return _Edit(found.span.start, found.span.end, value, value)
+            return Edit(end, end, f"({said})", said)
+        return Edit(end - 1, end - 1, f"{', ' * bool(call.arguments)}{said}", said)
+    return Edit(found.span.start, found.span.end, value, said)
 
 
 def _names(expr: ast.Expr) -> set[str]:

@@ -18,7 +18,7 @@ from dslc.checker.expressions import Failed, Scope, UnknownThing, WrongValue, ev
 from dslc.checker.losses import inputs_of_losses
 from dslc.checker.names import NamedLike, NeverUsed, Redefined
 from dslc.checker.net import NetBuilder
-from dslc.checker.overrides import pointing_outside, settle, values_in
+from dslc.checker.overrides import settle
 from dslc.checker.rounding import with_rounding
 from dslc.checker.sizes import MAX_ELEMENTS, SizesDoNotFit, TooManyElements, gathered, misfit
 from dslc.checker.target_units import with_target_units
@@ -78,12 +78,10 @@ def check(program: ast.Program, overrides: Mapping[str, object] | None = None, p
         SpecError: with every error of the file.
     """
     errors: list[Diagnostic] = []
-    given = values_in(program, overrides or {})
     program, params = settle(program, overrides or {})
-    with pointing_outside(given):
-        network = _Checker(program, params, errors).network(precision)
-        if errors or network is None:
-            raise SpecError(dict.fromkeys(errors))
+    network = _Checker(program, params, errors).network(precision)
+    if errors or network is None:
+        raise SpecError(dict.fromkeys(errors))
     return network
 
 
@@ -113,7 +111,14 @@ class _Checker:
         builder.build(nets[0])
         complete = bool(builder.drafts) and not builder.poisoned
         settings = TrainReader(self.scope, builder.train_only).read(
-            train, builder.heads, builder.drafts, builder.lost, complete, builder.inputs, builder.skipped
+            train,
+            builder.heads,
+            builder.drafts,
+            builder.lost,
+            complete,
+            builder.inputs,
+            builder.skipped,
+            builder.skipped_layers,
         )
         self._check_start(builder.drafts, settings)
         self._report_unused(blocks, builder)

@@ -22,6 +22,8 @@ from dslc.language.arguments import BadValue, Symbol, Whole, show, slots
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, did_you_mean, one_of
 from dslc.language.record import record
 from dslc.language.source import Span
+from dslc.layers import Layer
+from dslc.layers.conv import Conv
 from dslc.losses import Loss
 from dslc.optimizers import Optimizer
 from dslc.optimizers.sgd import Sgd
@@ -131,10 +133,12 @@ class UnevenSlices(Diagnostic):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The nearest number of slices that divides the batch."""
-        fitting = [k for k in range(2, self.batch + 1) if self.batch % k == 0]
-        best = min(fitting, key=lambda k: (abs(k - self.slices), k), default=None)
-        return (f"help: for example batch {self.batch} in {best}",) if best else ()
+        """A number of slices near this one that divides the batch, and the largest smaller batch that these divide."""
+        near = range(max(2, self.slices // 2), min(2 * self.slices, self.batch) + 1)
+        fitting = [k for k in near if self.batch % k == 0]
+        same = [f"batch {self.batch} in {min(fitting, key=lambda k: abs(k - self.slices))}"] if fitting else []
+        other = max(1, self.batch // self.slices) * self.slices
+        return (f"help: for example {' or '.join([*same, f'batch {other} in {self.slices}'])}",)
 
 
 @record
@@ -227,14 +231,16 @@ class TrainReader:
         complete: bool = True,
         inputs: Mapping[str, Value] | None = None,
         skipped: Collection[str] = (),
+        skipped_layers: Collection[type[Layer]] = (),
     ) -> TrainSettings:
         """What `train` says for a network with these heads, layers and inputs.
 
         lost: heads whose chains failed. complete: whether the whole net was built; if not, nothing is reported that
         only seems to be missing. skipped: outputs and layers of branches that are not taken: what is said of them holds
-        where they are.
+        where they are. skipped_layers: the kinds of layers there, for which a setting may be that has no effect here.
         """
         self.heads, self.drafts, self.complete, self.skipped = heads, drafts, complete, skipped
+        self.skipped_layers = skipped_layers
         self.loss_reader = LossReader(self.scope, heads, drafts, lost, self.losses, inputs or {}, skipped)
         answers = {name: head for name, head in heads.items() if name not in self.train_only}
         self.metric_reader = MetricReader(self.scope, answers, complete)
@@ -394,19 +400,21 @@ class TrainReader:
     def _memory(self, setting: ast.Setting) -> None:
         expr = setting.values[0]
         value = evaluate(expr, self.scope)
-        if isinstance(value, Symbol) and value.name != "low":
-            raise self.scope.fail(WrongValue(expr.span, "memory", f"expected low or bytes, not {value.name}"))
+        if value is False:
+            return
+        if isinstance(value, bool) or (isinstance(value, Symbol) and value.name != "low"):
+            raise self.scope.fail(WrongValue(expr.span, "memory", f"expected low, bytes or off, not {show(value)}"))
         limit = None if isinstance(value, Symbol) else self._whole("memory", value, expr.span, 2**62)
         self.found["memory"] = MemoryLimit(limit, expr.span)
 
     def _quantize(self, setting: ast.Setting) -> None:
-        self.found["quantize"] = self._word(setting.values[0], "quantize", ("int8",))
-        self.rounds_span = setting.span
+        if self._word(setting.values[0], "quantize", ("int8", "off")) == "int8":
+            self.found["quantize"], self.rounds_span = "int8", setting.span
 
     def _word(self, expr: ast.Expr, kind: str, known: tuple[str, ...]) -> str:
-        if not isinstance(expr, ast.Name) or expr.name not in known:
+        if not isinstance(expr, (ast.Name, ast.Switch)) or expr.span.text not in known:
             raise self.scope.fail(UnknownThing(expr.span, kind, expr.span.text, known))
-        return expr.name
+        return expr.span.text
 
     # ------------------------------------------------------------------------------------------- all together
 
@@ -428,10 +436,11 @@ class TrainReader:
             self._check_effects(word)
 
     def _check_precision(self) -> None:
-        if self.precise_span is not None and self.found["precise"]:
+        skipped = self.skipped_layers
+        if self.precise_span is not None and self.found["precise"] and not any(issubclass(k, Conv) for k in skipped):
             for found in useless_precise(self.drafts, self.precise_span):
                 self.report(found)
-        if self.mixed_span is not None:
+        if self.mixed_span is not None and all(kind.with_bf16 is Layer.with_bf16 for kind in skipped):
             for found in useless_mixed(self.drafts, self.mixed_span):
                 self.report(found)
 
@@ -447,9 +456,11 @@ class TrainReader:
         frozen = self._frozen()
         if not any(w.trained for d in self.drafts if d.name not in frozen for w in d.weights):
             self.report(NothingLearns(word))
-        for found in useless_regularizers(self.drafts, frozen, self.regularizers):
-            self.report(found)
         for found in frozen_penalties(self.drafts, frozen):
+            self.report(found)
+        if any(kind.parameters is not Layer.parameters for kind in self.skipped_layers):
+            return
+        for found in useless_regularizers(self.drafts, frozen, self.regularizers):
             self.report(found)
         for found in useless_init(self.drafts, self.init_span) if self.init_span is not None else ():
             self.report(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from dslc import formula
+from dslc import formula, layers, registry
 from dslc.checker.arithmetic import Impossible
 from dslc.checker.expressions import Failed, Scope, number_of
 from dslc.formula import POWERS
@@ -42,6 +42,16 @@ class NoArithmetic(Diagnostic):
 
 
 @record
+class LayerInArithmetic(Diagnostic):
+    """A layer as a term: `add(x, y) * 2 -> relu`, `1 + dense(4)`."""
+
+    layer: str
+    call: str
+    message = "the layer {layer} cannot stand in arithmetic of values"
+    hints = ("help: give its result a name first, h = {call}, and write h here",)
+
+
+@record
 class NothingCombined(Diagnostic):
     """A chain that starts with a number: `2 * 3 -> relu`."""
 
@@ -66,7 +76,9 @@ class Combination:
 
     def _combined(self, expr: ast.Expr) -> Value | float:
         """A value, or a number where there is no value in it."""
-        if not any(isinstance(node, ast.Name) and node.name in self.scope.flows for node in ast.walk(expr)):
+        if isinstance(expr, ast.Call) and expr.name in registry.names(layers):
+            raise Impossible(LayerInArithmetic(expr.span, expr.name, expr.span.text))
+        if not any(self._makes_a_value(node) for node in ast.walk(expr)):
             return number_of(expr, self.scope)
         if isinstance(expr, ast.Name):
             return self.scope.flow(expr.name, expr.span)
@@ -75,6 +87,11 @@ class Combination:
         if isinstance(expr, ast.Binary):
             return self._binary(expr, self._combined(expr.left), self._combined(expr.right))
         raise Impossible(NoArithmetic(expr.span, f"'{expr.name if isinstance(expr, ast.Call) else expr.span.text}'"))
+
+    def _makes_a_value(self, node: object) -> bool:
+        if isinstance(node, ast.Name):
+            return node.name in self.scope.flows
+        return isinstance(node, ast.Call) and node.name in registry.names(layers)
 
     def _binary(self, expr: ast.Binary, left: Value | float, right: Value | float) -> Value:
         if isinstance(left, Value) and isinstance(right, Value):

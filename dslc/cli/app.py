@@ -40,7 +40,10 @@ app = App(
 
 app.register_install_completion_command(help="Install completion of commands and options for bash, zsh or fish.")
 
-Spec = Annotated[str, Parameter(help="The .net file, or the name of a spec that ships, such as lenet5.")]
+Spec = Annotated[
+    str,
+    Parameter(help="The .net file, a run folder (its spec.net), or the name of a spec that ships, such as lenet5."),
+]
 Run = Annotated[str, Parameter(name="RUN", help="A run folder, or a weights file that `save` or `dslc train` wrote.")]
 Data = Annotated[
     str,

@@ -59,8 +59,8 @@ def _print(title: str, runs: list[str], rows: list[Row], side: str) -> None:
 def _run(name: str) -> RunToCompare:
     """A run from its files; nothing is compiled."""
     from dslc.compiler import check_file
+    from dslc.language.shipped import SPEC
     from dslc.runtime.analysis.comparison import RunToCompare
-    from dslc.runtime.runs.checkpoints import SPEC
     from dslc.runtime.runs.folder import HISTORY
     from dslc.runtime.runs.metadata import read_metadata
     from dslc.runtime.runs.quantized import require_float

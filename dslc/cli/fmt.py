@@ -69,8 +69,8 @@ def _format(path: str, check: bool, diff: bool) -> bool:
     if path == STDIN:
         print(formatted, end="")
     elif formatted != source.text:
-        with writing(path):
-            write_whole(Path(path).resolve(), formatted.encode())
+        with writing(source.name):
+            write_whole(Path(source.name).resolve(), formatted.encode())
     return False
 
 

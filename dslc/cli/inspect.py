@@ -40,7 +40,8 @@ def inspect(
 ) -> None:
     """Show how large activations and gradients are by depth, a row a layer: what vanishes, what explodes.
 
-    The network is as training would start it, or has the weights of a file.
+    The network is as training would start it, also that of a run folder, or
+    has the weights of a file.
     Computed in NumPy and float64.
 
     activation: the standard deviation of the layer's output. It vanishes

@@ -55,7 +55,8 @@ def quantize(
     import dslc
     from dslc.language.diagnostics import DataError
     from dslc.runtime.runs.folder import load_run
-    from dslc.runtime.runs.quantized import is_quantized, require_free, write_quantized
+    from dslc.runtime.runs.quantized import is_quantized, write_quantized
+    from dslc.runtime.training.quantized_folder import require_free
     from dslc.runtime.training.weights import require_run
 
     if is_quantized(run):

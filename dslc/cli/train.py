@@ -305,8 +305,8 @@ def write_run(folder: Path, model: Model, history: Any, dataset: Dataset, result
     """Writes what a run folder holds besides the checkpoint: spec, weights, history, metadata, report."""
     from dslc.cache import write_whole
     from dslc.cli.page import page_of
+    from dslc.language.shipped import SPEC
     from dslc.runtime.analysis.findings import look_at
-    from dslc.runtime.runs.checkpoints import SPEC
     from dslc.runtime.runs.environment import environment
     from dslc.runtime.runs.folder import HISTORY, REPORT, WEIGHTS
     from dslc.runtime.runs.metadata import METADATA, RunMetadata

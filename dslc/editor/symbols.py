@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dslc.checker.names import NOT_WANTED
 from dslc.editor.analysis import analyze
 from dslc.language import ast
 from dslc.language.diagnostics import DataError
@@ -109,6 +110,8 @@ class _Walk:
                 self.scopes.pop()
 
     def _define(self, name: str, kind: Kind, span: Span, node: object) -> None:
+        if name == NOT_WANTED:
+            return
         symbol = Symbol(name, kind, span, node)  # type: ignore[arg-type]
         self.symbols.append(symbol)
         self.scopes[-1][name] = symbol

@@ -153,6 +153,8 @@ CODES: dict[str, Entry] = {
     "TiedInIntegers": Entry("DSLC133", "quantize_tied"),
     "TwoRoundings": Entry("DSLC134", "quantize_mixed"),
     "ShareOfOne": Entry("DSLC135", "softmax_of_one"),
+    "LayerInArithmetic": Entry("DSLC136", "layer_in_arithmetic"),
+    "NothingWanted": Entry("DSLC137", "result_without_a_name"),
 }
 
 

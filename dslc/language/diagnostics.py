@@ -110,7 +110,7 @@ def one_of(words: Iterable[str]) -> str:
 
 def render(diagnostic: Diagnostic) -> str:
     """The diagnostic as text: title, place, the line with the place underlined, and the notes."""
-    span = diagnostic.span
+    span = diagnostic.span.as_written
     code = f"[{diagnostic.code}]" if diagnostic.code else ""
     head = f"{diagnostic.severity}{code}: {diagnostic.title}\n"
     if not span.source.text:

@@ -24,7 +24,7 @@ from dslc.cache import cache_folder, write_whole
 from dslc.language import ast
 from dslc.language.diagnostics import LEARNING_RATE, LEARNING_RATE_HELP, Diagnostic, SpecError
 from dslc.language.record import record
-from dslc.language.shipped import names_like, shipped
+from dslc.language.shipped import names_like, shipped, spec_file
 from dslc.language.source import Source, Span
 
 MAX_BYTES = 1_000_000
@@ -195,14 +195,15 @@ class NeverClosed(Diagnostic):
 
 def read(path: str | Path) -> Source:
     """The file as a source: UTF-8 with or without a byte order mark, with CR LF read as LF. A name such as `lenet5`
-    that is no file is the spec of this name that ships with the package.
+    that is no file is the spec of this name that ships with the package, and a run folder the `spec.net` in it.
 
     Raises:
         SpecError: the path cannot be read, is too large, or is not text.
     """
     nowhere = Span(Source(str(path), ""), 0, 0)
     try:
-        data = (shipped(str(path)) or Path(path)).read_bytes()
+        path = spec_file(Path(path))
+        data = (shipped(str(path)) or path).read_bytes()
     except OSError as error:
         hint = names_like(str(path)) if isinstance(error, FileNotFoundError) else ""
         raise SpecError([NotReadable(nowhere, (error.strerror or str(error)).lower(), hint)]) from None

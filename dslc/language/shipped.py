@@ -1,4 +1,5 @@
-"""The specs that ship with the package, which are found by name from anywhere: `dslc check lenet5`."""
+"""Where the spec of a name is: those that ship with the package are found from anywhere, `dslc check lenet5`, and a run
+folder stands for the spec in it."""
 
 from __future__ import annotations
 
@@ -7,6 +8,14 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from dslc.language.diagnostics import did_you_mean
+
+SPEC = "spec.net"
+"""What the spec of a run is called, in its folder."""
+
+
+def spec_file(path: Path) -> Path:
+    """The file that a path means: that of a run folder, else itself."""
+    return path / SPEC if path.is_dir() and (path / SPEC).is_file() else path
 
 
 def shipped_names() -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class _Lowering:
         return Site(
             name=node.name,
             line=span.line,
-            comment=span.source.line(span.line).strip(),
+            comment=span.line_text.strip(),
             index=index,
             training=self.training and not node.frozen,
             pulled=node.output.name in self.needs,

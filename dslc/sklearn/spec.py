@@ -11,7 +11,7 @@ from dslc.checker.program import check
 from dslc.ir import Network
 from dslc.language import ast
 from dslc.language.parse import parse, read
-from dslc.language.source import Source
+from dslc.language.source import Edit, Source, edited
 
 BUILT = """\
 param features = 1
@@ -89,18 +89,16 @@ def check_spec(
     if seed is not None and "seed" in declared:
         values["seed"] = seed
     elif seed is not None:
-        program = parse(Source(source.name, _with_seed(program, seed)))
+        program = parse(_with_seed(program, seed))
     return check(program, {**values, **params}, dtype)
 
 
-def _with_seed(program: ast.Program, seed: int) -> str:
-    """The text with this seed in `train`, so that it says how the network was trained."""
-    text = program.source.text
+def _with_seed(program: ast.Program, seed: int) -> Source:
+    """The source with this seed in `train`, so that it says how the network was trained."""
+    source = program.source
     train = next((d for d in program.declarations if isinstance(d, ast.TrainDecl)), None)
     if train is None:
-        return text
+        return source
     old = next((setting for setting in train.settings if setting.key == "seed"), None)
-    if old is not None:
-        return f"{text[: old.span.start]}seed {seed}{text[old.span.end :]}"
-    end = train.span.end - 1
-    return f"{text[:end]}  seed {seed}\n{text[end:]}"
+    start, end = (train.span.end - 1, train.span.end - 1) if old is None else (old.span.start, old.span.end)
+    return edited(source, [Edit(start, end, f"  seed {seed}\n" if old is None else f"seed {seed}", f"seed={seed}")])

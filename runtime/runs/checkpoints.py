@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dslc.cache import PART, write_whole
 from dslc.language.diagnostics import DataError
+from dslc.language.shipped import SPEC
 from dslc.runtime.model import Model
 from dslc.runtime.training.callbacks import Callback, Record
 from dslc.runtime.training.history import History
@@ -18,7 +19,6 @@ from dslc.runtime.training.interrupts import undisturbed
 from dslc.runtime.training.spec_text import as_trained
 from dslc.runtime.training.trainable import Trainable
 
-SPEC = "spec.net"
 CHECKPOINT, PREVIOUS = "checkpoint", "checkpoint.previous"
 
 

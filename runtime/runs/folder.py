@@ -13,12 +13,13 @@ from dslc.cache import PART, write_whole
 from dslc.compiler import check_file, check_text
 from dslc.cores import Threads
 from dslc.language.diagnostics import DataError
+from dslc.language.shipped import SPEC
 from dslc.locks import locked
 from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.data.files import require_file
 from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
-from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, SPEC, checkpoints_of, resume_newest
+from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, checkpoints_of, resume_newest
 from dslc.runtime.runs.metadata import METADATA
 from dslc.runtime.training.weights import read_metadata, require_run
 
@@ -108,8 +109,9 @@ def is_complete(folder: Path) -> bool:
     return min(path.stat().st_mtime_ns for path in ending) >= (folder / CHECKPOINT).stat().st_mtime_ns
 
 
-def load_run(run: str, threads: Threads) -> Model:
-    """Loads a trained model from a run folder, or from a weights file, which contains the spec.
+def load_run(run: str, threads: Threads, params: Mapping[str, object] | None = None, dtype: str | None = None) -> Model:
+    """Loads a trained model from a run folder, or from a weights file, which contains the spec. params, dtype: in place
+    of what the spec of the folder says.
 
     Raises:
         DataError: there is no such run, or its files do not fit together.
@@ -120,7 +122,7 @@ def load_run(run: str, threads: Threads) -> Model:
         if not (path / SPEC).exists() or not ((path / WEIGHTS).exists() or checkpoints_of(run)):
             raise DataError(f"{run} is not a run folder: it has no {SPEC} with {WEIGHTS}")
         require_file(path / SPEC)
-        model = Model(check_file(path / SPEC), threads)
+        model = Model(check_file(path / SPEC, params, dtype), threads)
         _fill(model, path)
         return model
     model = Model(check_text(_spec_inside(path)), threads)

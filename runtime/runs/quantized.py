@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,30 +11,26 @@ from typing import Any
 import numpy as np
 
 from dslc.cache import write_whole
-from dslc.compiler import check_file, check_text
+from dslc.compiler import check_text
 from dslc.cores import Threads
+from dslc.ir import Network
 from dslc.language.diagnostics import DataError
+from dslc.language.shipped import SPEC
 from dslc.quantization.program import Program
-from dslc.quantization.storage import from_arrays, to_arrays
+from dslc.quantization.storage import from_arrays
+from dslc.runtime.data.examples import DataNote
 from dslc.runtime.data.schema import Schema
 from dslc.runtime.model import Model
 from dslc.runtime.quantized import QuantizedModel
-from dslc.runtime.runs.checkpoints import SPEC
 from dslc.runtime.runs.folder import SPLIT, load_run
 from dslc.runtime.runs.metadata import METADATA
 from dslc.runtime.runs.trained import trained
-from dslc.runtime.training.spec_text import as_trained
-from dslc.runtime.training.weights import DATA, read_arrays, write_arrays
+from dslc.runtime.training.quantized_folder import INTEGERS, KEPT, PROGRAM, SIGNALS
+from dslc.runtime.training.weights import DATA, read_arrays
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
-INTEGERS, TOLD = "int8.safetensors", "quantization.txt"
-PROGRAM = "program"
-"""The key of the metadata that holds all but the arrays."""
-KEPT = "kept/"
-"""What the names of parameters that stay in float begin with."""
-SIGNALS = "signals"
-"""The array that says how far the heads are from the network in float, if that is known."""
+TOLD = "quantization.txt"
 
 
 def write_quantized(folder: Path, model: QuantizedModel, report: str, run: str | None = None) -> None:
@@ -42,38 +39,14 @@ def write_quantized(folder: Path, model: QuantizedModel, report: str, run: str |
     Raises:
         DataError: the folder is that of another network, or cannot be written.
     """
-    require_free(folder)
+    model.save(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / SPEC, as_trained(model.network).encode())
         write_whole(folder / TOLD, report.encode())
         for name in (METADATA, SPLIT):
             if run is not None and (Path(run) / name).is_file():
                 shutil.copyfile(Path(run) / name, folder / name)
     except OSError as error:
         raise DataError(f"cannot write to {folder}: {error.strerror}") from None
-    arrays, text = to_arrays(model.program)
-    kept = {f"{KEPT}{name}": array for name, array in parameters_in_float(model).items()}
-    known = {} if model.signals is None else {SIGNALS: np.array(model.signals)}
-    every = {**arrays, **kept, **known}
-    write_arrays(folder / INTEGERS, model.network, every, {DATA: model.schema.to_json(), PROGRAM: text})
-
-
-def require_free(folder: Path) -> None:
-    """Raises DataError where a quantized network cannot be written to a folder: a file, or a folder of others."""
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder} is a file: name a folder with -o")
-    if folder.exists() and any(folder.iterdir()) and not (folder / INTEGERS).exists():
-        raise DataError(f"{folder} exists already, and holds no quantized network: name another folder with -o")
-
-
-def parameters_in_float(model: QuantizedModel) -> dict[str, Array]:
-    """The parameters of layers behind the integers, and class weights: all that is not in the integers."""
-    network = model.network
-    layers = {name for ending in model.program.endings for name in ending.layers}
-    names = {p.name for node in network.nodes if node.name in layers for p in node.roles.values()}
-    names |= {p.name for head in network.answers if (p := network.class_weights(head)) is not None}
-    return {name: np.asarray(model.trained.parameters[name], np.float32) for name in sorted(names)}
 
 
 def is_quantized(run: str) -> bool:
@@ -98,7 +71,7 @@ def read_quantized(run: str, target: Target | None = None, threads: Threads = "a
     arrays, about = read_arrays(path)
     if PROGRAM not in about:
         raise DataError(f"{path} holds no quantized network")
-    network = check_file(path.with_name(SPEC)) if path.with_name(SPEC).exists() else check_text(about["spec"])
+    network = _network(path, about["spec"])
     try:
         program: Program = from_arrays(arrays, about[PROGRAM])
     except (ValueError, KeyError, TypeError) as error:
@@ -107,6 +80,15 @@ def read_quantized(run: str, target: Target | None = None, threads: Threads = "a
     kept = {name.removeprefix(KEPT): array for name, array in arrays.items() if name.startswith(KEPT)}
     signals = _signals(arrays, program, path)
     return QuantizedModel(trained(network, kept, schema), program, schema, target, signals, threads)
+
+
+def _network(path: Path, text: str) -> Network:
+    """The network whose integers a file has: that of the text in it. A `spec.net` beside it only shows this text."""
+    shown = path.with_name(SPEC)
+    if shown.is_file() and shown.read_bytes() != text.encode():
+        note = f"{shown} was edited and is not looked at: the integers are those of the spec in {path.name}"
+        warnings.warn(f"{note}; to change the network, quantize its run again", DataNote, stacklevel=4)
+    return check_text(text)
 
 
 def _signals(arrays: Mapping[str, Array], program: Program, path: Path) -> tuple[float, ...] | None:

@@ -12,8 +12,9 @@ from dslc.compiler import check_file, check_text
 from dslc.export.network import Images, Trained
 from dslc.ir import Network
 from dslc.language.diagnostics import DataError
+from dslc.language.shipped import SPEC
 from dslc.runtime.data.schema import Schema
-from dslc.runtime.runs.checkpoints import CHECKPOINT, SPEC
+from dslc.runtime.runs.checkpoints import CHECKPOINT
 from dslc.runtime.runs.folder import WEIGHTS
 from dslc.runtime.training.checkpoint import BEST, LAST
 from dslc.runtime.training.weights import differences, read_arrays, read_schema, require_run
