@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from dslc.ir import Head, Network, Value
+from dslc.ir import Head, Network, Node, Value
 from dslc.layers import Layer, Mode, Reference
 from dslc.layers._fake_quantize import fake_quantized_weight
 from dslc.losses import Loss
@@ -41,9 +41,7 @@ class Interpreter:
         used = dict(self.parameters if training else self.shown)
         for index, node in enumerate(self.network.nodes):
             xs = tuple(values[v.name] for v in node.inputs)
-            own = {role: used[p.name] for role, p in node.roles.items()}
-            if node.rounds_weight:
-                own["weight"] = fake_quantized_weight(own["weight"], node.roles["weight"].units)
+            own = self.own(node, used)
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
             if self.slice is not None and mode.training and node.layer.mixes:
                 results[node.name] = _in_slices(self.slice, node.layer, xs, own, mode)
@@ -52,6 +50,13 @@ class Interpreter:
             used |= {node.roles[role].name: value for role, value in results[node.name].updates.items()}
             values[node.output.name] = results[node.name].y
         return values, results
+
+    def own(self, node: Node, used: Mapping[str, Array]) -> Arrays:
+        """A node's parameters by role, among all by name; a weight for integers is rounded."""
+        own = {role: used[p.name] for role, p in node.roles.items()}
+        if node.rounds_weight:
+            own["weight"] = fake_quantized_weight(own["weight"], node.roles["weight"].units)
+        return own
 
     @property
     def slice(self) -> int | None:
