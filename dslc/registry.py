@@ -25,6 +25,7 @@ def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(name.rstrip("_") if keyword.iskeyword(name.rstrip("_")) else name for name in found))
 
 
+@cache
 def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
     """The class derived from `base` in the file of this name; None if there is no such file."""
     if name not in names(package):

@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import math
 import os
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -23,8 +24,9 @@ from helpers import REPO, SPECS, all_threads_come, data
 
 FOUND = {path.stem: path for path in [*SPECS, *sorted((REPO / "specs/zoo").glob("*.net"))]}
 """All that ship, the published networks too."""
-BIG = 100
-"""From so many million multiply-adds for an example on, mini-batches are small, or a step would take minutes."""
+BIG, FEW = 100, 3
+"""From so many million multiply-adds for an example on, a mini-batch is so small, or a step would take minutes; the
+output says so."""
 EPOCHS = 3
 Hashes = dict[str, str]
 
@@ -46,11 +48,14 @@ def hashes(names: list[str], planned: int, counts: tuple[int, ...]) -> Hashes:
 
 
 def load(name: str, threads: int) -> Model:
-    """A spec as it ships; a big one with mini-batches of 3."""
-    network = check_file(FOUND[name])
-    if network.training is None or millions(network) < BIG:
-        return dslc.load(FOUND[name], threads=threads)
-    return dslc.load(FOUND[name], threads=threads, batch=3)
+    """A spec as it ships, but for the mini-batches of big ones."""
+    given = {"batch": FEW} if is_big(check_file(FOUND[name])) else {}
+    return dslc.load(FOUND[name], threads=threads, **given)
+
+
+def is_big(network: Network) -> bool:
+    """Whether its mini-batches are small here."""
+    return network.training is not None and millions(network) >= BIG
 
 
 def millions(network: Network) -> float:
@@ -113,12 +118,14 @@ def main() -> None:
     parser.add_argument("--below", type=float, default=math.inf, help="only those with fewer million multiply-adds")
     options = parser.parse_args()
     all_threads_come(setattr)
-    for name in options.only.split(","):
-        if millions(check_file(FOUND[name])) >= options.below:
+    networks = {name: check_file(FOUND[name]) for name in options.only.split(",")}
+    for name in sorted(networks, key=lambda name: millions(networks[name])):
+        if millions(networks[name]) >= options.below:
             continue
-        counts = tuple(n for n in (1, 2, 3, 8) if n <= options.threads)
-        for spec, digest in hashes([name], options.threads, counts).items():
-            print(f"{spec:20} {digest}", flush=True)
+        counts, begun = tuple(n for n in (1, 2, 3, 8) if n <= options.threads), time.monotonic()
+        (digest,) = hashes([name], options.threads, counts).values()
+        note = f", mini-batches of {FEW}" if is_big(networks[name]) else ""
+        print(f"{name:20} {digest}  {time.monotonic() - begun:.0f} s{note}", flush=True)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from fuzzing.variations import Case, Variation, every_variation
 
 pytestmark = pytest.mark.optimized
 NETWORKS, CHUNK, MANY = 100, 10, 400
-QUICK = Variation(level="-O0")
+QUICK = Variation()
 THINGS = {
     name: thing
     for package, base in (
@@ -45,7 +45,7 @@ THINGS = {
 }  # fmt: skip
 """All that has a name in the language; some names are of several kinds."""
 STATEMENTS = ("param", "block", "repeat", "when", "shared", "split", "table", "train_only", "subject_to", "warmup")
-COMMON = ("name", "freeze", "lr_factor", "init", "l1", "l2", "max_norm", "balanced", "low")
+COMMON = ("name", "freeze", "lr_factor", "init", "l1", "l2", "max_norm", "balanced", "low", "mixed", "int8")
 """What else there is: statements, arguments of all layers, words."""
 
 
@@ -83,8 +83,7 @@ def test_random_networks_have_everything() -> None:
         words.update(re.findall(r"\w+", text))
         for name, given in re.findall(r"\b(\w+)\(((?:[^()]|\([^()]*\))*)\)", text):
             words.update(f"{name}({argument}=)" for argument in re.findall(r"(\w+)=", given))
-    settings = {*TrainReader.KEYS} - {"quantize"}  # in the middle of two steps it rounds to either: tests of its own
-    assert sorted({*THINGS, *settings, *STATEMENTS, *COMMON} - words) == []
+    assert sorted({*THINGS, *TrainReader.KEYS, *STATEMENTS, *COMMON} - words) == []
     named = {f"{name}({slot.name}=)" for name, thing in THINGS.items() for slot in slots(thing)}
     without_names = {f"{name}(" for name in (*registry.names(inits), *registry.names(regularizers))}
     named.remove("one_cycle(epochs=)")  # is known within fit alone; steps says the same

@@ -28,7 +28,7 @@ def in_another_process(names: list[str], threads: int, **setting: str) -> Hashes
     command = [sys.executable, str(SCRIPT), "--threads", str(threads), "--only", ",".join(names)]
     environment = {**os.environ, build.EXTRA_FLAGS: FLAGS, **setting}
     printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-    return dict(re.findall(r"^(\w+) +(\w+)$", printed, re.MULTILINE))
+    return dict(re.findall(r"^(\w+) +(\w+) ", printed, re.MULTILINE))
 
 
 @pytest.mark.parametrize("names", [["lenet5", "mlp_batchnorm"], pytest.param([*SMALL, *ZOO], marks=pytest.mark.slow)])

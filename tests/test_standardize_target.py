@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import dslc
+from dslc.compiler import check_text
 from dslc.language.diagnostics import SpecError
 from dslc.runtime.data.examples import DataNote
 from helpers import FORWARD, assert_agrees, assert_all_close, assert_close, load
@@ -151,6 +152,12 @@ train {
     y = {"depth": rng.standard_normal((9, 4, 5, 2)) * [3, 1] + [5, 7], "kind": rng.integers(0, 3, 9)}
     fresh.fit(rng.standard_normal((9, 4, 5, 1)), y, epochs=1)
     assert_close(fresh.parameters["depth_unit.std"].numpy(), y["depth"].std(axis=(0, 1, 2)), FORWARD["float32"], "std")
+
+
+def test_a_head_of_training_alone_stays_one() -> None:
+    text = prices().replace("dense(5)", "h = x -> dense(5)\n  output a = h -> dense(2) train_only\n  output b = h")
+    network = check_text(text.replace("loss mse", "loss a: mse\n  loss b: mae"))
+    assert [(head.name, head.train_only) for head in network.heads] == [("b", False), ("a", True)]
 
 
 def test_a_constant_target_is_shifted_with_a_note(rng: np.random.Generator) -> None:

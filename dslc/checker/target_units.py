@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from dslc.checker.draft import Draft
 from dslc.inits.ones import Ones
@@ -66,7 +67,7 @@ def with_target_units(
         taken.add(name)
         node = _unit(name, head.value, span)
         added.append(node)
-        changed.append(Head(head.name, node.output, head.loss))
+        changed.append(replace(head, value=node.output))
     return tuple(changed), (*nodes, *added)
 
 

@@ -7,6 +7,7 @@ nodes, and `dslc check` should answer at once, so they share the methods below.
 from __future__ import annotations
 
 from dataclasses import MISSING, FrozenInstanceError, dataclass, fields
+from functools import cache
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -18,24 +19,30 @@ def record(cls: type[T]) -> type[T]:
     return dataclass(init=False, repr=False, eq=False)(cls)
 
 
+@cache
+def field_names(cls: type[Record]) -> tuple[str, ...]:
+    """The fields, in their order."""
+    return tuple(f.name for f in fields(cls))  # type: ignore[arg-type]
+
+
 class Record:
     """Base of records: fields by position or by name, compared by value. Assigning to a field raises
     FrozenInstanceError."""
 
     def __init__(self, *positional: Any, **named: Any) -> None:
+        names = field_names(type(self))
+        if len(positional) == len(names) and not named:
+            self.__dict__.update(zip(names, positional, strict=True))
+            return
         own = fields(self)  # type: ignore[arg-type]
-        given = dict(zip((f.name for f in own), positional, strict=False)) | named
-        if (
-            len(positional) > len(own)
-            or len(given) != len(positional) + len(named)
-            or given.keys() - {f.name for f in own}
-        ):
-            raise TypeError(f"{type(self).__name__} has the fields {', '.join(f.name for f in own)}")
+        given = dict(zip(names, positional, strict=False)) | named
+        if len(positional) > len(own) or len(given) != len(positional) + len(named) or given.keys() - {*names}:
+            raise TypeError(f"{type(self).__name__} has the fields {', '.join(names)}")
         for f in own:
             value = given.get(f.name, f.default)
             if value is MISSING:
                 raise TypeError(f"{type(self).__name__} needs {f.name}")
-            object.__setattr__(self, f.name, value)
+            self.__dict__[f.name] = value
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"{type(self).__name__}.{name} cannot be changed")

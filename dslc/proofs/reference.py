@@ -5,10 +5,10 @@ It uses no operations, plans or C.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from dslc.ir import Head, Network, Value
+from dslc.ir import Head, Network, Node, Value
 from dslc.layers import Layer, Mode, Reference
 from dslc.layers._fake_quantize import fake_quantized_weight
 from dslc.losses import Loss
@@ -38,20 +38,43 @@ class Interpreter:
         """Forward pass: every value (n, *shape) by name, and the reference of every node, which holds its backward."""
         values: Arrays = dict(inputs)
         results: dict[str, Reference] = {}
+        sliced: list[tuple[Node, Mode]] = []
         used = dict(self.parameters if training else self.shown)
         for index, node in enumerate(self.network.nodes):
             xs = tuple(values[v.name] for v in node.inputs)
-            own = {role: used[p.name] for role, p in node.roles.items()}
-            if node.rounds_weight:
-                own["weight"] = fake_quantized_weight(own["weight"], node.roles["weight"].units)
+            own = self.own(node, used)
             mode = Mode(training and not node.frozen, self.seed, self.step, index)
             if self.slice is not None and mode.training and node.layer.mixes:
                 results[node.name] = _in_slices(self.slice, node.layer, xs, own, mode)
+                sliced.append((node, mode))
             else:
                 results[node.name] = node.layer.reference(xs, own, mode)
             used |= {node.roles[role].name: value for role, value in results[node.name].updates.items()}
             values[node.output.name] = results[node.name].y
+        for node, updates in self._slice_by_slice(sliced, values):
+            results[node.name] = replace(results[node.name], updates=updates)
         return values, results
+
+    def _slice_by_slice(self, sliced: list[tuple[Node, Mode]], values: Arrays) -> Iterator[tuple[Node, Arrays]]:
+        """What layers keep of a mini-batch in slices, each of which goes through all of them before the next one: two
+        may keep the same, as those of a shared tower do. A layer that keeps once for all slices does so of the last."""
+        kept = dict(self.parameters)
+        count = len(next(iter(values.values())))
+        for first in range(0, count, self.slice or count):
+            for node, mode in sliced:
+                x = values[node.inputs[0].name][first : first + (self.slice or count)]
+                known = kept if node.layer.by_slice else self.parameters
+                updates = node.layer.reference((x,), self.own(node, known), mode).updates
+                kept |= {node.roles[role].name: value for role, value in updates.items()}
+        for node, _ in sliced:
+            yield node, {role: kept[p.name] for role, p in node.roles.items() if not p.trained}
+
+    def own(self, node: Node, used: Mapping[str, Array]) -> Arrays:
+        """A node's parameters by role, among all by name; a weight for integers is rounded."""
+        own = {role: used[p.name] for role, p in node.roles.items()}
+        if node.rounds_weight:
+            own["weight"] = fake_quantized_weight(own["weight"], node.roles["weight"].units)
+        return own
 
     @property
     def slice(self) -> int | None:
@@ -202,20 +225,17 @@ class Interpreter:
 
 def _in_slices(examples: int, layer: Layer, xs: tuple[Array, ...], own: Mapping[str, Array], mode: Mode) -> Reference:
     """A layer with one input whose results depend on the examples that it sees together: in slices, one after the
-    other, each of which updates what the layer keeps, unless it does so only once for all."""
-    (x,), parts, kept = xs, [], dict(own)
+    other. What it keeps of them is found behind all layers."""
+    (x,) = xs
     cuts = range(examples, len(x), examples)
-    for part in np.split(x, cuts):
-        parts.append(layer.reference((part,), kept if layer.by_slice else own, mode))
-        kept |= parts[-1].updates
+    parts = [layer.reference((part,), own, mode) for part in np.split(x, cuts)]
 
     def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
         pulled = [p.pull(part) for p, part in zip(parts, np.split(dy, cuts), strict=True)]
         sums = {role: np.sum([dps[role] for _, dps in pulled], axis=0) for role in pulled[0][1]}
         return (np.concatenate([dxs[0] for dxs, _ in pulled]),), sums
 
-    updates = {role: kept[role] for role in parts[0].updates}
-    return Reference(np.concatenate([p.y for p in parts]), pull, updates)
+    return Reference(np.concatenate([p.y for p in parts]), pull, {})
 
 
 def _add(flowing: Arrays, name: str, part: Array) -> None:

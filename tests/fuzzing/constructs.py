@@ -23,7 +23,7 @@ MOST_ELEMENTS, MOST_WORK = 2000, 300_000
 def construct(body: Body, flow: Flow) -> None:
     """One of them behind a value, where it fits."""
     if prod(flow.shape) <= MOST_ELEMENTS and work(flow.shape, flow.shape[-1]) <= MOST_WORK:
-        body.of(CONSTRUCTS)(body, flow)
+        body.of(IN_INTEGERS if body.integers else CONSTRUCTS)(body, flow)
 
 
 def work(shape: Shape, units: int) -> int:
@@ -207,3 +207,4 @@ def distances(body: Body, flow: Flow) -> None:
 CONSTRUCTS: tuple[Callable[[Body, Flow], None], ...] = (
     with_param, repeated, block, shared, parts, arithmetic, conditions, tied, distances,
 )  # fmt: skip
+IN_INTEGERS = (with_param, repeated, shared, conditions)

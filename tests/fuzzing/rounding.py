@@ -4,7 +4,8 @@
 parts in `eps` at random, as if it had been rounded. Its results scatter around the exact ones; by how much is the
 measure for what compiled C may differ. So no number is judged more strictly or more loosely than it deserves: where
 terms cancel (a gradient that is truly zero) or rounding decides (relu at 0, a tie of maxpool, a step of adam along a
-gradient that is nothing but rounding), the scatter shows it.
+gradient that is nothing but rounding), the scatter shows it. So it is with numbers that are rounded to bf16 or to
+integers: one in the middle between two of them falls on either side.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from dslc.ir import Node
 from dslc.layers import Layer, Mode, Reference
 from dslc.layers.batchnorm import BatchNorm
 from dslc.numerics import Array, np
@@ -37,6 +39,10 @@ class Rounded(Interpreter):
     def run(self, inputs: Mapping[str, Array], training: bool) -> tuple[Arrays, dict[str, Reference]]:
         return super().run({name: self.off(x) for name, x in inputs.items()}, training)
 
+    def own(self, node: Node, used: Mapping[str, Array]) -> Arrays:
+        """Weights are off before they are rounded to integers, too."""
+        return super().own(node, {p.name: self.off(used[p.name]) for p in node.roles.values()})
+
     def _losses(
         self, values: Arrays, targets: Mapping[str, Array], weights: Array | None = None
     ) -> tuple[float, Arrays]:
@@ -58,7 +64,7 @@ class RoundedLayer(Layer):
 
     def __init__(self, layer: Layer, off: Callable[..., Array]) -> None:
         self.layer, self.off = layer, off
-        self.mixes, self.of_target = layer.mixes, layer.of_target  # type: ignore[misc]
+        self.mixes, self.by_slice, self.of_target = layer.mixes, layer.by_slice, layer.of_target  # type: ignore[misc]
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         p = {role: self.off(array) for role, array in p.items()}

@@ -30,6 +30,8 @@ PATIENCE_SECONDS = 1200
 CASES_A_CHILD = 40
 """Then its compiled modules have filled enough memory."""
 DEFAULT = Variation()
+OTHERS = 1
+"""In how many ways a network is built beside the default: compiling is most of its time."""
 SHRUNK = 2
 """So many failures of one kind are shrunk; later ones are only counted and named."""
 STATUS_SECONDS = 300
@@ -193,7 +195,7 @@ class Search:
 
         self.done["networks"] += 1
         try:
-            search(number, judge, more=2)
+            search(number, judge, OTHERS)
         except Wrong as wrong:
             assert smallest is not None
             self.shrunk[wrong.kind] += 1

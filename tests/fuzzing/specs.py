@@ -6,6 +6,7 @@ by the types of their fields (`calls.py`), within the bounds of `rules.py`: a ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -13,8 +14,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from dslc import losses, registry
+from dslc.checker.rounding import TiedInIntegers
+from dslc.compiler import check_text
+from dslc.integer_groups import CHANNELWISE, PRODUCTS, NotInIntegers
 from dslc.language.arguments import show
+from dslc.language.diagnostics import SpecError
 from dslc.layers import Activation, Layer
+from dslc.layers._pooling import Pool
 from dslc.losses import Loss
 from dslc.shape import Shape, SizeProblem, show_shape
 from fuzzing.calls import arguments_of, made, turned, written
@@ -22,7 +28,7 @@ from fuzzing.constructs import construct, table
 from fuzzing.draw import Draw
 from fuzzing.layers import LAYERS, Flow, Layers
 from fuzzing.rules import COUNTS, MOST_ELEMENTS, SIDES, settled
-from fuzzing.training import settings
+from fuzzing.training import QUANTIZE, settings
 
 WEIGHT = {
     "conv": 3, "dense": 4, "maxpool": 2, "batchnorm": 2, "separable_conv": 2, "depthwise": 2, "conv_transpose": 2,
@@ -41,6 +47,12 @@ FIRST = tuple(n for n, layer in LAYERS.items() if layer.first)
 ACTIVATIONS = tuple(n for n in INNER if issubclass(LAYERS[n], Activation))
 OTHERS = tuple(n for n in INNER if n not in ACTIVATIONS for _ in range(WEIGHT.get(n, 1)))
 LOSSES = registry.every(losses, Loss)
+SAME_IN_INTEGERS = ("flatten", "reshape", "linear", "add", "subtract", "concat")
+IN_INTEGERS = frozenset(
+    name for name, layer in LAYERS.items()
+    if name in (*PRODUCTS, *CHANNELWISE, *SAME_IN_INTEGERS) or layer.drops or issubclass(layer, (Activation, Pool))
+)  # fmt: skip
+"""Layers that `quantize int8` has a form for, mostly."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,8 @@ class Body(Layers):
     """A net under construction."""
 
     trains: bool = True
+    integers: bool = False
+    """Layers are such that `quantize int8` can round."""
     declarations: list[str] = field(default_factory=list)
     """What stands before the net: params and blocks."""
     heads: dict[str, Judged] = field(default_factory=dict)
@@ -68,7 +82,7 @@ class Body(Layers):
 
     def input(self, number: int) -> None:
         """One input, with what may only stand behind it."""
-        if self.chance(8):
+        if self.chance(8) and not self.integers:
             table(self, f"x{number}")
             return
         vector = (self.of((*COUNTS, 70)),)
@@ -77,11 +91,11 @@ class Body(Layers):
         flow = Flow(f"x{number}", self.of((image, image, vector, sequence, sequence)))
         self.lines.append(f"input {flow.name}: {show_shape(flow.shape)}")
         self.values.append(flow)
-        if len(flow.shape) == 1 and self.chance(2):
+        if len(flow.shape) == 1 and self.chance(2) and not self.integers:
             self.words(flow)
             return
         for names in (FIRST, OPENINGS, OPENINGS):
-            if self.chance(5):
+            if (names := self.among(names)) and self.chance(5):
                 flow = self.behind(flow, self.of(names))
 
     def words(self, flow: Flow) -> None:
@@ -97,15 +111,19 @@ class Body(Layers):
         kind = self.of(("layers",) * 8 + ("construct",) * 4 + ("merge",) * 2 + ("block",) * 3 + ("head",))
         if kind == "layers":
             for _ in range(self.of((1, 2))):
-                flow = self.behind(flow, self.of(OTHERS) if not self.chance(20) else self.of(ACTIVATIONS))
+                flow = self.behind(flow, self.of(self.among(OTHERS if not self.chance(20) else ACTIVATIONS)))
         elif kind == "construct":
             construct(self, flow)
         elif kind == "merge":
-            self.merge(flow, self.of(MERGES))
+            self.merge(flow, self.of(self.among(MERGES)))
         elif kind == "block":
             self.block(flow)
         elif flow.layer is not None:
             self.head(flow)
+
+    def among(self, names: Sequence[str]) -> list[str]:
+        """Those of these layers that the network may have."""
+        return [name for name in names if name in IN_INTEGERS or not self.integers]
 
     def block(self, flow: Flow) -> None:
         """What most networks for images are made of, and most passes look for."""
@@ -209,7 +227,7 @@ def _head_of(line: str) -> str:
 @st.composite
 def networks(draw: Any) -> str:
     """The text of a valid network that trains, or (one in twelve) only predicts."""
-    body = Body(draw, trains=not Draw(draw).chance(12))
+    body = Body(draw, trains=not Draw(draw).chance(12), integers=Draw(draw).chance(6))
     for number in range(1, 2 + body.of((0, 0, 0, 1, 2))):
         body.input(number)
     if body.chance(2):
@@ -223,4 +241,15 @@ def networks(draw: Any) -> str:
     net = "\n  ".join(line + " train_only" * (_head_of(line) in body.train_only) for line in body.lines)
     train = "train {\n  " + "\n  ".join(settings(body)) + "\n}\n" if body.trains else ""
     before = "".join(f"{line}\n" for line in body.declarations)
-    return f"{before}net Random {{\n  {net}\n}}\n{train}"
+    text = f"{before}net Random {{\n  {net}\n}}\n{train}"
+    return text if has_form(text) else text.replace(f"  {QUANTIZE}\n", "")
+
+
+def has_form(text: str) -> bool:
+    """Whether the layers of a network have a form in integers, if it asks for them; what is wrong otherwise is for the
+    judge."""
+    try:
+        check_text(text)
+    except SpecError as error:
+        return not all(isinstance(found, (NotInIntegers, TiedInIntegers)) for found in error.diagnostics)
+    return True

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PRECISE = re.compile(r"\bconv\(\w+, 3x3, pad=same\)")
 """What `precise on` has an effect on."""
+QUANTIZE = "quantize int8"
 
 
 def settings(body: Body) -> Iterator[str]:
@@ -117,5 +118,9 @@ def _switches(body: Body) -> Iterator[str]:
     judged = list(body.heads.values())
     if body.chance(2) and fits_target_unit([j.loss for j in judged], [j.last for j in judged]):
         yield "standardize_target on"
+    rounds = body.integers and not body.chance(8)
+    if rounds:
+        yield QUANTIZE
+    mixes = not rounds and not {"dense", "attention"}.isdisjoint(body.numbers)
     if body.chance(2):
-        yield "precision float64"
+        yield f"precision {body.of(('float64', 'mixed') if mixes else ('float64',))}"
