@@ -40,6 +40,8 @@ class Dropout(Passing):
 
     kind: ClassVar[str] = "dropout"
     """The operation."""
+    low: ClassVar[float] = 0.0
+    """What becomes of dropped elements, before they are scaled."""
     drops = True
     examples: ClassVar[tuple[Example, ...]] = (
         Example("dropout(0.4)", ((9, 5, 3),)),
@@ -70,9 +72,14 @@ class Dropout(Passing):
         """What is drawn for an example of this shape: whether each element is dropped."""
         return shape
 
+    @property
+    def scale(self) -> float:
+        """What elements are multiplied by in training: 1 / (1 - rate)."""
+        return 1 / (1 - self.drop)
+
     def detail(self, stream: int) -> DropoutDetail:
         """What becomes of dropped elements and of the others, in training."""
-        return DropoutDetail(self.drop, 1 / (1 - self.drop), stream)
+        return DropoutDetail(self.drop, self.scale, stream, self.low)
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         """y = x * mask with mask = 0 or 1 / (1 - rate), drawn for each element; dx = dy * mask (notes: 'Implementing
@@ -80,8 +87,7 @@ class Dropout(Passing):
         x = xs[0]
         if not mode.training:
             return Reference(x, lambda dy: ((dy,), {}))
-        detail = self.detail(mode.stream)
-        scale, low = detail.scale, detail.low
+        scale, low = self.scale, self.low
         drawn = (len(x), *self.mask(x.shape[1:]))
         kept = random_words(prod(drawn), mode.seed, mode.step, mode.stream).reshape(drawn) >= int(self.drop * 2**32)
         y = np.where(kept, x, low) * scale - scale * self.drop * low
