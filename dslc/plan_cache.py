@@ -14,7 +14,7 @@ import json
 import pickle
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -157,6 +157,12 @@ class _Writer(pickle.Pickler):
     def persistent_id(self, thing: object) -> str | None:
         """The text in place of a source."""
         return thing.text if isinstance(thing, Source) else None
+
+    def reducer_override(self, thing: object) -> Any:
+        """The fields of a dataclass alone, without what it has computed of them and kept."""
+        if not is_dataclass(thing) or isinstance(thing, type):
+            return NotImplemented
+        return type(thing), tuple(getattr(thing, f.name) for f in fields(thing))
 
 
 def _written(things: object) -> bytes:
