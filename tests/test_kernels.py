@@ -54,8 +54,9 @@ GROUPED = (
     ("conv(48, 3x3, groups=3, bias=off)", "5x7x48"),
     ("conv(96, 2x2, stride=2, groups=2)", "13x13x32"),
     ("conv(32, 3x2, dilation=2, groups=2)", "5x7x96"),
+    ("conv(33, 3x3, stride=2, pad=1, groups=33)", "5x7x33"),
 )
-SIZES = (1, 3, 17, 33, 300, 700)
+SIZES = (1, 3, 17, 33, 303, 700)
 BATCHES = {1: (1,), 3: (3, 1), 64: (64, 5)}
 """Capacities, and the numbers of examples that are tried with each."""
 
@@ -157,7 +158,7 @@ def conv_cases() -> Iterable[Case]:
 
 
 def grouped_cases() -> Iterable[Case]:
-    """Groups that are whole vectors for one width and not for another."""
+    """Groups that are whole vectors for one width and not for another, and those of one channel."""
     for row in rows_of({**COMMON, "conv": GROUPED}):
         yield _case(*row["conv"], row)
 

@@ -136,7 +136,9 @@ def test_windows_of_every_kind(image: str, window: str, rng: np.random.Generator
 @pytest.mark.parametrize("kind", ["global_maxpool", "global_avgpool"])
 def test_the_whole_image_as_a_window(kind: str, depth: int, dtype: str, rng: np.random.Generator) -> None:
     text = net("input x: 9x8x2", f"conv({depth}, 3x3) -> tanh -> {kind} -> sigmoid -> dense(3)")
-    assert_agrees(load(text, rng, dtype), 7, rng)
+    model = load(text, rng, dtype)
+    for n in (8, 3):
+        assert_agrees(model, n, rng)
 
 
 @pytest.mark.parametrize("window", ["2x2", "3x3, stride=2", "3x3, stride=2, pad=1", "2x2, stride=3"])
@@ -212,7 +214,9 @@ def test_softmax_in_the_middle(classes: int, dtype: str, rng: np.random.Generato
         f"output y = x -> dense({classes}) -> softmax -> dense(3)",
         f"output map = image -> conv({classes}, 1x1) -> softmax -> conv(1, 1x1)",
     )
-    assert_agrees(load(text.replace("loss mse", "loss y: mse\n  loss map: mse"), rng, dtype), 7, rng)
+    model = load(text.replace("loss mse", "loss y: mse\n  loss map: mse"), rng, dtype)
+    for n in (8, 3):
+        assert_agrees(model, n, rng)
 
 
 @pytest.mark.slow
