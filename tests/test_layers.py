@@ -12,7 +12,6 @@ import dslc.layers
 from dslc import registry
 from dslc.compiler import check_text
 from dslc.language.arguments import slots
-from dslc.language.diagnostics import SpecError
 from dslc.layers import Activation, Example, Layer, Mode
 from dslc.layers._recurrent import Recurrent
 from dslc.layers.attention import Attention
@@ -74,14 +73,6 @@ def test_agrees_in_single_precision(layer: type[Layer], example: Example, rng: n
     model = load(example_spec(example), rng, "float32")
     for n in (5, 3, 1):
         assert_agrees(model, n, rng)
-
-
-@pytest.mark.parametrize("shapes", [("3x2x5", "3x4x5"), ("2x3x5", "4x3x5"), ("4x3", "5x3"), ("4", "2x4")])
-def test_channels_of_different_places_are_not_joined(shapes: tuple[str, str]) -> None:
-    """Rows alone, columns alone, steps, and a vector beside a sequence."""
-    inputs = "\n  ".join(f"input {name}: {shape}" for name, shape in zip("ab", shapes, strict=True))
-    with pytest.raises(SpecError, match=f"not {shapes[0]} and {shapes[1]}"):
-        check_text(f"net Joined {{\n  {inputs}\n  concat(a, b)\n}}")
 
 
 def assert_predicts_in_portions(model: Model, rng: np.random.Generator) -> None:
