@@ -16,6 +16,7 @@ from dslc import cores, plan_cache, registry
 from dslc.codegen.build import Library
 from dslc.ir import Network
 from dslc.layers import Example, Layer
+from dslc.layers.lengths import Lengths
 from dslc.losses.ctc import Ctc, needed_steps, steps_of
 from dslc.operation import state_name
 from dslc.plan import Plan
@@ -201,7 +202,8 @@ def randomize_parameters(model: Model, rng: np.random.Generator) -> Model:
 
 
 def data(network: Network, n: int, rng: np.random.Generator, dtype: str = "float64") -> tuple[Arrays, Arrays]:
-    """A random mini-batch that is exact in the precision: inputs by name, targets by head."""
+    """A random mini-batch that is exact in the precision: inputs by name, targets by head. Texts of which a layer
+    counts the words end in padding, each elsewhere."""
 
     def exact(array: np.ndarray) -> np.ndarray:
         return array.astype(dtype).astype(np.float64)
@@ -209,6 +211,10 @@ def data(network: Network, n: int, rng: np.random.Generator, dtype: str = "float
     xs = {v.name: exact(rng.standard_normal((n, *v.shape))) for v in network.inputs}
     for value, (least, most) in network.whole_numbers.items():
         xs[value.name] = rng.integers(least, most + 1, (n, *value.shape)).astype(np.float64)
+    for node in network.nodes:
+        if isinstance(node.layer, Lengths) and node.layer.padding <= network.whole_numbers[node.inputs[0]][1]:
+            for i, text in enumerate(xs[node.inputs[0].name]):
+                text[len(text) - i % (len(text) + 1) :] = node.layer.padding
     ys = {}
     for head in network.heads:
         classes = head.loss is not None and head.loss.numbered

@@ -30,7 +30,13 @@ from mutants import Mutant, sample
 
 Arguments = tuple[str, ...]
 PASSES = "test_pass_decisions", "test_fusion", "test_memory", "test_copies"
-OF_PASSES = {"recompute": ("test_recompute",), "small_batch": ("test_passes",)}
+OF_PASSES = {
+    "recompute": ("test_recompute",),
+    "small_batch": ("test_passes", "test_pass_decisions"),
+    "pooling": ("test_passes",),
+    "in_place": ("test_export",),
+    "buckets": ("test_mpi",),
+}
 """Passes that have tests of their own."""
 AROUND = {
     "pool": ("test_pool",),
@@ -39,11 +45,14 @@ AROUND = {
     "slices": ("test_slices",),
 }
 WIDER = {
-    "kernels": ("test_kernels_simple", "test_kernels", "test_fuzz"),
-    "layers": ("test_errors", "test_edges", "test_sequences"),
-    "passes": ("test_plan_verifier", "test_planted_planner_faults", "test_threads", "test_passes", "test_fuzz"),
-    "around": ("test_kernels", "test_threads"),
-}
+    "kernels": ("test_kernels", "test_kernels_simple", "test_threads", "test_recurrent", "test_passes", "test_fuzz"),
+    "layers": (
+        "test_errors", "test_sequences", "test_recurrent", "test_arithmetic", "test_activations", "test_overrides",
+        "test_lsp", "test_edges",
+    ),
+    "passes": ("test_passes", "test_plan_verifier", "test_planted_planner_faults", "test_threads", "test_fuzz"),
+    "around": ("test_shared_code", "test_kernels", "test_threads"),
+}  # fmt: skip
 NOT_SLOW = ("-m", "not slow")
 WATCHED: Arguments = ("-m", "sanitizers", "tests/test_targets.py", "-k")
 RACES: Arguments = ("-m", "sanitizers", "tests/test_targets.py", "-k", "race")
@@ -51,7 +60,9 @@ OTHER_KINDS = {
     "update": "test_optimizers", "average": "test_average", "clip": "test_clip", "gradient_norm": "test_clip",
     "penalty": "test_optimizers", "regularizer": "test_optimizers", "max_norm": "test_max_norm",
     "trust": "test_optimizers", "batchnorm_running": "test_normalization", "fold": "test_passes",
-    "bf16": "test_mixed", "slice_share": "test_slices", "accumulate": "test_slices",
+    "bf16": "test_mixed", "widen_filters": "test_passes", "narrow_filters": "test_passes",
+    "batchnorm_over_ranks": "test_mpi", "fake_quantize": "test_quantize_training",
+    "slice_share": "test_slices", "accumulate": "test_slices",
     "finite_gradients": "test_divergence", "class_weights": "test_losses", "ctc": "test_ctc", "turn": "test_ties",
     "embedding": "test_embeddings", "standardize": "test_standardize", "unstandardize": "test_standardize_target",
     "hinge": "test_losses", "dice": "test_losses", "soft_cross": "test_losses", "pixel_cross": "test_losses",
@@ -110,14 +121,15 @@ def users_of(stem: str) -> list[str]:
 
 
 def wider_tests(path: str) -> list[Arguments]:
-    """Those that are run one after another where the first notice nothing: sanitizers, then the five files that speak
-    of it most, and of its kind."""
+    """Those that are run one after another where the first notice nothing: of its kind, the five files that speak of it
+    most, sanitizers."""
     stem = Path(path).name.partition(".")[0].lstrip("_")
     words = {f: len(re.findall(rf"\b{stem}\b", f.read_text())) for f in (REPO / "tests").glob("test_*.py")}
     most = sorted((f for f in words if words[f]), key=lambda f: (-words[f], f.name))[:5]
-    of_kind = files(WIDER[part_of(path)])
+    which = () if part_of(path) == "around" else NOT_SLOW
+    of_kind = [(*which, file) for file in files(WIDER[part_of(path)])]
     watched = {"kernels": [watched_tests(path)], "layers": [], "passes": [RACES], "around": [RACES]}[part_of(path)]
-    return [*watched, *[(*NOT_SLOW, f"tests/{f.name}") for f in most], (*NOT_SLOW, *of_kind)]
+    return [*of_kind, *[(*NOT_SLOW, f"tests/{f.name}") for f in most], *watched]
 
 
 def watched_tests(path: str) -> Arguments:

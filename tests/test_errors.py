@@ -161,6 +161,14 @@ def test_what_the_help_proposes_is_right(size: str, image: str) -> None:
     check(parse(Source("spec.net", text.replace(f"conv(8, {size})", f"conv(8, {size}, pad={pad})"))))
 
 
+@pytest.mark.parametrize("shapes", [("3x2x5", "3x4x5"), ("2x3x5", "4x3x5"), ("4x3", "5x3"), ("4", "2x4")])
+def test_channels_of_different_places_are_not_joined(shapes: tuple[str, str]) -> None:
+    """Rows alone, columns alone, steps, and a vector beside a sequence."""
+    inputs = "\n  ".join(f"input {name}: {shape}" for name, shape in zip("ab", shapes, strict=True))
+    error = error_of(f"net Joined {{\n  {inputs}\n  concat(a, b)\n}}\n")
+    assert titles(error)[0].endswith(f"or only vectors, not {shapes[0]} and {shapes[1]}")
+
+
 # ------------------------------------------------------------------------------------------- unreadable input
 
 

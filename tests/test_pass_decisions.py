@@ -9,6 +9,7 @@ from dslc import kernels
 from dslc.compiler import check_text, plan_network
 from dslc.ir import Network
 from dslc.lowering.lower import lower
+from dslc.passes.small_batch import largest_small_batch
 from dslc.planning.planner import default_setting
 from dslc.target import TARGETS
 
@@ -46,12 +47,28 @@ def test_batch_norms_are_folded_where_nothing_else_reads(lines: list[str], folds
 
 @pytest.mark.parametrize(
     ("layer", "widened"),
-    [("conv(8, 3x3, groups=2)", 0), ("conv(6, 3x3, groups=2)", 1), ("conv(8, 3x3, groups=8)", 0), ("conv(8, 3x3)", 0)],
+    [
+        ("conv(8, 3x3, groups=2)", 0),
+        ("conv(6, 3x3, groups=2)", 1),
+        ("conv(8, 3x3, groups=8)", 0),
+        ("conv(8, 3x3)", 0),
+        ("conv(48, 3x3, groups=16)", 1),
+        ("conv(51, 3x3, groups=17)", 0),
+    ],
 )
 def test_groups_are_widened_that_do_not_fit_vectors(layer: str, widened: int) -> None:
-    """Vectors of 4 numbers; of a single channel a group is depthwise."""
-    channels = 6 if "(6" in layer else 8
+    """Vectors of 4 numbers; of a single channel a group is depthwise, and of more than 16 groups the zeros cost too
+    much."""
+    channels = int(layer[len("conv(") :].partition(",")[0])
     assert kinds(net(f"input x: 7x7x{channels}", layer)).count("widen_filters") == widened
+
+
+@pytest.mark.parametrize(("target", "most"), [("generic", 2), ("x86-64-v3", 4), ("x86-64-v4", 8)])
+def test_small_batches_fill_up_to_half_a_vector(target: str, most: int) -> None:
+    """Of 4, 8 and 16 numbers; where no example has a lane of its own there are none."""
+    for filters, wanted in ((3, most), (40, 0)):
+        plan = plan_network(net("input x: 9x9x3", f"conv({filters}, 3x3) -> relu"), TARGETS[target])
+        assert largest_small_batch(plan.graph.predict, plan.target.lanes(plan.itemsize)) == wanted
 
 
 def test_the_cheapest_algorithm_is_chosen() -> None:

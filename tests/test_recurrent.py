@@ -107,6 +107,14 @@ def test_one_step(rng: np.random.Generator) -> None:
     assert_agrees(model, 4, rng)
 
 
+def test_rectified_units_agree_with_the_reference(rng: np.random.Generator) -> None:
+    """The other formula of `rnn`, which no example of the layer has."""
+    text = "net R { input x: 6x3\n rnn(5, activation=relu) -> dense(2) }\n"
+    model = load(text + "train { loss mse\n optimizer sgd(lr=0.1)\n batch 4 }\n", rng)
+    for n in (4, 1):
+        assert_agrees(model, n, rng)
+
+
 def test_many_steps_are_as_much_c_as_few() -> None:
     """The steps are a loop of C; only the tiles of products over all steps have more sizes."""
     networks = [check_text(WIDE.replace("9x5", f"{steps}x5")) for steps in (50, 3000)]
