@@ -214,7 +214,9 @@ class Search:
             tally = self.judge(case)
         except Wrong as wrong:
             return wrong
-        self.done.update(checks=tally.checks, unsure=tally.unsure, skipped=bool(tally.skipped))
+        self.done.update(
+            checks=tally.checks, unsure=tally.unsure, skipped=bool(tally.skipped), seconds=round(tally.seconds)
+        )
         return None
 
     def guilty(self, case: Case, wrong: Wrong) -> slice:
