@@ -27,8 +27,6 @@ FOUND = {path.stem: path for path in [*SPECS, *sorted((REPO / "specs/zoo").glob(
 BIG, FEW = 100, 3
 """From so many million multiply-adds for an example on, a mini-batch is so small, or a step would take minutes; the
 output says so."""
-SLOWER = {"vgg16": 1e-4, "vgg19": 1e-4}
-"""Learning rates of those that diverge at their own with such mini-batches."""
 EPOCHS = 3
 Hashes = dict[str, str]
 
@@ -51,9 +49,8 @@ def hashes(names: list[str], planned: int, counts: tuple[int, ...]) -> Hashes:
 
 def load(name: str, threads: int) -> Model:
     """A spec as it ships, but for the mini-batches of big ones."""
-    if not is_big(check_file(FOUND[name])):
-        return dslc.load(FOUND[name], threads=threads)
-    return dslc.load(FOUND[name], threads=threads, batch=FEW, **{"lr": SLOWER[name]} if name in SLOWER else {})
+    given = {"batch": FEW} if is_big(check_file(FOUND[name])) else {}
+    return dslc.load(FOUND[name], threads=threads, **given)
 
 
 def is_big(network: Network) -> bool:
