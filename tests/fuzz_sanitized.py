@@ -36,7 +36,7 @@ from standalone import Program, Toolchain
 MEMORY = Toolchain(
     "address and undefined", native(), flags=("-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 )
-RACES = Toolchain("thread", native(), flags=("-O1", "-g1", "-fsanitize=thread"))
+RACES = Toolchain("thread", native(), flags=("-O0", "-g1", "-fsanitize=thread"))
 WAYS = ((MEMORY, Variation(threads=1)), (RACES, Variation(threads=3, as_large=True)))
 """As large: each kernel is shared, however small."""
 

@@ -191,6 +191,24 @@ def test_rounds_where_integers_do() -> None:
     assert not rounded_values(unrounded(network))
 
 
+def test_numbers_of_steps_stay_whole() -> None:
+    """A head of training alone may read them beside what is rounded."""
+    spec = """net Steps {
+  input x: 4x3
+  input n: 1
+  output h1 = x -> conv1d(5, 3) -> global_avgpool
+  output h2 = x -> global_avgpool(lengths=n) -> dense(2) train_only
+}
+train {
+  loss h1: mse
+  loss h2: mse
+  optimizer sgd(0.1)
+  quantize int8
+}
+"""
+    assert [node.name for node in check_text(spec).nodes if node.inputs[0].name in ("x", "n")] == ["x_int8"]
+
+
 def _random(network: Network) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {

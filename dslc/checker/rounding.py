@@ -43,7 +43,7 @@ def with_rounding(network: Network, span: Span) -> Network:
     if network.precision == MIXED:
         raise SpecError([TwoRoundings(span)])
     found = groups_of(network)
-    read = {value for node in network.nodes for value in node.inputs}
+    read = {value for node in network.nodes for value in _rounded_inputs(node)}
     ends = [source.output for source in found.sources if source.output in read]
     ends += [group.output for group in found.groups if group.kind != LARGEST]
     weighed = {group.nodes[0].name for group in found.groups if group.kind == AFFINE}
@@ -53,12 +53,19 @@ def with_rounding(network: Network, span: Span) -> Network:
     nodes = [rounding[value] for value in network.inputs if value in rounding]
     for node in network.nodes:
         rounds = node.name in weighed and node.parameter("weight") is not None
-        inputs = tuple(given.get(value, value) for value in node.inputs)
+        rounded = _rounded_inputs(node)
+        inputs = tuple(given.get(value, value) if value in rounded else value for value in node.inputs)
         nodes.append(replace(node, inputs=inputs, rounds_weight=rounds))
         if node.output in rounding:
             nodes.append(rounding[node.output])
     heads = tuple(replace(head, value=given.get(head.value, head.value)) for head in network.heads)
     return replace(network, nodes=tuple(nodes), heads=heads)
+
+
+def _rounded_inputs(node: Node) -> tuple[Value, ...]:
+    """What a layer takes rounded: all but words and numbers of steps, which a head of training alone may read."""
+    whole = node.layer.whole_numbers(node.input_shapes)
+    return tuple(value for index, value in enumerate(node.inputs) if index not in whole)
 
 
 def _refuse_turned(nodes: list[Node]) -> None:

@@ -136,6 +136,8 @@ class Functions:
         named = {name: value for name, value in varying.items() if re.search(rf"\b{name}\b", words)}
         takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", words))
         numbers = tuple(name for name in numbers_of(kernel) if re.search(rf"\b{name}\b", words))
+        shared = not self.alone and any(use.kernel.parallel for use in uses)
+        assert "part" in takes or not shared, f"all threads would do all of {kernel.operation.name}"
         if "n" in takes and self.alone and self.plan.batch == 1:
             body, takes = f"    const int n = 1;\n{body}", tuple(word for word in takes if word != "n")
         return Function(

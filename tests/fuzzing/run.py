@@ -4,6 +4,7 @@ and saved."""
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import re
@@ -34,6 +35,8 @@ OTHERS = 1
 """In how many ways a network is built beside the default: compiling is most of its time."""
 SHRUNK = 2
 """So many failures of one kind are shrunk; later ones are only counted and named."""
+SHRINK_SECONDS = 90
+"""Then the smallest that was found is kept."""
 STATUS_SECONDS = 300
 
 
@@ -175,12 +178,15 @@ class Search:
     def one(self, number: int) -> None:
         """The network with this number."""
         first: Wrong | None = None
+        enough = math.inf
         smallest: Case | None = None
         ways = slice(None)
 
         def judge(case: Case) -> None:
-            nonlocal first, smallest, ways
+            nonlocal first, smallest, ways, enough
             tried = replace(case, variations=case.variations[ways])
+            if time.monotonic() > enough and tried != smallest:
+                return
             wrong = self.wrong(tried)
             if wrong is None or (first and wrong.kind != first.kind):  # then it is another failure
                 return
@@ -188,6 +194,7 @@ class Search:
                 first, ways = wrong, self.guilty(case, wrong)
                 tried = replace(case, variations=case.variations[ways])
                 self.failed[wrong.kind] += 1
+                enough = time.monotonic() + SHRINK_SECONDS
                 self.say(f"failure: number {number}: {wrong}")
             smallest = tried
             if self.shrunk[wrong.kind] < SHRUNK:
@@ -207,7 +214,9 @@ class Search:
             tally = self.judge(case)
         except Wrong as wrong:
             return wrong
-        self.done.update(checks=tally.checks, unsure=tally.unsure, skipped=bool(tally.skipped))
+        self.done.update(
+            checks=tally.checks, unsure=tally.unsure, skipped=bool(tally.skipped), seconds=round(tally.seconds)
+        )
         return None
 
     def guilty(self, case: Case, wrong: Wrong) -> slice:
