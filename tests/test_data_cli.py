@@ -262,6 +262,10 @@ def test_a_table_is_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     shown = capsys.readouterr().out
     assert "5 to 34" in shown and "identifier" in shown and "a leak?" in shown and "30 rows, 3 columns" in shown
     assert run("data", "d.csv", "--target", "z") == 1
+    write("codes.csv", ["code", "y"], [(["01", "1", "2"][i % 3], ["01", "1", "2"][i % 3]) for i in range(30)])
+    assert run("data", "codes.csv", "--target", "y") == 0
+    shown = capsys.readouterr().out
+    assert "target; as classes '01' and '1' are two" in shown and "tells the target: a leak?" in shown
     assert run("data", "nothing.csv") == 1
 
 

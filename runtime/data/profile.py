@@ -79,8 +79,21 @@ def _column(column: Series, is_target: bool, target: Array | None) -> Column:
         shown = ", ".join(map(str, there.unique(maintain_order=True).head(SHOWN))) + (
             ", ..." if distinct > SHOWN else ""
         )
-    warning = "target" if is_target else _warning(column, kind, words, values, gone, distinct, target)
+    warning = _of_target(column) if is_target else _warning(column, kind, words, values, gone, distinct, target)
     return Column(column.name, kind, int(gone.sum()), shown, distinct, warning)
+
+
+def _of_target(column: Series) -> str:
+    """That it is the target, and which of its cells are two classes although they are one number."""
+    apart = _written_apart(column)
+    return "target" if apart is None else f"target; as classes {apart[0]!r} and {apart[1]!r} are two"
+
+
+def _written_apart(column: Series) -> tuple[str, str] | None:
+    kind, values = tables.numbers_of(column)
+    if values is None or kind != "number" or column.dtype.is_numeric() or np.isnan(values).any():
+        return None
+    return tables.told_apart(tables.words_of(column), values)
 
 
 def _series(gone: Array) -> Series:
@@ -108,9 +121,10 @@ def _warning(
 
 
 def codes(column: Series) -> Array:
-    """A number for each distinct value of a column; numbers are their own."""
+    """A number for each distinct value of a column; numbers are their own, unless they are words by how they are
+    written."""
     kind, values = tables.numbers_of(column)
-    if values is not None and kind in ("number", "truth"):
+    if values is not None and kind in ("number", "truth") and _written_apart(column) is None:
         return values
     return np.unique(column.to_numpy().astype(str), return_inverse=True)[1].reshape(-1).astype(float)
 

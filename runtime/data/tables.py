@@ -254,7 +254,7 @@ def targets(table: Table, name: str, how: Reading) -> tuple[Array, tuple[str, ..
     words, apart = words_of(column), None
     if kind == "number":
         text = not column.dtype.is_numeric()
-        apart = _told_apart(words, values) if text else None
+        apart = told_apart(words, values) if text else None
         if apart is None and not (text and how.spelled):
             return values, ()
     longest = words.str.len_chars().arg_max()
@@ -266,9 +266,9 @@ def targets(table: Table, name: str, how: Reading) -> tuple[Array, tuple[str, ..
     return words.to_numpy().astype(str), notes
 
 
-def _told_apart(words: Series, values: Array) -> tuple[str, str] | None:
+def told_apart(words: Series, values: Array) -> tuple[str, str] | None:
     """Two ways to write a whole number that are two classes: one with leading zeros, as codes have them, or two that
-    both occur; None where each class is a number."""
+    both occur; None where each class is a number. words, values: the cells of a column, which are all numbers."""
     import polars
 
     if (values != np.floor(values)).any():
