@@ -357,7 +357,13 @@ def tells_labels(head: Head) -> bool:
 
 
 def reading_for(network: Network) -> Reading:
-    """What a network asks of its data: numbers for targets unless it tells classes, and images of its channels."""
+    """What a network asks of its data: numbers for targets unless it tells classes, targets for each of several heads,
+    and images of its channels."""
+    heads = {head.name: head in network.answers for head in network.heads} if len(network.heads) > 1 else None
+    return replace(_reading_of_inputs(network), heads=heads)
+
+
+def _reading_of_inputs(network: Network) -> Reading:
     numbers = network.training is not None and not any(tells_labels(head) for head in network.heads)
     shape, table = network.inputs[0].shape, network.table(network.inputs[0].name)
     if table is not None:
