@@ -11,6 +11,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data import tables
+from dslc.runtime.data.column_kinds import missing_of, numbers_of, told_apart, words_of
 from dslc.runtime.data.examples import DataNote
 from dslc.runtime.data.frames import listed
 
@@ -66,8 +67,8 @@ def profile(path: str, target: str | None = None, header: bool = True) -> Profil
 
 
 def _column(column: Series, is_target: bool, target: Array | None) -> Column:
-    kind, values = tables.numbers_of(column)
-    gone = tables.missing_of(column)
+    kind, values = numbers_of(column)
+    gone = missing_of(column)
     there = column.filter(~_series(gone))
     distinct = there.n_unique()
     shown, words = "", kind == "word"
@@ -90,10 +91,10 @@ def _of_target(column: Series) -> str:
 
 
 def _written_apart(column: Series) -> tuple[str, str] | None:
-    kind, values = tables.numbers_of(column)
+    kind, values = numbers_of(column)
     if values is None or kind != "number" or column.dtype.is_numeric() or np.isnan(values).any():
         return None
-    return tables.told_apart(tables.words_of(column), values)
+    return told_apart(words_of(column), values)
 
 
 def _series(gone: Array) -> Series:
@@ -123,7 +124,7 @@ def _warning(
 def codes(column: Series) -> Array:
     """A number for each distinct value of a column; numbers are their own, unless they are words by how they are
     written."""
-    kind, values = tables.numbers_of(column)
+    kind, values = numbers_of(column)
     if values is not None and kind in ("number", "truth") and _written_apart(column) is None:
         return values
     return np.unique(column.to_numpy().astype(str), return_inverse=True)[1].reshape(-1).astype(float)
