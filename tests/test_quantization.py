@@ -404,7 +404,7 @@ def test_commands(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "QuantizeLinear" in capsys.readouterr().out and (tmp_path / "digits.onnx").exists()
     generic = ["export", str(folder), "--to", "c", "--target", "generic", "-o", str(tmp_path / "g")]
     assert dslc_run(generic) == 0
-    machines = capsys.readouterr().out.splitlines()[0]
+    machines = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("For "))
     assert "any compiler of C99" in machines and machines in (tmp_path / "g" / "README.md").read_text()
     refused = ["--training"], ["--to", "onnx", "--max-batch", "2"], ["--nchw"], ["--to", "wasm", "--training"]
     for wrong in (*refused, ["--to", "wasm", "--portable"]):
