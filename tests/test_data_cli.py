@@ -262,6 +262,10 @@ def test_a_table_is_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     shown = capsys.readouterr().out
     assert "5 to 34" in shown and "identifier" in shown and "a leak?" in shown and "30 rows, 3 columns" in shown
     assert run("data", "d.csv", "--target", "z") == 1
+    write("codes.csv", ["code", "y"], [(["01", "1", "2"][i % 3], ["01", "1", "2"][i % 3]) for i in range(30)])
+    assert run("data", "codes.csv", "--target", "y") == 0
+    shown = capsys.readouterr().out
+    assert "target; as classes '01' and '1' are two" in shown and "tells the target: a leak?" in shown
     assert run("data", "nothing.csv") == 1
 
 
@@ -290,3 +294,50 @@ def test_an_example_is_named_as_it_stands_in_the_file(
     )
     assert run("evaluate", "t", "--data", "d.csv") == 1
     assert f"d.csv:{place + 2} is of the class 'fir'; the model knows ash, elm, oak" in capsys.readouterr().err
+
+
+TWO_HEADS = """net Two {
+  input x: 6
+  h = dense(8) -> relu
+  output kind = h -> dense(3) -> softmax
+  output size = h -> dense(2)
+  output aside = h -> dense(3) -> softmax train_only
+}
+train {
+  loss kind: cross_entropy
+  loss size: mse
+  loss aside: cross_entropy
+  optimizer adam(0.01)
+  metrics accuracy
+  batch 16
+  epochs 2
+}
+"""
+
+
+def test_targets_of_several_heads(here: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]) -> None:
+    """By their names; what the command line trains is what Python trains, and all that follows takes them too."""
+    Path("s.net").write_text(TWO_HEADS)
+    x, size = rng.normal(size=(120, 6)), rng.normal(size=(120, 2))
+    kind = np.array(["a", "b", "c"])[(x[:, 0] > 0) + (x[:, 1] > 0).astype(int)]
+    arrays = {"x": x, "kind": kind, "size": size, "x_val": x[:50], "kind_val": kind[:50], "size_val": size[:50]}
+    np.savez("d.npz", **arrays)
+    assert run("train", "s.net", "--data", "d.npz", "--run", "r", "--progress", "none") == 0
+    model = dslc.load("s.net")
+    y, dev = {"kind": kind, "size": size}, {"kind": kind[:50], "size": size[:50]}
+    model.fit(x, y, dev=(x[:50], dev), progress="none")
+    found = dslc.load("r").evaluate(x, y)
+    assert found == model.evaluate(x, y) and set(found) == {"loss", "kind_loss", "kind_accuracy", "size_loss"}
+    capsys.readouterr()
+    assert scores(capsys, "r", "--data", "d.npz") == pytest.approx(model.evaluate(x[:50], dev), rel=1e-5)
+    assert run("quantize", "r") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("dense")]
+    assert len(rows) == 3 and all(np.isfinite(float(row[5])) for row in rows)
+    for wrong, said in (
+        ({"x": x, "kind": kind}, "d.npz holds kind, and lacks size"),
+        ({"x": x, "y": kind}, "d.npz must hold x and targets called kind, size; it holds x, y"),
+        ({**arrays, "size": size[:9]}, "as many targets for each head"),
+    ):
+        np.savez("d.npz", **wrong)
+        assert run("train", "s.net", "--data", "d.npz") == 1
+        assert said in capsys.readouterr().err.replace("\n", " ")

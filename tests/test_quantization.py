@@ -402,6 +402,10 @@ def test_commands(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "flash: " in capsys.readouterr().out and (tmp_path / "c" / "digits.c").exists()
     assert dslc_run(["export", str(folder), "--to", "onnx", "-o", str(tmp_path)]) == 0
     assert "QuantizeLinear" in capsys.readouterr().out and (tmp_path / "digits.onnx").exists()
+    generic = ["export", str(folder), "--to", "c", "--target", "generic", "-o", str(tmp_path / "g")]
+    assert dslc_run(generic) == 0
+    machines = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("For "))
+    assert "any compiler of C99" in machines and machines in (tmp_path / "g" / "README.md").read_text()
     refused = ["--training"], ["--to", "onnx", "--max-batch", "2"], ["--nchw"], ["--to", "wasm", "--training"]
     for wrong in (*refused, ["--to", "wasm", "--portable"]):
         assert dslc_run(["export", str(folder), *wrong]) == 2

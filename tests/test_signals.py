@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from safetensors.numpy import load_file
 
 from dslc.cli.main import run
 from dslc.cli.signals import SIGNALS, interrupted_status, listen
+from dslc.runtime.training import interrupts
+from dslc.runtime.training.callbacks import Callback, Callbacks
+from dslc.runtime.training.history import History
 from dslc.runtime.training.interrupts import undisturbed
 from kills import COMMAND, assert_finished, fresh
 from test_crashes import whole
@@ -156,3 +160,52 @@ def test_what_must_be_whole_is_done_first() -> None:
     worker.start()
     worker.join()
     assert done == ["whole", "elsewhere"]
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
+@pytest.mark.parametrize("moment", range(4))
+def test_no_signal_is_lost_while_handlers_change(moment: int, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that comes behind each of the changes is answered, and so are those that come later."""
+    change, changes = signal.signal, iter(range(100))
+    before = {each: change(each, signal.default_int_handler) for each in interrupts.SIGNALS}
+
+    def changed(each: int, handler: Any) -> Any:
+        was = change(each, handler)
+        if next(changes) == moment:
+            os.kill(os.getpid(), number)
+        return was
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(signal, "signal", changed)
+            with pytest.raises(KeyboardInterrupt), undisturbed():
+                pass
+        for each in interrupts.SIGNALS:
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), each)
+    finally:
+        for each, handler in before.items():
+            change(each, handler)
+
+
+def test_what_begins_is_begun_before_it_ends() -> None:
+    """A signal in the first moment of `on_train_begin`: `on_train_end` finds what that sets; nothing else begins."""
+    told: list[str] = []
+
+    class Late(Callback):
+        def on_train_begin(self, model: object) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            self.name = "late"
+
+        def on_train_end(self, history: History) -> None:
+            told.append(self.name)
+
+    both = Callbacks([Late(), Late()])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            both.begin(None)  # type: ignore[arg-type]
+    finally:
+        signal.signal(signal.SIGINT, before)
+    both.end(History())
+    assert told == ["late"]

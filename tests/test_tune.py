@@ -55,6 +55,16 @@ def test_what_was_kept_is_what_runs(
     assert_agrees(model, 3, rng)
 
 
+def test_what_was_kept_is_for_slices_of_one_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels take a slice at once: 4 of 4 and 4 of 8 examples are alike, and 2 of 4 are not."""
+    monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
+    options = Options(algorithms=(("conv1_forward", "direct"),))
+    save_tuned(check_text(TEXT), None, 1, options)
+    assert tuned_options(check_text(TEXT.replace("batch 4", "batch 8 in 2")), None, 1) == options
+    assert not tuned_options(check_text(TEXT.replace("batch 4", "batch 4 in 2")), None, 1).algorithms
+    assert not tuned_options(check_text(TEXT), 8, 1).algorithms
+
+
 def test_a_broken_file_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
     network = check_text(TEXT)

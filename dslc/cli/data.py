@@ -234,8 +234,9 @@ def _print_encodings(spec: str, path: str, target: str | None, header: bool) -> 
     """What the columns that a spec declares become, learned from the whole table."""
     from dslc.cli.tables import print_table
     from dslc.compiler import check_file
+    from dslc.runtime.data.asked import reading_for
     from dslc.runtime.data.datasets import load_dataset
-    from dslc.runtime.data.schema import Schema, reading_for
+    from dslc.runtime.data.schema import Schema
 
     network = check_file(spec)
     declared = network.table(network.inputs[0].name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from dslc.codegen.summary import version
 from dslc.codegen.text import in_comment
 from dslc.export.arithmetic import Arithmetic
-from dslc.export.companions import companions
+from dslc.export.companions import companions, runs_on
 from dslc.export.interface import Interface, header, interface_of
 from dslc.export.network import EMBEDDED_BELOW, Trained, Wishes
 from dslc.export.prediction import plan_prediction
@@ -28,7 +28,8 @@ LARGEST_PLACE = 2**31 - 1
 class Exported:
     """The files by their names, and the target that they are for. `memory_bytes` is what the caller gives,
     `training_bytes` for training too (0 where it only predicts), `constant_bytes` what the weights take; `embedded`:
-    the C holds them. `threads`: what shares the work of a prediction."""
+    the C holds them. `runs_on`: for which machines and compilers it is, in words. `threads`: what shares the work of a
+    prediction."""
 
     files: Mapping[str, bytes]
     target: Target
@@ -36,6 +37,7 @@ class Exported:
     training_bytes: int
     constant_bytes: int
     embedded: bool
+    runs_on: str
     threads: str = ""
 
 
@@ -88,7 +90,8 @@ def _that_predicts(trained: Trained, wishes: Wishes) -> Exported:
     code = prediction_source(prediction, interface, shared, stored, narrow, wishes.threads)
     note = "Takes weights where they lie: data must stay as they are while the network predicts."
     files = _files(interface, shared, wishes, image, stored, code, note)
-    return Exported(files, plan.target, memory_bytes, 0, image.nbytes, stored.embedded is not None, wishes.threads)
+    holds, machines = stored.embedded is not None, runs_on(wishes.target)
+    return Exported(files, plan.target, memory_bytes, 0, image.nbytes, holds, machines, wishes.threads)
 
 
 def _that_trains(trained: Trained, wishes: Wishes) -> Exported:
@@ -105,7 +108,8 @@ def _that_trains(trained: Trained, wishes: Wishes) -> Exported:
     shared = _shared(trained, plan, alignment, [*_about(plan, wishes), *sizes])
     code = training_source(plan, interface, shared, stored)
     files = _files(interface, shared, wishes, image, stored, code, "Copies weights into memory.")
-    return Exported(files, plan.target, predicting, training, image.nbytes, stored.embedded is not None)
+    holds = stored.embedded is not None
+    return Exported(files, plan.target, predicting, training, image.nbytes, holds, runs_on(wishes.target))
 
 
 def _stored(image: Array, fingerprint: int, wishes: Wishes) -> Stored:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dslc.export.companions import compile_flags, runs_on
+from dslc.export.companions import compile_flags
 from dslc.export.export import Exported
 from dslc.target import Target
 
@@ -48,7 +48,7 @@ def report(exported: Exported, prefix: str, small: bool, predicts: tuple[str, ..
     stack = "unknown" if found is None or found.stack is None else f"{found.stack:,} bytes"
     learning = f" ({exported.training_bytes:,} for training)" if exported.training_bytes else ""
     return [
-        runs_on(target),
+        exported.runs_on,
         f"flash: {flash}",
         f"RAM: {exported.memory_bytes:,} bytes that the caller gives{learning}; stack of a prediction: {stack}",
     ]

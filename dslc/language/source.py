@@ -67,7 +67,7 @@ class Span:
     start: int
     end: int
 
-    @cached_property
+    @property
     def as_written(self) -> Span:
         """The same place for the user's eyes: in the file, or the value that was given from outside in its stead."""
         if self.source.file is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from dslc.cache import cache_folder, write_whole
 from dslc.ir import Network
 from dslc.planning.planner import DEFAULT, Options
+from dslc.planning.slicing import division
 from dslc.target import cpu_identity
 
 
@@ -30,8 +31,10 @@ def save_tuned(network: Network, batch: int | None, threads: int, options: Optio
 
 
 def _place(network: Network, batch: int | None, threads: int) -> Path:
-    """The file, named by a hash of all that the speed depends on: layers and sizes, precision, batch, threads, CPU."""
+    """The file, named by a hash of all that the speed depends on: layers and sizes, precision, how many examples
+    kernels take at once, threads, CPU."""
     layers = [(node.name, repr(node.layer), node.input_shapes) for node in network.nodes]
-    capacity = batch or (network.training.batch if network.training else None)
-    what = repr((network.name, layers, network.precision, network.precise, capacity, threads, cpu_identity()))
+    divided = division(network, batch)
+    at_once = divided.slice, divided.predicted
+    what = repr((network.name, layers, network.precision, network.precise, at_once, threads, cpu_identity()))
     return cache_folder() / f"tuned-{hashlib.sha256(what.encode()).hexdigest()[:20]}.json"

@@ -35,8 +35,9 @@ from dslc.operation import (
     state_name,
 )
 from dslc.plan import ALIGNMENT, Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
-from dslc.planning.kernel_checks import check_kernel, numbers
+from dslc.planning.kernel_checks import check_kernel
 from dslc.planning.plan_error import require
+from dslc.planning.seen_kernel import numbers
 
 CALLERS = (INPUT, TARGET, WEIGHTS, OUTPUT)
 READ_ONLY = (INPUT, TARGET, WEIGHTS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dslc.export.network import Trained
 from dslc.numerics import Array, np
 from dslc.quantization.calibration import float_values
-from dslc.quantization.program import Ending, Operation, Product, Program
+from dslc.quantization.program import Operation, Product, Program
 from dslc.quantization.reference import compute, encode, run
 
 
@@ -18,7 +18,7 @@ class LayerLoss:
     """Of an operation: the bytes of its weights in float and of its constants now; `signal`: the signal-to-noise ratio
     of its result in the whole network, in decibels; `alone`: that of the network's result where only this operation has
     integers; `changed`: the share of examples whose likeliest class is another one then, None where there are no
-    classes."""
+    classes. Of several heads the one counts that loses most."""
 
     name: str
     kind: str
@@ -37,23 +37,22 @@ def signal_to_noise(real: Array, found: Array) -> float:
 
 
 def layer_losses(program: Program, trained: Trained, inputs: Mapping[str, Array]) -> list[LayerLoss]:
-    """A row an operation, for inputs (n, *shape) by name; of the first head where there are several."""
-    network, ending = trained.network, program.endings[0]
-    real = float_values(network, trained.parameters, inputs)
+    """A row an operation, for inputs (n, *shape) by name."""
+    real = float_values(trained.network, trained.parameters, inputs)
     quantized = run(program, {port.tensor: encode(program, port, inputs[port.name]) for port in program.ports})
     rows = []
     for op in program.operations:
         encodings = {name: program.tensor(name).encoding for name in (*op.reads, op.y)}
         given = tuple(_bytes(program, trained, name, real, inputs) for name in op.reads)
         alone = encodings[op.y].decode(compute(program, op, given))
-        said = _result(trained, ending, real, alone, op.y)
-        truth = _result(trained, ending, real, real[op.y], op.y)
+        said, truth = (_results(trained, program, real, value, op.y) for value in (alone, real[op.y]))
+        changed = [share for pair in zip(truth, said, strict=True) if (share := _changed(*pair)) is not None]
         found = encodings[op.y].decode(quantized[op.y])
         bytes_ = sum(int(a.nbytes) for a in vars(op).values() if isinstance(a, np.ndarray))
         rows.append(
             LayerLoss(
                 op.name, type(op).__name__.lower(), _float_bytes(op), bytes_, signal_to_noise(real[op.y], found),
-                signal_to_noise(truth, said), _changed(truth, said),
+                min(map(signal_to_noise, truth, said)), max(changed, default=None),
             )
         )  # fmt: skip
     return rows
@@ -80,8 +79,8 @@ def _bytes(
     return program.tensor(name).encoding.encode(real[name])
 
 
-def _result(trained: Trained, ending: Ending, real: Mapping[str, Array], value: Array, name: str) -> Array:
-    """What the integers of a head would be as numbers, in float from this value on."""
+def _results(trained: Trained, program: Program, real: Mapping[str, Array], value: Array, name: str) -> list[Array]:
+    """What the integers of each head would be as numbers, in float from this value on."""
     network = trained.network
     before: dict[str, Array] = {v.name: real[v.name] for v in network.inputs}
     for node in network.nodes:
@@ -90,7 +89,8 @@ def _result(trained: Trained, ending: Ending, real: Mapping[str, Array], value: 
         if node.output.name == name:
             break
     before[name] = value.astype(np.float32)
-    return float_values(network, trained.parameters, before, after=name)[ending.tensor]
+    found = float_values(network, trained.parameters, before, after=name)
+    return [found[ending.tensor] for ending in program.endings]
 
 
 def _changed(truth: Array, said: Array) -> float | None:

@@ -60,6 +60,7 @@ def _exported(trained: Trained, program: Program, wishes: Wishes) -> Exported:
     target = replace(wishes.target, vector_bytes=0) if wishes.small else wishes.target
     printed = print_c(program, trained, target, wishes.batch)
     prefix, interface = trained.prefix, interface_of(trained, 4)
+    machines = runs_on(wishes.target if wishes.target.machine else TARGETS["c99"])
     flags = " ".join(compile_flags(wishes.target, wishes.small))
     link = f"{LEFT_OUT} " if "-ffunction-sections" in flags else ""
     example = "main.c" if prefix != "main" else "example.c"
@@ -70,7 +71,7 @@ def _exported(trained: Trained, program: Program, wishes: Wishes) -> Exported:
     readme = {
         **common, "version": version(), "example": example, "flags": flags, "bits": program.bits,
         "compile": f"{wishes.target.compiler} {flags} {example} {prefix}.c {link}-lm -o {prefix}",
-        "runs_on": runs_on(wishes.target if wishes.target.machine else TARGETS["c99"]),
+        "runs_on": machines,
     }  # fmt: skip
     files = {
         f"{prefix}.h": printed.header.encode(),
@@ -78,4 +79,4 @@ def _exported(trained: Trained, program: Program, wishes: Wishes) -> Exported:
         example: render("quantized/main.c.j2", common, True).encode(),
         "README.md": render("quantized/README.md.j2", readme, True).encode(),
     }
-    return Exported(files, wishes.target, printed.memory_bytes, 0, program.constant_bytes, embedded=True)
+    return Exported(files, wishes.target, printed.memory_bytes, 0, program.constant_bytes, True, machines)

@@ -14,8 +14,8 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classi
 from sklearn.utils.validation import column_or_1d
 
 from dslc.ir import Head
+from dslc.runtime.data.asked import class_count, tells_labels
 from dslc.runtime.data.labels import Classes, labels_of
-from dslc.runtime.data.schema import class_count, tells_labels
 from dslc.sklearn.estimator import Array, NetEstimator
 from dslc.sklearn.spec import Kind
 

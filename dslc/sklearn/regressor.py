@@ -9,7 +9,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import column_or_1d
 
 from dslc.ir import Head
-from dslc.runtime.data.schema import tells_labels
+from dslc.runtime.data.asked import tells_labels
 from dslc.sklearn.estimator import Array, NetEstimator
 from dslc.sklearn.spec import Kind
 

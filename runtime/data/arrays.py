@@ -57,12 +57,14 @@ def as_targets(network: Network, y: Any, count: int, dtype: Any) -> list[Array]:
 
 
 def by_head(network: Network, y: Any) -> list[Any]:
-    """What was given as targets for each head. A head that is `train_only` learns those of the first unless it has its
-    own.
+    """What was given as targets for each head; records have a field for each. A head that is `train_only` learns those
+    of the first unless it has its own.
 
     Raises:
         DataError: it is neither one array for one head, nor a dict or a tuple for all.
     """
+    if isinstance(y, np.ndarray) and y.dtype.names is not None:
+        y = {name: y[name] for name in y.dtype.names}
     names, answers = ([head.name for head in heads] for heads in (network.heads, network.answers))
     named = set(y) if isinstance(y, dict) else set()
     whole = len(answers) > 1 and isinstance(y, (tuple, list)) and len(y) == len(names)

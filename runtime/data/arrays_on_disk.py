@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,8 @@ from dslc.runtime.data.sizes import bytes_of, require_memory
 Array = np.ndarray[Any, Any]
 ALSO = {"_train": "", "_val": "_dev", "_valid": "_dev"}
 """Endings of names that others use, and ours."""
+SUFFIXES = ("", "_dev", "_test")
+"""Endings of the names of parts."""
 
 
 def reads(path: Path) -> bool:
@@ -26,36 +28,67 @@ def reads(path: Path) -> bool:
 
 
 def read(path: Path, how: Reading) -> Dataset:
-    """`x` and `y`, and where there are `x_dev`, `y_dev`, `x_test`, `y_test`; Keras' names are understood. `weight`,
-    `weight_dev` and `weight_test` are sample weights.
+    """`x` and `y`, and where there are `x_dev`, `y_dev`, `x_test`, `y_test`; Keras' names are understood. For a network
+    with several heads the targets of each have its name in place of y. `weight`, `weight_dev` and `weight_test` are
+    sample weights.
 
     Raises:
         DataError: a file is none, is cut short, holds Python objects, or announces what cannot be.
     """
     arrays = {file.stem: _mapped(file) for file in sorted(path.glob("*.npy"))} if path.is_dir() else _npz(path)
-    return from_arrays(str(path), arrays, how.labelled)
+    return from_arrays(str(path), arrays, how.labelled, how.heads)
 
 
-def from_arrays(name: str, arrays: Mapping[str, Array], labelled: bool = True) -> Dataset:
-    """A data set of the arrays that its parts' names say.
+def from_arrays(
+    name: str, arrays: Mapping[str, Array], labelled: bool = True, heads: Mapping[str, bool] | None = None
+) -> Dataset:
+    """A data set of the arrays that its parts' names say. heads: those of a network with several, and whether they need
+    targets of their own.
 
     Raises:
         DataError: x or y is missing, or they do not belong together.
     """
-    given = _with_our_names(name, arrays)
+    given = _with_our_names(name, arrays, heads or {})
+    for suffix in SUFFIXES if heads else ():
+        _join_targets(name, given, heads or {}, suffix)
+    needed = [head for head, alone in (heads or {}).items() if alone]
+    if labelled and len(needed) > 1 and ("y" not in given or "y" in arrays):
+        held = ", ".join(sorted(arrays)) or "nothing"
+        raise DataError(f"{name} must hold x and targets called {', '.join(needed)}; it holds {held}")
     if "x" not in given or ("y" not in given and labelled):
         raise DataError(f"{name} must hold x and y; it holds {', '.join(sorted(arrays)) or 'nothing'}")
-    parts = [_part(name, given, suffix, labelled) for suffix in ("", "_dev", "_test")]
+    parts = [_part(name, given, suffix, labelled) for suffix in SUFFIXES]
     train, dev, test = parts
     assert train is not None
     return Dataset(name, train, dev, test, labelled="y" in given)
 
 
-def _with_our_names(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+def _join_targets(name: str, given: dict[str, Array], heads: Mapping[str, bool], suffix: str) -> None:
+    """Puts one array of records, with a field for each head, in the place of y.
+
+    Raises:
+        DataError: there are targets for some heads only, or not equally many.
+    """
+    found = {head: given[head + suffix] for head in heads if head + suffix in given}
+    if not found:
+        return
+    if lacking := [head + suffix for head, needed in heads.items() if needed and head not in found]:
+        raise DataError(f"{name} holds {', '.join(head + suffix for head in found)}, and lacks {', '.join(lacking)}")
+    if len({array.shape[:1] for array in found.values()}) > 1 or not all(array.ndim for array in found.values()):
+        shapes = ", ".join(f"{head + suffix} {array.shape}" for head, array in found.items())
+        raise DataError(f"{name}: there must be as many targets for each head, and there are {shapes}")
+    words = {head: array.astype(str) if array.dtype.kind == "S" else array for head, array in found.items()}
+    joined = np.empty(len(next(iter(words.values()))), [(h, a.dtype, a.shape[1:]) for h, a in words.items()])
+    for head, array in words.items():
+        joined[head] = array
+    given[f"y{suffix}"] = joined
+
+
+def _with_our_names(name: str, arrays: Mapping[str, Array], heads: Iterable[str]) -> dict[str, Array]:
     given: dict[str, Array] = {}
     for key, array in arrays.items():
-        what, underline, ending = key.partition("_")
-        known = what in ("x", "y", "weight") and underline + ending in ALSO
+        what, underline, ending = key.rpartition("_")
+        known = what in ("x", "y", "weight", *heads) and underline + ending in ALSO
         ours = what + ALSO[underline + ending] if known else key
         if ours in given or (ours != key and ours in arrays):
             raise DataError(f"{name} holds both {ours} and another array that means the same")

@@ -11,8 +11,9 @@ import numpy as np
 
 from dslc.columns import MISSING, Table, as_word
 from dslc.language.diagnostics import DataError, ExampleError
+from dslc.runtime.data.column_kinds import TRUE_FALSE
 from dslc.runtime.data.frames import columns_of, in_words, is_frame, is_missing
-from dslc.runtime.data.tables import THOUSANDS, TRUE_FALSE
+from dslc.runtime.data.tables import THOUSANDS
 
 Array = np.ndarray[Any, Any]
 PLAIN = re.compile(r"[0-9.eE+\- ]*")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,9 +45,9 @@ class Files:
 @dataclass(frozen=True)
 class Split:
     """Some examples: x (n, ...), perhaps a lazy array or a frame of columns that a spec declares, and y (n, ...), which
-    are class numbers, labels or numbers, and `weights` (n,), what each of them counts; None where all count alike.
-    `drawn`: their places in the arrays that they were drawn from. `origins` says where those at these places come
-    from."""
+    are class numbers, labels or numbers, or for several heads records of these (n,) with a field for each, and
+    `weights` (n,), what each of them counts; None where all count alike. `drawn`: their places in the arrays that they
+    were drawn from. `origins` says where those at these places come from."""
 
     x: Any
     y: Array
@@ -203,7 +203,8 @@ class Reading:
     them. `background`: the color under transparent pixels, red, green and blue. `skip_broken`: goes on without images
     that cannot be read. `workers`: how many processes decode images, by their number unless given. `cache`: a file in
     which decoded images are kept. `text`: the network reads text, of the column `text_column` of a table, which is made
-    of `tokens`, characters or words; as is usual for the network unless given.
+    of `tokens`, characters or words; as is usual for the network unless given. `heads`: those of a network with
+    several, and whether each needs targets of its own.
     """
 
     target: str | None = None
@@ -226,6 +227,7 @@ class Reading:
     text: TextReading | None = None
     text_column: str | None = None
     tokens: str | None = None
+    heads: Mapping[str, bool] | None = None
 
 
 class Reader(Protocol):

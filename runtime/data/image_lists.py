@@ -8,6 +8,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data import tables
+from dslc.runtime.data.column_kinds import words_of
 from dslc.runtime.data.delimited import first_rows
 from dslc.runtime.data.examples import Dataset, Reading
 from dslc.runtime.data.frames import listed, quoted
@@ -49,7 +50,7 @@ def _column(names: list[str]) -> str | None:
 
 
 def _files(table: tables.Table, name: str) -> tuple[Path, ...]:
-    cells = tables.words_of(table.column(name)).to_list()
+    cells = words_of(table.column(name)).to_list()
     files = []
     for place, cell in enumerate(cells):
         file = table.path.parent / cell if cell else None

@@ -11,6 +11,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data import tables
+from dslc.runtime.data.column_kinds import missing_of, numbers_of, told_apart, words_of
 from dslc.runtime.data.examples import DataNote
 from dslc.runtime.data.frames import listed
 
@@ -66,8 +67,8 @@ def profile(path: str, target: str | None = None, header: bool = True) -> Profil
 
 
 def _column(column: Series, is_target: bool, target: Array | None) -> Column:
-    kind, values = tables.numbers_of(column)
-    gone = tables.missing_of(column)
+    kind, values = numbers_of(column)
+    gone = missing_of(column)
     there = column.filter(~_series(gone))
     distinct = there.n_unique()
     shown, words = "", kind == "word"
@@ -79,8 +80,21 @@ def _column(column: Series, is_target: bool, target: Array | None) -> Column:
         shown = ", ".join(map(str, there.unique(maintain_order=True).head(SHOWN))) + (
             ", ..." if distinct > SHOWN else ""
         )
-    warning = "target" if is_target else _warning(column, kind, words, values, gone, distinct, target)
+    warning = _of_target(column) if is_target else _warning(column, kind, words, values, gone, distinct, target)
     return Column(column.name, kind, int(gone.sum()), shown, distinct, warning)
+
+
+def _of_target(column: Series) -> str:
+    """That it is the target, and which of its cells are two classes although they are one number."""
+    apart = _written_apart(column)
+    return "target" if apart is None else f"target; as classes {apart[0]!r} and {apart[1]!r} are two"
+
+
+def _written_apart(column: Series) -> tuple[str, str] | None:
+    kind, values = numbers_of(column)
+    if values is None or kind != "number" or column.dtype.is_numeric() or np.isnan(values).any():
+        return None
+    return told_apart(words_of(column), values)
 
 
 def _series(gone: Array) -> Series:
@@ -108,9 +122,10 @@ def _warning(
 
 
 def codes(column: Series) -> Array:
-    """A number for each distinct value of a column; numbers are their own."""
-    kind, values = tables.numbers_of(column)
-    if values is not None and kind in ("number", "truth"):
+    """A number for each distinct value of a column; numbers are their own, unless they are words by how they are
+    written."""
+    kind, values = numbers_of(column)
+    if values is not None and kind in ("number", "truth") and _written_apart(column) is None:
         return values
     return np.unique(column.to_numpy().astype(str), return_inverse=True)[1].reshape(-1).astype(float)
 

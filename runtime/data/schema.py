@@ -13,15 +13,16 @@ import numpy as np
 
 from dslc.ir import Head, Network, Value
 from dslc.language.diagnostics import DataError, ExampleError
-from dslc.layers import Layer
 from dslc.runtime.data import encoding, vocabulary
 from dslc.runtime.data.arrays import as_inputs, as_targets, by_head, by_name, require_labels
+from dslc.runtime.data.asked import class_count, reading_for, tells_labels
 from dslc.runtime.data.encoding import Encoded, Encoding
-from dslc.runtime.data.examples import DataNote, Dataset, Reading, TextReading
+from dslc.runtime.data.examples import DataNote, Dataset, Reading
 from dslc.runtime.data.frames import columns_of, frame_array, in_words, is_frame
 from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.labels import Classes, labels_of, learned
 from dslc.runtime.data.lazy import LazyArray, on_disk, portions_of
+from dslc.runtime.data.offsets import offsets_of
 from dslc.runtime.data.sample_weights import as_weights
 from dslc.runtime.data.scaling import LARGEST, holds_images
 from dslc.runtime.data.vocabulary import (
@@ -38,8 +39,6 @@ READ_ALIKE = ("header", "scale", "resize", "fit", "background", "tokens")
 """What of `Reading` stays from training to prediction."""
 MANY_UNKNOWN = 0.2
 """Where a larger share of words or characters is unknown, a note says so."""
-FAR = 1024
-"""Numbers that lie more than so many of their deviations from zero are shifted before they are rounded."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +260,7 @@ class Schema:
                 warnings.warn(f"input {value.name}: {what}", DataNote, stacklevel=4)
         features = {name: columns_of(frame) for name, frame in xs.items() if is_frame(frame)} if anew else {}
         features |= {table.input: table.names for table in network.tables}
-        offsets = _offsets(network, xs, unfitted)
+        offsets = offsets_of(network, xs, unfitted)
         return replace(self, features={**self.features, **features}, offsets={**self.offsets, **offsets})
 
     def of_tables(self, network: Network, x: Any, sample_weight: Any = None) -> Schema:
@@ -351,28 +350,6 @@ class Schema:
             raise DataError(f"what the weights say of their data is not understood: {error}") from None
 
 
-def tells_labels(head: Head) -> bool:
-    """Whether its answers are classes: those of a softmax, or the yes and no of one sigmoid."""
-    return head.loss is not None and (head.loss.classes or (head.loss.binary and head.value.elements == 1))
-
-
-def reading_for(network: Network) -> Reading:
-    """What a network asks of its data: numbers for targets unless it tells classes, and images of its channels."""
-    numbers = network.training is not None and not any(tells_labels(head) for head in network.heads)
-    shape, table = network.inputs[0].shape, network.table(network.inputs[0].name)
-    if table is not None:
-        return Reading(numbers=numbers, columns=table.names, declared=True)
-    wanted = text_input(network)
-    if wanted is not None:
-        return Reading(numbers=numbers, text=TextReading(wanted.steps, wanted.continues))
-    return Reading(numbers=numbers, channels=shape[2] if len(shape) == 3 and shape[2] in (1, 3) else None)
-
-
-def class_count(head: Head) -> int:
-    """How many classes it tells."""
-    return head.value.shape[-1] if head.loss is not None and head.loss.classes else 2
-
-
 def _given_inputs(network: Network, x: Any) -> list[tuple[Value, Any]]:
     """What was given for each input. A dict with the columns of the only input is that input."""
     table = network.table(network.inputs[0].name)
@@ -387,34 +364,3 @@ def _encoding(given: dict[str, Any]) -> Encoding:
 
 def _together(wanted: tuple[Any, ...], arrays: list[Any]) -> Any:
     return arrays[0] if len(arrays) == 1 else {one.name: array for one, array in zip(wanted, arrays, strict=True)}
-
-
-def _offsets(network: Network, xs: Mapping[str, Any], unfitted: Collection[str]) -> dict[str, tuple[float, ...]]:
-    """For inputs `xs` that only a first layer such as standardize reads, and whose numbers lie far from zero."""
-    found = {}
-    for value in network.inputs:
-        if value.name not in xs:
-            continue
-        readers = [node for node in network.nodes if value.name in {v.name for v in node.inputs}]
-        if network.dtype == "float32" and readers and all(node.name in unfitted for node in readers):
-            offset = _offset(readers[0].layer, value, xs[value.name])
-            if offset is not None:
-                found[value.name] = offset
-    return found
-
-
-def _offset(layer: Layer, value: Value, given: Any) -> tuple[float, ...] | None:
-    """The mean of each feature that lies so far from zero that rounding would blur it; None where none does."""
-    if is_frame(given):
-        given = frame_array(given, columns_of(given))
-    array = given if isinstance(given, LazyArray) else np.asarray(given)
-    wide = array.dtype in (np.float64, np.int64, np.uint64, np.int32, np.uint32)
-    if len(value.shape) != 1 or not wide or not len(array) or np.prod(array.shape[1:]) != value.elements:
-        return None
-    with np.errstate(invalid="ignore"):
-        about = layer.fitted((part.reshape(len(part), -1), None) for part in portions_of(array))
-    if not np.isfinite(about["mean"]).all():
-        return None  # the numbers are refused, with the example
-    mean, std = about["mean"], about["std"]
-    far = np.abs(mean) > FAR * std
-    return tuple(np.where(far, mean, 0.0).tolist()) if far.any() else None

@@ -10,8 +10,9 @@ import numpy as np
 from dslc.ir import Head, Network
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.arrays import by_head
+from dslc.runtime.data.asked import class_count, tells_labels
 from dslc.runtime.data.labels import distinct_labels, labels_of
-from dslc.runtime.data.schema import Schema, class_count, tells_labels
+from dslc.runtime.data.schema import Schema
 from dslc.runtime.data.stream import Stream, pair_of
 
 Array = np.ndarray[Any, Any]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dslc.columns import MISSING
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.column_kinds import missing_of, numbers_of, told_apart, words_of
 from dslc.runtime.data.decimal_commas import COMMA
 from dslc.runtime.data.delimited import Delimited, is_number, parse
 from dslc.runtime.data.examples import Dataset, Reading, Split
@@ -32,8 +32,6 @@ NUMBER, COPIES = 8, 3
 """Bytes of a number of double precision, and how often it is held: as polars does, by column, and in x."""
 THOUSANDS = r"^[+-]?[1-9]\d{0,2}([,' \u00a0\u202f]\d{3})+(\.\d+)?$"
 """Numbers with a comma, an apostrophe or a space (also one that keeps its line, or a narrow one) between thousands."""
-LEADING_ZEROS = r"^[+-]?0\d"
-TRUE_FALSE = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True)
@@ -254,7 +252,7 @@ def targets(table: Table, name: str, how: Reading) -> tuple[Array, tuple[str, ..
     words, apart = words_of(column), None
     if kind == "number":
         text = not column.dtype.is_numeric()
-        apart = _told_apart(words, values) if text else None
+        apart = told_apart(words, values) if text else None
         if apart is None and not (text and how.spelled):
             return values, ()
     longest = words.str.len_chars().arg_max()
@@ -264,25 +262,6 @@ def targets(table: Table, name: str, how: Reading) -> tuple[Array, tuple[str, ..
     note = "" if apart is None else f"classes are told apart as they are written, {apart[0]!r} from {apart[1]!r}"
     notes = (f"{table.path}, column {quoted(name)}: {note}",) if note else ()
     return words.to_numpy().astype(str), notes
-
-
-def _told_apart(words: Series, values: Array) -> tuple[str, str] | None:
-    """Two ways to write a whole number that are two classes: one with leading zeros, as codes have them, or two that
-    both occur; None where each class is a number."""
-    import polars
-
-    if (values != np.floor(values)).any():
-        return None
-    padded = words.filter(words.str.contains(LEADING_ZEROS))
-    if len(padded):
-        return padded[0], f"{float(padded[0]):.0f}"
-    distinct = words.unique(maintain_order=True)
-    numbers = distinct.cast(polars.Float64)
-    twice = numbers.filter(numbers.is_duplicated())
-    if not len(twice):
-        return None
-    first, second, *_ = distinct.filter(numbers == twice[0])
-    return first, second
 
 
 def weights(table: Table, how: Reading) -> Array | None:
@@ -318,52 +297,3 @@ def _refuse_odd_words(table: Table, column: Series, places: Array, numbers: bool
         if numbers:
             found = f"the network predicts numbers, and {quoted(cell)} is none"
             raise DataError(f"{table(place)}, column {quoted(column.name)}: {found}")
-
-
-def words_of(column: Series) -> Series:
-    """Its cells as words, without spaces around them."""
-    import polars
-
-    return column.cast(polars.String).str.strip_chars()
-
-
-def missing_of(column: Series) -> Array:
-    """Where nothing stands, or a word that says so."""
-    gone = column.is_null()
-    if str(column.dtype) in ("String", "Categorical", "Enum"):
-        gone = gone | words_of(column).is_in(list(MISSING)).fill_null(True)
-    elif column.dtype.is_float():
-        gone = gone | column.is_nan().fill_null(True)
-    found: Array = gone.to_numpy()
-    return found
-
-
-def numbers_of(column: Series) -> tuple[str, Array | None]:
-    """What a column holds, `number`, `truth` or `word`, and its numbers: NaN where there is none. No numbers at all
-    where it holds dates, lists and the like.
-
-    It is told by the whole column: `number` if every cell that is not missing is one.
-    """
-    import polars
-
-    kind = str(column.dtype)
-    if kind == "Boolean":
-        return "truth", column.cast(polars.Float64).fill_null(float("nan")).to_numpy()
-    if column.dtype.is_numeric():
-        return "number", column.cast(polars.Float64).fill_null(float("nan")).to_numpy()
-    if kind == "Null":
-        return "number", np.full(len(column), np.nan)
-    if not kind.startswith(("String", "Categorical", "Enum")):
-        return kind, None
-    plain = column.cast(polars.Float64, strict=False).fill_null(float("nan")).to_numpy()
-    if np.isfinite(plain).all():
-        return "number", plain
-    words = words_of(column)
-    values = words.cast(polars.Float64, strict=False).fill_null(float("nan")).to_numpy()
-    gone = missing_of(column)
-    if (np.isnan(values) == gone).all():
-        return "number", values
-    lower = words.str.to_lowercase()
-    if (lower.is_in(list(TRUE_FALSE)).fill_null(False).to_numpy() | gone).all():
-        return "truth", lower.replace_strict(TRUE_FALSE, default=float("nan"), return_dtype=polars.Float64).to_numpy()
-    return "word", values

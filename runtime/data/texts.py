@@ -10,6 +10,7 @@ import numpy as np
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data import tables
+from dslc.runtime.data.column_kinds import numbers_of
 from dslc.runtime.data.examples import Dataset, Files, Reading, Split, TextReading
 from dslc.runtime.data.files import read_whole
 from dslc.runtime.data.frames import listed, quoted
@@ -91,7 +92,7 @@ def _text_column(table: tables.Table, how: Reading, target: str | None) -> str |
             raise DataError(f"there is no column {wanted!r} in {table.path} for the text; its columns: {listed(names)}")
         return wanted
     others = [name for name in names if name not in (target, how.target, how.weight)]
-    words = [name for name in others if tables.numbers_of(table.column(name))[0] == "word"]
+    words = [name for name in others if numbers_of(table.column(name))[0] == "word"]
     if len(words) > 1:
         raise DataError(
             f"{table.path} has several columns of words: name that of the text with --text, {listed(words)}"

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from dslc.language.diagnostics import DataError
 from dslc.runtime.training.history import History
+from dslc.runtime.training.interrupts import undisturbed
 from dslc.runtime.training.trainable import Trainable
 
 Record = dict[str, float]
@@ -30,7 +31,8 @@ class Callback:
     Otherwise rank 0 alone calls it."""
 
     def on_train_begin(self, model: Trainable) -> None:
-        """Called before the first epoch, in a resumed training too. model: what is trained."""
+        """Called before the first epoch, in a resumed training too; Ctrl-C is answered behind it. model: what is
+        trained."""
 
     def on_batch(self, record: Record) -> str | None:
         """Called after a slice of mini-batches; every epoch ends with one.
@@ -67,10 +69,11 @@ class Callbacks:
         return any(callback.every_batch for callback in self.listening)
 
     def begin(self, model: Trainable) -> None:
-        """Calls `on_train_begin`."""
+        """Calls `on_train_begin`. Ctrl-C is answered between two callbacks: `on_train_end` finds what it needs."""
         for callback in self.given:
-            self.begun.append(callback)
-            callback.on_train_begin(model)
+            with undisturbed():
+                self.begun.append(callback)
+                callback.on_train_begin(model)
 
     def batch(self, record: Record) -> str | None:
         """Calls `on_batch`."""
