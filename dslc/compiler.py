@@ -80,7 +80,7 @@ def plan_network(
 
     with paused_collection():
         divided = division(network, batch, over_ranks)
-        graph = lower_over_ranks(network) if over_ranks else lower(network, divided.sliced)
+        graph = lower_over_ranks(network, divided.sliced) if over_ranks else lower(network, divided.sliced)
         if threads != "auto":
             return plan_for(threads)
         plan = plan_for(cores or available_cores())

@@ -111,9 +111,7 @@ class Model:
         asked = Request(self.network, self.target, batch, self._wanted_threads, self.options)
         if ranks is ALONE or training is None:
             return asked
-        if training.divided:
-            raise DataError("several ranks share a mini-batch as it is: leave out the slices, as in `batch 256`")
-        capacity = ranks.capacity(batch or training.batch or ranks.size)
+        capacity = ranks.capacity(batch or training.batch or ranks.size, training.slices or 1)
         return replace(asked, batch=capacity, over_ranks=True, cores=ranks.cores())
 
     def _join(self, ranks: Ranks, examples: int) -> None:
@@ -332,7 +330,10 @@ class Model:
     @property
     def share(self) -> Share:
         """What this rank works through of each mini-batch."""
-        return Share(self.mini_batch, self.mini_batch, self._ranks.part)
+        block, memory = self.mini_batch, self.compiled.memory
+        if self._ranks is not ALONE and memory.step_batch > memory.batch:
+            block = self.training.slice if self.training.divided else memory.batch * self._ranks.size
+        return Share(self.mini_batch, block or self.mini_batch, self._ranks.part)
 
     @property
     def dtype(self) -> Any:

@@ -63,6 +63,7 @@ def run(mpiexec: Path, ranks: int, *program: str | Path) -> subprocess.Completed
         ("own_statistics", 1),
         ("rounds", 1),
         ("ordered", 2),
+        ("in_slices", 2),
         ("refused", 1),
         ("sources", 3),
         pytest.param("optimizers", len(registry.every(dslc.optimizers, Optimizer)), marks=pytest.mark.slow),
