@@ -39,9 +39,10 @@ from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.native.same_data import ROWS, checksum
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
-from dslc.runtime.training.batches import Batches, Order, Piece, batches_of
+from dslc.runtime.training.batches import Batches, Order, batches_of
 from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
+from dslc.runtime.training.pieces import Piece
 from dslc.runtime.training.progress_kinds import make_progress
 from dslc.runtime.training.spec_text import as_trained, completed
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights

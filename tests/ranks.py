@@ -234,6 +234,23 @@ class Counted(LazyArray):
         return self.array[at]
 
 
+class Columns:
+    """As data sets of Hugging Face are, of which it counts what is read."""
+
+    def __init__(self, **columns: Any) -> None:
+        self.columns, self.column_names, self.read = columns, list(columns), 0
+
+    def __len__(self) -> int:
+        return len(self.columns["x"])
+
+    def with_format(self, kind: str) -> Columns:
+        return self
+
+    def __getitem__(self, at: list[int]) -> dict[str, Any]:
+        self.read += len(at)
+        return {name: column[at] for name, column in self.columns.items()}
+
+
 def sources(folder: Path) -> None:
     """Arrays on the disk and streams, where steps that are not finite are left out: in parts as for one rank. Of what
     is read when it is needed, and judged, each rank has its share."""
@@ -245,17 +262,19 @@ def sources(folder: Path) -> None:
     text = PLAIN.replace("SLICES", "\n  precision float64\n  on_nan skip")
     stream = dslc.Stream(lambda: ((x[at : at + 9], y[at : at + 9]) for at in range(0, 40, 9)), shuffle=20)
     dev, few = (x[:20], y[:20]), dslc.Stream(lambda: ((x[at : at + 10], y[at : at + 10]) for at in (0, 10)))
-    lazy, judged = Counted(x), Counted(x[:20])
+    lazy, judged, rows = Counted(x), Counted(x[:20]), Columns(x=x, kind=y)
     for name, data, held in (
         ("disk", (on_disk, y), dev),
         ("stream", (stream,), few),
         ("read when needed", (lazy, y), (judged, y[:20])),
+        ("columns", (dslc.Stream(rows, x="x", y="kind"),), dev),
     ):
         model, history = trained(text, WORLD, data, epochs=2, dev=held)
         assert same_bits_everywhere(model, WORLD)
         if name == "read when needed":
             assert lazy.read < 2 * (40 / 3 + 4) + 40, lazy.read  # with stand-ins, and some before training
             assert judged.read < 2 * 7 + 8, judged.read  # the first is looked at again and again
+        assert rows.read < 2 * (40 / 3 + 4) + 40, rows.read
         if WORLD.rank == 0:
             one, alone = trained(text, None, data, epochs=2, dev=held)
             assert model.step == one.step == 8

@@ -65,7 +65,7 @@ def run(mpiexec: Path, ranks: int, *program: str | Path) -> subprocess.Completed
         ("ordered", 2),
         ("in_slices", 2),
         ("refused", 1),
-        ("sources", 3),
+        ("sources", 4),
         pytest.param("optimizers", len(registry.every(dslc.optimizers, Optimizer)), marks=pytest.mark.slow),
         ("resumed", 1),
     ],
