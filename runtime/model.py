@@ -331,10 +331,11 @@ class Model:
     @property
     def share(self) -> Share:
         """What this rank works through of each mini-batch."""
-        block, memory = self.mini_batch, self.compiled.memory
-        if self._ranks is not ALONE and memory.step_batch > memory.batch:
-            block = self.training.slice if self.training.divided else memory.batch * self._ranks.size
-        return Share(self.mini_batch, block or self.mini_batch, self._ranks.part)
+        whole, memory = self.mini_batch, self.compiled.memory
+        if self._ranks is ALONE or memory.step_batch == memory.batch:
+            return Share(whole, whole, self._ranks.part)
+        slices = self.training.slices
+        return Share(whole, whole // slices if slices else memory.batch * self._ranks.size, self._ranks.part)
 
     @property
     def dtype(self) -> Any:
