@@ -80,7 +80,8 @@ def plan_network(
 
     with paused_collection():
         divided = division(network, batch, over_ranks)
-        graph = lower_over_ranks(network) if over_ranks else lower(network, divided.sliced, variable=True)
+        lowered = lower_over_ranks if over_ranks else lower
+        graph = lowered(network, divided.sliced, variable=True)
         if threads != "auto":
             return plan_for(threads)
         plan = plan_for(cores or available_cores())

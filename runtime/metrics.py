@@ -26,17 +26,8 @@ class Tally:
     """
 
     def __init__(self, head: Head, wanted: Sequence[str] = ()) -> None:
-        self.head, loss = head, head.loss
-        names = [] if loss is None or loss.sequences else list(dict.fromkeys([*loss.metrics, *wanted]))
-        self.judges = loss is not None and "accuracy" in loss.metrics
-        self.ranks = loss is not None and bool(loss.pixels or loss.classes)
-        suit = ERRORS if not self.judges else SCORES
-        self.names = [name for name in names if name in suit or (self.judges and self.ranks and _is_top(name))]
-        self.numbers = {name: np.zeros(2) for name in self.names if _is_top(name)}
-        if self.judges and not self.numbers.keys() >= set(self.names):
-            self.numbers["classes"] = np.zeros((3, head.value.shape[-1] if self.ranks else 2))
-        elif not self.judges and self.names:
-            self.numbers["errors"] = np.zeros(3)
+        self.head, self.names = head, _suitable(head, wanted)
+        self.numbers = {counts: np.zeros(_shape(head, counts)) for counts in map(_counts_for, self.names)}
 
     def add(self, output: Array, target: Array, weights: Array | None = None) -> None:
         """Counts examples. Missing targets do not count.
@@ -45,41 +36,72 @@ class Tally:
         the output; of soft labels the likeliest class counts. weights: what each example counts (n,), as if it were
         there so many times; once where None.
         """
+        loss = self.head.loss
+        if loss is None or not self.names:
+            return
         if "errors" in self.numbers:
             self.numbers["errors"] += _errors(output, target, weights)
-        if not self.judges:
             return
-        assert self.head.loss is not None
-        if self.head.loss.pixels:
+        if loss.pixels:
             output, target, weights = _pixels(output, target, weights)
-        if self.ranks:
+        if _has_classes(self.head):
             target, said = likeliest(target), output.argmax(axis=-1)
         else:
-            said, target, weights = _yes_or_no(output, target, self.head.loss.threshold, weights)
-        for name, numbers in self.numbers.items():
-            numbers += (
-                _by_class(said, target, len(numbers[0]), weights)
-                if name == "classes"
-                else _top_k(output, target, int(name.removeprefix("top")), weights)
-            )
+            said, target, weights = _yes_or_no(output, target, loss.threshold, weights)
+        for counts, numbers in self.numbers.items():
+            if counts == "classes":
+                numbers += _by_class(said, target, numbers.shape[1], weights)
+            else:
+                numbers += _top_k(output, target, int(counts.removeprefix("top")), weights)
 
     def metrics(self) -> dict[str, float]:
         """The metrics of what was counted, by name; NaN where nothing was."""
         return {name: self._metric(name) for name in self.names}
 
     def _metric(self, name: str) -> float:
+        numbers = self.numbers[_counts_for(name)]
+        if name in ERRORS:
+            return _error(name, *numbers.tolist())
         if _is_top(name):
-            among, count = self.numbers[name]
-            return float(among / count) if count else math.nan
-        if not self.judges:
-            return _error(name, *self.numbers["errors"].tolist())
-        hits, predicted, true = self.numbers["classes"]
+            return float(numbers[0] / numbers[1]) if numbers[1] else math.nan
+        true, classes = numbers[2], _has_classes(self.head)
         if not true.any():
             return math.nan
         if name == "accuracy":
-            return float(hits.sum() / true.sum())
-        scores = _scores(name, hits, predicted, true)
-        return float(scores[predicted + true > 0].mean() if self.ranks else scores[1])
+            return float(numbers[0].sum() / true.sum())
+        scores = _scores(name, numbers)
+        return float(scores[numbers[1] + true > 0].mean() if classes else scores[1])
+
+
+def _suitable(head: Head, wanted: Sequence[str]) -> list[str]:
+    """The metrics of a head's loss, and those wanted ones that suit it."""
+    loss = head.loss
+    if loss is None or loss.sequences:
+        return []
+    names = list(dict.fromkeys([*loss.metrics, *wanted]))
+    if "accuracy" not in loss.metrics:
+        return [name for name in names if name in ERRORS]
+    return [name for name in names if name in SCORES or (_is_top(name) and _has_classes(head))]
+
+
+def _has_classes(head: Head) -> bool:
+    """Whether one of several classes is predicted, and not yes or no."""
+    return head.loss is not None and bool(head.loss.pixels or head.loss.classes)
+
+
+def _is_top(name: str) -> bool:
+    return name.startswith("top")
+
+
+def _counts_for(name: str) -> str:
+    """Of which counts a metric is made."""
+    return "errors" if name in ERRORS else name if _is_top(name) else "classes"
+
+
+def _shape(head: Head, counts: str) -> tuple[int, ...]:
+    if counts == "classes":
+        return (3, head.value.shape[-1] if _has_classes(head) else 2)
+    return (3,) if counts == "errors" else (2,)
 
 
 def head_metrics(
@@ -96,10 +118,6 @@ def mean_losses(sums: Sequence[float]) -> list[float]:
     """Each head's loss from pairs of a sum and the number of labels that are there; NaN where there is none."""
     pairs = zip(sums[::2], sums[1::2], strict=True)
     return [total / labels if labels else math.nan for total, labels in pairs]
-
-
-def _is_top(name: str) -> bool:
-    return name.startswith("top")
 
 
 def _errors(output: Array, target: Array, weights: Array | None) -> Array:
@@ -167,10 +185,12 @@ def class_scores(name: str, matrix: Array) -> Array:
     precision = tp / (tp + fp), recall = tp / (tp + fn), and F1 = 2 tp / (2 tp + fp + fn) is their harmonic mean; IoU =
     tp / (tp + fp + fn), intersection over union.
     """
-    return _scores(name, np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1))
+    return _scores(name, np.stack([np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)]))
 
 
-def _scores(name: str, hits: Array, predicted: Array, true: Array) -> Array:
+def _scores(name: str, by_class: Array) -> Array:
+    """The same from what was predicted rightly, what was predicted, and what there is (3, classes)."""
+    hits, predicted, true = by_class
     either = predicted + true
     over = {"precision": predicted, "recall": true, "f1": either / 2, "iou": either - hits}[name]
     scores: Array = np.divide(hits, over, out=np.zeros(len(hits)), where=over > 0)

@@ -39,9 +39,10 @@ from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.native.same_data import ROWS, checksum
 from dslc.runtime.training import checkpoint as checkpoints
 from dslc.runtime.training import fit as fitting
-from dslc.runtime.training.batches import Batches, Order, Piece, batches_of
+from dslc.runtime.training.batches import Batches, Order, batches_of
 from dslc.runtime.training.callbacks import Callback
 from dslc.runtime.training.history import History
+from dslc.runtime.training.pieces import Piece
 from dslc.runtime.training.progress_kinds import make_progress
 from dslc.runtime.training.spec_text import as_trained, completed
 from dslc.runtime.training.weights import read_schema, read_weights, save_weights
@@ -113,9 +114,7 @@ class Model:
         asked = Request(self.network, self.target, batch, self._wanted_threads, self.options)
         if ranks is ALONE or training is None:
             return asked
-        if training.divided:
-            raise DataError("several ranks share a mini-batch as it is: leave out the slices, as in `batch 256`")
-        capacity = ranks.capacity(batch or training.batch or ranks.size)
+        capacity = ranks.capacity(batch or training.batch or ranks.size, training.slices or 1)
         return replace(asked, batch=capacity, over_ranks=True, cores=ranks.cores())
 
     def _join(self, ranks: Ranks, examples: int) -> None:
@@ -334,7 +333,11 @@ class Model:
     @property
     def share(self) -> Share:
         """What this rank works through of each mini-batch."""
-        return Share(self.mini_batch, self.mini_batch, self._ranks.part)
+        whole, memory = self.mini_batch, self.compiled.memory
+        if self._ranks is ALONE or memory.step_batch == memory.batch:
+            return Share(whole, whole, self._ranks.part)
+        slices = self.training.slices
+        return Share(whole, whole // slices if slices else memory.batch * self._ranks.size, self._ranks.part)
 
     @property
     def dtype(self) -> Any:

@@ -180,6 +180,38 @@ def rounds() -> None:
     say("ranges are the means of the ranks")
 
 
+def in_slices() -> None:
+    """Slices that the file asks for, of which a rank may have no example at the end of an epoch; batch norm sees those
+    of all ranks. And slices that the planner chooses."""
+    images = classes(40, 6, 5, 3)
+    weights = RNG.integers(0, 3, 40).astype(np.float32)
+    text = MIXED.replace("batch 12", "batch 12 in 2").replace("clip", "on_nan skip\n  clip")
+    plain = PLAIN.replace("SLICES", "in 3\n  precision float64")
+    wide = (
+        PLAIN.replace("SLICES", "\n  precision float64")
+        .replace("dense(9", "dense(1100")
+        .replace("batch 12", "batch 530")
+    )
+    cases: list[tuple[str, str, Any, dict[str, Any]]] = [
+        ("mixed", text, images, {"sample_weight": weights, "dev": (images[0][:10], images[1][:10]), "epochs": 3}),
+        ("plain", plain, classes(42, 7), {"epochs": 2, "reduce": "ordered"}),
+        ("chosen", wide, classes(700, 7), {"epochs": 2}),
+    ]
+    for size, comm in groups():
+        for name, spec, data, more in cases:
+            model, history = trained(spec, comm, data, **more)
+            assert same_bits_everywhere(model, comm), name
+            assert model.compiled.memory.step_batch > model.compiled.memory.batch or (name, size) == ("chosen", 3)
+            if comm.rank == 0:
+                one, alone = trained(spec, None, data, **(more | {"reduce": "fast"}))
+                assert model.step == one.step
+                assert distance(model, one) < 1e-9, (name, distance(model, one))
+                for mine, its in zip(history.records, alone.records, strict=True):
+                    assert all(abs(mine[key] - its[key]) < 1e-9 for key in its if key != "seconds"), (mine, its)
+        if comm.rank == 0:
+            say(f"{size} ranks: slices")
+
+
 def ordered() -> None:
     """Sums in the order of the ranks: the bits of one rank that works through the mini-batch in as many slices."""
     data = classes(42, 7)
@@ -202,6 +234,23 @@ class Counted(LazyArray):
         return self.array[at]
 
 
+class Columns:
+    """As data sets of Hugging Face are, of which it counts what is read."""
+
+    def __init__(self, **columns: Any) -> None:
+        self.columns, self.column_names, self.read = columns, list(columns), 0
+
+    def __len__(self) -> int:
+        return len(self.columns["x"])
+
+    def with_format(self, kind: str) -> Columns:
+        return self
+
+    def __getitem__(self, at: list[int]) -> dict[str, Any]:
+        self.read += len(at)
+        return {name: column[at] for name, column in self.columns.items()}
+
+
 def sources(folder: Path) -> None:
     """Arrays on the disk and streams, where steps that are not finite are left out: in parts as for one rank. Of what
     is read when it is needed, and judged, each rank has its share."""
@@ -213,17 +262,19 @@ def sources(folder: Path) -> None:
     text = PLAIN.replace("SLICES", "\n  precision float64\n  on_nan skip")
     stream = dslc.Stream(lambda: ((x[at : at + 9], y[at : at + 9]) for at in range(0, 40, 9)), shuffle=20)
     dev, few = (x[:20], y[:20]), dslc.Stream(lambda: ((x[at : at + 10], y[at : at + 10]) for at in (0, 10)))
-    lazy, judged = Counted(x), Counted(x[:20])
+    lazy, judged, rows = Counted(x), Counted(x[:20]), Columns(x=x, kind=y)
     for name, data, held in (
         ("disk", (on_disk, y), dev),
         ("stream", (stream,), few),
         ("read when needed", (lazy, y), (judged, y[:20])),
+        ("columns", (dslc.Stream(rows, x="x", y="kind"),), dev),
     ):
         model, history = trained(text, WORLD, data, epochs=2, dev=held)
         assert same_bits_everywhere(model, WORLD)
         if name == "read when needed":
             assert lazy.read < 2 * (40 / 3 + 4) + 40, lazy.read  # with stand-ins, and some before training
             assert judged.read < 2 * 7 + 8, judged.read  # the first is looked at again and again
+        assert rows.read < 2 * (40 / 3 + 4) + 40, rows.read
         if WORLD.rank == 0:
             one, alone = trained(text, None, data, epochs=2, dev=held)
             assert model.step == one.step == 8
@@ -330,7 +381,8 @@ def failing(how: str) -> None:
 
 
 CHECKS: dict[str, Callable[..., None]] = {
-    "layers": layers, "own_statistics": own_statistics, "rounds": rounds, "ordered": ordered, "optimizers": optimizers,
+    "layers": layers, "own_statistics": own_statistics, "rounds": rounds, "ordered": ordered, "in_slices": in_slices,
+    "optimizers": optimizers,
     "resumed": lambda: resumed(Path(sys.argv[2])), "refused": refused,
     "sources": lambda: sources(Path(sys.argv[2])),
     "killed": lambda: failing("killed"), "raised": lambda: failing("raised"),

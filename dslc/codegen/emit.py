@@ -167,7 +167,8 @@ def _calls(plan: Plan, phases: Phases) -> dict[str, object]:
             words = _words(step.name, phase.name, in_slice, plan)
             if step.name == "gradients":
                 found[name] = phases[name].name
-            start = "(int64_t)earlier" if in_slice else ""
+            of_rank = plan.graph.over_ranks and step.name == "train"
+            start = f"(int64_t){'done' if of_rank else 'earlier'}" if in_slice else ""
             found[f"{name}_arguments"] = phase_call(phases[name], start, words, step.name == "train")
     return found
 
@@ -178,7 +179,11 @@ def _words(step: str, phase: str, in_slice: bool, plan: Plan) -> dict[str, str]:
         of_slice = {"total_weight": "slice_weight", "sample_weights": "slice_weights", "loss": "call->slice_loss"}
         gathered = plan.graph.network.inputs if step == "train" else ()
         inputs = {f"{v.name}_in": f"call->{v.name}_in + (int64_t)first * {v.elements}" for v in gathered}
-        return {**of_slice, **inputs} if in_slice else {"n": "call->n"}
+        if in_slice:
+            return {**of_slice, **inputs, **({} if step == "train" else {"last_slice": "0", "idle": "0"})}
+        if not plan.graph.over_ranks or step == "gradients":
+            return {"n": "call->n"}
+        return {"n": "own", **({} if phase == "begin" else {"total_weight": "all_weight"})}
     if not plan.graph.over_ranks:
         return {}
     if step == "gradients":

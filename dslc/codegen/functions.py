@@ -25,6 +25,8 @@ RUNTIME_PARAMETERS = {
     "n": "int n",
     "earlier": "int earlier",
     "first_slice": "int first_slice",
+    "last_slice": "int last_slice",
+    "idle": "int idle",
     "total_weight": "double total_weight",
     "part": "int part",
     "parts": "int parts",
@@ -39,6 +41,7 @@ RUNTIME_PARAMETERS = {
 
 RUNTIME_ARGUMENTS = {
     "barrier": "barrier", "n": "n", "earlier": "earlier", "first_slice": "first_slice",
+    "last_slice": "last_slice", "idle": "idle",
     "total_weight": "total_weight", "part": "part", "parts": "parts", "step": "net->step", "seed": "net->seed",
     "lr": "(real)net->lr",
     "step_number": "(double)(net->step + 1)", "ranks": "net->ranks", "all_examples": "net->ranks->examples",

@@ -15,9 +15,9 @@ from dslc.codegen.statements import Choice, Group, Loop, Statements, statements,
 from dslc.operation import WEIGHTS, Tensor
 from dslc.plan import Plan, PlannedPhase, PlannedStep
 
-COUNTS = ("n", "earlier", "first_slice", "total_weight")
+COUNTS = ("n", "earlier", "first_slice", "last_slice", "idle", "total_weight")
 """What a phase is told of the examples where a kernel of it asks: how many it works on, how many were in the slices
-before, whether this is the first that counts, and their weights' sum."""
+before, whether this is the first that counts, or the last, whether this rank has none, and their weights' sum."""
 UPDATES = "int updates"
 """The parameter of a function that two steps share: whether it is the one that updates."""
 

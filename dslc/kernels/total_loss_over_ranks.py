@@ -12,7 +12,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     d = detail(op, TotalDetail)
     heads = [(f"loss{i}", f"count{i}", weight) for i, (_, weight) in enumerate(d.heads, 1)]
     penalties = [f"penalty{i}" for i in range(1, d.penalties + 1)]
-    counts = [f"all{i}" for i in range(1, len(heads) + 1)]
+    counts = [f"all{i}" for i in range(1, len(op.writes))]
     names = [name for parts, count, _ in heads for name in (parts, count)]
     context = {"heads": heads, "penalties": penalties, "counts": counts, "chunks": CHUNKS}
     return [Variant("plain", (*names, *penalties, "loss", *counts), context, 0.0)]

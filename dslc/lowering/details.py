@@ -31,6 +31,11 @@ class TotalDetail:
 
 
 @dataclass(frozen=True)
+class SlicesOfRank:
+    """Ranks share a mini-batch that is worked through in slices, of some of which a rank may have no example."""
+
+
+@dataclass(frozen=True)
 class ClipDetail:
     """The largest joint norm that the gradients may have."""
 

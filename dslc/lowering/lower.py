@@ -65,6 +65,8 @@ class _Lowering:
 
     training = False
     over_ranks = False
+    accumulation: object = None
+    """The detail of `accumulate`."""
     needs: set[str] = set()
     """The values whose gradients the step computes, by name."""
 
@@ -325,7 +327,15 @@ class TrainLowering(_Lowering):
                 self.contributions[loss_input.name].append(dz)
             summed.extend(self._sliced_loss(head, dz) if self.sliced else self.lower_loss(head, dz))
         penalties = [self.penalty(p, i) for p in self.network.parameters for i in range(len(p.regularizers))]
+        self.add_losses(summed, penalties)
+
+    def add_losses(self, summed: list[Tensor], penalties: list[Tensor]) -> None:
+        """Emits the total of what the heads' losses consist of and the penalties."""
         self.totals("total_loss", "add_losses", self.network.heads, summed, penalties, self.loss_tensor())
+
+    def counted(self, whole: Tensor) -> Tensor:
+        """Where the number of labels in all slices is counted."""
+        return whole
 
     def _sliced_loss(self, head: Head, dz: Tensor | None) -> tuple[Tensor, Tensor]:
         """Emits the loss of a slice, its part `dz` of the gradient, and once the number of labels in all slices."""
@@ -338,7 +348,7 @@ class TrainLowering(_Lowering):
         (counting,) = (op for op in self.operations[at:] if op.writes == (count,))
         given = given_target(head)  # standardized slice by slice, later; the same labels are missing before
         reads = tuple(given if t.name == standardized_name(given) else t for t in counting.reads)
-        self.once.append(replace(counting, name=f"{counting.name}_all", reads=reads, writes=(whole,)))
+        self.once.append(replace(counting, name=f"{counting.name}_all", reads=reads, writes=(self.counted(whole),)))
         self.share(head, (own, count, whole), dz)
         return parts, count
 
@@ -388,7 +398,8 @@ class TrainLowering(_Lowering):
     def _accumulate(self, p: Parameter) -> None:
         reads, writes = (self.computed_gradient(p.name),), (self.gradient(p.name),)
         name = f"{identifier(p.name)}_accumulate"
-        self.operations.append(Operation("accumulate", name, reads, writes, None, p.name, self.lines[p.name]))
+        detail, line = self.accumulation, self.lines[p.name]
+        self.operations.append(Operation("accumulate", name, reads, writes, detail, p.name, line))
 
     def _input_gradient(self, node: Node, i: int) -> Tensor | None:
         if node.inputs[i].name not in self.needs:

@@ -3,7 +3,8 @@
     dW3, dW2, dW1; wait for the sums of dW1, dW2, dW3
     becomes   dW3, dW2; begin the sum of (dW3, dW2); dW1; begin the sum of dW1; wait
 
-A bucket has gradients that are ready one after the other and lie so in the arena, so that its sum is one message.
+A bucket has gradients that are ready one after the other and lie so in the arena, so that its sum is one message. In
+slices sums begin in the backward pass of the last.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dslc.graph import Graph, Phase
+from dslc.lowering.details import SlicesOfRank
 from dslc.operation import GRADIENT, Operation, Tensor
 
 BUCKET_NUMBERS = 1 << 20
@@ -23,7 +25,10 @@ def sum_in_buckets(graph: Graph, numbers: int = BUCKET_NUMBERS) -> Graph:
     """Begins the sums that the update waits for, each when its bucket is full; the last behind the backward pass."""
     if graph.train is None or not graph.over_ranks:
         return graph
-    phases = tuple(_filled(phase, numbers) if phase.name == "backward" else phase for phase in graph.train.phases)
+    detail = SlicesOfRank() if graph.sliced else None
+    phases = tuple(
+        _filled(phase, numbers, detail) if phase.name == "backward" else phase for phase in graph.train.phases
+    )
     return replace(graph, train=replace(graph.train, phases=phases))
 
 
@@ -34,7 +39,7 @@ def bucketed(graph: Graph) -> Iterator[Tensor]:
             yield from op.reads
 
 
-def _filled(phase: Phase, numbers: int) -> Phase:
+def _filled(phase: Phase, numbers: int, detail: SlicesOfRank | None) -> Phase:
     touched = {t: i for i, op in enumerate(phase.operations) for t in (*op.reads, *op.writes) if t.role == GRADIENT}
     done: list[Operation] = []
     bucket: list[Tensor] = []
@@ -46,6 +51,6 @@ def _filled(phase: Phase, numbers: int) -> Phase:
         if bucket and full:
             begun += 1
             reads = tuple(bucket)
-            done.append(Operation("begin_sum", f"begin_sum{begun}", reads, reads, None, "the gradients of all ranks"))
+            done.append(Operation("begin_sum", f"begin_sum{begun}", reads, reads, detail, "the gradients of all ranks"))
             bucket = []
     return replace(phase, operations=tuple(done))

@@ -48,19 +48,21 @@ class Division:
 def division(network: Network, batch: int | None = None, over_ranks: bool = False) -> Division:
     """How a network's mini-batches are divided: as the file says, else as is best.
 
-    batch: the largest mini-batch, in place of the file's. over_ranks: each of several ranks has a part already, which
-    stays whole.
+    batch: the largest mini-batch, in place of the file's. over_ranks: it is one of several ranks' part of the
+    mini-batch, and a slice its part of a slice, of which another may have one example less.
     """
     training = network.training
     examples = batch or (training.batch if training is not None else None) or PREDICT_BATCH
     best = _best_slice(network, examples)
-    if training is None or over_ranks:
+    if training is None:
         return Division(examples, examples, best)
     if training.slices is not None:
         given = ceil(examples / training.slices)
-        return Division(examples, given, min(given, best))
+        return Division(given * training.slices if over_ranks else examples, given, min(given, best))
     mixing = next((node.name for node in network.nodes if node.layer.mixes and not node.frozen), "")
-    return Division(examples, examples if mixing else best, best, mixing if best < examples else "")
+    if mixing or best == examples:
+        return Division(examples, examples, best, mixing if best < examples else "")
+    return Division(ceil(examples / best) * best if over_ranks else examples, best, best)
 
 
 def _best_slice(network: Network, examples: int) -> int:

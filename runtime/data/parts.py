@@ -43,12 +43,16 @@ class Share:
         """The places of these examples in a mini-batch of so many, which may be fewer than usual."""
         return _places(self, count)
 
-    def all_places(self, count: int) -> Array:
-        """The same in `count` examples of several mini-batches, one after the other."""
+    def own_of(self, count: int) -> tuple[Array, Array]:
+        """The places of these examples in `count` of several mini-batches, one after the other; and for each of all the
+        place among these, which means nothing for others."""
         if self.part == WHOLE:
-            return np.arange(count)
+            return np.arange(count), np.arange(count)
         begins = range(0, count, self.batch)
-        return np.concatenate([begin + self.places(min(self.batch, count - begin)) for begin in begins])
+        own = np.concatenate([begin + self.places(min(self.batch, count - begin)) for begin in begins])
+        order = np.zeros(count, np.int64)
+        order[own] = np.arange(len(own))
+        return own, order
 
     def bounds(self, size: int) -> tuple[int, int]:
         """Where the rank's part of a block begins and ends, of which `size` examples are there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,9 @@ import numpy as np
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.frames import is_frame
 from dslc.runtime.data.lazy import windows
+from dslc.runtime.data.parts import WHOLE, Part
 
 Array = np.ndarray[Any, Any]
-LABELS = ("label", "labels", "target", "targets", "y")
-"""Columns that are the target where a batch has columns and nothing else is said."""
 ROWS, BLOCK_ROWS = 1024, 64
 """Rows of a data set with columns that are read together, and how many of them are neighbours when it is shuffled."""
 
@@ -70,6 +70,19 @@ class Stream:
             self._used_up = True
         return source  # type: ignore[return-value]
 
+    @property
+    def by_place(self) -> bool:
+        """Whether `rows` reads any examples, and their number is known."""
+        return False
+
+    def rows(self, at: Array) -> Any:
+        """The examples at these places as a batch, where they can be read `by_place`."""
+        raise NotImplementedError
+
+    def places(self, random: np.random.Generator | None) -> Iterator[Array]:
+        """The places of all examples `by_place` in the order of an epoch, some at a time."""
+        raise NotImplementedError
+
     def drawn(self, epoch: int, random: np.random.Generator | None) -> Iterable[Any]:
         """The batches of an epoch, in the order that the random generator draws if the source can do so."""
         return self.batches(epoch)
@@ -81,7 +94,21 @@ class Stream:
             DataError: the source fails, or yields nothing.
         """
         begun, self._begun = self._begun, None
-        return self._batches(epoch, random) if begun is None else begun
+        return self._batches(self.drawn(epoch, random)) if begun is None else begun
+
+    def part(self, part: Part) -> Generator[tuple[int, Any]]:
+        """The batches of a part with their numbers, counted from 1. What can be read by place is read only there."""
+        if part == WHOLE or not self.by_place:
+            return ((number, batch) for number, batch in enumerate(self.open(0), 1) if part.has(number - 1))
+        own = ((number, at) for number, at in enumerate(self.places(None)) if part.has(number))
+        return ((number + 1, self.read(at)) for number, at in own)
+
+    def read(self, at: Array) -> Any:
+        """The examples at these places. Raises DataError where the source fails."""
+        try:
+            return self.rows(at)
+        except Exception as error:
+            raise DataError(f"the stream failed at example {at[0]}: {type(error).__name__}: {error}") from error
 
     def first(self) -> Any:
         """A first batch to look at. It comes again, also from an iterator that cannot start again."""
@@ -93,10 +120,10 @@ class Stream:
             batches.close()
         return batch
 
-    def _batches(self, epoch: int, random: np.random.Generator | None) -> Generator[Any]:
+    def _batches(self, drawn: Iterable[Any]) -> Generator[Any]:
         number = 1
         try:
-            for batch in self.drawn(epoch, random):
+            for batch in drawn:
                 yield batch
                 number += 1
         except DataError:
@@ -175,62 +202,28 @@ class Columns(Stream):
         self.x, self.y, self.shuffle = given.x, given.y, given.shuffle
         return self
 
+    @property
+    def by_place(self) -> bool:
+        """Unless it is a stream itself."""
+        return self.length is not None
+
+    @cached_property
+    def _numpy(self) -> Any:
+        source: Any = self.source
+        return source.with_format("numpy")
+
+    def rows(self, at: Array) -> Any:
+        """A dict of columns."""
+        return self._numpy[at.tolist()]
+
+    def places(self, random: np.random.Generator | None) -> Iterator[Array]:
+        """Blocks of neighbours together."""
+        return windows(self.length or 0, BLOCK_ROWS, ROWS, random)
+
     def batches(self, epoch: int) -> Iterable[Any]:
         """Rows together in their order, as dicts of columns."""
         return self.drawn(epoch, None)
 
     def drawn(self, epoch: int, random: np.random.Generator | None) -> Iterable[Any]:
         """Rows together, as dicts of columns."""
-        source: Any = self.source
-        rows = source.with_format("numpy")
-        if self.length is None:
-            yield from rows.iter(ROWS)
-        else:
-            for at in windows(self.length, BLOCK_ROWS, ROWS, random):
-                yield rows[at.tolist()]
-
-
-# ------------------------------------------------------------------------------------------------ what a batch is
-
-
-def pair_of(batch: Any, stream: Stream, inputs: tuple[str, ...], heads: tuple[str, ...]) -> tuple[Any, Any]:
-    """x and y of a batch; y is None where it has x alone.
-
-    Raises:
-        DataError: columns are missing, or it is not clear which are meant.
-    """
-    if isinstance(batch, Mapping):
-        return _columns(batch, stream.x, inputs, "x"), _columns(batch, stream.y, heads, "y", optional=True)
-    if isinstance(batch, (tuple, list)):
-        if len(batch) != 2:
-            raise DataError(f"a batch is a pair (x, y); this one is a {type(batch).__name__} of {len(batch)}")
-        return tuple(map(plain, batch))
-    return plain(batch), None
-
-
-def _columns(batch: Mapping[str, Any], said: Any, names: tuple[str, ...], what: str, optional: bool = False) -> Any:
-    if isinstance(said, str):
-        said = {names[0]: said}
-    wanted = said or {name: name for name in names}
-    usual = [name for name in LABELS if name in batch]
-    if said is None and optional and len(names) == 1 and names[0] not in batch and len(usual) == 1:
-        wanted = {names[0]: usual[0]}
-    missing = [column for column in wanted.values() if column not in batch]
-    if optional and said is None and missing:
-        return None
-    if missing:
-        raise DataError(
-            f"a batch has the columns {', '.join(batch)}, and no {', '.join(missing)}: say which is meant, as in "
-            f"dslc.Stream(data, {what}=...)"
-        )
-    found = {name: plain(batch[column]) for name, column in wanted.items()}
-    return found if len(names) > 1 else found[names[0]]
-
-
-def plain(given: Any) -> Any:
-    """Arrays in place of tensors, also inside of dicts and tuples."""
-    if isinstance(given, Mapping):
-        return {name: plain(part) for name, part in given.items()}
-    if isinstance(given, (tuple, list)) and any(hasattr(part, "detach") for part in given):
-        return tuple(map(plain, given))
-    return given.detach().cpu().numpy() if hasattr(given, "detach") else given
+        return map(self.rows, self.places(random)) if self.by_place else self._numpy.iter(ROWS)

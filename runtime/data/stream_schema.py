@@ -13,7 +13,8 @@ from dslc.runtime.data.arrays import by_head
 from dslc.runtime.data.asked import class_count, tells_labels
 from dslc.runtime.data.labels import distinct_labels, labels_of
 from dslc.runtime.data.schema import Schema
-from dslc.runtime.data.stream import Stream, pair_of
+from dslc.runtime.data.stream import Stream
+from dslc.runtime.data.stream_batches import pair_of
 
 Array = np.ndarray[Any, Any]
 

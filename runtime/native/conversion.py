@@ -16,7 +16,8 @@ from dslc.runtime.data.lazy import PORTION, LazyArray, Rows, on_disk, portion_ro
 from dslc.runtime.data.parts import WHOLE, Part
 from dslc.runtime.data.scaling import holds_images
 from dslc.runtime.data.schema import Schema
-from dslc.runtime.data.stream import Stream, pair_of
+from dslc.runtime.data.stream import Stream
+from dslc.runtime.data.stream_batches import pair_of
 from dslc.runtime.native.arguments import BYTES, Arguments
 
 Array = np.ndarray[Any, Any]
@@ -144,22 +145,26 @@ class Conversion:
         Raises:
             DataError: a batch does not fit; it names the batch.
         """
-        convert = self.stored if keep_bytes else self.inputs
+        numbered = enumerate(stream.open(epoch, random), 1) if part == WHOLE else stream.part(part)
         kinds: list[Any] = []
-        for number, batch in enumerate(stream.open(epoch, random), 1):
-            if not part.has(number - 1):
-                continue
+        for number, batch in numbered:
             try:
-                x, y = pair_of(batch, stream, self.input_names, self.head_names)
-                inputs = convert(x)
-                targets = self._targets(y, len(inputs[0])) if labelled else []
-                require_alignments(self.network, inputs, targets)
-                kinds = kinds or [array.dtype for array in inputs]
-                if [array.dtype for array in inputs] != kinds:
+                arrays = self.batch(stream, batch, labelled, keep_bytes)
+                found = [array.dtype for array in arrays[: len(self.input_names)]]
+                kinds = kinds or found
+                if found != kinds:
                     raise DataError("images of 8 bits and other numbers alternate: give one of them")
             except DataError as error:
                 raise DataError(f"batch {number} of the stream: {error}") from None
-            yield [np.array(array) for array in (*inputs, *targets)]  # the source may fill its arrays anew
+            yield arrays
+
+    def batch(self, stream: Stream, batch: Any, labelled: bool = True, keep_bytes: bool = False) -> Arrays:
+        """Inputs and, if `labelled`, targets of a batch of a stream. Raises DataError if it does not fit."""
+        x, y = pair_of(batch, stream, self.input_names, self.head_names)
+        inputs = self.stored(x) if keep_bytes else self.inputs(x)
+        targets = self._targets(y, len(inputs[0])) if labelled else []
+        require_alignments(self.network, inputs, targets)
+        return [np.array(array) for array in (*inputs, *targets)]  # the source may fill its arrays anew
 
     def _targets(self, y: Any, count: int) -> Arrays:
         if y is None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dslc.runtime.data.parts import Share
 from dslc.runtime.native.compiled import Compiled
 
 Array = np.ndarray[Any, Any]
@@ -31,11 +32,12 @@ class Sums(Protocol):
 class Exchange:
     """The struct `rank_sums` of a compiled network, with `sums` behind its functions.
 
-    A rank that has no example of a mini-batch computes with one of the others' and gives zeros.
+    A rank that has no example of a mini-batch, or of a slice, computes with one of the others' and gives zeros.
     """
 
     def __init__(self, compiled: Compiled, sums: Sums) -> None:
-        self._compiled, self._sums, self._idle = compiled, sums, False
+        self._compiled, self._sums = compiled, sums
+        self._sliced = compiled.memory.step_batch > compiled.memory.batch
         ffi, real = compiled.ffi, "float" if compiled.memory.itemsize == 4 else "double"
         self._functions = (
             ffi.callback("void(void *, double *, int64_t)", self._guarded(self._sum)),
@@ -50,9 +52,12 @@ class Exchange:
         """Whether this is the struct of the network as it is compiled now."""
         return bool(compiled.net.ranks == self._struct)
 
-    def share(self, earlier: int, examples: int, idle: bool) -> None:
-        """Tells C of the next mini-batch: how many examples of it lie before this rank's, and how many there are."""
-        self._struct.earlier, self._struct.examples, self._idle = earlier, examples, idle
+    def share(self, share: Share, examples: int) -> None:
+        """Tells C of the next mini-batch, of so many examples on all ranks, and which of them are this rank's."""
+        low, high = share.bounds(examples)
+        rows, struct = share.part.rows(share.block), self._struct
+        struct.mini_batch, struct.slice, struct.low, struct.high = examples, share.block, rows.start, rows.stop
+        struct.earlier, struct.examples, struct.idle = low, examples, low == high
 
     def _guarded(self, function: Callable[..., None]) -> Callable[..., None]:
         def call(context: Any, *arguments: Any) -> None:
@@ -64,17 +69,18 @@ class Exchange:
         return call
 
     def _sum(self, pointer: Any, count: int) -> None:
-        self._sums.sum(self._given(pointer, count, np.dtype(np.float64)))
+        self._sums.sum(self._given(pointer, count, np.dtype(np.float64), self._struct.idle))
 
     def _begin(self, pointer: Any, count: int) -> None:
-        self._sums.begin(self._given(pointer, count, self._compiled.dtype))
+        idle = self._struct.idle and not self._sliced  # else these are the gradients of all slices
+        self._sums.begin(self._given(pointer, count, self._compiled.dtype, idle))
 
     def _wait(self) -> None:
         self._sums.wait()
 
-    def _given(self, pointer: Any, count: int, dtype: Any) -> Array:
+    def _given(self, pointer: Any, count: int, dtype: Any, idle: bool) -> Array:
         """The numbers as an array; zeros where this rank has no examples of its own."""
         numbers = np.frombuffer(self._compiled.ffi.buffer(pointer, count * dtype.itemsize), dtype)
-        if self._idle:
+        if idle:
             numbers[:] = 0
         return numbers

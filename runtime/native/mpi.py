@@ -80,10 +80,13 @@ class MpiRanks(Ranks):
         self._machine = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
         self._cores: int = self._share_of_cores()
 
-    def capacity(self, batch: int) -> int:
-        """The most examples of a mini-batch that a rank has. Raises DataError if some ranks would have none."""
-        if batch < self.size:
-            raise DataError(f"a mini-batch of {batch} examples is too small for {self.size} ranks: raise `batch`")
+    def capacity(self, batch: int, slices: int = 1) -> int:
+        """The most examples of a mini-batch that a rank has. Raises DataError if some ranks would have none, or none of
+        a slice."""
+        if batch < self.size * slices:
+            small, what = (batch, "mini-batch") if slices == 1 else (batch // slices, "slice")
+            remedy = "raise `batch`" if slices == 1 else "divide the mini-batch into fewer"
+            raise DataError(f"a {what} of {small} examples is too small for {self.size} ranks: {remedy}")
         return super().capacity(batch)
 
     # ------------------------------------------------------------------------------------------- agreement
@@ -296,8 +299,7 @@ class MpiRanks(Ranks):
         order = np.ascontiguousarray(order, np.int64)
         while done < len(order) and made < steps:
             whole = order[done : done + share.batch]
-            low, high = share.bounds(len(whole))
-            self._exchange.share(low, len(whole), idle=low == high)
+            self._exchange.share(share, len(whole))
             if not step(whole[share.places(len(whole))], float(rates[made])):
                 self._answer_signals()
                 return False, done

@@ -34,8 +34,8 @@ class Ranks:
         """Which part of data is this rank's, where each has one of its own."""
         return Part(self.rank, self.size)
 
-    def capacity(self, batch: int) -> int:
-        """The most examples of a mini-batch that a rank has."""
+    def capacity(self, batch: int, slices: int = 1) -> int:
+        """The most examples of a mini-batch that a rank has, where it is worked through in so many slices."""
         return -(-batch // self.size)
 
     def cores(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,33 +15,18 @@ from dslc.runtime.data.arrays import require_labels
 from dslc.runtime.data.label_sequences import require_alignments
 from dslc.runtime.data.lazy import WINDOW, block_rows, on_disk, row_bytes, spread, windows
 from dslc.runtime.data.parts import WHOLE, Part, Share
-from dslc.runtime.data.prefetch import Prefetch
 from dslc.runtime.data.scaling import scaled
 from dslc.runtime.data.stream import Stream
 from dslc.runtime.native.arguments import BYTES
-from dslc.runtime.native.conversion import Arrays, Conversion, nbytes, recut, shuffled
+from dslc.runtime.native.conversion import Arrays, Conversion, recut, shuffled
 from dslc.runtime.native.portions import refuse_weights
 from dslc.runtime.native.same_data import PIECE_ROWS
+from dslc.runtime.training.pieces import Ahead, Piece
 
 Array = np.ndarray[Any, Any]
 SHUFFLE_STREAM = 1 << 32
 IN_MEMORY = 256 << 20
 """Arrays whose conversion takes more bytes are converted by portions, in every epoch anew."""
-
-
-class Piece(NamedTuple):
-    """Whole mini-batches, but for the last piece of an epoch: the examples at `order` of inputs and targets (n, ...).
-    Inputs of bytes are scaled by C. weights: what each example counts (n,); None where all count alike.
-
-    A rank may have the examples of its share alone: `order` has a place for each example of all ranks all the same, and
-    `told` what all ranks know of these, by which they can tell that they are the same.
-    """
-
-    inputs: Arrays
-    targets: Arrays
-    weights: Array | None
-    order: Array
-    told: tuple[Array, ...] = ()
 
 
 class Batches(Protocol):
@@ -173,8 +158,7 @@ class InPortions:
 
     def _piece(self, at: Array, share: Share) -> Piece:
         """What a share has of the examples at these places."""
-        order, own, some = np.zeros(len(at), np.int64), share.all_places(len(at)), at[spread(len(at), PIECE_ROWS)]
-        order[own] = np.arange(len(own))
+        (own, order), some = share.own_of(len(at)), at[spread(len(at), PIECE_ROWS)]
         told = (at, *(array[some] for array in (*self.targets, *_any(self.weights))))
         inputs = self.convert.converted(self.convert.stored, self.x, at[own])
         weights = None if self.weights is None else self.weights[at[own]]
@@ -204,14 +188,22 @@ class Streamed:
     def epoch(self, number: int, share: Share) -> AbstractContextManager[Iterable[Piece]]:
         """The batches cut to mini-batches, read ahead."""
         random = self.order.random(number)
+        if self.stream.by_place and not self.stream.shuffle:
+            return Ahead(self._by_place(random, share))
         blocks = self.convert.batches(self.stream, number, random, keep_bytes=True)
         if random is not None and self.stream.shuffle:
             blocks = shuffled(blocks, self.stream.shuffle, random)
-        return Ahead(self._piece(block) for block in recut(blocks, share.batch))
+        return Ahead(self._piece(block, np.arange(len(block[0]))) for block in recut(blocks, share.batch))
 
-    def _piece(self, block: Arrays) -> Piece:
+    def _by_place(self, random: np.random.Generator | None, share: Share) -> Generator[Piece]:
+        """Of each piece the examples of the share, which alone are read."""
+        for (at,) in recut(([at] for at in self.stream.places(random)), share.batch):
+            own, order = share.own_of(len(at))
+            yield self._piece(self.convert.batch(self.stream, self.stream.read(at[own]), keep_bytes=True), order, at)
+
+    def _piece(self, block: Arrays, order: Array, *told: Array) -> Piece:
         inputs = len(self.convert.input_names)
-        return Piece(block[:inputs], block[inputs:], None, np.arange(len(block[0])))
+        return Piece(block[:inputs], block[inputs:], None, order, told)
 
     def portions(self) -> Iterable[tuple[Arrays, Array | None]]:
         """The inputs as numbers."""
@@ -231,23 +223,6 @@ class Streamed:
 
 def _any(weights: Array | None) -> Arrays:
     return [] if weights is None else [weights]
-
-
-class Ahead:
-    """The pieces of an epoch, made in a thread of their own while C trains; a context, which ends the thread."""
-
-    def __init__(self, made: Generator[Piece]) -> None:
-        self._prefetch = Prefetch(made, _bytes_of)
-
-    def __enter__(self) -> Iterable[Piece]:
-        return self._prefetch.__enter__()
-
-    def __exit__(self, *reason: object) -> None:
-        self._prefetch.__exit__(*reason)
-
-
-def _bytes_of(piece: Piece) -> int:
-    return nbytes([*piece.inputs, *piece.targets, *_any(piece.weights)])
 
 
 def batches_of(

@@ -11,7 +11,7 @@ from dslc.ir import HALVE_LR, SKIP, STOP
 from dslc.layers import Mode
 from dslc.runtime.data.scaling import scaled
 from dslc.runtime.native.arguments import BYTES
-from dslc.runtime.training.batches import Piece
+from dslc.runtime.training.pieces import Piece
 from dslc.runtime.training.trainable import Trainable
 
 Array = np.ndarray[Any, Any]
@@ -105,7 +105,7 @@ def _where(model: Trainable, piece: Piece, done: int) -> str:
         values = _inputs(model, piece, done)
         sizes = {f"input {name}": _size(x) for name, x in values.items()}
         for head, y in zip(network.heads, piece.targets, strict=True):
-            sizes[f"the targets of {head.name}"] = _size(y[piece.order[done : done + model.mini_batch]])
+            sizes[f"the targets of {head.name}"] = _size(y[_examples(model, piece, done)])
         weights = model.trained_weights()
         for index, node in enumerate(network.nodes):
             own = {p.name.removeprefix(f"{node.name}."): weights[p.name] for p in node.parameters}
@@ -123,11 +123,17 @@ def _size(array: Array) -> float:
     return float(np.nanmax(np.abs(array), initial=0))
 
 
+def _examples(model: Trainable, piece: Piece, done: int) -> Array:
+    """The examples of a mini-batch that this rank has."""
+    at = piece.order[done : done + model.mini_batch]
+    return at[model.share.places(len(at))] if piece.told else at
+
+
 def _inputs(model: Trainable, piece: Piece, done: int) -> dict[str, Array]:
     """Examples of a mini-batch by input, those with the largest numbers first, as many as may be looked at."""
     network = model.network
     numbers = sum(value.elements for value in (*network.inputs, *(node.output for node in network.nodes)))
-    chosen = piece.order[done : done + model.mini_batch]
+    chosen = _examples(model, piece, done)
     found = [array[chosen] for array in piece.inputs]
     dtype = np.dtype(network.dtype)
     found = [scaled(array, dtype) if array.dtype == BYTES else array.astype(dtype) for array in found]

@@ -18,7 +18,7 @@ from dslc.runtime.metrics import mean_losses
 from dslc.runtime.native.parameters import Stored
 from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.native.steps import new_sums
-from dslc.runtime.training.batches import Batches, Piece
+from dslc.runtime.training.batches import Batches
 from dslc.runtime.training.callbacks import Callback, Callbacks
 from dslc.runtime.training.cautions import slow_products, small_batches
 from dslc.runtime.training.checkpoint import Begun, FitState
@@ -26,6 +26,7 @@ from dslc.runtime.training.divergence import NotFinite, spoiled
 from dslc.runtime.training.history import History
 from dslc.runtime.training.interrupts import undisturbed
 from dslc.runtime.training.measure import measure
+from dslc.runtime.training.pieces import Piece
 from dslc.runtime.training.progress import Progress
 from dslc.runtime.training.trainable import Trainable
 

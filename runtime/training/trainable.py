@@ -13,8 +13,8 @@ from dslc.ir import Network, Training
 from dslc.planning.planner import Options
 from dslc.runtime.data.parts import Share
 from dslc.runtime.native.parameters import Stored
-from dslc.runtime.training.batches import Piece
 from dslc.runtime.training.checkpoint import FitState
+from dslc.runtime.training.pieces import Piece
 from dslc.target import Target
 
 Array = np.ndarray[Any, Any]
