@@ -89,7 +89,7 @@ class Step:
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         """Every tensor once, in the order of first use."""
-        return tuple(dict.fromkeys(t for op in self.operations for t in (*op.reads, *op.writes)))
+        return tuple({t.name: t for op in self.operations for t in (*op.reads, *op.writes)}.values())
 
     @property
     def rows(self) -> tuple[tuple[Phase, ...], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 
 from dslc.averages import Average
@@ -94,7 +95,7 @@ class Node:
     borrowed: tuple[Parameter, ...] = ()
     rounds_weight: bool = False
 
-    @property
+    @cached_property
     def roles(self) -> dict[str, Parameter]:
         """What the layer computes with, by role: what it owns or shares. The parameter `conv1.weight` has the role
         `weight`."""

@@ -147,6 +147,15 @@ class Recomputation:
 
 
 @dataclass(frozen=True)
+class Work:
+    """Multiply-adds of one example in a training step, of all operations together: frozen layers have none backward
+    where nothing before them learns, and only those of their input where something does."""
+
+    forward: int
+    backward: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """A network ready for code generation.
 
@@ -155,7 +164,8 @@ class Plan:
     `step_batch`: the largest mini-batch of a training step; more where it is worked through in slices.
     `threads`: at most this many; each has its own part of the kernels' workspace. `kept`: the buffers that live as long
     as the network, by name: parameters, gradients, optimizer state. `recomputation`: None where all is kept. `timed`:
-    the C measures how long each kernel takes.
+    the C measures how long each kernel takes. `work`: what a training step computes before any operation is computed
+    in another way; None for a network that only predicts.
     """
 
     graph: Graph
@@ -169,6 +179,7 @@ class Plan:
     regions: tuple[Region, ...]
     recomputation: Recomputation | None = None
     timed: bool = False
+    work: Work | None = None
 
     def region(self, name: str) -> Region:
         """The region of this name. Raises StopIteration if there is none."""

@@ -80,3 +80,13 @@ def test_the_cheapest_algorithm_is_chosen() -> None:
     several = [name for name, known in costs.items() if len(known) > 1 and chosen.get(name) in known]
     assert len(several) == 2
     assert all(costs[name][chosen[name]] == min(costs[name].values()) for name in several)
+
+
+def test_threads_share_the_update_of_many_weights_even_for_one_example() -> None:
+    """The products are few then, but the weights and the optimizer's states are all read and written."""
+    text = "net Wide {\n  input x: 784\n  dense(256) -> relu -> dense(8)\n}\n" + TRAIN.replace("batch 16", "batch 1")
+    step = plan_network(check_text(text.replace("sgd(0.1)", "adam(0.1)")), threads=2).step("train")
+    assert step is not None
+    shared = {kernel.operation.name for kernel in step.kernels if kernel.parallel}
+    assert "dense1_backward_weight_update" in shared
+    assert "dense2_backward_weight_update" not in shared

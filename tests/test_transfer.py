@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from dslc.cli.main import run
-from dslc.cli.summary import Work, summarize
+from dslc.cli.summary import summarize
 from dslc.compiler import check_file, check_text, plan_network
 from dslc.ir import Network
 from dslc.operation import GRADIENT, STATE
-from dslc.plan import Plan
+from dslc.plan import Plan, Work
 from helpers import REPO
 
 SPEC = REPO / "specs" / "transfer.net"

@@ -30,7 +30,7 @@ COMMANDS = (
 def main() -> None:
     """The entry point."""
     warnings.showwarning = _note
-    _find_commands()
+    _find_commands(sys.argv[1:])
     only_first_speaks()
     status = _heeding_signals(sys.argv[1:])
     leave(status)
@@ -50,15 +50,16 @@ def _heeding_signals(arguments: list[str]) -> int:
     return status
 
 
-def _find_commands() -> None:
-    """Lets each add itself to `app`."""
-    for command in COMMANDS:
+def _find_commands(arguments: list[str]) -> None:
+    """Lets the command that is called add itself to `app`, or all of them where none is, as in `dslc --help`."""
+    called = [command for command in COMMANDS if command.rstrip("_") in arguments[:1]]
+    for command in called or COMMANDS:
         importlib.import_module(f"dslc.cli.{command}")
 
 
 def run(arguments: list[str]) -> int:
     """Carries out a command line and returns the exit status."""
-    _find_commands()
+    _find_commands(arguments)
     ARGUMENTS.set(tuple(arguments))
     try:
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")

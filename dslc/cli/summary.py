@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from dslc.columns import Column
 from dslc.ir import Network, Node
-from dslc.lowering.lower import lower
 from dslc.planning.slicing import division
 from dslc.registry import name_of
 from dslc.shape import show_shape
 
 if TYPE_CHECKING:
-    from dslc.plan import Plan
+    from dslc.plan import Plan, Work
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,6 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Work:
-    """Multiply-adds of one example in a training step, of all operations together: frozen layers have none backward
-    where nothing before them learns, and only those of their input where something does."""
-
-    forward: int
-    backward: int
-
-
-@dataclass(frozen=True)
 class Summary:
     """All of a network that can be known before it runs."""
 
@@ -104,7 +94,7 @@ def summarize(network: Network, plan: Plan) -> Summary:
         rows=rows,
         parameters=sum(row.parameters for row in rows),
         multiply_adds=sum(row.multiply_adds for row in rows),
-        training_step=_training_step(network),
+        training_step=plan.work,
         memory=_memory(plan),
         regularized=_regularized(network),
         frozen=tuple(p.name for p in network.parameters if p.frozen),
@@ -125,15 +115,6 @@ def _row(node: Node, itemsize: int) -> Row:
         multiply_adds=node.layer.multiply_adds(node.input_shapes),
         bytes=node.output.elements * itemsize,
     )
-
-
-def _training_step(network: Network) -> Work | None:
-    """Counted from the operations as they are lowered, before any of them is computed in another way."""
-    train = lower(network).train
-    if train is None:
-        return None
-    done = {phase.name: sum(op.multiply_adds for op in phase.operations) for phase in train.phases}
-    return Work(done["forward"], done["backward"])
 
 
 def _memory(plan: Plan) -> Memory:

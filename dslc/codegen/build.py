@@ -54,6 +54,8 @@ LARGE = 50_000
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow")
 SEAL = b"dslc sha256 "
 """What precedes the checksum at the end of a module."""
+Running = tuple[list[str], subprocess.Popen[str]]
+"""A command and its process."""
 _loading = threading.Lock()
 EXT_SUFFIX, SOABI = (str(sysconfig.get_config_var(name)) for name in ("EXT_SUFFIX", "SOABI"))
 """Asked for while modules are imported: threads that ask for the first one at once may get None."""
@@ -294,42 +296,48 @@ def _compile(source: CSource, target: Target, compiler: Compiler, name: str, pat
         folder = Path(scratch)
         kernels, wrapper = folder / f"{source.prefix}.c", folder / f"{name}.c"
         kernels.write_text(source.code)
+        python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
+        flags = [*FLAGS, *compiler.spelled(target), *compiler.flags_for(source.code), *compiler.own_flags]
+        light = ["-fPIC", "-w", *compiler.own_flags, "-O0"]
+        first = _start([*compiler.command, *flags, *WARNINGS, "-c", str(kernels), "-o", str(folder / "kernels.o")])
         ffi = FFI()
         ffi.cdef(source.declarations)
         ffi.set_source(name, source.declarations, compiler_verbose=0)
         ffi.emit_c_code(str(wrapper))
-        python = [f"-I{sysconfig.get_path('include')}", f"-I{sysconfig.get_path('platinclude')}"]
-        flags = [*FLAGS, *compiler.spelled(target), *compiler.flags_for(source.code), *compiler.own_flags]
-        light = ["-fPIC", "-w", *compiler.own_flags, "-O0"]
-        jobs = [
-            [*compiler.command, *flags, *WARNINGS, "-c", str(kernels), "-o", str(folder / "kernels.o")],
-            [*compiler.command, *light, *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")],
-        ]
-        _run_all(jobs)
+        second = _start([*compiler.command, *light, *python, "-c", str(wrapper), "-o", str(folder / "wrapper.o")])
+        _finish(first, second)
         made = folder / path.name
         objects = [str(folder / "kernels.o"), str(folder / "wrapper.o")]
-        _run_all([[*compiler.command, *flags, "-shared", *objects, "-lm", "-o", str(made)]])
+        _finish(_start([*compiler.command, *flags, "-shared", *objects, "-lm", "-o", str(made)]))
         made.write_bytes(sealed(made.read_bytes()))
         made.chmod(made.stat().st_mode & ~0o022)
         os.replace(made, path)
 
 
-def _run_all(commands: list[list[str]]) -> None:
-    """Runs commands side by side.
+def _start(command: list[str]) -> Running:
+    """Begins a command, which runs beside this process.
+
+    Raises:
+        CompilerError: it cannot be started.
+    """
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace",
+        )  # fmt: skip
+    except OSError as error:
+        raise CompilerError(f"cannot run the C compiler: {error}") from None
+    return command, process
+
+
+def _finish(*running: Running) -> None:
+    """Waits for commands.
 
     Raises:
         CompilerError: one of them failed.
     """
-    try:
-        running = [
-            subprocess.Popen(c, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             text=True, errors="replace")
-            for c in commands
-        ]  # fmt: skip
-    except OSError as error:
-        raise CompilerError(f"cannot run the C compiler: {error}") from None
-    words = [process.communicate()[0] for process in running]
-    for command, process, said in zip(commands, running, words, strict=True):
+    words = [process.communicate()[0] for _, process in running]
+    for (command, process), said in zip(running, words, strict=True):
         if process.returncode:
             raise CompilerError(f"the C compiler failed:\n  {shlex.join(command)}\n{said.strip()}")
 

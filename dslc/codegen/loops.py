@@ -36,6 +36,8 @@ def repeats(forms: Sequence[Hashable]) -> list[Repeat]:
     """All calls in order, as loops and what lies between them: first the loop that saves most, then what is left and
     right of it."""
     numbers = {form: number for number, form in enumerate(dict.fromkeys(forms))}
+    if len(forms) - len(numbers) < LEAST_SAVED:  # too few come again
+        return [Repeat(0, len(forms), 1)] if forms else []
     codes = np.array([numbers[form] for form in forms], dtype=np.int64)
     return _split(codes, 0, len(forms))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dslc.kernels.product import Product
 from dslc.kernels.transform import Transform
@@ -162,13 +162,13 @@ def detail(op: Operation, kind: type[D]) -> D:
 
 def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """The layouts that suit the operation, by tensor name."""
-    found: Callable[[Operation, int], Mapping[str, Layout]] | None = getattr(_module(op), "preferred_layouts", None)
+    found: Callable[[Operation, int], Mapping[str, Layout]] | None = _offered(op.kind, "preferred_layouts")
     return found(op, lanes) if found else {}
 
 
 def choose(op: Operation, setting: Setting) -> Variant:
     """The cheapest variant in these layouts."""
-    found: list[Variant] = _module(op).variants(op, setting)
+    found: list[Variant] = _module(op.kind).variants(op, setting)
     return min(found, key=lambda v: v.cost_ns)
 
 
@@ -186,53 +186,55 @@ class Copy:
 
 def steps(op: Operation, setting: Setting) -> tuple[Operation, ...]:
     """The operations that the chosen algorithm consists of; mostly the operation itself."""
-    found: Callable[[Operation, Setting], tuple[Operation, ...]] | None = getattr(_module(op), "steps", None)
+    found: Callable[[Operation, Setting], tuple[Operation, ...]] | None = _offered(op.kind, "steps")
     return found(op, setting) if found else (op,)
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
     """What the operation reads in a form other than the one it was made in."""
-    found: Callable[[Operation, int], tuple[Copy, ...]] | None = getattr(_module(op), "copies", None)
+    found: Callable[[Operation, int], tuple[Copy, ...]] | None = _offered(op.kind, "copies")
     return found(op, lanes) if found else ()
 
 
 def same_layout(op: Operation) -> tuple[Tensor, ...]:
     """Tensors that must have the same layout."""
-    found: Callable[[Operation], tuple[Tensor, ...]] | None = getattr(_module(op), "same_layout", None)
+    found: Callable[[Operation], tuple[Tensor, ...]] | None = _offered(op.kind, "same_layout")
     return found(op) if found else ()
 
 
 def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
     """The algorithms that can compute the operation, with their costs in ns; empty if there is only one."""
-    found: Callable[[Operation, Setting], Mapping[str, float]] | None = getattr(_module(op), "algorithms", None)
+    found: Callable[[Operation, Setting], Mapping[str, float]] | None = _offered(op.kind, "algorithms")
     return found(op, setting) if found else {}
 
 
 def updates(op: Operation) -> bool:
     """Whether the kernel can update a parameter instead of storing its gradient."""
-    return bool(getattr(_module(op), "UPDATES", False))
+    return bool(_offered(op.kind, "UPDATES"))
 
 
 def keeps_layout(op: Operation) -> bool:
     """Whether the kernel also works on interleaved examples, if all that it reads and writes is interleaved."""
-    return bool(getattr(_module(op), "KEEPS_LAYOUT", False))
+    return bool(_offered(op.kind, "KEEPS_LAYOUT"))
 
 
 def fuses(op: Operation) -> bool:
     """Whether the kernel can apply a formula to what it stores (an epilogue)."""
-    return bool(getattr(_module(op), "FUSES", False))
+    return bool(_offered(op.kind, "FUSES"))
 
 
 def pools(op: Operation) -> bool:
     """Whether the kernel can store the maximum of each 2x2 pixels instead of all four."""
-    found: Callable[[Operation], bool] | None = getattr(_module(op), "pools", None)
+    found: Callable[[Operation], bool] | None = _offered(op.kind, "pools")
     return found(op) if found else False
 
 
-def _module(op: Operation) -> ModuleType:
-    return _module_of(op.kind)
+@cache
+def _offered(kind: str, name: str) -> Any:
+    """What the file of a kind has of this name; None if it has none."""
+    return getattr(_module(kind), name, None)
 
 
 @cache
-def _module_of(kind: str) -> ModuleType:
+def _module(kind: str) -> ModuleType:
     return importlib.import_module(f"dslc.kernels.{kind}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dslc.kernels import Scratch, Setting, Variant, dense_input_gradient, dense_weight_gradient, detail, epilogue
-from dslc.kernels.update import rule_context, rule_names
+from dslc.kernels.update import rule_context, rule_cost, rule_names
 from dslc.operation import Operation, Tensor
 
 
@@ -51,7 +51,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
             "plain",
             names,
             {**found, **rule_context(update), **end, "joined": True},
-            setting.compute_cost(op, 0.7),
+            setting.compute_cost(op, 0.7) + rule_cost(update, setting),
             found["tiles"].products,
             scratch=(Scratch("sums", x.elements * setting.lanes),),
         )

@@ -16,6 +16,8 @@ BF16_GAIN = 2.0
 SUMMED = 512
 """Products that are summed at a time: a sum of sums has less rounding error."""
 
+STREAM = 0.1
+"""What reading a weight costs at least, as a share of an element of other passes: few examples wait for the weights."""
 GROUP = 8
 """Up to this many tiles are summed side by side."""
 
@@ -59,7 +61,7 @@ def in_tiles(op: Operation, setting: Setting, inputs: int, units: int, steps: in
         **end,
     }  # fmt: skip
     products = (*tiles.products, *((one,) if band else ()))
-    cost = setting.compute_cost(op, BF16_GAIN if bf16 else 1.0)
+    cost = max(setting.compute_cost(op, BF16_GAIN if bf16 else 1.0), setting.memory_cost(op.reads[1], factor=STREAM))
     return Variant("plain", names, context, cost, products, shared_template="kernels/dense_forward.c.j2")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dslc.kernels import Copy, Scratch, Setting, Variant, epilogue
 from dslc.kernels.dense_forward import narrow
 from dslc.kernels.product import Product
@@ -17,13 +19,25 @@ AHEAD = 4
 """Weights are prefetched this many tiles ahead."""
 SUMS = 16
 """Up to this many tiles are summed side by side, so that they stay in the L1 cache."""
+FEW = 0.5
+"""The speed of products that read each weight for one example."""
 TASKS = 16
 """At least this many tasks are left for the threads to share."""
 
 
+def algorithms(op: Operation, setting: Setting) -> Mapping[str, float]:
+    """`plain`, whose vectors hold examples, used or not, and `few`, whose vectors run along the units."""
+    (units, inputs), lanes = op.reads[1].shape, setting.lanes
+    cached = op.reads[1].elements * setting.itemsize <= STREAMED
+    if lanes == 1 or setting.batch >= lanes or narrow(units, lanes) or inputs < lanes or not cached:
+        return {}
+    return {"plain": setting.compute_cost(op, setting.batch / lanes), "few": setting.compute_cost(op, FEW)}
+
+
 def variants(op: Operation, setting: Setting) -> list[Variant]:
-    """Register tiles of inputs x vectors of examples. `streamed`, for weights from memory and a small batch, reads W
-    once, in order. `narrow`, for few units, has vectors along the inputs."""
+    """Register tiles of inputs x vectors of examples. `few`, for a handful of examples, has vectors along the units.
+    `streamed`, for weights from memory and a small batch, reads W once, in order. `narrow`, for few units, has vectors
+    along the inputs."""
     dx, lanes = op.writes[0], setting.lanes
     units = setting.layout(op.reads[1]).shape[0]
     end = epilogue(op)
@@ -31,6 +45,12 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
     if narrow(units, lanes):
         few = {"inputs": dx.elements, "units": units, **end}
         return [Variant("narrow", names, few, setting.compute_cost(op, 0.3))]
+    if op.choice == "few":
+        handful = {
+            "inputs": dx.elements, "units": units, "full": units // lanes, "left": units % lanes, "lanes": lanes,
+            "tasks": -(-dx.elements // lanes), **end,
+        }  # fmt: skip
+        return [Variant("few", names, handful, setting.compute_cost(op, FEW), sizes=("inputs", "units", "tasks"))]
     if streams(op, setting):
         blocks = -(-units // lanes)
         context = {"inputs": dx.elements, "units": units, "blocks": blocks, "lanes": lanes, **end}
@@ -54,12 +74,12 @@ def streams(op: Operation, setting: Setting) -> bool:
     """Whether the weights are read from memory and one vector holds all examples of the mini-batch."""
     w, lanes = op.reads[1], setting.lanes
     few = lanes > 1 and setting.batch <= lanes and not narrow(setting.layout(w).shape[0], lanes)
-    return few and setting.stored(w) * setting.itemsize > STREAMED
+    return op.choice != "few" and few and setting.stored(w) * setting.itemsize > STREAMED
 
 
 def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
-    """dy with examples interleaved, since a vector holds examples; not for `narrow`."""
+    """dy with examples interleaved, where a vector holds examples."""
     dy = op.reads[0]
-    if narrow(op.reads[1].shape[0], lanes):
+    if op.choice == "few" or narrow(op.reads[1].shape[0], lanes):
         return ()
     return (Copy(dy, "to_lanes", Layout(dy.shape, examples=lanes)),)

@@ -10,7 +10,7 @@ from dslc.kernels import Setting, Variant
 from dslc.kernels._rows import LONG
 from dslc.kernels.dense_forward import NARROW_SUMS, narrow, side_by_side, weights_layout
 from dslc.kernels.product import Product, exact_count
-from dslc.kernels.update import rule_context, rule_names
+from dslc.kernels.update import rule_context, rule_cost, rule_names
 from dslc.layout import Layout
 from dslc.operation import GRADIENT, Operation
 
@@ -31,7 +31,8 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
             **_stretches(setting.batch),
             **rule_context(op),
         }  # fmt: skip
-        return [Variant("narrow", names_of(op), few, setting.compute_cost(op, 0.5), (tile,))]
+        cost = setting.compute_cost(op, 0.5) + rule_cost(op, setting)
+        return [Variant("narrow", names_of(op), few, cost, (tile,))]
     found = context(op, setting, x.elements, dy.elements, setting.batch)
     return [in_tiles(op, setting, {**found, "counted": ""}, 0.7)]
 
@@ -44,7 +45,7 @@ def names_of(op: Operation) -> tuple[str, ...]:
 def in_tiles(op: Operation, setting: Setting, found: Mapping[str, Any], efficiency: float) -> Variant:
     """The kernel of register tiles with such a `context`."""
     printed = {**found, **rule_context(op), "joined": False}
-    cost, products = setting.compute_cost(op, efficiency), found["tiles"].products
+    cost, products = setting.compute_cost(op, efficiency) + rule_cost(op, setting), found["tiles"].products
     template = "kernels/dense_weight_gradient.c.j2"
     return Variant("plain", names_of(op), printed, cost, products, shared_template=template, sizes=SIZES)
 

@@ -75,6 +75,7 @@ class _Lowering:
         self.operations: list[Operation] = []
         self.values = {v.name: Tensor(f"{v.name}_in", v.shape, INPUT) for v in network.inputs}
         self.parameters = {p.name: p for p in network.parameters}
+        self.producers = {node.output.name: node for node in network.nodes}
         self.users = network.users
         self.lines = {p.name: node.span.line for node in network.nodes for p in node.parameters}
         self.saved: dict[str, dict[str, Tensor]] = defaultdict(dict)
@@ -150,7 +151,7 @@ class _Lowering:
     def loss_input(self, head: Head) -> Value:
         """What the head's loss is computed from: the logits under a softmax or sigmoid, standardized numbers, else the
         value itself."""
-        producer = self.network.producer(head.value)
+        producer = self.producers.get(head.value.name)
         if head.loss is not None and producer is not None and (head.loss.through or producer.layer.of_target):
             return producer.inputs[0]
         return head.value
@@ -175,7 +176,7 @@ class _Lowering:
 
     def standardized(self, head: Head, target: Tensor) -> Tensor:
         """What the loss compares with: (target - mean) / std where the head's unit is that of its targets."""
-        node = self.network.producer(head.value)
+        node = self.producers.get(head.value.name)
         if node is None or not node.layer.of_target:
             return target
         found = Tensor(standardized_name(target), target.shape)
@@ -190,7 +191,7 @@ class _Lowering:
 
     def line_of(self, value: Value) -> int:
         """The line of the spec that computes a value; 0 for an input."""
-        node = self.network.producer(value)
+        node = self.producers.get(value.name)
         return node.span.line if node is not None else 0
 
     def totals(

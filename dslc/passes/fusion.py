@@ -10,12 +10,13 @@ y = conv(x); z = y + v; u = relu(z)  becomes  u = conv(x) with the sum and relu
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dslc import kernels
 from dslc.graph import Graph, Phase, Step
 from dslc.layers import MapDetail, X, Y
-from dslc.operation import ACTIVATION, Fused, Operation, Tensor
+from dslc.operation import ACTIVATION, Fused, Operation
 
 SUM = Fused(X + Y, needs_y=True)
 
@@ -26,41 +27,47 @@ def fuse(graph: Graph) -> Graph:
 
 
 def _fuse_step(step: Step) -> Step:
-    readers = Counter(t for op in step.operations for t in op.reads)
+    readers = Counter(t.name for op in step.operations for t in op.reads)
     return replace(step, phases=tuple(_fuse_phase(phase, readers) for phase in step.phases))
 
 
-def _fuse_phase(phase: Phase, readers: Counter[Tensor]) -> Phase:
+def _fuse_phase(phase: Phase, readers: Mapping[str, int]) -> Phase:
     done: list[Operation] = []
+    makers: dict[str, int] = {}
     for op in phase.operations:
-        at = _producer(op, done, readers)
+        at = _producer(op, done, makers, readers)
         if at is None:
+            at = len(done)
             done.append(op)
         else:
             done[at] = _fused(done[at], op)
+        makers.update((t.name, max(at, makers.get(t.name, at))) for t in op.writes)
     return replace(phase, operations=tuple(done))
 
 
-def _producer(op: Operation, done: list[Operation], readers: Counter[Tensor]) -> int | None:
+def _producer(
+    op: Operation, done: list[Operation], makers: Mapping[str, int], readers: Mapping[str, int]
+) -> int | None:
     """The index of an earlier operation that can compute `op` in its epilogue; the last if there are several."""
-    found = [at for turn in _operand_orders(op) if (at := _producer_of(turn, done, readers)) is not None]
+    found = [at for turn in _operand_orders(op) if (at := _producer_of(turn, done, makers, readers)) is not None]
     return max(found, default=None)
 
 
-def _producer_of(op: Operation, done: list[Operation], readers: Counter[Tensor]) -> int | None:
-    """The index of the operation that writes the first tensor that `op` reads, if `op` can become its epilogue."""
-    source = op.reads[0]
-    if source.role != ACTIVATION or readers[source] != 1:
+def _producer_of(
+    op: Operation, done: list[Operation], makers: Mapping[str, int], readers: Mapping[str, int]
+) -> int | None:
+    """The index of the operation that writes the first tensor that `op` reads, if `op` can become its epilogue.
+    `makers`: the index of the last operation that writes a tensor, by name; `readers`: how many read it."""
+    source, *others = op.reads
+    at = makers.get(source.name)
+    if at is None or source.role != ACTIVATION or readers[source.name] != 1:
         return None
-    for index in range(len(done) - 1, -1, -1):
-        producer = done[index]
-        if source in producer.writes:
-            fits = producer.writes == (source,) and kernels.fuses(producer) and _combined(producer, op) is not None
-            taken = {t for later in done[index + 1 :] for t in later.writes}
-            if op.kind == "add":  # a layer may read its own inputs from a copy in another layout
-                taken.update(producer.reads)
-            return index if fits and not taken & set(op.reads[1:]) else None
-    return None
+    producer = done[at]
+    fits = producer.writes == (source,) and kernels.fuses(producer) and _combined(producer, op) is not None
+    late = any(makers.get(t.name, -1) > at for t in others)
+    if op.kind == "add":  # a layer may read its own inputs from a copy in another layout
+        late = late or any(t in producer.reads for t in others)
+    return at if fits and not late else None
 
 
 def _operand_orders(op: Operation) -> tuple[Operation, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -13,15 +14,19 @@ from dslc.plan import ALIGNMENT, Buffer, Kernel
 
 Span = tuple[int, int]
 """The first and the last kernel in a row of phases that touches a tensor; kernels are numbered through all rows."""
+STRETCH = 256
+"""So many kernels of a row have a list of what lives while they run."""
+ALL = -1
+"""In the place of a stretch: the whole row."""
 
 
 @dataclass(frozen=True)
 class _LiveRange:
-    """A tensor's live range: a span for every row that touches it, one or two."""
+    """A tensor's live range: a span for every row that touches it, by the row's index."""
 
     tensor: Tensor
     elements: int
-    spans: tuple[Span, ...]
+    spans: Mapping[int, Span]
 
 
 Chain = tuple[_LiveRange, ...]
@@ -44,15 +49,14 @@ def place(
 ) -> dict[str, Buffer]:
     """A buffer for every activation that the kernels touch, by name: the largest first, each at the lowest free offset.
 
-    rows: the kernels of each row of phases, at most two. batch: the largest mini-batch. start: the first free offset,
+    rows: the kernels of each row of phases. batch: the largest mini-batch. start: the first free offset,
     in elements. persistent: tensors that share memory with nothing else.
     """
-    assert len(rows) <= 2, "a span in a third row would not be looked at"
     aliases = _aliases(rows)
     buffers: dict[str, Buffer] = {}
     lives = _live_ranges(rows, layouts, aliases, batch, itemsize, persistent)
     placed = _Placed(start)
-    for chain in sorted(_chains(rows, lives, aliases), key=lambda c: (-c[0].elements, c[0].spans[0])):
+    for chain in sorted(_chains(rows, lives, aliases), key=lambda c: (-c[0].elements, min(c[0].spans.values()))):
         offset = placed.add(chain)
         for life in chain:
             buffers[life.tensor.name] = Buffer(life.tensor, layouts[life.tensor.name], offset, life.elements)
@@ -64,39 +68,43 @@ def place(
 
 
 class _Placed:
-    """The live ranges that have a place: for each of their spans where they begin and end, in the order of their
-    offsets. Most questions are answered long before the last of them."""
+    """The live ranges that have a place, as begin, end and span, in the order of their offsets: all of a row, and those
+    that touch each stretch of its kernels. So what lives briefly, as most do, is compared with few, and the search ends
+    at the first gap that fits."""
 
     def __init__(self, start: int) -> None:
         self.start = start
-        self.taken: list[tuple[int, int, int, int]] = []
+        self.taken: dict[tuple[int, int], list[tuple[int, int, int, int]]] = defaultdict(list)
 
     def add(self, chain: Chain) -> int:
         """Places a chain at the lowest offset that is free while it lives, and returns it."""
+        pieces = [(life.elements, row, span) for life in chain for row, span in life.spans.items()]
         offset, fitting = self.start, 0
-        for life in cycle(chain):
-            found = self._free(offset, life)
+        for piece in cycle(pieces):
+            found = self._free(offset, *piece)
             fitting = fitting + 1 if found == offset else 1
             offset = found
-            if fitting == len(chain):
+            if fitting == len(pieces):
                 break
-        for life in chain:
-            for first, last in life.spans:
-                insort(self.taken, (offset, offset + life.elements, first, last))
+        for piece in pieces:
+            self._take(offset, *piece)
         return offset
 
-    def _free(self, offset: int, life: _LiveRange) -> int:
-        """The lowest offset from this one on that is free as long as something lives."""
-        (first, last), (again_first, again_last) = life.spans[0], life.spans[-1]
-        for begin, end, others_first, others_last in self.taken:
-            if end > offset and (
-                (others_first <= last and first <= others_last)
-                or (others_first <= again_last and again_first <= others_last)
-            ):
-                if begin >= offset + life.elements:
+    def _free(self, offset: int, elements: int, row: int, span: Span) -> int:
+        """The lowest offset from this one on where so many elements are free during a span."""
+        first, last = span
+        stretch = first // STRETCH
+        for begin, end, others_first, others_last in self.taken[row, stretch if last // STRETCH == stretch else ALL]:
+            if end > offset and others_first <= last and first <= others_last:
+                if begin >= offset + elements:
                     break
                 offset = end
         return offset
+
+    def _take(self, offset: int, elements: int, row: int, span: Span) -> None:
+        first, last = span
+        for stretch in (ALL, *range(first // STRETCH, last // STRETCH + 1)):
+            insort(self.taken[row, stretch], (offset, offset + elements, first, last))
 
 
 def _chains(
@@ -146,8 +154,8 @@ def _live_ranges(
                     own = spans.setdefault(root, {})
                     own[row] = (own.get(row, (now, now))[0], now)
             now += 1
-    spans.update({t: {0: (0, now)} for t in persistent if t in spans})
+    spans.update({t: dict.fromkeys(range(len(rows)), (0, now)) for t in persistent if t in spans})
     return [
-        _LiveRange(t, aligned_size(layouts[t.name].total(batch if t.batched else 1), itemsize), tuple(own.values()))
+        _LiveRange(t, aligned_size(layouts[t.name].total(batch if t.batched else 1), itemsize), own)
         for t, own in spans.items()
     ]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from dslc import kernels
 from dslc.graph import Graph, Phase, Step
 from dslc.layers._pooling import PoolDetail
-from dslc.operation import ACTIVATION, Operation, Tensor
+from dslc.operation import ACTIVATION, Operation
 
 
 def fuse_pooling(graph: Graph) -> Graph:
@@ -22,16 +22,18 @@ def fuse_pooling(graph: Graph) -> Graph:
 
 
 def _pool_step(step: Step) -> Step:
-    readers = Counter(t for op in step.operations for t in op.reads)
-    alone = {t for t, count in readers.items() if t.role == ACTIVATION and count == 1}
+    readers = Counter(t.name for op in step.operations for t in op.reads)
+    alone = {name for name, count in readers.items() if count == 1}
     return replace(step, phases=tuple(_pool_phase(phase, alone) for phase in step.phases))
 
 
-def _pool_phase(phase: Phase, alone: set[Tensor]) -> Phase:
-    makers = {t: op for op in phase.operations for t in op.writes if t in alone and kernels.pools(op)}
-    pools = {makers[op.reads[0]]: op for op in phase.operations if _of_squares(op) and op.reads[0] in makers}
-    if not pools:
+def _pool_phase(phase: Phase, alone: set[str]) -> Phase:
+    squares = [op for op in phase.operations if _of_squares(op)]
+    pooled = {op.reads[0].name: op for op in squares if op.reads[0].role == ACTIVATION and op.reads[0].name in alone}
+    if not pooled:
         return phase
+    makers = [op for op in phase.operations if any(t.name in pooled for t in op.writes) and kernels.pools(op)]
+    pools = {op: pooled[t.name] for op in makers for t in op.writes if t.name in pooled}
     gone = set(pools.values())
     made = [_pooled(op, pools[op]) if op in pools else op for op in phase.operations if op not in gone]
     return replace(phase, operations=tuple(made))

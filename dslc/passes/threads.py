@@ -61,17 +61,21 @@ def _with_barriers(kernels: tuple[Kernel, ...], place: Place, given: Collection[
             continue
         reads, writes = (list(map(place, tensors)) for tensors in (kernel.operation.reads, kernel.operation.writes))
         if (everything if kernel.parallel else shared).conflict(reads, writes):
-            marked[last] = replace(marked[last], barrier=True)
+            marked[last] = _with_barrier(marked[last])
             everything, shared = Touched(), Touched()
         last = index
         for touched in (everything, shared) if kernel.parallel else (everything,):
             touched.add(reads, writes)
         if kernel.operation.name in given:
-            marked[index] = replace(kernel, barrier=True)
+            marked[index] = _with_barrier(kernel)
             everything, shared = Touched(), Touched()
     if last >= 0:
-        marked[last] = replace(marked[last], barrier=True)
+        marked[last] = _with_barrier(marked[last])
     return tuple(marked)
+
+
+def _with_barrier(kernel: Kernel) -> Kernel:
+    return Kernel(kernel.operation, kernel.variant, kernel.parallel, barrier=True)
 
 
 class Touched:

@@ -26,7 +26,7 @@ from dslc.passes.pooling import fuse_pooling
 from dslc.passes.prepack import prepack_parameters, prepared
 from dslc.passes.small_batch import add_small_batch_phase
 from dslc.passes.threads import MIN_PARALLEL_NS, estimated_ns, share_work
-from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region
+from dslc.plan import Buffer, Kernel, Plan, PlannedPhase, PlannedStep, Region, Work
 from dslc.planning.recomputation import plan_in_memory
 from dslc.planning.slicing import Division
 from dslc.target import Target
@@ -95,16 +95,25 @@ def make_plan(graph: Graph, target: Target, division: Division, threads: int = 1
     its own workspace.
     """
     setting = default_setting(graph, target, division.slice, threads)
+    work = _work(graph)
     graph = _rewritten(graph, setting, options)
 
     def plan_of(graph: Graph, prepack: bool = True) -> Plan:
         prepack = prepack and "prepack" not in options.disable
-        return _laid_out(graph, setting, target, options, prepack, division)
+        return replace(_laid_out(graph, setting, target, options, prepack, division), work=work)
 
     training = graph.network.training
     if training is None or training.memory is None or "recompute" in options.disable:
         return plan_of(graph)
     return plan_in_memory(graph, setting, training.memory, plan_of)
+
+
+def _work(graph: Graph) -> Work | None:
+    """The multiply-adds of a training step as its layers were lowered."""
+    if graph.train is None:
+        return None
+    done = {phase.name: sum(op.multiply_adds for op in phase.operations) for phase in graph.train.phases}
+    return Work(done["forward"], done["backward"])
 
 
 def _rewritten(graph: Graph, setting: Setting, options: Options) -> Graph:

@@ -24,7 +24,9 @@ def _dense_forward(seen: SeenKernel) -> None:
 def _dense_input_gradient(seen: SeenKernel) -> None:
     dy, w, dx = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
     _weights(seen, w, dy.elements, dx.elements)
-    wanted = 1 if 2 * dy.elements <= seen.lanes else seen.lanes
+    if seen.variant.name == "few":
+        require(dx.elements >= seen.lanes, f"{seen.op.name} has fewer inputs than a task")
+    wanted = 1 if 2 * dy.elements <= seen.lanes or seen.variant.name == "few" else seen.lanes
     found = layout_in(dy, seen.buffers).examples
     require(found == wanted, f"{seen.op.name} wants {wanted} examples of {dy.name} interleaved, but there are {found}")
     if seen.variant.name == "streamed":
