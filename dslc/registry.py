@@ -25,12 +25,16 @@ def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(name.rstrip("_") if keyword.iskeyword(name.rstrip("_")) else name for name in found))
 
 
-@cache
 def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
     """The class derived from `base` in the file of this name; None if there is no such file."""
     if name not in names(package):
         return None
-    module = importlib.import_module(f"{package.__name__}.{name}")
+    return _class_in(f"{package.__name__}.{name}", tuple(package.__path__), base)  # type: ignore[arg-type]
+
+
+@cache
+def _class_in(module_name: str, folders: tuple[str, ...], base: type[T]) -> type[T]:
+    module = importlib.import_module(module_name)
     (found,) = (
         thing
         for thing in vars(module).values()
