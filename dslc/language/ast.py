@@ -315,4 +315,4 @@ def walk(node: object) -> Iterator[Record]:
             todo.extend(reversed(found))
         elif isinstance(found, Record):
             yield found
-            todo.extend(getattr(found, name) for name in reversed(field_names(type(found))))
+            todo.extend(getattr(found, name) for name in reversed(field_names(type(found))))  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ class Record:
     FrozenInstanceError."""
 
     def __init__(self, *positional: Any, **named: Any) -> None:
-        names = field_names(type(self))
+        names = field_names(type(self))  # type: ignore[arg-type]
         if len(positional) == len(names) and not named:
             self.__dict__.update(zip(names, positional, strict=True))
             return
