@@ -210,6 +210,11 @@ def in_slices() -> None:
                     assert all(abs(mine[key] - its[key]) < 1e-9 for key in its if key != "seconds"), (mine, its)
         if comm.rank == 0:
             say(f"{size} ranks: slices")
+    try:
+        trained(plain.replace("in 3", "in 6"), WORLD, classes(12, 7))
+        raise AssertionError("not refused")
+    except DataError as error:
+        assert "a slice of 2 examples is too small for 3 ranks: divide the mini-batch into fewer" in str(error), error
 
 
 def ordered() -> None:
