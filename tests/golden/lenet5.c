@@ -2500,7 +2500,7 @@ static void train_step_part(const void *given, thread_barrier *barrier, int part
 int lenet5_train_step(lenet5_network *net, const float *image_in, const int32_t *output_target, const float *sample_weights, int n, double loss[4])
 {
     const step_call call = { net, image_in, output_target, sample_weights, n, loss };
-    run_shared(net, 2, 90423 * (int64_t)n, train_step_part, &call);
+    run_shared(net, 2, 90699 * (int64_t)n, train_step_part, &call);
     if (!isfinite(*loss))
         return 1;
     ++net->step;
