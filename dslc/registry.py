@@ -25,18 +25,19 @@ def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(name.rstrip("_") if keyword.iskeyword(name.rstrip("_")) else name for name in found))
 
 
-@cache
 def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
     """The class derived from `base` in the file of this name; None if there is no such file."""
     if name not in names(package):
         return None
-    module = importlib.import_module(f"{package.__name__}.{name}")
-    (found,) = (
-        thing
-        for thing in vars(module).values()
-        if type(thing) is type and issubclass(thing, base) and thing.__module__ == module.__name__
-    )
+    (found,) = (thing for thing in _classes_of(f"{package.__name__}.{name}") if issubclass(thing, base))
     return found
+
+
+@cache
+def _classes_of(module: str) -> tuple[type, ...]:
+    """What a file itself defines."""
+    things = vars(importlib.import_module(module)).values()
+    return tuple(thing for thing in things if type(thing) is type and thing.__module__ == module)
 
 
 def name_of(thing: object) -> str:

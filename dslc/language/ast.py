@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Union
 
-from dslc.language.record import Record, field_names, record
+from dslc.language.record import Record, record
 from dslc.language.source import Source, Span
 
 
@@ -315,4 +315,4 @@ def walk(node: object) -> Iterator[Record]:
             todo.extend(reversed(found))
         elif isinstance(found, Record):
             yield found
-            todo.extend(getattr(found, name) for name in reversed(field_names(type(found))))
+            todo.extend(getattr(found, name) for name in reversed(found.__match_args__))
