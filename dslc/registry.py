@@ -29,6 +29,7 @@ def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
     """The class derived from `base` in the file of this name; None if there is no such file."""
     if name not in names(package):
         return None
+<<<<<<< HEAD
     return _class_in(f"{package.__name__}.{name}", tuple(package.__path__), base)  # type: ignore[arg-type]
 
 
@@ -40,7 +41,17 @@ def _class_in(module_name: str, folders: tuple[str, ...], base: type[T]) -> type
         for thing in vars(module).values()
         if type(thing) is type and issubclass(thing, base) and thing.__module__ == module.__name__
     )
+=======
+    (found,) = (thing for thing in _classes_of(f"{package.__name__}.{name}") if issubclass(thing, base))
+>>>>>>> fuzzing
     return found
+
+
+@cache
+def _classes_of(module: str) -> tuple[type, ...]:
+    """What a file itself defines."""
+    things = vars(importlib.import_module(module)).values()
+    return tuple(thing for thing in things if type(thing) is type and thing.__module__ == module)
 
 
 def name_of(thing: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Union
 
-from dslc.language.record import Record, field_names, record
+from dslc.language.record import Record, record
 from dslc.language.source import Source, Span
 
 
@@ -315,4 +315,8 @@ def walk(node: object) -> Iterator[Record]:
             todo.extend(reversed(found))
         elif isinstance(found, Record):
             yield found
+<<<<<<< HEAD
             todo.extend(getattr(found, name) for name in reversed(field_names(type(found))))  # type: ignore[arg-type]
+=======
+            todo.extend(getattr(found, name) for name in reversed(found.__match_args__))
+>>>>>>> fuzzing

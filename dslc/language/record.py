@@ -7,8 +7,7 @@ nodes, and `dslc check` should answer at once, so they share the methods below.
 from __future__ import annotations
 
 from dataclasses import MISSING, FrozenInstanceError, dataclass, fields
-from functools import cache
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
@@ -19,18 +18,19 @@ def record(cls: type[T]) -> type[T]:
     return dataclass(init=False, repr=False, eq=False)(cls)
 
 
-@cache
-def field_names(cls: type[Record]) -> tuple[str, ...]:
-    """The fields, in their order."""
-    return tuple(f.name for f in fields(cls))  # type: ignore[arg-type]
-
-
 class Record:
     """Base of records: fields by position or by name, compared by value. Assigning to a field raises
     FrozenInstanceError."""
 
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+    """The names of the fields in their order: `dataclass` sets them."""
+
     def __init__(self, *positional: Any, **named: Any) -> None:
+<<<<<<< HEAD
         names = field_names(type(self))  # type: ignore[arg-type]
+=======
+        names = self.__match_args__
+>>>>>>> fuzzing
         if len(positional) == len(names) and not named:
             self.__dict__.update(zip(names, positional, strict=True))
             return
