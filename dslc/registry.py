@@ -29,27 +29,14 @@ def find(package: ModuleType, name: str, base: type[T]) -> type[T] | None:
     """The class derived from `base` in the file of this name; None if there is no such file."""
     if name not in names(package):
         return None
-<<<<<<< HEAD
-    return _class_in(f"{package.__name__}.{name}", tuple(package.__path__), base)  # type: ignore[arg-type]
-
-
-@cache
-def _class_in(module_name: str, folders: tuple[str, ...], base: type[T]) -> type[T]:
-    module = importlib.import_module(module_name)
-    (found,) = (
-        thing
-        for thing in vars(module).values()
-        if type(thing) is type and issubclass(thing, base) and thing.__module__ == module.__name__
-    )
-=======
-    (found,) = (thing for thing in _classes_of(f"{package.__name__}.{name}") if issubclass(thing, base))
->>>>>>> fuzzing
+    classes = _classes_of(f"{package.__name__}.{name}", tuple(package.__path__))
+    (found,) = (thing for thing in classes if issubclass(thing, base))
     return found
 
 
 @cache
-def _classes_of(module: str) -> tuple[type, ...]:
-    """What a file itself defines."""
+def _classes_of(module: str, folders: tuple[str, ...]) -> tuple[type, ...]:
+    """What a file itself defines, in a package of these folders."""
     things = vars(importlib.import_module(module)).values()
     return tuple(thing for thing in things if type(thing) is type and thing.__module__ == module)
 

@@ -315,8 +315,4 @@ def walk(node: object) -> Iterator[Record]:
             todo.extend(reversed(found))
         elif isinstance(found, Record):
             yield found
-<<<<<<< HEAD
-            todo.extend(getattr(found, name) for name in reversed(field_names(type(found))))  # type: ignore[arg-type]
-=======
             todo.extend(getattr(found, name) for name in reversed(found.__match_args__))
->>>>>>> fuzzing

@@ -26,11 +26,7 @@ class Record:
     """The names of the fields in their order: `dataclass` sets them."""
 
     def __init__(self, *positional: Any, **named: Any) -> None:
-<<<<<<< HEAD
-        names = field_names(type(self))  # type: ignore[arg-type]
-=======
         names = self.__match_args__
->>>>>>> fuzzing
         if len(positional) == len(names) and not named:
             self.__dict__.update(zip(names, positional, strict=True))
             return
