@@ -19,7 +19,7 @@ import pytest
 
 import dslc.cli.main
 from dslc.language.diagnostics import DataError
-from dslc.runtime.data import sizes
+from dslc.runtime.data import files, sizes
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.training.weights import read_arrays, read_schema
 
@@ -220,6 +220,14 @@ def test_a_container_has_less_memory(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 # ------------------------------------------------------------------------------------------------ by chance
+
+
+def test_what_a_packed_file_may_hold() -> None:
+    """Deflate packs 1,032 to 1 at most (its documentation), and the head of a file takes some bytes more."""
+    zeros = np.zeros(10**7, np.uint8).tobytes()
+    packed = len(gzip.compress(zeros, 9))
+    assert 900 < len(zeros) / packed < files.DEFLATE
+    assert files.may_hold(packed, len(zeros)) and not files.may_hold(packed, 3 * len(zeros))
 
 
 def test_damaged_files_are_read_or_refused() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import dslc
 from dslc import free_memory
@@ -187,6 +188,10 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     np.testing.assert_array_equal(wider.parameters["dense1.weight"].numpy(), before)
     with pytest.raises(DataError, match="no layer"):
         wider.load_weights(tmp_path / "m.safetensors", only=["dense9"])
+    more = {"dense1.weight": before, "dense1.bias": before[:, 0].copy(), "dense1.gain": before[:, 1].copy()}
+    save_file(more, tmp_path / "more.safetensors")
+    with pytest.raises(DataError, match=r"dense1\.gain"):
+        wider.load_weights(tmp_path / "more.safetensors", only=["dense1"])
     (tmp_path / "bad").write_bytes(b"\xff" * 100)
     with pytest.raises(DataError, match="cannot read"):
         wider.load_weights(tmp_path / "bad")
