@@ -8,14 +8,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+import importlib
+import os
 
-from dslc.language.diagnostics import DataError, SpecError, UsageError
-
+TYPE_CHECKING = False  # as in `typing`, which need not be imported before signals are answered
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
     from dslc.cores import Threads
     from dslc.ir import Network
+    from dslc.language.diagnostics import DataError, SpecError, UsageError
     from dslc.runtime.data.stream import Stream
     from dslc.runtime.model import Model
     from dslc.runtime.quantized import QuantizedModel
@@ -59,10 +62,12 @@ def load(
     from dslc.compiler import check_file
     from dslc.runtime.model import Model
 
-    if weights is None and Path(path).is_dir():
+    if weights is None and os.path.isdir(path):  # False for what is too long for a name
         return _of_run(str(path), dtype, threads, params)
     model = Model(check_file(path, params, _precision(dtype)), threads)
     if weights is not None:
+        from pathlib import Path
+
         from dslc.interchange.loading import load_into
 
         load_into(model, Path(weights))
@@ -70,6 +75,7 @@ def load(
 
 
 def _of_run(run: str, dtype: str | None, threads: Threads, params: dict[str, object]) -> Model:
+    from dslc.language.diagnostics import DataError
     from dslc.runtime.runs.folder import load_run
     from dslc.runtime.runs.quantized import is_quantized, read_quantized
 
@@ -109,6 +115,7 @@ def quantize(
         UsageError: bits, ranges or examples are none that there are, or a layer sums more products than 32-bit
             integers hold.
     """
+    from dslc.language.diagnostics import DataError
     from dslc.quantization.quantize import quantize as to_integers
     from dslc.runtime.quantized import QuantizedModel, calibration_inputs, signals_of
     from dslc.runtime.runs.trained import trained
@@ -143,12 +150,17 @@ def _precision(dtype: str | None) -> str | None:
 
 
 def __getattr__(name: str) -> object:
-    """`Stream`, imported when it is first used: it needs NumPy."""
-    if name != "Stream":
+    """The classes, imported when they are first used: the command must answer signals before it imports anything."""
+    if name not in CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dslc.runtime.data.stream import Stream
-
-    return Stream
+    return getattr(importlib.import_module(CLASSES[name]), name)
 
 
+CLASSES = {
+    "DataError": "dslc.language.diagnostics",
+    "SpecError": "dslc.language.diagnostics",
+    "Stream": "dslc.runtime.data.stream",
+    "UsageError": "dslc.language.diagnostics",
+}
+"""Where the public classes are."""
 __all__ = ["DataError", "SpecError", "Stream", "UsageError", "check", "load", "loads", "quantize"]

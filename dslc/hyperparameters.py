@@ -9,7 +9,7 @@ call, as in a `repeat`, share one. One of 0 switches something off, and so chang
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from dslc.clips import Clip
@@ -109,6 +109,13 @@ def _with(thing: T, **arguments: Any) -> T:
     return replace(thing, **arguments)  # type: ignore[type-var]
 
 
+def _at_rate_of_one(optimizer: Optimizer) -> Optimizer:
+    """An optimizer, or the one that it contains, with the learning rate 1."""
+    if isinstance(inner := getattr(optimizer, "optimizer", None), Optimizer):
+        return _with(optimizer, optimizer=_at_rate_of_one(inner))
+    return _with(optimizer, lr=1.0)
+
+
 def without_values(network: Network, batch: int | None) -> Network:
     """What a network's plan and C depend on: names in place of values, and nothing that only Python reads. batch: the
     largest mini-batch, where it does not come from `train`."""
@@ -116,11 +123,8 @@ def without_values(network: Network, batch: int | None) -> Network:
     training = found.training
     if training is None:
         return found
-    optimizer = training.optimizer
-    if any(f.name == "lr" for f in fields(optimizer)):  # type: ignore[arg-type]
-        optimizer = _with(optimizer, lr=1.0)
     training = replace(
-        training, optimizer=optimizer, schedule=None, batch=training.batch if batch is None else None, epochs=1,
-        shuffle=True, patience=None, metrics=(), confusion=False, seed=0,
+        training, optimizer=_at_rate_of_one(training.optimizer), schedule=None, epochs=1, shuffle=True, patience=None,
+        batch=training.batch if batch is None else None, metrics=(), confusion=False, seed=0,
     )  # fmt: skip
     return replace(found, training=training)

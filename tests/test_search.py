@@ -19,7 +19,9 @@ import optuna
 
 from dslc.cli.main import run
 from dslc.codegen.emit import emit
+from dslc.codegen.text import without_comments
 from dslc.compiler import check_text, compile_plan
+from dslc.runtime.model import Model
 from dslc.runtime.runs.folder import load_run
 from dslc.runtime.search import ranges, sampling, storage, workers
 from dslc.runtime.search.metric import metric_of
@@ -277,7 +279,7 @@ def test_trials_share_one_module(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     """What is searched here are numbers at run time: the rest of the trials compile nothing."""
     made = []
     compilation = "dslc.runtime.native.compiled.compile_plan"
-    monkeypatch.setattr(compilation, lambda plan: made.append(emit(plan).code) or compile_plan(plan))
+    monkeypatch.setattr(compilation, lambda plan: made.append(without_comments(emit(plan).code)) or compile_plan(plan))
     text = SPEC.replace(
         "kind = same in choice(same, valid)", "rate = 0.2 in uniform(0.1, 0.6)\nparam size = 8 in int(3, 16)"
     )
@@ -290,6 +292,25 @@ def test_trials_share_one_module(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         and len({t["dev_loss"] for t in trials("r/trials.csv")}) > 2
     )
     assert len(set(made)) == 1
+
+
+def test_mini_batches_that_several_params_make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials have room for their own mini-batches, whatever the ends of the ranges say; what the file divides, or keeps
+    in so much memory, is as in a training alone."""
+    made: list[tuple[int, int]] = []
+    for more, batch in (("", "a * b"), (" in 2", "a * b"), ("\n  memory low", "a + b")):
+        text = SPEC.replace("kind = same in choice(same, valid)", "a = 4 in choice(4, 16)\nparam b = 2 in choice(2, 8)")
+        Path("tiny.net").write_text(text.replace("pad=kind", "pad=same").replace("batch     8", f"batch {batch}{more}"))
+
+        class Noting(Model):
+            def fit(self, *given: object, **named: object) -> History:
+                made.append((self.mini_batch, self.batch))
+                return super().fit(*given, **named)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("dslc.runtime.search.search.Model", Noting)
+        assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "8", "--run", "r", "--overwrite"]) == 0
+    assert {mini for mini, _ in made[:8]} == {8, 32, 128} and all(room >= mini for mini, room in made)
+    assert all(room == mini for mini, room in made[8:])
 
 
 def test_pareto(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,7 +47,7 @@ def emit(plan: Plan) -> CSource:
     phases = phase_functions(plan, names, functions)
     interface = _interface(plan, names)
     single = plan.itemsize == 4
-    fields = list(values(plan.graph.network))
+    fields = list(values(plan.graph.network).items())
     header = render("network.h.j2", {**interface, "real": names.real, "hyperparameters": fields}, single)
     sharing = shared_phases(plan, phases)
     context: dict[str, object] = {

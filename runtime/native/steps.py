@@ -52,6 +52,7 @@ def train_batches(
     of `rates`, for about `seconds`. An input of bytes is divided by 255. weights: what each example counts, None where
     all count alike. Returns whether the loss stayed finite, and the new position. Adds to `sums`, see `new_sums`."""
     compiled.writing()
+    assert batch <= compiled.memory.step_batch, "more examples than there is room for"
     compiled.net.batch = batch
     ffi = compiled.ffi
     position = ffi.new("int64_t *", done)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from dslc.checker.overrides import as_params
 from dslc.compiler import check_file
 from dslc.cores import Threads, available_cores
+from dslc.ir import Training
 from dslc.language.diagnostics import DataError, SpecError, UsageError
 from dslc.language.parse import parse, read
 from dslc.objective import MEASURED, higher_is_better
@@ -95,7 +96,7 @@ class Search:
         if settings.pareto and settings.pruner != "none":
             raise UsageError("trials are pruned by one metric: leave --prune or --pareto out")
         self.ranges = searched(self.network, self.fixed)
-        self.capacity = self._largest_batch()
+        self.largest_batch = self._largest_batch()
         self.metric = metric_of(training)
         self.metrics = (self.metric.name, *(against(name, training) for name in settings.pareto))
         self.epochs = settings.epochs or training.epochs
@@ -115,16 +116,23 @@ class Search:
         )
         require_same_search(self.study, self.ranges, identity(self.network, self.epochs, self.dataset))
 
-    def _largest_batch(self) -> int | None:
-        """The largest mini-batch at the ends of the ranges, which all trials are compiled for: others need nothing
-        compiled then. None where none is fixed, as with `batch all`."""
+    def _largest_batch(self) -> int:
+        """The largest mini-batch where one param is at an end of its range, which trials are compiled for: for others
+        nothing has to be compiled then."""
         found = [self.network.training]
         for param in self.ranges:
             assert param.range is not None
             for value in param.range.bounds:
                 with suppress(SpecError):
                     found.append(check_file(self.settings.spec, {**self.fixed, param.name: value}).training)
-        return max((training.batch or 0 for training in found if training is not None), default=0) or None
+        return max((training.batch or 0 for training in found if training is not None), default=0)
+
+    def _capacity(self, training: Training | None) -> int | None:
+        """How many examples a trial is compiled for; None for as many as its mini-batch has, where that decides on
+        slices or on what memory is enough."""
+        if training is None or training.batch is None or training.divided or training.memory is not None:
+            return None
+        return max(training.batch, self.largest_batch)
 
     def run(self, trials: int, folder: Path, keep: Finished, tell: Callable[[FrozenTrial], None]) -> None:
         """Runs `trials` more trials, `settings.jobs` at a time. Each that is one of the best so far is saved below
@@ -167,7 +175,7 @@ class Search:
         except SpecError as error:
             trial.set_user_attr("why", next(iter(error.diagnostics)).title)
             return nothing
-        model = Model(network, self._threads(), capacity=self.capacity)
+        model = Model(network, self._threads(), capacity=self._capacity(network.training))
         model.schema = model.schema.describing(network, self.dataset)
         history = self._fit(model, trial)
         trial.set_user_attr("seconds", round(time.perf_counter() - started, 3))

@@ -28,7 +28,9 @@ typedef struct {
     uint64_t seed;
     int64_t step;
     double lr;
-    double l2, beta1, beta2; /* Those of the file, or others. */
+    double l2; /* 0.01 in the file. */
+    double beta1; /* 0.9 in the file. */
+    double beta2; /* 0.999 in the file. */
     void *pool; /* The thread pool: NULL for this network's own, or what another's pool() returned. */
 } lenet5_network;
 

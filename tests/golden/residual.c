@@ -20,7 +20,9 @@ typedef struct {
     uint64_t seed;
     int64_t step;
     double lr;
-    double beta1, beta2, weight_decay; /* Those of the file, or others. */
+    double beta1; /* 0.9 in the file. */
+    double beta2; /* 0.999 in the file. */
+    double weight_decay; /* 0.01 in the file. */
     void *pool; /* The thread pool: NULL for this network's own, or what another's pool() returned. */
 } residual_network;
 
