@@ -11,6 +11,7 @@ import pytest
 import dslc
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data import sklearn_sets
+from dslc.runtime.data.arrays_on_disk import from_arrays
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.data.named import data_names
 from dslc.runtime.data.schema import Schema
@@ -214,3 +215,13 @@ def test_a_package_adds_a_name(package: Path) -> None:
 def test_what_a_package_does_wrong(name: str, words: str, package: Path) -> None:
     with pytest.raises(DataError, match=words):
         load_dataset(name)
+
+
+def test_targets_of_the_only_head_that_needs_some_are_plain_ones() -> None:
+    """By the head's name or as y: the same dev set is drawn, class by class."""
+    x, y = np.arange(60.0).reshape(60, 1), np.arange(60) % 3
+    heads = {"kind": True, "aux": False}
+    parts = [from_arrays("d", {"x": x, name: y}, heads=heads).with_dev(5) for name in ("y", "kind")]
+    assert parts[0].dev is not None and parts[1].dev is not None
+    np.testing.assert_array_equal(parts[0].dev.x, parts[1].dev.x)
+    assert parts[0].partition == parts[1].partition and sorted(parts[1].dev.y) == [0, 0, 1, 1, 2, 2]

@@ -169,6 +169,8 @@ def test_lines_below_what_was_set_from_outside_are_those_of_the_file() -> None:
 def test_what_is_a_word_is_switched_off() -> None:
     text = SPEC.replace("shuffle   on", "quantize int8\n  memory low\n  precision float64")
     plain = check_text(SPEC).training
+    least = check_text(text, {"memory": "1.5MB"}).training
+    assert least is not None and least.memory is not None and least.memory.bytes == 1_500_000
     network = check_text(text, {"quantize": False, "memory": "off", "precision": "float32", "shuffle": True})
     assert network.training == plain and network.precision == "float32"
     assert [node.name for node in network.nodes] == ["dense1", "softmax1"]

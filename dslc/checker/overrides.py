@@ -7,6 +7,7 @@ then one spec. A setting that is a param by itself, as in `batch size`, stands f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from dslc.checker.expressions import WrongValue, as_call, written_rate
@@ -15,7 +16,10 @@ from dslc.language.arguments import Symbol, show
 from dslc.language.diagnostics import Diagnostic, SpecError, did_you_mean
 from dslc.language.parse import parse
 from dslc.language.record import record
-from dslc.language.source import Edit, Span, edited
+from dslc.language.source import Edit, Source, Span, edited
+
+BYTES = re.compile(r"[0-9]+(\.[0-9]+)?[kMG]B")
+"""An amount of memory, as the language writes it."""
 
 RATE = "lr"
 SETTINGS = (
@@ -91,7 +95,7 @@ def _sorted_out(program: ast.Program, values: Mapping[str, object]) -> tuple[dic
         elif isinstance(found, (ast.Binary, ast.Negate)) and _names(found) & set(declared):
             raise SpecError([NotOneValue(found.span, name)])
         else:
-            edits[name] = _edit(found, name, _written(program, name, value))
+            edits[name] = _edit(found, name, _written(name, value))
     return params, edits
 
 
@@ -145,13 +149,14 @@ def _names(expr: ast.Expr) -> set[str]:
     return _names(expr.left) | _names(expr.right) if isinstance(expr, ast.Binary) else set()
 
 
-def _written(program: ast.Program, name: str, given: object) -> str:
+def _written(name: str, given: object) -> str:
     """A value as the language writes it, with all digits."""
     value = given.item() if hasattr(given, "item") else given
-    if isinstance(value, str) and value.isidentifier() and value.isascii():
+    if isinstance(value, str) and ((value.isidentifier() and value.isascii()) or BYTES.fullmatch(value)):
         return value
     if isinstance(value, (int, tuple, Symbol)):
         return show(value)
     if not isinstance(value, float):
-        raise SpecError([WrongValue(Span(program.source, 0, 0), name, f"{given!r} is no value of the language")])
+        outside = Span(Source(f"{name}={given}, given from outside the file", ""), 0, 0)
+        raise SpecError([WrongValue(outside, name, f"{given!r} is no value of the language")])
     return repr(value)

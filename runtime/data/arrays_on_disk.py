@@ -77,6 +77,9 @@ def _join_targets(name: str, given: dict[str, Array], heads: Mapping[str, bool],
     if len({array.shape[:1] for array in found.values()}) > 1 or not all(array.ndim for array in found.values()):
         shapes = ", ".join(f"{head + suffix} {array.shape}" for head, array in found.items())
         raise DataError(f"{name}: there must be as many targets for each head, and there are {shapes}")
+    if len(found) == 1:  # as if it were called y, so that the same dev set is drawn
+        (given[f"y{suffix}"],) = found.values()
+        return
     words = {head: array.astype(str) if array.dtype.kind == "S" else array for head, array in found.items()}
     joined = np.empty(len(next(iter(words.values()))), [(h, a.dtype, a.shape[1:]) for h, a in words.items()])
     for head, array in words.items():

@@ -120,11 +120,11 @@ def learned(head: str, labels: Array, classes: int) -> Classes | None:
         return None
     found = distinct_labels(labels)
     if len(found) > classes or (labels.dtype.kind in "iu" and len(found) < classes):
-        bad = "" if labels.dtype.kind not in "iu" else _outside(labels, classes)
-        raise DataError(
-            f"target {head}: {bad}{_counted(found)} for a network that tells {classes} classes; "
-            f"its classes go from 0 to {classes - 1}"
-        )
+        text = f"{_counted(found)} for a network that tells {classes} classes; its classes go from 0 to {classes - 1}"
+        if labels.dtype.kind not in "iu":
+            raise DataError(f"target {head}: {text}")
+        bad = int(np.argmax((labels < 0) | (labels >= classes)))
+        raise ExampleError(f"target {head}: {{}} has the class {int(labels[bad])}; {text}", bad)
     if len(found) == classes:
         return Classes(found)
     unused = tuple(f"unused {i}" for i in range(len(found), classes))
@@ -135,11 +135,6 @@ def learned(head: str, labels: Array, classes: int) -> Classes | None:
 
 def _counted(labels: tuple[Label, ...]) -> str:
     return f"{len(labels)} label{'s' * (len(labels) != 1)} ({_shown(labels)})"
-
-
-def _outside(labels: Array, classes: int) -> str:
-    bad = int(np.argmax((labels < 0) | (labels >= classes)))
-    return f"example {bad} has the class {int(labels[bad])}; "
 
 
 def _distinct(labels: Array) -> tuple[Array, Array]:
