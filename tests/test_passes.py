@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import pytest
 
 from dslc.compiler import check_file, check_text, plan_network
@@ -70,3 +71,21 @@ def test_pooling_in_winograd(outputs: int) -> None:
 def test_an_unknown_pass() -> None:
     with pytest.raises(ValueError, match=r"there is no pass 'fussion'; there are .*fusion"):
         Options(("dead", "fussion"))
+
+
+@pytest.mark.optimized
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "conv(16, 3x3, pad=same) -> relu -> conv(16, 3x3, pad=same) -> relu -> conv(2, 1x1) -> softmax",
+        "conv(32, 3x3, pad=same) -> relu -> conv(8, 1x1) -> maxpool(2) -> flatten -> dense(3)",
+    ],
+)
+def test_alone_as_among_others(layers: str, rng: np.random.Generator) -> None:
+    """An example is predicted with the same bits alone, by the phase for small batches, and in a whole one."""
+    model = Model(check_text(f"net A {{\n input image: 12x12x3\n {layers}\n}}"), threads=1)
+    assert any(phase.name == "small_batch" for phase in model.plan.graph.predict.phases)
+    x = rng.standard_normal((64, 12, 12, 3)).astype(np.float32)
+    together = model.predict(x)
+    for n in (1, 3):
+        np.testing.assert_array_equal(model.predict(x[:n]), together[:n])

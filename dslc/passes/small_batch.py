@@ -1,6 +1,8 @@
 """Small batches get a forward phase with their own algorithms: with one example per lane most lanes would be empty.
 
-The phase `small_batch` computes what `forward` does, on tensors of its own. `evaluate` always runs `forward`, since
+The phase `small_batch` computes what `forward` does, on tensors of its own, and with the same bits: what Winograd's
+algorithm computes there, which rounds in another way than sums of products do, the same variant of it computes here, and
+nothing else. `evaluate` always runs `forward`, since
 its losses read the tensors of that phase.
 """
 
@@ -22,10 +24,19 @@ def add_small_batch_phase(graph: Graph, chosen: Graph, setting: Setting, wanted:
     forward = chosen.predict.phases[0]
     if not any(op.choice == "lanes" for op in forward.operations):
         return chosen
-    alone = choose_algorithms(replace(graph, gradients=None, train=None), replace(setting, batch=1), wanted)
+    predict, one = replace(graph, gradients=None, train=None), replace(setting, batch=1)
+    found = choose_algorithms(predict, one, wanted).predict.phases[0].operations
+    many = {op.name: _winograd(op) for op in forward.operations}
+    apart = {op.name: many[op.name] or "direct" for op in found if _winograd(op) != many.get(op.name, _winograd(op))}
+    alone = choose_algorithms(predict, one, wanted | apart)
     few = Phase(SMALL_BATCH, tuple(_renamed(op) for op in alone.predict.phases[0].operations))
     phases = (forward, few, *chosen.predict.phases[1:])
     return replace(chosen, predict=replace(chosen.predict, phases=phases))
+
+
+def _winograd(op: Operation) -> str:
+    """The variant of Winograd's algorithm that an operation is computed by; empty for sums of products."""
+    return op.choice if op.choice.startswith("winograd") else ""
 
 
 def largest_small_batch(step: Step, lanes: int) -> int:
