@@ -1,9 +1,8 @@
 """Small batches get a forward phase with their own algorithms: with one example per lane most lanes would be empty.
 
-The phase `small_batch` computes what `forward` does, on tensors of its own, and with the same bits: what Winograd's
-algorithm computes there, which rounds in another way than sums of products do, the same variant of it computes here, and
-nothing else. `evaluate` always runs `forward`, since
-its losses read the tensors of that phase.
+The phase `small_batch` computes what `forward` does, on tensors of its own, and with the same bits: by the same variant
+of Winograd's algorithm where that computes a convolution, since it rounds in another way than sums of products do.
+`evaluate` always runs `forward`, since its losses read the tensors of that phase.
 """
 
 from __future__ import annotations
