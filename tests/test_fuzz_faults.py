@@ -161,8 +161,9 @@ def test_a_planted_fault_is_reported(what: str) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_rounding_moves_little(precision: str) -> None:
-    """What is allowed to differ is a small part of the numbers, but for a gradient that is zero and steps along it: with
-    rounding drawn by four seeds at most 88 eps, where Adam divides by a root that is rounded itself."""
+    """What is allowed to differ is a small part of the numbers, but for a gradient that is zero and steps along it.
+
+    By four seeds it is at most 88 eps, where Adam divides by a root that is rounded itself."""
     network = check_text(NET, dtype=precision)
     expected = expect(randomize_parameters(CASE.variations[0].model(network), np.random.default_rng(1)), 1)
     zero = ("conv2.bias", "batchnorm1.mean")  # the bias before batchnorm, and what it moves

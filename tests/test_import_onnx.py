@@ -109,10 +109,10 @@ def test_the_text(rng: np.random.Generator, tmp_path: Path) -> None:
 @given(networks())
 def test_random_networks(text: str) -> None:
     """Of the whole language: as ONNX they compute the same, and come back unless they cut images or read sequences, or
-    are refused for a layer of `NOT_BACK`."""
-    network, rng = check_text(text), np.random.default_rng(0)
-    if network.precision == "mixed":
-        network = check_text(text, dtype="float32")  # as which it goes out
+    are refused for a layer of `NOT_BACK`. Rounding to bf16 does not go out, and that to integers takes numbers apart
+    that are nearly the same: its ONNX is looked at in `test_quantized_onnx.py`."""
+    rng = np.random.default_rng(0)
+    network = check_text(text.replace("precision mixed\n", "").replace("quantize int8\n", ""))
     trained = with_numbers(network, rng)
     positive = {name: np.abs(a) + 0.3 for name, a in trained.parameters.items() if name.endswith((".var", ".std"))}
     trained = replace(trained, parameters={**trained.parameters, **positive})
