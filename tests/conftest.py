@@ -47,7 +47,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what the options leave out."""
+    """Leaves out what the options leave out. The examples of documents, some of which take minutes, begin first, so that
+    no core waits for the last of them."""
+    items.sort(key=lambda item: item.path.name != "test_docs.py")
     quick, rest = config.getoption("--quick"), config.getoption("--rest")
     if not quick and not rest:
         return
