@@ -47,8 +47,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what the options leave out. The examples of documents, some of which take minutes, begin first: no core
-    waits for the last of them."""
+    """Leaves out what the options leave out. The examples of documents begin first: some take minutes, and a core
+    that began one last would keep the others waiting."""
     items.sort(key=lambda item: item.path.name != "test_docs.py")
     quick, rest = config.getoption("--quick"), config.getoption("--rest")
     if not quick and not rest:
