@@ -1,36 +1,43 @@
 """How far rounding alone may take the numbers of a network.
 
-`Rounded` is the NumPy interpreter in which every number that flows between layers, forward and back, is off by a few
-parts in `eps` at random, as if it had been rounded. Its results scatter around the exact ones; by how much is the
-measure for what compiled C may differ. So no number is judged more strictly or more loosely than it deserves: where
-terms cancel (a gradient that is truly zero) or rounding decides (relu at 0, a tie of maxpool, a step of adam along a
-gradient that is nothing but rounding), the scatter shows it. So it is with numbers that are rounded to bf16 or to
-integers: one in the middle between two of them falls on either side.
+`Rounded` is the NumPy interpreter in which every number that is computed, within layers and between them, forward and
+back, is off by a few parts in `eps` at random, as if it had been rounded. Its results scatter around the exact ones; by
+how much is the measure for what compiled C may differ. So no number is judged more strictly or more loosely than it
+deserves: where terms cancel (a gradient that is truly zero) or rounding decides (relu at 0, a tie of maxpool, a step of
+adam along a gradient that is nothing but rounding), the scatter shows it. So it is with numbers that are rounded to
+bf16 or to integers: one in the middle between two of them falls on either side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
 
 from dslc.ir import Node
 from dslc.layers import Layer, Mode, Reference
 from dslc.layers.batchnorm import BatchNorm
-from dslc.numerics import Array, np
+from dslc.numerics import Array
 from dslc.proofs.reference import Arrays, Interpreter
+
+EXACT = {np.absolute, np.negative, np.maximum, np.minimum, np.sign, np.floor, np.ceil, np.rint, np.isfinite}
+"""What NumPy computes without rounding."""
+PRODUCTS = (np.einsum, np.dot)
 
 
 @dataclass
 class Rounded(Interpreter):
-    """An interpreter whose numbers are off by `eps` at most, relatively. A layer that keeps the shape is one of single
-    elements or nearly so: it may subtract (1 - y * y in tanh), and its rounding is relative to what flows in, too."""
+    """An interpreter whose numbers are off by `eps` at most, relatively."""
 
     eps: float = 0.0
     random: np.random.Generator = field(default_factory=np.random.default_rng)
 
     def off(self, x: Array, beside: Array | float = 0.0) -> Array:
         """x, rounded; `beside` is what it may be the difference of."""
-        return x + self.eps * self.random.uniform(-1, 1, x.shape) * np.maximum(np.abs(x), np.abs(beside))
+        size = np.maximum(np.abs(x), np.abs(beside))
+        return x + self.eps * self.random.uniform(-1, 1, x.shape) * np.where(np.isfinite(size), size, 0)
 
     def __post_init__(self) -> None:
         nodes = tuple(replace(node, layer=RoundedLayer(node.layer, self.off)) for node in self.network.nodes)
@@ -60,7 +67,8 @@ class Rounded(Interpreter):
 
 
 class RoundedLayer(Layer):
-    """A layer that takes rounded parameters, and rounds what flows out of it and back."""
+    """A layer that takes rounded parameters and rounds what it computes, forward and back. One that keeps the shape may
+    be computed as a sum of two terms as large as what flows in (scale * x + shift)."""
 
     def __init__(self, layer: Layer, off: Callable[..., Array]) -> None:
         self.layer, self.off = layer, off
@@ -68,23 +76,25 @@ class RoundedLayer(Layer):
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         p = {role: self.off(array) for role, array in p.items()}
-        exact, x = self.layer.reference(xs, p, mode), xs[0]
+        rounding = {role: Rounding.of(array, self.off) for role, array in p.items()}
+        exact, x = self.layer.reference(tuple(Rounding.of(x, self.off) for x in xs), rounding, mode), xs[0]
         deviation = self._deviation(x) if mode.training else None
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
-            dxs, dps = exact.pull(self.off(dy))
+            dxs, dps = exact.pull(Rounding.of(self.off(dy), self.off))
             beside: Array | float = np.abs(dy) if x.shape == dy.shape else 0.0
             if deviation is not None:  # gamma / deviation * (dy - (slope * x + shift))
                 slope = np.abs(dps["gamma"]) / (x.size // x.shape[-1]) / deviation
                 beside = np.abs(p["gamma"]) / deviation * (np.abs(dy) + slope * np.abs(x))
             # Winograd's sums of squares have no exact zeros where a filter meets nothing but padding.
-            dps = {role: self.off(dp, np.abs(dp).max()) for role, dp in dps.items()}
-            return tuple(self.off(dx, beside if dx.shape == dy.shape else 0.0) for dx in dxs), dps
+            dps = {role: self.off(np.asarray(dp), np.abs(dp).max()) for role, dp in dps.items()}
+            return tuple(self.off(np.asarray(dx), beside if dx.shape == dy.shape else 0.0) for dx in dxs), dps
 
         beside: Array | float = x if x.shape == exact.y.shape else 0.0
         if deviation is not None:  # gamma / deviation * x + shift
             beside = p["gamma"] / deviation * x
-        return Reference(self.off(exact.y, beside), pull, exact.updates)
+        updates = {role: np.asarray(value) for role, value in exact.updates.items()}
+        return Reference(self.off(np.asarray(exact.y), beside), pull, updates)
 
     def _deviation(self, x: Array) -> Array | None:
         """Of each channel of the mini-batch, for batchnorm: its terms are large where x hardly differs from its
@@ -92,3 +102,49 @@ class RoundedLayer(Layer):
         if not isinstance(self.layer, BatchNorm):
             return None
         return np.asarray(np.sqrt(x.var(axis=tuple(range(x.ndim - 1))) + self.layer.eps))
+
+
+class Rounding(np.ndarray[Any, Any]):
+    """An array of which all that is computed is rounded by `off`, also what is computed of that: attention's keys may
+    hardly differ, so that their differences are mostly rounding."""
+
+    off: Callable[..., Array]
+
+    @classmethod
+    def of(cls, x: Array, off: Callable[..., Array]) -> Array:
+        """The numbers of x; whole ones stay what they are."""
+        if x.dtype.kind != "f":
+            return x
+        rounding = x.view(cls)
+        rounding.off = off
+        return rounding
+
+    def __array_finalize__(self, of: Array | None) -> None:
+        self.off = getattr(of, "off", None)  # type: ignore[assignment]
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        given = [np.asarray(x) if isinstance(x, Rounding) else x for x in inputs]
+        options = {k: np.asarray(v) if isinstance(v, Rounding) else v for k, v in options.items()}
+        result = getattr(ufunc, method)(*given, **options)
+        if result is None or ufunc in EXACT or np.asarray(result).dtype.kind != "f":
+            return self._into(out, result)
+        if ufunc is np.matmul or (ufunc is np.add and method == "reduce"):
+            return self._into(out, self.off(result, getattr(ufunc, method)(*map(np.abs, given), **options)))
+        return self._into(out, self.off(np.asarray(result)))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        result = super().__array_function__(function, types, args, options)
+        if function in PRODUCTS:
+            result = self.off(np.asarray(result), function(*map(_absolute, args), **options))
+        return Rounding.of(result, self.off) if isinstance(result, np.ndarray) else result
+
+    def _into(self, out: tuple[Array, ...] | None, result: Any) -> Any:
+        """The result where NumPy was asked to write it."""
+        if out is None:
+            return Rounding.of(result, self.off) if isinstance(result, np.ndarray) else result
+        np.asarray(out[0])[...] = result
+        return out[0]
+
+
+def _absolute(x: Any) -> Any:
+    return np.abs(np.asarray(x)) if isinstance(x, np.ndarray) else x
