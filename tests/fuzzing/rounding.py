@@ -1,11 +1,11 @@
 """How far rounding alone may take the numbers of a network.
 
-`Rounded` is the NumPy interpreter in which every number that is computed, within layers and between them, forward and
-back, is off by a few parts in `eps` at random, as if it had been rounded. Its results scatter around the exact ones; by
-how much is the measure for what compiled C may differ. So no number is judged more strictly or more loosely than it
-deserves: where terms cancel (a gradient that is truly zero) or rounding decides (relu at 0, a tie of maxpool, a step of
-adam along a gradient that is nothing but rounding), the scatter shows it. So it is with numbers that are rounded to
-bf16 or to integers: one in the middle between two of them falls on either side.
+`Rounded` is the NumPy interpreter in which every number that flows between layers, forward and back, is off by a few
+parts in `eps` at random, as if it had been rounded. Its results scatter around the exact ones; by how much is the
+measure for what compiled C may differ. So no number is judged more strictly or more loosely than it deserves: where
+terms cancel (a gradient that is truly zero) or rounding decides (relu at 0, a tie of maxpool, a step of adam along a
+gradient that is nothing but rounding), the scatter shows it. So it is with numbers that are rounded to bf16 or to
+integers: one in the middle between two of them falls on either side.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 
 from dslc.ir import Node
 from dslc.layers import Layer, Mode, Reference
+from dslc.layers.attention import Attention
 from dslc.layers.batchnorm import BatchNorm
 from dslc.numerics import Array
 from dslc.proofs.reference import Arrays, Interpreter
@@ -29,7 +30,8 @@ PRODUCTS = (np.einsum, np.dot)
 
 @dataclass
 class Rounded(Interpreter):
-    """An interpreter whose numbers are off by `eps` at most, relatively."""
+    """An interpreter whose numbers are off by `eps` at most, relatively. A layer that keeps the shape is one of single
+    elements or nearly so: it may subtract (1 - y * y in tanh), and its rounding is relative to what flows in, too."""
 
     eps: float = 0.0
     random: np.random.Generator = field(default_factory=np.random.default_rng)
@@ -67,8 +69,8 @@ class Rounded(Interpreter):
 
 
 class RoundedLayer(Layer):
-    """A layer that takes rounded parameters and rounds what it computes, forward and back. One that keeps the shape may
-    be computed as a sum of two terms as large as what flows in (scale * x + shift)."""
+    """A layer that takes rounded parameters, and rounds what flows out of it and back; within attention every step is
+    rounded: its keys may hardly differ, so that their differences are mostly rounding."""
 
     def __init__(self, layer: Layer, off: Callable[..., Array]) -> None:
         self.layer, self.off = layer, off
@@ -76,12 +78,12 @@ class RoundedLayer(Layer):
 
     def reference(self, xs: tuple[Array, ...], p: Mapping[str, Array], mode: Mode) -> Reference:
         p = {role: self.off(array) for role, array in p.items()}
-        rounding = {role: Rounding.of(array, self.off) for role, array in p.items()}
-        exact, x = self.layer.reference(tuple(Rounding.of(x, self.off) for x in xs), rounding, mode), xs[0]
+        within = {role: self._within(array) for role, array in p.items()}
+        exact, x = self.layer.reference(tuple(map(self._within, xs)), within, mode), xs[0]
         deviation = self._deviation(x) if mode.training else None
 
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
-            dxs, dps = exact.pull(Rounding.of(self.off(dy), self.off))
+            dxs, dps = exact.pull(self._within(self.off(dy)))
             beside: Array | float = np.abs(dy) if x.shape == dy.shape else 0.0
             if deviation is not None:  # gamma / deviation * (dy - (slope * x + shift))
                 slope = np.abs(dps["gamma"]) / (x.size // x.shape[-1]) / deviation
@@ -93,8 +95,11 @@ class RoundedLayer(Layer):
         beside: Array | float = x if x.shape == exact.y.shape else 0.0
         if deviation is not None:  # gamma / deviation * x + shift
             beside = p["gamma"] / deviation * x
-        updates = {role: np.asarray(value) for role, value in exact.updates.items()}
-        return Reference(self.off(np.asarray(exact.y), beside), pull, updates)
+        return Reference(self.off(np.asarray(exact.y), beside), pull, exact.updates)
+
+    def _within(self, x: Array) -> Array:
+        """The numbers of x as the layer computes with them."""
+        return Rounding.of(x, self.off) if isinstance(self.layer, Attention) else x
 
     def _deviation(self, x: Array) -> Array | None:
         """Of each channel of the mini-batch, for batchnorm: its terms are large where x hardly differs from its
@@ -105,8 +110,7 @@ class RoundedLayer(Layer):
 
 
 class Rounding(np.ndarray[Any, Any]):
-    """An array of which all that is computed is rounded by `off`, also what is computed of that: attention's keys may
-    hardly differ, so that their differences are mostly rounding."""
+    """An array of which all that is computed is rounded by `off`, and all that is computed of that."""
 
     off: Callable[..., Array]
 
