@@ -132,11 +132,10 @@ class Functions:
         """The function of kernels with the same code; what is the same for all stays a constant."""
         kernel = uses[0].kernel
         sizes = [self._sizes(use.kernel.variant) for use in uses]
-        values = {name: [size[name] for size in sizes] for name in sizes[0]}
-        varying = parameters({name: found for name, found in values.items() if len(set(found)) > 1})
-        body = self._body(kernel.operation, kernel.variant, varying)
+        different = parameters(varying({name: [size[name] for size in sizes] for name in sizes[0]}))
+        body = self._body(kernel.operation, kernel.variant, different)
         words = without_comments(body)
-        named = {name: value for name, value in varying.items() if re.search(rf"\b{name}\b", words)}
+        named = {name: value for name, value in different.items() if re.search(rf"\b{name}\b", words)}
         takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", words))
         numbers = tuple(name for name in numbers_of(kernel) if re.search(rf"\b{name}\b", words))
         shared = not self.alone and any(use.kernel.parallel for use in uses)
@@ -173,6 +172,12 @@ class Functions:
         lanes = layout.examples
         batch = [f"n / {lanes}" if lanes > 1 else "n"] if tensor.batched else []
         return "".join(f"[{k}]" for k in (*batch, *layout.stored, *([lanes] if lanes > 1 else [])))
+
+
+def varying(sizes: Mapping[str, list[int | str]]) -> dict[str, list[int | str]]:
+    """The sizes, by name, that differ between kernels: only they are parameters of the function that the kernels
+    share."""
+    return {name: values for name, values in sizes.items() if len(set(values)) > 1}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 
 from dslc import kernels
-from dslc.codegen import build
+from dslc.codegen import build, functions
 from dslc.compiler import plan_network
 from dslc.ir import Network
 from dslc.kernels import _direct, _winograd, dense_input_gradient, winograd_weight_products
@@ -50,7 +50,8 @@ LEVELS = ("-O0",) * 5 + ("-O1",) * 2 + ("-O3",)
 class Variation:
     """`precision` is the file's where it is empty. `disable`: passes left out. `rank`: every operation takes the
     algorithm with this place among those that fit, the cheapest first. `as_large`: small sizes are planned like large
-    ones. `level`: how much the C compiler optimizes; -O3 is as users have it."""
+    ones. `level`: how much the C compiler optimizes; -O3 is as users have it. `general`: functions have all parameters
+    that they may have, also sizes that are the same for all their kernels."""
 
     precision: str = ""
     machine: str = NATIVE.name
@@ -59,6 +60,7 @@ class Variation:
     rank: int = 0
     as_large: bool = False
     level: str = "-O0"
+    general: bool = False
 
     @property
     def target(self) -> Target:
@@ -67,18 +69,20 @@ class Variation:
     def model(self, network: Network) -> Model:
         """The compiled network."""
         flags = "" if self.level == "-O3" else f"{self.level} -fno-lto"
-        with self._sized(), patch.dict(os.environ, {build.EXTRA_FLAGS: flags}), plans_made_anew():
+        with self._changed(), patch.dict(os.environ, {build.EXTRA_FLAGS: flags}), plans_made_anew():
             return Model(network, self.threads, self.options(network), self.target)
 
     def plan(self, network: Network) -> Plan:
         """The plan of the network."""
-        with self._sized():
+        with self._changed():
             return plan_network(network, self.target, None, self.threads, self.options(network))
 
-    def _sized(self) -> ExitStack:
+    def _changed(self) -> ExitStack:
         stack = ExitStack()
         for module, limit, small in LIMITS if self.as_large else ():
             stack.enter_context(patch.object(module, limit, small))
+        if self.general:
+            stack.enter_context(patch.object(functions, "varying", dict))
         return stack
 
     def options(self, network: Network) -> Options:
@@ -117,6 +121,7 @@ def variations() -> st.SearchStrategy[Variation]:
         rank=st.integers(0, MOST_RANKS),
         as_large=st.booleans(),
         level=st.sampled_from(LEVELS),
+        general=st.booleans(),
     )
 
 
@@ -130,6 +135,7 @@ def every_variation() -> Iterator[Variation]:
     yield from (replace(quick, rank=rank) for rank in range(1, MOST_RANKS + 1))
     yield replace(quick, threads=1)
     yield replace(quick, as_large=True)
+    yield replace(quick, general=True)
     yield replace(quick, level="-O3")
 
 
