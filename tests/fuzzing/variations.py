@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from unittest.mock import patch
@@ -82,7 +82,7 @@ class Variation:
         for module, limit, small in LIMITS if self.as_large else ():
             stack.enter_context(patch.object(module, limit, small))
         if self.general:
-            stack.enter_context(patch.object(functions, "varying", dict))
+            stack.enter_context(patch.object(functions, "varying", all_of_two))
         return stack
 
     def options(self, network: Network) -> Options:
@@ -99,6 +99,11 @@ class Variation:
                 names = sorted(costs, key=lambda name: costs[name])
                 if names:
                     yield f"{step.name}.{op.name}", names[self.rank % len(names)]
+
+
+def all_of_two(sizes: Mapping[str, list[int | str]]) -> dict[str, list[int | str]]:
+    """All sizes of a function, as if two kernels like each of its kernels shared it."""
+    return {name: values * 2 for name, values in sizes.items()}
 
 
 @dataclass(frozen=True)
