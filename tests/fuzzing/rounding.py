@@ -18,14 +18,19 @@ import numpy as np
 
 from dslc.ir import Node
 from dslc.layers import Layer, Mode, Reference
+from dslc.layers._group_norm import GroupNormalization
 from dslc.layers.attention import Attention
 from dslc.layers.batchnorm import BatchNorm
+from dslc.layers.layernorm import LayerNorm
 from dslc.numerics import Array
 from dslc.proofs.reference import Arrays, Interpreter
 
 EXACT = {np.absolute, np.negative, np.maximum, np.minimum, np.sign, np.floor, np.ceil, np.rint, np.isfinite}
 """What NumPy computes without rounding."""
 PRODUCTS = (np.einsum, np.dot)
+WITHIN = (Attention, GroupNormalization, LayerNorm)
+"""Layers in which rounding of one number moves many alike: attention's keys may hardly differ, and where a mean is off,
+so is all of a group."""
 
 
 @dataclass
@@ -75,8 +80,8 @@ class Rounded(Interpreter):
 
 
 class RoundedLayer(Layer):
-    """A layer that takes rounded parameters, and rounds what flows out of it and back; within attention every step is
-    rounded: its keys may hardly differ, so that their differences are mostly rounding."""
+    """A layer that takes rounded parameters, and rounds what flows out of it and back; within the layers of `WITHIN`
+    every step is rounded."""
 
     def __init__(self, layer: Layer, off: Callable[..., Array]) -> None:
         self.layer, self.off = layer, off
@@ -105,7 +110,7 @@ class RoundedLayer(Layer):
 
     def _within(self, x: Array) -> Array:
         """The numbers of x as the layer computes with them."""
-        return Rounding.of(x, self.off) if isinstance(self.layer, Attention) else x
+        return Rounding.of(x, self.off) if isinstance(self.layer, WITHIN) else x
 
     def _deviation(self, x: Array) -> Array | None:
         """Of each channel of the mini-batch, for batchnorm: its terms are large where x hardly differs from its
