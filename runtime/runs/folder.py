@@ -19,7 +19,7 @@ from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.data.files import require_file
 from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
-from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, checkpoints_of, resume_newest
+from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, checkpoints_of, note_unfinished, resume_newest
 from dslc.runtime.runs.metadata import METADATA
 from dslc.runtime.training.weights import read_metadata, require_run
 
@@ -187,13 +187,15 @@ def split_as_trained(dataset: Dataset, run: str, seed: int) -> Dataset:
 
 
 def _fill(model: Model, folder: Path) -> None:
-    """Loads the weights of a run; if it did not finish, the best ones so far, from its checkpoint."""
+    """Loads the weights of a run; if it did not finish, the best ones so far, from its checkpoint, with a note."""
     if (folder / WEIGHTS).exists():
         model.load_weights(folder / WEIGHTS)
         return
     resume_newest(model, str(folder))
-    if model.fit_state is not None and model.fit_state.best_weights is not None:
-        model.restore_weights(model.fit_state.best_weights)
+    state = model.fit_state
+    if state is not None and state.best_weights is not None:
+        model.restore_weights(state.best_weights)
+    note_unfinished(folder, model.epoch, None if state is None else state.best_epoch)
 
 
 def _spec_inside(path: Path) -> str:

@@ -51,9 +51,8 @@ def _layers(network: Network) -> dict[str, str]:
         reads = "" if node.inputs == before else f" of {', '.join(value.name for value in node.inputs)}"
         frozen = [p.name.removeprefix(f"{node.name}.") for p in node.parameters if p.frozen]
         held = f" with {' and '.join(frozen)} frozen" if frozen else ""
-        facts[f"layer {node.name}"] = (
-            f"{_shown(node.layer, node.layer.hyperparameters)}{reads} to {show_shape(node.output.shape)}{held}"
-        )
+        layer = _shown(node.layer, node.layer.hyperparameters)
+        facts[f"layer {node.name}"] = f"{layer}{reads} to {show_shape(node.output.shape)}{held}"
         before = (node.output,)
     return facts
 
