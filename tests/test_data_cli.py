@@ -13,6 +13,7 @@ import pytest
 
 import dslc
 import dslc.cli.main
+from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import DataNote
 
 pytest.importorskip("polars")
@@ -335,9 +336,17 @@ def test_targets_of_several_heads(here: Path, rng: np.random.Generator, capsys: 
     assert len(rows) == 3 and all(np.isfinite(float(row[5])) for row in rows)
     for wrong, said in (
         ({"x": x, "kind": kind}, "d.npz holds kind, and lacks size"),
+        ({**arrays, "y": kind}, "d.npz holds targets called kind, size and y besides, which is those of no output"),
+        ({**arrays, "y_val": kind[:50]}, "d.npz holds targets called kind_dev, size_dev and y_dev besides"),
         ({"x": x, "y": kind}, "d.npz must hold x and targets called kind, size; it holds x, y"),
         ({**arrays, "size": size[:9]}, "as many targets for each head"),
     ):
         np.savez("d.npz", **wrong)
         assert run("train", "s.net", "--data", "d.npz") == 1
         assert said in capsys.readouterr().err.replace("\n", " ")
+    for wrong, said in (
+        ({**y, "y": kind}, "expected a dict with the targets kind, size: leave out y"),
+        ({"kind": kind, "other": size}, "the targets kind, size: it lacks size; leave out other"),
+    ):
+        with pytest.raises(DataError, match=said):
+            model.evaluate(x, wrong)

@@ -221,6 +221,10 @@ def test_targets_of_the_only_head_that_needs_some_are_plain_ones() -> None:
     """By the head's name or as y: the same dev set is drawn, class by class."""
     x, y = np.arange(60.0).reshape(60, 1), np.arange(60) % 3
     heads = {"kind": True, "aux": False}
+    joined = from_arrays("d", {"x": x, "y": y, "b": y}, heads={"y": True, "b": True}).train.y
+    assert joined.dtype.names == ("y", "b"), "an output may be called y"
+    with pytest.raises(DataError, match="must hold x and targets called a, b"):
+        from_arrays("d", {"x_train": x, "y_train": y}, heads={"a": True, "b": True})
     parts = [from_arrays("d", {"x": x, name: y}, heads=heads).with_dev(5) for name in ("y", "kind")]
     assert parts[0].dev is not None and parts[1].dev is not None
     np.testing.assert_array_equal(parts[0].dev.x, parts[1].dev.x)
