@@ -32,7 +32,7 @@ from dslc.cli.app import (
 )
 from dslc.cli.data import DataOptions, encode_tables, locating, training_data
 from dslc.cli.profile import show_profile
-from dslc.cli.ranks import communicator, launch_words
+from dslc.cli.ranks import communicator, launch_words, note_tuning
 from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
 from dslc.cli.whole import OptionalWhole
@@ -128,6 +128,7 @@ def train(
     _check_start(weights, only, anew)
     ranks = over_ranks(communicator(), reduce)
     model = (TimedModel if profile else Model)(network, thread_option(threads), ranks=ranks)
+    note_tuning(model.network, ranks, model.batch)
     if weights is not None:
         _load_weights(model, weights, only)
     if resume is not None:
