@@ -331,6 +331,14 @@ def test_targets_of_several_heads(here: Path, rng: np.random.Generator, capsys: 
     assert found == model.evaluate(x, y) and set(found) == {"loss", "kind_loss", "kind_accuracy", "size_loss"}
     capsys.readouterr()
     assert scores(capsys, "r", "--data", "d.npz") == pytest.approx(model.evaluate(x[:50], dev), rel=1e-5)
+    more = {name: np.concatenate([arrays[name], arrays[name][::-1]]) for name in ("kind", "size")}
+    for twice, count in ((x[::-1], 16), (rng.normal(size=x.shape), 16), (None, 0)):
+        new = rng.normal(size=(240, 6)) if twice is None else np.concatenate([twice, x])
+        np.savez("more.npz", x=new.astype(np.float32), **more)
+        assert run("evaluate", "r", "--data", "more.npz") == 0
+        assert (f"of 16 examples that the run was trained on, {count} are in all of it" in capsys.readouterr().err) == (
+            count > 0
+        )
     assert run("quantize", "r") == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("dense")]
     assert len(rows) == 3 and all(np.isfinite(float(row[5])) for row in rows)

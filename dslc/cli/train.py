@@ -128,7 +128,6 @@ def train(
     _check_start(weights, only, anew)
     ranks = over_ranks(communicator(), reduce)
     model = (TimedModel if profile else Model)(network, thread_option(threads), ranks=ranks)
-    note_tuning(model.network, ranks, model.batch)
     if weights is not None:
         _load_weights(model, weights, only)
     if resume is not None:
@@ -139,6 +138,7 @@ def train(
     with locating(dataset.train):
         model.learn_columns(dataset.train.x, dataset.train.weights)
     dataset, network = encode_tables(model, dataset), model.network
+    note_tuning(network, ranks, model.batch)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
     check_parts(model.schema, network, dataset, anew)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ from dslc.language.shipped import SPEC
 from dslc.locks import locked
 from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.data.files import require_file
+from dslc.runtime.data.fingerprints import sample_of
 from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
 from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, checkpoints_of, note_unfinished, resume_newest
@@ -134,7 +135,8 @@ def write_partition(folder: Path, dataset: Dataset) -> None:
     """Writes how the data were split, if they were, to `split.json`. Training does this first, so that a run that is
     killed at any moment can be resumed with the same parts."""
     if dataset.partition is not None:
-        write_whole(folder / SPLIT, (json.dumps(asdict(dataset.partition), indent=2) + "\n").encode())
+        known = replace(dataset.partition, examples=sample_of(dataset.train.x))
+        write_whole(folder / SPLIT, (json.dumps(asdict(known), indent=2) + "\n").encode())
 
 
 def write_overrides(folder: Path, values: Mapping[str, object]) -> None:
@@ -173,7 +175,9 @@ def partition_of(run: str) -> Partition | None:
         if not all(share is None or 0 <= share < 1 for share in asdict(shares).values()):
             raise ValueError("shares go from 0 to 1")
         inputs = given.get("inputs")
-        return Partition(shares, int(given["seed"]), str(given["fingerprint"]), None if inputs is None else str(inputs))
+        examples = tuple(map(int, given.get("examples", ())))
+        seed, targets = int(given["seed"]), str(given["fingerprint"])
+        return Partition(shares, seed, targets, None if inputs is None else str(inputs), examples)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"cannot read {path}: {error}") from None
 
