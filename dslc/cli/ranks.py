@@ -37,7 +37,9 @@ def note_tuning(network: Network, ranks: Ranks, capacity: int) -> None:
     capacity: the examples of this part."""
     from dslc.planning.tuned import is_tuned
 
-    if ranks.size > 1 and is_tuned(network, None) and not is_tuned(network, capacity):
+    if ranks.size == 1 or network.training is None or network.training.batch is None:
+        return
+    if is_tuned(network, None) and not is_tuned(network, capacity):
         print(
             f"note: this network was tuned for one process, not for the part of {ranks.size} ranks: "
             f"`dslc compile SPEC --tune -D batch={capacity} --threads {ranks.cores()}` does that",

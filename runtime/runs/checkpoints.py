@@ -127,7 +127,7 @@ def resume_newest(model: Model, run: str) -> None:
 def note_unfinished(run: str | Path, epoch: int, best: int | None) -> None:
     """A note that the weights of a run are those of its checkpoint after an epoch, or of the best epoch before."""
     which = f"epoch {epoch}" if best is None else f"epoch {best}, the best so far,"
-    note = f"{run} has not ended its training: the weights after {which} are taken from its checkpoint"
+    note = f"{run} has no weights of a training that has ended: those after {which} are taken from its checkpoint"
     warnings.warn(note, stacklevel=4)
 
 
