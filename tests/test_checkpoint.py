@@ -22,13 +22,14 @@ import dslc
 from dslc import cache
 from dslc.cache import write_whole
 from dslc.cli.main import run
-from dslc.compiler import check_file
+from dslc.compiler import check_file, check_text
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.datasets import load_dataset
 from dslc.runtime.data.splits import parse_shares
 from dslc.runtime.model import Model
 from dslc.runtime.runs.checkpoints import RunCheckpoints
 from dslc.runtime.runs.folder import load_run, partition_of
+from dslc.runtime.training.compatibility import changed_settings, differences
 
 SPEC = """param lr = 0.02
 net Resumed {
@@ -214,7 +215,7 @@ def test_the_metadata(tmp_path: Path) -> None:
             "layer tanh1 is missing here and tanh to 9 in the checkpoint\n  layer relu1 is relu to 9 here",
         ),
         ("dense(9)", "dense(8)", r"layer dense1 is dense\(units=8.* here and dense\(units=9"),
-        ("dropout(0.3)", "dropout(0.4)", r"dropout1 is dropout\(.*0.4.* here and dropout\(.*0.3"),
+        ("dropout(0.3)", "dropout(0)", r"dropout1 is dropout\(rate=0.0\).* here and dropout\(rate=\.\.\."),
         ("input x: 6", "input x: 5", "input x is 5 here and 6 in the checkpoint"),
         ("adam(lr)", "sgd(lr)", r"the optimizer is sgd here and adam \(which keeps v and s\)"),
         ("cross_entropy", "cross_entropy(label_smoothing=0.1)", r"loss of output is cross_entropy\(.*0.1"),
@@ -243,6 +244,11 @@ def test_other_settings_are_told(tmp_path: Path) -> None:
         dslc.loads(SPEC, lr=0.25).resume(tmp_path / "c")
     with pytest.warns(UserWarning, match=r"of dense1.weight is l2\(.*0.1.*\) here and none in"):
         dslc.loads(SPEC.replace("dense(9)", "dense(9, l2=0.1)")).resume(tmp_path / "c")
+    with pytest.warns(UserWarning, match=r"the rate of dropout1 is 0\.4 here and 0\.3 in"):
+        dslc.loads(SPEC.replace("dropout(0.3)", "dropout(0.4)")).resume(tmp_path / "c")
+    weak, strong, off = (check_text(SPEC.replace("standardize", f"noise({std})")) for std in (0.25, 0.5, 0))
+    assert not differences(weak, strong) and "noise1 is noise(std=0.0) to 6 here" in differences(weak, off)[0]
+    assert changed_settings(weak, strong) == ["the std of noise1 is 0.5 here and 0.25 in the checkpoint"]
 
 
 def test_what_is_no_checkpoint(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import dslc
 import dslc.cli.main
+from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import DataNote
 
 pytest.importorskip("polars")
@@ -330,14 +331,30 @@ def test_targets_of_several_heads(here: Path, rng: np.random.Generator, capsys: 
     assert found == model.evaluate(x, y) and set(found) == {"loss", "kind_loss", "kind_accuracy", "size_loss"}
     capsys.readouterr()
     assert scores(capsys, "r", "--data", "d.npz") == pytest.approx(model.evaluate(x[:50], dev), rel=1e-5)
+    more = {name: np.concatenate([arrays[name], arrays[name][::-1]]) for name in ("kind", "size")}
+    for twice, count in ((x[::-1], 16), (rng.normal(size=x.shape), 16), (None, 0)):
+        new = rng.normal(size=(240, 6)) if twice is None else np.concatenate([twice, x])
+        np.savez("more.npz", x=new.astype(np.float32), **more)
+        assert run("evaluate", "r", "--data", "more.npz") == 0
+        assert (f"of 16 examples that the run was trained on, {count} are in all of it" in capsys.readouterr().err) == (
+            count > 0
+        )
     assert run("quantize", "r") == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("dense")]
     assert len(rows) == 3 and all(np.isfinite(float(row[5])) for row in rows)
     for wrong, said in (
         ({"x": x, "kind": kind}, "d.npz holds kind, and lacks size"),
+        ({**arrays, "y": kind}, "d.npz holds targets called kind, size and y besides, which is those of no output"),
+        ({**arrays, "y_val": kind[:50]}, "d.npz holds targets called kind_dev, size_dev and y_dev besides"),
         ({"x": x, "y": kind}, "d.npz must hold x and targets called kind, size; it holds x, y"),
         ({**arrays, "size": size[:9]}, "as many targets for each head"),
     ):
         np.savez("d.npz", **wrong)
         assert run("train", "s.net", "--data", "d.npz") == 1
         assert said in capsys.readouterr().err.replace("\n", " ")
+    for wrong, said in (
+        ({**y, "y": kind}, "expected a dict with the targets kind, size: leave out y"),
+        ({"kind": kind, "other": size}, "the targets kind, size: it lacks size; leave out other"),
+    ):
+        with pytest.raises(DataError, match=said):
+            model.evaluate(x, wrong)

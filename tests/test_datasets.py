@@ -36,13 +36,15 @@ def arrays(rng: np.random.Generator) -> Arrays:
      ("wine", (143, 13), 35), ("diabetes", (354, 10), 88), ("linnerud", (16, 3), 4)],
 )  # fmt: skip
 def test_named(name: str, shape: tuple[int, ...], test: int) -> None:
-    """Nothing is lost and nothing is twice: training and test set together are scikit-learn's."""
+    """Nothing is lost and nothing is twice: training and test set together are scikit-learn's, always in one order; of
+    the digits in the order of their writers."""
     sklearn = pytest.importorskip("sklearn.datasets")
     found = load_dataset(name)
     assert found.train.x.shape == shape and found.test is not None and len(found.test.x) == test
-    both = np.sort(np.concatenate([found.train.x, found.test.x]).reshape(shape[0] + test, -1).sum(axis=1))
+    both = np.concatenate([found.train.x, found.test.x]).reshape(shape[0] + test, -1)
     whole = getattr(sklearn, f"load_{name}")().data / (16 if name == "digits" else 1)
-    np.testing.assert_allclose(both, np.sort(whole.sum(axis=1)), rtol=1e-5, atol=1e-5)
+    order = np.arange(len(whole)) if name == "digits" else np.random.default_rng(0).permutation(len(whole))
+    np.testing.assert_allclose(both, whole[order], rtol=1e-5, atol=1e-5)
     assert name in data_names()
 
 
@@ -119,13 +121,20 @@ def test_empty_folder(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ by name
 
 
-def test_all_of_scikit_learn_and_more() -> None:
+def test_all_of_scikit_learn_and_more(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn")
     own = {"mnist", *sklearn_sets.SHIPPED, *sklearn_sets.MADE, *sklearn_sets.FETCHED}
     assert own <= set(data_names())
     shipped = {name.removeprefix("load_") for name in dir(pytest.importorskip("sklearn.datasets")) if "load_" in name}
     files = {"files", "sample_image", "sample_images", "svmlight_file", "svmlight_files"}
     assert shipped - files == set(sklearn_sets.SHIPPED)
+
+    def fetch(download_if_missing: bool) -> None:
+        raise AssertionError("nothing is fetched") if download_if_missing else OSError
+
+    monkeypatch.setattr("sklearn.datasets.fetch_covtype", fetch)
+    with pytest.raises(DataError, match="covtype is not on this machine; this fetches it once"):
+        load_dataset("covtype")
 
 
 @pytest.mark.parametrize("name", sorted(sklearn_sets.MADE))
@@ -221,6 +230,10 @@ def test_targets_of_the_only_head_that_needs_some_are_plain_ones() -> None:
     """By the head's name or as y: the same dev set is drawn, class by class."""
     x, y = np.arange(60.0).reshape(60, 1), np.arange(60) % 3
     heads = {"kind": True, "aux": False}
+    joined = from_arrays("d", {"x": x, "y": y, "b": y}, heads={"y": True, "b": True}).train.y
+    assert joined.dtype.names == ("y", "b"), "an output may be called y"
+    with pytest.raises(DataError, match="must hold x and targets called a, b"):
+        from_arrays("d", {"x_train": x, "y_train": y}, heads={"a": True, "b": True})
     parts = [from_arrays("d", {"x": x, name: y}, heads=heads).with_dev(5) for name in ("y", "kind")]
     assert parts[0].dev is not None and parts[1].dev is not None
     np.testing.assert_array_equal(parts[0].dev.x, parts[1].dev.x)

@@ -56,10 +56,15 @@ def test_export_of_weights(run: Path) -> None:
 
 
 def test_export_of_a_run_that_was_killed(run: Path) -> None:
-    """The best weights so far are in its checkpoint."""
+    """The best weights so far are in its checkpoint; a note says of which epoch, of what judges the run too."""
     assert dslc("export", "r", "-o", "whole", cwd=run).returncode == 0
     (run / "r" / "weights.safetensors").unlink()
-    assert dslc("export", "r", "-o", "part", cwd=run).returncode == 0
+    done = dslc("export", "r", "-o", "part", cwd=run)
+    judged = dslc("evaluate", "r", cwd=run)
+    for said in (done, judged):
+        assert said.returncode == 0
+        assert "note: r has no weights of a training that has ended: those after epoch " in said.stderr
+    assert "taken from" not in dslc("evaluate", "r/checkpoint", cwd=run).stderr
     assert (run / "whole" / "tiny.weights").read_bytes() == (run / "part" / "tiny.weights").read_bytes()
 
 

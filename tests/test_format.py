@@ -174,6 +174,7 @@ def test_wrong_specs_are_formatted_if_they_parse(path: Path) -> None:
 
 
 def test_command(tmp_path: Path) -> None:
+    """On files, and on a run folder for its spec."""
     path = tmp_path / "a.net"
     path.write_text(UGLY)
     would = dslc("fmt", "--check", "a.net", cwd=tmp_path)
@@ -183,6 +184,12 @@ def test_command(tmp_path: Path) -> None:
     assert dslc("fmt", "a.net", cwd=tmp_path).returncode == 0
     assert path.read_text() == NEAT and os.listdir(tmp_path) == ["a.net"]
     assert dslc("fmt", "--check", "--diff", "a.net", cwd=tmp_path).stdout == ""
+    (tmp_path / "r").mkdir()
+    path.rename(tmp_path / "r" / "spec.net").write_text(UGLY)
+    would = dslc("fmt", "--check", "r", cwd=tmp_path)
+    assert would.returncode == 1 and "r/spec.net would change" in would.stderr
+    assert dslc("fmt", "r", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "r" / "spec.net").read_text() == NEAT and os.listdir(tmp_path / "r") == ["spec.net"]
 
 
 def test_a_file_that_does_not_parse_is_left_and_the_others_are_formatted(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ from dslc.callbacks import MLflow
 from dslc.language.diagnostics import UsageError
 from dslc.runtime.model import Model
 from dslc.runtime.training.history import History
+from dslc.runtime.training.notebook import NotebookProgress
 
 Data = tuple[np.ndarray, np.ndarray]
 SPEC = """param units = 4
@@ -99,10 +101,18 @@ def test_progress_in_a_cell(
             shown.append(found.data)
 
     monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
-    monkeypatch.setattr(display, "display", lambda found, display_id: shown.append(found.data) or Handle())
+    monkeypatch.setattr(
+        display, "display", lambda found, display_id: shown.append(found.data) or (display_id and Handle())
+    )
     history = model.copy().fit(*data, progress="auto")
     assert len(shown) >= 10 and "<progress" in shown[1] and "<progress" not in shown[-1]
     assert "... 2 epochs before\nepoch 3  loss" in shown[-1] and f"loss {history.records[-1]['loss']:.4g}" in shown[-1]
+    assert "... 0 epochs before" not in "".join(shown), "six epochs have room"
+    progress = NotebookProgress()
+    progress.begin(epochs=1, examples=40)
+    progress.drawn, before = time.monotonic(), len(shown)
+    progress.advance(1, 8, 0.5)
+    assert len(shown) == before, "too soon to be drawn again"
     assert "nan" not in "".join(shown) and capsys.readouterr() == ("", "")
 
 

@@ -162,6 +162,11 @@ def test_lines_below_what_was_set_from_outside_are_those_of_the_file() -> None:
     with pytest.raises(SpecError) as error:
         check_text(TRAIN_FIRST.replace("64", "64 in 3"), given)
     assert "<text>:4:19\n" in str(error.value) and "4 |   batch     64 in 3\n" in str(error.value)
+    assert str(error.value).endswith("  = note: given from outside the file: batch=1024\n"), "the line shows another"
+    for given in ({"size": 8}, {"batch": 8}):
+        with pytest.raises(SpecError) as error:
+            check_text("param size = 64\n" + TRAIN_FIRST.replace("64", "size in 3"), given)
+        assert str(error.value).endswith("  = note: given from outside the file: size=8\n")
     node = check_text(TRAIN_FIRST, given).nodes[0]
     assert (node.span.line, node.span.line_text) == (9, "  dense(3) -> softmax")
 

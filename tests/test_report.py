@@ -289,6 +289,7 @@ def test_history_comes_back(folder: Path) -> None:
     [
         ("history.csv", "epoch,loss\n1,good\n", "not the history of a training"),
         ("history.csv", "epoch,loss\n1\n", "not the history of a training"),
+        ("history.csv", 'epoch,loss\n1,"2\n', "not the history of a training"),
         ("history.csv", None, "cannot read r/history.csv"),
         ("run.json", "[", "does not hold the metadata"),
         ("run.json", '{"data": "mnist"}', "does not hold the metadata"),

@@ -89,15 +89,19 @@ def test_files_and_the_same_trials_again(folder: Path, capsys: pytest.CaptureFix
 
 
 def test_the_table_shows_whole_numbers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Rounded to five digits where the table of the file has all of them, whatever their size: 2.6191e-05."""
-    Path("tiny.net").write_text(SPEC.replace("0.1 in log(1e-4, 1)", "5e-5 in log(1e-5, 9e-5)"))
-    assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "3", "--run", "r"]) == 0
+    """Rounded to five digits where the table of the file has all of them, whatever their size: 2.6191e-05. What must be
+    a whole number is drawn as one."""
+    text = SPEC.replace("0.1 in log(1e-4, 1)", "5e-5 in log(1e-5, 9e-5)\nparam size = 8 in log(2.5, 40)")
+    Path("tiny.net").write_text(text.replace("batch     8", "batch size"))
+    with pytest.warns(UserWarning, match="size is drawn in whole numbers: the file takes no others"):
+        assert run(["search", "tiny.net", "--data", "d.npz", "--trials", "3", "--run", "r"]) == 0
     title, header, *rows = capsys.readouterr().out.splitlines()[:5]
     assert title == "Tiny: 3 trials"
     shown = {row[0]: dict(zip(header.split(), row, strict=False)) for row in (line.split() for line in rows)}
     for trial in trials("r/trials.csv"):
         row = shown[trial["trial"]]
-        assert row["kind"] == trial["kind"]
+        assert row["kind"] == trial["kind"] and 3 <= int(row["size"]) <= 40 and row["size"] == trial["size"]
+        assert trial["state"] == "complete"
         for column in ("lr", "beta", "dev_loss"):
             assert float(row[column]) == float(f"{float(trial[column]):.5g}"), column
         assert trial["lr"].endswith("e-05") and len(trial["lr"]) > 15

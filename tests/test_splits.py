@@ -41,6 +41,10 @@ def test_seeded(rng: np.random.Generator) -> None:
     assert first is not None and again is not None and other is not None
     assert (first.x == again.x).all() and (first.x != other.x).any() and len(first.x) == 30
     assert abs(np.diff(first.x)).max() > 1, "drawn, not cut off"
+    fewest, fewer = (numbered(np.zeros(count, int)).with_dev(0).dev for count in (20, 19))
+    assert fewest is not None and len(fewest.x) == 2 and fewer is None
+    exact = numbered(np.zeros(100, int)).split(Shares(dev=0.29), 0).dev
+    assert exact is not None and len(exact.x) == 29, "0.29 * 100 is a little less in double precision"
 
 
 def test_targets_that_are_no_classes(rng: np.random.Generator) -> None:

@@ -13,7 +13,7 @@ import dslc
 import dslc.cli.main
 from dslc.language.diagnostics import DataError
 from dslc.runtime.data.examples import DataNote
-from dslc.runtime.data.vocabulary import Characters
+from dslc.runtime.data.vocabulary import Characters, TextInput, learned
 from dslc.runtime.runs.folder import load_run
 
 pytest.importorskip("polars")
@@ -114,6 +114,8 @@ def test_other_sizes_are_told_with_both_numbers(here: Path, capsys: pytest.Captu
     assert "has 3 characters; a window of 8 and the next one need 9" in capsys.readouterr().err
     assert run("train", "writer.net", "--data", "poem.txt", "--tokens", "words") == 1
     assert "leave out --tokens words" in capsys.readouterr().err
+    with pytest.warns(DataNote, match="1 of 3 texts are longer than 3 and are cut; 1 texts are empty$"):
+        learned(TextInput("x", steps=3, words=6, layer="tokens", continues=False), ["a b c", "a b c d", ""], None)
 
 
 def test_texts_of_classes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

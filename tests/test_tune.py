@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 import dslc
-from dslc.compiler import check_text
+from dslc.cli.main import run
+from dslc.cli.ranks import note_tuning
+from dslc.compiler import check_text, plan_network
+from dslc.planning import tuned
 from dslc.planning.planner import Options
 from dslc.planning.tuned import save_tuned, tuned_options
+from dslc.runtime.native.ranks import ALONE, Ranks
 from dslc.runtime.tune import Trial, tune
 from helpers import assert_agrees
 
@@ -28,6 +32,12 @@ train {
 """
 
 
+@pytest.fixture
+def untuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found goes to a folder of the test's own; modules stay in the cache."""
+    monkeypatch.setattr(tuned, "cache_folder", lambda: tmp_path)
+
+
 @pytest.mark.slow
 def test_times_what_fits() -> None:
     """Every algorithm of the convolution but the one that is chosen anyway; the answer is among them."""
@@ -41,10 +51,8 @@ def test_times_what_fits() -> None:
 
 
 @pytest.mark.parametrize("choice", ["direct", "winograd2x3", "winograd4x3"])
-def test_what_was_kept_is_what_runs(
-    choice: str, rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
+@pytest.mark.usefixtures("untuned")
+def test_what_was_kept_is_what_runs(choice: str, rng: np.random.Generator) -> None:
     network = check_text(TEXT)
     save_tuned(network, None, 1, Options(algorithms=(("conv1_forward", choice),)))
     assert tuned_options(network, None, 1).algorithms == (("conv1_forward", choice),)
@@ -55,9 +63,9 @@ def test_what_was_kept_is_what_runs(
     assert_agrees(model, 3, rng)
 
 
-def test_what_was_kept_is_for_slices_of_one_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("untuned")
+def test_what_was_kept_is_for_slices_of_one_size() -> None:
     """Kernels take a slice at once: 4 of 4 and 4 of 8 examples are alike, and 2 of 4 are not."""
-    monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
     options = Options(algorithms=(("conv1_forward", "direct"),))
     save_tuned(check_text(TEXT), None, 1, options)
     assert tuned_options(check_text(TEXT.replace("batch 4", "batch 8 in 2")), None, 1) == options
@@ -65,8 +73,36 @@ def test_what_was_kept_is_for_slices_of_one_size(tmp_path: Path, monkeypatch: py
     assert not tuned_options(check_text(TEXT), 8, 1).algorithms
 
 
-def test_a_broken_file_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DSLC_CACHE", str(tmp_path))
+@pytest.mark.usefixtures("untuned")
+def test_ranks_take_what_was_tuned_for_their_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """4 examples over two ranks are 2 for each: what is found for 4 is not for them, and a note says what is."""
+    network, options, ranks = check_text(TEXT), Options(algorithms=(("conv1_forward", "direct"),)), Ranks()
+    ranks.size = 2
+    note_tuning(network, ranks, 2)
+    save_tuned(network, None, 1, options)
+    note_tuning(network, ALONE, 4)
+    assert capsys.readouterr().err == ""
+    note_tuning(network, ranks, 2)
+    assert f"`dslc compile SPEC --tune -D batch=2 --threads {ranks.cores()}` does that" in capsys.readouterr().err
+    save_tuned(check_text(TEXT, {"batch": 2}), None, 1, options)
+    note_tuning(network, ranks, 2)
+    assert capsys.readouterr().err == ""
+    plan = plan_network(network, None, 2, over_ranks=True)
+    (forward,) = (
+        k for step in plan.steps for k in step.kernels if k.operation.name == "conv1_forward" and step.name == "train"
+    )
+    assert forward.operation.choice == "direct"
+    monkeypatch.setenv("PMI_RANK", "0")
+    monkeypatch.setenv("PMI_SIZE", "2")
+    (tmp_path / "s.net").write_text(TEXT)
+    assert run(["compile", str(tmp_path / "s.net"), "--tune"]) == 2
+    assert "--tune times one process alone: leave out mpiexec" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("untuned")
+def test_a_broken_file_is_no_file() -> None:
     network = check_text(TEXT)
     path = save_tuned(network, None, 1, Options(algorithms=(("conv1_forward", "direct"),)))
     path.write_text("{")

@@ -81,7 +81,7 @@ def check(program: ast.Program, overrides: Mapping[str, object] | None = None, p
     program, params = settle(program, overrides or {})
     network = _Checker(program, params, errors).network(precision)
     if errors or network is None:
-        raise SpecError(dict.fromkeys(errors))
+        raise SpecError(dict.fromkeys(errors), {name: f"{name}={show(value)}" for name, value in params.items()})
     return network
 
 

@@ -23,6 +23,7 @@ from dslc.cli.app import (
     thread_option,
     writing,
 )
+from dslc.cli.ranks import launched_rank
 from dslc.cli.room import note_room
 from dslc.compiler import check_file
 from dslc.cores import Threads as ThreadCount
@@ -95,6 +96,10 @@ def _tune(network: Network, target: str, wanted: ThreadCount) -> None:
 
     if target != "native":
         raise CallError("--tune times on this machine: it goes with --target native only")
+    if launched_rank() is not None:
+        raise CallError(
+            "--tune times one process alone: leave out mpiexec; docs/howto/many-machines.md has what ranks take"
+        )
 
     def tell(trial: Trial) -> None:
         names = ", ".join(trial.operations)

@@ -13,6 +13,7 @@ from dslc.language.diagnostics import CallError, DataError, ExampleError
 
 if TYPE_CHECKING:
     from dslc.runtime.data.datasets import Dataset, Split
+    from dslc.runtime.data.splits import Partition
     from dslc.runtime.model import Model
     from dslc.runtime.quantized import QuantizedModel
 
@@ -58,6 +59,8 @@ def evaluate(
         )
     dataset, part, name = judged(run, dataset, parts=human_error is not None)
     print(f"judged on {name}: {len(part.x):,} examples", file=sys.stderr)
+    if partition is not None and not trained_on:
+        _note_training_examples(partition, part, name)
     try:
         found = model.evaluate(*part.given)
     except ExampleError as error:
@@ -68,6 +71,17 @@ def evaluate(
         _print_confusion(model, part)
     if human_error is not None:
         _print_diagnosis(model, dataset, human_error)
+
+
+def _note_training_examples(partition: Partition, part: Split, name: str) -> None:
+    """Tells where most of the training examples that are kept with a run are among what it is judged by."""
+    from dslc.runtime.data.fingerprints import fingerprints_of_examples
+
+    sample = set(partition.examples)
+    found = len(sample.intersection(fingerprints_of_examples(part.x).tolist())) if sample else 0
+    if found and 2 * found >= len(sample):
+        looked_for = f"of {len(sample)} examples that the run was trained on"
+        print(f"note: {looked_for}, {found} are in {name}: it is not judged by new data alone", file=sys.stderr)
 
 
 def _print_confusion(model: Model | QuantizedModel, part: Split) -> None:

@@ -36,7 +36,7 @@ def fmt(
     the network. A file that does not parse is left alone.
 
     Args:
-        spec: The .net files; - reads standard input and prints the result.
+        spec: The .net files, or run folders (their spec.net); - reads standard input and prints the result.
         check: Change nothing; exit status 1, with their names, if files would change.
         diff: Change nothing; print what would change, with exit status 1 if anything would.
     """

@@ -6,9 +6,13 @@ import io
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dslc.language.diagnostics import UsageError
+
+if TYPE_CHECKING:
+    from dslc.ir import Network
+    from dslc.runtime.native.ranks import Ranks
 
 LAUNCHERS = (("PMI_RANK", "PMI_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMIX_RANK", ""))
 """What launchers leave in the environment: hydra (of MPICH, Intel) and Slurm, Open MPI, and others that speak PMIx."""
@@ -26,6 +30,21 @@ def launch_words() -> str:
     """What stands before a command that this one goes on with on as many ranks: `mpiexec -n 4 `; nothing for one."""
     ranks = communicator()
     return "" if ranks is None else f"mpiexec -n {ranks.size} "
+
+
+def note_tuning(network: Network, ranks: Ranks, capacity: int) -> None:
+    """Tells where `--tune` found what is fastest for a whole mini-batch, which ranks that have a part do not take.
+    capacity: the examples of this part."""
+    from dslc.planning.tuned import is_tuned
+
+    if ranks.size == 1 or network.training is None or network.training.batch is None:
+        return
+    if is_tuned(network, None) and not is_tuned(network, capacity):
+        print(
+            f"note: this network was tuned for one process, not for the part of {ranks.size} ranks: "
+            f"`dslc compile SPEC --tune -D batch={capacity} --threads {ranks.cores()}` does that",
+            file=sys.stderr,
+        )
 
 
 def communicator() -> Any:

@@ -32,7 +32,7 @@ from dslc.cli.app import (
 )
 from dslc.cli.data import DataOptions, encode_tables, locating, training_data
 from dslc.cli.profile import show_profile
-from dslc.cli.ranks import communicator, launch_words
+from dslc.cli.ranks import communicator, launch_words, note_tuning
 from dslc.cli.signals import interrupted_status
 from dslc.cli.watching import WatchOptions
 from dslc.cli.whole import OptionalWhole
@@ -138,6 +138,7 @@ def train(
     with locating(dataset.train):
         model.learn_columns(dataset.train.x, dataset.train.weights)
     dataset, network = encode_tables(model, dataset), model.network
+    note_tuning(network, ranks, model.batch)
     for text in imbalances({name: part.y for name, part in dataset.parts.items()}):
         print(f"note: {text}", file=sys.stderr)
     check_parts(model.schema, network, dataset, anew)

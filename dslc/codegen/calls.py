@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dslc.codegen.functions import RUNTIME_ARGUMENTS, Function, Functions, arrays_of, numbers_of
+from dslc.codegen.functions import RUNTIME_ARGUMENTS, Function, Functions, arrays_of, hyperparameters_of
 from dslc.codegen.names import Names, Place, is_callers
 from dslc.codegen.sizes import sizes_of
 from dslc.operation import Tensor
@@ -49,7 +49,7 @@ def calls_of(step: PlannedStep, phase: PlannedPhase, names: Names, functions: Fu
 
 def _call(step: PlannedStep, kernel: Kernel, names: Names, function: Function) -> Call:
     sizes = sizes_of(kernel.variant.context, kernel.variant.sizes)
-    numbers = numbers_of(kernel)
+    numbers = hyperparameters_of(kernel)
     alone = {"part": "0", "parts": "1"} if not kernel.parallel else {}
     return Call(
         function,

@@ -137,7 +137,7 @@ class Functions:
         words = without_comments(body)
         named = {name: value for name, value in different.items() if re.search(rf"\b{name}\b", words)}
         takes = tuple(word for word in RUNTIME_PARAMETERS if re.search(rf"(?<![\w>.]){word}\b", words))
-        numbers = tuple(name for name in numbers_of(kernel) if re.search(rf"\b{name}\b", words))
+        numbers = tuple(name for name in hyperparameters_of(kernel) if re.search(rf"\b{name}\b", words))
         shared = not self.alone and any(use.kernel.parallel for use in uses)
         assert "part" in takes or not shared, f"all threads would do all of {kernel.operation.name}"
         if "n" in takes and self.alone and self.plan.batch == 1:
@@ -148,7 +148,7 @@ class Functions:
             parameters=(
                 *self._arrays(kernel),
                 *map(declared, named.values()),
-                *(f"{numbers_of(kernel)[name].type} {name}" for name in numbers),
+                *(f"{hyperparameters_of(kernel)[name].type} {name}" for name in numbers),
                 *(RUNTIME_PARAMETERS[word] for word in takes),
             ),
             body=body,
@@ -188,7 +188,7 @@ class Number:
     value: str
 
 
-def numbers_of(kernel: Kernel) -> dict[str, Number]:
+def hyperparameters_of(kernel: Kernel) -> dict[str, Number]:
     """The hyperparameters that a kernel may take, by their names; it takes those that its body mentions."""
     found: dict[str, Number] = {}
     for name, field in kernel.operation.numbers:

@@ -6,9 +6,11 @@ fields are the facts, its properties put them into words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import ClassVar
 
 from dslc.language.codes import code_of
@@ -61,11 +63,12 @@ class Diagnostic(Record):
 
 
 class SpecError(Exception):
-    """A spec that cannot be compiled. `diagnostics` holds every error, in the order of the file."""
+    """A spec that cannot be compiled. `diagnostics` holds every error, in the order of the file. params: those with a
+    value from outside, and what was said."""
 
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+    def __init__(self, diagnostics: Iterable[Diagnostic], params: Mapping[str, str] = MappingProxyType({})) -> None:
         self.diagnostics = tuple(sorted(diagnostics, key=lambda d: (d.span.start, d.span.end)))
-        super().__init__(render_all(self.diagnostics))
+        super().__init__(render_all(self.diagnostics, params))
 
 
 class UsageError(Exception):
@@ -108,13 +111,14 @@ def one_of(words: Iterable[str]) -> str:
     return ", ".join(sorted(words))
 
 
-def render(diagnostic: Diagnostic) -> str:
-    """The diagnostic as text: title, place, the line with the place underlined, and the notes."""
+def render(diagnostic: Diagnostic, params: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The diagnostic as text: title, place, the line with the place underlined, and the notes; a last one says which
+    values that the line shows or names are others, given from outside. params: as for `SpecError`."""
     span = diagnostic.span.as_written
     code = f"[{diagnostic.code}]" if diagnostic.code else ""
     head = f"{diagnostic.severity}{code}: {diagnostic.title}\n"
     if not span.source.text:
-        return head + f"  --> {span.source.name}\n" + _notes(diagnostic, "")
+        return head + f"  --> {span.source.name}\n" + _notes(diagnostic.notes, "")
     line_number, column = span.source.position(span.start)
     line = span.source.line(line_number)
     gutter = " " * len(str(line_number))
@@ -128,7 +132,7 @@ def render(diagnostic: Diagnostic) -> str:
         + f"{gutter}  |\n"
         + f" {line_number} | {line}\n"
         + f"{gutter}  | {pad}{'^' * min(width, max(1, len(line) - column + 1))}{label}\n"
-        + _notes(diagnostic, gutter)
+        + _notes((*diagnostic.notes, _from_outside(diagnostic.span, params)), gutter)
     )
 
 
@@ -145,12 +149,18 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else "?" for c in text)
 
 
-def _notes(diagnostic: Diagnostic, gutter: str) -> str:
-    return "".join(f"{gutter}  = {note}\n" for note in diagnostic.notes if note)
+def _notes(notes: Iterable[str], gutter: str) -> str:
+    return "".join(f"{gutter}  = {note}\n" for note in notes if note)
 
 
-def render_all(diagnostics: Sequence[Diagnostic]) -> str:
+def _from_outside(span: Span, params: Mapping[str, str]) -> str:
+    words = re.findall(r"\w+", span.line_text) if params else []
+    said = ", ".join([*span.given_beside, *(params[word] for word in dict.fromkeys(words) if word in params)])
+    return f"note: given from outside the file: {said}" if said else ""
+
+
+def render_all(diagnostics: Sequence[Diagnostic], params: Mapping[str, str] = MappingProxyType({})) -> str:
     """The diagnostics one after the other, separated by empty lines: the first 20, then how many are left out."""
     more = len(diagnostics) - MAX_SHOWN_ERRORS
     rest = f"\n... and {more} more\n" if more > 0 else ""
-    return "\n".join(render(d) for d in diagnostics[:MAX_SHOWN_ERRORS]) + rest
+    return "\n".join(render(d, params) for d in diagnostics[:MAX_SHOWN_ERRORS]) + rest

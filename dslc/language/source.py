@@ -79,6 +79,14 @@ class Span:
         return Span(self.source.file, start, end).as_written
 
     @property
+    def given_beside(self) -> tuple[str, ...]:
+        """The values from outside that stand on the line of this place, where the file shows others."""
+        number = self.source.position(self.start)[0]
+        first = self.source.line_starts[number - 1]
+        end = first + len(self.source.line(number))
+        return tuple(given.said for given in self.source.given if first <= given.start and given.end <= end)
+
+    @property
     def line(self) -> int:
         """The line of the file with the first character, counted from 1."""
         return self.as_written.source.position(self.as_written.start)[0]

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from dslc.cache import cache_folder, write_whole
+from dslc.cores import available_cores
 from dslc.ir import Network
 from dslc.planning.planner import DEFAULT, Options
 from dslc.planning.slicing import division
@@ -20,6 +21,11 @@ def tuned_options(network: Network, batch: int | None, threads: int) -> Options:
     except (OSError, ValueError):
         return DEFAULT
     return Options(algorithms=tuple((str(name), str(choice)) for name, choice in found["algorithms"].items()))
+
+
+def is_tuned(network: Network, batch: int | None) -> bool:
+    """Whether the network was tuned, for mini-batches of this size and any number of threads that this machine has."""
+    return any(_place(network, batch, threads).is_file() for threads in range(1, available_cores() + 1))
 
 
 def save_tuned(network: Network, batch: int | None, threads: int, options: Options) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -106,11 +107,17 @@ def by_name(given: Any, names: list[str], what: str) -> list[Any]:
         return [given[names[0]]] if isinstance(given, dict) and names[0] in given else [given]
     if isinstance(given, dict):
         if set(given) != set(names):
-            raise DataError(f"expected a dict with the {what}s {', '.join(names)}; found {', '.join(map(str, given))}")
+            raise DataError(f"expected a dict with the {what}s {', '.join(names)}: {_misfits(given, names)}")
         return [given[name] for name in names]
     if isinstance(given, (tuple, list)) and len(given) == len(names):
         return list(given)
     raise DataError(f"this network has {len(names)} {what}s: pass a dict with {', '.join(names)}")
+
+
+def _misfits(given: Mapping[Any, Any], names: list[str]) -> str:
+    lacking = ", ".join(name for name in names if name not in given)
+    extra = ", ".join(str(name) for name in given if name not in names)
+    return "; ".join([f"it lacks {lacking}"] * bool(lacking) + [f"leave out {extra}"] * bool(extra))
 
 
 def as_numbers(given: Any, what: str) -> Array:

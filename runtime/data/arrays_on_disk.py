@@ -50,9 +50,11 @@ def from_arrays(
     """
     given = _with_our_names(name, arrays, heads or {})
     for suffix in SUFFIXES if heads else ():
+        if labelled:
+            _refuse_two_ways(name, given, heads or {}, suffix)
         _join_targets(name, given, heads or {}, suffix)
     needed = [head for head, alone in (heads or {}).items() if alone]
-    if labelled and len(needed) > 1 and ("y" not in given or "y" in arrays):
+    if labelled and len(needed) > 1 and ("y" not in given or given["y"].dtype.names is None):
         held = ", ".join(sorted(arrays)) or "nothing"
         raise DataError(f"{name} must hold x and targets called {', '.join(needed)}; it holds {held}")
     if "x" not in given or ("y" not in given and labelled):
@@ -61,6 +63,15 @@ def from_arrays(
     train, dev, test = parts
     assert train is not None
     return Dataset(name, train, dev, test, labelled="y" in given)
+
+
+def _refuse_two_ways(name: str, given: Mapping[str, Array], heads: Mapping[str, bool], suffix: str) -> None:
+    """Raises DataError where targets are called y and by the names of heads too."""
+    y, found = f"y{suffix}", ", ".join(head + suffix for head in heads if head + suffix in given)
+    if found and y in given and "y" not in heads:
+        raise DataError(
+            f"{name} holds targets called {found} and {y} besides, which is those of no output: leave out {y}"
+        )
 
 
 def _join_targets(name: str, given: dict[str, Array], heads: Mapping[str, bool], suffix: str) -> None:

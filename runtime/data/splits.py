@@ -32,12 +32,14 @@ class Shares:
 @dataclass(frozen=True)
 class Partition:
     """How the data of a run were split, so that it can be done again. `fingerprint` is that of their targets, `inputs`
-    that of their inputs; None in a run of an earlier version, which is known by the targets alone."""
+    that of their inputs; None in a run of an earlier version, which is known by the targets alone. `examples`: those of
+    some training examples as the network takes them, where there are such."""
 
     shares: Shares
     seed: int
     fingerprint: str
     inputs: str | None = None
+    examples: tuple[int, ...] = ()
 
 
 def parse_shares(split: str | None, train_dev: float) -> Shares:

@@ -124,6 +124,13 @@ def resume_newest(model: Model, run: str) -> None:
             warnings.warn(f"{run} has lost its newest checkpoint: going on from the one before", stacklevel=2)
 
 
+def note_unfinished(run: str | Path, epoch: int, best: int | None) -> None:
+    """A note that the weights of a run are those of its checkpoint after an epoch, or of the best epoch before."""
+    which = f"epoch {epoch}" if best is None else f"epoch {best}, the best so far,"
+    note = f"{run} has no weights of a training that has ended: those after {which} are taken from its checkpoint"
+    warnings.warn(note, stacklevel=4)
+
+
 def _resumes(model: Model, path: Path) -> bool:
     try:
         model.resume(path)

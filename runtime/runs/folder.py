@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +17,10 @@ from dslc.language.shipped import SPEC
 from dslc.locks import locked
 from dslc.runtime.data.datasets import Dataset
 from dslc.runtime.data.files import require_file
+from dslc.runtime.data.fingerprints import sample_of
 from dslc.runtime.data.splits import Partition, Shares
 from dslc.runtime.model import Model
-from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, checkpoints_of, resume_newest
+from dslc.runtime.runs.checkpoints import CHECKPOINT, PREVIOUS, checkpoints_of, note_unfinished, resume_newest
 from dslc.runtime.runs.metadata import METADATA
 from dslc.runtime.training.weights import read_metadata, require_run
 
@@ -134,7 +135,8 @@ def write_partition(folder: Path, dataset: Dataset) -> None:
     """Writes how the data were split, if they were, to `split.json`. Training does this first, so that a run that is
     killed at any moment can be resumed with the same parts."""
     if dataset.partition is not None:
-        write_whole(folder / SPLIT, (json.dumps(asdict(dataset.partition), indent=2) + "\n").encode())
+        known = replace(dataset.partition, examples=sample_of(dataset.train.x))
+        write_whole(folder / SPLIT, (json.dumps(asdict(known), indent=2) + "\n").encode())
 
 
 def write_overrides(folder: Path, values: Mapping[str, object]) -> None:
@@ -173,7 +175,9 @@ def partition_of(run: str) -> Partition | None:
         if not all(share is None or 0 <= share < 1 for share in asdict(shares).values()):
             raise ValueError("shares go from 0 to 1")
         inputs = given.get("inputs")
-        return Partition(shares, int(given["seed"]), str(given["fingerprint"]), None if inputs is None else str(inputs))
+        examples = tuple(map(int, given.get("examples", ())))
+        seed, targets = int(given["seed"]), str(given["fingerprint"])
+        return Partition(shares, seed, targets, None if inputs is None else str(inputs), examples)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"cannot read {path}: {error}") from None
 
@@ -187,13 +191,15 @@ def split_as_trained(dataset: Dataset, run: str, seed: int) -> Dataset:
 
 
 def _fill(model: Model, folder: Path) -> None:
-    """Loads the weights of a run; if it did not finish, the best ones so far, from its checkpoint."""
+    """Loads the weights of a run; if it did not finish, the best ones so far, from its checkpoint, with a note."""
     if (folder / WEIGHTS).exists():
         model.load_weights(folder / WEIGHTS)
         return
     resume_newest(model, str(folder))
-    if model.fit_state is not None and model.fit_state.best_weights is not None:
-        model.restore_weights(model.fit_state.best_weights)
+    state = model.fit_state
+    if state is not None and state.best_weights is not None:
+        model.restore_weights(state.best_weights)
+    note_unfinished(folder, model.epoch, None if state is None else state.best_epoch)
 
 
 def _spec_inside(path: Path) -> str:

@@ -14,9 +14,9 @@ from dslc.ir import Network
 from dslc.language.diagnostics import DataError
 from dslc.language.shipped import SPEC
 from dslc.runtime.data.schema import Schema
-from dslc.runtime.runs.checkpoints import CHECKPOINT
+from dslc.runtime.runs.checkpoints import CHECKPOINT, note_unfinished
 from dslc.runtime.runs.folder import WEIGHTS
-from dslc.runtime.training.checkpoint import BEST, LAST
+from dslc.runtime.training.checkpoint import BEST, LAST, position_of
 from dslc.runtime.training.weights import differences, read_arrays, read_schema, require_run
 
 Array = np.ndarray[Any, Any]
@@ -40,17 +40,22 @@ def read_trained(run: str, weights: str | None = None, params: dict[str, object]
         found = next((path / name for name in (WEIGHTS, CHECKPOINT) if (path / name).exists()), None)
         if not (path / SPEC).exists() or found is None:
             raise DataError(f"{run} is not a run folder: it has no {SPEC} with {WEIGHTS}")
-        return _fitting(check_file(path / SPEC), found)
+        return _fitting(check_file(path / SPEC), found, run)
     _, metadata = read_arrays(path)
     if "spec" not in metadata:
         raise DataError(f"{run} does not contain the spec of the network that its weights belong to")
     return _fitting(check_text(metadata["spec"]), path)
 
 
-def _fitting(network: Network, path: Path) -> Trained:
-    """A network with the arrays of a file, and what that says of the data. Raises DataError if they do not fit."""
-    arrays, _ = read_arrays(path)
-    arrays = next((part for part in (_part(arrays, BEST), _part(arrays, LAST)) if part), arrays)
+def _fitting(network: Network, path: Path, run: str | None = None) -> Trained:
+    """A network with the arrays of a file, and what that says of the data. A note says where they are those of the
+    checkpoint of a run. Raises DataError if they do not fit."""
+    arrays, about = read_arrays(path)
+    best = _part(arrays, BEST)
+    arrays = best or _part(arrays, LAST) or arrays
+    if run is not None and path.name == CHECKPOINT:
+        position = position_of(path, about)
+        note_unfinished(run, position.epoch, position.best_epoch if best else None)
     shapes = {p.name: p.shape for p in network.parameters}
     if problems := differences(arrays, shapes):
         raise DataError(f"the weights in {path} do not fit this network:\n  " + "\n  ".join(problems))

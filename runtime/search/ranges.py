@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
 
-from dslc.ir import Network, ParamValue
+from dslc.ir import Network, ParamValue, Range
 from dslc.language.arguments import show
 from dslc.language.diagnostics import DataError
+from dslc.runtime.data.examples import DataNote
+
+WHOLE = {"uniform": "int", "log": "log_int"}
+"""Ranges, and what they are in whole numbers."""
+BESIDE = 0.382
+"""So far from a whole number, a fraction is tried; a formula seldom makes a whole number of it again."""
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -33,6 +42,21 @@ def searched(network: Network, fixed: Mapping[str, object]) -> tuple[ParamValue,
     return left
 
 
+def as_taken(param: ParamValue, checks: Callable[[float], bool]) -> ParamValue:
+    """The param, with a range of whole numbers where the file takes no others: it checks with that of the file, and not
+    with a fraction near it. checks: whether the file does with a value. A note tells it."""
+    assert param.range is not None
+    kind, value = param.range.kind, param.value
+    if kind not in WHOLE or not isinstance(value, (int, float)) or value != int(value):
+        return param
+    low, high = (float(b) for b in param.range.bounds)  # type: ignore[arg-type]
+    far = high if high - value > value - low else low
+    if checks(value + BESIDE * max(-1.0, min(1.0, far - value))):
+        return param
+    warnings.warn(f"{param.name} is drawn in whole numbers: the file takes no others", DataNote, stacklevel=3)
+    return replace(param, range=Range(WHOLE[kind], (math.ceil(low), math.floor(high))))
+
+
 def distribution(param: ParamValue) -> BaseDistribution:
     """The range as an Optuna distribution. `one_minus_log` samples 1 - value on a log scale (notes: 'Using an
     appropriate scale': beta between 0.9 and 0.999)."""
@@ -41,8 +65,8 @@ def distribution(param: ParamValue) -> BaseDistribution:
     if kind == "choice":
         return optuna.distributions.CategoricalDistribution([_word(b) for b in bounds])
     low, high = (float(b) for b in bounds)  # type: ignore[arg-type]
-    if kind == "int":
-        return optuna.distributions.IntDistribution(int(low), int(high))
+    if kind in ("int", "log_int"):
+        return optuna.distributions.IntDistribution(int(low), int(high), log=kind == "log_int")
     if kind == "one_minus_log":
         return optuna.distributions.FloatDistribution(1 - high, 1 - low, log=True)
     return optuna.distributions.FloatDistribution(low, high, log=kind == "log")
@@ -54,7 +78,7 @@ def suggest(trial: Trial, param: ParamValue) -> object:
     if isinstance(asked, optuna.distributions.CategoricalDistribution):
         return value_of(param, trial.suggest_categorical(param.name, asked.choices))
     if isinstance(asked, optuna.distributions.IntDistribution):
-        return trial.suggest_int(param.name, asked.low, asked.high)
+        return trial.suggest_int(param.name, asked.low, asked.high, log=asked.log)
     assert isinstance(asked, optuna.distributions.FloatDistribution)
     return value_of(param, trial.suggest_float(param.name, asked.low, asked.high, log=asked.log))
 

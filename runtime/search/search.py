@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ except ImportError:
 
 from dslc.runtime.search.identity import identity, require_same_search
 from dslc.runtime.search.metric import against, metric_of
-from dslc.runtime.search.ranges import searched, suggest
+from dslc.runtime.search.ranges import as_taken, searched, suggest
 from dslc.runtime.search.sampling import PRUNERS, PerTrialSampler
 from dslc.runtime.search.storage import open_storage
 from dslc.runtime.search.workers import retry_trials_of_dead_workers, sign
@@ -95,7 +96,8 @@ class Search:
             raise DataError("this network has no `train`: there is nothing to search for")
         if settings.pareto and settings.pruner != "none":
             raise UsageError("trials are pruned by one metric: leave --prune or --pareto out")
-        self.ranges = searched(self.network, self.fixed)
+        ranges = searched(self.network, self.fixed)
+        self.ranges = tuple(as_taken(param, partial(self._checks, param.name)) for param in ranges)
         self.largest_batch = self._largest_batch()
         self.metric = metric_of(training)
         self.metrics = (self.metric.name, *(against(name, training) for name in settings.pareto))
@@ -115,6 +117,13 @@ class Search:
             pruner=PRUNERS[settings.pruner](self.epochs),
         )
         require_same_search(self.study, self.ranges, identity(self.network, self.epochs, self.dataset))
+
+    def _checks(self, name: str, value: object) -> bool:
+        """Whether the file does with this value of a param."""
+        with suppress(SpecError):
+            check_file(self.settings.spec, {**self.fixed, name: value})
+            return True
+        return False
 
     def _largest_batch(self) -> int:
         """The largest mini-batch where one param is at an end of its range, which trials are compiled for: for others

@@ -92,6 +92,11 @@ class FitState:
         return (self.best_weights or {}) if self.last_weights is None else held
 
     @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the best weights; None where none are kept besides the last."""
+        return None if self.best_weights is None and self.last_weights is None else self.history.best_epoch
+
+    @property
     def done(self) -> int:
         """The number of epochs that are done."""
         return int(self.history.records[-1]["epoch"]) if self.history.records else 0
@@ -205,7 +210,7 @@ def read(path: str | Path, network: Network, parameters: Shapes, states: Shapes)
         DataError: the file is not a checkpoint, or one of another network; the message lists the differences.
     """
     arrays, about = read_arrays(path)
-    position, theirs = _described(path, about)
+    position, theirs = position_of(path, about), _network(path, about)
     problems = differences(theirs, network)
     if problems:
         raise DataError(f"{path} is a checkpoint of another network:\n  " + "\n  ".join(problems))
@@ -223,16 +228,29 @@ def read(path: str | Path, network: Network, parameters: Shapes, states: Shapes)
     return Checkpoint(position, last, best, state)
 
 
-def _described(path: str | Path, about: Mapping[str, str]) -> tuple[Position, Network]:
-    """The position and the network that the metadata describe."""
+def position_of(path: str | Path, about: Mapping[str, str]) -> Position:
+    """The position that the metadata of a checkpoint describe.
+
+    Raises:
+        DataError: they are not those of a checkpoint, or are damaged.
+    """
     if "position" not in about:
         raise DataError(f"{path} is not a checkpoint: it does not hold a position in training")
     try:
-        return _position(json.loads(about["position"])), check_text(about["spec"], None, about["precision"])
+        found = json.loads(about["position"])
+        within = found.get("within")
+        return Position(**found | {"within": within and Within(**within)})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _senseless(path, error) from None
+
+
+def _network(path: str | Path, about: Mapping[str, str]) -> Network:
+    """The network that the metadata describe."""
+    try:
+        return check_text(about["spec"], None, about["precision"])
     except (ValueError, TypeError, KeyError, SpecError) as error:
-        raise DataError(f"cannot make sense of the checkpoint {path}: {error}") from None
+        raise _senseless(path, error) from None
 
 
-def _position(found: dict[str, Any]) -> Position:
-    within = found.get("within")
-    return Position(**found | {"within": within and Within(**within)})
+def _senseless(path: str | Path, error: Exception) -> DataError:
+    return DataError(f"cannot make sense of the checkpoint {path}: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -43,13 +44,15 @@ def _identity(network: Network) -> dict[str, str]:
 
 
 def _layers(network: Network) -> dict[str, str]:
-    """Layers with their arguments and output sizes; also with their inputs, unless these are just the value before."""
+    """Layers with their arguments and output sizes; also with their inputs, unless these are just the value before.
+    The values of hyperparameters are settings: here it counts only that they are not off."""
     facts, before = {}, network.inputs[:1]
     for node in network.nodes:
         reads = "" if node.inputs == before else f" of {', '.join(value.name for value in node.inputs)}"
         frozen = [p.name.removeprefix(f"{node.name}.") for p in node.parameters if p.frozen]
         held = f" with {' and '.join(frozen)} frozen" if frozen else ""
-        facts[f"layer {node.name}"] = f"{_shown(node.layer)}{reads} to {show_shape(node.output.shape)}{held}"
+        layer = _shown(node.layer, node.layer.hyperparameters)
+        facts[f"layer {node.name}"] = f"{layer}{reads} to {show_shape(node.output.shape)}{held}"
         before = (node.output,)
     return facts
 
@@ -70,16 +73,19 @@ def _settings(network: Network) -> dict[str, str]:
     facts = {}
     if training is not None:  # what is computed again for `memory` has the same bits
         facts = {f.name: _shown(getattr(training, f.name)) for f in fields(training) if f.name != "memory"}
+    for node in network.nodes:
+        facts |= {f"the {name} of {node.name}": _shown(value) for name, value in node.layer.hyperparameters.items()}
     return facts | {f"the regularization of {p.name}": _shown(p.regularizers) for p in network.parameters if p.decays}
 
 
-def _shown(thing: Any) -> str:
+def _shown(thing: Any, left_open: Collection[str] = ()) -> str:
+    """In words; of a dataclass what is not as it is by default, without the values of the fields `left_open`."""
     if thing is None or thing == ():
         return "none"
     if isinstance(thing, tuple) and not all(isinstance(part, int) for part in thing):
         return " and ".join(map(_shown, thing))
-    if is_dataclass(thing):  # with what is not as it is by default
-        differing = [f for f in fields(thing) if getattr(thing, f.name) != f.default]
-        given = ", ".join(f"{f.name}={_shown(getattr(thing, f.name))}" for f in differing)
+    if is_dataclass(thing):
+        differing = [f.name for f in fields(thing) if getattr(thing, f.name) != f.default]
+        given = ", ".join(f"{n}={'...' if n in left_open else _shown(getattr(thing, n))}" for n in differing)
         return f"{name_of(thing)}({given})" if given else name_of(thing)
     return thing if isinstance(thing, str) else to_source(thing)
