@@ -13,7 +13,7 @@ from math import prod
 from typing import Any
 
 from dslc.kernels import Copy, Scratch, Setting, Variant, epilogue
-from dslc.kernels.product import Tiles, even_rows
+from dslc.kernels.product import Tiles, even_rows, spread
 from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
 from dslc.layout import Layout
@@ -28,8 +28,6 @@ SQUARES_STREAMED = 112
 """The number for filters that do not stay in cache between two rounds, so that they are read less often."""
 STREAMED = 16 << 20
 """Bytes of transformed filters above which that is so."""
-LINE = 16
-"""Numbers in a cache line, in float32."""
 MAX_PREFETCHED = 8
 """Up to this many vectors of channels the memory of a square is prefetched; with more, too many lines would be in
 flight."""
@@ -99,13 +97,6 @@ class FiltersDetail:
 
     choice: str
     rotated: ConvDetail | None = None
-
-
-def spread(numbers: int) -> int:
-    """`numbers` rounded up to an odd number of cache lines, so that consecutive arrays of this length do not all map to
-    the same cache sets."""
-    lines = -(-numbers // LINE)
-    return (lines + 1 - lines % 2) * LINE
 
 
 def filters_copy(w: Tensor, choice: str, lanes: int, rotated: ConvDetail | None = None) -> Copy:

@@ -34,7 +34,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         sums = side_by_side(x.elements // setting.lanes, NARROW_SUMS)
         few = {"inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "sums": sums}
         return [Variant("narrow", names, {**few, **end}, setting.compute_cost(op, 0.5))]
-    return [in_tiles(op, setting, x.elements, y.elements)]
+    return [in_tiles(op, setting, x.elements, y.elements, x.elements)]
 
 
 def names_and_epilogue(op: Operation) -> tuple[tuple[str, ...], dict[str, object]]:
@@ -46,15 +46,18 @@ def names_and_epilogue(op: Operation) -> tuple[tuple[str, ...], dict[str, object
     return names, {"bias": bias, **end}
 
 
-def in_tiles(op: Operation, setting: Setting, inputs: int, units: int, steps: int = 1, bf16: bool = False) -> Variant:
-    """Register tiles. `inputs`: what lies in a row of x, numbers or, with `bf16`, pairs. `steps`: rows an example."""
+def in_tiles(
+    op: Operation, setting: Setting, inputs: int, units: int, x_row: int, steps: int = 1, bf16: bool = False
+) -> Variant:
+    """Register tiles. `inputs`: what is summed of a row of x, numbers or, with `bf16`, pairs; `x_row`: from one row to
+    the next. `steps`: rows an example."""
     names, end = names_and_epilogue(op)
     rows = setting.batch * steps
-    tiles = any_count(setting.tile_rows, rows, inputs, -(-units // setting.lanes), bf16)
+    tiles = any_count(setting.tile_rows, rows, x_row, -(-units // setting.lanes), bf16)
     band = band_of(tiles.blocks, setting.threads) if steps == 1 else 0
     one = Product(1, band, bf16=bf16)
     context = {
-        "inputs": inputs, "units": units, "lanes": setting.lanes, "tiles": tiles, "band": band,
+        "inputs": inputs, "x_row": x_row, "units": units, "lanes": setting.lanes, "tiles": tiles, "band": band,
         "one": one, "most_sums": max(2 * tiles.heights[0], band),
         "summed": min(SUMMED, inputs), "group": min(GROUP, -(-rows // tiles.heights[0])),
         "counted": f"const int count = {steps} * n;" if steps > 1 else "", "count": "count" if steps > 1 else "n",

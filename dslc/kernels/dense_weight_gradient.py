@@ -15,7 +15,7 @@ from dslc.layout import Layout
 from dslc.operation import GRADIENT, Operation
 
 UPDATES = True
-SIZES = ("inputs", "units", "panels", "row_tiles", "heights", "functions")
+SIZES = ("inputs", "units", "x_row", "dy_row", "panels", "row_tiles", "heights", "functions")
 """What may be parameters."""
 
 

@@ -36,6 +36,17 @@ class Product:
         return f"product{self.rows}x{self.vectors}{distance}{run}{prefetches}{'_bf16' if self.bf16 else ''}"
 
 
+LINE = 16
+"""Numbers in a cache line, in float32."""
+
+
+def spread(numbers: int) -> int:
+    """`numbers` rounded up to an odd number of cache lines, so that consecutive arrays of this length do not all map to
+    the same cache sets."""
+    lines = -(-numbers // LINE)
+    return (lines + 1 - lines % 2) * LINE
+
+
 SHORT_RUN = 40
 """Sums up to this length are unrolled by the C compiler."""
 

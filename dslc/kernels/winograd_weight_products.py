@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dslc.kernels import Scratch, Setting, Variant, _winograd, detail
-from dslc.kernels._winograd import sizes, spread, squares
-from dslc.kernels.product import even_rows, exact_count
+from dslc.kernels._winograd import sizes, squares
+from dslc.kernels.product import even_rows, exact_count, spread
 from dslc.kernels.transform import Transform
 from dslc.layers.conv import ConvDetail
 from dslc.operation import Operation, Tensor

@@ -53,7 +53,7 @@ def _bf16_product(seen: SeenKernel) -> None:
     summed, columns = (d.units, d.inputs) if d.backward else (d.inputs, d.units)
     pairs = (summed + 1) // 2
     seen.at_least("pairs of an example", x.elements, d.steps * pairs)
-    require(x.shape[-1] == pairs, f"{seen.op.name} reads {pairs} pairs in a row of {x.name}, not {x.shape[-1]}")
+    require(x.shape[-1] >= pairs, f"{seen.op.name} reads {pairs} pairs in a row of {x.name}, not {x.shape[-1]}")
     seen.shape(panels, (columns, pairs))
     seen.blocked(panels, 0)
     require(y.elements == d.steps * columns, f"{seen.op.name} writes {y.name} with other sizes than it has")
@@ -62,8 +62,9 @@ def _bf16_product(seen: SeenKernel) -> None:
 def _bf16_weight_gradient(seen: SeenKernel) -> None:
     """Pairs of rows take half of the room of rows."""
     x, dy, dw = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
-    seen.shape(dw, (dy.shape[-1], x.shape[-1]))
     seen.blocked(dw, 0)
+    for tensor, numbers in zip((dy, x), dw.shape, strict=True):
+        seen.at_least(f"pairs in a row of {tensor.name}", tensor.shape[-1], numbers)
     require(x.shape[:-1] == dy.shape[:-1], f"{seen.op.name} reads as many rows of {x.name} as of {dy.name}")
     for tensor in (x, dy):
         seen.plain(tensor)
@@ -82,7 +83,8 @@ def _bf16_panels(seen: SeenKernel) -> None:
 def _bf16_rows(seen: SeenKernel) -> None:
     x, rounded = seen.op.reads[0], seen.op.writes[0]
     numbers = (x.shape[-1] + 1) // 2 if seen.op.kind == "bf16_rows" else x.shape[-1]
-    seen.shape(rounded, (*x.shape[:-1], numbers))
+    require(rounded.shape[:-1] == x.shape[:-1], f"{seen.op.name} writes as many rows as it reads")
+    seen.at_least("pairs in a row", rounded.shape[-1], numbers)
     seen.plain(x)
     seen.plain(rounded)
 

@@ -1531,21 +1531,21 @@ static KERNEL void dense1_backward_input(const float *restrict dout, const float
 static KERNEL void dense1_backward_weight(const float *restrict x, const float *restrict dy, float *restrict dw, int n, int part, int parts)
 {
     /* A task is 6 inputs of a panel of 8 units. */
-    const walk along = { .a_step = 32, .a_segment = 0, .b_step = 10, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
+    const walk along = { .a_step = 32, .a_segment = 0, .b_step = 10, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 1 };
     const range tasks = share_of(12, part, parts);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t panel = task / 6, first = task % 6 * 6;
         const int rows = 32 - first >= 6 ? 6 : 2, vectors = panel == 1 ? 1 : 2;
         product *const multiply_tile = vectors == 1 ? (rows == 6 ? product6x1_1 : product2x1_1) : rows == 6 ? product6x2_1 : product2x2_1;
-        vec sum[12] = { 0 };
+        vec sum[12];
         multiply_tile(sum, x + first, dy + panel * 8, &along);
         ROLLED for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 32 + first) * 4;
             const int some_units = block == 2 ? 2 : 4;
-            vec tile[6];
             for (int row = 0; row < rows; ++row)
-                tile[row] = first_lanes(sum[row * vectors + j], some_units);
-            memcpy(dw + start, tile, (size_t)rows * 4 * sizeof(real));
+                sum[row * vectors + j] = first_lanes(sum[row * vectors + j], some_units);
+            for (int row = 0; row < rows; ++row)
+                store(dw + start + row * 4, sum[row * vectors + j]);
         }
     }
 }
@@ -1965,7 +1965,7 @@ static KERNEL void conv_backward_weight_products_winograd4x3_2(const float *rest
 static KERNEL void dense1_backward_weight_update(const float *restrict x, const float *restrict dy, float *restrict weights, float *restrict v_state, float *restrict s_state, real beta1, real one_minus_beta1, double exact_beta1, real beta2, real one_minus_beta2, double exact_beta2, real weight_decay, int n, int part, int parts, real lr, double step_number)
 {
     /* A task is 6 inputs of a panel of 8 units. */
-    const walk along = { .a_step = 32, .a_segment = 0, .b_step = 10, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 0 };
+    const walk along = { .a_step = 32, .a_segment = 0, .b_step = 10, .b_segment = 0, .b_block = 4, .run = n, .segments = 1, .ahead = 0, .fresh = 1 };
     const real v_correction = (real)(1 / (1 - pow(exact_beta1, step_number)));
     const real s_correction = (real)(1 / (1 - pow(exact_beta2, step_number)));
     const range tasks = share_of(12, part, parts);
@@ -1973,7 +1973,7 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
         const int64_t panel = task / 6, first = task % 6 * 6;
         const int rows = 32 - first >= 6 ? 6 : 2, vectors = panel == 1 ? 1 : 2;
         product *const multiply_tile = vectors == 1 ? (rows == 6 ? product6x1_1 : product2x1_1) : rows == 6 ? product6x2_1 : product2x2_1;
-        vec sum[12] = { 0 };
+        vec sum[12];
         /* Prefetch what the update reads while the products are summed. */
         ROLLED for (int j = 0; j < vectors; ++j)
             for (int row = 0; row < rows; ++row) {
@@ -1986,20 +1986,22 @@ static KERNEL void dense1_backward_weight_update(const float *restrict x, const 
         ROLLED for (int j = 0; j < vectors; ++j) {
             const int64_t block = 2 * panel + j, start = (block * 32 + first) * 4;
             const int some_units = block == 2 ? 2 : 4;
-            vec tile[6];
             for (int row = 0; row < rows; ++row)
-                tile[row] = first_lanes(sum[row * vectors + j], some_units);
-            for (int e = 0; e < rows * 4; ++e) {
-                const int64_t i = start + e;
-                real g = ((const real *)tile)[e];
-                real w = weights[i], v = v_state[i], s = s_state[i];
-                w = multiply_add(-lr * weight_decay, w, w);
-                v = multiply_add(beta1, v, one_minus_beta1 * g);
-                s = multiply_add(beta2, s, one_minus_beta2 * g * g);
-                w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
-                weights[i] = w;
-                v_state[i] = v;
-                s_state[i] = s;
+                sum[row * vectors + j] = first_lanes(sum[row * vectors + j], some_units);
+            for (int row = 0; row < rows; ++row) {
+                const real *const gradient = (const real *)(sum + row * vectors + j);
+                for (int lane = 0; lane < 4; ++lane) {
+                    const int64_t i = start + row * 4 + lane;
+                    real g = gradient[lane];
+                    real w = weights[i], v = v_state[i], s = s_state[i];
+                    w = multiply_add(-lr * weight_decay, w, w);
+                    v = multiply_add(beta1, v, one_minus_beta1 * g);
+                    s = multiply_add(beta2, s, one_minus_beta2 * g * g);
+                    w = w - lr * v * v_correction / (real_sqrt(s * s_correction) + 1e-08f);
+                    weights[i] = w;
+                    v_state[i] = v;
+                    s_state[i] = s;
+                }
             }
         }
     }
