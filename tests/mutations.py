@@ -65,6 +65,7 @@ OTHER_KINDS = {
     "slice_share": "test_slices", "accumulate": "test_slices",
     "finite_gradients": "test_divergence", "class_weights": "test_losses", "ctc": "test_ctc", "turn": "test_ties",
     "embedding": "test_embeddings", "standardize": "test_standardize", "unstandardize": "test_standardize_target",
+    "spread_rows": "test_kernels_simple",
     "hinge": "test_losses", "dice": "test_losses", "soft_cross": "test_losses", "pixel_cross": "test_losses",
     "cross_entropy": "test_losses", "element_loss": "test_losses", "loss_sums": "test_losses",
     "total_loss": "test_losses", "count_": "test_losses", "rule": "test_optimizers",

@@ -357,3 +357,10 @@ def test_drop_path_drops_as_often_as_its_rate_says() -> None:
 def test_dropout_with_any_number_of_threads(rng: np.random.Generator) -> None:
     text = net("input x: 40", "dense(701) -> relu -> dropout(0.5) -> dense(3)", batch=100)
     assert_same_bits(text, rng, (100, 33, 1))
+
+
+def test_rows_of_a_power_of_two(rng: np.random.Generator) -> None:
+    """Where they are copied to lie further apart: more than a tile has, a few, and one."""
+    model = load(net("input x: 32x32", "flatten -> dense(17) -> tanh -> dense(2)", batch=29), rng, "float32")
+    for n in (29, 3, 1):
+        assert_agrees(model, n, rng)

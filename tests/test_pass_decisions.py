@@ -90,3 +90,11 @@ def test_threads_share_the_update_of_many_weights_even_for_one_example() -> None
     shared = {kernel.operation.name for kernel in step.kernels if kernel.parallel}
     assert "dense1_backward_weight_update" in shared
     assert "dense2_backward_weight_update" not in shared
+
+
+def test_rows_are_spread_where_a_tile_has_more_of_them_than_a_set_of_the_cache() -> None:
+    """Of 4 KB and where vectors are wide, but not for a layer that has no tiles."""
+    network = net("input x: 32x32", "x -> flatten -> dense(2048) -> relu -> dense(1000) -> dense(20) -> dense(3)")
+    assert kinds(network, target="x86-64-v4").count("spread_rows") == 2
+    assert kinds(net("input x: 1024", "x -> dense(8)"), target="x86-64-v4").count("spread_rows") == 0
+    assert "spread_rows" not in kinds(network, target="x86-64-v3")

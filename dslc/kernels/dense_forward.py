@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dslc.kernels import Setting, Variant, epilogue
-from dslc.kernels.product import Product, any_count
+from dslc.kernels import Copy, Setting, Variant, epilogue
+from dslc.kernels.product import Product, any_count, spread
 from dslc.layout import Layout
 from dslc.operation import Operation
 from dslc.shape import Shape
@@ -21,6 +21,13 @@ STREAM = 0.1
 GROUP = 8
 """Up to this many tiles are summed side by side."""
 
+CROWDED = 1024
+"""Rows of so many numbers, or a multiple, lie a multiple of 4 KB apart: the same place of all of them is in one set of
+the L1 cache."""
+WIDE = 16
+"""From so many numbers in a vector on a tile has more rows than a set has lines: with AVX-512 there are registers for
+them."""
+
 NARROW_SUMS = 8
 """Up to this many vectors of inputs are summed side by side, because a sum waits four cycles for its last product."""
 
@@ -34,7 +41,7 @@ def variants(op: Operation, setting: Setting) -> list[Variant]:
         sums = side_by_side(x.elements // setting.lanes, NARROW_SUMS)
         few = {"inputs": x.elements, "units": y.elements, "lanes": setting.lanes, "sums": sums}
         return [Variant("narrow", names, {**few, **end}, setting.compute_cost(op, 0.5))]
-    return [in_tiles(op, setting, x.elements, y.elements, x.elements)]
+    return [in_tiles(op, setting, op.reads[1].shape[1], y.elements, x.elements)]
 
 
 def names_and_epilogue(op: Operation) -> tuple[tuple[str, ...], dict[str, object]]:
@@ -86,6 +93,14 @@ def preferred_layouts(op: Operation, lanes: int) -> Mapping[str, Layout]:
     """Weights packed in panels of one vector of units, [units / lanes][inputs][lanes]; unpacked for `narrow`."""
     w = op.reads[1]
     return {w.name: weights_layout(w.shape, lanes)}
+
+
+def copies(op: Operation, lanes: int) -> tuple[Copy, ...]:
+    """Rows of x further apart, where those of a tile would crowd each other out of the cache."""
+    x, y = op.reads[0], op.writes[0]
+    if lanes < WIDE or x.elements % CROWDED or narrow(y.elements, lanes):
+        return ()
+    return (Copy(x, "spread_rows", Layout((spread(x.elements),))),)
 
 
 def weights_layout(shape: Shape, lanes: int) -> Layout:

@@ -18,7 +18,8 @@ def _weights(seen: SeenKernel, w: Tensor, units: int, inputs: int) -> None:
 
 def _dense_forward(seen: SeenKernel) -> None:
     x, w, y = seen.op.reads[0], seen.op.reads[1], seen.op.writes[0]
-    _weights(seen, w, y.elements, x.elements)
+    _weights(seen, w, y.elements, w.shape[1])
+    seen.at_least("numbers in a row", x.elements, w.shape[1])
 
 
 def _dense_input_gradient(seen: SeenKernel) -> None:
@@ -110,6 +111,13 @@ def _matmul(seen: SeenKernel) -> None:
         seen.at_least("packed", seen.scratch("packed"), seen.threads * seen.context["each"])
 
 
+def _spread_rows(seen: SeenKernel) -> None:
+    x, spread = seen.op.reads[0], seen.op.writes[0]
+    seen.at_least("numbers in a row", spread.elements, x.elements)
+    seen.plain(x)
+    seen.plain(spread)
+
+
 CHECKS: Mapping[str, Callable[[SeenKernel], None]] = {
     "bf16_panels": _bf16_panels,
     "bf16_product": _bf16_product,
@@ -122,5 +130,6 @@ CHECKS: Mapping[str, Callable[[SeenKernel], None]] = {
     "dense_input_gradient": _dense_input_gradient,
     "dense_weight_gradient": _dense_weight_gradient,
     "matmul": _matmul,
+    "spread_rows": _spread_rows,
 }
 """By kind of operation."""
