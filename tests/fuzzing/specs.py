@@ -121,6 +121,15 @@ class Body(Layers):
         elif flow.layer is not None:
             self.head(flow)
 
+    def readers(self, flow: Flow) -> None:
+        """Layers that read the same value, whose gradient is the sum of theirs: the last kernel to compute one adds the
+        others, and what an activation before does to the sum."""
+        value = self.behind(flow, self.of(self.among(OTHERS)))
+        if self.chance(2):
+            value = self.behind(value, self.of(self.among(ACTIVATIONS)))
+        for _ in range(self.of((2, 2, 3))):
+            self.behind(value, self.of(self.among(OTHERS)))
+
     def among(self, names: Sequence[str]) -> list[str]:
         """Those of these layers that the network may have."""
         return [name for name in names if name in IN_INTEGERS or not self.integers]
@@ -232,8 +241,11 @@ def networks(draw: Any) -> str:
         body.input(number)
     if body.chance(2):
         body.block(body.values[0])
-    for _ in range(draw(st.integers(1, MOST_STEPS))):
-        body.step()
+    if body.chance(3):
+        body.readers(body.values[0])
+    else:
+        for _ in range(draw(st.integers(1, MOST_STEPS))):
+            body.step()
     for flow in [v for v in body.values if v.name not in body.used and v.name not in body.heads]:
         body.head(flow)
     if body.trains and len(body.heads) > 1 and body.chance(3):
