@@ -19,6 +19,7 @@ import numpy as np
 from dslc.ir import Node
 from dslc.layers import Layer, Mode, Reference
 from dslc.layers._group_norm import GroupNormalization
+from dslc.layers._row_norm import RowNorm
 from dslc.layers.attention import Attention
 from dslc.layers.batchnorm import BatchNorm
 from dslc.layers.layernorm import LayerNorm
@@ -28,9 +29,9 @@ from dslc.proofs.reference import Arrays, Interpreter
 EXACT = {np.absolute, np.negative, np.maximum, np.minimum, np.sign, np.floor, np.ceil, np.rint, np.isfinite}
 """What NumPy computes without rounding."""
 PRODUCTS = (np.einsum, np.dot)
-WITHIN = (Attention, GroupNormalization, LayerNorm)
-"""Layers in which rounding of one number moves many alike: attention's keys may hardly differ, and where a mean is off,
-so is all of a group."""
+WITHIN = (Attention, GroupNormalization, LayerNorm, RowNorm)
+"""Layers in which rounding of one number moves many alike: attention's keys may hardly differ, and where a mean or a
+norm is off, so is all that it divides."""
 
 
 @dataclass
