@@ -87,8 +87,8 @@ class Dense(Layer):
         return Reference(x @ w.T + p.get("bias", 0), pull)
 
     def forward(self, site: Site) -> None:
-        """One `dense_forward` with weight and bias; of a sequence a `conv_forward`, whose pixels are the steps. A
-        weight that is `turned` is turned first."""
+        """One `dense_forward` with weight and bias; of a sequence a `conv_forward`, whose pixels are the steps, and so of
+        a vector that has its weight from such a layer: one step. A weight that is `turned` is turned first."""
         if self.turned:
             turned = site.save("weight_turned", (self.units, site.x[0].shape[-1]))
             site.op("turn", "turn", (site.parameter("weight"),), (turned,))
@@ -97,8 +97,8 @@ class Dense(Layer):
             reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
             site.op("bf16_product", "forward", reads, (site.y,), self._bf16_detail(site), self._work(site))
             return
-        if len(site.y.shape) == 2:
-            convolve(site, self._over_steps(site), self._work(site))
+        if _over_steps(site):
+            convolve(site, self._pointwise(site), self._work(site))
             return
         reads = (*site.x, site.parameter("weight"), site.parameter("bias"))
         site.op("dense_forward", "forward", reads, (site.y,), multiply_adds=self._work(site))
@@ -121,8 +121,8 @@ class Dense(Layer):
         if self.bf16:
             self._backward_in_bf16(site)
             return
-        if len(site.y.shape) == 2:
-            convolve_back(site, self._over_steps(site), self._work(site))
+        if _over_steps(site):
+            convolve_back(site, self._pointwise(site), self._work(site))
             return
         if (dx := site.dx[0]) is not None:
             reads = (site.dy, site.parameter("weight"))
@@ -144,12 +144,18 @@ class Dense(Layer):
     def _bf16_detail(self, site: Site) -> Bf16Detail:
         return Bf16Detail(prod(site.y.shape[:-1]), site.x[0].shape[-1], self.units)
 
-    def _over_steps(self, site: Site) -> ConvDetail:
-        steps, inputs = site.x[0].shape
-        return pointwise(steps, inputs, self.units)
+    def _pointwise(self, site: Site) -> ConvDetail:
+        *steps, inputs = site.x[0].shape
+        return pointwise(prod(steps), inputs, self.units)
 
     def _work(self, site: Site) -> int:
         return self.multiply_adds(site.input_shapes)
+
+
+def _over_steps(site: Site) -> bool:
+    """Whether the layer, or one with its weight, is over the steps of a sequence: both want filters of one pixel, which
+    weights of few units of a vector are not."""
+    return any(len(shape) == 2 for shape in site.made)
 
 
 def _with_turned(site: Site) -> Site:

@@ -121,7 +121,14 @@ class _Lowering:
             saved=self.saved[node.name],
             over_ranks=self.over_ranks,
             numbers=numbers_of(node.layer),
+            made=self._made_with_weight(node),
         )
+
+    def _made_with_weight(self, node: Node) -> frozenset[Shape]:
+        weight = node.roles.get("weight")
+        users = {node.name} if weight is None else self.users[weight.name]
+        same = (n for n in self.network.nodes if n.name in users and type(n.layer) is type(node.layer))
+        return frozenset(n.output.shape for n in same)
 
     def _parameters_of(self, node: Node) -> dict[str, Tensor]:
         """What a layer computes with by role. A weight that is rounded has the gradient of what it was rounded to."""

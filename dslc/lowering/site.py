@@ -22,7 +22,8 @@ class Site:
     `parameters` and `gradients` are by role; a parameter that does not learn has no gradient, and its operation is left
     out. `dy` and `dx` exist in the backward pass only; an entry of `dx` is None if nothing before that input learns.
     `index` is the position of the node in the network, which random layers use as their stream. `over_ranks`: other
-    ranks have the rest of the mini-batch. `numbers` are the layer's hyperparameters, as for `Operation`.
+    ranks have the rest of the mini-batch. `numbers` are the layer's hyperparameters, as for `Operation`. `made` are the
+    shapes of what all layers of this kind make with this weight.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Site:
     dx: tuple[Tensor | None, ...] = field(default=())
     over_ranks: bool = False
     numbers: tuple[tuple[str, str], ...] = ()
+    made: frozenset[Shape] = frozenset()
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:

@@ -33,6 +33,9 @@ WITHIN = (Attention, GroupNormalization, LayerNorm, RowNorm)
 """Layers in which rounding of one number moves many alike: attention's keys may hardly differ, and where a mean or a
 norm is off, so is all that it divides."""
 
+SUMMED = ("bias", "beta", "gamma")
+"""Parameters whose gradients are sums over all examples and pixels, by role."""
+
 
 @dataclass
 class Rounded(Interpreter):
@@ -97,11 +100,16 @@ class RoundedLayer(Layer):
         def pull(dy: Array) -> tuple[tuple[Array, ...], dict[str, Array]]:
             dxs, dps = exact.pull(self._within(self.off(dy)))
             beside: Array | float = np.abs(dy) if x.shape == dy.shape else 0.0
+            # Winograd's sums of squares have no exact zeros where a filter meets nothing but padding.
+            sums: dict[str, Array] = {role: np.abs(dp).max() for role, dp in dps.items()}
             if deviation is not None:  # gamma / deviation * (dy - (slope * x + shift))
                 slope = np.abs(dps["gamma"]) / (x.size // x.shape[-1]) / deviation
                 beside = np.abs(p["gamma"]) / deviation * (np.abs(dy) + slope * np.abs(x))
-            # Winograd's sums of squares have no exact zeros where a filter meets nothing but padding.
-            dps = {role: self.off(np.asarray(dp), np.abs(dp).max()) for role, dp in dps.items()}
+                terms = np.abs(dy * x) / deviation  # sum of dy * x, less that of dy times the mean
+                sums["gamma"] = terms.reshape(-1, x.shape[-1]).sum(axis=0)
+            # Where all of dy are alike, a long sum of them is mostly rounded one way.
+            often = {role: np.sqrt(dy.size / dps[role].size) for role in SUMMED if role in dps}
+            dps = {role: self.off(np.asarray(dp), sums[role] * often.get(role, 1.0)) for role, dp in dps.items()}
             return tuple(self.off(np.asarray(dx), beside if dx.shape == dy.shape else 0.0) for dx in dxs), dps
 
         beside: Array | float = x if x.shape == exact.y.shape else 0.0
