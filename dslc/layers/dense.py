@@ -87,8 +87,8 @@ class Dense(Layer):
         return Reference(x @ w.T + p.get("bias", 0), pull)
 
     def forward(self, site: Site) -> None:
-        """One `dense_forward` with weight and bias; of a sequence a `conv_forward`, whose pixels are the steps, and so of
-        a vector that has its weight from such a layer: one step. A weight that is `turned` is turned first."""
+        """One `dense_forward` with weight and bias; of a sequence, and of a vector whose weight a sequence has too, a
+        `conv_forward`, whose pixels are the steps. A weight that is `turned` is turned first."""
         if self.turned:
             turned = site.save("weight_turned", (self.units, site.x[0].shape[-1]))
             site.op("turn", "turn", (site.parameter("weight"),), (turned,))

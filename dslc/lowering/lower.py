@@ -45,6 +45,7 @@ from dslc.operation import (
 from dslc.registry import name_of
 from dslc.regularizers import Constraint
 from dslc.scalar import scalar
+from dslc.shape import Shape
 
 SAMPLE_WEIGHTS = Tensor("sample_weights", (), WEIGHTS)
 """What each example counts in the losses of all heads. No layer's parameter has this name: roles are singular."""

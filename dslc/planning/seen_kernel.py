@@ -51,12 +51,13 @@ class SeenKernel:
 
     def image(self, tensor: Tensor, shape: tuple[int, ...]) -> None:
         """The tensor is an image of this shape, or a sequence that is one of a single row; where every pixel is by
-        itself, a sequence of all pixels."""
+        itself, a sequence of all pixels, or a vector that is one of them."""
         d: Any = self.op.detail
         alone = isinstance(d, ConvDetail) and d.size == d.stride == (1, 1) and d.before == (0, 0)
         sequence = (shape[0] * shape[1], shape[2])
         known = shape[0] == 1 or (alone and d.input[:2] == d.output[:2])
-        self.shape(tensor, shape, *((sequence,) if known else ()))
+        vector = [shape[2:]] if alone and shape[:2] == (1, 1) else []
+        self.shape(tensor, shape, *((sequence, *vector) if known else ()))
 
     def filters(self, w: Tensor, d: ConvDetail, blocked: bool) -> None:
         """The filters of a convolution; without rows those of a sequence. Dense weights are filters of one pixel, but
