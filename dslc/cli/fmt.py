@@ -70,7 +70,7 @@ def _format(path: str, check: bool, diff: bool) -> bool:
         print(formatted, end="")
     elif formatted != source.text:
         with writing(source.name):
-            write_whole(Path(source.name).resolve(), formatted.encode())
+            write_whole(Path(source.name), formatted.encode())
     return False
 
 
